@@ -1,0 +1,1 @@
+"""What users write: an agent, its words and its tools."""

@@ -1,0 +1,71 @@
+"""The agent: what answers the telephone. A plain object that lives in the user's own module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from callbridge.agents.tools import EndCall, Tool, Toolbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Agent:
+    """Who answers.
+
+    What is left out is filled from the settings (`AGENT_INSTRUCTIONS`, `AGENT_GREETING`, `REALTIME_VOICE`).
+
+    Args:
+        instructions: who the agent is and how it behaves.
+        greeting: its first words, said exactly.
+        voice: a voice of the model.
+        tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
+        can_hang_up: whether the agent may end the call by itself, after a goodbye.
+
+    Example:
+        ```python
+        agent = Agent(instructions="You answer for Harbour Bakery.", greeting="Harbour Bakery, hello!")
+
+        @agent.tool
+        async def opening_hours(day: str) -> str:
+            "When the shop is open on a day of the week."
+            return "7 to 18"
+        ```
+    """
+
+    def __init__(
+        self,
+        *,
+        instructions: str | None = None,
+        greeting: str | None = None,
+        voice: str | None = None,
+        tools: Iterable[Callable[..., object]] = (),
+        can_hang_up: bool = True,
+    ) -> None:
+        self.instructions = instructions
+        self.greeting = greeting
+        self.voice = voice
+        self.toolbox = Toolbox()
+        if can_hang_up:
+            self.toolbox.add(Tool(end_call))
+        for function in tools:
+            self.tool(function)
+
+    def tool(self, function: Function) -> Function:
+        """Makes `function` a tool of this agent. Usable as a decorator.
+
+        Raises:
+            ToolError: a parameter has no type hint, the docstring is missing, or the name is taken.
+        """
+        self.toolbox.add(Tool(function))
+        return function
+
+    def __repr__(self) -> str:
+        return f"<Agent with tools: {', '.join(self.toolbox.names) or 'none'}>"
+
+
+def end_call() -> EndCall:
+    """End the telephone call. Say goodbye in the same answer, before you call this."""
+    return EndCall("The call ends when your last words were heard, unless the caller speaks again.")

@@ -1,0 +1,124 @@
+"""The audio path: phone message to model command, model delta to phone message.
+
+The data plane. What comes as audio leaves as audio, unchanged, without a task, a queue or a decision of its
+own: the gate says what may pass, the ledger notes what went. All else is an event for the machine.
+No logging here, no metric call, nothing that could be done once per call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from callbridge.call.actions import BadMessage, Event, Leg
+from callbridge.call.playout import Uplink
+from callbridge.wire import media_streams, realtime
+from callbridge.wire.errors import ProtocolError
+from callbridge.wire.media_streams import Audio, Media, SendAudio, SendMark
+from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.realtime import AnswerDelta, AudioDelta
+from callbridge.wire.realtime_commands import AppendAudio, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.call.machine import Call
+
+FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
+"""Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
+
+
+class Relay:
+    """Moves the audio of one call between two `send` functions."""
+
+    __slots__ = (
+        "_call",
+        "_gate",
+        "_held",
+        "_held_bytes",
+        "_held_bytes_max",
+        "_playout",
+        "_tally",
+        "send_to_model",
+        "send_to_phone",
+    )
+
+    def __init__(self, call: Call, send_to_phone: Callable[[bytes], None]) -> None:
+        self._call = call
+        self._gate, self._playout, self._tally = call.gate, call.playout, call.tally
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._held_bytes_max = call.limits.held_audio_ms_max * BYTES_PER_MS
+        self.send_to_phone = send_to_phone
+        self.send_to_model: Callable[[bytes], None] | None = None
+        """Known once the model leg is open; audio is held until then."""
+
+    def from_phone(self, text: str | bytes) -> Event | None:
+        """One message of Twilio. Answers what the machine must know, for audio nothing."""
+        try:
+            message = media_streams.parse(text)
+        except ProtocolError as error:
+            return BadMessage(Leg.PHONE, str(error))
+        if not isinstance(message, Media) or self._gate.uplink is Uplink.UNSTARTED:
+            return message
+        payload = message.media.payload
+        if not 0 < len(payload) <= FRAME_BYTES_MAX:
+            return BadMessage(Leg.PHONE, f"a frame of {len(payload)} bytes of audio")
+        self._tally.frames_from_phone += 1
+        if self._gate.uplink is Uplink.OPEN:
+            self._append(payload)
+        elif self._gate.uplink is Uplink.HELD:
+            self._hold(payload)
+        else:
+            self._tally.frames_dropped += 1
+        return None
+
+    def from_model(self, text: str | bytes, now: float) -> Event | None:
+        """One event of the model. Answers what the machine must know, for audio nothing."""
+        self._tally.events_from_model += 1
+        try:
+            event = realtime.parse(text)
+        except ProtocolError as error:
+            return BadMessage(Leg.MODEL, str(error))
+        if isinstance(event, AudioDelta):
+            self._play(event, now)
+            return None
+        if isinstance(event, AnswerDelta):
+            return None
+        return event
+
+    def open_uplink(self) -> None:
+        """Sends what was held, in order. From now on the gate decides."""
+        while self._held:
+            self._append(self._held.popleft())
+        self._held_bytes = 0
+
+    def _append(self, payload: bytes) -> None:
+        assert self.send_to_model is not None, "the gate opens after the model leg"
+        self.send_to_model(encode(AppendAudio(audio=payload)))
+        self._tally.frames_to_model += 1
+        self._tally.uplink_bytes += len(payload)
+
+    def _hold(self, payload: bytes) -> None:
+        self._held.append(payload)
+        self._held_bytes += len(payload)
+        while self._held_bytes > self._held_bytes_max:
+            self._held_bytes -= len(self._held.popleft())
+            self._tally.frames_dropped += 1
+
+    def _play(self, delta: AudioDelta, now: float) -> None:
+        audio = delta.delta
+        if delta.response_id != self._gate.audible_response_id:
+            self._tally.deltas_dropped += 1
+            self._playout.withheld(delta.item_id, len(audio))
+            return
+        if not audio:
+            return
+        stream_sid = self._call.stream_sid
+        self.send_to_phone(media_streams.encode(SendAudio(stream_sid, Audio(audio))))
+        self._tally.frames_to_phone += 1
+        self._tally.downlink_bytes += len(audio)
+        mark = self._playout.sent(delta.item_id, len(audio), now)
+        if mark is not None:
+            name = media_streams.MarkName(mark)
+            self.send_to_phone(media_streams.encode(SendMark(stream_sid, name)))

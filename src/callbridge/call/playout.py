@@ -1,0 +1,255 @@
+"""What the phone was sent, what it confirmed, and what the caller has heard.
+
+The relay writes audio into these objects and the machine reads them; the machine writes the gate and the
+relay obeys it. No decision is taken here.
+
+The ledger keeps its own model of the phone's play-out, in *sending time*. Audio sent at t begins to play
+when it arrives, and a `clear` sent later takes effect when that arrives: the two network delays cancel.
+So a queue that plays 8 bytes per ms from the moment of sending, or from the end of what is queued, is
+exact without knowing the delay. A mark's echo comes back one round trip after its place in that model.
+The smallest surplus ever seen is the round trip; what exceeds it means that the phone started late or
+ran dry, and moves the model.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from callbridge.call.limits import Limits
+from callbridge.wire.mulaw import BYTES_PER_MS, milliseconds
+
+_BYTES_PER_S = BYTES_PER_MS * 1000
+_LATENESS_SAMPLES = 3
+"""Echoes that are looked at together: the least late of three is not fooled by one delayed echo."""
+
+
+class Uplink(Enum):
+    """What becomes of caller audio."""
+
+    UNSTARTED = "unstarted"
+    """No stream yet: media is a protocol fault, and the relay hands it to the machine."""
+    HELD = "held"
+    """Buffered until the model is ready."""
+    OPEN = "open"
+    SHUT = "shut"
+    """The call is ending: dropped and counted."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """What may pass. Written by the machine, read by the relay for every frame."""
+
+    uplink: Uplink = Uplink.UNSTARTED
+    audible_response_id: str | None = None
+    """The one response whose audio may reach the phone. Late deltas of any other are dropped."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the relay counted. Plain integers; records and deadlines read them."""
+
+    frames_from_phone: int = 0
+    frames_to_model: int = 0
+    frames_dropped: int = 0
+    uplink_bytes: int = 0
+    """Caller audio appended to the model session: the clock of the model's `audio_*_ms`."""
+    frames_to_phone: int = 0
+    downlink_bytes: int = 0
+    events_from_model: int = 0
+    deltas_dropped: int = 0
+    """Deltas of muted responses: late audio that must not be heard."""
+    unknown_events: int = 0
+
+    @property
+    def uplink_ms(self) -> int:
+        """Milliseconds of caller audio in the model's hands."""
+        return milliseconds(self.uplink_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class CutItem:
+    """One item at the moment of a cut."""
+
+    item_id: str
+    sent_ms: int
+    heard_ms: int
+
+
+@dataclass(slots=True)
+class _Part:
+    """A stretch of the current run that belongs to one item."""
+
+    item_id: str
+    begin: int
+    """First byte, counted from the start of the run."""
+    size: int
+    item_begin: int
+    """First byte, counted from the start of the item."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    name: str
+    run: int
+    position: int
+    """Bytes of the run before the mark."""
+    due_at: float
+    """When the model of the play-out reaches the mark, lateness aside."""
+
+
+@dataclass(slots=True)
+class Playout:
+    """The ledger of agent audio. A *run* is audio that plays without a gap."""
+
+    limits: Limits = field(default_factory=Limits)
+    epoch: int = 0
+    """Counts clears. Part of every mark's name, so that an echo caused by a clear is known."""
+    first_sent_at: float | None = None
+    """When the first audio since the machine last reset this was sent."""
+
+    _run: int = 0
+    _run_began_at: float = 0.0
+    _run_bytes: int = 0
+    _proven_bytes: int = 0
+    """Bytes of the run that echoes prove as played."""
+    _parts: list[_Part] = field(default_factory=list)
+    _item_bytes: dict[str, int] = field(default_factory=dict)
+    """Bytes sent of each item that the run touches."""
+    _withheld_bytes: dict[str, int] = field(default_factory=dict)
+    """Bytes of muted items that never went to the phone."""
+
+    _marks: deque[_Mark] = field(default_factory=deque)
+    _mark_count: int = 0
+    _unmarked_bytes: int = 0
+
+    _round_trip_s: float | None = None
+    _surpluses_s: deque[float] = field(default_factory=lambda: deque(maxlen=_LATENESS_SAMPLES))
+    _lateness_min_s: float = 0.0
+    """The run cannot have begun before the echo of the run before it."""
+
+    # Written by the relay.
+
+    def sent(self, item_id: str, byte_count: int, now: float) -> str | None:
+        """Notes audio of `item_id` sent to the phone; answers the name of a mark when one is due."""
+        if now > self._ends_at(now):
+            self._begin_run(now)
+        if self.first_sent_at is None:
+            self.first_sent_at = now
+        item_begin = self._item_bytes.get(item_id, 0)
+        if self._parts and self._parts[-1].item_id == item_id:
+            self._parts[-1].size += byte_count
+        else:
+            self._parts.append(_Part(item_id, self._run_bytes, byte_count, item_begin))
+        self._item_bytes[item_id] = item_begin + byte_count
+        self._run_bytes += byte_count
+        self._unmarked_bytes += byte_count
+        if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
+            return None
+        return self.mark()
+
+    def withheld(self, item_id: str, byte_count: int) -> None:
+        """Notes audio of a muted item that was kept from the phone."""
+        self._withheld_bytes[item_id] = self._withheld_bytes.get(item_id, 0) + byte_count
+
+    # Told by the machine.
+
+    def mark(self) -> str | None:
+        """The name of a mark to send now, or nothing when all audio is marked already."""
+        if not self._unmarked_bytes or len(self._marks) >= self.limits.marks_outstanding_max:
+            return None
+        self._unmarked_bytes = 0
+        self._mark_count += 1
+        name = f"{self.epoch}-{self._mark_count}"
+        due_at = self._run_began_at + self._run_bytes / _BYTES_PER_S
+        self._marks.append(_Mark(name, self._run, self._run_bytes, due_at))
+        return name
+
+    def echoed(self, name: str, now: float) -> bool:
+        """Takes a mark's echo. False when it proves nothing: the mark was cleared, or is not ours."""
+        if all(mark.name != name for mark in self._marks):
+            return False
+        mark = self._marks.popleft()
+        while mark.name != name:  # An echo also stands for those before it.
+            mark = self._marks.popleft()
+        surplus_s = now - mark.due_at
+        if self._round_trip_s is None or surplus_s < self._round_trip_s:
+            self._round_trip_s = surplus_s
+        if mark.run == self._run:
+            self._proven_bytes = max(self._proven_bytes, mark.position)
+            self._surpluses_s.append(surplus_s)
+        else:
+            played_at = now - self._round_trip_s
+            self._lateness_min_s = max(self._lateness_min_s, played_at - self._run_began_at)
+        return True
+
+    def cut(self, now: float) -> tuple[CutItem, ...]:
+        """Freezes the heard position, forgets what was queued and opens a new epoch.
+
+        Answers the items that the run touches, in order, each with what was sent and heard of it. To be
+        called before `clear` is sent, because a clear makes the phone echo marks that were never played.
+        """
+        position = self._position(now)
+        heard_bytes: dict[str, int] = {}
+        for part in self._parts:
+            before = heard_bytes.get(part.item_id, part.item_begin)
+            heard_bytes[part.item_id] = before + min(max(position - part.begin, 0), part.size)
+        items = [CutItem(item, self.sent_ms(item), milliseconds(n)) for item, n in heard_bytes.items()]
+        self.epoch += 1
+        self._marks.clear()
+        self._unmarked_bytes = 0
+        self._begin_run(now)
+        return tuple(items)
+
+    def forget_withheld(self) -> dict[str, int]:
+        """Hands over, and forgets, how many bytes of which items were withheld."""
+        withheld, self._withheld_bytes = self._withheld_bytes, {}
+        return withheld
+
+    # Asked by the machine.
+
+    def sent_ms(self, item_id: str) -> int:
+        """Milliseconds of `item_id` sent; 0 for an item of which nothing was sent lately."""
+        return milliseconds(self._item_bytes.get(item_id, 0))
+
+    def unheard_ms(self, now: float) -> int:
+        """Milliseconds sent to the phone that the caller has not heard yet."""
+        return -(-(self._run_bytes - self._position(now)) // BYTES_PER_MS)
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether echoes prove that everything was played: what a clock believes is not enough here."""
+        return not self._marks and not self._unmarked_bytes
+
+    # The model of the phone's play-out.
+
+    def _lateness_s(self, now: float) -> float:
+        """How far the phone is behind the model."""
+        if self._round_trip_s is None:
+            return 0.0
+        lateness_s = self._lateness_min_s
+        if self._surpluses_s:
+            lateness_s = max(lateness_s, min(self._surpluses_s) - self._round_trip_s)
+        if self._marks:  # An echo that is overdue proves lateness as well as one that came late.
+            due_at = max(self._marks[0].due_at, self._run_began_at)
+            lateness_s = max(lateness_s, now - self._round_trip_s - due_at)
+        return lateness_s
+
+    def _position(self, now: float) -> int:
+        """Bytes of the run heard: never more than sent, never less than echoes prove."""
+        played = int((now - self._lateness_s(now) - self._run_began_at) * _BYTES_PER_S)
+        return min(max(played, self._proven_bytes), self._run_bytes)
+
+    def _ends_at(self, now: float) -> float:
+        return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._lateness_s(now)
+
+    def _begin_run(self, now: float) -> None:
+        last = self._parts[-1].item_id if self._parts else None
+        self._item_bytes = {last: self._item_bytes[last]} if last is not None else {}
+        self._parts = []
+        self._run += 1
+        self._run_began_at = now
+        self._run_bytes = self._proven_bytes = 0
+        self._surpluses_s.clear()
+        self._lateness_min_s = 0.0

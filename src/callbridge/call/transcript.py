@@ -1,0 +1,161 @@
+"""Who said what: turns as the caller lived them, written down for the record.
+
+Bookkeeping only; nothing here changes what happens in the call. The caller's words come from a second
+model, perhaps long after the answer, so an ended turn waits for them up to a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from callbridge.call.facts import TurnEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callbridge.call.playout import CutItem
+
+
+@dataclass(slots=True)
+class _Turn:
+    number: int
+    speech_ended_at: float | None = None
+    caller_item_id: str | None = None
+    caller: str | None = None
+    awaits_caller: bool = False
+    awaits_agent: bool = False
+    """The response was still running when the turn ended: its words may be to come."""
+    words: dict[str, str] = field(default_factory=dict)
+    """The agent's words by item, in the order of the items."""
+    heard: dict[str, CutItem] = field(default_factory=dict)
+    """Items that were cut."""
+    answered_at: float | None = None
+    interrupted: bool = False
+    record_by: float = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.awaits_caller and not self.awaits_agent
+
+
+@dataclass(slots=True)
+class Transcript:
+    """The turns of one call. Ended ones are taken from `ended`."""
+
+    transcript_timeout_s: float
+    turns: int = 0
+    response_ms: list[int] = field(default_factory=list)
+    """Every latency measured so far."""
+    _open: _Turn | None = None
+    _closed: list[_Turn] = field(default_factory=list)
+    """Turns that wait for the caller's words."""
+
+    # The caller.
+
+    def caller_began(self) -> None:
+        """A new utterance, hence a new turn. The one before must have been closed."""
+        assert self._open is None, "a turn is closed before the next begins"
+        self._open = self._new()
+
+    def caller_stopped(self, speech_ended_at: float, *, awaits_words: bool) -> None:
+        """The utterance is over."""
+        turn = self._current()
+        turn.speech_ended_at = speech_ended_at
+        turn.awaits_caller = awaits_words
+
+    def caller_committed(self, item_id: str) -> None:
+        """The utterance has an item, under which its words will come."""
+        self._current().caller_item_id = item_id
+
+    def caller_said(self, item_id: str, words: str | None) -> None:
+        """The words of an utterance, or the news that none will come."""
+        for turn in self._all():
+            if turn.caller_item_id == item_id:
+                turn.caller, turn.awaits_caller = words, False
+
+    def caller_pressed(self, keys: str, now: float) -> None:
+        """Keys instead of words."""
+        turn = self._current()
+        turn.caller, turn.speech_ended_at, turn.awaits_caller = f"[keys {keys}]", now, False
+
+    # The agent.
+
+    def agent_began(self, item_id: str) -> None:
+        """An item of the answer. One that nobody asked for, like the greeting, is a turn of its own."""
+        self._current().words.setdefault(item_id, "")
+
+    def agent_says(self, item_id: str, words: str) -> None:
+        """The whole text of an item."""
+        for turn in self._all():
+            if item_id in turn.words:
+                turn.words[item_id] = words
+
+    def agent_finished(self) -> None:
+        """The response is over: its words are all known."""
+        for turn in self._closed:
+            turn.awaits_agent = False
+
+    def agent_was_cut(self, cuts: Iterable[CutItem]) -> None:
+        """How much of which items was heard."""
+        for cut in cuts:
+            for turn in self._all():
+                if cut.item_id in turn.words:
+                    turn.heard[cut.item_id] = cut
+                    turn.interrupted = True
+
+    # The record.
+
+    def close(self, now: float, answered_at: float | None, *, awaits_agent: bool = False) -> None:
+        """Ends the open turn, if any. `answered_at`: when its first agent audio was sent."""
+        turn, self._open = self._open, None
+        if turn is None:
+            return
+        turn.answered_at, turn.awaits_agent = answered_at, awaits_agent
+        turn.record_by = now + self.transcript_timeout_s
+        if (latency_ms := _response_ms(turn)) is not None:
+            self.response_ms.append(latency_ms)
+        self._closed.append(turn)
+
+    def ended(self, now: float, *, is_last: bool = False) -> list[TurnEnded]:
+        """Takes the records that are complete, late beyond the bound, or the last of the call."""
+        ready = [turn for turn in self._closed if is_last or turn.is_complete or now >= turn.record_by]
+        self._closed = [turn for turn in self._closed if turn not in ready]
+        return [_record(turn) for turn in ready]
+
+    @property
+    def deadline(self) -> float | None:
+        """When the next waiting record is late."""
+        return min((turn.record_by for turn in self._closed), default=None)
+
+    def _new(self) -> _Turn:
+        self.turns += 1
+        return _Turn(self.turns)
+
+    def _current(self) -> _Turn:
+        if self._open is None:
+            self._open = self._new()
+        return self._open
+
+    def _all(self) -> list[_Turn]:
+        return self._closed if self._open is None else [*self._closed, self._open]
+
+
+def _response_ms(turn: _Turn) -> int | None:
+    if turn.speech_ended_at is None or turn.answered_at is None:
+        return None
+    return round((turn.answered_at - turn.speech_ended_at) * 1000)
+
+
+def _record(turn: _Turn) -> TurnEnded:
+    heard = (_heard_words(words, turn.heard.get(item_id)) for item_id, words in turn.words.items())
+    agent = " ".join(words for words in heard if words)
+    return TurnEnded(turn.number, turn.caller, agent, _response_ms(turn), turn.interrupted)
+
+
+def _heard_words(words: str, cut: CutItem | None) -> str:
+    """The part of `words` that was heard, in proportion to the audio, at a word's end."""
+    if cut is None or cut.heard_ms >= cut.sent_ms:
+        return words
+    heard = words[: len(words) * cut.heard_ms // cut.sent_ms].rpartition(" ")[0]
+    return f"{heard} …" if heard else ""

@@ -1,0 +1,59 @@
+"""`callbridge check`: is the configuration fit for a call?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from callbridge.agents.loading import load_agent
+from callbridge.server import check as judge
+from callbridge.server.check import Finding, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("wrong", "red")}
+
+
+def check() -> None:
+    """Say what is missing or wrong in the settings, and what to do about it.
+
+    Exit status 1 when the service could not take a call.
+    """
+    findings = judge.check(
+        today=dt.datetime.now(tz=dt.UTC).date(), load_agent=load_agent, try_to_listen=try_to_listen
+    )
+    show(findings)
+    if not judge.can_take_calls(findings):
+        raise typer.Exit(1)
+
+
+def show(findings: Iterable[Finding]) -> None:
+    """Prints each finding with its remedy."""
+    console = Console(soft_wrap=True)
+    for finding in findings:
+        sign, colour = _SIGNS[finding.level]
+        # As text, not markup: an error message may have brackets in it.
+        console.print(Text.assemble((f"{sign:>8}", f"bold {colour}"), f"  {finding.what}."))
+        if finding.remedy:
+            console.print(Text(f"{'':>8}  {finding.remedy}", style="dim"))
+
+
+def try_to_listen(host: str, port: int) -> OSError | None:
+    """Why one cannot listen there, or nothing when one can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as listener:
+            # As the server does: a port that was in use a moment ago is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        return error
+    return None

@@ -1,0 +1,76 @@
+"""How uvicorn serves calls: one process, strict sockets, and one line that says it is ready.
+
+One process, because the calls, the tokens and the audio of a call live in it; more calls are served
+by more machines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+if TYPE_CHECKING:
+    import socket
+
+    from fastapi import FastAPI
+
+    from callbridge.server.settings import Settings
+
+PHONE_MESSAGE_BYTES_MAX = 65_536
+"""Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""
+
+PING_INTERVAL_S = 20.0
+PING_TIMEOUT_S = 20.0
+"""A phone leg whose peer has vanished is found out within the sum of the two."""
+
+HANDLERS_END_S = 30
+"""After the sockets were closed: how long their calls may take to write their records."""
+
+_log = structlog.get_logger()
+
+
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Uvicorn, set up for media sockets behind a proxy that ends TLS."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="auto",  # uvloop where it is installed
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=PHONE_MESSAGE_BYTES_MAX,
+        # Deflate costs memory and time for every socket, and Twilio never asks for it.
+        ws_per_message_deflate=False,
+        ws_ping_interval=PING_INTERVAL_S,
+        ws_ping_timeout=PING_TIMEOUT_S,
+        lifespan="on",
+        # Logging is set up by `configure_logging`; the routes log what matters of a request.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Public addresses come from the settings, so nothing a proxy says is believed.
+        proxy_headers=False,
+        timeout_graceful_shutdown=HANDLERS_END_S,
+    )
+
+
+class CallServer(uvicorn.Server):
+    """uvicorn that says, once it listens, what to do next."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, then logs the one line that an operator waits for."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        _log.info(
+            "ready",
+            webhook=self._settings.voice_url,
+            next_step="Twilio console > Phone Numbers > your number > A call comes in: "
+            "enter this webhook, HTTP POST",
+        )

@@ -1,0 +1,83 @@
+"""The media socket's door: who may come in, and the bridge that takes over once they are in.
+
+Nothing is dialled and nothing is stored for a socket whose upgrade was not signed. The token comes with
+`start` and is checked there, because Twilio allows no query on the address.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import Response, WebSocket, WebSocketDisconnect
+
+from callbridge.bridge.bridge import Bridge
+from callbridge.bridge.legs import PhoneLeg
+from callbridge.call.actions import StreamAdmitted, StreamRefused
+from callbridge.telephony.signatures import SIGNATURE_HEADER
+from callbridge.telephony.tokens import PendingCall
+
+if TYPE_CHECKING:
+    from callbridge.agents.tools import Toolbox
+    from callbridge.bridge.bridge import Observe
+    from callbridge.bridge.legs import AsgiMessage, ModelDialer
+    from callbridge.call.plan import CallPlan
+    from callbridge.server.webhooks import Telephone
+    from callbridge.wire.media_streams import StartFacts
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDoor:
+    """What every call needs; one per process."""
+
+    telephone: Telephone
+    plan: CallPlan
+    toolbox: Toolbox
+    dialer: ModelDialer
+    observe: Observe
+
+    async def answer(self, websocket: WebSocket) -> None:
+        """One media socket from its upgrade to the end of its call."""
+        if not self.telephone.is_genuine_upgrade(websocket.headers.get(SIGNATURE_HEADER)):
+            _log.warning("upgrade_refused", reason="wrong signature")
+            # A close before accept would lose its code; the denial is an HTTP status that Twilio
+            # shows as error 31920.
+            await websocket.send_denial_response(Response(status_code=403))
+            return
+        await websocket.accept()
+        bridge = Bridge(
+            PhoneLeg(_Socket(websocket)),
+            plan=self.plan,
+            toolbox=self.toolbox,
+            dialer=self.dialer,
+            admit=self._admit,
+            observe=self.observe,
+        )
+        await bridge.run()
+
+    def _admit(self, start: StartFacts) -> StreamAdmitted | StreamRefused:
+        token = start.custom_parameters.get("token")
+        now = self.telephone.now()
+        found = self.telephone.tokens.redeem(token, start.call_sid, start.account_sid, now)
+        if isinstance(found, PendingCall):
+            return StreamAdmitted(found.caller, found.called)
+        return StreamRefused(f"stream token: {found.value}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """Starlette's socket with the one exception of its own turned into an ordinary one."""
+
+    websocket: WebSocket
+
+    async def receive(self) -> AsgiMessage:
+        return await self.websocket.receive()
+
+    async def send(self, message: AsgiMessage) -> None:
+        try:
+            await self.websocket.send(message)
+        except WebSocketDisconnect as error:
+            raise ConnectionError("the peer is gone") from error

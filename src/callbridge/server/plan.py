@@ -1,0 +1,62 @@
+"""Settings and agent into the plan of a call: the session exactly as the wire wants it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from callbridge.call.plan import CallPlan
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire.realtime import MULAW
+
+if TYPE_CHECKING:
+    from callbridge.agents.agent import Agent
+    from callbridge.server.settings import Settings
+
+
+def call_plan(settings: Settings, agent: Agent) -> CallPlan:
+    """The plan of every call that `agent` answers. What the agent leaves open, the settings fill."""
+    audio = commands.Audio(
+        commands.AudioInput(
+            MULAW, _turn_detection(settings), _transcription(settings), _noise_reduction(settings)
+        ),
+        commands.AudioOutput(MULAW, agent.voice or settings.realtime_voice),
+    )
+    session = commands.Session(
+        instructions=agent.instructions if agent.instructions is not None else settings.agent_instructions,
+        audio=audio,
+        tools=agent.toolbox.definitions,
+        tool_choice="auto",
+        output_modalities=("audio",),
+        max_output_tokens=settings.max_output_tokens,
+        truncation=_truncation(settings),
+        reasoning=commands.Reasoning(settings.reasoning_effort) if settings.reasoning_effort else None,
+    )
+    greeting = agent.greeting if agent.greeting is not None else settings.agent_greeting
+    return CallPlan(settings.realtime_model, session, greeting)
+
+
+def _turn_detection(settings: Settings) -> commands.ServerVad | commands.SemanticVad:
+    if settings.vad_kind == "semantic_vad":
+        return commands.SemanticVad(settings.vad_eagerness)
+    return commands.ServerVad(
+        settings.vad_threshold, settings.vad_prefix_padding_ms, settings.vad_silence_duration_ms
+    )
+
+
+def _transcription(settings: Settings) -> commands.Transcription | None:
+    if not settings.transcribes:
+        return None
+    return commands.Transcription(settings.transcription_model, settings.language)
+
+
+def _noise_reduction(settings: Settings) -> commands.NoiseReduction | None:
+    kind = settings.noise_reduction
+    return None if kind == "off" else commands.NoiseReduction(kind)
+
+
+def _truncation(settings: Settings) -> Literal["auto", "disabled"] | commands.RetentionRatio:
+    kept = settings.truncation
+    if kept == "auto" or kept == "disabled":
+        return kept
+    limit = settings.truncation_post_instructions_tokens
+    return commands.RetentionRatio(kept, None if limit is None else commands.TokenLimits(limit))

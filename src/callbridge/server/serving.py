@@ -1,0 +1,44 @@
+"""The service inside a program that has an event loop of its own: the demo, the tests, a user's tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Iterator
+
+
+class GuestServer(uvicorn.Server):
+    """uvicorn that leaves the signals to its host program, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen."""
+        await super().startup(sockets)
+        self.is_listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the host program."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(config: uvicorn.Config, listener: socket.socket) -> AsyncIterator[GuestServer]:
+    """Serves on `listener` for the length of the context; calls that are still on are cut at its end."""
+    server = GuestServer(config)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(sockets=[listener]), name="uvicorn")
+        await server.is_listening.wait()
+        try:
+            yield server
+        finally:
+            server.should_exit = True

@@ -1,0 +1,411 @@
+"""Everything that can be configured, read once from the environment and a `.env` file.
+
+Nothing else in the package looks at the environment. An empty variable counts as not set. Every
+fault is told in words, with the variable's name and the remedy; `callbridge check` adds what can
+only be judged with the date, the network port or the user's own agent at hand.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from callbridge.observe.logs import LogFormat
+from callbridge.server.models import voice_model
+
+VOICE_PATH = "/twilio/voice"
+STREAM_ENDED_PATH = "/twilio/stream-ended"
+STREAM_STATUS_PATH = "/twilio/stream-status"
+CALL_STATUS_PATH = "/twilio/call-status"
+MEDIA_STREAM_PATH = "/media-stream"
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_REMEDIES = {
+    "OPENAI_API_KEY": "Create a key at https://platform.openai.com/api-keys.",
+    "TWILIO_ACCOUNT_SID": "Copy the Account SID from https://console.twilio.com.",
+    "TWILIO_AUTH_TOKEN": "Copy the Auth Token from https://console.twilio.com.",
+    "PUBLIC_BASE_URL": "Set it to the address under which Twilio reaches this process, "
+    "such as https://my-calls.fly.dev.",
+}
+
+
+# Words for people.
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration, and what to do about it."""
+
+    name: str
+    """The environment variable."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.what}. {self.remedy}"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `problems` says why, variable by variable."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+# How values are read.
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(url: str) -> str:
+    parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
+    host = parts.hostname or ""
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be a host alone, without path, query or fragment")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry a user name or password")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must begin with https:// (http:// is for this machine alone)")
+    if "_" in host:
+        raise ValueError("has an underscore in its host name, which Twilio refuses")
+    bracketed = f"[{host}]" if ":" in host else host
+    is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
+
+
+def _realtime_url(url: str) -> str:
+    parts = _address(url, {"wss", "ws"}, "wss://api.openai.com/v1/realtime")
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
+    if parts.query or parts.fragment:
+        raise ValueError("must have no query; the model is set by REALTIME_MODEL")
+    return url
+
+
+def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
+    """The parts of `url`, whose host and port can be read and whose host is in lower case."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError(f"must be an address such as {example}")
+    return parts
+
+
+def _level(name: str) -> str:
+    if name.upper() not in logging.getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return name.upper()
+
+
+def _output_limit(value: object) -> object:
+    if value == "inf":
+        return value
+    return _number(value, int, 1, 4096, "must be a whole number from 1 to 4096, or inf")
+
+
+def _truncation(value: object) -> object:
+    if value in {"auto", "disabled"}:
+        return value
+    return _number(value, float, 0, 1, "must be auto, disabled, or a ratio from 0 to 1 such as 0.8")
+
+
+def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
+    try:
+        number = kind(str(value))
+    except ValueError:
+        raise ValueError(rule) from None
+    if not low <= number <= high:
+        raise ValueError(rule)
+    return number
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
+LogLevel = Annotated[str, AfterValidator(_level)]
+OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
+Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
+Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. Variables have the upper-case names of the fields."""
+
+    model_config = SettingsConfigDict(
+        alias_generator=str.upper,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # Accounts.
+
+    openai_api_key: SecretStr
+    """Key for the voice model; starts with `sk-`."""
+
+    twilio_account_sid: Sid
+    """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
+
+    twilio_auth_token: SecretStr
+    """The key under which Twilio signs its requests."""
+
+    twilio_validate_signatures: bool = True
+    """Off only on a laptop: refused unless the service listens on loopback alone."""
+
+    # Where the service is reached.
+
+    public_base_url: BaseUrl
+    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
+    """The address to listen on."""
+
+    port: int = Field(8080, ge=1, le=65_535)
+    """The port to listen on."""
+
+    # The voice model.
+
+    realtime_url: RealtimeUrl = "wss://api.openai.com/v1/realtime"
+    """The Realtime API, or a simulator of it; ws:// on loopback only."""
+
+    realtime_model: str = "gpt-realtime-2.1"
+    """The model that answers."""
+
+    realtime_voice: str = "marin"
+    """A voice of the vendor, or the id (voice_...) of your own."""
+
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """How long a reasoning model thinks; not set leaves the model's own default."""
+
+    max_output_tokens: OutputLimit = "inf"
+    """The most that one response may cost, tool calls included: 1 to 4096, or inf."""
+
+    truncation: Truncation = "auto"
+    """When the context is full: auto, disabled (an error), or the share of it to keep."""
+
+    truncation_post_instructions_tokens: int | None = Field(None, ge=0)
+    """With a ratio: the most that may stand after the instructions, in tokens."""
+
+    # The agent.
+
+    agent: str | None = None
+    """An agent in your own code, as module:name; what it leaves open is filled in from here."""
+
+    agent_instructions: str = (
+        "You are a friendly assistant who answers the telephone. Keep answers short, as in "
+        "a conversation. Say so when you do not know something."
+    )
+    """What the agent is told about its task."""
+
+    agent_greeting: str = "Hello, you are speaking with an AI assistant. How can I help?"
+    """What the agent says first."""
+
+    apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
+    """What Twilio's own voice says when nothing else can answer."""
+
+    # Hearing the caller.
+
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
+    """The language that callers speak, as ISO-639-1 (en, de, ...); not set detects it."""
+
+    transcription_model: str = "gpt-transcribe"
+    """What writes down the caller's words; off switches it off."""
+
+    noise_reduction: Literal["off", "near_field", "far_field"] = "off"
+    """Cleans the caller's audio before the model hears it."""
+
+    vad_kind: Literal["server_vad", "semantic_vad"] = "server_vad"
+    """How the end of the caller's turn is found: by silence, or by meaning."""
+
+    vad_threshold: float = Field(0.5, ge=0, le=1)
+    """server_vad: how loud speech must be, 0 to 1; higher for noisy lines."""
+
+    vad_prefix_padding_ms: int = Field(300, ge=0, le=5_000)
+    """server_vad: audio kept from before the first sound of speech."""
+
+    vad_silence_duration_ms: int = Field(500, ge=0, le=10_000)
+    """server_vad: silence that ends a turn; shorter answers sooner, and interrupts more."""
+
+    vad_eagerness: Literal["auto", "low", "medium", "high"] = "auto"
+    """semantic_vad: how soon it takes a turn for ended; waits 8 s, 4 s or 2 s at most."""
+
+    # Logs.
+
+    log_level: LogLevel = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    log_format: LogFormat = LogFormat.AUTO
+    """auto (readable on a terminal, JSON elsewhere), json or console."""
+
+    log_transcripts: bool = False
+    """Whether the words of caller and agent may stand in the logs."""
+
+    # Addresses that Twilio is told.
+
+    @property
+    def voice_url(self) -> str:
+        """What to enter as the webhook of the phone number."""
+        return self.public_base_url + VOICE_PATH
+
+    @property
+    def action_url(self) -> str:
+        """What Twilio asks when the stream has ended."""
+        return self.public_base_url + STREAM_ENDED_PATH
+
+    @property
+    def stream_status_url(self) -> str:
+        """Where Twilio reports about the stream."""
+        return self.public_base_url + STREAM_STATUS_PATH
+
+    @property
+    def call_status_url(self) -> str:
+        """Where Twilio reports about the call, when the number is configured so."""
+        return self.public_base_url + CALL_STATUS_PATH
+
+    @property
+    def stream_url(self) -> str:
+        """The media socket: wss, or ws on loopback."""
+        return "ws" + self.public_base_url.removeprefix("http") + MEDIA_STREAM_PATH
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can reach the service."""
+        return is_loopback(self.host)
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether the caller's words are written down."""
+        return self.transcription_model != "off"
+
+    # Rules.
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: dict[str, object]) -> dict[str, object]:
+        stripped = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _signatures_are_checked_in_public(self) -> Self:
+        if not self.twilio_validate_signatures and not self.listens_on_loopback:
+            raise ValueError(
+                "TWILIO_VALIDATE_SIGNATURES is false while HOST is open to others. "
+                "Set HOST=127.0.0.1, or remove TWILIO_VALIDATE_SIGNATURES"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _effort_fits_the_model(self) -> Self:
+        model = voice_model(self.realtime_model)
+        if self.reasoning_effort is not None and model is not None and not model.has_reasoning:
+            raise ValueError(
+                f"REASONING_EFFORT is set, but {self.realtime_model} does not reason. "
+                "Remove it, or set REALTIME_MODEL=gpt-realtime-2.1"
+            )
+        return self
+
+
+class _GivenSettings(Settings):
+    """Settings from what is passed in, and from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environment`, or of this process and its `.env` file.
+
+    Raises:
+        SettingsError: something is missing or wrong; says everything that is, at once.
+    """
+    try:
+        if environment is None:
+            return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
+        return _GivenSettings(**environment)  # type: ignore[arg-type]  # text becomes the type
+    except ValidationError as error:
+        raise SettingsError(tuple(_problem(details) for details in error.errors())) from None
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    if not error["loc"]:
+        return _rule_problem(error["msg"])
+    name = str(error["loc"][0])
+    return Problem(name, _what(error), _REMEDIES.get(name) or _back_to_default(name))
+
+
+def _rule_problem(message: str) -> Problem:
+    # A rule between two variables is worded "NAME what is wrong. The remedy".
+    name, _, rest = message.removeprefix("Value error, ").partition(" ")
+    what, _, remedy = rest.partition(". ")
+    return Problem(name, what, remedy + ".")
+
+
+def _what(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is not set"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case "literal_error" | "enum":
+            return f"must be one of {context['expected']}".replace("'", "")
+        case "int_parsing" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing":
+            return "must be a number"
+        case "bool_parsing":
+            return "must be true or false"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "string_pattern_mismatch" if error["loc"] == ("TWILIO_ACCOUNT_SID",):
+            return "must be AC followed by 32 digits 0-9 and letters a-f"
+        case "string_pattern_mismatch":
+            return "must be two small letters such as en"
+        case _:
+            return f"is wrong: {error['msg']}"
+
+
+def _back_to_default(name: str) -> str:
+    default = Settings.model_fields[name.lower()].default
+    return f"Correct it, or remove it for the default{'' if default is None else f' {default}'}."

@@ -1,0 +1,97 @@
+"""Twilio on a laptop: a caller who dials a voice webhook and talks over a media stream.
+
+The parts, from the inside out. Pure: `playback` (what is heard), `caller` (what is said), `stream`
+(one media socket), `twiml` and `program` (what Twilio executes), `report`. Shells: `webhooks`,
+`media_socket`, `call`. Strict on purpose: what Twilio would warn about is reported by its code.
+"""
+
+from __future__ import annotations
+
+from callbridge.simulators.phone.call import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    FROM_NUMBER,
+    TO_NUMBER,
+    CallSettings,
+    SimulatedCall,
+    place_call,
+)
+from callbridge.simulators.phone.caller import (
+    Act,
+    Caller,
+    CallerScript,
+    Departure,
+    Ear,
+    HangUp,
+    Interrupt,
+    InterruptAt,
+    Pause,
+    Press,
+    Say,
+    Step,
+    Vanish,
+    WaitForAgent,
+    WaitForEnd,
+)
+from callbridge.simulators.phone.events import PhoneEvent
+from callbridge.simulators.phone.media_socket import Network
+from callbridge.simulators.phone.messages import StreamIdentity
+from callbridge.simulators.phone.misbehaviour import Misbehaviour
+from callbridge.simulators.phone.playback import Clear, Mark, Payload, Playback
+from callbridge.simulators.phone.program import DialOutcome, LineSettings
+from callbridge.simulators.phone.report import CallReport, CarrierWarning, StreamReport
+from callbridge.simulators.phone.signature import sign, sign_form
+from callbridge.simulators.phone.stream import (
+    Abort,
+    Close,
+    Output,
+    PhoneStream,
+    Send,
+    StreamSettings,
+)
+
+__all__ = [
+    "ACCOUNT_SID",
+    "AUTH_TOKEN",
+    "FROM_NUMBER",
+    "TO_NUMBER",
+    "Abort",
+    "Act",
+    "CallReport",
+    "CallSettings",
+    "Caller",
+    "CallerScript",
+    "CarrierWarning",
+    "Clear",
+    "Close",
+    "Departure",
+    "DialOutcome",
+    "Ear",
+    "HangUp",
+    "Interrupt",
+    "InterruptAt",
+    "LineSettings",
+    "Mark",
+    "Misbehaviour",
+    "Network",
+    "Output",
+    "Pause",
+    "Payload",
+    "PhoneEvent",
+    "PhoneStream",
+    "Playback",
+    "Press",
+    "Say",
+    "Send",
+    "SimulatedCall",
+    "Step",
+    "StreamIdentity",
+    "StreamReport",
+    "StreamSettings",
+    "Vanish",
+    "WaitForAgent",
+    "WaitForEnd",
+    "place_call",
+    "sign",
+    "sign_form",
+]

@@ -1,0 +1,348 @@
+"""One simulated call: webhook, TwiML, streams, callbacks, report. The asyncio shell.
+
+What to do next is decided by `program`, what a stream does by `stream`; this module only carries it
+out and keeps the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, assert_never
+
+from callbridge.simulators.phone import events, webhooks
+from callbridge.simulators.phone.carrier_codes import Complaint, Level
+from callbridge.simulators.phone.media_socket import MediaSocket, Network, Unreachable, open_socket
+from callbridge.simulators.phone.messages import StreamIdentity
+from callbridge.simulators.phone.program import End, Fetch, LineSettings, OpenStream, Program, Spend
+from callbridge.simulators.phone.recording import write_recording
+from callbridge.simulators.phone.report import (
+    CallReport,
+    carrier_warnings,
+    stream_report,
+    verb_reports,
+)
+from callbridge.simulators.phone.stream import PhoneStream, StreamSettings
+from callbridge.simulators.phone.twiml import WebAnswer
+from callbridge.wire.mulaw import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from callbridge.simulators.phone.caller import Caller
+    from callbridge.simulators.phone.misbehaviour import Misbehaviour
+    from callbridge.simulators.phone.program import Step
+
+ACCOUNT_SID = "AC" + "5" * 32
+"""Used when no account is given: well formed, and nobody's."""
+
+AUTH_TOKEN = "simulated-auth-token"  # noqa: S105 - signs calls between two local programs
+"""Used when no token is given; the service must be told the same."""
+
+FROM_NUMBER = "+15550100001"
+TO_NUMBER = "+15550100002"
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """How a call is placed. The defaults are an ordinary call over a perfect network."""
+
+    account_sid: str = ACCOUNT_SID
+    auth_token: str = AUTH_TOKEN
+    from_number: str = FROM_NUMBER
+    to_number: str = TO_NUMBER
+    call_sid: str | None = None
+    """Made up when None."""
+    method: str = "POST"
+    """How the number's voice URL is asked."""
+    status_callback_url: str | None = None
+    """The number's status callback; asked when the call has ended."""
+    network: Network = field(default_factory=Network)
+    line: LineSettings = field(default_factory=LineSettings)
+    stream: StreamSettings = field(default_factory=StreamSettings)
+    misbehaviours: frozenset[Misbehaviour] = frozenset()
+    parameter_overrides: Mapping[str, str] = field(default_factory=dict)
+    """Replaces `<Parameter>` values in `start`, as an attacker with a stolen token would."""
+    real_time: bool = False
+    """Let Say, Pause, Dial and Record take their time."""
+    action_after_hang_up: bool = False
+    """Ask `<Connect action>` also after the caller hung up, and ignore the answer. Twilio does not
+    document it either way, so a bridge must be able to live with both."""
+    max_call_s: float = 600.0
+    """The caller hangs up at the latest then."""
+    save: Path | None = None
+    """Where to put the stereo recording."""
+
+
+async def place_call(
+    url: str,
+    caller: Caller,
+    settings: CallSettings | None = None,
+    *,
+    on_event: Callable[[events.PhoneEvent], None] | None = None,
+) -> CallReport:
+    """Call the service whose voice webhook is `url`, and report.
+
+    Args:
+        url: the number's voice URL.
+        caller: who calls, usually a `CallerScript`.
+        settings: see `CallSettings`.
+        on_event: told what happens while it happens.
+    """
+    return await SimulatedCall(url, caller, settings, on_event=on_event).run()
+
+
+class SimulatedCall:
+    """One call. For those who want more than the report: `streams` holds the full journals."""
+
+    def __init__(
+        self,
+        url: str,
+        caller: Caller,
+        settings: CallSettings | None = None,
+        *,
+        on_event: Callable[[events.PhoneEvent], None] | None = None,
+    ) -> None:
+        self.settings = settings or CallSettings()
+        self.line = webhooks.Line(
+            account_sid=self.settings.account_sid,
+            auth_token=self.settings.auth_token,
+            call_sid=self.settings.call_sid or _sid("CA"),
+            from_number=self.settings.from_number,
+            to_number=self.settings.to_number,
+        )
+        self.streams: list[PhoneStream] = []
+        """Every stream of the call, also those that could not be opened."""
+        self.documents: list[str] = []
+        """The TwiML that was received."""
+        self.placed_at = 0.0
+        """On the clock of the event loop."""
+
+        self._caller = caller
+        self._on_event = on_event or (lambda _: None)
+        numbers = (self.line.from_number, self.line.to_number)
+        self._program = Program(url, self.settings.method, numbers, self.settings.line)
+        self._complaints: list[Complaint] = []
+        self._answers_ms: list[float | None] = []
+        """How long each webhook took; None for one that gave no answer."""
+        self._socket: MediaSocket | None = None
+        self._told_verbs = 0
+        self._told_complaints = 0
+        self._background: asyncio.TaskGroup | None = None
+        self._status = "failed"
+
+    def __repr__(self) -> str:
+        return f"<SimulatedCall {self.line.call_sid} {len(self.streams)} streams>"
+
+    async def run(self) -> CallReport:
+        """Place the call and stay on it to its end."""
+        loop = asyncio.get_running_loop()
+        self.placed_at = loop.time()
+        self._tell(
+            events.CallPlaced(self.placed_at, self.line.call_sid, self.line.from_number, self.line.to_number)
+        )
+        async with webhooks.Webhooks(self.line, self.settings.misbehaviours) as web:
+            async with asyncio.TaskGroup() as self._background:
+                self._status = await self._execute(web)
+            ended_at = loop.time()
+            await self._report_end(web, ended_at)
+        self._tell(events.CallEnded(ended_at, self._status))
+        if self.settings.save is not None:
+            write_recording(self.settings.save, self.streams)
+        return self._report(ended_at)
+
+    def hang_up(self) -> None:
+        """The caller hangs up now, whatever their script says. Nothing happens outside a stream."""
+        if self._socket is not None:
+            self._socket.hang_up()
+
+    def press(self, digit: str) -> None:
+        """The caller presses a key now. Nothing happens outside a stream."""
+        if self._socket is not None:
+            self._socket.press(digit)
+
+    # --- Execution ------------------------------------------------------------------------
+
+    async def _execute(self, web: webhooks.Webhooks) -> str:
+        """Carry out step after step; returns the status of the call at its end."""
+        step: Step = self._program.begin()
+        while True:
+            self._tell_progress()
+            match step:
+                case Fetch():
+                    step = await self._fetch(web, step)
+                case Spend(seconds):
+                    await asyncio.sleep(seconds if self.settings.real_time else 0)
+                    step = self._program.spent()
+                case OpenStream():
+                    await self._run_stream(web, step)
+                    after = self._program.stream_ended(step.noun)
+                    if self._caller_has_left():
+                        return await self._leave(web, after)
+                    step = after
+                case End(status):
+                    return status
+                case _:
+                    assert_never(step)
+
+    async def _fetch(self, web: webhooks.Webhooks, step: Fetch) -> Step:
+        status = "in-progress" if step.is_answered else "ringing"
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
+        parameters = webhooks.voice_parameters(self.line, status) | dict(step.parameters)
+        answer = await web.ask(step.url, step.method, parameters)
+        now = loop.time()
+        took_ms = (now - asked_at) * 1000
+        http_status = None
+        if isinstance(answer, WebAnswer):
+            http_status = answer.status
+            self.documents.append(answer.body.decode("utf-8", "replace"))
+        self._answers_ms.append(None if http_status is None else round(took_ms, 1))
+        self._tell(events.WebhookAnswered(now, step.url, http_status, took_ms))
+        return self._program.answered(answer)
+
+    def _caller_has_left(self) -> bool:
+        end = self.streams[-1].end
+        return end is not None and end.by_whom == "caller"
+
+    async def _leave(self, web: webhooks.Webhooks, after: Step) -> str:
+        """The caller is gone: nothing more is executed; the action may still be told."""
+        if self.settings.action_after_hang_up and isinstance(after, Fetch):
+            parameters = webhooks.voice_parameters(self.line, "completed")
+            await web.ask(after.url, after.method, parameters | dict(after.parameters))
+        return "completed"
+
+    # --- Streams --------------------------------------------------------------------------
+
+    async def _run_stream(self, web: webhooks.Webhooks, step: OpenStream) -> None:
+        stream = PhoneStream(self._identity(step), self._caller, self.settings.stream)
+        self.streams.append(stream)
+        if step.fault is not None:
+            stream.fail(*step.fault, self._now())
+        else:
+            await self._connect(web, stream, step)
+        self._tell_all(stream.take_events())
+        assert stream.end is not None, "a stream that was driven has ended"
+        event = "stream-error" if stream.end.fault else "stream-stopped"
+        self._call_back(web, step, stream, event)
+
+    async def _connect(self, web: webhooks.Webhooks, stream: PhoneStream, step: OpenStream) -> None:
+        socket = await open_socket(step.url, self.line.auth_token, self.settings.misbehaviours)
+        if isinstance(socket, Unreachable):
+            stream.fail(socket.code, socket.detail, self._now())
+            return
+        self._call_back(web, step, stream, "stream-started")
+        self._socket = MediaSocket(
+            stream,
+            socket,
+            network=self.settings.network,
+            misbehaviours=self.settings.misbehaviours,
+            hang_up_at=self.placed_at + self.settings.max_call_s,
+            on_event=self._on_event,
+        )
+        try:
+            await self._socket.run()
+        finally:
+            self._socket = None
+
+    def _identity(self, step: OpenStream) -> StreamIdentity:
+        overrides = self.settings.parameter_overrides
+        parameters = ((name, overrides.get(name, value)) for name, value in step.noun.parameters)
+        return StreamIdentity(self.line.account_sid, self.line.call_sid, _sid("MZ"), tuple(parameters))
+
+    # --- Status callbacks -----------------------------------------------------------------
+
+    def _call_back(self, web: webhooks.Webhooks, step: OpenStream, stream: PhoneStream, event: str) -> None:
+        """Tell the stream status callback, beside the call and never in its way."""
+        if step.status_callback is None:
+            return
+        parameters = webhooks.stream_parameters(self.line, stream.identity.stream_sid, step.noun.name, event)
+        if event == "stream-error" and stream.end is not None and stream.end.fault is not None:
+            code, detail = stream.end.fault
+            parameters["StreamError"] = f"{code} {detail}"
+        assert self._background is not None, "streams run inside the call"
+        self._background.create_task(
+            self._post(web, step.status_callback, step.noun.status_callback_method, parameters),
+            name=f"phone-{event}",
+        )
+
+    async def _report_end(self, web: webhooks.Webhooks, ended_at: float) -> None:
+        url = self.settings.status_callback_url
+        if url is None:
+            return
+        duration_s = math.ceil(ended_at - self.placed_at)
+        parameters = webhooks.ended_parameters(self.line, self._status, duration_s)
+        await self._post(web, url, "POST", parameters)
+
+    async def _post(
+        self, web: webhooks.Webhooks, url: str, method: str, parameters: Mapping[str, str]
+    ) -> None:
+        answer = await web.ask(url, method, parameters)
+        if not isinstance(answer, WebAnswer):
+            self._complain(answer.code, answer.detail)
+        elif not 200 <= answer.status < 300:
+            self._complain(15003, f"{url} answered {answer.status}")
+
+    # --- The record -----------------------------------------------------------------------
+
+    def _report(self, ended_at: float) -> CallReport:
+        complaints = self._complaints + [
+            complaint for stream in self.streams for complaint in stream.complaints
+        ]
+        warnings = carrier_warnings(sorted(complaints, key=lambda complaint: complaint.at), self.placed_at)
+        return CallReport(
+            call_sid=self.line.call_sid,
+            status=self._status,
+            duration_ms=round((ended_at - self.placed_at) * 1000),
+            webhook_answer_ms=self._answers_ms[0],
+            verbs=verb_reports(self._program.executed),
+            streams=[stream_report(stream, self.placed_at) for stream in self.streams],
+            warnings=[warning for warning in warnings if warning.level != Level.NOTICE],
+            notices=[warning for warning in warnings if warning.level == Level.NOTICE],
+            findings=self._findings(),
+            recording=None if self.settings.save is None else str(self.settings.save),
+        )
+
+    def _findings(self) -> list[str]:
+        findings = list(self._caller.complaints)
+        if not self._caller.is_done:
+            findings.append("the call was over before the caller had said and done everything")
+        for stream in self.streams:
+            if stream.end is not None and stream.end.by_whom == "bridge" and stream.end.unheard_bytes:
+                lost_ms = milliseconds(stream.end.unheard_bytes)
+                findings.append(
+                    f"the bridge closed the stream with {lost_ms} ms of its audio unheard; "
+                    "wait for the echo of a final mark before closing"
+                )
+        return findings
+
+    def _tell_progress(self) -> None:
+        """Pass on what the program has done and minded since the last time."""
+        program = self._program
+        for executed in program.executed[self._told_verbs :]:
+            self._tell(events.VerbExecuted(self._now(), executed.verb, executed.detail))
+        for code, detail in program.complaints[self._told_complaints :]:
+            self._complain(code, detail)
+        self._told_verbs, self._told_complaints = len(program.executed), len(program.complaints)
+
+    def _complain(self, code: int, detail: str) -> None:
+        now = self._now()
+        self._complaints.append(Complaint(code, detail, now))
+        self._tell(events.Complained(now, code, detail))
+
+    def _tell_all(self, told: list[events.PhoneEvent]) -> None:
+        for event in told:
+            self._tell(event)
+
+    def _tell(self, event: events.PhoneEvent) -> None:
+        self._on_event(event)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _sid(prefix: str) -> str:
+    return f"{prefix}{secrets.token_hex(16)}"

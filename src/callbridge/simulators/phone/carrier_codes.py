@@ -1,0 +1,142 @@
+"""Twilio's error and warning codes that a bridge can earn, each with what to do about it.
+
+Only the codes that the phone simulator reports. Meanings are those of twilio.com/docs/api/errors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much a code matters."""
+
+    ERROR = "error"
+    """Something ended or was not done."""
+    WARNING = "warning"
+    """Something was ignored or thrown away."""
+    NOTICE = "notice"
+    """Logged by Twilio, or not simulated; nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierCode:
+    """What one code says."""
+
+    level: Level
+    meaning: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One occurrence of a code."""
+
+    code: int
+    detail: str
+    at: float
+    """Seconds on the clock that drives the call."""
+    level: Level | None = None
+    """Overrides the level of the code; 31921 after a clean close is a notice."""
+
+
+_ERROR, _WARNING = Level.ERROR, Level.WARNING
+
+CARRIER_CODES: dict[int, CarrierCode] = {
+    11200: CarrierCode(
+        _ERROR,
+        "the webhook could not be fetched",
+        "answer with status 200 within 15 s; look for the failure in the log of the service",
+    ),
+    11201: CarrierCode(
+        _ERROR,
+        "no connection to the webhook within 5 s",
+        "check the address, and that the port can be reached from outside",
+    ),
+    11202: CarrierCode(
+        _ERROR, "the webhook refused the connection", "start the service; check host and port"
+    ),
+    11205: CarrierCode(
+        _ERROR,
+        "the connection to the webhook failed",
+        "the service or a proxy in front of it cut the connection; look at its log",
+    ),
+    11206: CarrierCode(
+        _ERROR, "the webhook broke the HTTP protocol", "is there really an HTTP server on the port?"
+    ),
+    11210: CarrierCode(_ERROR, "bad host name in a URL", "use a public name without underscores"),
+    11215: CarrierCode(_ERROR, "more than 10 redirects", "give Twilio the final address"),
+    11220: CarrierCode(_ERROR, "TLS handshake with the webhook failed", "use a publicly trusted certificate"),
+    11750: CarrierCode(_ERROR, "the TwiML is larger than 64 kB", "send less TwiML"),
+    12100: CarrierCode(
+        _ERROR,
+        "the TwiML is not XML",
+        "send well-formed XML that starts at the first byte, with <Response> around it",
+    ),
+    12200: CarrierCode(
+        _WARNING,
+        "the TwiML does not follow the schema",
+        "names of verbs and attributes are case sensitive; remove what Twilio does not know",
+    ),
+    12300: CarrierCode(_ERROR, "the Content-Type is not one that Twilio takes", "answer with text/xml"),
+    13214: CarrierCode(
+        _ERROR,
+        "Dial: callerId is not allowed",
+        "use a number of the call or one that the account has verified",
+    ),
+    13223: CarrierCode(_ERROR, "Dial: not a phone number", "write the number as +15551234567"),
+    13520: CarrierCode(_ERROR, "Say: no text", "leave the verb out when there is nothing to say"),
+    15003: CarrierCode(
+        _WARNING,
+        "a status callback was not answered with 2xx",
+        "answer with 204, or 200 and empty TwiML; check the signature against the same URL",
+    ),
+    31901: CarrierCode(
+        _ERROR, "no answer to the stream's connection request", "check host, tunnel and firewall"
+    ),
+    31902: CarrierCode(_ERROR, "the stream's connection was refused", "is the service running on that port?"),
+    31903: CarrierCode(
+        _ERROR,
+        "the stream's connection broke without a close",
+        "the service died or a proxy cut it; close the socket with a code",
+    ),
+    31904: CarrierCode(_ERROR, "the stream's host cannot be reached", "use a public host name"),
+    31910: CarrierCode(_ERROR, "TLS failed on the stream", "use a certificate that standard clients trust"),
+    31920: CarrierCode(
+        _ERROR,
+        "the stream's handshake was not answered with 101",
+        "check the path and the signature check of the upgrade; no query string in <Stream url>",
+    ),
+    31921: CarrierCode(
+        _ERROR,
+        "the bridge closed the stream",
+        "expected when the agent ends the call; else look up the close code in its log",
+    ),
+    31922: CarrierCode(_ERROR, "the stream URL is not wss://", "serve the socket over TLS"),
+    31923: CarrierCode(_ERROR, "the stream URL is malformed", "write wss://host/path"),
+    31924: CarrierCode(
+        _ERROR,
+        "the bridge broke the WebSocket protocol",
+        "a proxy or a hand-made frame is at fault: control frames may not be fragmented, text must be UTF-8",
+    ),
+    31930: CarrierCode(
+        _WARNING,
+        "caller audio was thrown away because the bridge reads too slowly",
+        "never block the loop that reads the phone socket",
+    ),
+    31931: CarrierCode(
+        _WARNING,
+        "agent audio was thrown away: more than 10 minutes were waiting",
+        "send less ahead, and clear when the caller interrupts",
+    ),
+    31941: CarrierCode(
+        _ERROR, "the track is not allowed here", "remove `track`: <Connect> knows inbound_track only"
+    ),
+    31950: CarrierCode(_WARNING, "a binary message was ignored", "send JSON in text frames, audio as base64"),
+    31951: CarrierCode(
+        _WARNING,
+        "an invalid message was ignored",
+        "send media, mark and clear only, with exactly the documented fields and this streamSid",
+    ),
+}

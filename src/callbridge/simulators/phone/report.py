@@ -1,0 +1,189 @@
+"""What came of a call, as plain values for JSON: what was heard and when, and what Twilio minded.
+
+Pure. Unless a name says otherwise, milliseconds count from the placing of the call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Complaint, Level
+from callbridge.wire.mulaw import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from callbridge.simulators.phone.program import ExecutedVerb
+    from callbridge.simulators.phone.stream import Interruption, PhoneStream
+
+
+class ClearReport(msgspec.Struct, frozen=True):
+    """A `clear` that the bridge sent."""
+
+    at_ms: int
+    discarded_ms: int
+
+
+class InterruptionReport(msgspec.Struct, frozen=True):
+    """The caller began to speak while the agent was heard."""
+
+    caller_started_ms: int
+    agent_silent_ms: int | None
+    """None when the agent was still talking at the end of the stream."""
+    stop_ms: int | None
+    """How long the agent went on."""
+    was_cleared: bool
+
+
+class CarrierWarning(msgspec.Struct, frozen=True):
+    """A code that Twilio would have logged; once per stream there, counted here."""
+
+    code: int
+    level: str
+    count: int
+    meaning: str
+    remedy: str
+    detail: str
+    """Of the first occurrence."""
+    first_at_ms: int
+
+
+class VerbReport(msgspec.Struct, frozen=True):
+    """A TwiML verb that was carried out."""
+
+    verb: str
+    detail: str
+
+
+class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One media stream."""
+
+    stream_sid: str
+    opened_ms: int | None
+    """None when the socket could not be opened."""
+    duration_ms: int
+    frames_sent: int
+    media_received: int
+    """Messages."""
+    media_received_ms: int
+    heard_ms: int
+    cleared_ms: int
+    unheard_at_end_ms: int
+    """Still waiting to be played when the stream ended: the caller never heard it."""
+    first_audio_from_call_ms: int | None
+    """When the caller first heard the agent."""
+    first_audio_from_start_ms: int | None
+    """The same, from `start`."""
+    clears: list[ClearReport]
+    marks_received: int
+    marks_echoed: int
+    interruptions: list[InterruptionReport]
+    longest_silence_ms: int
+    """Longest time in which neither side was heard."""
+    keys: str
+    ended_by: str
+    """`caller`, `bridge`, `network`, or `nobody` when it never opened."""
+    close_code: int | None
+    close_reason: str
+
+
+class CallReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, from dialling to the end."""
+
+    call_sid: str
+    status: str
+    """Twilio's call status at the end."""
+    duration_ms: int
+    webhook_answer_ms: float | None
+    """How long the first webhook took; None when it gave no answer."""
+    verbs: list[VerbReport]
+    streams: list[StreamReport]
+    warnings: list[CarrierWarning]
+    """Errors and warnings, the most important thing to read."""
+    notices: list[CarrierWarning]
+    """What Twilio logs although nothing is wrong, as 31921 after a clean close."""
+    findings: list[str]
+    """What the caller has to complain about, in plain words."""
+    recording: str | None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether neither Twilio nor the caller has anything to complain about."""
+        return not self.warnings and not self.findings
+
+    def to_json(self) -> bytes:
+        """The report as indented JSON."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+
+
+def stream_report(stream: PhoneStream, placed_at: float) -> StreamReport:
+    """The report of one stream, whose journal is complete."""
+    opened_at, end, playback = stream.opened_at, stream.end, stream.playback
+    ended_at = end.at if end else placed_at
+    first = next((item.plays_from for item in playback.payloads if item.heard_bytes(ended_at)), None)
+    return StreamReport(
+        stream_sid=stream.identity.stream_sid,
+        opened_ms=None if opened_at is None else _ms(opened_at - placed_at),
+        duration_ms=0 if opened_at is None else _ms(ended_at - opened_at),
+        frames_sent=len(stream.frames_sent_at),
+        media_received=len(playback.payloads),
+        media_received_ms=milliseconds(playback.received_bytes),
+        heard_ms=milliseconds(playback.heard_bytes(ended_at)),
+        cleared_ms=milliseconds(sum(clear.discarded_bytes for clear in playback.clears)),
+        unheard_at_end_ms=milliseconds(end.unheard_bytes) if end else 0,
+        first_audio_from_call_ms=None if first is None else _ms(first - placed_at),
+        first_audio_from_start_ms=(None if first is None or opened_at is None else _ms(first - opened_at)),
+        clears=[
+            ClearReport(_ms(clear.at - placed_at), milliseconds(clear.discarded_bytes))
+            for clear in playback.clears
+        ],
+        marks_received=len(playback.marks),
+        marks_echoed=sum(mark.echoed_at is not None for mark in playback.marks),
+        interruptions=[_interruption(item, placed_at) for item in stream.interruptions],
+        longest_silence_ms=_ms(stream.longest_silence_s),
+        keys="".join(key for _, key in stream.keys),
+        ended_by=end.by_whom if end else "nobody",
+        close_code=end.code if end else None,
+        close_reason=end.reason if end else "",
+    )
+
+
+def carrier_warnings(complaints: Iterable[Complaint], placed_at: float) -> list[CarrierWarning]:
+    """Complaints gathered by code and level, in the order of their first occurrence."""
+    gathered: dict[tuple[int, Level], list[Complaint]] = {}
+    for complaint in complaints:
+        level = complaint.level or CARRIER_CODES[complaint.code].level
+        gathered.setdefault((complaint.code, level), []).append(complaint)
+    return [
+        CarrierWarning(
+            code=code,
+            level=level.value,
+            count=len(occurrences),
+            meaning=CARRIER_CODES[code].meaning,
+            remedy=CARRIER_CODES[code].remedy,
+            detail=occurrences[0].detail,
+            first_at_ms=_ms(occurrences[0].at - placed_at),
+        )
+        for (code, level), occurrences in gathered.items()
+    ]
+
+
+def verb_reports(executed: Sequence[ExecutedVerb]) -> list[VerbReport]:
+    """The verbs in the order of their execution."""
+    return [VerbReport(item.verb, item.detail) for item in executed]
+
+
+def _interruption(interruption: Interruption, placed_at: float) -> InterruptionReport:
+    started, silent = interruption.caller_started_at, interruption.agent_silent_at
+    return InterruptionReport(
+        caller_started_ms=_ms(started - placed_at),
+        agent_silent_ms=None if silent is None else _ms(silent - placed_at),
+        stop_ms=None if silent is None else _ms(silent - started),
+        was_cleared=interruption.was_cleared,
+    )
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

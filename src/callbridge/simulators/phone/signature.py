@@ -1,0 +1,46 @@
+"""X-Twilio-Signature, made as Twilio makes it, from the documented algorithm.
+
+Source: twilio.com/docs/usage/security and /docs/usage/webhooks/webhooks-security. HMAC-SHA1 with
+the account's auth token, in base64. Pure.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADER = "X-Twilio-Signature"
+
+
+def sign(text: str, auth_token: str) -> str:
+    """The signature of `text`; of a socket's upgrade, `text` is the URL of `<Stream url>` as it is."""
+    digest = hmac.new(auth_token.encode(), text.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def sign_form(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
+    """The signature of a form POST: the URL, then each name and value in the order of the names.
+
+    A GET has its parameters in the URL: give none.
+    """
+    fields = "".join(f"{name}{parameters[name]}" for name in sorted(parameters))
+    return sign(signed_url(url) + fields, auth_token)
+
+
+def signed_url(url: str) -> str:
+    """The form of a webhook's URL that is signed.
+
+    Fragment, user and password are left out, and so is the port of an https URL: "voice over HTTPS
+    drops it", while plain HTTP keeps it. Nothing else is touched.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "https":
+        host = host.removesuffix(f":{parts.port}") if parts.port is not None else host
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))

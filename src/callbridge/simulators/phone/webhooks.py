@@ -1,0 +1,216 @@
+"""Twilio over HTTP: signed webhooks with the standard voice parameters, and status callbacks.
+
+A thin shell around httpx. What an answer means is the business of `twiml`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlencode, urljoin
+
+import httpx
+
+from callbridge.simulators.phone.misbehaviour import Misbehaviour
+from callbridge.simulators.phone.signature import HEADER, sign_form
+from callbridge.simulators.phone.twiml import TWIML_BYTES_MAX, WebAnswer, WebFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
+
+CONNECT_TIMEOUT_S = 5.0
+"""Twilio's default; it tries a connection twice."""
+
+TOTAL_TIMEOUT_S = 15.0
+"""Twilio's bound for the whole request."""
+
+REDIRECTS_MAX = 10
+"""One more is error 11215."""
+
+BODY_BYTES_MAX = TWIML_BYTES_MAX + 1
+"""Enough to see that a document is too large; an endless answer is not read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The facts of a call that every request repeats."""
+
+    account_sid: str
+    auth_token: str
+    call_sid: str
+    from_number: str
+    to_number: str
+
+
+def voice_parameters(line: Line, status: str) -> dict[str, str]:
+    """The standard parameters of a voice request (twilio.com/docs/voice/twiml).
+
+    Geography is best effort with Twilio, so fields do come empty; a validator that drops empty
+    fields breaks on real calls and must break here.
+    """
+    place = {"City": "", "State": "", "Zip": "", "Country": "US"}
+    return {
+        "AccountSid": line.account_sid,
+        "ApiVersion": "2010-04-01",
+        "CallSid": line.call_sid,
+        "CallStatus": status,
+        "Called": line.to_number,
+        **{f"Called{part}": value for part, value in place.items()},
+        "Caller": line.from_number,
+        **{f"Caller{part}": value for part, value in place.items()},
+        "Direction": "inbound",
+        "From": line.from_number,
+        **{f"From{part}": value for part, value in place.items()},
+        "StirVerstat": "TN-Validation-Passed-A",
+        "To": line.to_number,
+        **{f"To{part}": value for part, value in place.items()},
+    }
+
+
+def stream_parameters(line: Line, stream_sid: str, name: str | None, event: str) -> dict[str, str]:
+    """The parameters of a stream status callback (twilio.com/docs/voice/twiml/stream)."""
+    # Nanoseconds, as seen on real callbacks.
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    instant = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return {
+        "AccountSid": line.account_sid,
+        "CallSid": line.call_sid,
+        "StreamSid": stream_sid,
+        "StreamName": name or stream_sid,
+        "StreamEvent": event,
+        "Timestamp": f"{instant}.{nanoseconds:09d}Z",
+    }
+
+
+def ended_parameters(line: Line, status: str, duration_s: int) -> dict[str, str]:
+    """The parameters of the call status callback at the end of a call."""
+    return {
+        **voice_parameters(line, status),
+        "CallDuration": str(duration_s),
+        "Duration": str(-(-duration_s // 60)),
+        "CallbackSource": "call-progress-events",
+        "SequenceNumber": "0",
+        "Timestamp": format_datetime(datetime.now(UTC)),
+    }
+
+
+class Webhooks:
+    """Asks webhooks as Twilio does. An async context manager, because it holds connections."""
+
+    def __init__(self, line: Line, misbehaviours: AbstractSet[Misbehaviour]) -> None:
+        self._line = line
+        self._misbehaviours = misbehaviours
+        self._client = httpx.AsyncClient(
+            # A proxy or certificate from the environment has no place between two local programs.
+            transport=httpx.AsyncHTTPTransport(retries=1, trust_env=False),
+            timeout=httpx.Timeout(TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._client.aclose()
+
+    async def ask(self, url: str, method: str, parameters: Mapping[str, str]) -> WebAnswer | WebFailure:
+        """Send one signed request, follow redirects, and return the answer or Twilio's code."""
+        # The token stays the same over the retries and redirects of one delivery.
+        token = secrets.token_hex(16)
+        try:
+            async with asyncio.timeout(TOTAL_TIMEOUT_S):
+                for _ in range(REDIRECTS_MAX + 1):
+                    answer = await self._send(url, method, parameters, token)
+                    if isinstance(answer, WebAnswer):
+                        return answer
+                    url, method = urljoin(url, answer.location), answer.method
+        except TimeoutError:
+            return WebFailure(url, 11200, f"{url}: no answer within {TOTAL_TIMEOUT_S:.0f} s")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            return WebFailure(url, _failure_code(error), f"{url}: {str(error) or type(error).__name__}")
+        return WebFailure(url, 11215, url)
+
+    async def _send(
+        self, url: str, method: str, parameters: Mapping[str, str], token: str
+    ) -> WebAnswer | _Redirect:
+        request = self._request(url, method, parameters, token)
+        response = await self._client.send(request, stream=True)
+        try:
+            if response.has_redirect_location:
+                keeps_method = response.status_code in {307, 308}
+                return _Redirect(response.headers["Location"], method if keeps_method else "GET")
+            body = b""
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) >= BODY_BYTES_MAX:
+                    break
+        finally:
+            await response.aclose()
+        kind = response.headers.get("Content-Type", "")
+        return WebAnswer(url, response.status_code, kind, body)
+
+    def _request(self, url: str, method: str, parameters: Mapping[str, str], token: str) -> httpx.Request:
+        headers = {
+            "User-Agent": "TwilioProxy/1.1",
+            "Accept": "*/*",
+            "I-Twilio-Idempotency-Token": token,
+            "X-Home-Region": "us1",
+        }
+        form = urlencode(parameters)
+        if method == "GET":
+            base = url.partition("#")[0]
+            joint = "&" if "?" in base else "?"
+            request = self._client.build_request("GET", f"{base}{joint}{form}", headers=headers)
+            parameters = {}
+        else:
+            headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+            request = self._client.build_request("POST", url, headers=headers, content=form)
+        # Signed is the URL as it is sent: httpx may have escaped a character.
+        self._sign(request, str(request.url), parameters)
+        return request
+
+    def _sign(self, request: httpx.Request, url: str, parameters: Mapping[str, str]) -> None:
+        if Misbehaviour.UNSIGNED_WEBHOOK in self._misbehaviours:
+            return
+        is_forged = Misbehaviour.FORGED_WEBHOOK in self._misbehaviours
+        key = f"not {self._line.auth_token}" if is_forged else self._line.auth_token
+        request.headers[HEADER] = sign_form(url, parameters, key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Redirect:
+    location: str
+    method: str
+
+
+def _failure_code(error: httpx.HTTPError | httpx.InvalidURL) -> int:
+    """Twilio's code for a request that got no answer."""
+    match error:
+        case httpx.ConnectTimeout():
+            return 11201
+        case httpx.ConnectError():
+            return _connect_failure_code(str(error).lower())
+        case httpx.ProtocolError():
+            return 11206
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
+            return 11210
+        case httpx.TimeoutException():
+            return 11200
+        case _:
+            return 11205
+
+
+def _connect_failure_code(text: str) -> int:
+    # httpx tells these apart by their text alone.
+    if "ssl" in text or "certificate" in text:
+        return 11220
+    if "name" in text or "address info" in text:
+        return 11210
+    return 11202

@@ -1,0 +1,93 @@
+"""A strict OpenAI Realtime server (GA, 2026) whose answers come from a script.
+
+`RealtimeSession` is the pure core: messages and time in, frames out. `serve_model` puts it on real
+sockets. The script says what the agent says, calls and gets wrong; the journal says what happened.
+"""
+
+from callbridge.simulators.voice_model.conversation import Item
+from callbridge.simulators.voice_model.faults import (
+    FAULT_SYNTAX,
+    ConnectFault,
+    Fault,
+    parse_fault,
+)
+from callbridge.simulators.voice_model.journal import (
+    Heard,
+    Journal,
+    Note,
+    Received,
+    Refusal,
+    ResponseRecord,
+    Truncation,
+)
+from callbridge.simulators.voice_model.outputs import (
+    Abort,
+    Close,
+    Output,
+    Send,
+    SendBinary,
+    Stall,
+)
+from callbridge.simulators.voice_model.script import (
+    Answer,
+    Call,
+    Failure,
+    Say,
+    Script,
+    ScriptError,
+    load_script,
+)
+from callbridge.simulators.voice_model.session import RealtimeSession
+from callbridge.simulators.voice_model.session_config import (
+    REALTIME_MODELS,
+    TRANSCRIPTION_MODELS,
+)
+from callbridge.simulators.voice_model.stage import SessionSettings
+from callbridge.simulators.voice_model.voices import (
+    Clip,
+    caller_speech,
+    demo_script,
+    installed_speaker,
+    placed,
+    tone,
+    voiced,
+)
+
+__all__ = [
+    "FAULT_SYNTAX",
+    "REALTIME_MODELS",
+    "TRANSCRIPTION_MODELS",
+    "Abort",
+    "Answer",
+    "Call",
+    "Clip",
+    "Close",
+    "ConnectFault",
+    "Failure",
+    "Fault",
+    "Heard",
+    "Item",
+    "Journal",
+    "Note",
+    "Output",
+    "RealtimeSession",
+    "Received",
+    "Refusal",
+    "ResponseRecord",
+    "Say",
+    "Script",
+    "ScriptError",
+    "Send",
+    "SendBinary",
+    "SessionSettings",
+    "Stall",
+    "Truncation",
+    "caller_speech",
+    "demo_script",
+    "installed_speaker",
+    "load_script",
+    "parse_fault",
+    "placed",
+    "tone",
+    "voiced",
+]

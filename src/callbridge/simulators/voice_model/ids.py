@@ -1,0 +1,19 @@
+"""Ids as the API makes them: a prefix and 21 letters and digits, from a seed."""
+
+from __future__ import annotations
+
+import string
+from random import Random
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+class Ids:
+    """A source of ids. The same seed gives the same ids in the same order."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = Random(seed)  # noqa: S311 - ids of a simulator, not secrets
+
+    def make(self, prefix: str) -> str:
+        """`event_Dq4...`, `item_...`, `resp_...`: below the 32 characters that an id may have."""
+        return f"{prefix}_{''.join(self._random.choices(_LETTERS, k=21))}"

@@ -1,0 +1,117 @@
+"""What truly happened in a session, for tests and for the demo to compare with. No decisions here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.conversation import Item
+    from callbridge.simulators.voice_model.schema import Json
+
+NoteKind = Literal[
+    "connected",
+    "configured",
+    "speech_started",
+    "speech_stopped",
+    "response_created",
+    "response_done",
+    "caller_said",
+    "agent_said",
+    "called",
+    "truncated",
+    "deleted",
+    "refused",
+    "left_out",
+    "fault",
+    "ended",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One thing worth showing."""
+
+    at: float
+    kind: NoteKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error that was answered."""
+
+    at: float
+    code: str | None
+    message: str
+    param: str | None
+    event_type: str
+    """Type of the client's event; empty when no event caused it."""
+    event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A client event."""
+
+    type: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Speech that started or stopped."""
+
+    at: float
+    audio_ms: int
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """A truncation that was accepted."""
+
+    at: float
+    item_id: str
+    audio_end_ms: int
+
+
+@dataclass(slots=True)
+class ResponseRecord:
+    """One response, from its creation on."""
+
+    id: str
+    created_at: float
+    status: str = "in_progress"
+    reason: str = ""
+    """Why it was cancelled or is incomplete; the error code when it failed."""
+    item_ids: list[str] = field(default_factory=list)
+    first_audio_at: float | None = None
+    done_at: float | None = None
+    usage: Json = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Journal:
+    """One session. Times are the `now` that the session was given."""
+
+    model: str
+    session_id: str = ""
+    opened_at: float = 0.0
+    ended: str = ""
+    """How it ended, and who ended it; empty while it lasts."""
+    items: dict[str, Item] = field(default_factory=dict)
+    """Every item that there ever was, deleted ones too, by id."""
+    responses: list[ResponseRecord] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    """Client events in order, appends left out."""
+    speech_started: list[Heard] = field(default_factory=list)
+    speech_stopped: list[Heard] = field(default_factory=list)
+    truncations: list[Truncation] = field(default_factory=list)
+    appends: int = 0
+    appended_bytes: int = 0
+    """Audio bytes as they came, before any decoding."""
+    appended: bytearray | None = None
+    """The bytes themselves, when they were asked for."""
+    notes: list[Note] = field(default_factory=list)

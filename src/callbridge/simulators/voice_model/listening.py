@@ -1,0 +1,233 @@
+"""The caller's side: appended audio, turns by detection or by hand, transcripts, the idle timeout.
+
+Decides when a turn becomes an item and asks for the response; what a response is, is not known here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.simulators.voice_model.conversation import Item
+from callbridge.simulators.voice_model.formats import Decoder
+from callbridge.simulators.voice_model.input_buffer import COMMIT_MIN_MS, InputBuffer
+from callbridge.simulators.voice_model.items import decoded
+from callbridge.simulators.voice_model.journal import Heard
+from callbridge.simulators.voice_model.schema import ClientError
+from callbridge.simulators.voice_model.usage import caller_tokens, text_tokens
+from callbridge.simulators.voice_model.vad import SpeechStarted, SpeechStopped
+
+if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.responses import ResponseRun
+    from callbridge.simulators.voice_model.schema import Json
+    from callbridge.simulators.voice_model.script import Answer
+    from callbridge.simulators.voice_model.speaking import Speaking
+    from callbridge.simulators.voice_model.stage import Stage
+
+_TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+
+class Listening:
+    """What one session hears."""
+
+    def __init__(self, stage: Stage, speaking: Speaking) -> None:
+        self._stage = stage
+        self._speaking = speaking
+        speaking.when_done = self.response_done
+        self._decoder = Decoder(stage.config.input_format)
+        self._buffer = InputBuffer(stage.config.turn_detection)
+        self._turn: Heard | None = None
+        """The turn under way: where it began, and the item that it will become."""
+        self._idle_watch = 0
+        self._untold: list[tuple[Item, Answer]] = []
+        """Transcripts that wait for the end of the answer."""
+
+    def configure(self) -> None:
+        """The configuration has changed."""
+        config = self._stage.config
+        if config.input_format != self._decoder.kind:
+            self._decoder = Decoder(config.input_format)
+        self._buffer.detect(config.turn_detection)
+        if not self._buffer.is_speaking:
+            self._turn = None
+
+    # --- Commands -----------------------------------------------------------------------------
+
+    def append(self, event: Json) -> None:
+        """`input_audio_buffer.append`: never answered, but by what is heard in it."""
+        audio = decoded(event["audio"], "audio", self._decoder.kind)
+        journal = self._stage.journal
+        journal.appends += 1
+        journal.appended_bytes += len(audio)
+        if journal.appended is not None:
+            journal.appended += audio
+        for heard in self._buffer.append(self._decoder.decode(audio)):
+            if isinstance(heard, SpeechStarted):
+                self._start(heard)
+            else:
+                self._stop(heard)
+
+    def commit(self, _event: Json) -> None:
+        """`input_audio_buffer.commit`: an item, and no response."""
+        held_ms = self._buffer.held_ms
+        if held_ms < COMMIT_MIN_MS:
+            raise ClientError(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: buffer too small. Expected at least "
+                f"{COMMIT_MIN_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
+            )
+        turn, self._turn = self._turn, None
+        item_id = turn.item_id if turn is not None else self._stage.ids.make("item")
+        self._commit(item_id, self._buffer.take_all())
+
+    def clear(self, _event: Json) -> None:
+        """`input_audio_buffer.clear`."""
+        self._buffer.take_all()
+        self._turn = None
+        self._stage.send({"type": "input_audio_buffer.cleared"})
+
+    # --- Turns --------------------------------------------------------------------------------
+
+    def _start(self, heard: SpeechStarted) -> None:
+        stage = self._stage
+        self._idle_watch += 1
+        self._turn = Heard(stage.now, heard.audio_start_ms, stage.ids.make("item"))
+        stage.journal.speech_started.append(self._turn)
+        stage.note("speech_started", f"at {heard.audio_start_ms} ms of audio")
+        stage.send(
+            {
+                "type": "input_audio_buffer.speech_started",
+                "audio_start_ms": heard.audio_start_ms,
+                "item_id": self._turn.item_id,
+            }
+        )
+        detection = stage.config.turn_detection
+        if detection is not None and detection.interrupt_response:
+            self._speaking.interrupt()
+
+    def _stop(self, heard: SpeechStopped) -> None:
+        stage, turn = self._stage, self._turn
+        assert turn is not None  # what stops has started
+        self._turn = None
+        stage.journal.speech_stopped.append(Heard(stage.now, heard.audio_end_ms, turn.item_id))
+        stage.note("speech_stopped", f"at {heard.audio_end_ms} ms of audio")
+        stage.send(
+            {
+                "type": "input_audio_buffer.speech_stopped",
+                "audio_end_ms": heard.audio_end_ms,
+                "item_id": turn.item_id,
+            }
+        )
+        self._commit(turn.item_id, self._buffer.take_turn(turn.audio_ms, heard.audio_end_ms))
+        detection = stage.config.turn_detection
+        if detection is not None and detection.create_response:
+            self._respond()
+
+    def _commit(self, item_id: str, audio: bytes) -> None:
+        stage = self._stage
+        self._idle_watch += 1
+        item = Item(item_id, "message", "user", audio=audio)
+        item.content = [{"type": "input_audio", "transcript": None}]
+        previous_item_id = stage.conversation.add(item)
+        stage.send(
+            {
+                "type": "input_audio_buffer.committed",
+                "previous_item_id": previous_item_id,
+                "item_id": item_id,
+            }
+        )
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            stage.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+        self._transcribe(item)
+
+    def _respond(self) -> None:
+        try:
+            self._speaking.create({})
+        except ClientError as error:
+            # No client event caused it: with barge-in off the caller spoke over the answer.
+            self._stage.refuse(error)
+
+    # --- Transcripts --------------------------------------------------------------------------
+
+    def _transcribe(self, item: Item) -> None:
+        answer = self._stage.prompter.caller_said()
+        item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
+        if self._stage.config.transcription is None:
+            return
+        if answer.transcript == "before":
+            self._tell(item, answer)
+        elif answer.transcript == "during":
+            self._stage.plan(answer.transcript_after_ms / 1000, lambda: self._tell(item, answer))
+        else:
+            self._untold.append((item, answer))
+
+    def _tell(self, item: Item, answer: Answer) -> None:
+        stage, settings = self._stage, self._stage.config.transcription
+        where: Json = {"item_id": item.id, "content_index": 0}
+        if answer.transcript_error is not None:
+            error = answer.transcript_error
+            details = {"type": error.type, "code": error.code, "message": error.message}
+            stage.send({"type": f"{_TRANSCRIPTION}.failed", **where, "error": details | {"param": None}})
+            return
+        stage.note("caller_said", item.transcript)
+        model = settings["model"] if settings is not None else "gpt-transcribe"
+        is_whole = model == "whisper-1"
+        for piece in [item.transcript] if is_whole else _pieces(item.transcript):
+            stage.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
+        item.content = [{"type": "input_audio", "transcript": item.transcript}]
+        stage.send(
+            {
+                "type": f"{_TRANSCRIPTION}.completed",
+                **where,
+                "transcript": item.transcript,
+                "usage": _usage(item, in_seconds=is_whole),
+            }
+        )
+
+    # --- After an answer ----------------------------------------------------------------------
+
+    def response_done(self, run: ResponseRun) -> None:
+        """A response of the conversation is over."""
+        untold, self._untold = self._untold, []
+        for item, answer in untold:
+            self._tell(item, answer)
+        detection = self._stage.config.turn_detection
+        if detection is None or detection.idle_timeout_ms is None:
+            return
+        # "The response.done time plus audio playback duration": the server knows no other queue.
+        self._idle_watch += 1
+        watch, idle_ms = self._idle_watch, detection.idle_timeout_ms
+        self._stage.plan((run.sent_ms + idle_ms) / 1000, lambda: self._time_out(watch, idle_ms))
+
+    def _time_out(self, watch: int, idle_ms: int) -> None:
+        if watch != self._idle_watch or self._turn is not None or self._speaking.active is not None:
+            return
+        end_ms = self._buffer.appended_ms
+        start_ms, item_id = max(0, end_ms - idle_ms), self._stage.ids.make("item")
+        self._stage.send(
+            {
+                "type": "input_audio_buffer.timeout_triggered",
+                "audio_start_ms": start_ms,
+                "audio_end_ms": end_ms,
+                "item_id": item_id,
+            }
+        )
+        self._commit(item_id, self._buffer.take_turn(start_ms, end_ms))
+        self._respond()
+
+
+def _pieces(text: str) -> list[str]:
+    first, *rest = text.split() or [""]
+    return [first, *(f" {word}" for word in rest)]
+
+
+def _usage(item: Item, *, in_seconds: bool) -> Json:
+    if in_seconds:
+        return {"type": "duration", "seconds": item.audio_ms / 1000}
+    audio, written = caller_tokens(item.audio_ms), text_tokens(item.transcript)
+    return {
+        "type": "tokens",
+        "total_tokens": audio + written,
+        "input_tokens": audio,
+        "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
+        "output_tokens": written,
+    }

@@ -1,0 +1,276 @@
+"""One response: its ladder of events, when each is due, and how it is cut short.
+
+A pure schedule. It puts its items into the conversation and its facts into a `ResponseRecord`; whether
+a response may start, and what becomes of its events, is the session's to decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from callbridge.simulators.voice_model.conversation import Conversation, Item
+from callbridge.simulators.voice_model.faults import Fault
+from callbridge.simulators.voice_model.ladder import (
+    Calling,
+    Delivery,
+    Part,
+    Speech,
+    Step,
+    Track,
+    Writing,
+    arguments_text,
+)
+from callbridge.simulators.voice_model.voices import tone
+from callbridge.wire.mulaw import BYTES_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from callbridge.simulators.voice_model.ids import Ids
+    from callbridge.simulators.voice_model.journal import ResponseRecord
+    from callbridge.simulators.voice_model.schema import Json
+    from callbridge.simulators.voice_model.script import Answer, Call, Say
+    from callbridge.simulators.voice_model.usage import Meter
+
+ITEM_GAP_S = 0.04
+"""Between the items of a response."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """What a response was asked for, session settings and its own put together."""
+
+    output_format: Json
+    voice: Any
+    modalities: list[str]
+    max_output_tokens: int | str
+    metadata: Json | None
+    prompt: Json
+    """Instructions and tools, for the counting of tokens."""
+    context: tuple[Item, ...] | None = None
+    """Input of its own in place of the conversation."""
+    conversation_id: str | None = None
+    """None for a response outside the conversation."""
+    limits_at: Literal["start", "end"] = "start"
+    after_s: float = 0.0
+    """Time to think."""
+    delivery: Delivery
+
+
+class ResponseRun:
+    """A response under way."""
+
+    def __init__(
+        self,
+        answer: Answer,
+        order: Order,
+        record: ResponseRecord,
+        *,
+        conversation: Conversation,
+        meter: Meter,
+        ids: Ids,
+        now: float,
+    ) -> None:
+        self.answer = answer
+        self.order = order
+        self.record = record
+        self.is_over = False
+        self.is_interrupted = False
+        """The caller has spoken; the response is closed a little later."""
+        self._conversation = conversation
+        self._meter = meter
+        self._ids = ids
+        self._due = now
+        self._now = now
+        self._items: list[Item] = []
+        self._open: Part | None = None
+        self._steps: Generator[Step] = self._ladder()
+
+    @property
+    def is_out_of_band(self) -> bool:
+        """Whether it is outside the conversation, and VAD has nothing to do with it."""
+        return self.order.conversation_id is None
+
+    @property
+    def deadline(self) -> float:
+        """When the next event is due."""
+        return self._due
+
+    @property
+    def sent_ms(self) -> int:
+        """Audio that was sent, over all items."""
+        return self.order.delivery.sent_bytes // BYTES_PER_MS
+
+    @property
+    def has_called(self) -> bool:
+        """Whether a function call was completed."""
+        return any(item.type == "function_call" and item.status == "completed" for item in self._items)
+
+    def advance(self, now: float) -> Iterator[Json | Fault]:
+        """What is due by `now`. Lazy: a fault that ends the session leaves the rest unsaid."""
+        self._now = now
+        while not self.is_over and self._due <= now:
+            step = next(self._steps, None)
+            if step is None:
+                self.is_over = True
+            elif isinstance(step, float):
+                self._due += step
+            else:
+                yield self._noted(step)
+
+    def cancel(self, reason: str, now: float) -> Iterator[Json | Fault]:
+        """Close what is open and end: `turn_detected` or `client_cancelled`."""
+        self._now = now
+        self._steps.close()
+        part = self._open
+        yield from self._events(self._cut(), now)
+        yield from self._events(self._done("cancelled", reason), now)
+        if isinstance(part, Speech):
+            yield from self._events(part.late(self.answer.late_deltas), now)
+        self.is_over = True
+
+    def repeat_next_delta(self) -> None:
+        """Send the next audio delta twice."""
+        self.order.delivery.repeats += 1
+
+    # --- The ladder ---------------------------------------------------------------------------
+
+    def _ladder(self) -> Generator[Step]:
+        yield {"type": "response.created", "response": self._body()}
+        if self.order.limits_at == "start":
+            yield self._rate_limits()
+        yield from self._faults_at("start")
+        yield self.order.after_s
+        for index, part in enumerate(self._parts()):
+            if index:
+                yield ITEM_GAP_S
+            self._open = part
+            yield from self._opening(part)
+            is_cut = self._breaks_off()
+            yield from part.closing(self._item_status(is_cut=is_cut))
+            self._open = None
+            if is_cut:
+                break
+        yield from self._faults_at("end")
+        yield from self._done(self.answer.status, self._reason())
+
+    def _opening(self, part: Part) -> Iterator[Step]:
+        for step in part.opening():
+            yield step
+            if isinstance(step, float) and self._breaks_off():
+                return
+
+    def _breaks_off(self) -> bool:
+        stop_ms = self.answer.stop_after_ms
+        return stop_ms is not None and self.sent_ms >= stop_ms
+
+    def _item_status(self, *, is_cut: bool) -> str:
+        return "incomplete" if is_cut and self.answer.status != "completed" else "completed"
+
+    def _parts(self) -> Iterator[Part]:
+        spoken = (self._speech(say) for say in self.answer.speeches)
+        called = (self._call(call) for call in self.answer.calls)
+        first, second = (called, spoken) if self.answer.calls_first else (spoken, called)
+        yield from first
+        yield from second
+
+    def _done(self, status: str, reason: str) -> Iterator[Step]:
+        self.record.status, self.record.reason = status, reason
+        self.record.done_at = self._now
+        self.record.usage = self._usage()
+        self._meter.spend(self.record.usage["total_tokens"], self._now)
+        yield {"type": "response.done", "response": self._body()}
+        if self.order.limits_at == "end":
+            yield self._rate_limits()
+
+    def _cut(self) -> Iterator[Step]:
+        if self._open is not None:
+            yield from self._open.closing("incomplete")
+            self._open = None
+
+    def _faults_at(self, place: str) -> Iterator[Step]:
+        yield from (fault for fault in self.answer.faults if fault.at == place)
+
+    # --- Items --------------------------------------------------------------------------------
+
+    def _speech(self, say: Say) -> Part:
+        item = self._item("message", role="assistant")
+        track = self._track(item)
+        if self.order.modalities == ["text"]:
+            return Writing(item, say.text, track, self.order.delivery)
+        item.audio, item.is_spoken = say.audio or tone(say.text), True
+        kind = self.order.output_format["type"]
+        return Speech(item, say.text, track, self.order.delivery, kind)
+
+    def _call(self, call: Call) -> Part:
+        fields = {"call_id": self._ids.make("call"), "name": call.name, "arguments": ""}
+        item = self._item("function_call", fields=fields)
+        arguments = arguments_text(call.arguments, call.raw_arguments)
+        return Calling(item, arguments, self._track(item), self.order.delivery)
+
+    def _item(self, kind: str, role: str = "", fields: Json | None = None) -> Item:
+        item = Item(self._ids.make("item"), kind, role, status="in_progress", fields=dict(fields or {}))
+        self._items.append(item)
+        self.record.item_ids.append(item.id)
+        return item
+
+    def _track(self, item: Item) -> Track:
+        track = Track(self.record.id, len(self._items) - 1, is_mirrored=not self.is_out_of_band)
+        if not self.is_out_of_band:
+            track.previous_item_id = self._conversation.add(item)
+        return track
+
+    # --- Events -------------------------------------------------------------------------------
+
+    def _events(self, steps: Iterator[Step], now: float) -> Iterator[Json | Fault]:
+        self._now = now
+        for step in steps:
+            # When a response is cut, nothing waits any more.
+            if not isinstance(step, float):
+                yield self._noted(step)
+
+    def _noted(self, step: Json | Fault) -> Json | Fault:
+        is_audio = not isinstance(step, Fault) and step["type"] == "response.output_audio.delta"
+        if is_audio and self.record.first_audio_at is None:
+            self.record.first_audio_at = self._now
+        return step
+
+    def _rate_limits(self) -> Json:
+        return {"type": "rate_limits.updated", "rate_limits": self._meter.rate_limits(self._now)}
+
+    def _usage(self) -> Json:
+        context = self.order.context
+        before = self._conversation.items() if context is None else context
+        known = [item for item in before if item not in self._items]
+        return self._meter.usage(self.order.prompt, known, self._items)
+
+    def _reason(self) -> str:
+        if self.answer.status == "incomplete":
+            return self.answer.reason
+        return self.answer.error.code if self.answer.status == "failed" else ""
+
+    def _body(self) -> Json:
+        return {
+            "object": "realtime.response",
+            "id": self.record.id,
+            "status": self.record.status,
+            "status_details": self._status_details(),
+            "output": [item.as_json() for item in self._items],
+            "conversation_id": self.order.conversation_id,
+            "output_modalities": self.order.modalities,
+            "max_output_tokens": self.order.max_output_tokens,
+            "audio": {"output": {"format": self.order.output_format, "voice": self.order.voice}},
+            "usage": self.record.usage or None,
+            "metadata": self.order.metadata,
+        }
+
+    def _status_details(self) -> Json | None:
+        status = self.record.status
+        if status in {"cancelled", "incomplete"}:
+            return {"type": status, "reason": self.record.reason}
+        if status == "failed":
+            error = self.answer.error
+            details = {"type": error.type, "code": error.code, "message": error.message}
+            return {"type": "failed", "error": details}
+        return None

@@ -1,0 +1,233 @@
+"""A Realtime session: client messages and time in, frames out. No socket, no clock, no task.
+
+The door of the simulator's core. It tells the commands apart, answers errors, keeps the session's
+configuration and lifetime, and commits the faults of the script. Turns are in `listening`, responses
+in `speaking`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING
+
+from callbridge.simulators.voice_model import client_events
+from callbridge.simulators.voice_model.items import client_item, refuse_orphan
+from callbridge.simulators.voice_model.journal import Journal, Received, Truncation
+from callbridge.simulators.voice_model.listening import Listening
+from callbridge.simulators.voice_model.schema import ClientError
+from callbridge.simulators.voice_model.speaking import Speaking
+from callbridge.simulators.voice_model.stage import SessionSettings, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.simulators.voice_model.faults import Fault
+    from callbridge.simulators.voice_model.outputs import Output
+    from callbridge.simulators.voice_model.schema import Json
+    from callbridge.simulators.voice_model.script import Script
+
+HELD_MESSAGES_MAX = 10_000
+"""Messages that wait for the end of a stall: more than three minutes of frames. Later ones are lost."""
+
+
+class RealtimeSession:
+    """One session with one client.
+
+    Call `open` once, then `receive` for each message and `wake` at each `deadline`. Everything that they
+    return must be carried out, in order, before the next call.
+    """
+
+    def __init__(self, script: Script, settings: SessionSettings | None = None) -> None:
+        self._stage = Stage(script, settings or SessionSettings())
+        self._speaking = Speaking(self._stage)
+        self._listening = Listening(self._stage, self._speaking)
+        self._held: list[str | bytes] = []
+        self._seen: Counter[str] = Counter()
+        self._commands: dict[str, Callable[[Json], None]] = {
+            "session.update": self._update,
+            "input_audio_buffer.append": self._listening.append,
+            "input_audio_buffer.commit": self._listening.commit,
+            "input_audio_buffer.clear": self._listening.clear,
+            "conversation.item.create": self._create_item,
+            "conversation.item.truncate": self._truncate,
+            "conversation.item.delete": self._delete,
+            "conversation.item.retrieve": self._retrieve,
+            "response.create": lambda event: self._speaking.create(event.get("response") or {}),
+            "response.cancel": lambda event: self._speaking.cancel(event.get("response_id")),
+        }
+
+    def __repr__(self) -> str:
+        """The session by what a reader of a log wants to know of it."""
+        state = self.journal.ended or ("speaking" if self._speaking.active else "listening")
+        return f"<RealtimeSession {self.journal.session_id} {self.journal.model}: {state}>"
+
+    @property
+    def journal(self) -> Journal:
+        """What truly happened."""
+        return self._stage.journal
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the session has ended. It answers nothing any more."""
+        return self._stage.is_over
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `wake`; None when only a message can make a difference."""
+        if self._stage.is_over or self._stage.stalled_until == math.inf:
+            return None
+        dues = (self._stage.next_due, self._speaking.next_due)
+        due = min((due for due in dues if due is not None), default=None)
+        if due is None and not self._held:
+            return None
+        return max(self._stage.stalled_until, due if due is not None else -math.inf)
+
+    # --- Doors --------------------------------------------------------------------------------
+
+    def open(self, now: float) -> list[Output]:
+        """The client has connected."""
+        stage = self._stage
+        stage.now = stage.journal.opened_at = now
+        stage.journal.session_id = stage.ids.make("sess")
+        if stage.settings.keep_audio:
+            stage.journal.appended = bytearray()
+        stage.note("connected", stage.settings.model)
+        if not self._has_connect_fault():
+            stage.send({"type": "session.created", "session": self._session()})
+            stage.plan(stage.settings.max_duration_s, self._expire)
+            for fault in stage.script.faults:
+                if fault.after_ms is not None:
+                    stage.plan(fault.after_ms / 1000, partial(stage.commit, fault))
+        return stage.take_outputs()
+
+    def receive(self, message: str | bytes, now: float) -> list[Output]:
+        """The client has sent a frame: text, or bytes when it was binary."""
+        self._catch_up(now)
+        if self._stage.is_talking:
+            self._hear(message)
+        elif not self._stage.is_over and len(self._held) < HELD_MESSAGES_MAX:
+            self._held.append(message)
+        return self._stage.take_outputs()
+
+    def wake(self, now: float) -> list[Output]:
+        """The deadline has come."""
+        self._catch_up(now)
+        return self._stage.take_outputs()
+
+    def client_gone(self, how: str, now: float) -> None:
+        """The client has closed or lost the connection."""
+        self._stage.now = now
+        self._stage.end(how)
+
+    # --- Time ---------------------------------------------------------------------------------
+
+    def _catch_up(self, now: float) -> None:
+        stage = self._stage
+        stage.now = now
+        while self._held and stage.is_talking:
+            self._hear(self._held.pop(0))
+        while stage.is_talking and (due := self.deadline) is not None and due <= now:
+            if stage.next_due is not None and stage.next_due <= due:
+                stage.do_next()
+            else:
+                self._speaking.advance()
+
+    def _expire(self) -> None:
+        minutes = self._stage.settings.max_duration_s / 60
+        message = f"Your session hit the maximum duration of {minutes:g} minutes."
+        self._stage.send_error("invalid_request_error", "session_expired", message)
+        self._stage.close(1001)
+
+    # --- Messages -----------------------------------------------------------------------------
+
+    def _hear(self, message: str | bytes) -> None:
+        event: Json = {"type": ""}
+        try:
+            event = client_events.parse(message)
+            self._carry_out(event)
+        except ClientError as error:
+            event_id = event.get("event_id")
+            self._stage.refuse(error, str(event["type"]), event_id if isinstance(event_id, str) else None)
+
+    def _carry_out(self, event: Json) -> None:
+        kind = event["type"]
+        if kind != "input_audio_buffer.append":
+            self.journal.received.append(Received(kind, self._stage.now))
+        self._seen[kind] += 1
+        fault = self._fault_in_place_of(kind)
+        if fault is not None:
+            self._stage.commit(fault)
+        else:
+            self._commands[kind](client_events.check(event))
+
+    def _fault_in_place_of(self, kind: str) -> Fault | None:
+        faults = self._stage.script.faults
+        wanted = (kind, self._seen[kind])
+        return next((fault for fault in faults if (fault.on, fault.nth) == wanted), None)
+
+    def _has_connect_fault(self) -> bool:
+        stage = self._stage
+        fault = stage.script.connect_fault(stage.settings.connection)
+        if fault is None or fault.kind == "refuse":
+            return False
+        stage.note("fault", fault.kind)
+        if fault.kind == "silent":
+            stage.stalled_until = math.inf
+            return True
+        if fault.kind == "reject":
+            stage.send_error("invalid_request_error", fault.error_code, fault.message)
+        stage.close(fault.code, fault.reason)
+        return True
+
+    # --- Commands -----------------------------------------------------------------------------
+
+    def _session(self) -> Json:
+        stage = self._stage
+        expires_at = stage.settings.opened_unix_s + int(stage.settings.max_duration_s)
+        head = {"object": "realtime.session", "id": self.journal.session_id}
+        return head | stage.config.values | {"expires_at": expires_at}
+
+    def _update(self, event: Json) -> None:
+        stage = self._stage
+        stage.config = stage.config.updated(
+            event["session"],
+            has_spoken=stage.has_spoken,
+            transcription_models=stage.settings.transcription_models,
+        )
+        self._listening.configure()
+        stage.send({"type": "session.updated", "session": self._session()})
+        stage.note("configured", stage.config.summary())
+
+    def _create_item(self, event: Json) -> None:
+        stage = self._stage
+        item = client_item(event["item"], "item", stage.config.input_format, stage.ids)
+        refuse_orphan(item, stage.conversation)
+        previous_item_id = stage.conversation.add(item, event.get("previous_item_id"))
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            stage.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+
+    def _truncate(self, event: Json) -> None:
+        stage, item_id, end_ms = self._stage, event["item_id"], event["audio_end_ms"]
+        stage.conversation.truncate(item_id, event["content_index"], end_ms)
+        stage.journal.truncations.append(Truncation(stage.now, item_id, end_ms))
+        stage.note("truncated", f"{item_id} at {end_ms} ms")
+        stage.send(
+            {
+                "type": "conversation.item.truncated",
+                "item_id": item_id,
+                "content_index": event["content_index"],
+                "audio_end_ms": end_ms,
+            }
+        )
+
+    def _delete(self, event: Json) -> None:
+        self._stage.conversation.delete(event["item_id"])
+        self._stage.note("deleted", event["item_id"])
+        self._stage.send({"type": "conversation.item.deleted", "item_id": event["item_id"]})
+
+    def _retrieve(self, event: Json) -> None:
+        item = self._stage.conversation.retrieve(event["item_id"])
+        shown = item.with_audio(self._stage.config.output_format)
+        self._stage.send({"type": "conversation.item.retrieved", "item": shown})

@@ -1,0 +1,204 @@
+"""Twilio Media Streams: the six messages that come in and the three that may go out.
+
+Vendor page: https://www.twilio.com/docs/voice/media-streams/websocket-messages
+Numbers arrive as strings, except inside `mediaFormat`. Unknown fields are ignored on the way in, because
+Twilio adds fields without notice; on the way out one extra field makes the message invalid (warning 31951),
+so every outgoing message is formed here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from callbridge.wire.errors import ProtocolError
+
+# --- Incoming ---------------------------------------------------------------------------------------
+
+
+class Incoming(msgspec.Struct, frozen=True, tag_field="event", rename="camel", gc=False, omit_defaults=True):
+    """Base of all that Twilio sends."""
+
+
+class Connected(Incoming, tag="connected", frozen=True):
+    """The socket is open. Carries no identity yet."""
+
+    protocol: str = "Call"
+    version: str = "1.0.0"
+
+
+class MediaFormat(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The audio format of both directions."""
+
+    encoding: str
+    sample_rate: int
+    channels: int
+
+    @property
+    def is_telephone_mulaw(self) -> bool:
+        """Whether this is 8 kHz mono µ-law, the only format documented and the only one we carry."""
+        return (self.encoding, self.sample_rate, self.channels) == ("audio/x-mulaw", 8000, 1)
+
+
+class StartFacts(msgspec.Struct, frozen=True, rename="camel"):
+    """What `start` tells about the stream."""
+
+    stream_sid: str
+    account_sid: str
+    call_sid: str
+    media_format: MediaFormat
+    tracks: tuple[str, ...] = ()
+    custom_parameters: dict[str, str] = {}
+
+
+class Start(Incoming, tag="start", frozen=True, gc=True):
+    """The stream begins. Sent once, first of all numbered messages."""
+
+    stream_sid: str
+    start: StartFacts
+    sequence_number: str = "1"
+
+
+class MediaChunk(msgspec.Struct, frozen=True, gc=False):
+    """One frame of caller audio."""
+
+    payload: bytes
+    """µ-law, base64 on the wire; 160 bytes (20 ms) in every capture seen."""
+    timestamp: str = "0"
+    """Milliseconds since the stream began."""
+    chunk: str = "0"
+    track: str = "inbound"
+
+
+class Media(Incoming, tag="media", frozen=True):
+    """Caller audio. Fifty of these a second, silence included."""
+
+    media: MediaChunk
+    stream_sid: str = ""
+    sequence_number: str = "0"
+
+
+class Key(msgspec.Struct, frozen=True, gc=False):
+    """One pressed key."""
+
+    digit: str
+    track: str = "inbound_track"
+
+
+class Dtmf(Incoming, tag="dtmf", frozen=True):
+    """The caller pressed a key."""
+
+    dtmf: Key
+    stream_sid: str = ""
+    sequence_number: str = "0"
+
+
+class MarkName(msgspec.Struct, frozen=True, gc=False):
+    """The name we gave to a mark."""
+
+    name: str
+
+
+class MarkEchoed(Incoming, tag="mark", frozen=True):
+    """The audio before our mark was played, or thrown away by a `clear`: the echo looks the same."""
+
+    mark: MarkName
+    stream_sid: str = ""
+    sequence_number: str = "0"
+
+
+class StopFacts(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """Whose stream stopped."""
+
+    account_sid: str = ""
+    call_sid: str = ""
+
+
+class Stopped(Incoming, tag="stop", frozen=True):
+    """The stream ended at Twilio's side. Not guaranteed to come before the socket closes."""
+
+    stream_sid: str = ""
+    stop: StopFacts = StopFacts()
+    sequence_number: str = "0"
+
+
+class UnknownMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message whose event name we do not know; counted, otherwise ignored."""
+
+    event: str
+
+
+Message: TypeAlias = Connected | Start | Media | Dtmf | MarkEchoed | Stopped
+Parsed: TypeAlias = Message | UnknownMessage
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    event: str
+
+
+_decode_message: Final[Callable[[str | bytes], Message]] = msgspec.json.Decoder(Message).decode
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_KNOWN: Final = frozenset({"connected", "start", "media", "dtmf", "mark", "stop"})
+
+
+def parse(text: str | bytes) -> Parsed:
+    """The message in `text`.
+
+    Raises:
+        ProtocolError: it is not JSON, or a known event with missing or wrongly typed fields.
+    """
+    try:
+        return _decode_message(text)  # The common case: one pass, no look at the name.
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown_or_raise(text, error)
+
+
+def _unknown_or_raise(text: str | bytes, error: Exception) -> UnknownMessage:
+    try:
+        event = _decode_envelope(text).event
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ProtocolError("not a JSON object with an `event`") from error
+    if event in _KNOWN:
+        raise ProtocolError(f"`{event}`: {error}") from error
+    return UnknownMessage(event)
+
+
+# --- Outgoing ---------------------------------------------------------------------------------------
+
+
+class Outgoing(msgspec.Struct, frozen=True, tag_field="event", rename="camel", gc=False):
+    """Base of all that Twilio accepts. `stream_sid` must be the current one."""
+
+    stream_sid: str
+
+
+class Audio(msgspec.Struct, frozen=True, gc=False):
+    """µ-law without any header, base64 on the wire, of any length."""
+
+    payload: bytes
+
+
+class SendAudio(Outgoing, tag="media", frozen=True):
+    """Audio to be queued and played in order. Twilio holds ten minutes of it."""
+
+    media: Audio
+
+
+class SendMark(Outgoing, tag="mark", frozen=True):
+    """Asks for an echo once all audio sent so far was played."""
+
+    mark: MarkName
+
+
+class Clear(Outgoing, tag="clear", frozen=True):
+    """Empties Twilio's queue and echoes every outstanding mark at once."""
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def encode(message: SendAudio | SendMark | Clear) -> bytes:
+    """`message` as the UTF-8 text of one frame."""
+    return _encode(message)

@@ -1,0 +1,378 @@
+"""OpenAI Realtime (GA): the events that we read. The commands stand in `realtime_commands`.
+
+Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
+Only fields that something reads are declared; unknown fields and unknown event types are ignored, because
+both are added within the year. What is known but of no use to a call stands in `IGNORED` with its reason.
+The retired beta protocol (flat session, `response.audio.delta`) is not spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias, get_args
+
+import msgspec
+
+from callbridge.wire.errors import ProtocolError
+
+
+class ServerEvent(msgspec.Struct, frozen=True, tag_field="type", gc=False):
+    """Base of all events from the model."""
+
+
+class AudioFormat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """`audio/pcmu` has no `rate`: sending one rejects the whole update (`unknown_parameter`)."""
+
+    type: str
+
+
+MULAW: Final = AudioFormat("audio/pcmu")
+
+
+class EchoedInput(msgspec.Struct, frozen=True):
+    """What the server says it will take."""
+
+    format: AudioFormat | None = None
+
+
+class EchoedOutput(msgspec.Struct, frozen=True):
+    """What the server says it will send."""
+
+    format: AudioFormat | None = None
+    voice: str | dict[str, str] | None = None
+
+
+class EchoedAudio(msgspec.Struct, frozen=True):
+    """Both directions."""
+
+    input: EchoedInput = EchoedInput()
+    output: EchoedOutput = EchoedOutput()
+
+
+class EchoedSession(msgspec.Struct, frozen=True):
+    """The effective session, as `session.created` and `session.updated` carry it."""
+
+    id: str = ""
+    model: str = ""
+    expires_at: float | None = None
+    audio: EchoedAudio = EchoedAudio()
+
+    @property
+    def speaks_mulaw(self) -> bool:
+        """Whether both directions are µ-law. Anything else is loud static on a telephone."""
+        return self.audio.input.format == MULAW and self.audio.output.format == MULAW
+
+
+class SessionCreated(ServerEvent, tag="session.created", frozen=True, gc=True):
+    """The first event: the session with the server's defaults, which are not ours."""
+
+    session: EchoedSession
+
+
+class SessionUpdated(ServerEvent, tag="session.updated", frozen=True, gc=True):
+    """Our whole update was taken."""
+
+    session: EchoedSession
+
+
+class SpeechStarted(ServerEvent, tag="input_audio_buffer.speech_started", frozen=True):
+    """The caller speaks."""
+
+    item_id: str = ""
+    audio_start_ms: int = 0
+    """Counted over all audio appended in the session, prefix padding included."""
+
+
+class SpeechStopped(ServerEvent, tag="input_audio_buffer.speech_stopped", frozen=True):
+    """The caller stopped, the configured silence included."""
+
+    item_id: str = ""
+    audio_end_ms: int = 0
+
+
+class InputCommitted(ServerEvent, tag="input_audio_buffer.committed", frozen=True):
+    """The caller's utterance is an item of the conversation now."""
+
+    item_id: str
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """A conversation item, as far as we look at it."""
+
+    id: str = ""
+    type: str = ""
+    status: str | None = None
+    role: str | None = None
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+
+
+class ItemAdded(ServerEvent, tag="conversation.item.added", frozen=True):
+    """An item entered the conversation: the caller's, the model's, or one that we created."""
+
+    item: Item
+
+
+class ItemTruncated(ServerEvent, tag="conversation.item.truncated", frozen=True):
+    """Our truncation was done."""
+
+    item_id: str
+    audio_end_ms: int
+
+
+class ItemDeleted(ServerEvent, tag="conversation.item.deleted", frozen=True):
+    """Our deletion was done."""
+
+    item_id: str
+
+
+class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcription.completed", frozen=True):
+    """What a second model thinks the caller said. May come long after the answer."""
+
+    item_id: str
+    transcript: str = ""
+
+
+class CallerTranscriptFailed(
+    ServerEvent, tag="conversation.item.input_audio_transcription.failed", frozen=True
+):
+    """No transcript of this utterance will come."""
+
+    item_id: str
+
+
+class FailureDetail(msgspec.Struct, frozen=True, gc=False):
+    """Why a response failed."""
+
+    type: str | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class StatusDetails(msgspec.Struct, frozen=True, gc=False):
+    """Why a response did not complete."""
+
+    type: str | None = None
+    reason: str | None = None
+    error: FailureDetail | None = None
+
+
+class InputTokens(msgspec.Struct, frozen=True, gc=False):
+    """What the response read."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class OutputTokens(msgspec.Struct, frozen=True, gc=False):
+    """What the response wrote."""
+
+    text_tokens: int | None = None
+    audio_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, gc=False):
+    """Billed tokens of one response. Any field may be absent."""
+
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    input_token_details: InputTokens | None = None
+    output_token_details: OutputTokens | None = None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One response. `status` is in_progress, completed, cancelled, incomplete or failed."""
+
+    id: str
+    status: str = ""
+    status_details: StatusDetails | None = None
+    output: tuple[Item, ...] = ()
+    usage: Usage | None = None
+
+
+class ResponseCreated(ServerEvent, tag="response.created", frozen=True, gc=True):
+    """The model begins to answer."""
+
+    response: Response
+
+
+class ResponseDone(ServerEvent, tag="response.done", frozen=True, gc=True):
+    """The only reliable end of a response. A failed one says so here and nowhere else."""
+
+    response: Response
+
+
+class OutputItemAdded(ServerEvent, tag="response.output_item.added", frozen=True):
+    """A response begins an item; one response may have several."""
+
+    response_id: str
+    item: Item
+
+
+class OutputItemDone(ServerEvent, tag="response.output_item.done", frozen=True):
+    """An item is whole. A `function_call` with status `completed` is acted upon here."""
+
+    response_id: str
+    item: Item
+
+
+class AudioDelta(ServerEvent, tag="response.output_audio.delta", frozen=True):
+    """Agent audio, faster than real time, in pieces of any size."""
+
+    response_id: str
+    item_id: str
+    delta: bytes
+    """µ-law, base64 on the wire."""
+
+
+class AudioDone(ServerEvent, tag="response.output_audio.done", frozen=True):
+    """All audio of an item was sent, or the item was interrupted."""
+
+    response_id: str
+    item_id: str
+
+
+class AgentTranscript(ServerEvent, tag="response.output_audio_transcript.done", frozen=True):
+    """What the agent says in an item, whole, whether or not it will be heard."""
+
+    response_id: str
+    item_id: str
+    transcript: str = ""
+
+
+class RateLimit(msgspec.Struct, frozen=True, gc=False):
+    """One limit of the account."""
+
+    name: str = ""
+    limit: float | None = None
+    remaining: float | None = None
+    reset_seconds: float | None = None
+
+
+class RateLimitsUpdated(ServerEvent, tag="rate_limits.updated", frozen=True):
+    """What is left of the account's limits; once per response."""
+
+    rate_limits: tuple[RateLimit, ...] = ()
+
+
+class ErrorDetail(msgspec.Struct, frozen=True, gc=False):
+    """What the server says was wrong."""
+
+    type: str = ""
+    code: str | None = None
+    message: str = ""
+    param: str | None = None
+    event_id: str | None = None
+    """The `event_id` of our command, where the error answers one."""
+
+
+class ErrorEvent(ServerEvent, tag="error", frozen=True):
+    """Most errors leave the session open."""
+
+    error: ErrorDetail
+
+
+class AnswerDelta(ServerEvent, tag="response.output_audio_transcript.delta", frozen=True):
+    """A piece of the agent's words. A flood that decides nothing: the relay drops it."""
+
+
+class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
+    """An event that we do not read: a type in `IGNORED`, or one newer than this code."""
+
+    type: str
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether the type is known and left alone on purpose."""
+        return self.type in IGNORED
+
+
+IGNORED: Final[dict[str, str]] = {
+    "conversation.created": "the conversation's id is of no use to a call",
+    "conversation.item.created": "the beta name of conversation.item.added",
+    "conversation.item.done": "conversation.item.added already says that an item exists",
+    "conversation.item.retrieved": "answers a command that we never send",
+    "conversation.item.input_audio_transcription.delta": "the whole transcript follows",
+    "conversation.item.input_audio_transcription.segment": "speaker labels; a call has one caller",
+    "input_audio_buffer.cleared": "answers a command that we never send",
+    "input_audio_buffer.dtmf_event_received": "SIP only; keys come from Twilio's dtmf message",
+    "input_audio_buffer.timeout_triggered": "the idle timeout is never switched on: the server does not "
+    "know what the phone still has to play",
+    "response.content_part.added": "an item's audio says the same",
+    "response.content_part.done": "an item's audio says the same",
+    "response.output_text.delta": "text output is never asked for",
+    "response.output_text.done": "text output is never asked for",
+    "response.function_call_arguments.delta": "the whole call follows with its item",
+    "response.function_call_arguments.done": "also sent for interrupted calls; the item's status decides",
+    "response.mcp_call_arguments.delta": "no MCP server is ever configured",
+    "response.mcp_call_arguments.done": "no MCP server is ever configured",
+    "response.mcp_call.in_progress": "no MCP server is ever configured",
+    "response.mcp_call.completed": "no MCP server is ever configured",
+    "response.mcp_call.failed": "no MCP server is ever configured",
+    "mcp_list_tools.in_progress": "no MCP server is ever configured",
+    "mcp_list_tools.completed": "no MCP server is ever configured",
+    "mcp_list_tools.failed": "no MCP server is ever configured",
+    "output_audio_buffer.started": "WebRTC and SIP only; here the phone's marks tell",
+    "output_audio_buffer.stopped": "WebRTC and SIP only; here the phone's marks tell",
+    "output_audio_buffer.cleared": "WebRTC and SIP only; here we clear the phone ourselves",
+}
+"""Published event types that a call has no use for, each with the reason."""
+
+Event: TypeAlias = (
+    SessionCreated
+    | SessionUpdated
+    | SpeechStarted
+    | SpeechStopped
+    | InputCommitted
+    | ItemAdded
+    | ItemTruncated
+    | ItemDeleted
+    | CallerTranscript
+    | CallerTranscriptFailed
+    | ResponseCreated
+    | ResponseDone
+    | OutputItemAdded
+    | OutputItemDone
+    | AudioDelta
+    | AudioDone
+    | AgentTranscript
+    | AnswerDelta
+    | RateLimitsUpdated
+    | ErrorEvent
+)
+Parsed: TypeAlias = Event | UnknownEvent
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    type: str
+
+
+_decode_event: Final[Callable[[str | bytes], Event]] = msgspec.json.Decoder(Event).decode
+_decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+PARSED: Final = frozenset(member.__struct_config__.tag for member in get_args(Event))
+"""The event types that `parse` turns into values of their own."""
+
+
+def parse(text: str | bytes) -> Parsed:
+    """The event in `text`.
+
+    Raises:
+        ProtocolError: it is not JSON, or a known type with missing or wrongly typed fields.
+    """
+    try:
+        return _decode_event(text)  # The common case: one pass, no look at the type.
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _unknown_or_raise(text, error)
+
+
+def _unknown_or_raise(text: str | bytes, error: Exception) -> UnknownEvent:
+    try:
+        event_type = _decode_envelope(text).type
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ProtocolError("not a JSON object with a `type`") from error
+    if event_type in PARSED:
+        raise ProtocolError(f"`{event_type}`: {error}") from error
+    return UnknownEvent(event_type)

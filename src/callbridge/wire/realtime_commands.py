@@ -1,0 +1,203 @@
+"""OpenAI Realtime (GA): the commands that we send. The events stand in `realtime`.
+
+Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
+The server is strict: one unknown field rejects a whole command, so only fields that are meant are declared.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from callbridge.wire.realtime import AudioFormat
+
+
+class Command(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):
+    """Base of all that we send. `event_id` comes back in the error that answers a command."""
+
+    event_id: str | None = None
+
+
+class ServerVad(msgspec.Struct, frozen=True, tag_field="type", tag="server_vad"):
+    """Turn detection by loudness. Every field is sent: schema and server disagree on the defaults."""
+
+    threshold: float
+    prefix_padding_ms: int
+    silence_duration_ms: int
+    create_response: bool = True
+    interrupt_response: bool = True
+    idle_timeout_ms: None = None
+
+
+class SemanticVad(msgspec.Struct, frozen=True, tag_field="type", tag="semantic_vad"):
+    """Turn detection by meaning."""
+
+    eagerness: Literal["low", "medium", "high", "auto"]
+    create_response: bool = True
+    interrupt_response: bool = True
+
+
+class Transcription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The second model that writes down what the caller says."""
+
+    model: str
+    language: str | None = None
+    prompt: str | None = None
+
+
+class NoiseReduction(msgspec.Struct, frozen=True):
+    """Filtering before turn detection and model."""
+
+    type: Literal["near_field", "far_field"]
+
+
+class AudioInput(msgspec.Struct, frozen=True):
+    """Caller audio. Null switches transcription or noise reduction off."""
+
+    format: AudioFormat
+    turn_detection: ServerVad | SemanticVad
+    transcription: Transcription | None
+    noise_reduction: NoiseReduction | None
+
+
+class AudioOutput(msgspec.Struct, frozen=True):
+    """Agent audio."""
+
+    format: AudioFormat
+    voice: str
+
+
+class Audio(msgspec.Struct, frozen=True):
+    """Both directions, always sent together: an update without formats has been seen to reset them."""
+
+    input: AudioInput
+    output: AudioOutput
+
+
+class FunctionTool(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
+    """A function that the model may ask for. `parameters` is JSON Schema."""
+
+    name: str
+    description: str
+    parameters: dict[str, object]
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """How long a reasoning model thinks. Refused by the models that do not reason."""
+
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"]
+
+
+class TokenLimits(msgspec.Struct, frozen=True):
+    """A bound on the conversation that each response reads again."""
+
+    post_instructions: int
+
+
+class RetentionRatio(
+    msgspec.Struct, frozen=True, tag_field="type", tag="retention_ratio", omit_defaults=True
+):
+    """Drop the oldest part of a long conversation in large steps, so that the prompt cache stays warm."""
+
+    retention_ratio: float
+    token_limits: TokenLimits | None = None
+
+
+class Session(msgspec.Struct, frozen=True, tag_field="type", tag="realtime", omit_defaults=True):
+    """A whole configuration. `type` is required in every update."""
+
+    instructions: str
+    audio: Audio
+    tools: tuple[FunctionTool, ...]
+    tool_choice: Literal["auto", "none"]
+    output_modalities: tuple[Literal["audio"]]
+    max_output_tokens: int | Literal["inf"] | None = None
+    truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
+    reasoning: Reasoning | None = None
+
+
+class UpdateSession(Command, tag="session.update", frozen=True):
+    """All or nothing: one bad field rejects the whole update."""
+
+    session: Session
+
+
+class AppendAudio(Command, tag="input_audio_buffer.append", frozen=True):
+    """Caller audio, base64 on the wire. Never acknowledged."""
+
+    audio: bytes
+
+
+class InputText(msgspec.Struct, frozen=True, tag_field="type", tag="input_text"):
+    """Words that were not spoken."""
+
+    text: str
+
+
+class Message(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+    """A message of the caller or of the system."""
+
+    id: str
+    role: Literal["user", "system"]
+    content: tuple[InputText, ...]
+
+
+class FunctionCallOutput(msgspec.Struct, frozen=True, tag_field="type", tag="function_call_output"):
+    """What a tool answered, usually JSON text."""
+
+    id: str
+    call_id: str
+    output: str
+
+
+class CreateItem(Command, tag="conversation.item.create", frozen=True):
+    """Adds an item at the end of the conversation. Its `id` is ours and must be new."""
+
+    item: Message | FunctionCallOutput
+
+
+class TruncateItem(Command, tag="conversation.item.truncate", frozen=True):
+    """Cuts an item's audio to what was heard and drops the server's transcript of the whole item."""
+
+    item_id: str
+    audio_end_ms: int
+    """More than the item's length, or 0, is refused."""
+    content_index: int
+
+
+class DeleteItem(Command, tag="conversation.item.delete", frozen=True):
+    """Removes an item of which nothing was heard."""
+
+    item_id: str
+
+
+class ResponseOptions(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What differs from the session for one response."""
+
+    instructions: str | None = None
+    tool_choice: Literal["auto", "none"] | None = None
+
+
+class CreateResponse(Command, tag="response.create", frozen=True):
+    """Asks the model to speak. Refused while a response is active."""
+
+    response: ResponseOptions | None = None
+
+
+class CancelResponse(Command, tag="response.cancel", frozen=True):
+    """Stops a response that the server would not stop by itself."""
+
+    response_id: str | None = None
+
+
+AnyCommand: TypeAlias = (
+    UpdateSession | AppendAudio | CreateItem | TruncateItem | DeleteItem | CreateResponse | CancelResponse
+)
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def encode(command: AnyCommand) -> bytes:
+    """`command` as the UTF-8 text of one frame."""
+    return _encode(command)
