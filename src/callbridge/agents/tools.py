@@ -13,14 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import structlog
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PydanticSchemaGenerationError,
-    ValidationError,
-    create_model,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from callbridge.wire.realtime_commands import FunctionTool
@@ -32,8 +26,16 @@ OUTPUT_BYTES_MAX = 8 * 1024
 """A longer result is replaced by an error: the model reads it again with every later response."""
 
 
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""Function names that OpenAI takes: another one would make it refuse the whole session."""
+
+
 class ToolError(TypeError):
     """A function cannot be a tool as it is written. The text says what to change."""
+
+
+class _ArgumentsError(ValueError):
+    """What the model wrote is not what the function takes. The text is for the model."""
 
 
 class EndCall(str):
@@ -54,17 +56,14 @@ class Tool:
     """One function of the agent."""
 
     def __init__(self, function: Callable[..., object]) -> None:
-        self.name = function.__name__
+        self.name = _name_of(function)
         self._function = function
-        documentation = inspect.getdoc(function)
-        if not documentation:
+        description, parameter_texts = _split_docstring(inspect.getdoc(function) or "")
+        if not description:
             raise ToolError(
                 f"tool {self.name}: write a docstring; the model reads it to know when to call it"
             )
-        description, parameter_texts = _split_docstring(documentation)
-        self._arguments = _arguments_model(function, parameter_texts)
-        schema = self._arguments.model_json_schema()
-        schema.pop("title", None)
+        self._arguments, schema = _arguments_model(function, parameter_texts)
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""
 
@@ -74,25 +73,30 @@ class Tool:
         A plain function runs in a thread, so that one that blocks does not stop the audio of every call.
         """
         try:
-            parsed = self._arguments.model_validate_json(arguments)
-        except ValidationError as error:
-            return _failure(f"invalid arguments: {_in_words(error)}")
-        values = {name: getattr(parsed, name) for name in type(parsed).model_fields}
-        try:
             async with asyncio.timeout(timeout_s) as bound:
-                result = await self._call(values)
+                return _success(await self._call(self._read(arguments)))
+        except _ArgumentsError as error:
+            return _failure(str(error))
         except TimeoutError:
             why = f"took longer than {timeout_s:g} s" if bound.expired() else "timed out"
             return _failure(f"the tool {why}")
         except Exception as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
             structlog.get_logger().warning("tool_raised", tool=self.name, exc_info=error)
             return _failure(f"the tool failed: {type(error).__name__}")
-        return _success(result)
+
+    def _read(self, arguments: str) -> dict[str, Any]:
+        try:
+            parsed = self._arguments.model_validate_json(arguments)
+        except ValidationError as error:
+            raise _ArgumentsError(f"invalid arguments: {_in_words(error)}") from error
+        return {str(field.alias): getattr(parsed, key) for key, field in type(parsed).model_fields.items()}
 
     async def _call(self, values: dict[str, Any]) -> object:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(**values)
-        return await asyncio.to_thread(self._function, **values)
+        result = await asyncio.to_thread(self._function, **values)
+        # A plain function around an async one, as decorators make it, answers with a coroutine.
+        return await result if inspect.isawaitable(result) else result
 
 
 class Toolbox:
@@ -129,12 +133,21 @@ class Toolbox:
         return await tool.run(arguments, timeout_s)
 
 
-def _arguments_model(function: Callable[..., object], texts: dict[str, str]) -> type[BaseModel]:
-    try:
-        hints = get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise ToolError(f"tool {function.__name__}: a type hint cannot be resolved: {error}") from error
+def _name_of(function: Callable[..., object]) -> str:
+    name = getattr(function, "__name__", None)
+    if name is None:
+        raise ToolError(f"{function!r} has no name; write a function with def")
+    if not _NAME.fullmatch(name):
+        raise ToolError(f"tool {name}: the model takes names of at most 64 letters a to z, digits, _ and -")
+    return str(name)
+
+
+def _arguments_model(
+    function: Callable[..., object], texts: dict[str, str]
+) -> tuple[type[BaseModel], dict[str, object]]:
+    """The model that reads the arguments, and its JSON Schema."""
     fields: dict[str, Any] = {}
+    hints = _hints_of(function)
     for parameter in inspect.signature(function).parameters.values():
         where = f"tool {function.__name__}, parameter {parameter.name}"
         if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY}:
@@ -142,16 +155,28 @@ def _arguments_model(function: Callable[..., object], texts: dict[str, str]) -> 
         if parameter.name not in hints:
             raise ToolError(f"{where}: add a type hint; it becomes the schema that the model sees")
         hint = hints[parameter.name]
+        # By alias: a parameter may be named like something of pydantic's own, or begin with `_`.
+        hint = Annotated[hint, Field(alias=parameter.name)]
         if text := texts.get(parameter.name):
             hint = Annotated[hint, Field(description=text)]
-        fields[parameter.name] = (hint, ... if parameter.default is parameter.empty else parameter.default)
+        default = ... if parameter.default is parameter.empty else parameter.default
+        fields[f"argument_{len(fields)}"] = (hint, default)
     try:
         model: type[BaseModel] = create_model(
             function.__name__, __config__=ConfigDict(extra="forbid"), **fields
         )
-    except PydanticSchemaGenerationError as error:
+        schema = model.model_json_schema()
+    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as error:
         raise ToolError(f"tool {function.__name__}: a type hint has no JSON form: {error}") from error
-    return model
+    schema.pop("title", None)
+    return model, schema
+
+
+def _hints_of(function: Callable[..., object]) -> dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except (NameError, AttributeError, SyntaxError, TypeError) as error:
+        raise ToolError(f"tool {function.__name__}: a type hint cannot be resolved: {error}") from error
 
 
 _SECTION = re.compile(

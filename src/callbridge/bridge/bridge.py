@@ -112,7 +112,7 @@ class Bridge:
 
     def _tell(self, event: a.Event) -> None:
         """Hands one event to the machine and performs what it asks for. Nothing here may await."""
-        self._log.debug("<", event=type(event).__name__, phase=self.call.phase.value)
+        self._log.debug("<", told=type(event).__name__, phase=self.call.phase.value)
         self._perform(self.call.handle(event, self._loop.time()))
         self._arm_timer()
 

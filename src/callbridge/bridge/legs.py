@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import msgspec
@@ -17,15 +17,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from callbridge.call.actions import BadMessage, Leg, LegGone, ModelDialFailed
+from callbridge.wire.errors import UNREADABLE
 
 if TYPE_CHECKING:
     import ssl
-
-OUTBOX_BYTES_MAX: Final = 4 * 1024 * 1024
-"""More than five minutes of agent audio in base64, sent ahead of real time. Beyond it the peer is dead."""
-
-SEND_TIMEOUT_S: Final = 5.0
-"""One message not taken by the peer for so long: it has stopped reading."""
 
 PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
 """Twilio's messages are below 400 bytes."""
@@ -33,8 +28,20 @@ PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
 MODEL_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A delta is a few kB; `session.updated` repeats all instructions and tools."""
 
-CLOSE_TIMEOUT_S: Final = 2.0
-"""For the peer to answer a close."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How much and how long a leg waits for a peer that does not read."""
+
+    outbox_bytes_max: int = 4 * 1024 * 1024
+    """More than five minutes of agent audio in base64, sent ahead of real time. Above: the peer is dead."""
+
+    send_timeout_s: float = 5.0
+    """One message not taken by the peer for so long: it has stopped reading."""
+
+    close_timeout_s: float = 2.0
+    """For the peer to take what is queued and to answer a close. After it the socket is dropped."""
+
 
 Read: TypeAlias = Callable[[str | bytes], None]
 
@@ -52,37 +59,43 @@ class SocketLeg(Protocol):
         """Writes what was queued. Ends with the reason when the peer stops reading."""
 
     async def close(self, code: int, reason: str) -> None:
-        """Writes what is queued, then closes with `code`. Bounded; safe on a leg that is gone."""
+        """Closes with `code`. Bounded, whatever the peer does; safe on a leg that is gone."""
 
 
 class Outbox:
     """What waits to be written to one peer, in order, bounded in bytes and in time."""
 
-    def __init__(self, write_one: Callable[[bytes], Awaitable[None]]) -> None:
+    def __init__(self, write_one: Callable[[bytes], Awaitable[None]], patience: Patience) -> None:
         self._write_one = write_one
+        self._patience = patience
         self._frames: deque[bytes] = deque()
         self._bytes = 0
+        self._is_overfull = False
         self._is_filled = asyncio.Event()
         self.is_open = True
 
     def put(self, frame: bytes) -> None:
-        """Queues a frame; thrown away once the outbox is shut."""
-        if self.is_open:
+        """Queues a frame. Thrown away once the outbox is shut, or over its bound: then the peer is dead."""
+        if not self.is_open or self._is_overfull:
+            return
+        self._is_filled.set()
+        self._is_overfull = self._bytes + len(frame) > self._patience.outbox_bytes_max
+        if not self._is_overfull:
             self._frames.append(frame)
             self._bytes += len(frame)
-            self._is_filled.set()
 
     async def write_forever(self) -> str:
         """Writes until the peer stalls; answers how. A peer that is gone is the reader's business."""
         while True:
             await self._is_filled.wait()
             self._is_filled.clear()
-            if self._bytes > OUTBOX_BYTES_MAX:
-                return f"more than {OUTBOX_BYTES_MAX} bytes wait for it"
-            try:
-                await self.flush()
-            except TimeoutError:
-                return f"a message was not taken for {SEND_TIMEOUT_S:g} s"
+            while self._frames and not self._is_overfull:
+                try:
+                    await self._write_next()
+                except TimeoutError:
+                    return f"a message was not taken for {self._patience.send_timeout_s:g} s"
+            if self._is_overfull:
+                return f"more than {self._patience.outbox_bytes_max} bytes wait for it"
 
     async def flush(self) -> None:
         """Writes all that is queued.
@@ -91,15 +104,19 @@ class Outbox:
             TimeoutError: the peer does not take a message in time.
         """
         while self._frames:
-            frame = self._frames.popleft()
-            self._bytes -= len(frame)
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._write_one(frame)
+            await self._write_next()
+
+    async def _write_next(self) -> None:
+        frame = self._frames.popleft()
+        self._bytes -= len(frame)
+        async with asyncio.timeout(self._patience.send_timeout_s):
+            await self._write_one(frame)
 
     def shut(self) -> None:
         """Forgets what is queued and takes no more."""
-        self.is_open = False
+        self.is_open = self._is_overfull = False
         self._frames.clear()
+        self._bytes = 0
 
 
 # --- The phone leg: an ASGI WebSocket that was accepted ----------------------------------------------
@@ -120,9 +137,10 @@ class AsgiSocket(Protocol):
 class PhoneLeg:
     """Twilio's socket."""
 
-    def __init__(self, socket: AsgiSocket) -> None:
+    def __init__(self, socket: AsgiSocket, patience: Patience | None = None) -> None:
         self._socket = socket
-        self._outbox = Outbox(self._send_text)
+        self._patience = patience or Patience()
+        self._outbox = Outbox(self._send_text, self._patience)
         self.send = self._outbox.put
 
     async def read(self, said: Read) -> LegGone | BadMessage:
@@ -142,11 +160,14 @@ class PhoneLeg:
         return await self._outbox.write_forever()
 
     async def close(self, code: int, reason: str) -> None:
-        """See `SocketLeg`. uvicorn sends no close frame by itself when a handler returns."""
+        """See `SocketLeg`. What is queued goes first.
+
+        uvicorn sends no close frame by itself when a handler returns.
+        """
         if not self._outbox.is_open:
             return
         try:
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            async with asyncio.timeout(self._patience.close_timeout_s):
                 await self._outbox.flush()
                 await self._socket.send({"type": "websocket.close", "code": code, "reason": reason})
         except TimeoutError:
@@ -169,17 +190,20 @@ class PhoneLeg:
 class ModelLeg:
     """The voice model's socket."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, patience: Patience) -> None:
         self._connection = connection
-        self._outbox = Outbox(self._send_text)
+        self._patience = patience
+        self._outbox = Outbox(self._send_text, patience)
         self.send = self._outbox.put
 
     async def read(self, said: Read) -> LegGone | BadMessage:
         """See `SocketLeg`."""
         try:
             while True:
-                # As bytes: the parser takes UTF-8, so decoding to text would be done twice.
-                said(await self._connection.recv(decode=False))
+                message = await self._connection.recv()
+                if isinstance(message, bytes):
+                    return BadMessage(Leg.MODEL, "a binary frame", is_fatal=True)
+                said(message)
         except ConnectionClosed as error:
             self._outbox.shut()
             closed = error.rcvd or error.sent
@@ -191,9 +215,15 @@ class ModelLeg:
         return await self._outbox.write_forever()
 
     async def close(self, code: int, reason: str) -> None:
-        """See `SocketLeg`."""
+        """See `SocketLeg`. What is queued is of no use to a model whose call is over."""
         self._outbox.shut()
-        await self._connection.close(code, reason)
+        try:
+            async with asyncio.timeout(self._patience.close_timeout_s):
+                await self._connection.close(code, reason)
+        except TimeoutError:
+            # The library waits without bound for a peer that does not even read the close.
+            self._connection.transport.abort()
+            await self._connection.wait_closed()
 
     async def _send_text(self, frame: bytes) -> None:
         try:
@@ -220,6 +250,7 @@ class ModelDialer:
     tls: ssl.SSLContext | None = None
     """Needed for `wss`. A context of its own for every connection costs 17 ms of blocked loop each."""
     open_timeout_s: float = 5.0
+    patience: Patience = field(default_factory=Patience)
 
     def __repr__(self) -> str:
         return f"<ModelDialer {self.url}>"
@@ -236,7 +267,7 @@ class ModelDialer:
                 additional_headers={"Authorization": f"Bearer {self.key}"},
                 ssl=self.tls,
                 open_timeout=self.open_timeout_s,
-                close_timeout=CLOSE_TIMEOUT_S,
+                close_timeout=self.patience.close_timeout_s,
                 max_size=MODEL_MESSAGE_BYTES_MAX,
                 compression=None,  # base64 of µ-law hardly shrinks, and the buffers cost 50 KiB a call.
                 proxy=None,
@@ -245,17 +276,18 @@ class ModelDialer:
             raise DialError(_refusal(error.response.status_code, error.response.body)) from error
         except TimeoutError as error:
             raise DialError(ModelDialFailed(f"no answer in {self.open_timeout_s:g} s")) from error
-        except (OSError, InvalidHandshake, InvalidURI) as error:
+        except (OSError, InvalidHandshake, InvalidURI, ValueError) as error:
+            # ValueError: a host name or port that no address can have, or TLS missing for `wss`.
             raise DialError(ModelDialFailed(f"{type(error).__name__}: {error}")) from error
-        return ModelLeg(connection)
+        return ModelLeg(connection, self.patience)
 
 
-class _Error(msgspec.Struct):
+class _Error(msgspec.Struct, frozen=True):
     message: str = ""
     code: str | None = None
 
 
-class _ErrorBody(msgspec.Struct):
+class _ErrorBody(msgspec.Struct, frozen=True):
     error: _Error = _Error()
 
 
@@ -263,7 +295,7 @@ def _refusal(status: int, body: bytes | bytearray) -> ModelDialFailed:
     """What an HTTP answer instead of a socket means. The vendor's errors are JSON, a proxy's anything."""
     try:
         error = msgspec.json.decode(body, type=_ErrorBody).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         error = _Error()
     why = f"the model refused the connection with HTTP {status}: {error.message or error.code or 'no reason'}"
     return ModelDialFailed(why, status, error.code)

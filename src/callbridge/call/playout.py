@@ -116,7 +116,7 @@ class Playout:
     """Bytes of the run that echoes prove as played."""
     _parts: list[_Part] = field(default_factory=list)
     _item_bytes: dict[str, int] = field(default_factory=dict)
-    """Bytes sent of each item that the run touches."""
+    """Bytes sent of each item of the response in progress, and of those still in play."""
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
@@ -202,6 +202,11 @@ class Playout:
         self._begin_run(now)
         return tuple(items)
 
+    def begin_response(self) -> None:
+        """Forgets the items of earlier responses, but for those still in play."""
+        in_play = {part.item_id for part in self._parts}
+        self._item_bytes = {item: size for item, size in self._item_bytes.items() if item in in_play}
+
     def forget_withheld(self) -> dict[str, int]:
         """Hands over, and forgets, how many bytes of which items were withheld."""
         withheld, self._withheld_bytes = self._withheld_bytes, {}
@@ -210,7 +215,7 @@ class Playout:
     # Asked by the machine.
 
     def sent_ms(self, item_id: str) -> int:
-        """Milliseconds of `item_id` sent; 0 for an item of which nothing was sent lately."""
+        """Milliseconds sent of an item of the response in progress, or of one still in play."""
         return milliseconds(self._item_bytes.get(item_id, 0))
 
     def unheard_ms(self, now: float) -> int:
@@ -245,8 +250,6 @@ class Playout:
         return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._lateness_s(now)
 
     def _begin_run(self, now: float) -> None:
-        last = self._parts[-1].item_id if self._parts else None
-        self._item_bytes = {last: self._item_bytes[last]} if last is not None else {}
         self._parts = []
         self._run += 1
         self._run_began_at = now

@@ -209,6 +209,7 @@ class Turns:
         """A response begins, asked for by us or by the server's turn detection."""
         active = self._active = _Response(event.response.id)
         self.has_spoken = True
+        self._playout.begin_response()
         self._asked_id = None
         self._server_will_answer = False
         # It reads all that is in the conversation, so whatever was owed before is answered by it.

@@ -1,6 +1,13 @@
-"""The one exception of this floor. Only the two `parse` functions raise it."""
+"""The one exception of this floor, raised by the two `parse` functions only, and what it stands for."""
 
 from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What a decoder raises for text of a peer: not the message, not UTF-8, or nested without end."""
 
 
 class ProtocolError(Exception):

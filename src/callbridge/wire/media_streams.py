@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from callbridge.wire.errors import ProtocolError
+from callbridge.wire.errors import UNREADABLE, ProtocolError
 
 # --- Incoming ---------------------------------------------------------------------------------------
 
@@ -151,14 +151,14 @@ def parse(text: str | bytes) -> Parsed:
     """
     try:
         return _decode_message(text)  # The common case: one pass, no look at the name.
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return _unknown_or_raise(text, error)
 
 
 def _unknown_or_raise(text: str | bytes, error: Exception) -> UnknownMessage:
     try:
         event = _decode_envelope(text).event
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise ProtocolError("not a JSON object with an `event`") from error
     if event in _KNOWN:
         raise ProtocolError(f"`{event}`: {error}") from error

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias, get_args
 
 import msgspec
 
-from callbridge.wire.errors import ProtocolError
+from callbridge.wire.errors import UNREADABLE, ProtocolError
 
 
 class ServerEvent(msgspec.Struct, frozen=True, tag_field="type", gc=False):
@@ -364,14 +364,14 @@ def parse(text: str | bytes) -> Parsed:
     """
     try:
         return _decode_event(text)  # The common case: one pass, no look at the type.
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return _unknown_or_raise(text, error)
 
 
 def _unknown_or_raise(text: str | bytes, error: Exception) -> UnknownEvent:
     try:
         event_type = _decode_envelope(text).type
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise ProtocolError("not a JSON object with a `type`") from error
     if event_type in PARSED:
         raise ProtocolError(f"`{event_type}`: {error}") from error

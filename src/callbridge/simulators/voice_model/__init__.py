@@ -11,6 +11,7 @@ from callbridge.simulators.voice_model.faults import (
     Fault,
     parse_fault,
 )
+from callbridge.simulators.voice_model.handshake import HandshakeRefusal
 from callbridge.simulators.voice_model.journal import (
     Heard,
     Journal,
@@ -37,6 +38,7 @@ from callbridge.simulators.voice_model.script import (
     ScriptError,
     load_script,
 )
+from callbridge.simulators.voice_model.server import ModelServer, serve_model
 from callbridge.simulators.voice_model.session import RealtimeSession
 from callbridge.simulators.voice_model.session_config import (
     REALTIME_MODELS,
@@ -65,9 +67,11 @@ __all__ = [
     "ConnectFault",
     "Failure",
     "Fault",
+    "HandshakeRefusal",
     "Heard",
     "Item",
     "Journal",
+    "ModelServer",
     "Note",
     "Output",
     "RealtimeSession",
@@ -88,6 +92,7 @@ __all__ = [
     "load_script",
     "parse_fault",
     "placed",
+    "serve_model",
     "tone",
     "voiced",
 ]

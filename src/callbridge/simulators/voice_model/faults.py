@@ -14,6 +14,7 @@ FaultKind = Literal[
     "close",
     "abort",
     "stall",
+    "deaf",
     "garbage",
     "binary",
     "oversized",
@@ -34,6 +35,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     kind: FaultKind
     """`close` with `code`; `abort` cuts TCP; `stall` is silence for `seconds`, or for ever;
+    `deaf` is silence for ever with nothing read from the socket;
     `garbage` is text that is not JSON; `binary` a binary frame; `oversized` one event of `size_bytes`;
     `unknown_event` an event of a type that nobody knows; `error` an `error` event; `duplicate` sends
     the next audio delta twice; `ignore` leaves the client event unanswered (with `on` only)."""
@@ -97,9 +99,7 @@ def parse_fault(text: str) -> tuple[int | None, Fault | ConnectFault]:
     is_connecting = match["kind"] in {"refuse", "silent", "reject"} or answer is None
     try:
         fault: Fault | ConnectFault = (
-            msgspec.convert(fields, ConnectFault)
-            if is_connecting
-            else msgspec.convert(fields, Fault)
+            msgspec.convert(fields, ConnectFault) if is_connecting else msgspec.convert(fields, Fault)
         )
     except msgspec.ValidationError as error:
         raise ValueError(f"{text!r}: {error}; write {FAULT_SYNTAX}") from error

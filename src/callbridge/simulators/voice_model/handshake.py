@@ -33,8 +33,8 @@ class HandshakeRefusal:
     """HTTP status."""
     code: str | None
     message: str
-    close_code: int = SOCKET_REFUSAL_WHAT
-    """The close code when it is refused on the socket."""
+    close_code: int | None = None
+    """The close code when it is refused on the socket; None when it is always refused with HTTP."""
     kind: str = "invalid_request_error"
 
     @property
@@ -50,6 +50,7 @@ class HandshakeRefusal:
 
     def as_fault(self) -> ConnectFault:
         """The same refusal on the socket."""
+        assert self.close_code is not None  # else it never got that far
         return ConnectFault(
             kind="reject",
             code=self.close_code,
@@ -90,8 +91,7 @@ def refusal(
 def fault_refusal(fault: ConnectFault) -> HandshakeRefusal:
     """The HTTP refusal that a script asks for."""
     code, kind, message = _FAULTS.get(fault.status, _SERVER_FAULT)
-    close_code = SOCKET_REFUSAL_WHO if fault.status in {401, 403} else SOCKET_REFUSAL_WHAT
-    return HandshakeRefusal(fault.status, code, message, close_code, kind)
+    return HandshakeRefusal(fault.status, code, message, kind=kind)
 
 
 def reason_phrase(status: int) -> str:
@@ -120,6 +120,7 @@ def _wrong_shape(beta: Sequence[str]) -> HandshakeRefusal | None:
         400,
         "beta_api_shape_disabled",
         "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+        SOCKET_REFUSAL_WHAT,
     )
 
 
@@ -130,10 +131,10 @@ def _wrong_model(target: str, models: Collection[str]) -> HandshakeRefusal | Non
             "You must provide a model parameter, for example "
             "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1"
         )
-        return HandshakeRefusal(400, "missing_model", message)
+        return HandshakeRefusal(400, "missing_model", message, SOCKET_REFUSAL_WHAT)
     if model not in models:
         message = f"The model `{model}` does not exist or you do not have access to it."
-        return HandshakeRefusal(404, "model_not_found", message)
+        return HandshakeRefusal(404, "model_not_found", message, SOCKET_REFUSAL_WHAT)
     return None
 
 
@@ -151,8 +152,7 @@ _FAULTS = {
     401: (
         "invalid_api_key",
         "invalid_request_error",
-        "Incorrect API key provided: sk-x********xxxx. You can find your API key at "
-        "https://platform.openai.com/account/api-keys.",
+        "Incorrect API key provided.",
     ),
     403: (
         "unsupported_country_region_territory",

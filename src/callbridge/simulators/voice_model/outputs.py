@@ -34,7 +34,7 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Keep the connection open, read no more and say no more. Nothing follows."""
+    """Keep the connection open but take nothing more out of it. Nothing follows."""
 
 
 Output = Send | SendBinary | Close | Abort | Stall

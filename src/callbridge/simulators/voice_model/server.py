@@ -10,13 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import msgspec
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from callbridge.simulators.voice_model.handshake import (
     PATH,
@@ -34,8 +35,8 @@ from callbridge.simulators.voice_model.stage import SessionSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
+    from uuid import UUID
 
-    from callbridge.simulators.voice_model.faults import ConnectFault
     from callbridge.simulators.voice_model.script import Script
 
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
@@ -123,21 +124,133 @@ class ModelServer:
         self._refuse_by = refuse_by
         self._on_event = on_event
         self._connections = 0
+        self._admitted: dict[UUID, _Admission] = {}
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse an upgrade that the real server would refuse, or that the script wants refused."""
         self._connections += 1
-        connection.number = self._connections  # type: ignore[attr-defined]  # read in `converse`
-        fault = self._script.connect_fault(self._connections)
-        found = self._refusal(request)
-        if found is None and fault is not None and fault.kind == "refuse":
-            found = fault_refusal(fault)
-        elif found is not None and self._refuse_by == "socket":
-            return None
-        if found is None:
-            return None
-        self.refused.append(found)
-        return _response(found)
+        found = self._scripted() or self._wrong_with(request)
+        if found is not None:
+            self.refused.append(found)
+            if self._refuse_by == "http" or found.close_code is None:
+                return _response(found)
+        self._admitted[connection.id] = _Admission(self._connections, found)
+        return None
 
     async def converse(self, connection: ServerConnection) -> None:
         """One session, from the upgrade to the end of the socket."""
+        admission = self._admitted.pop(connection.id)
+        session = self._session(connection, admission)
+        self.sessions.append(session.journal)
+        await _Line(connection, session, self._on_event).run()
+
+    def _scripted(self) -> HandshakeRefusal | None:
+        fault = self._script.connect_fault(self._connections)
+        return fault_refusal(fault) if fault is not None and fault.kind == "refuse" else None
+
+    def _wrong_with(self, request: Request) -> HandshakeRefusal | None:
+        return refusal(
+            request.path,
+            request.headers.get_all("Authorization"),
+            request.headers.get_all("OpenAI-Beta"),
+            keys=self._keys,
+            models=self._models,
+        )
+
+    def _session(self, connection: ServerConnection, admission: _Admission) -> RealtimeSession:
+        assert connection.request is not None  # the handshake is over
+        settings = replace(
+            self._settings,
+            model=model_of(connection.request.path),
+            connection=admission.number,
+            opened_unix_s=int(time.time()),
+        )
+        script = self._script
+        if admission.refusal is not None:
+            script = msgspec.structs.replace(script, connect=(admission.refusal.as_fault(),))
+        return RealtimeSession(script, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Admission:
+    number: int
+    refusal: HandshakeRefusal | None
+    """What the session must be refused for, now that it is accepted."""
+
+
+class _Line:
+    """One socket and its session."""
+
+    def __init__(
+        self, connection: ServerConnection, session: RealtimeSession, on_event: OnEvent | None
+    ) -> None:
+        self._connection = connection
+        self._session = session
+        self._on_event = on_event
+        self._told = 0
+        self._clock = asyncio.get_running_loop().time
+
+    async def run(self) -> None:
+        """Carry messages and time to the session, and what it says to the socket."""
+        try:
+            await self._perform(self._session.open(self._clock()))
+            while not self._session.is_over:
+                await self._perform(await self._next())
+        except ConnectionClosed as closed:
+            self._session.client_gone(_how(closed), self._clock())
+        self._tell()
+
+    async def _next(self) -> list[Output]:
+        # One timer per session: the wait for a message ends at the core's deadline.
+        try:
+            async with asyncio.timeout_at(self._session.deadline):
+                message = await self._connection.recv()
+        except TimeoutError:
+            return self._session.wake(self._clock())
+        return self._session.receive(message, self._clock())
+
+    async def _perform(self, outputs: list[Output]) -> None:
+        self._tell()
+        for output in outputs:
+            match output:
+                case Send():
+                    await self._connection.send(output.text)
+                case SendBinary():
+                    await self._connection.send(output.data)
+                case Close():
+                    await self._connection.close(output.code, output.reason)
+                case Abort():
+                    self._connection.transport.abort()
+                case Stall():
+                    self._connection.transport.pause_reading()
+                    await self._connection.wait_closed()
+                case _:
+                    assert_never(output)
+
+    def _tell(self) -> None:
+        if self._on_event is None:
+            return
+        journal = self._session.journal
+        for note in journal.notes[self._told :]:
+            self._on_event(journal, note)
+        self._told = len(journal.notes)
+
+
+def _how(closed: ConnectionClosed) -> str:
+    """How a connection ended, for the journal."""
+    if closed.rcvd is None:
+        return "server stopped" if closed.sent is not None else "client vanished"
+    if not closed.rcvd_then_sent:
+        return "server stopped"
+    return f"client closed with {closed.rcvd.code} {closed.rcvd.reason}".rstrip()
+
+
+def _response(found: HandshakeRefusal) -> Response:
+    headers = Headers(
+        {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(found.body)),
+            "Connection": "close",
+        }
+    )
+    return Response(found.status, reason_phrase(found.status), headers, found.body)

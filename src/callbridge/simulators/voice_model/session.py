@@ -107,7 +107,7 @@ class RealtimeSession:
         self._catch_up(now)
         if self._stage.is_talking:
             self._hear(message)
-        elif not self._stage.is_over and len(self._held) < HELD_MESSAGES_MAX:
+        elif self._stage.stalled_until < math.inf and len(self._held) < HELD_MESSAGES_MAX:
             self._held.append(message)
         return self._stage.take_outputs()
 
@@ -143,16 +143,17 @@ class RealtimeSession:
     # --- Messages -----------------------------------------------------------------------------
 
     def _hear(self, message: str | bytes) -> None:
-        event: Json = {"type": ""}
+        event: Json = {}
         try:
             event = client_events.parse(message)
             self._carry_out(event)
         except ClientError as error:
             event_id = event.get("event_id")
-            self._stage.refuse(error, str(event["type"]), event_id if isinstance(event_id, str) else None)
+            kind = str(event.get("type", "message"))
+            self._stage.refuse(error, kind, event_id if isinstance(event_id, str) else None)
 
     def _carry_out(self, event: Json) -> None:
-        kind = event["type"]
+        kind = client_events.kind_of(event)
         if kind != "input_audio_buffer.append":
             self.journal.received.append(Received(kind, self._stage.now))
         self._seen[kind] += 1

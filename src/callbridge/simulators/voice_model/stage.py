@@ -173,7 +173,11 @@ class Stage:
             case "abort":
                 self.close(1006)
             case "stall":
-                self._stall(fault.seconds)
+                seconds = math.inf if fault.seconds is None else fault.seconds
+                self.stalled_until = self.now + seconds
+            case "deaf":
+                self.stalled_until = math.inf
+                self._outputs.append(Stall())
             case "garbage":
                 self._outputs.append(Send('{"type": "response.output_au'))
             case "binary":
@@ -187,8 +191,3 @@ class Stage:
             case "duplicate" | "ignore":
                 # The first is the response's to do; the second is done by doing nothing.
                 pass
-
-    def _stall(self, seconds: float | None) -> None:
-        self.stalled_until = self.now + (math.inf if seconds is None else seconds)
-        if seconds is None:
-            self._outputs.append(Stall())

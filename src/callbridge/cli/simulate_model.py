@@ -1,0 +1,141 @@
+"""`callbridge simulate model`: a Realtime server on this machine, and what happens on it.
+
+Options and output only. What the server does is in `simulators.voice_model`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from callbridge.simulators.voice_model import (
+    FAULT_SYNTAX,
+    ConnectFault,
+    Journal,
+    Note,
+    Script,
+    ScriptError,
+    SessionSettings,
+    demo_script,
+    installed_speaker,
+    load_script,
+    parse_fault,
+    placed,
+    serve_model,
+    voiced,
+)
+
+_STYLES = {
+    "connected": "bold",
+    "ended": "bold",
+    "caller_said": "cyan",
+    "agent_said": "green",
+    "called": "magenta",
+    "truncated": "yellow",
+    "speech_started": "yellow",
+    "refused": "bold red",
+    "left_out": "red",
+    "fault": "bold magenta",
+}
+
+
+def simulate_model(
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 9000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file: [[answer]] with say, calls, caller, after_ms, status, faults; "
+            "[default]; [[fault]]; [[connect]]. The built-in bakery when absent."
+        ),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="OPENAI_API_KEY", help="The one API key that is accepted; any when absent."),
+    ] = None,
+    pace: Annotated[float | None, typer.Option(min=0.01, help="Times real time that audio comes at.")] = None,
+    latency_ms: Annotated[int, typer.Option(min=0, help="More time to think per answer.")] = 0,
+    seed: Annotated[int, typer.Option(help="Same seed, same ids and delta sizes.")] = 0,
+    fault: Annotated[list[str] | None, typer.Option(help=FAULT_SYNTAX)] = None,
+    live_refusals: Annotated[
+        bool,
+        typer.Option(
+            help="Refuse a wrong key or model as the live API does: accept, send an error, close. "
+            "With HTTP 401 and so on otherwise."
+        ),
+    ] = False,
+) -> None:
+    """Serve the OpenAI Realtime API with a scripted voice model, strict as the real one."""
+    console = Console()
+    settings = SessionSettings(pace=pace, latency_ms=latency_ms, seed=seed)
+    try:
+        chosen = _with_faults(_script(script), fault or [])
+        asyncio.run(_serve(console, chosen, host, port, key, settings, live=live_refusals))
+    except (ScriptError, ValueError) as error:
+        console.print(f"[bold red]{escape(str(error))}")
+        raise typer.Exit(2) from error
+    except OSError as error:
+        console.print(f"[bold red]{host}:{port} cannot be used: {escape(str(error))}; try --port 0")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+def _script(path: Path | None) -> Script:
+    if path is None:
+        return demo_script()
+    return voiced(load_script(path), folder=path.parent, speaker=installed_speaker())
+
+
+def _with_faults(script: Script, faults: list[str]) -> Script:
+    for text in faults:
+        answer_number, fault = parse_fault(text)
+        if isinstance(fault, ConnectFault):
+            script = msgspec.structs.replace(script, connect=(*script.connect, fault))
+        else:
+            script = placed(script, answer_number or 1, fault)
+    return script
+
+
+async def _serve(
+    console: Console,
+    script: Script,
+    host: str,
+    port: int,
+    key: str | None,
+    settings: SessionSettings,
+    *,
+    live: bool,
+) -> None:
+    keys = None if not key else {key}
+    async with serve_model(
+        script,
+        host=host,
+        port=port,
+        keys=keys,
+        settings=settings,
+        refuse_by="socket" if live else "http",
+        on_event=lambda journal, note: _show(console, journal, note),
+    ) as server:
+        console.print(f"[bold]{server.url}[/]?model=gpt-realtime-2.1  script {script.name!r}")
+        console.print(
+            "accepts the one key that was given" if keys else "accepts any API key",
+            style="dim",
+        )
+        await asyncio.get_running_loop().create_future()
+
+
+def _show(console: Console, journal: Journal, note: Note) -> None:
+    seconds = note.at - journal.opened_at
+    style = _STYLES.get(note.kind, "dim")
+    session = journal.session_id[-6:]
+    console.print(
+        f"[dim]{session} {seconds:8.3f}[/] [{style}]{note.kind:<16} {escape(note.text)}[/]",
+        soft_wrap=True,
+    )

@@ -1,0 +1,190 @@
+"""Redaction: no planted number survives, and what one searches by does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import re
+import uuid
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.observe.redaction import MASK, redaction
+
+subject = redaction()
+
+e164 = st.from_regex(r"\+[1-9][0-9]{8,14}", fullmatch=True)
+# Arbitrary text, and text that looks like what is to be kept.
+surroundings = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=30),
+    st.from_regex(r"[0-9+.:@T()*%CAsk /-]{0,12}", fullmatch=True),
+    st.sampled_from(["CA" + "0" * 32, "2026-11-20T12:00:00", "12:00:00.5", "sip:", "sk-", "1.2.3.4"]),
+)
+
+
+@st.composite
+def written_numbers(draw: st.DrawFn) -> str:
+    """A number as people write it: `+44 7700 900123`, `+1 (415) 555-1212`."""
+    digits = draw(st.from_regex(r"[1-9][0-9]{8,14}", fullmatch=True))
+    groups, rest = [], digits
+    while rest:
+        size = draw(st.integers(2, 5))
+        groups.append(rest[:size])
+        rest = rest[size:]
+    written = groups[0]
+    for group in groups[1:]:
+        written += draw(st.sampled_from([" ", "-", ".", " (0) ", "\u00a0", " - ", ") ", "/"])) + group
+    return "+" + written
+
+
+def survives(number: str, text: str) -> bool:
+    """Whether three digits in a row of the number are left, beyond the two that are kept."""
+    digits = re.sub(r"\D", "", number)
+    return any(digits[i : i + 3] in text for i in range(len(digits) - 2))
+
+
+@given(number=e164)
+def test_planted_number_is_gone(number: str) -> None:
+    """Of an E.164 number nothing is left but its last two digits."""
+    text = subject.text(f"call from {number} failed")
+    assert text == f"call from +{MASK}{number[-2:]} failed"
+
+
+@given(number=e164, before=surroundings, after=surroundings)
+def test_planted_number_is_gone_whatever_surrounds_it(number: str, before: str, after: str) -> None:
+    """No text before or behind a number keeps it from being masked."""
+    assert number not in subject.text(before + number + after)
+    assert number[1:] not in subject.text(before + number + after)
+
+
+@given(number=written_numbers())
+def test_written_number_is_gone(number: str) -> None:
+    """Spaces, dashes, dots and brackets do not hide a number."""
+    assert not survives(number, subject.text(f"please call {number} back"))
+
+
+@given(numbers=st.lists(e164, max_size=4), depth=st.integers(0, 3))
+def test_nested_values_are_redacted(numbers: list[str], depth: int) -> None:
+    """Numbers are found in lists, in mappings, in their keys, and at any depth."""
+    value: object = {number: [number, (number, {"to": number})] for number in numbers}
+    for _ in range(depth):
+        value = [{"inner": value}]
+    text = repr(subject.value(value))
+    assert not any(number[1:] in text for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("from +447700900123", f"from +{MASK}23"),
+        ("from +44 7700 900123.", f"from +{MASK}23."),
+        ("+1 (415) 555-1212, then", f"+{MASK}12, then"),
+        ("+447700900123 480 ms", f"+{MASK}23 480 ms"),
+        ("From=%2B447700900123&To=1", f"From=%2B{MASK}23&To=1"),
+        ("my number is 415-555-1212", f"my number is {MASK}12"),
+        ("call 020 7946 0018", f"call {MASK}18"),
+        ("call (415) 555 1212", f"call {MASK}12"),
+        ("digits 4155551212", f"digits {MASK}12"),
+        ("anonymous +266696687", f"anonymous +{MASK}87"),
+        ("sip:anna@example.com:5060 hung up", f"sip:{MASK}@example.com:5060 hung up"),
+        ("SIPS:+4477@x.example", f"SIPS:{MASK}@x.example"),
+        ("'client:anna.lee'", f"'client:{MASK}'"),
+        ("key sk-proj-abcDEF123456", f"key sk-{MASK}"),
+        ("Authorization: Bearer abc.def-123456", f"Authorization: Bearer {MASK}"),
+    ],
+)
+def test_known_forms(text: str, expected: str) -> None:
+    """Each form of a number, an address or a key that turns up in calls."""
+    assert subject.text(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CA00112233445566778899001122334455",
+        "stream MZ12345678901234567890123456789012 ended",
+        "2026-11-20T12:34:56.123456Z",
+        "2026-11-20T12:34:56.123456789Z",
+        "2026-11-20 12:34:56+01:00",
+        "2026-11-20T12:34:56+0130",
+        "2026-11-20",
+        "192.168.100.200:54321",
+        "item_C1234567890123",
+        "resp_9876543210123",
+        "took 0.123456789012 s",
+        "p50 420 ms, max 1380 ms",
+        "task-oriented-approach",
+        "gpt-4o-mini-transcribe-2025-12-15",
+        "client: gone",
+        "",
+    ],
+)
+def test_what_is_no_number_is_left_alone(text: str) -> None:
+    """SIDs, timestamps, addresses of machines, item ids and measurements stay as they are."""
+    assert subject.text(text) == text
+
+
+@given(sid=st.from_regex(r"(CA|MZ|AC|SM)[0-9a-f]{32}", fullmatch=True), number=e164)
+def test_sids_stay_searchable(sid: str, number: str) -> None:
+    """A SID comes through even if it is all digits, and even beside a number."""
+    assert subject.text(f"{sid} from {number}").startswith(f"{sid} from +{MASK}")
+
+
+@given(
+    moment=st.datetimes(
+        min_value=dt.datetime(2000, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
+        timezones=st.just(dt.UTC),
+    )
+)
+def test_timestamps_stay_readable(moment: dt.datetime) -> None:
+    """Any ISO timestamp comes through."""
+    assert subject.text(f"at {moment.isoformat()}, then") == f"at {moment.isoformat()}, then"
+
+
+@given(identity=st.uuids())
+def test_uuids_stay_searchable(identity: uuid.UUID) -> None:
+    """A UUID comes through, digits or not."""
+    assert subject.text(f"id {identity} ok") == f"id {identity} ok"
+
+
+class Colour(enum.Enum):
+    RED = "+447700900123"
+
+
+@dataclass
+class Caller:
+    number: str
+
+
+def test_other_objects_become_their_redacted_repr() -> None:
+    """What is not plain data cannot smuggle a number past."""
+    assert subject.value(Caller("+447700900123")) == f"Caller(number='+{MASK}23')"
+    assert subject.value(Colour.RED) == f"<Colour.RED: '+{MASK}23'>"
+    assert subject.value(b"+447700900123") == f"b'+{MASK}23'"
+    assert subject.value(ValueError("bad +447700900123")) == f"ValueError('bad +{MASK}23')"
+
+
+@pytest.mark.parametrize("value", [None, True, 3, 12345678901, 1.5])
+def test_numbers_that_are_measurements_stay(value: object) -> None:
+    """Only text is redacted; counts and times are numbers."""
+    assert subject.value({"x": value}) == {"x": value}
+
+
+def test_values_under_secret_names_are_masked() -> None:
+    """What is called a token is masked whatever it looks like; a count of tokens is not."""
+    assert subject.value({"token": "abc", "Authorization": "x y", "tokens": 7, "token_count": "9"}) == {
+        "token": MASK,
+        "Authorization": MASK,
+        "tokens": 7,
+        "token_count": "9",
+    }
+
+
+def test_known_secrets_are_blanked_out_anywhere() -> None:
+    """A configured secret is masked by its value, the longer one first; a short one is no secret."""
+    knowing = redaction(["secret-one", "secret-one-longer", "ok", ""])
+    assert knowing.text("a secret-one-longer b secret-one c ok") == f"a {MASK} b {MASK} c ok"
+    assert "secret-one" not in repr(knowing)

@@ -1,0 +1,168 @@
+"""The caller's script, frame by frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.simulators.phone.caller import (
+    CallerScript,
+    Departure,
+    Ear,
+    HangUp,
+    Interrupt,
+    InterruptAt,
+    Pause,
+    Press,
+    Say,
+    Vanish,
+    WaitForAgent,
+    WaitForEnd,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from callbridge.simulators.phone.caller import Act, Step
+
+WORD = b"\x10" * 480
+"""60 ms of sound: three frames."""
+
+
+def ear(at_ms: float, spoken: Sequence[tuple[float, float]] = ()) -> Ear:
+    """What is heard at a moment when the agent speaks during the given spans."""
+    begun = [span for span in spoken if span[0] <= at_ms]
+    if not begun:
+        return Ear(at_ms, is_agent_speaking=False, agent_began_ms=None, agent_audible_until_ms=None)
+    start, end = begun[-1]
+    return Ear(at_ms, at_ms < end + 400, start, min(at_ms, end))
+
+
+def act(
+    steps: Sequence[Step], until_ms: int, spoken: Sequence[tuple[float, float]] = ()
+) -> tuple[CallerScript, dict[int, Act]]:
+    """Run a script until the caller leaves; returns what was done besides being silent."""
+    script, done = CallerScript(steps), {}
+    for at_ms in range(100, until_ms, 20):
+        deed = script.next_frame(ear(at_ms, spoken))
+        if deed.audio or deed.key or deed.departure:
+            done[at_ms] = deed
+        if deed.departure:
+            break
+    return script, done
+
+
+def spoken_at(done: dict[int, Act]) -> list[int]:
+    return [at_ms for at_ms, deed in done.items() if deed.audio]
+
+
+def test_says_at_once_and_hangs_up_after_the_last_step() -> None:
+    script, done = act([Say(WORD)], 500)
+    assert spoken_at(done) == [100, 120, 140]
+    assert done[160].departure is Departure.HANG_UP
+    assert script.is_done
+
+
+def test_a_last_frame_may_be_short() -> None:
+    _, done = act([Say(b"\x10" * 200)], 500)
+    assert [len(deed.audio) for deed in done.values() if deed.audio] == [160, 40]
+
+
+def test_pauses_between_words() -> None:
+    _, done = act([Say(WORD), Pause(100), Say(WORD), WaitForEnd()], 600)
+    assert spoken_at(done) == [100, 120, 140, 260, 280, 300]
+
+
+def test_waits_until_the_agent_was_heard_and_has_gone_quiet() -> None:
+    _, done = act([WaitForAgent(quiet_ms=300), Say(WORD)], 3000, [(500, 1000)])
+    assert spoken_at(done)[0] == 1300
+
+
+def test_speech_from_before_the_callers_word_is_no_answer() -> None:
+    """Cut off by the caller's word, the agent answers later: that answer is waited for."""
+    steps = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
+    _, done = act(steps, 5000, [(200, 600), (2000, 2400)])
+    assert spoken_at(done)[3] == 2600
+
+
+def test_an_agent_that_talks_on_and_on_is_taken_to_be_answering() -> None:
+    steps = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
+    _, done = act(steps, 5000, [(200, 3000)])
+    assert spoken_at(done)[3] == 3200
+
+
+def test_complains_about_an_agent_that_says_nothing() -> None:
+    script, done = act([WaitForAgent(patience_ms=1000), Say(WORD)], 3000)
+    assert spoken_at(done)[0] == 1100
+    assert script.complaints == ["waited 1 s and the agent said nothing"]
+
+
+@pytest.mark.parametrize("after_ms", [0, 20, 500, 990])
+def test_interrupts_after_so_much_was_heard(after_ms: int) -> None:
+    _, done = act([Interrupt(after_ms, WORD), WaitForEnd()], 3000, [(400, 2000)])
+    heard_ms = spoken_at(done)[0] - 400
+    assert after_ms <= heard_ms < after_ms + 20
+
+
+def test_an_utterance_too_short_to_interrupt_is_let_pass() -> None:
+    _, done = act([Interrupt(1000, WORD), WaitForEnd()], 6000, [(400, 800), (2000, 4000)])
+    assert spoken_at(done)[0] == 3000
+
+
+def test_complains_when_there_is_nothing_to_interrupt() -> None:
+    script, done = act([Interrupt(1000, WORD, patience_ms=500), HangUp()], 3000)
+    assert spoken_at(done) == []
+    assert script.complaints == ["waited 0 s and found nothing to interrupt"]
+
+
+def test_interrupts_at_a_second_of_the_stream() -> None:
+    _, done = act([InterruptAt(1.5, WORD), WaitForEnd()], 3000, [(400, 5000)])
+    assert spoken_at(done)[0] == 1500
+
+
+def test_presses_one_key_each_200_ms() -> None:
+    _, done = act([Press("1#"), HangUp()], 3000)
+    assert {at_ms: deed.key for at_ms, deed in done.items() if deed.key} == {100: "1", 300: "#"}
+    assert done[500].departure is Departure.HANG_UP
+
+
+def test_refuses_keys_that_no_telephone_has() -> None:
+    with pytest.raises(ValueError, match="not keys"):
+        Press("1x")
+    with pytest.raises(ValueError, match="not keys"):
+        Press("")
+
+
+def test_vanishes() -> None:
+    _, done = act([Pause(200), Vanish()], 3000)
+    assert done == {300: done[300]}
+    assert done[300].departure is Departure.VANISH
+
+
+def test_waits_for_the_end_without_a_word() -> None:
+    script, done = act([WaitForEnd()], 60_000)
+    assert done == {}
+    assert script.is_done
+
+
+def test_is_not_done_while_words_are_left() -> None:
+    script, _ = act([WaitForAgent(), Say(WORD)], 3000)
+    assert not script.is_done
+
+
+def test_leaves_at_a_given_second_wherever_the_script_stands() -> None:
+    script = CallerScript([Say(WORD * 50)], leave_at_s=0.2, leave_by=Departure.VANISH)
+    assert script.next_frame(ear(180)).audio
+    assert script.next_frame(ear(200)).departure is Departure.VANISH
+    assert script.is_done
+
+
+def test_goes_on_in_a_second_stream_of_the_call() -> None:
+    """Time starts anew there; a wait is begun anew and the agent must be heard in it."""
+    script = CallerScript([Say(WORD), WaitForAgent(quiet_ms=100, patience_ms=9000), Say(WORD)])
+    for at_ms in range(100, 5000, 20):
+        script.next_frame(ear(at_ms))
+    spoken = [at_ms for at_ms in range(100, 3000, 20) if script.next_frame(ear(at_ms, [(300, 600)])).audio]
+    assert spoken[0] == 700
+    assert script.complaints == []

@@ -1,0 +1,171 @@
+"""Twilio's messages as documented, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.simulators.phone import messages
+from callbridge.simulators.phone.messages import (
+    AgentAudio,
+    AgentClear,
+    AgentMark,
+    Refused,
+    StreamIdentity,
+)
+
+SID = "MZ" + "1" * 32
+IDENTITY = StreamIdentity("AC" + "2" * 32, "CA" + "3" * 32, SID, (("token", "t"), ("b", "")))
+
+
+# --- What Twilio sends ------------------------------------------------------------------------
+
+
+def test_connected_names_protocol_and_version_only() -> None:
+    assert json.loads(messages.CONNECTED) == {
+        "event": "connected",
+        "protocol": "Call",
+        "version": "1.0.0",
+    }
+
+
+def test_start_has_numbers_in_media_format_only() -> None:
+    assert json.loads(messages.start(IDENTITY, 1)) == {
+        "event": "start",
+        "sequenceNumber": "1",
+        "start": {
+            "accountSid": IDENTITY.account_sid,
+            "streamSid": SID,
+            "callSid": IDENTITY.call_sid,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": {"token": "t", "b": ""},
+        },
+        "streamSid": SID,
+    }
+
+
+def test_media_is_as_long_as_in_real_captures() -> None:
+    """A capture of a real call has 216 base64 characters, and 373 to 379 in the whole message."""
+    text = messages.media(IDENTITY, 4, 2, 119, b"\xff" * 160)
+    assert json.loads(text) == {
+        "event": "media",
+        "sequenceNumber": "4",
+        "media": {
+            "track": "inbound",
+            "chunk": "2",
+            "timestamp": "119",
+            "payload": base64.b64encode(b"\xff" * 160).decode(),
+        },
+        "streamSid": SID,
+    }
+    assert len(json.loads(text)["media"]["payload"]) == 216
+    assert 370 <= len(text) <= 379
+
+
+def test_the_track_of_dtmf_is_called_otherwise() -> None:
+    assert json.loads(messages.dtmf(IDENTITY, 7, "#"))["dtmf"] == {
+        "track": "inbound_track",
+        "digit": "#",
+    }
+
+
+def test_mark_and_stop() -> None:
+    assert json.loads(messages.mark(IDENTITY, 8, 'a "b"\n')) == {
+        "event": "mark",
+        "sequenceNumber": "8",
+        "mark": {"name": 'a "b"\n'},
+        "streamSid": SID,
+    }
+    assert json.loads(messages.stop(IDENTITY, 9)) == {
+        "event": "stop",
+        "sequenceNumber": "9",
+        "stop": {"accountSid": IDENTITY.account_sid, "callSid": IDENTITY.call_sid},
+        "streamSid": SID,
+    }
+
+
+# --- What Twilio accepts ----------------------------------------------------------------------
+
+
+def test_takes_the_three_documented_messages() -> None:
+    payload = base64.b64encode(b"\x01\x02\x03").decode()
+    media = json.dumps({"event": "media", "streamSid": SID, "media": {"payload": payload}})
+    assert messages.read(media, SID) == AgentAudio(b"\x01\x02\x03")
+    mark = json.dumps({"mark": {"name": "x"}, "streamSid": SID, "event": "mark"})
+    assert messages.read(mark, SID) == AgentMark("x")
+    clear = json.dumps({"event": "clear", "streamSid": SID})
+    assert messages.read(clear, SID) == AgentClear()
+
+
+def test_a_binary_message_is_31950() -> None:
+    assert messages.read(b'{"event":"clear"}', SID) == Refused(31950, "binary message of 17 bytes")
+
+
+MEDIA: dict[str, Any] = {"event": "media", "streamSid": SID, "media": {"payload": "AAAA"}}
+MARK: dict[str, Any] = {"event": "mark", "streamSid": SID, "mark": {"name": "x"}}
+CLEAR: dict[str, Any] = {"event": "clear", "streamSid": SID}
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "not a JSON object"),
+        ('"clear"', "not a JSON object"),
+        ({}, "unknown event None"),
+        (CLEAR | {"event": "Clear"}, "unknown event 'Clear'"),
+        (CLEAR | {"event": "start"}, "unknown event 'start'"),
+        (CLEAR | {"event": ["clear"]}, "unknown event"),
+        ({"event": "clear"}, "clear: missing field streamSid"),
+        ({"event": "clear", "stream_sid": SID}, "clear: missing field streamSid"),
+        (CLEAR | {"streamSid": "MZ0"}, "clear: wrong streamSid 'MZ0'"),
+        (CLEAR | {"streamSid": None}, "clear: wrong streamSid None"),
+        (CLEAR | {"track": "inbound"}, "clear: unexpected field track"),
+        (CLEAR | {"sequenceNumber": "1"}, "clear: unexpected field sequenceNumber"),
+        ({"event": "media", "streamSid": SID}, "media: missing field media"),
+        (MEDIA | {"media": "AAAA"}, "media object: must be an object"),
+        (MEDIA | {"media": {}}, "media object: missing field payload"),
+        (
+            MEDIA | {"media": {"payload": "AAAA", "track": "outbound"}},
+            "media object: unexpected field track",
+        ),
+        (MEDIA | {"media": {"payload": 1}}, "media: payload must be a string"),
+        (MEDIA | {"media": {"payload": "AAA"}}, "media: payload is not base64"),
+        (MEDIA | {"media": {"payload": "AA\nAA"}}, "media: payload is not base64"),
+        (MEDIA | {"media": {"payload": "äöü"}}, "media: payload is not base64"),
+        (MARK | {"mark": {}}, "mark object: missing field name"),
+        (MARK | {"mark": {"name": 5}}, "mark: name must be a string"),
+        (MARK | {"mark": {"name": "x", "at": 1}}, "mark object: unexpected field at"),
+    ],
+)
+def test_everything_else_is_31951(message: str | dict[str, Any], reason: str) -> None:
+    text = message if isinstance(message, str) else json.dumps(message)
+    refused = messages.read(text, SID)
+    assert isinstance(refused, Refused)
+    assert refused.code == 31951
+    assert refused.detail.startswith(reason)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["event", "streamSid", "media", "mark", "payload", "name", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.text() | st.binary() | json_values.map(json.dumps))
+def test_never_raises_over_what_comes(message: str | bytes) -> None:
+    messages.read(message, SID)
