@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.machine import Call
     from callbridge.simulators.phone import PhoneEvent
+    from callbridge.simulators.voice_model import Journal, Note
 
 
 def demo(
@@ -34,7 +35,8 @@ def demo(
     recording = save or Path(tempfile.mkdtemp(prefix="callbridge-")) / "demo.wav"
     console = Console(quiet=as_json, highlight=False)
     screen = _Screen(console)
-    report = asyncio.run(demo_call(recording, Watchers(screen.show_fact, screen.show_phone)))
+    watchers = Watchers(screen.show_fact, screen.show_phone, screen.show_model)
+    report = asyncio.run(demo_call(recording, watchers))
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(report), indent=2))
     else:
@@ -48,59 +50,58 @@ class _Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._placed_at = 0.0
-        self._now = 0.0
 
     def show_phone(self, event: PhoneEvent) -> None:
         """What the caller notices."""
-        self._now = event.at
         match event:
-            case events.CallPlaced():
-                self._placed_at = event.at
-                self._line("caller", f"dials {event.to_number}")
-            case events.WebhookAnswered():
-                self._line("twilio", f"asked {event.url}: HTTP {event.status} in {event.took_ms:.0f} ms")
-            case events.StreamStarted():
-                self._line("twilio", "the media stream is open")
-            case events.AgentAudioStarted():
-                self._line("agent", "speaks")
-            case events.CallerSpeaking():
-                self._line("caller", "speaks into the agent's words" if event.is_interrupting else "speaks")
-            case events.Cleared():
-                self._line("twilio", f"clear: {event.discarded_ms} ms of the agent's words thrown away")
-            case events.Complained():
-                self._line("twilio", f"[red]{event.code}[/red] {event.detail}")
-            case events.StreamEnded():
-                self._line("twilio", f"the media stream ended, code {event.code}, by the {event.by_whom}")
-            case events.CallEnded():
-                self._line("caller", f"the call is {event.status}")
+            case events.CallPlaced(at, _, _, to_number):
+                self._placed_at = at
+                self._line("caller", f"dials {to_number}", at)
+            case events.WebhookAnswered(at, url, status, took_ms):
+                self._line("twilio", f"asked {url}: HTTP {status} in {took_ms:.0f} ms", at)
+            case events.StreamStarted(at):
+                self._line("twilio", "opened the media stream", at)
+            case events.AgentAudioStarted(at):
+                self._line("agent", "is heard", at)
+            case events.AgentAudioStopped(at):
+                self._line("agent", "is silent", at)
+            case events.CallerSpeaking(at, is_interrupting):
+                where = " into the agent's words" if is_interrupting else ""
+                self._line("caller", f"speaks{where}", at)
+            case events.Cleared(at, discarded_ms):
+                self._line("twilio", f"threw {discarded_ms} ms of the agent's words away", at)
+            case events.StreamEnded(at, code, by_whom):
+                self._line("twilio", f"lost the media stream: code {code}, by the {by_whom}", at)
+            case events.CallEnded(at, status):
+                self._line("caller", f"the call is {status}", at)
             case _:
                 pass
+
+    def show_model(self, _journal: Journal, note: Note) -> None:
+        """Who said what. The agent's text is ahead of its voice, as it is with the real model."""
+        if note.kind == "caller_said":
+            self._line("", f"  [cyan]“{note.text}”[/cyan]", note.at)
+        elif note.kind == "agent_said":
+            self._line("", f"  [green]“{note.text}”[/green]", note.at)
 
     def show_fact(self, _call: Call, fact: Fact) -> None:
         """What the service records."""
+        now = asyncio.get_running_loop().time()
         match fact:
-            case facts.AgentReady():
-                self._line("model", f"{fact.model} is ready after {fact.after_ms} ms")
-            case facts.ToolUsed():
-                self._line("agent", f"used the tool {fact.name} ({fact.duration_ms} ms)")
-            case facts.Interrupted():
-                cuts = ", ".join(f"{item} at {ms} ms" for item, ms in fact.truncated) or "nothing"
-                self._line("model", f"told to forget what was not heard: cut {cuts}")
-            case facts.TurnEnded():
-                self._show_turn(fact)
+            case facts.AgentReady(model, after_ms):
+                self._line("service", f"{model} is ready after {after_ms} ms", now)
+            case facts.ToolUsed(name, duration_ms):
+                self._line("service", f"ran the tool {name} in {duration_ms} ms", now)
+            case facts.Interrupted(truncated):
+                cuts = ", ".join(f"{item} after {ms} ms" for item, ms in truncated) or "nothing"
+                self._line("service", f"[yellow]interrupted[/yellow]; the model's memory is cut: {cuts}", now)
+            case facts.TurnEnded(number, _, _, int(response_ms)):
+                self._line("service", f"turn {number}: answered after {response_ms} ms", now)
             case _:
                 pass
 
-    def _show_turn(self, turn: facts.TurnEnded) -> None:
-        latency = f" [dim](after {turn.response_ms} ms)[/dim]" if turn.response_ms is not None else ""
-        if turn.caller:
-            self._line("", f"  [cyan]“{turn.caller}”[/cyan]")
-        self._line("", f"  [green]“{turn.agent}”[/green]{latency}")
-
-    def _line(self, who: str, what: str) -> None:
-        self._console.print(
-            f"[dim]{max(self._now - self._placed_at, 0):5.1f} s[/dim]  [bold]{who:7}[/bold]{what}"
-        )
+    def _line(self, who: str, what: str, at: float) -> None:
+        self._console.print(f"[dim]{max(at - self._placed_at, 0):5.1f} s[/dim]  [bold]{who:8}[/bold]{what}")
 
 
 def _show_summary(console: Console, report: DemoReport) -> None:

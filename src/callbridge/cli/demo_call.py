@@ -39,13 +39,17 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import CallReport, PhoneEvent
     from callbridge.simulators.phone.stream import PhoneStream
     from callbridge.simulators.truth import HeardItem
-    from callbridge.simulators.voice_model import Journal
+    from callbridge.simulators.voice_model import Journal, Note
 
 INTERRUPT_AFTER_MS = 3_000
 """Far enough into the long answer that the cut is somewhere in the middle."""
 
 TOOL_PAUSE_MS = 1_500
 """The caller waits through the agent's pause between "let me look" and the answer."""
+
+
+class DemoError(Exception):
+    """There was no call to report on."""
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -97,10 +101,15 @@ class Watchers:
 
     on_fact: Callable[[Call, Fact], None]
     on_phone_event: Callable[[PhoneEvent], None]
+    on_model_note: Callable[[Journal, Note], None]
 
 
 async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
-    """Places the call and compares what service, phone and model say of it."""
+    """Places the call and compares what service, phone and model say of it.
+
+    Raises:
+        DemoError: the call never came to a conversation.
+    """
     facts: list[Fact] = []
 
     def observe(call: Call, fact: Fact) -> None:
@@ -108,12 +117,17 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
         watchers.on_fact(call, fact)
 
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        async with serve_model(demo_script(), settings=SessionSettings(keep_audio=True)) as model:
+        keeping_audio = SessionSettings(keep_audio=True)
+        async with serve_model(
+            demo_script(), settings=keeping_audio, on_event=watchers.on_model_note
+        ) as model:
             settings = _settings(listener.getsockname()[1], model.url)
             app = create_app(settings, agent, observers=[observe])
             async with serving(uvicorn_config(app, settings), listener):
                 call = _simulated_call(settings, recording, watchers.on_phone_event)
                 report = await call.run()
+    if not model.sessions:
+        raise DemoError("the call ended before the service reached the model; see its log: --verbose")
     return _compare(call.streams[0], model.sessions[0], report, facts, str(recording))
 
 

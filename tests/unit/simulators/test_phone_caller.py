@@ -81,13 +81,13 @@ def test_waits_until_the_agent_was_heard_and_has_gone_quiet() -> None:
 
 def test_speech_from_before_the_callers_word_is_no_answer() -> None:
     """Cut off by the caller's word, the agent answers later: that answer is waited for."""
-    steps = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
+    steps: list[Step] = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
     _, done = act(steps, 5000, [(200, 600), (2000, 2400)])
     assert spoken_at(done)[3] == 2600
 
 
 def test_an_agent_that_talks_on_and_on_is_taken_to_be_answering() -> None:
-    steps = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
+    steps: list[Step] = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
     _, done = act(steps, 5000, [(200, 3000)])
     assert spoken_at(done)[3] == 3200
 

@@ -156,6 +156,15 @@ def test_the_window_of_a_frame_holds_what_was_heard_in_it() -> None:
     assert playback.heard_between(0.06, 0.08) == b""
 
 
+def test_what_is_still_to_be_played() -> None:
+    playback = Playback()
+    playback.add(audio(10, 1), 0.0)
+    playback.add(audio(10, 2), 0.0)
+    assert playback.unheard(0.0125) == audio(7.5, 2)
+    playback.clear(0.0125)
+    assert playback.unheard(0.0125) == b""
+
+
 def test_the_window_of_a_frame_ends_at_a_clear() -> None:
     playback = Playback()
     playback.add(audio(100, 1), 0.0)

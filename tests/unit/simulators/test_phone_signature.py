@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import (  # type: ignore[import-untyped]  # it ships no types
+    RequestValidator,
+)
 
 from callbridge.simulators.phone.signature import sign, sign_form, signed_url
 

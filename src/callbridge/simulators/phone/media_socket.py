@@ -114,8 +114,9 @@ async def open_socket(
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             max_size=MESSAGE_BYTES_MAX,
-            # The driver must never block on a bridge that does not read: it drops frames instead.
-            write_limit=16 * UNSENT_BYTES_MAX,
+            # Never reached: the driver must not block on a bridge that does not read, it drops
+            # caller audio instead.
+            write_limit=1024 * UNSENT_BYTES_MAX,
         )
     except TimeoutError:
         return Unreachable(31901, f"{url}: no answer within {OPEN_TIMEOUT_S:.0f} s")

@@ -193,6 +193,13 @@ class Playback:
             index += 1
         return b"".join(pieces)
 
+    def unheard(self, now: float) -> bytes:
+        """The audio that is still to be played, in its order."""
+        self._settle(now)
+        return b"".join(
+            payload.audio[payload.heard_bytes(now) :] for payload in self.payloads[self._unheard :]
+        )
+
     def _settle(self, at: float) -> None:
         """Pass over the payloads that were heard to their end; each is looked at once."""
         while self._unheard < len(self.payloads):

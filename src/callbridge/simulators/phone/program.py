@@ -123,6 +123,7 @@ class Program:
     _after: Step | None = None
     """What follows the verb that is being carried out; None for the next verb."""
     _documents: int = 0
+    _asked_url: str = ""
     _is_answered: bool = False
     _has_fallen_back: bool = False
     _inputs: deque[str] = field(default_factory=deque)
@@ -278,6 +279,7 @@ class Program:
         if self._documents > DOCUMENTS_MAX:
             self._note("Stopped", f"more than {DOCUMENTS_MAX} documents: the call goes in circles")
             return End("failed")
+        self._asked_url = url
         return Fetch(url, method, parameters, self._is_answered)
 
     def _fall_back(self, fault: twiml.Unusable) -> Step:
@@ -287,7 +289,7 @@ class Program:
             self._note("ApplicationError", APPLICATION_ERROR)
             return End("completed")
         self._has_fallen_back = True
-        return self._fetch(url, "POST", (("ErrorCode", str(fault.code)), ("ErrorUrl", self.url)))
+        return self._fetch(url, "POST", (("ErrorCode", str(fault.code)), ("ErrorUrl", self._asked_url)))
 
     def _note(self, verb: str, detail: str) -> None:
         self.executed.append(ExecutedVerb(verb, detail))

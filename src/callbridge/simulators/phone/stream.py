@@ -26,7 +26,7 @@ from callbridge.simulators.phone.events import (
     StreamStarted,
 )
 from callbridge.simulators.phone.playback import BUFFER_BYTES_MAX, Playback
-from callbridge.simulators.phone.voice_activity import VoiceActivity
+from callbridge.simulators.phone.voice_activity import VoiceActivity, is_audible
 from callbridge.wire.mulaw import FRAME_BYTES, SILENCE, milliseconds
 
 if TYPE_CHECKING:
@@ -330,7 +330,8 @@ class PhoneStream:
         self.longest_silence_s = max(self.longest_silence_s, at - self._last_sound_at)
 
     def _begin_speech(self, at: float) -> None:
-        is_interrupting = self._ear.is_speaking and self.playback.is_playing(at)
+        # Silence that a bridge keeps sending cannot be interrupted.
+        is_interrupting = self._ear.is_speaking and is_audible(self.playback.unheard(at))
         if is_interrupting:
             self.interruptions.append(Interruption(at))
         self._tell(CallerSpeaking(at, is_interrupting))

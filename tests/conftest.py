@@ -1,0 +1,46 @@
+"""What holds for every test: how long hypothesis searches, and what the report says about this machine."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile(
+    "fast",
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,  # The machine that runs this is shared: a slow example is not a failing one.
+    derandomize=True,  # Every push tests the same; `deep` looks for what is new.
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "deep", max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True
+)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
+hypothesis.settings.load_profile(PROFILE)
+
+_SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite",
+        action="store_true",
+        help="record tests/transcripts/*.txt anew; review the diff before you keep it",
+    )
+
+
+def pytest_report_header() -> str:
+    versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
+    return f"callbridge {version('callbridge') if _is_installed() else 'from source'}; {versions}; {PROFILE}"
+
+
+def _is_installed() -> bool:
+    try:
+        version("callbridge")
+    except ModuleNotFoundError:  # `PackageNotFoundError` is one.
+        return False
+    return True

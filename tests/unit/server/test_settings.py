@@ -1,0 +1,312 @@
+"""Settings: what is read, what is refused, and that a refusal says what to do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from callbridge.observe.logs import LogFormat
+from callbridge.server.settings import Settings, SettingsError, is_loopback, read_settings
+
+NEEDED = {
+    "OPENAI_API_KEY": "sk-test-key",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "f" * 32,
+    "PUBLIC_BASE_URL": "https://calls.example.com",
+}
+LOOPBACK = {"HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+
+
+def settings(**changes: str) -> Settings:
+    return read_settings(NEEDED | changes)
+
+
+def refusal(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        settings(**changes)
+    return str(caught.value)
+
+
+def test_defaults() -> None:
+    """With the four needed variables a call can be taken, with the promised defaults."""
+    subject = settings()
+    assert (subject.host, subject.port) == ("0.0.0.0", 8080)  # noqa: S104 - nothing is bound here
+    assert subject.realtime_url == "wss://api.openai.com/v1/realtime"
+    assert subject.realtime_model == "gpt-realtime-2.1"
+    assert subject.realtime_voice == "marin"
+    assert subject.vad_kind == "server_vad"
+    assert (subject.vad_threshold, subject.vad_prefix_padding_ms) == (0.5, 300)
+    assert subject.vad_silence_duration_ms == 500
+    assert subject.transcription_model == "gpt-transcribe"
+    assert subject.max_output_tokens == "inf"
+    assert subject.truncation == "auto"
+    assert subject.reasoning_effort is None
+    assert subject.language is None
+    assert subject.log_format is LogFormat.AUTO
+    assert subject.twilio_validate_signatures
+    assert not subject.log_transcripts
+    assert subject.transcribes
+
+
+def test_addresses_that_twilio_is_told() -> None:
+    """All public addresses come from the one base URL."""
+    subject = settings()
+    assert subject.voice_url == "https://calls.example.com/twilio/voice"
+    assert subject.action_url == "https://calls.example.com/twilio/stream-ended"
+    assert subject.stream_status_url == "https://calls.example.com/twilio/stream-status"
+    assert subject.call_status_url == "https://calls.example.com/twilio/call-status"
+    assert subject.stream_url == "wss://calls.example.com/media-stream"
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "stream"),
+    [
+        ("https://Calls.Example.COM/", "https://calls.example.com", "wss://calls.example.com"),
+        ("HTTPS://x.example:443", "https://x.example", "wss://x.example"),
+        ("https://x.example:8443/", "https://x.example:8443", "wss://x.example:8443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "ws://127.0.0.1:8080"),
+        ("http://localhost:80", "http://localhost", "ws://localhost"),
+        ("http://[::1]:8080", "http://[::1]:8080", "ws://[::1]:8080"),
+        ("  https://x.example  ", "https://x.example", "wss://x.example"),
+    ],
+)
+def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> None:
+    """Case, default port, trailing slash and spaces do not matter; http is for this machine."""
+    subject = settings(PUBLIC_BASE_URL=given)
+    assert subject.public_base_url == base
+    assert subject.stream_url == stream + "/media-stream"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("http://calls.example.com", "must begin with https://"),
+        ("http://10.0.0.1", "must begin with https://"),
+        ("calls.example.com", "must be an address such as"),
+        ("wss://calls.example.com", "must be an address such as"),
+        ("https://", "must be an address such as"),
+        ("https://[::1", "must be an address such as"),
+        ("https://x.example:99999", "must be an address such as"),
+        ("https://x.example:0", "must be an address such as"),
+        ("https://x.example/twilio/voice", "must be a host alone"),
+        ("https://x.example?a=1", "must be a host alone"),
+        ("https://x.example#rc=2", "must be a host alone"),
+        ("https://me:pw@x.example", "must not carry a user name"),
+        ("https://my_calls.example", "underscore"),
+    ],
+)
+def test_base_url_that_twilio_could_not_use_is_refused(given: str, reason: str) -> None:
+    """A base URL that would fail at the first call fails at the start, in words."""
+    text = refusal(PUBLIC_BASE_URL=given)
+    assert text.startswith("PUBLIC_BASE_URL ")
+    assert reason in text
+    assert "https://my-calls.fly.dev" in text
+
+
+def test_everything_missing_is_named_at_once_with_its_remedy() -> None:
+    """A first start says all that it needs, and where to get it."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    problems = {problem.name: problem for problem in caught.value.problems}
+    assert set(problems) == set(NEEDED)
+    assert {problem.what for problem in problems.values()} == {"is not set"}
+    assert "platform.openai.com" in problems["OPENAI_API_KEY"].remedy
+    assert "console.twilio.com" in problems["TWILIO_AUTH_TOKEN"].remedy
+
+
+def test_empty_and_blank_mean_not_set() -> None:
+    """An empty variable gives the default, or is missing where there is none."""
+    subject = settings(PORT="", LANGUAGE=" ", AGENT="", LOG_LEVEL="")
+    assert (subject.port, subject.language, subject.agent) == (8080, None, None)
+    assert refusal(OPENAI_API_KEY=" ").startswith("OPENAI_API_KEY is not set.")
+
+
+def test_surrounding_space_is_cut() -> None:
+    """A newline behind a key, the classic of secret stores, does no harm."""
+    assert settings(OPENAI_API_KEY="sk-x\n").openai_api_key.get_secret_value() == "sk-x"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("TWILIO_ACCOUNT_SID", "AC123", "must be AC followed by 32"),
+        ("TWILIO_ACCOUNT_SID", "SK" + "0" * 32, "must be AC followed by 32"),
+        ("PORT", "http", "must be a whole number"),
+        ("PORT", "0", "must be at least 1"),
+        ("PORT", "70000", "must be at most 65535"),
+        ("TWILIO_VALIDATE_SIGNATURES", "perhaps", "must be true or false"),
+        ("REALTIME_URL", "https://api.openai.com", "must be an address such as wss://"),
+        ("REALTIME_URL", "ws://models.example", "must begin with wss://"),
+        ("REALTIME_URL", "wss://models.example?model=x", "REALTIME_MODEL"),
+        ("REASONING_EFFORT", "huge", "must be one of minimal, low, medium, high or xhigh"),
+        ("MAX_OUTPUT_TOKENS", "0", "from 1 to 4096, or inf"),
+        ("MAX_OUTPUT_TOKENS", "5000", "from 1 to 4096, or inf"),
+        ("MAX_OUTPUT_TOKENS", "many", "from 1 to 4096, or inf"),
+        ("TRUNCATION", "1.5", "a ratio from 0 to 1"),
+        ("TRUNCATION", "nan", "a ratio from 0 to 1"),
+        ("TRUNCATION", "never", "a ratio from 0 to 1"),
+        ("TRUNCATION_POST_INSTRUCTIONS_TOKENS", "-1", "must be at least 0"),
+        ("LANGUAGE", "english", "two small letters"),
+        ("NOISE_REDUCTION", "much", "must be one of off, near_field or far_field"),
+        ("VAD_KIND", "none", "must be one of server_vad or semantic_vad"),
+        ("VAD_THRESHOLD", "loud", "must be a number"),
+        ("VAD_THRESHOLD", "1.1", "must be at most 1"),
+        ("VAD_THRESHOLD", "nan", "must be at most 1"),
+        ("VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
+        ("VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
+        ("LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
+        ("LOG_FORMAT", "xml", "must be one of auto, json or console"),
+    ],
+)
+def test_wrong_values_are_refused_in_words(name: str, value: str, reason: str) -> None:
+    """Each wrong value names its variable, the rule and a remedy, and no library's jargon."""
+    text = refusal(**{name: value})
+    assert text.startswith(f"{name} ")
+    assert reason in text
+    assert text.endswith(".")
+    assert "pydantic" not in text.lower()
+    assert "validation error" not in text.lower()
+
+
+def test_numbers_and_switches_are_read() -> None:
+    """What stands in variables as text comes out as what it means."""
+    subject = settings(
+        MAX_OUTPUT_TOKENS="800",
+        TRUNCATION="0.8",
+        TRUNCATION_POST_INSTRUCTIONS_TOKENS="8000",
+        TRANSCRIPTION_MODEL="off",
+        LOG_LEVEL="debug",
+        LOG_TRANSCRIPTS="true",
+        REASONING_EFFORT="low",
+    )
+    assert subject.max_output_tokens == 800
+    assert (subject.truncation, subject.truncation_post_instructions_tokens) == (0.8, 8000)
+    assert not subject.transcribes
+    assert (subject.log_level, subject.log_transcripts) == ("DEBUG", True)
+    assert subject.reasoning_effort == "low"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
+def test_signatures_may_be_off_on_loopback(host: str) -> None:
+    """On one's own machine the check can be switched off."""
+    subject = settings(TWILIO_VALIDATE_SIGNATURES="false", **LOOPBACK | {"HOST": host})
+    assert not subject.twilio_validate_signatures
+    assert subject.listens_on_loopback
+
+
+@pytest.mark.parametrize("host", ["", "::", "10.0.0.1", "myhost", "127.0.0.1.evil.com"])
+def test_signatures_may_not_be_off_where_others_can_come_in(host: str) -> None:
+    """Off and open to others is refused, with both ways out."""
+    text = refusal(TWILIO_VALIDATE_SIGNATURES="false", HOST=host)
+    assert text.startswith("TWILIO_VALIDATE_SIGNATURES is false")
+    assert "HOST=127.0.0.1" in text
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini-2025-12-15"])
+def test_reasoning_needs_a_model_that_reasons(model: str) -> None:
+    """A model that would refuse the whole session because of the effort is found out here."""
+    text = refusal(REASONING_EFFORT="low", REALTIME_MODEL=model)
+    assert text.startswith("REASONING_EFFORT is set")
+    assert model in text
+    assert settings(REALTIME_MODEL=model).reasoning_effort is None
+
+
+def test_unknown_model_is_trusted_with_reasoning() -> None:
+    """A model that is newer than this version is let through."""
+    assert settings(REASONING_EFFORT="low", REALTIME_MODEL="gpt-realtime-9").reasoning_effort
+
+
+def test_secrets_stay_out_of_sight() -> None:
+    """Neither repr, dump nor error message shows a key, even one that is wrong."""
+    canary = "sk-canary-123"
+    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary)
+    for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
+        assert canary not in text
+    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary)
+
+
+def test_given_environment_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Variables of the process and a .env file have no say when an environment is passed in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PORT", "9999")
+    (tmp_path / ".env").write_text("REALTIME_VOICE=cedar\n")
+    assert (settings().port, settings().realtime_voice) == (8080, "marin")
+
+
+def test_process_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without an argument the process is read, then .env; an empty variable hides nothing."""
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{name}={value}" for name, value in NEEDED.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=7777", "REALTIME_VOICE=cedar", "X=1"]))
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("PORT", "9999")
+    monkeypatch.setenv("REALTIME_VOICE", "")
+    subject = read_settings()
+    assert (subject.port, subject.realtime_voice) == (9999, "cedar")
+
+
+def test_faults_of_the_process_environment_are_told_the_same_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The name in the message is the variable's, wherever the value came from."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("PORT", "abc")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT"}
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("localhost", True), ("127.0.0.1", True), ("[::1]", True), ("::1", True), ("::", False)],
+)
+def test_is_loopback(host: str, expected: bool) -> None:
+    """Only this machine's own addresses count."""
+    assert is_loopback(host) is expected
+
+
+# .env.example
+
+
+def documented() -> dict[str, tuple[str, bool]]:
+    """Each variable of .env.example: its value, and whether it is commented out."""
+    found = re.findall(r"^(# )?([A-Z][A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    return {name: (value, bool(comment)) for comment, name, value in found}
+
+
+def test_example_names_every_setting_and_no_other() -> None:
+    """Whoever copies the file sees all there is."""
+    assert set(documented()) == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_example_shows_the_default(name: str) -> None:
+    """A needed variable stands open and empty, any other commented out with its default."""
+    field = Settings.model_fields[name]
+    value, is_comment = documented()[name.upper()]
+    if field.is_required():
+        assert (value, is_comment) == ("", False)
+        return
+    default = field.default
+    shown = str(default).lower() if isinstance(default, bool) else str(default or "")
+    assert (value, is_comment) == (shown, True)
+
+
+def test_example_with_all_comments_removed_is_valid() -> None:
+    """Every default in the file is one that Settings takes."""
+    example = {name: value for name, (value, _) in documented().items()}
+    assert read_settings(example | NEEDED) == settings()
+
+
+def test_example_explains_every_variable() -> None:
+    """Above each variable, or the group it stands in, there is a comment in words."""
+    for block in EXAMPLE.read_text().split("\n\n"):
+        if re.search(r"^(# )?[A-Z][A-Z_]+=", block, re.MULTILINE):
+            assert re.match(r"# [A-Za-z0-9]", block)
+            assert not re.match(r"# [A-Z_]+=", block), block

@@ -1,0 +1,311 @@
+"""The execution of TwiML, without a network and without time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import pytest
+
+from callbridge.simulators.phone.program import (
+    DOCUMENTS_MAX,
+    DialOutcome,
+    End,
+    Fetch,
+    LineSettings,
+    OpenStream,
+    Program,
+    Spend,
+    Step,
+    stream_fault,
+    stream_url,
+)
+from callbridge.simulators.phone.twiml import WebAnswer, WebFailure
+
+FROM, TO = "+15550100001", "+15550100002"
+BASE = "https://example.com"
+
+
+@dataclass
+class Run:
+    """What came of a call whose webhooks answer with fixed documents."""
+
+    program: Program
+    fetched: list[Fetch] = field(default_factory=list)
+    streams: list[OpenStream] = field(default_factory=list)
+    spent_s: float = 0.0
+    status: str = ""
+
+    @property
+    def verbs(self) -> list[tuple[str, str]]:
+        return [(item.verb, item.detail) for item in self.program.executed]
+
+    @property
+    def asked(self) -> list[str]:
+        return [urlsplit(step.url).path for step in self.fetched]
+
+
+def run(documents: dict[str, str], line: LineSettings | None = None) -> Run:
+    """Execute a call; a path that is not among the documents answers 404."""
+    program = Program(f"{BASE}/voice", "POST", (FROM, TO), line or LineSettings())
+    done = Run(program)
+    step: Step = program.begin()
+    while True:
+        match step:
+            case Fetch():
+                done.fetched.append(step)
+                step = program.answered(_answer(step.url, documents))
+            case Spend(seconds):
+                done.spent_s += seconds
+                step = program.spent()
+            case OpenStream():
+                done.streams.append(step)
+                step = program.stream_ended(step.noun)
+            case End(status):
+                done.status = status
+                return done
+
+
+def _answer(url: str, documents: dict[str, str]) -> WebAnswer:
+    body = documents.get(urlsplit(url).path)
+    if body is None:
+        return WebAnswer(url, 404, "text/html", b"<h1>Not found</h1>")
+    return WebAnswer(url, 200, "text/xml", f"<Response>{body}</Response>".encode())
+
+
+def voice(body: str, line: LineSettings | None = None, **others: str) -> Run:
+    return run({"/voice": body} | {f"/{path}": text for path, text in others.items()}, line)
+
+
+# --- Simple verbs -----------------------------------------------------------------------------
+
+
+def test_executes_in_order_and_hangs_up_at_the_end() -> None:
+    done = voice("<Say>Hello</Say><Pause length='3'/><Play>/a.mp3</Play>")
+    assert done.verbs == [("Say", "Hello"), ("Pause", "3 s"), ("Play", f"{BASE}/a.mp3")]
+    assert done.status == "completed"
+    assert done.spent_s == pytest.approx(5 / 15 + 3 + 1)
+
+
+def test_nothing_follows_a_hangup() -> None:
+    assert voice("<Hangup/><Say>never</Say>").verbs == [("Hangup", "")]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")],
+)
+def test_reject_as_first_verb_does_not_answer(body: str, status: str) -> None:
+    done = voice(f"{body}<Say>never</Say>")
+    assert done.status == status
+    assert [verb for verb, _ in done.verbs] == ["Reject"]
+
+
+def test_reject_later_is_a_fault_and_hangs_up() -> None:
+    done = voice("<Say>a</Say><Reject/><Say>b</Say>")
+    assert done.program.complaints == [(12200, "<Reject> must be the first verb")]
+    assert [verb for verb, _ in done.verbs] == ["Say", "Hangup"]
+
+
+def test_the_first_request_rings_and_later_ones_are_in_progress() -> None:
+    done = voice("<Redirect>/next</Redirect>", next="<Hangup/>")
+    assert [(step.is_answered, step.method) for step in done.fetched] == [
+        (False, "POST"),
+        (True, "POST"),
+    ]
+
+
+def test_redirect_is_relative_to_the_document_and_ends_it() -> None:
+    documents = {
+        "/voice": "<Redirect>/deep/er/one</Redirect><Say>never</Say>",
+        "/deep/er/one": "<Redirect method='GET'>two?a=b</Redirect>",
+        "/deep/er/two": "<Say>here</Say>",
+    }
+    done = run(documents)
+    assert done.fetched[-1].url == f"{BASE}/deep/er/two?a=b"
+    assert done.fetched[-1].method == "GET"
+    assert done.verbs[-1] == ("Say", "here")
+
+
+def test_a_call_that_goes_in_circles_is_stopped() -> None:
+    done = voice("<Redirect>/voice</Redirect>")
+    assert len(done.fetched) == DOCUMENTS_MAX
+    assert done.status == "failed"
+    assert done.verbs[-1][0] == "Stopped"
+
+
+def test_what_is_not_simulated_is_passed_over() -> None:
+    done = voice("<Enqueue>a</Enqueue><Say>next</Say>")
+    assert done.verbs == [("Enqueue", "not simulated, passed over"), ("Say", "next")]
+
+
+# --- Streams ----------------------------------------------------------------------------------
+
+STREAM = "<Stream url='wss://example.com/media'/>"
+
+
+def test_the_action_of_connect_takes_over() -> None:
+    done = voice(f"<Connect action='/ended'>{STREAM}</Connect><Say>never</Say>", ended="<Say>after</Say>")
+    assert done.asked == ["/voice", "/ended"]
+    assert done.verbs == [("Connect/Stream", "wss://example.com/media"), ("Say", "after")]
+    assert done.fetched[1].parameters == ()
+
+
+def test_without_action_the_next_verb_follows_the_stream() -> None:
+    done = voice(f"<Connect>{STREAM}</Connect><Say>sorry</Say>")
+    assert done.verbs[1:] == [("Say", "sorry")]
+
+
+def test_a_call_may_have_several_streams() -> None:
+    done = voice(f"<Connect action='/again'>{STREAM}</Connect>", again=f"<Connect>{STREAM}</Connect>")
+    assert len(done.streams) == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "url", "resolved"),
+    [
+        ("https://a.b/voice", "wss://c.d/m", "wss://c.d/m"),
+        ("https://a.b/x/voice", "/media", "wss://a.b/media"),
+        ("https://a.b/x/voice", "media", "wss://a.b/x/media"),
+        ("http://127.0.0.1:80/voice", "/media", "ws://127.0.0.1:80/media"),
+        ("https://a.b/voice", "", ""),
+    ],
+)
+def test_stream_urls_may_be_relative(document: str, url: str, resolved: str) -> None:
+    assert stream_url(document, url) == resolved
+
+
+@pytest.mark.parametrize(
+    ("url", "track", "code"),
+    [
+        ("wss://a.b/media", None, None),
+        ("wss://a.b:444/media", "inbound_track", None),
+        ("ws://127.0.0.1:8080/media", None, None),
+        ("ws://[::1]:8080/media", None, None),
+        ("ws://localhost/media", None, None),
+        ("ws://a.b/media", None, 31922),
+        ("https://a.b/media", None, 31922),
+        ("wss://a.b/media?token=1", None, 31920),
+        ("wss://", None, 31923),
+        ("wss://a.b:port/media", None, 31923),
+        ("", None, 31923),
+        ("wss://a.b/media", "both_tracks", 31941),
+        ("wss://a.b/media", "outbound_track", 31941),
+    ],
+)
+def test_a_stream_that_twilio_would_not_open(url: str, track: str | None, code: int | None) -> None:
+    fault = stream_fault(url, track)
+    assert (fault and fault[0]) == code
+
+
+def test_the_status_callback_must_be_absolute() -> None:
+    done = voice("<Connect><Stream url='wss://a.b/m' statusCallback='/s'/></Connect>")
+    assert done.program.complaints == [(12200, "statusCallback '/s' must be absolute")]
+    assert done.streams[0].status_callback == f"{BASE}/s"
+
+
+# --- Dial, Gather, Record ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", list(DialOutcome))
+def test_dial_tells_its_action_what_became_of_it(outcome: DialOutcome) -> None:
+    line = LineSettings(dial_outcome=outcome, dial_duration_s=12)
+    done = voice("<Dial action='/d'>+15551234567</Dial><Say>no</Say>", line, d="<Hangup/>")
+    told = dict(done.fetched[1].parameters)
+    assert told["DialCallStatus"] == outcome.value
+    assert told["DialCallSid"].startswith("CA")
+    assert told.get("DialCallDuration") == ("12" if outcome is DialOutcome.COMPLETED else None)
+    assert done.verbs == [("Dial", f"Number +15551234567: {outcome}"), ("Hangup", "")]
+
+
+def test_dial_without_action_goes_on() -> None:
+    assert voice("<Dial>+15551234567</Dial><Say>bye</Say>").verbs[-1] == ("Say", "bye")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("<Dial callerId='+15557654321' action='/d'>+15551234567</Dial>", 13214),
+        ("<Dial action='/d'>nobody</Dial>", 13223),
+    ],
+)
+def test_a_dial_that_twilio_refuses_fails(body: str, code: int) -> None:
+    done = voice(body, d="<Hangup/>")
+    assert [item[0] for item in done.program.complaints] == [code]
+    assert dict(done.fetched[1].parameters)["DialCallStatus"] == "failed"
+
+
+@pytest.mark.parametrize("caller_id", [FROM, TO, "+15557654321"])
+def test_a_caller_id_of_the_call_or_verified_is_allowed(caller_id: str) -> None:
+    line = LineSettings(verified_numbers=frozenset({"+15557654321"}))
+    done = voice(f"<Dial callerId='{caller_id}'>+15551234567</Dial>", line)
+    assert done.program.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "entered", "told"),
+    [
+        ("", "12#", {"Digits": "12"}),
+        ("numDigits='1'", "12", {"Digits": "1"}),
+        ("input='speech'", "yes please", {"SpeechResult": "yes please", "Confidence": "0.9"}),
+        ("actionOnEmptyResult='true'", "", {"Digits": ""}),
+    ],
+)
+def test_gather_tells_its_action_what_was_entered(
+    attributes: str, entered: str, told: dict[str, str]
+) -> None:
+    body = f"<Gather action='/g' {attributes}><Say>Enter</Say></Gather><Say>nothing</Say>"
+    done = voice(body, LineSettings(gather_inputs=(entered,)), g="<Hangup/>")
+    assert dict(done.fetched[1].parameters) == told
+    assert done.verbs[0] == ("Say", "Enter")
+    assert ("Say", "nothing") not in done.verbs
+
+
+@pytest.mark.parametrize("inputs", [(), ("",), ("spoken words",)])
+def test_gather_without_a_result_goes_on(inputs: tuple[str, ...]) -> None:
+    done = voice("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=inputs))
+    assert done.verbs[-1] == ("Say", "nothing")
+
+
+def test_gather_without_action_asks_its_own_document_again() -> None:
+    done = voice("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("1", "2")))
+    assert done.asked == ["/voice"] * 3
+    assert done.verbs[-1] == ("Say", "nothing")
+
+
+def test_record_tells_its_action_about_the_recording() -> None:
+    done = voice("<Record action='/r' maxLength='3'/>", r="<Hangup/>")
+    told = dict(done.fetched[1].parameters)
+    assert told["RecordingDuration"] == "3"
+    assert told["RecordingUrl"].startswith("https://api.twilio.com/")
+    assert done.spent_s == 3
+
+
+def test_a_silent_recording_is_not_handed_on() -> None:
+    done = voice("<Record action='/r'/><Say>nothing</Say>", LineSettings(recording_s=0))
+    assert done.verbs[-1] == ("Say", "nothing")
+
+
+# --- Failures ---------------------------------------------------------------------------------
+
+
+def test_a_document_that_cannot_be_had_ends_the_call_with_an_apology() -> None:
+    done = run({})
+    assert done.program.complaints[0][0] == 11200
+    assert done.verbs == [("ApplicationError", "We are sorry, an application error has occurred. Goodbye.")]
+
+
+def test_the_fallback_is_asked_once_and_told_why() -> None:
+    line = LineSettings(fallback_url=f"{BASE}/fallback")
+    done = run({"/voice": "<Redirect>/gone</Redirect>", "/fallback": "<Say>Sorry</Say>"}, line)
+    assert done.asked == ["/voice", "/gone", "/fallback"]
+    assert dict(done.fetched[-1].parameters) == {"ErrorCode": "11200", "ErrorUrl": f"{BASE}/gone"}
+    assert done.verbs[-1] == ("Say", "Sorry")
+    assert run({}, line).asked == ["/voice", "/fallback"]
+
+
+def test_a_failed_request_keeps_its_code() -> None:
+    program = Program(f"{BASE}/voice", "GET", (FROM, TO))
+    assert program.begin() == Fetch(f"{BASE}/voice", "GET", (), is_answered=False)
+    assert program.answered(WebFailure(f"{BASE}/voice", 11202, "refused")) == End("completed")
+    assert program.complaints == [(11202, "refused")]

@@ -1,0 +1,141 @@
+"""The report and the recording of a call, from the journals of its streams."""
+
+from __future__ import annotations
+
+import base64
+import json
+import wave
+from array import array
+from typing import TYPE_CHECKING
+
+from callbridge.simulators.audio import decode_mulaw
+from callbridge.simulators.phone.caller import CallerScript, Interrupt, Say, WaitForEnd
+from callbridge.simulators.phone.carrier_codes import Complaint, Level
+from callbridge.simulators.phone.messages import StreamIdentity
+from callbridge.simulators.phone.recording import tracks, write_recording
+from callbridge.simulators.phone.report import (
+    ClearReport,
+    InterruptionReport,
+    carrier_warnings,
+    stream_report,
+)
+from callbridge.simulators.phone.stream import PhoneStream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callbridge.simulators.phone.caller import Step
+
+AGENT = b"\x20" * 8
+CALLER = b"\x10" * 8
+
+
+def media(ms: int) -> str:
+    payload = base64.b64encode(AGENT * ms).decode()
+    return json.dumps({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
+
+
+def talk(*steps: Step, until: float = 3.0, cleared_at: float | None = None) -> PhoneStream:
+    """Two seconds of agent from 0.5 s, cleared at a moment, in a stream that opens at 10 s."""
+    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript(steps))
+    stream.open(10.0)
+    stream.wake(10.5)
+    stream.receive(media(2000), 10.5)
+    stream.receive('{"event":"mark","streamSid":"MZ1","mark":{"name":"m"}}', 10.5)
+    if cleared_at is not None:
+        stream.wake(10 + cleared_at)
+        stream.receive('{"event":"clear","streamSid":"MZ1"}', 10 + cleared_at)
+    stream.wake(10 + until)
+    stream.peer_closed(1000, "done", 10 + until)
+    return stream
+
+
+def test_reports_what_was_heard() -> None:
+    report = stream_report(talk(WaitForEnd()), placed_at=9.5)
+    assert (report.opened_ms, report.duration_ms) == (500, 3000)
+    assert (report.media_received, report.media_received_ms, report.heard_ms) == (1, 2000, 2000)
+    assert (report.first_audio_from_call_ms, report.first_audio_from_start_ms) == (1000, 500)
+    assert (report.marks_received, report.marks_echoed) == (1, 1)
+    assert report.frames_sent == (3000 - 99) // 20 + 1
+    assert (report.ended_by, report.close_code, report.close_reason) == ("bridge", 1000, "done")
+    assert report.clears == []
+
+
+def test_reports_what_was_not_heard() -> None:
+    report = stream_report(talk(WaitForEnd(), until=1.5), placed_at=10.0)
+    assert (report.heard_ms, report.unheard_at_end_ms, report.marks_echoed) == (1000, 1000, 0)
+
+
+def test_reports_an_interruption_and_its_clear() -> None:
+    stream = talk(Interrupt(400, CALLER * 500), WaitForEnd(), cleared_at=1.25)
+    report = stream_report(stream, placed_at=10.0)
+    assert report.clears == [ClearReport(1250, 1250)]
+    assert (report.heard_ms, report.cleared_ms) == (750, 1250)
+    (interruption,) = report.interruptions
+    assert interruption == InterruptionReport(
+        caller_started_ms=interruption.caller_started_ms,
+        agent_silent_ms=1250,
+        stop_ms=1250 - interruption.caller_started_ms,
+        was_cleared=True,
+    )
+    assert 880 <= interruption.caller_started_ms <= 940
+
+
+def test_a_stream_that_never_opened() -> None:
+    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([]))
+    stream.fail(31902, "refused", 10.0)
+    report = stream_report(stream, placed_at=9.0)
+    assert (report.opened_ms, report.frames_sent, report.ended_by) == (None, 0, "nobody")
+
+
+def test_warnings_are_counted_by_code_and_level() -> None:
+    complaints = [
+        Complaint(31951, "first", 10.5),
+        Complaint(31921, "close code 1000", 11.0, Level.NOTICE),
+        Complaint(31951, "second", 12.0),
+        Complaint(31921, "close code 1011", 13.0),
+    ]
+    warnings = carrier_warnings(complaints, placed_at=10.0)
+    assert [(item.code, item.level, item.count, item.detail) for item in warnings] == [
+        (31951, "warning", 2, "first"),
+        (31921, "notice", 1, "close code 1000"),
+        (31921, "error", 1, "close code 1011"),
+    ]
+    assert warnings[0].first_at_ms == 500
+
+
+def test_the_recording_has_the_caller_left_and_what_was_heard_right() -> None:
+    stream = talk(Interrupt(400, CALLER * 100), WaitForEnd(), cleared_at=1.25)
+    caller, agent = tracks([stream])
+    assert agent.count(b"\x20") == 750 * 8
+    assert agent.index(b"\x20") == 500 * 8
+    started_ms = (stream.interruptions[0].caller_started_at - 10.0) * 1000
+    assert caller.index(b"\x10") == round(started_ms * 8)
+    assert caller.count(b"\x10") == 800
+
+
+def test_two_streams_share_one_time_line() -> None:
+    first, second = talk(WaitForEnd()), talk(Say(CALLER * 20), WaitForEnd())
+    assert second.opened_at is not None
+    late = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([Say(CALLER * 20)]))
+    late.open(20.0)
+    late.wake(20.3)
+    caller, agent = tracks([first, late])
+    assert caller.index(b"\x10") == (10_000 + 79) * 8
+    assert agent.count(b"\x20") == 2000 * 8
+
+
+def test_a_call_without_a_stream_has_an_empty_recording(tmp_path: Path) -> None:
+    write_recording(tmp_path / "a.wav", [])
+    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
+        assert file.getnframes() == 0
+
+
+def test_the_recording_is_a_stereo_wave_file(tmp_path: Path) -> None:
+    write_recording(tmp_path / "a.wav", [talk(Say(CALLER * 100), WaitForEnd())])
+    with wave.open(str(tmp_path / "a.wav"), "rb") as file:
+        assert file.getnchannels() == 2
+        samples = array("h", file.readframes(file.getnframes()))
+    left, right = samples[0::2], samples[1::2]
+    assert left[79 * 8] == decode_mulaw(b"\x10")[0]
+    assert right[600 * 8] == decode_mulaw(b"\x20")[0]

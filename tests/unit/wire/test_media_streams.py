@@ -1,0 +1,365 @@
+"""Twilio's messages: what is documented is read, what is broken is refused, what we send is exact.
+
+Messages as on https://www.twilio.com/docs/voice/media-streams/websocket-messages
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from callbridge.wire import media_streams as ms
+from callbridge.wire.errors import ProtocolError
+
+STREAM = "MZXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
+
+CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+START = {
+    "event": "start",
+    "sequenceNumber": "1",
+    "start": {
+        "accountSid": "ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        "streamSid": STREAM,
+        "callSid": "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"FirstName": "Jane", "LastName": "Doe"},
+    },
+    "streamSid": STREAM,
+}
+MEDIA = {
+    "event": "media",
+    "sequenceNumber": "3",
+    "media": {"track": "inbound", "chunk": "1", "timestamp": "5", "payload": "no+JhoaJjpz="},
+    "streamSid": STREAM,
+}
+DTMF = {
+    "event": "dtmf",
+    "streamSid": STREAM,
+    "sequenceNumber": "5",
+    "dtmf": {"track": "inbound_track", "digit": "1"},
+}
+MARK = {"event": "mark", "sequenceNumber": "4", "streamSid": STREAM, "mark": {"name": "my label"}}
+STOP = {
+    "event": "stop",
+    "sequenceNumber": "5",
+    "streamSid": STREAM,
+    "stop": {
+        "accountSid": "ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+        "callSid": "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+    },
+}
+DOCUMENTED: dict[str, dict[str, Any]] = {
+    "connected": CONNECTED,
+    "start": START,
+    "media": MEDIA,
+    "dtmf": DTMF,
+    "mark": MARK,
+    "stop": STOP,
+}
+
+NEEDED = [
+    ("start", ("streamSid",)),
+    ("start", ("start",)),
+    ("start", ("start", "streamSid")),
+    ("start", ("start", "accountSid")),
+    ("start", ("start", "callSid")),
+    ("start", ("start", "mediaFormat")),
+    ("start", ("start", "mediaFormat", "encoding")),
+    ("start", ("start", "mediaFormat", "sampleRate")),
+    ("start", ("start", "mediaFormat", "channels")),
+    ("media", ("media",)),
+    ("media", ("media", "payload")),
+    ("dtmf", ("dtmf",)),
+    ("dtmf", ("dtmf", "digit")),
+    ("mark", ("mark",)),
+    ("mark", ("mark", "name")),
+]
+"""The fields without which a message says nothing."""
+
+
+def with_field(message: dict[str, Any], path: tuple[str, ...], value: object) -> str:
+    """`message` as text, with the field at `path` set."""
+    copy = json.loads(json.dumps(message))
+    place = copy
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return json.dumps(copy)
+
+
+def without_field(message: dict[str, Any], path: tuple[str, ...]) -> str:
+    """`message` as text, with the field at `path` taken out."""
+    copy = json.loads(json.dumps(message))
+    place = copy
+    for step in path[:-1]:
+        place = place[step]
+    del place[path[-1]]
+    return json.dumps(copy)
+
+
+class TestDocumentedMessages:
+    def test_connected(self) -> None:
+        assert ms.parse(json.dumps(CONNECTED)) == ms.Connected("Call", "1.0.0")
+
+    def test_connected_of_2019(self) -> None:
+        """The version is of no matter."""
+        assert ms.parse(b'{"event":"connected","protocol":"Call","version":"0.2.0"}') == ms.Connected(
+            version="0.2.0"
+        )
+
+    def test_start(self) -> None:
+        facts = ms.StartFacts(
+            stream_sid=STREAM,
+            account_sid="ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+            call_sid="CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
+            media_format=ms.MediaFormat("audio/x-mulaw", 8000, 1),
+            tracks=("inbound",),
+            custom_parameters={"FirstName": "Jane", "LastName": "Doe"},
+        )
+        assert ms.parse(json.dumps(START)) == ms.Start(stream_sid=STREAM, start=facts, sequence_number="1")
+
+    def test_media(self) -> None:
+        """The payload is handed over as the bytes that it stands for."""
+        chunk = ms.MediaChunk(b"\x9e\x8f\x89\x86\x86\x89\x8e\x9c", timestamp="5", chunk="1", track="inbound")
+        assert ms.parse(json.dumps(MEDIA)) == ms.Media(chunk, STREAM, "3")
+
+    def test_dtmf(self) -> None:
+        assert ms.parse(json.dumps(DTMF)) == ms.Dtmf(ms.Key("1", "inbound_track"), STREAM, "5")
+
+    def test_mark(self) -> None:
+        assert ms.parse(json.dumps(MARK)) == ms.MarkEchoed(ms.MarkName("my label"), STREAM, "4")
+
+    def test_stop(self) -> None:
+        parsed = ms.parse(json.dumps(STOP))
+        assert parsed == ms.Stopped(
+            STREAM,
+            ms.StopFacts("ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
+            "5",
+        )
+
+    @pytest.mark.parametrize("event", DOCUMENTED)
+    def test_bytes_are_read_like_text(self, event: str) -> None:
+        text = json.dumps(DOCUMENTED[event])
+        assert ms.parse(text.encode()) == ms.parse(text)
+
+    @pytest.mark.parametrize("event", DOCUMENTED)
+    def test_fields_that_twilio_may_add_are_ignored(self, event: str) -> None:
+        """Twilio adds fields without notice, on the outside and inside of the facts."""
+        message = DOCUMENTED[event]
+        expected = ms.parse(json.dumps(message))
+        assert ms.parse(with_field(message, ("new",), {"deep": [1, None]})) == expected
+        if isinstance(message.get(event), dict):
+            assert ms.parse(with_field(message, (event, "new"), "x")) == expected
+
+    def test_custom_parameters_may_be_absent(self) -> None:
+        """Old captures have none, although the page lists them."""
+        parsed = ms.parse(without_field(START, ("start", "customParameters")))
+        assert isinstance(parsed, ms.Start)
+        assert parsed.start.custom_parameters == {}
+
+    def test_every_message_that_can_come_is_among_these(self) -> None:
+        documented = {type(ms.parse(json.dumps(message))) for message in DOCUMENTED.values()}
+        assert documented == set(get_args(ms.Message))
+
+    def test_the_name_may_come_last(self) -> None:
+        """The order of fields in JSON means nothing."""
+        assert ms.parse('{"mark":{"name":"1-2"},"event":"mark"}') == ms.MarkEchoed(ms.MarkName("1-2"))
+
+
+class TestMediaFormat:
+    @pytest.mark.parametrize(
+        ("encoding", "sample_rate", "channels", "is_ours"),
+        [
+            ("audio/x-mulaw", 8000, 1, True),
+            ("audio/x-alaw", 8000, 1, False),
+            ("audio/x-mulaw", 16000, 1, False),
+            ("audio/x-mulaw", 8000, 2, False),
+        ],
+    )
+    def test_only_telephone_mulaw_is_carried(
+        self, encoding: str, sample_rate: int, channels: int, *, is_ours: bool
+    ) -> None:
+        assert ms.MediaFormat(encoding, sample_rate, channels).is_telephone_mulaw is is_ours
+
+
+class TestBrokenMessages:
+    @pytest.mark.parametrize(("event", "path"), NEEDED)
+    def test_a_needed_field_is_missing(self, event: str, path: tuple[str, ...]) -> None:
+        with pytest.raises(ProtocolError, match=f"`{event}`: .*{path[-1]}"):
+            ms.parse(without_field(DOCUMENTED[event], path))
+
+    @pytest.mark.parametrize("wrong", [None, True, 7.5, [], {}], ids=repr)
+    @pytest.mark.parametrize(("event", "path"), NEEDED)
+    def test_a_needed_field_has_the_wrong_type(
+        self, event: str, path: tuple[str, ...], wrong: object
+    ) -> None:
+        with pytest.raises(ProtocolError, match=f"`{event}`: "):
+            ms.parse(with_field(DOCUMENTED[event], path, wrong))
+
+    def test_numbers_are_numbers_in_the_media_format_only(self) -> None:
+        """Elsewhere Twilio writes numbers as strings."""
+        with pytest.raises(ProtocolError):
+            ms.parse(with_field(START, ("start", "mediaFormat", "sampleRate"), "8000"))
+        with pytest.raises(ProtocolError):
+            ms.parse(with_field(MEDIA, ("media", "timestamp"), 5))
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            "AAA",
+            "A===",
+            "AA=A",
+            "AA A",
+            "AAA\nAAAA",
+            "-_-_",
+            "*",
+            "é",
+            'AAAA"',
+            'AAAA"}}',
+            'AAAA","track":"outbound',
+            "\\u0041AAA",
+            "AAAA\x00",
+        ],
+        ids=repr,
+    )
+    def test_a_payload_that_is_not_base64_is_refused(self, payload: str) -> None:
+        """Nothing of a peer's text gets into our own messages: the payload is decoded or refused."""
+        with pytest.raises(ProtocolError, match="`media`: .*base64"):
+            ms.parse(with_field(MEDIA, ("media", "payload"), payload))
+
+    @pytest.mark.parametrize("text", ["", " ", "null", "[]", '"media"', "{}", '{"event":5}', '{"event":null}'])
+    def test_text_that_is_no_message_is_refused(self, text: str) -> None:
+        with pytest.raises(ProtocolError, match="not a JSON object with an `event`"):
+            ms.parse(text)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            b'{"event":"connected"} trailing',
+            b'{"event":"connected"}\x00',
+            b'\xef\xbb\xbf{"event":"connected"}',
+            b'{"event":"\xff"}',
+            b'{"event":"connected"',
+        ],
+    )
+    def test_bytes_that_are_not_one_json_text_are_refused(self, text: bytes) -> None:
+        with pytest.raises(ProtocolError):
+            ms.parse(text)
+
+    def test_the_refusal_does_not_quote_the_content(self) -> None:
+        """What is said ends in a log: key presses and parameters may be secrets."""
+        for text in (
+            with_field(DTMF, ("dtmf", "digit"), ["4711"]),
+            with_field(START, ("start", "customParameters"), {"pin": ["4711"]}),
+            with_field(MEDIA, ("media", "payload"), "4711!"),
+        ):
+            with pytest.raises(ProtocolError) as refusal:
+                ms.parse(text)
+            assert "4711" not in str(refusal.value)
+
+
+class TestUnknownMessages:
+    @pytest.mark.parametrize("event", ["", "error", "Media", "media ", "x" * 1000])
+    def test_an_unknown_event_is_named_and_not_an_error(self, event: str) -> None:
+        text = json.dumps({"event": event, "media": 5, "anything": {}})
+        assert ms.parse(text) == ms.UnknownMessage(event)
+
+    def test_our_own_clear_is_unknown_on_the_way_in(self) -> None:
+        assert ms.parse(ms.encode(ms.Clear(STREAM))) == ms.UnknownMessage("clear")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+MANGLED = st.builds(
+    lambda event, field, value: json.dumps({**DOCUMENTED[event], field: value}),
+    st.sampled_from(sorted(DOCUMENTED)),
+    st.sampled_from(["event", "start", "media", "mark", "dtmf", "stop", "streamSid", "sequenceNumber"]),
+    JSON,
+)
+
+
+@given(st.one_of(st.text(), st.binary(), MANGLED, JSON.map(json.dumps), st.text().map("\ud800".join)))
+@example("\ud800")
+@example('{"event":"\ud800"}')
+@example('{"event":"new","x":' + "[" * 5000 + "]" * 5000 + "}")
+@example('{"event":"connected","x":' + '{"x":' * 5000 + "1" + "}" * 5001)
+@example('{"event":"start","start":' + "9" * 5000 + "}")
+def test_parse_raises_only_protocol_errors(text: str | bytes) -> None:
+    """Whatever a peer sends is a value or a `ProtocolError`, nesting without end included."""
+    try:
+        parsed = ms.parse(text)
+    except ProtocolError as error:
+        assert str(error)
+    else:
+        assert isinstance(parsed, get_args(ms.Parsed))
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]))
+OUTGOING = st.one_of(
+    st.builds(ms.SendAudio, NAMES, st.builds(ms.Audio, st.binary())),
+    st.builds(ms.SendMark, NAMES, st.builds(ms.MarkName, NAMES)),
+    st.builds(ms.Clear, NAMES),
+)
+
+
+@given(OUTGOING)
+def test_what_we_encode_means_the_same_to_any_reader(message: ms.SendAudio | ms.SendMark | ms.Clear) -> None:
+    """Encoded and decoded again by another library, every message is itself."""
+    raw = json.loads(ms.encode(message))
+    event = raw.pop("event")
+    expected: dict[str, object] = {"streamSid": message.stream_sid}
+    if isinstance(message, ms.SendAudio):
+        raw["media"]["payload"] = base64.b64decode(raw["media"]["payload"], validate=True)
+        expected["media"] = {"payload": message.media.payload}
+    elif isinstance(message, ms.SendMark):
+        expected["mark"] = {"name": message.mark.name}
+    assert raw == expected
+    assert event == {"SendAudio": "media", "SendMark": "mark", "Clear": "clear"}[type(message).__name__]
+
+
+INCOMING = st.one_of(
+    st.builds(ms.Connected, NAMES, NAMES),
+    st.builds(
+        ms.Start,
+        stream_sid=NAMES,
+        start=st.builds(
+            ms.StartFacts,
+            NAMES,
+            NAMES,
+            NAMES,
+            st.builds(ms.MediaFormat, NAMES, st.integers(0, 2**32), st.integers(0, 8)),
+            st.lists(NAMES, max_size=2).map(tuple),
+            st.dictionaries(NAMES, NAMES, max_size=3),
+        ),
+        sequence_number=NAMES,
+    ),
+    st.builds(ms.Media, st.builds(ms.MediaChunk, st.binary(), NAMES, NAMES, NAMES), NAMES, NAMES),
+    st.builds(ms.Dtmf, st.builds(ms.Key, NAMES, NAMES), NAMES, NAMES),
+    st.builds(ms.MarkEchoed, st.builds(ms.MarkName, NAMES), NAMES, NAMES),
+    st.builds(ms.Stopped, NAMES, st.builds(ms.StopFacts, NAMES, NAMES), NAMES),
+)
+
+
+@given(INCOMING)
+def test_parse_gives_back_every_message_that_can_be_written(message: ms.Message) -> None:
+    """For each incoming type, writing it down and parsing it is identity."""
+    assert ms.parse(msgspec.json.encode(message)) == message
+
+
+@given(st.binary(max_size=400))
+def test_audio_comes_out_as_it_went_in(audio: bytes) -> None:
+    """Bytes of a frame are the bytes that were sent, whatever they are."""
+    sent = json.loads(ms.encode(ms.SendAudio(STREAM, ms.Audio(audio))))
+    parsed = ms.parse(json.dumps(sent))
+    assert isinstance(parsed, ms.Media)
+    assert parsed.media.payload == audio

@@ -1,0 +1,293 @@
+"""Short names for what the peers say and for what the machine answers, so that a script reads like a protocol."""
+
+from __future__ import annotations
+
+from callbridge.call import actions as a
+from callbridge.call.facts import CallEnded, EndReason, Noted, noted, warned
+from callbridge.call.limits import Limits
+from callbridge.call.machine import Phase
+from callbridge.call.plan import CallPlan
+from callbridge.wire import media_streams as ms
+from callbridge.wire import mulaw
+from callbridge.wire import realtime as rt
+from callbridge.wire import realtime_commands as commands
+from playbook import Like, Playbook
+from rigs import BEGINS_AT_S, PLAN, Rig
+
+CALL_SID = "CA1"
+STREAM_SID = "MZ1"
+
+# --- The phone ----------------------------------------------------------------------------------------
+
+
+def start(
+    call_sid: str = CALL_SID, *, stream_sid: str = STREAM_SID, encoding: str = "audio/x-mulaw"
+) -> ms.Start:
+    """The stream begins."""
+    media_format = ms.MediaFormat(encoding, 8000, 1)
+    facts = ms.StartFacts(stream_sid, "AC1", call_sid, media_format, ("inbound",), {"token": "good"})
+    return ms.Start(stream_sid, facts)
+
+
+def frame(duration_ms: int = 20) -> ms.Media:
+    """Caller audio."""
+    return ms.Media(ms.MediaChunk(mulaw.silence(duration_ms)), STREAM_SID)
+
+
+def echo(name: str) -> ms.MarkEchoed:
+    """A mark came back."""
+    return ms.MarkEchoed(ms.MarkName(name), STREAM_SID)
+
+
+def key(digit: str) -> ms.Dtmf:
+    """The caller pressed a key."""
+    return ms.Dtmf(ms.Key(digit), STREAM_SID)
+
+
+HANGS_UP = ms.Stopped(STREAM_SID, ms.StopFacts("AC1", CALL_SID))
+
+# --- The model ----------------------------------------------------------------------------------------
+
+
+def _session(audio_format: rt.AudioFormat | None) -> rt.EchoedSession:
+    audio = rt.EchoedAudio(rt.EchoedInput(audio_format), rt.EchoedOutput(audio_format, "marin"))
+    return rt.EchoedSession("sess_1", "gpt-realtime-2.1", None, audio)
+
+
+SESSION_CREATED = rt.SessionCreated(_session(rt.AudioFormat("audio/pcm")))
+SESSION_UPDATED = rt.SessionUpdated(_session(rt.MULAW))
+SESSION_UPDATED_WRONG = rt.SessionUpdated(_session(rt.AudioFormat("audio/pcm")))
+
+
+def speech_started(item_id: str = "user_1", audio_start_ms: int = 0) -> rt.SpeechStarted:
+    """The caller speaks."""
+    return rt.SpeechStarted(item_id, audio_start_ms)
+
+
+def speech_stopped(item_id: str = "user_1", audio_end_ms: int = 0) -> rt.SpeechStopped:
+    """The caller's turn ended."""
+    return rt.SpeechStopped(item_id, audio_end_ms)
+
+
+def committed(item_id: str = "user_1") -> rt.InputCommitted:
+    """The caller's turn has an item."""
+    return rt.InputCommitted(item_id)
+
+
+def caller_said(words: str, item_id: str = "user_1") -> rt.CallerTranscript:
+    """The caller's words."""
+    return rt.CallerTranscript(item_id, words)
+
+
+def item_added(item_id: str) -> rt.ItemAdded:
+    """An item of ours is in the conversation."""
+    return rt.ItemAdded(rt.Item(item_id))
+
+
+def created(response_id: str) -> rt.ResponseCreated:
+    """A response begins."""
+    return rt.ResponseCreated(rt.Response(response_id, "in_progress"))
+
+
+def item(response_id: str, item_id: str, kind: str = "message") -> rt.OutputItemAdded:
+    """A response begins an item."""
+    return rt.OutputItemAdded(response_id, rt.Item(item_id, kind))
+
+
+def audio(response_id: str, item_id: str, duration_ms: int) -> rt.AudioDelta:
+    """Agent audio."""
+    return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms))
+
+
+def audio_done(response_id: str, item_id: str) -> rt.AudioDone:
+    """An item's audio is whole."""
+    return rt.AudioDone(response_id, item_id)
+
+
+def words(response_id: str, item_id: str, text: str) -> rt.AgentTranscript:
+    """What the agent says in an item."""
+    return rt.AgentTranscript(response_id, item_id, text)
+
+
+def tool_call(
+    response_id: str,
+    call_id: str,
+    name: str = "look_up",
+    *,
+    arguments: str = "{}",
+    status: str = "completed",
+) -> rt.OutputItemDone:
+    """The model asks for a tool."""
+    call = rt.Item(f"item_{call_id}", "function_call", status, None, name, call_id, arguments)
+    return rt.OutputItemDone(response_id, call)
+
+
+def done(
+    response_id: str,
+    status: str = "completed",
+    *,
+    code: str | None = None,
+    reason: str | None = None,
+    usage: rt.Usage | None = None,
+) -> rt.ResponseDone:
+    """A response is over."""
+    details = None
+    if code or reason:
+        failure = rt.FailureDetail("server_error", code) if code else None
+        details = rt.StatusDetails(status, reason, failure)
+    return rt.ResponseDone(rt.Response(response_id, status, details, usage=usage))
+
+
+def error(
+    code: str | None,
+    *,
+    answers: str | None = None,
+    message: str = "It went wrong.",
+    param: str | None = None,
+) -> rt.ErrorEvent:
+    """An error. `answers` is the `event_id` of the command that it is about."""
+    return rt.ErrorEvent(rt.ErrorDetail("invalid_request_error", code, message, param, answers))
+
+
+def tool_finished(
+    call_id: str, output: str = "yes", *, name: str = "look_up", ends_call: bool = False
+) -> a.ToolFinished:
+    """A tool answered."""
+    return a.ToolFinished(call_id, name, output, 5, ends_call=ends_call)
+
+
+def gone(leg: a.Leg, code: int = 1006) -> a.LegGone:
+    """A socket closed."""
+    return a.LegGone(leg, code)
+
+
+# --- What the machine answers -------------------------------------------------------------------------
+
+
+def clear() -> a.SendToPhone:
+    """Throw away what the phone has not played."""
+    return a.SendToPhone(ms.Clear(STREAM_SID))
+
+
+def mark(name: str) -> a.SendToPhone:
+    """Ask the phone to tell when it has played so far."""
+    return a.SendToPhone(ms.SendMark(STREAM_SID, ms.MarkName(name)))
+
+
+def truncate(item_id: str, heard_ms: int, *, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+    """Make the model forget what was not heard."""
+    command = commands.TruncateItem(event_id=id, item_id=item_id, audio_end_ms=heard_ms, content_index=0)
+    return a.SendToModel(command)
+
+
+def delete(item_id: str) -> a.SendToModel:
+    """Make the model forget an item."""
+    return a.SendToModel(commands.DeleteItem(item_id=item_id))
+
+
+def cancel(response_id: str) -> a.SendToModel:
+    """Stop a response."""
+    return a.SendToModel(commands.CancelResponse(response_id=response_id))
+
+
+def ask(*, id: str | None = None, options: commands.ResponseOptions | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+    """Ask the model to speak."""
+    return a.SendToModel(commands.CreateResponse(event_id=id, response=options))
+
+
+def ask_farewell(*, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+    """Ask the model for its last words."""
+    return ask(id=id, options=commands.ResponseOptions(tool_choice="none"))
+
+
+def tool_output(item_id: str, call_id: str, output: str = "yes") -> a.SendToModel:
+    """Tell the model what a tool answered."""
+    return a.SendToModel(commands.CreateItem(item=commands.FunctionCallOutput(item_id, call_id, output)))
+
+
+def told(item_id: str, text: str) -> a.SendToModel:
+    """Tell the model something in the caller's name."""
+    content = (commands.InputText(text),)
+    return a.SendToModel(commands.CreateItem(item=commands.Message(item_id, "user", content)))
+
+
+def run_tool(call_id: str, name: str = "look_up", arguments: str = "{}") -> a.RunTool:
+    """Run a tool."""
+    return a.RunTool(call_id, name, arguments, 8.0)
+
+
+def recorded(kind: type, **fields: object) -> a.Record:
+    """A fact of which only `fields` matter."""
+    return a.Record(Like(kind, fields))  # type: ignore[arg-type]  # Stands for a fact in a playbook.
+
+
+def note(event: str, **fields: str | float | bool | None) -> a.Record:
+    """A note for the log."""
+    return a.Record(noted(event, **fields))
+
+
+def warning(event: str, **fields: str | float | bool | None) -> a.Record:
+    """A warning for the log."""
+    return a.Record(warned(event, **fields))
+
+
+def any_warning(event: str) -> a.Record:
+    """A warning whose fields do not matter."""
+    return recorded(Noted, event=event, is_warning=True)
+
+
+def ends(reason: EndReason, **fields: object) -> tuple[object, ...]:
+    """Both legs are closed and the end is recorded."""
+    return (
+        Like(a.CloseLeg, {"leg": a.Leg.MODEL, "code": 1000}),
+        Like(a.CloseLeg, {"leg": a.Leg.PHONE}),
+        recorded(CallEnded, reason=reason, **fields),
+    )
+
+
+def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...]:
+    """The end of a call whose model leg is not open, or is gone."""
+    return ends(reason, **fields)[1:]
+
+
+# --- Calls that are under way -------------------------------------------------------------------------
+
+
+def live(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+    """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
+    rig = Rig(plan, limits)
+    for event in (start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected()):
+        rig.feed(event)
+    rig.now += 1
+    rig.feed(SESSION_CREATED)
+    rig.feed(SESSION_UPDATED)
+    assert rig.call.phase is Phase.LIVE
+    return Playbook(rig)
+
+
+def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+    """A call at 3 s in which the greeting (1 s, item `hello`) was said and heard. Nobody speaks.
+
+    The phone is 50 ms away, there and back.
+    """
+    book = live(plan, limits)
+    rig = book.rig
+    for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 1000)):
+        rig.feed(event)
+    rig.feed(words("greeting", "hello", "Hello."))
+    rig.feed(done("greeting"))
+    rig.now += 1.05
+    rig.feed(echo("0-1"))
+    assert rig.call.playout.is_drained
+    rig.now = BEGINS_AT_S + 3
+    return book
+
+
+def answering(book: Playbook, response_id: str = "answer") -> Playbook:
+    """The caller asked something, and the server's response to it begins, 1 s later."""
+    rig = book.rig
+    rig.feed(speech_started("question"))
+    rig.now += 1
+    for event in (speech_stopped("question"), committed("question"), created(response_id)):
+        rig.feed(event)
+    return book
