@@ -23,13 +23,13 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import msgspec
 
 from callbridge.call import actions as a
 from callbridge.call.facts import Noted
-from callbridge.call.machine import Timer
+from callbridge.call.phases import Timer
 from rigs import BEGINS_AT_S, Input, Output, Rig
 
 
@@ -38,7 +38,7 @@ class Id(str):
 
     __slots__ = ("name", "value")
 
-    def __new__(cls, name: str = "id") -> Id:
+    def __new__(cls, name: str = "id") -> Self:
         """An unbound placeholder; `name` is for the diff."""
         self = super().__new__(cls, f"<{name}>")
         self.name, self.value = name, None
@@ -146,7 +146,9 @@ class Playbook:
 
     def __del__(self) -> None:
         if not self._is_asserted:
-            raise UnassertedPlaybookError(f"{len(self._script)} events were never played: assert the playbook")
+            raise UnassertedPlaybookError(
+                f"{len(self._script)} events were never played: assert the playbook"
+            )
 
     def _play(self, step: Step, expected: list[object]) -> None:
         event = self._move_to(step)
@@ -218,13 +220,17 @@ def _agree(expected: object, actual: object) -> bool:
             )
         case tuple():
             return (
-                isinstance(actual, tuple) and len(actual) == len(expected) and all(map(_agree, expected, actual))
+                isinstance(actual, tuple)
+                and len(actual) == len(expected)
+                and all(map(_agree, expected, actual))
             )
     fields = _fields(expected)
     if fields is None:
         return expected == actual
     return type(expected) is type(actual) and all(
-        _agree(value, getattr(actual, name)) for name, value in fields.items() if not _is_left_open(name, value)
+        _agree(value, getattr(actual, name))
+        for name, value in fields.items()
+        if not _is_left_open(name, value)
     )
 
 
@@ -264,8 +270,10 @@ def _compact(value: object) -> str:
     """`value` on one line, without what is empty."""
     if isinstance(value, bytes) and len(value) > _SHOWN_BYTES_MAX:
         return f"<{len(value)} bytes>"
+    if isinstance(value, Id):
+        return f"<{value.name} {value.value}>"
     fields = None if isinstance(value, Like) else _fields(value)
     if fields is None:
-        return str(value) if isinstance(value, Id) else repr(value)
+        return repr(value)
     shown = [f"{name}={_compact(field)}" for name, field in fields.items() if field not in (None, "", ())]
     return f"{type(value).__name__}({', '.join(shown)})"

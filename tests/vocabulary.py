@@ -1,11 +1,11 @@
-"""Short names for what the peers say and for what the machine answers, so that a script reads like a protocol."""
+"""Short names for what the peers say and what the machine answers, so that a script reads like a protocol."""
 
 from __future__ import annotations
 
 from callbridge.call import actions as a
 from callbridge.call.facts import CallEnded, EndReason, Noted, noted, warned
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Phase
+from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
 from callbridge.wire import media_streams as ms
 from callbridge.wire import mulaw

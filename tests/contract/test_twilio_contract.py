@@ -51,7 +51,9 @@ def test_our_message_is_the_documented_one(event: str) -> None:
 
 
 @given(MESSAGES)
-def test_every_message_has_exactly_the_documented_fields(message: ms.SendAudio | ms.SendMark | ms.Clear) -> None:
+def test_every_message_has_exactly_the_documented_fields(
+    message: ms.SendAudio | ms.SendMark | ms.Clear,
+) -> None:
     """No value makes a field appear or vanish."""
     raw = json.loads(ms.encode(message))
     assert shape(raw) == shape(DOCUMENTED[raw["event"]])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import hashlib
 import json
 import socket
 import wave
@@ -12,18 +14,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
-from twilio.request_validator import RequestValidator
+from twilio.request_validator import (  # type: ignore[import-untyped]  # it ships no types
+    RequestValidator,
+)
+from typer.testing import CliRunner
 
+from callbridge.cli.simulate_call import simulate_call
 from callbridge.simulators.phone import (
     AUTH_TOKEN,
     CallerScript,
     CallReport,
     CallSettings,
+    DialOutcome,
     HangUp,
     Interrupt,
+    InterruptAt,
     LineSettings,
     Misbehaviour,
     Network,
@@ -32,7 +41,6 @@ from callbridge.simulators.phone import (
     Say,
     SimulatedCall,
     Vanish,
-    WaitForAgent,
     WaitForEnd,
 )
 from callbridge.simulators.phone.events import (
@@ -42,22 +50,21 @@ from callbridge.simulators.phone.events import (
     CallPlaced,
     Cleared,
     KeyPressed,
-    StreamEnded,
     StreamStarted,
     VerbExecuted,
     WebhookAnswered,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
     from pathlib import Path
+
+    from typer.testing import Result
 
     from callbridge.simulators.phone import Step
 
 LOUD = bytes((0x10, 0x90)) * 4000
 """One second of a loud tone."""
-
-QUIET = b"\xff" * 8000
 
 
 @dataclass
@@ -82,12 +89,13 @@ class Phone:
     close_code: int | None = None
     marks: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     speech: asyncio.Event = field(default_factory=asyncio.Event)
+    """The caller speaks."""
+    silence: asyncio.Event = field(default_factory=asyncio.Event)
+    """The caller has spoken and is silent again."""
     is_signed: bool = False
     headers: dict[str, str] = field(default_factory=dict)
 
     async def play(self, audio: bytes) -> None:
-        import base64
-
         await self.send("media", media={"payload": base64.b64encode(audio).decode()})
 
     async def mark(self, name: str) -> None:
@@ -100,9 +108,6 @@ class Phone:
         await self.socket.send_text(json.dumps({"event": event, "streamSid": self.sid, **fields}))
 
 
-Talk = "Callable[[Phone], Awaitable[None]]"
-
-
 class Bridge:
     """A hand-written bridge whose side of the talk each test brings along."""
 
@@ -111,6 +116,7 @@ class Bridge:
         self.talk = talk
         self.documents: dict[str, str] = {"/voice": self.connect()}
         self.statuses: dict[str, int] = {}
+        self.redirects: dict[str, str] = {}
         self.seen: list[Seen] = []
         self.phones: list[Phone] = []
         self.app = FastAPI()
@@ -136,9 +142,16 @@ class Bridge:
         is_signed = bool(self.validator.validate(f"{self.base}{path}{query}", form, signature))
         form = form or dict(request.query_params)
         self.seen.append(Seen(path, form, dict(request.headers), is_signed))
+        if path in self.redirects:
+            return Response(status_code=307, headers={"Location": self.redirects[path]})
         status = self.statuses.get(path, 200)
         body = self.documents.get(path, "<Response/>")
         return Response(body, status, media_type="text/xml")
+
+    def asked(self, path: str) -> Seen:
+        """The one request for a path."""
+        (seen,) = (seen for seen in self.seen if seen.path == path)
+        return seen
 
     async def media(self, socket: WebSocket) -> None:
         url = self.base.replace("http", "ws") + "/media"
@@ -160,7 +173,7 @@ class Bridge:
             if talk is not None:
                 talk.cancel()
 
-    def hear(self, phone: Phone, message: dict[str, Any]) -> str:
+    def hear(self, phone: Phone, message: MutableMapping[str, Any]) -> str:
         text = message.get("text")
         try:
             fields = json.loads(text if text is not None else "")
@@ -173,8 +186,11 @@ class Bridge:
                 phone.sid, phone.start = fields["streamSid"], fields["start"]
             case {"event": "mark", "mark": {"name": name}}:
                 phone.marks.put_nowait(name)
-            case {"event": "media", "media": {"payload": payload}} if payload[:8] != "////////":
-                phone.speech.set()
+            case {"event": "media", "media": {"payload": payload}}:
+                if payload[:8] != "////////":
+                    phone.speech.set()
+                elif phone.speech.is_set():
+                    phone.silence.set()
         return str(fields["event"])
 
     async def converse(self, phone: Phone) -> None:
@@ -201,9 +217,9 @@ async def silent(phone: Phone) -> None:
     """An agent that only listens."""
 
 
-async def echo_goodbye(phone: Phone) -> None:
+async def greet_and_close(phone: Phone) -> None:
     """Greets, waits until it was heard, and ends the call."""
-    await phone.play(LOUD[:3200])
+    await phone.play(LOUD[:800])
     await phone.mark("greeting")
     assert await phone.marks.get() == "greeting"
     await phone.socket.close(1000)
@@ -214,13 +230,604 @@ async def call(bridge: Bridge, *steps: Step, **settings: Any) -> tuple[Simulated
     return placed, await placed.run()
 
 
+# --- A whole call -----------------------------------------------------------------------------
+
+
 async def test_a_call_from_webhook_to_report() -> None:
-    """Webhook, upgrade, talk, mark, close and callbacks, all signed as the twilio package checks."""
-    async with serving(echo_goodbye) as bridge:
+    """Webhook, upgrade, talk, final mark, close, continuation and callbacks; all of it signed."""
+    async with serving(greet_and_close) as bridge:
         bridge.documents["/voice"] = bridge.connect("/ended", callback="/stream-status")
         bridge.documents["/ended"] = "<Response><Say>Bye</Say><Hangup/></Response>"
-        placed, report = await call(
-            bridge, WaitForEnd(), status_callback_url=f"{bridge.base}/call-status"
-        )
+        status = f"{bridge.base}/call-status"
+        _, report = await call(bridge, WaitForEnd(), status_callback_url=status)
+        assert all(seen.is_signed for seen in bridge.seen)
+        phone = bridge.phones[0]
     assert report.is_clean, report
-    print(report.to_json().decode())
+    assert [notice.code for notice in report.notices] == [31921]
+    assert report.status == "completed"
+    assert report.webhook_answer_ms is not None
+    assert [verb.verb for verb in report.verbs] == ["Connect/Stream", "Say", "Hangup"]
+    paths = [seen.path for seen in bridge.seen]
+    assert paths[0] == "/voice"
+    assert sorted(paths[1:4]) == ["/ended", "/stream-status", "/stream-status"]
+    assert paths[4] == "/call-status"
+    assert phone.is_signed
+    assert phone.start["callSid"] == report.call_sid
+    assert phone.start["customParameters"] == {"token": "t0ken"}
+    (stream,) = report.streams
+    assert stream.heard_ms == stream.media_received_ms == 100
+    assert (stream.marks_received, stream.marks_echoed) == (1, 1)
+    assert (stream.ended_by, stream.close_code) == ("bridge", 1000)
+    assert json.loads(report.to_json())["call_sid"] == report.call_sid
+
+
+async def test_requests_look_like_twilios() -> None:
+    async with serving(greet_and_close) as bridge:
+        bridge.documents["/voice"] = bridge.connect("/ended", callback="/stream-status")
+        status = f"{bridge.base}/call-status"
+        _, report = await call(bridge, WaitForEnd(), status_callback_url=status)
+    voice, ended = bridge.asked("/voice"), bridge.asked("/ended")
+    assert voice.form["CallStatus"] == "ringing"
+    assert ended.form["CallStatus"] == "in-progress"
+    assert voice.form["FromCity"] == ""
+    assert (voice.form["Direction"], voice.form["ApiVersion"]) == ("inbound", "2010-04-01")
+    assert voice.headers["user-agent"] == "TwilioProxy/1.1"
+    tokens = [seen.headers["i-twilio-idempotency-token"] for seen in bridge.seen]
+    assert len(set(tokens)) == len(bridge.seen)
+    streamed = [seen.form for seen in bridge.seen if seen.path == "/stream-status"]
+    assert sorted(form["StreamEvent"] for form in streamed) == ["stream-started", "stream-stopped"]
+    assert {form["StreamSid"] for form in streamed} == {report.streams[0].stream_sid}
+    finished = bridge.asked("/call-status").form
+    assert (finished["CallStatus"], finished["CallbackSource"]) == (
+        "completed",
+        "call-progress-events",
+    )
+    assert int(finished["CallDuration"]) >= 1
+
+
+async def test_the_upgrade_looks_like_twilios() -> None:
+    async with serving(greet_and_close) as bridge:
+        await call(bridge, WaitForEnd())
+        headers = bridge.phones[0].headers
+    assert headers["user-agent"] == "Twilio.TmeWs/1.0"
+    assert headers["sec-websocket-version"] == "13"
+    for absent in ("origin", "sec-websocket-protocol", "sec-websocket-extensions"):
+        assert absent not in headers
+
+
+async def test_a_number_may_be_configured_for_get() -> None:
+    async with serving(greet_and_close) as bridge:
+        _, report = await call(bridge, WaitForEnd(), method="GET")
+    assert bridge.seen[0].is_signed
+    assert bridge.seen[0].form["CallSid"] == report.call_sid
+    assert report.is_clean
+
+
+async def test_frames_come_in_real_time_and_in_order() -> None:
+    async with serving(silent) as bridge:
+        placed, report = await call(bridge, Say(LOUD[:1600]), Pause(300), HangUp())
+        messages = bridge.phones[0].messages
+    assert [fields["event"] for fields in messages[:2]] == ["connected", "start"]
+    assert messages[-1]["event"] == "stop"
+    frames = [fields["media"] for fields in messages if fields["event"] == "media"]
+    assert [int(frame["chunk"]) for frame in frames] == list(range(1, len(frames) + 1))
+    stamps = [int(frame["timestamp"]) for frame in frames]
+    assert stamps == list(range(99, 99 + 20 * len(frames), 20))
+    sent = b"".join(base64.b64decode(frame["payload"]) for frame in frames)
+    assert sent.startswith(LOUD[:1600])
+    assert not sent[1600:].strip(b"\xff")
+    stream = placed.streams[0]
+    assert stream.opened_at is not None
+    late = [
+        at - stream.opened_at - stamp / 1000 for at, stamp in zip(stream.frames_sent_at, stamps, strict=True)
+    ]
+    assert min(late) >= 0
+    assert sorted(late)[len(late) // 2] < 0.02
+    assert bridge.phones[0].close_code == 1000
+    assert report.streams[0].ended_by == "caller"
+
+
+# --- Play-out ---------------------------------------------------------------------------------
+
+
+async def test_an_interruption_is_heard_by_both_sides(tmp_path: Path) -> None:
+    """The bridge clears when it hears the caller; the recording holds what was played until then."""
+
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD * 5)
+        await phone.mark("end")
+        await phone.speech.wait()
+        await phone.clear()
+        assert await phone.marks.get() == "end"
+        await phone.play(LOUD[:800])
+        await phone.mark("sorry")
+        assert await phone.marks.get() == "sorry"
+        await phone.silence.wait()
+        await phone.socket.close(1000)
+
+    told: list[Any] = []
+    async with serving(talk) as bridge:
+        placed = SimulatedCall(
+            f"{bridge.base}/voice",
+            CallerScript([Interrupt(300, LOUD[:1600]), WaitForEnd()]),
+            CallSettings(save=tmp_path / "call.wav"),
+            on_event=told.append,
+        )
+        report = await placed.run()
+    assert report.is_clean, report
+    (stream,) = report.streams
+    (interruption,) = stream.interruptions
+    assert interruption.was_cleared
+    assert interruption.stop_ms is not None
+    assert interruption.stop_ms < 200
+    first, second = placed.streams[0].playback.payloads
+    assert first.cut_bytes is not None
+    assert stream.heard_ms == (first.cut_bytes + len(second.audio)) // 8
+    assert stream.clears[0].discarded_ms == (40_000 - first.cut_bytes) // 8
+    mark = placed.streams[0].playback.marks[0]
+    assert mark.was_cleared
+    kinds = [type(event) for event in told]
+    assert kinds[0] is CallPlaced
+    assert kinds[-1] is CallEnded
+    for kind in (WebhookAnswered, VerbExecuted, StreamStarted, AgentAudioStarted, Cleared):
+        assert kind in kinds
+    assert CallerSpeaking in kinds
+    with wave.open(str(tmp_path / "call.wav"), "rb") as file:
+        samples = array("h", file.readframes(file.getnframes()))
+    audible_ms = sum(abs(level) > 1000 for level in samples[1::2]) / 8
+    assert audible_ms == pytest.approx(stream.heard_ms, abs=1)
+
+
+async def test_network_delay_is_felt_by_marks() -> None:
+    """With 60 ms each way an idle mark comes back after a round trip of 120 ms."""
+    took: list[float] = []
+
+    async def talk(phone: Phone) -> None:
+        loop = asyncio.get_running_loop()
+        for number in range(3):
+            asked_at = loop.time()
+            await phone.mark(str(number))
+            assert await phone.marks.get() == str(number)
+            took.append(loop.time() - asked_at)
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        _, report = await call(bridge, WaitForEnd(), network=Network(delay_ms=60))
+    assert report.is_clean
+    assert min(took) >= 0.119
+
+
+async def test_keys_and_hanging_up_from_outside() -> None:
+    async def talk(phone: Phone) -> None:
+        await phone.mark("ready")
+
+    async with serving(talk) as bridge:
+
+        def on_event(event: object) -> None:
+            if isinstance(event, KeyPressed):
+                placed.press("#") if event.key == "1" else placed.hang_up()
+
+        placed = SimulatedCall(
+            f"{bridge.base}/voice", CallerScript([Press("1"), WaitForEnd()]), on_event=on_event
+        )
+        report = await placed.run()
+        messages = bridge.phones[0].messages
+    digits = [fields["dtmf"]["digit"] for fields in messages if fields["event"] == "dtmf"]
+    assert digits == ["1", "#"]
+    assert report.streams[0].keys == "1#"
+    assert report.streams[0].ended_by == "caller"
+    assert report.is_clean
+
+
+async def test_a_call_has_a_bound() -> None:
+    async with serving(silent) as bridge:
+        _, report = await call(bridge, WaitForEnd(), max_call_s=0.4)
+    assert report.streams[0].ended_by == "caller"
+    assert 400 <= report.duration_ms < 1500
+
+
+# --- What follows a stream --------------------------------------------------------------------
+
+
+async def test_a_failed_stream_is_replaced_by_the_action() -> None:
+    """A second stream of the same call has its own SID, counters and play-out."""
+    closes = iter([1011, 1000])
+
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD[:800])
+        await phone.mark("m")
+        await phone.marks.get()
+        await phone.socket.close(next(closes))
+
+    async with serving(talk) as bridge:
+        bridge.documents["/voice"] = bridge.connect("/ended")
+        bridge.documents["/ended"] = bridge.connect()
+        _, report = await call(bridge, WaitForEnd())
+        first, second = bridge.phones
+    assert first.sid != second.sid
+    assert second.start["callSid"] == first.start["callSid"]
+    assert [stream.close_code for stream in report.streams] == [1011, 1000]
+    assert [(item.code, item.level) for item in report.warnings] == [(31921, "error")]
+    assert not report.is_clean
+
+
+async def test_the_action_after_a_hang_up_is_an_option() -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = bridge.connect("/ended")
+        await call(bridge, HangUp())
+        assert [seen.path for seen in bridge.seen] == ["/voice"]
+        await call(bridge, HangUp(), action_after_hang_up=True)
+        assert bridge.seen[-1].path == "/ended"
+        assert bridge.seen[-1].form["CallStatus"] == "completed"
+
+
+async def test_a_failed_transfer_is_told_to_the_dial_action() -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = "<Response><Dial action='/dialled'>+15551234567</Dial></Response>"
+        bridge.documents["/dialled"] = "<Response><Say>Nobody is there</Say></Response>"
+        line = LineSettings(dial_outcome=DialOutcome.NO_ANSWER)
+        _, report = await call(bridge, WaitForEnd(), line=line)
+    assert bridge.asked("/dialled").form["DialCallStatus"] == "no-answer"
+    assert report.verbs[-1].detail == "Nobody is there"
+    assert report.streams == []
+
+
+async def test_a_bridge_that_closes_too_early_is_found_out() -> None:
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD * 3)
+        await phone.mark("sent")
+        await phone.silence.wait()
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        _, report = await call(bridge, InterruptAt(0.3, LOUD[:1600]), WaitForEnd())
+    assert "of its audio unheard" in report.findings[0]
+    assert not report.is_clean
+
+
+async def test_a_refused_status_callback_is_15003() -> None:
+    async with serving(greet_and_close) as bridge:
+        bridge.statuses["/call-status"] = 403
+        status = f"{bridge.base}/call-status"
+        _, report = await call(bridge, WaitForEnd(), status_callback_url=status)
+    assert [item.code for item in report.warnings] == [15003]
+
+
+# --- What Twilio minds ------------------------------------------------------------------------
+
+
+async def test_what_a_bridge_sends_wrongly_is_reported_by_code() -> None:
+    async def talk(phone: Phone) -> None:
+        await phone.socket.send_bytes(b"\xff" * 160)
+        await phone.socket.send_text("not json")
+        await phone.send("media", media={"payload": "AAAA", "track": "outbound"})
+        await phone.mark("last")
+        await phone.marks.get()
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        _, report = await call(bridge, WaitForEnd())
+    assert [(item.code, item.count) for item in report.warnings] == [(31950, 1), (31951, 2)]
+    assert report.streams[0].heard_ms == 0
+
+
+def accept_of(request: bytes) -> bytes:
+    """The handshake answer to a raw upgrade request (RFC 6455 section 4.2.2)."""
+    key = next(
+        line.partition(b":")[2].strip()
+        for line in request.split(b"\r\n")
+        if line.lower().startswith(b"sec-websocket-key")
+    )
+    magic = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    digest = hashlib.sha1(key + magic).digest()  # noqa: S324 - the RFC says so
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code", "ended_by"),
+    [
+        ("fragmented ping", 31924, "bridge"),
+        ("not utf-8", 31924, "bridge"),
+        ("abort", 31903, "network"),
+        ("403", 31920, "nobody"),
+        ("redirect", 31920, "nobody"),
+        ("subprotocol", 31920, "nobody"),
+        ("not http", 31920, "nobody"),
+        ("refused", 31902, "nobody"),
+        ("no tls", 31910, "nobody"),
+    ],
+)
+async def test_a_socket_that_fails_is_reported_by_code(behaviour: str, code: int, ended_by: str) -> None:
+    """Faults below the level of messages, from a bridge that is made of bytes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if behaviour == "no tls":
+            writer.write(b"this is not a ServerHello")
+            writer.close()
+            return
+        accept = accept_of(await reader.readuntil(b"\r\n\r\n"))
+        match behaviour:
+            case "403":
+                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            case "redirect":
+                writer.write(b"HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n")
+            case "subprotocol":
+                writer.write(accept + b"Sec-WebSocket-Protocol: audio.twilio.com\r\n\r\n")
+            case "not http":
+                writer.write(b"220 smtp.example.com\r\n\r\n")
+            case "fragmented ping":
+                writer.write(accept + b"\r\n" + b"\x09\x00")
+            case "not utf-8":
+                writer.write(accept + b"\r\n" + b"\x81\x02\xff\xff")
+            case "abort":
+                writer.write(accept + b"\r\n")
+                await reader.read(1000)
+                writer.transport.abort()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    if behaviour == "refused":
+        server.close()
+        await server.wait_closed()
+    async with serving(silent) as bridge, server:
+        scheme = "wss" if behaviour == "no tls" else "ws"
+        url = f"{scheme}://127.0.0.1:{port}/media"
+        callback = f"{bridge.base}/stream-status"
+        bridge.documents["/voice"] = (
+            f"<Response><Connect><Stream url='{url}' statusCallback='{callback}'/></Connect>"
+            "<Say>Sorry</Say></Response>"
+        )
+        _, report = await call(bridge, WaitForEnd())
+    assert [item.code for item in report.warnings] == [code], report.warnings
+    assert report.streams[0].ended_by == ended_by
+    assert report.verbs[-1].detail == "Sorry"
+    errors = [seen.form for seen in bridge.seen if seen.form.get("StreamEvent") == "stream-error"]
+    assert errors[0]["StreamError"].startswith(str(code))
+
+
+async def test_caller_audio_that_a_bridge_does_not_take_is_31930() -> None:
+    """The phone keeps its pace and drops frames; it never waits for a bridge that does not read."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(accept_of(await reader.readuntil(b"\r\n\r\n")) + b"\r\n")
+        await over.wait()
+        writer.transport.abort()
+
+    over = asyncio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        server = await asyncio.start_server(answer, sock=listener, limit=1024)
+        async with serving(silent) as bridge:
+            port = listener.getsockname()[1]
+            bridge.documents["/voice"] = (
+                f"<Response><Connect><Stream url='ws://127.0.0.1:{port}/m'/></Connect></Response>"
+            )
+            flood = frozenset({Misbehaviour.OVERSIZED})
+            _, report = await call(bridge, Pause(1000), HangUp(), misbehaviours=flood)
+        over.set()
+        server.close()
+        await server.wait_closed()
+    (warning,) = report.warnings
+    assert (warning.code, warning.level) == (31930, "warning")
+    assert warning.count > 20
+    assert report.streams[0].frames_sent == 50
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [(500, "", 11200), (200, "<Response>", 12100), (200, "<Response><say/></Response>", 12200)],
+)
+async def test_a_webhook_that_fails_is_reported_by_code(status: int, body: str, code: int) -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"], bridge.statuses["/voice"] = body, status
+        _, report = await call(bridge, WaitForEnd())
+    assert [item.code for item in report.warnings] == [code]
+
+
+async def test_a_webhook_that_is_not_there_is_11202() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    placed = SimulatedCall(f"http://127.0.0.1:{port}/voice", CallerScript([]))
+    report = await placed.run()
+    assert [item.code for item in report.warnings] == [11202]
+    assert report.webhook_answer_ms is None
+
+
+async def test_an_https_webhook_without_tls_is_11220() -> None:
+    async with serving(silent) as bridge:
+        url = bridge.base.replace("http:", "https:")
+        report = await SimulatedCall(f"{url}/voice", CallerScript([])).run()
+    assert [item.code for item in report.warnings] == [11220]
+
+
+async def test_redirects_are_followed_and_signed_anew() -> None:
+    async with serving(greet_and_close) as bridge:
+        bridge.redirects["/voice"] = "/moved"
+        bridge.documents["/moved"] = bridge.connect()
+        _, report = await call(bridge, WaitForEnd())
+        assert [(seen.path, seen.is_signed) for seen in bridge.seen] == [
+            ("/voice", True),
+            ("/moved", True),
+        ]
+        assert report.is_clean
+        bridge.redirects["/moved"] = "/moved"
+        _, report = await call(bridge, WaitForEnd())
+    assert [item.code for item in report.warnings] == [11215]
+
+
+# --- Misbehaviour -----------------------------------------------------------------------------
+
+
+async def misbehaving(*misbehaviours: Misbehaviour, **settings: Any) -> Bridge:
+    async with serving(silent) as bridge:
+        kinds = frozenset(misbehaviours)
+        await call(bridge, Pause(250), HangUp(), misbehaviours=kinds, **settings)
+    return bridge
+
+
+@pytest.mark.parametrize("kind", [Misbehaviour.UNSIGNED_WEBHOOK, Misbehaviour.FORGED_WEBHOOK])
+async def test_webhooks_can_be_unsigned_or_forged(kind: Misbehaviour) -> None:
+    bridge = await misbehaving(kind)
+    assert not bridge.seen[0].is_signed
+    has_header = "x-twilio-signature" in bridge.seen[0].headers
+    assert has_header == (kind is Misbehaviour.FORGED_WEBHOOK)
+
+
+@pytest.mark.parametrize("kind", [Misbehaviour.UNSIGNED_SOCKET, Misbehaviour.FORGED_SOCKET])
+async def test_sockets_can_be_unsigned_or_forged(kind: Misbehaviour) -> None:
+    bridge = await misbehaving(kind)
+    assert bridge.seen[0].is_signed
+    assert not bridge.phones[0].is_signed
+    has_header = "x-twilio-signature" in bridge.phones[0].headers
+    assert has_header == (kind is Misbehaviour.FORGED_SOCKET)
+
+
+async def test_start_can_be_missing() -> None:
+    bridge = await misbehaving(Misbehaviour.NO_START)
+    assert [fields["event"] for fields in bridge.phones[0].messages] == ["connected"]
+
+
+async def test_start_can_be_late_and_twice() -> None:
+    bridge = await misbehaving(Misbehaviour.MEDIA_BEFORE_START, Misbehaviour.DUPLICATE_START)
+    events = [fields["event"] for fields in bridge.phones[0].messages]
+    assert events[:3] == ["connected", "media", "start"]
+    assert events.count("start") == 2
+
+
+async def test_tokens_can_be_wrong_or_stolen() -> None:
+    bridge = await misbehaving(Misbehaviour.WRONG_TOKEN)
+    assert bridge.phones[0].start["customParameters"] == {"token": "nek0tx"}
+    bridge = await misbehaving(parameter_overrides={"token": "stolen"})
+    assert bridge.phones[0].start["customParameters"] == {"token": "stolen"}
+
+
+async def test_messages_can_be_garbage_binary_and_oversized() -> None:
+    bridge = await misbehaving(Misbehaviour.GARBAGE, Misbehaviour.BINARY, Misbehaviour.OVERSIZED)
+    phone = bridge.phones[0]
+    assert [type(message) for message in phone.garbage] == [str, bytes]
+    assert max(len(str(fields["event"])) for fields in phone.messages) == 1024 * 1024
+
+
+async def test_frames_can_be_broken() -> None:
+    bridge = await misbehaving(Misbehaviour.BROKEN_FRAME)
+    assert bridge.phones[0].close_code == 1002
+
+
+async def test_a_caller_can_vanish() -> None:
+    async with serving(silent) as bridge:
+        _, report = await call(bridge, Pause(200), Vanish())
+        phone = bridge.phones[0]
+    # Servers tell a connection that broke by either of the codes that cannot be sent.
+    assert phone.close_code in {1005, 1006}
+    assert "stop" not in [fields["event"] for fields in phone.messages]
+    assert report.streams[0].ended_by == "caller"
+    assert report.streams[0].close_code is None
+
+
+async def test_a_caller_can_stop_reading() -> None:
+    """What the bridge sends stays in the pipes: it hears no echo, and its marks never return."""
+
+    async def talk(phone: Phone) -> None:
+        for _ in range(50):
+            await phone.play(LOUD)
+        await phone.mark("lost")
+
+    async with serving(talk) as bridge:
+        deaf = frozenset({Misbehaviour.NEVER_READ})
+        _, report = await call(bridge, Pause(400), HangUp(), misbehaviours=deaf)
+        assert bridge.phones[0].marks.empty()
+    assert report.streams[0].media_received == 0
+
+
+# --- Many, and by hand ------------------------------------------------------------------------
+
+
+async def test_twenty_calls_at_once_keep_their_pace_and_their_audio() -> None:
+    """Every caller hears their own tone echoed, in real time, from one process."""
+
+    async def talk(phone: Phone) -> None:
+        await phone.speech.wait()
+        mine = next(
+            fields["media"]["payload"]
+            for fields in phone.messages
+            if fields["event"] == "media" and fields["media"]["payload"][:8] != "////////"
+        )
+        await phone.send("media", media={"payload": mine})
+        await phone.mark("echoed")
+        await phone.marks.get()
+        await phone.silence.wait()
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge, asyncio.TaskGroup() as tasks:
+        calls = [
+            tasks.create_task(call(bridge, Say(bytes((number,)) * 1600), Pause(600), WaitForEnd()))
+            for number in range(20)
+        ]
+    for number, done in enumerate(calls):
+        placed, report = done.result()
+        assert report.is_clean, report
+        heard = placed.streams[0].playback.payloads[0].audio
+        assert heard == bytes((number,)) * 160
+    assert len({done.result()[1].call_sid for done in calls}) == 20
+
+
+def run_command(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(simulate_call)
+    return CliRunner().invoke(app, list(arguments))
+
+
+async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
+    (tmp_path / "hello.ulaw").write_bytes(LOUD[:1600])
+
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD[:1600])
+        await phone.silence.wait()
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        url, speech = f"{bridge.base}/voice", str(tmp_path / "hello.ulaw")
+        words = await asyncio.to_thread(
+            run_command, url, "--say", speech, "--save", str(tmp_path / "call.wav")
+        )
+        data = await asyncio.to_thread(run_command, url, "--say", speech, "--json")
+    assert words.exit_code == 0, words.output
+    for expected in ("agent is heard", "caller speaks", "Nothing to complain about"):
+        assert expected in words.output
+    assert str(tmp_path / "call.wav") in "".join(words.output.split())
+    assert (tmp_path / "call.wav").exists()
+    assert data.exit_code == 0
+    report = json.loads(data.output)
+    assert report["streams"][0]["heard_ms"] == 200
+    assert report["warnings"] == []
+
+
+async def test_the_command_fails_when_twilio_would_complain() -> None:
+    async def talk(phone: Phone) -> None:
+        await phone.socket.send_text("not json")
+
+    async with serving(talk) as bridge:
+        result = await asyncio.to_thread(run_command, f"{bridge.base}/voice", "--hang-up-after", "0.3")
+    assert result.exit_code == 1
+    assert "31951" in result.output
+    assert "media, mark and clear only" in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ftp://example.com"],
+        ["http://127.0.0.1:1/", "--say", "gone.wav"],
+        ["http://127.0.0.1:1/", "--interrupt", "soon"],
+        ["http://127.0.0.1:1/", "--press", "x"],
+        ["http://127.0.0.1:1/", "--plan", "gone.toml"],
+        ["http://127.0.0.1:1/", "--hang-up-after", "1", "--vanish-after", "1"],
+    ],
+)
+def test_the_command_refuses_bad_usage(arguments: list[str]) -> None:
+    assert run_command(*arguments).exit_code == 2

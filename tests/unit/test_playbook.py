@@ -7,6 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from callbridge.call import actions as a
+from callbridge.call.facts import CallStarted, ToolUsed
+from callbridge.call.phases import Timer
+from callbridge.wire.realtime_commands import CreateResponse
 from playbook import About, Id, Like, Playbook, UnassertedPlaybookError, after, at, deadline
 from rigs import Rig
 from vocabulary import (
@@ -25,11 +30,6 @@ from vocabulary import (
     tool_output,
     warning,
 )
-
-from callbridge.call import actions as a
-from callbridge.call.facts import CallStarted, ToolUsed
-from callbridge.call.machine import Timer
-from callbridge.wire.realtime_commands import CreateResponse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,8 +114,10 @@ def test_a_placeholder_takes_the_first_value_and_then_insists_on_it() -> None:
     )
     assert output_id.value == "cb_item_1"
     assert asked_id.value is not None
-    with pytest.raises(AssertionError, match="DeleteItem"):
-        bool(book >> done("greeting") << Like(a.SendToModel, {"command": output_id}))
+    book.rig.feed(created("another"))
+    book.rig.feed(tool_call("another", "call_2"))
+    with pytest.raises(AssertionError, match=r"-.*<item cb_item_1>(.|\n)*\+.*'cb_item_2'"):
+        bool(book >> tool_finished("call_2") << recorded(ToolUsed) << tool_output(output_id, "call_2"))
 
 
 def test_an_event_may_carry_what_the_machine_chose() -> None:
@@ -149,10 +151,14 @@ def test_plain_notes_may_be_left_out_and_warnings_may_not() -> None:
 
 def test_about_allows_a_millisecond_either_way() -> None:
     book = live()
-    assert book >> a.LegStalled(a.Leg.MODEL, "x") << (
-        Like(a.CloseLeg, {"code": About(999)}),
-        Like(a.CloseLeg, {"code": About(1012)}),
-        Like(a.Record, {}),
+    assert (
+        book
+        >> a.LegStalled(a.Leg.MODEL, "x")
+        << (
+            Like(a.CloseLeg, {"code": About(999)}),
+            Like(a.CloseLeg, {"code": About(1012)}),
+            Like(a.Record, {}),
+        )
     )
     book = live()
     with pytest.raises(AssertionError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import structlog
 
-from callbridge.bridge.legs import DialError, ModelDialer, Read, SocketLeg
+from callbridge.bridge.legs import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
 from callbridge.call.facts import CallEnded, Fact
@@ -48,7 +48,7 @@ class Bridge:
         *,
         plan: CallPlan,
         toolbox: Toolbox,
-        dialer: ModelDialer,
+        dialer: Dialer,
         admit: Admit,
         observe: Observe,
         limits: Limits | None = None,

@@ -62,6 +62,17 @@ class SocketLeg(Protocol):
         """Closes with `code`. Bounded, whatever the peer does; safe on a leg that is gone."""
 
 
+class Dialer(Protocol):
+    """Opens the model leg of one call."""
+
+    async def dial(self) -> SocketLeg:
+        """A socket to the model.
+
+        Raises:
+            DialError: refused, unreachable or too slow.
+        """
+
+
 class Outbox:
     """What waits to be written to one peer, in order, bounded in bytes and in time."""
 

@@ -11,66 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from statistics import median
 from typing import Any, Final, TypeAlias
 
 from callbridge.call import actions as a
+from callbridge.call.codes import CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS
 from callbridge.call.facts import AgentReady, CallEnded, CallStarted, EndReason, Fact, noted, warned
 from callbridge.call.limits import Limits
+from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
 from callbridge.call.playout import Gate, Playout, Tally, Uplink
 from callbridge.call.turns import Turns
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime as rt
 from callbridge.wire.realtime_commands import UpdateSession
-
-
-class Phase(Enum):
-    """The stages of a call, in their order."""
-
-    WAITING = "waiting"
-    """The phone's socket is open, no `start` yet."""
-    ADMITTING = "admitting"
-    """The stream's token is being checked."""
-    DIALING = "dialing"
-    """The model leg is being opened."""
-    CONFIGURING = "configuring"
-    """The session is asked for and not confirmed."""
-    LIVE = "live"
-    LEAVING = "leaving"
-    """The agent has said its last words and they are not heard yet."""
-    OVER = "over"
-
-
-class Timer(Enum):
-    """Why the machine wants to be woken."""
-
-    START = "start"
-    DIAL = "dial"
-    CONFIGURE = "configure"
-    MEDIA_GAP = "media_gap"
-    CALL_LENGTH = "call_length"
-    FAREWELL = "farewell"
-    ANSWER = "answer"
-    RETRY = "retry"
-    KEYS = "keys"
-    TRANSCRIPT = "transcript"
-
-
-_CLOSE_CODES: Final[Mapping[EndReason, int]] = {
-    EndReason.REJECTED_AUTH: 1008,
-    EndReason.REJECTED_PROTOCOL: 1008,
-    EndReason.MODEL_UNAVAILABLE: 1011,
-    EndReason.MODEL_LOST: 1011,
-    EndReason.INTERNAL_ERROR: 1011,
-    EndReason.SERVICE_STOPPED: 1001,
-}
-"""Close codes for the phone leg (RFC 6455 section 7.4.1); 1000 for the rest."""
-
-
-_SERVER_STOPS: Final = 1012
-"""uvicorn says this of the phone leg when it is told to stop; Twilio never sends it."""
 
 
 class Call:
@@ -85,9 +39,7 @@ class Call:
         self.call_sid = ""
         self.stream_sid = ""
         self._plan = plan
-        self._update_id: str | None = None
         self._admitted_at = now
-        self._first_audio_ms: int | None = None
         self._frames_at_gap_check = 0
         self._bad_messages = dict.fromkeys(a.Leg, 0)
         self._model_is_open = False
@@ -172,8 +124,8 @@ class Call:
         self._update_session()
 
     def _update_session(self) -> None:
-        self._update_id = self.turns.next_command_id()
-        self._do(a.SendToModel(UpdateSession(event_id=self._update_id, session=self._plan.session)))
+        update_id = self.turns.next_command_id()
+        self._do(a.SendToModel(UpdateSession(event_id=update_id, session=self._plan.session)))
 
     def _configuring_error(self, event: rt.ErrorEvent, now: float) -> None:
         """The whole update was rejected. The transcription model is the one part we can do without."""
@@ -211,8 +163,7 @@ class Call:
 
     def _key_pressed(self, event: ms.Dtmf, now: float) -> None:
         self._record(noted("key_pressed"))
-        self.phase = Phase.LIVE
-        self._timers.pop(Timer.FAREWELL, None)
+        self._stay()
         self.turns.key_pressed(event.dtmf.digit, now)
 
     def _stopped(self, event: ms.Stopped, now: float) -> None:
@@ -221,11 +172,15 @@ class Call:
     # --- The live call: the model ---
 
     def _speech_started(self, event: rt.SpeechStarted, now: float) -> None:
-        if self.phase is Phase.LEAVING:  # "Oh, wait": nobody is hung up upon while speaking.
+        self._stay()
+        self.turns.speech_started(event, now)
+
+    def _stay(self) -> None:
+        """ "Oh, wait": nobody is hung up upon while speaking or pressing keys."""
+        if self.phase is Phase.LEAVING:
             self.phase = Phase.LIVE
             del self._timers[Timer.FAREWELL]
             self._record(noted("farewell_withdrawn"))
-        self.turns.speech_started(event, now)
 
     def _rate_limits(self, event: rt.RateLimitsUpdated, now: float) -> None:
         for limit in event.rate_limits:
@@ -266,10 +221,10 @@ class Call:
             self._model_is_open = False
             was_live = self.turns.has_spoken
             self._end(EndReason.MODEL_LOST if was_live else EndReason.MODEL_UNAVAILABLE, detail)
-        elif event.code == _SERVER_STOPS:
+        elif event.code == SERVER_STOPS:
             self._end(EndReason.SERVICE_STOPPED, detail)
-        elif self.phase in {Phase.WAITING, Phase.ADMITTING}:
-            self._end(EndReason.REJECTED_PROTOCOL, f"{detail} before the stream began")
+        elif event.code in PROTOCOL_CODES or self.phase in {Phase.WAITING, Phase.ADMITTING}:
+            self._end(EndReason.REJECTED_PROTOCOL, detail)
         else:
             self._end(EndReason.MEDIA_LOST, detail)
 
@@ -311,7 +266,7 @@ class Call:
             case Timer.CALL_LENGTH:
                 self._end(EndReason.LIMIT_DURATION, "")
             case Timer.FAREWELL:
-                self._end(EndReason.AGENT_HANGUP, "the last words were not confirmed in time")
+                self._farewell_overdue(now)
             case Timer.ANSWER:
                 self.turns.answer_overdue(now)
             case Timer.RETRY:
@@ -320,6 +275,12 @@ class Call:
                 self.turns.keys_finished(now)
             case Timer.TRANSCRIPT:
                 pass  # `_settle` records what is late.
+
+    def _farewell_overdue(self, now: float) -> None:
+        if self.turns.is_idle:
+            self._end(EndReason.AGENT_HANGUP, "the last words were not confirmed in time")
+        else:  # They are still being made: audio goes past the machine, so no event has moved the bound.
+            self._extend_farewell(now)
 
     def _check_media_gap(self, now: float) -> None:
         if self.tally.frames_from_phone == self._frames_at_gap_check:
@@ -345,8 +306,6 @@ class Call:
         """What follows from the state rather than from one event: turns that ended, last words heard."""
         if self.phase not in {Phase.LIVE, Phase.LEAVING}:
             return
-        if self._first_audio_ms is None and self.playout.first_sent_at is not None:
-            self._first_audio_ms = round((self.playout.first_sent_at - self._admitted_at) * 1000)
         if self.turns.is_idle:
             self._settle_idle(now)
         elif self.phase is Phase.LEAVING:
@@ -378,12 +337,12 @@ class Call:
             self._record(turn)
         if self._model_is_open:
             self._do(a.CloseLeg(a.Leg.MODEL, 1000, ""))
-        self._do(a.CloseLeg(a.Leg.PHONE, _CLOSE_CODES.get(reason, 1000), reason.value))
+        self._do(a.CloseLeg(a.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
         self._record(self._summary(reason, detail))
 
     def _summary(self, reason: EndReason, detail: str) -> CallEnded:
         turns, tally = self.turns, self.tally
-        latencies = turns.transcript.response_ms
+        latencies, began_at = turns.transcript.response_ms, self.playout.began_at
         return CallEnded(
             reason=reason,
             detail=detail,
@@ -398,7 +357,7 @@ class Call:
             audio_to_phone_ms=tally.downlink_bytes // 8,
             deltas_dropped=tally.deltas_dropped,
             usage=turns.usage,
-            first_audio_ms=self._first_audio_ms,
+            first_audio_ms=None if began_at is None else round((began_at - self._admitted_at) * 1000),
             response_ms_p50=round(median(latencies)) if latencies else None,
             response_ms_max=max(latencies, default=None),
             errors=turns.errors,

@@ -106,6 +106,8 @@ class Playout:
     limits: Limits = field(default_factory=Limits)
     epoch: int = 0
     """Counts clears. Part of every mark's name, so that an echo caused by a clear is known."""
+    began_at: float | None = None
+    """When the first audio of the call was sent."""
     first_sent_at: float | None = None
     """When the first audio since the machine last reset this was sent."""
 
@@ -137,6 +139,8 @@ class Playout:
             self._begin_run(now)
         if self.first_sent_at is None:
             self.first_sent_at = now
+            if self.began_at is None:
+                self.began_at = now
         item_begin = self._item_bytes.get(item_id, 0)
         if self._parts and self._parts[-1].item_id == item_id:
             self._parts[-1].size += byte_count

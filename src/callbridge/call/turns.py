@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.call.actions import Action, Record, RunTool, SendToModel, SendToPhone, ToolFinished
+from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.facts import EndReason, Interrupted, ToolUsed, Usage, noted, warned
 from callbridge.call.playout import CutItem
 from callbridge.call.transcript import Transcript
@@ -28,29 +29,6 @@ if TYPE_CHECKING:
     from callbridge.call.plan import CallPlan
     from callbridge.call.playout import Gate, Playout, Tally
 
-FATAL_CODES = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "billing_hard_limit_reached",
-        "invalid_api_key",
-        "account_deactivated",
-        "model_not_found",
-    }
-)
-"""Error codes that no retry can mend."""
-
-HARMLESS_CODES = frozenset(
-    {
-        "response_cancel_not_active",
-        "conversation_already_has_active_response",
-        "item_truncate_invalid_item_id",
-        "item_not_found",
-        "audio_unintelligible",
-    }
-)
-"""Error codes of races that the protocol cannot avoid: what we wanted has happened already."""
-
 
 @dataclass(slots=True)
 class _Response:
@@ -62,6 +40,9 @@ class _Response:
     settled: set[str] = field(default_factory=set)
     """Spoken items that an interruption has truncated, deleted or found heard to the end."""
     is_muted: bool = False
+    is_greeting: bool = False
+    is_overtaken: bool = False
+    """The caller has spoken, or pressed a key, since it began."""
 
 
 @dataclass(slots=True)
@@ -162,7 +143,7 @@ class Turns:
         self._barge_in(now, server_cancels=self.server_interrupts)
         self._begin_turn(now)
         self._caller_speaks = True
-        self._server_will_answer = self._owes_farewell = False
+        self._server_will_answer = False
 
     def speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
@@ -187,8 +168,8 @@ class Turns:
 
     def key_pressed(self, digit: str, now: float) -> None:
         """A key interrupts like speech, but the server does not know: we cancel."""
+        self._barge_in(now, server_cancels=False)
         if not self._keys:
-            self._barge_in(now, server_cancels=False)
             self._begin_turn(now)
         self._keys += digit
         self.keys_at = now if digit == "#" else now + self.limits.keys_timeout_s
@@ -207,7 +188,7 @@ class Turns:
 
     def response_created(self, event: realtime.ResponseCreated, now: float) -> None:
         """A response begins, asked for by us or by the server's turn detection."""
-        active = self._active = _Response(event.response.id)
+        active = self._active = _Response(event.response.id, is_greeting=self._owes_greeting)
         self.has_spoken = True
         self._playout.begin_response()
         self._asked_id = None
@@ -216,6 +197,8 @@ class Turns:
         self._owes_greeting = self._owes_retry = self._owes_farewell = False
         self.retry_at = None
         self._owed = {item: owed for item, owed in self._owed.items() if not owed.is_added}
+        for owed in self._owed.values():  # One response may cross an item of ours on the wire, never two.
+            owed.is_added = True
         self._watch(now)
         if self._caller_speaks:  # Ours crossed the caller's first word: nobody would hear it.
             active.is_muted = True
@@ -287,7 +270,10 @@ class Turns:
         self._do(Record(warned("response_fell_short", status=response.status, why=why)))
         if error.code in FATAL_CODES:
             self._end(EndReason.MODEL_LOST, why)
+        elif active in self._running.values():
+            pass  # The tool's result asks again; an earlier retry might run the tool twice.
         elif response.status == "failed" or not active.items:
+            self._owes_greeting = active.is_greeting
             self._retry(why, now)
 
     def _retry(self, why: str, now: float) -> None:
@@ -312,6 +298,10 @@ class Turns:
         the model's memory.
         """
         active = self._active
+        self._owes_farewell = False
+        for response in (active, *self._running.values()):
+            if response is not None:
+                response.is_overtaken = True
         if active is not None and not active.is_muted:
             active.is_muted = True
             self._gate.audible_response_id = None
@@ -378,13 +368,14 @@ class Turns:
         item_id = self._next_item_id()
         output = commands.FunctionCallOutput(item_id, event.call_id, event.output)
         self._send(commands.CreateItem(item=output))
-        said_goodbye = cause is not None and bool(cause.items) and not cause.is_muted
-        if event.ends_call:
-            self._owes_farewell = not said_goodbye
+        # Who spoke since the agent wanted to hang up has more to say: then it is a result like any other.
+        ends_call = event.ends_call and not (cause is not None and (cause.is_muted or cause.is_overtaken))
+        if ends_call:
+            self._owes_farewell = cause is None or not cause.items
         else:
             self._owed[item_id] = _Owed(cause)
         self._ask_if_free(now)
-        return event.ends_call
+        return ends_call
 
     # --- Asking for responses: this is the only place ---
 
@@ -398,7 +389,7 @@ class Turns:
         return bool(self._owed or self._owes_greeting or self._owes_retry or self._owes_farewell)
 
     def _ask_if_free(self, now: float) -> None:
-        if self._is_busy or not self._may_ask():
+        if self._is_busy or self.retry_at is not None or not self._may_ask():
             return
         options = None
         if self._owes_greeting:
@@ -428,11 +419,17 @@ class Turns:
         self._do(Record(note("model_error", code=error.code, message=error.message, param=error.param)))
         if error.code in FATAL_CODES or error.code == "session_expired":
             self._end(EndReason.MODEL_LOST, error.code or "")
-        elif error.event_id is not None and error.event_id == self._asked_id:
-            self._asked_id = None
-            if error.code != "conversation_already_has_active_response":
-                self._retry(error.code or error.message, now)
-            # Otherwise the other response's end asks again, if anything is still owed by then.
+        elif self._is_of_an_answer(error):
+            # Also when another response is said to be active: if it is, it takes the retry back.
+            self._asked_id, self._server_will_answer = None, False
+            self._retry(error.code or error.message, now)
+
+    def _is_of_an_answer(self, error: realtime.ErrorDetail) -> bool:
+        """Whether no answer may come because of this error. Faults inside the server name no command."""
+        if error.event_id is not None:
+            return error.event_id == self._asked_id
+        awaits_answer = self._active is None and (self._asked_id is not None or self._server_will_answer)
+        return awaits_answer and error.code not in HARMLESS_CODES
 
     def answer_overdue(self, now: float) -> None:
         """Nothing for too long while an answer was due."""

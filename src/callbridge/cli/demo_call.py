@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ import msgspec
 from callbridge.call.facts import CallEnded, TurnEnded
 from callbridge.cli.demo_agent import agent
 from callbridge.server.app import create_app
-from callbridge.server.listening import uvicorn_config
+from callbridge.server.listening import tcp_listener, uvicorn_config
 from callbridge.server.serving import serving
 from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import (
@@ -116,7 +115,7 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
         facts.append(fact)
         watchers.on_fact(call, fact)
 
-    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+    with contextlib.closing(tcp_listener()) as listener:
         keeping_audio = SessionSettings(keep_audio=True)
         async with serve_model(
             demo_script(), settings=keeping_audio, on_event=watchers.on_model_note

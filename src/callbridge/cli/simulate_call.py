@@ -42,67 +42,78 @@ NETWORK = "The network"
 OUTPUT = "Output"
 
 
+# --- Options: what each one means, so that the command below reads as one piece ---------------
+
+Url = Annotated[str, typer.Argument(help="The voice webhook, as entered at Twilio.")]
+SaySpeech = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--say",
+        metavar="SPEECH",
+        help="Speech file (.wav, .ulaw), or words if espeak-ng is installed. Repeatable; each is "
+        "said when the agent has been heard and has gone quiet.",
+    ),
+]
+PauseSeconds = Annotated[float, typer.Option("--pause", min=0, help="Seconds to hesitate before each --say.")]
+InterruptWith = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--interrupt",
+        metavar="MS:SPEECH",
+        help="After the last --say, speak into the answer once MS milliseconds were heard.",
+    ),
+]
+PressKeys = Annotated[str | None, typer.Option("--press", help="Keys to press after everything was said.")]
+HangUpAfter = Annotated[float | None, typer.Option(min=0, help="Hang up at this second of the stream.")]
+VanishAfter = Annotated[
+    float | None,
+    typer.Option(min=0, help="Cut the connection without closing it at this second."),
+]
+Plan = Annotated[Path | None, typer.Option(help="TOML file with the whole script, instead of the above.")]
+FromNumber = Annotated[str, typer.Option("--from", rich_help_panel=CALL, help="The caller's number.")]
+ToNumber = Annotated[str, typer.Option("--to", rich_help_panel=CALL, help="The number that is called.")]
+AccountSid = Annotated[str, typer.Option(envvar="TWILIO_ACCOUNT_SID", rich_help_panel=CALL, help="AC…")]
+AuthToken = Annotated[
+    str,
+    typer.Option(
+        envvar="TWILIO_AUTH_TOKEN",
+        rich_help_panel=CALL,
+        show_default=False,
+        help="Signs the requests; the service must know the same.",
+    ),
+]
+MaxCall = Annotated[
+    float, typer.Option(min=1, rich_help_panel=CALL, help="Hang up at the latest, in seconds.")
+]
+DelayMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Delay each way.")]
+JitterMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Random delay on top of it.")]
+Seed = Annotated[int, typer.Option(rich_help_panel=NETWORK, help="Of the jitter.")]
+Save = Annotated[
+    Path | None,
+    typer.Option(rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."),
+]
+AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print only a JSON report.")]
+
+
 def simulate_call(
-    url: Annotated[str, typer.Argument(help="The voice webhook, as entered at Twilio.")],
-    say: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Speech file (.wav, .ulaw), or words if espeak-ng is installed. Repeatable; each "
-            "is said when the agent has been heard and has gone quiet."
-        ),
-    ] = None,
-    pause: Annotated[float, typer.Option(min=0, help="Seconds to hesitate before each --say.")] = 0.0,
-    interrupt: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MS:SPEECH",
-            help="After the last --say, speak into the answer once MS milliseconds were heard.",
-        ),
-    ] = None,
-    press: Annotated[str | None, typer.Option(help="Keys to press after everything was said.")] = None,
-    hang_up_after: Annotated[
-        float | None, typer.Option(min=0, help="Hang up at this second of the stream.")
-    ] = None,
-    vanish_after: Annotated[
-        float | None,
-        typer.Option(min=0, help="Cut the connection without closing it at this second."),
-    ] = None,
-    plan: Annotated[
-        Path | None, typer.Option(help="TOML file with the whole script, instead of the above.")
-    ] = None,
-    from_number: Annotated[
-        str, typer.Option("--from", rich_help_panel=CALL, help="The caller's number.")
-    ] = FROM_NUMBER,
-    to_number: Annotated[
-        str, typer.Option("--to", rich_help_panel=CALL, help="The number that is called.")
-    ] = TO_NUMBER,
-    account_sid: Annotated[
-        str, typer.Option(envvar="TWILIO_ACCOUNT_SID", rich_help_panel=CALL, help="AC…")
-    ] = ACCOUNT_SID,
-    auth_token: Annotated[
-        str,
-        typer.Option(
-            envvar="TWILIO_AUTH_TOKEN",
-            rich_help_panel=CALL,
-            show_default=False,
-            help="Signs the requests; the service must know the same.",
-        ),
-    ] = AUTH_TOKEN,
-    max_call: Annotated[
-        float, typer.Option(min=1, rich_help_panel=CALL, help="Hang up at the latest, in seconds.")
-    ] = 300.0,
-    delay_ms: Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Delay each way.")] = 0.0,
-    jitter_ms: Annotated[
-        float, typer.Option(min=0, rich_help_panel=NETWORK, help="Random delay on top of it.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option(rich_help_panel=NETWORK, help="Of the jitter.")] = 0,
-    save: Annotated[
-        Path | None,
-        typer.Option(rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print only a JSON report.")
-    ] = False,
+    url: Url,
+    say: SaySpeech = None,
+    pause: PauseSeconds = 0.0,
+    interrupt: InterruptWith = None,
+    press: PressKeys = None,
+    hang_up_after: HangUpAfter = None,
+    vanish_after: VanishAfter = None,
+    plan: Plan = None,
+    from_number: FromNumber = FROM_NUMBER,
+    to_number: ToNumber = TO_NUMBER,
+    account_sid: AccountSid = ACCOUNT_SID,
+    auth_token: AuthToken = AUTH_TOKEN,
+    max_call: MaxCall = 300.0,
+    delay_ms: DelayMs = 0.0,
+    jitter_ms: JitterMs = 0.0,
+    seed: Seed = 0,
+    save: Save = None,
+    as_json: AsJson = False,
 ) -> None:
     """Call a voice webhook as Twilio would, and report what the caller heard.
 
@@ -199,6 +210,8 @@ class _Display:
 
     def summarise(self, report: CallReport) -> None:
         table = Table.grid(padding=(0, 2))
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         for name, value in _facts(report):
             table.add_row(f"[bold]{name}[/]", escape(value))
         self._console.print()

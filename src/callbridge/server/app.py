@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
 from callbridge.bridge.legs import ModelDialer
-from callbridge.call.facts import CallEnded, Fact
+from callbridge.call.facts import CallEnded, EndReason, Fact
 from callbridge.observe.call_log import CallLog
 from callbridge.server.calls import Continuation, EndedCalls
 from callbridge.server.media import MediaDoor
@@ -23,9 +23,10 @@ from callbridge.server.webhooks import Telephone, webhook_router
 from callbridge.telephony.tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from callbridge.bridge.bridge import Observe
+    from callbridge.call.limits import Limits
     from callbridge.call.machine import Call
 
 TOKEN_BYTES = 24
@@ -33,7 +34,12 @@ TOKEN_BYTES = 24
 
 
 def create_app(
-    settings: Settings, agent: Agent | None = None, *, observers: Sequence[Observe] = ()
+    settings: Settings,
+    agent: Agent | None = None,
+    *,
+    observers: Sequence[Observe] = (),
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The service for one configuration.
 
@@ -41,6 +47,8 @@ def create_app(
         settings: the whole configuration.
         agent: who answers; by default the one that the settings name, or one made of their texts.
         observers: get every fact of every call, beside the log.
+        limits: the bounds of every call; the ordinary ones by default.
+        clock: seconds that never run backwards, for what outlives a request: tokens and ended calls.
 
     Raises:
         AgentError: the agent that the settings name cannot be loaded.
@@ -52,7 +60,7 @@ def create_app(
         settings,
         StreamTokens(lambda: secrets.token_urlsafe(TOKEN_BYTES)),
         ended_calls,
-        time.monotonic,
+        clock,
         reason_not_ready=lambda: None,
     )
     door = MediaDoor(
@@ -60,7 +68,8 @@ def create_app(
         call_plan(settings, agent),
         agent.toolbox,
         model_dialer(settings),
-        _fan_out(CallLog(with_transcripts=settings.log_transcripts), _Ending(ended_calls), *observers),
+        _fan_out(CallLog(with_transcripts=settings.log_transcripts), _Ending(ended_calls, clock), *observers),
+        limits,
     )
     app = FastAPI(title="callbridge", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(webhook_router(telephone))
@@ -78,19 +87,20 @@ def model_dialer(settings: Settings) -> ModelDialer:
 
 
 class _Ending:
-    """Notes which calls ended as somebody meant, before their socket closes and Twilio asks what is next.
-
-    Only those: a call of which nothing is known gets an apology, and a socket that was refused may have
-    claimed the CallSid of somebody else's call.
-    """
+    """Notes how a call's stream ended, before its socket closes and Twilio asks what is next."""
 
     def __init__(self, ended_calls: EndedCalls) -> None:
         self._ended_calls = ended_calls
 
     def __call__(self, call: Call, fact: Fact) -> None:
-        if isinstance(fact, CallEnded) and fact.reason.is_normal:
-            reason = fact.reason.value
-            self._ended_calls.remember(call.call_sid, Continuation.HANG_UP, reason, time.monotonic())
+        if not isinstance(fact, CallEnded) or fact.reason in _UNPROVEN:
+            return
+        what_next = Continuation.HANG_UP if fact.reason.is_normal else Continuation.APOLOGIZE
+        self._ended_calls.remember(call.call_sid, what_next, fact.reason.value, time.monotonic())
+
+
+_UNPROVEN = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
+"""After these the socket may have claimed the CallSid of somebody else's call."""
 
 
 def _fan_out(*observers: Observe) -> Observe:

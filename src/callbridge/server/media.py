@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from callbridge.agents.tools import Toolbox
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs import AsgiMessage, ModelDialer
+    from callbridge.call.limits import Limits
     from callbridge.call.plan import CallPlan
     from callbridge.server.webhooks import Telephone
     from callbridge.wire.media_streams import StartFacts
@@ -38,6 +39,7 @@ class MediaDoor:
     toolbox: Toolbox
     dialer: ModelDialer
     observe: Observe
+    limits: Limits | None = None
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
@@ -55,6 +57,7 @@ class MediaDoor:
             dialer=self.dialer,
             admit=self._admit,
             observe=self.observe,
+            limits=self.limits,
         )
         await bridge.run()
 

@@ -189,7 +189,6 @@ class Response(msgspec.Struct, frozen=True):
     id: str
     status: str = ""
     status_details: StatusDetails | None = None
-    output: tuple[Item, ...] = ()
     usage: Usage | None = None
 
 

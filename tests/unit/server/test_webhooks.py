@@ -73,10 +73,12 @@ class World:
             lambda: self.now,
             lambda: self.reason_not_ready,
         )
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        app.include_router(webhook_router(self.telephone))
+        self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        self.app.include_router(webhook_router(self.telephone))
         # The host of the requests is a proxy's: nothing may depend on it.
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.7:8080")
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://10.0.0.7:8080"
+        )
 
     async def post(self, path: str, form: Mapping[str, str] = FORM, query: str = "") -> httpx.Response:
         target = f"{path}?{query}" if query else path
@@ -359,6 +361,33 @@ async def test_garbage_is_refused_not_an_error(world: World, content: bytes) -> 
     """Bytes that are no form are a stranger's, not a fault of ours."""
     response = await world.client.post("/twilio/voice", content=content)
     assert response.status_code == 403
+
+
+async def test_request_that_breaks_off_is_not_an_error_of_ours(world: World) -> None:
+    """A client that leaves in the middle of its form leaves no traceback."""
+    messages = iter(
+        [
+            {"type": "http.request", "body": b"CallSid=", "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+    )
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/twilio/voice",
+        "query_string": b"",
+        "headers": [],
+    }
+    await world.app(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 async def test_other_methods_are_not_known(world: World) -> None:

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet
 
 from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script, tone
+from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet
 
 HOURS = {"type": "function", "name": "opening_hours"}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from model_driver import PCMU, Event, ModelClient, answers, error_of, telephone
 
 from callbridge.simulators.voice_model import REALTIME_MODELS
 from callbridge.simulators.voice_model.session_config import REASONING_MODELS
+from model_driver import PCMU, Event, ModelClient, answers, error_of, telephone
 
 
 def nested(path: str, value: Any) -> Event:

@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from model_driver import loud, quiet
 
 from callbridge.simulators.audio import encode_mulaw
 from callbridge.simulators.voice_model import caller_speech
@@ -18,6 +17,7 @@ from callbridge.simulators.voice_model.vad import (
     SpeechStopped,
     TurnDetection,
 )
+from model_driver import loud, quiet
 
 
 def sine(decibels: float, duration_ms: int) -> bytes:

@@ -11,10 +11,12 @@ import pytest
 
 from callbridge.simulators.audio import (
     SpeechError,
+    can_speak,
     decode_mulaw,
     encode_mulaw,
     load_speech,
     resample,
+    speak,
     write_stereo,
 )
 
@@ -143,3 +145,30 @@ def test_writes_both_sides_and_fills_the_shorter(tmp_path: Path) -> None:
     assert set(frames[0::2]) == set(decode_mulaw(encode_mulaw([1000])))
     assert set(frames[1:120:2]) == set(decode_mulaw(encode_mulaw([-2000])))
     assert set(frames[121::2]) == {0}
+
+
+def synthesiser(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program of our own in the place of espeak-ng."""
+    program = folder / "espeak-ng"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/bin:/usr/bin")
+
+
+def test_speaks_text_with_the_synthesiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text goes in by the standard input, so that it cannot be taken for an option."""
+    wav = write_wav(tmp_path / "spoken.wav", tone(500, 22_050).tobytes(), rate=22_050)
+    synthesiser(tmp_path, f'cat > {tmp_path}/text; cp {wav} "$4"', monkeypatch)
+    assert can_speak()
+    assert len(speak("--help me")) == 4000
+    assert (tmp_path / "text").read_text(encoding="utf-8") == "--help me"
+
+
+def test_says_when_text_cannot_be_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synthesiser(tmp_path, "exit 3", monkeypatch)
+    with pytest.raises(SpeechError, match="could not speak 'Hello'"):
+        speak("Hello")
+    monkeypatch.setenv("PATH", "")
+    assert not can_speak()
+    with pytest.raises(SpeechError, match="espeak-ng is installed"):
+        speak("Hello")

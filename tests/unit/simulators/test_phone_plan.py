@@ -105,7 +105,7 @@ def test_says_what_is_wrong_with_a_plan(tmp_path: Path, text: str, reason: str) 
 def test_a_missing_plan_or_speech_file(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="cannot be read"):
         load_plan(tmp_path / "gone.toml")
-    with pytest.raises(SpeechError, match="gone.wav"):
+    with pytest.raises(SpeechError, match=r"gone\.wav"):
         load_plan(written(tmp_path, '[[steps]]\ndo = "say"\nfile = "gone.wav"'))
 
 

@@ -78,7 +78,7 @@ def test_reports_an_interruption_and_its_clear() -> None:
         stop_ms=1250 - interruption.caller_started_ms,
         was_cleared=True,
     )
-    assert 880 <= interruption.caller_started_ms <= 940
+    assert 860 <= interruption.caller_started_ms <= 940
 
 
 def test_a_stream_that_never_opened() -> None:

@@ -231,10 +231,10 @@ class TestBrokenMessages:
     )
     def test_a_payload_that_is_not_base64_is_refused(self, payload: str) -> None:
         """Nothing of a peer's text gets into our own messages: the payload is decoded or refused."""
-        with pytest.raises(ProtocolError, match="`media`: .*base64"):
+        with pytest.raises(ProtocolError, match=r"`media`: .*base64"):
             ms.parse(with_field(MEDIA, ("media", "payload"), payload))
 
-    @pytest.mark.parametrize("text", ["", " ", "null", "[]", '"media"', "{}", '{"event":5}', '{"event":null}'])
+    @pytest.mark.parametrize("text", ["", "null", "[]", '"media"', "{}", '{"event":5}', '{"event":null}'])
     def test_text_that_is_no_message_is_refused(self, text: str) -> None:
         with pytest.raises(ProtocolError, match="not a JSON object with an `event`"):
             ms.parse(text)
@@ -288,6 +288,14 @@ MANGLED = st.builds(
 )
 
 
+def outcome_of(text: str | bytes) -> ms.Parsed | ProtocolError:
+    """What becomes of `text`; any other exception falls through."""
+    try:
+        return ms.parse(text)
+    except ProtocolError as error:
+        return error
+
+
 @given(st.one_of(st.text(), st.binary(), MANGLED, JSON.map(json.dumps), st.text().map("\ud800".join)))
 @example("\ud800")
 @example('{"event":"\ud800"}')
@@ -296,12 +304,7 @@ MANGLED = st.builds(
 @example('{"event":"start","start":' + "9" * 5000 + "}")
 def test_parse_raises_only_protocol_errors(text: str | bytes) -> None:
     """Whatever a peer sends is a value or a `ProtocolError`, nesting without end included."""
-    try:
-        parsed = ms.parse(text)
-    except ProtocolError as error:
-        assert str(error)
-    else:
-        assert isinstance(parsed, get_args(ms.Parsed))
+    assert isinstance(outcome_of(text), (*get_args(ms.Parsed), ProtocolError))
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]))

@@ -230,14 +230,14 @@ class SimulatedCall:
         self._call_back(web, step, stream, event)
 
     async def _connect(self, web: webhooks.Webhooks, stream: PhoneStream, step: OpenStream) -> None:
-        socket = await open_socket(step.url, self.line.auth_token, self.settings.misbehaviours)
-        if isinstance(socket, Unreachable):
-            stream.fail(socket.code, socket.detail, self._now())
+        opened = await open_socket(step.url, self.line.auth_token, self.settings.misbehaviours)
+        if isinstance(opened, Unreachable):
+            stream.fail(opened.code, opened.detail, self._now())
             return
         self._call_back(web, step, stream, "stream-started")
         self._socket = MediaSocket(
             stream,
-            socket,
+            opened,
             network=self.settings.network,
             misbehaviours=self.settings.misbehaviours,
             hang_up_at=self.placed_at + self.settings.max_call_s,

@@ -199,7 +199,7 @@ class CallerScript:
         """Whether nothing is left to say or to press, or the caller left as planned."""
         if self._latest_ms >= self._leave_at_ms:
             return True
-        return not self._frames and all(
+        return all(frame is SILENT for frame in self._frames) and all(
             isinstance(step, Pause | WaitForAgent | HangUp | Vanish | WaitForEnd) for step in self._steps
         )
 

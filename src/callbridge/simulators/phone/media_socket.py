@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, assert_never
@@ -20,6 +21,7 @@ from callbridge.simulators.link import Link
 from callbridge.simulators.phone.misbehaviour import Misbehaviour, RawBytes, Spoiler, Wire
 from callbridge.simulators.phone.signature import sign
 from callbridge.simulators.phone.stream import Abort, Close, Output, PhoneStream, Send
+from callbridge.simulators.phone.webhooks import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +35,14 @@ USER_AGENT = "Twilio.TmeWs/1.0"
 OPEN_TIMEOUT_S = 10.0
 """For the TCP connection and the handshake together; then 31901."""
 
-CLOSE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
 """How long a bridge may take to answer a close frame."""
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 """Ten minutes of audio, the whole play-out buffer, are 6.4 MB in base64."""
+
+SEND_BUFFER_BYTES = 32 * 1024
+"""Of the kernel, which by default would hide a bridge that does not read for over a minute."""
 
 UNSENT_BYTES_MAX = 64 * 1024
 """About 3 s of frames that the bridge does not take; more caller audio is thrown away (31930)."""
@@ -103,12 +108,13 @@ async def open_socket(
         is_forged = Misbehaviour.FORGED_SOCKET in misbehaviours
         headers["x-twilio-signature"] = sign(url, f"not {auth_token}" if is_forged else auth_token)
     try:
-        return await _DirectConnect(
+        connection = await _DirectConnect(
             url,
             compression=None,
             additional_headers=headers,
             user_agent_header=USER_AGENT,
             proxy=None,
+            ssl=tls_context() if url.startswith("wss:") else None,
             # Twilio is not known to ping; it answers pings, as the library does.
             ping_interval=None,
             open_timeout=OPEN_TIMEOUT_S,
@@ -128,6 +134,9 @@ async def open_socket(
         return Unreachable(31920, f"{url}: {error}")
     except OSError as error:
         return Unreachable(_failure_code(error), f"{url}: {error}")
+    tcp = connection.transport.get_extra_info("socket")
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    return connection
 
 
 class MediaSocket:
@@ -136,7 +145,7 @@ class MediaSocket:
     def __init__(
         self,
         stream: PhoneStream,
-        socket: ClientConnection,
+        connection: ClientConnection,
         *,
         network: Network,
         misbehaviours: AbstractSet[Misbehaviour],
@@ -144,7 +153,7 @@ class MediaSocket:
         on_event: Callable[[PhoneEvent], None],
     ) -> None:
         self.stream = stream
-        self._socket = socket
+        self._connection = connection
         self._misbehaviours = misbehaviours
         self._hang_up_at = hang_up_at
         self._on_event = on_event
@@ -161,7 +170,7 @@ class MediaSocket:
                 await self._drive()
             finally:
                 reader.cancel()
-                await self._socket.close()
+                await self._connection.close()
 
     # --- From outside ---------------------------------------------------------------------
 
@@ -237,16 +246,16 @@ class MediaSocket:
                 case Send():
                     await self._send(output)
                 case Close(code, reason):
-                    await self._socket.close(code, reason)
+                    await self._connection.close(code, reason)
                 case Abort():
-                    self._socket.transport.abort()
+                    self._connection.transport.abort()
                 case _:
                     assert_never(output)
         except ConnectionClosed as closed:
             self._downlink.send(_closed(closed), self._loop.time())
 
     async def _send(self, message: Send) -> None:
-        unsent = self._socket.transport.get_write_buffer_size()
+        unsent = self._connection.transport.get_write_buffer_size()
         if message.event == "media" and unsent > UNSENT_BYTES_MAX:
             self.stream.complain(31930, f"{unsent} bytes not taken", self._loop.time())
             return
@@ -255,16 +264,16 @@ class MediaSocket:
 
     async def _send_wire(self, wire: Wire) -> None:
         if isinstance(wire, RawBytes):
-            self._socket.transport.write(wire.data)
+            self._connection.transport.write(wire.data)
         else:
-            await self._socket.send(wire)
+            await self._connection.send(wire)
 
     async def _read(self) -> None:
         if Misbehaviour.NEVER_READ in self._misbehaviours:
             return
         try:
             while True:
-                self._arrived(await self._socket.recv())
+                self._arrived(await self._connection.recv())
         except ConnectionClosed as closed:
             self._arrived(_closed(closed))
 

@@ -128,7 +128,7 @@ class Conversation:
             )
         item.truncated_at_ms = audio_end_ms
         # "There must be no text in the context that hasn't been heard by the user."
-        item.content = [{"type": "output_audio"} for _ in item.content]
+        item.content = [{"type": "output_audio"}]
 
     def delete(self, item_id: str) -> None:
         """Take an item out. Raises ClientError when there is none."""

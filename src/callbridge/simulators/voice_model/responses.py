@@ -7,6 +7,7 @@ a response may start, and what becomes of its events, is the session's to decide
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from callbridge.simulators.voice_model.conversation import Conversation, Item
@@ -25,7 +26,7 @@ from callbridge.simulators.voice_model.voices import tone
 from callbridge.wire.mulaw import BYTES_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from callbridge.simulators.voice_model.ids import Ids
     from callbridge.simulators.voice_model.journal import ResponseRecord
@@ -142,10 +143,11 @@ class ResponseRun:
             yield self._rate_limits()
         yield from self._faults_at("start")
         yield self.order.after_s
-        for index, part in enumerate(self._parts()):
+        for index, make_part in enumerate(self._parts()):
             if index:
                 yield ITEM_GAP_S
-            self._open = part
+            # Made only now: an interruption in the gap must not find an item that was never added.
+            self._open = part = make_part()
             yield from self._opening(part)
             is_cut = self._breaks_off()
             yield from part.closing(self._item_status(is_cut=is_cut))
@@ -168,12 +170,10 @@ class ResponseRun:
     def _item_status(self, *, is_cut: bool) -> str:
         return "incomplete" if is_cut and self.answer.status != "completed" else "completed"
 
-    def _parts(self) -> Iterator[Part]:
-        spoken = (self._speech(say) for say in self.answer.speeches)
-        called = (self._call(call) for call in self.answer.calls)
-        first, second = (called, spoken) if self.answer.calls_first else (spoken, called)
-        yield from first
-        yield from second
+    def _parts(self) -> list[Callable[[], Part]]:
+        spoken = [partial(self._speech, say) for say in self.answer.speeches]
+        called = [partial(self._call, call) for call in self.answer.calls]
+        return [*called, *spoken] if self.answer.calls_first else [*spoken, *called]
 
     def _done(self, status: str, reason: str) -> Iterator[Step]:
         self.record.status, self.record.reason = status, reason

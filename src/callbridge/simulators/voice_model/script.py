@@ -6,6 +6,7 @@ nothing but the script and the tools that the session offers.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -137,9 +138,7 @@ def load_script(path: Path | str) -> Script:
     except ScriptError as error:
         raise ScriptError(f"{path}: {error}") from error
     except msgspec.ValidationError as error:
-        raise ScriptError(
-            f"{path}: {error}; the fields of a script are listed in `callbridge simulate model --help`"
-        ) from error
+        raise ScriptError(f"{path}: {error}; {_remedy(str(error))}") from error
     return script
 
 
@@ -158,6 +157,31 @@ def refuse_impossible(script: Script) -> None:
     least, most = script.delta_bytes
     if least > most:
         raise ScriptError("delta_bytes: write the smaller number first")
+
+
+def _remedy(complaint: str) -> str:
+    """The fields that the place of a complaint of msgspec may have."""
+    place = complaint.rpartition("`$")[2].rstrip("`")
+    names: list[str] = re.findall(r"[a-z_]+", place)
+    tables = [_TABLES[name] for name in ["", *names] if name in _TABLES]
+    fields = ", ".join(field.encode_name for field in msgspec.structs.fields(tables[-1]))
+    return f"what may stand there: {fields}"
+
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "": Script,
+    "answer": Answer,
+    "default": Answer,
+    "out_of_band": Answer,
+    "say": Say,
+    "calls": Call,
+    "error": Failure,
+    "transcript_error": Failure,
+    "fault": Fault,
+    "faults": Fault,
+    "connect": ConnectFault,
+}
+"""What each table of a script is."""
 
 
 def _refuse_answer(answer: Answer, where: str) -> None:

@@ -78,11 +78,13 @@ class RealtimeSession:
         """When to call `wake`; None when only a message can make a difference."""
         if self._stage.is_over or self._stage.stalled_until == math.inf:
             return None
+        due = -math.inf if self._held else self._next_due
+        return None if due is None else max(self._stage.stalled_until, due)
+
+    @property
+    def _next_due(self) -> float | None:
         dues = (self._stage.next_due, self._speaking.next_due)
-        due = min((due for due in dues if due is not None), default=None)
-        if due is None and not self._held:
-            return None
-        return max(self._stage.stalled_until, due if due is not None else -math.inf)
+        return min((due for due in dues if due is not None), default=None)
 
     # --- Doors --------------------------------------------------------------------------------
 
@@ -126,13 +128,14 @@ class RealtimeSession:
     def _catch_up(self, now: float) -> None:
         stage = self._stage
         stage.now = now
-        while self._held and stage.is_talking:
-            self._hear(self._held.pop(0))
-        while stage.is_talking and (due := self.deadline) is not None and due <= now:
+        # After a stall first comes what was due during it, then the answers to what was sent in it.
+        while stage.is_talking and (due := self._next_due) is not None and due <= now:
             if stage.next_due is not None and stage.next_due <= due:
                 stage.do_next()
             else:
                 self._speaking.advance()
+        while self._held and stage.is_talking:
+            self._hear(self._held.pop(0))
 
     def _expire(self) -> None:
         minutes = self._stage.settings.max_duration_s / 60

@@ -1,0 +1,53 @@
+"""What the peers' codes mean for a call, and which codes we close with. Names and numbers, no decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call.facts import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# --- The model's error codes ----------------------------------------------------------------------------
+
+FATAL_CODES: Final = frozenset(
+    {
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "billing_hard_limit_reached",
+        "invalid_api_key",
+        "account_deactivated",
+        "model_not_found",
+    }
+)
+"""Error codes that no retry can mend."""
+
+HARMLESS_CODES: Final = frozenset(
+    {
+        "response_cancel_not_active",
+        "conversation_already_has_active_response",
+        "item_truncate_invalid_item_id",
+        "item_not_found",
+        "audio_unintelligible",
+    }
+)
+"""Error codes of races that the protocol cannot avoid: what we wanted has happened already."""
+
+# --- Close codes of RFC 6455 section 7.4.1 ----------------------------------------------------------------
+
+CLOSE_CODES: Final[Mapping[EndReason, int]] = {
+    EndReason.REJECTED_AUTH: 1008,
+    EndReason.REJECTED_PROTOCOL: 1008,
+    EndReason.MODEL_UNAVAILABLE: 1011,
+    EndReason.MODEL_LOST: 1011,
+    EndReason.INTERNAL_ERROR: 1011,
+    EndReason.SERVICE_STOPPED: 1001,
+}
+"""What the phone leg is closed with; 1000 for the rest."""
+
+PROTOCOL_CODES: Final = frozenset({1002, 1003, 1007, 1009})
+"""A frame was broken, of the wrong kind, or too large."""
+
+SERVER_STOPS: Final = 1012
+"""uvicorn says this of the phone leg when it is told to stop; Twilio never sends it."""

@@ -1,0 +1,242 @@
+"""Every server event of the simulated voice model is one that the `openai` package publishes.
+
+The package's models take anything that they do not know, so validation alone would pass a misspelt
+field. Unknown fields are therefore looked for, at every depth.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, get_args
+
+import pytest
+from model_driver import Event, ModelClient, answers, loud, quiet, telephone
+from openai.types.realtime import RealtimeServerEvent
+from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
+from pydantic import BaseModel, TypeAdapter
+
+from callbridge.simulators.voice_model import (
+    Answer,
+    Call,
+    Failure,
+    Fault,
+    Script,
+    SessionSettings,
+    demo_script,
+)
+
+SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
+
+TYPES = {
+    get_args(model.model_fields["type"].annotation)[0]
+    for model in get_args(get_args(RealtimeServerEvent)[0])
+}
+
+NEVER_SENT = {
+    "conversation.item.created": "beta name",
+    "conversation.created": "not sent by every endpoint; nothing follows from it",
+    "conversation.item.input_audio_transcription.segment": "speakers apart: one caller is one speaker",
+    "input_audio_buffer.dtmf_event_received": "SIP only",
+    "output_audio_buffer.started": "WebRTC and SIP only",
+    "output_audio_buffer.stopped": "WebRTC and SIP only",
+    "output_audio_buffer.cleared": "WebRTC and SIP only",
+    "mcp_list_tools.in_progress": "no MCP servers in a simulator",
+    "mcp_list_tools.completed": "no MCP servers in a simulator",
+    "mcp_list_tools.failed": "no MCP servers in a simulator",
+    "response.mcp_call_arguments.delta": "no MCP servers in a simulator",
+    "response.mcp_call_arguments.done": "no MCP servers in a simulator",
+    "response.mcp_call.in_progress": "no MCP servers in a simulator",
+    "response.mcp_call.completed": "no MCP servers in a simulator",
+    "response.mcp_call.failed": "no MCP servers in a simulator",
+}
+"""Published events that the simulator never sends, each with its reason."""
+
+HOURS = {
+    "type": "function",
+    "name": "hours",
+    "description": "Opening hours.",
+    "parameters": {"type": "object", "properties": {"day": {"type": "string"}}},
+}
+
+
+def unknown_fields(value: object, path: str = "") -> list[str]:
+    """Fields that were sent and that the published model does not have."""
+    if isinstance(value, list):
+        return [name for part in value for name in unknown_fields(part, f"{path}[]")]
+    if not isinstance(value, BaseModel):
+        return []
+    found = [f"{path}.{name}" for name in value.model_extra or {}]
+    for name in value.model_fields_set & set(type(value).model_fields):
+        found += unknown_fields(getattr(value, name), f"{path}.{name}")
+    return found
+
+
+def check(event: Event) -> None:
+    """Validate one event, and look for fields that nobody published."""
+    parsed = SERVER_EVENT.validate_python(event, strict=True)
+    assert parsed.type == event["type"]
+    assert event["event_id"].startswith("event_")
+    if event["type"] in {"session.created", "session.updated"}:
+        # The event's type has the fields that may be set. `id`, `object` and `expires_at` stand in the
+        # published session object alone.
+        session = RealtimeSessionCreateResponse.model_validate(event["session"], strict=True)
+        known = set(RealtimeSessionCreateResponse.model_fields)
+        settable = set(type(parsed.session).model_fields)
+        assert set(event["session"]) <= known | settable
+        assert unknown_fields(session.audio) == []
+        parsed.session.__pydantic_extra__.clear()
+    assert unknown_fields(parsed) == [], event
+
+
+# --- Sessions that together send everything ----------------------------------------------------
+
+
+def plain_call() -> ModelClient:
+    """Greeting, a spoken turn with a call and its output, an interruption, a truncation."""
+    client = ModelClient(demo_script(), opened_unix_s=1_800_000_000)
+    session = telephone(tools=[HOURS | {"name": "opening_hours"}])
+    session["audio"]["input"] |= {
+        "transcription": {"model": "gpt-transcribe", "language": "en"},
+        "noise_reduction": {"type": "near_field"},
+        "turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000},
+    }
+    client.send("session.update", session=session)
+    client.send("response.create")
+    client.run(3)
+    client.say(quiet(400) + loud(600) + quiet(520))
+    client.run(5)
+    (call,) = (i for i in client.session.journal.items.values() if i.type == "function_call")
+    output = {"call_id": call.fields["call_id"], "output": "{}", "type": "function_call_output"}
+    client.send("conversation.item.create", item=output)
+    client.send("response.create")
+    client.run(5)
+    client.say(quiet(400) + loud(600) + quiet(520))
+    client.run(0.8)
+    client.append(loud(200))
+    spoken = [item for item in client.session.journal.items.values() if item.is_spoken][-1]
+    client.send(
+        "conversation.item.truncate", item_id=spoken.id, content_index=0, audio_end_ms=200
+    )
+    client.send("conversation.item.retrieve", item_id=spoken.id)
+    client.send("conversation.item.delete", item_id=spoken.id)
+    client.say(quiet(1000))
+    client.run(20)
+    return client
+
+
+def odd_answers() -> ModelClient:
+    """Failed, incomplete and text responses, failed transcription, responses outside, errors."""
+    script = Script(
+        answers=(
+            Answer(say=("Part of it.",), status="incomplete", stop_after_ms=200),
+            Answer(status="failed", error=Failure(code="rate_limit_exceeded")),
+            Answer(
+                say=("Hm.",),
+                calls=(Call(name="hours"),),
+                transcript_error=Failure(code="audio_unintelligible"),
+                faults=(Fault(kind="error", at="end"),),
+            ),
+        )
+    )
+    client = ModelClient(script, model="gpt-realtime-1.5", max_duration_s=60)
+    session = telephone(tools=[HOURS])
+    session["audio"]["input"]["transcription"] = {"model": "whisper-1"}
+    client.send("session.update", session=session)
+    for _ in range(2):
+        client.send("response.create", response={"metadata": {"a": "b"}})
+        client.run(5)
+    client.say(quiet(400) + loud(600) + quiet(520))
+    client.run(5)
+    client.send("response.create", response={"output_modalities": ["text"], "conversation": "none"})
+    client.run(5)
+    client.send("response.cancel", event_id="mine")
+    client.send("nope")
+    client.send("session.update", session={"type": "beta"})
+    for item in (
+        {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "S"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "U"}]},
+        {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "A"}]},
+        {"type": "function_call", "name": "hours", "arguments": "{}"},
+    ):
+        client.send("conversation.item.create", item=item)
+    client.run(60)
+    return client
+
+
+def other_settings() -> ModelClient:
+    """PCM, semantic VAD, turns by hand, whisper, idle timeout, and every session field."""
+    client = ModelClient(answers("Hello.", "Are you there?", "Bye."))
+    client.detect(idle_timeout_ms=5000)
+    client.send("response.create")
+    client.run(1)
+    client.say(quiet(6500))
+    client.run(5)
+    client.detect(type="semantic_vad", eagerness="low")
+    session = {
+        "type": "realtime",
+        "output_modalities": ["text"],
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 24000},
+                "turn_detection": None,
+                "transcription": {"model": "whisper-1"},
+            },
+            "output": {"format": {"type": "audio/pcma"}, "speed": 1.2},
+        },
+        "tools": [HOURS, {"type": "mcp", "server_label": "s", "server_url": "https://s.example"}],
+        "tool_choice": {"type": "function", "name": "hours"},
+        "reasoning": {"effort": "high"},
+        "parallel_tool_calls": False,
+        "max_output_tokens": 300,
+        "truncation": {"type": "retention_ratio", "retention_ratio": 0.8},
+        "tracing": "auto",
+        "include": ["item.input_audio_transcription.logprobs"],
+    }
+    client.send("session.update", session=session)
+    client.append(bytes(48 * 300))
+    client.send("input_audio_buffer.commit")
+    client.append(bytes(48 * 300))
+    client.send("input_audio_buffer.clear")
+    client.send("input_audio_buffer.commit")
+    client.send("response.create")
+    client.run(5)
+    return client
+
+
+SESSIONS = {"plain call": plain_call, "odd answers": odd_answers, "other settings": other_settings}
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_every_event_is_a_published_one(name: str) -> None:
+    """Type, required fields, values and names, at every depth."""
+    client = SESSIONS[name]()
+    assert len(client.events) > 30
+    for event in client.events:
+        check(event)
+
+
+def test_every_published_event_is_sent_or_left_out_for_a_reason() -> None:
+    """A new event type in the package turns this red, and so does one that is never covered here."""
+    sent = {event["type"] for session in SESSIONS.values() for event in session().events}
+    assert sent.isdisjoint(NEVER_SENT)
+    assert sent | set(NEVER_SENT) == TYPES
+
+
+def test_the_check_itself_finds_a_field_that_nobody_published() -> None:
+    """A misspelt field anywhere would be seen."""
+    (created,) = ModelClient().events
+    check(created)
+    created["session"]["audio"]["output"]["pitch"] = 1
+    with pytest.raises(AssertionError):
+        check(created)
+
+
+def test_server_events_are_json_text_without_surprises() -> None:
+    """Each frame is one JSON object that survives a round trip."""
+    for event in plain_call().events:
+        assert json.loads(json.dumps(event)) == event
+
+
+def test_the_default_settings_are_those_of_the_default_model() -> None:
+    """The simulator speaks as the model that bridges ask for by default."""
+    assert SessionSettings().model == "gpt-realtime-2.1"

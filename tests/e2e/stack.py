@@ -1,0 +1,331 @@
+"""The whole service on this machine: voice model, service and callers over real sockets, in the test's own loop.
+
+`stack` puts one service together with its model; `Stack.call` places a call and answers what all three sides
+have to say of it. `leaves_nothing` is the promise that holds around every call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import socket
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from callbridge.agents.agent import Agent
+from callbridge.call.facts import CallEnded
+from callbridge.server.app import create_app
+from callbridge.server.listening import uvicorn_config
+from callbridge.server.serving import serving
+from callbridge.server.settings import read_settings
+from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
+from callbridge.simulators.truth import heard_items
+from callbridge.simulators.voice_model import SessionSettings, serve_model
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from callbridge.call.facts import Fact
+    from callbridge.call.limits import Limits
+    from callbridge.call.machine import Call
+    from callbridge.server.settings import Settings
+    from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
+    from callbridge.simulators.phone.caller import Caller
+    from callbridge.simulators.truth import HeardItem
+    from callbridge.simulators.voice_model import Journal, Script
+    from callbridge.simulators.voice_model.server import ModelServer
+
+API_KEY = "sk-made-up-for-tests-0123456789"
+ACCOUNT_SID = "AC" + "7" * 32
+AUTH_TOKEN = "made-up-auth-token-of-a-test"
+APOLOGY = "We are sorry. Please call again."
+
+CALL_TIMEOUT_S = 30.0
+"""No call of a test is meant to take half as long."""
+
+SETTLE_TIMEOUT_S = 5.0
+"""Sockets close within a few turns of the loop; a peer that must be dropped takes a close timeout of 2 s."""
+
+
+# --- What is left over -----------------------------------------------------------------------------
+
+
+def open_sockets() -> int:
+    """The sockets that this process holds."""
+    count = 0
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # The listing's own descriptor is gone by now.
+            count += str(link.readlink()).startswith("socket:")
+    return count
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = SETTLE_TIMEOUT_S) -> bool:
+    """Lets the loop turn until `condition` holds; answers whether it came to hold in time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0)  # noqa: ASYNC110  # Nothing tells when the kernel lets go of a socket.
+    return condition()
+
+
+@contextlib.asynccontextmanager
+async def leaves_nothing() -> AsyncIterator[None]:
+    """Whatever runs inside leaves no task and no socket behind."""
+    tasks, sockets = asyncio.all_tasks(), open_sockets()
+
+    def new_tasks() -> set[asyncio.Task[Any]]:
+        return asyncio.all_tasks() - tasks - {asyncio.current_task()}  # type: ignore[arg-type]  # We are one.
+
+    yield
+    assert await until(lambda: not new_tasks()), f"left behind: {new_tasks()}"
+    assert await until(lambda: open_sockets() <= sockets), f"{open_sockets() - sockets} sockets left behind"
+
+
+class Log:
+    """All that was logged since the test began, as an operator would find it."""
+
+    def __init__(self, stream: io.StringIO) -> None:
+        self._stream = stream
+
+    @property
+    def text(self) -> str:
+        """Everything, ours and the libraries'. What nobody awaited or closed shows up here too."""
+        gc.collect()
+        return self._stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """One JSON object per line."""
+        return [json.loads(line) for line in self.text.splitlines()]
+
+    def events(self, name: str, call_sid: str | None = None) -> list[dict[str, Any]]:
+        """The lines of one event; of one call, or of all."""
+        lines = [line for line in self.lines if line["event"] == name]
+        return lines if call_sid is None else [line for line in lines if line.get("call_sid") == call_sid]
+
+
+# --- The stack -------------------------------------------------------------------------------------
+
+
+@dataclass
+class FinishedCall:
+    """One call, seen from all sides."""
+
+    phone: SimulatedCall
+    report: CallReport
+    facts: list[Fact]
+    stack: Stack
+
+    @property
+    def sid(self) -> str:
+        """Twilio's CallSid."""
+        return self.report.call_sid
+
+    @property
+    def stream(self) -> PhoneStream:
+        """Its one media stream."""
+        (stream,) = self.phone.streams
+        return stream
+
+    @property
+    def ended(self) -> CallEnded:
+        """The call's last record, of which there is exactly one."""
+        (ended,) = [fact for fact in self.facts if isinstance(fact, CallEnded)]
+        return ended
+
+    @property
+    def journal(self) -> Journal:
+        """What the model saw, where the stack served this call alone."""
+        (journal,) = self.stack.model.sessions
+        return journal
+
+    @property
+    def verbs(self) -> list[str]:
+        """What the phone executed, from the webhook to the end."""
+        return [verb.verb for verb in self.report.verbs]
+
+    @property
+    def close_code(self) -> int | None:
+        """The code with which the service closed the phone's socket."""
+        assert self.stream.end is not None
+        return self.stream.end.code
+
+    def heard(self, journal: Journal | None = None) -> list[HeardItem]:
+        """The agent's items with what was heard of each; proves that no audio was changed."""
+        assert self.stream.end is not None
+        items = (journal or self.journal).items.values()
+        return heard_items(self.stream.playback, items, self.stream.end.at)
+
+    def of(self, kind: type[Fact]) -> list[Any]:
+        """The facts of one kind."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+
+CONNECTED_AND_ENDED = ["Connect/Stream", "Hangup"]
+CONNECTED_AND_SORRY = ["Connect/Stream", "Say", "Hangup"]
+CONNECTED_AND_LEFT = ["Connect/Stream"]
+"""The caller is gone: Twilio executes nothing more."""
+
+
+@dataclass
+class Stack:
+    """One service and its voice model."""
+
+    settings: Settings
+    model: ModelServer
+    facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
+    """By CallSid; under the empty one for sockets that never became a call."""
+
+    def observe(self, call: Call, fact: Fact) -> None:
+        """Collects what the service records."""
+        self.facts[call.call_sid].append(fact)
+
+    @property
+    def ends(self) -> list[CallEnded]:
+        """The last records of all calls and of all refused sockets."""
+        return [fact for facts in self.facts.values() for fact in facts if isinstance(fact, CallEnded)]
+
+    def phone(
+        self,
+        caller: Caller | Sequence[Step],
+        *,
+        on_event: Callable[[PhoneEvent], None] | None = None,
+        **line: Any,
+    ) -> SimulatedCall:
+        """A phone that is about to call. `line` is what differs from an ordinary call (`CallSettings`)."""
+        ordinary = CallSettings(
+            account_sid=ACCOUNT_SID,
+            auth_token=AUTH_TOKEN,
+            status_callback_url=self.settings.call_status_url,
+            max_call_s=CALL_TIMEOUT_S - 5,
+        )
+        script = CallerScript(list(caller)) if isinstance(caller, list | tuple) else caller
+        return SimulatedCall(
+            self.settings.voice_url,
+            script,  # type: ignore[arg-type]  # mypy does not narrow `Sequence` by list and tuple.
+            replace(ordinary, **line),
+            on_event=on_event,
+        )
+
+    async def finish(self, phone: SimulatedCall) -> FinishedCall:
+        """Places the call and stays on it to its end."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            report = await phone.run()
+        return FinishedCall(phone, report, self.facts[report.call_sid], self)
+
+    async def call(self, caller: Caller | Sequence[Step], **line: Any) -> FinishedCall:
+        """One whole call."""
+        return await self.finish(self.phone(caller, **line))
+
+
+@contextlib.asynccontextmanager
+async def stack(
+    script: Script,
+    *,
+    agent: Agent | None = None,
+    limits: Limits | None = None,
+    clock: Callable[[], float] | None = None,
+    realtime_url: str | None = None,
+    session: SessionSettings | None = None,
+    keys: Sequence[str] | None = (API_KEY,),
+    refuse_by: Literal["http", "socket"] = "http",
+    **environment: str,
+) -> AsyncIterator[Stack]:
+    """A service and a model on free ports.
+
+    Args:
+        script: what the model says.
+        agent: who answers.
+        limits: the bounds of every call.
+        clock: for tokens and ended calls, in place of the monotonic one.
+        realtime_url: where the service looks for its model, when that is not the simulator itself.
+        session: of the model; its journal keeps the caller's audio unless told otherwise.
+        keys: API keys that the model accepts; any when None.
+        refuse_by: how the model refuses a handshake.
+        environment: settings of the service, by their names in the environment.
+    """
+    session = session or SessionSettings(keep_audio=True)
+    async with serve_model(script, settings=session, keys=keys, refuse_by=refuse_by) as model:
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment)
+            running = Stack(settings, model)
+            more: dict[str, Any] = {} if clock is None else {"clock": clock}
+            app = create_app(settings, agent or Agent(), observers=[running.observe], limits=limits, **more)
+            async with serving(uvicorn_config(app, settings), listener):
+                yield running
+
+
+def _settings(port: int, realtime_url: str, environment: dict[str, str]) -> Settings:
+    return read_settings(
+        {
+            "OPENAI_API_KEY": API_KEY,
+            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "REALTIME_URL": realtime_url,
+            "APOLOGY": APOLOGY,
+            "VAD_SILENCE_DURATION_MS": "300",  # Tests wait for it after every word of a caller.
+            **environment,
+        }
+    )
+
+
+# --- Many at once ----------------------------------------------------------------------------------
+
+
+async def together(*calls: Awaitable[FinishedCall]) -> list[FinishedCall]:
+    """Carries out all calls at once. The first that breaks a test's promise ends the others."""
+
+    async def carried_out(call: Awaitable[FinishedCall]) -> FinishedCall:
+        return await call
+
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(carried_out(call), name=f"call {n}") for n, call in enumerate(calls)]
+    return [task.result() for task in running]
+
+
+@contextlib.asynccontextmanager
+async def switchboard(
+    urls: Sequence[str], *, may_answer: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """An address whose n-th connection reaches the n-th of `urls`, byte for byte; the last one has the rest.
+
+    With `may_answer` nothing comes back before it is set: a model that takes its time.
+    """
+    remaining = list(urls)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        url = urlsplit(remaining.pop(0) if len(remaining) > 1 else remaining[0])
+        far_reader, far_writer = await asyncio.open_connection(url.hostname, url.port)
+
+        async def answer() -> None:
+            if may_answer is not None:
+                await may_answer.wait()
+            await _pipe(far_reader, writer)
+
+        async with asyncio.TaskGroup() as pipes:
+            answering = pipes.create_task(answer())
+            await _pipe(reader, far_writer)
+            if may_answer is not None and not may_answer.is_set():
+                answering.cancel()
+        writer.close()
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    async with server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{urlsplit(urls[0]).path}"
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()

@@ -1,0 +1,350 @@
+"""The simulated voice model over real sockets: handshake, talk, faults, many at once, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from model_driver import Event, answers, kinds, loud, quiet, telephone
+from openai import AsyncOpenAI
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
+
+from callbridge.simulators.voice_model import (
+    Answer,
+    ConnectFault,
+    Fault,
+    Journal,
+    ModelServer,
+    Note,
+    Say,
+    Script,
+    SessionSettings,
+    serve_model,
+    tone,
+)
+
+BOUND_S = 10
+"""No test here takes a tenth of it."""
+
+
+@asynccontextmanager
+async def served(script: Script, **options: Any) -> AsyncIterator[ModelServer]:
+    """A server, within the bound on each test."""
+    async with asyncio.timeout(BOUND_S), serve_model(script, **options) as server:
+        yield server
+
+
+def client(server: ModelServer, model: str = "gpt-realtime-2.1", **headers: str) -> connect:
+    """A client that is let in unless its headers say otherwise."""
+    wanted = {"Authorization": "Bearer sk-test"} | headers
+    return connect(f"{server.url}?model={model}", additional_headers=wanted, compression=None)
+
+
+async def send(socket: ClientConnection, kind: str, **fields: Any) -> None:
+    """Send an event."""
+    await socket.send(json.dumps({"type": kind, **fields}))
+
+
+async def until(socket: ClientConnection, kind: str) -> list[Event]:
+    """Events up to the first of this type."""
+    events: list[Event] = []
+    while not events or events[-1]["type"] != kind:
+        events.append(json.loads(await socket.recv()))
+    return events
+
+
+async def settled(condition: Callable[[], object]) -> None:
+    """Let the loop run until this holds; the bound of the test is the bound of the wait."""
+    while not condition():
+        await asyncio.sleep(0)
+
+
+# --- Handshake --------------------------------------------------------------------------------
+
+
+async def test_the_published_client_can_talk_to_it() -> None:
+    """The `openai` package connects, configures, asks, and reads typed events to the end."""
+    async with served(answers("Good morning.", pace=50.0), keys={"sk-right"}) as server:
+        base = server.url.removesuffix("/realtime")
+        api = AsyncOpenAI(api_key="sk-right", websocket_base_url=base)
+        async with api.realtime.connect(model="gpt-realtime-2.1") as connection:
+            await connection.session.update(session=telephone())  # type: ignore[arg-type]  # a plain dict
+            await connection.response.create()
+            audio = b""
+            seen = []
+            async for event in connection:
+                seen.append(event.type)
+                if event.type == "response.output_audio.delta":
+                    audio += base64.b64decode(event.delta)
+                if event.type == "response.done":
+                    break
+        await api.close()
+    assert seen[:3] == ["session.created", "session.updated", "response.created"]
+    assert audio == tone("Good morning.")
+
+
+@pytest.mark.parametrize(
+    ("headers", "model", "status", "code"),
+    [
+        ({"Authorization": "Bearer sk-wrong"}, "gpt-realtime-2.1", 401, "invalid_api_key"),
+        ({"Authorization": "Basic abc"}, "gpt-realtime-2.1", 401, None),
+        ({"OpenAI-Beta": "realtime=v1"}, "gpt-realtime-2.1", 400, "beta_api_shape_disabled"),
+        ({}, "gpt-nope", 404, "model_not_found"),
+    ],
+)
+async def test_a_wrong_handshake_is_refused_with_a_body(
+    headers: dict[str, str], model: str, status: int, code: str | None
+) -> None:
+    """The HTTP status, and the JSON error that says why; no session comes of it."""
+    async with served(answers("Hi."), keys={"sk-test"}) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            async with client(server, model, **headers):
+                pass
+    response = caught.value.response
+    assert response.status_code == status
+    assert response.headers["Content-Type"] == "application/json"
+    assert json.loads(response.body or b"")["error"]["code"] == code
+    assert server.sessions == []
+    assert [found.code for found in server.refused] == [code]
+
+
+async def test_a_wrong_key_may_be_refused_on_the_socket() -> None:
+    """As the live API does: accepted, an `error` event, close 3000 with a telling reason."""
+    async with served(answers("Hi."), keys={"sk-test"}, refuse_by="socket") as server:
+        async with client(server, Authorization="Bearer sk-wrong") as socket:
+            (event,) = await until(socket, "error")
+            with pytest.raises(ConnectionClosedError) as caught:
+                await socket.recv()
+    assert event["error"]["code"] == "invalid_api_key"
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 3000
+    assert caught.value.rcvd.reason == "invalid_request_error.invalid_api_key"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+async def test_a_script_may_refuse_the_first_connection_and_take_the_second(status: Any) -> None:
+    """So that a client's retry can be tried."""
+    script = Script(connect=(ConnectFault(kind="refuse", status=status, nth=1),))
+    async with served(script) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            async with client(server):
+                pass
+        async with client(server) as socket:
+            await until(socket, "session.created")
+    assert caught.value.response.status_code == status
+    assert len(server.sessions) == len(server.refused) == 1
+
+
+# --- Talk -------------------------------------------------------------------------------------
+
+
+async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
+    """Greeting, interruption by speech in real bytes, the next answer, and the same in the journal."""
+    script = answers("x" * 300, "Yes.", pace=20.0, after_ms=0)
+    told: list[tuple[str, str]] = []
+
+    def on_event(journal: Journal, note: Note) -> None:
+        told.append((journal.session_id, note.kind))
+
+    options = {"settings": SessionSettings(keep_audio=True, seed=3), "on_event": on_event}
+    async with served(script, **options) as server:
+        async with client(server) as socket:
+            await send(socket, "session.update", session=telephone())
+            await until(socket, "session.updated")
+            await send(socket, "response.create")
+            await until(socket, "response.output_audio.delta")
+            said = quiet(400) + loud(600) + quiet(520)
+            for start in range(0, len(said), 160):
+                frame = base64.b64encode(said[start : start + 160]).decode()
+                await send(socket, "input_audio_buffer.append", audio=frame)
+            cut = await until(socket, "response.done")
+            rest = await until(socket, "response.done")
+        (journal,) = server.sessions
+        await settled(lambda: journal.ended)
+    assert cut[-1]["response"]["status_details"]["reason"] == "turn_detected"
+    assert "input_audio_buffer.speech_started" in kinds(cut)
+    assert rest[-1]["response"]["status"] == "completed"
+    assert journal.appended == said
+    assert journal.refusals == []
+    assert journal.ended == "client closed with 1000"
+    assert [response.status for response in journal.responses] == ["cancelled", "completed"]
+    assert told[0] == (journal.session_id, "connected")
+    assert told[-1] == (journal.session_id, "ended")
+    assert [kind for _, kind in told] == [note.kind for note in journal.notes]
+
+
+async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
+    """Two seconds of speech at twenty times real time take a tenth of a second on the clock."""
+    speech = tone("x" * 34)
+    script = Script(answers=(Answer(say=(Say(text="x", audio=speech),), pace=20.0),))
+    async with served(script) as server, client(server) as socket:
+        await send(socket, "response.create")
+        await until(socket, "response.content_part.added")
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        await until(socket, "response.output_audio.done")
+        took = clock() - began
+    assert 0.09 <= took < 2.0
+
+
+async def test_twenty_sessions_at_once_do_not_mix() -> None:
+    """Each client gets its own speech and its own ids, and is journalled apart."""
+    texts = [f"I am number {number}, and no other one." for number in range(20)]
+
+    async def call(server: ModelServer, text: str) -> bytes:
+        async with client(server) as socket:
+            await send(socket, "session.update", session=telephone())
+            item = {"type": "message", "role": "user", "id": f"n{text[12:14].strip(',')}"}
+            content = [{"type": "input_text", "text": text}]
+            await send(socket, "conversation.item.create", item=item | {"content": content})
+            await send(socket, "response.create")
+            for _ in range(30):
+                frame = base64.b64encode(quiet(20)).decode()
+                await send(socket, "input_audio_buffer.append", audio=frame)
+            events = await until(socket, "response.done")
+        return b"".join(
+            base64.b64decode(event["delta"])
+            for event in events
+            if event["type"] == "response.output_audio.delta"
+        )
+
+    script = answers("The same for everyone.", pace=40.0)
+    async with served(script) as server:
+        heard = await asyncio.gather(*(call(server, text) for text in texts))
+        await settled(lambda: all(journal.ended for journal in server.sessions))
+    assert heard == [tone("The same for everyone.")] * 20
+    assert len({journal.session_id for journal in server.sessions}) == 20
+    users = [
+        item.transcript
+        for journal in server.sessions
+        for item in journal.items.values()
+        if item.role == "user"
+    ]
+    assert sorted(users) == sorted(texts)
+    assert {journal.appends for journal in server.sessions} == {30}
+
+
+# --- Faults -----------------------------------------------------------------------------------
+
+
+async def outcome(fault: Fault) -> ConnectionClosed:
+    """How the connection of a client ends when the first answer has this fault."""
+    script = Script(answers=(Answer(say=("x" * 100,), pace=50.0, faults=(fault,)),))
+    async with served(script) as server, client(server) as socket:
+        await send(socket, "response.create")
+        with pytest.raises(ConnectionClosed) as caught:
+            await until(socket, "response.done")
+    return caught.value
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
+async def test_the_server_closes_with_the_code_of_the_script(code: int) -> None:
+    """In the middle of the audio."""
+    closed = await outcome(Fault(kind="close", code=code, reason="why", at=500))
+    assert closed.rcvd is not None
+    assert (closed.rcvd.code, closed.rcvd.reason) == (code, "why")
+
+
+async def test_the_server_vanishes() -> None:
+    """TCP is cut: the client sees no close frame, which is 1006."""
+    closed = await outcome(Fault(kind="close", code=1006, at=500))
+    assert closed.rcvd is None
+
+
+async def test_a_silent_server_can_still_be_left() -> None:
+    """It answers nothing, but the closing handshake."""
+    async with served(Script(connect=(ConnectFault(kind="silent"),))) as server:
+        async with client(server) as socket:
+            await send(socket, "response.create")
+            pong = await socket.ping()
+            await pong
+        await settled(lambda: server.sessions[0].ended)
+    assert server.sessions[0].ended == "client closed with 1000"
+
+
+async def test_a_deaf_server_stops_reading() -> None:
+    """What the client sends piles up until its write blocks."""
+    script = Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)),))
+    async with served(script) as server:
+        async with client(server) as socket:
+            await send(socket, "response.create")
+            await until(socket, "response.created")
+            junk = base64.b64encode(bytes(1_000_000)).decode()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    while True:
+                        await send(socket, "input_audio_buffer.append", audio=junk)
+            socket.transport.abort()
+
+
+async def test_garbage_and_binary_frames_arrive_as_such() -> None:
+    """A text frame that is no JSON and a binary one, in the middle of a good answer."""
+    faults = (Fault(kind="garbage", at=100), Fault(kind="binary", at=200))
+    script = Script(answers=(Answer(say=("x" * 30,), pace=50.0, faults=faults),))
+    texts, binaries = [], []
+    async with served(script) as server, client(server) as socket:
+        await send(socket, "response.create")
+        async for message in socket:
+            (texts if isinstance(message, str) else binaries).append(message)
+            if isinstance(message, str) and '"response.done"' in message:
+                break
+    assert '{"type": "response.output_au' in texts
+    assert len(binaries) == 1
+
+
+async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
+    """The session ends in the journal, and the server goes on serving."""
+    async with served(answers("x" * 1000, pace=1.0)) as server:
+        async with client(server) as socket:
+            await send(socket, "response.create")
+            await until(socket, "response.output_audio.delta")
+            socket.transport.abort()
+            await settled(lambda: server.sessions[0].ended)
+        async with client(server) as socket:
+            await until(socket, "session.created")
+    assert server.sessions[0].ended == "client vanished"
+
+
+async def test_too_long_an_append_is_answered_and_not_cut_off() -> None:
+    """The frame is taken, the event refused, the session alive."""
+    async with served(answers("Hi.")) as server, client(server) as socket:
+        await send(socket, "input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 4))
+        events = await until(socket, "error")
+        assert events[-1]["error"]["code"] == "string_above_max_length"
+        await send(socket, "session.update", session={"type": "realtime"})
+        await until(socket, "session.updated")
+
+
+# --- The end ----------------------------------------------------------------------------------
+
+
+async def test_stopping_the_server_closes_its_sessions() -> None:
+    """Clients see 1001, and no task is left over."""
+    before = asyncio.all_tasks()
+    async with served(answers("x" * 1000, pace=1.0)) as server:
+        socket = await client(server)
+        await send(socket, "response.create")
+        await until(socket, "response.output_audio.delta")
+    with pytest.raises(ConnectionClosed) as caught:
+        await until(socket, "response.done")
+    assert caught.value.rcvd is not None
+    assert caught.value.rcvd.code == 1001
+    assert server.sessions[0].ended == "server stopped"
+    await settled(lambda: asyncio.all_tasks() <= before)
+
+
+async def test_a_port_that_is_taken_is_an_error() -> None:
+    """`OSError` from the start, not a server that nobody reaches."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="address already in use"):
+            async with served(answers("Hi."), port=taken.getsockname()[1]):
+                pass

@@ -1,0 +1,192 @@
+"""A whole call over real sockets: greeting, a turn with a tool, goodbye, and all that must hold of it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+from random_calls import noise
+from stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, switchboard, together
+
+from callbridge.agents.agent import Agent
+from callbridge.call.facts import AgentReady, CallStarted, EndReason, Interrupted, ToolUsed, TurnEnded
+from callbridge.simulators.phone import CallerScript, Pause, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone.caller import HangUp
+from callbridge.simulators.phone.events import CallerSilent
+from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Say as Speech
+
+if TYPE_CHECKING:
+    from callbridge.simulators.phone import PhoneEvent
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+DELTA_MS_MAX = 50
+MARK_EVERY_MS = 200
+
+
+def conversation(rng: random.Random) -> Script:
+    """Greeting, a question that needs a tool, goodbye."""
+    return Script(
+        answers=(
+            Answer(say=(_speech(rng, 700, "Welcome."),)),
+            Answer(
+                say=(_speech(rng, 300, "Let me see."),),
+                calls=(Call(name="look_up", arguments={"word": "bread"}),),
+                caller="Do you have bread?",
+            ),
+            Answer(say=(_speech(rng, 500, "We do."), _speech(rng, 400, "Two kinds.")), after_call=True),
+            Answer(say=(_speech(rng, 600, "Goodbye."),), calls=(Call(name="end_call"),), caller="Bye."),
+        ),
+        after_ms=50,
+        delta_bytes=(80, DELTA_MS_MAX * 8),
+    )
+
+
+def visitor(rng: random.Random) -> CallerScript:
+    return CallerScript(
+        [
+            WaitForAgent(quiet_ms=300),
+            Say(noise(rng, 500)),
+            WaitForAgent(quiet_ms=700),
+            Say(noise(rng, 400)),
+            WaitForEnd(),
+        ]
+    )
+
+
+async def place(seed: int, method: str) -> FinishedCall:
+    rng = random.Random(seed)
+
+    async def look_up(word: str) -> dict[str, str]:
+        """Looks a word up."""
+        return {word: "rye and wheat"}
+
+    async with stack(conversation(rng), agent=Agent(greeting="Welcome.", tools=[look_up])) as running:
+        return await running.call(visitor(rng), method=method)
+
+
+async def test_a_whole_call_keeps_every_promise(log: Log) -> None:
+    """Greeting, tool and goodbye, by POST and by GET: every byte arrives both ways, and nobody complains."""
+    for call in await together(place(1, "POST"), place(2, "GET")):
+        assert call.report.is_clean, call.report
+        assert call.report.status == "completed"
+        assert call.journal.refusals == []
+        assert call.verbs == CONNECTED_AND_ENDED
+        assert (call.close_code, call.ended.reason) == (1000, EndReason.AGENT_HANGUP)
+        assert_caller_audio_is_whole(call)
+        assert_agent_audio_is_whole(call)
+        assert_marks_are_regular(call)
+        assert_agent_waited_for_its_last_words(call)
+        assert_facts_tell_the_call(call)
+        assert_log_tells_the_call(call, log)
+
+
+def assert_caller_audio_is_whole(call: FinishedCall) -> None:
+    """The model got what the caller said from the first byte on; only the silence of the end may lack."""
+    said, got = bytes(call.stream.caller_audio), bytes(call.journal.appended or b"")
+    assert got == said[: len(got)]
+    assert not said[len(got) :].strip(b"\xff"), "words of the caller were lost"
+    assert call.ended.frames_dropped == 0
+    assert call.ended.frames_from_phone == call.ended.frames_to_model
+
+
+def assert_agent_audio_is_whole(call: FinishedCall) -> None:
+    """Every byte of every item reached the phone, in order, and was heard."""
+    items = call.heard()
+    assert len(items) == 5
+    for item in items:
+        assert item.received_ms == item.heard_ms == item.sent_ms, item
+        assert (item.truncated_at_ms, item.is_deleted) == (None, False), item
+
+
+def assert_marks_are_regular(call: FinishedCall) -> None:
+    """A mark stands after each 200 ms of audio, give or take a delta, and at the end of each item."""
+    marks, payloads = call.stream.playback.marks, call.stream.playback.payloads
+    assert all(mark.echoed_at is not None and not mark.was_cleared for mark in marks)
+    before_mark_ms = [
+        sum(len(payload.audio) for payload in payloads if payload.ends_at <= mark.due_at + 1e-6) / 8
+        for mark in marks
+    ]
+    audio_ms = sum(len(payload.audio) for payload in payloads) / 8
+    assert before_mark_ms[-1] == audio_ms
+    steps_ms = [after - before for before, after in itertools.pairwise([0, *before_mark_ms])]
+    assert max(steps_ms) <= MARK_EVERY_MS + DELTA_MS_MAX
+    assert len(marks) <= audio_ms / MARK_EVERY_MS + 5, "a mark for every delta makes Twilio slow"
+
+
+def assert_agent_waited_for_its_last_words(call: FinishedCall) -> None:
+    """The agent hangs up after the echo of its final mark, and not much later."""
+    end, last = call.stream.end, call.stream.playback.marks[-1]
+    assert end is not None and last.echoed_at is not None
+    assert (end.by_whom, end.unheard_bytes) == ("bridge", 0)
+    assert last.echoed_at < end.at < last.echoed_at + 0.5
+
+
+def assert_facts_tell_the_call(call: FinishedCall) -> None:
+    (ready,) = call.of(AgentReady)
+    assert ready.has_transcription
+    (started,) = call.of(CallStarted)
+    assert started.stream_sid == call.stream.identity.stream_sid
+    assert [tool.name for tool in call.of(ToolUsed)] == ["look_up", "end_call"]
+    said = [(turn.caller, turn.agent) for turn in call.of(TurnEnded)]
+    assert said == [(None, "Welcome."), ("Do you have bread?", "Let me see. We do. Two kinds."), ("Bye.", "Goodbye.")]
+    assert call.of(Interrupted) == []
+    ended = call.ended
+    assert (ended.turns, ended.interruptions, ended.tools_used, ended.errors) == (3, 0, 2, 0)
+    assert ended.audio_to_phone_ms == 2500
+    assert ended.first_audio_ms is not None and ended.response_ms_max is not None
+    assert ended.usage.output_audio_tokens > 0
+
+
+def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
+    """Both SIDs on each line, one canonical line, latencies; no words, no numbers, no secrets."""
+    (end,) = log.events("call_ended", call.sid)
+    assert end["reason"] == "agent_hangup"
+    told = {"turns": 3, "interruptions": 0, "frames_dropped": 0, "frames_to_model": call.ended.frames_to_model}
+    assert told.items() <= end.items()
+    assert {"duration_ms", "response_ms_p50", "response_ms_max", "usage", "frames_from_phone"} <= end.keys()
+    turns = log.events("turn_ended", call.sid)
+    assert [turn["turn"] for turn in turns] == [1, 2, 3]
+    assert all("agent" not in turn for turn in turns)
+    stream_sid = call.stream.identity.stream_sid
+    lines = [line for line in log.lines if line.get("call_sid") == call.sid and "stream_sid" in line]
+    assert {line["stream_sid"] for line in lines} == {stream_sid}
+    line = call.phone.line
+    for secret in (line.from_number, line.to_number, line.auth_token, "sk-made-up"):
+        assert secret not in log.text
+
+
+async def test_what_the_caller_says_before_the_model_is_there_is_not_lost() -> None:
+    """A caller who speaks while the model is being dialled is heard from the first byte on, in order."""
+    rng = random.Random(3)
+    has_spoken = asyncio.Event()
+
+    def notice(event: PhoneEvent) -> None:
+        if isinstance(event, CallerSilent):
+            has_spoken.set()
+
+    script = Script(answers=(Answer(say=(_speech(rng, 600, "Hello."),)),) * 3, after_ms=50)
+    async with stack(script) as far, switchboard([far.model.url], may_answer=has_spoken) as url:
+        async with stack(script, realtime_url=url) as running:
+            caller = CallerScript([Say(noise(rng, 600)), WaitForAgent(quiet_ms=200), Pause(100), HangUp()])
+            call = await running.finish(running.phone(caller, on_event=notice))
+        (journal,) = far.model.sessions
+    assert has_spoken.is_set()
+    (ready,) = call.of(AgentReady)
+    assert ready.held_ms >= 600
+    got = bytes(journal.appended or b"")
+    assert got == bytes(call.stream.caller_audio[: len(got)])
+    assert len(got) >= call.ended.frames_from_phone * 160 - 3 * 160  # The last frames cross the hang-up.
+    assert journal.refusals == []
+    assert [event.type for event in journal.received][:2] == ["session.update", "response.create"]
+    assert len(journal.speech_started) == 1
+    assert (call.ended.reason, call.verbs) == (EndReason.CALLER_HANGUP, CONNECTED_AND_LEFT)
+    assert call.report.is_clean, call.report
+
+
+def _speech(rng: random.Random, duration_ms: int, text: str) -> Speech:
+    return Speech(text=text, audio=noise(rng, duration_ms))

@@ -1,0 +1,98 @@
+"""Finding the agent that `AGENT=module:name` names."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.agents.loading import AgentError, load_agent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MODULE = "agent_of_this_test"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's own folder, which is the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == MODULE]:
+        del sys.modules[name]
+
+
+def write(folder: Path, text: str, name: str = MODULE) -> None:
+    (folder / f"{name}.py").write_text(text)
+
+
+def test_an_agent_is_loaded_from_the_current_folder(folder: Path) -> None:
+    write(folder, "import callbridge\nshop = callbridge.Agent(greeting='Harbour Bakery, hello!')")
+    assert load_agent(f"{MODULE}:shop").greeting == "Harbour Bakery, hello!"
+
+
+def test_an_agent_may_live_in_a_package(folder: Path) -> None:
+    (folder / MODULE).mkdir()
+    (folder / MODULE / "__init__.py").write_text("")
+    (folder / MODULE / "desk.py").write_text("import callbridge\nagent = callbridge.Agent(voice='cedar')")
+    assert load_agent(f"{MODULE}.desk:agent").voice == "cedar"
+
+
+def test_the_current_folder_goes_first_and_only_once(folder: Path) -> None:
+    """A module of the user's wins, and a second load changes nothing."""
+    write(folder, "import callbridge\nagent = callbridge.Agent()")
+    first = load_agent(f"{MODULE}:agent")
+    assert load_agent(f"{MODULE}:agent") is first
+    assert sys.path.count(str(folder)) == 1
+    assert sys.path[0] == str(folder)
+
+
+@pytest.mark.parametrize("name", ["", "shop", "shop.agent", ":agent", "shop:", ":"])
+def test_a_malformed_name_is_shown_a_right_one(name: str) -> None:
+    with pytest.raises(AgentError, match=r"write it as module:name, for example shop\.agent:agent"):
+        load_agent(name)
+
+
+@pytest.mark.parametrize("name", ["no_such_module_here:agent", "json.no_such:agent", "..x:agent", ".:agent"])
+def test_a_module_that_is_not_there(name: str) -> None:
+    with pytest.raises(AgentError, match=r"importing .* failed"):
+        load_agent(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("import no_such_module_here", "ModuleNotFoundError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("def broken(:", "SyntaxError"),
+        ("import callbridge\nagent = callbridge.Agent()\n@agent.tool\ndef f(x): 'Do it.'", "ToolError"),
+    ],
+)
+def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str) -> None:
+    """The fault of the user's own code is named and chained."""
+    write(folder, text)
+    with pytest.raises(AgentError, match=kind) as failed:
+        load_agent(f"{MODULE}:agent")
+    assert type(failed.value.__cause__).__name__ == kind
+
+
+def test_a_name_that_the_module_lacks(folder: Path) -> None:
+    write(folder, "import callbridge\nshop = callbridge.Agent()")
+    with pytest.raises(AgentError, match=f"{MODULE} has no agent"):
+        load_agent(f"{MODULE}:agent")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("agent = 'hello'", "str"), ("import callbridge\nagent = callbridge.Agent", "type")],
+)
+def test_an_object_that_is_no_agent(folder: Path, text: str, kind: str) -> None:
+    """The class itself is a common slip."""
+    write(folder, text)
+    with pytest.raises(AgentError, match=f"agent is a {kind}, not a callbridge.Agent"):
+        load_agent(f"{MODULE}:agent")

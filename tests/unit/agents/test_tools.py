@@ -1,0 +1,555 @@
+"""Functions as tools: the schema that the model sees, the words that it gets back, and what may go wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Annotated, Any, Literal, Optional
+
+import pytest
+import structlog
+from pydantic import BaseModel, BeforeValidator, Field
+
+from callbridge.agents.tools import OUTPUT_BYTES_MAX, EndCall, Tool, Toolbox, ToolError, ToolResult
+
+TIMEOUT_S = 5.0
+"""Long enough that no tool here runs into it by accident."""
+
+
+def failure(result: ToolResult) -> str:
+    """The words of a failed tool; fails where it did not fail."""
+    told = json.loads(result.output)
+    assert list(told) == ["error"]
+    assert not result.ends_call
+    return str(told["error"])
+
+
+async def run(function: Callable[..., object], arguments: str = "{}") -> ToolResult:
+    """What `function` as a tool answers."""
+    return await Tool(function).run(arguments, TIMEOUT_S)
+
+
+def answering(value: object) -> Callable[[], object]:
+    """A plain function whose result is `value`."""
+
+    def answer() -> object:
+        """Answers."""
+        return value
+
+    return answer
+
+
+# --- The schema -------------------------------------------------------------------------------------
+
+
+class Address(BaseModel):
+    """Where something goes."""
+
+    street: str
+    number: int = 1
+
+
+def book(  # noqa: D417  # Not every parameter needs a text.
+    day: str,
+    guests: int = 2,
+    area: Literal["inside", "terrace"] = "inside",
+    note: Optional[str] = None,  # noqa: UP045  # Users write it this way too.
+    phone: str | None = None,
+    age: Annotated[int, Field(ge=0, description="Years, roughly.")] = 30,
+) -> str:
+    """Book a table.
+
+    Only after the caller has confirmed: say the day again first.
+
+    Args:
+        day: A day of the week, for
+            example Monday.
+        guests (int): How many: at most 12.
+        area: Where to sit.
+
+    Returns:
+        The words to say.
+
+    Example:
+        day: not a parameter's text.
+    """
+    return f"{day} {guests} {area} {note} {phone} {age}"
+
+
+class TestSchema:
+    def test_a_signature_becomes_a_schema(self) -> None:
+        """Names, types, choices, defaults, bounds and descriptions, and nothing else is taken."""
+        assert Tool(book).definition.parameters == {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["day"],
+            "properties": {
+                "day": {
+                    "type": "string",
+                    "title": "Day",
+                    "description": "A day of the week, for example Monday.",
+                },
+                "guests": {
+                    "type": "integer",
+                    "title": "Guests",
+                    "default": 2,
+                    "description": "How many: at most 12.",
+                },
+                "area": {
+                    "enum": ["inside", "terrace"],
+                    "type": "string",
+                    "title": "Area",
+                    "default": "inside",
+                    "description": "Where to sit.",
+                },
+                "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note", "default": None},
+                "phone": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Phone", "default": None},
+                "age": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "title": "Age",
+                    "default": 30,
+                    "description": "Years, roughly.",
+                },
+            },
+        }
+
+    def test_the_name_is_the_functions(self) -> None:
+        assert Tool(book).definition.name == "book"
+
+    def test_the_description_is_the_docstring_without_its_sections(self) -> None:
+        assert Tool(book).definition.description == (
+            "Book a table.\n\nOnly after the caller has confirmed: say the day again first."
+        )
+
+    def test_a_docstring_of_one_line_is_the_whole_description(self) -> None:
+        assert Tool(answering(1)).definition.description == "Answers."
+
+    def test_no_parameters_is_an_empty_object(self) -> None:
+        """The model must be told that it passes nothing, not that anything goes."""
+        assert Tool(answering(1)).definition.parameters == {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {},
+        }
+
+    def test_a_parameters_text_goes_before_that_of_its_hint(self) -> None:
+        """The docstring is where the author looks last."""
+
+        def weigh(kilos: Annotated[int, Field(description="From the hint.")]) -> int:
+            """Weigh it.
+
+            Args:
+                kilos: From the docstring.
+            """
+            return kilos
+
+        properties = Tool(weigh).definition.parameters["properties"]
+        assert isinstance(properties, dict)
+        assert properties["kilos"]["description"] == "From the docstring."
+
+    def test_nested_models_are_described(self) -> None:
+        def deliver(to: Address) -> str:
+            """Deliver it."""
+            return to.street
+
+        parameters = Tool(deliver).definition.parameters
+        assert isinstance(parameters["$defs"], dict)
+        assert set(parameters["$defs"]) == {"Address"}
+
+    async def test_nested_models_arrive_as_models(self) -> None:
+        def deliver(to: Address) -> str:
+            """Deliver it."""
+            return f"{to.street} {to.number}"
+
+        assert await run(deliver, '{"to":{"street":"Quay"}}') == ToolResult("Quay 1")
+
+    async def test_a_bound_method_is_a_tool(self) -> None:
+        """Its `self` is no parameter."""
+
+        class Shop:
+            def __init__(self, name: str) -> None:
+                self.name = name
+
+            def shop_name(self) -> str:
+                """Tell the name."""
+                return self.name
+
+        assert Tool(Shop("Harbour").shop_name).definition.parameters["properties"] == {}
+        assert await run(Shop("Harbour").shop_name) == ToolResult("Harbour")
+
+    @pytest.mark.parametrize("name", ["json", "copy", "schema", "model_config", "model_dump", "_private"])
+    async def test_a_parameter_may_be_named_like_something_of_pydantics(self, name: str) -> None:
+        """What the author calls a parameter is the author's business."""
+        space: dict[str, Any] = {}
+        exec(f"def echo({name}: str) -> str:\n    'Say it.'\n    return {name}", space)  # noqa: S102  # The name is from the list above.
+        assert Tool(space["echo"]).definition.parameters["required"] == [name]
+        assert await run(space["echo"], json.dumps({name: "hello"})) == ToolResult("hello")
+
+
+# --- What cannot be a tool --------------------------------------------------------------------------
+
+
+def without_hint(day) -> str:  # type: ignore[no-untyped-def]  # The missing hint is the case.
+    """Book it."""
+    return str(day)
+
+
+def without_docstring(day: str) -> str:
+    return day
+
+
+def with_arguments_only(day: str) -> str:
+    """Args:
+    day: A day.
+    """
+    return day
+
+
+def with_any_number(*days: str) -> str:
+    """Book them."""
+    return str(days)
+
+
+def with_any_name(**days: str) -> str:
+    """Book them."""
+    return str(days)
+
+
+def with_position(day: str, /) -> str:
+    """Book it."""
+    return day
+
+
+def with_unknown_hint(day: Day) -> str:  # type: ignore[name-defined]  # noqa: F821  # The unknown name is the case.
+    """Book it."""
+    return str(day)
+
+
+def with_missing_attribute(day: json.Day) -> str:  # type: ignore[name-defined]  # The missing attribute is the case.
+    """Book it."""
+    return str(day)
+
+
+def with_a_function(day: Callable[[int], str]) -> str:
+    """Book it."""
+    return day(1)
+
+
+def with_a_lock(day: threading.Event) -> str:
+    """Book it."""
+    return str(day)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("function", "remedy"),
+        [
+            (without_hint, "tool without_hint, parameter day: add a type hint"),
+            (without_docstring, "tool without_docstring: write a docstring"),
+            (with_arguments_only, "tool with_arguments_only: write a docstring"),
+            (with_any_number, "parameter days: .* use plain parameters"),
+            (with_any_name, "parameter days: .* use plain parameters"),
+            (with_position, "parameter day: .* use plain parameters"),
+            (with_unknown_hint, "a type hint cannot be resolved: .*Day"),
+            (with_missing_attribute, "a type hint cannot be resolved: .*Day"),
+            (with_a_function, "a type hint has no JSON form"),
+            (with_a_lock, "a type hint has no JSON form"),
+            (functools.partial(book, "Monday"), "has no name; write a function"),
+        ],
+    )
+    def test_what_cannot_be_a_tool_says_what_to_change(
+        self, function: Callable[..., object], remedy: str
+    ) -> None:
+        """At start-up, not in a call."""
+        with pytest.raises(ToolError, match=remedy):
+            Tool(function)
+
+    def test_a_name_may_be_as_long_as_the_model_takes(self) -> None:
+        function = answering(1)
+        function.__name__ = "x" * 64
+        assert Tool(function).name == "x" * 64
+
+    @pytest.mark.parametrize("name", ["x" * 65, "größe", "<lambda>", ""])
+    def test_a_name_that_the_model_does_not_take_is_refused(self, name: str) -> None:
+        """One such tool would make it refuse the session of every call."""
+        function = answering(1)
+        function.__name__ = name
+        with pytest.raises(ToolError, match=f"tool {name}: the model takes names of at most 64 letters"):
+            Tool(function)
+
+
+def look_up(value: object) -> object:
+    """A validator with a fault."""
+    raise KeyError(value)
+
+
+# --- Arguments --------------------------------------------------------------------------------------
+
+
+class TestArguments:
+    async def test_defaults_are_filled_in(self) -> None:
+        assert await run(book, '{"day":"Monday"}') == ToolResult("Monday 2 inside None None 30")
+
+    async def test_all_given_arguments_arrive(self) -> None:
+        arguments = {"day": "Friday", "guests": 4, "area": "terrace", "note": "n", "phone": "p", "age": 5}
+        assert await run(book, json.dumps(arguments)) == ToolResult("Friday 4 terrace n p 5")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ("{}", "day: Field required"),
+            ('{"day":5}', "day: Input should be a valid string"),
+            ('{"day":"x","guests":"many"}', "guests: Input should be a valid integer"),
+            ('{"day":"x","area":"roof"}', "area: Input should be 'inside' or 'terrace'"),
+            ('{"day":"x","age":-1}', "age: Input should be greater than or equal to 0"),
+            ('{"day":"x","table":7}', "table: Extra inputs are not permitted"),
+            ("", "Invalid JSON"),
+            ('{"day":"Mon', "Invalid JSON"),
+            ("[]", "arguments: Input should be an object"),
+            ("null", "arguments: Input should be an object"),
+            ("[" * 5000, "Invalid JSON"),
+        ],
+    )
+    async def test_a_wrong_argument_is_told_to_the_model(self, arguments: str, words: str) -> None:
+        """In words that name the argument, so that the model can ask the caller again."""
+        told = failure(await run(book, arguments))
+        assert told.startswith("invalid arguments: ")
+        assert words in told
+
+    async def test_every_wrong_argument_is_told_at_once(self) -> None:
+        told = failure(await run(book, '{"guests":"many","area":"roof"}'))
+        assert [part.split(":")[0] for part in told.removeprefix("invalid arguments: ").split("; ")] == [
+            "day",
+            "guests",
+            "area",
+        ]
+
+    async def test_the_function_is_not_called_with_wrong_arguments(self) -> None:
+        calls = []
+
+        def note(day: int) -> None:
+            """Note it."""
+            calls.append(day)
+
+        failure(await run(note, '{"day":"Monday"}'))
+        assert calls == []
+
+    async def test_a_validator_that_raises_is_a_failed_tool(self) -> None:
+        """A user's validator is a user's code: it may raise anything."""
+
+        def find(day: Annotated[str, BeforeValidator(look_up)]) -> str:
+            """Find it."""
+            return day
+
+        assert failure(await run(find, '{"day":"x"}')) == "the tool failed: KeyError"
+
+
+# --- Results ----------------------------------------------------------------------------------------
+
+
+def ring() -> list[object]:
+    """A list that contains itself."""
+    endless: list[object] = []
+    endless.append(endless)
+    return endless
+
+
+def breaking() -> Iterator[int]:
+    """An iterator that breaks on the way."""
+    yield 1
+    raise RuntimeError
+
+
+class TestResults:
+    @pytest.mark.parametrize(
+        ("value", "output"),
+        [
+            ("7 to 18", "7 to 18"),
+            ("", ""),
+            (None, "null"),
+            (True, "true"),
+            (7, "7"),
+            ({"open": [7, 18]}, '{"open":[7,18]}'),
+            (("a", 1.5), '["a",1.5]'),
+            (Address(street="Quay"), '{"street":"Quay","number":1}'),
+            ("ä €", "ä €"),
+            (["ä €"], '["ä €"]'),
+        ],
+    )
+    async def test_a_result_is_put_into_words(self, value: object, output: str) -> None:
+        """Text as it is, everything else as JSON."""
+        assert await run(answering(value)) == ToolResult(output)
+
+    @pytest.mark.parametrize(
+        "value",
+        [object(), b"\xff", ring(), threading.Lock(), {1: object()}],
+        ids=lambda value: type(value).__name__,
+    )
+    async def test_a_result_without_a_json_form_is_told_to_the_model(self, value: object) -> None:
+        told = failure(await run(answering(value)))
+        assert told == f"the tool answered with a {type(value).__name__}, which has no JSON form"
+
+    @pytest.mark.parametrize("value", ["\ud800", ["\ud800"], breaking()], ids=["text", "list", "iterator"])
+    async def test_a_result_that_breaks_while_it_is_written_is_a_failed_tool(self, value: object) -> None:
+        """The call goes on whatever the result does."""
+        failure(await run(answering(value)))
+
+    async def test_a_result_at_the_bound_is_passed_on(self) -> None:
+        assert await run(answering("x" * OUTPUT_BYTES_MAX)) == ToolResult("x" * OUTPUT_BYTES_MAX)
+
+    @pytest.mark.parametrize(
+        "value", ["x" * (OUTPUT_BYTES_MAX + 1), "ä" * (OUTPUT_BYTES_MAX // 2 + 1), ["x"] * 5000]
+    )
+    async def test_a_result_beyond_the_bound_is_replaced(self, value: object) -> None:
+        """Bytes count, not characters; the model reads a result again with every later response."""
+        result = await run(answering(value))
+        assert failure(result) == f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less"
+
+    async def test_end_call_ends_the_call_and_tells_the_model(self) -> None:
+        assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", ends_call=True)
+
+    async def test_text_that_only_speaks_of_the_end_does_not_end_the_call(self) -> None:
+        assert not (await run(answering("EndCall"))).ends_call
+
+
+# --- Running ----------------------------------------------------------------------------------------
+
+
+class TestRunning:
+    async def test_an_async_tool_runs_on_the_loop(self) -> None:
+        async def here() -> bool:
+            """Where it runs."""
+            return threading.current_thread() is threading.main_thread()
+
+        assert await run(here) == ToolResult("true")
+
+    async def test_a_plain_tool_runs_in_a_thread_and_does_not_block_the_loop(self) -> None:
+        """It waits for something that only the loop can do."""
+        released = threading.Event()
+
+        def blocks() -> bool:
+            """Block the thread."""
+            assert threading.current_thread() is not threading.main_thread()
+            return released.wait(TIMEOUT_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(run(blocks))
+            tasks.create_task(asyncio.to_thread(released.set))
+        assert running.result() == ToolResult("true")
+
+    async def test_a_plain_wrapper_of_an_async_tool_is_awaited(self) -> None:
+        """As decorators make it that know nothing of async."""
+
+        async def inner() -> str:
+            """Look inside."""
+            return "inside"
+
+        @functools.wraps(inner)
+        def outer() -> Awaitable[str]:
+            return inner()
+
+        assert await run(outer) == ToolResult("inside")
+
+    async def test_a_tool_that_takes_too_long_is_told_to_the_model(self) -> None:
+        async def forever() -> None:
+            """Wait."""
+            await asyncio.Event().wait()
+
+        assert failure(await Tool(forever).run("{}", 0.01)) == "the tool took longer than 0.01 s"
+
+    async def test_a_plain_tool_that_takes_too_long_is_left_alone(self) -> None:
+        """The answer does not wait for the thread."""
+        released = threading.Event()
+
+        def blocks() -> None:
+            """Block the thread."""
+            released.wait(TIMEOUT_S)
+
+        try:
+            assert failure(await Tool(blocks).run("{}", 0.01)) == "the tool took longer than 0.01 s"
+        finally:
+            released.set()
+
+    async def test_a_timeout_inside_the_tool_is_not_mistaken_for_ours(self) -> None:
+        async def gives_up() -> None:
+            """Give up."""
+            raise TimeoutError
+
+        assert failure(await run(gives_up)) == "the tool timed out"
+
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("secret 4711"), AssertionError(), KeyError("x"), StopIteration()]
+    )
+    async def test_a_tool_that_raises_is_told_by_the_kind_of_error_only(self, error: Exception) -> None:
+        """The text of an exception is for the log, not for the caller's ear."""
+
+        async def fails() -> None:
+            """Fail."""
+            raise error
+
+        with structlog.testing.capture_logs() as logs:
+            told = failure(await run(fails))
+        assert told.startswith("the tool failed: ")
+        assert "4711" not in told
+        assert [(line["event"], line["tool"]) for line in logs] == [("tool_raised", "fails")]
+
+    async def test_cancelling_the_call_cancels_the_tool(self) -> None:
+        """Cancellation is not an error of the tool."""
+        started, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def waits() -> None:
+            """Wait."""
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+
+        async with asyncio.timeout(TIMEOUT_S):
+            running = asyncio.ensure_future(run(waits))
+            await started.wait()
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert cancelled.is_set()
+
+
+# --- The box ----------------------------------------------------------------------------------------
+
+
+class TestToolbox:
+    async def test_a_tool_is_run_by_its_name(self) -> None:
+        box = Toolbox()
+        box.add(Tool(book))
+        assert (await box.run("book", '{"day":"Monday"}', TIMEOUT_S)).output.startswith("Monday")
+
+    async def test_an_unknown_tool_is_told_to_the_model(self) -> None:
+        """With the names that exist, so that it may try again."""
+        box = Toolbox()
+        box.add(Tool(book))
+        box.add(Tool(answering(1)))
+        told = failure(await box.run("cook", "{}", TIMEOUT_S))
+        assert told == "there is no tool cook; the tools are: book, answer"
+
+    async def test_an_unknown_name_is_told_in_part_only(self) -> None:
+        """It comes from the model and may be of any length."""
+        assert len(failure(await Toolbox().run("x" * 10_000, "{}", TIMEOUT_S))) < 200
+
+    def test_two_tools_of_one_name_are_refused(self) -> None:
+        box = Toolbox()
+        box.add(Tool(book))
+        with pytest.raises(ToolError, match="two tools named book; rename one"):
+            box.add(Tool(book))
+
+    def test_names_and_definitions_keep_their_order(self) -> None:
+        """The order is part of the prompt, and a stable prompt is cached."""
+        box = Toolbox()
+        box.add(Tool(book))
+        box.add(Tool(answering(1)))
+        assert box.names == ("book", "answer")
+        assert [definition.name for definition in box.definitions] == ["book", "answer"]

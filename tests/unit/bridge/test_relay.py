@@ -1,0 +1,309 @@
+"""The audio path: what passes, what waits, what is dropped, and that no byte of it changes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.bridge.relay import FRAME_BYTES_MAX, Relay
+from callbridge.call.actions import BadMessage, Leg
+from callbridge.call.limits import Limits
+from callbridge.call.machine import Call
+from callbridge.call.plan import CallPlan
+from callbridge.call.playout import Uplink
+from callbridge.wire import media_streams, realtime
+from callbridge.wire.mulaw import silence
+from callbridge.wire.realtime import MULAW
+from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+
+STREAM = "MZ1"
+PLAN = CallPlan(
+    "gpt-realtime-2.1",
+    Session(
+        "Be brief.",
+        Audio(AudioInput(MULAW, ServerVad(0.5, 300, 500), None, None), AudioOutput(MULAW, "marin")),
+        (),
+        "auto",
+        ("audio",),
+    ),
+)
+
+
+class Rig:
+    """A relay between two lists, its gate in the hands of the test."""
+
+    def __init__(self, uplink: Uplink = Uplink.OPEN, limits: Limits | None = None) -> None:
+        self.call = Call(PLAN, 0.0, limits)
+        self.call.stream_sid = STREAM
+        self.call.gate.uplink = uplink
+        self.call.gate.audible_response_id = "resp_1"
+        self.to_phone: list[dict[str, Any]] = []
+        self.to_model: list[dict[str, Any]] = []
+        self.relay = Relay(self.call, lambda frame: self.to_phone.append(json.loads(frame)))
+        self.relay.send_to_model = lambda frame: self.to_model.append(json.loads(frame))
+
+    @property
+    def model_audio(self) -> bytes:
+        """All the model got."""
+        return b"".join(base64.b64decode(command["audio"], validate=True) for command in self.to_model)
+
+    @property
+    def phone_audio(self) -> bytes:
+        """All the phone got."""
+        sent = [message["media"]["payload"] for message in self.to_phone if message["event"] == "media"]
+        return b"".join(base64.b64decode(payload, validate=True) for payload in sent)
+
+
+def media(audio: bytes) -> str:
+    """Caller audio as Twilio sends it."""
+    payload = base64.b64encode(audio).decode()
+    return json.dumps(
+        {"event": "media", "streamSid": STREAM, "media": {"payload": payload, "timestamp": "20"}}
+    )
+
+
+def delta(audio: bytes, response_id: str = "resp_1", item_id: str = "item_1") -> str:
+    """Agent audio as the model sends it."""
+    return json.dumps(
+        {
+            "type": "response.output_audio.delta",
+            "response_id": response_id,
+            "item_id": item_id,
+            "delta": base64.b64encode(audio).decode(),
+        }
+    )
+
+
+# --- From the phone ---------------------------------------------------------------------------------
+
+
+def test_caller_audio_passes_through_an_open_gate() -> None:
+    rig = Rig()
+    assert rig.relay.from_phone(media(b"\x01\x02\x03")) is None
+    assert rig.to_model == [{"type": "input_audio_buffer.append", "audio": "AQID"}]
+    tally = rig.call.tally
+    assert (tally.frames_from_phone, tally.frames_to_model, tally.uplink_bytes) == (1, 1, 3)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=400), max_size=20))
+def test_the_model_gets_what_the_caller_said(frames: list[bytes]) -> None:
+    """Frame by frame, byte by byte, in order."""
+    rig = Rig()
+    for frame in frames:
+        rig.relay.from_phone(media(frame))
+    assert [base64.b64decode(command["audio"]) for command in rig.to_model] == frames
+
+
+def test_audio_before_the_stream_is_a_matter_for_the_machine() -> None:
+    """The relay neither keeps nor counts it."""
+    rig = Rig(Uplink.UNSTARTED)
+    assert isinstance(rig.relay.from_phone(media(b"\x01")), media_streams.Media)
+    assert rig.call.tally.frames_from_phone == 0
+    assert rig.to_model == []
+
+
+@given(st.lists(st.binary(min_size=1, max_size=400), max_size=20), st.data())
+def test_early_audio_is_held_and_flushed_in_order(frames: list[bytes], data: st.DataObject) -> None:
+    """What was said before the model was ready comes before what is said after, and nothing is lost."""
+    rig = Rig(Uplink.HELD)
+    opened_at = data.draw(st.integers(0, len(frames)))
+    for frame in frames[:opened_at]:
+        rig.relay.from_phone(media(frame))
+    assert rig.to_model == []
+    rig.call.gate.uplink = Uplink.OPEN
+    rig.relay.open_uplink()
+    for frame in frames[opened_at:]:
+        rig.relay.from_phone(media(frame))
+    assert rig.model_audio == b"".join(frames)
+    assert rig.call.tally.frames_to_model == len(frames)
+    assert rig.call.tally.frames_dropped == 0
+
+
+def test_held_audio_is_sent_once() -> None:
+    rig = Rig(Uplink.HELD)
+    rig.relay.from_phone(media(b"\x01"))
+    rig.relay.open_uplink()
+    rig.relay.open_uplink()
+    assert rig.model_audio == b"\x01"
+
+
+def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted() -> None:
+    """The bound is in milliseconds of audio; stale words would be answered as if just said."""
+    limits = Limits(dial_timeout_s=0.05, configure_timeout_s=0.05, held_audio_ms_max=100)
+    rig = Rig(Uplink.HELD, limits)
+    frames = [bytes((number,)) * 160 for number in range(7)]
+    for frame in frames:
+        rig.relay.from_phone(media(frame))
+    rig.relay.open_uplink()
+    assert rig.model_audio == b"".join(frames[2:])
+    assert rig.call.tally.frames_dropped == 2
+    assert rig.call.tally.frames_from_phone == 7
+
+
+def test_after_the_end_audio_is_dropped_and_counted() -> None:
+    rig = Rig(Uplink.SHUT)
+    assert rig.relay.from_phone(media(b"\x01")) is None
+    assert rig.to_model == []
+    assert (rig.call.tally.frames_from_phone, rig.call.tally.frames_dropped) == (1, 1)
+
+
+@pytest.mark.parametrize("size", [0, FRAME_BYTES_MAX + 1, 48_000])
+@pytest.mark.parametrize("uplink", [Uplink.HELD, Uplink.OPEN, Uplink.SHUT])
+def test_a_frame_of_an_impossible_size_is_a_bad_message(uplink: Uplink, size: int) -> None:
+    """No telephone sends it, so it must not fill the buffer."""
+    rig = Rig(uplink)
+    told = rig.relay.from_phone(media(b"\xff" * size))
+    assert told == BadMessage(Leg.PHONE, f"a frame of {size} bytes of audio")
+    assert rig.to_model == []
+    assert rig.call.tally.frames_from_phone == 0
+
+
+def test_the_largest_frame_passes() -> None:
+    rig = Rig()
+    assert rig.relay.from_phone(media(b"\xff" * FRAME_BYTES_MAX)) is None
+    assert len(rig.model_audio) == FRAME_BYTES_MAX
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ('{"event":"mark","mark":{"name":"0-1"}}', media_streams.MarkEchoed(media_streams.MarkName("0-1"))),
+        ('{"event":"stop"}', media_streams.Stopped()),
+        ('{"event":"dtmf","dtmf":{"digit":"5"}}', media_streams.Dtmf(media_streams.Key("5"))),
+        ('{"event":"new"}', media_streams.UnknownMessage("new")),
+    ],
+)
+def test_what_is_not_audio_is_for_the_machine(text: str, event: object) -> None:
+    assert Rig().relay.from_phone(text) == event
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"event":"media"}', '{"event":"media","media":{"payload":"*"}}'])
+def test_what_the_phone_says_wrong_is_a_bad_message(text: str) -> None:
+    """Never an exception in the reader's face."""
+    told = Rig().relay.from_phone(text)
+    assert isinstance(told, BadMessage)
+    assert told.leg is Leg.PHONE
+    assert not told.is_fatal
+
+
+def test_an_open_gate_without_a_model_is_our_own_fault() -> None:
+    rig = Rig()
+    rig.relay.send_to_model = None
+    with pytest.raises(AssertionError, match="opens after the model leg"):
+        rig.relay.from_phone(media(b"\x01"))
+
+
+# --- From the model ---------------------------------------------------------------------------------
+
+
+def test_agent_audio_of_the_audible_response_goes_to_the_phone() -> None:
+    rig = Rig()
+    assert rig.relay.from_model(delta(b"\x01\x02\x03"), 1.0) is None
+    assert rig.to_phone == [{"event": "media", "streamSid": STREAM, "media": {"payload": "AQID"}}]
+    assert (rig.call.tally.frames_to_phone, rig.call.tally.downlink_bytes) == (1, 3)
+    assert rig.call.playout.first_sent_at == 1.0
+
+
+@given(st.lists(st.binary(min_size=1, max_size=5000), max_size=20))
+def test_the_caller_gets_what_the_agent_said(deltas: list[bytes]) -> None:
+    """Whatever the sizes of the deltas, marks between them included."""
+    rig = Rig()
+    for audio in deltas:
+        rig.relay.from_model(delta(audio), 1.0)
+    assert rig.phone_audio == b"".join(deltas)
+    assert rig.call.playout.sent_ms("item_1") == len(b"".join(deltas)) // 8
+
+
+@pytest.mark.parametrize("audible", [None, "resp_2"])
+def test_late_audio_of_a_muted_response_is_dropped_and_counted(audible: str | None) -> None:
+    """It never reaches the phone; the ledger keeps how much of the item was withheld."""
+    rig = Rig()
+    rig.call.gate.audible_response_id = audible
+    rig.relay.from_model(delta(b"\x01" * 80), 1.0)
+    assert rig.to_phone == []
+    assert (rig.call.tally.deltas_dropped, rig.call.tally.frames_to_phone) == (1, 0)
+    assert rig.call.playout.forget_withheld() == {"item_1": 80}
+    assert rig.call.playout.sent_ms("item_1") == 0
+
+
+def test_an_empty_delta_is_not_sent() -> None:
+    """Twilio would have nothing to play, and no mark is owed for it."""
+    rig = Rig()
+    rig.relay.from_model(delta(b""), 1.0)
+    assert rig.to_phone == []
+    assert rig.call.playout.first_sent_at is None
+
+
+@given(st.lists(st.integers(1, 4000), min_size=1, max_size=30))
+def test_a_mark_follows_every_200_ms_of_audio(sizes: list[int]) -> None:
+    """Right behind the delta that fills the measure; names are never used twice."""
+    rig = Rig()
+    for size in sizes:
+        rig.relay.from_model(delta(b"\xff" * size), 1.0)
+    unmarked, largest, names = 0, max(sizes), []
+    for message in rig.to_phone:
+        if message["event"] == "media":
+            assert unmarked < 1600
+            unmarked += len(base64.b64decode(message["media"]["payload"]))
+        else:
+            assert message["streamSid"] == STREAM
+            assert 1600 <= unmarked < 1600 + largest
+            names.append(message["mark"]["name"])
+            unmarked = 0
+    assert unmarked < 1600
+    assert all(first != second for first, second in pairwise(names))
+
+
+def test_the_echo_of_a_mark_is_known_to_the_ledger() -> None:
+    rig = Rig()
+    rig.relay.from_model(delta(silence(200)), 1.0)
+    name = rig.to_phone[1]["mark"]["name"]
+    assert rig.call.playout.echoed(name, 1.3)
+    assert rig.call.playout.is_drained
+
+
+def test_pieces_of_the_transcript_decide_nothing() -> None:
+    text = '{"type":"response.output_audio_transcript.delta","delta":"Hel","item_id":"i","response_id":"r"}'
+    assert Rig().relay.from_model(text, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        (
+            '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":7}',
+            realtime.SpeechStarted("i", 7),
+        ),
+        (
+            '{"type":"response.output_audio.done","response_id":"r","item_id":"i"}',
+            realtime.AudioDone("r", "i"),
+        ),
+        ('{"type":"response.dreamed"}', realtime.UnknownEvent("response.dreamed")),
+    ],
+)
+def test_what_is_not_agent_audio_is_for_the_machine(text: str, event: object) -> None:
+    assert Rig().relay.from_model(text, 1.0) == event
+
+
+@pytest.mark.parametrize(
+    "text", ["", b"\xff", "{", '{"type":"response.output_audio.delta"}', delta(b"")[:-1]]
+)
+def test_what_the_model_says_wrong_is_a_bad_message(text: str | bytes) -> None:
+    told = Rig().relay.from_model(text, 1.0)
+    assert isinstance(told, BadMessage)
+    assert told.leg is Leg.MODEL
+    assert not told.is_fatal
+
+
+def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
+    """The watchdog of the answer reads this."""
+    rig = Rig()
+    for text in (delta(b"\x01"), "{", '{"type":"response.dreamed"}', '{"type":"rate_limits.updated"}'):
+        rig.relay.from_model(text, 1.0)
+    assert rig.call.tally.events_from_model == 4

@@ -1,0 +1,630 @@
+"""The response ladder: ordinary turns, every status of a response, errors, and who asks for responses."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from callbridge.call import actions as a
+from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
+from callbridge.call.facts import EndReason, ToolUsed, TurnEnded, Usage
+from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime as rt
+from playbook import Id, Like, Playbook, after, at, deadline
+from rigs import PLAN, AudioToPhone
+from vocabulary import (
+    HANGS_UP,
+    answering,
+    any_warning,
+    ask,
+    audio,
+    audio_done,
+    caller_said,
+    cancel,
+    committed,
+    created,
+    delete,
+    done,
+    echo,
+    ends,
+    error,
+    frame,
+    greeted,
+    item,
+    item_added,
+    live,
+    mark,
+    note,
+    recorded,
+    run_tool,
+    speech_started,
+    speech_stopped,
+    tool_call,
+    tool_finished,
+    tool_output,
+    warning,
+    words,
+)
+
+# --- Ordinary turns -----------------------------------------------------------------------------------
+
+
+def test_the_greeting_is_a_turn_of_its_own() -> None:
+    """Nobody asked for it, so it has no caller and no latency; it ends when its last mark is back."""
+    book = live()
+    assert (
+        book
+        >> at(1.3, created("greeting"))
+        >> item("greeting", "hello")
+        >> at(1.4, audio("greeting", "hello", 400))
+        << (AudioToPhone(400), mark("0-1"))
+        >> words("greeting", "hello", "Hello.")
+        >> at(1.5, done("greeting"))
+        >> at(1.85, echo("0-1"))
+        << a.Record(TurnEnded(1, None, "Hello.", None, interrupted=False))
+    )
+
+
+def test_a_turn_of_caller_and_agent() -> None:
+    """The server makes the response by itself: nothing is asked for."""
+    book = greeted()
+    assert (
+        book
+        >> at(3.0, speech_started("question"))
+        >> at(4.0, speech_stopped("question"))
+        >> committed("question")
+        >> at(4.2, created("answer"))
+        >> item("answer", "from_7")
+        >> at(4.3, audio("answer", "from_7", 250))
+        << (AudioToPhone(250), mark("0-2"))
+        >> at(4.4, audio("answer", "from_7", 100))
+        << AudioToPhone(100)
+        >> audio_done("answer", "from_7")
+        << mark("0-3")
+        >> words("answer", "from_7", "From seven.")
+        >> done("answer")
+        >> at(4.5, caller_said("When do you open?", "question"))
+        >> at(4.6, echo("0-2"))
+        >> at(4.7, echo("0-3"))
+        << recorded(TurnEnded, number=2, caller="When do you open?", agent="From seven.", interrupted=False)
+    )
+
+
+def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio() -> None:
+    """`speech_stopped` comes after the silence that was waited for; the caller has waited since before."""
+    book = greeted()
+    for _ in range(100):
+        book.rig.feed(frame(20))
+    assert book.rig.call.tally.uplink_ms == 2000
+    # 2,000 ms were appended when the event came; the speech, 500 ms of silence included, ended at 1,900 ms.
+    assert (
+        book
+        >> at(3, speech_started())
+        >> at(5, speech_stopped(audio_end_ms=1900))
+        >> committed()
+        >> caller_said("Hi.")
+        >> created("answer")
+        >> at(5.3, audio("answer", "hi", 200))
+        << (AudioToPhone(200), mark("0-2"))
+        >> done("answer")
+        >> at(5.6, echo("0-2"))
+        << recorded(TurnEnded, response_ms=900)
+    )
+
+
+def test_a_latency_is_never_counted_from_the_future() -> None:
+    """A server that counts more audio than was sent does not make the latency shorter than it was."""
+    book = greeted()
+    assert (
+        book
+        >> speech_started()
+        >> at(5, speech_stopped(audio_end_ms=60_000))
+        >> committed()
+        >> caller_said("Hi.")
+        >> created("answer")
+        >> at(5.25, audio("answer", "hi", 200))
+        << (AudioToPhone(200), mark("0-2"))
+        >> done("answer")
+        >> at(5.6, echo("0-2"))
+        << recorded(TurnEnded, response_ms=250)
+    )
+
+
+def test_several_items_of_one_response_are_one_turn() -> None:
+    """Newer models speak a preamble and then the answer."""
+    book = answering(greeted())
+    book.rig.feed(caller_said("Where are you?", "question"))
+    assert (
+        book
+        >> item("answer", "preamble")
+        >> audio("answer", "preamble", 200)
+        << (AudioToPhone(200), mark("0-2"))
+        >> item("answer", "proper")
+        >> audio("answer", "proper", 100)
+        << AudioToPhone(100)
+        >> words("answer", "preamble", "Let me see.")
+        >> words("answer", "proper", "At the harbour.")
+        >> done("answer")
+        << mark("0-3")
+        >> after(0.4, echo("0-3"))
+        << recorded(TurnEnded, agent="Let me see. At the harbour.")
+    )
+
+
+def test_an_items_end_is_marked_once() -> None:
+    """The end of an item and the end of its response ask for the same mark."""
+    book = answering(greeted())
+    assert (
+        book
+        >> item("answer", "short")
+        >> audio("answer", "short", 40)
+        << AudioToPhone(40)
+        >> audio_done("answer", "short")
+        << mark("0-2")
+        >> done("answer")
+    )
+
+
+def test_an_items_end_that_is_not_announced_is_marked_at_the_end_of_the_response() -> None:
+    """Otherwise nothing would ever prove that the last words were heard."""
+    book = answering(greeted())
+    book.rig.feed(item("answer", "short"))
+    assert book >> audio("answer", "short", 40) << AudioToPhone(40) >> done("answer") << mark("0-2")
+
+
+def test_audio_of_no_response_that_we_know_is_dropped() -> None:
+    """A delta after its response's end has no place in the play-out."""
+    book = greeted()
+    assert book >> audio("greeting", "hello", 40)
+    assert book.rig.call.tally.deltas_dropped == 1
+
+
+def test_an_end_of_a_response_that_is_not_active_is_a_warning_and_nothing_else() -> None:
+    """The active response stays active."""
+    book = answering(greeted())
+    assert (
+        book
+        >> done("another")
+        << warning("response_done_unexpected", response_id="another")
+        >> item("answer", "it")
+        >> audio("answer", "it", 40)
+        << AudioToPhone(40)
+    )
+
+
+def test_a_call_without_transcription_does_not_wait_for_words() -> None:
+    """The record of a turn is written as soon as it was heard."""
+    book = answering(greeted(PLAN.without_transcription()))
+    assert (
+        book
+        >> audio("answer", "it", 200)
+        << (AudioToPhone(200), mark("0-2"))
+        >> done("answer")
+        >> after(0.3, echo("0-2"))
+        << recorded(TurnEnded, number=2, caller=None)
+    )
+
+
+def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
+    """Cancelled and failed responses are billed too. Any number may be absent."""
+    book = greeted()
+    full = rt.Usage(30, 20, 10, rt.InputTokens(4, 16, 8), rt.OutputTokens(3, 7))
+    for number, (status, usage) in enumerate(
+        [("completed", full), ("cancelled", full), ("incomplete", rt.Usage(5)), ("completed", None)]
+    ):
+        book.rig.feed(speech_started())
+        book.rig.feed(speech_stopped())
+        book.rig.feed(created(f"answer_{number}"))
+        book.rig.feed(item(f"answer_{number}", f"item_{number}"))
+        book.rig.feed(done(f"answer_{number}", status, reason="x", usage=usage))
+    assert (
+        book
+        >> HANGS_UP
+        << (
+            Like(a.Record, {}),
+            *(Like(a.Record, {}) for _ in range(3)),
+            *ends(EndReason.CALLER_HANGUP, usage=Usage(40, 20, 32, 14, 16)),
+        )
+    )
+
+
+# --- Responses that do not complete -------------------------------------------------------------------
+
+
+def test_a_failed_response_is_tried_again_after_a_delay() -> None:
+    """It is silent on the wire: without us the caller would hear nothing at all."""
+    book = answering(greeted())
+    began_at = book.rig.now
+    assert (
+        book
+        >> done("answer", "failed", code="server_error")
+        << warning("response_fell_short", status="failed", why="server_error")
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+    assert book.rig.now == began_at + book.rig.call.limits.retry_delay_s
+
+
+def test_a_response_that_fails_again_and_again_ends_the_call() -> None:
+    """Attempts are bounded: the caller gets the fallback, not endless silence."""
+    book = answering(greeted())
+    assert (
+        book
+        >> done("answer", "failed", code="rate_limit_exceeded")
+        << any_warning("response_fell_short")
+        >> deadline(Timer.RETRY)
+        << ask()
+        >> created("second")
+        >> done("second", "failed", code="rate_limit_exceeded")
+        << any_warning("response_fell_short")
+        >> deadline(Timer.RETRY)
+        << ask()
+        >> created("third")
+        >> done("third", "failed", code="rate_limit_exceeded")
+        << any_warning("response_fell_short")
+        << (
+            recorded(TurnEnded, number=2),
+            *ends(EndReason.MODEL_LOST, detail="3 responses failed: rate_limit_exceeded"),
+        )
+    )
+
+
+def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
+    """Only failures in a row count."""
+    book = answering(greeted())
+    for number in range(5):
+        book.rig.feed(done(f"answer{number or ''}", "failed", code="server_error"))
+        book.rig.now += 1
+        book.rig.feed(a.DeadlinePassed())
+        book.rig.feed(created("retry"))
+        book.rig.feed(done("retry"))
+        book.rig.feed(speech_started())
+        book.rig.feed(speech_stopped())
+        book.rig.feed(created(f"answer{number + 1}"))
+    assert book.rig.call.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("code", sorted(FATAL_CODES))
+def test_a_fatal_code_ends_the_call_without_another_attempt(code: str) -> None:
+    """No retry can mend an empty account."""
+    book = answering(greeted())
+    assert (
+        book
+        >> done("answer", "failed", code=code)
+        << any_warning("response_fell_short")
+        << (
+            recorded(TurnEnded),
+            *ends(EndReason.MODEL_LOST, detail=code),
+        )
+    )
+
+
+def test_a_failure_without_any_details_is_a_failure() -> None:
+    """Details may be absent."""
+    book = answering(greeted())
+    assert book >> done("answer", "failed") << warning("response_fell_short", status="failed", why="failed")
+    assert book.rig.call.deadline == (book.rig.now + 1, Timer.RETRY)
+
+
+def test_an_incomplete_response_that_was_heard_is_not_repeated() -> None:
+    """Its beginning was said; the caller will ask if it was not enough."""
+    book = answering(greeted())
+    book.rig.feed(item("answer", "long"))
+    book.rig.feed(audio("answer", "long", 100))
+    assert (
+        book
+        >> done("answer", "incomplete", reason="max_output_tokens")
+        << (mark("0-2"), warning("response_fell_short", status="incomplete", why="max_output_tokens"))
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def test_an_incomplete_response_without_a_word_is_tried_again() -> None:
+    """Nothing was heard: that is as silent as a failure."""
+    book = answering(greeted())
+    assert (
+        book
+        >> done("answer", "incomplete", reason="content_filter")
+        << any_warning("response_fell_short")
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+
+
+def test_a_greeting_that_failed_is_asked_for_with_its_own_words_again() -> None:
+    """A plain attempt would greet in words that nobody chose."""
+    book = live()
+    assert (
+        book
+        >> created("greeting")
+        >> done("greeting", "failed", code="server_error")
+        << any_warning("response_fell_short")
+        >> deadline(Timer.RETRY)
+        << ask(options=PLAN.greeting_options)
+    )
+
+
+def test_a_response_that_failed_in_mid_word_keeps_what_was_heard() -> None:
+    """Nothing is cleared and nothing truncated: the audio goes on to its end, then the retry follows."""
+    book = answering(greeted())
+    assert (
+        book
+        >> item("answer", "half")
+        >> audio("answer", "half", 100)
+        << AudioToPhone(100)
+        >> done("answer", "failed", code="server_error")
+        << (mark("0-2"), any_warning("response_fell_short"))
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+
+
+def test_a_server_that_cancels_by_itself_leaves_nothing_owed() -> None:
+    """`turn_detected` comes with the caller's speech, which brings its own answer."""
+    book = answering(greeted())
+    assert book >> done("answer", "cancelled", reason="turn_detected")
+    assert book.rig.call.turns.is_idle
+
+
+def test_a_failed_response_whose_tool_still_runs_waits_for_the_tool() -> None:
+    """The result asks for the next response anyway; a retry before it might run the tool twice."""
+    book = answering(greeted())
+    assert (
+        book
+        >> tool_call("answer", "call_1")
+        << run_tool("call_1")
+        >> done("answer", "failed", code="server_error")
+        << any_warning("response_fell_short")
+        >> after(3, tool_finished("call_1"))
+        << (recorded(ToolUsed), tool_output(Id(), "call_1"), ask())
+    )
+
+
+def test_while_a_retry_waits_nothing_else_asks() -> None:
+    """Back-off holds for all that is owed; the retry then answers everything at once."""
+    book = answering(greeted())
+    assert (
+        book
+        >> tool_call("answer", "call_1")
+        << run_tool("call_1")
+        >> done("answer")
+        >> after(0.1, speech_started())
+        >> after(0.5, speech_stopped())
+        >> created("second")
+        >> done("second", "failed", code="rate_limit_exceeded")
+        << any_warning("response_fell_short")
+        >> after(0.5, tool_finished("call_1"))
+        << (recorded(ToolUsed), tool_output(Id(), "call_1"))
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+
+
+# --- One owner of response.create ---------------------------------------------------------------------
+
+
+def test_a_refused_request_is_made_again_after_a_delay() -> None:
+    """Whatever the reason was, the answer is still owed."""
+    asked, again = Id("asked"), Id("again")
+    book = with_tool_result(asked)
+    assert (
+        book
+        >> error("rate_limit_exceeded", answers=asked)
+        << any_warning("model_error")
+        >> deadline(Timer.RETRY)
+        << ask(id=again)
+    )
+    assert asked.value != again.value
+
+
+def test_refused_requests_are_bounded() -> None:
+    """The model that refuses each time is lost."""
+    ids = [Id(f"asked {n}") for n in range(3)]
+    book = with_tool_result(ids[0])
+    for this, following in itertools.pairwise(ids):
+        assert (
+            book
+            >> error("server_error", answers=this)
+            << any_warning("model_error")
+            >> deadline(Timer.RETRY)
+            << ask(id=following)
+        )
+    assert (
+        book
+        >> error("server_error", answers=ids[2])
+        << any_warning("model_error")
+        << (
+            Like(a.Record, {}),
+            *ends(EndReason.MODEL_LOST),
+        )
+    )
+
+
+def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it() -> None:
+    """The server's response reads all that is in the conversation, the tool's result included."""
+    asked, output = Id("asked"), Id("output")
+    book = with_tool_result(asked, output)
+    assert (
+        book
+        >> item_added(output)
+        >> created("servers_own")
+        >> error("conversation_already_has_active_response", answers=asked)
+        >> done("servers_own")
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() -> None:
+    """The response began before the item was in the conversation."""
+    asked, output = Id("asked"), Id("output")
+    book = with_tool_result(asked, output)
+    assert (
+        book
+        >> created("servers_own")
+        >> item_added(output)
+        >> error("conversation_already_has_active_response", answers=asked)
+        >> done("servers_own")
+        << ask()
+        >> created("ours")
+        >> done("ours")
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def test_a_conflict_with_a_response_that_never_shows_is_tried_again() -> None:
+    """The server has been seen to refuse for a moment after `response.done`. The caller still waits."""
+    asked = Id("asked")
+    book = with_tool_result(asked)
+    assert (
+        book
+        >> error("conversation_already_has_active_response", answers=asked)
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+
+
+def test_a_conflict_with_a_response_that_shows_later_leaves_the_asking_to_its_end() -> None:
+    """The retry is taken back: otherwise it would conflict again."""
+    asked, output = Id("asked"), Id("output")
+    book = with_tool_result(asked, output)
+    assert (
+        book
+        >> error("conversation_already_has_active_response", answers=asked)
+        >> after(0.1, created("servers_own"))
+        >> item_added(output)
+        >> after(2, done("servers_own"))
+        << ask()
+    )
+
+
+def test_an_item_that_the_server_refused_is_not_asked_for_without_end() -> None:
+    """An item that never arrives in the conversation is owed for two responses at most."""
+    asked = Id("asked")
+    book = with_tool_result(asked)
+    assert (
+        book
+        >> error("invalid_value", message="No tool call found.")
+        << any_warning("model_error")
+        >> deadline(Timer.RETRY)
+        << ask()
+        >> created("first")
+        >> done("first")
+        << ask()
+        >> created("second")
+        >> done("second")
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def test_a_fault_inside_the_server_while_an_answer_is_due_is_followed_by_a_request() -> None:
+    """Such an error names no command; perhaps no response will come. If one does, nothing is asked."""
+    book = greeted()
+    assert (
+        book
+        >> speech_started()
+        >> after(1, speech_stopped())
+        >> after(0.1, error("server_error"))
+        << any_warning("model_error")
+        >> deadline(Timer.RETRY)
+        << ask()
+    )
+
+
+def test_a_fault_inside_the_server_does_not_double_an_answer_that_comes() -> None:
+    """The response takes the retry back."""
+    book = greeted()
+    assert (
+        book
+        >> speech_started()
+        >> after(1, speech_stopped())
+        >> after(0.1, error("server_error"))
+        << any_warning("model_error")
+        >> after(0.1, created("answer"))
+        >> after(2, done("answer"))
+    )
+    assert book.rig.call.turns.is_idle
+
+
+@pytest.mark.parametrize("code", [*sorted(HARMLESS_CODES), None, "invalid_value"])
+def test_an_error_about_something_else_changes_nothing(code: str | None) -> None:
+    """Most errors leave the session open. Races that cannot be avoided are no warnings."""
+    book = answering(greeted())
+    expected = note if code in HARMLESS_CODES else warning
+    message = {"code": code, "message": "It went wrong.", "param": None}
+    assert book >> error(code, answers="cb_1") << expected("model_error", **message)
+    assert book.rig.call.turns.errors == 1
+    assert book.rig.call.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("code", ["session_expired", "insufficient_quota", "invalid_api_key"])
+def test_an_error_after_which_nothing_works_ends_the_call(code: str) -> None:
+    """The session is of no use any more."""
+    book = answering(greeted())
+    assert (
+        book
+        >> error(code)
+        << any_warning("model_error")
+        << (
+            recorded(TurnEnded),
+            *ends(EndReason.MODEL_LOST, detail=code, errors=1),
+        )
+    )
+
+
+def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
+    """The server began it before it knew; nobody would hear it. The speech brings its own answer."""
+    asked, output = Id("asked"), Id("output")
+    book = with_tool_result(asked, output)
+    assert (
+        book
+        >> speech_started("wait")
+        << recorded(TurnEnded)
+        >> item_added(output)
+        >> created("ours")
+        << cancel("ours")
+        >> item("ours", "unheard")
+        >> audio("ours", "unheard", 100)
+        >> done("ours", "cancelled", reason="client_cancelled")
+        << delete("unheard")
+        >> after(1, speech_stopped("wait"))
+        >> committed("wait")
+        >> created("servers_own")
+        >> item("servers_own", "heard")
+        >> audio("servers_own", "heard", 100)
+        << AudioToPhone(100)
+    )
+
+
+def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
+    """The server answers the speech, and with it all that is owed and in the conversation."""
+    output = Id("output")
+    book = answering(greeted())
+    book.rig.feed(tool_call("answer", "call_1"))
+    book.rig.feed(done("answer"))
+    book.rig.feed(speech_started("more"))
+    assert (
+        book
+        >> tool_finished("call_1")
+        << (recorded(ToolUsed), tool_output(output, "call_1"))
+        >> item_added(output)
+        >> after(1, speech_stopped("more"))
+        >> committed("more")
+        >> created("servers_own")
+        >> done("servers_own")
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def with_tool_result(asked: Id, output: Id | None = None) -> Playbook:
+    """A call in which a tool's result was posted and a response to it asked for."""
+    book = answering(greeted())
+    assert (
+        book
+        >> tool_call("answer", "call_1")
+        << run_tool("call_1")
+        >> done("answer")
+        >> after(0.5, tool_finished("call_1"))
+        << (recorded(ToolUsed), tool_output(output or Id("output"), "call_1"), ask(id=asked))
+    )
+    return book

@@ -1,0 +1,301 @@
+"""`callbridge check`: each fault is found, weighed rightly, and comes with its remedy."""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import socket
+from collections.abc import Mapping
+
+import pytest
+from typer.testing import CliRunner
+
+from callbridge.agents.agent import Agent
+from callbridge.agents.loading import AgentError
+from callbridge.cli import app
+from callbridge.cli.check import try_to_listen
+from callbridge.server.check import Finding, Level, can_take_calls, check
+from callbridge.server.settings import Settings
+
+TODAY = dt.date(2026, 11, 20)
+NEEDED = {
+    "OPENAI_API_KEY": "sk-test-key",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "f" * 32,
+    "PUBLIC_BASE_URL": "https://calls.example.com",
+}
+
+
+def load_agent(name: str) -> Agent:
+    match name:
+        case "shop:agent":
+            return Agent(voice="cedar")
+        case "shop:hoarse":
+            return Agent(voice="nova")
+        case _:
+            raise AgentError(f"AGENT={name}: importing shop failed")
+
+
+def findings(
+    changes: Mapping[str, str] | None = None,
+    *,
+    today: dt.date = TODAY,
+    failure: OSError | None = None,
+) -> list[Finding]:
+    return check(
+        {**NEEDED, **(changes or {})},
+        today=today,
+        load_agent=load_agent,
+        try_to_listen=lambda _host, _port: failure,
+    )
+
+
+def faults(found: list[Finding]) -> list[Finding]:
+    return [finding for finding in found if finding.level is not Level.OK]
+
+
+def only_fault(found: list[Finding]) -> Finding:
+    (fault,) = faults(found)
+    assert fault.remedy, "a fault without a remedy helps nobody"
+    return fault
+
+
+def test_good_configuration_has_only_good_news() -> None:
+    """With the four variables set, everything that was looked at is reported as well."""
+    found = findings()
+    assert faults(found) == []
+    assert can_take_calls(found)
+    text = "\n".join(finding.what for finding in found)
+    assert "https://calls.example.com/twilio/voice" in text
+    assert "gpt-realtime-2.1" in text
+    assert "gpt-transcribe" in text
+    assert "marin" in text
+    assert "port 8080 is free" in text
+
+
+def test_unusable_settings_are_errors() -> None:
+    """What `serve` would refuse is an error here, all of it at once."""
+    found = check({}, today=TODAY, load_agent=load_agent, try_to_listen=lambda *_: None)
+    assert [finding.level for finding in found] == [Level.ERROR] * 4
+    assert not can_take_calls(found)
+    assert found[0].what == "OPENAI_API_KEY is not set"
+    assert "platform.openai.com" in found[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "what", "remedy"),
+    [
+        ({"OPENAI_API_KEY": "sk-a b"}, Level.ERROR, "has a space", "Copy it again"),
+        ({"OPENAI_API_KEY": "sk-ü"}, Level.ERROR, "has a space", "Copy it again"),
+        ({"OPENAI_API_KEY": "org-123"}, Level.WARNING, "does not begin with sk-", "api-keys"),
+        ({"TWILIO_AUTH_TOKEN": "secret"}, Level.WARNING, "does not look like one", "console"),
+        ({"PUBLIC_BASE_URL": "https://192.168.1.5"}, Level.ERROR, "cannot reach", "tunnel"),
+        ({"PUBLIC_BASE_URL": "https://pbx.local"}, Level.ERROR, "cannot reach", "tunnel"),
+        ({"PUBLIC_BASE_URL": "https://pbx"}, Level.ERROR, "cannot reach", "tunnel"),
+        ({"PUBLIC_BASE_URL": "http://127.0.0.1:8080"}, Level.WARNING, "only this", "simulated"),
+        ({"HOST": "127.0.0.1"}, Level.WARNING, "only a tunnel", "container"),
+        ({"REALTIME_MODEL": "gpt-realtime-9"}, Level.WARNING, "not known", "correct the name"),
+        ({"REALTIME_MODEL": "gpt-live-1.1"}, Level.ERROR, "another protocol", "gpt-realtime-2.1"),
+        (
+            {"REALTIME_MODEL": "gpt-4o-mini-realtime-preview-2024-12-17"},
+            Level.ERROR,
+            "beta generation",
+            "gpt-realtime-2.1-mini",
+        ),
+        ({"TRANSCRIPTION_MODEL": "hear-9"}, Level.WARNING, "not known", "off"),
+        (
+            {"TRANSCRIPTION_MODEL": "gpt-realtime-whisper"},
+            Level.WARNING,
+            "transcription sessions only",
+            "gpt-transcribe",
+        ),
+        ({"REALTIME_VOICE": "nova"}, Level.ERROR, "voice nova is none of", "REALTIME_VOICE"),
+        (
+            {"REALTIME_VOICE": "nova", "REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime"},
+            Level.WARNING,
+            "voice nova is none of",
+            "REALTIME_VOICE",
+        ),
+        ({"VAD_SILENCE_DURATION_MS": "100"}, Level.WARNING, "middle of sentences", "300 to 700"),
+        ({"VAD_SILENCE_DURATION_MS": "3000"}, Level.WARNING, "that late", "300 to 700"),
+        ({"VAD_THRESHOLD": "0"}, Level.WARNING, "every noise", "0.3 to 0.8"),
+        ({"VAD_THRESHOLD": "1"}, Level.WARNING, "no speech", "0.3 to 0.8"),
+        ({"VAD_EAGERNESS": "low"}, Level.WARNING, "no effect", "VAD_KIND=semantic_vad"),
+        (
+            {"VAD_KIND": "semantic_vad", "VAD_THRESHOLD": "0.4"},
+            Level.WARNING,
+            "VAD_THRESHOLD has no effect",
+            "VAD_KIND=server_vad",
+        ),
+        (
+            {"TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
+            Level.WARNING,
+            "no effect",
+            "TRUNCATION as a ratio",
+        ),
+        ({"AGENT": "shop:missing"}, Level.ERROR, "importing shop failed", "AGENT"),
+        ({"AGENT": "shop:hoarse"}, Level.ERROR, "voice nova is none of", "REALTIME_VOICE"),
+    ],
+)
+def test_each_fault_is_found(changes: dict[str, str], level: Level, what: str, remedy: str) -> None:
+    """One fault gives one finding, with its weight, in words, with what to do."""
+    found = findings(changes)
+    fault = only_fault(found)
+    assert fault.level is level
+    assert what in fault.what
+    assert remedy in fault.remedy
+    assert can_take_calls(found) is (level is not Level.ERROR)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"REALTIME_VOICE": "voice_123abc"},
+        {"REALTIME_MODEL": "gpt-realtime-2.1-mini", "REASONING_EFFORT": "low"},
+        {"TRANSCRIPTION_MODEL": "off"},
+        {"AGENT": "shop:agent"},
+        {"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"},
+        {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
+        {"REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime", "OPENAI_API_KEY": "anything"},
+        {"PUBLIC_BASE_URL": "https://8.8.8.8"},
+    ],
+)
+def test_good_choices_raise_no_doubt(changes: dict[str, str]) -> None:
+    """What is right in its place is not complained of."""
+    assert faults(findings(changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("today", "level"),
+    [
+        (dt.date(2026, 11, 20), Level.OK),
+        (dt.date(2026, 11, 21), Level.WARNING),
+        (dt.date(2027, 1, 19), Level.WARNING),
+        (dt.date(2027, 1, 20), Level.ERROR),
+        (dt.date(2028, 1, 1), Level.ERROR),
+    ],
+)
+@pytest.mark.parametrize("model", ["gpt-realtime", "gpt-realtime-2025-08-28"])
+def test_model_is_warned_of_for_sixty_days(model: str, today: dt.date, level: Level) -> None:
+    """Before its end a model is warned of, afterwards it is an error; the successor is named."""
+    found = findings({"REALTIME_MODEL": model}, today=today)
+    if level is Level.OK:
+        assert faults(found) == []
+        return
+    fault = only_fault(found)
+    assert fault.level is level
+    assert "2027-01-20" in fault.what
+    assert fault.remedy == "Set REALTIME_MODEL=gpt-realtime-2.1."
+
+
+@pytest.mark.parametrize(("today", "verb"), [(dt.date(2027, 1, 1), "is"), (dt.date(2027, 2, 26), "was")])
+def test_transcription_that_ends_is_a_warning_only(today: dt.date, verb: str) -> None:
+    """Without its transcription a call goes on, so its end never stops the service."""
+    found = findings({"TRANSCRIPTION_MODEL": "whisper-1"}, today=today)
+    fault = only_fault(found)
+    assert f"whisper-1 {verb} switched off on 2027-02-26" in fault.what
+    assert "gpt-transcribe" in fault.remedy
+    assert can_take_calls(found)
+
+
+def test_transcription_far_from_its_end_is_fine() -> None:
+    """Three months ahead nobody needs to be troubled."""
+    assert faults(findings({"TRANSCRIPTION_MODEL": "whisper-1"})) == []
+
+
+def test_signatures_off_weighs_more_behind_a_tunnel() -> None:
+    """Off is a warning on one machine, and another one where a tunnel lets the world in."""
+    off = {"TWILIO_VALIDATE_SIGNATURES": "false", "HOST": "127.0.0.1"}
+    at_home = findings(off | {"PUBLIC_BASE_URL": "http://127.0.0.1:8080"})
+    assert any("remove it elsewhere" in fault.remedy for fault in faults(at_home))
+    tunnelled = findings(off)
+    assert any("at your cost" in fault.what for fault in faults(tunnelled))
+
+
+@pytest.mark.parametrize(
+    ("number", "level", "what"),
+    [
+        (errno.EADDRINUSE, Level.WARNING, "something listens on"),
+        (errno.EACCES, Level.ERROR, "one cannot listen on"),
+        (errno.EADDRNOTAVAIL, Level.ERROR, "one cannot listen on"),
+    ],
+)
+def test_port_that_cannot_be_had(number: int, level: Level, what: str) -> None:
+    """A port in use may be the service itself; an address that cannot be had is fatal."""
+    fault = only_fault(findings(failure=OSError(number, "no")))
+    assert fault.level is level
+    assert what in fault.what
+
+
+def test_agent_tools_are_listed() -> None:
+    """One sees which agent was found, and what it can do."""
+    found = findings({"AGENT": "shop:agent"})
+    assert any("shop:agent; its tools: end_call" in finding.what for finding in found)
+
+
+def test_no_secret_is_shown() -> None:
+    """The findings can be pasted into a ticket."""
+    canary = "sk-canary-123"
+    for name in ("OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"):
+        assert canary not in repr(findings({name: canary}))
+
+
+# The port, for real.
+
+
+def test_try_to_listen_tells_a_port_in_use() -> None:
+    """A listener is noticed, and a port that is free again is found free."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        failure = try_to_listen("127.0.0.1", port)
+        assert failure is not None
+        assert failure.errno == errno.EADDRINUSE
+    assert try_to_listen("127.0.0.1", port) is None
+
+
+def test_try_to_listen_tells_an_address_that_is_not_ours() -> None:
+    """An address of another machine cannot be listened on."""
+    assert try_to_listen("192.0.2.1", 8080) is not None
+
+
+# The command.
+
+
+@pytest.fixture
+def only_these(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> pytest.MonkeyPatch:
+    """A process whose settings are those that the test sets."""
+    monkeypatch.chdir(str(tmp_path))
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_command_fails_with_every_fault_in_words(only_these: pytest.MonkeyPatch) -> None:
+    """A first try without settings ends in status 1 and a list of what to do."""
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 1
+    for name in NEEDED:
+        assert f"{name} is not set." in result.output
+    assert "Traceback" not in result.output
+
+
+def test_command_passes_a_good_configuration(only_these: pytest.MonkeyPatch) -> None:
+    """A service that can take a call ends in status 0."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    for name, value in (NEEDED | {"PORT": str(port), "HOST": "127.0.0.1"}).items():
+        only_these.setenv(name, value)
+    only_these.setenv("REALTIME_MODEL", "gpt-realtime-2.1")
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 0, result.output
+    assert "https://calls.example.com/twilio/voice" in result.output
+    assert "sk-test-key" not in result.output
+
+
+def test_command_prints_brackets_as_they_are(only_these: pytest.MonkeyPatch) -> None:
+    """An error message is text, not markup."""
+    for name, value in (NEEDED | {"AGENT": "no[red]:x"}).items():
+        only_these.setenv(name, value)
+    result = CliRunner().invoke(app, ["check"])
+    assert result.exit_code == 1
+    assert "AGENT=no[red]:x" in result.output

@@ -1,0 +1,261 @@
+"""Scripts of the simulated voice model: written in TOML, refused with a remedy, voiced, prompted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from callbridge.simulators.voice_model import (
+    Answer,
+    Call,
+    ConnectFault,
+    Fault,
+    Say,
+    Script,
+    ScriptError,
+    caller_speech,
+    demo_script,
+    load_script,
+    parse_fault,
+    placed,
+    tone,
+    voiced,
+)
+from callbridge.simulators.voice_model.script import Prompter
+from callbridge.simulators.voice_model.vad import EnergyVad, TurnDetection
+from callbridge.simulators.voice_model.voices import clips
+
+WHOLE = """
+name = "bakery"
+pace = 4
+delta_bytes = [200, 900]
+after_ms = 250
+rate_limits = "end"
+
+[[answer]]
+say = ["Good morning.", {text = "How can I help?", speech = "help.ulaw"}]
+
+[[answer]]
+caller = "Are you open on Sunday?"
+transcript = "after"
+say = ["Let me see."]
+calls = [{name = "opening_hours", arguments = {day = "Sunday"}}]
+faults = [{kind = "close", code = 1011, at = 500}]
+
+[[answer]]
+status = "failed"
+error = {code = "rate_limit_exceeded", message = "Slow down."}
+
+[default]
+say = ["That is all."]
+
+[out_of_band]
+say = ["A summary."]
+
+[[fault]]
+kind = "error"
+on = "session.update"
+
+[[connect]]
+kind = "refuse"
+status = 429
+nth = 2
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    """A script file."""
+    path = folder / "script.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
+    """Each part of the file arrives where it belongs."""
+    script = load_script(written(tmp_path, WHOLE))
+    assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
+    greeting, question, failure = script.answers
+    assert greeting.speeches == (
+        Say(text="Good morning."),
+        Say(text="How can I help?", speech="help.ulaw"),
+    )
+    assert question.calls == (Call(name="opening_hours", arguments={"day": "Sunday"}),)
+    assert question.faults == (Fault(kind="close", code=1011, at=500),)
+    assert (failure.status, failure.error.code) == ("failed", "rate_limit_exceeded")
+    assert script.default.say == ("That is all.",)
+    assert script.out_of_band is not None
+    assert script.faults == (Fault(kind="error", on="session.update"),)
+    assert script.connect_fault(1) is None
+    assert script.connect_fault(2) == ConnectFault(kind="refuse", status=429, nth=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("pace = ", "not TOML"),
+        ("speed = 3", "unknown field `speed`"),
+        ("speed = 3", "what may stand there: name, answer, default, out_of_band, fault, connect"),
+        ("[[answer]]\nsay = [{words = 'Hi'}]", "what may stand there: text, speech, audio"),
+        ("pace = 0", "> 0.0 - at `$.pace`"),
+        ("pace = 'fast'", "got `str` - at `$.pace`"),
+        ("[[answer]]\nsay = 'Hi'", "at `$.answer[0].say`"),
+        ("[[answer]]\nsay = ['Hi']\nwait_ms = 3", "unknown field `wait_ms` - at `$.answer[0]`"),
+        ("[[answer]]\nsay = ['Hi']\nafter_ms = -1", "at `$.answer[0].after_ms`"),
+        ("[[answer]]\ncaller = 'Hi'", "answer 1: says nothing; add `say` or `calls`"),
+        ("[[answer]]\nsay = ['Hi']\nstatus = 'odd'", "at `$.answer[0].status`"),
+        ("[[answer]]\nsay = ['Hi']\ncalls = [{arguments = {}}]", "missing required field `name`"),
+        ("[[answer]]\nsay = ['Hi']\nfaults = [{kind = 'explode'}]", "at `$.answer[0].faults[0].kind`"),
+        (
+            "[[answer]]\nsay = ['Hi']\nfaults = [{kind = 'close', on = 'session.update'}]",
+            "answer 1, fault close: inside an answer it is placed by `at`",
+        ),
+        (
+            "[[answer]]\nsay = ['Hi']\nfaults = [{kind = 'ignore'}]",
+            "answer 1, fault ignore: has its place in [[fault]]",
+        ),
+        ("[[answer]]\nsay = ['Hi']\ndelta_bytes = [9, 3]", "write the smaller number first"),
+        ("delta_bytes = [9, 3]", "write the smaller number first"),
+        ("[default]\nsay = []", "default: says nothing"),
+        ("[[fault]]\nkind = 'close'", "fault close: say when, with `on` or with `after_ms`"),
+        ("[[fault]]\nkind = 'close'\non = 'x'\ncode = 99", "at `$.fault[0].code`"),
+        ("[[connect]]\nkind = 'refuse'\nstatus = 418", "at `$.connect[0].status`"),
+    ],
+)
+def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
+    """The message names the file, the place in it and what to do."""
+    path = written(tmp_path, text)
+    with pytest.raises(ScriptError) as caught:
+        load_script(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert complaint in str(caught.value)
+
+
+def test_a_script_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """The message has the path."""
+    with pytest.raises(ScriptError, match=r"nowhere.toml: cannot be read"):
+        load_script(tmp_path / "nowhere.toml")
+
+
+# --- Speech -----------------------------------------------------------------------------------
+
+
+def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
+    """In this order; audio that is there already is left alone."""
+    (tmp_path / "help.ulaw").write_bytes(b"\x42" * 800)
+    shipped = caller_speech("caller_goodbye")
+    said = (
+        Say(text="x", audio=b"\x01"),
+        Say(text="x", speech="help.ulaw"),
+        Say(text=shipped.text),
+        Say(text="New words."),
+    )
+    script = Script(answers=(Answer(say=said),), out_of_band=Answer(say=("Aside.",)))
+    spoken = voiced(script, folder=tmp_path, speaker=lambda text: text.encode())
+    assert [say.audio for say in spoken.answers[0].speeches] == [
+        b"\x01",
+        b"\x42" * 800,
+        shipped.audio,
+        b"New words.",
+    ]
+    assert spoken.default.speeches[0].audio == caller_speech("agent_has_nothing_more").audio
+    assert spoken.out_of_band is not None
+    assert spoken.out_of_band.speeches[0].audio == b"Aside."
+    assert voiced(script, folder=tmp_path).answers[0].speeches[3].audio == tone("New words.")
+
+
+def test_a_missing_speech_file_is_refused(tmp_path: Path) -> None:
+    """The message has the words and the path."""
+    script = Script(answers=(Answer(say=(Say(text="Hello", speech="none.wav"),)),))
+    with pytest.raises(ScriptError, match=r"'Hello' cannot be spoken: .*none.wav"):
+        voiced(script, folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "Hi.", "A sentence.", "A much longer sentence " * 4])
+def test_a_tone_is_as_long_as_the_text_and_never_silent(text: str) -> None:
+    """60 ms a character, at least 400, loud enough for any detector throughout."""
+    audio = tone(text)
+    assert len(audio) == 8 * max(400, 60 * len(text))
+    assert len(EnergyVad(TurnDetection(threshold=0.6, silence_duration_ms=60)).hear(audio)) == 1
+
+
+def test_texts_sound_different() -> None:
+    """So that crossed lines show."""
+    assert tone("One sentence.")[:800] != tone("Two sentence.")[:800]
+
+
+def test_the_shipped_speech_is_small_and_complete() -> None:
+    """Each clip has its words and its file; all together stay below 400 kB."""
+    assert sum(len(clip.audio) for clip in clips().values()) < 400_000
+    for clip in clips().values():
+        assert 1.0 < len(clip.audio) / 8000 < 10.0
+        assert clip.text.endswith((".", "?", "!"))
+    assert sum(name.startswith("caller_") for name in clips()) == 4
+
+
+def test_the_demo_can_be_interrupted() -> None:
+    """One answer is 8 to 9 seconds long; the questions call tools; everything has its audio."""
+    script = demo_script()
+    assert all(say.audio for answer in script.answers for say in answer.speeches)
+    seconds = [sum(len(say.audio) for say in answer.speeches) / 8000 for answer in script.answers]
+    assert sum(8 <= length <= 9 for length in seconds) == 1
+    calls = [call.name for answer in script.answers for call in answer.calls]
+    assert calls == ["opening_hours", "end_call"]
+
+
+# --- Prompting --------------------------------------------------------------------------------
+
+
+def test_answers_come_in_their_order_and_then_the_default() -> None:
+    """One per response; the next one's `caller` is what is heard before it."""
+    script = Script(answers=(Answer(say=("One.",), caller="First?"), Answer(say=("Two.",))))
+    prompter = Prompter(script)
+    assert prompter.caller_said().caller == "First?"
+    assert prompter.next([]).say == ("One.",)
+    assert prompter.next([]).say == ("Two.",)
+    assert prompter.next([]) == script.default
+    assert prompter.out_of_band([]) == script.default
+
+
+# --- Faults in words --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "fault"),
+    [
+        ("refuse:429", None, ConnectFault(kind="refuse", status=429)),
+        ("refuse", None, ConnectFault(kind="refuse", status=503)),
+        ("silent", None, ConnectFault(kind="silent")),
+        ("reject:3000", None, ConnectFault(kind="reject", code=3000)),
+        ("close:1013", None, ConnectFault(kind="close", code=1013)),
+        ("close:1011@2", 2, Fault(kind="close", code=1011)),
+        ("close:1011@2+500", 2, Fault(kind="close", code=1011, at=500)),
+        ("abort@1", 1, Fault(kind="abort")),
+        ("stall:2.5@1", 1, Fault(kind="stall", seconds=2.5)),
+        ("stall@3+0", 3, Fault(kind="stall", at=0)),
+        ("oversized:6000000@1", 1, Fault(kind="oversized", size_bytes=6_000_000)),
+        ("unknown_event@1", 1, Fault(kind="unknown_event")),
+    ],
+)
+def test_a_fault_can_be_written_in_a_word(
+    text: str, answer: int | None, fault: Fault | ConnectFault
+) -> None:
+    """As it stands on the command line."""
+    assert parse_fault(text) == (answer, fault)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
+)
+def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
+    """The message shows how to write one."""
+    with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
+        parse_fault(text)
+
+
+def test_a_fault_is_placed_in_its_answer() -> None:
+    """And refused when the script has no such answer."""
+    script = placed(demo_script(), 4, Fault(kind="abort"))
+    assert [len(answer.faults) for answer in script.answers] == [0, 0, 0, 1, 0, 0]
+    with pytest.raises(ScriptError, match="there is no answer 7"):
+        placed(demo_script(), 7, Fault(kind="abort"))

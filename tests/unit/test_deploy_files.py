@@ -1,0 +1,132 @@
+"""The Dockerfile and fly.toml say what a live call needs of its host."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order, comments dropped and long lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    found: list[list[tuple[str, str]]] = []
+    for word, rest in instructions():
+        if word == "FROM":
+            found.append([])
+        found[-1].append((word, rest))
+    return found
+
+
+def of(stage: list[tuple[str, str]], word: str) -> list[str]:
+    return [rest for found, rest in stage if found == word]
+
+
+def test_image_has_two_stages_on_a_slim_base() -> None:
+    """One stage builds, the other one serves; both stand on the same slim python."""
+    build, final = stages()
+    (build_base,), (final_base,) = of(build, "FROM"), of(final, "FROM")
+    assert build_base == f"{final_base} AS build"
+    assert re.fullmatch(r"python:3\.1[1-9]-slim", final_base)
+
+
+def test_final_stage_takes_the_environment_and_nothing_else() -> None:
+    """Neither source nor build tools reach the final image; even the installer is taken out."""
+    _, final = stages()
+    assert of(final, "COPY") == ["--from=build /opt/callbridge /opt/callbridge"]
+    assert of(final, "RUN") == ["pip uninstall --yes pip"]
+    assert of(final, "ADD") == []
+
+
+def test_process_is_not_root_and_gets_its_signals() -> None:
+    """The user is a number other than 0, and the command is in exec form."""
+    _, final = stages()
+    (user,) = of(final, "USER")
+    assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
+    (command,) = of(final, "CMD")
+    assert json.loads(command) == ["callbridge", "serve"]
+    assert [word for word, _ in final].index("USER") > [word for word, _ in final].index("RUN")
+    assert of(final, "ENTRYPOINT") == []
+
+
+def test_image_contains_no_secret_and_no_address() -> None:
+    """Secrets come from the environment at run time, packages from wherever the builder is told."""
+    text = (ROOT / "Dockerfile").read_text()
+    assert "://" not in text
+    assert not re.search(r"API_KEY|AUTH_TOKEN|index-url", text)
+
+
+def test_builder_gets_only_what_the_image_is_made_of() -> None:
+    """All is shut out but the package's own files, so no .env can slip in."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    copied = {word for stage in stages() for rest in of(stage, "COPY") for word in rest.split()[:-1]}
+    needed = {name.removesuffix("/") for name in copied if not name.startswith(("-", "/"))}
+    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == needed
+    assert "**/.env" in rules
+
+
+@pytest.fixture(scope="module")
+def fly() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "fly.toml").read_text())
+
+
+def test_fly_stops_with_sigterm_and_patience(fly: dict[str, Any]) -> None:
+    """The process is told to stop by SIGTERM, and given the most time that there is."""
+    assert (fly["kill_signal"], fly["kill_timeout"]) == ("SIGTERM", 300)
+
+
+def test_fly_never_stops_a_machine_by_itself(fly: dict[str, Any]) -> None:
+    """A machine is always there, and none is stopped under a live call."""
+    service = fly["http_service"]
+    assert service["auto_stop_machines"] == "off"
+    assert service["min_machines_running"] == 1
+    assert fly["restart"] == [{"policy": "always"}]
+
+
+def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
+    """Load is the number of held sockets, with room for webhooks above the rated calls."""
+    concurrency = fly["http_service"]["concurrency"]
+    assert concurrency["type"] == "connections"
+    assert 0 < concurrency["soft_limit"] < concurrency["hard_limit"]
+
+
+def test_fly_asks_whether_calls_are_taken(fly: dict[str, Any]) -> None:
+    """Routing follows /readyz on the port that the service listens on."""
+    service = fly["http_service"]
+    assert service["internal_port"] == 8080
+    assert service["force_https"] is True
+    (check,) = service["checks"]
+    assert (check["method"], check["path"]) == ("GET", "/readyz")
+
+
+def test_fly_runs_on_a_cpu_of_its_own(fly: dict[str, Any]) -> None:
+    """A shared CPU would be throttled in the middle of a word."""
+    (machine,) = fly["vm"]
+    assert machine["size"].startswith("performance-")
+
+
+def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
+    """The public address is configuration; keys are secrets and stand elsewhere."""
+    assert set(fly["env"]) == {"PUBLIC_BASE_URL"}
+    assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
+
+
+def test_every_line_of_fly_has_its_reason() -> None:
+    """Each setting stands directly below a comment."""
+    lines = (ROOT / "fly.toml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\w+ = ", line):
+            assert lines[number - 1].startswith("# "), line
