@@ -111,9 +111,7 @@ class ModelClient:
     def audio(self, item_id: str) -> bytes:
         """The audio that came for an item."""
         deltas = self.of("response.output_audio.delta")
-        return b"".join(
-            base64.b64decode(event["delta"]) for event in deltas if event["item_id"] == item_id
-        )
+        return b"".join(base64.b64decode(event["delta"]) for event in deltas if event["item_id"] == item_id)
 
     def at(self, kind: str) -> float:
         """When the last event of a type came."""

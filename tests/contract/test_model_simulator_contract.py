@@ -28,8 +28,7 @@ from callbridge.simulators.voice_model import (
 SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
 TYPES = {
-    get_args(model.model_fields["type"].annotation)[0]
-    for model in get_args(get_args(RealtimeServerEvent)[0])
+    get_args(model.model_fields["type"].annotation)[0] for model in get_args(get_args(RealtimeServerEvent)[0])
 }
 
 NEVER_SENT = {
@@ -114,9 +113,7 @@ def plain_call() -> ModelClient:
     client.run(0.8)
     client.append(loud(200))
     spoken = [item for item in client.session.journal.items.values() if item.is_spoken][-1]
-    client.send(
-        "conversation.item.truncate", item_id=spoken.id, content_index=0, audio_end_ms=200
-    )
+    client.send("conversation.item.truncate", item_id=spoken.id, content_index=0, audio_end_ms=200)
     client.send("conversation.item.retrieve", item_id=spoken.id)
     client.send("conversation.item.delete", item_id=spoken.id)
     client.say(quiet(1000))

@@ -89,14 +89,15 @@ def model_dialer(settings: Settings) -> ModelDialer:
 class _Ending:
     """Notes how a call's stream ended, before its socket closes and Twilio asks what is next."""
 
-    def __init__(self, ended_calls: EndedCalls) -> None:
+    def __init__(self, ended_calls: EndedCalls, clock: Callable[[], float]) -> None:
         self._ended_calls = ended_calls
+        self._clock = clock
 
     def __call__(self, call: Call, fact: Fact) -> None:
         if not isinstance(fact, CallEnded) or fact.reason in _UNPROVEN:
             return
         what_next = Continuation.HANG_UP if fact.reason.is_normal else Continuation.APOLOGIZE
-        self._ended_calls.remember(call.call_sid, what_next, fact.reason.value, time.monotonic())
+        self._ended_calls.remember(call.call_sid, what_next, fact.reason.value, self._clock())
 
 
 _UNPROVEN = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})

@@ -579,7 +579,6 @@ def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
     assert (
         book
         >> speech_started("wait")
-        << recorded(TurnEnded)
         >> item_added(output)
         >> created("ours")
         << cancel("ours")

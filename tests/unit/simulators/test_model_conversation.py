@@ -116,9 +116,7 @@ def test_an_id_can_be_used_once() -> None:
     """`item_create_duplicate_item_id`; free again after the item was deleted."""
     client = ModelClient()
     client.send("conversation.item.create", item={**USER, "id": "mine"})
-    code, text, param = error_of(
-        client.send("conversation.item.create", item={**USER, "id": "mine"})
-    )
+    code, text, param = error_of(client.send("conversation.item.create", item={**USER, "id": "mine"}))
     assert (code, param) == ("item_create_duplicate_item_id", None)
     assert text == "Error adding item: an item with id 'mine' already exists."
     client.send("conversation.item.delete", item_id="mine")
@@ -139,9 +137,7 @@ def test_items_go_where_previous_item_id_says() -> None:
         fields = {} if previous is None else {"previous_item_id": previous}
         events = client.send("conversation.item.create", item={**USER, "id": item_id}, **fields)
         assert events[0]["previous_item_id"] == expected
-    code, _, param = error_of(
-        client.send("conversation.item.create", item=USER, previous_item_id="nobody")
-    )
+    code, _, param = error_of(client.send("conversation.item.create", item=USER, previous_item_id="nobody"))
     assert (code, param) == ("item_not_found", "previous_item_id")
 
 
@@ -174,9 +170,7 @@ def test_audio_of_the_user_is_kept() -> None:
     )
     assert client.session.journal.items["mine"].audio == loud(300)
     (event,) = client.send("conversation.item.retrieve", item_id="mine")
-    assert event["item"]["content"] == [
-        {"type": "input_audio", "transcript": "Hi", "audio": audio}
-    ]
+    assert event["item"]["content"] == [{"type": "input_audio", "transcript": "Hi", "audio": audio}]
 
 
 # --- Truncate ---------------------------------------------------------------------------------
@@ -240,9 +234,7 @@ def test_an_item_that_is_still_spoken_ends_where_it_was_sent_to() -> None:
 
 def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
     """Unknown ids, deleted items, user items, text items, calls, and other content parts."""
-    script = Script(
-        answers=(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)),)
-    )
+    script = Script(answers=(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)),))
     client = ModelClient(script)
     client.configure(tools=[{"type": "function", "name": "hours"}])
     client.send("response.create")

@@ -48,9 +48,7 @@ def test_each_model_of_the_realtime_api_is_served(model: str) -> None:
         (("Bearer sk-bad",), "invalid_api_key", "Incorrect API key provided: ******."),
     ],
 )
-def test_a_missing_or_wrong_key_is_401(
-    authorization: tuple[str, ...], code: str | None, text: str
-) -> None:
+def test_a_missing_or_wrong_key_is_401(authorization: tuple[str, ...], code: str | None, text: str) -> None:
     """With the JSON body of the real one; on the socket it is close code 3000."""
     found = refused(authorization=authorization, keys={"sk-good"})
     assert found is not None

@@ -158,9 +158,7 @@ def test_an_interruption_may_be_noticed_late() -> None:
     assert kinds(client.events)[-1] == "input_audio_buffer.speech_started"
     events = client.run(0.2)
     assert kinds(events)[:2] == ["(deltas)", "response.output_audio.done"]
-    assert client.at("response.done") - client.at("input_audio_buffer.speech_started") == (
-        pytest.approx(0.1)
-    )
+    assert client.at("response.done") - client.at("input_audio_buffer.speech_started") == (pytest.approx(0.1))
 
 
 def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
@@ -232,9 +230,7 @@ def test_a_clear_empties_the_buffer() -> None:
     client = manual()
     client.append(loud(500))
     assert kinds(client.send("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
-    assert error_of(client.send("input_audio_buffer.commit"))[0] == (
-        "input_audio_buffer_commit_empty"
-    )
+    assert error_of(client.send("input_audio_buffer.commit"))[0] == ("input_audio_buffer_commit_empty")
 
 
 def test_a_commit_in_the_middle_of_detected_speech_ends_that_turn() -> None:
@@ -284,17 +280,13 @@ def test_what_is_no_base64_is_refused(audio: str, text: str) -> None:
     client = listening()
     code, message, param = error_of(client.send("input_audio_buffer.append", audio=audio))
     assert (code, param) == ("invalid_value", "audio")
-    assert message == (
-        f"Invalid 'audio'. Expected base64-encoded audio bytes (G.711 mu-law at 8kHz) {text}"
-    )
+    assert message == (f"Invalid 'audio'. Expected base64-encoded audio bytes (G.711 mu-law at 8kHz) {text}")
 
 
 def test_an_append_has_a_size_limit() -> None:
     """15 MiB of base64 and not a character more."""
     client = listening()
-    code, _, param = error_of(
-        client.send("input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 1))
-    )
+    code, _, param = error_of(client.send("input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 1)))
     assert (code, param) == ("string_above_max_length", "audio")
 
 
@@ -343,9 +335,7 @@ def test_transcripts_are_off_by_default() -> None:
 )
 def test_a_transcript_comes_when_the_script_says(when: Any, before: str, after: str) -> None:
     """It may precede the answer, fall into it, or come after it."""
-    client = transcribing(
-        "gpt-transcribe", Answer(say=("Yes.",), caller="Is it open", transcript=when)
-    )
+    client = transcribing("gpt-transcribe", Answer(say=("Yes.",), caller="Is it open", transcript=when))
     client.say(UTTERANCE)
     client.run(5)
     order = [event["type"] for event in client.events]

@@ -459,9 +459,7 @@ def test_a_second_response_is_refused_by_the_id_of_the_first() -> None:
 
 def test_a_response_outside_the_conversation_runs_beside_it() -> None:
     """No mirror events, no conversation id, no place in the conversation, no effect of speech."""
-    script = Script(
-        answers=(Answer(say=("x" * 60,)),), out_of_band=Answer(say=("A summary of the call.",))
-    )
+    script = Script(answers=(Answer(say=("x" * 60,)),), out_of_band=Answer(say=("A summary of the call.",)))
     client = responding(script)
     events = client.send(
         "response.create",
@@ -520,9 +518,7 @@ def test_settings_of_one_response_are_checked_too() -> None:
 def test_usage_counts_audio_by_its_rates() -> None:
     """1 token per 100 ms of the caller, 1 per 50 ms of the assistant, cached from the second on."""
     speech = loud(2000)
-    client = responding(
-        Script(answers=(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",))))
-    )
+    client = responding(Script(answers=(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",)))))
     client.run(5)
     first = done(client)["usage"]
     assert first["output_token_details"] == {"text_tokens": 1, "audio_tokens": 40}

@@ -237,9 +237,7 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
         ("unknown_event@1", 1, Fault(kind="unknown_event")),
     ],
 )
-def test_a_fault_can_be_written_in_a_word(
-    text: str, answer: int | None, fault: Fault | ConnectFault
-) -> None:
+def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: Fault | ConnectFault) -> None:
     """As it stands on the command line."""
     assert parse_fault(text) == (answer, fault)
 

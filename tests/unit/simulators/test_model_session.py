@@ -77,9 +77,7 @@ def test_binary_frames_are_refused() -> None:
     assert text == "Expected a text WebSocket message; binary frames are not supported."
 
 
-@pytest.mark.parametrize(
-    "kind", ["response.cancel", "nope", "conversation.item.delete", "response.create"]
-)
+@pytest.mark.parametrize("kind", ["response.cancel", "nope", "conversation.item.delete", "response.create"])
 def test_an_error_names_the_event_that_caused_it(kind: str) -> None:
     """`error.event_id` is the client's; the journal keeps both."""
     client = ModelClient()
@@ -107,9 +105,11 @@ def test_nothing_that_a_client_sends_breaks_the_session(message: str | bytes) ->
     name=st.sampled_from(["session", "item", "response", "item_id"]),
     value=st.recursive(
         st.none() | st.integers() | st.text(max_size=3) | st.just("message"),
-        lambda part: st.lists(part, max_size=2)
-        | st.dictionaries(
-            st.sampled_from(["type", "role", "content", "audio", "input", "format", "tools"]), part
+        lambda part: (
+            st.lists(part, max_size=2)
+            | st.dictionaries(
+                st.sampled_from(["type", "role", "content", "audio", "input", "format", "tools"]), part
+            )
         ),
         max_leaves=8,
     ),

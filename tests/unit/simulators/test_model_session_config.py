@@ -371,9 +371,7 @@ def test_a_trap_is_answered_with_its_error_and_changes_nothing(
 @pytest.mark.parametrize(
     ("name", "value"), [("reasoning", {"effort": "low"}), ("parallel_tool_calls", False)]
 )
-def test_older_models_refuse_what_reasoning_models_take(
-    model: str, name: str, value: object
-) -> None:
+def test_older_models_refuse_what_reasoning_models_take(model: str, name: str, value: object) -> None:
     """`reasoning` and `parallel_tool_calls` refuse the whole update on 1.5 and older."""
     session = {"type": "realtime", name: value}
     older = ModelClient(model=model)

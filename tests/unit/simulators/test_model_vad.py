@@ -23,9 +23,7 @@ from model_driver import loud, quiet
 def sine(decibels: float, duration_ms: int) -> bytes:
     """A 400 Hz tone whose mean square lies at this level against full scale."""
     peak = 32768 * math.sqrt(2) * 10 ** (decibels / 20)
-    return encode_mulaw(
-        int(peak * math.sin(2 * math.pi * 400 * n / 8000)) for n in range(8 * duration_ms)
-    )
+    return encode_mulaw(int(peak * math.sin(2 * math.pi * 400 * n / 8000)) for n in range(8 * duration_ms))
 
 
 def heard(audio: bytes, **settings: object) -> list[SpeechStarted | SpeechStopped]:
@@ -92,9 +90,7 @@ def test_semantic_detection_waits_longer_for_what_sounds_unfinished(
 ) -> None:
     """A sentence is waited for shortly, a mere "uhm" up to the maximum of the eagerness."""
     for speech_ms, wait_ms in ((1000, finished_ms), (300, unfinished_ms)):
-        events = heard(
-            quiet(400) + loud(speech_ms) + quiet(9000), kind="semantic_vad", eagerness=eagerness
-        )
+        events = heard(quiet(400) + loud(speech_ms) + quiet(9000), kind="semantic_vad", eagerness=eagerness)
         assert events == [SpeechStarted(100), SpeechStopped(400 + speech_ms + wait_ms)]
 
 
@@ -103,9 +99,7 @@ def test_how_the_audio_is_cut_into_appends_makes_no_difference(
     lengths: list[int], data: st.DataObject
 ) -> None:
     """The same bytes in other pieces are heard alike."""
-    audio = b"".join(
-        (loud if data.draw(st.booleans()) else quiet)(length) for length in lengths
-    )
+    audio = b"".join((loud if data.draw(st.booleans()) else quiet)(length) for length in lengths)
     vad, events, at = EnergyVad(TurnDetection()), [], 0
     while at < len(audio):
         size = data.draw(st.integers(1, 3000))

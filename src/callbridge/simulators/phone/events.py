@@ -49,7 +49,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class AgentAudioStarted:
-    """The caller begins to hear the agent; `at` is exact, not when the message came."""
+    """The caller begins to hear the agent: the start of the first audible frame, not the message."""
 
     at: float
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """Above the 15 MiB of one append, so that too long an append is answered and not cut off."""
 
-CLOSE_TIMEOUT_S = 2.0
+CLOSE_TIMEOUT_S = 1.0
 """For a client that does not answer a close frame."""
 
 OnEvent = Callable[[Journal, Note], None]

@@ -1,0 +1,173 @@
+"""Barge-in over real sockets: what the model remembers is what the caller heard, at any network delay."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from random_calls import noise
+from stack import FinishedCall, stack, together
+
+from callbridge.call.facts import EndReason, Interrupted
+from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent
+from callbridge.simulators.phone.caller import HangUp
+from callbridge.simulators.phone.playback import Playback
+from callbridge.simulators.truth import heard_items
+from callbridge.simulators.voice_model import Answer, Script
+from callbridge.simulators.voice_model import Say as Speech
+
+if TYPE_CHECKING:
+    from callbridge.simulators.phone import Step
+    from callbridge.simulators.truth import HeardItem
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
+
+DELAYS_MS = (0, 60, 120)
+"""Each way, between the phone and the service."""
+
+CALLS_PER_DELAY = 5
+ERROR_MS_P95 = 40
+CLEAR_MS_MAX = 20
+TAIL_MS = 60
+"""An item with no more than this left counts as heard (`Limits.heard_tail_ms`)."""
+
+CALLER_MS = 200
+
+
+@dataclass(frozen=True)
+class Moment:
+    """An answer and where in it the caller begins to speak; nowhere when they hear it out."""
+
+    answer: Answer
+    after_ms: float | None
+
+
+def moments(rng: random.Random) -> list[Moment]:
+    """One of each kind, in random order."""
+    length_ms = rng.randint(1200, 1800)
+    late_ms = length_ms - rng.uniform(150, 500)
+    kinds = [
+        Moment(_answer(rng, length_ms, pace=1.3), rng.uniform(20, 250)),  # Early, while it is being made.
+        Moment(_answer(rng, length_ms, pace=1.2), late_ms),  # Late, while it is being made.
+        Moment(_answer(rng, length_ms, pace=30), rng.uniform(100, length_ms - 300)),  # After `response.done`.
+        # In the second item: the first was heard to its end.
+        Moment(_answer(rng, 500, 1500, pace=rng.choice((1.4, 20))), 500 + rng.uniform(150, 900)),
+        # In the first item, and the second has been sent already: nothing of it was heard.
+        Moment(_answer(rng, 1400, 600, pace=20), rng.uniform(200, 900)),
+        Moment(_answer(rng, 500, pace=5), None),  # Heard out: nothing may be touched.
+    ]
+    rng.shuffle(kinds)
+    return kinds
+
+
+async def place(delay_ms: int, seed: int) -> FinishedCall:
+    rng = random.Random(f"{delay_ms}/{seed}")
+    planned = moments(rng)
+    script = Script(answers=tuple(moment.answer for moment in planned), after_ms=20)
+    steps: list[Step] = []
+    for moment in planned:
+        word = noise(rng, CALLER_MS)
+        if moment.after_ms is None:
+            steps += [WaitForAgent(quiet_ms=350), Say(word)]
+        else:
+            steps.append(Interrupt(moment.after_ms, word))
+    caller = CallerScript([*steps, Pause(2 * delay_ms + 150), HangUp()])
+    async with stack(script, VAD_SILENCE_DURATION_MS="250") as running:
+        return await running.call(caller, network=Network(delay_ms=delay_ms))
+
+
+async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
+    """Every cut is where the caller stopped hearing, at once on the wire, and nothing plays after it."""
+    plan = list(itertools.product(DELAYS_MS, range(CALLS_PER_DELAY)))
+    calls = await together(*(place(*planned) for planned in plan))
+    cuts = 0
+    for delay_ms in DELAYS_MS:
+        of_delay = [call for call, planned in zip(calls, plan, strict=True) if planned[0] == delay_ms]
+        errors = [error for call in of_delay for error in cut_errors_ms(call)]
+        clears = [late for call in of_delay for late in clear_delays_ms(call, delay_ms)]
+        figures.append(
+            f"barge-in at {delay_ms:3} ms each way, {len(errors)} cuts: error p50 {p(50, errors):.1f}, "
+            f"p95 {p(95, errors):.1f}, max {max(errors):.1f} ms; "
+            f"clear after p50 {p(50, clears):.1f}, max {max(clears):.1f} ms"
+        )
+        assert p(95, errors) <= ERROR_MS_P95, sorted(errors)
+        assert max(clears) <= CLEAR_MS_MAX, sorted(clears)
+        cuts += len(errors)
+    assert cuts >= 40
+    for call in calls:
+        assert_nothing_was_disturbed(call)
+
+
+def cut_errors_ms(call: FinishedCall) -> list[float]:
+    """For each item that was cut, how far the cut is from what was truly heard of it."""
+    return [
+        abs(item.truncated_at_ms - item.heard_ms)
+        for item in call.heard()
+        if item.truncated_at_ms is not None
+    ]
+
+
+def clear_delays_ms(call: FinishedCall, delay_ms: int) -> list[float]:
+    """For each `clear`, how long after the model's `speech_started` it was on the wire."""
+    began = [speech.at for speech in call.journal.speech_started]
+    delays = []
+    for clear in call.stream.playback.clears:
+        left_at = clear.at - delay_ms / 1000
+        delays.append((left_at - max(at for at in began if at <= left_at)) * 1000)
+    return delays
+
+
+def assert_nothing_was_disturbed(call: FinishedCall) -> None:
+    """Nothing else went wrong in the call, on either side."""
+    assert call.report.is_clean, call.report
+    assert call.journal.refusals == []
+    assert call.ended.reason is EndReason.CALLER_HANGUP
+    assert len(call.stream.playback.clears) == call.ended.interruptions == len(call.of(Interrupted))
+    items = call.heard()
+    for item in items:
+        assert_is_remembered_as_heard(item)
+    assert any(item.was_heard_to_its_end for item in items)
+    assert_nothing_was_played_after_a_clear(call)
+
+
+def assert_is_remembered_as_heard(item: HeardItem) -> None:
+    """An item is whole when it was heard, gone when nothing of it was, else cut inside what was sent."""
+    if item.was_heard_to_its_end:
+        assert (item.truncated_at_ms, item.is_deleted) == (None, False), item
+    elif item.is_deleted:
+        assert item.heard_ms <= ERROR_MS_P95, item
+    elif item.truncated_at_ms is not None:
+        assert 0 < item.truncated_at_ms <= item.sent_ms, item
+    else:
+        assert item.sent_ms - item.heard_ms <= TAIL_MS + ERROR_MS_P95, item
+
+
+def assert_nothing_was_played_after_a_clear(call: FinishedCall) -> None:
+    """Of a response that began before a clear, no byte reached the phone after it."""
+    journal, playback = call.journal, call.stream.playback
+    in_the_end = {item.item_id: item.received_ms for item in call.heard()}
+    for clear in playback.clears:
+        begun = [item for run in journal.responses if run.created_at < clear.at for item in run.item_ids]
+        before = Playback(payloads=[payload for payload in playback.payloads if payload.received_at < clear.at])
+        for item in heard_items(before, journal.items.values(), clear.at):
+            if item.item_id in begun:
+                assert in_the_end[item.item_id] == item.received_ms, item
+
+
+def p(percent: int, values: list[float]) -> float:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _answer(rng: random.Random, *lengths_ms: int, pace: float) -> Answer:
+    say = tuple(Speech(text="Words of the agent.", audio=noise(rng, length_ms)) for length_ms in lengths_ms)
+    return Answer(
+        say=say,
+        pace=pace,
+        interrupt_lag_ms=rng.choice((0, 0, 60)),
+        late_deltas=rng.choice((0, 2)),
+        delta_bytes=rng.choice(((80, 400), (300, 2000))),
+    )
