@@ -115,8 +115,8 @@ class ModelClient:
 
     def at(self, kind: str) -> float:
         """When the last event of a type came."""
-        times = [at for at, event in zip(self.times, self.events, strict=True)
-                 if event["type"] == kind]  # fmt: skip
+        stamped = zip(self.times, self.events, strict=True)
+        times = [at for at, event in stamped if event["type"] == kind]
         return times[-1] if times else math.nan
 
     def _take(self, outputs: list[Output]) -> list[Event]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 
-from worlds import Conditions, World
-
 from callbridge.simulators.phone import (
     CallerScript,
     Interrupt,
@@ -19,8 +17,9 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from worlds import Conditions, World
 
-LOUD = bytes(range(0x00, 0x30)) + bytes(range(0x80, 0xB0))
+LOUD = bytes(range(0x30)) + bytes(range(0x80, 0xB0))
 """µ-law codes far above any threshold."""
 
 NETWORKS = ((0, 0), (60, 0), (120, 0), (40, 20), (90, 40))

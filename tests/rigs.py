@@ -87,8 +87,8 @@ class Rig:
 
     @property
     def seconds(self) -> float:
-        """The time since the rig began."""
-        return self.now - BEGINS_AT_S
+        """The time since the rig began, to the microsecond."""
+        return round(self.now - BEGINS_AT_S, 6)
 
     def feed(self, event: Input) -> list[Output]:
         """Hands in one event now; answers all that left because of it, in order."""

@@ -103,6 +103,7 @@ class World:
         self.clears_sent_at: list[float] = []
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
 
     @property
     def ended(self) -> CallEnded:
@@ -122,11 +123,10 @@ class World:
     # --- Time ---
 
     def _next_at(self) -> float | None:
-        deadline = self.call.deadline
         times = [
             self.phone.deadline,
             None if self.model is None else self.model.deadline,
-            deadline[0] if deadline else None,
+            self._call_wakes_at,
             *(link.deadline for link in (self.from_phone, self.to_phone, self.from_model, self.to_model)),
             self._plans[0][0] if self._plans else None,
         ]
@@ -142,8 +142,7 @@ class World:
             self._do_phone(self.phone.wake(self.now))
         if self.model is not None and self.model.deadline is not None and self.model.deadline <= self.now:
             self._do_model(self.model.wake(self.now))
-        deadline = self.call.deadline
-        if deadline is not None and deadline[0] <= self.now:
+        if self._call_wakes_at is not None and self._call_wakes_at <= self.now:
             self._tell(a.DeadlinePassed())
 
     def _later(self, delay_s: float, work: Callable[[], None]) -> None:
@@ -154,6 +153,7 @@ class World:
     def _tell(self, event: a.Event) -> None:
         for action in self.call.handle(event, self.now):
             self._perform(action)
+        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
 
     def _perform(self, action: a.Action) -> None:
         match action:

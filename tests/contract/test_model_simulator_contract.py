@@ -10,7 +10,6 @@ import json
 from typing import Any, get_args
 
 import pytest
-from model_driver import Event, ModelClient, answers, loud, quiet, telephone
 from openai.types.realtime import RealtimeServerEvent
 from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
 from pydantic import BaseModel, TypeAdapter
@@ -24,6 +23,7 @@ from callbridge.simulators.voice_model import (
     SessionSettings,
     demo_script,
 )
+from model_driver import Event, ModelClient, answers, loud, quiet, telephone
 
 SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 

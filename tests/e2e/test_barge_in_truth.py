@@ -13,11 +13,12 @@ from random_calls import noise
 from stack import FinishedCall, stack, together
 
 from callbridge.call.facts import EndReason, Interrupted
-from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent
-from callbridge.simulators.phone.caller import HangUp
+from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.playback import Playback
+from callbridge.simulators.phone.stream import StreamSettings
+from callbridge.simulators.phone.voice_activity import HANGOVER_S
 from callbridge.simulators.truth import heard_items
-from callbridge.simulators.voice_model import Answer, Script
+from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 
 if TYPE_CHECKING:
@@ -67,17 +68,21 @@ def moments(rng: random.Random) -> list[Moment]:
 async def place(delay_ms: int, seed: int) -> FinishedCall:
     rng = random.Random(f"{delay_ms}/{seed}")
     planned = moments(rng)
-    script = Script(answers=tuple(moment.answer for moment in planned), after_ms=20)
+    goodbye = Answer(say=(_speech(rng, 200),), calls=(Call(name="end_call"),))
+    script = Script(answers=tuple(moment.answer for moment in planned), default=goodbye, after_ms=20)
     steps: list[Step] = []
     for moment in planned:
         word = noise(rng, CALLER_MS)
         if moment.after_ms is None:
             steps += [WaitForAgent(quiet_ms=350), Say(word)]
         else:
-            steps.append(Interrupt(moment.after_ms, word))
-    caller = CallerScript([*steps, Pause(2 * delay_ms + 150), HangUp()])
-    async with stack(script, VAD_SILENCE_DURATION_MS="250") as running:
-        return await running.call(caller, network=Network(delay_ms=delay_ms))
+            # Until the cut has come back, and what follows is an utterance of its own.
+            steps += [Interrupt(moment.after_ms, word), Pause(2 * delay_ms + HANGOVER_S * 1000 - 70)]
+    caller = CallerScript([*steps, WaitForEnd()])
+    # Callers do not speak in step: frames of all calls at the same moment would be a load of our own making.
+    stream = StreamSettings(first_timestamp_ms=95 + 4 * seed + delay_ms // 60)
+    async with stack(script, VAD_SILENCE_DURATION_MS="400") as running:
+        return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 
 async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
@@ -125,7 +130,7 @@ def assert_nothing_was_disturbed(call: FinishedCall) -> None:
     """Nothing else went wrong in the call, on either side."""
     assert call.report.is_clean, call.report
     assert call.journal.refusals == []
-    assert call.ended.reason is EndReason.CALLER_HANGUP
+    assert call.ended.reason is EndReason.AGENT_HANGUP
     assert len(call.stream.playback.clears) == call.ended.interruptions == len(call.of(Interrupted))
     items = call.heard()
     for item in items:
@@ -163,11 +168,14 @@ def p(percent: int, values: list[float]) -> float:
 
 
 def _answer(rng: random.Random, *lengths_ms: int, pace: float) -> Answer:
-    say = tuple(Speech(text="Words of the agent.", audio=noise(rng, length_ms)) for length_ms in lengths_ms)
     return Answer(
-        say=say,
+        say=tuple(_speech(rng, length_ms) for length_ms in lengths_ms),
         pace=pace,
         interrupt_lag_ms=rng.choice((0, 0, 60)),
         late_deltas=rng.choice((0, 2)),
         delta_bytes=rng.choice(((80, 400), (300, 2000))),
     )
+
+
+def _speech(rng: random.Random, length_ms: int) -> Speech:
+    return Speech(text="Words of the agent.", audio=noise(rng, length_ms))

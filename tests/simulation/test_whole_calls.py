@@ -10,7 +10,7 @@ from callbridge.call.facts import EndReason
 from callbridge.simulators.phone.carrier_codes import Level
 from callbridge.simulators.truth import HeardItem, heard_items
 
-SEEDS = range(120)
+SEEDS = range(80)
 
 TAIL_MS = 60
 """An item with no more than this left counts as heard (`Limits.heard_tail_ms`)."""
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_call() -> None:
     assert random_world(7).run().facts == random_world(7).run().facts
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(25))
 def test_keys_interrupt_and_are_answered(seed: int) -> None:
     """With keys in play the only refusal is the race of a cancel with the end of its response."""
     world = random_world(seed, keys=True).run()

@@ -30,7 +30,7 @@ def demo(
     save: Annotated[Path | None, typer.Option(help="Where to put the stereo recording.")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the service's own log too.")] = False,
 ) -> None:
-    """Play one simulated call through the whole service: about 40 seconds, no account needed."""
+    """Play one simulated call through the whole service: about 30 seconds, no account needed."""
     configure_logging("INFO" if verbose else "WARNING")
     recording = save or Path(tempfile.mkdtemp(prefix="callbridge-")) / "demo.wav"
     console = Console(quiet=as_json, highlight=False)

@@ -10,7 +10,7 @@ Day = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"
 
 agent = Agent(
     instructions="You answer the telephone of Harbour Bakery. Be friendly and brief.",
-    greeting="Thank you for calling Harbour Bakery. How can I help you?",
+    greeting="Harbour Bakery, hello! How can I help you?",
 )
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 INTERRUPT_AFTER_MS = 3_000
 """Far enough into the long answer that the cut is somewhere in the middle."""
 
-TOOL_PAUSE_MS = 1_500
+TOOL_PAUSE_MS = 1_200
 """The caller waits through the agent's pause between "let me look" and the answer."""
 
 

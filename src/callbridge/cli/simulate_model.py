@@ -51,8 +51,8 @@ def simulate_model(
     script: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file: [[answer]] with say, calls, caller, after_ms, status, faults; "
-            "[default]; [[fault]]; [[connect]]. The built-in bakery when absent."
+            help="TOML file with the tables answer (say, calls, caller, after_ms, status, faults, ...), "
+            "default, fault and connect. The built-in bakery when absent."
         ),
     ] = None,
     key: Annotated[
@@ -122,6 +122,9 @@ async def _serve(
         settings=settings,
         refuse_by="socket" if live else "http",
         on_event=lambda journal, note: _show(console, journal, note),
+        on_refusal=lambda found: console.print(
+            f"[bold red]connection refused: {found.status} {escape(found.message)}", soft_wrap=True
+        ),
     ) as server:
         console.print(f"[bold]{server.url}[/]?model=gpt-realtime-2.1  script {script.name!r}")
         console.print(

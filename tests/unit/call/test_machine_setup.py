@@ -57,7 +57,7 @@ def configuring(rig: Rig | None = None) -> Playbook:
     return book
 
 
-# --- The way that every call goes -----------------------------------------------------------------------
+# --- The way that every call goes ---------------------------------------------------------------------
 
 
 def test_a_call_comes_to_life() -> None:
@@ -149,7 +149,7 @@ def test_a_model_that_does_not_name_itself_is_recorded_by_the_plan() -> None:
     )
 
 
-# --- What the phone can do wrong ------------------------------------------------------------------------
+# --- What the phone can do wrong ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("event", [frame(), echo("0-1"), key("1")], ids=["media", "mark", "dtmf"])
@@ -235,7 +235,7 @@ def test_a_socket_that_closes_before_the_stream_began_is_no_lost_call(is_started
     assert book >> gone(a.Leg.PHONE, 1005) << ends_without_model(EndReason.REJECTED_PROTOCOL)
 
 
-# --- What the model can do wrong ------------------------------------------------------------------------
+# --- What the model can do wrong ----------------------------------------------------------------------
 
 
 def test_a_model_that_cannot_be_dialled_ends_the_call_for_the_apology() -> None:

@@ -313,15 +313,17 @@ def test_the_echoes_that_a_clear_causes_prove_nothing() -> None:
 
 
 def test_a_second_word_while_nothing_plays_interrupts_nothing() -> None:
-    """Speech that starts twice is one interruption."""
+    """The agent is silent already: the caller goes on after a breath."""
     book = speaking()
     assert (
         book
         >> at(4.5, speech_started("wait"))
         << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-        >> at(4.6, speech_started("wait"))
+        >> at(4.6, speech_stopped("wait"))
+        >> at(4.7, speech_started("wait, please"))
         >> done("answer", "cancelled", reason="turn_detected")
     )
+    assert book.rig.call.turns.interruptions == 1
 
 
 # --- A server that does not interrupt -----------------------------------------------------------------
@@ -335,7 +337,6 @@ def test_a_response_that_the_server_would_not_stop_is_cancelled() -> None:
         >> at(4.5, speech_started("wait"))
         << (cancel("answer"), clear(), truncate("long", About(500)), interrupted({"long": 500}))
         >> audio("answer", "long", 100)
-        >> at(4.7, speech_started("again"))
         >> done("answer", "cancelled", reason="client_cancelled")
     )
 

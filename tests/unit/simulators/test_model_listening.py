@@ -6,9 +6,9 @@ import base64
 from typing import Any
 
 import pytest
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, telephone
 
 from callbridge.simulators.voice_model import Answer, Failure, Say, Script, tone
+from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, telephone
 
 TURN = [
     "input_audio_buffer.speech_stopped",
@@ -297,7 +297,7 @@ def test_appends_are_counted_and_kept_on_request() -> None:
     client.append(b"\x01\x02\x03")
     client.append(quiet(20))
     journal = client.session.journal
-    assert journal.appended == b"\x01\x02\x03" + quiet(20)
+    assert bytes(journal.appended or b"") == b"\x01\x02\x03" + quiet(20)
     assert (journal.appends, journal.appended_bytes) == (2, 163)
     assert "input_audio_buffer.append" not in {event.type for event in journal.received}
     assert ModelClient().session.journal.appended is None

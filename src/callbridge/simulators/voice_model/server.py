@@ -48,6 +48,9 @@ CLOSE_TIMEOUT_S = 1.0
 OnEvent = Callable[[Journal, Note], None]
 """Called in the event loop for each thing worth showing."""
 
+OnRefusal = Callable[[HandshakeRefusal], None]
+"""Called in the event loop for each handshake that was refused."""
+
 
 @asynccontextmanager
 async def serve_model(
@@ -60,6 +63,7 @@ async def serve_model(
     settings: SessionSettings | None = None,
     refuse_by: Literal["http", "socket"] = "http",
     on_event: OnEvent | None = None,
+    on_refusal: OnRefusal | None = None,
 ) -> AsyncIterator[ModelServer]:
     """Serve the script to every client that connects, from its beginning.
 
@@ -71,7 +75,8 @@ async def serve_model(
         models: models that are served.
         settings: of every session; model, connection number and wall clock are filled in.
         refuse_by: how wrong keys, models and headers are refused: with an HTTP error, or on the socket.
-        on_event: told of everything worth showing.
+        on_event: told of everything worth showing in a session.
+        on_refusal: told of every handshake that was refused.
 
     Raises:
         OSError: the port is taken.
@@ -83,6 +88,7 @@ async def serve_model(
         settings=settings or SessionSettings(),
         refuse_by=refuse_by,
         on_event=on_event,
+        on_refusal=on_refusal,
     )
     async with serve(
         model.converse,
@@ -111,6 +117,7 @@ class ModelServer:
         settings: SessionSettings,
         refuse_by: Literal["http", "socket"],
         on_event: OnEvent | None,
+        on_refusal: OnRefusal | None,
     ) -> None:
         self.url = ""
         """Where it listens, without `?model=`."""
@@ -123,6 +130,7 @@ class ModelServer:
         self._settings = settings
         self._refuse_by = refuse_by
         self._on_event = on_event
+        self._on_refusal = on_refusal
         self._connections = 0
         self._admitted: dict[UUID, _Admission] = {}
 
@@ -132,6 +140,8 @@ class ModelServer:
         found = self._scripted() or self._wrong_with(request)
         if found is not None:
             self.refused.append(found)
+            if self._on_refusal is not None:
+                self._on_refusal(found)
             if self._refuse_by == "http" or found.close_code is None:
                 return _response(found)
         self._admitted[connection.id] = _Admission(self._connections, found)

@@ -1,0 +1,333 @@
+"""Every way a live call ends: one reason, the right close codes, one record, and nothing afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from callbridge.call import actions as a
+from callbridge.call.codes import CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS
+from callbridge.call.facts import CallEnded, EndReason, TurnEnded
+from callbridge.call.phases import Phase
+from callbridge.call.playout import Uplink
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime as rt
+from playbook import Playbook, at
+from rigs import Rig
+from vocabulary import (
+    HANGS_UP,
+    SESSION_UPDATED,
+    answering,
+    any_warning,
+    audio,
+    caller_said,
+    ends,
+    ends_without_model,
+    frame,
+    gone,
+    greeted,
+    item,
+    live,
+    recorded,
+    speech_started,
+    start,
+    warning,
+    words,
+)
+
+
+def test_a_caller_who_hangs_up_ends_the_call_normally() -> None:
+    """Both legs are closed with 1000."""
+    book = greeted()
+    assert (
+        book
+        >> HANGS_UP
+        << (
+            a.CloseLeg(a.Leg.MODEL, 1000, ""),
+            a.CloseLeg(a.Leg.PHONE, 1000, "caller_hangup"),
+            ends(EndReason.CALLER_HANGUP)[2],
+        )
+    )
+
+
+def test_the_record_of_a_call_answers_what_a_person_would_ask() -> None:
+    """Times are counted from the admission."""
+    book = greeted()
+    for _ in range(3):
+        book.rig.feed(frame())
+    assert (
+        book
+        >> at(4, HANGS_UP)
+        << ends(
+            EndReason.CALLER_HANGUP,
+            duration_ms=4000,
+            turns=1,
+            interruptions=0,
+            tools_used=0,
+            frames_from_phone=3,
+            frames_to_model=3,
+            frames_dropped=0,
+            frames_to_phone=1,
+            audio_to_phone_ms=1000,
+            first_audio_ms=1000,
+            response_ms_p50=None,
+            response_ms_max=None,
+            errors=0,
+            detail="",
+        )
+    )
+
+
+def test_the_first_audio_is_known_also_when_the_caller_speaks_at_once() -> None:
+    """Audio goes past the machine: the next event may already begin another turn."""
+    book = live()
+    for event in (rt.ResponseCreated(rt.Response("greeting")), item("greeting", "hello")):
+        book.rig.feed(event)
+    book.rig.now += 0.5
+    book.rig.feed(audio("greeting", "hello", 1000))
+    book.rig.feed(speech_started())
+    (*_, last) = book.rig.feed(HANGS_UP)
+    assert isinstance(last, a.Record)
+    assert isinstance(last.fact, CallEnded)
+    assert last.fact.first_audio_ms == 1500
+
+
+def test_an_open_turn_is_recorded_with_the_end() -> None:
+    """Also one that waits for words which will not come any more."""
+    book = answering(greeted())
+    for event in (item("answer", "it"), audio("answer", "it", 500), words("answer", "it", "Yes.")):
+        book.rig.feed(event)
+    assert (
+        book
+        >> HANGS_UP
+        << recorded(TurnEnded, number=2, caller=None, agent="Yes.")
+        << ends(EndReason.CALLER_HANGUP)
+    )
+
+
+# --- A leg that goes ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 1013])
+def test_a_model_that_goes_in_mid_call_is_lost(code: int) -> None:
+    """Whatever the code: the caller is owed a word, so the phone is closed with 1011."""
+    book = greeted()
+    assert (
+        book
+        >> gone(a.Leg.MODEL, code)
+        << (
+            a.CloseLeg(a.Leg.PHONE, 1011, "model_lost"),
+            ends(EndReason.MODEL_LOST, detail=f"model leg closed with {code}")[2],
+        )
+    )
+
+
+def test_a_model_that_goes_before_its_first_response_was_not_available() -> None:
+    """The caller has heard nothing of it."""
+    book = live()
+    assert (
+        book
+        >> a.LegGone(a.Leg.MODEL, 1011, "internal error")
+        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="model leg closed with 1011 internal error")
+    )
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1005, 1006])
+def test_a_phone_that_goes_without_a_stop_is_lost(code: int) -> None:
+    """Twilio does not promise a stop, but its absence is worth knowing."""
+    book = greeted()
+    assert (
+        book >> gone(a.Leg.PHONE, code) << ends(EndReason.MEDIA_LOST, detail=f"phone leg closed with {code}")
+    )
+
+
+def test_a_phone_leg_that_our_own_server_closed_is_a_stopped_service() -> None:
+    """Uvicorn closes its sockets with this code when it is told to stop."""
+    book = greeted()
+    assert (
+        book
+        >> gone(a.Leg.PHONE, SERVER_STOPS)
+        << (
+            a.CloseLeg(a.Leg.MODEL, 1000, ""),
+            a.CloseLeg(a.Leg.PHONE, 1001, "service_stopped"),
+            ends(EndReason.SERVICE_STOPPED)[2],
+        )
+    )
+
+
+@pytest.mark.parametrize("code", sorted(PROTOCOL_CODES))
+def test_a_phone_leg_that_was_closed_for_its_frames_was_not_a_phone(code: int) -> None:
+    """Binary, broken or oversized frames."""
+    book = greeted()
+    assert book >> gone(a.Leg.PHONE, code) << ends(EndReason.REJECTED_PROTOCOL)
+
+
+@pytest.mark.parametrize(
+    ("leg", "reason"), [(a.Leg.PHONE, EndReason.MEDIA_LOST), (a.Leg.MODEL, EndReason.MODEL_LOST)]
+)
+def test_a_leg_that_stops_reading_is_lost(leg: a.Leg, reason: EndReason) -> None:
+    """Its socket is still open, so it is closed."""
+    book = greeted()
+    assert (
+        book
+        >> a.LegStalled(leg, "4 MiB wait to be sent")
+        << ends(reason, detail=f"{leg.value} leg stalled: 4 MiB wait to be sent")
+    )
+
+
+# --- Messages that cannot be read ---------------------------------------------------------------------
+
+
+def test_one_bad_message_is_a_warning_and_the_rest_are_counted() -> None:
+    """A peer may send nothing else: the log must not fill up."""
+    book = greeted()
+    bad = a.BadMessage(a.Leg.PHONE, "not JSON")
+    assert book >> bad << warning("bad_message", leg="phone", why="not JSON") >> bad >> bad
+
+
+@pytest.mark.parametrize(
+    ("leg", "reason"), [(a.Leg.PHONE, EndReason.REJECTED_PROTOCOL), (a.Leg.MODEL, EndReason.MODEL_LOST)]
+)
+def test_a_peer_that_cannot_be_read_is_given_up_at_a_bound(leg: a.Leg, reason: EndReason) -> None:
+    """It does not speak the protocol."""
+    book = greeted()
+    limit = book.rig.call.limits.bad_messages_max
+    for _ in range(limit):
+        book.rig.feed(a.BadMessage(leg, "not JSON"))
+    assert book.rig.call.phase is Phase.LIVE
+    assert (
+        book
+        >> a.BadMessage(leg, "not JSON")
+        << ends(reason, detail=f"{leg.value} leg sent {limit + 1} bad messages: not JSON")
+    )
+
+
+def test_the_legs_bad_messages_are_counted_apart() -> None:
+    """Neither pays for the other."""
+    book = greeted()
+    for leg in a.Leg:
+        for _ in range(book.rig.call.limits.bad_messages_max):
+            book.rig.feed(a.BadMessage(leg, "not JSON"))
+    assert book.rig.call.phase is Phase.LIVE
+
+
+def test_a_fatal_bad_message_ends_the_call_at_once() -> None:
+    """After a binary frame nothing that follows can be trusted."""
+    book = greeted()
+    assert (
+        book
+        >> a.BadMessage(a.Leg.PHONE, "a binary frame", is_fatal=True)
+        << any_warning("bad_message")
+        << ends(EndReason.REJECTED_PROTOCOL)
+    )
+
+
+def test_a_frame_that_is_no_telephones_is_a_bad_message() -> None:
+    """Empty, or seconds long."""
+    book = greeted()
+    assert book >> frame(0) << any_warning("bad_message") >> frame(3000)
+    assert book.rig.call.tally.frames_from_phone == 0
+
+
+@pytest.mark.parametrize("event", [ms.UnknownMessage("video"), rt.UnknownEvent("response.video.delta")])
+def test_an_event_type_that_is_new_is_a_warning_once(event: ms.UnknownMessage | rt.UnknownEvent) -> None:
+    """A new type may come with every response."""
+    book = greeted()
+    assert book >> event << any_warning("unknown_event") >> event
+    assert book.rig.call.tally.unknown_events == 2
+
+
+def test_an_event_type_that_is_left_alone_on_purpose_is_no_warning() -> None:
+    """The list of ignored types is there for that."""
+    book = greeted()
+    assert book >> rt.UnknownEvent("response.content_part.added")
+    assert book.rig.call.tally.unknown_events == 0
+
+
+def test_a_spent_rate_limit_is_a_warning() -> None:
+    """Failed responses follow."""
+    book = greeted()
+    limits = (rt.RateLimit("requests", 400, 399, 0.1), rt.RateLimit("tokens", 200_000, 0, 12.5))
+    assert (
+        book >> rt.RateLimitsUpdated(limits) << warning("rate_limit_reached", limit="tokens", resets_s=12.5)
+    )
+
+
+# --- Our own doing ------------------------------------------------------------------------------------
+
+
+def test_a_process_that_goes_away_closes_both_legs() -> None:
+    """1001 of RFC 6455: going away."""
+    book = greeted()
+    assert (
+        book
+        >> a.ShutdownRequested()
+        << (
+            a.CloseLeg(a.Leg.MODEL, 1000, ""),
+            a.CloseLeg(a.Leg.PHONE, 1001, "service_stopped"),
+            ends(EndReason.SERVICE_STOPPED)[2],
+        )
+    )
+
+
+def test_our_own_fault_ends_the_call_with_a_record() -> None:
+    """The bridge calls this when anything in the call raised."""
+    book = greeted()
+    outputs = book.rig.fail("ZeroDivisionError()")
+    assert [type(output) for output in outputs] == [a.CloseLeg, a.CloseLeg, a.Record]
+    (last,) = outputs[2:]
+    assert isinstance(last, a.Record)
+    assert isinstance(last.fact, CallEnded)
+    assert (last.fact.reason, last.fact.detail) == (EndReason.INTERNAL_ERROR, "ZeroDivisionError()")
+    assert book.rig.fail("again") == []
+
+
+def test_our_own_fault_in_the_middle_of_an_event_drops_what_was_half_decided() -> None:
+    """Actions of an event that raised are not performed with the end."""
+    rig = greeted().rig
+    with pytest.raises(AssertionError, match="has no rule"):
+        rig.call.handle(object(), rig.now)  # type: ignore[arg-type]  # The fault that is tested.
+    outputs = rig.fail("no rule")
+    assert [type(output) for output in outputs] == [a.CloseLeg, a.CloseLeg, a.Record]
+
+
+def test_time_that_runs_backwards_is_our_own_fault() -> None:
+    """Deadlines and positions would be nonsense."""
+    rig = greeted().rig
+    with pytest.raises(AssertionError, match="time does not run backwards"):
+        rig.call.handle(a.ShutdownRequested(), rig.now - 1)
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["before start", "live"])
+def test_a_call_that_is_over_wants_nothing_and_answers_nothing(is_open: bool) -> None:
+    """No second end, no timer, no audio."""
+    book = greeted() if is_open else Playbook(Rig())
+    rig = book.rig
+    rig.feed(a.ShutdownRequested())
+    assert rig.call.phase is Phase.OVER
+    assert rig.call.deadline is None
+    assert rig.call.gate.uplink is Uplink.SHUT
+    assert (
+        book
+        >> HANGS_UP
+        >> start()
+        >> frame()
+        >> SESSION_UPDATED
+        >> audio("greeting", "hello", 100)
+        >> speech_started()
+        >> caller_said("Hello?")
+        >> gone(a.Leg.MODEL)
+        >> a.ShutdownRequested()
+        >> at(100, a.DeadlinePassed())
+    )
+
+
+def test_every_reason_has_a_close_code_that_fits_it() -> None:
+    """1000 only where somebody meant the call to end, or where the phone is gone anyway."""
+    normal = {reason for reason in EndReason if reason not in CLOSE_CODES}
+    assert normal == {
+        EndReason.CALLER_HANGUP,
+        EndReason.AGENT_HANGUP,
+        EndReason.LIMIT_DURATION,
+        EndReason.MEDIA_LOST,
+    }
+    assert {reason for reason in EndReason if reason.is_normal} == normal - {EndReason.MEDIA_LOST}

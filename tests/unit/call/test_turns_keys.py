@@ -1,0 +1,236 @@
+"""Keys of the telephone: they interrupt like speech, but the server does not hear them."""
+
+from __future__ import annotations
+
+from callbridge.call import actions as a
+from callbridge.call.facts import EndReason, Interrupted, ToolUsed, TurnEnded
+from callbridge.call.phases import Phase, Timer
+from playbook import About, Id, Playbook, after, at, deadline
+from rigs import AudioToPhone
+from vocabulary import (
+    HANGS_UP,
+    answering,
+    ask,
+    audio,
+    cancel,
+    clear,
+    created,
+    delete,
+    done,
+    echo,
+    ends,
+    greeted,
+    item,
+    item_added,
+    key,
+    mark,
+    note,
+    recorded,
+    run_tool,
+    speech_started,
+    speech_stopped,
+    told,
+    tool_call,
+    tool_finished,
+    tool_output,
+    truncate,
+)
+
+
+def pressed(keys: str) -> str:
+    """What the model is told."""
+    return f"[The caller pressed {keys} on the telephone keypad.]"
+
+
+def speaking() -> Playbook:
+    """At 4 s, 2 s of audio of the active response `answer` are on their way."""
+    book = answering(greeted())
+    book.rig.feed(item("answer", "long"))
+    assert book >> audio("answer", "long", 2000) << (AudioToPhone(2000), mark("0-2"))
+    return book
+
+
+def test_keys_are_told_together_after_a_pause() -> None:
+    """The model gets them as words of the caller, and is asked to answer."""
+    book = greeted()
+    assert (
+        book
+        >> at(3, key("4"))
+        << note("key_pressed")
+        >> at(3.5, key("2"))
+        << note("key_pressed")
+        >> deadline(Timer.KEYS)
+        << (told(Id(), pressed("4 2")), ask())
+    )
+    assert book.rig.seconds == 3.5 + book.rig.call.limits.keys_timeout_s
+
+
+def test_the_hash_key_ends_the_keys_at_once() -> None:
+    """As callers are used to."""
+    book = greeted()
+    assert (
+        book
+        >> key("7")
+        >> after(0.1, key("#"))
+        >> deadline(Timer.KEYS)
+        << (told(Id(), pressed("7 #")), ask())
+    )
+    assert book.rig.seconds == 3.1
+
+
+def test_which_key_it_was_is_not_in_the_log() -> None:
+    """It may be a digit of a card or a code."""
+    book = greeted()
+    assert "5" not in repr(book.rig.feed(key("5")))
+
+
+def test_a_key_cuts_the_answer_and_cancels_the_response() -> None:
+    """The server goes on talking unless we stop it."""
+    book = speaking()
+    assert (
+        book
+        >> at(4.5, key("1"))
+        << cancel("answer")
+        << (clear(), truncate("long", About(500)), recorded(Interrupted, truncated=(("long", About(500)),)))
+        >> audio("answer", "long", 100)
+        >> done("answer", "cancelled", reason="client_cancelled")
+        >> deadline(Timer.KEYS)
+        << (told(Id(), pressed("1")), ask())
+    )
+
+
+def test_a_key_after_the_response_is_done_cancels_nothing() -> None:
+    """Only the phone still speaks."""
+    book = speaking()
+    assert (
+        book
+        >> done("answer")
+        >> at(4.5, key("1"))
+        << (clear(), truncate("long", About(500)), recorded(Interrupted))
+    )
+
+
+def test_a_response_is_cancelled_once_however_many_keys_follow() -> None:
+    """A second cancel would be an error."""
+    book = speaking()
+    book.rig.feed(key("1"))
+    assert book >> key("2") >> key("3")
+
+
+def test_a_key_before_the_first_audio_cancels_and_clears_nothing() -> None:
+    """The phone has nothing to throw away."""
+    book = answering(greeted())
+    assert (
+        book
+        >> item("answer", "long")
+        >> key("1")
+        << cancel("answer")
+        >> done("answer", "cancelled", reason="client_cancelled")
+        << delete("long")
+    )
+
+
+def test_an_answer_that_begins_between_two_keys_is_stopped_by_the_second() -> None:
+    """It answers what was said before the keys; nobody types into a monologue."""
+    book = greeted()
+    assert (
+        book
+        >> speech_started()
+        >> at(4, speech_stopped())
+        >> at(4.1, key("1"))
+        >> at(4.2, created("answer"))
+        >> item("answer", "long")
+        >> audio("answer", "long", 1000)
+        << (AudioToPhone(1000), mark("0-2"))
+        >> at(4.5, key("2"))
+        << cancel("answer")
+        << (clear(), truncate("long", About(300)), recorded(Interrupted))
+        >> done("answer", "cancelled", reason="client_cancelled")
+        >> deadline(Timer.KEYS)
+        << (told(Id(), pressed("1 2")), ask())
+    )
+
+
+def test_keys_wait_for_the_response_that_is_active() -> None:
+    """Never two at once: the keys are told, the response to them asked for at the end of the other."""
+    output = Id("keys")
+    book = greeted()
+    assert (
+        book
+        >> key("1")
+        >> speech_started()
+        << recorded(TurnEnded)
+        >> deadline(Timer.KEYS)
+        << told(output, pressed("1"))
+        >> item_added(output)
+        >> speech_stopped()
+        >> created("servers_own")
+        >> done("servers_own")
+    )
+    assert book.rig.call.turns.is_idle
+
+
+def test_the_keys_are_the_callers_words_of_their_turn() -> None:
+    """The record needs no transcript for them."""
+    output = Id("keys")
+    book = greeted()
+    assert (
+        book
+        >> key("9")
+        >> deadline(Timer.KEYS)
+        << (told(output, pressed("9")), ask())
+        >> item_added(output)
+        >> created("answer")
+        >> item("answer", "it")
+        >> after(0.5, audio("answer", "it", 200))
+        << (AudioToPhone(200), mark("0-2"))
+        >> done("answer")
+        >> after(0.25, echo("0-2"))
+        << recorded(TurnEnded, number=2, caller="[keys 9]", response_ms=About(500))
+    )
+
+
+def test_a_key_while_the_agent_takes_its_leave_keeps_the_call() -> None:
+    """Nobody is hung up upon while pressing keys."""
+    book = answering(greeted())
+    for event in (item("answer", "bye"), audio("answer", "bye", 1000), tool_call("answer", "end")):
+        book.rig.feed(event)
+    book.rig.feed(tool_finished("end", ends_call=True))
+    book.rig.feed(done("answer"))
+    assert book.rig.call.phase is Phase.LEAVING
+    assert (
+        book
+        >> after(0.5, key("0"))
+        << (note("key_pressed"), note("farewell_withdrawn"))
+        << (clear(), truncate("bye", About(500)), recorded(Interrupted))
+    )
+    assert book.rig.call.phase is Phase.LIVE
+
+
+def test_a_farewell_that_is_owed_is_taken_back_by_a_key() -> None:
+    """The agent answers the keys instead."""
+    output = Id("output")
+    book = answering(greeted())
+    assert (
+        book
+        >> tool_call("answer", "end", "end_call")
+        << run_tool("end", "end_call")
+        >> tool_finished("end", ends_call=True, name="end_call")
+        << (recorded(ToolUsed), tool_output(output, "end"))
+        >> key("0")
+        << note("farewell_withdrawn")
+        << cancel("answer")
+        >> item_added(output)
+        >> done("answer", "cancelled", reason="client_cancelled")
+        >> deadline(Timer.KEYS)
+        << (told(Id(), pressed("0")), ask())
+    )
+    assert book.rig.call.phase is Phase.LIVE
+
+
+def test_keys_that_were_not_told_yet_do_not_hold_up_the_end() -> None:
+    """A caller may hang up in the middle of a number."""
+    book = greeted()
+    book.rig.feed(key("1"))
+    assert book >> HANGS_UP << (recorded(TurnEnded), *ends(EndReason.CALLER_HANGUP))
+    assert book >> a.DeadlinePassed()
