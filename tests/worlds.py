@@ -104,6 +104,7 @@ class World:
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
+        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
 
     @property
     def ended(self) -> CallEnded:

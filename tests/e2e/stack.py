@@ -1,4 +1,4 @@
-"""The whole service on this machine: voice model, service and callers over real sockets, in the test's own loop.
+"""The whole service on this machine: model, service and callers over real sockets, in the test's own loop.
 
 `stack` puts one service together with its model; `Stack.call` places a call and answers what all three sides
 have to say of it. `leaves_nothing` is the promise that holds around every call.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
-import socket
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +18,7 @@ from urllib.parse import urlsplit
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import CallEnded
 from callbridge.server.app import create_app
-from callbridge.server.listening import uvicorn_config
+from callbridge.server.listening import tcp_listener, uvicorn_config
 from callbridge.server.serving import serving
 from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
@@ -29,7 +27,7 @@ from callbridge.simulators.voice_model import SessionSettings, serve_model
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
@@ -69,8 +67,8 @@ async def until(condition: Callable[[], bool], timeout_s: float = SETTLE_TIMEOUT
     """Lets the loop turn until `condition` holds; answers whether it came to hold in time."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_s):
-            while not condition():
-                await asyncio.sleep(0)  # noqa: ASYNC110  # Nothing tells when the kernel lets go of a socket.
+            while not condition():  # noqa: ASYNC110  # Nothing tells when the kernel lets go of a socket.
+                await asyncio.sleep(0)
     return condition()
 
 
@@ -80,7 +78,7 @@ async def leaves_nothing() -> AsyncIterator[None]:
     tasks, sockets = asyncio.all_tasks(), open_sockets()
 
     def new_tasks() -> set[asyncio.Task[Any]]:
-        return asyncio.all_tasks() - tasks - {asyncio.current_task()}  # type: ignore[arg-type]  # We are one.
+        return asyncio.all_tasks() - tasks - {asyncio.current_task()}
 
     yield
     assert await until(lambda: not new_tasks()), f"left behind: {new_tasks()}"
@@ -92,17 +90,23 @@ class Log:
 
     def __init__(self, stream: io.StringIO) -> None:
         self._stream = stream
+        self.expected_tracebacks = 0
 
     @property
     def text(self) -> str:
-        """Everything, ours and the libraries'. What nobody awaited or closed shows up here too."""
-        gc.collect()
+        """Everything, ours and the libraries'."""
         return self._stream.getvalue()
 
     @property
     def lines(self) -> list[dict[str, Any]]:
         """One JSON object per line."""
         return [json.loads(line) for line in self.text.splitlines()]
+
+    @property
+    def tracebacks(self) -> list[str]:
+        """Lines that a reader of the log would take for a fault of the service."""
+        signs = ("Traceback", "never retrieved", "unclosed")
+        return [line for line in self.text.splitlines() if any(sign in line for sign in signs)]
 
     def events(self, name: str, call_sid: str | None = None) -> list[dict[str, Any]]:
         """The lines of one event; of one call, or of all."""
@@ -182,9 +186,13 @@ class Stack:
     facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     """By CallSid; under the empty one for sockets that never became a call."""
 
+    on_fact: Callable[[Fact], None] = lambda _: None
+    """Told of every fact as it happens."""
+
     def observe(self, call: Call, fact: Fact) -> None:
         """Collects what the service records."""
         self.facts[call.call_sid].append(fact)
+        self.on_fact(fact)
 
     @property
     def ends(self) -> list[CallEnded]:
@@ -233,9 +241,9 @@ async def stack(
     clock: Callable[[], float] | None = None,
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
-    keys: Sequence[str] | None = (API_KEY,),
+    keys: Sequence[str] = (API_KEY,),
     refuse_by: Literal["http", "socket"] = "http",
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
     """A service and a model on free ports.
 
@@ -246,14 +254,14 @@ async def stack(
         clock: for tokens and ended calls, in place of the monotonic one.
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
-        keys: API keys that the model accepts; any when None.
+        keys: API keys that the model accepts.
         refuse_by: how the model refuses a handshake.
         environment: settings of the service, by their names in the environment.
     """
     session = session or SessionSettings(keep_audio=True)
     async with serve_model(script, settings=session, keys=keys, refuse_by=refuse_by) as model:
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listener:
-            settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment)
+        with contextlib.closing(tcp_listener()) as listener:
+            settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment or {})
             running = Stack(settings, model)
             more: dict[str, Any] = {} if clock is None else {"clock": clock}
             app = create_app(settings, agent or Agent(), observers=[running.observe], limits=limits, **more)
@@ -261,7 +269,7 @@ async def stack(
                 yield running
 
 
-def _settings(port: int, realtime_url: str, environment: dict[str, str]) -> Settings:
+def _settings(port: int, realtime_url: str, environment: Mapping[str, str]) -> Settings:
     return read_settings(
         {
             "OPENAI_API_KEY": API_KEY,
@@ -293,9 +301,7 @@ async def together(*calls: Awaitable[FinishedCall]) -> list[FinishedCall]:
 
 
 @contextlib.asynccontextmanager
-async def switchboard(
-    urls: Sequence[str], *, may_answer: asyncio.Event | None = None
-) -> AsyncIterator[str]:
+async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None = None) -> AsyncIterator[str]:
     """An address whose n-th connection reaches the n-th of `urls`, byte for byte; the last one has the rest.
 
     With `may_answer` nothing comes back before it is set: a model that takes its time.

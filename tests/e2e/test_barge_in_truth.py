@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from random_calls import noise
 from stack import FinishedCall, stack, together
 
 from callbridge.call.facts import EndReason, Interrupted
@@ -20,6 +19,7 @@ from callbridge.simulators.phone.voice_activity import HANGOVER_S
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import Step
@@ -81,7 +81,7 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
     caller = CallerScript([*steps, WaitForEnd()])
     # Callers do not speak in step: frames of all calls at the same moment would be a load of our own making.
     stream = StreamSettings(first_timestamp_ms=95 + 4 * seed + delay_ms // 60)
-    async with stack(script, VAD_SILENCE_DURATION_MS="400") as running:
+    async with stack(script, environment={"VAD_SILENCE_DURATION_MS": "400"}) as running:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 
@@ -103,6 +103,7 @@ async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
         assert max(clears) <= CLEAR_MS_MAX, sorted(clears)
         cuts += len(errors)
     assert cuts >= 40
+    assert_moments_were_of_all_kinds(calls)
     for call in calls:
         assert_nothing_was_disturbed(call)
 
@@ -110,9 +111,7 @@ async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
 def cut_errors_ms(call: FinishedCall) -> list[float]:
     """For each item that was cut, how far the cut is from what was truly heard of it."""
     return [
-        abs(item.truncated_at_ms - item.heard_ms)
-        for item in call.heard()
-        if item.truncated_at_ms is not None
+        abs(item.truncated_at_ms - item.heard_ms) for item in call.heard() if item.truncated_at_ms is not None
     ]
 
 
@@ -124,6 +123,17 @@ def clear_delays_ms(call: FinishedCall, delay_ms: int) -> list[float]:
         left_at = clear.at - delay_ms / 1000
         delays.append((left_at - max(at for at in began if at <= left_at)) * 1000)
     return delays
+
+
+def assert_moments_were_of_all_kinds(calls: list[FinishedCall]) -> None:
+    """Cuts in a second item, cuts after `response.done`, items deleted unheard: several of each."""
+    runs = [(call.journal, run) for call in calls for run in call.journal.responses]
+    spoken = [(run, [journal.items[item] for item in run.item_ids]) for journal, run in runs]
+    after_done = [run for run, items in spoken if run.status == "completed" and items[-1].truncated_at_ms]
+    in_second = [run for run, items in spoken if len(items) > 1 and items[1].truncated_at_ms]
+    deleted = [run for run, items in spoken if any(item.deleted for item in items)]
+    cancelled = [run for run, _ in spoken if run.reason == "turn_detected"]
+    assert min(map(len, (after_done, in_second, deleted, cancelled))) >= 10
 
 
 def assert_nothing_was_disturbed(call: FinishedCall) -> None:
@@ -157,8 +167,14 @@ def assert_nothing_was_played_after_a_clear(call: FinishedCall) -> None:
     in_the_end = {item.item_id: item.received_ms for item in call.heard()}
     for clear in playback.clears:
         begun = [item for run in journal.responses if run.created_at < clear.at for item in run.item_ids]
-        before = Playback(payloads=[payload for payload in playback.payloads if payload.received_at < clear.at])
-        for item in heard_items(before, journal.items.values(), clear.at):
+        # What came in the same instant as the clear was before it when the clear has cut it.
+        before = [
+            payload
+            for payload in playback.payloads
+            if payload.received_at < clear.at
+            or (payload.received_at == clear.at and payload.cut_bytes is not None)
+        ]
+        for item in heard_items(Playback(payloads=before), journal.items.values(), clear.at):
             if item.item_id in begun:
                 assert in_the_end[item.item_id] == item.received_ms, item
 

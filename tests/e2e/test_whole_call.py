@@ -8,7 +8,6 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from random_calls import noise
 from stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, switchboard, together
 
 from callbridge.agents.agent import Agent
@@ -18,6 +17,7 @@ from callbridge.simulators.phone.caller import HangUp
 from callbridge.simulators.phone.events import CallerSilent
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent
@@ -121,7 +121,8 @@ def assert_marks_are_regular(call: FinishedCall) -> None:
 def assert_agent_waited_for_its_last_words(call: FinishedCall) -> None:
     """The agent hangs up after the echo of its final mark, and not much later."""
     end, last = call.stream.end, call.stream.playback.marks[-1]
-    assert end is not None and last.echoed_at is not None
+    assert end is not None
+    assert last.echoed_at is not None
     assert (end.by_whom, end.unheard_bytes) == ("bridge", 0)
     assert last.echoed_at < end.at < last.echoed_at + 0.5
 
@@ -133,12 +134,17 @@ def assert_facts_tell_the_call(call: FinishedCall) -> None:
     assert started.stream_sid == call.stream.identity.stream_sid
     assert [tool.name for tool in call.of(ToolUsed)] == ["look_up", "end_call"]
     said = [(turn.caller, turn.agent) for turn in call.of(TurnEnded)]
-    assert said == [(None, "Welcome."), ("Do you have bread?", "Let me see. We do. Two kinds."), ("Bye.", "Goodbye.")]
+    assert said == [
+        (None, "Welcome."),
+        ("Do you have bread?", "Let me see. We do. Two kinds."),
+        ("Bye.", "Goodbye."),
+    ]
     assert call.of(Interrupted) == []
     ended = call.ended
     assert (ended.turns, ended.interruptions, ended.tools_used, ended.errors) == (3, 0, 2, 0)
     assert ended.audio_to_phone_ms == 2500
-    assert ended.first_audio_ms is not None and ended.response_ms_max is not None
+    assert ended.first_audio_ms is not None
+    assert ended.response_ms_max is not None
     assert ended.usage.output_audio_tokens > 0
 
 
@@ -146,7 +152,12 @@ def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
     """Both SIDs on each line, one canonical line, latencies; no words, no numbers, no secrets."""
     (end,) = log.events("call_ended", call.sid)
     assert end["reason"] == "agent_hangup"
-    told = {"turns": 3, "interruptions": 0, "frames_dropped": 0, "frames_to_model": call.ended.frames_to_model}
+    told = {
+        "turns": 3,
+        "interruptions": 0,
+        "frames_dropped": 0,
+        "frames_to_model": call.ended.frames_to_model,
+    }
     assert told.items() <= end.items()
     assert {"duration_ms", "response_ms_p50", "response_ms_max", "usage", "frames_from_phone"} <= end.keys()
     turns = log.events("turn_ended", call.sid)
@@ -170,11 +181,14 @@ async def test_what_the_caller_says_before_the_model_is_there_is_not_lost() -> N
             has_spoken.set()
 
     script = Script(answers=(Answer(say=(_speech(rng, 600, "Hello."),)),) * 3, after_ms=50)
-    async with stack(script) as far, switchboard([far.model.url], may_answer=has_spoken) as url:
-        async with stack(script, realtime_url=url) as running:
-            caller = CallerScript([Say(noise(rng, 600)), WaitForAgent(quiet_ms=200), Pause(100), HangUp()])
-            call = await running.finish(running.phone(caller, on_event=notice))
-        (journal,) = far.model.sessions
+    async with (
+        stack(script) as far,
+        switchboard([far.model.url], may_answer=has_spoken) as url,
+        stack(script, realtime_url=url) as running,
+    ):
+        caller = CallerScript([Say(noise(rng, 600)), WaitForAgent(quiet_ms=200), Pause(100), HangUp()])
+        call = await running.finish(running.phone(caller, on_event=notice))
+    (journal,) = far.model.sessions
     assert has_spoken.is_set()
     (ready,) = call.of(AgentReady)
     assert ready.held_ms >= 600

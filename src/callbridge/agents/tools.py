@@ -9,7 +9,9 @@ import asyncio
 import inspect
 import json
 import re
+import traceback
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import structlog
@@ -17,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError, to_json
 
+from callbridge.agents.threads import run_in_own_thread
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:
@@ -81,7 +84,10 @@ class Tool:
             why = f"took longer than {timeout_s:g} s" if bound.expired() else "timed out"
             return _failure(f"the tool {why}")
         except Exception as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
-            structlog.get_logger().warning("tool_raised", tool=self.name, exc_info=error)
+            # Where it was raised, and not its text, which may hold the caller's words.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log = structlog.get_logger()
+            log.warning("tool_raised", tool=self.name, error=type(error).__name__, where=where)
             return _failure(f"the tool failed: {type(error).__name__}")
 
     def _read(self, arguments: str) -> dict[str, Any]:
@@ -94,7 +100,7 @@ class Tool:
     async def _call(self, values: dict[str, Any]) -> object:
         if inspect.iscoroutinefunction(self._function):
             return await self._function(**values)
-        result = await asyncio.to_thread(self._function, **values)
+        result = await run_in_own_thread(partial(self._function, **values), f"tool {self.name}")
         # A plain function around an async one, as decorators make it, answers with a coroutine.
         return await result if inspect.isawaitable(result) else result
 

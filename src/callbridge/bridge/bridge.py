@@ -58,6 +58,7 @@ class Bridge:
         self._relay = Relay(self.call, phone.send)
         self._legs: dict[a.Leg, SocketLeg] = {a.Leg.PHONE: phone}
         self._close_with: dict[a.Leg, a.CloseLeg] = {}
+        self._legs_are_closed = False
         self._toolbox, self._dialer, self._admit, self._observe = toolbox, dialer, admit, observe
         self._log = structlog.get_logger()
         self._timer: asyncio.TimerHandle | None = None
@@ -92,6 +93,8 @@ class Bridge:
 
     async def _end_when_over(self) -> None:
         await self._over.wait()
+        # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
+        await self._close_legs()
         raise _CallOver
 
     # --- The doors ---
@@ -176,7 +179,11 @@ class Bridge:
 
     async def _run_tool(self, tool: a.RunTool) -> None:
         began_at = self._loop.time()
-        result = await self._toolbox.run(tool.name, tool.arguments, tool.timeout_s)
+        # Whatever the tool logs, or anybody logs of it, belongs to this call.
+        with structlog.contextvars.bound_contextvars(
+            call_sid=self.call.call_sid, stream_sid=self.call.stream_sid
+        ):
+            result = await self._toolbox.run(tool.name, tool.arguments, tool.timeout_s)
         duration_ms = round((self._loop.time() - began_at) * 1000)
         self._tell(
             a.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, ends_call=result.ends_call)
@@ -210,7 +217,10 @@ class Bridge:
     # --- The end ---
 
     async def _close_legs(self) -> None:
+        if self._legs_are_closed:
+            return
         async with asyncio.TaskGroup() as closing:
             for leg, socket in self._legs.items():
                 wish = self._close_with.get(leg, a.CloseLeg(leg, 1001, ""))
                 closing.create_task(socket.close(wish.code, wish.reason), name=f"{leg.value} close")
+        self._legs_are_closed = True

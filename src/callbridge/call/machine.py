@@ -176,7 +176,7 @@ class Call:
         self.turns.speech_started(event, now)
 
     def _stay(self) -> None:
-        """ "Oh, wait": nobody is hung up upon while speaking or pressing keys."""
+        """Nobody is hung up upon who says "oh, wait", or presses a key."""
         if self.phase is Phase.LEAVING:
             self.phase = Phase.LIVE
             del self._timers[Timer.FAREWELL]

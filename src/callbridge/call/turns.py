@@ -53,6 +53,13 @@ class _Owed:
     """The response whose tool call it answers."""
     is_added: bool = False
     """The server has said that the item is in the conversation."""
+    passed: int = 0
+    """Responses of our asking that began since. One may have crossed the item on the wire."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the response that begins reads the item, or the server must have refused it."""
+        return self.is_added or self.passed > 1
 
 
 class Turns:
@@ -191,14 +198,15 @@ class Turns:
         active = self._active = _Response(event.response.id, is_greeting=self._owes_greeting)
         self.has_spoken = True
         self._playout.begin_response()
+        is_ours = self._asked_id is not None and not self._server_will_answer
         self._asked_id = None
         self._server_will_answer = False
         # It reads all that is in the conversation, so whatever was owed before is answered by it.
         self._owes_greeting = self._owes_retry = self._owes_farewell = False
         self.retry_at = None
-        self._owed = {item: owed for item, owed in self._owed.items() if not owed.is_added}
-        for owed in self._owed.values():  # One response may cross an item of ours on the wire, never two.
-            owed.is_added = True
+        for owed in self._owed.values():
+            owed.passed += is_ours
+        self._owed = {item: owed for item, owed in self._owed.items() if not owed.is_settled}
         self._watch(now)
         if self._caller_speaks:  # Ours crossed the caller's first word: nobody would hear it.
             active.is_muted = True
@@ -266,7 +274,7 @@ class Turns:
         """A failed response is silent on the wire: unless we act, so is the telephone."""
         details = response.status_details or realtime.StatusDetails()
         error = details.error or realtime.FailureDetail()
-        why = error.code or details.reason or response.status
+        why = error.code or details.reason or response.status or "no status"
         self._do(Record(warned("response_fell_short", status=response.status, why=why)))
         if error.code in FATAL_CODES:
             self._end(EndReason.MODEL_LOST, why)
@@ -428,6 +436,8 @@ class Turns:
         """Whether no answer may come because of this error. Faults inside the server name no command."""
         if error.event_id is not None:
             return error.event_id == self._asked_id
+        if error.code == "conversation_already_has_active_response":
+            return self._server_will_answer  # The server's own was refused: ours is still being cancelled.
         awaits_answer = self._active is None and (self._asked_id is not None or self._server_will_answer)
         return awaits_answer and error.code not in HARMLESS_CODES
 

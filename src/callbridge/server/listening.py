@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -23,6 +24,9 @@ PHONE_MESSAGE_BYTES_MAX = 65_536
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 20.0
 """A phone leg whose peer has vanished is found out within the sum of the two."""
+
+LINGER_S = 5.0
+"""After the end of a call: how long its peer may take to read the rest and to answer the close."""
 
 HANDLERS_END_S = 30
 """After the sockets were closed: how long their calls may take to write their records."""
@@ -38,7 +42,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="auto",  # uvloop where it is installed
         http="httptools",
-        ws="websockets-sansio",
+        ws=DroppingProtocol,
         ws_max_size=PHONE_MESSAGE_BYTES_MAX,
         # Deflate costs memory and time for every socket, and Twilio never asks for it.
         ws_per_message_deflate=False,
@@ -67,6 +71,19 @@ def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     listener.bind((host, port))
     listener.listen()
     return listener
+
+
+class DroppingProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's sockets, for peers that do not read.
+
+    A closed transport waits without bound until its peer has taken what is left, so that a peer that
+    takes nothing would keep the socket of a call that is over.
+    """
+
+    async def run_asgi(self) -> None:
+        """Runs the call of one socket, and sees to it that the socket goes after it."""
+        await super().run_asgi()
+        self.loop.call_later(LINGER_S, self.transport.abort)
 
 
 class CallServer(uvicorn.Server):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Iterator
 
 
@@ -34,9 +34,6 @@ class GuestServer(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serving(config: uvicorn.Config, listener: socket.socket) -> AsyncIterator[GuestServer]:
     """Serves on `listener` for the length of the context; calls that are still on are cut at its end."""
-    # asyncio does this only for sockets that name their protocol. Without it a `clear` that follows audio
-    # waits for the phone's next frame. Accepted sockets inherit it.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server = GuestServer(config)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(sockets=[listener]), name="uvicorn")

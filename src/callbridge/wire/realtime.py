@@ -187,7 +187,7 @@ class Response(msgspec.Struct, frozen=True):
     """One response. `status` is in_progress, completed, cancelled, incomplete or failed."""
 
     id: str
-    status: str = ""
+    status: str | None = None
     status_details: StatusDetails | None = None
     usage: Usage | None = None
 

@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.server.listening import CallServer, tcp_listener, uvicorn_config
+from callbridge.server.listening import CallServer, DroppingProtocol, tcp_listener, uvicorn_config
 from callbridge.server.settings import Settings, read_settings
 
 NEEDED = {
@@ -37,7 +37,7 @@ def test_uvicorn_is_set_up_for_calls() -> None:
     config = uvicorn_config(FastAPI(), settings)
     assert (config.host, config.port) == ("127.0.0.1", 8099)
     assert config.workers == 1
-    assert config.ws == "websockets-sansio"
+    assert config.ws is DroppingProtocol
     assert config.http == "httptools"
     assert config.loop == "auto"
     assert config.lifespan == "on"

@@ -1,0 +1,85 @@
+"""A media socket by hand: for what the phone simulator is too well-behaved to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from stack import ACCOUNT_SID, AUTH_TOKEN
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from callbridge.simulators.phone.signature import sign, sign_form
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from stack import Stack
+
+SILENT_FRAME = "/" * 213 + "w=="
+
+
+async def ask_for_token(running: Stack, call_sid: str) -> str:
+    """The stream token of a new call, as the webhook gives it out."""
+    url = running.settings.voice_url
+    form = {
+        "CallSid": call_sid,
+        "AccountSid": ACCOUNT_SID,
+        "From": "+15550100001",
+        "To": "+15550100002",
+        "CallStatus": "ringing",
+    }
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
+        answer = await client.post(url, data=form, headers=headers)
+    token = re.search(r'name="token" value="([^"]+)"', answer.text)
+    assert token is not None, answer.text
+    return token.group(1)
+
+
+@contextlib.asynccontextmanager
+async def media_socket(running: Stack) -> AsyncIterator[ClientConnection]:
+    """An open media socket, signed as Twilio signs it; nothing was sent on it yet."""
+    url = running.settings.stream_url
+    headers = {"x-twilio-signature": sign(url, AUTH_TOKEN)}
+    async with connect(url, additional_headers=headers, compression=None, proxy=None) as socket:
+        yield socket
+
+
+def start(call_sid: str, token: str, **changes: Any) -> dict[str, Any]:
+    """Twilio's `start`; `changes` are made to its facts."""
+    stream_sid = "MZ" + call_sid[2:]
+    facts = {
+        "accountSid": ACCOUNT_SID,
+        "streamSid": stream_sid,
+        "callSid": call_sid,
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"token": token},
+    }
+    return {"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": facts | changes}
+
+
+def media(call_sid: str) -> dict[str, Any]:
+    """A frame of silence."""
+    audio = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": SILENT_FRAME}
+    return {"event": "media", "sequenceNumber": "2", "streamSid": "MZ" + call_sid[2:], "media": audio}
+
+
+async def send(socket: ClientConnection, *messages: dict[str, Any]) -> None:
+    """Sends messages as text."""
+    for message in messages:
+        await socket.send(json.dumps(message))
+
+
+async def closed_with(socket: ClientConnection, timeout_s: float = 8.0) -> tuple[int | None, str]:
+    """Reads to the end; the code and the reason with which the service closed."""
+    with contextlib.suppress(ConnectionClosed):
+        async with asyncio.timeout(timeout_s):
+            while True:
+                await socket.recv()
+    return socket.close_code, socket.close_reason or ""

@@ -1,0 +1,412 @@
+"""What the voice model can do to a call: each fault ends in one recorded reason, or is survived."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from stack import (
+    API_KEY,
+    APOLOGY,
+    CONNECTED_AND_ENDED,
+    CONNECTED_AND_SORRY,
+    FinishedCall,
+    Log,
+    leaves_nothing,
+    stack,
+    together,
+)
+
+from callbridge.agents.agent import Agent
+from callbridge.call.facts import AgentReady, EndReason, Noted
+from callbridge.call.limits import Limits
+from callbridge.simulators.phone import InterruptAt, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.voice_model import (
+    Answer,
+    Call,
+    ConnectFault,
+    Failure,
+    Fault,
+    Script,
+    SessionSettings,
+    server,
+)
+from callbridge.simulators.voice_model import Say as Speech
+from callbridge.simulators.voice_model.faults import FaultKind
+from random_calls import noise
+
+if TYPE_CHECKING:
+    from callbridge.simulators.phone import Step
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
+
+LIMITS = Limits(
+    dial_timeout_s=0.6, configure_timeout_s=0.6, answer_timeout_s=1.0, retry_delay_s=0.1, tool_timeout_s=0.3
+)
+"""As short as a test can bear; what happens at each bound is the same."""
+
+RNG = random.Random(21)
+
+
+def speech(duration_ms: int) -> Speech:
+    return Speech(text="Words of the agent.", audio=noise(RNG, duration_ms))
+
+
+GREETING = Answer(say=(speech(600),))
+GOODBYE = Answer(say=(speech(300),), calls=(Call(name="end_call"),))
+POLITE: list[Step] = [WaitForAgent(quiet_ms=250), Say(noise(RNG, 250)), WaitForEnd()]
+"""Hears the greeting, says something, and lets the agent end the call."""
+
+
+def script(*answers: Answer, **fields: Any) -> Script:
+    return Script(answers=answers, default=GOODBYE, after_ms=20, **fields)
+
+
+# --- A model that cannot be had ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, and what is to become of the call."""
+
+    name: str
+    script: Script
+    reason: EndReason
+    detail: str = ""
+    """Part of the record's own words."""
+    warnings: tuple[str, ...] = ()
+    """What the log warns about, besides the end."""
+    errors_answered: tuple[str, ...] = ()
+    """Codes of the errors with which the simulator answered commands."""
+    environment: dict[str, str] = field(default_factory=dict)
+    refuse_by: Literal["http", "socket"] = "http"
+    keys: tuple[str, ...] = (API_KEY,)
+    session: SessionSettings | None = None
+
+
+def refused(status: Literal[401, 403, 404, 429, 500, 503], detail: str) -> Case:
+    faulty = script(connect=(ConnectFault(kind="refuse", status=status),))
+    return Case(f"refuse {status}", faulty, EndReason.MODEL_UNAVAILABLE, f"HTTP {status}: {detail}")
+
+
+WRONG_KEY = ("sk-another-key",)
+UNKNOWN_MODEL = {"REALTIME_MODEL": "gpt-realtime-of-2031"}
+
+UNAVAILABLE = [
+    refused(401, "Incorrect API key provided."),
+    refused(403, "Country, region, or territory not supported"),
+    refused(404, "The model does not exist"),
+    refused(429, "Rate limit reached for requests."),
+    refused(500, "The server had an error"),
+    refused(503, "That model is currently overloaded"),
+    Case(
+        "wrong key by HTTP", script(), EndReason.MODEL_UNAVAILABLE, "HTTP 401: Incorrect API", keys=WRONG_KEY
+    ),
+    Case(
+        "wrong key on the socket",
+        script(),
+        EndReason.MODEL_UNAVAILABLE,
+        "invalid_api_key",
+        refuse_by="socket",
+        keys=WRONG_KEY,
+    ),
+    Case(
+        "unknown model by HTTP", script(), EndReason.MODEL_UNAVAILABLE, "HTTP 404", environment=UNKNOWN_MODEL
+    ),
+    Case(
+        "unknown model on the socket",
+        script(),
+        EndReason.MODEL_UNAVAILABLE,
+        "model_not_found",
+        environment=UNKNOWN_MODEL,
+        refuse_by="socket",
+    ),
+    Case(
+        "accepts and is silent",
+        script(connect=(ConnectFault(kind="silent"),)),
+        EndReason.MODEL_UNAVAILABLE,
+        "did not confirm the session in time",
+    ),
+    Case(
+        "accepts and closes",
+        script(connect=(ConnectFault(kind="close", code=1013, reason="try again later"),)),
+        EndReason.MODEL_UNAVAILABLE,
+        "closed with 1013 try again later",
+    ),
+    Case(
+        "rejects the session",
+        script(faults=(Fault(kind="error", on="session.update", error_code="invalid_value", message="No."),)),
+        EndReason.MODEL_UNAVAILABLE,
+        "invalid_value: No.",
+    ),
+    Case(
+        "ignores the session",
+        script(faults=(Fault(kind="ignore", on="session.update"),)),
+        EndReason.MODEL_UNAVAILABLE,
+        "did not confirm the session in time",
+    ),
+    Case(
+        "closes at the session",
+        script(faults=(Fault(kind="close", on="session.update", code=1011),)),
+        EndReason.MODEL_UNAVAILABLE,
+        "closed with 1011",
+    ),
+    Case(
+        "rejects the voice",
+        script(),
+        EndReason.MODEL_UNAVAILABLE,
+        "Invalid value",
+        errors_answered=("invalid_value",),
+        environment={"REALTIME_VOICE": "nobody"},
+    ),
+]
+
+
+async def test_a_model_that_cannot_be_had_ends_in_an_apology(log: Log) -> None:
+    """Refused, silent, closed or rejected while connecting: at once the words of the apology, no retry."""
+    for case, call in await outcomes(UNAVAILABLE):
+        assert_ended_as(case, call, log)
+        assert call.of(AgentReady) == []
+        assert call.stream.playback.payloads == []
+        assert len(call.stack.model.sessions) + len(call.stack.model.refused) <= 2
+        assert call.ended.duration_ms < 1500
+
+
+async def test_a_model_that_is_not_there_ends_in_an_apology(log: Log) -> None:
+    """Nobody listens at the address, or somebody who never answers the handshake."""
+
+    async def keep_quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async def call_to(url: str) -> FinishedCall:
+        async with stack(script(), realtime_url=url, limits=LIMITS) as running:
+            return await running.call([WaitForEnd()])
+
+    async with await asyncio.start_server(keep_quiet, "127.0.0.1", 0) as mute, leaves_nothing():
+        port = mute.sockets[0].getsockname()[1]
+        gone, quiet = await together(
+            call_to("ws://127.0.0.1:1/v1/realtime"), call_to(f"ws://127.0.0.1:{port}/v1/realtime")
+        )
+    for call in (gone, quiet):
+        assert call.ended.reason is EndReason.MODEL_UNAVAILABLE
+        assert (call.close_code, call.verbs) == (1011, CONNECTED_AND_SORRY)
+        assert len(log.events("call_ended", call.sid)) == 1
+    assert "refused" in gone.ended.detail.lower()
+    assert quiet.ended.detail == "the model leg did not open in time"
+
+
+# --- A model that is lost ----------------------------------------------------------------------------
+
+
+def lost(name: str, *faults: Fault, detail: str, warnings: tuple[str, ...] = (), **answer: Any) -> Case:
+    """A fault inside the greeting."""
+    greeting = Answer(say=(speech(900),), faults=faults, **answer)
+    return Case(name, script(greeting), EndReason.MODEL_LOST, detail, warnings)
+
+
+def failing(times: int, code: str) -> tuple[Answer, ...]:
+    error = Failure(code=code, message="It did not work.")
+    return (Answer(status="failed", error=error),) * times
+
+
+LOST = [
+    lost("1000 before any audio", Fault(kind="close", code=1000), detail="closed with 1000"),
+    lost("1001 in mid-word", Fault(kind="close", at=300, code=1001), detail="closed with 1001"),
+    lost("1011 in mid-word", Fault(kind="close", at=300, code=1011, reason="oops"), detail="1011 oops"),
+    lost("1006 in mid-word", Fault(kind="abort", at=300), detail="closed with 1006"),
+    lost("1011 at the end", Fault(kind="close", at="end", code=1011), detail="closed with 1011"),
+    lost("stalls before any audio", Fault(kind="stall"), detail="fell silent while an answer was due"),
+    lost("stalls in mid-word", Fault(kind="stall", at=300), detail="fell silent while an answer was due"),
+    lost("stops reading", Fault(kind="deaf", at=300), detail="fell silent while an answer was due"),
+    lost(
+        "binary",
+        Fault(kind="binary", at=300),
+        detail="model leg sent 1 bad messages: a binary frame",
+        warnings=("bad_message",),
+    ),
+    lost("oversized", Fault(kind="oversized", at=300), detail="closed with 1009"),
+    Case(
+        "session expires",
+        script(Answer(say=(speech(4000),), pace=1.1)),
+        EndReason.MODEL_LOST,
+        "session_expired",
+        ("model_error",),
+        session=SessionSettings(max_duration_s=0.8),
+    ),
+    Case(
+        "every response fails",
+        script(*failing(9, "server_error")),
+        EndReason.MODEL_LOST,
+        "3 responses failed: server_error",
+        ("response_fell_short",) * 3,
+    ),
+    Case(
+        "no quota left",
+        script(*failing(9, "insufficient_quota")),
+        EndReason.MODEL_LOST,
+        "insufficient_quota",
+        ("response_fell_short",),
+    ),
+    Case(
+        "ignores the request for a response",
+        script(faults=(Fault(kind="ignore", on="response.create"),)),
+        EndReason.MODEL_LOST,
+        "fell silent while an answer was due",
+    ),
+    Case(
+        "key is withdrawn",
+        script(
+            GREETING,
+            faults=(Fault(kind="error", after_ms=400, error_code="invalid_api_key", message="Revoked."),),
+        ),
+        EndReason.MODEL_LOST,
+        "invalid_api_key",
+        ("model_error",),
+    ),
+]
+
+
+async def test_a_model_that_is_lost_ends_in_an_apology(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closed, cut, stalled, garbled or failing in mid-call: one reason, 1011 for the phone, the apology."""
+    monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.1)  # The simulator's own, when it does not read.
+    for case, call in await outcomes(LOST):
+        assert_ended_as(case, call, log)
+
+
+# --- Faults that a call survives ----------------------------------------------------------------------
+
+
+def survived(name: str, *answers: Answer, **fields: Any) -> Case:
+    warnings = fields.pop("warnings", ())
+    rest = {key: fields.pop(key) for key in ("session", "environment", "errors_answered") if key in fields}
+    return Case(name, script(*answers, **fields), EndReason.AGENT_HANGUP, "", warnings, **rest)
+
+
+def inside(kind: FaultKind) -> Answer:
+    return Answer(say=(speech(600),), faults=(Fault(kind=kind, at=200),))
+
+
+SURVIVED = [
+    survived(
+        "refuses transcription",
+        GREETING,
+        session=SessionSettings(keep_audio=True, transcription_models=()),
+        warnings=("transcription_refused",),
+        errors_answered=("invalid_value",),
+    ),
+    survived("garbage", inside("garbage"), warnings=("bad_message",)),
+    survived("unknown event", inside("unknown_event"), warnings=("unknown_event",)),
+    survived("some error", inside("error"), warnings=("model_error",)),
+    survived("fails once", *failing(1, "server_error"), GREETING, warnings=("response_fell_short",)),
+    survived("fails twice", *failing(2, "server_error"), GREETING, warnings=("response_fell_short",) * 2),
+    survived(
+        "rate limit",
+        *failing(1, "rate_limit_exceeded"),
+        GREETING,
+        warnings=("response_fell_short",),
+    ),
+    survived(
+        "incomplete",
+        Answer(say=(speech(900),), status="incomplete", stop_after_ms=300),
+        warnings=("response_fell_short",),
+    ),
+    survived(
+        "a stall that passes", Answer(say=(speech(600),), faults=(Fault(kind="stall", at=200, seconds=0.35),))
+    ),
+    survived(
+        "caller is not understood",
+        GREETING,
+        Answer(say=GOODBYE.say, calls=GOODBYE.calls, transcript_error=Failure()),
+    ),
+    survived("limits told at the end", GREETING, rate_limits="end"),
+]
+
+
+async def test_a_fault_that_passes_does_not_end_the_call(log: Log) -> None:
+    """Noted where it matters; the caller is greeted, heard, and told goodbye as if nothing had been."""
+    for case, call in await outcomes(SURVIVED):
+        assert_ended_as(case, call, log)
+        assert call.report.is_clean, (case.name, call.report)
+        items = call.heard()
+        assert [item.heard_ms for item in items] == [item.sent_ms for item in items], case.name
+        has_transcription = case.name != "refuses transcription"
+        (ready,) = call.of(AgentReady)
+        assert ready.has_transcription is has_transcription
+
+
+async def test_a_delta_that_comes_twice_is_passed_on_as_it_came() -> None:
+    """Nothing tells it from new audio: it is heard twice, and all the rest once."""
+    async with stack(script(inside("duplicate"), delta_bytes=(160, 800))) as running:
+        call = await running.call(POLITE)
+    assert call.ended.reason is EndReason.AGENT_HANGUP
+    playback = call.stream.playback
+    twice = [b.audio for a, b in itertools.pairwise(playback.payloads) if a.audio == b.audio]
+    (repeated,) = twice
+    assert playback.received_bytes == (600 + 300) * 8 + len(repeated)
+    assert playback.discarded_bytes == 0
+    assert call.journal.refusals == []
+
+
+async def test_late_audio_of_an_interrupted_answer_is_never_played() -> None:
+    """Deltas after the interruption, and even after `response.done`, stop at the service."""
+    late = Answer(say=(speech(3000),), pace=1.5, interrupt_lag_ms=150, late_deltas=4, delta_bytes=(160, 320))
+    async with stack(script(late)) as running:
+        call = await running.call([InterruptAt(0.9, noise(RNG, 200)), WaitForEnd()])
+    assert call.ended.reason is EndReason.AGENT_HANGUP
+    assert call.ended.deltas_dropped >= 4
+    (clear,) = call.stream.playback.clears
+    interrupted, goodbye = call.heard()
+    assert interrupted.truncated_at_ms is not None
+    assert abs(interrupted.truncated_at_ms - interrupted.heard_ms) <= 40
+    assert goodbye.was_heard_to_its_end
+    after = [payload for payload in call.stream.playback.payloads if payload.received_at > clear.at]
+    assert sum(len(payload.audio) for payload in after) == 300 * 8
+    assert call.journal.refusals == []
+
+
+# --- What all cases have in common --------------------------------------------------------------------
+
+
+async def outcomes(cases: list[Case]) -> list[tuple[Case, FinishedCall]]:
+    """Plays all cases at once, each with a service and a model of its own."""
+
+    async def play(case: Case) -> FinishedCall:
+        async with stack(
+            case.script,
+            agent=Agent(),
+            limits=LIMITS,
+            session=case.session,
+            refuse_by=case.refuse_by,
+            keys=case.keys,
+            environment=case.environment,
+        ) as running:
+            return await running.call(list(POLITE))
+
+    calls = await together(*(play(case) for case in cases))
+    return list(zip(cases, calls, strict=True))
+
+
+def assert_ended_as(case: Case, call: FinishedCall, log: Log) -> None:
+    """One reason, one close code, one line in the log, and what Twilio does next."""
+    ended = call.ended
+    assert (case.name, ended.reason) == (case.name, case.reason), ended
+    assert case.detail in ended.detail, (case.name, ended.detail)
+    is_good = ended.reason.is_normal
+    assert (case.name, call.close_code) == (case.name, 1000 if is_good else 1011)
+    assert call.verbs == (CONNECTED_AND_ENDED if is_good else CONNECTED_AND_SORRY), case.name
+    if not is_good:
+        assert call.report.verbs[1].detail == APOLOGY
+    (line,) = log.events("call_ended", call.sid)
+    assert (line["reason"], line["detail"]) == (ended.reason.value, ended.detail)
+    warned = tuple(note.event for note in call.of(Noted) if note.is_warning)
+    assert (case.name, warned) == (case.name, case.warnings)
+    answered = [refusal.code for journal in call.stack.model.sessions for refusal in journal.refusals]
+    assert (case.name, tuple(answered)) == (case.name, case.errors_answered)
+    assert call.ended.frames_dropped == 0

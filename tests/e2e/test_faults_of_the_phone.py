@@ -1,0 +1,328 @@
+"""What a telephone line can do to a call: each fault ends in one recorded reason, or in nothing at all."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from raw import ask_for_token, closed_with, media, media_socket, send, start
+from stack import (
+    CONNECTED_AND_ENDED,
+    CONNECTED_AND_LEFT,
+    CONNECTED_AND_SORRY,
+    FinishedCall,
+    Log,
+    Stack,
+    leaves_nothing,
+    stack,
+    switchboard,
+    together,
+)
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge import legs
+from callbridge.bridge.legs import Patience
+from callbridge.call.facts import AgentReady, EndReason, Interrupted, Noted, ToolUsed
+from callbridge.call.limits import Limits
+from callbridge.server import listening
+from callbridge.simulators.phone import (
+    HangUp,
+    Misbehaviour,
+    Pause,
+    Press,
+    Say,
+    Vanish,
+    WaitForAgent,
+    WaitForEnd,
+)
+from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Say as Speech
+from random_calls import noise
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+    from callbridge.simulators.phone import SimulatedCall, Step
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+RNG = random.Random(11)
+GREETING = Answer(say=(Speech(text="Hello, this is the agent.", audio=noise(RNG, 800)),))
+GOODBYE = Answer(say=(Speech(text="Goodbye.", audio=noise(RNG, 300)),), calls=(Call(name="end_call"),))
+ORDINARY = Script(answers=(GREETING,), default=GOODBYE, after_ms=20)
+WORD = noise(RNG, 300)
+
+LIMITS = Limits(start_timeout_s=0.4, media_gap_timeout_s=0.5)
+"""As short as a test can bear; what happens at each bound is the same."""
+
+
+# --- A caller who leaves ----------------------------------------------------------------------------
+
+
+async def test_a_caller_who_leaves_ends_everything() -> None:
+    """Hung up or vanished, before, during or after anything: one reason, both sockets gone, no apology."""
+
+    async def left(steps: list[Step]) -> FinishedCall:
+        async with stack(ORDINARY) as running:
+            return await running.call(steps)
+
+    gone = await together(
+        left([Pause(20), Vanish()]),  # While the model is being set up.
+        left([Pause(400), Vanish()]),  # During the greeting.
+        left([WaitForAgent(quiet_ms=100), Vanish()]),
+        left([Pause(0), HangUp()]),
+        left([Pause(400), HangUp()]),
+        left([WaitForAgent(quiet_ms=100), Say(WORD), HangUp()]),  # With an answer due.
+    )
+    expected = [EndReason.MEDIA_LOST] * 3 + [EndReason.CALLER_HANGUP] * 3
+    assert [call.ended.reason for call in gone] == expected
+    for call in gone:
+        assert call.verbs == CONNECTED_AND_LEFT
+        assert call.journal.ended.startswith("client closed with 1000")
+
+
+async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling_along() -> None:
+    """The connection that was being made is dropped; nobody waits for it."""
+    never = asyncio.Event()
+    async with (
+        stack(ORDINARY) as far,
+        switchboard([far.model.url], may_answer=never) as url,
+        stack(ORDINARY, realtime_url=url) as running,
+        leaves_nothing(),
+    ):
+        call = await running.call([Pause(200), HangUp()])
+    assert call.ended.reason is EndReason.CALLER_HANGUP
+    assert call.of(AgentReady) == []
+    assert call.ended.frames_to_model == 0
+
+
+async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool() -> None:
+    """A tool of a call that is over is cancelled, and its result goes nowhere."""
+    fate: list[str] = []
+    phones: list[SimulatedCall] = []
+
+    async def look_up() -> str:
+        """Looks something up, and takes for ever."""
+        phones[0].hang_up()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            fate.append("cancelled")
+            raise
+        return "never"
+
+    script = Script(answers=(Answer(say=GREETING.say, calls=(Call(name="look_up"),)),))
+    async with stack(script, agent=Agent(tools=[look_up])) as running, leaves_nothing():
+        phones.append(running.phone([WaitForEnd()]))
+        call = await running.finish(phones[0])
+    assert fate == ["cancelled"]
+    assert call.ended.reason is EndReason.CALLER_HANGUP
+    assert call.of(ToolUsed) == []
+
+
+async def test_a_phone_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    """It ends the call when it has not taken a message in time; its socket is dropped, unread as it is."""
+    monkeypatch.setattr(legs, "Patience", lambda: Patience(send_timeout_s=0.5, close_timeout_s=0.2))
+    monkeypatch.setattr(listening, "LINGER_S", 0.2)
+    half_an_hour = Speech(text="On and on.", audio=noise(RNG, 1000) * 1800)
+    script = Script(
+        default=Answer(say=(half_an_hour,), pace=50_000, delta_bytes=(64_000, 64_000)), after_ms=20
+    )
+    never_read = frozenset({Misbehaviour.NEVER_READ})
+    async with stack(script) as running, leaves_nothing():
+        call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=10)
+    assert call.ended.reason is EndReason.MEDIA_LOST
+    assert call.ended.detail == "phone leg stalled: a message was not taken for 0.5 s"
+    assert call.stream.end is not None
+    assert (call.stream.end.by_whom, call.close_code) == ("network", None)
+    assert call.report.duration_ms < 6000, "the socket outlived its call"
+    assert len(log.events("call_ended", call.sid)) == 1
+
+
+# --- A phone that says what it should not -----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A misbehaviour of the phone, and what is to become of the call."""
+
+    how: Misbehaviour
+    reason: EndReason
+    close_code: int
+    verbs: list[str]
+    detail: str = ""
+    warning: str = ""
+    """Noted once in the log."""
+
+
+FAULTS = [
+    Fault(Misbehaviour.GARBAGE, EndReason.AGENT_HANGUP, 1000, CONNECTED_AND_ENDED, warning="bad_message"),
+    Fault(
+        Misbehaviour.DUPLICATE_START,
+        EndReason.AGENT_HANGUP,
+        1000,
+        CONNECTED_AND_ENDED,
+        warning="start_repeated",
+    ),
+    Fault(
+        Misbehaviour.BINARY,
+        EndReason.REJECTED_PROTOCOL,
+        1008,
+        CONNECTED_AND_SORRY,
+        "phone leg sent 1 bad messages: a binary frame",
+        "bad_message",
+    ),
+    Fault(Misbehaviour.OVERSIZED, EndReason.REJECTED_PROTOCOL, 1009, CONNECTED_AND_SORRY, "1009"),
+    Fault(Misbehaviour.BROKEN_FRAME, EndReason.REJECTED_PROTOCOL, 1002, CONNECTED_AND_SORRY, "1002"),
+    Fault(
+        Misbehaviour.MEDIA_BEFORE_START,
+        EndReason.REJECTED_PROTOCOL,
+        1008,
+        CONNECTED_AND_SORRY,
+        "Media before start",
+    ),
+    Fault(Misbehaviour.NO_START, EndReason.REJECTED_PROTOCOL, 1008, CONNECTED_AND_SORRY, "no start in time"),
+]
+
+
+async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log) -> None:
+    """Garbage is noted and survived, a broken protocol is closed; nobody is dialled before a good start."""
+
+    async def suffer(fault: Fault) -> FinishedCall:
+        async with stack(ORDINARY, limits=Limits(start_timeout_s=0.4)) as running:
+            phone = running.phone(
+                [WaitForAgent(100), Say(WORD), WaitForEnd()], misbehaviours=frozenset({fault.how})
+            )
+            call = await running.finish(phone)
+            # A socket without a start has no CallSid: its record is the only one of its service.
+            return FinishedCall(
+                call.phone, call.report, [f for facts in running.facts.values() for f in facts], running
+            )
+
+    calls = await together(*(suffer(fault) for fault in FAULTS))
+    for fault, call in zip(FAULTS, calls, strict=True):
+        assert (fault.how, call.ended.reason) == (fault.how, fault.reason), call.ended
+        assert fault.detail in call.ended.detail, call.ended
+        assert (fault.how, call.close_code) == (fault.how, fault.close_code)
+        assert call.verbs == fault.verbs, fault
+        notes = [note.event for note in call.of(Noted) if note.is_warning]
+        assert notes == ([fault.warning] if fault.warning else []), fault
+        if fault.how in {Misbehaviour.MEDIA_BEFORE_START, Misbehaviour.NO_START}:
+            assert call.stack.model.sessions == []
+    assert len(log.events("call_ended")) == len(FAULTS)
+
+
+# --- Sockets by hand --------------------------------------------------------------------------------
+
+Talk = Callable[[Stack, "ClientConnection", str, str], Awaitable[None]]
+"""What is sent: the service, its socket, a CallSid and a good token for it."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A talk that no Twilio holds."""
+
+    talk: Talk
+    reason: EndReason
+    close_code: int
+    detail: str
+    is_dialled: bool = False
+
+
+async def start_of_another_stream(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    await send(socket, start(sid, token), media(sid))
+    await socket.recv()  # The agent speaks.
+    await send(socket, start("CA" + "f" * 32, token))
+
+
+async def stop_before_start(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    await send(socket, {"event": "stop", "sequenceNumber": "1", "streamSid": "MZ1", "stop": {"callSid": sid}})
+
+
+async def mark_before_start(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    await send(socket, {"event": "mark", "sequenceNumber": "1", "streamSid": "MZ1", "mark": {"name": "x"}})
+
+
+async def another_sound(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    wide = {"encoding": "audio/x-l16", "sampleRate": 16000, "channels": 1}
+    await send(socket, start(sid, token, mediaFormat=wide))
+
+
+async def silence_of_the_line(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    await send(socket, start(sid, token), media(sid))
+
+
+async def nothing_but_garbage(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
+    await send(socket, start(sid, token), media(sid))
+    await socket.recv()  # The agent speaks.
+    for _number in range(60):
+        await socket.send('{"event":"media","media":')
+
+
+BROKEN = [
+    Broken(
+        start_of_another_stream,
+        EndReason.REJECTED_PROTOCOL,
+        1008,
+        "a second start names another stream",
+        is_dialled=True,
+    ),
+    Broken(stop_before_start, EndReason.REJECTED_PROTOCOL, 1008, "stop before start"),
+    Broken(mark_before_start, EndReason.REJECTED_PROTOCOL, 1008, "MarkEchoed before start"),
+    Broken(another_sound, EndReason.REJECTED_PROTOCOL, 1008, "the stream is not 8 kHz mono µ-law"),
+    Broken(silence_of_the_line, EndReason.MEDIA_LOST, 1000, "no caller audio for 0.5 s", is_dialled=True),
+    Broken(
+        nothing_but_garbage,
+        EndReason.REJECTED_PROTOCOL,
+        1008,
+        "phone leg sent 51 bad messages",
+        is_dialled=True,
+    ),
+]
+
+
+async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log) -> None:
+    """A second stream, messages before the start, other sound, a dead line: each closed in words."""
+
+    async def hold(broken: Broken) -> tuple[Stack, int | None, str]:
+        sid = "CA" + broken.talk.__name__.encode().hex()[:32].ljust(32, "0")
+        async with stack(ORDINARY, limits=LIMITS) as running:
+            token = await ask_for_token(running, sid)
+            async with media_socket(running) as socket:
+                await broken.talk(running, socket, sid, token)
+                return (running, *await closed_with(socket))
+
+    async with asyncio.TaskGroup() as talks:
+        held = [talks.create_task(hold(broken)) for broken in BROKEN]
+    for broken, task in zip(BROKEN, held, strict=True):
+        running, code, reason = task.result()
+        (ended,) = running.ends
+        assert (ended.reason, code, reason) == (broken.reason, broken.close_code, broken.reason.value), ended
+        assert ended.detail.startswith(broken.detail), ended
+        assert bool(running.model.sessions) == broken.is_dialled, ended
+    assert len(log.events("call_ended")) == len(BROKEN)
+
+
+# --- Keys -------------------------------------------------------------------------------------------
+
+
+async def test_keys_interrupt_and_reach_the_model() -> None:
+    """Keys stop the agent like speech does; the model is told which, and answers."""
+    long_greeting = Answer(say=(Speech(text="A long greeting.", audio=noise(RNG, 4000)),), pace=1.5)
+    script = Script(answers=(long_greeting,), default=GOODBYE, after_ms=20)
+    async with stack(script) as running, leaves_nothing():
+        call = await running.call([Pause(700), Press("42#"), WaitForEnd()])
+        journal = call.journal
+    assert (call.ended.reason, call.verbs) == (EndReason.AGENT_HANGUP, CONNECTED_AND_ENDED)
+    assert len(call.of(Interrupted)) == len(call.stream.playback.clears) == 1
+    told = [item.content[0]["text"] for item in journal.items.values() if item.role == "user"]
+    assert told == ["[The caller pressed 4 2 # on the telephone keypad.]"]
+    greeting, goodbye = call.heard()
+    assert greeting.truncated_at_ms is not None
+    assert abs(greeting.truncated_at_ms - greeting.heard_ms) <= 40
+    assert goodbye.was_heard_to_its_end
+    assert {refusal.code for refusal in journal.refusals} <= {"response_cancel_not_active"}

@@ -1,0 +1,384 @@
+"""Calls that nobody wrote: the machine and its relay against a small phone and a small voice model.
+
+What must hold at every moment is checked at every step. At the end of each call the caller falls silent, and
+all that is due must come to rest: every utterance answered, every tool's result told, the agent gone when it
+meant to go, and the model's memory equal to what the caller heard.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from callbridge.call import actions as a
+from callbridge.call.facts import CallEnded
+from callbridge.call.limits import Limits
+from callbridge.call.phases import Phase
+from callbridge.wire import media_streams as ms
+from callbridge.wire import mulaw
+from callbridge.wire import realtime as rt
+from callbridge.wire import realtime_commands as commands
+from phones import Link, Phone
+from rigs import AudioToModel, AudioToPhone, Input, Output, Rig, make_plan
+from vocabulary import (
+    HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    caller_said,
+    echo,
+    error,
+    frame,
+    gone,
+    key,
+    start,
+    tool_finished,
+)
+from voices import VoiceModel
+
+LIMITS = Limits()
+STEPS_TO_REST_MAX = 300
+RACES = {"conversation_already_has_active_response", "response_cancel_not_active"}
+"""The only errors that the machine may cause: both sides spoke at once."""
+ENDS = (
+    HANGS_UP,
+    gone(a.Leg.PHONE),
+    gone(a.Leg.MODEL),
+    a.LegStalled(a.Leg.PHONE, "4 MiB wait to be sent"),
+    a.ShutdownRequested(),
+)
+
+
+class Calls(RuleBasedStateMachine):
+    """One call, driven by both peers and by time."""
+
+    @initialize(
+        interrupts=st.booleans(),
+        transcribes=st.booleans(),
+        delays_ms=st.sampled_from([(0, 0), (60, 60), (120, 60), (120, 120)]),
+        held=st.integers(0, 5),
+    )
+    def begin(self, *, interrupts: bool, transcribes: bool, delays_ms: tuple[int, int], held: int) -> None:
+        """From the socket to the confirmed session, with some caller audio held meanwhile."""
+        self.plan = make_plan(server_interrupts=interrupts, transcribes=transcribes)
+        self.rig = Rig(self.plan)
+        self.model = VoiceModel(interrupts)
+        self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
+        self.seen = Seen()
+        self.log: list[tuple[float, Input, list[Output]]] = []
+        self.running: list[a.RunTool] = []
+        for event in (start(), *[frame()] * held, a.StreamAdmitted("", ""), a.ModelConnected()):
+            self.tell(event)
+        self.tell(SESSION_CREATED)
+        self.model.commands.clear()  # The session's set-up is not this model's matter.
+        self.tell(SESSION_UPDATED)
+        assert self.rig.call.tally.frames_to_model == held
+
+    @property
+    def is_over(self) -> bool:
+        return self.rig.call.phase is Phase.OVER
+
+    # --- Between the machine and its peers ---
+
+    def tell(self, event: Input) -> None:
+        """Hands an event to the machine, checks what comes out and carries it to the peers."""
+        outputs = self.rig.feed(event)
+        self.log.append((self.rig.now, event, outputs))
+        self.seen.event(event)
+        for output in outputs:
+            self.seen.output(event, output)
+            self.carry(event, output)
+
+    def carry(self, event: Input, output: Output) -> None:
+        match output:
+            case AudioToPhone(duration_ms):
+                assert isinstance(event, rt.AudioDelta)
+                self.phone.audio(event.item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
+            case a.SendToPhone(ms.SendMark(mark=mark)):
+                self.phone.mark(mark.name, self.rig.now)
+            case a.SendToPhone():
+                self.seen.heard_bytes = self.phone.clear(self.rig.now)
+            case a.SendToModel(command):
+                self.model.commands.append(command)
+            case a.RunTool():
+                self.running.append(output)
+
+    def pass_time(self, duration_s: float) -> None:
+        """Time goes by: echoes and deadlines, each at its moment."""
+        end = self.rig.now + duration_s
+        while self.rig.now < end:
+            due = self.rig.call.deadline
+            until = end if due is None else min(max(due[0], self.rig.now), end)
+            for at, name in self.phone.echoes(until):
+                self.rig.now = max(self.rig.now, at)
+                self.tell(echo(name))
+            self.rig.now = until
+            if due is not None and due == self.rig.call.deadline and due[0] <= until:
+                self.tell(a.DeadlinePassed())
+                assert self.rig.call.deadline is None or self.rig.call.deadline[0] > until, (
+                    "woken for nothing"
+                )
+
+    # --- What may happen ---
+
+    @rule(duration_s=st.one_of(st.floats(0.001, 0.5), st.floats(0.5, 6)))
+    def wait(self, duration_s: float) -> None:
+        self.tell(frame())
+        self.pass_time(duration_s)
+
+    @rule(count=st.integers(1, 10))
+    def we_read(self, count: int) -> None:
+        for _ in range(min(count, len(self.model.events))):
+            self.tell(self.model.events.popleft())
+
+    @rule(count=st.integers(1, 5))
+    def model_reads(self, count: int) -> None:
+        for _ in range(min(count, len(self.model.commands))):
+            self.model.read()
+
+    @precondition(lambda self: not self.model.hears_caller)
+    @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
+    def caller_begins(self, late_ms: int) -> None:
+        self.model.caller_begins(late_ms)
+
+    @precondition(lambda self: self.model.hears_caller)
+    @rule()
+    def caller_ends(self) -> None:
+        self.model.caller_ends()
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(sizes_ms=st.lists(st.sampled_from([20, 130, 450, 1200]), min_size=1, max_size=5))
+    def model_speaks(self, sizes_ms: list[int]) -> None:
+        for size_ms in sizes_ms:
+            self.model.speak(size_ms)
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule()
+    def model_begins_item(self) -> None:
+        self.model.begin_item()
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(name=st.sampled_from(["look_up", "look_up", "end_call"]))
+    def model_calls(self, name: str) -> None:
+        self.model.call(name)
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(status=st.sampled_from(["completed", "completed", "completed", "failed", "incomplete"]))
+    def model_ends(self, status: str) -> None:
+        self.model.end(status, code="server_error" if status == "failed" else None)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def tool_finishes(self, data: st.DataObject) -> None:
+        tool = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        self.tell(tool_finished(tool.call_id, name=tool.name, ends_call=tool.name == "end_call"))
+
+    @precondition(lambda self: self.model.utterances)
+    @rule(back=st.integers(0, 2))
+    def caller_is_transcribed(self, back: int) -> None:
+        self.tell(caller_said("Hello there.", f"user_{self.model.utterances - back}"))
+
+    @rule(digit=st.sampled_from("12#"))
+    def caller_presses(self, digit: str) -> None:
+        self.tell(key(digit))
+
+    @rule(
+        event=st.sampled_from(
+            [
+                rt.UnknownEvent("response.video.delta"),
+                ms.UnknownMessage("video"),
+                a.BadMessage(a.Leg.MODEL, "not JSON"),
+                start(),
+                echo("0-1"),
+                echo("greeting"),
+                error("invalid_value"),
+                rt.RateLimitsUpdated((rt.RateLimit("tokens", 10, 0, 1.0),)),
+            ]
+        )
+    )
+    def something_odd(self, event: Input) -> None:
+        self.tell(event)
+
+    @rule(
+        event=st.sampled_from(
+            [
+                HANGS_UP,
+                gone(a.Leg.PHONE),
+                gone(a.Leg.MODEL),
+                a.LegStalled(a.Leg.PHONE, "x"),
+                a.ShutdownRequested(),
+            ]
+        ),
+        dice=st.integers(0, 19),
+    )
+    def the_end(self, event: Input, dice: int) -> None:
+        if dice == 19:
+            self.tell(event)
+
+    # --- What always holds ---
+
+    @invariant()
+    def the_machine_can_be_woken_until_it_is_over(self) -> None:
+        call = self.rig.call
+        assert (call.deadline is None) == self.is_over
+        assert len(self.seen.ended) == self.is_over
+
+    @invariant()
+    def buffers_keep_their_bounds(self) -> None:
+        playout, relay = self.rig.call.playout, self.rig.relay
+        assert len(playout._marks) <= LIMITS.marks_outstanding_max  # The bound is on what is inside.
+        assert relay._held_bytes <= LIMITS.held_audio_ms_max * mulaw.BYTES_PER_MS  # The same.
+
+    @invariant()
+    def what_is_proven_was_heard_and_what_was_heard_was_sent(self) -> None:
+        playout = self.rig.call.playout
+        position = playout._position(self.rig.now)  # The invariant is about what is inside.
+        assert playout._proven_bytes <= position <= playout._run_bytes  # The same.
+
+    @invariant()
+    def the_model_refuses_nothing_but_races(self) -> None:
+        assert set(self.model.refusals) <= RACES
+
+    # --- The end of every call ---
+
+    def teardown(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        self.come_to_rest()
+        if not self.is_over:
+            self.check_that_nothing_is_owed()
+            self.check_that_the_model_remembers_what_was_heard()
+            self.tell(HANGS_UP)
+        assert len(self.seen.ended) == 1
+        self.check_that_the_same_call_goes_the_same_way()
+
+    def come_to_rest(self) -> None:
+        """The caller is silent, the peers do their part, and time goes by until nothing moves."""
+        if self.model.hears_caller:
+            self.model.caller_ends()
+        for _ in range(STEPS_TO_REST_MAX):
+            if self.is_over or self.is_at_rest:
+                return
+            self.model_reads(100)
+            if self.model.active is not None:
+                self.model.speak(100)
+                self.model.end("completed")
+            self.we_read(1000)
+            if self.running:
+                tool = self.running.pop()
+                self.tell(tool_finished(tool.call_id, name=tool.name, ends_call=tool.name == "end_call"))
+            self.wait(0.25)
+        raise AssertionError(f"the call never comes to rest: {self.rig.call!r}")
+
+    @property
+    def is_at_rest(self) -> bool:
+        call, model = self.rig.call, self.model
+        is_quiet = not (model.events or model.commands or model.active or self.running)
+        return is_quiet and call.turns.is_idle and call.playout.is_drained
+
+    def check_that_nothing_is_owed(self) -> None:
+        assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
+        assert self.seen.called == self.seen.answered
+        assert self.rig.call.phase is Phase.LIVE, "the agent wanted to hang up and never did"
+        assert self.model.responses > 0, "the agent never greeted"
+
+    def check_that_the_model_remembers_what_was_heard(self) -> None:
+        heard_bytes = self.phone.clear(self.rig.now + 60)
+        for item_id, spoken in self.model.spoken.items():
+            heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
+            allowed_ms = LIMITS.heard_tail_ms if heard_ms else 0
+            assert abs(spoken.remembered_ms - heard_ms) <= allowed_ms + 2, (item_id, spoken, heard_ms)
+
+    def check_that_the_same_call_goes_the_same_way(self) -> None:
+        again = Rig(self.plan)
+        for now, event, outputs in self.log:
+            again.now = now
+            assert again.feed(event) == outputs
+
+
+class Seen:
+    """What went over the wires of a call, and what may therefore not go any more."""
+
+    def __init__(self) -> None:
+        self.ended: list[CallEnded] = []
+        self.called: set[str] = set()
+        self.answered: set[str] = set()
+        self.heard_bytes: dict[str, float] = {}
+        """What was heard of each item when the last clear took effect."""
+        self._sent_ms: dict[str, int] = {}
+        self._begun: list[str] = []
+        self._dead: set[str] = set()
+        """Responses of which the phone may get nothing any more."""
+        self._active: str | None = None
+        self._asked_id: str | None = None
+        self._caller_speaks = False
+        self._gone: set[a.Leg] = set()
+        self._was_cleared = False
+
+    def event(self, event: Input) -> None:
+        self._was_cleared = False
+        match event:
+            case rt.SpeechStarted():
+                self._caller_speaks = True
+                self._dead.update(self._begun)
+            case ms.Dtmf():
+                self._dead.update(self._begun)
+            case rt.SpeechStopped():
+                self._caller_speaks = False
+            case rt.ResponseCreated(response):
+                self._begun.append(response.id)
+                self._active, self._asked_id = response.id, None
+                if self._caller_speaks:
+                    self._dead.add(response.id)
+            case rt.ResponseDone(response) if response.id == self._active:
+                self._active = None
+            case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
+                self._asked_id = None
+            case a.LegGone(leg):
+                self._gone.add(leg)
+
+    def output(self, event: Input, output: Output) -> None:
+        assert not self.ended, "a call that is over asks for nothing"
+        match output:
+            case AudioToPhone(duration_ms):
+                assert isinstance(event, rt.AudioDelta)
+                assert event.response_id not in self._dead, "audio of an interrupted response"
+                self._sent_ms[event.item_id] = self._sent_ms.get(event.item_id, 0) + duration_ms
+            case a.SendToPhone(message):
+                assert a.Leg.PHONE not in self._gone
+                self._was_cleared |= isinstance(message, ms.Clear)
+            case a.SendToModel(command):
+                assert a.Leg.MODEL not in self._gone
+                self._command(command)
+            case AudioToModel():
+                assert a.Leg.MODEL not in self._gone
+            case a.CloseLeg(a.Leg.MODEL):
+                assert a.Leg.MODEL not in self._gone
+            case a.RunTool(call_id):
+                assert call_id not in self.called, "a tool is run once"
+                self.called.add(call_id)
+            case a.Record(CallEnded() as ended):
+                self.ended.append(ended)
+
+    def _command(self, command: commands.AnyCommand) -> None:
+        match command:
+            case commands.CreateResponse(event_id=event_id):
+                assert self._asked_id is None, "two responses are asked for at once"
+                assert self._active is None, "a response is asked for while one is active"
+                assert not self._caller_speaks, "a response is asked for while the caller speaks"
+                self._asked_id = event_id
+            case commands.CancelResponse(response_id=response_id):
+                assert response_id == self._active, "what is cancelled is active"
+            case commands.CreateItem(item=commands.FunctionCallOutput(call_id=call_id)):
+                assert call_id in self.called - self.answered, "a tool call is answered once"
+                self.answered.add(call_id)
+            case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
+                assert 0 < audio_end_ms <= self._sent_ms[item_id]
+                if self._was_cleared:
+                    assert abs(audio_end_ms - self.heard_bytes[item_id] / mulaw.BYTES_PER_MS) <= 1
+            case commands.DeleteItem(item_id=item_id) if self._was_cleared:
+                assert self.heard_bytes[item_id] / mulaw.BYTES_PER_MS <= 1
+
+
+TestCalls: Final = Calls.TestCase

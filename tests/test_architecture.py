@@ -1,0 +1,677 @@
+"""The house rules, read off the syntax trees of `src/callbridge`.
+
+Each rule is a function from modules to complaints; it must find nothing in the house, and must find what is
+wrong in a small bad example.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SOURCE = Path(__file__).parents[1] / "src"
+PACKAGE = "callbridge"
+
+# --- Reading ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported thing, as far as it can be told without running anything."""
+
+    target: str
+    line: int
+    is_for_types_only: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module by its dotted name; a package is known by its folder's name."""
+
+    name: str
+    text: str
+    is_package: bool = False
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def room(self) -> str:
+        """`wire`, `call`, …; the package's own face is the room with no name."""
+        return self.name.partition(".")[2].partition(".")[0]
+
+    def at(self, line: int) -> str:
+        return f"{self.name}:{line}"
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(self._walk_imports(self.tree, is_for_types_only=False))
+
+    def _walk_imports(self, node: ast.AST, *, is_for_types_only: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                for alias in child.names:
+                    yield Import(alias.name, child.lineno, is_for_types_only)
+            elif isinstance(child, ast.ImportFrom):
+                origin = self._origin(child)
+                for alias in child.names:
+                    yield Import(f"{origin}.{alias.name}", child.lineno, is_for_types_only)
+            elif isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+                for guarded in child.body:
+                    yield from self._walk_imports(
+                        ast.Module([guarded], type_ignores=[]), is_for_types_only=True
+                    )
+                for other in child.orelse:
+                    yield from self._walk_imports(
+                        ast.Module([other], type_ignores=[]), is_for_types_only=is_for_types_only
+                    )
+            else:
+                yield from self._walk_imports(child, is_for_types_only=is_for_types_only)
+
+    def _origin(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        base = parts[: len(parts) - node.level + self.is_package]
+        return ".".join([*base, *filter(None, [node.module])])
+
+
+@cache
+def house() -> tuple[Module, ...]:
+    """Every module of the package."""
+    modules = []
+    for path in sorted((SOURCE / PACKAGE).rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        is_package = parts[-1] == "__init__"
+        name = ".".join(parts[:-1] if is_package else parts)
+        modules.append(Module(name, path.read_text(encoding="utf-8"), is_package))
+    return tuple(modules)
+
+
+def resolved(target: str, names: Iterable[str]) -> str:
+    """The module that `target` means: itself, or the one that it is an attribute of."""
+    known = set(names)
+    while target not in known and "." in target:
+        target = target.rpartition(".")[0]
+    return target
+
+
+def is_within(name: str, place: str) -> bool:
+    """Whether the dotted `name` is `place` or something in it."""
+    return name == place or name.startswith(f"{place}.")
+
+
+def named(text: str, name: str = "callbridge.wire.example") -> Module:
+    """A module made up for an example."""
+    return Module(name, text)
+
+
+def test_the_house_was_found() -> None:
+    """No rule can hold by looking at nothing."""
+    rooms = {module.room for module in house()}
+    assert {"wire", "call", "bridge", "agents", "telephony", "observe", "server", "simulators"} <= rooms
+
+
+class TestReading:
+    def test_every_form_of_import_is_seen(self) -> None:
+        text = (
+            "import a.b, c as d\n"
+            "from e import f as g\n"
+            "from . import h\n"
+            "from ..i import j\n"
+            "def k():\n    from l import m\n"
+            "if TYPE_CHECKING:\n    import n\nelse:\n    import o\n"
+            "try:\n    import p\nexcept ImportError:\n    import q\n"
+        )
+        imports = named(text, "callbridge.room.module").imports
+        assert [entry.target for entry in imports] == [
+            "a.b", "c", "e.f", "callbridge.room.h", "callbridge.i.j", "l.m", "n", "o", "p", "q",
+        ]  # fmt: skip
+        assert [entry.target for entry in imports if entry.is_for_types_only] == ["n"]
+
+    def test_a_package_imports_from_itself(self) -> None:
+        package = Module("callbridge.room", "from .module import x\nfrom .. import y", is_package=True)
+        assert [entry.target for entry in package.imports] == ["callbridge.room.module.x", "callbridge.y"]
+
+    def test_an_imported_name_is_found_in_its_module(self) -> None:
+        names = ["callbridge", "callbridge.wire", "callbridge.wire.mulaw"]
+        assert resolved("callbridge.wire.mulaw.SILENCE", names) == "callbridge.wire.mulaw"
+        assert resolved("callbridge.wire.mulaw", names) == "callbridge.wire.mulaw"
+        assert resolved("callbridge.wire.unknown", names) == "callbridge.wire"
+        assert resolved("asyncio.tasks.Task", names) == "asyncio"
+
+
+# --- Floors -----------------------------------------------------------------------------------------
+
+FLOORS = {
+    "wire": 1,
+    "call": 2,
+    "bridge": 3,
+    "agents": 3,
+    "telephony": 3,
+    "observe": 3,
+    "records": 3,
+    "server": 4,
+    "": 4,  # What users import.
+    "cli": 5,
+}
+SIMULATORS_MAY_IMPORT = ("callbridge.simulators", "callbridge.wire.mulaw")
+
+
+def imports_against_the_floors(modules: Iterable[Module]) -> list[str]:
+    """Imports go down. Beside each other, rooms of one floor know types at most.
+
+    The simulators stand outside of the house: they take nothing from it but numbers of µ-law, because a fake
+    that shares our parsing would agree with our mistakes; and only the command line starts them.
+    """
+    return [
+        f"{module.at(entry.line)} imports {entry.target}"
+        for module in modules
+        for entry in module.imports
+        if is_within(entry.target, PACKAGE) and not _may_import(module, entry)
+    ]
+
+
+def _may_import(module: Module, entry: Import) -> bool:
+    target = resolved(entry.target, [known.name for known in house()])
+    room = Module(target, "").room
+    if module.room == "simulators":
+        return any(is_within(target, place) for place in SIMULATORS_MAY_IMPORT)
+    if room == "simulators":
+        return module.room == "cli"
+    if room not in FLOORS or module.room not in FLOORS:
+        return False  # A room without a floor: give it one above.
+    if room == module.room:
+        return True
+    ours, theirs = FLOORS[module.room], FLOORS[room]
+    return theirs < ours or (theirs == ours and entry.is_for_types_only)
+
+
+def test_imports_go_down_only() -> None:
+    assert imports_against_the_floors(house()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("callbridge.wire.example", "from callbridge.call.machine import Call"),
+        ("callbridge.wire.example", "from callbridge import Agent"),
+        ("callbridge.wire.example", "if TYPE_CHECKING:\n    from callbridge.call import actions"),
+        ("callbridge.call.example", "def f():\n    import callbridge.bridge.relay"),
+        ("callbridge.call.example", "from ..bridge import relay"),
+        ("callbridge.bridge.example", "from callbridge.server import settings"),
+        ("callbridge.bridge.example", "from callbridge.agents.agent import Agent"),
+        ("callbridge.server.example", "from callbridge.cli import main"),
+        ("callbridge.server.example", "from callbridge.simulators.phone import place_call"),
+        ("callbridge.simulators.example", "from callbridge.wire import media_streams"),
+        ("callbridge.simulators.example", "from callbridge.call.playout import Playout"),
+        ("callbridge.simulators.example", "if TYPE_CHECKING:\n    from callbridge.bridge import legs"),
+        ("callbridge.attic.example", "from callbridge.wire import mulaw"),
+    ],
+)
+def test_an_import_that_goes_up_is_found(name: str, text: str) -> None:
+    assert len(imports_against_the_floors([named(text, name)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("callbridge.call.example", "from callbridge.wire import mulaw"),
+        ("callbridge.call.example", "from callbridge.call import limits"),
+        ("callbridge.bridge.example", "if TYPE_CHECKING:\n    from callbridge.agents.tools import Toolbox"),
+        ("callbridge.cli.example", "from callbridge.simulators.phone import place_call"),
+        ("callbridge.simulators.example", "from callbridge.wire.mulaw import SILENCE"),
+    ],
+)
+def test_an_import_that_goes_down_is_allowed(name: str, text: str) -> None:
+    assert imports_against_the_floors([named(text, name)]) == []
+
+
+def cycles(modules: Iterable[Module]) -> list[str]:
+    """Modules that need each other, those needed for types only included."""
+    known = {module.name: module for module in modules}
+    needs = {
+        name: {resolved(entry.target, known) for entry in module.imports} & set(known) - {name}
+        for name, module in known.items()
+    }
+    while leaves := {name for name, needed in needs.items() if not needed & set(needs)}:
+        needs = {name: needed for name, needed in needs.items() if name not in leaves}
+    return sorted(name for name in needs if _reaches(name, name, needs))
+
+
+def _reaches(start: str, goal: str, needs: dict[str, set[str]]) -> bool:
+    seen: set[str] = set()
+    waiting = list(needs[start])
+    while waiting:
+        name = waiting.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            waiting.extend(needs.get(name, ()))
+    return False
+
+
+def test_no_modules_need_each_other() -> None:
+    assert cycles(house()) == []
+
+
+def test_a_cycle_is_found() -> None:
+    one = named("from callbridge.wire import two", "callbridge.wire.one")
+    two = named("import callbridge.wire.three", "callbridge.wire.two")
+    three = named("if TYPE_CHECKING:\n    from callbridge.wire.one import X", "callbridge.wire.three")
+    above = named("import callbridge.wire.one", "callbridge.wire.above")
+    assert cycles([one, two, three, above]) == [one.name, three.name, two.name]
+    assert cycles([one, two, above]) == []
+
+
+# --- Libraries --------------------------------------------------------------------------------------
+
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "fastapi": ("callbridge.server", "callbridge.cli.serve"),
+    "starlette": ("callbridge.server", "callbridge.cli.serve"),
+    "uvicorn": ("callbridge.server", "callbridge.cli.serve"),
+    "twilio": ("callbridge.telephony",),
+    "pydantic_settings": ("callbridge.server.settings",),
+    "sqlalchemy": ("callbridge.records",),
+    "typer": ("callbridge.cli",),
+    "rich": ("callbridge.cli",),
+    "openai": (),  # Its types are the contract of the tests; the service speaks for itself.
+}
+"""Libraries that have a room of their own."""
+
+PURE = ("callbridge.wire", "callbridge.call")
+IMPURE = frozenset(
+    {"asyncio", "concurrent", "threading", "multiprocessing", "subprocess", "signal", "time"}
+    | {"random", "secrets", "uuid", "logging", "os", "io", "pathlib"}
+    | {"socket", "select", "selectors", "ssl", "http", "urllib"}
+)
+"""Parts of the standard library that wait, look at the world or roll dice."""
+
+
+SIMULATORS_MAY_USE = frozenset({"msgspec", "websockets", "httpx"})
+"""Besides the standard library: they must not share a judgement about a vendor with the service."""
+
+
+def libraries_out_of_place(modules: Iterable[Module]) -> list[str]:
+    """A library outside of its room; in the pure rooms, all but msgspec and the pure standard library."""
+    return [
+        f"{module.at(entry.line)} imports {entry.target}"
+        for module in modules
+        for entry in module.imports
+        if not _may_use(module.name, entry.target.partition(".")[0])
+    ]
+
+
+def _may_use(name: str, library: str) -> bool:
+    if library == PACKAGE:
+        return True
+    if any(is_within(name, room) for room in PURE):
+        return library == "msgspec" or (library in sys.stdlib_module_names and library not in IMPURE)
+    if is_within(name, "callbridge.simulators"):
+        return library in SIMULATORS_MAY_USE or library in sys.stdlib_module_names
+    return library not in ONLY_IN or any(is_within(name, room) for room in ONLY_IN[library])
+
+
+def test_libraries_stay_in_their_rooms() -> None:
+    assert libraries_out_of_place(house()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("callbridge.wire.example", "import asyncio"),
+        ("callbridge.wire.example", "from time import monotonic"),
+        ("callbridge.call.example", "import random"),
+        ("callbridge.call.example", "def f():\n    import logging"),
+        ("callbridge.call.example", "import os.path"),
+        ("callbridge.call.example", "import socket"),
+        ("callbridge.call.example", "import structlog"),
+        ("callbridge.call.example", "import pydantic"),
+        ("callbridge.bridge.example", "from starlette.websockets import WebSocket"),
+        ("callbridge.cli.demo", "import uvicorn"),
+        ("callbridge.server.example", "from twilio.twiml.voice_response import VoiceResponse"),
+        ("callbridge.server.example", "if TYPE_CHECKING:\n    from pydantic_settings import BaseSettings"),
+        ("callbridge.server.example", "import sqlalchemy.orm"),
+        ("callbridge.server.example", "import typer"),
+        ("callbridge.wire.realtime", "import openai"),
+        ("callbridge.simulators.example", "import twilio"),
+        ("callbridge.simulators.example", "import pydantic"),
+    ],
+)
+def test_a_library_out_of_place_is_found(name: str, text: str) -> None:
+    assert len(libraries_out_of_place([named(text, name)])) == 1
+
+
+def test_a_library_in_its_place_is_allowed() -> None:
+    text = "import dataclasses, msgspec"
+    assert libraries_out_of_place([named(text)]) == []
+    assert libraries_out_of_place([named("import twilio.twiml", "callbridge.telephony.twiml")]) == []
+
+
+ENVIRONMENT = frozenset({"environ", "environb", "getenv", "putenv"})
+READS_THE_ENVIRONMENT = "callbridge.server.settings"
+
+
+def readers_of_the_environment(modules: Iterable[Module]) -> list[str]:
+    """Settings are read once and in one place. Names of variables in the CLI's options are only names."""
+    return [
+        module.at(node.lineno)
+        for module in modules
+        if module.name != READS_THE_ENVIRONMENT
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Attribute) and node.attr in ENVIRONMENT)
+        or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & ENVIRONMENT)
+    ]
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    assert readers_of_the_environment(house()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["import os\nx = os.environ['X']", "from os import getenv", "import os as o\no.getenv('X')"]
+)
+def test_a_reader_of_the_environment_is_found(text: str) -> None:
+    assert len(readers_of_the_environment([named(text, "callbridge.cli.example")])) == 1
+    assert readers_of_the_environment([named(text, READS_THE_ENVIRONMENT)]) == []
+
+
+# --- Size -------------------------------------------------------------------------------------------
+
+FUNCTION_LINES_MAX = 60
+MODULE_LINES_MAX = 500
+
+
+def too_long(modules: Iterable[Module]) -> list[str]:
+    """Functions and modules that nobody can hold in mind."""
+    found = []
+    for module in modules:
+        length = len(module.text.splitlines())
+        if length > MODULE_LINES_MAX:
+            found.append(f"{module.name} has {length} lines")
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > FUNCTION_LINES_MAX:
+                    found.append(f"{module.at(node.lineno)} {node.name} has {lines} lines")
+    return found
+
+
+def test_functions_and_modules_are_short() -> None:
+    assert too_long(house()) == []
+
+
+def test_what_is_too_long_is_found() -> None:
+    body = "    pass\n"
+    assert too_long([named("def f():\n" + body * 59)]) == []
+    assert len(too_long([named("def f():\n" + body * 60)])) == 1
+    assert len(too_long([named("class C:\n    async def f(self):\n" + "        pass\n" * 60)])) == 1
+    assert too_long([named("x = 1\n" * 500)]) == []
+    assert len(too_long([named("x = 1\n" * 501)])) == 1
+
+
+# --- Calls that are not made ------------------------------------------------------------------------
+
+
+def prints(modules: Iterable[Module]) -> list[str]:
+    """The service logs, the command line has its console."""
+    return [
+        module.at(node.lineno)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Name) and node.id == "print"
+    ]
+
+
+def test_nothing_is_printed() -> None:
+    assert prints(house()) == []
+
+
+def test_a_print_is_found() -> None:
+    assert len(prints([named("def f():\n    print('x')"), named("show = print")])) == 2
+
+
+def unowned_tasks(modules: Iterable[Module]) -> list[str]:
+    """Tasks that no `TaskGroup` waits for: their failures are lost and they outlive their call."""
+    return [
+        module.at(node.lineno)
+        for module in modules
+        for node in ast.walk(module.tree)
+        if (isinstance(node, ast.Attribute) and _starts_an_unowned_task(node))
+        or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & _TASK_STARTERS)
+    ]
+
+
+_TASK_STARTERS = frozenset({"create_task", "ensure_future"})
+
+
+def _starts_an_unowned_task(node: ast.Attribute) -> bool:
+    owner = ast.unparse(node.value)
+    is_loop = owner == "asyncio" or owner.endswith(("loop", "_loop()"))
+    return node.attr == "ensure_future" or (node.attr == "create_task" and is_loop)
+
+
+def test_every_task_has_an_owner() -> None:
+    assert unowned_tasks(house()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "asyncio.create_task(work())",
+        "asyncio.ensure_future(work())",
+        "from asyncio import create_task",
+        "asyncio.get_running_loop().create_task(work())",
+        "self._loop.create_task(work())",
+        "start = asyncio.create_task",
+    ],
+)
+def test_a_task_without_an_owner_is_found(text: str) -> None:
+    assert len(unowned_tasks([named(text)])) == 1
+
+
+def test_a_task_of_a_group_has_an_owner() -> None:
+    assert unowned_tasks([named("tasks.create_task(work())\nself._tasks.create_task(work())")]) == []
+
+
+# --- Broad excepts ----------------------------------------------------------------------------------
+
+BROAD = {
+    ("callbridge.agents.tools", "Tool.run"): "a user's code may raise anything; the call goes on",
+    ("callbridge.agents.threads", "run_in_own_thread.work"): "handed to whoever waits, as if called there",
+    ("callbridge.agents.loading", "load_agent"): "a user's module may raise anything while it is imported",
+    ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
+}
+"""The only places that catch whatever comes."""
+
+
+def broad_excepts(modules: Iterable[Module]) -> list[tuple[str, str]]:
+    """Where everything is caught: module and function."""
+    return [
+        (module.name, ".".join(scope))
+        for module in modules
+        for scope, node in _scoped(module.tree, ())
+        if _catches_everything(node)
+    ]
+
+
+def _scoped(node: ast.AST, scope: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], ast.AST]]:
+    for child in ast.iter_child_nodes(node):
+        yield scope, child
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _scoped(child, (*scope, child.name))
+        else:
+            yield from _scoped(child, scope)
+
+
+def _catches_everything(node: ast.AST) -> bool:
+    if isinstance(node, ast.ExceptHandler):
+        caught = [node.type] if node.type is not None else []
+        if not caught:
+            return True
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+        caught = list(node.args)
+    else:
+        return False
+    names = {name.id for part in caught for name in ast.walk(part) if isinstance(name, ast.Name)}
+    return bool(names & {"Exception", "BaseException"})
+
+
+def test_everything_is_caught_in_named_places_only() -> None:
+    """Each once, and no place is named here that is no more."""
+    assert sorted(broad_excepts(house())) == sorted(BROAD)
+
+
+@pytest.mark.parametrize(
+    "caught",
+    [
+        "try:\n        g()\n    except Exception:\n        pass",
+        "try:\n        g()\n    except (OSError, BaseException) as error:\n        raise error",
+        "try:\n        g()\n    except:\n        pass",
+        "try:\n        g()\n    except* Exception:\n        pass",
+        "with contextlib.suppress(Exception):\n        g()",
+    ],
+)
+def test_a_broad_except_is_found(caught: str) -> None:
+    text = f"def f():\n    {caught}\n"
+    assert broad_excepts([named(text)]) == [("callbridge.wire.example", "f")]
+
+
+def test_a_narrow_except_is_allowed() -> None:
+    assert broad_excepts([named("try:\n    g()\nexcept (OSError, asyncio.CancelledError):\n    raise")]) == []
+
+
+# --- Files ------------------------------------------------------------------------------------------
+
+
+def without_docstring(modules: Iterable[Module]) -> list[str]:
+    """A module says first what lives in it."""
+    return [module.name for module in modules if not (ast.get_docstring(module.tree) or "").strip()]
+
+
+def test_every_module_says_what_lives_in_it() -> None:
+    assert without_docstring(house()) == []
+
+
+def test_a_module_that_says_nothing_is_found() -> None:
+    assert (
+        without_docstring([named("x = 1"), named(""), named('""" """'), named('"""Words."""')])
+        == ["callbridge.wire.example"] * 3
+    )
+
+
+LEFTOVER = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+
+
+def leftovers(modules: Iterable[Module]) -> list[str]:
+    """What somebody meant to do later."""
+    return [
+        f"{module.at(number)} {line.strip()}"
+        for module in modules
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if LEFTOVER.search(line)
+    ]
+
+
+def test_nothing_is_left_for_later() -> None:
+    assert leftovers(house()) == []
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX"])
+def test_a_leftover_is_found(word: str) -> None:
+    assert len(leftovers([named(f"x = 1  # {word}: more"), named("sid = 'MZXXXX'")])) == 1
+
+
+ENTRY_POINTS = {
+    "callbridge": "what users import",
+    "callbridge.cli": "the `callbridge` command",
+}
+
+
+def dead_files(modules: Iterable[Module]) -> list[str]:
+    """Modules that nothing in the house needs. A package lives as long as something in it does."""
+    known = {module.name: module for module in modules}
+    needed = {
+        resolved(entry.target, known)
+        for module in known.values()
+        for entry in module.imports
+        if resolved(entry.target, known) != module.name
+    }
+    return [
+        name
+        for name, module in known.items()
+        if name not in ENTRY_POINTS
+        and name.rpartition(".")[2] != "__main__"
+        and not any(is_within(used, name) if module.is_package else used == name for used in needed)
+    ]
+
+
+def test_no_file_is_dead() -> None:
+    assert dead_files(house()) == []
+
+
+def test_a_dead_file_is_found() -> None:
+    package = Module("callbridge.wire", "", is_package=True)
+    used = named("", "callbridge.wire.used")
+    user = named("from callbridge.wire.used import x", "callbridge.cli")
+    dead = named("import callbridge.wire.dead", "callbridge.wire.dead")
+    empty = Module("callbridge.attic", "", is_package=True)
+    assert dead_files([package, used, user, dead, empty]) == [dead.name, empty.name]
+
+
+VAGUE = frozenset(
+    {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
+    | {"service", "services", "handler", "handlers"}
+)
+
+
+def vague_names(modules: Iterable[Module]) -> list[str]:
+    """Files named after nothing that lives in them."""
+    return [module.name for module in modules if VAGUE & set(re.split(r"[._]", module.name))]
+
+
+def test_files_are_named_after_what_lives_in_them() -> None:
+    assert vague_names(house()) == []
+
+
+def test_a_vague_name_is_found() -> None:
+    bad = ["callbridge.utils", "callbridge.call.call_manager", "callbridge.common.x"]
+    assert vague_names([named("", name) for name in [*bad, "callbridge.server.serving"]]) == bad
+
+
+SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore)")
+EXPLAINED = re.compile(r"#\s*(noqa: [A-Z]+\d+(, [A-Z]+\d+)*|type: ignore\[[a-z-]+(, [a-z-]+)*\])\s+[#-] \w+")
+
+
+def unexplained_suppressions(modules: Iterable[Module]) -> list[str]:
+    """A rule is broken by its name and for a reason on the same line, or not at all."""
+    return [
+        f"{module.at(number)} {line.strip()}"
+        for module in modules
+        for number, line in enumerate(module.text.splitlines(), 1)
+        if SUPPRESSION.search(line) and not EXPLAINED.search(line)
+    ]
+
+
+def test_every_suppression_has_a_reason() -> None:
+    assert unexplained_suppressions(house()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["x = 1  # noqa", "x = 1  # noqa: E501", "x = y  # type: ignore", "x = y  # type: ignore[misc]"]
+)
+def test_a_suppression_without_a_reason_is_found(line: str) -> None:
+    assert len(unexplained_suppressions([named(line)])) == 1
+    assert unexplained_suppressions([named("x = y  # type: ignore[misc]  # it ships no types")]) == []

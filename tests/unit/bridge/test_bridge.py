@@ -1,0 +1,815 @@
+"""One call through the bridge, between two legs in memory: what is performed, and that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import json
+import sys
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge.bridge import Bridge
+from callbridge.bridge.legs import DialError, Read
+from callbridge.call import facts
+from callbridge.call.actions import (
+    BadMessage,
+    Event,
+    Leg,
+    LegGone,
+    ModelDialFailed,
+    StreamAdmitted,
+    StreamRefused,
+)
+from callbridge.call.facts import CallEnded, EndReason, Fact
+from callbridge.call.limits import Limits
+from callbridge.call.machine import Call
+from callbridge.call.plan import CallPlan
+from callbridge.wire import realtime
+from callbridge.wire.media_streams import StartFacts
+from callbridge.wire.realtime import MULAW
+from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+
+BOUND_S = 5.0
+"""Nothing here takes so long unless it hangs."""
+
+PLAN = CallPlan(
+    "gpt-realtime-2.1",
+    Session(
+        "Be brief.",
+        Audio(AudioInput(MULAW, ServerVad(0.5, 300, 500), None, None), AudioOutput(MULAW, "marin")),
+        (),
+        "auto",
+        ("audio",),
+    ),
+    greeting="Hello!",
+)
+
+
+@pytest.fixture(params=["lazy tasks", "eager tasks"] if sys.version_info >= (3, 12) else ["lazy tasks"])
+async def task_factory(request: pytest.FixtureRequest) -> None:
+    """Everything must hold however soon a task takes its first step."""
+    if sys.version_info >= (3, 12) and request.param == "eager tasks":
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+
+
+pytestmark = pytest.mark.usefixtures("task_factory")
+
+
+# --- The rig ----------------------------------------------------------------------------------------
+
+
+class MemoryLeg:
+    """A leg whose peer is the test."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed: list[tuple[int, str]] = []
+        self.stalls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._incoming = asyncio.Queue[str | LegGone | BadMessage]()
+        self._has_news = asyncio.Event()
+        self._heard = 0
+
+    # The bridge's side.
+
+    def send(self, frame: bytes) -> None:
+        assert not self.closed, "nothing is sent on a closed leg"
+        self.sent.append(json.loads(frame))
+        self._has_news.set()
+
+    async def read(self, said: Read) -> LegGone | BadMessage:
+        while True:
+            message = await self._incoming.get()
+            if not isinstance(message, str):
+                return message
+            said(message)
+
+    async def write(self) -> str:
+        return await self.stalls
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+
+    # The test's side.
+
+    def say(self, *messages: dict[str, Any] | str) -> None:
+        """The peer sends messages."""
+        for message in messages:
+            self._incoming.put_nowait(message if isinstance(message, str) else json.dumps(message))
+
+    def end(self, event: LegGone | BadMessage) -> None:
+        """The peer is gone, or as good as."""
+        self._incoming.put_nowait(event)
+
+    async def hears(self, kind: str) -> dict[str, Any]:
+        """The next message of this kind (`event` or `type`) that the peer gets."""
+        while True:
+            for message in self.sent[self._heard :]:
+                self._heard += 1
+                if message.get("event", message.get("type")) == kind:
+                    return message
+            self._has_news.clear()
+            await self._has_news.wait()
+
+
+class MemoryDialer:
+    """Opens a memory leg at once, later, or never."""
+
+    def __init__(self, answer: MemoryLeg | DialError) -> None:
+        self.answer = answer
+        self.rings = asyncio.Event()
+        self.picks_up = asyncio.Event()
+        self.picks_up.set()
+        self.was_cancelled = False
+
+    async def dial(self) -> MemoryLeg:
+        self.rings.set()
+        try:
+            await self.picks_up.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        if isinstance(self.answer, DialError):
+            raise self.answer
+        return self.answer
+
+
+def admitted(start: StartFacts) -> StreamAdmitted:
+    """Every stream with the right token."""
+    assert start.custom_parameters == {"token": "t"}
+    return StreamAdmitted("+15550100", "+15550111")
+
+
+def refused(start: StartFacts) -> StreamRefused:
+    return StreamRefused("stream token: unknown")
+
+
+@dataclass
+class Rig:
+    """A bridge that runs, and what can be seen of it from outside."""
+
+    phone: MemoryLeg
+    model: MemoryLeg
+    dialer: MemoryDialer
+    bridge: Bridge
+    facts: list[Fact]
+    running: asyncio.Task[None]
+
+    @property
+    def ended(self) -> CallEnded:
+        """The one record of the end."""
+        (ended,) = [fact for fact in self.facts if isinstance(fact, CallEnded)]
+        return ended
+
+    async def goes_live(self) -> None:
+        """The call comes as far as the asked-for greeting."""
+        self.phone.say(CONNECTED, START)
+        await self.dialer.rings.wait()
+        self.model.say(session("session.created", "audio/pcm"))
+        await self.model.hears("session.update")
+        self.model.say(session("session.updated", "audio/pcmu"))
+        await self.model.hears("response.create")
+
+    async def speaks(self, audio: bytes, response: str = "resp_1", item: str = "item_1") -> None:
+        """The agent says something, and the phone has it."""
+        self.model.say(*answer_begins(response, item), audio_delta(audio, response, item))
+        await self.phone.hears("media")
+
+    async def hangs_up(self) -> None:
+        """The caller ends the call, and it does end."""
+        self.phone.say({"event": "stop", "streamSid": "MZ1", "stop": {}})
+        await self.running
+
+
+Observe = Callable[[Call, Fact], None]
+
+
+@asynccontextmanager
+async def calling(
+    agent: Agent | None = None,
+    *,
+    limits: Limits | None = None,
+    admit: Callable[[StartFacts], StreamAdmitted | StreamRefused] = admitted,
+    dial_error: ModelDialFailed | None = None,
+    observe: Observe | None = None,
+) -> AsyncIterator[Rig]:
+    """A call whose phone leg is open and has said nothing."""
+    async with asyncio.timeout(BOUND_S):
+        phone, model = MemoryLeg(), MemoryLeg()
+        dialer = MemoryDialer(DialError(dial_error) if dial_error else model)
+        seen: list[Fact] = []
+
+        def note(call: Call, fact: Fact) -> None:
+            seen.append(fact)
+            if observe is not None:
+                observe(call, fact)
+
+        bridge = Bridge(
+            phone,
+            plan=PLAN,
+            toolbox=(agent or Agent()).toolbox,
+            dialer=dialer,
+            admit=admit,
+            observe=note,
+            limits=limits,
+        )
+        running = asyncio.get_running_loop().create_task(bridge.run(), name="the call")
+        try:
+            yield Rig(phone, model, dialer, bridge, seen, running)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+# --- What the peers say -----------------------------------------------------------------------------
+
+CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+START = {
+    "event": "start",
+    "sequenceNumber": "1",
+    "streamSid": "MZ1",
+    "start": {
+        "streamSid": "MZ1",
+        "accountSid": "AC1",
+        "callSid": "CA1",
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"token": "t"},
+    },
+}
+
+
+def encoded(audio: bytes) -> str:
+    return base64.b64encode(audio).decode()
+
+
+def media(audio: bytes = b"\xff" * 160) -> dict[str, Any]:
+    return {"event": "media", "streamSid": "MZ1", "media": {"payload": encoded(audio), "timestamp": "20"}}
+
+
+def echo(mark: dict[str, Any]) -> dict[str, Any]:
+    """The phone has played all before this mark."""
+    return {"event": "mark", "streamSid": "MZ1", "mark": {"name": mark["mark"]["name"]}}
+
+
+def session(event_type: str, audio_format: str) -> dict[str, Any]:
+    audio = {"format": {"type": audio_format}}
+    return {"type": event_type, "session": {"type": "realtime", "audio": {"input": audio, "output": audio}}}
+
+
+def answer_begins(response: str, item: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.created", "response": {"id": response, "status": "in_progress"}},
+        {
+            "type": "response.output_item.added",
+            "response_id": response,
+            "item": {"id": item, "type": "message", "role": "assistant"},
+        },
+    ]
+
+
+def audio_delta(audio: bytes, response: str = "resp_1", item: str = "item_1") -> dict[str, Any]:
+    return {
+        "type": "response.output_audio.delta",
+        "response_id": response,
+        "item_id": item,
+        "delta": encoded(audio),
+    }
+
+
+def answer_done(response: str = "resp_1", status: str = "completed") -> dict[str, Any]:
+    return {"type": "response.done", "response": {"id": response, "status": status}}
+
+
+def tool_call(name: str, call_id: str = "call_1", response: str = "resp_1") -> dict[str, Any]:
+    item = {"id": "fc_1", "type": "function_call", "status": "completed", "name": name, "call_id": call_id}
+    return {
+        "type": "response.output_item.done",
+        "response_id": response,
+        "item": {**item, "arguments": "{}"},
+    }
+
+
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "in_1"}
+SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 0, "item_id": "in_1"}
+
+
+# --- A whole call -----------------------------------------------------------------------------------
+
+
+async def test_a_whole_call() -> None:
+    """Early words held, greeting, question, tool, interruption, farewell: every part meets every other."""
+    agent = Agent()
+
+    @agent.tool
+    async def opening_hours() -> str:
+        """When the shop is open."""
+        return "7 to 18"
+
+    async with calling(agent) as rig:
+        phone, model = rig.phone, rig.model
+        rig.dialer.picks_up.clear()
+        phone.say(CONNECTED, START, media(b"\x01" * 160), media(b"\x02" * 160))
+        await rig.dialer.rings.wait()
+        rig.dialer.picks_up.set()
+        model.say(session("session.created", "audio/pcm"))
+        update = await model.hears("session.update")
+        assert update["session"]["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+        model.say(session("session.updated", "audio/pcmu"))
+
+        # The greeting is asked for before the held audio is let in.
+        create = await model.hears("response.create")
+        assert "Hello!" in create["response"]["instructions"]
+        assert await model.hears("input_audio_buffer.append") == append(b"\x01" * 160)
+        assert await model.hears("input_audio_buffer.append") == append(b"\x02" * 160)
+        await rig.speaks(b"\x03" * 1600)
+        mark = await phone.hears("mark")
+        model.say(answer_done())
+        phone.say(echo(mark), media(b"\x04" * 160))
+        assert await model.hears("input_audio_buffer.append") == append(b"\x04" * 160)
+
+        # A question that needs a tool.
+        model.say(SPEECH_STARTED, SPEECH_STOPPED, *answer_begins("resp_2", "item_2"))
+        model.say(tool_call("opening_hours", response="resp_2"), answer_done("resp_2"))
+        output = await model.hears("conversation.item.create")
+        assert output["item"]["output"] == "7 to 18"
+        await model.hears("response.create")
+
+        # Its answer is interrupted after nothing of it was heard.
+        await rig.speaks(b"\x05" * 80_000, "resp_3", "item_3")
+        model.say(SPEECH_STARTED)
+        await phone.hears("clear")
+        assert (await model.hears("conversation.item.delete"))["item_id"] == "item_3"
+        sent = len(phone.sent)
+        model.say(audio_delta(b"\x06" * 800, "resp_3", "item_3"), answer_done("resp_3", "cancelled"))
+        model.say(SPEECH_STOPPED)
+
+        # The agent says goodbye and hangs up once that was heard.
+        await rig.speaks(b"\x07" * 800, "resp_4", "item_4")
+        assert [message["event"] for message in phone.sent[sent:]] == ["media"]
+        model.say(tool_call("end_call", "call_2", "resp_4"), answer_done("resp_4"))
+        phone.say(echo(await phone.hears("mark")))
+        await rig.running
+
+    ended = rig.ended
+    assert (ended.reason, ended.detail) == (EndReason.AGENT_HANGUP, "")
+    assert (ended.frames_from_phone, ended.frames_to_model, ended.frames_dropped) == (3, 3, 0)
+    assert (ended.interruptions, ended.tools_used, ended.deltas_dropped) == (1, 2, 1)
+    assert phone.closed == [(1000, "agent_hangup")]
+    assert model.closed == [(1000, "")]
+    assert rig.facts[-1] is ended
+    assert isinstance(rig.facts[0], facts.CallStarted)
+
+
+def append(audio: bytes) -> dict[str, Any]:
+    return {"type": "input_audio_buffer.append", "audio": encoded(audio)}
+
+
+# --- How calls end ----------------------------------------------------------------------------------
+
+
+async def test_the_caller_hangs_up() -> None:
+    async with calling() as rig:
+        await rig.goes_live()
+        await rig.hangs_up()
+    assert rig.ended.reason is EndReason.CALLER_HANGUP
+    assert rig.phone.closed == [(1000, "caller_hangup")]
+    assert rig.model.closed == [(1000, "")]
+
+
+@pytest.mark.parametrize(
+    ("leg", "event", "reason", "code"),
+    [
+        (Leg.PHONE, LegGone(Leg.PHONE, 1006), EndReason.MEDIA_LOST, 1000),
+        (Leg.PHONE, LegGone(Leg.PHONE, 1012), EndReason.SERVICE_STOPPED, 1001),
+        (
+            Leg.PHONE,
+            BadMessage(Leg.PHONE, "a binary frame", is_fatal=True),
+            EndReason.REJECTED_PROTOCOL,
+            1008,
+        ),
+        (Leg.MODEL, LegGone(Leg.MODEL, 1011, "oops"), EndReason.MODEL_LOST, 1011),
+        (Leg.MODEL, BadMessage(Leg.MODEL, "a binary frame", is_fatal=True), EndReason.MODEL_LOST, 1011),
+    ],
+)
+async def test_a_leg_ends_and_takes_the_other_with_it(
+    leg: Leg, event: LegGone | BadMessage, reason: EndReason, code: int
+) -> None:
+    """Whichever it is, both sockets are closed and one reason is recorded."""
+    async with calling() as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 160)
+        (rig.phone if leg is Leg.PHONE else rig.model).end(event)
+        await rig.running
+    assert rig.ended.reason is reason
+    assert rig.phone.closed == [(code, reason.value)]
+    assert len(rig.model.closed) == 1
+
+
+@pytest.mark.parametrize(
+    ("leg", "reason"), [(Leg.PHONE, EndReason.MEDIA_LOST), (Leg.MODEL, EndReason.MODEL_LOST)]
+)
+async def test_a_leg_that_stalls_ends_the_call(leg: Leg, reason: EndReason) -> None:
+    async with calling() as rig:
+        await rig.goes_live()
+        (rig.phone if leg is Leg.PHONE else rig.model).stalls.set_result("it does not read")
+        await rig.running
+    assert rig.ended.reason is reason
+    assert rig.ended.detail == f"{leg.value} leg stalled: it does not read"
+    assert [len(rig.phone.closed), len(rig.model.closed)] == [1, 1]
+
+
+async def test_a_refused_stream_dials_nobody() -> None:
+    async with calling(admit=refused) as rig:
+        rig.phone.say(CONNECTED, START)
+        await rig.running
+    assert rig.ended.reason is EndReason.REJECTED_AUTH
+    assert rig.phone.closed == [(1008, "rejected_auth")]
+    assert not rig.dialer.rings.is_set()
+
+
+async def test_a_model_that_cannot_be_reached_ends_the_call() -> None:
+    async with calling(dial_error=ModelDialFailed("no answer in 5 s")) as rig:
+        rig.phone.say(CONNECTED, START)
+        await rig.running
+    assert (rig.ended.reason, rig.ended.detail) == (EndReason.MODEL_UNAVAILABLE, "no answer in 5 s")
+    assert rig.phone.closed == [(1011, "model_unavailable")]
+
+
+async def test_a_caller_who_leaves_while_the_model_is_dialled_stops_the_dial() -> None:
+    async with calling() as rig:
+        rig.dialer.picks_up.clear()
+        rig.phone.say(CONNECTED, START)
+        await rig.dialer.rings.wait()
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        await rig.running
+    assert rig.dialer.was_cancelled
+    assert rig.ended.reason is EndReason.MEDIA_LOST
+
+
+async def test_a_phone_that_is_gone_from_the_first_is_one_recorded_end() -> None:
+    async with calling() as rig:
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        await rig.running
+    assert rig.ended.reason is EndReason.REJECTED_PROTOCOL
+
+
+async def test_both_peers_end_at_once() -> None:
+    """Only the first end counts."""
+    async with calling() as rig:
+        await rig.goes_live()
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        rig.model.end(LegGone(Leg.MODEL, 1006))
+        await rig.running
+    assert rig.ended.reason in {EndReason.MEDIA_LOST, EndReason.MODEL_UNAVAILABLE}
+
+
+async def test_garbage_is_counted_and_ends_the_call_at_its_bound() -> None:
+    """One bad message is nothing; a peer that sends nothing else does not speak the protocol."""
+    async with calling(limits=Limits(bad_messages_max=3)) as rig:
+        await rig.goes_live()
+        rig.phone.say("{", "[]", "nonsense")
+        rig.phone.say(media(b"\x09" * 160))
+        assert await rig.model.hears("input_audio_buffer.append") == append(b"\x09" * 160)
+        rig.phone.say("}")
+        await rig.running
+    assert rig.ended.reason is EndReason.REJECTED_PROTOCOL
+    assert "4 bad messages" in rig.ended.detail
+
+
+# --- Tools ------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_runs_beside_the_audio() -> None:
+    """While it runs, audio passes both ways."""
+    agent, finishes = Agent(), asyncio.Event()
+
+    @agent.tool
+    async def slow() -> str:
+        """Take long."""
+        await finishes.wait()
+        return "done"
+
+    async with calling(agent) as rig:
+        await rig.goes_live()
+        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("slow"))
+        rig.phone.say(media(b"\x01" * 160))
+        await rig.model.hears("input_audio_buffer.append")
+        rig.model.say(audio_delta(b"\x02" * 160))
+        await rig.phone.hears("media")
+        finishes.set()
+        assert (await rig.model.hears("conversation.item.create"))["item"]["output"] == "done"
+        await rig.hangs_up()
+    assert rig.ended.tools_used == 1
+
+
+async def test_a_tool_that_raises_does_not_end_the_call() -> None:
+    agent = Agent()
+
+    @agent.tool
+    async def breaks() -> str:
+        """Break."""
+        raise RuntimeError("secret")
+
+    async with calling(agent) as rig:
+        await rig.goes_live()
+        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("breaks"), tool_call("unknown", "call_2"))
+        outputs = {(await rig.model.hears("conversation.item.create"))["item"]["output"] for _ in range(2)}
+        await rig.hangs_up()
+    assert rig.ended.reason is EndReason.CALLER_HANGUP
+    assert '{"error": "the tool failed: RuntimeError"}' in outputs
+
+
+async def test_a_tool_that_still_runs_at_the_end_is_cancelled() -> None:
+    agent, started = Agent(), asyncio.Event()
+    was_cancelled = False
+
+    @agent.tool
+    async def forever() -> None:
+        """Wait."""
+        nonlocal was_cancelled
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            was_cancelled = True
+            raise
+
+    async with calling(agent) as rig:
+        await rig.goes_live()
+        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+        await started.wait()
+        await rig.hangs_up()
+    assert was_cancelled
+    assert rig.ended.reason is EndReason.CALLER_HANGUP
+    assert rig.ended.tools_used == 0
+
+
+# --- Our own faults ---------------------------------------------------------------------------------
+
+
+def break_on(rig: Rig, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the machine fail its own assertion at the next event of this kind."""
+    handle = rig.bridge.call.handle
+
+    def broken(event: Event, now: float) -> tuple[Any, ...]:
+        assert not isinstance(event, kind), "an invariant of ours"
+        return handle(event, now)
+
+    monkeypatch.setattr(rig.bridge.call, "handle", broken)
+
+
+async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One recorded reason, both legs closed, one line in the log; the call beside it goes on."""
+    async with calling() as broken, calling() as sound:
+        await broken.goes_live()
+        await sound.goes_live()
+        break_on(broken, realtime.SpeechStarted, monkeypatch)
+        with structlog.testing.capture_logs() as logs:
+            broken.model.say(SPEECH_STARTED)
+            sound.model.say(SPEECH_STARTED)
+            await broken.running
+        assert broken.ended.reason is EndReason.INTERNAL_ERROR
+        assert "an invariant of ours" in broken.ended.detail
+        assert broken.phone.closed == [(1011, "internal_error")]
+        assert len(broken.model.closed) == 1
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
+        assert [line["call_sid"] for line in logs if line["event"] == "call_broken"] == ["CA1"]
+
+        sound.model.say(SPEECH_STOPPED)
+        await sound.speaks(b"\xff" * 160)
+        await sound.hangs_up()
+        assert sound.ended.reason is EndReason.CALLER_HANGUP
+
+
+async def test_an_observer_that_raises_ends_the_call_and_closes_both_legs() -> None:
+    """What it saw last is the end."""
+
+    def observe(_call: Call, fact: Fact) -> None:
+        if isinstance(fact, facts.Noted):
+            raise ZeroDivisionError
+
+    async with calling(observe=observe) as rig:
+        await rig.goes_live()
+        with structlog.testing.capture_logs():
+            rig.model.say(SPEECH_STARTED)
+            await rig.running
+    assert rig.ended.reason is EndReason.INTERNAL_ERROR
+    assert rig.phone.closed == [(1011, "internal_error")]
+    assert len(rig.model.closed) == 1
+
+
+async def test_an_admission_that_raises_ends_the_call() -> None:
+    def admit(_start: StartFacts) -> StreamAdmitted:
+        raise KeyError("token")
+
+    async with calling(admit=admit) as rig:
+        with structlog.testing.capture_logs():
+            rig.phone.say(CONNECTED, START)
+            await rig.running
+    assert rig.ended.reason is EndReason.INTERNAL_ERROR
+    assert rig.phone.closed == [(1011, "internal_error")]
+
+
+# --- Cancellation -----------------------------------------------------------------------------------
+
+
+async def test_cancellation_closes_both_legs_and_is_raised_again() -> None:
+    """As when the server stops: the record says so, and nobody swallows the cancellation."""
+    async with calling() as rig:
+        await rig.goes_live()
+        rig.running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await rig.running
+    assert rig.ended.reason is EndReason.SERVICE_STOPPED
+    assert rig.phone.closed == [(1001, "service_stopped")]
+    assert len(rig.model.closed) == 1
+
+
+async def test_cancellation_before_the_stream_closes_the_phone() -> None:
+    async with calling() as rig:
+        rig.phone.say(CONNECTED)
+        await turns()
+        rig.running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await rig.running
+    assert rig.ended.reason is EndReason.SERVICE_STOPPED
+    assert rig.phone.closed == [(1001, "service_stopped")]
+
+
+async def turns(count: int = 10) -> None:
+    """Lets everything that is ready run, as often as the longest chain of wake-ups here needs."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+# --- Time -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Alarms:
+    """Every timer that is set on the loop."""
+
+    set: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    @property
+    def pending(self) -> list[asyncio.TimerHandle]:
+        now = asyncio.get_running_loop().time()
+        return [alarm for alarm in self.set if not alarm.cancelled() and alarm.when() > now]
+
+
+@pytest.fixture
+async def alarms(monkeypatch: pytest.MonkeyPatch) -> Alarms:
+    """Timers set from here on."""
+    loop, alarms = asyncio.get_running_loop(), Alarms()
+    call_at = loop.call_at
+
+    def noted(*arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        alarm = call_at(*arguments, **options)
+        alarms.set.append(alarm)
+        return alarm
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    return alarms
+
+
+async def test_a_deadline_is_told_when_its_time_has_come() -> None:
+    async with calling(limits=Limits(start_timeout_s=0.01)) as rig:
+        await rig.running
+    assert (rig.ended.reason, rig.ended.detail) == (EndReason.REJECTED_PROTOCOL, "no start in time")
+    assert rig.phone.closed == [(1008, "rejected_protocol")]
+
+
+async def test_a_deadline_that_moved_is_told_at_its_new_time() -> None:
+    """The dial's bound takes the place of the start's."""
+    async with calling(limits=Limits(start_timeout_s=5.0, dial_timeout_s=0.01)) as rig:
+        rig.dialer.picks_up.clear()
+        rig.phone.say(CONNECTED, START)
+        await rig.running
+    assert rig.ended.detail == "the model leg did not open in time"
+    assert rig.dialer.was_cancelled
+
+
+async def test_every_deadline_after_the_first_is_told_too() -> None:
+    """A media gap is looked at again and again; only the second look finds one."""
+    async with calling(limits=Limits(media_gap_timeout_s=0.02)) as rig:
+        await rig.goes_live()
+        rig.phone.say(media())
+        await rig.running
+    assert rig.ended.reason is EndReason.MEDIA_LOST
+    assert rig.ended.duration_ms >= 20
+
+
+async def test_a_timer_that_goes_off_early_is_set_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops round to their clock's resolution, uvloop to whole milliseconds."""
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+    monkeypatch.setattr(
+        loop, "call_at", lambda when, *rest, **options: call_at(when - 0.01, *rest, **options)
+    )
+    async with calling(limits=Limits(start_timeout_s=0.02)) as rig:
+        await rig.running
+    assert rig.ended.detail == "no start in time"
+    assert rig.ended.duration_ms >= 20
+
+
+async def test_the_timer_is_set_only_when_the_deadline_moves(alarms: Alarms) -> None:
+    """Frames and most events leave it alone."""
+    async with calling() as rig:
+        await rig.goes_live()
+        await turns()
+        before = len(alarms.set)
+        for _ in range(50):
+            rig.phone.say(media(), CONNECTED)
+        rig.model.say({"type": "rate_limits.updated", "rate_limits": []})
+        rig.phone.say(media(b"\x01"))
+        while (await rig.model.hears("input_audio_buffer.append"))["audio"] != encoded(b"\x01"):
+            pass
+        assert len(alarms.set) == before
+
+        rig.phone.say({"event": "dtmf", "dtmf": {"digit": "5"}})  # In two seconds the model is told.
+        await turns()
+        assert len(alarms.set) == before + 1
+        assert len(alarms.pending) == 2  # Ours, and the bound of this test.
+
+
+# --- Nothing is left --------------------------------------------------------------------------------
+
+
+async def a_call_that_is_hung_up(rig: Rig) -> None:
+    await rig.goes_live()
+    await rig.speaks(b"\xff" * 16_000)
+    await rig.hangs_up()
+
+
+async def a_call_that_loses_its_model(rig: Rig) -> None:
+    await rig.goes_live()
+    rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+    rig.model.end(LegGone(Leg.MODEL, 1006))
+    await rig.running
+
+
+async def a_call_that_never_gets_a_model(rig: Rig) -> None:
+    rig.dialer.picks_up.clear()
+    rig.phone.say(CONNECTED, START)
+    await rig.dialer.rings.wait()
+    await rig.hangs_up()
+
+
+async def a_call_that_breaks(rig: Rig) -> None:
+    await rig.goes_live()
+    with pytest.MonkeyPatch.context() as monkeypatch, structlog.testing.capture_logs():
+        break_on(rig, realtime.SpeechStarted, monkeypatch)
+        rig.model.say(SPEECH_STARTED)
+        await rig.running
+
+
+async def a_call_that_is_cancelled(rig: Rig) -> None:
+    await rig.goes_live()
+    rig.running.cancel()
+    await asyncio.wait([rig.running])
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        a_call_that_is_hung_up,
+        a_call_that_loses_its_model,
+        a_call_that_never_gets_a_model,
+        a_call_that_breaks,
+        a_call_that_is_cancelled,
+    ],
+)
+async def test_nothing_of_a_call_is_left(happens: Callable[[Rig], Any], alarms: Alarms) -> None:
+    """No task, no timer, no object, and no leg is written to or closed twice."""
+    agent = Agent()
+
+    @agent.tool
+    async def forever() -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    async with calling(agent) as rig:
+        await happens(rig)
+        assert asyncio.all_tasks() - before <= {rig.running}
+        assert rig.running.done()
+    assert alarms.set
+    assert alarms.pending == []
+    assert len(rig.phone.closed) == 1
+    assert len(rig.model.closed) <= 1
+    assert isinstance(rig.ended, CallEnded)
+
+    bridge, call = weakref.ref(rig.bridge), weakref.ref(rig.bridge.call)
+    del rig
+    gc.collect()
+    assert bridge() is None
+    assert call() is None

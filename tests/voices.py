@@ -1,0 +1,187 @@
+"""A voice model as small as it can be: what it is told, what it says, what it refuses. The turns' judge.
+
+Written from the vendor's documentation, not from our machine. It keeps spoken items, cuts and deletes them
+when told, refuses what the real one refuses, answers the caller by itself, and remembers whether anybody still
+waits for an answer. Commands and events lie in two queues, so that a test decides what crosses on the wire.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from callbridge.wire import realtime as rt
+from callbridge.wire import realtime_commands as commands
+from vocabulary import (
+    audio,
+    audio_done,
+    committed,
+    created,
+    done,
+    error,
+    item,
+    item_added,
+    speech_started,
+    speech_stopped,
+    tool_call,
+    words,
+)
+
+
+@dataclass
+class Spoken:
+    """A spoken item: what the model remembers of it."""
+
+    made_ms: int = 0
+    kept_ms: int | None = None
+    """Where a truncation cut it."""
+    is_deleted: bool = False
+
+    @property
+    def remembered_ms(self) -> int:
+        """What the model believes to have said."""
+        if self.is_deleted:
+            return 0
+        return self.made_ms if self.kept_ms is None else self.kept_ms
+
+
+@dataclass
+class Response:
+    """The response in progress."""
+
+    id: str
+    answers: str | None
+    """What waited for an answer when it began."""
+    items: int = 0
+    item_id: str | None = None
+    """The item in hand."""
+    calls: int = 0
+
+
+@dataclass
+class VoiceModel:
+    """One session after its set-up."""
+
+    interrupts: bool = True
+    events: deque[rt.Parsed] = field(default_factory=deque)
+    """What it said and we have not read."""
+    commands: deque[commands.AnyCommand] = field(default_factory=deque)
+    """What we said and it has not read."""
+    spoken: dict[str, Spoken] = field(default_factory=dict)
+    active: Response | None = None
+    hears_caller: bool = False
+    unanswered: str | None = None
+    """The latest item that nobody has answered."""
+    refusals: list[str] = field(default_factory=list)
+    """The codes of all errors that answered a command of ours."""
+    responses: int = 0
+    utterances: int = 0
+
+    # What it is told.
+
+    def read(self) -> None:
+        """Reads one command."""
+        match self.commands.popleft():
+            case commands.CreateResponse(event_id=event_id):
+                self._begin(event_id)
+            case commands.CancelResponse(event_id=event_id, response_id=response_id):
+                if self.active is None or self.active.id != response_id:
+                    self._refuse("response_cancel_not_active", event_id)
+                else:
+                    self.end("cancelled", reason="client_cancelled")
+            case commands.CreateItem(item=ours):
+                self.unanswered = ours.id
+                self.events.append(item_added(ours.id))
+            case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
+                self._truncate(item_id, audio_end_ms, event_id)
+            case commands.DeleteItem(event_id=event_id, item_id=item_id):
+                if item_id not in self.spoken or self.spoken[item_id].is_deleted:
+                    self._refuse("item_not_found", event_id)
+                else:
+                    self.spoken[item_id].is_deleted = True
+            case other:
+                raise AssertionError(f"{other} in mid-call")
+
+    def _truncate(self, item_id: str, audio_end_ms: int, event_id: str | None) -> None:
+        spoken = self.spoken.get(item_id)
+        if spoken is None or spoken.is_deleted:
+            self._refuse("item_truncate_invalid_item_id", event_id)
+        elif not 0 < audio_end_ms <= spoken.remembered_ms:
+            self._refuse("invalid_value", event_id)
+        else:
+            spoken.kept_ms = audio_end_ms
+
+    def _begin(self, event_id: str | None) -> None:
+        if self.active is not None:
+            self._refuse("conversation_already_has_active_response", event_id)
+            return
+        self.responses += 1
+        self.active = Response(f"resp_{self.responses}", self.unanswered)
+        self.events.append(created(self.active.id))
+
+    def _refuse(self, code: str, event_id: str | None) -> None:
+        self.refusals.append(code)
+        self.events.append(error(code, answers=event_id))
+
+    # What it hears.
+
+    def caller_begins(self, late_ms: int = 0) -> None:
+        """The caller speaks. An interrupted response may still say `late_ms` that were on their way."""
+        self.hears_caller = True
+        self.utterances += 1
+        self.events.append(speech_started(f"user_{self.utterances}"))
+        if self.active is not None and self.interrupts:
+            if late_ms:
+                self.speak(late_ms)
+            self.end("cancelled", reason="turn_detected")
+
+    def caller_ends(self) -> None:
+        """The caller's turn is an item, and the model answers it, unless it is answering already."""
+        self.hears_caller = False
+        self.unanswered = item_id = f"user_{self.utterances}"
+        self.events.extend((speech_stopped(item_id), committed(item_id), item_added(item_id)))
+        self._begin(None)
+
+    # What it says.
+
+    def begin_item(self) -> None:
+        """Another spoken item."""
+        assert self.active is not None
+        self._end_item()
+        self.active.items += 1
+        self.active.item_id = f"{self.active.id}_item_{self.active.items}"
+        self.spoken[self.active.item_id] = Spoken()
+        self.events.append(item(self.active.id, self.active.item_id))
+
+    def speak(self, duration_ms: int) -> None:
+        """A piece of audio."""
+        assert self.active is not None
+        if self.active.item_id is None:
+            self.begin_item()
+        assert self.active.item_id is not None
+        self.spoken[self.active.item_id].made_ms += duration_ms
+        self.events.append(audio(self.active.id, self.active.item_id, duration_ms))
+
+    def call(self, name: str) -> None:
+        """A function call, whole."""
+        assert self.active is not None
+        self._end_item()
+        self.active.calls += 1
+        self.events.append(tool_call(self.active.id, f"call_{self.active.id}_{self.active.calls}", name))
+
+    def end(self, status: str, *, code: str | None = None, reason: str | None = None) -> None:
+        """The response is over."""
+        assert self.active is not None
+        self._end_item()
+        response, self.active = self.active, None
+        self.events.append(done(response.id, status, code=code, reason=reason))
+        is_answer = status == "completed" or (status == "incomplete" and response.items)
+        if is_answer and self.unanswered == response.answers:
+            self.unanswered = None
+
+    def _end_item(self) -> None:
+        assert self.active is not None
+        if self.active.item_id is not None:
+            self.events.append(audio_done(self.active.id, self.active.item_id))
+            self.events.append(words(self.active.id, self.active.item_id, "One two three four."))
+            self.active.item_id = None
