@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 hypothesis.settings.register_profile(
     "fast",
@@ -23,6 +29,18 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 hypothesis.settings.load_profile(PROFILE)
 
 _SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Gives the logging of the process back: commands and services under test set it up anew."""
+    loggers = [logging.getLogger(name) for name in ("", *logging.root.manager.loggerDict)]
+    before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    yield
+    for logger, handlers, level in before:
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+    structlog.reset_defaults()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,8 +1,8 @@
 """A voice model as small as it can be: what it is told, what it says, what it refuses. The turns' judge.
 
 Written from the vendor's documentation, not from our machine. It keeps spoken items, cuts and deletes them
-when told, refuses what the real one refuses, answers the caller by itself, and remembers whether anybody still
-waits for an answer. Commands and events lie in two queues, so that a test decides what crosses on the wire.
+when told, refuses what the real one refuses, answers the caller by itself, and remembers whether anybody
+still waits for an answer. Commands and events lie in two queues: a test decides what crosses on the wire.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from vocabulary import (
     tool_call,
     words,
 )
+
+GOODBYE = "the call ends"
+"""A tool's result that needs no answer."""
 
 
 @dataclass
@@ -90,7 +93,8 @@ class VoiceModel:
                 else:
                     self.end("cancelled", reason="client_cancelled")
             case commands.CreateItem(item=ours):
-                self.unanswered = ours.id
+                if getattr(ours, "output", None) != GOODBYE:
+                    self.unanswered = ours.id
                 self.events.append(item_added(ours.id))
             case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
                 self._truncate(item_id, audio_end_ms, event_id)

@@ -474,11 +474,12 @@ static void stream_happened(struct stream *stream, uint32_t events)
     }
 }
 
-void transport_turn(uint64_t wait_ns)
+uint64_t transport_turn(uint64_t wait_ns)
 {
     struct epoll_event events[EVENTS_A_TURN];
     struct timespec wait = {.tv_sec = (time_t)(wait_ns / SECOND), .tv_nsec = (long)(wait_ns % SECOND)};
     int count = epoll_pwait2(epoll_fd, events, EVENTS_A_TURN, &wait, NULL);
+    uint64_t woke_at = clock_ns();
     for (int i = 0; i < count; i++) {
         void *target = UNTAGGED(events[i].data.ptr);
         switch ((enum watched)((uintptr_t)events[i].data.ptr & 3)) {
@@ -493,4 +494,5 @@ void transport_turn(uint64_t wait_ns)
                 file_readable();
         }
     }
+    return woke_at;
 }

@@ -45,8 +45,8 @@ struct listener {
 /* Sets up the loop, ignores SIGPIPE, allows as many files as the system does. */
 void transport_begin(void);
 
-/* Waits for at most `wait_ns` and handles what came. */
-void transport_turn(uint64_t wait_ns);
+/* Waits for at most `wait_ns` and handles what came. Answers when the wait was over. */
+uint64_t transport_turn(uint64_t wait_ns);
 
 /* Calls `readable` whenever `fd` (standard input) can be read; NULL stops that. */
 void transport_watch(int fd, void (*readable)(void));

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from stack import Log, leaves_nothing
 
 from callbridge.observe.logs import LogFormat, configure_logging
+from e2e.commands import Demo
+from e2e.stack import Log, leaves_nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -37,11 +38,11 @@ def log() -> Iterator[Log]:
 
 @pytest.fixture
 async def nothing_left(log: Log) -> AsyncIterator[None]:
-    """No task, no socket and no traceback is left by the test, but for those it announced."""
+    """No task, no socket and no traceback is left by the test."""
     async with leaves_nothing():
         yield
     gc.collect()  # What nobody awaited or closed is told now, or never.
-    assert len(log.tracebacks) == log.expected_tracebacks, log.tracebacks
+    assert log.tracebacks == []
 
 
 @pytest.fixture
@@ -51,6 +52,28 @@ async def without_debugging() -> None:
     For tests that measure time, or that have more calls at once than a debugged loop can carry.
     """
     asyncio.get_running_loop().set_debug(False)
+
+
+# --- The demo ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo | None]:
+    """The demo in a process of its own, begun before the other tests: it is 40 s of waiting."""
+    if not any(map(_is_of_the_demo, request.session.items)):
+        yield None
+        return
+    with Demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Looks at the demo last of all, when it has come to its end by itself."""
+    items.sort(key=_is_of_the_demo)
+
+
+def _is_of_the_demo(item: pytest.Item) -> bool:
+    return item.path.name == "test_demo.py"
 
 
 # --- Figures: what was measured stands in the report -------------------------------------------------

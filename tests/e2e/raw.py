@@ -9,16 +9,16 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from stack import ACCOUNT_SID, AUTH_TOKEN
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from callbridge.simulators.phone.signature import sign, sign_form
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from stack import Stack
+    from e2e.stack import Stack
 
 SILENT_FRAME = "/" * 213 + "w=="
 

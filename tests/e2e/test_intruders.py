@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from raw import ask_for_token
-from stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
 
 from callbridge.call.facts import EndReason
 from callbridge.simulators.phone import Misbehaviour, Pause, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.raw import ask_for_token
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
 from random_calls import noise
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import CONNECTED_AND_ENDED, FinishedCall, Log, leaves_nothing, stack, switchboard, together
 
 from callbridge.call.facts import EndReason
 from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
@@ -16,6 +15,7 @@ from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.phone.stream import StreamSettings
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, leaves_nothing, stack, switchboard, together
 from random_calls import noise
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from stack import ACCOUNT_SID, AUTH_TOKEN, Stack, stack
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it ships no types
 
 from callbridge.call.facts import EndReason
@@ -17,6 +16,7 @@ from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.voice_model import Answer, Script
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, Stack, stack
 from random_calls import noise
 
 if TYPE_CHECKING:

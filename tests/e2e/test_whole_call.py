@@ -8,7 +8,6 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, switchboard, together
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, CallStarted, EndReason, Interrupted, ToolUsed, TurnEnded
@@ -17,6 +16,7 @@ from callbridge.simulators.phone.caller import HangUp
 from callbridge.simulators.phone.events import CallerSilent
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, switchboard, together
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -32,14 +32,14 @@ def conversation(rng: random.Random) -> Script:
     """Greeting, a question that needs a tool, goodbye."""
     return Script(
         answers=(
-            Answer(say=(_speech(rng, 700, "Welcome."),)),
+            Answer(say=(_speech(rng, 500, "Welcome."),)),
             Answer(
-                say=(_speech(rng, 300, "Let me see."),),
+                say=(_speech(rng, 250, "Let me see."),),
                 calls=(Call(name="look_up", arguments={"word": "bread"}),),
                 caller="Do you have bread?",
             ),
-            Answer(say=(_speech(rng, 500, "We do."), _speech(rng, 400, "Two kinds.")), after_call=True),
-            Answer(say=(_speech(rng, 600, "Goodbye."),), calls=(Call(name="end_call"),), caller="Bye."),
+            Answer(say=(_speech(rng, 350, "We do."), _speech(rng, 300, "Two kinds.")), after_call=True),
+            Answer(say=(_speech(rng, 400, "Goodbye."),), calls=(Call(name="end_call"),), caller="Bye."),
         ),
         after_ms=50,
         delta_bytes=(80, DELTA_MS_MAX * 8),
@@ -49,10 +49,10 @@ def conversation(rng: random.Random) -> Script:
 def visitor(rng: random.Random) -> CallerScript:
     return CallerScript(
         [
-            WaitForAgent(quiet_ms=300),
-            Say(noise(rng, 500)),
-            WaitForAgent(quiet_ms=700),
-            Say(noise(rng, 400)),
+            WaitForAgent(quiet_ms=200),
+            Say(noise(rng, 300)),
+            WaitForAgent(quiet_ms=400),
+            Say(noise(rng, 300)),
             WaitForEnd(),
         ]
     )
@@ -142,7 +142,7 @@ def assert_facts_tell_the_call(call: FinishedCall) -> None:
     assert call.of(Interrupted) == []
     ended = call.ended
     assert (ended.turns, ended.interruptions, ended.tools_used, ended.errors) == (3, 0, 2, 0)
-    assert ended.audio_to_phone_ms == 2500
+    assert ended.audio_to_phone_ms == 1800
     assert ended.first_audio_ms is not None
     assert ended.response_ms_max is not None
     assert ended.usage.output_audio_tokens > 0

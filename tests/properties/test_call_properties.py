@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -26,16 +28,28 @@ from vocabulary import (
     HANGS_UP,
     SESSION_CREATED,
     SESSION_UPDATED,
+    SESSION_UPDATED_WRONG,
+    audio,
+    audio_done,
     caller_said,
+    committed,
+    created,
+    done,
     echo,
     error,
     frame,
     gone,
+    item,
+    item_added,
     key,
+    speech_started,
+    speech_stopped,
     start,
+    tool_call,
     tool_finished,
+    words,
 )
-from voices import VoiceModel
+from voices import GOODBYE, VoiceModel
 
 LIMITS = Limits()
 STEPS_TO_REST_MAX = 300
@@ -68,9 +82,11 @@ class Calls(RuleBasedStateMachine):
         self.seen = Seen()
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
-        for event in (start(), *[frame()] * held, a.StreamAdmitted("", ""), a.ModelConnected()):
+        self.tell(start())
+        for _ in range(held):
+            self.tell(frame())
+        for event in (a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED):
             self.tell(event)
-        self.tell(SESSION_CREATED)
         self.model.commands.clear()  # The session's set-up is not this model's matter.
         self.tell(SESSION_UPDATED)
         assert self.rig.call.tally.frames_to_model == held
@@ -78,6 +94,11 @@ class Calls(RuleBasedStateMachine):
     @property
     def is_over(self) -> bool:
         return self.rig.call.phase is Phase.OVER
+
+    @property
+    def is_due(self) -> bool:
+        due = self.rig.call.deadline
+        return due is not None and due[0] <= self.rig.now
 
     # --- Between the machine and its peers ---
 
@@ -114,11 +135,9 @@ class Calls(RuleBasedStateMachine):
                 self.rig.now = max(self.rig.now, at)
                 self.tell(echo(name))
             self.rig.now = until
-            if due is not None and due == self.rig.call.deadline and due[0] <= until:
+            if self.is_due:
                 self.tell(a.DeadlinePassed())
-                assert self.rig.call.deadline is None or self.rig.call.deadline[0] > until, (
-                    "woken for nothing"
-                )
+                assert not self.is_due, "woken for nothing"
 
     # --- What may happen ---
 
@@ -171,8 +190,12 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def tool_finishes(self, data: st.DataObject) -> None:
-        tool = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        self.tell(tool_finished(tool.call_id, name=tool.name, ends_call=tool.name == "end_call"))
+        self.finish(self.running.pop(data.draw(st.integers(0, len(self.running) - 1))))
+
+    def finish(self, tool: a.RunTool) -> None:
+        ends_call = tool.name == "end_call"
+        output = GOODBYE if ends_call else "yes"
+        self.tell(tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
 
     @precondition(lambda self: self.model.utterances)
     @rule(back=st.integers(0, 2))
@@ -190,7 +213,7 @@ class Calls(RuleBasedStateMachine):
                 ms.UnknownMessage("video"),
                 a.BadMessage(a.Leg.MODEL, "not JSON"),
                 start(),
-                echo("0-1"),
+                echo("9-9"),
                 echo("greeting"),
                 error("invalid_value"),
                 rt.RateLimitsUpdated((rt.RateLimit("tokens", 10, 0, 1.0),)),
@@ -266,9 +289,8 @@ class Calls(RuleBasedStateMachine):
                 self.model.end("completed")
             self.we_read(1000)
             if self.running:
-                tool = self.running.pop()
-                self.tell(tool_finished(tool.call_id, name=tool.name, ends_call=tool.name == "end_call"))
-            self.wait(0.25)
+                self.finish(self.running.pop())
+            self.wait(1)
         raise AssertionError(f"the call never comes to rest: {self.rig.call!r}")
 
     @property
@@ -382,3 +404,93 @@ class Seen:
 
 
 TestCalls: Final = Calls.TestCase
+TestCalls.settings = settings(max_examples=5 * settings().max_examples)
+
+# --- Peers that keep to no protocol at all ------------------------------------------------------------
+
+ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
+RESPONSES = st.sampled_from(["resp_1", "resp_2"])
+LEGS = st.sampled_from(a.Leg)
+ANYTHING: st.SearchStrategy[Input] = st.one_of(
+    st.sampled_from(
+        [
+            *(start(), start("CA2"), start(encoding="audio/l16"), frame(), frame(0), key("1"), key("#")),
+            *(HANGS_UP, ms.Connected(), ms.UnknownMessage("video"), echo("0-1"), echo("0-2"), echo("1-2")),
+            *(
+                SESSION_CREATED,
+                SESSION_UPDATED,
+                SESSION_UPDATED_WRONG,
+                rt.UnknownEvent("new"),
+                rt.AnswerDelta(),
+            ),
+            *(a.StreamAdmitted("", ""), a.StreamRefused("no"), a.ModelConnected(), a.ModelDialFailed("no")),
+            *(a.ShutdownRequested(), a.DeadlinePassed()),
+            rt.RateLimitsUpdated((rt.RateLimit("tokens", 1, 0, 1.0),)),
+        ]
+    ),
+    st.builds(speech_started, ITEMS, st.integers(0, 9000)),
+    st.builds(speech_stopped, ITEMS, st.integers(0, 9000)),
+    st.builds(committed, ITEMS),
+    st.builds(caller_said, st.just("Hello."), ITEMS),
+    st.builds(rt.CallerTranscriptFailed, ITEMS),
+    st.builds(item_added, ITEMS),
+    st.builds(rt.ItemTruncated, ITEMS, st.integers(0, 900)),
+    st.builds(rt.ItemDeleted, ITEMS),
+    st.builds(created, RESPONSES),
+    st.builds(item, RESPONSES, ITEMS, st.sampled_from(["message", "function_call"])),
+    st.builds(audio, RESPONSES, ITEMS, st.sampled_from([0, 20, 700])),
+    st.builds(audio_done, RESPONSES, ITEMS),
+    st.builds(words, RESPONSES, ITEMS, st.just("Hello there.")),
+    st.builds(tool_call, RESPONSES, st.sampled_from(["call_1", "call_2"])),
+    st.builds(
+        done,
+        RESPONSES,
+        st.sampled_from(["completed", "cancelled", "failed", "incomplete", "a new one"]),
+        code=st.sampled_from([None, "server_error", "insufficient_quota"]),
+    ),
+    st.builds(
+        error,
+        st.sampled_from(
+            [None, "server_error", "session_expired", "conversation_already_has_active_response"]
+        ),
+        answers=st.sampled_from([None, "cb_1", "cb_2", "cb_3", "cb_4"]),
+        param=st.sampled_from([None, "session.audio.input.transcription"]),
+    ),
+    st.builds(a.LegGone, LEGS, st.sampled_from([1000, 1006, 1007, 1012])),
+    st.builds(a.LegStalled, LEGS, st.just("it does not read")),
+    st.builds(a.BadMessage, LEGS, st.just("not JSON"), st.booleans()),
+    st.builds(tool_finished, st.sampled_from(["call_1", "call_2"]), st.just("yes"), ends_call=st.booleans()),
+)
+SOUP = st.lists(st.tuples(st.sampled_from([0.0, 0.02, 0.3, 2.0, 16.0]), ANYTHING), max_size=40)
+
+
+@pytest.mark.parametrize("begun", range(5))
+@given(soup=SOUP)
+def test_whatever_comes_in_whatever_order_the_machine_stands(
+    begun: int, soup: list[tuple[float, Input]]
+) -> None:
+    """It never raises, can always be woken until it is over, ends at most once, and then is silent."""
+    rig = Rig()
+    ends = 0
+    way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_UPDATED)[:begun]
+    for after_s, event in [*((0.0, event) for event in way_in), *soup]:
+        rig.now += after_s
+        was_over = rig.call.phase is Phase.OVER
+        outputs = rig.feed(event)
+        ends += sum(isinstance(output, a.Record) and isinstance(output.fact, CallEnded) for output in outputs)
+        assert not (was_over and outputs)
+        is_over = rig.call.phase is Phase.OVER
+        assert ends == is_over
+        assert (rig.call.deadline is None) == is_over
+    ends += len(rig.fail("the test is over")) > 0
+    assert ends == 1
+
+
+@given(soup=SOUP)
+def test_the_same_events_at_the_same_times_give_the_same_actions(soup: list[tuple[float, Input]]) -> None:
+    """No clock, no chance, no memory outside the call."""
+    one, two = Rig(), Rig()
+    for after_s, event in [(0.0, start()), *soup]:
+        for rig in (one, two):
+            rig.now += after_s
+        assert one.feed(event) == two.feed(event)

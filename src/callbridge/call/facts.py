@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from callbridge.wire import realtime
+
 
 class EndReason(Enum):
     """Why a call's stream ended. Exactly one per call, from this closed list."""
@@ -96,6 +98,20 @@ class Usage:
     input_audio_tokens: int = 0
     output_audio_tokens: int = 0
     cached_tokens: int = 0
+
+    def plus(self, reported: realtime.Usage | None) -> Usage:
+        """The sum with what was reported for one response. Any number may be absent."""
+        if reported is None:
+            return self
+        read = reported.input_token_details or realtime.InputTokens()
+        wrote = reported.output_token_details or realtime.OutputTokens()
+        return Usage(
+            self.input_tokens + (reported.input_tokens or 0),
+            self.output_tokens + (reported.output_tokens or 0),
+            self.input_audio_tokens + (read.audio_tokens or 0),
+            self.output_audio_tokens + (wrote.audio_tokens or 0),
+            self.cached_tokens + (read.cached_tokens or 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)

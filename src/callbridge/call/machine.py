@@ -58,6 +58,8 @@ class Call:
         self._now = now
         rule = RULES[self.phase].get(type(event), _no_rule)
         rule(self, event, now)
+        if isinstance(event, rt.ServerEvent | rt.UnknownEvent):
+            self.turns.model_is_alive(now)
         self._settle(now)
         actions = tuple(self._actions)
         self._actions.clear()

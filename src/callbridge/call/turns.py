@@ -108,6 +108,8 @@ class Turns:
         """Tools that run, with the response that called them."""
         self._calls_seen: set[str] = set()
         self._failed_attempts = 0
+        self._is_lost = False
+        """The call ends because of the model: nothing more is asked of it."""
 
         # Keys pressed and not yet told to the model.
         self._keys = ""
@@ -251,7 +253,7 @@ class Turns:
     def response_done(self, event: realtime.ResponseDone, now: float) -> None:
         """The only reliable end of a response, whatever its status."""
         response = event.response
-        self._count_usage(response.usage)
+        self.usage = self.usage.plus(response.usage)
         active = self._active
         if active is None or response.id != active.id:
             self._do(Record(warned("response_done_unexpected", response_id=response.id)))
@@ -277,7 +279,7 @@ class Turns:
         why = error.code or details.reason or response.status or "no status"
         self._do(Record(warned("response_fell_short", status=response.status, why=why)))
         if error.code in FATAL_CODES:
-            self._end(EndReason.MODEL_LOST, why)
+            self._give_up(why)
         elif active in self._running.values():
             pass  # The tool's result asks again; an earlier retry might run the tool twice.
         elif response.status == "failed" or not active.items:
@@ -287,7 +289,7 @@ class Turns:
     def _retry(self, why: str, now: float) -> None:
         self._failed_attempts += 1
         if self._failed_attempts >= self.limits.response_attempts_max:
-            self._end(EndReason.MODEL_LOST, f"{self._failed_attempts} responses failed: {why}")
+            self._give_up(f"{self._failed_attempts} responses failed: {why}")
         else:
             self.retry_at = now + self.limits.retry_delay_s
 
@@ -397,7 +399,7 @@ class Turns:
         return bool(self._owed or self._owes_greeting or self._owes_retry or self._owes_farewell)
 
     def _ask_if_free(self, now: float) -> None:
-        if self._is_busy or self.retry_at is not None or not self._may_ask():
+        if self._is_lost or self._is_busy or self.retry_at is not None or not self._may_ask():
             return
         options = None
         if self._owes_greeting:
@@ -426,7 +428,7 @@ class Turns:
         note = noted if error.code in HARMLESS_CODES else warned
         self._do(Record(note("model_error", code=error.code, message=error.message, param=error.param)))
         if error.code in FATAL_CODES or error.code == "session_expired":
-            self._end(EndReason.MODEL_LOST, error.code or "")
+            self._give_up(error.code or "")
         elif self._is_of_an_answer(error):
             # Also when another response is said to be active: if it is, it takes the retry back.
             self._asked_id, self._server_will_answer = None, False
@@ -441,6 +443,11 @@ class Turns:
         awaits_answer = self._active is None and (self._asked_id is not None or self._server_will_answer)
         return awaits_answer and error.code not in HARMLESS_CODES
 
+    def model_is_alive(self, now: float) -> None:
+        """Anything came from the model, audio aside: the wait for an answer begins anew."""
+        if self.answer_by is not None:
+            self._watch(now)
+
     def answer_overdue(self, now: float) -> None:
         """Nothing for too long while an answer was due."""
         self.answer_by = None
@@ -449,7 +456,11 @@ class Turns:
         if self._tally.events_from_model > self._events_at_watch:
             self._watch(now)
         else:
-            self._end(EndReason.MODEL_LOST, "the model fell silent while an answer was due")
+            self._give_up("the model fell silent while an answer was due")
+
+    def _give_up(self, why: str) -> None:
+        self._is_lost = True
+        self._end(EndReason.MODEL_LOST, why)
 
     def _watch(self, now: float) -> None:
         self.answer_by = now + self.limits.answer_timeout_s
@@ -481,17 +492,3 @@ class Turns:
     def _next_item_id(self) -> str:
         self._item_count += 1
         return f"cb_item_{self._item_count}"
-
-    def _count_usage(self, usage: realtime.Usage | None) -> None:
-        if usage is None:
-            return
-        read = usage.input_token_details or realtime.InputTokens()
-        wrote = usage.output_token_details or realtime.OutputTokens()
-        total = self.usage
-        self.usage = Usage(
-            total.input_tokens + (usage.input_tokens or 0),
-            total.output_tokens + (usage.output_tokens or 0),
-            total.input_audio_tokens + (read.audio_tokens or 0),
-            total.output_audio_tokens + (wrote.audio_tokens or 0),
-            total.cached_tokens + (read.cached_tokens or 0),
-        )

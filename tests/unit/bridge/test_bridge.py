@@ -341,6 +341,7 @@ async def test_a_whole_call() -> None:
         model.say(tool_call("opening_hours", response="resp_2"), answer_done("resp_2"))
         output = await model.hears("conversation.item.create")
         assert output["item"]["output"] == "7 to 18"
+        model.say({"type": "conversation.item.added", "item": output["item"]})
         await model.hears("response.create")
 
         # Its answer is interrupted after nothing of it was heard.

@@ -109,13 +109,27 @@ def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_or
         << update()
         >> at(0.08, frame(80))
         >> at(0.1, SESSION_UPDATED)
-        << recorded(AgentReady, held_ms=80)
+        << recorded(AgentReady)
         << ask(options=PLAN.greeting_options)
         << (a.OpenUplink(), AudioToModel(20), AudioToModel(40), AudioToModel(60), AudioToModel(80))
         >> at(0.12, frame(20))
         << AudioToModel(20)
     )
     assert book.rig.call.tally.uplink_ms == 220
+
+
+def test_the_record_tells_how_much_audio_was_held() -> None:
+    """Twilio's frames are 20 ms long."""
+    book = configuring()
+    for _ in range(7):
+        book.rig.feed(frame(20))
+    held = (AudioToModel(20),) * 7
+    assert book >> SESSION_UPDATED << (recorded(AgentReady, held_ms=140), *greeting_and(*held))
+
+
+def greeting_and(*audio: AudioToModel) -> tuple[object, ...]:
+    """What follows the confirmed session."""
+    return (ask(options=PLAN.greeting_options), a.OpenUplink(), *audio)
 
 
 def test_without_a_greeting_text_the_model_greets_as_its_instructions_tell_it() -> None:

@@ -1,0 +1,120 @@
+"""The bridges that are compared: how each is started, and what it wants of its callers."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import callbridge
+from bench.calls import ACCOUNT_SID, AUTH_TOKEN
+from callbridge.telephony.signatures import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.toolchain import Toolchain
+
+MEDIA_PATH = "/media-stream"
+BASELINES: Final = Path(__file__).parent / "baselines"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where a bridge under test listens, and where its model is."""
+
+    port: int
+    model_port: int
+    certificate: Path | None
+    """What the model side's TLS is to be trusted by; nothing for a plain model leg."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the bridge is reached."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def model_url(self) -> str:
+        """The Realtime API, as the generator plays it."""
+        return f"{'wss' if self.certificate else 'ws'}://127.0.0.1:{self.model_port}/v1/realtime"
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """One process."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    """Beside PATH and HOME, all that it gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeKind:
+    """One way to bridge calls."""
+
+    name: str
+    what: str
+    """One line for the reader of the table."""
+    launch: Callable[[Toolchain, Setting], Launch]
+    voice_path: str | None = None
+    """Its webhook, where calls must be announced and bring a token; nothing where they need not."""
+
+    def signature(self, setting: Setting) -> str:
+        """What Twilio would sign its upgrade with."""
+        return sign(AUTH_TOKEN, f"ws://127.0.0.1:{setting.port}{MEDIA_PATH}")
+
+
+def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
+    environment = {
+        "PYTHONPATH": str(Path(callbridge.__file__).parents[1]),
+        "OPENAI_API_KEY": "sk-bench",
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "PUBLIC_BASE_URL": setting.base_url,
+        "HOST": "127.0.0.1",
+        "PORT": str(setting.port),
+        "REALTIME_URL": setting.model_url,
+    }
+    if setting.certificate:
+        environment["SSL_CERT_FILE"] = str(setting.certificate)
+    serve = "from callbridge.cli import main; main()"
+    return Launch((sys.executable, "-c", serve, "serve"), environment)
+
+
+def _baseline_environment(setting: Setting) -> dict[str, str]:
+    environment = {"PORT": str(setting.port), "REALTIME_URL": setting.model_url, "OPENAI_API_KEY": "sk-bench"}
+    if setting.certificate:
+        environment |= {
+            "SSL_CERT_FILE": str(setting.certificate),
+            "NODE_EXTRA_CA_CERTS": str(setting.certificate),
+        }
+    return environment
+
+
+def _node(toolchain: Toolchain, setting: Setting) -> Launch:
+    environment = _baseline_environment(setting) | {"NODE_ENV": "production"}
+    return Launch((toolchain.node, str(toolchain.node_relay)), environment)
+
+
+def _sample(_toolchain: Toolchain, setting: Setting) -> Launch:
+    return Launch((sys.executable, str(BASELINES / "sample_relay.py")), _baseline_environment(setting))
+
+
+def _relay(toolchain: Toolchain, setting: Setting) -> Launch:
+    command = [str(toolchain.relay), "--port", str(setting.port), "--model-port", str(setting.model_port)]
+    if setting.certificate:
+        command += ["--trust", str(setting.certificate)]
+    return Launch(tuple(command), {})
+
+
+BRIDGES: Final = {
+    kind.name: kind
+    for kind in (
+        BridgeKind("callbridge", "this service, all of it", _callbridge, "/twilio/voice"),
+        BridgeKind("node", "a Node.js relay on `ws`, JSON.parse and JSON.stringify", _node),
+        BridgeKind("sample", "a FastAPI relay in the style of Twilio's Python sample", _sample),
+        BridgeKind("relay", "a relay in C that only copies: the limit of the machine", _relay),
+    )
+}
+"""By name. `callbridge` is what the others are compared with."""

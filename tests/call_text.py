@@ -1,0 +1,245 @@
+"""Calls as text: one line for each event with its time, and below it what the machine did.
+
+    4.50  model: speech_started wait
+              > phone: clear
+              > model: conversation.item.truncate answer_1 at 500 ms
+
+`>` is something sent or asked for, `.` a fact for the record or the log, `=` the stage that the call is in
+from here on, `@` a deadline that passed during a `wait`. Comments and empty lines stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias, assert_never
+
+from callbridge.call import actions as a
+from callbridge.call import facts
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime_commands as commands
+from rigs import BEGINS_AT_S, AudioToModel, AudioToPhone, Input, Output, Rig
+from vocabulary import (
+    HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    SESSION_UPDATED_WRONG,
+    audio,
+    audio_done,
+    caller_said,
+    committed,
+    created,
+    done,
+    echo,
+    error,
+    frame,
+    gone,
+    item,
+    item_added,
+    key,
+    speech_started,
+    speech_stopped,
+    start,
+    tool_call,
+    tool_finished,
+    words,
+)
+
+# --- Reading --------------------------------------------------------------------------------------------
+
+Match: TypeAlias = re.Match[str]
+
+_EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
+    r"phone: connected": lambda _: ms.Connected(),
+    r"phone: start(?: (\S+))?": lambda found: start(found[1]) if found[1] else start(),
+    r"phone: audio (\d+) ms": lambda found: frame(int(found[1])),
+    r"phone: echo (\S+)": lambda found: echo(found[1]),
+    r"phone: key (\S)": lambda found: key(found[1]),
+    r"phone: hangs up": lambda _: HANGS_UP,
+    r"phone: closes (\d+)": lambda found: gone(a.Leg.PHONE, int(found[1])),
+    r'phone: garbage "(.*)"': lambda found: a.BadMessage(a.Leg.PHONE, found[1]),
+    r'phone: stops reading "(.*)"': lambda found: a.LegStalled(a.Leg.PHONE, found[1]),
+    r"model: session\.created": lambda _: SESSION_CREATED,
+    r"model: session\.updated": lambda _: SESSION_UPDATED,
+    r"model: session\.updated with pcm": lambda _: SESSION_UPDATED_WRONG,
+    r"model: speech_started (\S+)": lambda found: speech_started(found[1]),
+    r"model: speech_stopped (\S+)": lambda found: speech_stopped(found[1]),
+    r"model: committed (\S+)": lambda found: committed(found[1]),
+    r'model: heard (\S+) "(.*)"': lambda found: caller_said(found[2], found[1]),
+    r"model: item added (\S+)": lambda found: item_added(found[1]),
+    r"model: response\.created (\S+)": lambda found: created(found[1]),
+    r"model: item (\S+) (\S+)": lambda found: item(found[1], found[2]),
+    r"model: audio (\S+) (\S+) (\d+) ms": lambda found: audio(found[1], found[2], int(found[3])),
+    r"model: audio done (\S+) (\S+)": lambda found: audio_done(found[1], found[2]),
+    r'model: says (\S+) (\S+) "(.*)"': lambda found: words(found[1], found[2], found[3]),
+    r"model: calls (\S+) (\S+) (\w+)\((.*)\)": lambda found: tool_call(
+        found[1], found[2], found[3], arguments=found[4]
+    ),
+    r"model: response\.done (\S+) (\w+)(?: (\w+))?": lambda found: done(found[1], found[2], code=found[3]),
+    r'model: error (\w+)(?: "(.*)")?(?: for (\w+))?': lambda found: error(
+        found[1], message=found[2] or "", answers=found[3]
+    ),
+    r"model: closes (\d+)": lambda found: gone(a.Leg.MODEL, int(found[1])),
+    r"us: admitted from (\S+) to (\S+)": lambda found: a.StreamAdmitted(found[1], found[2]),
+    r'us: refused "(.*)"': lambda found: a.StreamRefused(found[1]),
+    r"us: model connected": lambda _: a.ModelConnected(),
+    r'us: dial failed "(.*)"': lambda found: a.ModelDialFailed(found[1]),
+    r'us: tool (\S+) answers "(.*)"': lambda found: tool_finished(found[1], found[2]),
+    r'us: tool (\S+) ends the call "(.*)"': lambda found: tool_finished(
+        found[1], found[2], name="end_call", ends_call=True
+    ),
+    r"us: shut down": lambda _: a.ShutdownRequested(),
+}
+"""What a line may say after its time. `us: wait` is time alone."""
+
+_LINE: Final = re.compile(r"(\d+\.\d+)  (.+)")
+_INDENT: Final = " " * 10
+
+
+def read_event(text: str) -> Input:
+    """The event that a line names.
+
+    Raises:
+        ValueError: no line may say this.
+    """
+    for pattern, make in _EVENTS.items():
+        if found := re.fullmatch(pattern, text):
+            return make(found)
+    raise ValueError(f"not an event: {text}")
+
+
+def play(script: str, rig: Rig) -> str:
+    """The script, with what the machine does now below each event. Answers of former times are left out."""
+    lines: list[str] = []
+    for line in script.splitlines():
+        if line.startswith(_INDENT):
+            continue
+        lines.append(line)
+        if found := _LINE.fullmatch(line):
+            lines += [_INDENT + answer for answer in _play_line(float(found[1]), found[2], rig)]
+        elif line and not line.startswith("#"):
+            raise ValueError(f"neither event nor comment: {line}")
+    return "\n".join(lines) + "\n"
+
+
+def _play_line(seconds: float, text: str, rig: Rig) -> list[str]:
+    if text == "us: wait":
+        return _wait(seconds, rig)
+    due = rig.call.deadline
+    assert due is None or due[0] >= BEGINS_AT_S + seconds, f"{due} passes before `{text}`: add `us: wait`"
+    rig.now = BEGINS_AT_S + seconds
+    return _feed(read_event(text), rig)
+
+
+def _wait(seconds: float, rig: Rig) -> list[str]:
+    answers: list[str] = []
+    end = BEGINS_AT_S + seconds
+    while (due := rig.call.deadline) is not None and due[0] <= end:
+        rig.now = due[0]
+        answers += [f"@ {rig.seconds:.2f} {due[1].value}", *_feed(a.DeadlinePassed(), rig)]
+    rig.now = end
+    return answers
+
+
+def _feed(event: Input, rig: Rig) -> list[str]:
+    before = rig.call.phase
+    answers = [describe(output) for output in rig.feed(event)]
+    after = rig.call.phase
+    return answers if after is before else [*answers, f"= {after.value}"]
+
+
+# --- Describing -----------------------------------------------------------------------------------------
+
+
+def describe(output: Output) -> str:
+    """One output on one line."""
+    match output:
+        case AudioToPhone(duration_ms):
+            return f"> phone: audio {duration_ms} ms"
+        case AudioToModel(duration_ms):
+            return f"> model: audio {duration_ms} ms"
+        case a.SendToPhone(ms.SendMark(mark=mark)):
+            return f"> phone: mark {mark.name}"
+        case a.SendToPhone():
+            return "> phone: clear"
+        case a.SendToModel(command):
+            return f"> model: {_command(command)}"
+        case a.AdmitStream(start_facts):
+            return f"> check the token of {start_facts.call_sid}"
+        case a.DialModel():
+            return "> dial the model"
+        case a.OpenUplink():
+            return "> send the audio that was held"
+        case a.RunTool(call_id, name, arguments):
+            return f"> run {name}({arguments}) for {call_id}"
+        case a.CloseLeg(leg, code, reason):
+            return f"> {leg.value}: close {code} {reason}".rstrip()
+        case a.Record(fact):
+            return f". {_fact(fact)}"
+        case _:
+            assert_never(output)
+
+
+def _command(command: commands.AnyCommand) -> str:
+    match command:
+        case commands.UpdateSession(session=session):
+            model = session.audio.input.transcription
+            return f"session.update, transcription {'off' if model is None else model.model}"
+        case commands.CreateItem(item=ours):
+            return f"conversation.item.create {ours.id}: {_item(ours)}"
+        case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
+            return f"conversation.item.truncate {item_id} at {audio_end_ms} ms"
+        case commands.DeleteItem(item_id=item_id):
+            return f"conversation.item.delete {item_id}"
+        case commands.CreateResponse(event_id=event_id, response=options):
+            return f"response.create {event_id}{_options(options)}"
+        case commands.CancelResponse(response_id=response_id):
+            return f"response.cancel {response_id}"
+        case commands.AppendAudio():
+            raise AssertionError("audio goes past the machine")
+        case _:
+            assert_never(command)
+
+
+def _item(ours: commands.Message | commands.FunctionCallOutput) -> str:
+    if isinstance(ours, commands.Message):
+        return f'{ours.role} "{ours.content[0].text}"'
+    return f'output of {ours.call_id} "{ours.output}"'
+
+
+def _options(options: commands.ResponseOptions | None) -> str:
+    if options is None:
+        return ""
+    said = f', told "{options.instructions}"' if options.instructions else ""
+    return said + (f", tools {options.tool_choice}" if options.tool_choice else "")
+
+
+def _fact(fact: facts.Fact) -> str:
+    match fact:
+        case facts.CallStarted(call_sid, _, caller, called):
+            return f"call {call_sid} from {caller} to {called}"
+        case facts.AgentReady(model, after_ms, held_ms, has_transcription):
+            without = "" if has_transcription else ", without transcription"
+            return f"{model} ready after {after_ms} ms, {held_ms} ms of audio held{without}"
+        case facts.Interrupted(truncated, deleted, unheard_ms):
+            cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in truncated), *deleted]
+            return f"interrupted: {', '.join(cuts)}; {unheard_ms} ms unheard"
+        case facts.ToolUsed(name):
+            return f"tool {name} was used"
+        case facts.TurnEnded(number, caller, agent, response_ms, interrupted):
+            after = "" if response_ms is None else f", answered after {response_ms} ms"
+            cut = ", interrupted" if interrupted else ""
+            return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
+        case facts.CallEnded():
+            return _end(fact)
+        case facts.Noted(event, fields, is_warning):
+            shown = "".join(f" {name}={value}" for name, value in fields)
+            return f"{'warning' if is_warning else 'note'}: {event}{shown}"
+        case _:
+            assert_never(fact)
+
+
+def _end(ended: facts.CallEnded) -> str:
+    detail = f" ({ended.detail})" if ended.detail else ""
+    counts = f"{ended.turns} turns, {ended.interruptions} interruptions, {ended.tools_used} tools used"
+    return f"call ended: {ended.reason.value}{detail}, {ended.duration_ms} ms, {counts}"

@@ -1,0 +1,89 @@
+"""The `callbridge` command as a user runs it: in a process of its own, with nothing in the environment."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import callbridge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+COMMAND = (sys.executable, "-c", "from callbridge.cli import main; main()")
+"""What the console script does, without having to be on the path."""
+
+_SOURCE = Path(callbridge.__file__).parents[1]
+
+
+def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A clean environment with `variables` in it."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR", "LANG"}}
+    # Wide and plain: what is asserted of the output must not depend on the terminal of who runs the tests.
+    return kept | {"PYTHONPATH": str(_SOURCE), "COLUMNS": "200", "NO_COLOR": "1"} | dict(variables or {})
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A command that has ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Finished:
+    """Runs the command in `folder` and waits for its end."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        cwd=folder,
+        env=environment(variables),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(30):
+            stdout, stderr = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        raise
+    assert process.returncode is not None
+    return Finished(process.returncode, stdout.decode(), stderr.decode())
+
+
+class Demo:
+    """`callbridge demo --json`, running beside the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        self.recording = folder / "demo.wav"
+        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
+        self._folder = folder
+
+    def __enter__(self) -> Self:
+        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
+            self._process = subprocess.Popen(  # noqa: S603  # Our own command.
+                [*COMMAND, "demo", "--json", "--save", str(self.recording)],
+                cwd=self._folder,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def finish(self) -> Finished:
+        """Waits for the end of the call."""
+        status = self._process.wait(timeout=90)
+        return Finished(status, self._stdout.read_text(), self._stderr.read_text())

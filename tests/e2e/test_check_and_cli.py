@@ -1,0 +1,95 @@
+"""The command line as a user meets it: help, the judgement of a configuration, refusals in words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from callbridge.cli import app
+from callbridge.server.listening import tcp_listener
+from e2e.commands import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GOOD = {
+    "OPENAI_API_KEY": "sk-made-up-key-that-is-long-enough",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "0" * 32,
+    "PUBLIC_BASE_URL": "https://calls.example.com",
+    "HOST": "127.0.0.1",
+}
+
+
+async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
+    """Exit status 0 for a good configuration with one's own agent, 1 for none, 2 for a wrong command."""
+    (tmp_path / "bakery.py").write_text("from callbridge import Agent\n\nagent = Agent(greeting='Hello!')\n")
+    variables = GOOD | {"AGENT": "bakery:agent", "PORT": free_port()}
+    good, nothing, unknown = await asyncio.gather(
+        run(tmp_path, "check", variables=variables), run(tmp_path, "check"), run(tmp_path, "answer")
+    )
+    assert (good.status, nothing.status, unknown.status) == (0, 1, 2), (good, nothing, unknown)
+    assert "sk-made-up" not in good.stdout + good.stderr
+    for name in ("OPENAI_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL"):
+        assert name in nothing.stdout
+    assert not any("Traceback" in ended.stderr for ended in (good, nothing, unknown))
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"PUBLIC_BASE_URL": "http://calls.example.com"}, ("PUBLIC_BASE_URL", "https")),
+        ({"TWILIO_ACCOUNT_SID": "AC123"}, ("TWILIO_ACCOUNT_SID",)),
+        ({"VAD_THRESHOLD": "loud"}, ("VAD_THRESHOLD",)),
+        ({"AGENT": "no_such_module:agent"}, ("AGENT", "no_such_module")),
+        ({"TWILIO_VALIDATE_SIGNATURES": "false", "HOST": "0.0.0.0"}, ("TWILIO_VALIDATE_SIGNATURES",)),  # noqa: S104
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_wrong_configuration_is_refused_in_words(
+    command: str,
+    variables: dict[str, str],
+    words: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """`check` and `serve` name the variable and end with 1; neither shows a traceback."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    ended = CliRunner().invoke(app, [command], env=GOOD | {"PORT": free_port(), "COLUMNS": "200"} | variables)
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit)
+    assert all(word in ended.output for word in words), ended.output
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ([], ("demo", "serve", "check", "simulate")),
+        (["simulate"], ("call", "model")),
+        (
+            ["simulate", "call"],
+            ("--say", "--delay-ms", "--jitter-ms", "--interrupt", "--vanish-after"),
+        ),
+        (["simulate", "model"], ("--port", "--script", "--fault")),
+        (["demo"], ("--json", "--save")),
+    ],
+)
+def test_help_names_what_there_is(command: list[str], words: tuple[str, ...]) -> None:
+    """Each command says what it is for and what it takes."""
+    ended = CliRunner().invoke(
+        app, [*command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    )
+    assert ended.exit_code == 0
+    assert all(word in ended.output for word in words), ended.output
+
+
+def free_port() -> str:
+    """A port on which nobody listens."""
+    with tcp_listener() as listener:
+        return str(listener.getsockname()[1])

@@ -1,0 +1,67 @@
+"""The demo: one whole call with real speech, judged by its own report and by what it recorded."""
+
+from __future__ import annotations
+
+import json
+import wave
+from array import array
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from e2e.commands import Demo
+
+KEYS = {
+    "frames_from_caller",
+    "frames_to_model",
+    "audio_to_phone_ms",
+    "audio_heard_ms",
+    "first_audio_ms",
+    "turns",
+    "interruptions",
+    "carrier_warnings",
+    "model_errors",
+    "problems",
+    "recording",
+}
+
+
+def test_the_demo_ends_well_and_reports_in_json(demo: Demo | None) -> None:
+    """Exit status 0 and one JSON document: no frame lost, five turns, the interruption, nobody complains."""
+    assert demo is not None
+    ended = demo.finish()
+    assert ended.status == 0, ended
+    report = json.loads(ended.stdout)
+    assert report.keys() == KEYS
+    assert (report["carrier_warnings"], report["model_errors"], report["problems"]) == ([], [], [])
+    assert report["frames_from_caller"] == report["frames_to_model"] > 1000
+    assert 0 < report["audio_heard_ms"] < report["audio_to_phone_ms"], "an answer was interrupted"
+    assert 0 < report["first_audio_ms"] < 3000
+    assert "Traceback" not in ended.stderr
+    assert_turns_are_those_of_the_script(report["turns"])
+    (cut,) = report["interruptions"]
+    assert cut.keys() == {"truncated_at_ms", "truly_heard_ms", "stop_ms"}
+    assert abs(cut["truncated_at_ms"] - cut["truly_heard_ms"]) <= 40
+    assert 0 < cut["stop_ms"] < 500
+    assert report["recording"] == str(demo.recording)
+    assert_recording_has_both_sides(demo, report["audio_heard_ms"])
+
+
+def assert_turns_are_those_of_the_script(turns: list[dict[str, object]]) -> None:
+    """Greeting, two questions, the interruption, goodbye; each answer has its latency."""
+    assert [set(turn) for turn in turns] == [{"caller", "agent", "response_ms"}] * 5
+    assert turns[0]["caller"] is None
+    assert all(turn["caller"] for turn in turns[1:])
+    assert all(isinstance(turn["response_ms"], int) for turn in turns[1:])
+    assert str(turns[2]["agent"]).endswith("…"), "cut where the caller stopped listening"
+    assert "Goodbye" in str(turns[4]["agent"])
+
+
+def assert_recording_has_both_sides(demo: Demo, heard_ms: int) -> None:
+    """Stereo at 8 kHz; the caller on the left, and on the right as much of the agent as was heard."""
+    with wave.open(str(demo.recording)) as recording:
+        assert (recording.getnchannels(), recording.getframerate(), recording.getsampwidth()) == (2, 8000, 2)
+        samples = array("h", recording.readframes(recording.getnframes()))
+    left, right = samples[::2], samples[1::2]
+    assert max(left) > 3000
+    assert max(right) > 3000
+    assert len(right) / 8 > heard_ms
