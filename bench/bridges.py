@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import callbridge
 from bench.calls import ACCOUNT_SID, AUTH_TOKEN
@@ -57,6 +57,8 @@ class BridgeKind:
     what: str
     """One line for the reader of the table."""
     launch: Callable[[Toolchain, Setting], Launch]
+    tools: tuple[Literal["node", "node_relay", "relay"], ...] = ()
+    """What of the toolchain it is made of."""
     voice_path: str | None = None
     """Its webhook, where calls must be announced and bring a token; nothing where they need not."""
 
@@ -111,10 +113,12 @@ def _relay(toolchain: Toolchain, setting: Setting) -> Launch:
 BRIDGES: Final = {
     kind.name: kind
     for kind in (
-        BridgeKind("callbridge", "this service, all of it", _callbridge, "/twilio/voice"),
-        BridgeKind("node", "a Node.js relay on `ws`, JSON.parse and JSON.stringify", _node),
+        BridgeKind("callbridge", "this service, all of it", _callbridge, (), "/twilio/voice"),
+        BridgeKind(
+            "node", "a Node.js relay on `ws`, JSON.parse and JSON.stringify", _node, ("node", "node_relay")
+        ),
         BridgeKind("sample", "a FastAPI relay in the style of Twilio's Python sample", _sample),
-        BridgeKind("relay", "a relay in C that only copies: the limit of the machine", _relay),
+        BridgeKind("relay", "a relay in C that only copies: the limit of the machine", _relay, ("relay",)),
     )
 }
 """By name. `callbridge` is what the others are compared with."""

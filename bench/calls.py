@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from bench.errors import BenchError
 from callbridge.telephony.signatures import SIGNATURE_HEADER, sign
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import httpx
 
 ACCOUNT_SID = "AC" + "be" * 16
-AUTH_TOKEN = "bench" + "0" * 27  # noqa: S105 - made up, for loopback only
+AUTH_TOKEN = "bench" + "0" * 27
+"""Made up, for loopback only."""
 CALLER, CALLED = "+15550100001", "+15550100002"
 
 
@@ -65,8 +66,8 @@ def stream_token(twiml: str) -> str:
         BenchError: the bridge answered with something else, such as an apology.
     """
     try:
-        document = ElementTree.fromstring(twiml)  # noqa: S314 - from a process that we started ourselves
-    except ElementTree.ParseError as error:
+        document = ET.fromstring(twiml)  # noqa: S314 - from a process that we started ourselves
+    except ET.ParseError as error:
         raise BenchError(f"the webhook did not answer with TwiML: {error}") from error
     parameter = document.find("./Connect/Stream/Parameter[@name='token']")
     token = None if parameter is None else parameter.get("value")

@@ -50,6 +50,17 @@ class Pace:
     """After the window: how long audio that is on its way may take before it counts as lost."""
     starts_per_s: float = 50.0
     """Calls begun a second while a run ramps up."""
+    extra_starts_per_s: float = 0.0
+    """Calls begun a second in the window, beside those that are measured."""
+    extra_life_s: float = 2.0
+    """How long each of them lasts."""
+
+    def in_words(self, repeats: int) -> str:
+        """For the reader of a table."""
+        words = f"{repeats} x {self.window_s:g} s after {self.warm_up_s:g} s of warm-up"
+        if self.extra_starts_per_s:
+            words += f", with {self.extra_starts_per_s:g} extra calls begun a second"
+        return words
 
     def ramp_bound_s(self, calls: int) -> float:
         """When a ramp that has not ended by itself is given up: twice as long as it should take."""

@@ -1,4 +1,4 @@
-"""The process under test: started on a core of its own, watched through /proc, and always ended. Linux only."""
+"""Child processes: each started on a core of its own, watched through /proc, and always ended. Linux only."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Process:
 
     def open_files(self) -> int:
         """File descriptors held now, sockets included."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     def log_tail(self) -> str:
         """The end of what it said."""
@@ -181,7 +181,9 @@ async def wait_until_listening(process: Process, port: int) -> None:
                     raise BenchError(f"the bridge ended before it listened:\n{process.log_tail()}")
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        raise BenchError(f"the bridge did not listen in {START_TIMEOUT_S:g} s:\n{process.log_tail()}") from None
+        raise BenchError(
+            f"the bridge did not listen in {START_TIMEOUT_S:g} s:\n{process.log_tail()}"
+        ) from None
 
 
 async def _takes_connections(port: int) -> bool:

@@ -12,10 +12,15 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bench.bridges import BASELINES
 from bench.errors import BenchError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.bridges import BridgeKind
 
 NATIVE: Final = Path(__file__).parent / "native"
 _SHARED: Final = ("measure.c", "transport.c", "websocket.c")
@@ -53,11 +58,19 @@ def default_cache() -> Path:
 class Toolchain:
     """Builds each thing when it is first asked for.
 
-    Every property raises `UnavailableError` for a tool that is not there, `BenchError` for a build that failed.
+    Every property raises `UnavailableError` for a tool that is not there, `BenchError` for a failed build.
     """
 
     cache: Path
     with_tls: bool
+
+    def prepare(self, bridges: Iterable[BridgeKind]) -> None:
+        """Builds now what these bridges need, so that a missing tool is told before anything is measured."""
+        wanted = {"generator", *(tool for bridge in bridges for tool in bridge.tools)}
+        if self.with_tls:
+            wanted.add("certificate")
+        for name in sorted(wanted):
+            getattr(self, name)
 
     @cached_property
     def generator(self) -> Path:

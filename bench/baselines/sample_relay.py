@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a program of its own, run by its path
 """A bridge in the style of Twilio's FastAPI sample for the Realtime API: what many services began as.
 
 Two coroutines per call, `json.loads` and `json.dumps` for every message, the audio decoded and encoded again,
@@ -79,9 +80,8 @@ async def phone_to_model(
                 await model.send(json.dumps(audio))
             elif message["event"] == "start":
                 conversation.stream_sid = message["start"]["streamSid"]
-            elif message["event"] == "mark":
-                if conversation.marks:
-                    conversation.marks.pop(0)
+            elif message["event"] == "mark" and conversation.marks:
+                conversation.marks.pop(0)
     except WebSocketDisconnect:
         pass
     await model.close()
@@ -113,9 +113,7 @@ async def play(phone: WebSocket, event: dict[str, Any], conversation: Conversati
     conversation.marks.append("part")
 
 
-async def interrupt(
-    phone: WebSocket, model: websockets.ClientConnection, conversation: Conversation
-) -> None:
+async def interrupt(phone: WebSocket, model: websockets.ClientConnection, conversation: Conversation) -> None:
     """The caller speaks: cut what is still unheard."""
     if not conversation.marks or conversation.response_began_at is None:
         return

@@ -31,7 +31,7 @@ struct options options = {
 enum phase phase = RAMP;
 struct direction up, down;
 
-static uint64_t window_begins_at = UINT64_MAX, window_ends_at = UINT64_MAX;
+static uint64_t window_begins_at = UINT64_MAX, window_ns;
 static bool is_finished;
 static const char *outcome = "complete";
 static char reason[160];
@@ -256,17 +256,19 @@ static void phase_is_over(void *owner, uint64_t due)
     (void)owner;
     switch (phase) {
     case WARM_UP:
-        window_begins_at = due;
-        window_ends_at = due + options.window_ns;
-        health.cpu_at_begin = cpu_ns();
         phase = WINDOW;
         puts("WINDOW_BEGIN");
-        timer_add(window_ends_at, phase_is_over, NULL);
+        fflush(stdout);
+        health.cpu_at_begin = cpu_ns();
+        window_begins_at = clock_ns(); /* Now and not when it was due: frames were written in between. */
+        timer_add(window_begins_at + options.window_ns, phase_is_over, NULL);
         break;
     case WINDOW:
-        health.cpu_ns = cpu_ns() - health.cpu_at_begin;
         phase = DRAIN;
+        window_ns = clock_ns() - window_begins_at;
         puts("WINDOW_END");
+        fflush(stdout);
+        health.cpu_ns = cpu_ns() - health.cpu_at_begin;
         timer_add(due + options.drain_ns, phase_is_over, NULL);
         break;
     case DRAIN:
@@ -276,7 +278,6 @@ static void phase_is_over(void *owner, uint64_t due)
     case CLOSING:
         break;
     }
-    fflush(stdout);
 }
 
 static void begin_warm_up(void)
@@ -341,7 +342,7 @@ static void print_report(void)
 {
     printf("{\"kind\":\"report\",\"outcome\":\"%s\",\"reason\":\"%s\",\"calls\":%u,\"calls_up\":%u,\"calls_lost\":%u,"
            "\"extras_up\":%u,\"window_s\":%.3f,\"marks_received\":%llu,\"clears_received\":%llu",
-           outcome, reason, options.calls, calls_up, calls_lost, extras_up, (double)options.window_ns / 1e9,
+           outcome, reason, options.calls, calls_up, calls_lost, extras_up, (double)window_ns / 1e9,
            (unsigned long long)marks_received, (unsigned long long)clears_received);
     print_direction("up", &up);
     print_direction("down", &down);

@@ -20,10 +20,20 @@ char *websocket_compose(void)
     return composed + HEADER_MAX;
 }
 
+/* Eight bytes at a time: at 50,000 frames a second, one by one would be felt. */
 static void mask(char *bytes, size_t count, const unsigned char key[4])
 {
-    for (size_t i = 0; i < count; i++)
-        bytes[i] ^= (char)key[i & 3];
+    uint64_t wide_key, eight;
+    memcpy(&wide_key, key, 4);
+    memcpy((char *)&wide_key + 4, key, 4);
+    size_t at = 0;
+    for (; at + 8 <= count; at += 8) {
+        memcpy(&eight, bytes + at, 8);
+        eight ^= wide_key;
+        memcpy(bytes + at, &eight, 8);
+    }
+    for (; at < count; at++)
+        bytes[at] ^= (char)key[at & 3];
 }
 
 /* Clients mask what they send. Any key is as good as another here, but for zero: it would spare the peer the work. */

@@ -30,9 +30,15 @@ pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 DELAYS_MS = (0, 60, 120)
 """Each way, between the phone and the service."""
 
-CALLS_PER_DELAY = 5
+CALLS_PER_DELAY = 6
+MOMENTS_PER_CALL = 5
 ERROR_MS_P95 = 40
-CLEAR_MS_MAX = 20
+CLEAR_MS_P95 = 15
+"""Promised are 20 ms. A `clear` that Nagle's algorithm holds back until the phone's next frame takes 17
+to 20, so the bound lies below; at p95, because the machine may be busy elsewhere for a moment."""
+
+ATTEMPTS = 3
+"""A machine that is busy elsewhere for longer spoils a measurement; a fault of ours spoils all."""
 TAIL_MS = 60
 """An item with no more than this left counts as heard (`Limits.heard_tail_ms`)."""
 
@@ -48,7 +54,7 @@ class Moment:
 
 
 def moments(rng: random.Random) -> list[Moment]:
-    """One of each kind, in random order."""
+    """Most kinds, in random order."""
     length_ms = rng.randint(1200, 1800)
     late_ms = length_ms - rng.uniform(150, 500)
     kinds = [
@@ -61,8 +67,7 @@ def moments(rng: random.Random) -> list[Moment]:
         Moment(_answer(rng, 1400, 600, pace=20), rng.uniform(200, 900)),
         Moment(_answer(rng, 500, pace=5), None),  # Heard out: nothing may be touched.
     ]
-    rng.shuffle(kinds)
-    return kinds
+    return rng.sample(kinds, MOMENTS_PER_CALL)
 
 
 async def place(delay_ms: int, seed: int) -> FinishedCall:
@@ -80,18 +85,18 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
             steps += [Interrupt(moment.after_ms, word), Pause(2 * delay_ms + HANGOVER_S * 1000 - 70)]
     caller = CallerScript([*steps, WaitForEnd()])
     # Callers do not speak in step: frames of all calls at the same moment would be a load of our own making.
-    stream = StreamSettings(first_timestamp_ms=95 + 4 * seed + delay_ms // 60)
+    stream = StreamSettings(first_timestamp_ms=95 + 3 * seed + delay_ms // 60)
     async with stack(script, environment={"VAD_SILENCE_DURATION_MS": "400"}) as running:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 
 async def test_the_model_remembers_what_was_heard(figures: list[str]) -> None:
     """Every cut is where the caller stopped hearing, at once on the wire, and nothing plays after it."""
-    measured = await measure()
-    if measured.faults:  # A machine that was busy elsewhere spoils one measurement; a fault spoils two.
-        figures += [f"once more, as {fault}" for fault in measured.faults]
+    for _ in range(ATTEMPTS):
         measured = await measure()
-    figures += measured.figures
+        figures += measured.figures + measured.faults
+        if not measured.faults:
+            break
     assert measured.faults == []
     assert measured.cuts >= 40
     assert_moments_were_of_all_kinds(measured.calls)
@@ -121,16 +126,16 @@ async def measure() -> Measured:
         errors = [error for call in of_delay for error in cut_errors_ms(call)]
         clears = [late for call in of_delay for late in clear_delays_ms(call, delay_ms)]
         where = f"barge-in at {delay_ms:3} ms each way, {len(errors)} cuts: "
-        error_p95, clear_max = p(95, errors), max(clears)
+        error_p95, clear_p95 = p(95, errors), p(95, clears)
         measured.cuts += len(errors)
         measured.figures.append(
             f"{where}error p50 {p(50, errors):.1f}, p95 {error_p95:.1f}, max {max(errors):.1f} ms; "
-            f"clear after p50 {p(50, clears):.1f}, max {clear_max:.1f} ms"
+            f"clear after p50 {p(50, clears):.1f}, p95 {clear_p95:.1f}, max {max(clears):.1f} ms"
         )
         if error_p95 > ERROR_MS_P95:
             measured.faults.append(f"{where}the error is {error_p95:.1f} ms at p95")
-        if clear_max > CLEAR_MS_MAX:
-            measured.faults.append(f"{where}a clear came after {clear_max:.1f} ms")
+        if clear_p95 > CLEAR_MS_P95:
+            measured.faults.append(f"{where}a clear takes {clear_p95:.1f} ms at p95")
     return measured
 
 

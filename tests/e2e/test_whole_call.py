@@ -124,7 +124,7 @@ def assert_agent_waited_for_its_last_words(call: FinishedCall) -> None:
     assert end is not None
     assert last.echoed_at is not None
     assert (end.by_whom, end.unheard_bytes) == ("bridge", 0)
-    assert last.echoed_at < end.at < last.echoed_at + 0.5
+    assert last.echoed_at < end.at < last.echoed_at + 1
 
 
 def assert_facts_tell_the_call(call: FinishedCall) -> None:

@@ -144,6 +144,8 @@ class Transcript:
 def _response_ms(turn: _Turn) -> int | None:
     if turn.speech_ended_at is None or turn.answered_at is None:
         return None
+    if turn.answered_at < turn.speech_ended_at:  # Audio between two keys: it answered something else.
+        return None
     return round((turn.answered_at - turn.speech_ended_at) * 1000)
 
 

@@ -124,6 +124,16 @@ def test_keys_stand_for_words() -> None:
     assert transcript.ended(11.0) == [TurnEnded(1, "[keys 42#]", "", 250, interrupted=False)]
 
 
+def test_audio_from_before_the_last_key_is_no_answer_to_the_keys() -> None:
+    """It has no latency; a negative one would be nonsense in every statistic."""
+    transcript = Transcript(5.0)
+    transcript.caller_began()
+    transcript.caller_pressed("42", 10.0)
+    transcript.close(11.0, 9.5)
+    assert [turn.response_ms for turn in transcript.ended(11.0)] == [None]
+    assert transcript.response_ms == []
+
+
 @pytest.mark.parametrize(
     ("sent_ms", "heard_ms", "heard"),
     [

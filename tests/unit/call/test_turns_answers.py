@@ -300,6 +300,22 @@ def test_a_fatal_code_ends_the_call_without_another_attempt(code: str) -> None:
     )
 
 
+def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
+    """A tool's result is owed in the moment in which the call ends."""
+    book = answering(greeted())
+    book.rig.feed(tool_call("answer", "call_1"))
+    book.rig.feed(tool_finished("call_1"))
+    assert (
+        book
+        >> done("answer", "failed", code="insufficient_quota")
+        << any_warning("response_fell_short")
+        << (
+            recorded(TurnEnded),
+            *ends(EndReason.MODEL_LOST),
+        )
+    )
+
+
 def test_a_failure_without_any_details_is_a_failure() -> None:
     """Details may be absent."""
     book = answering(greeted())
@@ -592,6 +608,23 @@ def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
         >> item("servers_own", "heard")
         >> audio("servers_own", "heard", 100)
         << AudioToPhone(100)
+    )
+
+
+def test_an_answer_that_the_server_could_not_begin_is_asked_for() -> None:
+    """Our cancelled response was still closing when the caller's turn ended: the server refuses its own."""
+    asked = Id("asked")
+    book = with_tool_result(asked)
+    assert (
+        book
+        >> speech_started("wait")
+        >> created("ours")
+        << cancel("ours")
+        >> after(1, speech_stopped("wait"))
+        >> error("conversation_already_has_active_response")
+        >> done("ours", "cancelled", reason="client_cancelled")
+        >> deadline(Timer.RETRY)
+        << ask()
     )
 
 

@@ -232,6 +232,19 @@ def test_the_agent_hangs_up_when_its_last_words_were_heard() -> None:
     )
 
 
+def test_the_agent_does_not_hang_up_because_a_clock_says_that_all_was_heard() -> None:
+    """Only the echo proves it: whatever else comes in between."""
+    book = said_goodbye()
+    assert (
+        book
+        >> after(1.5, item_added("cb_item_1"))
+        >> after(1, echo("greeting"))
+        >> after(1, echo("0-2"))
+        << recorded(TurnEnded)
+        << ends(EndReason.AGENT_HANGUP, detail="")
+    )
+
+
 def test_a_goodbye_that_was_heard_before_the_tool_was_done_ends_the_call_with_it() -> None:
     """Nothing more will be echoed: it must not wait for a mark that came already."""
     book = goodbye()

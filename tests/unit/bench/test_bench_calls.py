@@ -1,0 +1,54 @@
+"""How calls are announced, and what the generator is told of them."""
+
+from __future__ import annotations
+
+import pytest
+from bench.calls import ACCOUNT_SID, AUTH_TOKEN, CallLine, form, stream_token
+from bench.errors import BenchError
+
+from callbridge.telephony import twiml
+from callbridge.telephony.signatures import SignatureCheck, sign
+
+
+def answer(token: str) -> str:
+    return twiml.answer(
+        stream_url="wss://a.example/media-stream",
+        action_url="https://a.example/twilio/stream-ended",
+        stream_status_url="https://a.example/twilio/stream-status",
+        token=token,
+        caller="+15550100001",
+        called="+15550100002",
+        apology="Sorry & goodbye.",
+    )
+
+
+class TestStreamToken:
+    def test_the_token_of_an_answered_call_is_found(self) -> None:
+        assert stream_token(answer("a-token_&<1>")) == "a-token_&<1>"
+
+    @pytest.mark.parametrize("document", [twiml.apology("Sorry."), twiml.hang_up(), answer("")])
+    def test_an_answer_without_a_token_is_an_error_that_shows_it(self, document: str) -> None:
+        with pytest.raises(BenchError, match="has no stream token: <"):
+            stream_token(document)
+
+    def test_what_is_no_xml_is_an_error(self) -> None:
+        with pytest.raises(BenchError, match="did not answer with TwiML"):
+            stream_token("Internal Server Error")
+
+
+class TestLine:
+    def test_a_line_names_call_stream_and_token(self) -> None:
+        call, stream, token = CallLine(255, "t0ken").encode().decode().split()
+        assert (call, stream, token) == ("CA" + "0" * 30 + "ff", "MZ" + "0" * 30 + "ff", "t0ken")
+
+    def test_no_two_calls_have_the_same_names(self) -> None:
+        assert len({CallLine(number, "-").encode() for number in range(2000)}) == 2000
+
+
+def test_the_form_is_what_twilio_would_sign() -> None:
+    url = "http://127.0.0.1:1234/twilio/voice"
+    fields = form(7)
+    check = SignatureCheck(AUTH_TOKEN, "http://127.0.0.1:1234")
+    signature = sign(AUTH_TOKEN, url, fields.items())
+    assert check.accepts_post("/twilio/voice", "", fields.items(), signature)
+    assert (fields["AccountSid"], fields["CallSid"]) == (ACCOUNT_SID, CallLine(7, "-").call_sid)

@@ -1,0 +1,55 @@
+"""The guard of CI: a ratio, never a time."""
+
+from __future__ import annotations
+
+import pytest
+from bench.errors import BenchError
+from bench.guard import judge
+from made_up import failed_run, run
+
+
+def test_a_ratio_at_the_floor_passes_and_one_below_does_not() -> None:
+    runs = [run(cores_used=0.2), run("node", cores_used=0.3)]
+    assert judge(runs, 1.5 - 1e-9).passes
+    verdict = judge(runs, 1.51)
+    assert not verdict.passes
+    assert "carries 1.50 times" in verdict.sentence
+    assert "the floor is 1.51" in verdict.sentence
+
+
+def test_a_slow_machine_changes_nothing() -> None:
+    for slowness in (1, 10):
+        runs = [run(cores_used=0.05 * slowness), run("node", cores_used=0.1 * slowness)]
+        assert judge(runs, 1.9).passes
+
+
+def test_one_disturbed_round_does_not_decide() -> None:
+    runs = [
+        *(run(cores_used=0.1), run("node", cores_used=0.2)),
+        *(run(cores_used=0.9), run("node", cores_used=0.2)),
+        *(run(cores_used=0.1), run("node", cores_used=0.2)),
+    ]
+    assert judge(runs, 1.9).passes
+
+
+def test_a_lost_frame_of_ours_fails_whatever_the_ratio() -> None:
+    verdict = judge([run(lost=1, cores_used=0.1), run("node", cores_used=0.9)], 1.0)
+    assert not verdict.passes
+    assert "lost 1 frames" in verdict.sentence
+
+
+def test_a_lost_frame_of_theirs_does_not_matter() -> None:
+    assert judge([run(cores_used=0.1), run("node", cores_used=0.2, lost=1)], 1.5).passes
+
+
+def test_a_run_that_failed_is_no_verdict() -> None:
+    with pytest.raises(BenchError, match="node, plain, 50 calls: it closed"):
+        judge([run(), failed_run("node", reason="it closed")], 1.0)
+
+
+@pytest.mark.parametrize(
+    "runs", [[run()], [run("node")], [run(), run("node"), run(calls=10), run("node", 10)]]
+)
+def test_there_must_be_exactly_one_pair_to_compare(runs: list[object]) -> None:
+    with pytest.raises(BenchError, match="needs one case"):
+        judge(runs, 1.0)  # type: ignore[arg-type]  # a list of runs in every example
