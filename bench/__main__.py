@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).with_name("results.md")
 
-console = Console() if sys.stdout.isatty() else Console(width=120)
+console = Console() if sys.stdout.isatty() else Console(width=150)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ async def _carry_out(wishes: Wishes, outputs: Outputs, cache: Path, *, is_alone:
             reports = await _measure_generator(bench, wishes, status)
             console.print(alone_grid(reports).for_terminal())
             return
-        # First, because the page's proof that the generator was fast enough must not cost an hour's runs.
+        # First: a generator that is too slow makes all that follows worthless.
         alone = await _measure_generator(bench, wishes, status) if outputs.writes_page else []
         runs = await _measure_bridges(bench, toolchain, wishes, status)
     _show(runs, alone, toolchain, wishes, outputs)

@@ -13,6 +13,7 @@ from bench.table import Grid, alone_grid, conditions_grid, figures_grid, ratios_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from bench.machine import Machine
     from bench.plan import Pace
     from bench.report import Report

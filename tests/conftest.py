@@ -62,3 +62,13 @@ def _is_installed() -> bool:
     except ModuleNotFoundError:  # `PackageNotFoundError` is one.
         return False
     return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests have measured (the fixture `figures` of the end-to-end tests)."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = [line for report in reports for name, line in report.user_properties if name == "figure"]
+    if lines:
+        terminalreporter.section("measured")
+        for line in lines:
+            terminalreporter.line(line)

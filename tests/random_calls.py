@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 from callbridge.simulators.phone import (
     CallerScript,
@@ -22,6 +23,9 @@ from worlds import Conditions, World
 LOUD = bytes(range(0x30)) + bytes(range(0x80, 0xB0))
 """µ-law codes far above any threshold."""
 
+Status = Literal["completed", "failed", "incomplete"]
+STATUSES: tuple[Status, ...] = ("completed", "failed", "incomplete")
+
 NETWORKS = ((0, 0), (60, 0), (120, 0), (40, 20), (90, 40))
 """Delay and jitter each way, in ms."""
 
@@ -36,7 +40,7 @@ def random_script(rng: random.Random) -> Script:
     answers = [Answer(say=(_speech(rng),))]
     for _ in range(rng.randint(2, 5)):
         items = tuple(_speech(rng) for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0]))
-        status = rng.choices(("completed", "failed", "incomplete"), (12, 1, 1))[0]
+        status: Status = rng.choices(STATUSES, (12, 1, 1))[0]
         calls = tuple(Call(name="look_up") for _ in range(rng.choices((0, 1, 2), (8, 2, 1))[0]))
         answers.append(
             Answer(

@@ -1,6 +1,6 @@
 """Whole calls in virtual time: both simulators, the relay and the machine, joined by links from a seed.
 
-No sockets, no event loop, no waiting: minutes of call take milliseconds, and the same seed gives the same call.
+No sockets, no event loop, no waiting: minutes of call take milliseconds, and a seed gives the same call.
 The shell here does what `bridge.Bridge` does, without a loop: it feeds events and performs actions.
 """
 
@@ -92,7 +92,8 @@ class World:
         self.now = BEGINS_AT_S
         self.call = Call(self.plan, self.now)
         self.phone = PhoneStream(
-            StreamIdentity("AC" + "a" * 32, "CA" + "c" * 32, "MZ" + "f" * 32, (("token", "good"),)), self.caller
+            StreamIdentity("AC" + "a" * 32, "CA" + "c" * 32, "MZ" + "f" * 32, (("token", "good"),)),
+            self.caller,
         )
         self.model: RealtimeSession | None = None
         self.from_phone: Link[Callable[[], None]] = Link(given.phone_delay_ms, given.phone_jitter_ms, rng)

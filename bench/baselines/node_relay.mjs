@@ -2,8 +2,9 @@
 // JSON.stringify for every message, a mark after every delta. It keeps no ledger and checks no signature,
 // so it has less to do than callbridge.
 //
-// Fair to Node.js: compression is off on both sides, the audio stays base64 text from end to end, UTF-8 is
-// not validated twice, nothing is logged per message.
+// Fair to Node.js: `ws` masks and unmasks by its native add-on (bufferutil, worth 3 to 5 %), compression is off
+// on both sides, the audio stays base64 text from end to end, UTF-8 is not validated, nothing is logged per
+// message.
 
 import { WebSocket, WebSocketServer } from "ws";
 

@@ -38,16 +38,18 @@ static uint32_t session_count;
 
 static void say_session(struct session *session, const char *type, const char *format)
 {
-    int length = snprintf(websocket_compose(), MESSAGE_ROOM, "{\"type\":\"%s\",\"event_id\":\"event_%021u\"," SESSION_TEXT "}",
-                          type, session->number, session->number, format, format);
+    int length = snprintf(websocket_compose(), MESSAGE_ROOM,
+                          "{\"type\":\"%s\",\"event_id\":\"event_%021u\"," SESSION_TEXT "}", type, session->number,
+                          session->number, format, format);
     websocket_send_composed(&session->socket, (size_t)length);
 }
 
 static void say_item(struct session *session, const char *begin)
 {
     int length = snprintf(websocket_compose(), MESSAGE_ROOM,
-                          "{%s,\"event_id\":\"event_%021u\",\"item\":{\"id\":\"item_%021u\",\"object\":\"realtime.item\","
-                          "\"type\":\"message\",\"status\":\"in_progress\",\"role\":\"assistant\",\"content\":[]}}",
+                          "{%s,\"event_id\":\"event_%021u\",\"item\":{\"id\":\"item_%021u\","
+                          "\"object\":\"realtime.item\",\"type\":\"message\",\"status\":\"in_progress\","
+                          "\"role\":\"assistant\",\"content\":[]}}",
                           begin, session->number, session->number);
     websocket_send_composed(&session->socket, (size_t)length);
 }
@@ -64,7 +66,8 @@ static void say_response(struct session *session)
                           session->number, session->number, session->number);
     websocket_send_composed(&session->socket, (size_t)length);
     snprintf(output, sizeof output,
-             "\"type\":\"response.output_item.added\",\"response_id\":\"resp_%021u\",\"output_index\":0", session->number);
+             "\"type\":\"response.output_item.added\",\"response_id\":\"resp_%021u\",\"output_index\":0",
+             session->number);
     say_item(session, output);
     say_item(session, "\"type\":\"conversation.item.added\",\"previous_item_id\":null");
 }
@@ -76,8 +79,9 @@ static int begin_delta(const struct session *session, char *text)
         return snprintf(text, MESSAGE_ROOM, "{\"event\":\"media\",\"streamSid\":\"%s\",\"media\":{\"payload\":\"",
                         session->call->stream_sid);
     return snprintf(text, MESSAGE_ROOM,
-                    "{\"type\":\"response.output_audio.delta\",\"event_id\":\"event_%021u\",\"response_id\":\"resp_%021u\","
-                    "\"item_id\":\"item_%021u\",\"output_index\":0,\"content_index\":0,\"delta\":\"",
+                    "{\"type\":\"response.output_audio.delta\",\"event_id\":\"event_%021u\","
+                    "\"response_id\":\"resp_%021u\",\"item_id\":\"item_%021u\",\"output_index\":0,"
+                    "\"content_index\":0,\"delta\":\"",
                     session->deltas, session->number, session->number);
 }
 
@@ -97,7 +101,8 @@ static void say_delta(struct session *session)
 
 static void say_direct_mark(struct session *session)
 {
-    int length = snprintf(websocket_compose(), MESSAGE_ROOM, "{\"event\":\"mark\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%u\"}}",
+    int length = snprintf(websocket_compose(), MESSAGE_ROOM,
+                          "{\"event\":\"mark\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%u\"}}",
                           session->call->stream_sid, session->deltas);
     websocket_send_composed(&session->socket, (size_t)length);
 }

@@ -26,7 +26,8 @@ static struct pair *pair_of_model(struct websocket *socket)
     return (struct pair *)((char *)socket - offsetof(struct pair, model));
 }
 
-static void send_around(struct websocket *socket, const char *before, const char *audio, size_t chars, const char *after)
+static void send_around(struct websocket *socket, const char *before, const char *audio, size_t chars,
+                        const char *after)
 {
     char *text = websocket_compose(), *end = stpcpy(text, before);
     if ((size_t)(end - text) + chars + strlen(after) >= MESSAGE_ROOM)
@@ -41,10 +42,12 @@ static void send_around(struct websocket *socket, const char *before, const char
 static void play(struct pair *pair, const char *audio, size_t chars)
 {
     char before[128];
-    snprintf(before, sizeof before, "{\"event\":\"media\",\"streamSid\":\"%s\",\"media\":{\"payload\":\"", pair->stream_sid);
+    snprintf(before, sizeof before, "{\"event\":\"media\",\"streamSid\":\"%s\",\"media\":{\"payload\":\"",
+             pair->stream_sid);
     send_around(&pair->phone, before, audio, chars, "\"}}");
-    int length = snprintf(websocket_compose(), MESSAGE_ROOM, "{\"event\":\"mark\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%u\"}}",
-                          pair->stream_sid, ++pair->marks);
+    int length = snprintf(websocket_compose(), MESSAGE_ROOM,
+                          "{\"event\":\"mark\",\"streamSid\":\"%s\",\"mark\":{\"name\":\"%u\"}}", pair->stream_sid,
+                          ++pair->marks);
     websocket_send_composed(&pair->phone, (size_t)length);
 }
 

@@ -7,8 +7,10 @@ import wave
 from array import array
 from typing import TYPE_CHECKING
 
+from e2e.commands import Demo
+
 if TYPE_CHECKING:
-    from e2e.commands import Demo
+    from pathlib import Path
 
 KEYS = {
     "frames_from_caller",
@@ -25,10 +27,10 @@ KEYS = {
 }
 
 
-def test_the_demo_ends_well_and_reports_in_json(demo: Demo | None) -> None:
+def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     """Exit status 0 and one JSON document: no frame lost, five turns, the interruption, nobody complains."""
-    assert demo is not None
-    ended = demo.finish()
+    with Demo(tmp_path) as demo:
+        ended = demo.finish()
     assert ended.status == 0, ended
     report = json.loads(ended.stdout)
     assert report.keys() == KEYS

@@ -20,6 +20,8 @@ from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, Stack, stack
 from random_calls import noise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from callbridge.simulators.phone import PhoneEvent
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
@@ -28,7 +30,7 @@ REQUESTS = 300
 P99_MS_MAX = 150
 
 
-async def test_the_webhook_answers_within_150_ms(figures: list[str]) -> None:
+async def test_the_webhook_answers_within_150_ms(figures: Callable[[str], None]) -> None:
     """300 requests during a call: the 99th percentile stays below 150 ms, and the call does not notice."""
     rng = random.Random(5)
     speech = Speech(text="A long story.", audio=noise(rng, 20_000))
@@ -49,7 +51,7 @@ async def test_the_webhook_answers_within_150_ms(figures: list[str]) -> None:
     assert call.result().ended.reason is EndReason.CALLER_HANGUP
     assert call.result().report.warnings == []
     percentiles = statistics.quantiles(times_ms, n=100, method="inclusive")
-    figures.append(
+    figures(
         f"voice webhook during a call, {REQUESTS} requests: p50 {percentiles[49]:.1f}, "
         f"p99 {percentiles[98]:.1f}, max {max(times_ms):.1f} ms"
     )

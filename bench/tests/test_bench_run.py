@@ -16,8 +16,8 @@ from bench.plan import Case, Leg, Pace
 from bench.process import choose_cores
 from bench.run import Bench
 from bench.summary import calls_per_core
+from bench.tests.faulty_relay import DELAY_S
 from bench.toolchain import Toolchain
-from faulty_relay import DELAY_S
 
 COMPILER = os.environ.get("CC") or "cc"
 if shutil.which(COMPILER) is None:
