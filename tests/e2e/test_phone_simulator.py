@@ -12,6 +12,7 @@ import wave
 from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 import typer
@@ -136,7 +137,7 @@ class Bridge:
 
     async def answer(self, request: Request) -> Response:
         path = request.url.path
-        form = {name: str(value) for name, value in (await request.form()).items()}
+        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
         query = f"?{request.url.query}" if request.url.query else ""
         signature = request.headers.get("x-twilio-signature", "")
         is_signed = bool(self.validator.validate(f"{self.base}{path}{query}", form, signature))
