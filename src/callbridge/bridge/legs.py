@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import ssl
 
 PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
-"""Twilio's messages are below 400 bytes."""
+"""Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""
 
 MODEL_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A delta is a few kB; `session.updated` repeats all instructions and tools."""

@@ -13,13 +13,12 @@ import structlog
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from callbridge.server.settings import Settings
-
-PHONE_MESSAGE_BYTES_MAX = 65_536
-"""Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""
 
 PING_INTERVAL_S = 20.0
 PING_TIMEOUT_S = 20.0
