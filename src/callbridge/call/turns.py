@@ -317,17 +317,18 @@ class Turns:
             self._gate.audible_response_id = None
             if not server_cancels:
                 self._send(commands.CancelResponse(response_id=active.id))
-        if self._playout.unheard_ms(now) <= self.limits.heard_tail_ms:
+        unheard_ms = self._playout.unheard_ms(now)
+        if unheard_ms <= self.limits.heard_tail_ms:
             return
         # The heard position is frozen before the clear: a clear echoes marks that were never played.
-        unheard_ms = self._playout.unheard_ms(now)
         cuts = self._playout.cut(now)
         self._do(SendToPhone(media_streams.Clear(self._stream_sid)))
         truncated, deleted = self._forget_unheard(cuts)
+        forgotten = {*truncated, *deleted}
         if active is not None:
-            active.settled.update(cut.item_id for cut in cuts if cut.item_id in {*truncated, *deleted})
+            active.settled |= forgotten
         self.interruptions += 1
-        self.transcript.agent_was_cut(cut for cut in cuts if cut.item_id in {*truncated, *deleted})
+        self.transcript.agent_was_cut(cut for cut in cuts if cut.item_id in forgotten)
         self._do(Record(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms)))
 
     def _forget_unheard(self, cuts: tuple[CutItem, ...]) -> tuple[dict[str, int], list[str]]:
