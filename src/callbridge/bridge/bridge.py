@@ -58,7 +58,7 @@ class Bridge:
         self._relay = Relay(self.call, phone.send)
         self._legs: dict[a.Leg, SocketLeg] = {a.Leg.PHONE: phone}
         self._close_with: dict[a.Leg, a.CloseLeg] = {}
-        self._legs_are_closed = False
+        self._closed: set[a.Leg] = set()
         self._toolbox, self._dialer, self._admit, self._observe = toolbox, dialer, admit, observe
         self._log = structlog.get_logger()
         self._timer: asyncio.TimerHandle | None = None
@@ -217,10 +217,13 @@ class Bridge:
     # --- The end ---
 
     async def _close_legs(self) -> None:
-        if self._legs_are_closed:
-            return
+        """Closes every leg that is not closed yet: a dial may succeed while the phone is being closed."""
         async with asyncio.TaskGroup() as closing:
-            for leg, socket in self._legs.items():
-                wish = self._close_with.get(leg, a.CloseLeg(leg, 1001, ""))
-                closing.create_task(socket.close(wish.code, wish.reason), name=f"{leg.value} close")
-        self._legs_are_closed = True
+            for leg in self._legs.keys() - self._closed:
+                closing.create_task(self._close_leg(leg), name=f"{leg.value} close")
+
+    async def _close_leg(self, leg: a.Leg) -> None:
+        # The machine says nothing of a model leg that opened after the end.
+        wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
+        await self._legs[leg].close(wish.code, wish.reason)
+        self._closed.add(leg)

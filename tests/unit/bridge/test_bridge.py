@@ -74,6 +74,8 @@ class MemoryLeg:
         self.sent: list[dict[str, Any]] = []
         self.closed: list[tuple[int, str]] = []
         self.stalls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.may_close = asyncio.Event()
+        self.may_close.set()
         self._incoming = asyncio.Queue[str | LegGone | BadMessage]()
         self._has_news = asyncio.Event()
         self._heard = 0
@@ -97,6 +99,7 @@ class MemoryLeg:
 
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
+        await self.may_close.wait()
 
     # The test's side.
 
@@ -454,6 +457,25 @@ async def test_a_caller_who_leaves_while_the_model_is_dialled_stops_the_dial() -
         await rig.running
     assert rig.dialer.was_cancelled
     assert rig.ended.reason is EndReason.MEDIA_LOST
+
+
+async def test_a_dial_that_succeeds_while_the_phone_is_closed_leaves_no_socket() -> None:
+    """Closing takes time, and the model may answer in it."""
+    async with calling() as rig:
+        rig.dialer.picks_up.clear()
+        rig.phone.may_close.clear()
+        rig.phone.say(CONNECTED, START)
+        await rig.dialer.rings.wait()
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        while not rig.phone.closed:
+            await asyncio.sleep(0)
+        rig.dialer.picks_up.set()
+        while Leg.MODEL not in rig.bridge._legs:
+            await asyncio.sleep(0)
+        rig.phone.may_close.set()
+        await rig.running
+    assert len(rig.phone.closed) == 1
+    assert rig.model.closed == [(1000, "")]
 
 
 async def test_a_phone_that_is_gone_from_the_first_is_one_recorded_end() -> None:
