@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import importlib
 import logging
 import os
 from importlib.metadata import version
@@ -12,7 +15,10 @@ import pytest
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
+
+    LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 
 hypothesis.settings.register_profile(
     "fast",
@@ -41,6 +47,16 @@ def logging_as_it_was() -> Iterator[None]:
         logger.handlers[:] = handlers
         logger.setLevel(level)
     structlog.reset_defaults()
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """Asyncio's own loop, and the service's for tests that ask for it by name."""
+    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    marker = item.get_closest_marker("asyncio")
+    if marker is not None and "uvloop" in marker.kwargs.get("loop_factories", ()):
+        with contextlib.suppress(ImportError):  # There is none for Windows: the test is skipped then.
+            loops["uvloop"] = importlib.import_module("uvloop").new_event_loop
+    return loops
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

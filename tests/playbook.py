@@ -169,7 +169,7 @@ class Playbook:
             case Deadline(why):
                 due = self.rig.call.deadline
                 assert due is not None, f"no deadline, {why} expected"
-                assert due[1] is why, f"the next deadline is for {due[1]}, not {why}"
+                assert due[1] is why, f"the next deadline is for {due[1]!r}, not {why!r}"
                 self.rig.now, event = max(due[0], self.rig.now), a.DeadlinePassed()
             case _:
                 event = step

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.observe.logs import LogFormat, configure_logging
-from e2e.stack import Log, leaves_nothing
+from e2e.stack import Log
+from leftovers import leaves_nothing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+
+    from lanes import PhoneLane
 
 
 @pytest.fixture
@@ -31,6 +34,13 @@ async def nothing_left(log: Log) -> AsyncIterator[None]:
         yield
     gc.collect()  # What nobody awaited or closed is told now, or never.
     assert log.tracebacks == []
+
+
+@pytest.fixture(params=["fast", "slow"])
+def lane(request: pytest.FixtureRequest) -> PhoneLane:
+    """For tests whose promise must hold however a media socket reaches its leg."""
+    found: PhoneLane = request.param
+    return found
 
 
 @pytest.fixture

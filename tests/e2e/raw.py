@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -14,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from callbridge.simulators.phone.signature import sign, sign_form
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN
+from raw_peer import RawPeer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -48,6 +50,24 @@ async def media_socket(running: Stack) -> AsyncIterator[ClientConnection]:
     headers = {"x-twilio-signature": sign(url, AUTH_TOKEN)}
     async with connect(url, additional_headers=headers, compression=None, proxy=None) as socket:
         yield socket
+
+
+@contextlib.asynccontextmanager
+async def raw_phone(
+    running: Stack, *, hasty: bytes = b"", receive_buffer_bytes: int | None = None
+) -> AsyncIterator[RawPeer]:
+    """The same on a plain socket, of which every byte is the test's."""
+    url = running.settings.stream_url
+    place = urlsplit(url)
+    assert place.port is not None
+    headers = {"X-Twilio-Signature": sign(url, AUTH_TOKEN)}
+    peer = await RawPeer.connect(
+        place.port, place.path, headers, hasty=hasty, receive_buffer_bytes=receive_buffer_bytes
+    )
+    try:
+        yield peer
+    finally:
+        peer.close()
 
 
 def start(call_sid: str, token: str, **changes: Any) -> dict[str, Any]:

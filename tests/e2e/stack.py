@@ -1,7 +1,7 @@
 """The whole service on this machine: model, service and callers over real sockets, in the test's own loop.
 
 `stack` puts one service together with its model; `Stack.call` places a call and answers what all three sides
-have to say of it. `leaves_nothing` is the promise that holds around every call.
+have to say of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +23,7 @@ from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import SessionSettings, serve_model
+from lanes import PROTOCOLS
 
 if TYPE_CHECKING:
     import io
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.truth import HeardItem
     from callbridge.simulators.voice_model import Journal, Script
     from callbridge.simulators.voice_model.server import ModelServer
+    from lanes import PhoneLane
 
 API_KEY = "sk-made-up-for-tests-0123456789"
 ACCOUNT_SID = "AC" + "7" * 32
@@ -46,43 +47,6 @@ APOLOGY = "We are sorry. Please call again."
 
 CALL_TIMEOUT_S = 30.0
 """No call of a test is meant to take half as long."""
-
-SETTLE_TIMEOUT_S = 5.0
-"""Sockets close within a few turns of the loop; a peer that must be dropped takes a close timeout of 2 s."""
-
-
-# --- What is left over -----------------------------------------------------------------------------
-
-
-def open_sockets() -> int:
-    """The sockets that this process holds."""
-    count = 0
-    for link in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # The listing's own descriptor is gone by now.
-            count += str(link.readlink()).startswith("socket:")
-    return count
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = SETTLE_TIMEOUT_S) -> bool:
-    """Lets the loop turn until `condition` holds; answers whether it came to hold in time."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(timeout_s):
-            while not condition():  # noqa: ASYNC110  # Nothing tells when the kernel lets go of a socket.
-                await asyncio.sleep(0)
-    return condition()
-
-
-@contextlib.asynccontextmanager
-async def leaves_nothing() -> AsyncIterator[None]:
-    """Whatever runs inside leaves no task and no socket behind."""
-    tasks, sockets = asyncio.all_tasks(), open_sockets()
-
-    def new_tasks() -> set[asyncio.Task[Any]]:
-        return asyncio.all_tasks() - tasks - {asyncio.current_task()}
-
-    yield
-    assert await until(lambda: not new_tasks()), f"left behind: {new_tasks()}"
-    assert await until(lambda: open_sockets() <= sockets), f"{open_sockets() - sockets} sockets left behind"
 
 
 class Log:
@@ -243,6 +207,7 @@ async def stack(
     keys: Sequence[str] = (API_KEY,),
     refuse_by: Literal["http", "socket"] = "http",
     environment: Mapping[str, str] | None = None,
+    lane: PhoneLane = "fast",
 ) -> AsyncIterator[Stack]:
     """A service and a model on free ports.
 
@@ -256,6 +221,7 @@ async def stack(
         keys: API keys that the model accepts.
         refuse_by: how the model refuses a handshake.
         environment: settings of the service, by their names in the environment.
+        lane: how its media sockets reach their legs.
     """
     session = session or SessionSettings(keep_audio=True)
     async with serve_model(script, settings=session, keys=keys, refuse_by=refuse_by) as model:
@@ -264,7 +230,9 @@ async def stack(
             running = Stack(settings, model)
             more: dict[str, Any] = {} if clock is None else {"clock": clock}
             app = create_app(settings, agent or Agent(), observers=[running.observe], limits=limits, **more)
-            async with serving(uvicorn_config(app, settings), listener):
+            config = uvicorn_config(app, settings)
+            config.ws = PROTOCOLS[lane]
+            async with serving(config, listener):
                 yield running
 
 

@@ -34,10 +34,10 @@ from e2e.stack import (
     CONNECTED_AND_SORRY,
     FinishedCall,
     Log,
-    leaves_nothing,
     stack,
     together,
 )
+from leftovers import leaves_nothing
 from random_calls import noise
 
 if TYPE_CHECKING:

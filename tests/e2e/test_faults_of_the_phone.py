@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import functools
+import json
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,11 +14,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.bridge import legs
+from callbridge.bridge import asgi_leg
 from callbridge.bridge.legs import Patience
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, Noted, ToolUsed
 from callbridge.call.limits import Limits
-from callbridge.server import listening
+from callbridge.server import fast_lane
+from callbridge.server import media as media_door
 from callbridge.simulators.phone import (
     HangUp,
     Misbehaviour,
@@ -28,7 +32,7 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.raw import ask_for_token, closed_with, media, media_socket, send, start
+from e2e.raw import ask_for_token, closed_with, media, media_socket, raw_phone, send, start
 from e2e.stack import (
     CONNECTED_AND_ENDED,
     CONNECTED_AND_LEFT,
@@ -36,17 +40,19 @@ from e2e.stack import (
     FinishedCall,
     Log,
     Stack,
-    leaves_nothing,
     stack,
     switchboard,
     together,
 )
+from leftovers import leaves_nothing
 from random_calls import noise
+from raw_peer import text
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
     from callbridge.simulators.phone import SimulatedCall, Step
+    from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -63,11 +69,11 @@ LIMITS = Limits(start_timeout_s=0.4, media_gap_timeout_s=0.5)
 # --- A caller who leaves ----------------------------------------------------------------------------
 
 
-async def test_a_caller_who_leaves_ends_everything() -> None:
+async def test_a_caller_who_leaves_ends_everything(lane: PhoneLane) -> None:
     """Hung up or vanished, before, during or after anything: one reason, both sockets gone, no apology."""
 
     async def left(steps: list[Step]) -> FinishedCall:
-        async with stack(ORDINARY) as running:
+        async with stack(ORDINARY, lane=lane) as running:
             return await running.call(steps)
 
     gone = await together(
@@ -85,13 +91,15 @@ async def test_a_caller_who_leaves_ends_everything() -> None:
         assert call.journal.ended.startswith("client closed with 1000")
 
 
-async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling_along() -> None:
+async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling_along(
+    lane: PhoneLane,
+) -> None:
     """The connection that was being made is dropped; nobody waits for it."""
     never = asyncio.Event()
     async with (
         stack(ORDINARY) as far,
         switchboard([far.model.url], may_answer=never) as url,
-        stack(ORDINARY, realtime_url=url) as running,
+        stack(ORDINARY, realtime_url=url, lane=lane) as running,
         leaves_nothing(),
     ):
         call = await running.call([Pause(200), HangUp()])
@@ -100,7 +108,7 @@ async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling
     assert call.ended.frames_to_model == 0
 
 
-async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool() -> None:
+async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool(lane: PhoneLane) -> None:
     """A tool of a call that is over is cancelled, and its result goes nowhere."""
     fate: list[str] = []
     phones: list[SimulatedCall] = []
@@ -116,7 +124,7 @@ async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool() -> None:
         return "never"
 
     script = Script(answers=(Answer(say=GREETING.say, calls=(Call(name="look_up"),)),))
-    async with stack(script, agent=Agent(tools=[look_up])) as running, leaves_nothing():
+    async with stack(script, agent=Agent(tools=[look_up]), lane=lane) as running, leaves_nothing():
         phones.append(running.phone([WaitForEnd()]))
         call = await running.finish(phones[0])
     assert fate == ["cancelled"]
@@ -124,16 +132,21 @@ async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool() -> None:
     assert call.of(ToolUsed) == []
 
 
-async def test_a_phone_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_a_phone_that_does_not_read_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, log: Log, lane: PhoneLane
+) -> None:
     """It ends the call when it has not taken a message in time; its socket is dropped, unread as it is."""
-    monkeypatch.setattr(legs, "Patience", lambda: Patience(send_timeout_s=0.5, close_timeout_s=0.2))
-    monkeypatch.setattr(listening, "LINGER_S", 0.2)
+    hurried = functools.partial(Patience, send_timeout_s=0.5, close_timeout_s=0.2)
+    monkeypatch.setattr(media_door, "Patience", hurried)
+    monkeypatch.setattr(asgi_leg, "Patience", hurried)
+    monkeypatch.setattr(fast_lane, "LINGER_S", 0.2)
     half_an_hour = Speech(text="On and on.", audio=noise(RNG, 1000) * 1800)
     script = Script(
         default=Answer(say=(half_an_hour,), pace=50_000, delta_bytes=(64_000, 64_000)), after_ms=20
     )
     never_read = frozenset({Misbehaviour.NEVER_READ})
-    async with stack(script) as running, leaves_nothing():
+    async with stack(script, lane=lane) as running, leaves_nothing():
         call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=10)
     assert call.ended.reason is EndReason.MEDIA_LOST
     assert call.ended.detail.startswith("phone leg stalled: ")
@@ -141,6 +154,27 @@ async def test_a_phone_that_does_not_read_is_given_up(monkeypatch: pytest.Monkey
     assert (call.stream.end.by_whom, call.close_code) == ("network", None)
     assert call.report.duration_ms < 6000, "the socket outlived its call"
     assert len(log.events("call_ended", call.sid)) == 1
+
+
+@pytest.mark.asyncio(loop_factories=["uvloop"])
+async def test_a_phone_that_reads_slowly_hears_everything(lane: PhoneLane) -> None:
+    """It is behind the agent by more than the kernel keeps, and misses nothing for it."""
+    words = noise(RNG, 1000) * 450
+    speech = Speech(text="On and on.", audio=words)
+    script = Script(default=Answer(say=(speech,), pace=50_000, delta_bytes=(2000, 16_000)), after_ms=20)
+    heard = bytearray()
+    async with stack(script, lane=lane) as running, leaves_nothing(), asyncio.timeout(10):
+        sid = "CA" + "5" * 32
+        hello = [start(sid, await ask_for_token(running, sid)), media(sid)]
+        async with raw_phone(running, receive_buffer_bytes=4096) as peer:
+            await peer.send(*(text(json.dumps(message)) for message in hello))
+            while len(heard) < len(words):
+                frame = await peer.read_frame()
+                assert frame is not None
+                message = json.loads(frame.payload)
+                if message["event"] == "media":
+                    heard += base64.b64decode(message["media"]["payload"])
+    assert heard == words
 
 
 # --- A phone that says what it should not -----------------------------------------------------------
@@ -189,11 +223,11 @@ FAULTS = [
 ]
 
 
-async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log) -> None:
+async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log, lane: PhoneLane) -> None:
     """Garbage is noted and survived, a broken protocol is closed; nobody is dialled before a good start."""
 
     async def suffer(fault: Fault) -> FinishedCall:
-        async with stack(ORDINARY, limits=Limits(start_timeout_s=0.4)) as running:
+        async with stack(ORDINARY, limits=Limits(start_timeout_s=0.4), lane=lane) as running:
             phone = running.phone(
                 [WaitForAgent(100), Say(WORD), WaitForEnd()], misbehaviours=frozenset({fault.how})
             )
@@ -285,12 +319,12 @@ BROKEN = [
 ]
 
 
-async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log) -> None:
+async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log, lane: PhoneLane) -> None:
     """A second stream, messages before the start, other sound, a dead line: each closed in words."""
 
     async def hold(broken: Broken) -> tuple[Stack, int | None, str]:
         sid = "CA" + broken.talk.__name__.encode().hex()[:32].ljust(32, "0")
-        async with stack(ORDINARY, limits=LIMITS) as running:
+        async with stack(ORDINARY, limits=LIMITS, lane=lane) as running:
             token = await ask_for_token(running, sid)
             async with media_socket(running) as socket:
                 await broken.talk(running, socket, sid, token)

@@ -20,6 +20,7 @@ from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent
+    from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -64,9 +65,11 @@ async def test_every_other_webhook_is_refused_as_well(path: str) -> None:
 
 
 @pytest.mark.parametrize("how", [Misbehaviour.UNSIGNED_SOCKET, Misbehaviour.FORGED_SOCKET])
-async def test_an_upgrade_that_twilio_did_not_sign_is_refused(how: Misbehaviour, log: Log) -> None:
+async def test_an_upgrade_that_twilio_did_not_sign_is_refused(
+    how: Misbehaviour, log: Log, lane: PhoneLane
+) -> None:
     """403 before the socket is accepted; nothing is dialled, and the caller gets the apology."""
-    async with stack(HELLO_AND_GOODBYE) as running:
+    async with stack(HELLO_AND_GOODBYE, lane=lane) as running:
         call = await running.call([WaitForEnd()], misbehaviours=frozenset({how}))
         assert running.model.sessions == []
         assert running.ends == []
@@ -76,9 +79,9 @@ async def test_an_upgrade_that_twilio_did_not_sign_is_refused(how: Misbehaviour,
     assert len(log.events("upgrade_refused")) == 1
 
 
-async def test_a_wrong_token_is_refused() -> None:
+async def test_a_wrong_token_is_refused(lane: PhoneLane) -> None:
     """A token that was never given out closes the socket as a matter of policy."""
-    async with stack(HELLO_AND_GOODBYE) as running:
+    async with stack(HELLO_AND_GOODBYE, lane=lane) as running:
         call = await running.call([WaitForEnd()], misbehaviours=frozenset({Misbehaviour.WRONG_TOKEN}))
         assert_was_refused(call, "unknown_or_used")
 
@@ -112,10 +115,10 @@ async def test_the_token_of_another_call_is_refused() -> None:
         assert_was_refused(call, "other_call")
 
 
-async def test_a_token_is_good_once() -> None:
+async def test_a_token_is_good_once(lane: PhoneLane) -> None:
     """Who replays the token of a live call, CallSid and all, is refused, and the call does not notice."""
     replays: list[asyncio.Task[FinishedCall]] = []
-    async with stack(HELLO_AND_GOODBYE) as running, asyncio.TaskGroup() as tasks:
+    async with stack(HELLO_AND_GOODBYE, lane=lane) as running, asyncio.TaskGroup() as tasks:
 
         def replay(event: PhoneEvent) -> None:
             if isinstance(event, AgentAudioStarted) and not replays:

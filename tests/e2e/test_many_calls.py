@@ -15,12 +15,14 @@ from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.phone.stream import StreamSettings
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, leaves_nothing, stack, switchboard, together
+from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, stack, switchboard, together
+from leftovers import leaves_nothing
 from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent, Step
     from callbridge.simulators.voice_model import Journal
+    from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -42,7 +44,7 @@ def steps_of(number: int) -> list[Step]:
 
 
 @pytest.mark.usefixtures("without_debugging")
-async def test_twenty_calls_at_once_have_no_cross_talk(log: Log) -> None:
+async def test_twenty_calls_at_once_have_no_cross_talk(log: Log, lane: PhoneLane) -> None:
     """Each model hears its caller and each caller its agent, byte for byte; one line in the log for each."""
     async with contextlib.AsyncExitStack() as models:
         servers = [
@@ -52,7 +54,7 @@ async def test_twenty_calls_at_once_have_no_cross_talk(log: Log) -> None:
             for number in range(CALLS)
         ]
         url = await models.enter_async_context(switchboard([server.url for server in servers]))
-        async with stack(Script(), realtime_url=url) as running, leaves_nothing():
+        async with stack(Script(), realtime_url=url, lane=lane) as running, leaves_nothing():
             phones = [
                 running.phone(steps_of(number), stream=StreamSettings(first_timestamp_ms=90 + number))
                 for number in range(CALLS)
@@ -85,7 +87,7 @@ def partner_of(call: FinishedCall, journals: list[Journal]) -> Journal:
     return journal
 
 
-async def test_a_service_that_stops_ends_its_calls(log: Log) -> None:
+async def test_a_service_that_stops_ends_its_calls(log: Log, lane: PhoneLane) -> None:
     """Every live call is closed with 1012 and recorded as stopped; the carrier learns it at once."""
     calls_on = 4
     heard: list[PhoneEvent] = []
@@ -98,7 +100,7 @@ async def test_a_service_that_stops_ends_its_calls(log: Log) -> None:
             all_hear_the_agent.set()
 
     long_speech = Script(default=Answer(say=(_speech(random.Random(1), 20_000),)))
-    async with leaves_nothing(), asyncio.TaskGroup() as calling, stack(long_speech) as running:
+    async with leaves_nothing(), asyncio.TaskGroup() as calling, stack(long_speech, lane=lane) as running:
         phones = [running.phone([WaitForEnd()], on_event=notice) for _ in range(calls_on)]
         tasks = [calling.create_task(running.finish(phone)) for phone in phones]
         async with asyncio.timeout(10):

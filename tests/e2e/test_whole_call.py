@@ -21,6 +21,7 @@ from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent
+    from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -58,20 +59,22 @@ def visitor(rng: random.Random) -> CallerScript:
     )
 
 
-async def place(seed: int, method: str) -> FinishedCall:
+async def place(seed: int, method: str, lane: PhoneLane) -> FinishedCall:
     rng = random.Random(seed)
 
     async def look_up(word: str) -> dict[str, str]:
         """Looks a word up."""
         return {word: "rye and wheat"}
 
-    async with stack(conversation(rng), agent=Agent(greeting="Welcome.", tools=[look_up])) as running:
+    agent = Agent(greeting="Welcome.", tools=[look_up])
+    async with stack(conversation(rng), agent=agent, lane=lane) as running:
         return await running.call(visitor(rng), method=method)
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 async def test_a_whole_call_keeps_every_promise(log: Log) -> None:
-    """Greeting, tool and goodbye, by POST and by GET: every byte arrives both ways, and nobody complains."""
-    for call in await together(place(1, "POST"), place(2, "GET")):
+    """Greeting, tool and goodbye, by either method and lane: every byte arrives, and nobody complains."""
+    for call in await together(place(1, "POST", "fast"), place(2, "GET", "slow")):
         assert call.report.is_clean, call.report
         assert call.report.status == "completed"
         assert call.journal.refusals == []

@@ -8,6 +8,7 @@ socket, no timer.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -61,10 +62,12 @@ class Bridge:
         self._closed: set[a.Leg] = set()
         self._toolbox, self._dialer, self._admit, self._observe = toolbox, dialer, admit, observe
         self._log = structlog.get_logger()
+        self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
+        """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
-        self._deadline_passed = asyncio.Event()
-        self._over = asyncio.Event()
+        self._is_over = False
+        self._woken = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
@@ -81,8 +84,7 @@ class Bridge:
     async def _run_tasks(self) -> None:
         try:
             async with self._tasks:
-                self._own(self._end_when_over(), "end")
-                self._own(self._keep_time(), "timer")
+                self._own(self._keep(), "keeper")
                 self._own_leg(a.Leg.PHONE, self.phone_said)
                 self._arm_timer()
         except* _CallOver:
@@ -90,12 +92,6 @@ class Bridge:
         except* Exception as broken:  # noqa: BLE001  # Our fault ends this call and nothing else.
             self._log.exception("call_broken", exc_info=broken)
             self._perform(self.call.fail(repr(broken.exceptions[0]), self._loop.time()))
-
-    async def _end_when_over(self) -> None:
-        await self._over.wait()
-        # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
-        await self._close_legs()
-        raise _CallOver
 
     # --- The doors ---
 
@@ -115,7 +111,8 @@ class Bridge:
 
     def _tell(self, event: a.Event) -> None:
         """Hands one event to the machine and performs what it asks for. Nothing here may await."""
-        self._log.debug("<", told=type(event).__name__, phase=self.call.phase.value)
+        if self._traces:
+            self._log.debug("<", told=type(event).__name__, phase=self.call.phase.value)
         self._perform(self.call.handle(event, self._loop.time()))
         self._arm_timer()
 
@@ -127,10 +124,12 @@ class Bridge:
     def _perform_one(self, action: a.Action) -> a.Event | None:
         match action:
             case a.SendToPhone(message):
-                self._log.debug("> phone", message=type(message).__name__)
+                if self._traces:
+                    self._log.debug("> phone", message=type(message).__name__)
                 self._legs[a.Leg.PHONE].send(media_streams.encode(message))
             case a.SendToModel(command):
-                self._log.debug("> model", command=type(command).__name__)
+                if self._traces:
+                    self._log.debug("> model", command=type(command).__name__)
                 self._legs[a.Leg.MODEL].send(realtime_commands.encode(command))
             case a.OpenUplink():
                 self._relay.open_uplink()
@@ -146,7 +145,8 @@ class Bridge:
             case a.Record(fact):
                 self._observe(self.call, fact)
                 if isinstance(fact, CallEnded):
-                    self._over.set()
+                    self._is_over = True
+                    self._woken.set()
             case _:
                 assert_never(action)
         return None
@@ -189,14 +189,19 @@ class Bridge:
             a.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, ends_call=result.ends_call)
         )
 
-    # --- Time ---
+    # --- Time, and the end ---
 
-    async def _keep_time(self) -> None:
-        while True:
-            await self._deadline_passed.wait()
-            self._deadline_passed.clear()
-            self._armed_for = None
-            self._tell(a.DeadlinePassed())
+    async def _keep(self) -> None:
+        """Tells every deadline, and ends all tasks once the call is over."""
+        while not self._is_over:
+            await self._woken.wait()
+            self._woken.clear()
+            if not self._is_over:
+                self._armed_for = None
+                self._tell(a.DeadlinePassed())
+        # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
+        await self._close_legs()
+        raise _CallOver
 
     def _arm_timer(self) -> None:
         """One timer per call, moved only when the deadline did."""
@@ -207,14 +212,12 @@ class Bridge:
         self._disarm_timer()
         if at is not None:
             self._armed_for = at
-            self._timer = self._loop.call_at(at, self._deadline_passed.set)
+            self._timer = self._loop.call_at(at, self._woken.set)
 
     def _disarm_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._armed_for = None
-
-    # --- The end ---
 
     async def _close_legs(self) -> None:
         """Closes every leg that is not closed yet: a dial may succeed while the phone is being closed."""

@@ -58,7 +58,7 @@ class Call:
         self._now = now
         rule = RULES[self.phase].get(type(event), _no_rule)
         rule(self, event, now)
-        if isinstance(event, rt.ServerEvent | rt.UnknownEvent):
+        if isinstance(event, _FROM_MODEL):
             self.turns.model_is_alive(now)
         self._settle(now)
         actions = tuple(self._actions)
@@ -68,7 +68,11 @@ class Call:
     @property
     def deadline(self) -> tuple[float, Timer] | None:
         """When to hand in `DeadlinePassed`, and why. Nothing once the call is over."""
-        return min(((at, why) for why, at in self._due().items()), key=_by_time, default=None)
+        due = self._due()
+        if not due:
+            return None
+        why = min(due, key=due.__getitem__)
+        return due[why], why
 
     def fail(self, detail: str, now: float) -> tuple[a.Action, ...]:
         """Ends the call because of our own fault; safe in any state."""
@@ -293,20 +297,22 @@ class Call:
     def _due(self) -> dict[Timer, float]:
         if self.phase is Phase.OVER:
             return {}
-        due = dict(self._timers)
-        of_turns = {
-            Timer.ANSWER: self.turns.answer_by,
-            Timer.RETRY: self.turns.retry_at,
-            Timer.KEYS: self.turns.keys_at,
-            Timer.TRANSCRIPT: self.turns.transcript.deadline,
-        }
-        return due | {timer: at for timer, at in of_turns.items() if at is not None}
+        due, turns = self._timers.copy(), self.turns
+        if turns.answer_by is not None:
+            due[Timer.ANSWER] = turns.answer_by
+        if turns.retry_at is not None:
+            due[Timer.RETRY] = turns.retry_at
+        if turns.keys_at is not None:
+            due[Timer.KEYS] = turns.keys_at
+        if turns.transcript.deadline is not None:
+            due[Timer.TRANSCRIPT] = turns.transcript.deadline
+        return due
 
     # --- After every event ---
 
     def _settle(self, now: float) -> None:
         """What follows from the state rather than from one event: turns that ended, last words heard."""
-        if self.phase not in {Phase.LIVE, Phase.LEAVING}:
+        if self.phase not in _STANDING:
             return
         if self.turns.is_idle:
             self._settle_idle(now)
@@ -374,8 +380,8 @@ class Call:
         self._actions.append(a.Record(fact))
 
 
-def _by_time(entry: tuple[float, Timer]) -> float:
-    return entry[0]
+_FROM_MODEL: Final = (rt.ServerEvent, rt.UnknownEvent)
+_STANDING: Final = frozenset({Phase.LIVE, Phase.LEAVING})
 
 
 # --- The rules --------------------------------------------------------------------------------------

@@ -135,7 +135,8 @@ class Playout:
 
     def sent(self, item_id: str, byte_count: int, now: float) -> str | None:
         """Notes audio of `item_id` sent to the phone; answers the name of a mark when one is due."""
-        if now > self._ends_at(now):
+        # The model of the play-out is only asked when, lateness aside, it would be at its end.
+        if now > self._run_began_at + self._run_bytes / _BYTES_PER_S and now > self._ends_at(now):
             self._begin_run(now)
         if self.first_sent_at is None:
             self.first_sent_at = now
@@ -172,11 +173,13 @@ class Playout:
 
     def echoed(self, name: str, now: float) -> bool:
         """Takes a mark's echo. False when it proves nothing: the mark was cleared, or is not ours."""
-        if all(mark.name != name for mark in self._marks):
+        marks = self._marks
+        # The oldest comes first, but for a phone that skips some.
+        if not marks or (marks[0].name != name and all(mark.name != name for mark in marks)):
             return False
-        mark = self._marks.popleft()
+        mark = marks.popleft()
         while mark.name != name:  # An echo also stands for those before it.
-            mark = self._marks.popleft()
+            mark = marks.popleft()
         surplus_s = now - mark.due_at
         if self._round_trip_s is None or surplus_s < self._round_trip_s:
             self._round_trip_s = surplus_s

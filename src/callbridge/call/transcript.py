@@ -119,6 +119,8 @@ class Transcript:
 
     def ended(self, now: float, *, is_last: bool = False) -> list[TurnEnded]:
         """Takes the records that are complete, late beyond the bound, or the last of the call."""
+        if not self._closed:  # The common case: asked after every event.
+            return []
         ready = [turn for turn in self._closed if is_last or turn.is_complete or now >= turn.record_by]
         self._closed = [turn for turn in self._closed if turn not in ready]
         return [_record(turn) for turn in ready]
@@ -126,7 +128,7 @@ class Transcript:
     @property
     def deadline(self) -> float | None:
         """When the next waiting record is late."""
-        return min((turn.record_by for turn in self._closed), default=None)
+        return min(turn.record_by for turn in self._closed) if self._closed else None
 
     def _new(self) -> _Turn:
         self.turns += 1

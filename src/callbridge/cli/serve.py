@@ -13,6 +13,7 @@ from callbridge.observe.logs import configure_logging
 from callbridge.server.app import create_app
 from callbridge.server.check import Finding, Level, as_findings
 from callbridge.server.listening import CallServer, uvicorn_config
+from callbridge.server.memory import keep_large_blocks_apart
 from callbridge.server.settings import Settings, SettingsError, read_settings
 
 
@@ -27,6 +28,7 @@ def serve() -> None:
         app = create_app(settings)
     except AgentError as error:
         _refuse([Finding(Level.ERROR, str(error), "Correct AGENT or the module that it names.")])
+    keep_large_blocks_apart()
     with contextlib.suppress(KeyboardInterrupt):
         CallServer(uvicorn_config(app, settings), settings).run()
 

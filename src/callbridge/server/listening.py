@@ -11,21 +11,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX
+from callbridge.server.fast_lane import FastLaneProtocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from callbridge.server.settings import Settings
-
-PING_INTERVAL_S = 20.0
-PING_TIMEOUT_S = 20.0
-"""A phone leg whose peer has vanished is found out within the sum of the two."""
-
-LINGER_S = 5.0
-"""After the end of a call: how long its peer may take to read the rest and to answer the close."""
 
 HANDLERS_END_S = 30
 """After the sockets were closed: how long their calls may take to write their records."""
@@ -41,12 +34,11 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         port=settings.port,
         loop="auto",  # uvloop where it is installed
         http="httptools",
-        ws=DroppingProtocol,
+        ws=FastLaneProtocol,
         ws_max_size=PHONE_MESSAGE_BYTES_MAX,
         # Deflate costs memory and time for every socket, and Twilio never asks for it.
         ws_per_message_deflate=False,
-        ws_ping_interval=PING_INTERVAL_S,
-        ws_ping_timeout=PING_TIMEOUT_S,
+        ws_ping_interval=None,  # A phone is never silent: the call watches for gaps in its audio.
         lifespan="on",
         # Logging is set up by `configure_logging`; the routes log what matters of a request.
         log_config=None,
@@ -70,19 +62,6 @@ def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     listener.bind((host, port))
     listener.listen()
     return listener
-
-
-class DroppingProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's sockets, for peers that do not read.
-
-    A closed transport waits without bound until its peer has taken what is left, so that a peer that
-    takes nothing would keep the socket of a call that is over.
-    """
-
-    async def run_asgi(self) -> None:
-        """Runs the call of one socket, and sees to it that the socket goes after it."""
-        await super().run_asgi()
-        self.loop.call_later(LINGER_S, self.transport.abort)
 
 
 class CallServer(uvicorn.Server):

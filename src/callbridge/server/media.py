@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import Response, WebSocket, WebSocketDisconnect
 
+from callbridge.bridge.asgi_leg import AsgiLeg
 from callbridge.bridge.bridge import Bridge
-from callbridge.bridge.legs import PhoneLeg
-from callbridge.call.actions import StreamAdmitted, StreamRefused
+from callbridge.bridge.callback_leg import CallbackLeg
+from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX, Patience
+from callbridge.call.actions import Leg, StreamAdmitted, StreamRefused
+from callbridge.server.fast_lane import take_over
 from callbridge.telephony.signatures import SIGNATURE_HEADER
 from callbridge.telephony.tokens import PendingCall
 
 if TYPE_CHECKING:
     from callbridge.agents.tools import Toolbox
+    from callbridge.bridge.asgi_leg import AsgiMessage
     from callbridge.bridge.bridge import Observe
-    from callbridge.bridge.legs import AsgiMessage, ModelDialer
+    from callbridge.bridge.dialer import ModelDialer
+    from callbridge.bridge.legs import SocketLeg
     from callbridge.call.limits import Limits
     from callbridge.call.plan import CallPlan
     from callbridge.server.webhooks import Telephone
@@ -49,9 +54,8 @@ class MediaDoor:
             # shows as error 31920.
             await websocket.send_denial_response(Response(status_code=403))
             return
-        await websocket.accept()
         bridge = Bridge(
-            PhoneLeg(_Socket(websocket)),
+            await _phone_leg(websocket),
             plan=self.plan,
             toolbox=self.toolbox,
             dialer=self.dialer,
@@ -68,6 +72,15 @@ class MediaDoor:
         if isinstance(found, PendingCall):
             return StreamAdmitted(found.caller, found.called)
         return StreamRefused(f"stream token: {found.value}")
+
+
+async def _phone_leg(websocket: WebSocket) -> SocketLeg:
+    """Accepts the upgrade, in the fast lane where there is one."""
+    leg = CallbackLeg(Leg.PHONE, PHONE_MESSAGE_BYTES_MAX, Patience())
+    if take_over(websocket.scope, leg):
+        return leg
+    await websocket.accept()
+    return AsgiLeg(_Socket(websocket))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.server.listening import CallServer, DroppingProtocol, tcp_listener, uvicorn_config
+from callbridge.server.fast_lane import FastLaneProtocol
+from callbridge.server.listening import CallServer, tcp_listener, uvicorn_config
 from callbridge.server.settings import Settings, read_settings
 
 NEEDED = {
@@ -37,12 +38,12 @@ def test_uvicorn_is_set_up_for_calls() -> None:
     config = uvicorn_config(FastAPI(), settings)
     assert (config.host, config.port) == ("127.0.0.1", 8099)
     assert config.workers == 1
-    assert config.ws is DroppingProtocol
+    assert config.ws is FastLaneProtocol
     assert config.http == "httptools"
     assert config.loop == "auto"
     assert config.lifespan == "on"
     assert config.ws_max_size == 65_536
-    assert (config.ws_ping_interval, config.ws_ping_timeout) == (20, 20)
+    assert config.ws_ping_interval is None
     for switched_off in (
         config.ws_per_message_deflate,
         config.proxy_headers,

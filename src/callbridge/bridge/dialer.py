@@ -1,0 +1,107 @@
+"""How the model is reached: one address, one key, one TLS context for all calls of a process."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import aiofastnet
+import msgspec
+from picows import WSError
+from picows.common import WSHandshakeError
+from picows.url import parse_url
+
+from callbridge.bridge.callback_leg import CallbackLeg
+from callbridge.bridge.client_protocol import ClientProtocol
+from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, DialError, Patience
+from callbridge.call.actions import Leg, ModelDialFailed
+from callbridge.wire.errors import UNREADABLE
+
+if TYPE_CHECKING:
+    import ssl
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDialer:
+    """How to reach the model. One per process: it carries the one TLS context of all calls."""
+
+    url: str
+    """Whole address, model included."""
+    key: str
+    tls: ssl.SSLContext | None = None
+    """Needed for `wss`. A context of its own for every connection costs 17 ms of blocked loop each."""
+    open_timeout_s: float = 5.0
+    patience: Patience = field(default_factory=Patience)
+
+    def __repr__(self) -> str:
+        return f"<ModelDialer {self.url}>"
+
+    async def dial(self) -> CallbackLeg:
+        """Opens a socket to the model.
+
+        Raises:
+            DialError: refused, unreachable or too slow.
+        """
+        leg = CallbackLeg(Leg.MODEL, MODEL_MESSAGE_BYTES_MAX, self.patience)
+        try:
+            async with asyncio.timeout(self.open_timeout_s):
+                await self._open(leg)
+        except TimeoutError as error:
+            raise DialError(ModelDialFailed(f"no answer in {self.open_timeout_s:g} s")) from error
+        except (OSError, WSError, ValueError) as error:
+            # ValueError: a host name or port that no address can have, or TLS missing for `wss`.
+            raise DialError(ModelDialFailed(f"{type(error).__name__}: {error}")) from error
+        return leg
+
+    async def _open(self, leg: CallbackLeg) -> None:
+        url = parse_url(self.url)
+        if url.is_secure and self.tls is None:
+            raise ValueError("wss needs a TLS context")
+        headers = {"Authorization": f"Bearer {self.key}"}
+        _, socket = await aiofastnet.create_connection(
+            asyncio.get_running_loop(),
+            lambda: ClientProtocol(leg, host=url.netloc, resource=url.resource_name, headers=headers),
+            url.host,
+            url.port,
+            ssl=self.tls if url.is_secure else None,
+            ssl_shutdown_timeout=self.patience.close_timeout_s if url.is_secure else None,
+        )
+        try:
+            await socket.wait_until_handshake_complete()
+        except WSHandshakeError as refused:
+            socket.transport.disconnect(graceful=False)
+            raise DialError(_refusal(refused, socket.refusal_body)) from refused
+        except BaseException:  # Whatever ends the dial, a cancellation too, takes the socket with it.
+            socket.transport.disconnect(graceful=False)
+            raise
+        if not leg.is_connected:
+            raise ConnectionResetError("closed during the handshake")
+
+
+class _Error(msgspec.Struct, frozen=True):
+    message: str = ""
+    code: str | None = None
+
+
+class _ErrorBody(msgspec.Struct, frozen=True):
+    error: _Error = _Error()
+
+
+_STATUS: Final = re.compile(rb"HTTP/1\.\d (?!101 )(\d{3}) ")
+"""Read here, because picows knows the statuses of the books alone; what stands before a model has others."""
+
+
+def _refusal(refused: WSHandshakeError, body: bytes) -> ModelDialFailed:
+    """What an HTTP answer instead of a socket means. The vendor's errors are JSON, a proxy's anything."""
+    answer = _STATUS.match(refused.raw_header or b"")
+    if answer is None:
+        return ModelDialFailed(f"{type(refused).__name__}: {refused}")
+    status = int(answer[1])
+    try:
+        error = msgspec.json.decode(body, type=_ErrorBody).error
+    except UNREADABLE:
+        error = _Error()
+    why = f"the model refused the connection with HTTP {status}: {error.message or error.code or 'no reason'}"
+    return ModelDialFailed(why, status, error.code)
