@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from bench.run import Run
 
 OURS, THEIRS = "callbridge", "node"
-DEFAULT_FLOOR = 1.0
-"""Below the ratio that is reached, by the noise of shared machines."""
+DEFAULT_FLOOR = 0.9
+"""Below the 1.3 to 1.9 that are reached with 50 calls, by the noise of shared machines. Without the fast lane
+it is 0.5."""
 
 
 @dataclass(frozen=True, slots=True)

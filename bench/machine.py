@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-_PACKAGES: Final = ("uvicorn", "uvloop", "websockets", "httptools", "msgspec", "fastapi")
+_PACKAGES: Final = ("uvicorn", "uvloop", "picows", "aiofastnet", "websockets", "msgspec", "fastapi")
 _ROOT: Final = Path(__file__).parents[1]
 
 
