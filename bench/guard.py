@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bench.run import Run
 
 OURS, THEIRS = "callbridge", "node"
-DEFAULT_FLOOR = 0.9
-"""Below the 1.3 to 1.9 that are reached with 50 calls, by the noise of shared machines. Without the fast lane
+DEFAULT_FLOOR = 0.8
+"""Below the 1.1 to 1.9 that are reached with 50 calls on machines shared with others. Without the fast lane
 it is 0.5."""
 
 

@@ -36,9 +36,11 @@ async def serving(config: uvicorn.Config, listener: socket.socket) -> AsyncItera
     """Serves on `listener` for the length of the context; calls that are still on are cut at its end."""
     server = GuestServer(config)
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(sockets=[listener]), name="uvicorn")
+        running = tasks.create_task(server.serve(sockets=[listener]), name="uvicorn")
         await server.is_listening.wait()
         try:
             yield server
         finally:
             server.should_exit = True
+            # If the host fails, the group would cancel it: its sockets open, and no word to its calls.
+            await asyncio.wait([running])

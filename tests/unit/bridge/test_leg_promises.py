@@ -186,6 +186,20 @@ async def test_nothing_is_delivered_after_the_end(connect: Connect) -> None:
     assert ear.heard == ["1"]
 
 
+async def test_nothing_is_delivered_after_our_close(connect: Connect) -> None:
+    """A peer may go on speaking until it has seen the close; the call is over."""
+    ear = Ear()
+    async with connect() as line, asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(line.leg.read(ear))
+        await asyncio.sleep(0)
+        tasks.create_task(line.leg.close(1000, "bye"))
+        assert await line.peer.read_frame() == closing(1000, "bye")
+        await line.peer.send(text("late"), closing(1000, "bye"))
+        assert await line.peer.read_to_end() == []
+        assert await reading == LegGone(line.whose, 1000, "bye")
+    assert ear.heard == []
+
+
 async def test_nothing_is_delivered_once_nobody_reads(connect: Connect) -> None:
     """A reader that was cancelled hears no more."""
     ear = Ear()

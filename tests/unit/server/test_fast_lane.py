@@ -356,6 +356,29 @@ async def test_a_server_that_stops_tells_leg_and_peer(answers: bool) -> None:
         await leg.close(1001, "service_stopped")
 
 
+async def test_a_host_program_that_fails_ends_its_calls_in_words() -> None:
+    """The server stops as ever before the failure goes on its way."""
+    told: list[object] = []
+
+    async def call(scope: Message, _receive: Receive, _send: Send) -> None:
+        leg = CallbackLeg(Leg.PHONE, PHONE_MESSAGE_BYTES_MAX, Patience())
+        take_over(scope, leg)
+        told.append(await leg.read(Ear()))
+
+    async def host(stays: contextlib.AsyncExitStack) -> None:
+        async with opened() as house:
+            peer = await stays.enter_async_context(visitor(house, call))
+            await peer.send(upgrade())
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 101 ")
+            raise LookupError("of the host")
+
+    async with leaves_nothing(), contextlib.AsyncExitStack() as stays:
+        with pytest.raises(ExceptionGroup) as failed:
+            await host(stays)
+    assert [str(error) for error in failed.value.exceptions] == ["of the host"]
+    assert told == [LegGone(Leg.PHONE, 1012, "")]
+
+
 async def test_a_server_that_stops_while_an_upgrade_is_checked_refuses_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
