@@ -59,10 +59,11 @@ class ModelDialer:
         url = parse_url(self.url)
         if url.is_secure and self.tls is None:
             raise ValueError("wss needs a TLS context")
+        host = url.netloc.rpartition("@")[2]  # No name and no password in `Host`.
         headers = {"Authorization": f"Bearer {self.key}"}
         _, socket = await aiofastnet.create_connection(
             asyncio.get_running_loop(),
-            lambda: ClientProtocol(leg, host=url.netloc, resource=url.resource_name, headers=headers),
+            lambda: ClientProtocol(leg, host=host, resource=url.resource_name, headers=headers),
             url.host,
             url.port,
             ssl=self.tls if url.is_secure else None,

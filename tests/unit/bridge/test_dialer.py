@@ -112,6 +112,22 @@ async def test_the_handshake_has_the_key_and_nothing_of_the_beta() -> None:
     assert requests[0].path == "/v1/realtime?model=gpt-realtime-2.1"
 
 
+async def test_a_name_and_password_in_the_address_stay_at_home() -> None:
+    """RFC 9112, section 3.2: `Host` is the place and the port."""
+    hosts: list[str] = []
+
+    async def served(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        hosts.append(connection.request.headers["Host"])
+        await connection.close()
+
+    async with model(served) as place:
+        leg = await ModelDialer(f"ws://me:secret@{place}", "sk-test").dial()
+        await leg.read(Ear())
+        await leg.close(1000, "")
+        assert hosts == [place.partition("/")[0]]
+
+
 async def test_what_comes_with_the_answer_is_heard() -> None:
     """The first event may be in the packet of the handshake, and so may be the end."""
     ear = Ear()

@@ -323,7 +323,7 @@ async def test_a_peer_that_reads_slowly_gets_everything(connect: Connect) -> Non
 @pytest.mark.parametrize("stalled_by", ["time", "bytes"])
 async def test_after_a_stall_no_gap_is_written(connect: Connect, stalled_by: str) -> None:
     """A peer that comes back gets what was sent first and nothing after the first thing that was lost."""
-    count, size = 1000, 10_000
+    count, size = 600, 10_000
     outbox_bytes_max = 2**30 if stalled_by == "time" else 300_000
     patience = Patience(outbox_bytes_max=outbox_bytes_max, send_timeout_s=0.1)
     async with connect(patience, SMALL_BUFFER_BYTES) as line, writing(line) as stalled:
@@ -334,8 +334,8 @@ async def test_after_a_stall_no_gap_is_written(connect: Connect, stalled_by: str
         line.leg.send(numbered(count, size))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(line.end(1011, "media_lost"))
-            *frames, _close = await line.peer.read_to_close()
-        got = [frame.payload for frame in frames]
+            frames = await line.peer.read_to_close()
+        got = [frame.payload for frame in frames if frame.opcode == Opcode.TEXT]
     assert 0 < len(got) <= count
     assert got == [numbered(number, size) for number in range(len(got))]
 
