@@ -25,6 +25,7 @@ PING_AFTER_S: Final = 20.0
 """So long a model may say nothing before it is asked for a sign of life; so long it may take to give one."""
 
 _log = structlog.get_logger()
+_SILENT: Final = logging.Logger("callbridge.sockets", logging.CRITICAL + 1)  # noqa: LOG001  # No setting may open it.
 
 
 class _FaultWatch(logging.LoggerAdapter[logging.Logger]):
@@ -47,9 +48,6 @@ class _FaultWatch(logging.LoggerAdapter[logging.Logger]):
         """Our code broke, or picows' own."""
         _log.exception("socket_broken")
         self._leg.fault_found()
-
-
-_SILENT: Final = logging.Logger("callbridge.sockets", logging.CRITICAL + 1)  # noqa: LOG001  # No setting may open it.
 
 
 class LegProtocol(WSProtocol):  # type: ignore[misc]  # See above.

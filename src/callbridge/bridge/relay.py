@@ -65,10 +65,9 @@ class Relay:
         if not 0 < len(payload) <= FRAME_BYTES_MAX:
             return BadMessage(Leg.PHONE, f"a frame of {len(payload)} bytes of audio")
         self._tally.frames_from_phone += 1
-        uplink = self._gate.uplink
-        if uplink is Uplink.OPEN:
+        if self._gate.uplink is Uplink.OPEN:
             self._append(payload)
-        elif uplink is Uplink.HELD:
+        elif self._gate.uplink is Uplink.HELD:
             self._hold(payload)
         else:
             self._tally.frames_dropped += 1
@@ -97,9 +96,8 @@ class Relay:
     def _append(self, payload: bytes) -> None:
         assert self.send_to_model is not None, "the gate opens after the model leg"
         self.send_to_model(encode(AppendAudio(audio=payload)))
-        tally = self._tally
-        tally.frames_to_model += 1
-        tally.uplink_bytes += len(payload)
+        self._tally.frames_to_model += 1
+        self._tally.uplink_bytes += len(payload)
 
     def _hold(self, payload: bytes) -> None:
         self._held.append(payload)
