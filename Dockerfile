@@ -9,13 +9,17 @@ RUN python -m venv --without-pip /opt/callbridge \
 
 # Stage 2 has python and the environment: no compiler, no installer, no source tree.
 FROM python:3.13-slim
-RUN pip uninstall --yes pip
+# And one directory that the service may write to. A volume that is mounted there must belong to 10001, too.
+RUN pip uninstall --yes pip \
+ && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/callbridge
 COPY --from=build /opt/callbridge /opt/callbridge
-# Unbuffered, so that a log line is out before a crash; no bytecode, so that a read-only file system
-# will do.
+# Unbuffered, so that a log line is out before a crash; no bytecode, so that a file system that is
+# read-only but for STATE_PATH will do. That file has what was said in live calls: it outlives a crash of the
+# process, and a new container only on a volume. Set STATE_PATH to nothing to keep all in memory.
 ENV PATH=/opt/callbridge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    STATE_PATH=/var/lib/callbridge/state.sqlite
 # An agent of your own goes here (FROM this image, COPY my_agent.py ./), named by AGENT.
 WORKDIR /app
 # By number: some hosts refuse an image whose user they cannot tell from root.
@@ -23,5 +27,6 @@ USER 10001:10001
 EXPOSE 8080
 # No HEALTHCHECK: it would start a python interpreter beside live audio every few seconds, and the
 # hosts that run this ask /readyz themselves.
-# In exec form the process gets SIGTERM itself; a shell in between would swallow it.
+# In exec form the process gets SIGTERM itself; a shell in between would swallow it. Live calls may go on for
+# DRAIN_SECONDS after it: give the container a minute more (docker stop --time 300).
 CMD ["callbridge", "serve"]

@@ -16,7 +16,9 @@ from typing import Final, TypeAlias, assert_never
 
 from callbridge.call import actions as a
 from callbridge.call import facts
+from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from rigs import BEGINS_AT_S, AudioToModel, AudioToPhone, Input, Output, Rig
 from vocabulary import (
@@ -24,6 +26,7 @@ from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
+    SPARE_CONNECTED,
     audio,
     audio_done,
     caller_said,
@@ -37,6 +40,7 @@ from vocabulary import (
     item,
     item_added,
     key,
+    spare,
     speech_started,
     speech_stopped,
     start,
@@ -79,18 +83,52 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r'model: error (\w+)(?: "(.*)")?(?: for (\w+))?': lambda found: error(
         found[1], message=found[2] or "", answers=found[3]
     ),
+    r'model: text (\S+) (\S+) "(.*)"': lambda found: rt.AnswerDelta(item_id=found[2], delta=found[3]),
     r"model: closes (\d+)": lambda found: gone(a.Leg.MODEL, int(found[1])),
     r"us: admitted from (\S+) to (\S+)": lambda found: a.StreamAdmitted(found[1], found[2]),
+    r"us: admitted again after (\d+) s, remembering (.*)": lambda found: _admitted_again(found[1], found[2]),
     r'us: refused "(.*)"': lambda found: a.StreamRefused(found[1]),
     r"us: model connected": lambda _: a.ModelConnected(),
-    r'us: dial failed "(.*)"': lambda found: a.ModelDialFailed(found[1]),
+    r"us: model connected, warm": lambda _: a.ModelConnected(is_warm=True),
+    r"us: spare connected": lambda _: SPARE_CONNECTED,
+    r'us: (spare )?dial failed(?: with (\d+))?(?: (\w+))?(?:, retry after (\d+) s)? "(.*)"': lambda found: (
+        a.ModelDialFailed(
+            found[5],
+            int(found[2]) if found[2] else None,
+            found[3],
+            float(found[4]) if found[4] else None,
+            a.Leg.SPARE if found[1] else a.Leg.MODEL,
+        )
+    ),
+    r"us: the answer runs away": lambda _: a.AnswerRanAway(),
     r'us: tool (\S+) answers "(.*)"': lambda found: tool_finished(found[1], found[2]),
     r'us: tool (\S+) ends the call "(.*)"': lambda found: tool_finished(
         found[1], found[2], name="end_call", ends_call=True
     ),
     r"us: shut down": lambda _: a.ShutdownRequested(),
+    r"us: hand over": lambda _: a.HandOverRequested(),
+    r"spare: closes (\d+)": lambda found: gone(a.Leg.SPARE, int(found[1])),
+    r"spare: (.*)": lambda found: _spare_said(found[1]),
 }
 """What a line may say after its time. `us: wait` is time alone."""
+
+
+def _admitted_again(age_s: str, memory: str) -> a.StreamAdmitted:
+    """The next stream of a call. `memory`: `"caller" / "agent"` for each turn, or `nothing`."""
+    turns = re.findall(r'"(.*?)" / "(.*?)"', memory)
+    entries = tuple(
+        TurnSaid(number, caller or None, agent) for number, (caller, agent) in enumerate(turns, 1)
+    )
+    return a.StreamAdmitted(
+        "+15550100001", "+15550100002", is_continued=True, memory=entries, age_s=float(age_s)
+    )
+
+
+def _spare_said(text: str) -> a.SpareSaid:
+    event = read_event(f"model: {text}")
+    assert isinstance(event, rt.ServerEvent)
+    return spare(event)
+
 
 _LINE: Final = re.compile(r"(\d+\.\d+)  (.+)")
 _INDENT: Final = " " * 10
@@ -154,20 +192,14 @@ def _feed(event: Input, rig: Rig) -> list[str]:
 def describe(output: Output) -> str:
     """One output on one line."""
     match output:
-        case AudioToPhone(duration_ms):
-            return f"> phone: audio {duration_ms} ms"
-        case AudioToModel(duration_ms):
-            return f"> model: audio {duration_ms} ms"
-        case a.SendToPhone(ms.SendMark(mark=mark)):
-            return f"> phone: mark {mark.name}"
-        case a.SendToPhone():
-            return "> phone: clear"
-        case a.SendToModel(command):
-            return f"> model: {_command(command)}"
+        case AudioToPhone() | AudioToModel() | a.SendToPhone() | a.SendToModel():
+            return f"> {_sent(output)}"
         case a.AdmitStream(start_facts):
             return f"> check the token of {start_facts.call_sid}"
-        case a.DialModel():
-            return "> dial the model"
+        case a.DialModel() | a.DropModel() | a.SwitchModel() | a.ParkModel():
+            return f"> {_change_of_legs(output)}"
+        case a.PlayClip():
+            return "> play the clip"
         case a.OpenUplink():
             return "> send the audio that was held"
         case a.RunTool(call_id, name, arguments):
@@ -180,11 +212,42 @@ def describe(output: Output) -> str:
             assert_never(output)
 
 
+def _sent(output: AudioToPhone | AudioToModel | a.SendToPhone | a.SendToModel) -> str:
+    match output:
+        case AudioToPhone(duration_ms):
+            return f"phone: audio {duration_ms} ms"
+        case AudioToModel(duration_ms):
+            return f"model: audio {duration_ms} ms"
+        case a.SendToPhone(ms.SendMark(mark=mark)):
+            return f"phone: mark {mark.name}"
+        case a.SendToPhone():
+            return "phone: clear"
+        case a.SendToModel(command, leg):
+            return f"{leg.value}: {_command(command)}"
+        case _:
+            assert_never(output)
+
+
+def _change_of_legs(action: a.DialModel | a.DropModel | a.SwitchModel | a.ParkModel) -> str:
+    match action:
+        case a.DialModel(model, leg):
+            return f"dial {model}" + (" as the spare" if leg is a.Leg.SPARE else "")
+        case a.DropModel(leg):
+            return f"drop the {leg.value} leg"
+        case a.SwitchModel():
+            return "the spare becomes the model leg"
+        case a.ParkModel():
+            return "leave the model leg for the next stream"
+        case _:
+            assert_never(action)
+
+
 def _command(command: commands.AnyCommand) -> str:
     match command:
         case commands.UpdateSession(session=session):
             model = session.audio.input.transcription
-            return f"session.update, transcription {'off' if model is None else model.model}"
+            answers = "" if session.audio.input.turn_detection.create_response else ", answers nobody"
+            return f"session.update, transcription {'off' if model is None else model.model}{answers}"
         case commands.CreateItem(item=ours):
             return f"conversation.item.create {ours.id}: {_item(ours)}"
         case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
@@ -201,10 +264,16 @@ def _command(command: commands.AnyCommand) -> str:
             assert_never(command)
 
 
-def _item(ours: commands.Message | commands.FunctionCallOutput) -> str:
-    if isinstance(ours, commands.Message):
-        return f'{ours.role} "{ours.content[0].text}"'
-    return f'output of {ours.call_id} "{ours.output}"'
+def _item(ours: commands.AnyItem) -> str:
+    match ours:
+        case commands.Message(role=role, content=content):
+            return f'{role} "{content[0].text}"'
+        case commands.FunctionCall(call_id=call_id, name=name, arguments=arguments):
+            return f"call {call_id} {name}({arguments})"
+        case commands.FunctionCallOutput(call_id=call_id, output=output):
+            return f'output of {call_id} "{output}"'
+        case _:
+            assert_never(ours)
 
 
 def _options(options: commands.ResponseOptions | None) -> str:
@@ -216,14 +285,18 @@ def _options(options: commands.ResponseOptions | None) -> str:
 
 def _fact(fact: facts.Fact) -> str:
     match fact:
-        case facts.CallStarted(call_sid, _, caller, called):
-            return f"call {call_sid} from {caller} to {called}"
+        case facts.CallStarted(call_sid, _, caller, called, is_continued):
+            return f"call {call_sid} from {caller} to {called}" + (", continued" if is_continued else "")
         case facts.AgentReady(model, after_ms, held_ms, has_transcription):
             without = "" if has_transcription else ", without transcription"
             return f"{model} ready after {after_ms} ms, {held_ms} ms of audio held{without}"
+        case facts.ModelTrouble() | facts.SessionReplaced() | facts.ClipPlayed():
+            return _trouble(fact)
         case facts.Interrupted(truncated, deleted, unheard_ms):
             cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in truncated), *deleted]
             return f"interrupted: {', '.join(cuts)}; {unheard_ms} ms unheard"
+        case facts.Remembered(ToolAnswered(name=name)):
+            return f"remembered: {name} has answered"
         case facts.ToolUsed(name):
             return f"tool {name} was used"
         case facts.TurnEnded(number, caller, agent, response_ms, interrupted):
@@ -235,6 +308,19 @@ def _fact(fact: facts.Fact) -> str:
         case facts.Noted(event, fields, is_warning):
             shown = "".join(f" {name}={value}" for name, value in fields)
             return f"{'warning' if is_warning else 'note'}: {event}{shown}"
+        case _:
+            assert_never(fact)
+
+
+def _trouble(fact: facts.ModelTrouble | facts.SessionReplaced | facts.ClipPlayed) -> str:
+    match fact:
+        case facts.ModelTrouble(stage, why, _, _, is_fatal, is_rate_limit):
+            kind = (", fatal" if is_fatal else "") + (", a rate limit" if is_rate_limit else "")
+            return f"trouble in {stage}: {why}{kind}"
+        case facts.SessionReplaced(cause, after_ms, items):
+            return f"session replaced ({cause}) after {after_ms} ms, told {items} items"
+        case facts.ClipPlayed(why):
+            return f"clip: the caller waits for {why}"
         case _:
             assert_never(fact)
 

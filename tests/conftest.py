@@ -65,6 +65,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record tests/transcripts/*.txt anew; review the diff before you keep it",
     )
+    parser.addoption(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="how many calls tests/simulation plays from a seed each; 300 when absent",
+    )
+    parser.addoption(
+        "--seed",
+        type=int,
+        metavar="SEED",
+        help="play this one call of tests/simulation alone, and show all that happens in it",
+    )
 
 
 def pytest_report_header() -> str:

@@ -33,6 +33,9 @@ Lane: TypeAlias = Literal["fast", "slow", "model"]
 PROTOCOLS = {"fast": FastLaneProtocol, "slow": DroppingProtocol}
 """What uvicorn is told to speak with a media socket."""
 
+MODEL = "gpt-realtime-2.1"
+"""What is dialled."""
+
 BOUND_S = 5.0
 """Nothing on a loopback takes so long unless it hangs."""
 
@@ -181,7 +184,7 @@ async def _dialled(
             async with asyncio.TaskGroup() as tasks:
                 answering = tasks.create_task(RawPeer.accept(listener))
                 dialer = ModelDialer(url, "sk-test", patience=patience or Patience())
-                line = Line(await dialer.dial(), await answering, Leg.MODEL)
+                line = Line(await dialer.dial(MODEL), await answering, Leg.MODEL)
             try:
                 yield line
             finally:
@@ -191,11 +194,11 @@ async def _dialled(
 
 @contextlib.contextmanager
 def model_listener(receive_buffer_bytes: int | None = None) -> Iterator[tuple[socket.socket, str]]:
-    """A port where a model could be, and its address. Who connects waits until it is accepted."""
+    """A port where a model could be, and its address for a dialer. Who connects waits to be accepted."""
     with socket.socket() as listener:
         if receive_buffer_bytes is not None:  # Its connections have it from the first packet on.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         listener.setblocking(False)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        yield listener, f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime?model=gpt-realtime-2.1"
+        yield listener, f"ws://127.0.0.1:{listener.getsockname()[1]}/v1/realtime"

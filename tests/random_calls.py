@@ -1,12 +1,17 @@
-"""Calls drawn from a seed: what the agent says, how the caller behaves, what the network does."""
+"""Calls drawn from a seed: what the agent says, how the caller behaves, what goes wrong meanwhile."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
+from callbridge.call.limits import Limits
 from callbridge.simulators.phone import (
     CallerScript,
+    Departure,
     Interrupt,
     InterruptAt,
     Pause,
@@ -16,12 +21,16 @@ from callbridge.simulators.phone import (
     WaitForAgent,
     WaitForEnd,
 )
-from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Failure, Fault, Script
 from callbridge.simulators.voice_model import Say as Speech
+from streams import Mishap, MishapKind
 from worlds import Conditions, World
 
 LOUD = bytes(range(0x30)) + bytes(range(0x80, 0xB0))
 """µ-law codes far above any threshold."""
+
+LOUD_OF = bytes(LOUD[number * len(LOUD) // 256] for number in range(256))
+"""A loud code for each byte."""
 
 Status = Literal["completed", "failed", "incomplete"]
 STATUSES: tuple[Status, ...] = ("completed", "failed", "incomplete")
@@ -32,7 +41,12 @@ NETWORKS = ((0, 0), (60, 0), (120, 0), (40, 20), (90, 40))
 
 def noise(rng: random.Random, duration_ms: int) -> bytes:
     """Loud audio that occurs nowhere else, so that every byte can be found again."""
-    return bytes(rng.choices(LOUD, k=duration_ms * 8))
+    # Eight bytes are drawn for each that is used, as `rng.choices` would: a seed keeps its call. All in one
+    # piece, because this was a quarter of the cost of a call.
+    return rng.randbytes(duration_ms * 8 * 8)[3::8].translate(LOUD_OF)
+
+
+# --- Calls in which nothing goes wrong ------------------------------------------------------------------
 
 
 def random_script(rng: random.Random) -> Script:
@@ -82,7 +96,7 @@ def random_caller(rng: random.Random, *, keys: bool) -> CallerScript:
 
 
 def random_world(seed: int, *, keys: bool = False) -> World:
-    """One call in virtual time."""
+    """One call in virtual time in which only the network is not perfect."""
     rng = random.Random(seed)
     delay_ms, jitter_ms = rng.choice(NETWORKS)
     conditions = Conditions(
@@ -97,3 +111,239 @@ def random_world(seed: int, *, keys: bool = False) -> World:
 
 def _speech(rng: random.Random, *, most_ms: int = 5000) -> Speech:
     return Speech(text="Words of the agent.", audio=noise(rng, rng.randint(200, most_ms)))
+
+
+# --- Short calls in which anything goes wrong -----------------------------------------------------------
+
+WORDS_MS = 200
+"""One word of a numbered speech takes so long."""
+
+LEAVES_AFTER_S = 18.0
+"""A caller who was not helped by then hangs up; most do after half of it."""
+
+
+@dataclass(slots=True)
+class _Numbers:
+    """Numbers the speeches of a call, so that every retold word names the audio that said it."""
+
+    given: int = 0
+
+    def speech(self, rng: random.Random, most_ms: int = 800) -> Speech:
+        """Some words, each of `WORDS_MS`: `s3-0 s3-1 …`."""
+        self.given += 1
+        count = rng.randint(1, most_ms // WORDS_MS)
+        text = " ".join(f"s{self.given}-{word}" for word in range(count))
+        return Speech(text=text, audio=noise(rng, count * WORDS_MS))
+
+
+def faulty_world(seed: int, *, traces: bool = False) -> World:
+    """A short call with up to three faults of the model, of the phone, of tools and of the process."""
+    rng = random.Random(f"faulty {seed}")
+    kinds = rng.choices((0, 1, 2, 3), (2, 5, 3, 1))[0]
+    at_once = [rng.choice(_FAULTS) for _ in range(kinds)]
+    delay_ms, jitter_ms = rng.choice(NETWORKS)
+    numbers = _Numbers()
+    answers = [_answer(rng, numbers, is_first=not number) for number in range(rng.randint(2, 3))]
+    connect: list[ConnectFault] = []
+    faults: list[Fault] = []
+    mishaps: list[Mishap] = []
+    for fault in at_once:
+        match fault:
+            case "connect":
+                connect.append(_connect_fault(rng))
+            case "answer":
+                place = rng.randrange(len(answers))
+                answers[place] = _spoilt(rng, answers[place])
+            case "session":
+                faults.append(_session_fault(rng))
+            case _:
+                mishaps.append(_mishap(rng))
+    conditions = Conditions(
+        phone_delay_ms=delay_ms,
+        phone_jitter_ms=jitter_ms,
+        model_delay_ms=rng.choice((1, 20, 20, 80)),
+        dial_s=rng.choice((0.05, 0.05, 0.4, 1.2)),
+        tool_s=rng.choice((0.01, 0.5, 0.5, 2.0, 4.0, 9.0)),
+        tool_fails=rng.random() < 0.2,
+        webhook_s=rng.choice((0.05, 0.3)),
+        connect_s=rng.choice((0.1, 0.4)),
+        loses_last_entry=rng.random() < 0.3,
+        mishaps=tuple(mishaps),
+    )
+    goodbye = Answer(say=(numbers.speech(rng, 600),), calls=(Call(name="end_call"),), after_ms=100)
+    script = Script(
+        answers=tuple(answers),
+        default=goodbye,
+        connect=tuple(connect),
+        faults=tuple(faults),
+        answers_go_on=True,
+    )
+    return World(
+        script,
+        _short_caller(rng),
+        seed,
+        conditions,
+        limits=_limits(rng),
+        clip=noise(rng, 600),
+        traces=traces,
+    )
+
+
+_FAULTS = ("connect", "answer", "answer", "session", "session", "mishap", "mishap")
+
+
+def _answer(rng: random.Random, numbers: _Numbers, *, is_first: bool) -> Answer:
+    items = tuple(numbers.speech(rng) for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0]))
+    calls = tuple(Call(name="look_up") for _ in range(rng.choices((0, 1, 2), (7, 2, 1))[0]))
+    return Answer(
+        say=items[:1] if is_first else items,
+        calls=() if is_first else calls,
+        calls_first=rng.random() < 0.3,
+        pace=rng.choice((1.3, 3.0, 6.0, 20.0)),
+        delta_bytes=rng.choice(((300, 1000), (500, 2000), (2000, 6000))),
+        after_ms=rng.choice((0, 150, 400)),
+        interrupt_lag_ms=rng.choice((0, 0, 80)),
+        late_deltas=rng.choice((0, 0, 2)),
+        caller="something",
+        transcript=rng.choice(("before", "during", "after")),
+    )
+
+
+def _spoilt(rng: random.Random, answer: Answer) -> Answer:
+    """An answer that does not come, does not end, comes late, or breaks off."""
+    if not answer.say:  # It is spoilt already.
+        return answer
+    whole = {name: getattr(answer, name) for name in ("pace", "delta_bytes", "caller", "transcript")}
+    match rng.randrange(7):
+        case 0:
+            return Answer(silent=True, **whole)
+        case 1:
+            return Answer(absent=True, **whole)
+        case 2:
+            return Answer(say=answer.say, endless=True, **whole)
+        case 3:
+            return Answer(say=answer.say, after_ms=rng.choice((2000, 5000, 9000)), **whole)
+        case 4:
+            status: Status = rng.choice(("failed", "incomplete"))
+            code = rng.choice(("server_error", "rate_limit_exceeded", "insufficient_quota"))
+            return Answer(
+                say=answer.say,
+                status=status,
+                error=Failure(code=code),
+                stop_after_ms=rng.randint(0, 800),
+                **whole,
+            )
+        case _:
+            at: Literal["start", "end"] | int = rng.choice(("start", "end", rng.randint(0, 1500)))
+            kinds = (
+                Fault(kind="abort", at=at),
+                Fault(kind="close", at=at, code=rng.choice((1000, 1001, 1011, 1013))),
+                Fault(kind="stall", at=at, seconds=rng.choice((None, 1.0, 5.0))),
+                Fault(kind="garbage", at=at),
+                Fault(kind="unknown_event", at=at),
+                Fault(kind="wrong_type", at=at),
+                Fault(kind="binary", at=at),
+                Fault(kind="error", at=at),
+                Fault(kind="quota", at=at),
+            )
+            return msgspec.structs.replace(answer, faults=(rng.choice(kinds),))
+
+
+def _session_fault(rng: random.Random) -> Fault:
+    """Something that befalls one session, whatever it is at."""
+    after_ms, connection = rng.randint(100, 5000), rng.choice((1, 1, 2))
+    kinds = (
+        Fault(kind="abort", after_ms=after_ms, connection=connection),
+        Fault(kind="abort", after_ms=after_ms, connection=connection),
+        Fault(kind="close", after_ms=after_ms, connection=connection, code=rng.choice((1000, 1001, 1011))),
+        Fault(kind="expire", after_ms=after_ms, connection=connection),
+        Fault(kind="garbage", after_ms=after_ms),
+        Fault(kind="unknown_event", after_ms=after_ms),
+        Fault(kind="wrong_type", after_ms=after_ms),
+        Fault(kind="binary", after_ms=after_ms, connection=connection),
+        Fault(kind="error", after_ms=after_ms),
+        Fault(kind="ignore", on="session.update", nth=rng.choice((1, 2)), connection=connection),
+        Fault(kind="ignore", on="response.create", nth=rng.choice((1, 2)), connection=connection),
+        Fault(kind="error", on="response.create", nth=rng.choice((1, 2)), connection=connection),
+        Fault(kind="abort", on="session.update", nth=rng.choice((1, 2)), connection=connection),
+        Fault(kind="error", on="session.update", connection=connection),
+        Fault(kind="abort", on="conversation.item.create", nth=rng.choice((1, 2))),
+        Fault(kind="error", on="conversation.item.create", nth=rng.choice((1, 2))),
+    )
+    return rng.choice(kinds)
+
+
+def _connect_fault(rng: random.Random) -> ConnectFault:
+    """One connection refused, or an outage of some."""
+    first = rng.choice((1, 1, 2))
+    last = rng.choice((first, first, first + 1, None))
+    kinds = (
+        ConnectFault(kind="refuse", status=401, first=first, last=last),
+        ConnectFault(kind="refuse", status=404, first=first, last=last),
+        ConnectFault(
+            kind="refuse", status=429, retry_after_s=rng.choice((0.5, 1.5, 20)), first=first, last=last
+        ),
+        ConnectFault(kind="refuse", status=429, error_code="insufficient_quota", first=first, last=last),
+        ConnectFault(kind="refuse", status=429, first=first, last=last),
+        ConnectFault(kind="refuse", status=503, first=first, last=last),
+        ConnectFault(kind="refuse", status=500, first=first, until_s=rng.choice((0.2, 1.0))),
+        ConnectFault(kind="hang", first=first, last=last),
+        ConnectFault(kind="silent", first=first, last=last),
+        ConnectFault(kind="close", code=1011, first=first, last=last),
+        ConnectFault(kind="reject", code=3000, first=first, last=last),
+    )
+    return rng.choice(kinds)
+
+
+_MISHAPS: tuple[tuple[MishapKind, int, tuple[float, ...]], ...] = (
+    ("crash", 4, (0,)),
+    ("hand_over", 4, (0,)),
+    ("shut_down", 1, (0,)),
+    ("cut_phone", 4, (0,)),
+    ("gap", 2, (0.3, 2.5, 16)),
+    ("late_marks", 2, (0.3, 1.0)),
+    ("duplicate_start", 1, (0,)),
+    ("garbage", 1, (0,)),
+    ("binary", 1, (0,)),
+)
+
+
+def _mishap(rng: random.Random) -> Mishap:
+    kind, _, seconds = rng.choices(_MISHAPS, [weight for _, weight, _ in _MISHAPS])[0]
+    return Mishap(rng.uniform(0.0, 5.0), kind, rng.choice(seconds))
+
+
+def _limits(rng: random.Random) -> Limits:
+    """The ordinary ones, but for what would make most calls long."""
+    silence_s = rng.choice((1.0, 1.5, 1.5, 6.0))
+    length_s = rng.choices((3600.0, 5.0, 9.0), (8, 1, 1))[0]
+    renew_s = rng.choices((3000.0, 1.0, 3.0), (6, 1, 1))[0]
+    return Limits(
+        caller_silence_s=silence_s,
+        call_length_max_s=length_s,
+        call_length_warning_s=3.0,
+        renew_after_s=renew_s,
+        renew_again_after_s=2.0,
+        unheard_ms_max=20_000,
+    )
+
+
+def _short_caller(rng: random.Random) -> CallerScript:
+    """Some words, interruptions or keys; then waits for the agent to end the call."""
+    steps: list[Step] = []
+    if rng.random() < 0.2:
+        steps.append(InterruptAt(rng.uniform(0.1, 1.5), noise(rng, rng.randint(200, 600))))
+    for _ in range(rng.choice((1, 1, 2))):
+        audio = noise(rng, rng.randint(200, 600))
+        kinds: list[list[Step]] = [
+            [WaitForAgent(quiet_ms=300, patience_ms=4000), Say(audio)],
+            [Interrupt(rng.choice((30, 200, 700)), audio, patience_ms=4000)],
+            [Pause(rng.uniform(0, 1200)), Say(audio)],
+            [Pause(rng.uniform(0, 1200)), Press(rng.choice(("1", "42#", "0")))],
+        ]
+        steps += rng.choices(kinds, (4, 3, 2, 1))[0]
+    for _ in range(rng.choice((0, 1, 1))):
+        steps += [WaitForAgent(quiet_ms=300, patience_ms=5000), Say(noise(rng, 300))]
+    leaves = rng.choices((LEAVES_AFTER_S / 2, LEAVES_AFTER_S, rng.uniform(0.2, 8)), (6, 1, 1))[0]
+    leave_by = rng.choice((Departure.HANG_UP, Departure.HANG_UP, Departure.VANISH))
+    return CallerScript([*steps, WaitForEnd()], leave_at_s=leaves, leave_by=leave_by)

@@ -41,16 +41,23 @@ def make_plan(
     greeting: str = "Hello.",
     transcribes: bool = True,
     server_interrupts: bool = True,
+    second_model: str | None = None,
 ) -> CallPlan:
     """The plan of an ordinary call."""
     detection = ServerVad(0.5, 300, 500, interrupt_response=server_interrupts)
     transcription = Transcription("gpt-transcribe") if transcribes else None
     audio = Audio(AudioInput(MULAW, detection, transcription, None), AudioOutput(MULAW, "marin"))
     session = Session("You answer the telephone.", audio, (LOOK_UP,), "auto", ("audio",))
-    return CallPlan("gpt-realtime-2.1", session, greeting)
+    return CallPlan("gpt-realtime-2.1", session, greeting, second_model)
 
 
 PLAN: Final = make_plan()
+
+LIMITS: Final = Limits(media_gap_warning_s=Limits().media_gap_timeout_s, caller_look_every_s=60.0)
+"""The ordinary ones, but that the phone's silence is looked at once: scripts leave most frames out."""
+
+CLIP_MS: Final = 1000
+"""How long the rig's clip is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +85,13 @@ _decode_to_model: Final = msgspec.json.Decoder(AppendAudio).decode
 class Rig:
     """One call, its relay, and everything that left it."""
 
-    def __init__(self, plan: CallPlan = PLAN, limits: Limits | None = None) -> None:
+    def __init__(
+        self, plan: CallPlan = PLAN, limits: Limits | None = None, *, clip_ms: int = CLIP_MS
+    ) -> None:
         self.now = BEGINS_AT_S
-        self.call = Call(plan, self.now, limits)
+        self.call = Call(plan, self.now, limits or LIMITS)
         self.relay = Relay(self.call, self._to_phone)
-        self.relay.send_to_model = self._to_model
+        self._clip = mulaw.silence(clip_ms) if clip_ms else b""
         self._outputs: list[Output] = []
 
     @property
@@ -106,8 +115,15 @@ class Rig:
 
     def _perform(self, action: a.Action) -> None:
         self._outputs.append(action)
-        if isinstance(action, a.OpenUplink):
-            self.relay.open_uplink()
+        match action:
+            case a.OpenUplink():
+                self.relay.open_uplink()
+            case a.PlayClip() if self._clip:
+                self.relay.play_clip(self._clip, self.now)
+            case a.DropModel(a.Leg.MODEL) | a.ParkModel():
+                self.relay.send_to_model = None
+            case _:
+                pass
 
     def _through_relay(self, event: Input) -> a.Event | None:
         match event:
@@ -119,6 +135,11 @@ class Rig:
                 return self.relay.from_model(_encode(event), self.now)
             case realtime.UnknownEvent(name):
                 return self.relay.from_model(_encode({"type": name}), self.now)
+            case a.SpareSaid(realtime.ServerEvent() as said):
+                return self.relay.from_spare(_encode(said))
+            case a.ModelConnected(a.Leg.MODEL):
+                self.relay.send_to_model = self._to_model
+                return event
             case _:
                 return event
 

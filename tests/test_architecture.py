@@ -493,6 +493,8 @@ BROAD = {
     ("callbridge.agents.threads", "run_in_own_thread.work"): "handed to whoever waits, as if called there",
     ("callbridge.agents.loading", "load_agent"): "a user's module may raise anything while it is imported",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
+    ("callbridge.bridge.bridge", "Bridge._tell_from_outside"): "our fault ends this call, not who told it",
+    ("callbridge.bridge.waiting", "WaitingRoom._dial"): "handed to the call that takes the session",
     ("callbridge.bridge.dialer", "ModelDialer._open"): "whatever ends a dial, its socket goes with it",
     ("callbridge.bridge.callback_leg", "CallbackLeg._tell"): "the task of the call raises it, not the socket",
 }

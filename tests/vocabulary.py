@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, EndReason, Noted, noted, warned
+from callbridge.call.facts import (
+    CallEnded,
+    ClipPlayed,
+    EndReason,
+    ModelTrouble,
+    Noted,
+    Remembered,
+    SessionReplaced,
+    ToolUsed,
+    noted,
+    warned,
+)
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
@@ -12,7 +23,7 @@ from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from playbook import Like, Playbook
-from rigs import BEGINS_AT_S, PLAN, Rig
+from rigs import BEGINS_AT_S, CLIP_MS, PLAN, AudioToPhone, Rig
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"
@@ -161,6 +172,14 @@ def gone(leg: a.Leg, code: int = 1006) -> a.LegGone:
     return a.LegGone(leg, code)
 
 
+def spare(event: rt.Parsed) -> a.SpareSaid:
+    """The second session says something."""
+    return a.SpareSaid(event)
+
+
+SPARE_CONNECTED = a.ModelConnected(a.Leg.SPARE)
+
+
 # --- What the machine answers -------------------------------------------------------------------------
 
 
@@ -200,15 +219,52 @@ def ask_farewell(*, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As
     return ask(id=id, options=commands.ResponseOptions(tool_choice="none"))
 
 
-def tool_output(item_id: str, call_id: str, output: str = "yes") -> a.SendToModel:
+def ask_words(words: str, *, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+    """Tell the model what to say."""
+    return ask(id=id, options=commands.ResponseOptions(instructions=words, tool_choice="none"))
+
+
+def update(
+    session: commands.Session = PLAN.session,
+    *,
+    id: str | None = None,  # noqa: A002  # As the wire calls it.
+    leg: a.Leg = a.Leg.MODEL,
+) -> a.SendToModel:
+    """Tell the model what the session is to be."""
+    return a.SendToModel(commands.UpdateSession(event_id=id, session=session), leg)
+
+
+def update_silent(*, leg: a.Leg = a.Leg.MODEL) -> a.SendToModel:
+    """Tell the model what the session is to be, but that it answers nobody yet."""
+    return update(PLAN.silent_session, leg=leg)
+
+
+def tool_output(
+    item_id: str, call_id: str, output: str = "yes", *, leg: a.Leg = a.Leg.MODEL
+) -> a.SendToModel:
     """Tell the model what a tool answered."""
-    return a.SendToModel(commands.CreateItem(item=commands.FunctionCallOutput(item_id, call_id, output)))
+    result = commands.FunctionCallOutput(item_id, call_id, output)
+    return a.SendToModel(commands.CreateItem(item=result), leg)
 
 
-def told(item_id: str, text: str) -> a.SendToModel:
-    """Tell the model something in the caller's name."""
-    content = (commands.InputText(text),)
-    return a.SendToModel(commands.CreateItem(item=commands.Message(item_id, "user", content)))
+def tool_result(item_id: str, call_id: str, output: str = "yes") -> tuple[object, ...]:
+    """A tool's answer is kept, counted and told to the model that asked for it."""
+    return (recorded(Remembered), recorded(ToolUsed), tool_output(item_id, call_id, output))
+
+
+def foreign_call(
+    item_id: str, call_id: str, *, name: str = "look_up", arguments: str = "{}", leg: a.Leg = a.Leg.MODEL
+) -> a.SendToModel:
+    """Tell the model of a call that it made in an earlier session."""
+    call = commands.FunctionCall(item_id, call_id, name, arguments)
+    return a.SendToModel(commands.CreateItem(item=call), leg)
+
+
+def told(item_id: str, text: str, *, role: str = "user", leg: a.Leg = a.Leg.MODEL) -> a.SendToModel:
+    """Tell the model something in the name of the caller, of the system, or of the model itself."""
+    content = commands.OutputText(text) if role == "assistant" else commands.InputText(text)
+    message = commands.Message(item_id, role, (content,))  # type: ignore[arg-type]  # One of the three.
+    return a.SendToModel(commands.CreateItem(item=message), leg)
 
 
 def run_tool(call_id: str, name: str = "look_up", arguments: str = "{}") -> a.RunTool:
@@ -236,6 +292,41 @@ def any_warning(event: str) -> a.Record:
     return recorded(Noted, event=event, is_warning=True)
 
 
+def clip(mark_name: str) -> tuple[object, ...]:
+    """The caller hears the clip, which is marked."""
+    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS), mark(mark_name))
+
+
+def trouble(stage: object = "call", **fields: object) -> a.Record:
+    """A session could not be had, or is lost."""
+    return recorded(ModelTrouble, stage=stage, **fields)
+
+
+def dials(model: str = PLAN.model) -> a.DialModel:
+    """Open a model leg."""
+    return a.DialModel(model)
+
+
+def drops(leg: a.Leg = a.Leg.MODEL) -> a.DropModel:
+    """Close a model leg in the middle of the call."""
+    return a.DropModel(leg)
+
+
+def replaces(**fields: object) -> tuple[object, ...]:
+    """The session is lost in mid-call, and another one dialled."""
+    return (trouble(**fields), drops(), dials())
+
+
+def loses_model(detail: str, **fields: object) -> tuple[object, ...]:
+    """The session is lost, and there is to be no other one: the call ends for the fallback."""
+    return (trouble(), drops(), *ends_without_model(EndReason.MODEL_LOST, detail=detail, **fields))
+
+
+def has_replaced(cause: str = "lost", **fields: object) -> a.Record:
+    """The call goes on with another session."""
+    return recorded(SessionReplaced, cause=cause, **fields)
+
+
 def ends(reason: EndReason, **fields: object) -> tuple[object, ...]:
     """Both legs are closed and the end is recorded."""
     return (
@@ -243,6 +334,11 @@ def ends(reason: EndReason, **fields: object) -> tuple[object, ...]:
         Like(a.CloseLeg, {"leg": a.Leg.PHONE}),
         recorded(CallEnded, reason=reason, **fields),
     )
+
+
+def parks(**fields: object) -> tuple[object, ...]:
+    """The phone is lost: the session is left for the stream that may follow."""
+    return (a.ParkModel(), *ends_without_model(EndReason.MEDIA_LOST, **fields))
 
 
 def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...]:
@@ -280,6 +376,22 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
     rig.feed(echo("0-1"))
     assert rig.call.playout.is_drained
     rig.now = BEGINS_AT_S + 3
+    return book
+
+
+def retelling(book: Playbook) -> Playbook:
+    """The session is lost now; the next one is open, configured to be silent and told what was said."""
+    rig = book.rig
+    for event in (gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
+        rig.feed(event)
+    assert rig.call.phase is Phase.CONFIGURING
+    return book
+
+
+def replaced(book: Playbook) -> Playbook:
+    """The session is lost now, and another one stands."""
+    retelling(book).rig.feed(SESSION_UPDATED)
+    assert book.rig.call.phase is Phase.LIVE
     return book
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from vocabulary import (
+    SESSION_CREATED,
+    SESSION_UPDATED,
     audio,
     audio_done,
     committed,
@@ -61,11 +63,20 @@ class Response:
     calls: int = 0
 
 
+def spoken_words(item_id: str) -> str:
+    """What an item says: four words that tell which item and which place they are of."""
+    return " ".join(f"{item_id}:{place}" for place in range(1, 5))
+
+
 @dataclass
 class VoiceModel:
-    """One session after its set-up."""
+    """One session. Its set-up: it greets, confirms each configuration, and takes what it is told before."""
 
     interrupts: bool = True
+    name: str = ""
+    """Stands before all its ids: no two sessions have the same."""
+    answers_by_itself: bool = True
+    """Whether it was configured to answer the caller; before that it is told what was said."""
     events: deque[rt.Parsed] = field(default_factory=deque)
     """What it said and we have not read."""
     commands: deque[commands.AnyCommand] = field(default_factory=deque)
@@ -80,6 +91,11 @@ class VoiceModel:
     responses: int = 0
     utterances: int = 0
 
+    @classmethod
+    def dialled(cls, name: str, *, interrupts: bool) -> VoiceModel:
+        """A session whose socket has just been opened."""
+        return cls(interrupts, name, answers_by_itself=False, events=deque([SESSION_CREATED]))
+
     # What it is told.
 
     def read(self) -> None:
@@ -93,9 +109,13 @@ class VoiceModel:
                 else:
                     self.end("cancelled", reason="client_cancelled")
             case commands.CreateItem(item=ours):
-                if getattr(ours, "output", None) != GOODBYE:
+                is_question = self.answers_by_itself and not isinstance(ours, commands.FunctionCall)
+                if is_question and getattr(ours, "output", None) != GOODBYE and not _is_note(ours):
                     self.unanswered = ours.id
                 self.events.append(item_added(ours.id))
+            case commands.UpdateSession(session=session):
+                self.answers_by_itself = session.audio.input.turn_detection.create_response
+                self.events.append(SESSION_UPDATED)
             case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
                 self._truncate(item_id, audio_end_ms, event_id)
             case commands.DeleteItem(event_id=event_id, item_id=item_id):
@@ -120,7 +140,7 @@ class VoiceModel:
             self._refuse("conversation_already_has_active_response", event_id)
             return
         self.responses += 1
-        self.active = Response(f"resp_{self.responses}", self.unanswered)
+        self.active = Response(f"{self.name}resp_{self.responses}", self.unanswered)
         self.events.append(created(self.active.id))
 
     def _refuse(self, code: str, event_id: str | None) -> None:
@@ -133,7 +153,7 @@ class VoiceModel:
         """The caller speaks. An interrupted response may still say `late_ms` that were on their way."""
         self.hears_caller = True
         self.utterances += 1
-        self.events.append(speech_started(f"user_{self.utterances}"))
+        self.events.append(speech_started(f"{self.name}user_{self.utterances}"))
         if self.active is not None and self.interrupts:
             if late_ms:
                 self.speak(late_ms)
@@ -142,7 +162,7 @@ class VoiceModel:
     def caller_ends(self) -> None:
         """The caller's turn is an item, and the model answers it, unless it is answering already."""
         self.hears_caller = False
-        self.unanswered = item_id = f"user_{self.utterances}"
+        self.unanswered = item_id = f"{self.name}user_{self.utterances}"
         self.events.extend((speech_stopped(item_id), committed(item_id), item_added(item_id)))
         self._begin(None)
 
@@ -187,5 +207,11 @@ class VoiceModel:
         assert self.active is not None
         if self.active.item_id is not None:
             self.events.append(audio_done(self.active.id, self.active.item_id))
-            self.events.append(words(self.active.id, self.active.item_id, "One two three four."))
+            if self.spoken[self.active.item_id].made_ms:  # Text is of what was said.
+                text = spoken_words(self.active.item_id)
+                self.events.append(words(self.active.id, self.active.item_id, text))
             self.active.item_id = None
+
+
+def _is_note(ours: commands.AnyItem) -> bool:
+    return isinstance(ours, commands.Message) and ours.role == "system"

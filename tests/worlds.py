@@ -1,35 +1,44 @@
 """Whole calls in virtual time: both simulators, the relay and the machine, joined by links from a seed.
 
 No sockets, no event loop, no waiting: minutes of call take milliseconds, and a seed gives the same call.
-The shell here does what `bridge.Bridge` does, without a loop: it feeds events and performs actions.
+A `World` is all around the streams of a call: Twilio, which asks what follows a stream; the process, which
+may be killed; the store, which stays; the model, which may refuse a dial.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import assert_never
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Protocol, cast
 
-from callbridge.bridge.relay import Relay
+import msgspec
+
 from callbridge.call import actions as a
 from callbridge.call.facts import CallEnded, Fact
+from callbridge.call.limits import Limits
 from callbridge.call.machine import Call
 from callbridge.call.plan import CallPlan
-from callbridge.simulators import voice_model
-from callbridge.simulators.link import Link
+from callbridge.server.continuation import Continuation, decide, read_history
+from callbridge.server.reporting import Journal
 from callbridge.simulators.phone import (
-    Abort,
-    CallerScript,
-    Close,
+    Caller,
     PhoneStream,
-    Send,
-    StreamIdentity,
 )
-from callbridge.simulators.voice_model import RealtimeSession, Script, SessionSettings
-from callbridge.wire import media_streams, realtime_commands
+from callbridge.simulators.voice_model import (
+    ConnectFault,
+    Outages,
+    Prompter,
+    RealtimeSession,
+    Script,
+    SessionSettings,
+)
+from callbridge.simulators.voice_model.handshake import fault_refusal
 from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import (
     Audio,
@@ -40,6 +49,10 @@ from callbridge.wire.realtime_commands import (
     Session,
     Transcription,
 )
+from streams import SAME_S, Line, Mishap, Stream, Wire
+
+if TYPE_CHECKING:
+    from callbridge.server.desk import Desk
 
 TOOL = FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
 END_CALL = FunctionTool("end_call", "Ends the call.", {"type": "object", "properties": {}})
@@ -61,6 +74,12 @@ PLAN = CallPlan(
 
 BEGINS_AT_S = 1000.0
 
+OPEN_TIMEOUT_S = 5.0
+"""A dial that hangs is given up then (`ModelDialer.open_timeout_s`)."""
+
+PARKED_S = 10.0
+"""A session waits so long for its call to come back (`bridge.waiting.WAITS_S`)."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -73,176 +92,333 @@ class Conditions:
     model_jitter_ms: float = 0
     dial_s: float = 0.1
     tool_s: float = 0.3
+    tool_fails: bool = False
+    webhook_s: float = 0.2
+    """From the end of a stream to Twilio's question what follows."""
+    connect_s: float = 0.3
+    """From the answer to the next stream."""
+    session_s: float = 3600.0
+    """How long the model lets a session last."""
+    loses_last_entry: bool = False
+    """Whether a crash comes before the last entry of the store is on disk."""
+    mishaps: tuple[Mishap, ...] = ()
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """One event of the call in the store."""
+
+    at: float
+    kind: str
+    body: bytes
+
+
+class Timed(Protocol):
+    """Whatever wants to be woken at some time."""
+
+    @property
+    def deadline(self) -> float | None:
+        """When; nothing as long as only a message makes a difference."""
+
+
 class World:
-    """One call. `run` plays it to its end."""
+    """One call. `run` plays it to its end.
 
-    script: Script
-    caller: CallerScript
-    seed: int = 0
-    conditions: Conditions = field(default_factory=Conditions)
-    plan: CallPlan = PLAN
-    facts: list[tuple[float, Fact]] = field(default_factory=list)
+    Args:
+        script: what the model does, over all of its sessions.
+        caller: what the caller does, over all streams.
+        seed: of the links and the sessions.
+        conditions: what the world does to the call.
+        plan: of the call.
+        limits: of the call.
+        clip: what the caller hears while nothing else is to be heard.
+        keeps_audio: whether the caller's audio is kept for a comparison.
+        traces: whether everything that happens is written down.
+    """
 
-    def __post_init__(self) -> None:
-        rng = random.Random(self.seed)
-        given = self.conditions
+    phone_class = PhoneStream
+
+    def __init__(
+        self,
+        script: Script,
+        caller: Caller,
+        seed: int = 0,
+        conditions: Conditions | None = None,
+        *,
+        plan: CallPlan = PLAN,
+        limits: Limits | None = None,
+        clip: bytes = b"",
+        keeps_audio: bool = True,
+        traces: bool = False,
+    ) -> None:
+        self.script, self.caller, self.seed, self.plan = script, caller, seed, plan
+        self.conditions = conditions or Conditions()
+        self.limits, self.clip, self.keeps_audio = limits or Limits(), clip, keeps_audio
         self.now = BEGINS_AT_S
-        self.call = Call(self.plan, self.now)
-        self.phone = PhoneStream(
-            StreamIdentity("AC" + "a" * 32, "CA" + "c" * 32, "MZ" + "f" * 32, (("token", "good"),)),
-            self.caller,
-        )
-        self.model: RealtimeSession | None = None
-        self.from_phone: Link[Callable[[], None]] = Link(given.phone_delay_ms, given.phone_jitter_ms, rng)
-        self.to_phone: Link[Callable[[], None]] = Link(given.phone_delay_ms, given.phone_jitter_ms, rng)
-        self.from_model: Link[Callable[[], None]] = Link(given.model_delay_ms, given.model_jitter_ms, rng)
-        self.to_model: Link[Callable[[], None]] = Link(given.model_delay_ms, given.model_jitter_ms, rng)
-        self.relay = Relay(self.call, self._send_to_phone)
-        self.clears_sent_at: list[float] = []
+        self.trace: list[str] | None = [] if traces else None
+        self.streams: list[Stream] = []
+        self.wires: list[Wire] = []
+        """All sessions that there ever were, in the order of their dials."""
+        self.tools_run: list[tuple[str, str]] = []
+        """Name and `call_id` of every tool that was begun."""
+        self.outcome: Continuation | None = None
+        """What Twilio was told in the end; nothing as long as the call goes on."""
+        self.breaks_at: list[float] = []
+        """When a stream broke off, whoever was to blame."""
+        self._rng = random.Random(f"links {seed}")
+        self._outages = Outages(script.connect)
+        self._prompter = Prompter(script)
+        self._numbers = itertools.count(1)
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = itertools.count()
-        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
-        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
+        self._parked: tuple[Wire, str] | None = None
+        self._rows: list[StoredRow] = []
+        state = SimpleNamespace(append=self._keep)
+        self._journal = Journal(cast("Desk", SimpleNamespace(state=state)))
+        self._timed: list[tuple[Timed, Callable[[float], None]]] = []
+        self._open_stream(is_continued=False)
+        for mishap in self.conditions.mishaps:
+            self.later(mishap.at_s, lambda mishap=mishap: self._befall(mishap))  # type: ignore[misc]
+
+    # --- What can be asked ---
+
+    @property
+    def phone(self) -> PhoneStream:
+        """Twilio's end of the latest stream."""
+        return self.streams[-1].phone
+
+    @property
+    def facts(self) -> list[tuple[float, Fact]]:
+        """The records of all streams."""
+        return [fact for stream in self.streams for fact in stream.facts]
 
     @property
     def ended(self) -> CallEnded:
-        """The call's last record."""
-        (ended,) = [fact for _, fact in self.facts if isinstance(fact, CallEnded)]
+        """The last record of the latest stream."""
+        ((_, ended),) = self.streams[-1].ended
         return ended
 
-    def run(self, limit_s: float = 600) -> World:
-        """Plays until nothing is left to happen, at most `limit_s` of the call's time."""
-        self._do_phone(self.phone.open(self.now))
-        while (at := self._next_at()) is not None:
-            assert at <= BEGINS_AT_S + limit_s, f"seed {self.seed}: the call does not end"
-            self.now = max(self.now, at)
-            self._step()
-        return self
+    @property
+    def script_in_words(self) -> str:
+        """What the model is to do, without the audio."""
+        answers = [
+            msgspec.structs.replace(
+                answer, say=tuple(msgspec.structs.replace(said, audio=b"") for said in answer.speeches)
+            )
+            for answer in self.script.answers
+        ]
+        faults = f"{self.script.connect} {self.script.faults}"
+        return "\n".join([faults, *map(repr, answers)])
 
     # --- Time ---
 
-    def _next_at(self) -> float | None:
-        times = [
-            self.phone.deadline,
-            None if self.model is None else self.model.deadline,
-            self._call_wakes_at,
-            *(link.deadline for link in (self.from_phone, self.to_phone, self.from_model, self.to_model)),
-            self._plans[0][0] if self._plans else None,
-        ]
-        return min((at for at in times if at is not None), default=None)
+    def run(self, limit_s: float = 600) -> World:
+        """Plays until nothing is left to happen, at most `limit_s` of the call's time."""
+        self.streams[0].open()
+        until = BEGINS_AT_S + limit_s
+        while (at := self._next_at()) < math.inf:
+            assert at <= until, f"seed {self.seed}: the call does not end"
+            if at > self.now:
+                self.now = at + SAME_S
+            self._step()
+        return self
 
-    def _step(self) -> None:
-        for link in (self.from_phone, self.to_phone, self.from_model, self.to_model):
-            for deliver in link.due(self.now):
-                deliver()
-        while self._plans and self._plans[0][0] <= self.now:
-            heapq.heappop(self._plans)[2]()
-        if self.phone.deadline is not None and self.phone.deadline <= self.now:
-            self._do_phone(self.phone.wake(self.now))
-        if self.model is not None and self.model.deadline is not None and self.model.deadline <= self.now:
-            self._do_model(self.model.wake(self.now))
-        if self._call_wakes_at is not None and self._call_wakes_at <= self.now:
-            self._tell(a.DeadlinePassed())
-
-    def _later(self, delay_s: float, work: Callable[[], None]) -> None:
+    def later(self, delay_s: float, work: Callable[[], None]) -> None:
+        """Does something after a while."""
         heapq.heappush(self._plans, (self.now + delay_s, next(self._numbers), work))
 
-    # --- The service ---
+    def _next_at(self) -> float:
+        """Written out, as the step below: asked twice per frame of audio."""
+        at = self._plans[0][0] if self._plans else math.inf
+        for holder, _ in self._timed:
+            if (due := holder.deadline) is not None and due < at:
+                at = due
+        return at
 
-    def _tell(self, event: a.Event) -> None:
-        for action in self.call.handle(event, self.now):
-            self._perform(action)
-        self._call_wakes_at = self.call.deadline[0] if self.call.deadline else None
+    def _step(self) -> None:
+        now = self.now
+        while self._plans and self._plans[0][0] <= now:
+            heapq.heappop(self._plans)[2]()
+        for holder, act in self._timed:
+            if (due := holder.deadline) is not None and due <= now:
+                act(now)
 
-    def _perform(self, action: a.Action) -> None:
-        match action:
-            case a.SendToPhone(message):
-                if isinstance(message, media_streams.Clear):
-                    self.clears_sent_at.append(self.now)
-                self._send_to_phone(media_streams.encode(message))
-            case a.SendToModel(command):
-                self._send_to_model(realtime_commands.encode(command))
-            case a.OpenUplink():
-                self.relay.open_uplink()
-            case a.AdmitStream():
-                self._later(0, lambda: self._tell(a.StreamAdmitted("+15550100001", "+15550100002")))
-            case a.DialModel():
-                self._later(self.conditions.dial_s, self._connect)
-            case a.RunTool(call_id, name):
-                done = a.ToolFinished(call_id, name, '{"ok":true}', 1, ends_call=name == "end_call")
-                self._later(self.conditions.tool_s, lambda: self._tell(done))
-            case a.CloseLeg(a.Leg.PHONE, code, reason):
-                self.to_phone.send(lambda: self.phone.peer_closed(code, reason, self.now), self.now)
-            case a.CloseLeg(a.Leg.MODEL, code, reason):
-                self.to_model.send(lambda: self._model_left(code, reason), self.now)
-            case a.CloseLeg():
-                raise AssertionError("there are two legs")
-            case a.Record(fact):
-                self.facts.append((self.now, fact))
-            case _:
-                assert_never(action)
+    def _time_all(self) -> None:
+        """Lists all that has a deadline: first who may say something by himself, then what is under way."""
+        arriving = [line for stream in self.streams for line in (stream.from_phone, stream.to_phone)]
+        arriving += [line for wire in self.wires for line in (wire.down, wire.up)]
+        self._timed = [
+            *((stream.phone, stream.wake_phone) for stream in self.streams),
+            *((wire.session, wire.wake) for wire in self.wires),
+            *((line, partial(_deliver, line)) for line in arriving),
+            *((stream, stream.wake) for stream in self.streams),
+        ]
 
-    def _connect(self) -> None:
-        if self.call.phase.value == "over":
-            return
-        settings = SessionSettings(seed=self.seed, keep_audio=True)
-        self.model = RealtimeSession(self.script, settings)
-        self.relay.send_to_model = self._send_to_model
-        self._tell(a.ModelConnected())
-        self._do_model(self.model.open(self.now))
+    # --- Twilio ---
 
-    # --- The wires ---
+    def _open_stream(self, *, is_continued: bool) -> None:
+        self.streams.append(Stream(self, len(self.streams) + 1, self._rng, is_continued=is_continued))
+        self._time_all()
 
-    def _send_to_phone(self, frame: bytes) -> None:
-        self.to_phone.send(lambda: self._do_phone(self.phone.receive(frame.decode(), self.now)), self.now)
+    def phone_ended(self, stream: Stream) -> None:
+        """A stream is over: Twilio asks what follows."""
+        self._note(f"phone  stream {stream.number} ended: {stream.phone.end}")
+        self.breaks_at.append(self.now)
+        self.later(self.conditions.webhook_s, lambda: self._what_follows(stream))
 
-    def _send_to_model(self, frame: bytes) -> None:
-        self.to_model.send(lambda: self._model_gets(frame), self.now)
+    def _what_follows(self, stream: Stream) -> None:
+        # Whatever its socket says, Twilio has given the stream up (`Bridge.phone_replaced`).
+        stream.tell(a.LegGone(a.Leg.PHONE, 1006, "Twilio asked what follows"))
+        assert stream.phone.end is not None
+        history = read_history(self._rows)
+        self.outcome = decide(
+            call_status="completed" if stream.phone.end.by_whom == "caller" else "in-progress",
+            ended=history.ended,
+            continued_at=history.continued_at,
+            now=self.now,
+            can_continue=True,
+        )
+        self._note(f"twilio {self.outcome.value} after {history.ended and history.ended.value}")
+        if self.outcome is Continuation.RESUME:
+            self._keep("", "continued", b"{}")
+            self.later(self.conditions.connect_s, self._resume)
+        else:
+            self._discard_parked()
 
-    def _model_gets(self, frame: bytes) -> None:
-        assert self.model is not None
-        self._do_model(self.model.receive(frame.decode(), self.now))
+    def _resume(self) -> None:
+        self._open_stream(is_continued=True)
+        self.streams[-1].open()
 
-    def _model_left(self, code: int, reason: str) -> None:
-        assert self.model is not None
-        self.model.client_gone(f"{code} {reason}", self.now)
+    def _befall(self, mishap: Mishap) -> None:
+        """Whatever stream there is by then; none when the call is over or between two."""
+        if self.phone.is_open:
+            self._note(f"!      {mishap.kind} {mishap.seconds or ''}".rstrip())
+            self.streams[-1].suffer(mishap)
 
-    def _do_phone(self, outputs: list[Send | Close | Abort]) -> None:
-        for output in outputs:
-            match output:
-                case Send(text):
-                    self.from_phone.send(lambda text=text: self._phone_said(text), self.now)  # type: ignore[misc]
-                case Close(code, reason):
-                    gone = a.LegGone(a.Leg.PHONE, code, reason)
-                    self.from_phone.send(lambda gone=gone: self._tell(gone), self.now)  # type: ignore[misc]
-                case Abort():
-                    # uvicorn reports a vanished peer as 1005.
-                    self.from_phone.send(lambda: self._tell(a.LegGone(a.Leg.PHONE, 1005)), self.now)
+    # --- The process, and what it keeps ---
 
-    def _phone_said(self, text: str) -> None:
-        event = self.relay.from_phone(text)
-        if event is not None:
-            self._tell(event)
+    def crash(self, stream: Stream) -> None:
+        """The process is killed."""
+        self._discard_parked()
+        stream.kill()
+        if self.conditions.loses_last_entry and self._rows and self._rows[-1].kind == "memory":
+            self._rows.pop()
 
-    def _do_model(self, outputs: list[voice_model.Output]) -> None:
-        for output in outputs:
-            match output:
-                case voice_model.Send(text):
-                    self.from_model.send(lambda text=text: self._model_said(text), self.now)  # type: ignore[misc]
-                case voice_model.SendBinary(data):
-                    self.from_model.send(lambda data=data: self._model_said(data), self.now)  # type: ignore[misc]
-                case voice_model.Close(code, reason):
-                    gone = a.LegGone(a.Leg.MODEL, code, reason)
-                    self.from_model.send(lambda gone=gone: self._tell(gone), self.now)  # type: ignore[misc]
-                case voice_model.Abort():
-                    self.from_model.send(lambda: self._tell(a.LegGone(a.Leg.MODEL, 1006)), self.now)
-                case voice_model.Stall():
-                    pass
+    def _keep(self, _call_sid: str, kind: str, body: bytes) -> None:
+        self._rows.append(StoredRow(self.now, kind, body))
 
-    def _model_said(self, text: str | bytes) -> None:
-        event = self.relay.from_model(text, self.now)
-        if event is not None:
-            self._tell(event)
+    def journal(self, call: Call, fact: Fact) -> None:
+        """Writes down what another process would need."""
+        self._journal(call, fact)
+
+    def admission(self, stream: Stream) -> a.StreamAdmitted:
+        """What the media door finds out about a stream."""
+        numbers = "+15550100001", "+15550100002"
+        if not stream.is_continued:
+            return a.StreamAdmitted(*numbers)
+        remembered = read_history(self._rows).remembered
+        age_s = self.now - self._rows[0].at
+        return a.StreamAdmitted(*numbers, is_continued=True, memory=remembered, age_s=age_s)
+
+    def run_tool(self, stream: Stream, tool: a.RunTool) -> None:
+        """Runs a tool beside the call. It ends with its stream."""
+        self.tools_run.append((tool.name, tool.call_id))
+        took_s = min(self.conditions.tool_s, tool.timeout_s)
+        is_well = took_s < tool.timeout_s and not self.conditions.tool_fails
+        output = '{"ok":true}' if is_well else '{"error":"the tool failed"}'
+        ends_call = tool.name == "end_call"
+        done = a.ToolFinished(tool.call_id, tool.name, output, round(took_s * 1000), ends_call=ends_call)
+        self.later(0.001 if ends_call else took_s, lambda: stream.tell(done))
+
+    # --- The model ---
+
+    def dial(self, stream: Stream, model: str, leg: a.Leg) -> int:
+        """Begins a dial; answers its number."""
+        number = next(self._numbers)
+        if leg is a.Leg.MODEL and self._parked is not None and self._parked[1] == model:
+            wire, self._parked = self._parked[0], None
+            self.later(0, lambda: stream.connected(number, leg, model, wire, is_warm=True))
+            return number
+        connection = len(self.wires) + 1 + self._refused
+        fault = self._outages.meet(connection, self.now)
+        if fault is None or fault.kind not in {"refuse", "hang"}:
+            wire = Wire(self, connection, self._session(connection, model, fault), self._rng)
+            self.wires.append(wire)
+            self._time_all()
+            self.later(self.conditions.dial_s, lambda: self._answered(stream, number, leg, model, wire))
+            return number
+        self._refused += 1
+        failed, after_s = self._failure(fault, leg)
+        self.later(after_s, lambda: stream.not_connected(number, failed))
+        return number
+
+    _refused = 0
+    """Connections that never became a session."""
+
+    def _failure(self, fault: ConnectFault, leg: a.Leg) -> tuple[a.ModelDialFailed, float]:
+        if fault.kind == "hang":
+            return a.ModelDialFailed(f"no answer in {OPEN_TIMEOUT_S:g} s", leg=leg), OPEN_TIMEOUT_S
+        found = fault_refusal(fault)
+        failed = a.ModelDialFailed(found.message, found.status, found.code, found.retry_after_s, leg)
+        return failed, self.conditions.dial_s
+
+    def _session(self, connection: int, model: str, fault: ConnectFault | None) -> RealtimeSession:
+        met = (
+            ()
+            if fault is None
+            else (msgspec.structs.replace(fault, nth=None, first=1, last=None, until_s=None),)
+        )
+        settings = SessionSettings(
+            model=model,
+            seed=self.seed,
+            connection=connection,
+            max_duration_s=self.conditions.session_s,
+            keep_audio=self.keeps_audio,
+        )
+        return RealtimeSession(msgspec.structs.replace(self.script, connect=met), settings, self._prompter)
+
+    def _answered(self, stream: Stream, number: int, leg: a.Leg, model: str, wire: Wire) -> None:
+        stream.connected(number, leg, model, wire, is_warm=False)
+        if wire.stream is not None:
+            wire.open()
+
+    def nobody_wants(self, wire: Wire) -> None:
+        """A session has come for a call that has given it up."""
+        wire.close()
+
+    def park(self, wire: Wire, model: str) -> None:
+        """A session waits for its call to come back."""
+        self._discard_parked()
+        wire.stream, wire.parked = None, []
+        parked = self._parked = wire, model
+        self.later(PARKED_S, lambda: self._discard_parked() if self._parked is parked else None)
+
+    def _discard_parked(self) -> None:
+        if self._parked is not None:
+            wire, self._parked = self._parked[0], None
+            wire.parked = None
+            wire.close()
+
+    # --- The trace ---
+
+    def trace_event(self, stream: Stream, event: a.Event) -> None:
+        """Writes down what a machine was told."""
+        self._note(f"{stream.number} <  {_short(event)}  [{stream.call.phase.value}]")
+
+    def trace_action(self, stream: Stream, action: a.Action) -> None:
+        """Writes down what a machine asked for."""
+        self._note(f"{stream.number}  > {_short(action)}")
+
+    def _note(self, line: str) -> None:
+        if self.trace is not None:
+            self.trace.append(f"{self.now - BEGINS_AT_S:9.3f}  {line}")
+
+
+def _deliver(line: Line, now: float) -> None:
+    """Hands over what has arrived at the end of a line."""
+    for deliver, what in line.due(now):
+        deliver(what)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:300]} …"

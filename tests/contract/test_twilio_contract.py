@@ -2,17 +2,22 @@
 
 Vendor page: https://www.twilio.com/docs/voice/media-streams/websocket-messages
 ("Send WebSocket messages to Twilio"). A missing or an extra field is warning 31951, a binary frame 31950.
+For the TwiML: https://www.twilio.com/docs/voice/twiml/connect, and /stream, /dial, /number, /record, /say
+beside it. What is unknown there is warning 12200.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import re
+import xml.etree.ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbridge.telephony import twiml
 from callbridge.wire import media_streams as ms
 
 STREAM = "MZXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
@@ -72,3 +77,79 @@ def test_the_payload_is_standard_base64_of_the_bare_audio(audio: bytes) -> None:
     payload = json.loads(ms.encode(ms.SendAudio(STREAM, ms.Audio(audio))))["media"]["payload"]
     assert base64.b64decode(payload, validate=True) == audio
     assert len(payload) == -(-len(audio) // 3) * 4
+
+
+# --- TwiML --------------------------------------------------------------------------------------------
+
+HTTPS = r"https://\S+"
+TWIML = {
+    "Response": {},
+    "Connect": {"action": HTTPS},
+    "Stream": {"url": r"wss://[^?\s]+", "statusCallback": HTTPS},
+    "Parameter": {"name": r"\w+", "value": r".{1,490}"},
+    "Dial": {"action": HTTPS, "answerOnBridge": "true|false", "timeout": r"[1-9]\d{0,2}"},
+    "Number": {},
+    "Say": {},
+    "Record": {
+        "action": HTTPS,
+        "finishOnKey": r"[0-9*#]*",
+        "maxLength": r"[1-9]\d{0,4}",
+        "playBeep": "true|false",
+        "recordingStatusCallback": HTTPS,
+        "trim": "trim-silence|do-not-trim",
+    },
+    "Hangup": {},
+}
+"""Every element that we send, with the documented values of the attributes that we give it."""
+
+NESTING = {
+    "Response": {"Connect", "Dial", "Say", "Record", "Hangup"},
+    "Connect": {"Stream"},
+    "Stream": {"Parameter"},
+    "Dial": {"Number"},
+}
+"""Which elements may stand in which."""
+
+PLAN = twiml.FallbackPlan(
+    apology="Sorry.",
+    dial="+14155550123",
+    has_voicemail=True,
+    voicemail_prompt="Speak.",
+    dialed_url="https://example.com/dialed",
+    voicemail_left_url="https://example.com/left",
+    voicemail_status_url="https://example.com/status",
+)
+
+DOCUMENTS = {
+    "answer": twiml.answer(
+        stream_url="wss://example.com/media-stream",
+        action_url="https://example.com/ended",
+        stream_status_url="https://example.com/stream",
+        token="x" * 72,
+        caller="+14155550100",
+        called="+14155550199",
+        fallback=PLAN,
+    ),
+    "first step": twiml.first_step(PLAN),
+    "nobody took the call": twiml.after_dial(PLAN, "no-answer"),
+    "a human talked": twiml.after_dial(PLAN, "completed"),
+    "a message was left": twiml.after_voicemail(PLAN),
+    "apology": twiml.apology("Sorry."),
+    "hang up": twiml.hang_up(),
+    "nothing": twiml.empty(),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_our_twiml_is_documented(name: str) -> None:
+    """Every element, where it stands, every attribute and its value."""
+    for element in ET.fromstring(DOCUMENTS[name]).iter():  # noqa: S314 - parses only what we made ourselves
+        assert {child.tag for child in element} <= NESTING.get(element.tag, set())
+        for attribute, value in element.attrib.items():
+            assert re.fullmatch(TWIML[element.tag][attribute], value), (element.tag, attribute, value)
+
+
+def test_every_documented_element_is_in_use() -> None:
+    """The list above holds nothing that we do not send."""
+    sent = {element.tag for text in DOCUMENTS.values() for element in ET.fromstring(text).iter()}  # noqa: S314 - the same
+    assert sent == set(TWIML)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from e2e.stack import Stack
 
+CALLER = "+15550100001"
+CALLED = "+15550100002"
 SILENT_FRAME = "/" * 213 + "w=="
 
 
@@ -31,8 +33,8 @@ async def ask_for_token(running: Stack, call_sid: str) -> str:
     form = {
         "CallSid": call_sid,
         "AccountSid": ACCOUNT_SID,
-        "From": "+15550100001",
-        "To": "+15550100002",
+        "From": CALLER,
+        "To": CALLED,
         "CallStatus": "ringing",
     }
     async with httpx.AsyncClient(trust_env=False) as client:
@@ -79,7 +81,7 @@ def start(call_sid: str, token: str, **changes: Any) -> dict[str, Any]:
         "callSid": call_sid,
         "tracks": ["inbound"],
         "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-        "customParameters": {"token": token},
+        "customParameters": {"token": token, "caller": CALLER, "called": CALLED},
     }
     return {"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": facts | changes}
 
@@ -88,6 +90,13 @@ def media(call_sid: str) -> dict[str, Any]:
     """A frame of silence."""
     audio = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": SILENT_FRAME}
     return {"event": "media", "sequenceNumber": "2", "streamSid": "MZ" + call_sid[2:], "media": audio}
+
+
+def stop(call_sid: str) -> dict[str, Any]:
+    """Twilio's `stop`: the caller has hung up."""
+    stream_sid = "MZ" + call_sid[2:]
+    facts = {"accountSid": ACCOUNT_SID, "callSid": call_sid}
+    return {"event": "stop", "sequenceNumber": "3", "streamSid": stream_sid, "stop": facts}
 
 
 async def send(socket: ClientConnection, *messages: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import CallEnded
 from callbridge.server.app import create_app
+from callbridge.server.continuation import CONTINUATIONS_MAX
 from callbridge.server.listening import tcp_listener, uvicorn_config
 from callbridge.server.serving import serving
 from callbridge.server.settings import read_settings
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.call.machine import Call
+    from callbridge.records.state import State
+    from callbridge.server.drain import Drain
+    from callbridge.server.live_calls import LiveCalls
     from callbridge.server.settings import Settings
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
     from callbridge.simulators.phone.caller import Caller
@@ -39,6 +44,9 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model import Journal, Script
     from callbridge.simulators.voice_model.server import ModelServer
     from lanes import PhoneLane
+
+UNDIALLED = {"PREDIAL": "false"}
+"""A webhook dials the model ahead of its stream. Without that, a dial means that a stream was admitted."""
 
 API_KEY = "sk-made-up-for-tests-0123456789"
 ACCOUNT_SID = "AC" + "7" * 32
@@ -136,6 +144,12 @@ class FinishedCall:
 
 CONNECTED_AND_ENDED = ["Connect/Stream", "Hangup"]
 CONNECTED_AND_SORRY = ["Connect/Stream", "Say", "Hangup"]
+TRIED_AND_SORRY = ["Connect/Stream"] * CONTINUATIONS_MAX + CONNECTED_AND_SORRY
+"""Stream after stream was admitted and broke off."""
+
+REFUSED_AND_SORRY = ["Connect/Stream", *CONNECTED_AND_SORRY]
+"""No stream was admitted: it is tried once more."""
+
 CONNECTED_AND_LEFT = ["Connect/Stream"]
 """The caller is gone: Twilio executes nothing more."""
 
@@ -201,7 +215,11 @@ async def stack(
     *,
     agent: Agent | None = None,
     limits: Limits | None = None,
-    clock: Callable[[], float] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+    state: State | None = None,
+    drain: Drain | None = None,
+    live_calls: LiveCalls | None = None,
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
     keys: Sequence[str] = (API_KEY,),
@@ -215,7 +233,11 @@ async def stack(
         script: what the model says.
         agent: who answers.
         limits: the bounds of every call.
-        clock: for tokens and ended calls, in place of the monotonic one.
+        clock: of admission and circuit, a monotonic one.
+        wall_clock: of tokens and of what is kept.
+        state: what outlives the service; by default nothing does. The service closes it.
+        drain: says when the service takes no calls.
+        live_calls: the calls that `drain` waits for.
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
         keys: API keys that the model accepts.
@@ -228,8 +250,17 @@ async def stack(
         with contextlib.closing(tcp_listener()) as listener:
             settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment or {})
             running = Stack(settings, model)
-            more: dict[str, Any] = {} if clock is None else {"clock": clock}
-            app = create_app(settings, agent or Agent(), observers=[running.observe], limits=limits, **more)
+            app = create_app(
+                settings,
+                agent or Agent(),
+                observers=[running.observe],
+                limits=limits,
+                state=state,
+                drain=drain,
+                live_calls=live_calls,
+                clock=clock,
+                wall_clock=wall_clock,
+            )
             config = uvicorn_config(app, settings)
             config.ws = PROTOCOLS[lane]
             async with serving(config, listener):
@@ -248,6 +279,11 @@ def _settings(port: int, realtime_url: str, environment: Mapping[str, str]) -> S
             "REALTIME_URL": realtime_url,
             "APOLOGY": APOLOGY,
             "VAD_SILENCE_DURATION_MS": "300",  # Tests wait for it after every word of a caller.
+            "FALLBACK_VOICEMAIL": "false",
+            # All calls of a test come from one number.
+            "CALLS_PER_CALLER": "0",
+            "CALLS_PER_CALLER_10_MINUTES": "0",
+            "CALLS_PER_CALLER_DAY": "0",
             **environment,
         }
     )

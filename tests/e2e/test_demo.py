@@ -18,6 +18,8 @@ KEYS = {
     "audio_to_phone_ms",
     "audio_heard_ms",
     "first_audio_ms",
+    "first_audio_with_predial_ms",
+    "first_audio_without_predial_ms",
     "turns",
     "interruptions",
     "carrier_warnings",
@@ -38,6 +40,8 @@ def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     assert report["frames_from_caller"] == report["frames_to_model"] > 1000
     assert 0 < report["audio_heard_ms"] < report["audio_to_phone_ms"], "an answer was interrupted"
     assert 0 < report["first_audio_ms"] < 3000
+    # Half a second of the model's handshake passes while the carrier opens its stream.
+    assert report["first_audio_with_predial_ms"] < report["first_audio_without_predial_ms"]
     assert "Traceback" not in ended.stderr
     assert_turns_are_those_of_the_script(report["turns"])
     (cut,) = report["interruptions"]

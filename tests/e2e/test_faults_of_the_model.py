@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import AgentReady, EndReason, Noted
+from callbridge.call.facts import AgentReady, EndReason, ModelTrouble, Noted, SessionReplaced
 from callbridge.call.limits import Limits
+from callbridge.server.clip import load_clip
 from callbridge.simulators.phone import InterruptAt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import (
     Answer,
@@ -41,6 +42,8 @@ from leftovers import leaves_nothing
 from random_calls import noise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callbridge.simulators.phone import Step
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
@@ -61,6 +64,9 @@ GREETING = Answer(say=(speech(600),))
 GOODBYE = Answer(say=(speech(300),), calls=(Call(name="end_call"),))
 POLITE: list[Step] = [WaitForAgent(quiet_ms=250), Say(noise(RNG, 250)), WaitForEnd()]
 """Hears the greeting, says something, and lets the agent end the call."""
+
+LISTENING: list[Step] = [WaitForEnd()]
+"""Says nothing: a word at the wrong moment would interrupt an answer before its fault."""
 
 
 def script(*answers: Answer, **fields: Any) -> Script:
@@ -84,82 +90,91 @@ class Case:
     errors_answered: tuple[str, ...] = ()
     """Codes of the errors with which the simulator answered commands."""
     environment: dict[str, str] = field(default_factory=dict)
+    tries: int = 1
+    """How often the model was dialled, with or without success."""
     refuse_by: Literal["http", "socket"] = "http"
     keys: tuple[str, ...] = (API_KEY,)
     session: SessionSettings | None = None
 
 
-def refused(status: Literal[401, 403, 404, 429, 500, 503], detail: str) -> Case:
+def refused(status: Literal[401, 403, 404, 429, 500, 503], detail: str, *, tries: int) -> Case:
     faulty = script(connect=(ConnectFault(kind="refuse", status=status),))
-    return Case(f"refuse {status}", faulty, EndReason.MODEL_UNAVAILABLE, f"HTTP {status}: {detail}")
+    return Case(
+        f"refuse {status}",
+        faulty,
+        EndReason.MODEL_UNAVAILABLE,
+        f"HTTP {status}: {detail}",
+        tries=tries,
+        environment=NO_OTHER_MODEL,
+    )
 
 
 WRONG_KEY = ("sk-another-key",)
+NO_OTHER_MODEL = {"REALTIME_SECOND_MODEL": "off"}
 UNKNOWN_MODEL = {"REALTIME_MODEL": "gpt-realtime-of-2031"}
 
+
+def rejected(name: str, faulty: Script, detail: str, **fields: Any) -> Case:
+    return Case(name, faulty, EndReason.MODEL_UNAVAILABLE, detail, **fields)
+
+
 UNAVAILABLE = [
-    refused(401, "Incorrect API key provided."),
-    refused(403, "Country, region, or territory not supported"),
-    refused(404, "The model does not exist"),
-    refused(429, "Rate limit reached for requests."),
-    refused(500, "The server had an error"),
-    refused(503, "That model is currently overloaded"),
-    Case(
-        "wrong key by HTTP", script(), EndReason.MODEL_UNAVAILABLE, "HTTP 401: Incorrect API", keys=WRONG_KEY
-    ),
-    Case(
-        "wrong key on the socket",
-        script(),
-        EndReason.MODEL_UNAVAILABLE,
-        "invalid_api_key",
-        refuse_by="socket",
-        keys=WRONG_KEY,
-    ),
-    Case(
-        "unknown model by HTTP", script(), EndReason.MODEL_UNAVAILABLE, "HTTP 404", environment=UNKNOWN_MODEL
-    ),
-    Case(
+    refused(401, "Incorrect API key provided.", tries=1),
+    refused(403, "Country, region, or territory not supported", tries=1),
+    refused(404, "The model does not exist", tries=1),
+    refused(429, "Rate limit reached for requests.", tries=2),
+    refused(500, "The server had an error", tries=2),
+    refused(503, "That model is currently overloaded", tries=2),
+    rejected("wrong key by HTTP", script(), "HTTP 401: Incorrect API", keys=WRONG_KEY),
+    rejected("wrong key on the socket", script(), "invalid_api_key", refuse_by="socket", keys=WRONG_KEY),
+    rejected("unknown model by HTTP", script(), "HTTP 404", environment=UNKNOWN_MODEL | NO_OTHER_MODEL),
+    rejected(
         "unknown model on the socket",
         script(),
-        EndReason.MODEL_UNAVAILABLE,
         "model_not_found",
-        environment=UNKNOWN_MODEL,
+        environment=UNKNOWN_MODEL | NO_OTHER_MODEL,
         refuse_by="socket",
     ),
-    Case(
+    rejected(
+        "both models are unknown",
+        script(),
+        "HTTP 404",
+        environment=UNKNOWN_MODEL | {"REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"},
+        tries=2,
+    ),
+    rejected(
         "accepts and is silent",
         script(connect=(ConnectFault(kind="silent"),)),
-        EndReason.MODEL_UNAVAILABLE,
         "did not confirm the session in time",
+        tries=2,
     ),
-    Case(
+    rejected(
         "accepts and closes",
         script(connect=(ConnectFault(kind="close", code=1013, reason="try again later"),)),
-        EndReason.MODEL_UNAVAILABLE,
         "closed with 1013 try again later",
+        tries=2,
     ),
-    Case(
+    rejected(
         "rejects the session",
         script(faults=(Fault(kind="error", on="session.update", error_code="invalid_value", message="No."),)),
-        EndReason.MODEL_UNAVAILABLE,
         "invalid_value: No.",
+        tries=2,
     ),
-    Case(
+    rejected(
         "ignores the session",
         script(faults=(Fault(kind="ignore", on="session.update"),)),
-        EndReason.MODEL_UNAVAILABLE,
         "did not confirm the session in time",
+        tries=2,
     ),
-    Case(
+    rejected(
         "closes at the session",
         script(faults=(Fault(kind="close", on="session.update", code=1011),)),
-        EndReason.MODEL_UNAVAILABLE,
         "closed with 1011",
+        tries=2,
     ),
-    Case(
+    rejected(
         "rejects the voice",
         script(),
-        EndReason.MODEL_UNAVAILABLE,
         "Invalid value",
         errors_answered=("invalid_value",),
         environment={"REALTIME_VOICE": "nobody"},
@@ -168,12 +183,12 @@ UNAVAILABLE = [
 
 
 async def test_a_model_that_cannot_be_had_ends_in_an_apology(log: Log) -> None:
-    """Refused, silent, closed or rejected while connecting: at once the words of the apology, no retry."""
+    """Refused, silent, closed or rejected while connecting: tried again where that can help, then sorry."""
     for case, call in await outcomes(UNAVAILABLE):
         assert_ended_as(case, call, log)
         assert call.of(AgentReady) == []
-        assert call.stream.playback.payloads == []
-        assert len(call.stack.model.sessions) + len(call.stack.model.refused) <= 2
+        # A second try may take longer than a caller should hear nothing.
+        assert {payload.audio for payload in call.stream.playback.payloads} <= {load_clip(None)}
         assert call.ended.duration_ms < 3000
 
 
@@ -205,10 +220,14 @@ async def test_a_model_that_is_not_there_ends_in_an_apology(log: Log) -> None:
 # --- A model that is lost ----------------------------------------------------------------------------
 
 
-def lost(name: str, *faults: Fault, detail: str, warnings: tuple[str, ...] = (), **answer: Any) -> Case:
-    """A fault inside the greeting."""
-    greeting = Answer(say=(speech(900),), faults=faults, **answer)
-    return Case(name, script(greeting), EndReason.MODEL_LOST, detail, warnings)
+SESSIONS = 1 + LIMITS.reconnects_max
+"""A session that is lost is replaced, so often and no more."""
+
+
+def lost(name: str, fault: Fault, *, detail: str, warnings: tuple[str, ...] = ()) -> Case:
+    """A fault inside the first words of each session."""
+    greeting = Answer(say=(speech(900),), faults=(fault,))
+    return Case(name, script(greeting), EndReason.MODEL_LOST, detail, warnings * SESSIONS, tries=SESSIONS)
 
 
 def failing(times: int, code: str) -> tuple[Answer, ...]:
@@ -237,15 +256,17 @@ LOST = [
         script(Answer(say=(speech(4000),), pace=1.1)),
         EndReason.MODEL_LOST,
         "session_expired",
-        ("model_error",),
+        ("model_error",) * SESSIONS,
         session=SessionSettings(max_duration_s=0.8),
+        tries=SESSIONS,
     ),
     Case(
         "every response fails",
         script(*failing(9, "server_error")),
         EndReason.MODEL_LOST,
         "3 responses failed: server_error",
-        ("response_fell_short",) * 3,
+        ("response_fell_short",) * 3 * SESSIONS,
+        tries=SESSIONS,
     ),
     Case(
         "no quota left",
@@ -259,6 +280,7 @@ LOST = [
         script(faults=(Fault(kind="ignore", on="response.create"),)),
         EndReason.MODEL_LOST,
         "fell silent while an answer was due",
+        tries=SESSIONS,
     ),
     Case(
         "key is withdrawn",
@@ -274,10 +296,45 @@ LOST = [
 
 
 async def test_a_model_that_is_lost_ends_in_an_apology(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Closed, cut, stalled, garbled or failing in mid-call: one reason, 1011 for the phone, the apology."""
+    """Closed, cut, stalled, garbled or failing each time: one reason, 1011 for the phone, the apology."""
     monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.1)  # The simulator's own, when it does not read.
-    for case, call in await outcomes(LOST):
+    for case, call in await outcomes(LOST, LISTENING):
         assert_ended_as(case, call, log)
+        troubles = call.of(ModelTrouble)
+        assert [trouble.stage for trouble in troubles] == ["call"] * case.tries, case.name
+        assert len(call.of(SessionReplaced)) == case.tries - 1, case.name
+
+
+# --- A model that is lost once -------------------------------------------------------------------------
+
+
+def once(name: str, fault: FaultKind, *warnings: str, **fields: Any) -> Case:
+    """A fault in the first session alone."""
+    faulty = Answer(say=(speech(900),), faults=(Fault(kind=fault, connection=1, **fields),))
+    return Case(name, script(faulty, answers_go_on=True), EndReason.AGENT_HANGUP, "", warnings, tries=2)
+
+
+REPLACED = [
+    once("1001 in mid-word", "close", at=300, code=1001),
+    once("1006 in mid-word", "abort", at=300),
+    once("stalls in mid-word", "stall", at=300),
+    once("stops reading", "deaf", at=300),
+    once("binary", "binary", "bad_message", at=300),
+    once("oversized", "oversized", at=300),
+]
+
+
+async def test_a_session_that_is_lost_is_replaced(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody hangs up: the next session says goodbye, is told what was said, and Twilio notices nothing."""
+    monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.1)
+    for case, call in await outcomes(REPLACED, LISTENING):
+        assert_ended_as(case, call, log)
+        (replaced,) = call.of(SessionReplaced)
+        assert replaced.cause == "lost"
+        assert replaced.items, "the new session was told nothing"
+        assert len(call.phone.streams) == 1
+        (line,) = log.events("session_replaced", call.sid)
+        assert line["cause"] == "lost"
 
 
 # --- Faults that a call survives ----------------------------------------------------------------------
@@ -285,7 +342,8 @@ async def test_a_model_that_is_lost_ends_in_an_apology(log: Log, monkeypatch: py
 
 def survived(name: str, *answers: Answer, **fields: Any) -> Case:
     warnings = fields.pop("warnings", ())
-    rest = {key: fields.pop(key) for key in ("session", "environment", "errors_answered") if key in fields}
+    names = ("session", "environment", "errors_answered", "tries", "refuse_by")
+    rest = {key: fields.pop(key) for key in names if key in fields}
     return Case(name, script(*answers, **fields), EndReason.AGENT_HANGUP, "", warnings, **rest)
 
 
@@ -294,6 +352,16 @@ def inside(kind: FaultKind) -> Answer:
 
 
 SURVIVED = [
+    survived("refused once", GREETING, connect=(ConnectFault(kind="refuse", status=503, last=1),), tries=2),
+    survived("closed once", GREETING, connect=(ConnectFault(kind="close", code=1013, last=1),), tries=2),
+    survived("the first model is gone, by HTTP", GREETING, environment=UNKNOWN_MODEL, tries=2),
+    survived(
+        "the first model is gone, on the socket",
+        GREETING,
+        environment=UNKNOWN_MODEL,
+        refuse_by="socket",
+        tries=2,
+    ),
     survived(
         "refuses transcription",
         GREETING,
@@ -330,11 +398,11 @@ SURVIVED = [
 
 
 async def test_a_fault_that_passes_does_not_end_the_call(log: Log) -> None:
-    """Noted where it matters; the caller is greeted, heard, and told goodbye as if nothing had been."""
+    """Noted where it matters; the caller is greeted, heard, and told goodbye, all in one session."""
     for case, call in await outcomes(SURVIVED):
         assert_ended_as(case, call, log)
         assert call.report.is_clean, (case.name, call.report)
-        items = call.heard()
+        items = call.heard(call.stack.model.sessions[-1])
         assert [item.heard_ms for item in items] == [item.sent_ms for item in items], case.name
         has_transcription = case.name != "refuses transcription"
         (ready,) = call.of(AgentReady)
@@ -374,7 +442,7 @@ async def test_late_audio_of_an_interrupted_answer_is_never_played() -> None:
 # --- What all cases have in common --------------------------------------------------------------------
 
 
-async def outcomes(cases: list[Case]) -> list[tuple[Case, FinishedCall]]:
+async def outcomes(cases: list[Case], steps: Sequence[Step] = POLITE) -> list[tuple[Case, FinishedCall]]:
     """Plays all cases at once, each with a service and a model of its own."""
 
     async def play(case: Case) -> FinishedCall:
@@ -387,7 +455,7 @@ async def outcomes(cases: list[Case]) -> list[tuple[Case, FinishedCall]]:
             keys=case.keys,
             environment=case.environment,
         ) as running:
-            return await running.call(list(POLITE))
+            return await running.call(list(steps))
 
     calls = await together(*(play(case) for case in cases))
     return list(zip(cases, calls, strict=True))
@@ -409,4 +477,8 @@ def assert_ended_as(case: Case, call: FinishedCall, log: Log) -> None:
     assert (case.name, warned) == (case.name, case.warnings)
     answered = [refusal.code for journal in call.stack.model.sessions for refusal in journal.refusals]
     assert (case.name, tuple(answered)) == (case.name, case.errors_answered)
+    model = call.stack.model
+    # Who is refused on the socket has a session first, if a short one.
+    refused = len(model.refused) if case.refuse_by == "http" else 0
+    assert (case.name, len(model.sessions) + refused) == (case.name, case.tries)
     assert call.ended.frames_dropped == 0

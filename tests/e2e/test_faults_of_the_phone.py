@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import json
 import random
 from collections.abc import Awaitable, Callable
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.bridge import asgi_leg
 from callbridge.bridge.legs import Patience
-from callbridge.call.facts import AgentReady, EndReason, Interrupted, Noted, ToolUsed
+from callbridge.call.facts import AgentReady, CallEnded, CallStarted, EndReason, Interrupted, Noted, ToolUsed
 from callbridge.call.limits import Limits
 from callbridge.server import fast_lane
 from callbridge.server import media as media_door
+from callbridge.server.continuation import CONTINUATIONS_MAX
 from callbridge.simulators.phone import (
     HangUp,
     Misbehaviour,
@@ -32,11 +31,14 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.raw import ask_for_token, closed_with, media, media_socket, raw_phone, send, start
+from e2e.line import Frame, Line, Way
+from e2e.raw import ask_for_token, closed_with, media, media_socket, raw_phone, send, start, stop
 from e2e.stack import (
     CONNECTED_AND_ENDED,
     CONNECTED_AND_LEFT,
-    CONNECTED_AND_SORRY,
+    REFUSED_AND_SORRY,
+    TRIED_AND_SORRY,
+    UNDIALLED,
     FinishedCall,
     Log,
     Stack,
@@ -46,7 +48,7 @@ from e2e.stack import (
 )
 from leftovers import leaves_nothing
 from random_calls import noise
-from raw_peer import text
+from raw_peer import Opcode, text
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -62,7 +64,7 @@ GOODBYE = Answer(say=(Speech(text="Goodbye.", audio=noise(RNG, 300)),), calls=(C
 ORDINARY = Script(answers=(GREETING,), default=GOODBYE, after_ms=20)
 WORD = noise(RNG, 300)
 
-LIMITS = Limits(start_timeout_s=0.4, media_gap_timeout_s=0.5)
+LIMITS = Limits(start_timeout_s=0.4, media_gap_warning_s=0.3, media_gap_timeout_s=0.5)
 """As short as a test can bear; what happens at each bound is the same."""
 
 
@@ -136,45 +138,79 @@ async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool(lane: Phon
 async def test_a_phone_that_does_not_read_is_given_up(
     monkeypatch: pytest.MonkeyPatch, log: Log, lane: PhoneLane
 ) -> None:
-    """It ends the call when it has not taken a message in time; its socket is dropped, unread as it is."""
-    hurried = functools.partial(Patience, send_timeout_s=0.5, close_timeout_s=0.2)
-    monkeypatch.setattr(media_door, "Patience", hurried)
-    monkeypatch.setattr(asgi_leg, "Patience", hurried)
+    """Stream after stream that takes nothing is dropped, unread as it is; then the caller is told."""
+    hurried = Patience(send_timeout_s=0.5, close_timeout_s=0.2)
+    monkeypatch.setattr(media_door, "PHONE_PATIENCE", hurried)
     monkeypatch.setattr(fast_lane, "LINGER_S", 0.2)
     half_an_hour = Speech(text="On and on.", audio=noise(RNG, 1000) * 1800)
     script = Script(
         default=Answer(say=(half_an_hour,), pace=50_000, delta_bytes=(64_000, 64_000)), after_ms=20
     )
     never_read = frozenset({Misbehaviour.NEVER_READ})
-    async with stack(script, lane=lane) as running, leaves_nothing():
-        call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=10)
-    assert call.ended.reason is EndReason.MEDIA_LOST
-    assert call.ended.detail.startswith("phone leg stalled: ")
-    assert call.stream.end is not None
-    assert (call.stream.end.by_whom, call.close_code) == ("network", None)
-    assert call.report.duration_ms < 6000, "the socket outlived its call"
-    assert len(log.events("call_ended", call.sid)) == 1
+    limits = Limits(unheard_ms_max=3_600_000)
+    async with stack(script, limits=limits, lane=lane) as running, leaves_nothing():
+        call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=20)
+    ends = call.of(CallEnded)
+    assert [end.reason for end in ends] == [EndReason.MEDIA_LOST] * (CONTINUATIONS_MAX + 1)
+    for end in ends:
+        assert end.detail.startswith("phone leg stalled: ")
+        assert end.duration_ms < 4000, "the socket outlived its stream"
+    for stream in call.phone.streams:
+        assert stream.end is not None
+        assert (stream.end.by_whom, stream.end.code) == ("network", None)
+    assert call.verbs == TRIED_AND_SORRY
+    assert len(log.events("call_ended", call.sid)) == len(ends)
 
 
 @pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_a_phone_that_reads_slowly_hears_everything(lane: PhoneLane) -> None:
     """It is behind the agent by more than the kernel keeps, and misses nothing for it."""
-    words = noise(RNG, 1000) * 450
+    words = noise(RNG, 1000) * 340
     speech = Speech(text="On and on.", audio=words)
     script = Script(default=Answer(say=(speech,), pace=50_000, delta_bytes=(2000, 16_000)), after_ms=20)
     heard = bytearray()
-    async with stack(script, lane=lane) as running, leaves_nothing(), asyncio.timeout(10):
+    # Nobody talks for six minutes. More than a kernel buffers (2.5 MB), less than an outbox holds (4 MiB).
+    limits = Limits(unheard_ms_max=600_000)
+    async with stack(script, limits=limits, lane=lane) as running, leaves_nothing(), asyncio.timeout(10):
         sid = "CA" + "5" * 32
         hello = [start(sid, await ask_for_token(running, sid)), media(sid)]
         async with raw_phone(running, receive_buffer_bytes=4096) as peer:
             await peer.send(*(text(json.dumps(message)) for message in hello))
             while len(heard) < len(words):
                 frame = await peer.read_frame()
-                assert frame is not None
+                assert frame is not None, running.ends
+                assert frame.opcode == Opcode.TEXT, running.ends
                 message = json.loads(frame.payload)
                 if message["event"] == "media":
                     heard += base64.b64decode(message["media"]["payload"])
+            await peer.send(text(json.dumps(stop(sid))))
     assert heard == words
+
+
+# --- A line that breaks ------------------------------------------------------------------------------
+
+
+async def test_a_call_whose_stream_breaks_off_goes_on_with_another(lane: PhoneLane, log: Log) -> None:
+    """No stop, no close: Twilio asks what follows, and the call goes on where it was."""
+
+    def cut(_since: int, _frame: Frame, way: Way) -> list[bytes]:
+        way.cut()
+        return []
+
+    line = Line(cut, from_media=60)
+    async with line.opened():
+        through = {"PUBLIC_BASE_URL": line.url}
+        async with stack(ORDINARY, lane=lane, environment=through) as running, leaves_nothing():
+            line.target = running.settings.port
+            call = await running.call([Pause(2500), Say(WORD), WaitForEnd()])
+    first, second = call.of(CallEnded)
+    assert (first.reason, second.reason) == (EndReason.MEDIA_LOST, EndReason.AGENT_HANGUP)
+    assert [started.is_continued for started in call.of(CallStarted)] == [False, True]
+    assert call.verbs == ["Connect/Stream", *CONNECTED_AND_ENDED]
+    (continued,) = log.events("stream_continued", call.sid)[:1]
+    assert (continued["continuation"], continued["reason"]) == ("resume", "media_lost")
+    # The session waited for its call: nobody was dialled, and nothing had to be told again.
+    assert len(call.stack.model.sessions) == 1
 
 
 # --- A phone that says what it should not -----------------------------------------------------------
@@ -190,7 +226,7 @@ class Fault:
     verbs: list[str]
     detail: str = ""
     warning: str = ""
-    """Noted once in the log."""
+    """Noted once for each stream."""
 
 
 FAULTS = [
@@ -206,28 +242,28 @@ FAULTS = [
         Misbehaviour.BINARY,
         EndReason.REJECTED_PROTOCOL,
         1008,
-        CONNECTED_AND_SORRY,
+        TRIED_AND_SORRY,
         "phone leg sent 1 bad messages: a binary frame",
         "bad_message",
     ),
-    Fault(Misbehaviour.OVERSIZED, EndReason.REJECTED_PROTOCOL, 1009, CONNECTED_AND_SORRY, "1009"),
-    Fault(Misbehaviour.BROKEN_FRAME, EndReason.REJECTED_PROTOCOL, 1002, CONNECTED_AND_SORRY, "1002"),
+    Fault(Misbehaviour.OVERSIZED, EndReason.REJECTED_PROTOCOL, 1009, TRIED_AND_SORRY, "1009"),
+    Fault(Misbehaviour.BROKEN_FRAME, EndReason.REJECTED_PROTOCOL, 1002, TRIED_AND_SORRY, "1002"),
     Fault(
         Misbehaviour.MEDIA_BEFORE_START,
         EndReason.REJECTED_PROTOCOL,
         1008,
-        CONNECTED_AND_SORRY,
+        REFUSED_AND_SORRY,
         "Media before start",
     ),
-    Fault(Misbehaviour.NO_START, EndReason.REJECTED_PROTOCOL, 1008, CONNECTED_AND_SORRY, "no start in time"),
+    Fault(Misbehaviour.NO_START, EndReason.REJECTED_PROTOCOL, 1008, REFUSED_AND_SORRY, "no start in time"),
 ]
 
 
 async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log, lane: PhoneLane) -> None:
-    """Garbage is noted and survived, a broken protocol is closed; nobody is dialled before a good start."""
+    """Garbage is survived, a broken protocol is closed each time; nobody is dialled before a good start."""
 
     async def suffer(fault: Fault) -> FinishedCall:
-        async with stack(ORDINARY, limits=Limits(start_timeout_s=0.4), lane=lane) as running:
+        async with stack(ORDINARY, limits=LIMITS, lane=lane, environment=UNDIALLED) as running:
             phone = running.phone(
                 [WaitForAgent(100), Say(WORD), WaitForEnd()], misbehaviours=frozenset({fault.how})
             )
@@ -239,15 +275,21 @@ async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log, lane: Ph
 
     calls = await together(*(suffer(fault) for fault in FAULTS))
     for fault, call in zip(FAULTS, calls, strict=True):
-        assert (fault.how, call.ended.reason) == (fault.how, fault.reason), call.ended
-        assert fault.detail in call.ended.detail, call.ended
-        assert (fault.how, call.close_code) == (fault.how, fault.close_code)
+        ends = call.of(CallEnded)
+        # What such a phone is on one stream it is on the next one as well.
+        assert [end.reason for end in ends] == [fault.reason] * len(call.phone.streams), fault
         assert call.verbs == fault.verbs, fault
+        for end, stream in zip(ends, call.phone.streams, strict=True):
+            assert fault.detail in end.detail, end
+            assert stream.end is not None
+            # A phone that goes on sending to a closed socket may be cut off before it reads why.
+            is_cut = fault.how is Misbehaviour.BROKEN_FRAME and stream.end.code is None
+            assert is_cut or (fault.how, stream.end.code) == (fault.how, fault.close_code)
         notes = [note.event for note in call.of(Noted) if note.is_warning]
-        assert notes == ([fault.warning] if fault.warning else []), fault
+        assert notes == ([fault.warning] * len(ends) if fault.warning else []), fault
         if fault.how in {Misbehaviour.MEDIA_BEFORE_START, Misbehaviour.NO_START}:
             assert call.stack.model.sessions == []
-    assert len(log.events("call_ended")) == len(FAULTS)
+    assert len(log.events("call_ended")) == sum(len(call.of(CallEnded)) for call in calls)
 
 
 # --- Sockets by hand --------------------------------------------------------------------------------
@@ -274,7 +316,7 @@ async def start_of_another_stream(_: Stack, socket: ClientConnection, sid: str, 
 
 
 async def stop_before_start(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
-    await send(socket, {"event": "stop", "sequenceNumber": "1", "streamSid": "MZ1", "stop": {"callSid": sid}})
+    await send(socket, stop(sid))
 
 
 async def mark_before_start(_: Stack, socket: ClientConnection, sid: str, token: str) -> None:
@@ -324,7 +366,7 @@ async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log, lane: Ph
 
     async def hold(broken: Broken) -> tuple[Stack, int | None, str]:
         sid = "CA" + broken.talk.__name__.encode().hex()[:32].ljust(32, "0")
-        async with stack(ORDINARY, limits=LIMITS, lane=lane) as running:
+        async with stack(ORDINARY, limits=LIMITS, lane=lane, environment=UNDIALLED) as running:
             token = await ask_for_token(running, sid)
             async with media_socket(running) as socket:
                 await broken.talk(running, socket, sid, token)

@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import random
+import secrets
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from callbridge.call.facts import EndReason
-from callbridge.simulators.phone import Misbehaviour, Pause, WaitForEnd
+from callbridge.call.facts import CallEnded, EndReason
+from callbridge.records.memory_state import MemoryState
+from callbridge.records.opening import open_state
+from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.raw import ask_for_token
-from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
+from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim, StreamTokens
+from e2e.raw import (
+    CALLED,
+    CALLER,
+    ask_for_token,
+    closed_with,
+    media,
+    media_socket,
+    raw_phone,
+    send,
+    start,
+    stop,
+)
+from e2e.stack import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    CONNECTED_AND_ENDED,
+    REFUSED_AND_SORRY,
+    UNDIALLED,
+    FinishedCall,
+    Log,
+    Stack,
+    stack,
+)
+from leftovers import until
 from random_calls import noise
+from raw_peer import text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from callbridge.simulators.phone import PhoneEvent
     from lanes import PhoneLane
 
@@ -33,6 +66,12 @@ HELLO_AND_GOODBYE = Script(
     ),
     after_ms=20,
 )
+SID = "CA" + "1" * 32
+CLAIM = StreamClaim(SID, ACCOUNT_SID, CALLER, CALLED)
+NOW = 1_800_000_000.0
+
+
+# --- Webhooks ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", [Misbehaviour.UNSIGNED_WEBHOOK, Misbehaviour.FORGED_WEBHOOK])
@@ -48,12 +87,23 @@ async def test_a_webhook_that_twilio_did_not_sign_is_refused(how: Misbehaviour, 
     assert log.events("call_offered") == []
 
 
-@pytest.mark.parametrize("path", ["/twilio/stream-ended", "/twilio/stream-status", "/twilio/call-status"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/twilio/stream-ended",
+        "/twilio/stream-status",
+        "/twilio/call-status",
+        "/twilio/fallback-dialed",
+        "/twilio/voicemail-left",
+        "/twilio/voicemail-status",
+    ],
+)
 async def test_every_other_webhook_is_refused_as_well(path: str) -> None:
-    """A forged callback cannot end, continue or report a call."""
-    async with stack(HELLO_AND_GOODBYE) as running, httpx.AsyncClient(trust_env=False) as client:
+    """A forged callback cannot end, continue or report a call, nor write anything into its record."""
+    state = MemoryState()
+    async with stack(HELLO_AND_GOODBYE, state=state) as running, httpx.AsyncClient(trust_env=False) as client:
         url = f"{running.settings.public_base_url}{path}"
-        form = {"CallSid": "CA" + "1" * 32, "AccountSid": running.settings.twilio_account_sid}
+        form = {"CallSid": SID, "AccountSid": ACCOUNT_SID, "RecordingUrl": "https://evil.example/1"}
         forged = {"X-Twilio-Signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}
         answers = [
             await client.post(url, data=form),
@@ -62,6 +112,10 @@ async def test_every_other_webhook_is_refused_as_well(path: str) -> None:
         ]
     assert {answer.status_code for answer in answers} == {403}
     assert "Response" not in "".join(answer.text for answer in answers)
+    assert await state.events(SID) == ()
+
+
+# --- The upgrade ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("how", [Misbehaviour.UNSIGNED_SOCKET, Misbehaviour.FORGED_SOCKET])
@@ -69,98 +123,232 @@ async def test_an_upgrade_that_twilio_did_not_sign_is_refused(
     how: Misbehaviour, log: Log, lane: PhoneLane
 ) -> None:
     """403 before the socket is accepted; nothing is dialled, and the caller gets the apology."""
-    async with stack(HELLO_AND_GOODBYE, lane=lane) as running:
+    async with stack(HELLO_AND_GOODBYE, lane=lane, environment=UNDIALLED) as running:
         call = await running.call([WaitForEnd()], misbehaviours=frozenset({how}))
         assert running.model.sessions == []
         assert running.ends == []
-    assert [warning.code for warning in call.report.warnings] == [31920]
-    assert "403" in call.report.warnings[0].detail
-    assert call.verbs == CONNECTED_AND_SORRY
-    assert len(log.events("upgrade_refused")) == 1
+    (warning,) = call.report.warnings
+    assert (warning.code, warning.count) == (31920, 2)
+    assert "403" in warning.detail
+    assert call.verbs == REFUSED_AND_SORRY
+    assert len(log.events("upgrade_refused")) == 2
+
+
+# --- Tokens: what each one is worth -------------------------------------------------------------------
+
+
+def token_of(claim: StreamClaim = CLAIM, *, secret: str = AUTH_TOKEN, at: float = NOW) -> str:
+    """A token as any process of the account makes it: no webhook stands before it, and so no dial."""
+    return StreamTokens(secret, secrets.token_bytes).issue(claim, at)
+
+
+@dataclass(frozen=True)
+class Intruder:
+    """A signed socket whose `start` is not good for a call."""
+
+    name: str
+    token: str | None
+    refusal: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    """Beside the token, where they are not those of the call."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Of its start, where they are not those of the call."""
+
+    @property
+    def start(self) -> dict[str, Any]:
+        token = {} if self.token is None else {"token": self.token}
+        parameters = {"caller": CALLER, "called": CALLED} | self.parameters | token
+        return start(SID, "", **({"customParameters": parameters} | self.facts))
+
+
+def with_one_more_bit(token: str, at: int) -> str:
+    return token[:at] + ("B" if token[at] == "A" else "A") + token[at + 1 :]
+
+
+GOOD = token_of()
+INTRUDERS = [
+    Intruder("none", None, "missing"),
+    Intruder("an empty one", "", "missing"),
+    Intruder("made up", "let me in", "malformed"),
+    Intruder("of the right length", "A" * 72, "malformed"),
+    Intruder("too long", GOOD + "A", "malformed"),
+    Intruder("another expiry", with_one_more_bit(GOOD, 6), "forged"),
+    Intruder("another nonce", with_one_more_bit(GOOD, 20), "forged"),
+    Intruder("another proof", with_one_more_bit(GOOD, 60), "forged"),
+    Intruder("of another service", token_of(secret="another auth token"), "forged"),
+    Intruder("of another call", token_of(replace(CLAIM, call_sid="CA" + "2" * 32)), "forged"),
+    Intruder("of another account", token_of(replace(CLAIM, account_sid="AC" + "2" * 32)), "forged"),
+    Intruder("another account at the socket", GOOD, "forged", facts={"accountSid": "AC" + "2" * 32}),
+    Intruder("another caller", GOOD, "forged", {"caller": "+19005550000"}),
+    Intruder("no caller", GOOD, "forged", {"caller": ""}),
+    Intruder("another number called", GOOD, "forged", {"called": "+19005550000"}),
+    Intruder("caller and called swapped", GOOD, "forged", {"caller": CALLED, "called": CALLER}),
+    Intruder("expired", token_of(at=NOW - LIFETIME_S), "expired"),
+    Intruder("of last year", token_of(at=NOW - 365 * 86_400), "expired"),
+    Intruder("from the future", token_of(at=NOW + 60), "from_the_future"),
+]
+
+
+async def refused(running: Stack, intruder: Intruder) -> tuple[int | None, str]:
+    async with media_socket(running) as socket:
+        await send(socket, intruder.start, media(SID))
+        return await closed_with(socket)
+
+
+async def test_every_socket_without_a_good_token_is_refused(lane: PhoneLane, log: Log) -> None:
+    """All of them: closed with 1008, nothing dialled, nothing kept under the CallSid that was claimed."""
+    state = MemoryState(lambda: NOW)
+    async with stack(HELLO_AND_GOODBYE, lane=lane, state=state, wall_clock=lambda: NOW) as running:
+        for intruder in INTRUDERS:
+            assert await refused(running, intruder) == (1008, "rejected_auth"), intruder
+        assert running.model.sessions == []
+        assert running.model.refused == []
+        details = [end.detail for end in running.ends]
+        assert await state.events(SID) == ()
+        # The proof that it was the token: the good one opens the door, just as often.
+        assert (await admitted(running, GOOD)).reason is EndReason.AGENT_HANGUP
+    assert details == [f"stream token: {intruder.refusal}" for intruder in INTRUDERS]
+    assert GOOD not in log.text
+
+
+async def admitted(running: Stack, token: str, sid: str = SID) -> CallEnded:
+    """Listens to a call to its end."""
+    async with media_socket(running) as socket:
+        await send(socket, start(sid, token), media(sid))
+        async with asyncio.timeout(10):
+            async for message in socket:
+                if '"mark"' in str(message):  # The phone would send it back when the audio is heard.
+                    await socket.send(str(message).replace('{"event"', '{"sequenceNumber":"9","event"', 1))
+    return running.ends[-1]
+
+
+async def test_who_leaves_before_the_token_was_looked_at_leaves_nothing(lane: PhoneLane) -> None:
+    """A claimed CallSid stays clean also when the socket ends before its token is refused, by any end."""
+    state = MemoryState(lambda: NOW)
+    async with stack(HELLO_AND_GOODBYE, lane=lane, state=state, wall_clock=lambda: NOW) as running:
+        for last_words in ([stop(SID)], []):
+            async with raw_phone(running) as peer:
+                messages = [Intruder("forged", "A" * 72, "").start, *last_words]
+                await peer.send(*(text(json.dumps(message)) for message in messages))
+        assert await until(lambda: len(running.ends) == 2)
+        assert running.model.sessions == []
+    assert await state.events(SID) == ()
+
+
+async def test_a_token_used_by_one_process_is_refused_by_the_next(tmp_path: Path) -> None:
+    """Both look into the same file; it also remembers when the first process is gone."""
+    token = token_of()
+
+    def service() -> contextlib.AbstractAsyncContextManager[Stack]:
+        state = open_state(tmp_path / "state.sqlite", lambda: NOW)
+        return stack(HELLO_AND_GOODBYE, state=state, wall_clock=lambda: NOW)
+
+    async with service() as first, service() as second:
+        assert (await admitted(first, token)).reason is EndReason.AGENT_HANGUP
+        assert await refused(second, Intruder("used", token, "used")) == (1008, "rejected_auth")
+        assert [end.detail for end in second.ends] == ["stream token: used"]
+        assert second.model.sessions == []
+    async with service() as third:
+        assert await refused(third, Intruder("used", token, "used")) == (1008, "rejected_auth")
+        assert third.model.sessions == []
+
+
+# --- Tokens: calls ------------------------------------------------------------------------------------
 
 
 async def test_a_wrong_token_is_refused(lane: PhoneLane) -> None:
     """A token that was never given out closes the socket as a matter of policy."""
-    async with stack(HELLO_AND_GOODBYE, lane=lane) as running:
+    async with stack(HELLO_AND_GOODBYE, lane=lane, environment=UNDIALLED) as running:
         call = await running.call([WaitForEnd()], misbehaviours=frozenset({Misbehaviour.WRONG_TOKEN}))
-        assert_was_refused(call, "unknown_or_used")
+        assert_was_refused(call, "malformed")
 
 
 async def test_a_missing_token_is_refused() -> None:
-    async with stack(HELLO_AND_GOODBYE) as running:
+    async with stack(HELLO_AND_GOODBYE, environment=UNDIALLED) as running:
         call = await running.call([WaitForEnd()], parameter_overrides={"token": ""})
         assert_was_refused(call, "missing")
 
 
-async def test_an_expired_token_is_refused() -> None:
-    """Who takes more than 30 s from webhook to `start` is not Twilio."""
+async def test_an_altered_caller_is_refused() -> None:
+    """Tools trust the caller's number: it is part of what the token vouches for."""
+    async with stack(HELLO_AND_GOODBYE, environment=UNDIALLED) as running:
+        call = await running.call([WaitForEnd()], parameter_overrides={"caller": "+19005550000"})
+        assert_was_refused(call, "forged")
+
+
+async def test_a_call_that_dawdles_is_asked_again() -> None:
+    """More than 30 s from webhook to `start`: that token is refused, and Twilio gets another one."""
     later_s = 0.0
 
     def dawdle(event: PhoneEvent) -> None:
         nonlocal later_s
-        if isinstance(event, WebhookAnswered):
-            later_s = 31.0
+        if isinstance(event, WebhookAnswered) and not later_s:
+            later_s = LIFETIME_S + 1.0
 
-    loop = asyncio.get_running_loop()
-    async with stack(HELLO_AND_GOODBYE, clock=lambda: loop.time() + later_s) as running:
+    async with stack(HELLO_AND_GOODBYE, wall_clock=lambda: time.time() + later_s) as running:
         call = await running.finish(running.phone([WaitForEnd()], on_event=dawdle))
-        assert_was_refused(call, "expired")
+    details = [(end.reason, end.detail) for end in call.of(CallEnded)]
+    assert details[0] == (EndReason.REJECTED_AUTH, "stream token: expired")
+    assert details[1][0] is EndReason.AGENT_HANGUP
+    assert call.verbs == ["Connect/Stream", *CONNECTED_AND_ENDED]
 
 
 async def test_the_token_of_another_call_is_refused() -> None:
     """A token that was given out to one call opens no stream of another."""
-    async with stack(HELLO_AND_GOODBYE) as running:
-        token = await ask_for_token(running, "CA" + "1" * 32)
+    async with stack(HELLO_AND_GOODBYE, environment=UNDIALLED) as running:
+        token = await ask_for_token(running, SID)
         call = await running.call([WaitForEnd()], parameter_overrides={"token": token})
-        assert_was_refused(call, "other_call")
+        assert_was_refused(call, "forged")
 
 
 async def test_a_token_is_good_once(lane: PhoneLane) -> None:
-    """Who replays the token of a live call, CallSid and all, is refused, and the call does not notice."""
-    replays: list[asyncio.Task[FinishedCall]] = []
+    """Who replays the start of a live call is refused, and the call does not notice."""
+    replays: list[asyncio.Task[tuple[int | None, str]]] = []
     async with stack(HELLO_AND_GOODBYE, lane=lane) as running, asyncio.TaskGroup() as tasks:
 
         def replay(event: PhoneEvent) -> None:
             if isinstance(event, AgentAudioStarted) and not replays:
-                token = dict(phone.streams[0].identity.parameters)["token"]
-                replays.append(tasks.create_task(intrude(running, phone.line.call_sid, token)))
+                identity = phone.streams[0].identity
+                replays.append(tasks.create_task(intrude(running, identity)))
 
         phone = running.phone([WaitForEnd()], on_event=replay)
-        await phone.run()
+        call = await running.finish(phone)
     (replayed,) = replays
-    thief = replayed.result()
-    reasons = [end.reason for end in running.ends]
-    assert reasons == [EndReason.REJECTED_AUTH, EndReason.AGENT_HANGUP]
-    assert thief.close_code == 1008
+    assert replayed.result() == (1008, "rejected_auth")
+    assert [end.reason for end in running.ends] == [EndReason.REJECTED_AUTH, EndReason.AGENT_HANGUP]
     assert len(running.model.sessions) == 1
-    assert [verb.verb for verb in thief.report.verbs] == CONNECTED_AND_SORRY
-    (stream,) = phone.streams
-    assert stream.playback.heard_bytes(asyncio.get_running_loop().time()) == 900 * 8
-    assert stream.end is not None
-    assert stream.end.code == 1000
-
-
-async def intrude(running: Stack, call_sid: str, token: str) -> FinishedCall:
-    return await running.call([Pause(500)], call_sid=call_sid, parameter_overrides={"token": token})
+    assert call.verbs == CONNECTED_AND_ENDED
+    assert call.stream.playback.heard_bytes(asyncio.get_running_loop().time()) == 900 * 8
+    assert call.close_code == 1000
 
 
 async def test_the_token_of_a_call_that_is_over_is_refused() -> None:
     """A stolen token is worth nothing afterwards either."""
     async with stack(HELLO_AND_GOODBYE) as running:
         honest = await running.call([WaitForEnd()])
-        token: Any = dict(honest.stream.identity.parameters)["token"]
         assert (honest.ended.reason, honest.verbs) == (EndReason.AGENT_HANGUP, CONNECTED_AND_ENDED)
-        thief = await running.call([WaitForEnd()], parameter_overrides={"token": token})
-        assert thief.ended.reason is EndReason.REJECTED_AUTH
+        assert await intrude(running, honest.stream.identity) == (1008, "rejected_auth")
+        assert running.ends[-1].detail == "stream token: used"
         assert len(running.model.sessions) == 1
 
 
+async def intrude(running: Stack, identity: Any) -> tuple[int | None, str]:
+    """A stranger who has seen the whole `start` of a call."""
+    parameters = dict(identity.parameters)
+    async with media_socket(running) as socket:
+        await send(socket, start(identity.call_sid, "", customParameters=parameters))
+        return await closed_with(socket)
+
+
 def assert_was_refused(call: FinishedCall, why: str) -> None:
-    """Refused as a matter of authority, with nothing dialled; the caller gets the apology."""
-    assert call.ended.reason is EndReason.REJECTED_AUTH
-    assert call.ended.detail == f"stream token: {why}"
-    assert call.close_code == 1008
+    """Each of its streams: refused as a matter of authority, with nothing dialled; then the apology."""
+    ends = call.of(CallEnded)
+    assert [end.reason for end in ends] == [EndReason.REJECTED_AUTH] * 2
+    assert {end.detail for end in ends} == {f"stream token: {why}"}
     assert call.stack.model.sessions == []
     assert call.stack.model.refused == []
-    assert call.stream.playback.payloads == []
-    assert call.verbs == CONNECTED_AND_SORRY
+    for stream in call.phone.streams:
+        assert stream.end is not None
+        assert stream.end.code == 1008
+        assert stream.playback.payloads == []
+    assert call.verbs == REFUSED_AND_SORRY

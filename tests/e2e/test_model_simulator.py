@@ -158,6 +158,77 @@ async def test_a_script_may_refuse_the_first_connection_and_take_the_second(stat
     assert len(server.sessions) == len(server.refused) == 1
 
 
+async def test_a_refusal_may_say_when_to_try_again() -> None:
+    """`Retry-After`, and the error of an account without credit."""
+    fault = ConnectFault(kind="refuse", status=429, error_code="insufficient_quota", retry_after_s=1.5)
+    async with served(Script(connect=(fault,))) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            async with client(server):
+                pass
+    assert caught.value.response.headers["Retry-After"] == "1.5"
+    error = json.loads(caught.value.response.body or b"")["error"]
+    assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
+
+
+async def test_a_handshake_may_hang() -> None:
+    """TCP is open and no answer comes, until the client gives up; the next one is answered."""
+    async with served(Script(connect=(ConnectFault(kind="hang", last=1),))) as server:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3), client(server):
+                pass
+        async with client(server) as socket:
+            await until(socket, "session.created")
+    assert len(server.sessions) == 1
+    assert server.refused == []
+
+
+async def test_a_server_stops_while_a_handshake_hangs() -> None:
+    """It waits for nobody; the client is told that there is no service."""
+    hanging = Script(connect=(ConnectFault(kind="hang"),))
+    async with asyncio.TaskGroup() as tasks, served(hanging) as server:
+        waiting = tasks.create_task(_refused(client(server)))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await asyncio.shield(waiting)
+    assert waiting.result() == 503
+
+
+async def _refused(connecting: connect) -> int:
+    with pytest.raises(InvalidStatus) as caught:
+        async with connecting:
+            pass
+    return caught.value.response.status_code
+
+
+async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
+    """The first session is cut in mid-answer, an outage follows, and the next session has the next answer."""
+    script = Script(
+        answers=(
+            Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
+            Answer(say=("Two.",)),
+        ),
+        connect=(ConnectFault(kind="silent", first=2, until_s=0.3),),
+        answers_go_on=True,
+        pace=50.0,
+        after_ms=0,
+    )
+    async with served(script) as server:
+        async with client(server) as socket:
+            await send(socket, "response.create")
+            with pytest.raises(ConnectionClosedError):
+                await until(socket, "response.done")
+        async with client(server) as socket:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.4):
+                    await socket.recv()
+        async with client(server) as socket:
+            await send(socket, "response.create")
+            events = await until(socket, "response.done")
+    said = [e["transcript"] for e in events if e["type"] == "response.output_audio_transcript.done"]
+    assert said == ["Two."]
+    assert [journal.memory for journal in server.sessions[1:]] == [[], ["assistant: Two."]]
+
+
 # --- Talk -------------------------------------------------------------------------------------
 
 

@@ -452,6 +452,58 @@ async def test_a_failed_stream_is_replaced_by_the_action() -> None:
     assert not report.is_clean
 
 
+async def test_silence_is_measured_over_two_streams_and_what_lies_between() -> None:
+    """The last words of the first stream, its close, the action and the next greeting are one silence."""
+
+    async def talk(phone: Phone) -> None:
+        if len(bridge.phones) == 1:
+            await greet_and_close(phone)
+        else:
+            await asyncio.sleep(1.6)  # The silence that is to be found: it is nothing that is waited for.
+            await greet_and_close(phone)
+
+    async with serving(talk) as bridge:
+        bridge.documents["/voice"] = bridge.connect("/again")
+        bridge.documents["/again"] = bridge.connect("/over")
+        placed, report = await call(bridge, WaitForEnd())
+    first, second = placed.streams
+    assert first.end is not None
+    (silence,) = report.silences
+    spoken_until_ms = round((first.playback.ends_at - placed.placed_at) * 1000)
+    heard_again_ms = report.streams[1].first_audio_from_call_ms
+    assert heard_again_ms is not None
+    assert silence.after == "agent"
+    # A window of 20 ms that holds a sound is one.
+    assert silence.from_ms == pytest.approx(spoken_until_ms, abs=21)
+    assert silence.to_ms == pytest.approx(heard_again_ms, abs=21)
+    assert report.longest_silence_ms == pytest.approx(silence.to_ms - silence.from_ms, abs=1)
+    assert report.longest_silence_ms > max(stream.longest_silence_ms for stream in report.streams)
+    gap_ms = heard_again_ms - (first.end.at - placed.placed_at) * 1000
+    assert report.resumed_after_ms == [pytest.approx(gap_ms, abs=21)]
+    assert second.end is not None
+
+
+async def test_verbs_are_heard_and_pauses_are_not() -> None:
+    """In real time Say lasts as long as its words take; what is left of the call is silence."""
+    async with serving(silent) as bridge:
+        words = "x" * 15
+        bridge.documents["/voice"] = f'<Response><Say>{words}</Say><Pause length="2"/></Response>'
+        _, report = await call(bridge, WaitForEnd(), real_time=True)
+    (silence,) = report.silences
+    assert silence.after == "<Say>"
+    assert silence.to_ms - silence.from_ms == pytest.approx(2000, abs=100)
+    assert report.longest_silence_ms == pytest.approx(silence.to_ms - silence.from_ms, abs=1)
+    assert report.resumed_after_ms == []
+
+
+async def test_a_call_that_is_not_answered_has_no_silence() -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = "<Response><Reject/></Response>"
+        placed, report = await call(bridge, WaitForEnd())
+    assert placed.answered_at is None
+    assert (report.longest_silence_ms, report.silences, report.resumed_after_ms) == (0, [], [])
+
+
 async def test_the_action_after_a_hang_up_is_an_option() -> None:
     async with serving(silent) as bridge:
         bridge.documents["/voice"] = bridge.connect("/ended")

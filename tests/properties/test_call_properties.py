@@ -7,6 +7,7 @@ meant to go, and the model's memory equal to what the caller heard.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -15,15 +16,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded
+from callbridge.call.facts import CallEnded, ModelTrouble
 from callbridge.call.limits import Limits
-from callbridge.call.phases import Phase
+from callbridge.call.memory import ToolAnswered, TurnSaid
+from callbridge.call.phases import Phase, Timer
+from callbridge.call.playout import Uplink
 from callbridge.wire import media_streams as ms
 from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from phones import Link, Phone
-from rigs import AudioToModel, AudioToPhone, Input, Output, Rig, make_plan
+from rigs import CLIP_MS, AudioToModel, AudioToPhone, Input, Output, Rig, make_plan
 from vocabulary import (
     HANGS_UP,
     SESSION_CREATED,
@@ -51,19 +54,30 @@ from vocabulary import (
 )
 from voices import GOODBYE, VoiceModel
 
-LIMITS = Limits()
 STEPS_TO_REST_MAX = 300
 ROUNDING_MS = 1.001
 """A byte that floats hide, and the milliseconds that are rounded down."""
 RACES = {"conversation_already_has_active_response", "response_cancel_not_active"}
 """The only errors that the machine may cause: both sides spoke at once."""
-ENDS = (
-    HANGS_UP,
-    gone(a.Leg.PHONE),
-    gone(a.Leg.MODEL),
-    a.LegStalled(a.Leg.PHONE, "4 MiB wait to be sent"),
-    a.ShutdownRequested(),
-)
+SILENCE_MAX_S = 3.0
+"""While the caller waits, a clip is due no later than so long after the last sound."""
+LIMITS = [
+    Limits(),
+    Limits(renew_after_s=8, renew_again_after_s=3),
+    Limits(caller_silence_s=12, call_length_max_s=60, call_length_warning_s=20),
+]
+DIALS_THAT_FAIL = [
+    a.ModelDialFailed("HTTP 503", 503),
+    a.ModelDialFailed("HTTP 429", 429, "rate_limit_exceeded", 1.0),
+    a.ModelDialFailed("HTTP 404", 404, "model_not_found"),
+    a.ModelDialFailed("the name did not resolve"),
+]
+DIALS_THAT_END = [
+    a.ModelDialFailed("HTTP 401", 401, "invalid_api_key"),
+    a.ModelDialFailed("HTTP 429", 429, "insufficient_quota"),
+    a.ModelDialFailed("HTTP 429", 429, "rate_limit_exceeded", 30.0),
+]
+_RARELY = st.integers(0, 19).map(lambda dice: dice == 19)
 
 
 class Calls(RuleBasedStateMachine):
@@ -73,13 +87,29 @@ class Calls(RuleBasedStateMachine):
         interrupts=st.booleans(),
         transcribes=st.booleans(),
         delays_ms=st.sampled_from([(0, 0), (60, 60), (120, 60), (120, 120)]),
+        limits=st.sampled_from(LIMITS),
+        has_clip=st.booleans(),
         held=st.integers(0, 5),
     )
-    def begin(self, *, interrupts: bool, transcribes: bool, delays_ms: tuple[int, int], held: int) -> None:
+    def begin(
+        self,
+        *,
+        interrupts: bool,
+        transcribes: bool,
+        delays_ms: tuple[int, int],
+        limits: Limits,
+        has_clip: bool,
+        held: int,
+    ) -> None:
         """From the socket to the confirmed session, with some caller audio held meanwhile."""
-        self.plan = make_plan(server_interrupts=interrupts, transcribes=transcribes)
-        self.rig = Rig(self.plan)
-        self.model = VoiceModel(interrupts)
+        self.plan = make_plan(
+            server_interrupts=interrupts, transcribes=transcribes, second_model="the second one"
+        )
+        self.limits, self.clip_ms = limits, CLIP_MS if has_clip else 0
+        self.rig = self.new_rig()
+        self.sessions = 1
+        self.model = VoiceModel.dialled("", interrupts=interrupts)
+        self.spare: VoiceModel | None = None
         self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
         self.seen = Seen()
         self.log: list[tuple[float, Input, list[Output]]] = []
@@ -87,15 +117,28 @@ class Calls(RuleBasedStateMachine):
         self.tell(start())
         for _ in range(held):
             self.tell(frame())
-        for event in (a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED):
+        for event in (a.StreamAdmitted("", ""), a.ModelConnected()):
             self.tell(event)
-        self.model.commands.clear()  # The session's set-up is not this model's matter.
-        self.tell(SESSION_UPDATED)
+        self.set_up()
         assert self.rig.call.tally.frames_to_model == held
+
+    def new_rig(self) -> Rig:
+        return Rig(self.plan, self.limits, clip_ms=self.clip_ms)
+
+    def set_up(self) -> None:
+        """The session says what it must before it is ready, and takes what it is told."""
+        while self.model.events and a.Leg.MODEL in self.seen.open and not self.is_live:
+            self.we_read(1)
+            self.model_reads(100)
 
     @property
     def is_over(self) -> bool:
         return self.rig.call.phase is Phase.OVER
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a session that hears the caller."""
+        return self.rig.call.phase in {Phase.LIVE, Phase.LEAVING} and a.Leg.MODEL in self.seen.open
 
     @property
     def is_due(self) -> bool:
@@ -106,26 +149,58 @@ class Calls(RuleBasedStateMachine):
 
     def tell(self, event: Input) -> None:
         """Hands an event to the machine, checks what comes out and carries it to the peers."""
+        self.seen.event(event)
         outputs = self.rig.feed(event)
         self.log.append((self.rig.now, event, outputs))
-        self.seen.event(event)
         for output in outputs:
-            self.seen.output(event, output)
+            self.seen.output(event, output, self.rig.now)
             self.carry(event, output)
 
     def carry(self, event: Input, output: Output) -> None:
         match output:
             case AudioToPhone(duration_ms):
-                assert isinstance(event, rt.AudioDelta)
-                self.phone.audio(event.item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
+                item_id = event.item_id if isinstance(event, rt.AudioDelta) else "the clip"
+                self.phone.audio(item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
             case a.SendToPhone(ms.SendMark(mark=mark)):
                 self.phone.mark(mark.name, self.rig.now)
             case a.SendToPhone():
                 self.seen.heard_bytes = self.phone.clear(self.rig.now)
-            case a.SendToModel(command):
-                self.model.commands.append(command)
+            case a.SendToModel(command, leg):
+                session = self.spare if leg is a.Leg.SPARE else self.model
+                assert session is not None
+                session.commands.append(command)
             case a.RunTool():
                 self.running.append(output)
+            case a.DropModel(a.Leg.MODEL):
+                self.model = self.next_session(carried=self.what_the_caller_waits_for())
+            case a.DropModel():
+                self.spare = None
+            case a.SwitchModel():
+                assert self.spare is not None
+                self.seen.refusals += self.model.refusals
+                self.model, self.spare = self.spare, None
+            case a.PlayClip():
+                self.check_that_a_clip_is_called_for()
+
+    def next_session(self, carried: str | None = None) -> VoiceModel:
+        self.seen.refusals += self.model.refusals
+        self.sessions += 1
+        session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
+        session.unanswered = carried
+        return session
+
+    def what_the_caller_waits_for(self) -> str | None:
+        """Of what we know: what the lost session had heard and not told us is lost with it."""
+        model = self.model
+        if any(isinstance(command, commands.CreateItem) for command in model.commands):
+            return "an item of ours"
+        is_ours = model.unanswered is not None and model.unanswered.startswith("cb_")
+        return model.unanswered if is_ours or model.unanswered in self.seen.heard_speech else None
+
+    def check_that_a_clip_is_called_for(self) -> None:
+        """Nobody speaks, and it has been quiet for a while at the phone's end."""
+        assert not self.seen.caller_speaks, "a clip while the caller speaks"
+        assert self.rig.now - self.phone._empty_at >= 1.5 - 0.3  # What plays is inside the phone.
 
     def pass_time(self, duration_s: float) -> None:
         """Time goes by: echoes and deadlines, each at its moment."""
@@ -136,7 +211,7 @@ class Calls(RuleBasedStateMachine):
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)
                 self.tell(echo(name))
-            self.rig.now = until
+            self.rig.now = max(self.rig.now, until)
             if self.is_due:
                 self.tell(a.DeadlinePassed())
                 assert not self.is_due, "woken for nothing"
@@ -150,7 +225,9 @@ class Calls(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 10))
     def we_read(self, count: int) -> None:
-        for _ in range(min(count, len(self.model.events))):
+        for _ in range(count):
+            if not self.model.events or a.Leg.MODEL not in self.seen.open:
+                return
             self.tell(self.model.events.popleft())
 
     @rule(count=st.integers(1, 5))
@@ -173,7 +250,7 @@ class Calls(RuleBasedStateMachine):
         self.model_speaks(sizes_ms)
         self.everybody_reads(sum(sizes_ms) / 1000 + 0.3)
 
-    @precondition(lambda self: not self.model.hears_caller)
+    @precondition(lambda self: self.is_live and not self.model.hears_caller)
     @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
     def caller_begins(self, late_ms: int) -> None:
         self.model.caller_begins(late_ms)
@@ -187,7 +264,8 @@ class Calls(RuleBasedStateMachine):
     @rule(sizes_ms=st.lists(st.sampled_from([20, 130, 450, 1200]), min_size=1, max_size=5))
     def model_speaks(self, sizes_ms: list[int]) -> None:
         for size_ms in sizes_ms:
-            self.model.speak(size_ms)
+            if self.model.active is not None:  # It may have been lost in between.
+                self.model.speak(size_ms)
 
     @precondition(lambda self: self.model.active is not None)
     @rule()
@@ -214,10 +292,10 @@ class Calls(RuleBasedStateMachine):
         output = GOODBYE if ends_call else "yes"
         self.tell(tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
 
-    @precondition(lambda self: self.model.utterances)
+    @precondition(lambda self: self.is_live and self.model.utterances)
     @rule(back=st.integers(0, 2))
     def caller_is_transcribed(self, back: int) -> None:
-        self.tell(caller_said("Hello there.", f"user_{self.model.utterances - back}"))
+        self.tell(caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
 
     @rule(digit=st.sampled_from("12#"))
     def caller_presses(self, digit: str) -> None:
@@ -238,6 +316,63 @@ class Calls(RuleBasedStateMachine):
         )
     )
     def something_odd(self, event: Input) -> None:
+        if self.is_live or not isinstance(event, rt.ServerEvent):
+            self.tell(event)
+
+    # Sessions come and go.
+
+    @precondition(lambda self: a.Leg.MODEL in self.seen.open and not self.is_over)
+    @rule(
+        event=st.sampled_from(
+            [
+                gone(a.Leg.MODEL, 1000),
+                gone(a.Leg.MODEL, 1011),
+                a.LegStalled(a.Leg.MODEL, "it does not read"),
+                a.BadMessage(a.Leg.MODEL, "binary", is_fatal=True),
+            ]
+        ),
+        happens=st.sampled_from([True, False, False]),
+    )
+    def session_is_lost(self, event: Input, happens: bool) -> None:
+        if happens:
+            self.tell(event)
+
+    @precondition(lambda self: self.seen.dialling)
+    @rule()
+    def dial_succeeds(self) -> None:
+        leg = min(self.seen.dialling, key=str)
+        if leg is a.Leg.SPARE:
+            self.spare = self.next_session()
+        self.tell(a.ModelConnected(leg))
+
+    @precondition(lambda self: a.Leg.MODEL in self.seen.open and not self.is_live)
+    @rule()
+    def session_is_set_up(self) -> None:
+        self.set_up()
+
+    @precondition(lambda self: self.seen.dialling)
+    @rule(failure=st.sampled_from(DIALS_THAT_FAIL), fatal=st.sampled_from(DIALS_THAT_END), is_fatal=_RARELY)
+    def dial_fails(self, failure: a.ModelDialFailed, fatal: a.ModelDialFailed, is_fatal: bool) -> None:
+        leg = min(self.seen.dialling, key=str)
+        self.tell(replace(fatal if is_fatal else failure, leg=leg))
+
+    @precondition(lambda self: self.spare is not None)
+    @rule(count=st.integers(1, 6))
+    def spare_goes_on(self, count: int) -> None:
+        """The second session and we read each other."""
+        for _ in range(count):
+            while self.spare is not None and self.spare.commands:
+                self.spare.read()
+            if self.spare is not None and self.spare.events:
+                self.tell(a.SpareSaid(self.spare.events.popleft()))
+
+    @precondition(lambda self: self.spare is not None)
+    @rule(
+        event=st.sampled_from(
+            [gone(a.Leg.SPARE), a.LegStalled(a.Leg.SPARE, "x"), a.SpareSaid(error("server_error"))]
+        )
+    )
+    def spare_is_lost(self, event: Input) -> None:
         self.tell(event)
 
     @rule(
@@ -245,15 +380,17 @@ class Calls(RuleBasedStateMachine):
             [
                 HANGS_UP,
                 gone(a.Leg.PHONE),
-                gone(a.Leg.MODEL),
                 a.LegStalled(a.Leg.PHONE, "x"),
                 a.ShutdownRequested(),
+                a.HandOverRequested(),
+                a.HandOverRequested(),
             ]
         ),
-        dice=st.integers(0, 19),
+        happens=_RARELY,
     )
-    def the_end(self, event: Input, dice: int) -> None:
-        if dice == 19:
+    def the_end(self, event: Input, happens: bool) -> None:
+        if happens:
+            self.seen.is_handed_over |= isinstance(event, a.HandOverRequested)
             self.tell(event)
 
     # --- What always holds ---
@@ -267,8 +404,10 @@ class Calls(RuleBasedStateMachine):
     @invariant()
     def buffers_keep_their_bounds(self) -> None:
         playout, relay = self.rig.call.playout, self.rig.relay
-        assert len(playout._marks) <= LIMITS.marks_outstanding_max  # The bound is on what is inside.
-        assert relay._held_bytes <= LIMITS.held_audio_ms_max * mulaw.BYTES_PER_MS  # The same.
+        assert len(playout._marks) <= self.limits.marks_outstanding_max  # The bound is on what is inside.
+        held_max = self.limits.held_audio_ms_max * mulaw.BYTES_PER_MS
+        assert relay._held_bytes <= held_max  # The same.
+        assert self.is_over or self.rig.call.gate.uplink is not Uplink.OPEN or not relay._held_bytes
 
     @invariant()
     def what_is_proven_was_heard_and_what_was_heard_was_sent(self) -> None:
@@ -278,7 +417,24 @@ class Calls(RuleBasedStateMachine):
 
     @invariant()
     def the_model_refuses_nothing_but_races(self) -> None:
-        assert set(self.model.refusals) <= RACES
+        assert set(self.model.refusals) | set(self.seen.refusals) <= RACES
+
+    @invariant()
+    def who_waits_is_not_left_in_silence(self) -> None:
+        """There is always a clip to come, whatever else is going on."""
+        call = self.rig.call
+        is_connecting = call.phase in {Phase.DIALING, Phase.CONFIGURING}
+        if self.is_over or (call.turns.waits_since is None and not is_connecting):
+            return
+        quiet_at = max(self.rig.now, self.phone._empty_at)  # What plays is inside the phone.
+        assert call._stages.due()[Timer.CLIP] <= quiet_at + SILENCE_MAX_S + 0.001  # As are the timers.
+
+    @invariant()
+    def the_caller_is_heard_by_a_session_that_stands(self) -> None:
+        """Their audio is held only while there is no session, or while one takes over from another."""
+        is_moving = self.rig.call._stages.sessions._renewal.is_moving  # Nothing outside tells it.
+        if self.rig.call.phase is Phase.LIVE and self.is_live:
+            assert (self.rig.call.gate.uplink is Uplink.HELD) == is_moving
 
     # --- The end of every call ---
 
@@ -291,6 +447,7 @@ class Calls(RuleBasedStateMachine):
             self.check_that_the_model_remembers_what_was_heard()
             self.tell(HANGS_UP)
         assert len(self.seen.ended) == 1
+        self.check_that_no_words_are_remembered_that_were_not_heard()
         self.check_that_the_same_call_goes_the_same_way()
 
     def come_to_rest(self) -> None:
@@ -300,6 +457,9 @@ class Calls(RuleBasedStateMachine):
         for _ in range(STEPS_TO_REST_MAX):
             if self.is_over or self.is_at_rest:
                 return
+            if a.Leg.MODEL in self.seen.dialling:
+                self.tell(a.ModelConnected())
+            self.set_up()
             self.model_reads(100)
             if self.model.active is not None:
                 self.model.speak(100)
@@ -314,23 +474,39 @@ class Calls(RuleBasedStateMachine):
     def is_at_rest(self) -> bool:
         call, model = self.rig.call, self.model
         is_quiet = not (model.events or model.commands or model.active or self.running)
-        return is_quiet and call.turns.is_idle and call.playout.is_drained
+        return is_quiet and self.is_live and call.turns.is_idle and call.playout.is_drained
 
     def check_that_nothing_is_owed(self) -> None:
         assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
-        assert self.seen.called == self.seen.answered
+        assert self.seen.called - self.seen.ends <= self.seen.answered, "a tool's result was lost"
         assert self.rig.call.phase is Phase.LIVE, "the agent wanted to hang up and never did"
-        assert self.model.responses > 0, "the agent never greeted"
+        assert not self.seen.is_handed_over, "the process went away and the call did not"
+        assert self.seen.responses > 0, "the agent never greeted"
 
     def check_that_the_model_remembers_what_was_heard(self) -> None:
         heard_bytes = self.phone.clear(self.rig.now + 60)
+        tail_ms = self.limits.heard_tail_ms
         for item_id, spoken in self.model.spoken.items():
             heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
-            allowed_ms = LIMITS.heard_tail_ms if heard_ms else 0
+            allowed_ms = tail_ms if heard_ms else 0
             assert abs(spoken.remembered_ms - heard_ms) <= allowed_ms + 2, (item_id, spoken, heard_ms)
 
+    def check_that_no_words_are_remembered_that_were_not_heard(self) -> None:
+        """A word counts as said when the audio was heard up to its end, in proportion."""
+        heard_bytes = self.phone.clear(self.rig.now)
+        for entry in self.rig.call.memory.entries:
+            for word in entry.agent.split() if isinstance(entry, TurnSaid) else ():
+                if word == "…":
+                    continue
+                item_id, _, place = word.partition(":")
+                heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
+                sent_ms = self.seen.sent_ms.get(item_id, 0)
+                needed_ms = min(int(place) / 4 * sent_ms * 0.95, sent_ms - self.limits.heard_tail_ms) - 2
+                assert sent_ms > 0, f"{word} was never said"
+                assert heard_ms >= needed_ms, f"{word}: {heard_ms} of {sent_ms} ms were heard"
+
     def check_that_the_same_call_goes_the_same_way(self) -> None:
-        again = Rig(self.plan)
+        again = self.new_rig()
         for now, event, outputs in self.log:
             again.now = now
             assert again.feed(event) == outputs
@@ -342,78 +518,147 @@ class Seen:
     def __init__(self) -> None:
         self.ended: list[CallEnded] = []
         self.called: set[str] = set()
+        self.ends: set[str] = set()
+        """Calls that asked for the end: their wish may be gone with their session."""
         self.answered: set[str] = set()
+        """Calls whose result was told to any session."""
         self.heard_bytes: dict[str, float] = {}
         """What was heard of each item when the last clear took effect."""
-        self._sent_ms: dict[str, int] = {}
+        self.heard_speech: set[str] = set()
+        """Utterances that we were told of."""
+        self.sent_ms: dict[str, int] = {}
+        self.open: set[a.Leg] = set()
+        self.dialling: set[a.Leg] = set()
+        self.refusals: list[str] = []
+        """Of sessions that are gone."""
+        self.is_handed_over = False
+        self.responses = 0
+        self.caller_speaks = False
+        self._known: dict[a.Leg, set[str]] = {}
+        """Tool calls that a session has made, or was told of, and has no result of."""
+        self._lost_at: list[float] = []
         self._begun: list[str] = []
         self._dead: set[str] = set()
         """Responses of which the phone may get nothing any more."""
         self._active: str | None = None
         self._asked_id: str | None = None
-        self._caller_speaks = False
-        self._gone: set[a.Leg] = set()
+        self._is_phone_gone = False
         self._was_cleared = False
+        self._is_clip = False
 
     def event(self, event: Input) -> None:
-        self._was_cleared = False
+        self._was_cleared = self._is_clip = False
         match event:
-            case rt.SpeechStarted():
-                self._caller_speaks = True
+            case rt.SpeechStarted(item_id):
+                self.caller_speaks = True
+                self.heard_speech.add(item_id)
                 self._dead.update(self._begun)
             case ms.Dtmf():
                 self._dead.update(self._begun)
             case rt.SpeechStopped():
-                self._caller_speaks = False
+                self.caller_speaks = False
             case rt.ResponseCreated(response):
+                self.responses += 1
                 self._begun.append(response.id)
                 self._active, self._asked_id = response.id, None
-                if self._caller_speaks:
+                if self.caller_speaks:
                     self._dead.add(response.id)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = None
             case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
                 self._asked_id = None
+            case a.ModelConnected(leg):
+                self.dialling.discard(leg)
+                self.open.add(leg)
+                self._known[leg] = set()
+            case a.ModelDialFailed(leg=leg):
+                self.dialling.discard(leg)
+            case a.LegGone(a.Leg.PHONE):
+                self._is_phone_gone = True
             case a.LegGone(leg):
-                self._gone.add(leg)
+                self.open.discard(leg)
 
-    def output(self, event: Input, output: Output) -> None:
+    def output(self, event: Input, output: Output, now: float) -> None:
         assert not self.ended, "a call that is over asks for nothing"
         match output:
+            case a.PlayClip():
+                self._is_clip = True
             case AudioToPhone(duration_ms):
-                assert isinstance(event, rt.AudioDelta)
-                assert event.response_id not in self._dead, "audio of an interrupted response"
-                self._sent_ms[event.item_id] = self._sent_ms.get(event.item_id, 0) + duration_ms
+                self._audio(event, duration_ms)
             case a.SendToPhone(message):
-                assert a.Leg.PHONE not in self._gone
+                assert not self._is_phone_gone
                 self._was_cleared |= isinstance(message, ms.Clear)
-            case a.SendToModel(command):
-                assert a.Leg.MODEL not in self._gone
-                self._command(command)
+            case a.SendToModel(command, leg):
+                assert leg in self.open, "a leg that is not open is told nothing"
+                self._command(command, leg)
             case AudioToModel():
-                assert a.Leg.MODEL not in self._gone
-            case a.CloseLeg(a.Leg.MODEL):
-                assert a.Leg.MODEL not in self._gone
-            case a.RunTool(call_id):
+                assert a.Leg.MODEL in self.open, "a leg that is not open is sent no audio"
+            case a.CloseLeg(leg) if leg is not a.Leg.PHONE:
+                assert leg in self.open
+            case a.RunTool(call_id, name):
                 assert call_id not in self.called, "a tool is run once"
                 self.called.add(call_id)
+                self._known[a.Leg.MODEL].add(call_id)
+                if name == "end_call":
+                    self.ends.add(call_id)
             case a.Record(CallEnded() as ended):
                 self.ended.append(ended)
+            case a.DialModel() | a.DropModel() | a.SwitchModel():
+                self._legs(output, now)
+            case a.Record(ModelTrouble(stage="call")):
+                self._lost_at.append(now)
 
-    def _command(self, command: commands.AnyCommand) -> None:
+    def _audio(self, event: Input, duration_ms: int) -> None:
+        if self._is_clip:
+            self._is_clip = False
+            return
+        assert isinstance(event, rt.AudioDelta)
+        assert event.response_id not in self._dead, "audio of an interrupted response"
+        self.sent_ms[event.item_id] = self.sent_ms.get(event.item_id, 0) + duration_ms
+
+    def _legs(self, action: a.DialModel | a.DropModel | a.SwitchModel, now: float) -> None:
+        match action:
+            case a.DialModel(leg=leg):
+                assert leg not in self.dialling | self.open, "two dials of one leg"
+                self.dialling.add(leg)
+                recently = [at for at in self._lost_at if at > now - Limits().reconnects_within_s]
+                assert leg is a.Leg.SPARE or len(recently) <= Limits().reconnects_max, "too many replacements"
+            case a.DropModel(leg):
+                self.dialling.discard(leg)
+                self.open.discard(leg)
+                if leg is a.Leg.MODEL:
+                    self._session_is_gone()
+            case a.SwitchModel():
+                assert self.open >= {a.Leg.MODEL, a.Leg.SPARE}
+                self.open.discard(a.Leg.SPARE)
+                self._known[a.Leg.MODEL] = self._known.pop(a.Leg.SPARE)
+                self._session_is_gone()
+
+    def _session_is_gone(self) -> None:
+        self._dead.update(self._begun)
+        self._active = self._asked_id = None
+        self.caller_speaks = False
+
+    def _command(self, command: commands.AnyCommand, leg: a.Leg) -> None:
         match command:
             case commands.CreateResponse(event_id=event_id):
+                assert leg is a.Leg.MODEL
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
-                assert not self._caller_speaks, "a response is asked for while the caller speaks"
+                assert not self.caller_speaks, "a response is asked for while the caller speaks"
                 self._asked_id = event_id
             case commands.CancelResponse(response_id=response_id):
-                assert response_id == self._active, "what is cancelled is active"
+                assert response_id in {self._active, None}, "what is cancelled is active"
+            case commands.CreateItem(item=commands.FunctionCall(call_id=call_id)):
+                assert call_id in self.called, "a call that was never made"
+                assert call_id not in self._known[leg], "a session is told of a call once"
+                self._known[leg].add(call_id)
             case commands.CreateItem(item=commands.FunctionCallOutput(call_id=call_id)):
-                assert call_id in self.called - self.answered, "a tool call is answered once"
+                assert call_id in self._known[leg], "a tool call is answered once, to who knows of it"
+                self._known[leg].discard(call_id)
                 self.answered.add(call_id)
             case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
-                assert 0 < audio_end_ms <= self._sent_ms[item_id]
+                assert 0 < audio_end_ms <= self.sent_ms[item_id]
                 if self._was_cleared:
                     error_ms = audio_end_ms - self.heard_bytes[item_id] / mulaw.BYTES_PER_MS
                     assert -ROUNDING_MS <= error_ms <= ROUNDING_MS
@@ -429,6 +674,7 @@ TestCalls.settings = settings(max_examples=5 * settings().max_examples)
 ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
 RESPONSES = st.sampled_from(["resp_1", "resp_2"])
 LEGS = st.sampled_from(a.Leg)
+TOOL_ANSWERED = ToolAnswered(1, "call_1", "look_up", "{}", "yes")
 ANYTHING: st.SearchStrategy[Input] = st.one_of(
     st.sampled_from(
         [
@@ -442,6 +688,11 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
                 rt.AnswerDelta(),
             ),
             *(a.StreamAdmitted("", ""), a.StreamRefused("no"), a.ModelConnected(), a.ModelDialFailed("no")),
+            *(a.ModelConnected(a.Leg.SPARE), a.ModelConnected(is_warm=True)),
+            *(a.ModelDialFailed("busy", 429, None, 1.0), a.ModelDialFailed("none", 404, leg=a.Leg.SPARE)),
+            *(a.SpareSaid(SESSION_CREATED), a.SpareSaid(SESSION_UPDATED), a.SpareSaid(error("server_error"))),
+            a.StreamAdmitted("", "", True, (TurnSaid(1, "Hello?", "Yes."), TOOL_ANSWERED), 3590.0),
+            *(a.AnswerRanAway(), a.HandOverRequested(), rt.AnswerDelta(item_id="item_1", delta="Hello ")),
             *(a.ShutdownRequested(), a.DeadlinePassed()),
             rt.RateLimitsUpdated((rt.RateLimit("tokens", 1, 0, 1.0),)),
         ]
@@ -482,7 +733,7 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
 SOUP = st.lists(st.tuples(st.sampled_from([0.0, 0.02, 0.3, 2.0, 16.0]), ANYTHING), max_size=40)
 
 
-@pytest.mark.parametrize("begun", range(5))
+@pytest.mark.parametrize("begun", range(6))
 @given(soup=SOUP)
 def test_whatever_comes_in_whatever_order_the_machine_stands(
     begun: int, soup: list[tuple[float, Input]]
@@ -490,7 +741,7 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
     """It never raises, can always be woken until it is over, ends at most once, and then is silent."""
     rig = Rig()
     ends = 0
-    way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_UPDATED)[:begun]
+    way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)[:begun]
     for after_s, event in [*((0.0, event) for event in way_in), *soup]:
         rig.now += after_s
         was_over = rig.call.phase is Phase.OVER

@@ -7,14 +7,18 @@ call that goes otherwise than before.
 from __future__ import annotations
 
 import difflib
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from call_text import describe, play, read_event
 from callbridge.call import actions as a
+from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
-from rigs import Rig
+from rigs import LIMITS, Rig, make_plan
 
 FOLDER = Path(__file__).parent
 FILES = sorted(FOLDER.glob("*.txt"))
@@ -23,8 +27,8 @@ FILES = sorted(FOLDER.glob("*.txt"))
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_the_call_goes_as_it_is_written(file: Path, request: pytest.FixtureRequest) -> None:
     """Line by line; a difference is shown as a diff."""
-    rig = Rig()
     written = file.read_text(encoding="utf-8")
+    rig = Rig(make_plan(second_model="gpt-realtime-2.1-mini"), limits_of(written))
     happened = play(written, rig)
     if request.config.getoption("rewrite"):
         file.write_text(happened, encoding="utf-8")
@@ -34,6 +38,14 @@ def test_the_call_goes_as_it_is_written(file: Path, request: pytest.FixtureReque
     )
     assert not diff, f"{file.name} goes otherwise (--rewrite records it anew)\n{diff}"
     assert rig.call.phase is Phase.OVER, "a call has an end"
+
+
+def limits_of(written: str) -> Limits:
+    """The bounds that a call names in its head, in seconds: an hour is long to read."""
+    named = re.search(r"^# Limits: (.*)$", written, re.MULTILINE)
+    pairs = [pair.split() for pair in named[1].split(", ")] if named else []
+    changes: dict[str, Any] = {f"{name}_s": float(value) for name, value in pairs}
+    return replace(LIMITS, **changes)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -47,7 +59,7 @@ def test_a_call_tells_its_reader_what_it_is_about(file: Path) -> None:
 
 def test_there_are_calls_worth_reading() -> None:
     """An empty folder would agree with everything."""
-    assert len(FILES) >= 12
+    assert len(FILES) >= 28
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytest
 
+from callbridge.server.drain import ACTION_S, HAND_OVER_S
+from callbridge.server.listening import HANDLERS_END_S, LAST_STEPS_S
+from callbridge.server.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -45,7 +49,9 @@ def test_final_stage_takes_the_environment_and_nothing_else() -> None:
     """Neither source nor build tools reach the final image; even the installer is taken out."""
     _, final = stages()
     assert of(final, "COPY") == ["--from=build /opt/callbridge /opt/callbridge"]
-    assert of(final, "RUN") == ["pip uninstall --yes pip"]
+    (steps,) = of(final, "RUN")
+    assert [step.split()[0] for step in steps.split("&&")] == ["pip", "install"]
+    assert steps.startswith("pip uninstall --yes pip ")
     assert of(final, "ADD") == []
 
 
@@ -58,6 +64,18 @@ def test_process_is_not_root_and_gets_its_signals() -> None:
     assert json.loads(command) == ["callbridge", "serve"]
     assert [word for word, _ in final].index("USER") > [word for word, _ in final].index("RUN")
     assert of(final, "ENTRYPOINT") == []
+
+
+def test_state_is_kept_where_the_user_may_write() -> None:
+    """The directory of STATE_PATH is made for that user, and for nobody else to read."""
+    _, final = stages()
+    (user,), (steps,) = of(final, "USER"), of(final, "RUN")
+    (variables,) = of(final, "ENV")
+    state_path = Path(dict(pair.split("=", 1) for pair in variables.split())["STATE_PATH"])
+    owner, group = user.split(":")
+    made = re.search(r"install --directory --owner=(\d+) --group=(\d+) --mode=0700 (\S+)$", steps)
+    assert made is not None
+    assert made.groups() == (owner, group, str(state_path.parent))
 
 
 def test_image_contains_no_secret_and_no_address() -> None:
@@ -88,6 +106,20 @@ def test_fly_stops_with_sigterm_and_patience(fly: dict[str, Any]) -> None:
     assert (fly["kill_signal"], fly["kill_timeout"]) == ("SIGTERM", 300)
 
 
+def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
+    """All bounds of a stop, one after the other, end half a minute before the process is killed."""
+    drain_s = int(fly["env"]["DRAIN_SECONDS"])
+    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S + LAST_STEPS_S
+    assert after_it_s <= 30
+    assert drain_s + after_it_s <= fly["kill_timeout"] - 30
+    assert Settings.model_fields["drain_seconds"].default == drain_s
+
+
+def test_fly_deploys_in_a_way_that_its_storage_allows(fly: dict[str, Any]) -> None:
+    """Fly refuses bluegreen with a volume; without it, the new machine is there before the old one goes."""
+    assert fly["deploy"]["strategy"] == ("rolling" if "mounts" in fly else "bluegreen")
+
+
 def test_fly_never_stops_a_machine_by_itself(fly: dict[str, Any]) -> None:
     """A machine is always there, and none is stopped under a live call."""
     service = fly["http_service"]
@@ -97,10 +129,12 @@ def test_fly_never_stops_a_machine_by_itself(fly: dict[str, Any]) -> None:
 
 
 def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
-    """Load is the number of held sockets, with room for webhooks above the rated calls."""
+    """Load is the number of held sockets; webhooks and checks get through however many calls there are."""
     concurrency = fly["http_service"]["concurrency"]
+    calls_max = int(fly["env"]["CALLS_MAX"])
     assert concurrency["type"] == "connections"
-    assert 0 < concurrency["soft_limit"] < concurrency["hard_limit"]
+    assert concurrency["soft_limit"] == calls_max == Settings.model_fields["calls_max"].default
+    assert concurrency["hard_limit"] >= 1.5 * calls_max
 
 
 def test_fly_asks_whether_calls_are_taken(fly: dict[str, Any]) -> None:
@@ -120,7 +154,7 @@ def test_fly_runs_on_a_cpu_of_its_own(fly: dict[str, Any]) -> None:
 
 def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
     """The public address is configuration; keys are secrets and stand elsewhere."""
-    assert set(fly["env"]) == {"PUBLIC_BASE_URL"}
+    assert set(fly["env"]) == {"PUBLIC_BASE_URL", "CALLS_MAX", "DRAIN_SECONDS"}
     assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
 
 
@@ -130,3 +164,4 @@ def test_every_line_of_fly_has_its_reason() -> None:
     for number, line in enumerate(lines):
         if re.match(r"\w+ = ", line):
             assert lines[number - 1].startswith("# "), line
+        assert len(line) <= 120, line

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallStarted, ToolUsed
+from callbridge.call.facts import CallStarted
 from callbridge.call.phases import Timer
 from callbridge.wire.realtime_commands import CreateResponse
 from playbook import About, Id, Like, Playbook, UnassertedPlaybookError, after, at, deadline
-from rigs import Rig
+from rigs import PLAN, Rig
 from vocabulary import (
     any_warning,
     ask,
@@ -27,7 +27,7 @@ from vocabulary import (
     start,
     tool_call,
     tool_finished,
-    tool_output,
+    tool_result,
     warning,
 )
 
@@ -43,7 +43,7 @@ def test_a_playbook_that_agrees_is_true() -> None:
 def test_a_missing_action_is_a_mismatch() -> None:
     book = Playbook(Rig())
     with pytest.raises(AssertionError, match=r"-<<\s+DialModel"):
-        bool(book >> start() << Like(a.AdmitStream, {}) << a.DialModel())
+        bool(book >> start() << Like(a.AdmitStream, {}) << a.DialModel(PLAN.model))
 
 
 def test_an_unexpected_action_is_a_mismatch() -> None:
@@ -56,17 +56,17 @@ def test_the_order_of_actions_matters() -> None:
     book = Playbook(Rig())
     book.rig.feed(start())
     with pytest.raises(AssertionError, match="happened"):
-        bool(book >> a.StreamAdmitted("", "") << a.DialModel() << recorded(CallStarted))
+        bool(book >> a.StreamAdmitted("", "") << a.DialModel(PLAN.model) << recorded(CallStarted))
 
 
 def test_the_difference_shows_both_scripts_with_their_times() -> None:
     book = Playbook(Rig())
     with pytest.raises(AssertionError) as caught:
-        bool(book >> at(1.5, start()) << a.DialModel())
+        bool(book >> at(1.5, start()) << a.DialModel(PLAN.model))
     lines = str(caught.value).splitlines()
     assert lines[1:4] == ["--- expected", "+++ happened", "@@ -1,2 +1,2 @@"]
     assert lines[4].startswith(" >>    1.500  Start(")
-    assert lines[5] == "-<<           DialModel()"
+    assert lines[5] == "-<<           DialModel(model='gpt-realtime-2.1', leg=<Leg.MODEL: 'model'>)"
     assert lines[6].startswith("+<<           AdmitStream(start=StartFacts(")
 
 
@@ -106,8 +106,7 @@ def test_a_placeholder_takes_the_first_value_and_then_insists_on_it() -> None:
         >> tool_call("greeting", "call_1")
         << run_tool("call_1")
         >> tool_finished("call_1")
-        << recorded(ToolUsed)
-        << tool_output(output_id, "call_1")
+        << tool_result(output_id, "call_1")
         >> item_added(output_id)
         >> done("greeting")
         << ask(id=asked_id)
@@ -117,7 +116,7 @@ def test_a_placeholder_takes_the_first_value_and_then_insists_on_it() -> None:
     book.rig.feed(created("another"))
     book.rig.feed(tool_call("another", "call_2"))
     with pytest.raises(AssertionError, match=r"-.*<item cb_item_1>(.|\n)*\+.*'cb_item_2'"):
-        bool(book >> tool_finished("call_2") << recorded(ToolUsed) << tool_output(output_id, "call_2"))
+        bool(book >> tool_finished("call_2") << tool_result(output_id, "call_2"))
 
 
 def test_an_event_may_carry_what_the_machine_chose() -> None:
@@ -153,16 +152,16 @@ def test_about_allows_a_millisecond_either_way() -> None:
     book = live()
     assert (
         book
-        >> a.LegStalled(a.Leg.MODEL, "x")
+        >> a.ShutdownRequested()
         << (
             Like(a.CloseLeg, {"code": About(999)}),
-            Like(a.CloseLeg, {"code": About(1012)}),
+            Like(a.CloseLeg, {"code": About(1002)}),
             Like(a.Record, {}),
         )
     )
     book = live()
     with pytest.raises(AssertionError):
-        bool(book >> a.LegStalled(a.Leg.MODEL, "x") << Like(a.CloseLeg, {"code": About(998)}))
+        bool(book >> a.ShutdownRequested() << Like(a.CloseLeg, {"code": About(998)}))
 
 
 def test_like_looks_at_the_kind_and_at_the_named_fields_alone() -> None:
@@ -173,14 +172,14 @@ def test_like_looks_at_the_kind_and_at_the_named_fields_alone() -> None:
 
 def test_an_action_without_an_event_is_refused() -> None:
     with pytest.raises(AssertionError, match="an action follows an event"):
-        Playbook(Rig()) << a.DialModel()
+        Playbook(Rig()) << a.DialModel(PLAN.model)
 
 
 def test_a_playbook_that_nobody_asserts_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     raised: list[BaseException | None] = []
     hook: Callable[[sys.UnraisableHookArgs], None] = lambda args: raised.append(args.exc_value)  # noqa: E731  # Typed.
     monkeypatch.setattr(sys, "unraisablehook", hook)
-    Playbook(Rig()) >> start() << a.DialModel()
+    Playbook(Rig()) >> start() << a.DialModel(PLAN.model)
     gc.collect()
     (error_raised,) = raised
     assert isinstance(error_raised, UnassertedPlaybookError)

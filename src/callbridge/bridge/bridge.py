@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import structlog
@@ -19,21 +20,31 @@ from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
 from callbridge.call.facts import CallEnded, Fact
 from callbridge.call.machine import Call
+from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from callbridge.agents.tools import Toolbox
+    from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
     from callbridge.call.plan import CallPlan
     from callbridge.wire.media_streams import StartFacts
 
-Admit: TypeAlias = Callable[["StartFacts"], a.StreamAdmitted | a.StreamRefused]
+Admit: TypeAlias = Callable[["StartFacts"], Awaitable[a.StreamAdmitted | a.StreamRefused]]
 """Checks a stream's token and uses it up."""
 
 Observe: TypeAlias = Callable[[Call, Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
+
+
+async def _nothing_to_keep() -> None:
+    """Where nothing is written down, nothing has to be waited for."""
+
+
+KEPT_WITHIN_S = 1.0
+"""At its end a call waits so long for its last entries to be on disk: whoever goes on with it reads them."""
 
 
 class _CallOver(Exception):  # noqa: N818  # Not an error: how a task group is told to stop.
@@ -53,13 +64,41 @@ class Bridge:
         admit: Admit,
         observe: Observe,
         limits: Limits | None = None,
+        clip: bytes = b"",
+        waiting: WaitingRoom | None = None,
+        kept: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        spread: float = 0.5,
     ) -> None:
+        """The parts of a call.
+
+        Args:
+            phone: Twilio's socket, accepted.
+            plan: what the call is to be.
+            toolbox: the tools of its agent.
+            dialer: opens sessions of the model.
+            admit: checks the stream's token.
+            observe: gets every fact.
+            limits: the bounds.
+            clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
+            waiting: where a session may wait for this call, and where one is left that it may come back to.
+            kept: returns when what was observed is written down.
+            spread: see `Call`.
+        """
         self._loop = asyncio.get_running_loop()
-        self.call = Call(plan, self._loop.time(), limits)
+        self.call = Call(plan, self._loop.time(), limits, spread)
         self._relay = Relay(self.call, phone.send)
         self._legs: dict[a.Leg, SocketLeg] = {a.Leg.PHONE: phone}
+        self._readers: dict[a.Leg, list[asyncio.Task[None]]] = {}
+        self._dials: dict[a.Leg, asyncio.Task[None]] = {}
+        self._models: dict[a.Leg, str] = {}
+        """The names under which the legs were dialled."""
+        self._doors: dict[a.Leg, _Door] = {}
+        self._dropped: list[SocketLeg] = []
+        """Being closed beside the call; what is left of them is closed at its end."""
+        self._closed: list[SocketLeg] = []
         self._close_with: dict[a.Leg, a.CloseLeg] = {}
-        self._closed: set[a.Leg] = set()
+        self._clip, self._waiting, self._kept = clip, waiting, kept
+        self._has_been_kept = False
         self._toolbox, self._dialer, self._admit, self._observe = toolbox, dialer, admit, observe
         self._log = structlog.get_logger()
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
@@ -75,11 +114,16 @@ class Bridge:
         try:
             await self._run_tasks()
         except asyncio.CancelledError:
-            self._tell(a.ShutdownRequested())
+            self._tell_from_outside(a.ShutdownRequested())
             raise
         finally:
             self._disarm_timer()
-            await self._close_legs()
+            try:
+                await self._close_legs()
+            except asyncio.CancelledError:
+                # It is bounded, so it is done all the same: nobody else would close what is left.
+                await self._close_legs()
+                raise
 
     async def _run_tasks(self) -> None:
         try:
@@ -107,75 +151,194 @@ class Bridge:
         if event is not None:
             self._tell(event)
 
+    def _spare_said(self, text: str | bytes) -> None:
+        self._tell(self._relay.from_spare(text))
+
+    # --- What the process wants ---
+
+    def hand_over(self) -> None:
+        """The process will stop: the call is to go on elsewhere, from the end of this turn."""
+        self._tell_from_outside(a.HandOverRequested())
+
+    def phone_replaced(self) -> None:
+        """Twilio has given this stream up, whatever its socket says."""
+        self._tell_from_outside(a.LegGone(a.Leg.PHONE, 1006, "Twilio asked what follows"))
+
+    def _tell_from_outside(self, event: a.Event) -> None:
+        if self._is_over:
+            return
+        try:
+            self._tell(event)
+        except Exception as broken:  # noqa: BLE001  # Our fault ends this call, and not whoever told it.
+            self._log.exception("call_broken", exc_info=broken)
+            self._perform(self.call.fail(repr(broken), self._loop.time()))
+
     # --- The machine ---
 
     def _tell(self, event: a.Event) -> None:
         """Hands one event to the machine and performs what it asks for. Nothing here may await."""
+        if self._is_over:  # Also of a machine that broke: it is not asked again.
+            return
         if self._traces:
             self._log.debug("<", told=type(event).__name__, phase=self.call.phase.value)
         self._perform(self.call.handle(event, self._loop.time()))
         self._arm_timer()
 
     def _perform(self, actions: tuple[a.Action, ...]) -> None:
-        answers = [answer for action in actions if (answer := self._perform_one(action)) is not None]
-        for answer in answers:  # Only when all actions are performed may the next event be fed.
-            self._tell(answer)
+        for action in actions:
+            self._perform_one(action)
 
-    def _perform_one(self, action: a.Action) -> a.Event | None:
+    def _perform_one(self, action: a.Action) -> None:
         match action:
             case a.SendToPhone(message):
                 if self._traces:
                     self._log.debug("> phone", message=type(message).__name__)
                 self._legs[a.Leg.PHONE].send(media_streams.encode(message))
-            case a.SendToModel(command):
+            case a.SendToModel(command, leg):
                 if self._traces:
-                    self._log.debug("> model", command=type(command).__name__)
-                self._legs[a.Leg.MODEL].send(realtime_commands.encode(command))
+                    self._log.debug(f"> {leg.value}", command=type(command).__name__)
+                self._legs[leg].send(realtime_commands.encode(command))
             case a.OpenUplink():
                 self._relay.open_uplink()
+            case a.PlayClip():
+                if self._clip:
+                    self._relay.play_clip(self._clip, self._loop.time())
+            case a.Record(fact):
+                if isinstance(fact, CallEnded):  # Before it is told: who hears of it may raise.
+                    self._is_over = True
+                    self._woken.set()
+                self._observe(self.call, fact)
+            case _:
+                self._perform_on_legs(action)
+
+    def _perform_on_legs(
+        self,
+        action: a.AdmitStream
+        | a.DialModel
+        | a.DropModel
+        | a.SwitchModel
+        | a.ParkModel
+        | a.RunTool
+        | a.CloseLeg,
+    ) -> None:
+        """The rarer actions: those that begin something, or change what a socket is for."""
+        match action:
             case a.AdmitStream(start):
                 self._log = self._log.bind(call_sid=start.call_sid, stream_sid=start.stream_sid)
-                return self._admit(start)
-            case a.DialModel():
-                self._own(self._dial(), "model dial")
+                self._own(self._admit_stream(start), "admission")
+            case a.DialModel(model, leg):
+                self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")
+            case a.DropModel(leg):
+                self._drop(leg)
+            case a.SwitchModel():
+                self._switch_model()
+            case a.ParkModel():
+                self._park_model()
             case a.RunTool():
                 self._own(self._run_tool(action), f"tool {action.name}")
             case a.CloseLeg(leg):
                 self._close_with[leg] = action
-            case a.Record(fact):
-                self._observe(self.call, fact)
-                if isinstance(fact, CallEnded):
-                    self._is_over = True
-                    self._woken.set()
             case _:
                 assert_never(action)
-        return None
 
     # --- The tasks, all owned by the group ---
 
-    def _own(self, work: Coroutine[None, None, None], name: str) -> None:
-        self._tasks.create_task(work, name=f"{name} {self.call.call_sid}".rstrip())
+    def _own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        return self._tasks.create_task(work, name=f"{name} {self.call.call_sid}".rstrip())
 
     def _own_leg(self, leg: a.Leg, door: Read) -> None:
-        self._own(self._read(leg, door), f"{leg.value} reader")
-        self._own(self._write(leg), f"{leg.value} writer")
+        """Begins to read and write a leg. What it is now may change: it is looked up when it ends."""
+        socket = self._legs[leg]
+        self._readers[leg] = [
+            self._own(self._read(socket, door), f"{leg.value} reader"),
+            self._own(self._write(socket), f"{leg.value} writer"),
+        ]
 
-    async def _read(self, leg: a.Leg, door: Read) -> None:
-        self._tell(await self._legs[leg].read(door))
+    async def _read(self, socket: SocketLeg, door: Read) -> None:
+        event = await socket.read(door)
+        if (leg := self._leg_of(socket)) is not None:
+            self._tell(replace(event, leg=leg))
 
-    async def _write(self, leg: a.Leg) -> None:
-        self._tell(a.LegStalled(leg, await self._legs[leg].write()))
+    async def _write(self, socket: SocketLeg) -> None:
+        why = await socket.write()
+        if (leg := self._leg_of(socket)) is not None:
+            self._tell(a.LegStalled(leg, why))
 
-    async def _dial(self) -> None:
+    def _leg_of(self, socket: SocketLeg) -> a.Leg | None:
+        """What a socket is now: a spare may have become the model leg, and who was dropped is nobody."""
+        return next((leg for leg, held in self._legs.items() if held is socket), None)
+
+    async def _admit_stream(self, start: StartFacts) -> None:
+        self._tell(await self._admit(start))
+
+    async def _dial(self, model: str, leg: a.Leg) -> None:
+        waiting = None
+        if self._waiting is not None and leg is a.Leg.MODEL:
+            waiting = self._waiting.take(self.call.call_sid, model)
+        told: a.ModelConnected | a.ModelDialFailed
         try:
-            model = await self._dialer.dial()
+            socket = await (self._dialer.dial(model) if waiting is None else waiting.adopt())
         except DialError as error:
-            self._tell(error.event)
+            told = replace(error.event, leg=leg)
+        else:
+            told = a.ModelConnected(leg, is_warm=waiting is not None and waiting.is_warm)
+            self._legs[leg], self._models[leg] = socket, model
+            if leg is a.Leg.MODEL:
+                self._relay.send_to_model = socket.send
+        # From here on the leg can be dropped without cancelling this task, which may be what drops it.
+        self._dials.pop(leg, None)
+        self._tell(told)
+        if isinstance(told, a.ModelConnected) and self._legs.get(leg) is socket:
+            door = _Door(self.model_said if leg is a.Leg.MODEL else self._spare_said)
+            self._doors[leg] = door
+            self._own_leg(leg, door)
+
+    def _drop(self, leg: a.Leg) -> None:
+        """Forgets a model leg: what it is at is cancelled, and its socket closed beside the call."""
+        if (dial := self._dials.pop(leg, None)) is not None:
+            dial.cancel()
+        socket, readers = self._release(leg)
+        if socket is None:
             return
-        self._legs[a.Leg.MODEL] = model
-        self._relay.send_to_model = model.send
-        self._tell(a.ModelConnected())
-        self._own_leg(a.Leg.MODEL, self.model_said)
+        self._dropped.append(socket)
+        # At the end of the call it is closed with the others: then its tasks may have ended already.
+        if self.call.phase is not Phase.OVER:
+            self._own(self._close_dropped(socket, readers), f"{leg.value} close")
+
+    async def _close_dropped(self, socket: SocketLeg, readers: list[asyncio.Task[None]]) -> None:
+        await self._close(socket, 1000, "")
+        self._dropped.remove(socket)
+        # Not sooner: what made us drop the leg may have failed in its reader, which then raises it.
+        for reader in readers:
+            reader.cancel()
+
+    def _release(self, leg: a.Leg) -> tuple[SocketLeg | None, list[asyncio.Task[None]]]:
+        """Takes a leg out of the call. What was read of it already, or still is, leads nowhere."""
+        if (door := self._doors.pop(leg, None)) is not None:
+            door.leads_to = _nowhere
+        if leg is a.Leg.MODEL:
+            self._relay.send_to_model = None
+        return self._legs.pop(leg, None), self._readers.pop(leg, [])
+
+    def _switch_model(self) -> None:
+        self._drop(a.Leg.MODEL)
+        socket = self._legs[a.Leg.MODEL] = self._legs.pop(a.Leg.SPARE)
+        self._models[a.Leg.MODEL] = self._models.pop(a.Leg.SPARE)
+        self._readers[a.Leg.MODEL] = self._readers.pop(a.Leg.SPARE)
+        # The same reader goes on: cancelling it could lose what comes in between.
+        door = self._doors[a.Leg.MODEL] = self._doors.pop(a.Leg.SPARE)
+        door.leads_to = self.model_said
+        self._relay.send_to_model = socket.send
+
+    def _park_model(self) -> None:
+        socket, readers = self._release(a.Leg.MODEL)
+        if socket is None:
+            return
+        for reader in readers:  # At once: the next call reads it.
+            reader.cancel()
+        model = self._models[a.Leg.MODEL]
+        if self._waiting is None or not self._waiting.park(self.call.call_sid, socket, model):
+            self._dropped.append(socket)
 
     async def _run_tool(self, tool: a.RunTool) -> None:
         began_at = self._loop.time()
@@ -220,13 +383,54 @@ class Bridge:
         self._timer = self._armed_for = None
 
     async def _close_legs(self) -> None:
-        """Closes every leg that is not closed yet: a dial may succeed while the phone is being closed."""
-        async with asyncio.TaskGroup() as closing:
-            for leg in self._legs.keys() - self._closed:
-                closing.create_task(self._close_leg(leg), name=f"{leg.value} close")
+        """Closes every leg that is left: a dial may succeed while the phone is being closed.
 
-    async def _close_leg(self, leg: a.Leg) -> None:
-        # The machine says nothing of a model leg that opened after the end.
-        wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
-        await self._legs[leg].close(wish.code, wish.reason)
-        self._closed.add(leg)
+        First what was said is written down: the closed phone makes Twilio ask for somebody who reads it.
+        """
+        if self._open_legs():
+            await self._wait_until_kept()
+        async with asyncio.TaskGroup() as closing:
+            for socket in self._dropped:
+                if socket not in self._closed:
+                    closing.create_task(self._close(socket, 1000, ""), name="dropped close")
+            for leg, socket in self._open_legs().items():
+                # The machine says nothing of a model leg that opened after the end.
+                wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
+                closing.create_task(self._close(socket, wish.code, wish.reason), name=f"{leg.value} close")
+
+    def _open_legs(self) -> dict[a.Leg, SocketLeg]:
+        return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}
+
+    async def _wait_until_kept(self) -> None:
+        """Asked once; again only when a cancellation cut it short."""
+        if self._has_been_kept:
+            return
+        self._has_been_kept = True  # Now: if the question itself fails, the legs are closed all the same.
+        try:
+            async with asyncio.timeout(KEPT_WITHIN_S):
+                await self._kept()
+        except TimeoutError:
+            self._log.warning("entries_not_kept_in_time", waited_s=KEPT_WITHIN_S)
+        except asyncio.CancelledError:
+            self._has_been_kept = False
+            raise
+
+    async def _close(self, socket: SocketLeg, code: int, reason: str) -> None:
+        await socket.close(code, reason)
+        self._closed.append(socket)
+
+
+class _Door:
+    """The way in of one session of the model. Where it leads changes, the reader in front of it does not."""
+
+    __slots__ = ("leads_to",)
+
+    def __init__(self, leads_to: Read) -> None:
+        self.leads_to = leads_to
+
+    def __call__(self, text: str | bytes) -> None:
+        self.leads_to(text)
+
+
+def _nowhere(_text: str | bytes) -> None:
+    """What a session says that is not of this call any more."""

@@ -101,7 +101,8 @@ class CallbackLeg(WSListener):
         try:
             return await asyncio.shield(self._gone)
         finally:
-            self._said = _forget
+            if self._said is said:  # Not that of somebody who reads on: a parked session changes hands.
+                self._said = _forget
 
     async def write(self) -> str:
         """See `SocketLeg`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 import aiofastnet
 import msgspec
@@ -15,7 +16,7 @@ from picows.url import parse_url
 
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.client_protocol import ClientProtocol
-from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, DialError, Patience
+from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, MODEL_PATIENCE, DialError, Patience
 from callbridge.call.actions import Leg, ModelDialFailed
 from callbridge.wire.errors import UNREADABLE
 
@@ -28,18 +29,18 @@ class ModelDialer:
     """How to reach the model. One per process: it carries the one TLS context of all calls."""
 
     url: str
-    """Whole address, model included."""
+    """The address without the model."""
     key: str
     tls: ssl.SSLContext | None = None
     """Needed for `wss`. A context of its own for every connection costs 17 ms of blocked loop each."""
     open_timeout_s: float = 5.0
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = MODEL_PATIENCE
 
     def __repr__(self) -> str:
-        return f"<ModelDialer {self.url}>"
+        return f"<ModelDialer {self.url.rpartition('@')[2]}>"  # No name and no password.
 
-    async def dial(self) -> CallbackLeg:
-        """Opens a socket to the model.
+    async def dial(self, model: str) -> CallbackLeg:
+        """Opens a socket to `model`.
 
         Raises:
             DialError: refused, unreachable or too slow.
@@ -47,7 +48,7 @@ class ModelDialer:
         leg = CallbackLeg(Leg.MODEL, MODEL_MESSAGE_BYTES_MAX, self.patience)
         try:
             async with asyncio.timeout(self.open_timeout_s):
-                await self._open(leg)
+                await self._open(leg, f"{self.url}?{urlencode({'model': model})}")
         except TimeoutError as error:
             raise DialError(ModelDialFailed(f"no answer in {self.open_timeout_s:g} s")) from error
         except (OSError, WSError, ValueError) as error:
@@ -55,8 +56,8 @@ class ModelDialer:
             raise DialError(ModelDialFailed(f"{type(error).__name__}: {error}")) from error
         return leg
 
-    async def _open(self, leg: CallbackLeg) -> None:
-        url = parse_url(self.url)
+    async def _open(self, leg: CallbackLeg, address: str) -> None:
+        url = parse_url(address)
         if url.is_secure and self.tls is None:
             raise ValueError("wss needs a TLS context")
         host = url.netloc.rpartition("@")[2]  # No name and no password in `Host`.
@@ -105,4 +106,13 @@ def _refusal(refused: WSHandshakeError, body: bytes) -> ModelDialFailed:
     except UNREADABLE:
         error = _Error()
     why = f"the model refused the connection with HTTP {status}: {error.message or error.code or 'no reason'}"
-    return ModelDialFailed(why, status, error.code)
+    return ModelDialFailed(why, status, error.code, _retry_after_s(refused.raw_header or b""))
+
+
+_RETRY_AFTER: Final = re.compile(rb"^retry-after:[ \t]*(\d{1,6})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+"""In seconds (RFC 9110, section 10.2.3). A date instead is always far away: it counts as no word at all."""
+
+
+def _retry_after_s(header: bytes) -> float | None:
+    found = _RETRY_AFTER.search(header)
+    return None if found is None else float(found[1])

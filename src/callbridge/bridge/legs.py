@@ -34,6 +34,15 @@ class Patience:
     """For the peer to take what is queued and to answer a close. After it the socket is dropped."""
 
 
+PHONE_PATIENCE: Final = Patience(send_timeout_s=2.5, close_timeout_s=0.5)
+"""A phone that takes nothing hears nothing. After 2.5 s its stream is given up, after 3 s its socket is gone,
+and Twilio asks what follows: one second is left to go on with a new stream before the caller has heard
+nothing for 4 s. Twilio answers a close within one round trip."""
+
+MODEL_PATIENCE: Final = Patience(send_timeout_s=5.0)
+"""A model that takes nothing soon says nothing either, and is replaced for that when an answer is owed. This
+is for one that nobody waits for: a short pause of the network must not cost it its session."""
+
 Read: TypeAlias = Callable[[str | bytes], None]
 
 
@@ -54,10 +63,10 @@ class SocketLeg(Protocol):
 
 
 class Dialer(Protocol):
-    """Opens the model leg of one call."""
+    """Opens the model legs of all calls."""
 
-    async def dial(self) -> SocketLeg:
-        """A socket to the model.
+    async def dial(self, model: str) -> SocketLeg:
+        """A socket to `model`.
 
         Raises:
             DialError: refused, unreachable or too slow.

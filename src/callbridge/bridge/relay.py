@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import BadMessage, Event, Leg
+from callbridge.call.actions import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
 from callbridge.call.playout import Uplink
 from callbridge.wire import media_streams, realtime
 from callbridge.wire.errors import ProtocolError
 from callbridge.wire.media_streams import Audio, Media, SendAudio, SendMark
-from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.mulaw import BYTES_PER_MS, is_loud
 from callbridge.wire.realtime import AnswerDelta, AudioDelta
 from callbridge.wire.realtime_commands import AppendAudio, encode
 
@@ -36,9 +36,10 @@ class Relay:
         "_gate",
         "_held",
         "_held_bytes",
-        "_held_bytes_max",
         "_playout",
         "_tally",
+        "_transcript",
+        "_unheard_ms_max",
         "send_to_model",
         "send_to_phone",
     )
@@ -48,7 +49,8 @@ class Relay:
         self._gate, self._playout, self._tally = call.gate, call.playout, call.tally
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
-        self._held_bytes_max = call.limits.held_audio_ms_max * BYTES_PER_MS
+        self._transcript = call.turns.transcript
+        self._unheard_ms_max = call.limits.unheard_ms_max
         self.send_to_phone = send_to_phone
         self.send_to_model: Callable[[bytes], None] | None = None
         """Known once the model leg is open; audio is held until then."""
@@ -76,16 +78,24 @@ class Relay:
     def from_model(self, text: str | bytes, now: float) -> Event | None:
         """One event of the model. Answers what the machine must know, for audio nothing."""
         self._tally.events_from_model += 1
+        self._tally.from_model_at = now
         try:
             event = realtime.parse(text)
         except ProtocolError as error:
             return BadMessage(Leg.MODEL, str(error))
         if isinstance(event, AudioDelta):
-            self._play(event, now)
-            return None
+            return self._play(event, now)
         if isinstance(event, AnswerDelta):
+            self._transcript.agent_adds(event.item_id, event.delta)
             return None
         return event
+
+    def from_spare(self, text: str | bytes) -> Event:
+        """One event of the second session, which has no say in the call yet."""
+        try:
+            return SpareSaid(realtime.parse(text))
+        except ProtocolError as error:
+            return BadMessage(Leg.SPARE, str(error))
 
     def open_uplink(self) -> None:
         """Sends what was held, in order. From now on the gate decides."""
@@ -93,32 +103,48 @@ class Relay:
             self._append(self._held.popleft())
         self._held_bytes = 0
 
+    def play_clip(self, clip: bytes, now: float) -> None:
+        """Lets the caller hear audio of ours, behind what is queued already."""
+        stream_sid = self._call.stream_sid
+        self.send_to_phone(media_streams.encode(SendAudio(stream_sid, Audio(clip))))
+        self._playout.clip_sent(len(clip), now)
+        self._send_mark(self._playout.mark())
+
     def _append(self, payload: bytes) -> None:
         assert self.send_to_model is not None, "the gate opens after the model leg"
         self.send_to_model(encode(AppendAudio(audio=payload)))
         self._tally.frames_to_model += 1
         self._tally.uplink_bytes += len(payload)
+        if self._gate.hears_caller and is_loud(payload):
+            self._tally.loud_at_frame = self._tally.frames_from_phone
 
     def _hold(self, payload: bytes) -> None:
         self._held.append(payload)
         self._held_bytes += len(payload)
-        while self._held_bytes > self._held_bytes_max:
+        while self._held_bytes > self._gate.held_ms_max * BYTES_PER_MS:
             self._held_bytes -= len(self._held.popleft())
             self._tally.frames_dropped += 1
 
-    def _play(self, delta: AudioDelta, now: float) -> None:
+    def _play(self, delta: AudioDelta, now: float) -> Event | None:
         audio = delta.delta
         if delta.response_id != self._gate.audible_response_id:
             self._tally.deltas_dropped += 1
             self._playout.withheld(delta.item_id, len(audio))
-            return
+            return None
         if not audio:
-            return
+            return None
         stream_sid = self._call.stream_sid
         self.send_to_phone(media_streams.encode(SendAudio(stream_sid, Audio(audio))))
         self._tally.frames_to_phone += 1
         self._tally.downlink_bytes += len(audio)
         mark = self._playout.sent(delta.item_id, len(audio), now)
+        if mark is None:
+            return None
+        self._send_mark(mark)
+        # Looked at with every mark: an answer that has run away is a few frames longer by then.
+        return AnswerRanAway() if self._playout.unheard_ms(now) > self._unheard_ms_max else None
+
+    def _send_mark(self, mark: str | None) -> None:
         if mark is not None:
             name = media_streams.MarkName(mark)
-            self.send_to_phone(media_streams.encode(SendMark(stream_sid, name)))
+            self.send_to_phone(media_streams.encode(SendMark(self._call.stream_sid, name)))

@@ -11,14 +11,17 @@ from enum import Enum
 from typing import TypeAlias
 
 from callbridge.call.facts import Fact
+from callbridge.call.memory import Entry
 from callbridge.wire import media_streams, realtime, realtime_commands
 
 
 class Leg(Enum):
-    """One of the two sockets of a call."""
+    """One of the sockets of a call."""
 
     PHONE = "phone"
     MODEL = "model"
+    SPARE = "spare"
+    """A second session with the model, made ready before the first one expires."""
 
 
 # --- Actions ----------------------------------------------------------------------------------------
@@ -33,7 +36,10 @@ class AdmitStream:
 
 @dataclass(frozen=True, slots=True)
 class DialModel:
-    """Open the model leg; answered by `ModelConnected` or `ModelDialFailed`."""
+    """Open a model leg; answered by `ModelConnected` or `ModelDialFailed`."""
+
+    model: str
+    leg: Leg = Leg.MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,29 @@ class SendToModel:
     """Send a command. Audio goes past the machine."""
 
     command: realtime_commands.AnyCommand
+    leg: Leg = Leg.MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class DropModel:
+    """Close a model leg in the middle of the call, and forget it: nothing that it still says counts."""
+
+    leg: Leg = Leg.MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchModel:
+    """The spare becomes the model leg, and the one that was is closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkModel:
+    """Leave the model leg open for the stream with which this call may come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayClip:
+    """Let the caller hear the clip: "one moment, please"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +111,18 @@ class Record:
 
 
 Action: TypeAlias = (
-    AdmitStream | DialModel | SendToPhone | SendToModel | OpenUplink | RunTool | CloseLeg | Record
+    AdmitStream
+    | DialModel
+    | DropModel
+    | SwitchModel
+    | ParkModel
+    | SendToPhone
+    | SendToModel
+    | PlayClip
+    | OpenUplink
+    | RunTool
+    | CloseLeg
+    | Record
 )
 
 # --- Local events -----------------------------------------------------------------------------------
@@ -94,6 +134,12 @@ class StreamAdmitted:
 
     caller: str
     called: str
+    is_continued: bool = False
+    """An earlier stream of this call broke off, or was handed over."""
+    memory: tuple[Entry, ...] = ()
+    """What was said in it."""
+    age_s: float = 0.0
+    """How long the call has lasted already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +151,11 @@ class StreamRefused:
 
 @dataclass(frozen=True, slots=True)
 class ModelConnected:
-    """The model leg is open."""
+    """A model leg is open."""
+
+    leg: Leg = Leg.MODEL
+    is_warm: bool = False
+    """It was parked by an earlier stream of this call: its session knows the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +167,21 @@ class ModelDialFailed:
     """The HTTP status, when there was an answer."""
     code: str | None = None
     """The vendor's error code, when the answer had one."""
+    retry_after_s: float | None = None
+    """When the server asks to be tried again."""
+    leg: Leg = Leg.MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class SpareSaid:
+    """An event of the spare session."""
+
+    event: realtime.Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRanAway:
+    """More agent audio is unheard than anybody would say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +225,12 @@ class ToolFinished:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownRequested:
-    """The process is going away."""
+    """The process stops now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverRequested:
+    """The process will stop: the call is to go on with the next one, from the end of this turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +243,14 @@ LocalEvent: TypeAlias = (
     | StreamRefused
     | ModelConnected
     | ModelDialFailed
+    | SpareSaid
+    | AnswerRanAway
     | LegGone
     | LegStalled
     | BadMessage
     | ToolFinished
     | ShutdownRequested
+    | HandOverRequested
     | DeadlinePassed
 )
 Event: TypeAlias = media_streams.Parsed | realtime.Parsed | LocalEvent

@@ -23,6 +23,15 @@ FATAL_CODES: Final = frozenset(
 )
 """Error codes that no retry can mend."""
 
+UNKNOWN_MODEL_CODES: Final = frozenset({"model_not_found"})
+"""Another model may be tried instead."""
+
+FATAL_STATUSES: Final = frozenset({401, 403, 404})
+"""HTTP answers to a dial that the next dial will get as well: key, country, model."""
+
+RATE_LIMIT_CODES: Final = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded"})
+"""The account has too much going on: another session would not help."""
+
 HARMLESS_CODES: Final = frozenset(
     {
         "response_cancel_not_active",
@@ -43,6 +52,7 @@ CLOSE_CODES: Final[Mapping[EndReason, int]] = {
     EndReason.MODEL_LOST: 1011,
     EndReason.INTERNAL_ERROR: 1011,
     EndReason.SERVICE_STOPPED: 1001,
+    EndReason.HANDED_OVER: 1001,
 }
 """What the phone leg is closed with; 1000 for the rest."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from callbridge.call.memory import ToolAnswered
 from callbridge.wire import realtime
 
 
@@ -20,7 +21,12 @@ class EndReason(Enum):
     """The model went away, stalled or kept failing in mid-call."""
     MEDIA_LOST = "media_lost"
     """The phone's socket went away without a stop, or its audio ceased."""
+    HANDED_OVER = "handed_over"
+    """The process is going away: the call goes on with the next one."""
     LIMIT_DURATION = "limit_duration"
+    """It was long enough, or the caller had gone silent. The agent has said so."""
+    LIMIT_COST = "limit_cost"
+    """It cost as much as one call may. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
     REJECTED_PROTOCOL = "rejected_protocol"
     SERVICE_STOPPED = "service_stopped"
@@ -29,7 +35,12 @@ class EndReason(Enum):
     @property
     def is_normal(self) -> bool:
         """Whether somebody meant the call to end. Everything else owes the caller a word."""
-        return self in {EndReason.CALLER_HANGUP, EndReason.AGENT_HANGUP, EndReason.LIMIT_DURATION}
+        return self in _MEANT
+
+
+_MEANT = frozenset(
+    {EndReason.CALLER_HANGUP, EndReason.AGENT_HANGUP, EndReason.LIMIT_DURATION, EndReason.LIMIT_COST}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +51,13 @@ class CallStarted:
     stream_sid: str
     caller: str
     called: str
+    is_continued: bool = False
+    """An earlier stream of the same call broke off, or was handed over."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentReady:
-    """The model confirmed the session."""
+    """The model confirmed the first session of a stream."""
 
     model: str
     after_ms: int
@@ -52,6 +65,47 @@ class AgentReady:
     held_ms: int
     """Caller audio held meanwhile."""
     has_transcription: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTrouble:
+    """A session could not be had, or was lost. The call goes on, unless its end follows."""
+
+    stage: str
+    """`dial`, `configure` or `call`."""
+    why: str
+    status: int | None
+    code: str | None
+    is_fatal: bool
+    """No second try can mend it: somebody must look at account or configuration."""
+    is_rate_limit: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReplaced:
+    """The call goes on with another session of the model, which was told what was said before."""
+
+    cause: str
+    """`lost`, or `renewed` before the old one would have expired."""
+    after_ms: int
+    """From the loss to the new session; for a renewal, how long the caller's audio waited."""
+    items: int
+    """What it was told, in conversation items."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipPlayed:
+    """The caller heard "one moment, please", because the agent had nothing to say yet."""
+
+    why: str
+    """What the caller waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A tool's answer, to be kept at once: after a crash it must not be run again for the same question."""
+
+    entry: ToolAnswered
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +201,19 @@ class Noted:
     is_warning: bool = False
 
 
-Fact: TypeAlias = CallStarted | AgentReady | Interrupted | ToolUsed | TurnEnded | CallEnded | Noted
+Fact: TypeAlias = (
+    CallStarted
+    | AgentReady
+    | ModelTrouble
+    | SessionReplaced
+    | ClipPlayed
+    | Remembered
+    | Interrupted
+    | ToolUsed
+    | TurnEnded
+    | CallEnded
+    | Noted
+)
 
 
 def noted(event: str, **fields: str | float | bool | None) -> Noted:

@@ -12,23 +12,110 @@ class Limits:
     start_timeout_s: float = 5.0
     """Socket accepted, no admitted `start`: refused. Twilio sends `start` with the first packet."""
 
-    dial_timeout_s: float = 6.0
-    """Model dialled, no socket: the call goes to the apology. The socket's own open timeout is 5 s."""
+    # A session of the model.
 
-    configure_timeout_s: float = 5.0
+    dial_timeout_s: float = 6.0
+    """Model dialled, no socket: tried again. The socket's own open timeout is 5 s."""
+
+    configure_timeout_s: float = 3.0
     """Socket open, `session.updated` not seen. Measured elsewhere: about 0.3 s after the socket."""
 
-    answer_timeout_s: float = 15.0
-    """An answer is owed and nothing at all came from the model: the model is lost."""
+    connect_timeout_s: float = 8.0
+    """From the first dial to a session that is ready, all tries together; then the fallback plan. One dial
+    that hangs for its 5 s leaves time for a second one."""
+
+    dial_tries_max: int = 2
+    """Tries for one session. A third would let the caller wait longer than the fallback plan."""
+
+    redial_delay_s: float = 0.25
+    redial_spread_s: float = 0.5
+    """Between two tries: 250 to 750 ms, spread so that calls that failed together do not return together."""
+
+    redial_delay_max_s: float = 2.0
+    """A server that wants to be left alone for longer is not tried again: the caller would wait."""
+
+    reconnects_max: int = 2
+    reconnects_within_s: float = 600.0
+    """Sessions lost in so long a time; one more and the fallback plan is the better answer."""
+
+    renew_after_s: float = 50 * 60.0
+    """A Realtime session ends at 60 minutes. Ten minutes are enough to find a quiet moment."""
+
+    renew_again_after_s: float = 30.0
+    """A renewal that did not come about is tried again then."""
+
+    move_timeout_s: float = 2.0
+    """A renewal holds the caller's audio while the new session is told the conversation. Longer than this
+    would be heard: the old session goes on."""
+
+    # Sound.
+
+    connect_clip_after_s: float = 1.5
+    """A caller who waits for a session hears the clip after so much silence."""
+
+    clip_after_s: float = 3.0
+    """A caller who waits for an answer hears the clip after so much silence: the promised 4 s, less the
+    silence that turn detection waits for (0.5 s) and the way to the phone (0.5 s)."""
+
+    meaning_wait_s: float = 8.0
+    """The longest that turn detection by meaning waits for more words (eagerness low)."""
+
+    quiet_margin_s: float = 0.5
+    """Beyond the silence that ends a turn: the line is quiet, and the model still says that the caller
+    speaks. From here on it owes an answer, whatever it says."""
+
+    caller_look_every_s: float = 0.5
+    """How often that is looked at while the caller speaks: a look at a counter."""
+
+    answer_timeout_s: float = 8.0
+    """An answer is owed and nothing at all came from the model: the session is replaced."""
+
+    give_up_after_s: float = 15.0
+    """The caller waits and has not heard the agent for so long: the fallback plan."""
+
+    unheard_ms_max: int = 120_000
+    """Agent audio ahead of the phone. Nobody speaks for two minutes: the answer has run away and is cut."""
+
+    # The phone.
+
+    media_gap_warning_s: float = 2.0
+    """No caller audio: noted. Twilio sends a frame each 20 ms, silence included."""
 
     media_gap_timeout_s: float = 15.0
-    """No caller audio: the call is lost. Twilio sends a frame each 20 ms, silence included."""
+    """No caller audio: the stream is lost."""
 
     farewell_timeout_s: float = 5.0
     """Beyond the length of the last words: how long their final mark may take."""
 
-    call_length_max_s: float = 59 * 60.0
-    """A Realtime session ends at 60 minutes with an error; the call ends before, with a reason."""
+    # The length of a call.
+
+    call_length_max_s: float = 60 * 60.0
+    """Then the agent says goodbye."""
+
+    call_length_warning_s: float = 60.0
+    """So long before its end the agent says that the call is about to end. A call that may not last twice
+    as long is not warned."""
+
+    caller_silence_s: float = 60.0
+    """Neither side has said anything: the agent asks whether the caller is still there. Half as long again,
+    and it says goodbye. 0: never."""
+
+    leave_timeout_s: float = 20.0
+    """For a goodbye that has to be said; then the call ends without it."""
+
+    hand_over_timeout_s: float = 10.0
+    """A process that goes away waits so long for the end of a turn, then hands over in the middle of it."""
+
+    # Memory.
+
+    memory_entries_max: int = 400
+    """Turns and tool results kept of one call: an hour of quick talk."""
+
+    retold_turns_max: int = 12
+    retold_characters_max: int = 6_000
+    """What a new session is told: the latest turns, about 1,500 tokens. Each answer reads them again."""
+
+    # Turns.
 
     transcript_timeout_s: float = 5.0
     """A turn's record waits this long for the caller's transcript, which may come after the answer."""
@@ -42,9 +129,13 @@ class Limits:
     response_attempts_max: int = 3
     """Failed responses in a row before the model counts as lost."""
 
-    held_audio_ms_max: int = 12_000
-    """Caller audio held until the model is ready: dial and configure timeouts together, and a second.
-    Beyond it the oldest is dropped and counted, because stale audio would be answered."""
+    held_audio_ms_max: int = 9_000
+    """Caller audio held until the first session is ready: the connect timeout, and a second. Beyond it the
+    oldest is dropped and counted."""
+
+    held_again_ms_max: int = 3_000
+    """The same when a session is replaced in the middle of a call. Older audio is stale: what the caller said
+    to nobody would be answered after what they say now."""
 
     mark_every_ms: int = 200
     """One mark per so much agent audio. Twilio's engineers warn that very many marks add delay."""
@@ -63,7 +154,10 @@ class Limits:
     """A tool that takes longer is told to the model as failed."""
 
     def __post_init__(self) -> None:
-        ready_s = self.dial_timeout_s + self.configure_timeout_s
-        assert self.held_audio_ms_max >= ready_s * 1000, "the caller's first words must survive the dial"
+        ready_ms = self.connect_timeout_s * 1000
+        assert self.held_audio_ms_max >= ready_ms, "the caller's first words must survive the dial"
         assert 0 < self.heard_tail_ms < self.mark_every_ms
-        assert self.call_length_max_s < 3600, "the model ends its session at 60 minutes"
+        assert self.renew_after_s < 3600, "the model ends its session at 60 minutes"
+        assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
+        assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
+        assert self.media_gap_warning_s <= self.media_gap_timeout_s

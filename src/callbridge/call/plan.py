@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from callbridge.call.price import Price
 from callbridge.wire.realtime_commands import ResponseOptions, ServerVad, Session
+
+if TYPE_CHECKING:
+    from callbridge.call.facts import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +24,12 @@ class CallPlan:
     """The whole session, both formats and every field of turn detection included."""
     greeting: str = ""
     """What the agent says first. Empty: the model greets as its instructions tell it."""
+    second_model: str | None = None
+    """What is dialled when the first does not exist any more."""
+    price: Price | None = None
+    """What the model's tokens cost; nothing when it is not known."""
+    spend_max_microdollars: int | None = None
+    """The most that one call may cost: above it the agent says goodbye."""
 
     @property
     def greeting_options(self) -> ResponseOptions | None:
@@ -45,8 +56,23 @@ class CallPlan:
         detection = self.session.audio.input.turn_detection
         return detection.silence_duration_ms if isinstance(detection, ServerVad) else 0
 
+    @property
+    def silent_session(self) -> Session:
+        """The session as long as it must not answer: it is still being told what was said before."""
+        detection = self.session.audio.input.turn_detection
+        return self._with_input(turn_detection=msgspec.structs.replace(detection, create_response=False))
+
     def without_transcription(self) -> CallPlan:
         """The same plan for a server that refuses the transcription model."""
-        audio_input = msgspec.structs.replace(self.session.audio.input, transcription=None)
+        return replace(self, session=self._with_input(transcription=None))
+
+    def is_too_dear(self, usage: Usage) -> bool:
+        """Whether a call that has used so much has reached the most that it may cost."""
+        if self.price is None or self.spend_max_microdollars is None:
+            return False
+        return self.price.cost_microdollars(usage) >= self.spend_max_microdollars
+
+    def _with_input(self, **changes: Any) -> Session:
+        audio_input = msgspec.structs.replace(self.session.audio.input, **changes)
         audio = msgspec.structs.replace(self.session.audio, input=audio_input)
-        return CallPlan(self.model, msgspec.structs.replace(self.session, audio=audio), self.greeting)
+        return msgspec.structs.replace(self.session, audio=audio)

@@ -13,16 +13,24 @@ ran dry, and moves the model.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from callbridge.call.limits import Limits
 from callbridge.wire.mulaw import BYTES_PER_MS, milliseconds
 
 _BYTES_PER_S = BYTES_PER_MS * 1000
+_WITHHELD_ITEMS_MAX = 32
+"""Far above what one response has. Beyond it the oldest is forgotten: a peer can make names up."""
+
 _LATENESS_SAMPLES = 3
 """Echoes that are looked at together: the least late of three is not fooled by one delayed echo."""
+
+CLIP: Final = "callbridge_clip"
+"""Stands in the place of an item for audio that is not the model's."""
 
 
 class Uplink(Enum):
@@ -42,6 +50,10 @@ class Gate:
     """What may pass. Written by the machine, read by the relay for every frame."""
 
     uplink: Uplink = Uplink.UNSTARTED
+    held_ms_max: int = 0
+    """How much caller audio is kept while the uplink is held; beyond it the oldest is dropped."""
+    hears_caller: bool = False
+    """Whether it matters if the caller is loud: the model says that they speak."""
     audible_response_id: str | None = None
     """The one response whose audio may reach the phone. Late deltas of any other are dropped."""
 
@@ -51,16 +63,21 @@ class Tally:
     """What the relay counted. Plain integers; records and deadlines read them."""
 
     frames_from_phone: int = 0
+    loud_at_frame: int = 0
+    """The latest of those frames in which the caller was loud; only while the gate hears them."""
     frames_to_model: int = 0
     frames_dropped: int = 0
     uplink_bytes: int = 0
-    """Caller audio appended to the model session: the clock of the model's `audio_*_ms`."""
+    """Caller audio appended to the present session: the clock of the model's `audio_*_ms`."""
     frames_to_phone: int = 0
     downlink_bytes: int = 0
     events_from_model: int = 0
+    from_model_at: float = -math.inf
+    """When anything of the model's came last, audio included."""
     deltas_dropped: int = 0
     """Deltas of muted responses: late audio that must not be heard."""
     unknown_events: int = 0
+    clips: int = 0
 
     @property
     def uplink_ms(self) -> int:
@@ -110,9 +127,13 @@ class Playout:
     """When the first audio of the call was sent."""
     first_sent_at: float | None = None
     """When the first audio since the machine last reset this was sent."""
+    agent_until: float = float("-inf")
+    """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
 
     _run: int = 0
     _run_began_at: float = 0.0
+    _quiet_before: float = 0.0
+    """Since when the caller hears nothing, as long as nothing was sent in this run."""
     _run_bytes: int = 0
     _proven_bytes: int = 0
     """Bytes of the run that echoes prove as played."""
@@ -142,6 +163,19 @@ class Playout:
             self.first_sent_at = now
             if self.began_at is None:
                 self.began_at = now
+        self._queue(item_id, byte_count)
+        self.agent_until = self._run_began_at + self._run_bytes / _BYTES_PER_S
+        if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
+            return None
+        return self.mark()
+
+    def clip_sent(self, byte_count: int, now: float) -> None:
+        """Notes a clip sent to the phone: audio that the model knows nothing of."""
+        if now > self._ends_at(now):
+            self._begin_run(now)
+        self._queue(CLIP, byte_count)
+
+    def _queue(self, item_id: str, byte_count: int) -> None:
         item_begin = self._item_bytes.get(item_id, 0)
         if self._parts and self._parts[-1].item_id == item_id:
             self._parts[-1].size += byte_count
@@ -150,13 +184,13 @@ class Playout:
         self._item_bytes[item_id] = item_begin + byte_count
         self._run_bytes += byte_count
         self._unmarked_bytes += byte_count
-        if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
-            return None
-        return self.mark()
 
     def withheld(self, item_id: str, byte_count: int) -> None:
         """Notes audio of a muted item that was kept from the phone."""
-        self._withheld_bytes[item_id] = self._withheld_bytes.get(item_id, 0) + byte_count
+        noted = self._withheld_bytes
+        if item_id not in noted and len(noted) >= _WITHHELD_ITEMS_MAX:
+            del noted[next(iter(noted))]
+        noted[item_id] = noted.get(item_id, 0) + byte_count
 
     # Told by the machine.
 
@@ -206,7 +240,10 @@ class Playout:
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
+        # A run of which nothing was heard has not broken the silence before it.
+        quiet_at = now if position else self._quiet_before
         self._begin_run(now)
+        self._quiet_before = quiet_at
         return tuple(items)
 
     def begin_response(self) -> None:
@@ -230,6 +267,17 @@ class Playout:
         return -(-(self._run_bytes - self._position(now)) // BYTES_PER_MS)
 
     @property
+    def quiet_at(self) -> float:
+        """When the caller has heard, or will have heard, all that was sent.
+
+        By echoes that came. One that is overdue proves nothing here: a phone that sends none at all would
+        put the end off for ever, and with it whatever waits for silence.
+        """
+        if not self._run_bytes:
+            return self._quiet_before
+        return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._proven_lateness_s
+
+    @property
     def is_drained(self) -> bool:
         """Whether echoes prove that everything was played: what a clock believes is not enough here."""
         return not self._marks and not self._unmarked_bytes
@@ -238,15 +286,20 @@ class Playout:
 
     def _lateness_s(self, now: float) -> float:
         """How far the phone is behind the model."""
-        if self._round_trip_s is None:
-            return 0.0
-        lateness_s = self._lateness_min_s
-        if self._surpluses_s:
-            lateness_s = max(lateness_s, min(self._surpluses_s) - self._round_trip_s)
-        if self._marks:  # An echo that is overdue proves lateness as well as one that came late.
+        lateness_s = self._proven_lateness_s
+        if self._marks and self._round_trip_s is not None:
+            # An echo that is overdue proves lateness as well as one that came late.
             due_at = max(self._marks[0].due_at, self._run_began_at)
             lateness_s = max(lateness_s, now - self._round_trip_s - due_at)
         return lateness_s
+
+    @property
+    def _proven_lateness_s(self) -> float:
+        if self._round_trip_s is None:
+            return 0.0
+        if not self._surpluses_s:
+            return self._lateness_min_s
+        return max(self._lateness_min_s, min(self._surpluses_s) - self._round_trip_s)
 
     def _position(self, now: float) -> int:
         """Bytes of the run heard: never more than sent, never less than echoes prove."""
@@ -257,6 +310,7 @@ class Playout:
         return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._lateness_s(now)
 
     def _begin_run(self, now: float) -> None:
+        self._quiet_before = self.quiet_at
         self._parts = []
         self._run += 1
         self._run_began_at = now

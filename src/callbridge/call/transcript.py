@@ -7,14 +7,18 @@ model, perhaps long after the answer, so an ended turn waits for them up to a bo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.facts import TurnEnded
+from callbridge.call.memory import TurnSaid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from callbridge.call.playout import CutItem
+
+SPOKEN_CHARACTERS_PER_S: Final = 15
+"""Ordinary speech, spaces included. For how much of a text an unfinished piece of audio had time."""
 
 
 @dataclass(slots=True)
@@ -28,6 +32,8 @@ class _Turn:
     """The response was still running when the turn ended: its words may be to come."""
     words: dict[str, str] = field(default_factory=dict)
     """The agent's words by item, in the order of the items."""
+    whole: set[str] = field(default_factory=set)
+    """Items whose text is known to its end."""
     heard: dict[str, CutItem] = field(default_factory=dict)
     """Items that were cut."""
     answered_at: float | None = None
@@ -85,11 +91,24 @@ class Transcript:
         """An item of the answer. One that nobody asked for, like the greeting, is a turn of its own."""
         self._current().words.setdefault(item_id, "")
 
+    def agent_adds(self, item_id: str, words: str) -> None:
+        """A piece of the text of an item, told by the relay: what there is if the rest never comes."""
+        turn = self._open
+        if turn is not None and item_id in turn.words:  # Almost always; a late piece changes nothing.
+            turn.words[item_id] += words
+
     def agent_says(self, item_id: str, words: str) -> None:
         """The whole text of an item."""
         for turn in self._all():
             if item_id in turn.words:
                 turn.words[item_id] = words
+                turn.whole.add(item_id)
+
+    def agent_broke_off(self, item_id: str, sent_ms: int) -> None:
+        """The rest of an item will not come. Its text ran ahead: what its audio has no time for is unsaid."""
+        for turn in self._all():
+            if item_id in turn.words and item_id not in turn.whole:
+                turn.words[item_id] = _spoken_words(turn.words[item_id].strip(), sent_ms)
 
     def agent_finished(self) -> None:
         """The response is over: its words are all known."""
@@ -125,6 +144,18 @@ class Transcript:
         self._closed = [turn for turn in self._closed if turn not in ready]
         return [_record(turn) for turn in ready]
 
+    def unrecorded(self) -> list[TurnSaid]:
+        """The turns that have no record yet, with what was said in them so far."""
+        said = (TurnSaid(turn.number, turn.caller, _heard(turn)) for turn in self._all())
+        return [turn for turn in said if turn.caller or turn.agent]
+
+    def heard_words(self, item_id: str) -> str:
+        """What was heard of an item that was cut; nothing of one that is not known."""
+        for turn in self._all():
+            if item_id in turn.words:
+                return _heard_words(turn.words[item_id].strip(), turn.heard.get(item_id))
+        return ""
+
     @property
     def deadline(self) -> float | None:
         """When the next waiting record is late."""
@@ -152,14 +183,28 @@ def _response_ms(turn: _Turn) -> int | None:
 
 
 def _record(turn: _Turn) -> TurnEnded:
-    heard = (_heard_words(words, turn.heard.get(item_id)) for item_id, words in turn.words.items())
-    agent = " ".join(words for words in heard if words)
-    return TurnEnded(turn.number, turn.caller, agent, _response_ms(turn), turn.interrupted)
+    return TurnEnded(turn.number, turn.caller, _heard(turn), _response_ms(turn), turn.interrupted)
+
+
+def _heard(turn: _Turn) -> str:
+    """What was heard of all that the agent said in a turn."""
+    heard = (_heard_words(words.strip(), turn.heard.get(item_id)) for item_id, words in turn.words.items())
+    return " ".join(words for words in heard if words)
 
 
 def _heard_words(words: str, cut: CutItem | None) -> str:
     """The part of `words` that was heard, in proportion to the audio, at a word's end."""
     if cut is None or cut.heard_ms >= cut.sent_ms:
         return words
-    heard = words[: len(words) * cut.heard_ms // cut.sent_ms].rpartition(" ")[0]
-    return f"{heard} …" if heard else ""
+    return _first_words(words, len(words) * cut.heard_ms // cut.sent_ms)
+
+
+def _spoken_words(words: str, sent_ms: int) -> str:
+    """The part of `words` for which so much audio had time."""
+    length = sent_ms * SPOKEN_CHARACTERS_PER_S // 1000
+    return words if len(words) <= length else _first_words(words, length)
+
+
+def _first_words(words: str, length: int) -> str:
+    first = words[:length].rpartition(" ")[0]
+    return f"{first} …" if first else ""

@@ -6,6 +6,7 @@ import typer
 
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
+from callbridge.cli.drain import drain
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_model import simulate_model
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(serve)
 app.command()(check)
+app.command()(drain)
 
 simulate = typer.Typer(help="Strict simulators of both vendors, for any bridge.", no_args_is_help=True)
 simulate.command("call")(simulate_call)

@@ -12,6 +12,7 @@ import msgspec
 
 from callbridge.call.facts import CallEnded, TurnEnded
 from callbridge.cli.demo_agent import agent
+from callbridge.cli.greeting_time import greeting_times_ms
 from callbridge.server.app import create_app
 from callbridge.server.listening import tcp_listener, uvicorn_config
 from callbridge.server.serving import serving
@@ -80,6 +81,10 @@ class DemoReport(msgspec.Struct, frozen=True):
     audio_heard_ms: int
     first_audio_ms: int | None
     """From dialling to the first sound of the agent."""
+    first_audio_with_predial_ms: int | None
+    """The same in a short call whose ends take the time that they take in life (`greeting_time`)."""
+    first_audio_without_predial_ms: int | None
+    """The same with the model dialled only when the stream has come."""
     turns: list[Turn]
     interruptions: list[Interruption]
     carrier_warnings: list[str]
@@ -110,6 +115,7 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
         DemoError: the call never came to a conversation.
     """
     facts: list[Fact] = []
+    greeting_ms = await greeting_times_ms(_settings)
 
     def observe(call: Call, fact: Fact) -> None:
         facts.append(fact)
@@ -120,17 +126,17 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
         async with serve_model(
             demo_script(), settings=keeping_audio, on_event=watchers.on_model_note
         ) as model:
-            settings = _settings(listener.getsockname()[1], model.url)
+            settings = _settings(listener.getsockname()[1], model.url, True)
             app = create_app(settings, agent, observers=[observe])
             async with serving(uvicorn_config(app, settings), listener):
                 call = _simulated_call(settings, recording, watchers.on_phone_event)
                 report = await call.run()
     if not model.sessions:
         raise DemoError("the call ended before the service reached the model; see its log: --verbose")
-    return _compare(call.streams[0], model.sessions[0], report, facts, str(recording))
+    return _compare(call.streams[0], model.sessions[0], report, facts, greeting_ms, str(recording))
 
 
-def _settings(port: int, realtime_url: str) -> Settings:
+def _settings(port: int, realtime_url: str, predial: bool) -> Settings:
     """A configuration of its own: made-up secrets, loopback addresses, nothing from the environment."""
     return read_settings(
         {
@@ -141,6 +147,7 @@ def _settings(port: int, realtime_url: str) -> Settings:
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "REALTIME_URL": realtime_url,
+            "PREDIAL": str(predial),
         }
     )
 
@@ -170,7 +177,12 @@ def _simulated_call(
 
 
 def _compare(
-    stream: PhoneStream, model: Journal, report: CallReport, facts: list[Fact], recording: str
+    stream: PhoneStream,
+    model: Journal,
+    report: CallReport,
+    facts: list[Fact],
+    greeting_ms: tuple[int | None, int | None],
+    recording: str,
 ) -> DemoReport:
     ended = next(fact for fact in facts if isinstance(fact, CallEnded))
     phone = report.streams[0]
@@ -189,6 +201,8 @@ def _compare(
         audio_to_phone_ms=phone.media_received_ms,
         audio_heard_ms=phone.heard_ms,
         first_audio_ms=phone.first_audio_from_call_ms,
+        first_audio_with_predial_ms=greeting_ms[0],
+        first_audio_without_predial_ms=greeting_ms[1],
         turns=[Turn(f.caller, f.agent, f.response_ms) for f in facts if isinstance(f, TurnEnded)],
         interruptions=interruptions,
         carrier_warnings=[f"{w.code} {w.meaning}: {w.detail}" for w in report.warnings],

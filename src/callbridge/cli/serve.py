@@ -10,27 +10,50 @@ import typer
 from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
+from callbridge.observe.loop_watch import LoopWatch
+from callbridge.records.opening import open_state
+from callbridge.records.state import StateError
 from callbridge.server.app import create_app
 from callbridge.server.check import Finding, Level, as_findings
+from callbridge.server.clip import ClipError
+from callbridge.server.drain import Drain
 from callbridge.server.listening import CallServer, uvicorn_config
+from callbridge.server.live_calls import LiveCalls
 from callbridge.server.memory import keep_large_blocks_apart
 from callbridge.server.settings import Settings, SettingsError, read_settings
 
 
 def serve() -> None:
-    """Answer calls until told to stop. Settings come from the environment and a .env file."""
-    try:
-        settings = read_settings()
-    except SettingsError as error:
-        _refuse(as_findings(error.problems))
+    """Answer calls until told to stop. Settings come from the environment and a .env file.
+
+    The first SIGTERM or Ctrl-C lets live calls end, for DRAIN_SECONDS at most; the second has them
+    handed over at once; the third stops at once.
+    """
+    settings = settings_or_refusal()
     configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    live_calls = LiveCalls()
+    drain = Drain(live_calls, settings.drain_seconds)
+    loop_watch = LoopWatch()
     try:
-        app = create_app(settings)
+        state = open_state(settings.state_path)
+        app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
         _refuse([Finding(Level.ERROR, str(error), "Correct AGENT or the module that it names.")])
+    except (ClipError, StateError) as error:
+        _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()
+    server = CallServer(uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch)
+    # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
-        CallServer(uvicorn_config(app, settings), settings).run()
+        server.run()
+
+
+def settings_or_refusal() -> Settings:
+    """The settings of this process; when they cannot be used, says why and ends with status 1."""
+    try:
+        return read_settings()
+    except SettingsError as error:
+        _refuse(as_findings(error.problems))
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:

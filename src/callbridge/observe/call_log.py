@@ -5,7 +5,7 @@ What was said stands in a line only when that is switched on; numbers are masked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
@@ -27,9 +27,24 @@ class CallLog:
         log = self._log.bind(call_sid=call.call_sid, stream_sid=call.stream_sid)
         match fact:
             case facts.CallStarted():
-                log.info("call_started", caller=fact.caller, called=fact.called)
+                log.info(
+                    "call_started",
+                    caller=fact.caller,
+                    called=fact.called,
+                    is_continued=fact.is_continued,
+                )
             case facts.AgentReady():
                 log.info("agent_ready", **_fields(fact))
+            case facts.ModelTrouble():
+                # What no second try can mend wants somebody to look; the rest is mended by the next line.
+                write = log.error if fact.is_fatal else log.warning
+                write("model_trouble", **_fields(fact))
+            case facts.SessionReplaced():
+                log.info("session_replaced", **_fields(fact))
+            case facts.ClipPlayed():
+                log.info("clip_played", why=fact.why)
+            case facts.Remembered():
+                pass  # For the state: the words of a tool's answer are not for a log.
             case facts.Interrupted():
                 log.info(
                     "interrupted",
@@ -46,6 +61,8 @@ class CallLog:
             case facts.Noted():
                 write = log.warning if fact.is_warning else log.info
                 write(fact.event, **dict(fact.fields))
+            case _:
+                assert_never(fact)
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:
         fields: dict[str, object] = {
@@ -63,5 +80,12 @@ class CallLog:
         write("call_ended", **fields)
 
 
-def _fields(fact: facts.AgentReady | facts.ToolUsed | facts.CallEnded | facts.Usage) -> dict[str, object]:
+def _fields(
+    fact: facts.AgentReady
+    | facts.ModelTrouble
+    | facts.SessionReplaced
+    | facts.ToolUsed
+    | facts.CallEnded
+    | facts.Usage,
+) -> dict[str, object]:
     return {name: getattr(fact, name) for name in fact.__slots__}

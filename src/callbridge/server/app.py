@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-import secrets
-import ssl
+import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from fastapi import FastAPI
 from starlette.routing import WebSocketRoute
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
-from callbridge.bridge.dialer import ModelDialer
-from callbridge.call.facts import CallEnded, EndReason, Fact
 from callbridge.observe.call_log import CallLog
-from callbridge.server.calls import Continuation, EndedCalls
+from callbridge.server.clip import load_clip
+from callbridge.server.control import control_router
+from callbridge.server.desk import Desk, open_desk
 from callbridge.server.media import MediaDoor
-from callbridge.server.plan import call_plan
+from callbridge.server.plan import call_limits, call_plan
+from callbridge.server.probe import probe_forever
+from callbridge.server.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.settings import MEDIA_STREAM_PATH, Settings
-from callbridge.server.webhooks import Telephone, webhook_router
-from callbridge.telephony.tokens import StreamTokens
+from callbridge.server.webhooks import webhook_router
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from callbridge.bridge.bridge import Observe
+    from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.call.machine import Call
-
-TOKEN_BYTES = 24
-"""192 random bits: more than the 128 that make guessing hopeless."""
+    from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.records.state import State
+    from callbridge.server.circuit import Circuit
+    from callbridge.server.drain import Drain
+    from callbridge.server.live_calls import LiveCalls
 
 
 def create_app(
@@ -40,7 +43,13 @@ def create_app(
     *,
     observers: Sequence[Observe] = (),
     limits: Limits | None = None,
+    state: State | None = None,
+    drain: Drain | None = None,
+    live_calls: LiveCalls | None = None,
+    loop_watch: LoopWatch | None = None,
+    circuit: Circuit | None = None,
     clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The service for one configuration.
 
@@ -48,63 +57,68 @@ def create_app(
         settings: the whole configuration.
         agent: who answers; by default the one that the settings name, or one made of their texts.
         observers: get every fact of every call, beside the log.
-        limits: the bounds of every call; the ordinary ones by default.
-        clock: seconds that never run backwards, for what outlives a request: tokens and ended calls.
+        limits: the bounds of every call; by default those of the settings.
+        state: what survives the process; by default nothing does.
+        drain: decides when the process may stop; by default it is only told by `callbridge drain`.
+        live_calls: the calls that `drain` waits for.
+        loop_watch: says whether the event loop is too late to take another call.
+        circuit: says whether the model is tried at all; by default with the bounds of its module.
+        clock: seconds that never run backwards, for what outlives a request.
+        wall_clock: seconds since 1970, for what other processes read.
 
     Raises:
         AgentError: the agent that the settings name cannot be loaded.
+        ClipError: the clip that the settings name cannot be used.
     """
-    if agent is None:
-        agent = load_agent(settings.agent) if settings.agent else Agent()
-    ended_calls = EndedCalls()
-    telephone = Telephone(
+    desk = open_desk(
         settings,
-        StreamTokens(lambda: secrets.token_urlsafe(TOKEN_BYTES)),
-        ended_calls,
-        clock,
-        reason_not_ready=lambda: None,
+        state=state,
+        drain=drain,
+        live_calls=live_calls,
+        loop_watch=loop_watch,
+        circuit=circuit,
+        now=clock,
+        wall_now=wall_clock,
     )
-    door = MediaDoor(
-        telephone,
-        call_plan(settings, agent),
-        agent.toolbox,
-        model_dialer(settings),
-        _fan_out(CallLog(with_transcripts=settings.log_transcripts), _Ending(ended_calls, clock), *observers),
-        limits,
+    door = _media_door(desk, agent, observers, limits or call_limits(settings))
+    app = FastAPI(
+        title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk)
     )
-    app = FastAPI(title="callbridge", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(webhook_router(telephone))
+    app.include_router(webhook_router(desk))
+    app.include_router(control_router(desk.drain, desk.live_calls, settings.twilio_auth_token))
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
     return app
 
 
-def model_dialer(settings: Settings) -> ModelDialer:
-    """How all calls reach the model, with the one TLS context of the process."""
-    return ModelDialer(
-        url=f"{settings.realtime_url}?{urlencode({'model': settings.realtime_model})}",
-        key=settings.openai_api_key.get_secret_value(),
-        tls=ssl.create_default_context() if settings.realtime_url.startswith("wss:") else None,
+def _media_door(desk: Desk, agent: Agent | None, observers: Sequence[Observe], limits: Limits) -> MediaDoor:
+    settings = desk.settings
+    if agent is None:
+        agent = load_agent(settings.agent) if settings.agent else Agent()
+    plan = call_plan(settings, agent)
+    observe = _fan_out(
+        # The state first: what is logged of a call's end can be read by whoever goes on with it.
+        Journal(desk),
+        ModelHealth(desk),
+        SpendMeter(desk, plan.price),
+        CallLog(with_transcripts=settings.log_transcripts),
+        *observers,
     )
+    return MediaDoor(desk, plan, agent.toolbox, load_clip(settings.clip), observe, limits)
 
 
-class _Ending:
-    """Notes how a call's stream ended, before its socket closes and Twilio asks what is next."""
+def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    """What runs beside the calls, for as long as they are served."""
 
-    def __init__(self, ended_calls: EndedCalls, clock: Callable[[], float]) -> None:
-        self._ended_calls = ended_calls
-        self._clock = clock
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with desk.opened(), asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(probe_forever(desk), name="model probe")
+            yield
+            probing.cancel()
 
-    def __call__(self, call: Call, fact: Fact) -> None:
-        if not isinstance(fact, CallEnded) or fact.reason in _UNPROVEN:
-            return
-        what_next = Continuation.HANG_UP if fact.reason.is_normal else Continuation.APOLOGIZE
-        self._ended_calls.remember(call.call_sid, what_next, fact.reason.value, self._clock())
-
-
-_UNPROVEN = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
-"""After these the socket may have claimed the CallSid of somebody else's call."""
+    return lifespan
 
 
 def _fan_out(*observers: Observe) -> Observe:

@@ -1,8 +1,8 @@
 """Judges a configuration before a caller does: what is missing, wrong, or about to be.
 
-No network: what only the vendors know (does the key work?) is left to the first call. The date, the
-port and the user's agent come in as arguments. An error means that no call could be taken; a warning
-means that calls work, but perhaps not as wished or not for long.
+No network: what only the vendors know (does the key work?) is left to the first call. Files are looked
+for, not opened. The date, the port and the user's agent come in as arguments. An error means that no call
+could be taken; a warning means that calls work, but perhaps not as wished or not for long.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from callbridge.server.models import (
     transcription_model,
     voice_model,
 )
-from callbridge.server.settings import Problem, Settings, SettingsError, is_loopback, read_settings
+from callbridge.server.prices import PRICES_AS_OF, price_of
+from callbridge.server.setting_values import is_loopback
+from callbridge.server.settings import Problem, Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +42,9 @@ SILENCE_SHORT_MS = 200
 
 SILENCE_LONG_MS = 2_000
 """Above this, callers wonder whether anybody is there."""
+
+_SPEND_CAPS = ("spend_per_call_max", "spend_per_hour_max", "spend_per_day_max")
+"""From the shortest time to the longest."""
 
 _VENDOR_HOST = "api.openai.com"
 _AUTH_TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -89,10 +94,15 @@ def check(
         *_public_address(settings),
         _port(settings, try_to_listen(settings.host, settings.port)),
         *_model(settings, voice_model(settings.realtime_model), today),
+        *_second_model(settings, today),
         _transcription(settings, transcription_model(settings.transcription_model), today),
         *_turn_detection(settings),
         *_without_effect(settings),
         *_agent_and_voice(settings, load_agent),
+        *_clip(settings),
+        _fallback(settings),
+        *_spending(settings),
+        *_state(settings),
     ]
 
 
@@ -206,6 +216,28 @@ def _model(settings: Settings, model: VoiceModel | None, today: dt.date) -> Iter
         yield _error(f"{name} was switched off on {model.shutdown}", remedy)
 
 
+def _second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
+    # Never an error: it is dialled only where the first model is not found.
+    name = settings.second_model
+    if name is None:
+        return
+    model = voice_model(name)
+    if model is None:
+        yield _warning(
+            f"REALTIME_SECOND_MODEL={name} is not known to this version of callbridge",
+            "Fine if it is newer; otherwise correct the name, or set it to off.",
+        )
+        return
+    remedy = f"Set REALTIME_SECOND_MODEL={model.successor}, or off."
+    if model.unfit is not None:
+        yield _warning(f"REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
+    elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
+        yield _ok(f"should {settings.realtime_model} not be found, {name} is tried")
+    else:
+        verb = "is" if today < model.shutdown else "was"
+        yield _warning(f"REALTIME_SECOND_MODEL={name} {verb} switched off on {model.shutdown}", remedy)
+
+
 def _transcription(settings: Settings, model: TranscriptionModel | None, today: dt.date) -> Finding:
     # Never an error: a call whose transcription is refused goes on without it.
     name = settings.transcription_model
@@ -251,6 +283,10 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
     else:
         numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
         idle |= dict.fromkeys(numbers, "VAD_KIND=server_vad")
+    if settings.fallback_dial is None:
+        idle["fallback_dial_seconds"] = "FALLBACK_DIAL"
+    if not settings.fallback_voicemail:
+        idle["voicemail_prompt"] = "FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
         idle["truncation_post_instructions_tokens"] = "TRUNCATION as a ratio, such as 0.8"
     for name, partner in idle.items():
@@ -282,6 +318,69 @@ def _voice(settings: Settings, voice: str) -> Finding:
     # A new model may have new voices; the ones that we know do not.
     is_certain = _uses_vendor(settings) and voice_model(settings.realtime_model) is not None
     return _error(what, remedy) if is_certain else _warning(what, remedy)
+
+
+def _clip(settings: Settings) -> Iterator[Finding]:
+    if settings.clip is not None and not settings.clip.is_file():
+        yield _error(
+            f"CLIP={settings.clip} is no file", "Correct the path, or remove it for the built-in clip."
+        )
+
+
+def _fallback(settings: Settings) -> Finding:
+    message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
+    if settings.fallback_dial is not None:
+        return _ok(
+            f"a caller whom the model cannot serve is put through to FALLBACK_DIAL; if nobody answers, "
+            f"the caller {message}"
+        )
+    if settings.fallback_voicemail:
+        return _ok("a caller whom the model cannot serve may leave a message")
+    return _warning(
+        "a caller whom the model cannot serve hears the apology and nothing else",
+        "Set FALLBACK_DIAL to the number of a human, or remove FALLBACK_VOICEMAIL.",
+    )
+
+
+def _spending(settings: Settings) -> Iterator[Finding]:
+    caps = {name: getattr(settings, name) for name in _SPEND_CAPS}
+    given = [name.upper() for name, cap in caps.items() if cap is not None]
+    if not given:
+        return
+    models = [name for name in (settings.realtime_model, settings.second_model) if name is not None]
+    for model in models:
+        if price_of(model) is None:
+            yield _warning(
+                f"{' and '.join(given)} cannot hold: the price of {model} is not known",
+                "Set a model with a known price, or a budget in the vendor's console.",
+            )
+    if all(price_of(model) is not None for model in models):
+        yield _ok(f"spending is counted at the prices of {PRICES_AS_OF}")
+    dearest = [cap for cap in caps.values() if cap is not None]
+    if dearest != sorted(dearest):
+        yield _warning(
+            f"of {', '.join(given)} a longer time has the lower cap, so the other is never reached",
+            "Let the caps grow from call to hour to day, or remove one.",
+        )
+
+
+def _state(settings: Settings) -> Iterator[Finding]:
+    path = settings.state_path
+    if path is None:
+        lost = "after a restart nothing is known of live calls, of callers' earlier calls and of the spending"
+        remedy = "Set STATE_PATH to a file on a disk that outlives the process."
+        yield (
+            _warning(f"STATE_PATH is not set: {lost}", remedy)
+            if _is_public(settings)
+            else _ok("what happens is kept in memory only")
+        )
+    elif not path.parent.is_dir() or path.is_dir():
+        yield _error(
+            f"STATE_PATH={path} cannot be a file there",
+            "Name a file, in a folder that exists and that the service may write to.",
+        )
+    else:
+        yield _ok(f"what happens is kept in {path}")
 
 
 def _uses_vendor(settings: Settings) -> bool:

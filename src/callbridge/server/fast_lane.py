@@ -6,6 +6,7 @@ scope; under another server it finds none and uses receive and send.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.utils import ClientDisconnected
@@ -27,6 +28,10 @@ FAST_LANE: Final = "callbridge.fast_lane"
 LINGER_S = 5.0
 """After the end of a call: how long its peer may take to read the rest and to answer the close."""
 
+SEND_BUFFER_BYTES: Final = 64 * 1024
+"""What the kernel may hold of a phone's audio, some seconds. By itself it takes megabytes, which is minutes:
+for so long a phone that reads nothing any more would look as if it heard everything."""
+
 
 def take_over(scope: MutableMapping[str, Any], leg: CallbackLeg) -> bool:
     """Accepts the upgrade of `scope` for `leg`; false where the server has no fast lane."""
@@ -43,6 +48,15 @@ class DroppingProtocol(WebSocketsSansIOProtocol):
     A closed transport waits without bound until its peer has taken what is left, so that a peer that
     takes nothing would keep the socket of a call that is over.
     """
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends; a refused upgrade is then an answered one.
+
+        uvicorn forgets that, and would log each refusal as a fault of the application.
+        """
+        await super().send(message)
+        if self.close_sent:
+            self.handshake_complete = True
 
     async def run_asgi(self) -> None:
         """Runs the call of one socket, and sees to it that the socket goes after it."""
@@ -87,12 +101,14 @@ class FastLaneProtocol(DroppingProtocol):
         """
         if self.transport.is_closing():
             raise ClientDisconnected
-        socket = _TakenSocket(leg, self.connections)
-        socket.connection_made(_CopyingTransport(self.transport))
-        self.transport.set_protocol(socket)
-        self.connections.add(socket)
+        tcp = self.transport.get_extra_info("socket")
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        taken = _TakenSocket(leg, self.connections)
+        taken.connection_made(_CopyingTransport(self.transport))
+        self.transport.set_protocol(taken)
+        self.connections.add(taken)
         self.connections.remove(self)
-        socket.feed(self._handshake() + self._hasty)
+        taken.feed(self._handshake() + self._hasty)
         # All that is left to do here is to wait for the application. 9 KB of every call.
         self.handshake_complete = True
         del self.conn, self.queue, self.response, self._hasty

@@ -1,4 +1,4 @@
-"""How uvicorn serves calls: one process, strict sockets, and one line that says it is ready.
+"""How uvicorn serves calls: one process, strict sockets, one line when ready, a stop that drops no call.
 
 One process, because the calls, the tokens and the audio of a call live in it; more calls are served
 by more machines.
@@ -6,6 +6,8 @@ by more machines.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -16,14 +18,28 @@ from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX
 from callbridge.server.fast_lane import FastLaneProtocol
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from types import FrameType
+
     from fastapi import FastAPI
 
+    from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.drain import Drain
     from callbridge.server.settings import Settings
 
-HANDLERS_END_S = 30
-"""After the sockets were closed: how long their calls may take to write their records."""
+HANDLERS_END_S = 10
+"""After the sockets were closed: how long their calls may take to write their records. The slowest end of a
+socket takes half of it (`fast_lane.LINGER_S`)."""
+
+LAST_STEPS_S = 5.0
+"""After the last call has ended: how long what must be written before the exit may take, all together."""
 
 _log = structlog.get_logger()
+
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection for requests stays open: longer than its other end keeps it. When it is we who
+close, a request may be on its way already, and of `<Connect action>` that is the end of the call."""
 
 
 def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -47,6 +63,7 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         # Public addresses come from the settings, so nothing a proxy says is believed.
         proxy_headers=False,
         timeout_graceful_shutdown=HANDLERS_END_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
 
 
@@ -65,11 +82,44 @@ def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 
 
 class CallServer(uvicorn.Server):
-    """uvicorn that says, once it listens, what to do next."""
+    """uvicorn that says, once it listens, what to do next, and that stops only when the drain is done.
 
-    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+    uvicorn's own stop closes every WebSocket at once, then raises the signal again, so that the process does
+    not end with 0. Here signals go to the drain, and meanwhile everything is served as before, so that live
+    calls keep their webhooks. A signal after the drain makes uvicorn wait for nothing more.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: Settings,
+        drain: Drain,
+        *,
+        loop_watch: LoopWatch | None = None,
+        last_steps: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
+        """A server that does not yet listen.
+
+        Args:
+            config: what `uvicorn_config` made.
+            settings: for the line that says it is ready.
+            drain: decides when to stop.
+            loop_watch: watches the loop for as long as this serves.
+            last_steps: what to do before the exit, after the last call has ended: in this order, each whether
+                or not the one before it failed.
+        """
         super().__init__(config)
         self._settings = settings
+        self._drain = drain
+        self._loop_watch = loop_watch
+        self._last_steps = last_steps
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until the drain is done."""
+        self._loop = asyncio.get_running_loop()
+        async with self._loop_watch or contextlib.nullcontext():
+            await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, then logs the one line that an operator waits for."""
@@ -82,3 +132,40 @@ class CallServer(uvicorn.Server):
             next_step="Twilio console > Phone Numbers > your number > A call comes in: "
             "enter this webhook, HTTP POST",
         )
+
+    async def main_loop(self) -> None:
+        """Serves as uvicorn does, until the drain is done."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(super().main_loop(), name="uvicorn")
+            await self._drain.run_until_stopped()
+            self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT: tells the drain. uvicorn's own would note the signal, to raise it at the end."""
+        del sig, frame
+        assert self._loop is not None
+        # Between any two instructions of the loop's own thread: what is not a callback may be half done.
+        self._loop.call_soon_threadsafe(self._signalled)
+
+    def _signalled(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            self._drain.signalled()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stops listening, cuts what is left, and takes the last steps."""
+        await super().shutdown(sockets)
+        try:
+            async with asyncio.timeout(LAST_STEPS_S):
+                for step in self._last_steps:
+                    await _take(step)
+        except TimeoutError:
+            _log.error("last_steps_cut", after_s=LAST_STEPS_S)
+
+
+async def _take(step: Callable[[], Awaitable[None]]) -> None:
+    """Takes one step. Its failure is a line of the log: the process exits either way, and others wait."""
+    (failure,) = await asyncio.gather(step(), return_exceptions=True)
+    if failure is not None:
+        _log.error("last_step_failed", exc_info=failure)

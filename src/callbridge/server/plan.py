@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
+from callbridge.call.price import microdollars
+from callbridge.server.prices import price_of
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire.realtime import MULAW
 
@@ -32,7 +35,24 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
         reasoning=commands.Reasoning(settings.reasoning_effort) if settings.reasoning_effort else None,
     )
     greeting = agent.greeting if agent.greeting is not None else settings.agent_greeting
-    return CallPlan(settings.realtime_model, session, greeting)
+    return CallPlan(
+        settings.realtime_model,
+        session,
+        greeting,
+        second_model=settings.second_model,
+        price=price_of(settings.realtime_model),
+        spend_max_microdollars=(
+            None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
+        ),
+    )
+
+
+def call_limits(settings: Settings) -> Limits:
+    """The bounds of every call, as far as they can be set."""
+    return Limits(
+        call_length_max_s=settings.call_minutes_max * 60.0,
+        caller_silence_s=float(settings.caller_silence_seconds),
+    )
 
 
 def _turn_detection(settings: Settings) -> commands.ServerVad | commands.SemanticVad:

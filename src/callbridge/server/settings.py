@@ -7,34 +7,38 @@ only be judged with the date, the network port or the user's own agent at hand.
 
 from __future__ import annotations
 
-import ipaddress
-import logging
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.models import voice_model
+from callbridge.server.setting_values import (
+    BaseUrl,
+    Dollars,
+    LogLevel,
+    OutputLimit,
+    PhoneNumber,
+    RealtimeUrl,
+    Sid,
+    SoundFile,
+    Truncation,
+    is_loopback,
+)
 
 VOICE_PATH = "/twilio/voice"
 STREAM_ENDED_PATH = "/twilio/stream-ended"
 STREAM_STATUS_PATH = "/twilio/stream-status"
 CALL_STATUS_PATH = "/twilio/call-status"
+FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
+VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
+VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 MEDIA_STREAM_PATH = "/media-stream"
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _REMEDIES = {
     "OPENAI_API_KEY": "Create a key at https://platform.openai.com/api-keys.",
@@ -68,92 +72,6 @@ class SettingsError(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
-
-
-# How values are read.
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _base_url(url: str) -> str:
-    parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
-    host = parts.hostname or ""
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be a host alone, without path, query or fragment")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not carry a user name or password")
-    if parts.scheme == "http" and not is_loopback(host):
-        raise ValueError("must begin with https:// (http:// is for this machine alone)")
-    if "_" in host:
-        raise ValueError("has an underscore in its host name, which Twilio refuses")
-    bracketed = f"[{host}]" if ":" in host else host
-    is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
-
-
-def _realtime_url(url: str) -> str:
-    parts = _address(url, {"wss", "ws"}, "wss://api.openai.com/v1/realtime")
-    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
-        raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
-    if parts.query or parts.fragment:
-        raise ValueError("must have no query; the model is set by REALTIME_MODEL")
-    return url
-
-
-def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
-    """The parts of `url`, whose host and port can be read and whose host is in lower case."""
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise ValueError(f"must be an address such as {example}")
-    return parts
-
-
-def _level(name: str) -> str:
-    if name.upper() not in logging.getLevelNamesMapping():
-        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
-    return name.upper()
-
-
-def _output_limit(value: object) -> object:
-    if value == "inf":
-        return value
-    return _number(value, int, 1, 4096, "must be a whole number from 1 to 4096, or inf")
-
-
-def _truncation(value: object) -> object:
-    if value in {"auto", "disabled"}:
-        return value
-    return _number(value, float, 0, 1, "must be auto, disabled, or a ratio from 0 to 1 such as 0.8")
-
-
-def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
-    try:
-        number = kind(str(value))
-    except ValueError:
-        raise ValueError(rule) from None
-    if not low <= number <= high:
-        raise ValueError(rule)
-    return number
-
-
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
-RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
-LogLevel = Annotated[str, AfterValidator(_level)]
-OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
-Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
-Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
 
 
 class Settings(BaseSettings):
@@ -202,6 +120,12 @@ class Settings(BaseSettings):
     realtime_model: str = "gpt-realtime-2.1"
     """The model that answers."""
 
+    realtime_second_model: str = "gpt-realtime-2.1-mini"
+    """What is dialled when the first one is not found; off switches it off."""
+
+    predial: bool = True
+    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner."""
+
     realtime_voice: str = "marin"
     """A voice of the vendor, or the id (voice_...) of your own."""
 
@@ -231,8 +155,72 @@ class Settings(BaseSettings):
     agent_greeting: str = "Hello, you are speaking with an AI assistant. How can I help?"
     """What the agent says first."""
 
+    clip: SoundFile | None = None
+    """A .wav or .ulaw file in place of the built-in "one moment, please"."""
+
+    # If the model cannot answer: a human, else voicemail, else the apology.
+
+    fallback_dial: PhoneNumber | None = None
+    """A human who is called then, as +14155550123."""
+
+    fallback_dial_seconds: int = Field(20, ge=5, le=60)
+    """How long it rings there, in seconds."""
+
+    fallback_voicemail: bool = True
+    """Whether the caller may leave a message when no human answers."""
+
+    voicemail_prompt: str = "We cannot take your call at the moment. Please leave a message after the tone."
+    """What Twilio's own voice says before the tone."""
+
     apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
     """What Twilio's own voice says when nothing else can answer."""
+
+    # Limits of one call.
+
+    call_minutes_max: int = Field(60, ge=1, le=1_440)
+    """Then the agent says goodbye."""
+
+    caller_silence_seconds: int = Field(60, ge=0, le=3_600)
+    """Then the agent asks whether the caller is there; half as long again, and the call ends. 0: never."""
+
+    spend_per_call_max: Dollars | None = None
+    """US dollars of the model's tokens; then the agent says goodbye."""
+
+    # How many calls. 0 stands for no limit where it may be set.
+
+    calls_max: int = Field(250, ge=1, le=100_000)
+    """Calls at once in this process. Measured with 250 over TLS (bench/results.md): 0.44 of a core, so
+    250 / 0.44 = 569 calls for a whole one, and p99 of the added latency below 9 ms. The rest is for tools."""
+
+    call_starts_per_second: int = Field(20, ge=1, le=10_000)
+    """Calls that may begin in a second: with so many, 200 live calls were late by less than 3 ms (p99)."""
+
+    calls_per_caller: int = Field(2, ge=0)
+    """One caller's calls at once."""
+
+    calls_per_caller_10_minutes: int = Field(5, ge=0)
+    """One caller's calls in ten minutes."""
+
+    calls_per_caller_day: int = Field(20, ge=0)
+    """One caller's calls in 24 hours."""
+
+    anonymous_calls_max: int = Field(10, ge=0)
+    """Calls at once of all callers without a number together."""
+
+    spend_per_hour_max: Dollars | None = None
+    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology."""
+
+    spend_per_day_max: Dollars | None = None
+    """The same in 24 hours."""
+
+    # State, and stopping.
+
+    state_path: Path | None = None
+    """A SQLite file that outlives the process; not set keeps all in memory."""
+
+    drain_seconds: int = Field(240, ge=0, le=3_600)
+    """How long live calls may go on after the process was told to stop, before the next one takes them over.
+    Fly grants 300 s (fly.toml); the minute that is left hands the calls over."""
 
     # Hearing the caller.
 
@@ -294,6 +282,21 @@ class Settings(BaseSettings):
         return self.public_base_url + CALL_STATUS_PATH
 
     @property
+    def fallback_dialed_url(self) -> str:
+        """What Twilio asks when the dial to a human has ended."""
+        return self.public_base_url + FALLBACK_DIALED_PATH
+
+    @property
+    def voicemail_left_url(self) -> str:
+        """What Twilio asks when the caller has left a message."""
+        return self.public_base_url + VOICEMAIL_LEFT_PATH
+
+    @property
+    def voicemail_status_url(self) -> str:
+        """Where Twilio reports that the message can be fetched."""
+        return self.public_base_url + VOICEMAIL_STATUS_PATH
+
+    @property
     def stream_url(self) -> str:
         """The media socket: wss, or ws on loopback."""
         return "ws" + self.public_base_url.removeprefix("http") + MEDIA_STREAM_PATH
@@ -307,6 +310,12 @@ class Settings(BaseSettings):
     def transcribes(self) -> bool:
         """Whether the caller's words are written down."""
         return self.transcription_model != "off"
+
+    @property
+    def second_model(self) -> str | None:
+        """The model to dial when the first is not found; nothing where there is no other."""
+        name = self.realtime_second_model
+        return None if name in {"off", self.realtime_model} else name
 
     # Rules.
 
@@ -327,12 +336,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _effort_fits_the_model(self) -> Self:
-        model = voice_model(self.realtime_model)
-        if self.reasoning_effort is not None and model is not None and not model.has_reasoning:
-            raise ValueError(
-                f"REASONING_EFFORT is set, but {self.realtime_model} does not reason. "
-                "Remove it, or set REALTIME_MODEL=gpt-realtime-2.1"
-            )
+        if self.reasoning_effort is None:
+            return self
+        fitting = {"realtime_model": "gpt-realtime-2.1", "realtime_second_model": "gpt-realtime-2.1-mini"}
+        for field, successor in fitting.items():
+            name = getattr(self, field)
+            model = voice_model(name)
+            if model is not None and not model.has_reasoning:
+                raise ValueError(
+                    f"REASONING_EFFORT is set, but {name} does not reason. "
+                    f"Remove it, or set {field.upper()}={successor}"
+                )
         return self
 
 
@@ -391,10 +405,12 @@ def _what(error: ErrorDetails) -> str:
             return f"must be one of {context['expected']}".replace("'", "")
         case "int_parsing" | "int_from_float":
             return "must be a whole number"
-        case "float_parsing":
+        case "float_parsing" | "finite_number":
             return "must be a number"
         case "bool_parsing":
             return "must be true or false"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":

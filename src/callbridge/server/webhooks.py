@@ -1,38 +1,39 @@
 """What Twilio asks over HTTP, and what a load balancer asks.
 
-Every Twilio route works by POST and by GET, and answers from memory alone: no model, no network and
-no disk stands between a ringing phone and its TwiML. Forms are read as they come, since Twilio adds
-parameters without notice.
+Every Twilio route works by POST and by GET. A ringing phone is answered from memory alone: no model, no
+network and no disk stands before its TwiML. What follows a stream may be known to another process only, so
+there the state is asked. Forms are read as they come, since Twilio adds parameters without notice.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import parse_qsl
 
+import msgspec
 import structlog
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
-from callbridge.server.calls import Continuation
+from callbridge.server.admission import Refusal
+from callbridge.server.continuation import CALL_OVER, Continuation, decide, read_history
 from callbridge.server.settings import (
     CALL_STATUS_PATH,
-    MEDIA_STREAM_PATH,
+    FALLBACK_DIALED_PATH,
     STREAM_ENDED_PATH,
     STREAM_STATUS_PATH,
     VOICE_PATH,
+    VOICEMAIL_LEFT_PATH,
+    VOICEMAIL_STATUS_PATH,
 )
 from callbridge.telephony import twiml
-from callbridge.telephony.signatures import SIGNATURE_HEADER, SignatureCheck
+from callbridge.telephony.signatures import SIGNATURE_HEADER
+from callbridge.telephony.signed_tokens import StreamClaim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from callbridge.server.calls import EndedCalls
-    from callbridge.server.settings import Settings
-    from callbridge.telephony.tokens import StreamTokens
+    from callbridge.server.desk import Desk
 
 FORM_BYTES_MAX = 65_536
 """Twilio's forms are about 2 kB; this bounds what an unsigned request can make us hold."""
@@ -40,38 +41,7 @@ FORM_BYTES_MAX = 65_536
 FORM_FIELDS_MAX = 256
 """A call's form has about 40."""
 
-_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
-"""Call statuses after which nobody listens any more."""
-
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Telephone:
-    """What the routes need to know and to ask."""
-
-    settings: Settings
-    tokens: StreamTokens
-    ended_calls: EndedCalls
-    now: Callable[[], float]
-    """A monotonic clock, in seconds."""
-
-    reason_not_ready: Callable[[], str | None]
-    """Why no new call is taken at this moment, in words; nothing when calls are welcome."""
-
-    def is_genuine_upgrade(self, signature: str | None) -> bool:
-        """Whether Twilio signed this upgrade of the media socket."""
-        check = self.signature_check
-        return check is None or check.accepts_upgrade(MEDIA_STREAM_PATH, signature)
-
-    @property
-    def signature_check(self) -> SignatureCheck | None:
-        """The check of this account and address; nothing where it is switched off."""
-        if not self.settings.twilio_validate_signatures:
-            return None
-        return SignatureCheck(
-            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +58,18 @@ class TwilioForm:
         return self.fields.get(name, "")
 
 
-def webhook_router(telephone: Telephone) -> APIRouter:
+def webhook_router(desk: Desk) -> APIRouter:
     """The routes of Twilio's webhooks and of the health checks."""
-    webhooks = _Webhooks(telephone)
+    webhooks = _Webhooks(desk)
     router = APIRouter()
     for path, endpoint in (
         (VOICE_PATH, webhooks.voice),
         (STREAM_ENDED_PATH, webhooks.stream_ended),
         (STREAM_STATUS_PATH, webhooks.stream_status),
         (CALL_STATUS_PATH, webhooks.call_status),
+        (FALLBACK_DIALED_PATH, webhooks.fallback_dialed),
+        (VOICEMAIL_LEFT_PATH, webhooks.voicemail_left),
+        (VOICEMAIL_STATUS_PATH, webhooks.voicemail_status),
     ):
         router.add_route(path, endpoint, methods=["GET", "POST"])
     router.add_route("/healthz", webhooks.healthz, methods=["GET"])
@@ -107,47 +80,122 @@ def webhook_router(telephone: Telephone) -> APIRouter:
 class _Webhooks:
     """The endpoints; each Twilio endpoint first lets `_genuine_form` turn strangers away."""
 
-    def __init__(self, telephone: Telephone) -> None:
-        self._telephone = telephone
-        self._settings = telephone.settings
-        self._signature_check = telephone.signature_check
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._settings = desk.settings
+        self._signature_check = desk.signature_check
+
+    # --- A call begins, goes on, or falls back ---
 
     async def voice(self, request: Request) -> Response:
-        """A phone rings: connect it to the media socket, or apologize."""
+        """A phone rings: connect it to the media socket, or give its caller the fallback."""
         form = await self._genuine_form(request)
-        log = _log.bind(call_sid=form.call_sid, caller=form.get("From"), called=form.get("To"))
-        if reason := self._telephone.reason_not_ready():
-            log.warning("call_declined", reason=reason)
-            return _twiml(twiml.apology(self._settings.apology))
-        token = self._telephone.tokens.issue(
-            form.call_sid,
-            form.account_sid,
-            form.get("From"),
-            form.get("To"),
-            self._telephone.now(),
-        )
-        if token is None:
-            log.warning("call_declined", reason="too many calls wait for their stream")
-            return _twiml(twiml.apology(self._settings.apology))
+        desk, caller = self._desk, form.get("From")
+        log = _log.bind(call_sid=form.call_sid, caller=caller, called=form.get("To"))
+        desk.look_around()
+        key = desk.caller_key(caller)
+        if refusal := desk.admission.offer(form.call_sid, key, desk.now()):
+            log.warning("call_declined", reason=refusal.value)
+            return _twiml(twiml.first_step(desk.fallback))
+        desk.state.note_call(key, desk.wall_now())
         log.info("call_offered", direction=form.get("Direction"))
-        return _twiml(self._answer(form, token))
+        return self._connect(form, continues=False)
 
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""
         form = await self._genuine_form(request)
-        ended = self._telephone.ended_calls.find(form.call_sid, self._telephone.now())
-        continuation = Continuation.APOLOGIZE if ended is None else ended.continuation
-        if form.get("CallStatus") in _OVER:
-            continuation = Continuation.HANG_UP
-        _log.info(
-            "stream_continued",
-            call_sid=form.call_sid,
-            continuation=continuation,
-            reason="nothing is known of this call" if ended is None else ended.reason,
+        desk = self._desk
+        if (live := desk.live_calls.find(form.call_sid)) is not None:
+            live.phone_replaced()
+        history = read_history(await desk.state.events(form.call_sid))
+        desk.look_around()
+        status = form.get("CallStatus")
+        follows = decide(
+            call_status=status,
+            ended=history.ended,
+            continued_at=history.continued_at,
+            now=desk.wall_now(),
+            can_continue=not desk.condition.is_leaving and desk.condition.has_healthy_store,
+            never_began=history.never_began,
         )
-        if continuation is Continuation.HANG_UP:
-            return _twiml(twiml.hang_up())
-        return _twiml(twiml.apology(self._settings.apology))
+        if follows is Continuation.RESUME:
+            key = desk.caller_key(form.get("From"))
+            if desk.admission.continue_(form.call_sid, key, desk.now()) is not None:
+                follows = Continuation.FALL_BACK
+        reason = "nothing is known of its end" if history.ended is None else history.ended.value
+        _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
+        return self._follow(form, follows)
+
+    def _follow(self, form: TwilioForm, follows: Continuation) -> Response:
+        match follows:
+            case Continuation.RESUME:
+                # Written before the answer: the number of these events is the bound of them.
+                self._desk.state.append(form.call_sid, "continued", b"{}")
+                return self._connect(form, continues=True)
+            case Continuation.FALL_BACK:
+                self._release(form)
+                return _twiml(twiml.first_step(self._desk.fallback))
+            case Continuation.HANG_UP:
+                self._release(form)
+                return _twiml(twiml.hang_up())
+            case _:
+                assert_never(follows)
+
+    def _connect(self, form: TwilioForm, *, continues: bool) -> Response:
+        """The TwiML of a stream, while whose socket is being connected the model is dialled."""
+        desk, caller, called = self._desk, form.get("From"), form.get("To")
+        desk.drain.stream_promised()
+        if self._settings.predial:
+            desk.waiting.predial(form.call_sid, self._settings.realtime_model)
+        claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues)
+        return _twiml(
+            twiml.answer(
+                stream_url=self._settings.stream_url,
+                action_url=self._settings.action_url,
+                stream_status_url=self._settings.stream_status_url,
+                token=desk.tokens.issue(claim, desk.wall_now()),
+                caller=caller,
+                called=called,
+                fallback=desk.fallback,
+            )
+        )
+
+    def _release(self, form: TwilioForm) -> None:
+        """No stream of this call will come any more."""
+        self._desk.admission.abandoned(form.call_sid, self._desk.now())
+        self._desk.waiting.discard(form.call_sid)
+
+    async def fallback_dialed(self, request: Request) -> Response:
+        """A human was rung: who was not reached is followed by voicemail."""
+        form = await self._genuine_form(request)
+        status = form.get("DialCallStatus")
+        _log.info("fallback_dialed", call_sid=form.call_sid, status=status)
+        return _twiml(twiml.after_dial(self._desk.fallback, status))
+
+    async def voicemail_left(self, request: Request) -> Response:
+        """The caller has spoken a message. Where it is to be found goes into the record of the call."""
+        form = await self._genuine_form(request)
+        self._note_voicemail(form)
+        return _twiml(twiml.after_voicemail(self._desk.fallback))
+
+    async def voicemail_status(self, request: Request) -> Response:
+        """The recording of a message can be fetched. The same address again, or the first news of it."""
+        form = await self._genuine_form(request)
+        self._note_voicemail(form)
+        return _twiml(twiml.empty())
+
+    def _note_voicemail(self, form: TwilioForm) -> None:
+        voicemail = {"url": form.get("RecordingUrl"), "duration_s": form.get("RecordingDuration")}
+        self._desk.state.append(form.call_sid, "voicemail", msgspec.json.encode(voicemail))
+        _log.info(
+            "voicemail",
+            call_sid=form.call_sid,
+            recording=voicemail["url"],
+            duration_s=voicemail["duration_s"],
+            status=form.get("RecordingStatus") or "left",
+        )
+
+    # --- News ---
 
     async def stream_status(self, request: Request) -> Response:
         """What Twilio saw of a stream; the only news of one that never reached us."""
@@ -170,6 +218,8 @@ class _Webhooks:
             duration_s=form.get("CallDuration"),
             sequence_number=form.get("SequenceNumber"),
         )
+        if form.get("CallStatus") in CALL_OVER:
+            self._release(form)
         return _twiml(twiml.empty())
 
     async def healthz(self, _request: Request) -> Response:
@@ -177,22 +227,20 @@ class _Webhooks:
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _request: Request) -> Response:
-        """Whether this process takes a call now."""
-        reason = self._telephone.reason_not_ready()
-        if reason is None:
-            return JSONResponse({"status": "ready"})
-        return JSONResponse({"status": "not ready", "reason": reason}, status_code=503)
+        """Whether calls may be sent here. Not while draining; else the fallback is an answer too.
 
-    def _answer(self, form: TwilioForm, token: str) -> str:
-        return twiml.answer(
-            stream_url=self._settings.stream_url,
-            action_url=self._settings.action_url,
-            stream_status_url=self._settings.stream_status_url,
-            token=token,
-            caller=form.get("From"),
-            called=form.get("To"),
-            apology=self._settings.apology,
-        )
+        A balancer with nowhere else to go would let callers wait, where we have something to say to them.
+        """
+        refusal = self._desk.refusal()
+        match refusal:
+            case None:
+                return JSONResponse({"status": "ready"})
+            case Refusal.DRAINING:
+                return JSONResponse({"status": "not ready", "reason": refusal.value}, status_code=503)
+            case _:
+                return JSONResponse({"status": "ready", "declines_for": refusal.value})
+
+    # --- Who asks ---
 
     async def _genuine_form(self, request: Request) -> TwilioForm:
         """The form of a request that Twilio made for our account.

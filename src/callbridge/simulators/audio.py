@@ -1,7 +1,7 @@
 """Speech files in and out: WAV and raw µ-law to 8 kHz µ-law bytes, and a stereo WAV to listen to.
 
-The G.711 tables are our own, because Python 3.13 has no `audioop`. Nothing here runs during a call:
-speech is read before it and the recording is written after it.
+The G.711 tables are our own, because Python 3.13 has no `audioop`; the one to encode stands in `wire`.
+Nothing here runs during a call: speech is read before it and the recording is written after it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbridge.wire.mulaw import SILENCE
+from callbridge.wire.mulaw import encode as encode_mulaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 SAMPLE_RATE = 8000
 """Samples a second on the telephone network."""
@@ -46,11 +47,6 @@ class SpeechError(ValueError):
 # --- G.711 µ-law ------------------------------------------------------------------------------
 
 
-def encode_mulaw(samples: Iterable[int]) -> bytes:
-    """16-bit samples as µ-law bytes (ITU-T G.711 table 2a); louder than full scale is clipped."""
-    return bytes(map(_codes().__getitem__, samples))
-
-
 def decode_mulaw(audio: bytes) -> array[int]:
     """µ-law bytes as 16-bit samples (ITU-T G.711 table 2b)."""
     return array("h", map(_levels().__getitem__, audio))
@@ -67,19 +63,6 @@ def _level(code: int) -> int:
     bits = ~code & 0xFF
     magnitude = (((bits & 0x0F) << 3) + 132 << (bits >> 4 & 0x07)) - 132
     return -magnitude if bits & 0x80 else magnitude
-
-
-@cache
-def _codes() -> bytes:
-    """The code of each 16-bit sample. Negative samples count from the end, as Python indexes do."""
-    # Segment e has 16 steps of 2**(e + 3) samples each; the bias takes 4 samples off the first.
-    loudness = b"".join(
-        bytes((segment << 4 | step,)) * (8 << segment) for segment in range(8) for step in range(16)
-    )[4:]
-    magnitudes = loudness + b"\x7f" * (32769 - len(loudness))
-    positive = bytes(0xFF ^ code for code in magnitudes[:32768])
-    negative = bytes(0x7F ^ code for code in magnitudes[:0:-1])
-    return positive + negative
 
 
 # --- Reading ----------------------------------------------------------------------------------

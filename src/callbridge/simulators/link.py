@@ -30,6 +30,8 @@ class Link(Generic[Item]):
         self.delay_ms = delay_ms
         self.jitter_ms = jitter_ms
         self._rng = rng
+        self.deadline: float | None = None
+        """When the next item arrives, in seconds; None when nothing is under way."""
         self._under_way: deque[tuple[float, Item]] = deque()
         self._latest_arrival = float("-inf")
 
@@ -39,21 +41,26 @@ class Link(Generic[Item]):
     def __repr__(self) -> str:
         return f"<Link {self.delay_ms:g}+{self.jitter_ms:g} ms, {len(self)} under way>"
 
-    @property
-    def deadline(self) -> float | None:
-        """When the next item arrives, in seconds; None when nothing is under way."""
-        return self._under_way[0][0] if self._under_way else None
-
     def send(self, item: Item, now: float) -> None:
         """Put `item` on the line at `now` (seconds)."""
-        jitter_ms = self._rng.uniform(0, self.jitter_ms) if self._rng and self.jitter_ms else 0.0
-        arrival = max(now + (self.delay_ms + jitter_ms) / 1000, self._latest_arrival)
+        delay_ms = self.delay_ms
+        if self.jitter_ms and self._rng:
+            delay_ms += self._rng.uniform(0, self.jitter_ms)
+        arrival = now + delay_ms / 1000
+        if arrival < self._latest_arrival:
+            arrival = self._latest_arrival
         self._latest_arrival = arrival
         self._under_way.append((arrival, item))
+        if self.deadline is None:
+            self.deadline = arrival
 
     def due(self, now: float) -> list[Item]:
         """Take off what has arrived by `now`, in the order in which it was sent."""
-        arrived = []
+        arrived: list[Item] = []
+        # Asked far more often than anything arrives.
+        if self.deadline is None or self.deadline > now:
+            return arrived
         while self._under_way and self._under_way[0][0] <= now:
             arrived.append(self._under_way.popleft()[1])
+        self.deadline = self._under_way[0][0] if self._under_way else None
         return arrived

@@ -1,9 +1,16 @@
 """8 kHz G.711 µ-law as numbers: bytes and milliseconds into each other.
 
-Nothing here decodes audio. Both ends of the bridge speak µ-law, so length is all that is ever needed.
+Both ends of the bridge speak µ-law, so for audio on its way length is all that is ever needed. `encode` is
+for files of ours, once.
 """
 
 from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BYTES_PER_MS = 8
 """8,000 samples a second, one byte each."""
@@ -14,12 +21,39 @@ FRAME_BYTES = 160
 SILENCE = 0xFF
 """The µ-law code of zero. Byte 0x00 is full-scale noise, not silence."""
 
+QUIET = bytes((*range(0x60, 0x80), *range(0xE0, 0x100)))
+"""The codes of samples below 373 of 32,768, or -39 dB: silence, and the noise of an ordinary line."""
+
 
 def milliseconds(byte_count: int) -> int:
     """Whole milliseconds of audio in `byte_count` bytes, rounded down so as never to overstate."""
     return byte_count // BYTES_PER_MS
 
 
+def is_loud(audio: bytes) -> bool:
+    """Whether somebody may be speaking: more than a tenth of the samples are above the noise of a line."""
+    return len(audio.translate(None, QUIET)) * 10 > len(audio)
+
+
 def silence(duration_ms: int) -> bytes:
     """`duration_ms` of µ-law silence."""
     return bytes((SILENCE,)) * (duration_ms * BYTES_PER_MS)
+
+
+def encode(samples: Iterable[int]) -> bytes:
+    """16-bit samples as µ-law (ITU-T G.711 table 2a); louder than full scale is clipped."""
+    return bytes(map(_codes().__getitem__, samples))
+
+
+@cache
+def _codes() -> bytes:
+    """The code of each 16-bit sample. Negative samples count from the end, as Python indexes do."""
+    return bytes(_code(sample) for sample in (*range(0x8000), *range(-0x8000, 0)))
+
+
+def _code(sample: int) -> int:
+    # The bias of 132 makes the segments start at powers of 2: 8 segments of 16 steps each.
+    magnitude = min(abs(sample), 32_635) + 132
+    segment = magnitude.bit_length() - 8
+    code = segment << 4 | magnitude >> segment + 3 & 0x0F
+    return ~(code | (0x80 if sample < 0 else 0)) & 0xFF  # G.711 sends every bit inverted.

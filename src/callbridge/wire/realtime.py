@@ -275,7 +275,10 @@ class ErrorEvent(ServerEvent, tag="error", frozen=True):
 
 
 class AnswerDelta(ServerEvent, tag="response.output_audio_transcript.delta", frozen=True):
-    """A piece of the agent's words. A flood that decides nothing: the relay drops it."""
+    """A piece of the agent's words. A flood that decides nothing, noted in case the rest never comes."""
+
+    item_id: str = ""
+    delta: str = ""
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):

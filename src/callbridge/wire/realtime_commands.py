@@ -135,12 +135,27 @@ class InputText(msgspec.Struct, frozen=True, tag_field="type", tag="input_text")
     text: str
 
 
+class OutputText(msgspec.Struct, frozen=True, tag_field="type", tag="output_text"):
+    """Words of the agent. Its audio cannot be given back to it (`output_audio` is refused)."""
+
+    text: str
+
+
 class Message(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
-    """A message of the caller or of the system."""
+    """A message of the caller, of the system, or of the agent: the last has `OutputText`, the others not."""
 
     id: str
-    role: Literal["user", "system"]
-    content: tuple[InputText, ...]
+    role: Literal["user", "system", "assistant"]
+    content: tuple[InputText | OutputText, ...]
+
+
+class FunctionCall(msgspec.Struct, frozen=True, tag_field="type", tag="function_call"):
+    """A call that the agent made in an earlier session; its output follows under the same `call_id`."""
+
+    id: str
+    call_id: str
+    name: str
+    arguments: str
 
 
 class FunctionCallOutput(msgspec.Struct, frozen=True, tag_field="type", tag="function_call_output"):
@@ -151,10 +166,13 @@ class FunctionCallOutput(msgspec.Struct, frozen=True, tag_field="type", tag="fun
     output: str
 
 
+AnyItem: TypeAlias = Message | FunctionCall | FunctionCallOutput
+
+
 class CreateItem(Command, tag="conversation.item.create", frozen=True):
     """Adds an item at the end of the conversation. Its `id` is ours and must be new."""
 
-    item: Message | FunctionCallOutput
+    item: AnyItem
 
 
 class TruncateItem(Command, tag="conversation.item.truncate", frozen=True):

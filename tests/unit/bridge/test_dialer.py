@@ -18,7 +18,7 @@ from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import DialError, Patience
 from callbridge.call.actions import Leg, LegGone, ModelDialFailed
-from lanes import BOUND_S, Ear, model_listener
+from lanes import BOUND_S, MODEL, Ear, model_listener
 from leftovers import leaves_nothing
 from raw_peer import RawPeer, closing, text
 
@@ -48,7 +48,7 @@ async def model(served: Callable[[ServerConnection], Awaitable[None]], **options
     """A WebSocket server of another make; where it is, without the scheme."""
     async with asyncio.timeout(BOUND_S), serve(served, "127.0.0.1", 0, **options) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        yield f"127.0.0.1:{port}/v1/realtime?model=gpt-realtime-2.1"
+        yield f"127.0.0.1:{port}/v1/realtime"
 
 
 async def hang_up(connection: ServerConnection) -> None:
@@ -82,7 +82,7 @@ async def answering(*answers: bytes, then_closes: bool = False) -> AsyncIterator
 
 async def failed_dial(url: str, open_timeout_s: float = BOUND_S) -> ModelDialFailed:
     with pytest.raises(DialError) as failed:
-        await ModelDialer(url, "sk-test", open_timeout_s=open_timeout_s).dial()
+        await ModelDialer(url, "sk-test", open_timeout_s=open_timeout_s).dial(MODEL)
     assert str(failed.value) == failed.value.event.why
     assert "sk-test" not in str(failed.value)
     return failed.value.event
@@ -101,7 +101,7 @@ async def test_the_handshake_has_the_key_and_nothing_of_the_beta() -> None:
         await connection.close()
 
     async with model(served) as place:
-        leg = await ModelDialer(f"ws://{place}", "sk-test").dial()
+        leg = await ModelDialer(f"ws://{place}", "sk-test").dial(MODEL)
         assert await leg.read(Ear()) == LegGone(Leg.MODEL, 1000, "")
         await leg.close(1000, "")
     headers = requests[0].headers
@@ -122,7 +122,7 @@ async def test_a_name_and_password_in_the_address_stay_at_home() -> None:
         await connection.close()
 
     async with model(served) as place:
-        leg = await ModelDialer(f"ws://me:secret@{place}", "sk-test").dial()
+        leg = await ModelDialer(f"ws://me:secret@{place}", "sk-test").dial(MODEL)
         await leg.read(Ear())
         await leg.close(1000, "")
         assert hosts == [place.partition("/")[0]]
@@ -135,7 +135,7 @@ async def test_what_comes_with_the_answer_is_heard() -> None:
         async with asyncio.timeout(BOUND_S), asyncio.TaskGroup() as tasks:
             first = b"".join(frame.encode(masks=False) for frame in (text("created"), closing(4000, "no")))
             accepting = tasks.create_task(RawPeer.accept(listener, hasty=first))
-            leg = await ModelDialer(url, "sk-test").dial()
+            leg = await ModelDialer(url, "sk-test").dial(MODEL)
             assert await leg.read(ear) == LegGone(Leg.MODEL, 4000, "no")
             await leg.close(1000, "")
     accepting.result().close()
@@ -156,7 +156,7 @@ async def test_an_answer_by_a_proxy_is_as_good(connection: str) -> None:
     with model_listener() as (listener, url):
         async with asyncio.timeout(BOUND_S), asyncio.TaskGroup() as tasks:
             tasks.create_task(accept())
-            leg = await ModelDialer(url, "sk-test").dial()
+            leg = await ModelDialer(url, "sk-test").dial(MODEL)
             await leg.close(1000, "")
 
 
@@ -190,7 +190,7 @@ async def test_a_leg_over_tls(host: str, tls_server: dict[str, Any], trust: ssl.
         codes.put_nowait((connection.close_code, connection.close_reason))
 
     async with model(echo, **tls_server) as place:
-        leg = await ModelDialer(f"wss://{place.replace('127.0.0.1', host)}", "sk-test", trust).dial()
+        leg = await ModelDialer(f"wss://{place.replace('127.0.0.1', host)}", "sk-test", trust).dial(MODEL)
         reading = asyncio.create_task(leg.read(ear))
         for message in (b"short", b"x" * 300_000, "schön".encode()):
             leg.send(message)
@@ -215,7 +215,7 @@ async def test_a_model_that_stops_reading_over_tls_is_stalled_and_dropped_in_tim
 
     patience = Patience(outbox_bytes_max=2**30, send_timeout_s=0.05, close_timeout_s=0.05)
     async with model(served, **tls_server) as place:
-        leg = await ModelDialer(f"wss://{place}", "sk-test", trust, patience=patience).dial()
+        leg = await ModelDialer(f"wss://{place}", "sk-test", trust, patience=patience).dial(MODEL)
         try:
             for _ in range(16):  # More than two socket buffers take.
                 leg.send(b"x" * 2**20)
@@ -237,7 +237,7 @@ async def test_a_model_that_cannot_be_trusted_gets_no_key(tls_server: dict[str, 
     async with model(served, **tls_server) as place:
         strangers_only = ssl.create_default_context()
         with pytest.raises(DialError, match="CERTIFICATE_VERIFY_FAILED"):
-            await ModelDialer(f"wss://{place}", "sk-test", strangers_only).dial()
+            await ModelDialer(f"wss://{place}", "sk-test", strangers_only).dial(MODEL)
     assert requests == []
 
 
@@ -319,6 +319,44 @@ async def test_a_refusal_with_a_long_body_is_told_by_its_status(caplog: pytest.L
     failed = await refused_by(lambda connection, _: connection.respond(503, "<p>Sorry.</p>" * 20_000))
     assert failed == ModelDialFailed("the model refused the connection with HTTP 503: no reason", 503)
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "retry_after_s"),
+    [
+        (b"Retry-After: 2", 2.0),
+        (b"retry-after:120", 120.0),
+        (b"RETRY-AFTER:  0\t", 0.0),
+        (b"Retry-After: Fri, 31 Dec 2027 23:59:59 GMT", None),
+        (b"Retry-After: -1", None),
+        (b"Retry-After: 1.5", None),
+        (b"Retry-After: 99999999", None),
+        (b"Retry-After:", None),
+        (b"X-Retry-After: 2", None),
+    ],
+)
+async def test_a_refusal_tells_when_to_try_again(line: bytes, retry_after_s: float | None) -> None:
+    """In whole seconds, as RFC 9110 has them; anything else is no word at all."""
+    async with answering(HEAD + line + b"\r\nContent-Length: 0\r\n\r\n") as url:
+        failed = await failed_dial(url)
+    assert failed.status == 429
+    assert failed.retry_after_s == retry_after_s
+
+
+async def test_a_name_of_a_model_cannot_break_out_of_the_address() -> None:
+    """It is what somebody typed into a setting."""
+    paths: list[str] = []
+
+    async def served(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        paths.append(connection.request.path)
+        await connection.close()
+
+    async with model(served) as place:
+        leg = await ModelDialer(f"ws://{place}", "sk-test").dial("a b&c=d HTTP/1.1\r\nX: y#")
+        await leg.read(Ear())
+        await leg.close(1000, "")
+    assert paths == ["/v1/realtime?model=a+b%26c%3Dd+HTTP%2F1.1%0D%0AX%3A+y%23"]
 
 
 @pytest.mark.parametrize("status", [520, 529])
@@ -440,7 +478,7 @@ async def test_a_dial_that_takes_too_long_leaves_nothing(stage: str, trust: ssl.
     """Wherever it is stuck: no socket, no task, and words for the log."""
     async with stuck(stage) as url, leaves_nothing():
         with pytest.raises(DialError, match=r"^no answer in 0\.05 s$") as failed:
-            await ModelDialer(url, "sk-test", trust, open_timeout_s=0.05).dial()
+            await ModelDialer(url, "sk-test", trust, open_timeout_s=0.05).dial(MODEL)
         del failed
     await asyncio.sleep(0)
 
@@ -449,7 +487,7 @@ async def test_a_dial_that_takes_too_long_leaves_nothing(stage: str, trust: ssl.
 async def test_a_dial_that_is_cancelled_leaves_nothing(stage: str, trust: ssl.SSLContext) -> None:
     """The caller may hang up while the model is dialled; what was opened is closed at once."""
     async with asyncio.timeout(BOUND_S), stuck(stage) as url, leaves_nothing():
-        dialling = asyncio.create_task(ModelDialer(url, "sk-test", trust).dial())
+        dialling = asyncio.create_task(ModelDialer(url, "sk-test", trust).dial(MODEL))
         done, _ = await asyncio.wait([dialling], timeout=0.05)
         assert not done, dialling
         dialling.cancel()
@@ -470,7 +508,7 @@ async def test_a_dial_that_is_cancelled_as_it_succeeds_leaves_nothing(
     monkeypatch.setattr(CallbackLeg, "on_ws_connected", connect_and_cancel)
     with model_listener() as (listener, url):
         async with asyncio.timeout(BOUND_S), leaves_nothing():
-            dialling = asyncio.create_task(ModelDialer(url, "sk-test").dial())
+            dialling = asyncio.create_task(ModelDialer(url, "sk-test").dial(MODEL))
             peer = await RawPeer.accept(listener)
             with pytest.raises(asyncio.CancelledError):
                 await dialling

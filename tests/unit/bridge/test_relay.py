@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.bridge.relay import FRAME_BYTES_MAX, Relay
-from callbridge.call.actions import BadMessage, Leg
+from callbridge.call.actions import AnswerRanAway, BadMessage, Leg, SpareSaid
 from callbridge.call.limits import Limits
 from callbridge.call.machine import Call
 from callbridge.call.plan import CallPlan
@@ -23,6 +23,12 @@ from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
 
 STREAM = "MZ1"
+STARTED = media_streams.Start(
+    STREAM,
+    media_streams.StartFacts(
+        STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), ("inbound",), {}
+    ),
+)
 PLAN = CallPlan(
     "gpt-realtime-2.1",
     Session(
@@ -40,7 +46,7 @@ class Rig:
 
     def __init__(self, uplink: Uplink = Uplink.OPEN, limits: Limits | None = None) -> None:
         self.call = Call(PLAN, 0.0, limits)
-        self.call.stream_sid = STREAM
+        self.call.handle(STARTED, 0.0)
         self.call.gate.uplink = uplink
         self.call.gate.audible_response_id = "resp_1"
         self.to_phone: list[dict[str, Any]] = []
@@ -135,7 +141,7 @@ def test_held_audio_is_sent_once() -> None:
 
 def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted() -> None:
     """The bound is in milliseconds of audio; stale words would be answered as if just said."""
-    limits = Limits(dial_timeout_s=0.05, configure_timeout_s=0.05, held_audio_ms_max=100)
+    limits = Limits(connect_timeout_s=0.05, held_audio_ms_max=100)
     rig = Rig(Uplink.HELD, limits)
     frames = [bytes((number,)) * 160 for number in range(7)]
     for frame in frames:
@@ -144,6 +150,20 @@ def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted() -> None:
     assert rig.model_audio == b"".join(frames[2:])
     assert rig.call.tally.frames_dropped == 2
     assert rig.call.tally.frames_from_phone == 7
+
+
+def test_the_bound_of_held_audio_is_the_gates() -> None:
+    """The machine lowers it when a session is replaced in the middle of a call."""
+    rig = Rig(Uplink.HELD)
+    frames = [bytes((number,)) * 160 for number in range(7)]
+    for frame in frames[:5]:
+        rig.relay.from_phone(media(frame))
+    rig.call.gate.held_ms_max = 60
+    for frame in frames[5:]:
+        rig.relay.from_phone(media(frame))
+    rig.relay.open_uplink()
+    assert rig.model_audio == b"".join(frames[4:])
+    assert rig.call.tally.frames_dropped == 4
 
 
 def test_after_the_end_audio_is_dropped_and_counted() -> None:
@@ -268,9 +288,59 @@ def test_the_echo_of_a_mark_is_known_to_the_ledger() -> None:
     assert rig.call.playout.is_drained
 
 
-def test_pieces_of_the_transcript_decide_nothing() -> None:
-    text = '{"type":"response.output_audio_transcript.delta","delta":"Hel","item_id":"i","response_id":"r"}'
-    assert Rig().relay.from_model(text, 1.0) is None
+def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:
+    """A session may be lost before the whole is told."""
+    rig = Rig()
+    rig.call.turns.transcript.agent_began("i")
+    for piece in ("Hel", "lo"):
+        text = {"type": "response.output_audio_transcript.delta", "delta": piece, "item_id": "i"}
+        assert rig.relay.from_model(json.dumps({**text, "response_id": "r"}), 1.0) is None
+    assert rig.call.turns.transcript.heard_words("i") == "Hello"
+
+
+def test_audio_that_nobody_would_say_is_told_with_a_mark() -> None:
+    """Every delta is checked no later than 200 ms after the bound; nothing of it is kept back."""
+    rig = Rig(limits=Limits(unheard_ms_max=1000))
+    told = [rig.relay.from_model(delta(silence(100)), 1.0) for _ in range(14)]
+    assert told == [None] * 11 + [AnswerRanAway(), None, AnswerRanAway()]
+    assert rig.phone_audio == silence(1400)
+
+
+# --- From the spare ---------------------------------------------------------------------------------
+
+
+def test_what_the_spare_says_is_told_as_its_word() -> None:
+    """Not even its audio passes."""
+    rig = Rig()
+    told = rig.relay.from_spare('{"type":"response.dreamed"}')
+    assert told == SpareSaid(realtime.UnknownEvent("response.dreamed"))
+    assert isinstance(rig.relay.from_spare(delta(b"\x01")), SpareSaid)
+    assert rig.to_phone == []
+
+
+@pytest.mark.parametrize("text", ["", b"\xff", "{", "[]"])
+def test_what_the_spare_says_wrong_is_its_bad_message(text: str | bytes) -> None:
+    told = Rig().relay.from_spare(text)
+    assert isinstance(told, BadMessage)
+    assert told.leg is Leg.SPARE
+    assert not told.is_fatal
+
+
+# --- The clip ---------------------------------------------------------------------------------------
+
+
+def test_a_clip_goes_to_the_phone_with_a_mark_of_its_own() -> None:
+    """One message, however long; its echo tells when it was heard. The agent has said nothing by it."""
+    rig = Rig()
+    clip = bytes(range(256)) * 40
+    rig.relay.play_clip(clip, 1.0)
+    assert [message["event"] for message in rig.to_phone] == ["media", "mark"]
+    assert rig.phone_audio == clip
+    assert rig.call.playout.unheard_ms(1.0) == 1280
+    assert rig.call.playout.began_at is None
+    assert rig.call.playout.echoed(rig.to_phone[1]["mark"]["name"], 2.5)
+    assert rig.call.playout.is_drained
+    assert rig.call.tally.frames_to_phone == 0
 
 
 @pytest.mark.parametrize(
@@ -307,3 +377,15 @@ def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
     for text in (delta(b"\x01"), "{", '{"type":"response.dreamed"}', '{"type":"rate_limits.updated"}'):
         rig.relay.from_model(text, 1.0)
     assert rig.call.tally.events_from_model == 4
+
+
+def test_the_latest_loud_frame_is_noted_while_the_gate_hears_the_caller() -> None:
+    """And not otherwise: it is a look at every frame."""
+    rig = Rig()
+    loud = base64.b64encode(bytes((0x10, 0x90)) * 80).decode()
+    quiet = base64.b64encode(silence(20)).decode()
+    for hears, payload, noted in ((False, loud, 0), (True, quiet, 0), (True, loud, 3), (True, quiet, 3)):
+        rig.call.gate.hears_caller = hears
+        media = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": payload}
+        rig.relay.from_phone(json.dumps({"event": "media", "streamSid": STREAM, "media": media}))
+        assert rig.call.tally.loud_at_frame == noted

@@ -11,25 +11,30 @@ from callbridge.call.phases import Phase
 from callbridge.call.playout import Uplink
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime as rt
-from playbook import Playbook, at
+from playbook import Playbook, after, at
 from rigs import Rig
 from vocabulary import (
     HANGS_UP,
+    SESSION_CREATED,
     SESSION_UPDATED,
     answering,
     any_warning,
     audio,
     caller_said,
+    drops,
     ends,
-    ends_without_model,
     frame,
     gone,
     greeted,
     item,
     live,
+    parks,
     recorded,
+    replaced,
+    replaces,
     speech_started,
     start,
+    trouble,
     warning,
     words,
 )
@@ -91,15 +96,19 @@ def test_the_first_audio_is_known_also_when_the_caller_speaks_at_once() -> None:
     assert last.fact.first_audio_ms == 1500
 
 
-def test_an_open_turn_is_recorded_with_the_end() -> None:
+def test_an_open_turn_is_recorded_with_the_end_and_what_was_heard_of_it() -> None:
     """Also one that waits for words which will not come any more."""
     book = answering(greeted())
-    for event in (item("answer", "it"), audio("answer", "it", 500), words("answer", "it", "Yes.")):
+    for event in (
+        item("answer", "it"),
+        audio("answer", "it", 500),
+        words("answer", "it", "Yes, we are open."),
+    ):
         book.rig.feed(event)
     assert (
         book
-        >> HANGS_UP
-        << recorded(TurnEnded, number=2, caller=None, agent="Yes.")
+        >> after(0.4, HANGS_UP)
+        << recorded(TurnEnded, number=2, caller=None, agent="Yes, we are …", interrupted=True)
         << ends(EndReason.CALLER_HANGUP)
     )
 
@@ -108,36 +117,33 @@ def test_an_open_turn_is_recorded_with_the_end() -> None:
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1006, 1011, 1013])
-def test_a_model_that_goes_in_mid_call_is_lost(code: int) -> None:
-    """Whatever the code: the caller is owed a word, so the phone is closed with 1011."""
+def test_a_model_that_goes_in_mid_call_is_replaced(code: int) -> None:
+    """Whatever the code: the caller is still there."""
     book = greeted()
-    assert (
-        book
-        >> gone(a.Leg.MODEL, code)
-        << (
-            a.CloseLeg(a.Leg.PHONE, 1011, "model_lost"),
-            ends(EndReason.MODEL_LOST, detail=f"model leg closed with {code}")[2],
-        )
-    )
+    assert book >> gone(a.Leg.MODEL, code) << replaces(why=f"model leg closed with {code}")
 
 
-def test_a_model_that_goes_before_its_first_response_was_not_available() -> None:
-    """The caller has heard nothing of it."""
-    book = live()
+def test_a_model_that_goes_once_too_often_is_lost() -> None:
+    """The caller is owed a word, so the phone is closed with 1011."""
+    book = greeted()
+    for _ in range(book.rig.call.limits.reconnects_max):
+        replaced(book)
     assert (
         book
         >> a.LegGone(a.Leg.MODEL, 1011, "internal error")
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="model leg closed with 1011 internal error")
+        << (trouble(), drops())
+        << (
+            a.CloseLeg(a.Leg.PHONE, 1011, "model_lost"),
+            ends(EndReason.MODEL_LOST, detail="model leg closed with 1011 internal error")[2],
+        )
     )
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1005, 1006])
 def test_a_phone_that_goes_without_a_stop_is_lost(code: int) -> None:
-    """Twilio does not promise a stop, but its absence is worth knowing."""
+    """Twilio does not promise a stop, but its absence is worth knowing: the call may come back."""
     book = greeted()
-    assert (
-        book >> gone(a.Leg.PHONE, code) << ends(EndReason.MEDIA_LOST, detail=f"phone leg closed with {code}")
-    )
+    assert book >> gone(a.Leg.PHONE, code) << parks(detail=f"phone leg closed with {code}")
 
 
 def test_a_phone_leg_that_our_own_server_closed_is_a_stopped_service() -> None:
@@ -161,17 +167,20 @@ def test_a_phone_leg_that_was_closed_for_its_frames_was_not_a_phone(code: int) -
     assert book >> gone(a.Leg.PHONE, code) << ends(EndReason.REJECTED_PROTOCOL)
 
 
-@pytest.mark.parametrize(
-    ("leg", "reason"), [(a.Leg.PHONE, EndReason.MEDIA_LOST), (a.Leg.MODEL, EndReason.MODEL_LOST)]
-)
-def test_a_leg_that_stops_reading_is_lost(leg: a.Leg, reason: EndReason) -> None:
+def test_a_phone_that_stops_reading_is_lost() -> None:
     """Its socket is still open, so it is closed."""
     book = greeted()
     assert (
         book
-        >> a.LegStalled(leg, "4 MiB wait to be sent")
-        << ends(reason, detail=f"{leg.value} leg stalled: 4 MiB wait to be sent")
+        >> a.LegStalled(a.Leg.PHONE, "4 MiB wait to be sent")
+        << parks(detail="phone leg stalled: 4 MiB wait to be sent")
     )
+
+
+def test_a_model_that_stops_reading_is_replaced() -> None:
+    """It does not hear the caller any more."""
+    book = greeted()
+    assert book >> a.LegStalled(a.Leg.MODEL, "full") << replaces(why="model leg stalled: full")
 
 
 # --- Messages that cannot be read ---------------------------------------------------------------------
@@ -184,21 +193,33 @@ def test_one_bad_message_is_a_warning_and_the_rest_are_counted() -> None:
     assert book >> bad << warning("bad_message", leg="phone", why="not JSON") >> bad >> bad
 
 
-@pytest.mark.parametrize(
-    ("leg", "reason"), [(a.Leg.PHONE, EndReason.REJECTED_PROTOCOL), (a.Leg.MODEL, EndReason.MODEL_LOST)]
-)
-def test_a_peer_that_cannot_be_read_is_given_up_at_a_bound(leg: a.Leg, reason: EndReason) -> None:
-    """It does not speak the protocol."""
+def unreadable(leg: a.Leg) -> Playbook:
+    """A call in which the next bad message of a leg is one too many."""
     book = greeted()
-    limit = book.rig.call.limits.bad_messages_max
-    for _ in range(limit):
+    for _ in range(book.rig.call.limits.bad_messages_max):
         book.rig.feed(a.BadMessage(leg, "not JSON"))
     assert book.rig.call.phase is Phase.LIVE
+    return book
+
+
+def test_a_phone_that_cannot_be_read_is_given_up_at_a_bound() -> None:
+    """It does not speak the protocol."""
     assert (
-        book
-        >> a.BadMessage(leg, "not JSON")
-        << ends(reason, detail=f"{leg.value} leg sent {limit + 1} bad messages: not JSON")
+        unreadable(a.Leg.PHONE)
+        >> a.BadMessage(a.Leg.PHONE, "not JSON")
+        << ends(EndReason.REJECTED_PROTOCOL, detail="phone leg sent 51 bad messages: not JSON")
     )
+
+
+def test_a_model_that_cannot_be_read_is_replaced_at_a_bound_and_the_next_begins_anew() -> None:
+    """The next session has sent nothing bad yet."""
+    book = unreadable(a.Leg.MODEL)
+    bad = a.BadMessage(a.Leg.MODEL, "not JSON")
+    assert book >> bad << replaces(why="model leg sent 51 bad messages: not JSON")
+    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
+        book.rig.feed(event)
+    assert book >> bad << any_warning("bad_message") >> bad
+    assert book.rig.call.phase is Phase.LIVE
 
 
 def test_the_legs_bad_messages_are_counted_apart() -> None:
@@ -328,6 +349,7 @@ def test_every_reason_has_a_close_code_that_fits_it() -> None:
         EndReason.CALLER_HANGUP,
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
+        EndReason.LIMIT_COST,
         EndReason.MEDIA_LOST,
     }
     assert {reason for reason in EndReason if reason.is_normal} == normal - {EndReason.MEDIA_LOST}

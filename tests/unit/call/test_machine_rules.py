@@ -11,7 +11,34 @@ from callbridge.call.facts import EndReason
 from callbridge.call.machine import RULES, Ignored
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime
-from vocabulary import greeted, live
+from rigs import Input, Rig
+from vocabulary import (
+    HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    audio,
+    audio_done,
+    caller_said,
+    committed,
+    created,
+    done,
+    echo,
+    error,
+    frame,
+    gone,
+    greeted,
+    item,
+    item_added,
+    key,
+    live,
+    spare,
+    speech_started,
+    speech_stopped,
+    start,
+    tool_call,
+    tool_finished,
+    words,
+)
 
 FROM_PHONE = frozenset(get_args(media_streams.Parsed))
 FROM_MODEL = frozenset(get_args(realtime.Parsed))
@@ -23,7 +50,7 @@ PAIRS = [(phase, event) for phase in Phase for event in sorted(EVENTS, key=lambd
 
 def test_the_unions_are_what_the_table_is_made_for() -> None:
     """A union that came apart would make the tests below agree with anything."""
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 10)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 13)
 
 
 @pytest.mark.parametrize(("phase", "event"), PAIRS, ids=lambda part: getattr(part, "__name__", str(part)))
@@ -77,3 +104,61 @@ def test_an_event_that_nobody_has_thought_of_is_our_own_fault() -> None:
     (*_, last) = call.fail("no rule", 2000.0)
     assert isinstance(last, a.Record)
     assert getattr(last.fact, "reason", None) is EndReason.INTERNAL_ERROR
+
+
+# --- The product, walked ------------------------------------------------------------------------------
+
+SAMPLES: dict[type, Input] = {
+    type(event): event
+    for event in (
+        *(media_streams.Connected(), start(), frame(), echo("0-1"), key("1"), HANGS_UP),
+        *(media_streams.UnknownMessage("video"), realtime.UnknownEvent("response.video.delta")),
+        *(SESSION_CREATED, SESSION_UPDATED, speech_started(), speech_stopped(), committed()),
+        *(caller_said("Hello."), realtime.CallerTranscriptFailed("user_1"), item_added("it")),
+        *(realtime.ItemTruncated("it", 1), realtime.ItemDeleted("it"), created("r"), item("r", "it")),
+        *(audio("r", "it", 20), realtime.AnswerDelta(), audio_done("r", "it"), words("r", "it", "Hello.")),
+        *(tool_call("r", "call_1"), done("r"), error("server_error")),
+        realtime.RateLimitsUpdated((realtime.RateLimit("tokens", 1, 0, 1.0),)),
+        *(a.StreamAdmitted("", ""), a.StreamRefused("no"), a.ModelConnected(), a.ModelDialFailed("no")),
+        *(spare(SESSION_UPDATED), a.AnswerRanAway(), gone(a.Leg.MODEL), a.LegStalled(a.Leg.MODEL, "full")),
+        *(a.BadMessage(a.Leg.MODEL, "not JSON"), tool_finished("call_1"), a.ShutdownRequested()),
+        *(a.HandOverRequested(), a.DeadlinePassed()),
+    )
+}
+
+
+def in_phase(phase: Phase) -> Rig:
+    """A call in a stage of its life."""
+    rig = Rig()
+    way: tuple[Input, ...] = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED)
+    taken = {Phase.WAITING: 0, Phase.ADMITTING: 1, Phase.DIALING: 2, Phase.CONFIGURING: 3}
+    for event in way[: taken.get(phase, len(way))]:
+        rig.feed(event)
+    if phase in {Phase.LIVE, Phase.LEAVING, Phase.OVER}:
+        for event in (SESSION_UPDATED, created("r"), item("r", "it"), audio("r", "it", 500)):
+            rig.feed(event)
+    if phase is Phase.LEAVING:
+        for event in (tool_call("r", "end", "end_call"), tool_finished("end", ends_call=True)):
+            rig.feed(event)
+    if phase is Phase.OVER:
+        rig.feed(HANGS_UP)
+    assert rig.call.phase is phase
+    return rig
+
+
+def test_there_is_a_sample_of_every_event() -> None:
+    """Otherwise the walk below would leave something out."""
+    assert set(SAMPLES) == EVENTS
+
+
+@pytest.mark.parametrize(("phase", "event"), PAIRS, ids=lambda part: getattr(part, "__name__", str(part)))
+def test_every_event_can_come_in_every_stage(phase: Phase, event: type) -> None:
+    """Nothing raises; an event that is ignored leaves stage and actions alone; time goes on."""
+    rig = in_phase(phase)
+    rule = RULES[phase][event]
+    outputs = rig.call.handle(SAMPLES[event], rig.now)
+    if isinstance(rule, Ignored):
+        assert outputs == ()
+        assert rig.call.phase is phase
+    assert (rig.call.deadline is None) == (rig.call.phase is Phase.OVER)
+    rig.call.handle(a.DeadlinePassed(), rig.now + 0.01)

@@ -14,8 +14,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.playout import Uplink
 from callbridge.wire import media_streams as ms
 from callbridge.wire.realtime import SessionUpdated
-from callbridge.wire.realtime_commands import Session, UpdateSession
-from playbook import Id, Like, Playbook, after, at, deadline
+from playbook import Id, Like, Playbook, at, deadline
 from rigs import PLAN, AudioToModel, Rig, make_plan
 from vocabulary import (
     SESSION_CREATED,
@@ -23,6 +22,8 @@ from vocabulary import (
     SESSION_UPDATED_WRONG,
     any_warning,
     ask,
+    dials,
+    drops,
     echo,
     ends,
     ends_without_model,
@@ -33,14 +34,12 @@ from vocabulary import (
     live,
     recorded,
     start,
+    trouble,
+    update,
     warning,
 )
 
 ADMITTED = a.StreamAdmitted("+15550100001", "+15550100002")
-
-
-def update(session: Session = PLAN.session, *, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
-    return a.SendToModel(UpdateSession(event_id=id, session=session))
 
 
 def dialing() -> Playbook:
@@ -70,7 +69,7 @@ def test_a_call_comes_to_life() -> None:
         << Like(a.AdmitStream, {"start": start().start})
         >> ADMITTED
         << a.Record(CallStarted("CA1", "MZ1", "+15550100001", "+15550100002"))
-        << a.DialModel()
+        << dials()
         >> at(0.6, a.ModelConnected())
         >> at(0.65, SESSION_CREATED)
         << update()
@@ -101,7 +100,7 @@ def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_or
         >> at(0.02, frame(20))
         >> ADMITTED
         << recorded(CallStarted)
-        << a.DialModel()
+        << dials()
         >> at(0.04, frame(40))
         >> a.ModelConnected()
         >> at(0.06, frame(60))
@@ -121,6 +120,7 @@ def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_or
 def test_the_record_tells_how_much_audio_was_held() -> None:
     """Twilio's frames are 20 ms long."""
     book = configuring()
+    book.rig.feed(SESSION_CREATED)
     for _ in range(7):
         book.rig.feed(frame(20))
     held = (AudioToModel(20),) * 7
@@ -258,6 +258,7 @@ def test_a_model_that_cannot_be_dialled_ends_the_call_for_the_apology() -> None:
     assert (
         book
         >> a.ModelDialFailed("HTTP 401: invalid_api_key", 401, "invalid_api_key")
+        << (trouble("dial", status=401, is_fatal=True), drops())
         << (
             a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable"),
             *ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="HTTP 401: invalid_api_key")[1:],
@@ -265,31 +266,16 @@ def test_a_model_that_cannot_be_dialled_ends_the_call_for_the_apology() -> None:
     )
 
 
-def test_a_dial_that_takes_too_long_ends_the_call() -> None:
-    """The bound runs from the admission."""
-    book = dialing()
-    assert book >> deadline(Timer.DIAL) << ends_without_model(EndReason.MODEL_UNAVAILABLE)
-    assert book.rig.seconds == Limits().dial_timeout_s
-
-
-def test_a_session_that_is_not_confirmed_in_time_ends_the_call() -> None:
-    """The bound runs from the open socket, whether or not the server has said anything."""
-    book = configuring()
-    assert (
-        book
-        >> after(1, SESSION_CREATED)
-        << update()
-        >> deadline(Timer.CONFIGURE)
-        << ends(EndReason.MODEL_UNAVAILABLE)
-    )
-    assert book.rig.seconds == Limits().configure_timeout_s
-
-
 def test_a_session_that_does_not_echo_mulaw_both_ways_ends_the_call() -> None:
     """PCM played as µ-law is static: better an apology."""
     book = configuring()
     book.rig.feed(SESSION_CREATED)
-    assert book >> SESSION_UPDATED_WRONG << ends(EndReason.MODEL_UNAVAILABLE)
+    assert (
+        book
+        >> SESSION_UPDATED_WRONG
+        << (trouble("configure", is_fatal=True), drops())
+        << ends_without_model(EndReason.MODEL_UNAVAILABLE)
+    )
 
 
 def test_a_refused_transcription_is_left_out_and_the_session_asked_for_again() -> None:
@@ -329,10 +315,15 @@ def test_a_refusal_that_names_transcription_in_its_text_alone_is_understood() ->
 def test_a_session_that_is_refused_a_second_time_is_given_up() -> None:
     """Without transcription there is nothing left that could be left out."""
     book = configuring()
-    refusal = error("invalid_value", param="session.audio.input.transcription")
+    refusal = error("invalid_value", param="session.audio.input.transcription", answers="cb_1")
     book.rig.feed(SESSION_CREATED)
     book.rig.feed(refusal)
-    assert book >> refusal << ends(EndReason.MODEL_UNAVAILABLE, errors=2)
+    assert (
+        book
+        >> refusal
+        << (trouble("configure", is_fatal=True), drops())
+        << ends_without_model(EndReason.MODEL_UNAVAILABLE, errors=2)
+    )
 
 
 def test_any_other_refusal_is_our_own_fault_and_ends_the_call_at_once() -> None:
@@ -341,18 +332,27 @@ def test_any_other_refusal_is_our_own_fault_and_ends_the_call_at_once() -> None:
     book.rig.feed(SESSION_CREATED)
     assert (
         book
-        >> error("unknown_parameter", message="Unknown parameter: 'rate'.")
-        << ends(EndReason.MODEL_UNAVAILABLE, detail="unknown_parameter: Unknown parameter: 'rate'.", errors=1)
+        >> error("unknown_parameter", message="Unknown parameter: 'rate'.", answers="cb_1")
+        << (trouble("configure", code="unknown_parameter", is_fatal=True), drops())
+        << ends_without_model(
+            EndReason.MODEL_UNAVAILABLE, detail="unknown_parameter: Unknown parameter: 'rate'.", errors=1
+        )
     )
 
 
 @pytest.mark.parametrize("code", [1000, 1006, 1011])
-def test_a_model_that_closes_before_it_spoke_was_never_available(code: int) -> None:
+def test_a_model_that_closes_twice_before_it_spoke_was_never_available(code: int) -> None:
     """The leg is gone, so nothing is sent to it."""
     book = configuring()
     assert (
         book
         >> gone(a.Leg.MODEL, code)
+        << (trouble("configure"), drops())
+        >> deadline(Timer.REDIAL)
+        << dials()
+        >> a.ModelConnected()
+        >> gone(a.Leg.MODEL, code)
+        << (trouble("configure"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail=f"model leg closed with {code}")
     )
 
@@ -379,7 +379,7 @@ def test_audio_is_held_only_as_long_as_it_can_be_answered() -> None:
     """Beyond the bound the oldest audio goes, and is counted."""
     rig = Rig()
     rig.feed(start())
-    for _ in range(13):
+    for _ in range(10):
         rig.feed(frame(1000))
     assert rig.call.gate.uplink is Uplink.HELD
     assert rig.call.tally.frames_dropped == 1
@@ -390,6 +390,14 @@ def test_the_limits_keep_their_relations() -> None:
     with pytest.raises(AssertionError, match="first words must survive the dial"):
         Limits(held_audio_ms_max=5000)
     with pytest.raises(AssertionError, match="60 minutes"):
-        Limits(call_length_max_s=3600)
+        Limits(renew_after_s=3600)
+    with pytest.raises(AssertionError, match="no silence of 4 s"):
+        Limits(clip_after_s=4)
+    with pytest.raises(AssertionError, match="no silence of 4 s"):
+        Limits(connect_clip_after_s=3.5)
+    with pytest.raises(AssertionError, match="replaced before it is given up"):
+        Limits(answer_timeout_s=15)
+    with pytest.raises(AssertionError):
+        Limits(media_gap_warning_s=20)
     with pytest.raises(AssertionError):
         replace(Limits(), heard_tail_ms=200)

@@ -6,18 +6,22 @@ from callbridge.call import actions as a
 from callbridge.call.facts import EndReason, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
-from playbook import Playbook, after, deadline
-from rigs import AudioToPhone, Rig
+from playbook import Playbook, after, at, deadline
+from rigs import PLAN, AudioToPhone, Output, Rig
 from vocabulary import (
+    SESSION_CREATED,
+    SESSION_UPDATED,
     answering,
+    any_warning,
     ask,
     audio,
     caller_said,
+    clip,
     committed,
     created,
     done,
+    drops,
     echo,
-    ends,
     ends_without_model,
     frame,
     greeted,
@@ -25,17 +29,20 @@ from vocabulary import (
     key,
     live,
     mark,
+    parks,
     recorded,
+    replaces,
     run_tool,
     speech_started,
     speech_stopped,
     start,
     tool_call,
     tool_finished,
+    trouble,
 )
 
-PATIENT = Limits(media_gap_timeout_s=3000)
-"""For calls in which the phone's silence is not the matter."""
+PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
+"""For calls in which the phone's silence, and the caller's, is not the matter."""
 
 
 def wakes(book: Playbook, why: Timer) -> float:
@@ -54,9 +61,14 @@ def test_each_stage_on_the_way_has_its_own_deadline() -> None:
     book.rig.feed(start())
     assert wakes(book, Timer.START) == limits.start_timeout_s
     book.rig.feed(a.StreamAdmitted("", ""))
-    assert wakes(book, Timer.DIAL) == limits.dial_timeout_s
+    assert wakes(book, Timer.CLIP) == limits.connect_clip_after_s
+    book.rig.now += 4
+    book.rig.feed(a.DeadlinePassed())
+    assert wakes(book, Timer.DIAL) == limits.dial_timeout_s - 4
     book.rig.feed(a.ModelConnected())
-    assert wakes(book, Timer.CONFIGURE) == limits.configure_timeout_s
+    book.rig.now += 2.5
+    book.rig.feed(a.DeadlinePassed())
+    assert wakes(book, Timer.CONFIGURE) == limits.configure_timeout_s - 2.5
 
 
 def test_a_deadline_that_comes_early_changes_nothing() -> None:
@@ -67,22 +79,53 @@ def test_a_deadline_that_comes_early_changes_nothing() -> None:
     assert book.rig.call.deadline == before
 
 
-def test_a_phone_without_audio_is_lost() -> None:
-    """Twilio sends a frame each 20 ms, silence included: two looks without a new one are enough."""
-    book = greeted(limits=Limits(answer_timeout_s=600))
+def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
+    """Twilio sends a frame each 20 ms, silence included. A gap is noted once, and its bound is exact."""
+    book = greeted(limits=Limits())
     book.rig.feed(frame())
+    book.rig.feed(a.DeadlinePassed())
+    looks: list[tuple[float, str]] = []
+    while book.rig.call.phase is not Phase.OVER:
+        assert book.rig.call.deadline is not None
+        book.rig.now = book.rig.call.deadline[0]
+        looks += [
+            (book.rig.seconds, type(output.fact).__name__)
+            for output in book.rig.feed(a.DeadlinePassed())
+            if isinstance(output, a.Record)
+        ]
+    assert looks == [(5.0, "Noted"), (18.0, "CallEnded")]
+
+
+def test_a_gap_that_has_closed_is_noted_again_when_it_comes_back() -> None:
+    """Each gap is worth a line, not each look at it."""
+    book = greeted(limits=Limits())
+    book.rig.feed(frame())
+    book.rig.feed(a.DeadlinePassed())
+    warnings: list[float] = []
+    for _ in range(2):
+        for _ in range(4):  # Every 2 s; the frame is seen at the first of them.
+            assert book.rig.call.deadline is not None
+            book.rig.now = book.rig.call.deadline[0]
+            warnings += [book.rig.seconds for _ in book.rig.feed(a.DeadlinePassed())]
+        book.rig.feed(frame())
+    assert warnings == [5.0, 15.0]
+
+
+def test_a_phone_that_falls_silent_in_mid_call_is_parked() -> None:
+    """The session is left for the stream that may follow."""
+    book = greeted()
     assert (
         book
-        >> deadline(Timer.MEDIA_GAP)
-        >> deadline(Timer.MEDIA_GAP)
-        << ends(EndReason.MEDIA_LOST, detail="no caller audio for 15 s")
+        >> at(14.9, a.DeadlinePassed())
+        >> at(15, a.DeadlinePassed())
+        << any_warning("media_gap")
+        << parks()
     )
-    assert book.rig.seconds == 30
 
 
 def test_a_phone_that_sends_audio_is_there() -> None:
     """One frame between two looks is enough."""
-    book = greeted()
+    book = greeted(limits=Limits(media_gap_warning_s=15, caller_silence_s=0))
     for second in range(4, 120, 5):
         book.rig.now = 1000.0 + second
         book.rig.feed(frame())
@@ -90,43 +133,82 @@ def test_a_phone_that_sends_audio_is_there() -> None:
     assert book.rig.call.phase is Phase.LIVE
 
 
-def test_a_call_has_a_greatest_length() -> None:
-    """The model's session ends at 60 minutes with an error; the call ends before, with a reason."""
-    book = greeted(limits=PATIENT)
-    book.rig.now = 1000.0 + PATIENT.call_length_max_s - 1
-    book.rig.feed(frame())
-    book.rig.feed(a.DeadlinePassed())
-    assert book >> deadline(Timer.CALL_LENGTH) << ends(EndReason.LIMIT_DURATION)
-    assert book.rig.seconds == PATIENT.call_length_max_s
-
-
 # --- An answer that stays out -------------------------------------------------------------------------
 
 
-def test_a_model_that_never_answers_the_caller_is_lost() -> None:
-    """Silence on the model leg while an answer is due."""
+def test_a_model_that_never_answers_the_caller_is_replaced() -> None:
+    """Silence on the model leg while an answer is due: first the clip, then another session."""
     book = greeted(limits=PATIENT)
     for event in (speech_started(), speech_stopped()):
         book.rig.feed(event)
     assert (
         book
+        >> deadline(Timer.CLIP)
+        << clip("0-2")
+        >> deadline(Timer.CLIP)
+        << clip("0-3")
         >> deadline(Timer.ANSWER)
-        << recorded(TurnEnded)
-        << ends(EndReason.MODEL_LOST, detail="the model fell silent while an answer was due")
+        << replaces(why="the model fell silent while an answer was due")
     )
     assert book.rig.seconds == 3 + PATIENT.answer_timeout_s
 
 
-def test_a_model_that_never_answers_a_request_is_lost() -> None:
-    """The greeting was asked for and does not come."""
+def test_a_model_that_never_answers_a_request_is_replaced() -> None:
+    """The greeting was asked for and does not come. The caller hears clips meanwhile."""
     book = live(limits=PATIENT)
-    assert book >> deadline(Timer.ANSWER) << ends(EndReason.MODEL_LOST)
+    assert wakes(book, Timer.CLIP) == PATIENT.clip_after_s - 1
+    assert silent_until(book, Timer.ANSWER)[-1] == a.DialModel(PLAN.model)
+    assert book.rig.seconds == 1 + PATIENT.answer_timeout_s
 
 
-def test_a_response_that_stops_in_the_middle_is_lost() -> None:
+def test_a_response_that_stops_in_the_middle_is_lost_with_its_session() -> None:
     """Neither audio nor an end."""
     book = answering(greeted(limits=PATIENT))
-    assert book >> deadline(Timer.ANSWER) << recorded(TurnEnded) << ends(EndReason.MODEL_LOST)
+    assert silent_until(book, Timer.ANSWER)[-1] == a.DialModel(PLAN.model)
+
+
+def silent_until(book: Playbook, why: Timer) -> list[Output]:
+    """Time passes, and but for the machine's own timers nothing happens, up to and including `why`."""
+    while True:
+        assert book.rig.call.deadline is not None
+        book.rig.now, now_why = book.rig.call.deadline
+        outputs = book.rig.feed(a.DeadlinePassed())
+        if now_why is why:
+            return outputs
+
+
+def silent_to_the_end(book: Playbook) -> list[Output]:
+    """The same, until the call is over."""
+    outputs: list[Output] = []
+    while book.rig.call.deadline is not None:
+        book.rig.now = book.rig.call.deadline[0]
+        outputs = book.rig.feed(a.DeadlinePassed())
+    return outputs
+
+
+def test_a_caller_who_waits_for_too_long_gets_the_fallback() -> None:
+    """Whatever the model and its replacements were doing meanwhile: the bound is the caller's patience."""
+    book = answering(greeted(limits=PATIENT))
+    silent_until(book, Timer.ANSWER)
+    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
+        book.rig.feed(event)
+    outputs = silent_to_the_end(book)
+    assert outputs[-2] == a.CloseLeg(a.Leg.PHONE, 1011, "model_lost")
+    assert book.rig.seconds == 3.5 + PATIENT.give_up_after_s  # They fell silent 0.5 s before we knew.
+
+
+def test_agent_audio_starts_the_callers_patience_anew() -> None:
+    """Who has just heard the agent waits again from there. A clip does not count."""
+    book = answering(greeted(limits=PATIENT))
+    book.rig.feed(item("answer", "long"))
+    book.rig.now += 5
+    book.rig.feed(audio("answer", "long", 2000))
+    silent_until(book, Timer.ANSWER)
+    silent_until(book, Timer.ANSWER)  # It has said something since the first.
+    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
+        book.rig.feed(event)
+    silent_to_the_end(book)
+    assert book.rig.seconds == 4 + 5 + 2 + PATIENT.give_up_after_s
 
 
 def test_a_model_that_sends_anything_is_alive() -> None:
@@ -135,17 +217,17 @@ def test_a_model_that_sends_anything_is_alive() -> None:
     book.rig.feed(item("answer", "long"))
     assert (
         book
-        >> after(14, audio("answer", "long", 100))
+        >> after(7.9, audio("answer", "long", 100))
         << AudioToPhone(100)
-        >> after(1, a.DeadlinePassed())
-        >> after(14, done("answer"))
+        >> after(0.1, a.DeadlinePassed())
+        >> after(7.9, done("answer"))
         << mark("0-2")
     )
     assert book.rig.call.phase is Phase.LIVE
 
 
 def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
-    """While the caller speaks no answer is due."""
+    """While the caller speaks no answer is due, and no clip."""
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(done("answer"))
     book.rig.feed(speech_started("long"))
@@ -154,7 +236,7 @@ def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
         book.rig.feed(a.DeadlinePassed())
     assert book.rig.call.phase is Phase.LIVE
     assert book >> speech_stopped("long") >> committed("long")
-    assert wakes(book, Timer.ANSWER) == PATIENT.answer_timeout_s
+    assert wakes(book, Timer.CLIP) == PATIENT.clip_after_s - 0.5  # The silence that told that they stopped.
 
 
 def test_a_caller_who_says_nothing_is_waited_for() -> None:
@@ -170,10 +252,11 @@ def test_a_tool_is_bounded_by_its_own_timeout_not_by_the_watch() -> None:
     """The model owes nothing while a tool runs."""
     book = answering(greeted(limits=PATIENT))
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
-    book.rig.now += 16
-    assert book >> a.DeadlinePassed()
+    assert book >> after(8.5, a.DeadlinePassed()) << clip("0-2")
     book.rig.feed(tool_finished("call_1"))
-    assert wakes(book, Timer.ANSWER) == PATIENT.answer_timeout_s
+    assert wakes(book, Timer.CLIP) == PATIENT.clip_after_s + 1
+    silent_until(book, Timer.ANSWER)
+    assert book.rig.seconds == 4 + 8.5 + PATIENT.answer_timeout_s
 
 
 # --- The others ---------------------------------------------------------------------------------------
@@ -200,7 +283,7 @@ def test_several_deadlines_at_once_are_all_kept() -> None:
     book.rig.feed(done("answer", "failed", code="server_error"))
     book.rig.feed(key("1"))
     assert wakes(book, Timer.RETRY) == 1
-    book.rig.now += 60
+    book.rig.now += 10
     kinds = [repr(output) for output in book.rig.feed(a.DeadlinePassed())]
     assert any("CreateResponse" in kind for kind in kinds)
     assert any("keypad" in kind for kind in kinds)
@@ -214,7 +297,9 @@ def test_the_first_end_of_several_deadlines_counts() -> None:
         book.rig.feed(event)
     assert (
         book
-        >> after(4000, a.DeadlinePassed())
+        >> after(4500, a.DeadlinePassed())
+        << clip("0-1")
+        << (trouble("dial"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="the model leg did not open in time")
     )
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from dataclasses import replace
 
+import msgspec
+import pytest
+
+from callbridge.call.facts import Usage
 from callbridge.call.plan import CallPlan
+from callbridge.call.price import Price
 from callbridge.wire.realtime_commands import SemanticVad
 from rigs import make_plan
 
@@ -49,3 +54,28 @@ def test_a_plan_without_transcription_differs_in_that_alone() -> None:
         without.session.audio.input, transcription=plan.session.audio.input.transcription
     )
     assert restored == plan.session.audio.input
+
+
+def test_a_silent_session_answers_nobody_and_is_otherwise_the_same() -> None:
+    """It is still being told what was said before; who interrupts, and how, is not changed by that."""
+    plan = make_plan()
+    silent = plan.silent_session
+    assert plan.session.audio.input.turn_detection.create_response
+    assert not silent.audio.input.turn_detection.create_response
+    answering = msgspec.structs.replace(silent.audio.input.turn_detection, create_response=True)
+    audio_input = msgspec.structs.replace(silent.audio.input, turn_detection=answering)
+    audio = msgspec.structs.replace(silent.audio, input=audio_input)
+    assert msgspec.structs.replace(silent, audio=audio) == plan.session
+
+
+@pytest.mark.parametrize(
+    ("has_price", "bound", "is_too_dear"),
+    [(True, 101, False), (True, 100, True), (True, 99, True), (True, None, False), (False, 1, False)],
+)
+def test_a_call_is_too_dear_at_its_bound(has_price: bool, bound: int | None, is_too_dear: bool) -> None:
+    """Without a price, or without a bound, no call is."""
+    price = Price(
+        text_input=1_000_000, text_cached=0, text_output=0, audio_input=0, audio_cached=0, audio_output=0
+    )
+    plan = replace(make_plan(), price=price if has_price else None, spend_max_microdollars=bound)
+    assert plan.is_too_dear(Usage(input_tokens=100)) is is_too_dear

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call.limits import Limits
-from callbridge.call.playout import CutItem, Playout
+from callbridge.call.playout import CLIP, CutItem, Playout
 from callbridge.wire.mulaw import BYTES_PER_MS
 
 ROUND_TRIP = 0.12
@@ -248,3 +248,42 @@ def test_the_first_audio_is_known_for_the_call_and_for_the_turn() -> None:
     playout.first_sent_at = None
     said(playout, "it", 100, 4.0)
     assert [playout.began_at, playout.first_sent_at] == [3.0, 4.0]
+
+
+# --- Clips, and silence -------------------------------------------------------------------------------
+
+
+def test_a_clip_plays_behind_what_is_queued_and_is_no_item_of_the_model() -> None:
+    """It is heard like any audio, and cut like any audio."""
+    playout = Playout()
+    said(playout, "it", 1000, T)
+    playout.clip_sent(500 * BYTES_PER_MS, T + 0.5)
+    assert playout.unheard_ms(T + 0.5) == 1000
+    assert playout.cut(T + 1.25) == (CutItem("it", 1000, 1000), CutItem(CLIP, 500, 250))
+
+
+def test_the_end_of_the_agents_words_does_not_move_with_a_clip() -> None:
+    """The caller's patience is with the agent."""
+    playout = Playout()
+    assert playout.agent_until == float("-inf")
+    said(playout, "it", 1000, T)
+    playout.clip_sent(500 * BYTES_PER_MS, T + 2)
+    assert playout.agent_until == T + 1
+    assert playout.quiet_at == T + 2.5
+
+
+def test_it_is_quiet_when_all_was_heard_at_a_phone_that_began_late() -> None:
+    """As echoes have proven."""
+    playout = with_round_trip()
+    name = said(playout, "it", 1000, T)
+    assert name is not None
+    playout.echoed(name, T + 1 + ROUND_TRIP + 0.3)
+    assert playout.quiet_at == pytest.approx(T + 1.3)
+
+
+def test_an_echo_that_never_comes_does_not_put_the_silence_off() -> None:
+    """What is asked for with the time of now would never be reached."""
+    playout = with_round_trip()
+    said(playout, "it", 1000, T)
+    playout.unheard_ms(T + 60)  # Believes in a phone that is late by as much.
+    assert playout.quiet_at == T + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call.facts import TurnEnded
+from callbridge.call.memory import TurnSaid
 from callbridge.call.playout import CutItem
 from callbridge.call.transcript import Transcript
 
@@ -167,3 +168,46 @@ def test_several_items_are_recorded_in_their_order() -> None:
     transcript.caller_said("question", "Open?")
     transcript.close(12.0, None)
     assert [turn.agent for turn in transcript.ended(12.0)] == ["Let me see. It is open."]
+
+
+# --- What a new session is told -----------------------------------------------------------------------
+
+
+def test_the_pieces_of_an_item_are_its_words_until_the_whole_text_comes() -> None:
+    """In case the rest never comes."""
+    transcript = Transcript(5.0)
+    transcript.agent_began("it")
+    transcript.agent_adds("it", "We are ")
+    transcript.agent_adds("it", "open.")
+    assert [turn.agent for turn in transcript.unrecorded()] == ["We are open."]
+    transcript.agent_says("it", "We are open!")
+    assert [turn.agent for turn in transcript.unrecorded()] == ["We are open!"]
+
+
+def test_a_piece_that_belongs_to_no_item_of_the_turn_changes_nothing() -> None:
+    """It is late, or of a response that nobody hears."""
+    transcript = Transcript(5.0)
+    transcript.agent_adds("it", "Nobody ")
+    transcript.agent_began("it")
+    transcript.close(12.0, None)
+    transcript.agent_adds("it", "hears this.")
+    assert transcript.unrecorded() == []
+
+
+def test_turns_without_a_record_are_told_with_what_is_known_of_them() -> None:
+    """The closed ones, which wait for words, and the open one."""
+    transcript = spoken("One two three four.")
+    transcript.agent_was_cut([CutItem("it", 1000, 500)])
+    transcript.close(12.0, None)
+    transcript.caller_began()
+    transcript.caller_pressed("12", 13.0)
+    assert transcript.unrecorded() == [TurnSaid(1, None, "One two …"), TurnSaid(2, "[keys 12]", "")]
+
+
+def test_what_was_heard_of_an_item_is_known_until_its_record() -> None:
+    """And nothing of an item that nobody knows."""
+    transcript = spoken("One two three four.")
+    assert transcript.heard_words("it") == "One two three four."
+    transcript.agent_was_cut([CutItem("it", 1000, 0)])
+    assert transcript.heard_words("it") == ""
+    assert transcript.heard_words("unknown") == ""

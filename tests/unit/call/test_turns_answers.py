@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from callbridge.call import actions as a
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
-from callbridge.call.facts import EndReason, ToolUsed, TurnEnded, Usage
+from callbridge.call.facts import EndReason, TurnEnded, Usage
+from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime as rt
 from playbook import Id, Like, Playbook, after, at, deadline
-from rigs import PLAN, AudioToPhone
+from rigs import LIMITS, PLAN, AudioToPhone
 from vocabulary import (
     HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
     answering,
     any_warning,
     ask,
@@ -26,23 +30,28 @@ from vocabulary import (
     created,
     delete,
     done,
+    drops,
     echo,
     ends,
+    ends_without_model,
     error,
     frame,
     greeted,
+    has_replaced,
     item,
     item_added,
     live,
     mark,
     note,
     recorded,
+    replaces,
     run_tool,
     speech_started,
     speech_stopped,
     tool_call,
     tool_finished,
-    tool_output,
+    tool_result,
+    trouble,
     warning,
     words,
 )
@@ -246,8 +255,8 @@ def test_a_failed_response_is_tried_again_after_a_delay() -> None:
     assert book.rig.now == began_at + book.rig.call.limits.retry_delay_s
 
 
-def test_a_response_that_fails_again_and_again_ends_the_call() -> None:
-    """Attempts are bounded: the caller gets the fallback, not endless silence."""
+def test_responses_that_fail_again_and_again_for_the_accounts_limit_end_the_call() -> None:
+    """Attempts are bounded, and another session would be refused as well: the caller gets the fallback."""
     book = answering(greeted())
     assert (
         book
@@ -263,11 +272,25 @@ def test_a_response_that_fails_again_and_again_ends_the_call() -> None:
         >> created("third")
         >> done("third", "failed", code="rate_limit_exceeded")
         << any_warning("response_fell_short")
-        << (
-            recorded(TurnEnded, number=2),
-            *ends(EndReason.MODEL_LOST, detail="3 responses failed: rate_limit_exceeded"),
-        )
+        << (trouble(is_rate_limit=True), drops(), recorded(TurnEnded, number=2))
+        << ends_without_model(EndReason.MODEL_LOST, detail="3 responses failed: rate_limit_exceeded")
     )
+
+
+def test_responses_that_fail_again_and_again_are_asked_of_another_session() -> None:
+    """The caller still waits for that answer, so it is the first thing that the next session is asked."""
+    book = answering(greeted())
+    for number in range(3):
+        outputs = book.rig.feed(done("answer", "failed", code="server_error"))
+        book.rig.now += 1
+        if number < 2:
+            book.rig.feed(a.DeadlinePassed())
+            book.rig.feed(created("answer"))
+    assert a.DropModel() in outputs
+    assert outputs[-1] == a.DialModel(PLAN.model)
+    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
+        book.rig.feed(event)
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
 def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
@@ -293,10 +316,8 @@ def test_a_fatal_code_ends_the_call_without_another_attempt(code: str) -> None:
         book
         >> done("answer", "failed", code=code)
         << any_warning("response_fell_short")
-        << (
-            recorded(TurnEnded),
-            *ends(EndReason.MODEL_LOST, detail=code),
-        )
+        << (trouble(code=code, is_fatal=True), drops(), recorded(TurnEnded))
+        << ends_without_model(EndReason.MODEL_LOST, detail=code)
     )
 
 
@@ -309,10 +330,8 @@ def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
         book
         >> done("answer", "failed", code="insufficient_quota")
         << any_warning("response_fell_short")
-        << (
-            recorded(TurnEnded),
-            *ends(EndReason.MODEL_LOST),
-        )
+        << (trouble(is_fatal=True), drops(), recorded(TurnEnded))
+        << ends_without_model(EndReason.MODEL_LOST)
     )
 
 
@@ -393,7 +412,7 @@ def test_a_failed_response_whose_tool_still_runs_waits_for_the_tool() -> None:
         >> done("answer", "failed", code="server_error")
         << any_warning("response_fell_short")
         >> after(3, tool_finished("call_1"))
-        << (recorded(ToolUsed), tool_output(Id(), "call_1"), ask())
+        << (*tool_result(Id(), "call_1"), ask())
     )
 
 
@@ -411,7 +430,7 @@ def test_while_a_retry_waits_nothing_else_asks() -> None:
         >> done("second", "failed", code="rate_limit_exceeded")
         << any_warning("response_fell_short")
         >> after(0.5, tool_finished("call_1"))
-        << (recorded(ToolUsed), tool_output(Id(), "call_1"))
+        << tool_result(Id(), "call_1")
         >> deadline(Timer.RETRY)
         << ask()
     )
@@ -435,9 +454,9 @@ def test_a_refused_request_is_made_again_after_a_delay() -> None:
 
 
 def test_refused_requests_are_bounded() -> None:
-    """The model that refuses each time is lost."""
+    """A session that refuses each time is of no use; the result is told to the next one."""
     ids = [Id(f"asked {n}") for n in range(3)]
-    book = with_tool_result(ids[0])
+    book = with_tool_result(ids[0], limits=replace(LIMITS, clip_after_s=3.9))  # No clip in between.
     for this, following in itertools.pairwise(ids):
         assert (
             book
@@ -450,10 +469,7 @@ def test_refused_requests_are_bounded() -> None:
         book
         >> error("server_error", answers=ids[2])
         << any_warning("model_error")
-        << (
-            Like(a.Record, {}),
-            *ends(EndReason.MODEL_LOST),
-        )
+        << replaces(why="3 responses failed: server_error")
     )
 
 
@@ -573,7 +589,13 @@ def test_an_error_about_something_else_changes_nothing(code: str | None) -> None
     assert book.rig.call.phase is Phase.LIVE
 
 
-@pytest.mark.parametrize("code", ["session_expired", "insufficient_quota", "invalid_api_key"])
+def test_a_session_that_has_expired_is_replaced() -> None:
+    """Its renewal did not come about in time."""
+    book = answering(greeted())
+    assert book >> error("session_expired") << any_warning("model_error") << replaces(code="session_expired")
+
+
+@pytest.mark.parametrize("code", ["insufficient_quota", "invalid_api_key"])
 def test_an_error_after_which_nothing_works_ends_the_call(code: str) -> None:
     """The session is of no use any more."""
     book = answering(greeted())
@@ -581,10 +603,8 @@ def test_an_error_after_which_nothing_works_ends_the_call(code: str) -> None:
         book
         >> error(code)
         << any_warning("model_error")
-        << (
-            recorded(TurnEnded),
-            *ends(EndReason.MODEL_LOST, detail=code, errors=1),
-        )
+        << (trouble(is_fatal=True), drops(), recorded(TurnEnded))
+        << ends_without_model(EndReason.MODEL_LOST, detail=code, errors=1)
     )
 
 
@@ -638,7 +658,7 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     assert (
         book
         >> tool_finished("call_1")
-        << (recorded(ToolUsed), tool_output(output, "call_1"))
+        << tool_result(output, "call_1")
         >> item_added(output)
         >> after(1, speech_stopped("more"))
         >> committed("more")
@@ -648,15 +668,15 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     assert book.rig.call.turns.is_idle
 
 
-def with_tool_result(asked: Id, output: Id | None = None) -> Playbook:
+def with_tool_result(asked: Id, output: Id | None = None, *, limits: Limits = LIMITS) -> Playbook:
     """A call in which a tool's result was posted and a response to it asked for."""
-    book = answering(greeted())
+    book = answering(greeted(limits=limits))
     assert (
         book
         >> tool_call("answer", "call_1")
         << run_tool("call_1")
         >> done("answer")
         >> after(0.5, tool_finished("call_1"))
-        << (recorded(ToolUsed), tool_output(output or Id("output"), "call_1"), ask(id=asked))
+        << (*tool_result(output or Id("output"), "call_1"), ask(id=asked))
     )
     return book

@@ -102,7 +102,7 @@ def test_an_interruption_before_the_first_audio_only_mutes() -> None:
         << delete("long")
     )
     assert book.rig.call.tally.deltas_dropped == 1
-    assert book.rig.call.turns.interruptions == 0
+    assert book.rig.call.turns.cutting.count == 0
 
 
 def test_an_interruption_before_the_first_item_only_mutes() -> None:
@@ -147,7 +147,7 @@ def test_nothing_said_means_nothing_to_interrupt() -> None:
     """Most speech begins in silence."""
     book = greeted()
     assert book >> speech_started()
-    assert book.rig.call.turns.interruptions == 0
+    assert book.rig.call.turns.cutting.count == 0
 
 
 # --- Several items ------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ def test_the_echoes_that_a_clear_causes_prove_nothing() -> None:
         << (clear(), truncate("again", About(250)), interrupted({"again": 250}))
     )
     assert book.rig.call.playout.epoch == 2
-    assert book.rig.call.turns.interruptions == 2
+    assert book.rig.call.turns.cutting.count == 2
 
 
 def test_a_second_word_while_nothing_plays_interrupts_nothing() -> None:
@@ -323,7 +323,7 @@ def test_a_second_word_while_nothing_plays_interrupts_nothing() -> None:
         >> at(4.7, speech_started("wait, please"))
         >> done("answer", "cancelled", reason="turn_detected")
     )
-    assert book.rig.call.turns.interruptions == 1
+    assert book.rig.call.turns.cutting.count == 1
 
 
 # --- A server that does not interrupt -----------------------------------------------------------------

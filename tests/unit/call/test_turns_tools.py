@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
-from callbridge.call.facts import EndReason, Interrupted, ToolUsed, TurnEnded
+from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
+from callbridge.call.memory import ToolAnswered
 from callbridge.call.phases import Phase, Timer
 from playbook import About, Id, Playbook, after, deadline
 from rigs import AudioToPhone
@@ -34,6 +35,7 @@ from vocabulary import (
     tool_call,
     tool_finished,
     tool_output,
+    tool_result,
     truncate,
 )
 
@@ -49,6 +51,7 @@ def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
         >> tool_call("answer", "call_1", arguments='{"day":"Sunday"}')
         << run_tool("call_1", arguments='{"day":"Sunday"}')
         >> after(0.2, tool_finished("call_1", "closed"))
+        << a.Record(Remembered(ToolAnswered(2, "call_1", "look_up", '{"day":"Sunday"}', "closed")))
         << a.Record(ToolUsed("look_up", 5, 6))
         << tool_output(Id(), "call_1", "closed")
         >> done("answer")
@@ -61,9 +64,7 @@ def test_a_tool_that_is_slower_than_its_response_asks_when_it_is_done() -> None:
     book = answering(greeted())
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
     assert not book.rig.call.turns.is_idle
-    assert (
-        book >> after(4, tool_finished("call_1")) << (recorded(ToolUsed), tool_output(Id(), "call_1"), ask())
-    )
+    assert book >> after(4, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
 
 
 def test_parallel_calls_of_one_response_get_one_answer() -> None:
@@ -77,9 +78,9 @@ def test_parallel_calls_of_one_response_get_one_answer() -> None:
         << run_tool("call_2")
         >> done("answer")
         >> after(0.5, tool_finished("call_2"))
-        << (recorded(ToolUsed), tool_output(Id(), "call_2"))
+        << tool_result(Id(), "call_2")
         >> after(0.5, tool_finished("call_1"))
-        << (recorded(ToolUsed), tool_output(Id(), "call_1"), ask())
+        << (*tool_result(Id(), "call_1"), ask())
     )
 
 
@@ -98,7 +99,7 @@ def test_a_result_of_an_earlier_response_does_not_wait_for_calls_of_a_later_one(
         << run_tool("slower")
         >> done("second")
         >> after(0.5, tool_finished("slow"))
-        << (recorded(ToolUsed), tool_output(Id(), "slow"), ask())
+        << (*tool_result(Id(), "slow"), ask())
     )
 
 
@@ -111,9 +112,9 @@ def test_one_response_answers_several_results() -> None:
     assert (
         book
         >> tool_finished("call_1")
-        << (recorded(ToolUsed), tool_output(first, "call_1"))
+        << tool_result(first, "call_1")
         >> tool_finished("call_2")
-        << (recorded(ToolUsed), tool_output(second, "call_2"))
+        << tool_result(second, "call_2")
         >> item_added(first)
         >> item_added(second)
         >> done("answer")
@@ -146,7 +147,7 @@ def test_a_result_that_nobody_waits_for_is_dropped() -> None:
         >> tool_call("answer", "call_1")
         << run_tool("call_1")
         >> tool_finished("call_1")
-        << (recorded(ToolUsed), tool_output(Id(), "call_1"))
+        << tool_result(Id(), "call_1")
         >> tool_finished("call_1")
     )
     assert book.rig.call.turns.tools_used == 1
@@ -177,7 +178,7 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
         << run_tool("call_1")
         >> done("answer")
         >> tool_finished("call_1")
-        << (recorded(ToolUsed), tool_output(output, "call_1"), ask())
+        << (*tool_result(output, "call_1"), ask())
         >> item_added(output)
         >> created("second")
         >> item("second", "it")
@@ -394,7 +395,7 @@ def test_another_tool_is_waited_for_before_the_agent_hangs_up() -> None:
         >> done("answer")
         >> after(1.05, echo("0-2"))
         >> after(1, tool_finished("book"))
-        << (recorded(ToolUsed), tool_output(output, "book"), ask())
+        << (*tool_result(output, "book"), ask())
         >> item_added(output)
         >> created("more")
         >> item("more", "booked")

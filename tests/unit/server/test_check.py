@@ -6,6 +6,7 @@ import datetime as dt
 import errno
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -24,6 +25,7 @@ NEEDED = {
     "TWILIO_AUTH_TOKEN": "f" * 32,
     "PUBLIC_BASE_URL": "https://calls.example.com",
 }
+GOOD = NEEDED | {"STATE_PATH": "calls.sqlite3"}
 
 
 def load_agent(name: str) -> Agent:
@@ -43,7 +45,7 @@ def findings(
     failure: OSError | None = None,
 ) -> list[Finding]:
     return check(
-        {**NEEDED, **(changes or {})},
+        {**GOOD, **(changes or {})},
         today=today,
         load_agent=load_agent,
         try_to_listen=lambda _host, _port: failure,
@@ -61,7 +63,7 @@ def only_fault(found: list[Finding]) -> Finding:
 
 
 def test_good_configuration_has_only_good_news() -> None:
-    """With the four variables set, everything that was looked at is reported as well."""
+    """With the needed variables and a state, everything that was looked at is reported as well."""
     found = findings()
     assert faults(found) == []
     assert can_take_calls(found)
@@ -71,6 +73,9 @@ def test_good_configuration_has_only_good_news() -> None:
     assert "gpt-transcribe" in text
     assert "marin" in text
     assert "port 8080 is free" in text
+    assert "gpt-realtime-2.1-mini is tried" in text
+    assert "may leave a message" in text
+    assert "kept in calls.sqlite3" in text
 
 
 def test_unusable_settings_are_errors() -> None:
@@ -133,6 +138,26 @@ def test_unusable_settings_are_errors() -> None:
             "no effect",
             "TRUNCATION as a ratio",
         ),
+        ({"STATE_PATH": ""}, Level.WARNING, "after a restart nothing is known", "STATE_PATH"),
+        ({"STATE_PATH": "/no/such/folder/calls"}, Level.ERROR, "cannot be a file there", "folder"),
+        ({"STATE_PATH": "/"}, Level.ERROR, "cannot be a file there", "Name a file"),
+        ({"CLIP": "/no/such.wav"}, Level.ERROR, "is no file", "built-in"),
+        ({"FALLBACK_VOICEMAIL": "false"}, Level.WARNING, "apology and nothing else", "FALLBACK_DIAL"),
+        ({"FALLBACK_DIAL_SECONDS": "10"}, Level.WARNING, "no effect", "FALLBACK_DIAL"),
+        (
+            {"FALLBACK_VOICEMAIL": "false", "VOICEMAIL_PROMPT": "Hi.", "FALLBACK_DIAL": "+14155550123"},
+            Level.WARNING,
+            "VOICEMAIL_PROMPT has no effect",
+            "FALLBACK_VOICEMAIL=true",
+        ),
+        ({"REALTIME_SECOND_MODEL": "gpt-realtime-9"}, Level.WARNING, "not known", "off"),
+        ({"REALTIME_SECOND_MODEL": "gpt-live-1"}, Level.WARNING, "another protocol", "or off"),
+        (
+            {"SPEND_PER_CALL_MAX": "5", "SPEND_PER_DAY_MAX": "4"},
+            Level.WARNING,
+            "of SPEND_PER_CALL_MAX, SPEND_PER_DAY_MAX a longer time has the lower cap",
+            "grow",
+        ),
         ({"AGENT": "shop:missing"}, Level.ERROR, "importing shop failed", "AGENT"),
         ({"AGENT": "shop:hoarse"}, Level.ERROR, "voice nova is none of", "REALTIME_VOICE"),
     ],
@@ -158,6 +183,10 @@ def test_each_fault_is_found(changes: dict[str, str], level: Level, what: str, r
         {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
         {"REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime", "OPENAI_API_KEY": "anything"},
         {"PUBLIC_BASE_URL": "https://8.8.8.8"},
+        {"REALTIME_SECOND_MODEL": "off"},
+        {"FALLBACK_DIAL": "+14155550123", "FALLBACK_DIAL_SECONDS": "10"},
+        {"FALLBACK_DIAL": "+14155550123", "FALLBACK_VOICEMAIL": "false"},
+        {"SPEND_PER_CALL_MAX": "1", "SPEND_PER_HOUR_MAX": "10", "SPEND_PER_DAY_MAX": "10"},
     ],
 )
 def test_good_choices_raise_no_doubt(changes: dict[str, str]) -> None:
@@ -196,6 +225,39 @@ def test_transcription_that_ends_is_a_warning_only(today: dt.date, verb: str) ->
     assert f"whisper-1 {verb} switched off on 2027-02-26" in fault.what
     assert "gpt-transcribe" in fault.remedy
     assert can_take_calls(found)
+
+
+@pytest.mark.parametrize(("today", "verb"), [(dt.date(2027, 1, 1), "is"), (dt.date(2027, 1, 20), "was")])
+def test_second_model_that_ends_is_a_warning_only(today: dt.date, verb: str) -> None:
+    """As long as the first model is there the second one is never asked."""
+    found = findings({"REALTIME_SECOND_MODEL": "gpt-realtime-mini"}, today=today)
+    fault = only_fault(found)
+    assert fault.what == f"REALTIME_SECOND_MODEL=gpt-realtime-mini {verb} switched off on 2027-01-20"
+    assert fault.remedy == "Set REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini, or off."
+    assert can_take_calls(found)
+
+
+@pytest.mark.parametrize("variable", ["REALTIME_MODEL", "REALTIME_SECOND_MODEL"])
+@pytest.mark.parametrize("cap", ["SPEND_PER_CALL_MAX", "SPEND_PER_HOUR_MAX", "SPEND_PER_DAY_MAX"])
+def test_cap_without_a_price_is_no_cap(cap: str, variable: str) -> None:
+    """Whoever relies on a cap is told that it will not hold; without a cap the price does not matter."""
+    model = {variable: "gpt-realtime-9"}
+    assert any(f"{cap} cannot hold" in fault.what for fault in faults(findings(model | {cap: "5"})))
+    assert not any("price" in finding.what for finding in findings(model))
+
+
+def test_state_may_be_lost_on_a_laptop() -> None:
+    """For simulated calls nobody needs to be told of a disk."""
+    found = findings({"STATE_PATH": "", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"})
+    assert [fault.what.split()[0] for fault in faults(found)] == ["PUBLIC_BASE_URL"]
+    assert any("memory only" in finding.what for finding in found)
+
+
+def test_clip_that_is_there_is_fine(tmp_path: Path) -> None:
+    """A file is looked for where the path says."""
+    clip = tmp_path / "moment.wav"
+    clip.touch()
+    assert faults(findings({"CLIP": str(clip)})) == []
 
 
 def test_transcription_far_from_its_end_is_fine() -> None:

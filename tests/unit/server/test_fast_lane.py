@@ -312,6 +312,21 @@ async def test_another_route_may_still_speak_by_its_server(house: House, is_hast
         assert await peer.read_to_end() == [closing(1000)]
 
 
+async def test_a_refused_upgrade_is_no_fault_of_ours(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """The peer reads the status, and the log does not say that the application answered nothing."""
+
+    async def refuse(_scope: Message, _receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+
+    async with visitor(house, refuse) as peer:
+        await peer.send(upgrade())
+        assert (await peer.read_head()).startswith(b"HTTP/1.1 503 ")
+        assert await until(lambda: not house.connections)
+        assert await until(lambda: not house.routes)
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
+
+
 # --- After --------------------------------------------------------------------------------------------
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from callbridge.observe.logs import LogFormat
-from callbridge.server.settings import Settings, SettingsError, is_loopback, read_settings
+from callbridge.server.settings import Settings, SettingsError, read_settings
 
 NEEDED = {
     "OPENAI_API_KEY": "sk-test-key",
@@ -49,6 +50,41 @@ def test_defaults() -> None:
     assert subject.twilio_validate_signatures
     assert not subject.log_transcripts
     assert subject.transcribes
+    assert (subject.second_model, subject.predial) == ("gpt-realtime-2.1-mini", True)
+
+
+def test_defaults_of_the_limits() -> None:
+    """Without a word of the operator a call, a caller and a second are bounded; money is not."""
+    subject = settings()
+    assert (subject.fallback_dial, subject.fallback_dial_seconds) == (None, 20)
+    assert subject.fallback_voicemail
+    assert (subject.call_minutes_max, subject.caller_silence_seconds) == (60, 60)
+    assert (subject.calls_max, subject.call_starts_per_second) == (250, 20)
+    assert (subject.calls_per_caller, subject.calls_per_caller_10_minutes) == (2, 5)
+    assert (subject.calls_per_caller_day, subject.anonymous_calls_max) == (20, 10)
+    caps = (subject.spend_per_call_max, subject.spend_per_hour_max, subject.spend_per_day_max)
+    assert caps == (None, None, None)
+    assert (subject.state_path, subject.clip, subject.drain_seconds) == (None, None, 240)
+
+
+def test_the_host_grants_more_than_the_drain() -> None:
+    """Of what fly.toml gives a process that stops, half a minute at least is left for handing over."""
+    granted_s = tomllib.loads((EXAMPLE.parent / "fly.toml").read_text())["kill_timeout"]
+    assert settings().drain_seconds <= granted_s - 30
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("gpt-realtime-2.1", "gpt-realtime-2", "gpt-realtime-2"),
+        ("gpt-realtime-2.1", "off", None),
+        ("gpt-realtime-2.1-mini", "gpt-realtime-2.1-mini", None),
+    ],
+)
+def test_second_model_is_another_one(first: str, second: str, expected: str | None) -> None:
+    """Dialling the model that was not found once more is no second choice."""
+    subject = settings(REALTIME_MODEL=first, REALTIME_SECOND_MODEL=second)
+    assert subject.second_model == expected
 
 
 def test_addresses_that_twilio_is_told() -> None:
@@ -58,6 +94,9 @@ def test_addresses_that_twilio_is_told() -> None:
     assert subject.action_url == "https://calls.example.com/twilio/stream-ended"
     assert subject.stream_status_url == "https://calls.example.com/twilio/stream-status"
     assert subject.call_status_url == "https://calls.example.com/twilio/call-status"
+    assert subject.fallback_dialed_url == "https://calls.example.com/twilio/fallback-dialed"
+    assert subject.voicemail_left_url == "https://calls.example.com/twilio/voicemail-left"
+    assert subject.voicemail_status_url == "https://calls.example.com/twilio/voicemail-status"
     assert subject.stream_url == "wss://calls.example.com/media-stream"
 
 
@@ -157,6 +196,29 @@ def test_surrounding_space_is_cut() -> None:
         ("VAD_THRESHOLD", "nan", "must be at most 1"),
         ("VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
         ("VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
+        ("FALLBACK_DIAL", "4155550123", "a phone number with its country code"),
+        ("FALLBACK_DIAL", "+0155550123", "a phone number with its country code"),
+        ("FALLBACK_DIAL", "+1 415 555 0123", "a phone number with its country code"),
+        ("FALLBACK_DIAL", "sip:me@example.com", "a phone number with its country code"),
+        ("FALLBACK_DIAL_SECONDS", "4", "must be at least 5"),
+        ("FALLBACK_DIAL_SECONDS", "61", "must be at most 60"),
+        ("FALLBACK_VOICEMAIL", "perhaps", "must be true or false"),
+        ("CLIP", "moment.mp3", "ends in .wav or .ulaw"),
+        ("PREDIAL", "soon", "must be true or false"),
+        ("CALL_MINUTES_MAX", "0", "must be at least 1"),
+        ("CALL_MINUTES_MAX", "1441", "must be at most 1440"),
+        ("CALLER_SILENCE_SECONDS", "-1", "must be at least 0"),
+        ("SPEND_PER_CALL_MAX", "0", "must be more than 0"),
+        ("SPEND_PER_HOUR_MAX", "inf", "must be a number"),
+        ("SPEND_PER_HOUR_MAX", "nan", "must be a number"),
+        ("SPEND_PER_DAY_MAX", "$5", "must be a number"),
+        ("CALLS_MAX", "0", "must be at least 1"),
+        ("CALL_STARTS_PER_SECOND", "0.5", "must be a whole number"),
+        ("CALLS_PER_CALLER", "-1", "must be at least 0"),
+        ("CALLS_PER_CALLER_10_MINUTES", "-1", "must be at least 0"),
+        ("CALLS_PER_CALLER_DAY", "few", "must be a whole number"),
+        ("ANONYMOUS_CALLS_MAX", "-1", "must be at least 0"),
+        ("DRAIN_SECONDS", "3601", "must be at most 3600"),
         ("LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
         ("LOG_FORMAT", "xml", "must be one of auto, json or console"),
     ],
@@ -181,7 +243,15 @@ def test_numbers_and_switches_are_read() -> None:
         LOG_LEVEL="debug",
         LOG_TRANSCRIPTS="true",
         REASONING_EFFORT="low",
+        SPEND_PER_CALL_MAX="0.5",
+        CALLS_PER_CALLER_10_MINUTES="0",
+        FALLBACK_DIAL="+14155550123",
+        CLIP="sounds/Moment.WAV",
+        STATE_PATH="/data/calls.sqlite3",
     )
+    assert (subject.spend_per_call_max, subject.calls_per_caller_10_minutes) == (0.5, 0)
+    assert subject.fallback_dial == "+14155550123"
+    assert (subject.clip, subject.state_path) == (Path("sounds/Moment.WAV"), Path("/data/calls.sqlite3"))
     assert subject.max_output_tokens == 800
     assert (subject.truncation, subject.truncation_post_instructions_tokens) == (0.8, 8000)
     assert not subject.transcribes
@@ -212,6 +282,13 @@ def test_reasoning_needs_a_model_that_reasons(model: str) -> None:
     assert text.startswith("REASONING_EFFORT is set")
     assert model in text
     assert settings(REALTIME_MODEL=model).reasoning_effort is None
+
+
+def test_reasoning_needs_a_second_model_that_reasons() -> None:
+    """The second model gets the same session, and would refuse it as well."""
+    text = refusal(REASONING_EFFORT="low", REALTIME_SECOND_MODEL="gpt-realtime-1.5")
+    assert text.startswith("REASONING_EFFORT is set, but gpt-realtime-1.5 does not reason")
+    assert "REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
 
 
 def test_unknown_model_is_trusted_with_reasoning() -> None:
@@ -262,21 +339,12 @@ def test_faults_of_the_process_environment_are_told_the_same_way(
     assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT"}
 
 
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("localhost", True), ("127.0.0.1", True), ("[::1]", True), ("::1", True), ("::", False)],
-)
-def test_is_loopback(host: str, expected: bool) -> None:
-    """Only this machine's own addresses count."""
-    assert is_loopback(host) is expected
-
-
 # .env.example
 
 
 def documented() -> dict[str, tuple[str, bool]]:
     """Each variable of .env.example: its value, and whether it is commented out."""
-    found = re.findall(r"^(# )?([A-Z][A-Z_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    found = re.findall(r"^(# )?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
     return {name: (value, bool(comment)) for comment, name, value in found}
 
 
@@ -307,6 +375,6 @@ def test_example_with_all_comments_removed_is_valid() -> None:
 def test_example_explains_every_variable() -> None:
     """Above each variable, or the group it stands in, there is a comment in words."""
     for block in EXAMPLE.read_text().split("\n\n"):
-        if re.search(r"^(# )?[A-Z][A-Z_]+=", block, re.MULTILINE):
+        if re.search(r"^(# )?[A-Z][A-Z0-9_]+=", block, re.MULTILINE):
             assert re.match(r"# [A-Za-z0-9]", block)
-            assert not re.match(r"# [A-Z_]+=", block), block
+            assert not re.match(r"# [A-Z0-9_]+=", block), block

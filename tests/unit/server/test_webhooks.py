@@ -2,83 +2,85 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
+import socket
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 import structlog
 from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from callbridge.server.calls import Continuation, EndedCalls
-from callbridge.server.settings import read_settings
-from callbridge.server.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, Telephone, webhook_router
+from callbridge.call.facts import EndReason
+from callbridge.server import admission, continuation
+from callbridge.server.admission import Refusal
+from callbridge.server.continuation import AFTER_STREAM, CONTINUATIONS_MAX, Continuation
+from callbridge.server.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_router
 from callbridge.telephony.signatures import sign
-from callbridge.telephony.tokens import PendingCall, StreamTokens
+from callbridge.telephony.signed_tokens import Redeemed
+from desks import ACCOUNT, APOLOGY, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, FrontDesk, LiveCall
 
-AUTH_TOKEN = "f" * 32
-ACCOUNT = "AC" + "0" * 32
-CALL = "CA" + "1" * 32
-BASE = "https://calls.example.com"
-APOLOGY = "Nobody is in."
+HUMAN = "+14155550123"
 FORM = {
     "CallSid": CALL,
     "AccountSid": ACCOUNT,
-    "From": "+14155550100",
-    "To": "+14155550199",
+    "From": CALLER,
+    "To": CALLED,
     "CallStatus": "ringing",
     "Direction": "inbound",
     "ApiVersion": "2010-04-01",
     "CallerName": " Zoë & Söhne ",
     "SomethingNew": "",
 }
+IN_PROGRESS = FORM | {"CallStatus": "in-progress"}
 TWILIO_PATHS = [
     "/twilio/voice",
     "/twilio/stream-ended",
     "/twilio/stream-status",
     "/twilio/call-status",
+    "/twilio/fallback-dialed",
+    "/twilio/voicemail-left",
+    "/twilio/voicemail-status",
 ]
+ONLY_APOLOGY = {"FALLBACK_VOICEMAIL": "false"}
+FIRST_STEPS = [
+    pytest.param({"FALLBACK_DIAL": HUMAN}, ["Dial", "Hangup"], id="dial"),
+    pytest.param({}, ["Say", "Record", "Say", "Hangup"], id="voicemail"),
+    pytest.param(ONLY_APOLOGY, ["Say", "Hangup"], id="apology"),
+]
+"""Settings, and with which document the fallback begins."""
 
 
 @dataclass
-class World:
+class World(FrontDesk):
     """One service without a socket, and a Twilio that signs."""
 
-    environment: dict[str, str] = field(default_factory=dict)
-    outstanding_max: int = 10
-    now: float = 100.0
-    reason_not_ready: str | None = None
-
     def __post_init__(self) -> None:
-        numbers = itertools.count()
-        settings = read_settings(
-            {
-                "OPENAI_API_KEY": "sk-test",
-                "TWILIO_ACCOUNT_SID": ACCOUNT,
-                "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-                "PUBLIC_BASE_URL": BASE,
-                "APOLOGY": APOLOGY,
-            }
-            | self.environment
-        )
-        self.telephone = Telephone(
-            settings,
-            StreamTokens(lambda: f"token-{next(numbers)}", outstanding_max=self.outstanding_max),
-            EndedCalls(),
-            lambda: self.now,
-            lambda: self.reason_not_ready,
-        )
+        super().__post_init__()
+        self.sids = (f"CA{number:032d}" for number in itertools.count())
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        self.app.include_router(webhook_router(self.telephone))
+        self.app.include_router(webhook_router(self.desk))
         # The host of the requests is a proxy's: nothing may depend on it.
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://10.0.0.7:8080"
         )
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
 
     async def post(self, path: str, form: Mapping[str, str] = FORM, query: str = "") -> httpx.Response:
         target = f"{path}?{query}" if query else path
@@ -90,11 +92,24 @@ class World:
         signature = sign(AUTH_TOKEN, BASE + target)
         return await self.client.get(target, headers={"X-Twilio-Signature": signature})
 
+    async def stream_ended(self, status: str = "in-progress") -> list[str]:
+        """What Twilio is told to do after a stream."""
+        return verbs(await self.post("/twilio/stream-ended", FORM | {"CallStatus": status}))
+
+    def started(self) -> None:
+        """What the media door and the journal do when a stream is admitted."""
+        assert self.desk.admission.started(CALL, self.now)
+        self.state.append(CALL, "started", b'{"stream_sid":"MZ1"}')
+
+    def ended(self, reason: EndReason) -> None:
+        """The same when its stream has ended."""
+        self.desk.admission.ended(CALL, self.now)
+        self.state.append(CALL, "ended", json.dumps({"reason": reason.value}).encode())
+
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    made = World()
-    async with made.client:
+    async with World() as made:
         yield made
 
 
@@ -110,27 +125,34 @@ def token_in(response: httpx.Response) -> str | None:
     return next((p.get("value") for p in root.iter("Parameter") if p.get("name") == "token"), None)
 
 
-# Voice.
+def redeemed(world: World, response: httpx.Response) -> Redeemed:
+    """The token of this answer, which is good for this call."""
+    found = world.desk.tokens.check(token_in(response), CALL, ACCOUNT, CALLER, CALLED, world.wall_now)
+    assert isinstance(found, Redeemed), found
+    return found
+
+
+# --- Voice --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 async def test_call_is_connected_to_the_media_socket(world: World, method: str) -> None:
     """A genuine webhook, by POST or GET, gets the stream and a token that is good for this call."""
     response = await getattr(world, method)("/twilio/voice")
-    assert verbs(response) == ["Connect", "Say", "Hangup"]
+    assert verbs(response) == ["Connect", "Say", "Record", "Say", "Hangup"]
     assert 'url="wss://calls.example.com/media-stream"' in response.text
     assert 'action="https://calls.example.com/twilio/stream-ended"' in response.text
     assert 'statusCallback="https://calls.example.com/twilio/stream-status"' in response.text
     assert APOLOGY in response.text
-    redeemed = world.telephone.tokens.redeem(token_in(response), CALL, ACCOUNT, world.now)
-    assert redeemed == PendingCall(CALL, ACCOUNT, "+14155550100", "+14155550199", 130.0)
+    assert not redeemed(world, response).continues
 
 
 async def test_repeated_webhook_is_answered_again(world: World) -> None:
-    """A delivery that Twilio repeats gets a token of its own."""
+    """A delivery that Twilio repeats gets a token of its own, and the call still has one place."""
     first, second = await world.post("/twilio/voice"), await world.post("/twilio/voice")
     assert verbs(first) == verbs(second)
     assert token_in(first) != token_in(second)
+    assert world.places == 1
 
 
 async def test_webhook_with_a_query_of_its_own(world: World) -> None:
@@ -144,75 +166,395 @@ async def test_call_without_a_number_is_answered(world: World) -> None:
     assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
 
 
-async def test_call_is_declined_in_words_while_not_ready(world: World) -> None:
-    """A process that takes no calls says so to the caller, and opens no stream."""
-    world.reason_not_ready = "draining"
-    response = await world.post("/twilio/voice")
-    assert verbs(response) == ["Say", "Hangup"]
-    assert APOLOGY in response.text
-    assert len(world.telephone.tokens) == 0
+async def test_the_call_is_noted_without_its_number(world: World) -> None:
+    """Limits per caller survive the process, under a key that gives no number away."""
+    await world.post("/twilio/voice")
+    ((key, at),) = await world.state.recent_calls(0.0)
+    assert at == world.wall_now
+    assert CALLER[2:] not in key
 
 
-async def test_call_is_declined_in_words_when_too_many_wait() -> None:
-    """At the bound of outstanding tokens the caller hears the apology."""
-    world = World(outstanding_max=1)
-    async with world.client:
-        assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
-        assert verbs(await world.post("/twilio/voice")) == ["Say", "Hangup"]
+async def test_nothing_is_waited_for_before_a_call_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ringing phone waits for no disk and no network; the state hangs here, and sockets are forbidden."""
+
+    def forbidden(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("the webhook went to the network or to a file")
+
+    world.state.is_stalled = True
+    for target in ("socket.socket.connect", "socket.getaddrinfo", "builtins.open", "os.open"):
+        monkeypatch.setattr(target, forbidden)
+    assert socket.getaddrinfo is forbidden
+    async with asyncio.timeout(1):
+        async with world.desk.waiting:
+            assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
 
 
 async def test_answer_is_fast(world: World) -> None:
     """A hundred answers take less than the 150 ms that each one may take."""
     await world.post("/twilio/voice")
-    world.telephone.tokens.redeem("token-0", CALL, ACCOUNT, world.now)
     slowest = 0.0
-    for number in range(1, 100):
+    for number in range(100):
+        world.now += 1
+        form = FORM | {"CallSid": f"CA{number:032d}", "From": f"+1415555{number:04d}"}
         began = time.perf_counter()
-        response = await world.post("/twilio/voice")
+        response = await world.post("/twilio/voice", form)
         slowest = max(slowest, time.perf_counter() - began)
-        world.telephone.tokens.redeem(f"token-{number}", CALL, ACCOUNT, world.now)
-        assert response.status_code == 200
+        assert verbs(response)[0] == "Connect"
     assert slowest < 0.150
 
 
-# After the stream.
+# --- The model is dialled ahead of the stream ---------------------------------------------------------
+
+
+async def test_the_model_is_dialled_while_twilio_connects(world: World) -> None:
+    """Once for each call, however often its webhook comes; the answer does not wait for it."""
+    async with world.desk.waiting:
+        await world.post("/twilio/voice")
+        await world.post("/twilio/voice")
+        await asyncio.sleep(0)
+        assert world.dialer.dialled == [world.desk.settings.realtime_model]
+        assert len(world.desk.waiting) == 1
+
+
+async def test_dialling_ahead_can_be_switched_off() -> None:
+    async with World({"PREDIAL": "false"}) as world, world.desk.waiting:
+        assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
+        await asyncio.sleep(0)
+        assert world.dialer.dialled == []
+
+
+async def test_nobody_is_dialled_for_a_call_that_is_declined(world: World) -> None:
+    async with world.desk.waiting:
+        world.desk.drain.begin()
+        assert verbs(await world.post("/twilio/voice"))[0] == "Say"
+        await asyncio.sleep(0)
+        assert world.dialer.dialled == []
+
+
+# --- Declined -----------------------------------------------------------------------------------------
+
+
+async def drains(world: World) -> None:
+    world.desk.drain.begin()
+
+
+async def cannot_write(world: World) -> None:
+    world.state.told_trouble = "the disk is full"
+
+
+async def is_late(world: World) -> None:
+    world.loop_watch.is_late = True
+
+
+async def lost_its_model(world: World) -> None:
+    world.desk.circuit.failed(world.now, is_fatal=True)
+
+
+async def spent_it_all(world: World) -> None:
+    world.desk.spending.add(world.now, 10_000_000)
+
+
+async def is_full(world: World) -> None:
+    for number in range(3):
+        form = FORM | {"CallSid": next(world.sids), "From": f"+1415555020{number}"}
+        assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
+        world.now += 0.5
+
+
+async def is_called_twice(world: World) -> None:
+    assert verbs(await world.post("/twilio/voice", FORM | {"CallSid": next(world.sids)}))[0] == "Connect"
+
+
+async def is_called_by_nobody(world: World) -> None:
+    form = FORM | {"CallSid": next(world.sids), "From": "anonymous"}
+    assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
+
+
+async def is_called_by_many(world: World) -> None:
+    for number in range(2):
+        form = FORM | {"CallSid": next(world.sids), "From": f"+1415555030{number}"}
+        assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
+
+
+REFUSALS = [
+    (Refusal.DRAINING, drains, CALLER),
+    (Refusal.STATE, cannot_write, CALLER),
+    (Refusal.LOOP_LAG, is_late, CALLER),
+    (Refusal.MODEL_OUTAGE, lost_its_model, CALLER),
+    (Refusal.SPEND, spent_it_all, CALLER),
+    (Refusal.CAPACITY, is_full, CALLER),
+    (Refusal.CALLER_LIMIT, is_called_twice, CALLER),
+    (Refusal.ANONYMOUS_LIMIT, is_called_by_nobody, "anonymous"),
+    (Refusal.STARTS, is_called_by_many, CALLER),
+]
+SMALL = {
+    "CALLS_MAX": "3",
+    "CALLS_PER_CALLER": "1",
+    "ANONYMOUS_CALLS_MAX": "1",
+    "CALL_STARTS_PER_SECOND": "2",
+    "SPEND_PER_HOUR_MAX": "5",
+}
+
+
+def test_every_refusal_has_a_case() -> None:
+    assert {refusal for refusal, _, _ in REFUSALS} == set(Refusal)
+
+
+@pytest.mark.parametrize(("environment", "expected"), FIRST_STEPS)
+@pytest.mark.parametrize(
+    ("refusal", "happens", "caller"), REFUSALS, ids=[refusal.value for refusal, _, _ in REFUSALS]
+)
+async def test_a_call_that_is_not_taken_gets_the_fallback(
+    refusal: Refusal,
+    happens: Callable[[World], Any],
+    caller: str,
+    environment: dict[str, str],
+    expected: list[str],
+) -> None:
+    """Whatever is against a call, its caller gets the first step of the fallback, and the log the reason."""
+    async with World(SMALL | environment) as world:
+        await happens(world)
+        before = world.places
+        with structlog.testing.capture_logs() as logs:
+            response = await world.post("/twilio/voice", FORM | {"From": caller})
+        assert verbs(response) == expected
+        assert token_in(response) is None
+        assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
+        assert world.places == before, "a call that was declined holds a place"
+
+
+async def test_a_call_that_has_a_place_keeps_it_when_its_webhook_comes_again(world: World) -> None:
+    """A repetition is not declined because something went wrong in between."""
+    await world.post("/twilio/voice")
+    await lost_its_model(world)
+    assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
+
+
+# --- After the stream ---------------------------------------------------------------------------------
+
+
+STEPS = {
+    Continuation.HANG_UP: ["Hangup"],
+    Continuation.FALL_BACK: ["Say", "Hangup"],
+    Continuation.RESUME: ["Connect", "Say", "Hangup"],
+}
+
+
+@pytest.fixture
+async def answered() -> AsyncIterator[World]:
+    """A call whose stream was admitted; its fallback is the apology."""
+    async with World(ONLY_APOLOGY) as world:
+        await world.post("/twilio/voice")
+        world.started()
+        yield world
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("reason", [*EndReason, None], ids=str)
+async def test_a_call_goes_on_as_its_stream_ended(
+    answered: World, method: str, reason: EndReason | None
+) -> None:
+    """Hang up, fall back or resume: each end has its row, and a process that died wrote none."""
+    if reason is not None:
+        answered.ended(reason)
+    response = await getattr(answered, method)("/twilio/stream-ended", IN_PROGRESS)
+    assert verbs(response) == STEPS[AFTER_STREAM[reason]]
+    is_resumed = AFTER_STREAM[reason] is Continuation.RESUME
+    assert (await answered.kinds())[-1:] == (["continued"] if is_resumed else ["ended"])
+    if is_resumed:
+        assert redeemed(answered, response).continues
+
+
+@pytest.mark.parametrize("reason", [*EndReason, None], ids=str)
+@pytest.mark.parametrize("status", sorted(continuation.CALL_OVER))
+async def test_nobody_is_left_to_listen(answered: World, status: str, reason: EndReason | None) -> None:
+    """When the call itself is over, there is nothing to say, whatever became of its stream."""
+    if reason is not None:
+        answered.ended(reason)
+    assert await answered.stream_ended(status) == ["Hangup"]
+
+
+async def test_a_call_that_nobody_knows_is_resumed() -> None:
+    """The process before this one may have died before it wrote a word; Twilio's signature vouches for it."""
+    async with World(ONLY_APOLOGY) as world:
+        assert (await world.stream_ended())[0] == "Connect"
+        assert await world.kinds() == ["continued"]
+        assert world.places == 1
+
+
+async def test_a_call_is_resumed_three_times(answered: World) -> None:
+    """A fourth continuation within ten minutes is the fallback; later ones are allowed again."""
+    for _ in range(CONTINUATIONS_MAX):
+        assert (await answered.stream_ended())[0] == "Connect"
+        answered.started()
+        answered.wall_now += 10
+    assert await answered.stream_ended() == ["Say", "Hangup"]
+    assert await answered.kinds() == ["started"] + ["continued", "started"] * CONTINUATIONS_MAX
+    answered.wall_now += continuation.CONTINUATIONS_WITHIN_S
+    assert (await answered.stream_ended())[0] == "Connect"
+
+
+async def test_a_stream_that_never_begins_is_tried_once_more(answered: World) -> None:
+    """What kept two from it keeps the third as well, and the caller has heard nothing so far."""
+    assert (await answered.stream_ended())[0] == "Connect"
+    assert await answered.stream_ended() == ["Say", "Hangup"]
+
+
+async def stops(world: World) -> None:
+    for _ in range(2):  # The first one drains.
+        world.desk.drain.signalled()
+
+
+@pytest.mark.parametrize("happens", [stops, cannot_write])
+async def test_a_process_that_cannot_go_on_with_a_call_falls_back(
+    answered: World, happens: Callable[[World], Any]
+) -> None:
+    """Handing over, it will be gone; without its record, it does not know how often the call came back."""
+    answered.ended(EndReason.MEDIA_LOST)
+    await happens(answered)
+    assert await answered.stream_ended() == ["Say", "Hangup"]
+    assert answered.places == 0
+
+
+@pytest.mark.parametrize("happens", [is_late, lost_its_model, spent_it_all, drains])
+async def test_what_is_against_a_new_call_is_not_against_an_old_one(
+    answered: World, happens: Callable[[World], Any]
+) -> None:
+    """Hanging up on somebody who was admitted is worse than one call over a limit."""
+    answered.ended(EndReason.MEDIA_LOST)
+    await happens(answered)
+    assert (await answered.stream_ended())[0] == "Connect"
+
+
+async def test_the_fallback_after_a_stream_rings_the_human() -> None:
+    async with World({"FALLBACK_DIAL": HUMAN}) as world:
+        await world.post("/twilio/voice")
+        world.started()
+        world.ended(EndReason.MODEL_LOST)
+        response = await world.post("/twilio/stream-ended", IN_PROGRESS)
+        assert verbs(response) == ["Dial", "Hangup"]
+        assert HUMAN in response.text
+
+
+async def test_a_stream_that_still_seems_alive_is_told_that_it_is_not(answered: World) -> None:
+    """Twilio knows sooner than a socket that hangs in the air."""
+    live = LiveCall()
+    answered.desk.live_calls.add(CALL, live)
+    await answered.stream_ended()
+    assert live.told == ["phone replaced"]
+
+
+async def test_a_resumed_call_is_dialled_ahead_as_well(answered: World) -> None:
+    answered.ended(EndReason.MEDIA_LOST)
+    async with answered.desk.waiting:
+        await answered.stream_ended()
+        await asyncio.sleep(0)
+        assert len(answered.dialer.dialled) == 1
+
+
+async def test_the_place_of_a_call_that_falls_back_is_free(answered: World) -> None:
+    answered.ended(EndReason.MODEL_LOST)
+    await answered.stream_ended()
+    assert answered.places == 0
+
+
+async def test_what_became_of_a_stream_is_logged(answered: World) -> None:
+    answered.ended(EndReason.MEDIA_LOST)
+    with structlog.testing.capture_logs() as logs:
+        await answered.stream_ended()
+    assert [line for line in logs if line["event"] == "stream_continued"] == [
+        {
+            "event": "stream_continued",
+            "log_level": "info",
+            "call_sid": CALL,
+            "continuation": "resume",
+            "reason": "media_lost",
+        }
+    ]
+
+
+# --- The fallback, step by step -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize(
-    ("continuation", "expected"),
+    ("status", "expected"),
     [
-        (Continuation.HANG_UP, ["Hangup"]),
-        (Continuation.APOLOGIZE, ["Say", "Hangup"]),
-        (None, ["Say", "Hangup"]),
+        ("completed", ["Hangup"]),
+        ("answered", ["Hangup"]),
+        ("busy", ["Say", "Record", "Say", "Hangup"]),
+        ("no-answer", ["Say", "Record", "Say", "Hangup"]),
+        ("failed", ["Say", "Record", "Say", "Hangup"]),
+        ("canceled", ["Say", "Record", "Say", "Hangup"]),
+        ("a word of next year", ["Say", "Record", "Say", "Hangup"]),
+        ("", ["Say", "Record", "Say", "Hangup"]),
     ],
 )
-async def test_call_goes_on_as_its_stream_ended(
-    world: World, method: str, continuation: Continuation | None, expected: list[str]
+async def test_who_did_not_reach_a_human_may_leave_a_message(
+    method: str, status: str, expected: list[str]
 ) -> None:
-    """A stream that ended well ends the call; one that failed, or is unknown, ends in an apology."""
-    if continuation is not None:
-        world.telephone.ended_calls.remember(CALL, continuation, "some_reason", world.now)
-    form = FORM | {"CallStatus": "in-progress"}
-    assert verbs(await getattr(world, method)("/twilio/stream-ended", form)) == expected
+    """A talk with a human ends the call; all else goes on to voicemail."""
+    async with World({"FALLBACK_DIAL": HUMAN}) as world:
+        form = IN_PROGRESS | {"DialCallStatus": status}
+        with structlog.testing.capture_logs() as logs:
+            assert verbs(await getattr(world, method)("/twilio/fallback-dialed", form)) == expected
+        assert logs == [{"event": "fallback_dialed", "log_level": "info", "call_sid": CALL, "status": status}]
 
 
-@pytest.mark.parametrize("status", ["completed", "failed", "canceled"])
-async def test_nobody_is_left_to_apologize_to(world: World, status: str) -> None:
-    """When the call itself is over, there is nothing to say."""
-    form = FORM | {"CallStatus": status}
-    assert verbs(await world.post("/twilio/stream-ended", form)) == ["Hangup"]
+async def test_without_voicemail_an_unanswered_ring_ends_in_the_apology() -> None:
+    async with World(ONLY_APOLOGY | {"FALLBACK_DIAL": HUMAN}) as world:
+        form = IN_PROGRESS | {"DialCallStatus": "no-answer"}
+        response = await world.post("/twilio/fallback-dialed", form)
+        assert verbs(response) == ["Say", "Hangup"]
+        assert APOLOGY in response.text
 
 
-async def test_old_end_counts_as_unknown(world: World) -> None:
-    """What is remembered is forgotten by the same clock."""
-    world.telephone.ended_calls.remember(CALL, Continuation.HANG_UP, "caller_hung_up", world.now)
-    world.now += 3_600
-    form = FORM | {"CallStatus": "in-progress"}
-    assert verbs(await world.post("/twilio/stream-ended", form)) == ["Say", "Hangup"]
+RECORDING = "https://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE1"
 
 
-# Status callbacks.
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        ("/twilio/voicemail-left", "", ["Hangup"]),
+        ("/twilio/voicemail-status", "completed", []),
+        ("/twilio/voicemail-status", "absent", []),
+    ],
+)
+async def test_where_a_message_is_to_be_found_is_kept(
+    world: World, method: str, path: str, status: str, expected: list[str]
+) -> None:
+    """The address of the recording stands in the record of the call, and in the log."""
+    form = FORM | {"RecordingUrl": RECORDING, "RecordingDuration": "17"}
+    if status:
+        form |= {"RecordingStatus": status}
+    with structlog.testing.capture_logs() as logs:
+        assert verbs(await getattr(world, method)(path, form)) == expected
+    (event,) = await world.state.events(CALL)
+    assert event.kind == "voicemail"
+    assert json.loads(event.body) == {"url": RECORDING, "duration_s": "17"}
+    assert logs == [
+        {
+            "event": "voicemail",
+            "log_level": "info",
+            "call_sid": CALL,
+            "recording": RECORDING,
+            "duration_s": "17",
+            "status": status or "left",
+        }
+    ]
+
+
+async def test_a_message_is_kept_when_a_call_is_not_known_to_have_had_a_stream(world: World) -> None:
+    """A voicemail alone does not make a call one that could be resumed differently."""
+    await world.post("/twilio/voicemail-left", FORM | {"RecordingUrl": RECORDING})
+    history = continuation.read_history(await world.state.events(CALL))
+    assert (history.ended, history.continued_at) == (None, ())
+
+
+# --- Status callbacks ---------------------------------------------------------------------------------
 
 
 async def test_stream_error_is_logged_as_a_warning(world: World) -> None:
@@ -264,7 +606,42 @@ async def test_call_status_is_logged(world: World) -> None:
     ]
 
 
-# Strangers.
+@pytest.mark.parametrize("status", sorted(continuation.CALL_OVER))
+async def test_a_call_that_is_over_gives_its_place_back(world: World, status: str) -> None:
+    """A caller who hung up before the stream came frees place and session at once; again is no harm."""
+    async with world.desk.waiting:
+        await world.post("/twilio/voice")
+        assert (world.places, len(world.desk.waiting)) == (1, 1)
+        for _ in range(2):
+            assert verbs(await world.post("/twilio/call-status", FORM | {"CallStatus": status})) == []
+            assert (world.places, len(world.desk.waiting)) == (0, 0)
+
+
+@pytest.mark.parametrize("status", ["initiated", "ringing", "in-progress", ""])
+async def test_a_call_that_goes_on_keeps_its_place(world: World, status: str) -> None:
+    await world.post("/twilio/voice")
+    await world.post("/twilio/call-status", FORM | {"CallStatus": status})
+    assert world.places == 1
+
+
+async def test_a_call_that_is_over_does_not_take_the_place_of_a_stream_that_still_ends(
+    answered: World,
+) -> None:
+    """Twilio's news may come before the end of the socket; the place is free when that is gone, once."""
+    await answered.post("/twilio/call-status", FORM | {"CallStatus": "completed"})
+    assert answered.places == 1
+    answered.ended(EndReason.CALLER_HANGUP)
+    assert answered.places == 0
+
+
+async def test_an_abandoned_reservation_lapses_by_itself(world: World) -> None:
+    """Without a status callback a call that brings no stream holds its place for a bounded time."""
+    await world.post("/twilio/voice")
+    world.now += admission.RESERVED_S
+    assert world.places == 0
+
+
+# --- Strangers ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", TWILIO_PATHS)
@@ -288,7 +665,56 @@ async def test_forged_request_is_refused_without_details(world: World, path: str
     ):
         assert response.status_code == 403
         assert response.json() == {"detail": "Forbidden"}
-    assert len(world.telephone.tokens) == 0
+    assert world.places == 0
+    assert await world.kinds() == []
+
+
+VALID = sorted(FORM.items())
+Request = tuple[str, list[tuple[str, str]], str]
+"""Path, form and signature."""
+
+
+@st.composite
+def one_change(draw: st.DrawFn) -> Request:
+    """A genuine request with one thing changed."""
+    path = draw(st.sampled_from(TWILIO_PATHS))
+    form, signature = list(VALID), sign(AUTH_TOKEN, BASE + path, VALID)
+    match draw(st.sampled_from(["value", "name", "left out", "added", "path", "signature"])):
+        case "value":
+            at = draw(st.integers(0, len(form) - 1))
+            name, value = form[at]
+            form[at] = (name, draw(st.text(max_size=30).filter(lambda other: other.strip() != value.strip())))
+        case "name":
+            at = draw(st.integers(0, len(form) - 1))
+            form[at] = (draw(st.text("abcXYZ", min_size=1, max_size=9)), form[at][1])
+        case "left out":
+            # An empty value leaves its name to be signed, so this changes what is signed as well.
+            del form[draw(st.integers(0, len(form) - 1))]
+        case "added":
+            form.append((draw(st.text("abcXYZ", min_size=1, max_size=9)), draw(st.text("xyz", max_size=9))))
+        case "path":
+            path = draw(st.sampled_from([other for other in TWILIO_PATHS if other != path]))
+        case _:
+            at = draw(st.integers(0, len(signature) - 1))
+            other = draw(st.characters(min_codepoint=33, max_codepoint=126))
+            signature = signature[:at] + (other if other != signature[at] else "!") + signature[at + 1 :]
+    return path, form, signature
+
+
+@given(request=one_change())
+@hypothesis_settings(max_examples=150)
+async def test_a_genuine_request_with_one_change_is_refused(request: Request) -> None:
+    """Whatever is changed of what Twilio signed: 403, no place, no event."""
+    path, form, signature = request
+    async with World() as world:
+        response = await world.client.post(
+            path,
+            content=urlencode(form),
+            headers={"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature},
+        )
+        assert response.status_code == 403
+        assert world.places == 0
+        assert await world.kinds() == []
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-Host", "X-Forwarded-Proto", "Host", "Forwarded"])
@@ -417,15 +843,7 @@ async def test_switched_off_check_lets_unsigned_requests_in() -> None:
         assert 'url="ws://127.0.0.1:8080/media-stream"' in response.text
         other = FORM | {"AccountSid": "AC" + "9" * 32}
         assert (await world.client.post("/twilio/voice", data=other)).status_code == 403
-    assert world.telephone.is_genuine_upgrade(None)
-
-
-def test_upgrade_needs_the_signature_of_its_own_address() -> None:
-    """The media socket's upgrade is genuine only when its wss address was signed with our token."""
-    telephone = World().telephone
-    assert telephone.is_genuine_upgrade(sign(AUTH_TOKEN, "wss://calls.example.com/media-stream"))
-    assert not telephone.is_genuine_upgrade(sign(AUTH_TOKEN, f"{BASE}/media-stream"))
-    assert not telephone.is_genuine_upgrade(None)
+    assert world.desk.signature_check is None
 
 
 async def test_refusals_are_logged_without_the_form(world: World) -> None:
@@ -442,14 +860,51 @@ async def test_refusals_are_logged_without_the_form(world: World) -> None:
     ]
 
 
-# Health.
+# --- Health ------------------------------------------------------------------------------------------
 
 
-async def test_health_and_readiness(world: World) -> None:
-    """The process lives in any case; it is ready only while it takes calls, and says why not."""
-    assert (await world.client.get("/readyz")).json() == {"status": "ready"}
-    world.reason_not_ready = "draining"
+async def test_health(world: World) -> None:
+    """The process lives in any case, whatever it declines."""
+    await drains(world)
+    response = await world.client.get("/healthz")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+async def test_a_process_that_takes_calls_is_ready(world: World) -> None:
+    response = await world.client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "ready"})
+
+
+async def test_a_process_that_drains_is_not_ready(world: World) -> None:
+    """The balancer shall send its calls to the next one."""
+    await drains(world)
     response = await world.client.get("/readyz")
     assert response.status_code == 503
     assert response.json() == {"status": "not ready", "reason": "draining"}
-    assert (await world.client.get("/healthz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("refusal", "happens"),
+    [
+        (Refusal.STATE, cannot_write),
+        (Refusal.LOOP_LAG, is_late),
+        (Refusal.MODEL_OUTAGE, lost_its_model),
+        (Refusal.SPEND, spent_it_all),
+        (Refusal.CAPACITY, is_full),
+    ],
+)
+async def test_a_process_that_declines_is_ready_to_say_so(
+    refusal: Refusal, happens: Callable[[World], Any]
+) -> None:
+    """The fallback is an answer; a balancer with nowhere to go would let callers wait. It says why."""
+    async with World(SMALL) as world:
+        await happens(world)
+        response = await world.client.get("/readyz")
+        assert response.status_code == 200
+        assert response.json() == {"status": "ready", "declines_for": refusal.value}
+
+
+async def test_asking_for_readiness_takes_no_place(world: World) -> None:
+    for _ in range(100):
+        assert (await world.client.get("/readyz")).json() == {"status": "ready"}
+    assert world.places == 0

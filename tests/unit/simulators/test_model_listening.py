@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callbridge.simulators.voice_model import Answer, Failure, Say, Script, tone
+from callbridge.simulators.voice_model import Answer, Failure, Fault, Say, Script, tone
 from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, telephone
 
 TURN = [
@@ -437,3 +437,53 @@ def test_silence_of_a_tone_is_none() -> None:
     client = listening()
     client.say(quiet(400) + tone("A sentence of some length, to be sure.") + quiet(600))
     assert len(client.of("input_audio_buffer.speech_started")) == 1
+
+
+# --- The short way ----------------------------------------------------------------------------
+
+
+APPEND = "input_audio_buffer.append"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"type":"input_audio_buffer.append","audio":"//8="}',
+        '{"audio": "//8=", "event_id": "e1", "type": "input_audio_buffer.append"}',
+        '{"type":"input_audio_buffer.append","audio":"//8=","event_id":null}',
+        '{"type":"input_audio_buffer.append","audio":""}',
+        '{"type":"input_audio_buffer.append","audio":"%%%"}',
+        '{"type":"input_audio_buffer.append","audio":"//8=","event_id":"e1","more":1}',
+        '{"type":"input_audio_buffer.append","audio":7,"event_id":"e1"}',
+        '{"type":"input_audio_buffer.append","event_id":"e1"}',
+        '{"type":"input_audio_buffer.append","audio":"//8=","event_id":5}',
+        '{"audio":"//8=","event_id":"input_audio_buffer.append"}',
+        '{"type":"input_audio_buffer.clear","event_id":"input_audio_buffer.append"}',
+        '{"type":"input_audio_buffer.append","audio":"//8="',
+        '{"type":"input_audio_buffer.append","audio":"AAAAAA=="}',
+        '{"type":"input_audio_buffer.append","audio":"AAAAAA"}',
+        '{"type":"input_audio_buffer.append","audio":"AAAA=AAA"}',
+    ],
+)
+def test_an_append_is_judged_alike_whichever_way_it_is_read(message: str) -> None:
+    """A session whose script has a fault for a later append reads every one of them the long way."""
+    far = Fault(kind="ignore", on=APPEND, nth=1000)
+    short, long = ModelClient(Script()), ModelClient(Script(faults=(far,)))
+    for client in (short, long):
+        client.configure()
+        client.send_raw(message)
+    assert [e for e in short.events if e["type"] != "session.updated"][1:] == [
+        e for e in long.events if e["type"] != "session.updated"
+    ][1:]
+    assert short.session.journal.appended_bytes == long.session.journal.appended_bytes
+    assert short.session.journal.refusals == long.session.journal.refusals
+    assert short.session.journal.received == long.session.journal.received
+
+
+def test_a_fault_may_take_the_place_of_an_append() -> None:
+    """The short way leaves it to the script."""
+    client = ModelClient(Script(faults=(Fault(kind="error", on=APPEND, nth=2, error_code="x"),)))
+    client.configure()
+    assert client.append(quiet(20)) == []
+    assert [event["error"]["code"] for event in client.append(quiet(20))] == ["x"]
+    assert client.session.journal.appends == 1

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.simulators.audio import encode_mulaw
 from callbridge.simulators.voice_model import caller_speech
 from callbridge.simulators.voice_model.input_buffer import InputBuffer
 from callbridge.simulators.voice_model.vad import (
@@ -16,7 +15,11 @@ from callbridge.simulators.voice_model.vad import (
     SpeechStarted,
     SpeechStopped,
     TurnDetection,
+    energy,
+    energy_limit,
+    loudness,
 )
+from callbridge.wire.mulaw import encode as encode_mulaw
 from model_driver import loud, quiet
 
 
@@ -175,3 +178,20 @@ def test_settings_that_hear_the_same_do_not_drop_a_turn_under_way() -> None:
     assert buffer.is_speaking
     buffer.detect(TurnDetection(threshold=0.7))
     assert not buffer.is_speaking
+
+
+@given(
+    st.sampled_from([0.0, 0.2, 0.5, 0.8, 1.0]),
+    st.binary(min_size=1, max_size=12).map(lambda codes: (codes * 160)[:160]),
+)
+def test_a_glance_judges_as_the_sum_does(threshold: float, window: bytes) -> None:
+    """What is decided without adding up is what adding up decides."""
+    assert loudness(threshold).is_loud(window) == (energy(window) >= energy_limit(threshold))
+
+
+@pytest.mark.parametrize("loud_samples", range(8))
+def test_a_few_loud_samples_are_weighed(loud_samples: int) -> None:
+    """On both sides of the number that decides at a glance."""
+    window = b"\x00" * loud_samples + b"\xff" * (160 - loud_samples)
+    for threshold in (0.0, 0.5, 0.7, 0.8, 1.0):
+        assert loudness(threshold).is_loud(window) == (energy(window) >= energy_limit(threshold))

@@ -13,12 +13,12 @@ from callbridge.simulators.audio import (
     SpeechError,
     can_speak,
     decode_mulaw,
-    encode_mulaw,
     load_speech,
     resample,
     speak,
     write_stereo,
 )
+from callbridge.wire.mulaw import encode as encode_mulaw
 
 if TYPE_CHECKING:
     from pathlib import Path

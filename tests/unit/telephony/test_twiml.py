@@ -1,18 +1,59 @@
-"""TwiML: what the documents say to a reader of XML that is not ours."""
+"""TwiML: what the documents say to a reader of XML that is not ours, and what a strict phone does."""
 
 from __future__ import annotations
 
+import itertools
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from urllib.parse import urlsplit
 
-from hypothesis import given
+import pytest
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from callbridge.simulators.phone.program import (
+    DialOutcome,
+    End,
+    Fetch,
+    LineSettings,
+    OpenStream,
+    Program,
+    Spend,
+    Step,
+)
+from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.telephony import twiml
+from callbridge.telephony.twiml import FallbackPlan
 
 APOLOGY = "We are sorry."
+PROMPT = "Please leave a message."
+THANKS = "Thank you."
+HUMAN = "+14155550123"
+
+APOLOGY_ONLY = FallbackPlan(APOLOGY)
+FULL = FallbackPlan(
+    apology=APOLOGY,
+    dial=HUMAN,
+    has_voicemail=True,
+    voicemail_prompt=PROMPT,
+    voicemail_thanks=THANKS,
+    dialed_url="https://example.com/twilio/fallback-dialed",
+    voicemail_left_url="https://example.com/twilio/voicemail-left",
+    voicemail_status_url="https://example.com/twilio/voicemail-status",
+)
+HUMAN_ONLY = replace(FULL, has_voicemail=False)
+VOICEMAIL_ONLY = replace(FULL, dial="")
+PLANS = {
+    "apology": APOLOGY_ONLY,
+    "human": HUMAN_ONLY,
+    "voicemail": VOICEMAIL_ONLY,
+    "human and voicemail": FULL,
+}
 
 
-def document(caller: str = "+14155550100", called: str = "+14155550199") -> str:
+def document(
+    caller: str = "+14155550100", called: str = "+14155550199", fallback: FallbackPlan | None = None
+) -> str:
     return twiml.answer(
         stream_url="wss://example.com/media-stream",
         action_url="https://example.com/twilio/stream-ended",
@@ -21,6 +62,7 @@ def document(caller: str = "+14155550100", called: str = "+14155550199") -> str:
         caller=caller,
         called=called,
         apology=APOLOGY,
+        fallback=fallback,
     )
 
 
@@ -68,6 +110,15 @@ def test_long_values_stay_under_500_characters() -> None:
     assert len("caller" + value) == 499
 
 
+@given(st.text() | st.text(" \t\x00ab", min_size=480, max_size=520))
+@example("x" * 492 + " y")
+def test_what_a_parameter_carries_is_settled_at_once(value: str) -> None:
+    """The media socket may clean what it got once more, and has what the webhook had."""
+    carried = twiml.parameter_value("caller", value)
+    assert twiml.parameter_value("caller", carried) == carried
+    assert parameters(document(caller=value)).get("caller", "") == carried
+
+
 @given(caller=st.text(), called=st.text())
 def test_any_caller_gives_a_document_that_parses(caller: str, called: str) -> None:
     """No caller id, however odd, breaks the XML."""
@@ -89,3 +140,189 @@ def test_hang_up_and_empty_and_apology() -> None:
     assert [verb.tag for verb in parsed(twiml.empty())] == []
     say, hangup = parsed(twiml.apology("Sorry & goodbye <now>"))
     assert (say.tag, say.text, hangup.tag) == ("Say", "Sorry & goodbye <now>", "Hangup")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\x00"])
+def test_nothing_to_say_is_not_said(text: str) -> None:
+    """An empty `<Say>` is an error of its own (13520)."""
+    assert tags(twiml.apology(text)) == ["Hangup"]
+    assert tags(twiml.first_step(replace(VOICEMAIL_ONLY, voicemail_prompt=text, apology=text))) == [
+        "Record",
+        "Hangup",
+    ]
+
+
+# --- The fallback's documents -------------------------------------------------------------------------
+
+
+def tags(text: str) -> list[str]:
+    return [verb.tag for verb in parsed(text)]
+
+
+def every_document(plan: FallbackPlan) -> list[str]:
+    statuses = [*(outcome.value for outcome in DialOutcome), "answered", "", "unheard-of"]
+    return [
+        document(fallback=plan),
+        twiml.first_step(plan),
+        twiml.after_voicemail(plan),
+        *(twiml.after_dial(plan, status) for status in statuses),
+    ]
+
+
+def test_rings_a_human_first() -> None:
+    dial, hangup = parsed(twiml.first_step(FULL))
+    assert dial.attrib == {
+        "action": "https://example.com/twilio/fallback-dialed",
+        "answerOnBridge": "true",
+        "timeout": "20",
+    }
+    assert [(noun.tag, noun.text) for noun in dial] == [("Number", HUMAN)]
+    assert hangup.tag == "Hangup"
+
+
+def test_records_when_nobody_took_the_call() -> None:
+    say, record, sorry, hangup = parsed(twiml.after_dial(FULL, "no-answer"))
+    assert (say.tag, say.text) == ("Say", PROMPT)
+    assert record.tag == "Record"
+    assert record.attrib == {
+        "action": "https://example.com/twilio/voicemail-left",
+        "finishOnKey": "#",
+        "maxLength": "120",
+        "playBeep": "true",
+        "recordingStatusCallback": "https://example.com/twilio/voicemail-status",
+        "trim": "trim-silence",
+    }
+    assert (sorry.tag, sorry.text, hangup.tag) == ("Say", APOLOGY, "Hangup")
+
+
+def test_a_recording_without_anybody_to_tell() -> None:
+    (record,) = parsed(twiml.first_step(replace(VOICEMAIL_ONLY, voicemail_status_url=""))).iter("Record")
+    assert "recordingStatusCallback" not in record.attrib
+
+
+@pytest.mark.parametrize("status", ["completed", "answered"])
+def test_a_talk_with_a_human_ends_the_call(status: str) -> None:
+    assert tags(twiml.after_dial(FULL, status)) == ["Hangup"]
+
+
+@pytest.mark.parametrize("status", ["busy", "no-answer", "failed", "canceled", "", "COMPLETED", "unheard-of"])
+def test_every_other_status_leads_on(status: str) -> None:
+    """Also one that Twilio invents tomorrow."""
+    assert tags(twiml.after_dial(FULL, status)) == ["Say", "Record", "Say", "Hangup"]
+    assert tags(twiml.after_dial(HUMAN_ONLY, status)) == ["Say", "Hangup"]
+
+
+def test_a_message_is_thanked_for() -> None:
+    say, hangup = parsed(twiml.after_voicemail(FULL))
+    assert (say.text, hangup.tag) == (THANKS, "Hangup")
+    assert tags(twiml.after_voicemail(replace(FULL, voicemail_thanks=""))) == ["Hangup"]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_first_step_stands_behind_the_stream(name: str) -> None:
+    """Where Twilio runs on without asking, it runs into the fallback."""
+    behind = list(parsed(document(fallback=PLANS[name])))[1:]
+    assert [ET.tostring(verb) for verb in behind] == [
+        ET.tostring(verb) for verb in parsed(twiml.first_step(PLANS[name]))
+    ]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_every_document_comes_to_an_end(name: str) -> None:
+    for text in every_document(PLANS[name]):
+        assert tags(text)[-1] == "Hangup", text
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_any_words_give_documents_that_parse(number: str, prompt: str, apology: str, thanks: str) -> None:
+    """No setting, however odd, breaks the XML or brings in a verb."""
+    plan = replace(FULL, dial=number, voicemail_prompt=prompt, apology=apology, voicemail_thanks=thanks)
+    for text in every_document(plan):
+        assert set(tags(text)) <= {"Connect", "Dial", "Say", "Record", "Hangup"}
+
+
+def test_markup_in_a_number_stays_text() -> None:
+    evil = "1</Number><Sip>sip:a@b</Sip>"
+    (dial,) = parsed(twiml.first_step(replace(FULL, dial=evil))).iter("Dial")
+    assert [(noun.tag, noun.text) for noun in dial] == [("Number", evil)]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"dial_seconds": 0},
+        {"dial_seconds": 601},
+        {"dialed_url": ""},
+        {"voicemail_left_url": ""},
+    ],
+)
+def test_a_plan_that_leads_nowhere_is_not_made(broken: dict[str, str | int]) -> None:
+    with pytest.raises(AssertionError):
+        replace(FULL, **broken)  # type: ignore[arg-type]  # names and values belong together
+
+
+# --- The fallback on the phone ------------------------------------------------------------------------
+
+
+def asked(plan: FallbackPlan, step: Fetch) -> str:
+    """What our webhooks will answer; the voice URL with the fallback at once."""
+    match urlsplit(step.url).path:
+        case "/twilio/voice":
+            return twiml.first_step(plan)
+        case "/twilio/fallback-dialed":
+            return twiml.after_dial(plan, dict(step.parameters)["DialCallStatus"])
+        case "/twilio/voicemail-left":
+            return twiml.after_voicemail(plan)
+        case path:
+            raise AssertionError(path)
+
+
+def on_the_phone(plan: FallbackPlan, line: LineSettings, voice: str | None = None) -> list[tuple[str, str]]:
+    """The verbs that a strict phone executes, which must have nothing to complain about."""
+    program = Program("https://example.com/twilio/voice", "POST", ("+14155550100", "+14155550199"), line)
+    step: Step = program.begin()
+    while not isinstance(step, End):
+        match step:
+            case Fetch():
+                body = voice if voice and step.url.endswith("/voice") else asked(plan, step)
+                step = program.answered(WebAnswer(step.url, 200, twiml.MEDIA_TYPE, body.encode()))
+            case Spend():
+                step = program.spent()
+            case OpenStream(noun=noun):
+                # As if Twilio ran on without asking the action.
+                step = program.stream_ended(replace(noun, action=None))
+    assert program.complaints == []
+    assert step.status == "completed"
+    return [(done.verb, done.detail) for done in program.executed]
+
+
+def expected(plan: FallbackPlan, outcome: DialOutcome, recording_s: int) -> list[tuple[str, str]]:
+    """The ladder once more, told as what the caller meets."""
+    met = [("Dial", f"Number {HUMAN}: {outcome}")] if plan.dial else []
+    if plan.dial and outcome is DialOutcome.COMPLETED:
+        return [*met, ("Hangup", "")]
+    if plan.has_voicemail:
+        met += [("Say", PROMPT), ("Record", f"{recording_s} s")]
+    return [*met, ("Say", THANKS if plan.has_voicemail and recording_s else APOLOGY), ("Hangup", "")]
+
+
+LINES = list(itertools.product(PLANS, DialOutcome, (0, 12)))
+
+
+@pytest.mark.parametrize(("name", "outcome", "recording_s"), LINES)
+def test_a_strict_phone_goes_down_the_ladder(name: str, outcome: DialOutcome, recording_s: int) -> None:
+    line = LineSettings(dial_outcome=outcome, recording_s=recording_s)
+    assert on_the_phone(PLANS[name], line) == expected(PLANS[name], outcome, recording_s)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_strict_phone_that_runs_past_the_stream_meets_the_ladder(name: str) -> None:
+    plan = PLANS[name]
+    line = LineSettings(dial_outcome=DialOutcome.BUSY, recording_s=5)
+    stream, *behind = on_the_phone(plan, line, voice=document(fallback=plan))
+    assert stream == ("Connect/Stream", "wss://example.com/media-stream")
+    assert behind == expected(plan, DialOutcome.BUSY, 5)
+
+
+def test_a_caller_who_talks_without_end_is_recorded_for_two_minutes() -> None:
+    assert ("Record", "120 s") in on_the_phone(VOICEMAIL_ONLY, LineSettings(recording_s=3600))

@@ -36,3 +36,65 @@ def test_durations_are_never_overstated(first: int, second: int) -> None:
     """The parts of a stretch of audio never sum up to more than the whole."""
     whole = mulaw.milliseconds(first + second)
     assert mulaw.milliseconds(first) + mulaw.milliseconds(second) <= whole
+
+
+# --- Encoding -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sample", "code"),
+    [
+        (0, 0xFF),
+        (3, 0xFF),
+        (4, 0xFE),
+        (-1, 0x7F),
+        (-4, 0x7E),
+        (1000, 0xCE),
+        (-1000, 0x4E),
+        (32_635, 0x80),
+        (32_767, 0x80),
+        (-32_768, 0x00),
+    ],
+)
+def test_samples_have_the_codes_of_the_standard(sample: int, code: int) -> None:
+    """ITU-T G.711 table 2a, with every bit inverted; louder than full scale is clipped."""
+    assert mulaw.encode([sample]) == bytes((code,))
+
+
+@given(st.lists(st.integers(-0x8000, 0x7FFF), max_size=50))
+def test_every_sample_becomes_one_byte(samples: list[int]) -> None:
+    assert len(mulaw.encode(samples)) == len(samples)
+
+
+def test_what_was_encoded_is_heard_as_it_was() -> None:
+    """Of every sample: no further off than half a step of its segment, 1/32 of its loudness."""
+    samples = range(-0x8000, 0x8000)
+    for sample, code in zip(samples, mulaw.encode(samples), strict=True):
+        bits = ~code & 0xFF
+        level = (((bits & 0x0F) << 3) + 132 << (bits >> 4 & 7)) - 132
+        heard = -level if bits & 0x80 else level
+        assert abs(heard - max(-32_635, min(sample, 32_635))) <= (abs(sample) + 132) / 32 + 1, sample
+
+
+def test_louder_is_never_quieter() -> None:
+    """The codes keep the order of the samples."""
+    codes = [~code & 0xFF for code in mulaw.encode(range(0x8000))]
+    assert codes == sorted(codes)
+
+
+def test_speech_is_told_from_the_noise_of_a_line() -> None:
+    """More than a tenth of the samples beyond -39 dB: a click is no word."""
+    assert not mulaw.is_loud(mulaw.silence(20))
+    assert not mulaw.is_loud(mulaw.encode([300, -300] * 80))
+    assert mulaw.is_loud(mulaw.encode([2000, -2000] * 80))
+    assert not mulaw.is_loud(mulaw.encode([20_000] * 16 + [0] * 144))
+    assert mulaw.is_loud(mulaw.encode([20_000] * 17 + [0] * 143))
+    assert not mulaw.is_loud(b"")
+
+
+def test_the_quiet_codes_are_those_of_small_samples() -> None:
+    """The bound is where the code says it is."""
+    assert mulaw.encode([372])[0] in mulaw.QUIET
+    assert mulaw.encode([-372])[0] in mulaw.QUIET
+    assert mulaw.encode([400])[0] not in mulaw.QUIET
+    assert len(mulaw.QUIET) == 64

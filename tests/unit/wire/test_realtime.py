@@ -219,7 +219,10 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
         rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd"),
     ),
     "response.output_audio.done": (PLACE, rt.AudioDone("resp_001", "msg_007")),
-    "response.output_audio_transcript.delta": ({**PLACE, "delta": "Hello"}, rt.AnswerDelta()),
+    "response.output_audio_transcript.delta": (
+        {**PLACE, "delta": "Hello"},
+        rt.AnswerDelta("msg_007", "Hello"),
+    ),
     "response.output_audio_transcript.done": (
         {**PLACE, "transcript": "Hello, how can I assist you today?"},
         rt.AgentTranscript("resp_001", "msg_007", "Hello, how can I assist you today?"),

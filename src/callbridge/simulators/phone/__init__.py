@@ -39,7 +39,12 @@ from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.playback import Clear, Mark, Payload, Playback
 from callbridge.simulators.phone.program import DialOutcome, LineSettings
-from callbridge.simulators.phone.report import CallReport, CarrierWarning, StreamReport
+from callbridge.simulators.phone.report import (
+    CallReport,
+    CarrierWarning,
+    SilenceReport,
+    StreamReport,
+)
 from callbridge.simulators.phone.signature import sign, sign_form
 from callbridge.simulators.phone.stream import (
     Abort,
@@ -83,6 +88,7 @@ __all__ = [
     "Press",
     "Say",
     "Send",
+    "SilenceReport",
     "SimulatedCall",
     "Step",
     "StreamIdentity",

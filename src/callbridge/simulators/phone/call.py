@@ -21,9 +21,13 @@ from callbridge.simulators.phone.recording import write_recording
 from callbridge.simulators.phone.report import (
     CallReport,
     carrier_warnings,
+    longest_silence_ms,
+    resumed_ms,
+    silence_reports,
     stream_report,
     verb_reports,
 )
+from callbridge.simulators.phone.silence import Sound, resumed_after, silences
 from callbridge.simulators.phone.stream import PhoneStream, StreamSettings
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.wire.mulaw import milliseconds
@@ -63,6 +67,8 @@ class CallSettings:
     network: Network = field(default_factory=Network)
     line: LineSettings = field(default_factory=LineSettings)
     stream: StreamSettings = field(default_factory=StreamSettings)
+    stream_delay_ms: int = 0
+    """What the carrier takes from a `<Connect>` to its first packet for the media socket."""
     misbehaviours: frozenset[Misbehaviour] = frozenset()
     parameter_overrides: Mapping[str, str] = field(default_factory=dict)
     """Replaces `<Parameter>` values in `start`, as an attacker with a stolen token would."""
@@ -120,6 +126,8 @@ class SimulatedCall:
         """The TwiML that was received."""
         self.placed_at = 0.0
         """On the clock of the event loop."""
+        self.answered_at: float | None = None
+        """When the first document came; None when none did, or it rejected the call."""
 
         self._caller = caller
         self._on_event = on_event or (lambda _: None)
@@ -133,6 +141,10 @@ class SimulatedCall:
         self._told_complaints = 0
         self._background: asyncio.TaskGroup | None = None
         self._status = "failed"
+        self._sounds: list[Sound] = []
+        """What the caller heard outside of streams."""
+        self._over_at = 0.0
+        """When the line was cut; a callback may take longer."""
 
     def __repr__(self) -> str:
         return f"<SimulatedCall {self.line.call_sid} {len(self.streams)} streams>"
@@ -147,6 +159,7 @@ class SimulatedCall:
         async with webhooks.Webhooks(self.line, self.settings.misbehaviours) as web:
             async with asyncio.TaskGroup() as self._background:
                 self._status = await self._execute(web)
+                self._over_at = self._line_cut_at()
             ended_at = loop.time()
             await self._report_end(web, ended_at)
         self._tell(events.CallEnded(ended_at, self._status))
@@ -174,9 +187,8 @@ class SimulatedCall:
             match step:
                 case Fetch():
                     step = await self._fetch(web, step)
-                case Spend(seconds):
-                    await asyncio.sleep(seconds if self.settings.real_time else 0)
-                    step = self._program.spent()
+                case Spend():
+                    step = await self._spend(step)
                 case OpenStream():
                     await self._run_stream(web, step)
                     after = self._program.stream_ended(step.noun)
@@ -202,11 +214,26 @@ class SimulatedCall:
             self.documents.append(answer.body.decode("utf-8", "replace"))
         self._answers_ms.append(None if http_status is None else round(took_ms, 1))
         self._tell(events.WebhookAnswered(now, step.url, http_status, took_ms))
-        return self._program.answered(answer)
+        following = self._program.answered(answer)
+        if self._program.is_answered and self.answered_at is None:
+            self.answered_at = now
+        return following
+
+    async def _spend(self, step: Spend) -> Step:
+        began_at = self._now()
+        await asyncio.sleep(step.seconds if self.settings.real_time else 0)
+        if step.sound:
+            self._sounds.append(Sound(began_at, self._now(), step.sound))
+        return self._program.spent()
 
     def _caller_has_left(self) -> bool:
-        end = self.streams[-1].end
+        end = self.streams[-1].end if self.streams else None
         return end is not None and end.by_whom == "caller"
+
+    def _line_cut_at(self) -> float:
+        """When the call was over for the caller, who does not wait for what Twilio is still told."""
+        end = self.streams[-1].end if self.streams else None
+        return end.at if end is not None and end.by_whom == "caller" else self._now()
 
     async def _leave(self, web: webhooks.Webhooks, after: Step) -> str:
         """The caller is gone: nothing more is executed; the action may still be told."""
@@ -230,6 +257,7 @@ class SimulatedCall:
         self._call_back(web, step, stream, event)
 
     async def _connect(self, web: webhooks.Webhooks, stream: PhoneStream, step: OpenStream) -> None:
+        await asyncio.sleep(self.settings.stream_delay_ms / 1000)
         opened = await open_socket(step.url, self.line.auth_token, self.settings.misbehaviours)
         if isinstance(opened, Unreachable):
             stream.fail(opened.code, opened.detail, self._now())
@@ -293,6 +321,9 @@ class SimulatedCall:
             complaint for stream in self.streams for complaint in stream.complaints
         ]
         warnings = carrier_warnings(sorted(complaints, key=lambda complaint: complaint.at), self.placed_at)
+        sounds = self._all_sounds()
+        quiet = [] if self.answered_at is None else silences(sounds, self.answered_at, self._over_at)
+        ends = [stream.end.at for stream in self.streams if stream.end is not None]
         return CallReport(
             call_sid=self.line.call_sid,
             status=self._status,
@@ -303,8 +334,14 @@ class SimulatedCall:
             warnings=[warning for warning in warnings if warning.level != Level.NOTICE],
             notices=[warning for warning in warnings if warning.level == Level.NOTICE],
             findings=self._findings(),
+            longest_silence_ms=longest_silence_ms(quiet),
+            silences=silence_reports(quiet, self.placed_at),
+            resumed_after_ms=resumed_ms(resumed_after(ends, sounds)),
             recording=None if self.settings.save is None else str(self.settings.save),
         )
+
+    def _all_sounds(self) -> list[Sound]:
+        return self._sounds + [sound for stream in self.streams for sound in stream.sounds.all]
 
     def _findings(self) -> list[str]:
         findings = list(self._caller.complaints)

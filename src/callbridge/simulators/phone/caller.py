@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from callbridge.simulators.phone.voice_activity import QUIET_CODES
+import msgspec
+
+from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.wire.mulaw import FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -33,8 +35,7 @@ STILL_TALKING_MS = 1500
 """An agent that is heard this long after the caller's last word is taken to be answering."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ear:
+class Ear(msgspec.Struct, frozen=True, gc=False):
     """What the caller knows at one frame. All times are milliseconds since the stream opened."""
 
     at_ms: float
@@ -53,8 +54,7 @@ class Departure(StrEnum):
     """The connection is cut without a word, as when a network dies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(msgspec.Struct, frozen=True, gc=False):
     """What the caller does during one frame."""
 
     audio: bytes = b""
@@ -218,7 +218,7 @@ class CallerScript:
             self._perform(self._steps.popleft())
             self._begun_ms = None
         act = self._frames.popleft()
-        if act.audio.strip(QUIET_CODES):
+        if is_audible(act.audio):
             self._spoke_until_ms = ear.at_ms
         return act
 

@@ -13,6 +13,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from callbridge.wire.mulaw import silence
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -48,12 +50,21 @@ def start(identity: StreamIdentity, sequence: int) -> str:
 
 def media(identity: StreamIdentity, sequence: int, chunk: int, timestamp_ms: int, audio: bytes) -> str:
     """A `media` message. Written out, because it is the one that is sent fifty times a second."""
-    payload = base64.b64encode(audio).decode("ascii")
+    payload = _SILENT_PAYLOAD if audio == _SILENT_FRAME else _base64(audio)
     return (
         f'{{"event":"media","sequenceNumber":"{sequence}",'
         f'"media":{{"track":"inbound","chunk":"{chunk}","timestamp":"{timestamp_ms}",'
         f'"payload":"{payload}"}},"streamSid":"{identity.stream_sid}"}}'
     )
+
+
+def _base64(audio: bytes) -> str:
+    return binascii.b2a_base64(audio, newline=False).decode("ascii")
+
+
+_SILENT_FRAME = silence(20)
+_SILENT_PAYLOAD = _base64(_SILENT_FRAME)
+"""Of most frames of a call."""
 
 
 def dtmf(identity: StreamIdentity, sequence: int, digit: str) -> str:

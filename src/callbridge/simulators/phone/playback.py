@@ -45,20 +45,19 @@ class Payload:
     @property
     def ends_at(self) -> float:
         """When its last byte plays, or was cut."""
-        return self.plays_from + self._playable_bytes / BYTES_PER_S
+        begun_at = self.run_started_at + self.run_offset / BYTES_PER_S
+        return begun_at + (len(self.audio) if self.cut_bytes is None else self.cut_bytes) / BYTES_PER_S
 
     def heard_bytes(self, at: float) -> int:
         """Bytes that the caller had heard at `at`; exact for any moment up to now."""
         played = _played_bytes(self.run_started_at, at) - self.run_offset
-        return max(0, min(self._playable_bytes, played))
+        if played <= 0:
+            return 0
+        return min(played, len(self.audio) if self.cut_bytes is None else self.cut_bytes)
 
     def heard_ms(self, at: float) -> int:
         """Whole milliseconds that the caller had heard at `at`."""
         return milliseconds(self.heard_bytes(at))
-
-    @property
-    def _playable_bytes(self) -> int:
-        return len(self.audio) if self.cut_bytes is None else self.cut_bytes
 
 
 @dataclass(slots=True)
@@ -96,12 +95,15 @@ class Playback:
     dropped_bytes: int = 0
     discarded_bytes: int = 0
     """Thrown away by clears, and by the end of the stream."""
-    _pending: deque[Mark] = field(default_factory=deque)
+    pending_marks: deque[Mark] = field(default_factory=deque)
+    """Marks that wait for their echo."""
     _run_started_at: float = 0.0
     """The audio plays in runs; within one, time and bytes are the same thing."""
     _run_bytes: int = 0
     _unheard: int = 0
     """Index of the first payload that was not yet heard to its end."""
+    _heard_until: float = 0.0
+    """When the payloads before that one had all been heard, or were cut."""
 
     @property
     def ends_at(self) -> float:
@@ -111,7 +113,7 @@ class Playback:
     @property
     def deadline(self) -> float | None:
         """When the next mark must be echoed."""
-        return self._pending[0].due_at if self._pending else None
+        return self.pending_marks[0].due_at if self.pending_marks else None
 
     def is_playing(self, now: float) -> bool:
         """Whether audio is left to be heard."""
@@ -145,25 +147,25 @@ class Playback:
         """Queue a mark behind the audio sent so far; on a dry buffer it is due at once."""
         mark = Mark(name, now, max(now, self.ends_at))
         self.marks.append(mark)
-        self._pending.append(mark)
+        self.pending_marks.append(mark)
 
     def due_marks(self, now: float, until: float | None = None) -> list[Mark]:
         """Take the marks that were due by `until` (by default now) to be echoed now, in order."""
         limit = now if until is None else until
         due = []
-        while self._pending and self._pending[0].due_at <= limit + INSTANT_S:
-            mark = self._pending.popleft()
+        while self.pending_marks and self.pending_marks[0].due_at <= limit + INSTANT_S:
+            mark = self.pending_marks.popleft()
             mark.echoed_at = now
             due.append(mark)
         return due
 
     def clear(self, now: float) -> Clear:
         """Empty the buffer; every outstanding mark becomes due at once."""
-        for mark in self._pending:
+        for mark in self.pending_marks:
             # A mark whose audio was heard is merely late, not cleared.
             mark.was_cleared = mark.due_at > now + INSTANT_S
             mark.due_at = min(mark.due_at, now)
-        clear = Clear(now, self.cut(now), tuple(mark.name for mark in self._pending))
+        clear = Clear(now, self.cut(now), tuple(mark.name for mark in self.pending_marks))
         self.clears.append(clear)
         return clear
 
@@ -175,6 +177,7 @@ class Playback:
             if not payload.cut_bytes:
                 payload.run_started_at, payload.run_offset = now, 0
         self._unheard = len(self.payloads)
+        self._heard_until = max(self._heard_until, now)
         lost = self.pending_bytes(now)
         self.discarded_bytes += lost
         self._run_started_at, self._run_bytes = now, 0
@@ -182,16 +185,23 @@ class Playback:
 
     def heard_between(self, start: float, end: float) -> bytes:
         """The audio heard from `start` to `end`, gaps left out; asked with rising times only."""
-        self._settle(end)
-        index = self._unheard
-        while index and self.payloads[index - 1].ends_at > start:
+        # Nobody speaks for most of a call.
+        if self._unheard == len(self.payloads) and self._heard_until <= start:
+            return b""
+        payloads, index = self.payloads, self._unheard
+        while index and payloads[index - 1].ends_at > start:
             index -= 1
-        pieces = []
-        while index < len(self.payloads) and self.payloads[index].plays_from < end:
-            payload = self.payloads[index]
-            pieces.append(payload.audio[payload.heard_bytes(start) : payload.heard_bytes(end)])
+        pieces = b""
+        while index < len(payloads):
+            payload = payloads[index]
+            if payload.plays_from >= end:
+                break
+            heard_bytes = payload.heard_bytes(end)
+            pieces += payload.audio[payload.heard_bytes(start) : heard_bytes]
+            if heard_bytes == len(payload.audio) and index == self._unheard:
+                self._pass_over(payload)
             index += 1
-        return b"".join(pieces)
+        return pieces
 
     def unheard(self, now: float) -> bytes:
         """The audio that is still to be played, in its order."""
@@ -206,7 +216,11 @@ class Playback:
             payload = self.payloads[self._unheard]
             if payload.heard_bytes(at) < len(payload.audio):
                 return
-            self._unheard += 1
+            self._pass_over(payload)
+
+    def _pass_over(self, payload: Payload) -> None:
+        self._unheard += 1
+        self._heard_until = payload.ends_at
 
 
 def _played_bytes(run_started_at: float, at: float) -> int:

@@ -76,6 +76,8 @@ class Spend:
     """A verb is being carried out, which takes so long in real time."""
 
     seconds: float
+    sound: str = ""
+    """The verb, as `<Say>`, when the caller hears something meanwhile that somebody meant them to hear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,11 @@ class Program:
     _has_fallen_back: bool = False
     _inputs: deque[str] = field(default_factory=deque)
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether Twilio has picked up: a document came that does not reject the call."""
+        return self._is_answered
+
     def begin(self) -> Step:
         """The call arrives."""
         self._inputs.extend(self.line.gather_inputs)
@@ -167,7 +174,9 @@ class Program:
     def _execute(self, verb: twiml.Verb) -> Step | None:
         """Carry out one verb; None when it neither takes time nor leads anywhere."""
         match verb:
-            case twiml.Say() | twiml.Play() | twiml.Pause():
+            case twiml.Say() | twiml.Play():
+                return Spend(self._perform(verb), f"<{type(verb).__name__}>")
+            case twiml.Pause():
                 return Spend(self._perform(verb))
             case twiml.Dial():
                 return self._dial(verb)
@@ -223,7 +232,7 @@ class Program:
             if outcome is DialOutcome.COMPLETED:
                 result.append(("DialCallDuration", str(seconds)))
             self._after = self._act(verb.action, verb.method, result)
-        return Spend(float(seconds))
+        return Spend(float(seconds), "<Dial>")
 
     def _dial_outcome(self, verb: twiml.Dial) -> DialOutcome:
         allowed = {*self.numbers, *self.line.verified_numbers}
@@ -245,7 +254,8 @@ class Program:
         self._note("Gather", entered or "nothing entered")
         if result or verb.acts_on_nothing:
             self._after = self._act(verb.action or self.url, verb.method, result or [("Digits", "")])
-        return Spend(0.0)
+        is_heard = any(isinstance(prompt, twiml.Say | twiml.Play) for prompt in verb.prompts)
+        return Spend(0.0, "<Gather>" if is_heard else "")
 
     def _record(self, verb: twiml.Record) -> Step:
         seconds = min(self.line.recording_s, verb.length_max_s)
@@ -258,7 +268,8 @@ class Program:
                 ("Digits", "hangup"),
             ]
             self._after = self._act(verb.action or self.url, verb.method, result)
-        return Spend(float(seconds))
+        # Its beep is heard even when nothing is recorded, and then the caller speaks.
+        return Spend(float(seconds), "<Record>")
 
     def _open(self, verb: twiml.ConnectStream) -> Step:
         url = stream_url(self.url, verb.url)

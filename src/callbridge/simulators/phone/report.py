@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Complaint, Level
+from callbridge.simulators.phone.silence import SILENCE_LEAST_S
 from callbridge.wire.mulaw import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from callbridge.simulators.phone.program import ExecutedVerb
+    from callbridge.simulators.phone.silence import Silence
     from callbridge.simulators.phone.stream import Interruption, PhoneStream
 
 
@@ -57,6 +59,15 @@ class VerbReport(msgspec.Struct, frozen=True):
     detail: str
 
 
+class SilenceReport(msgspec.Struct, frozen=True):
+    """A stretch in which the caller heard nothing and said nothing."""
+
+    from_ms: int
+    to_ms: int
+    after: str
+    """The last sound before it: `agent`, `caller`, a verb as `<Say>`, or `answer` when there was none yet."""
+
+
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """One media stream."""
 
@@ -81,7 +92,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     marks_echoed: int
     interruptions: list[InterruptionReport]
     longest_silence_ms: int
-    """Longest time in which neither side was heard."""
+    """Longest time in which neither side was heard, in this stream; the call's own crosses its ends."""
     keys: str
     ended_by: str
     """`caller`, `bridge`, `network`, or `nobody` when it never opened."""
@@ -106,6 +117,14 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     """What Twilio logs although nothing is wrong, as 31921 after a clean close."""
     findings: list[str]
     """What the caller has to complain about, in plain words."""
+    longest_silence_ms: int
+    """Longest time, from the answer to the end of the call, in which the caller heard and said nothing.
+    Streams, the gaps between them and verbs are one line of time; Say, Play, Dial and Record are heard."""
+    silences: list[SilenceReport]
+    """Every such time of at least 1.5 s."""
+    resumed_after_ms: list[int | None]
+    """For each stream after the first: from the end of the one before it to the first sound that the caller
+    heard then, of the agent or of a verb. None when nothing was heard any more."""
     recording: str | None
 
     @property
@@ -168,6 +187,25 @@ def carrier_warnings(complaints: Iterable[Complaint], placed_at: float) -> list[
         )
         for (code, level), occurrences in gathered.items()
     ]
+
+
+def silence_reports(quiet: Iterable[Silence], placed_at: float) -> list[SilenceReport]:
+    """The silences that are long enough to be listed."""
+    return [
+        SilenceReport(_ms(silence.start - placed_at), _ms(silence.end - placed_at), silence.after)
+        for silence in quiet
+        if silence.duration_s >= SILENCE_LEAST_S
+    ]
+
+
+def longest_silence_ms(quiet: Iterable[Silence]) -> int:
+    """The longest silence; 0 when there is none."""
+    return _ms(max((silence.duration_s for silence in quiet), default=0.0))
+
+
+def resumed_ms(resumed_s: Iterable[float | None]) -> list[int | None]:
+    """Seconds as whole milliseconds."""
+    return [None if seconds is None else _ms(seconds) for seconds in resumed_s]
 
 
 def verb_reports(executed: Sequence[ExecutedVerb]) -> list[VerbReport]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
+import msgspec
+
 from callbridge.simulators.phone import messages
-from callbridge.simulators.phone.caller import KEYS, Act, Caller, Departure, Ear
+from callbridge.simulators.phone.caller import KEYS, Caller, Departure, Ear
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
 from callbridge.simulators.phone.events import (
     AgentAudioStarted,
@@ -26,8 +28,9 @@ from callbridge.simulators.phone.events import (
     StreamStarted,
 )
 from callbridge.simulators.phone.playback import BUFFER_BYTES_MAX, Playback
-from callbridge.simulators.phone.voice_activity import VoiceActivity, is_audible
-from callbridge.wire.mulaw import FRAME_BYTES, SILENCE, milliseconds
+from callbridge.simulators.phone.silence import AGENT, CALLER, Sounds
+from callbridge.simulators.phone.voice_activity import SILENT_FRAME, VoiceActivity, is_audible
+from callbridge.wire.mulaw import FRAME_BYTES, milliseconds
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone.messages import StreamIdentity
@@ -42,8 +45,7 @@ DELIBERATE_CLOSE_CODES = frozenset({1000, 1001, 1005})
 """Close codes of a bridge that ended the stream on purpose: normal, going away, none given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Send a text message to the bridge."""
 
     text: str
@@ -136,9 +138,17 @@ class PhoneStream:
         self.interruptions: list[Interruption] = []
         self.longest_silence_s = 0.0
         """Longest time in which neither side was heard."""
+        self.sounds = Sounds()
+        """When either side was heard, for the silences of the whole call."""
         self.end: StreamEnd | None = None
 
+        self.deadline: float | None = None
+        """When `wake` must be called next: a frame is due, or a mark. None when the stream is not open."""
+
         self._caller = caller
+        self._next_frame_at = 0.0
+        self._timestamp_ms = settings.first_timestamp_ms
+        """Of the next frame."""
         self._mouth = VoiceActivity()
         self._ear = VoiceActivity()
         self._last_sound_at = 0.0
@@ -158,8 +168,10 @@ class PhoneStream:
         """The socket stands: `connected` and `start` go out."""
         assert self.opened_at is None, "a stream opens once"
         self.opened_at = self._last_sound_at = now
+        self._set_next_frame()
         self._tell(StreamStarted(now, self.identity.stream_sid))
         start = messages.start(self.identity, self._next_sequence())
+        self._set_deadline()
         return [Send(messages.CONNECTED, "connected"), Send(start, "start")]
 
     def receive(self, message: str | bytes, now: float) -> list[Output]:
@@ -178,16 +190,22 @@ class PhoneStream:
                 self.complain(code, detail, now)
             case unknown:
                 assert_never(unknown)
-        return outputs + self._echo_marks(now)
+        outputs += self._echo_marks(now)
+        self._set_deadline()
+        return outputs
 
     def wake(self, now: float) -> list[Output]:
         """Time has passed: send the frames and echo the marks that are due, in their order."""
         outputs: list[Output] = []
         while self.is_open and self._next_frame_at <= now:
             frame_at = self._next_frame_at
-            outputs += self._echo_marks(now, until=frame_at)
+            if self.playback.pending_marks:
+                outputs += self._echo_marks(now, until=frame_at)
             outputs += self._send_frame(frame_at, now)
-        return outputs + self._echo_marks(now) if self.is_open else outputs
+        if self.playback.pending_marks and self.is_open:
+            outputs += self._echo_marks(now)
+        self._set_deadline()
+        return outputs
 
     def press(self, digit: str, now: float) -> list[Output]:
         """The caller pressed a key."""
@@ -250,14 +268,6 @@ class PhoneStream:
         """Whether the stream was opened and has not ended."""
         return self.opened_at is not None and self.end is None
 
-    @property
-    def deadline(self) -> float | None:
-        """When `wake` must be called next: a frame is due, or a mark."""
-        if not self.is_open:
-            return None
-        mark_due = self.playback.deadline
-        return self._next_frame_at if mark_due is None else min(self._next_frame_at, mark_due)
-
     def take_events(self) -> list[PhoneEvent]:
         """The events since the last time this was asked."""
         events, self._events = self._events, []
@@ -265,69 +275,82 @@ class PhoneStream:
 
     # --- The caller -----------------------------------------------------------------------
 
-    @property
-    def _next_frame_at(self) -> float:
+    def _set_next_frame(self) -> None:
         assert self.opened_at is not None, "frames are sent once the stream is open"
-        return self.opened_at + self._timestamp_ms / 1000
+        self._timestamp_ms = self.settings.first_timestamp_ms + FRAME_MS * len(self.frames_sent_at)
+        self._next_frame_at = self.opened_at + self._timestamp_ms / 1000
 
-    @property
-    def _timestamp_ms(self) -> int:
-        return self.settings.first_timestamp_ms + FRAME_MS * len(self.frames_sent_at)
+    def _set_deadline(self) -> None:
+        """Worked out once after each thing that happens, because it is asked far more often."""
+        mark_due = self.playback.deadline
+        if not self.is_open:
+            self.deadline = None
+        elif mark_due is None or self._next_frame_at < mark_due:
+            self.deadline = self._next_frame_at
+        else:
+            self.deadline = mark_due
 
     def _send_frame(self, at: float, now: float) -> list[Output]:
         self._listen(at)
         act = self._caller.next_frame(self._ear_at(at))
         if act.departure is not None:
             return self.hang_up(now) if act.departure is Departure.HANG_UP else self.vanish(now)
-        frame = act.audio[:FRAME_BYTES].ljust(FRAME_BYTES, bytes((SILENCE,)))
+        frame = _whole_frame(act.audio)
         timestamp_ms = self._timestamp_ms
         self.frames_sent_at.append(now)
+        self._set_next_frame()
         self.caller_audio += frame
         self._speak(frame, at)
         chunk = len(self.frames_sent_at)
         text = messages.media(self.identity, self._next_sequence(), chunk, timestamp_ms, frame)
-        return [Send(text, "media"), *self._press_of(act, now)]
-
-    def _press_of(self, act: Act, now: float) -> list[Output]:
-        return [] if act.key is None else self.press(act.key, now)
+        sent: list[Output] = [Send(text, "media")]
+        return sent if act.key is None else sent + self.press(act.key, now)
 
     def _ear_at(self, at: float) -> Ear:
-        ear = self._ear
+        assert self.opened_at is not None, "asked only while frames are sent"
+        opened_at, ear = self.opened_at, self._ear
+        began_at, until = ear.began_at, ear.audible_until
         return Ear(
-            at_ms=self._since_open_ms(at),
-            is_agent_speaking=ear.is_speaking,
-            agent_began_ms=None if ear.began_at is None else self._since_open_ms(ear.began_at),
-            agent_audible_until_ms=(
-                None if ear.audible_until is None else self._since_open_ms(ear.audible_until)
-            ),
+            (at - opened_at) * 1000,
+            ear.is_speaking,
+            None if began_at is None else (began_at - opened_at) * 1000,
+            None if until is None else (until - opened_at) * 1000,
         )
 
     def _listen(self, at: float) -> None:
         """What reached the caller's ear during the last 20 ms."""
         start = at - FRAME_MS / 1000
         ear = self._ear
-        if ear.hear(self.playback.heard_between(start, at), start, at):
+        has_turned = ear.hear(self.playback.heard_between(start, at), start, at)
+        if ear.audible_until == at:
+            self.sounds.add(start, at, AGENT)
+        if has_turned:
             if ear.is_speaking:
                 self._tell(AgentAudioStarted(start))
             else:
                 assert ear.audible_until is not None, "an utterance that ends was heard"
                 self._tell(AgentAudioStopped(ear.audible_until))
-        if not ear.is_speaking and ear.audible_until is not None:
+        if self.interruptions and not ear.is_speaking and ear.audible_until is not None:
             self._end_interruption(ear.audible_until, was_cleared=False)
 
     def _speak(self, frame: bytes, at: float) -> None:
         """The caller's mouth during the last 20 ms; a frame is sent when it was spoken."""
         start = at - FRAME_MS / 1000
         mouth = self._mouth
-        if mouth.hear(frame, start, at):
+        has_turned = mouth.hear(frame, start, at)
+        if mouth.audible_until == at:
+            self.sounds.add(start, at, CALLER)
+        if has_turned:
             if mouth.is_speaking:
                 self._begin_speech(start)
             else:
                 assert mouth.audible_until is not None, "an utterance that ends was heard"
                 self._tell(CallerSilent(mouth.audible_until))
-        heard = max(mouth.audible_until or 0.0, self._ear.audible_until or 0.0)
-        self._last_sound_at = max(self._last_sound_at, heard)
-        self.longest_silence_s = max(self.longest_silence_s, at - self._last_sound_at)
+        # Both windows end at `at`: who was audible in them was so until then.
+        if at in (mouth.audible_until, self._ear.audible_until):
+            self._last_sound_at = at
+        else:
+            self.longest_silence_s = max(self.longest_silence_s, at - self._last_sound_at)
 
     def _begin_speech(self, at: float) -> None:
         # Silence that a bridge keeps sending cannot be interrupted.
@@ -371,16 +394,29 @@ class PhoneStream:
 
     def _finish(self, end: StreamEnd) -> None:
         """End the stream. What is still in the buffer is lost, as on a real line."""
+        self.deadline = None
+        self._hear_the_rest(end.at)
         self.end = replace(end, unheard_bytes=self.playback.cut(end.at))
         self._tell(StreamEnded(end.at, end.code, end.by_whom))
+
+    def _hear_the_rest(self, at: float) -> None:
+        """What was heard after the last frame: it is no window of its own, but it is no silence either."""
+        if self.opened_at is None:
+            return
+        start = self._next_frame_at - FRAME_MS / 1000
+        if start < at and is_audible(self.playback.heard_between(start, at)):
+            self.sounds.add(start, at, AGENT)
 
     def _next_sequence(self) -> int:
         self._sequence += 1
         return self._sequence
 
-    def _since_open_ms(self, at: float) -> float:
-        assert self.opened_at is not None, "asked only while frames are sent"
-        return (at - self.opened_at) * 1000
-
     def _tell(self, event: PhoneEvent) -> None:
         self._events.append(event)
+
+
+def _whole_frame(audio: bytes) -> bytes:
+    """20 ms of audio, filled up with silence."""
+    if not audio:
+        return SILENT_FRAME
+    return audio[:FRAME_BYTES].ljust(FRAME_BYTES, SILENT_FRAME[:1])

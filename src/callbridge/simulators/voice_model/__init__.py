@@ -9,6 +9,7 @@ from callbridge.simulators.voice_model.faults import (
     FAULT_SYNTAX,
     ConnectFault,
     Fault,
+    Outages,
     parse_fault,
 )
 from callbridge.simulators.voice_model.handshake import HandshakeRefusal
@@ -30,9 +31,11 @@ from callbridge.simulators.voice_model.outputs import (
     Stall,
 )
 from callbridge.simulators.voice_model.script import (
+    OUT_OF_QUOTA,
     Answer,
     Call,
     Failure,
+    Prompter,
     Say,
     Script,
     ScriptError,
@@ -57,6 +60,7 @@ from callbridge.simulators.voice_model.voices import (
 
 __all__ = [
     "FAULT_SYNTAX",
+    "OUT_OF_QUOTA",
     "REALTIME_MODELS",
     "TRANSCRIPTION_MODELS",
     "Abort",
@@ -73,7 +77,9 @@ __all__ = [
     "Journal",
     "ModelServer",
     "Note",
+    "Outages",
     "Output",
+    "Prompter",
     "RealtimeSession",
     "Received",
     "Refusal",

@@ -5,7 +5,7 @@ https://developers.openai.com/api/docs/guides/realtime-conversations and the sch
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -63,11 +63,34 @@ def parse(message: str | bytes) -> Json:
     return event
 
 
+class _Append(msgspec.Struct, forbid_unknown_fields=True):
+    type: Literal["input_audio_buffer.append"]
+    audio: str
+    event_id: str | None = None
+
+
+_APPENDS = msgspec.json.Decoder(_Append)
+
+
+def appended(message: str | bytes) -> str | None:
+    """The base64 in a faultless append: the one event that comes fifty times a second, read in one go.
+
+    None for everything else, and for every append with something wrong: that is what the other way is for.
+    """
+    if isinstance(message, bytes) or '"input_audio_buffer.append"' not in message:
+        return None
+    try:
+        audio = _APPENDS.decode(message).audio
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    return audio if len(audio) <= APPEND_LONGEST else None
+
+
 def kind_of(event: Json) -> str:
     """The type of an event. ClientError when it is none that a client may send."""
     if "type" not in event:
         raise missing("type")
-    return str(choice(*_CHECKS)(event["type"], "type"))
+    return str(_KIND(event["type"], "type"))
 
 
 def check(event: Json) -> Json:
@@ -203,6 +226,8 @@ _CHECKS = {
     "response.cancel": _event(response_id=nullable(text())),
     # `output_audio_buffer.clear` is for WebRTC and SIP: on a WebSocket it is an unknown type.
 }
+
+_KIND = choice(*_CHECKS)
 
 CLIENT_EVENTS = tuple(_CHECKS)
 """The types that a client may send."""

@@ -12,7 +12,8 @@ from array import array
 from functools import cache
 from itertools import pairwise
 
-from callbridge.simulators.audio import decode_mulaw, encode_mulaw
+from callbridge.simulators.audio import decode_mulaw
+from callbridge.wire.mulaw import encode as encode_mulaw
 
 PCM = "audio/pcm"
 PCMU = "audio/pcmu"

@@ -14,7 +14,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from callbridge.simulators.voice_model.faults import ConnectFault
+from callbridge.simulators.voice_model.faults import (
+    INVALID_KEY_CODE,
+    INVALID_KEY_MESSAGE,
+    QUOTA_CODE,
+    QUOTA_MESSAGE,
+    SERVER_ERROR_MESSAGE,
+    ConnectFault,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -36,6 +43,7 @@ class HandshakeRefusal:
     close_code: int | None = None
     """The close code when it is refused on the socket; None when it is always refused with HTTP."""
     kind: str = "invalid_request_error"
+    retry_after_s: float | None = None
 
     @property
     def body(self) -> bytes:
@@ -91,7 +99,15 @@ def refusal(
 def fault_refusal(fault: ConnectFault) -> HandshakeRefusal:
     """The HTTP refusal that a script asks for."""
     code, kind, message = _FAULTS.get(fault.status, _SERVER_FAULT)
-    return HandshakeRefusal(fault.status, code, message, kind=kind)
+    if fault.error_code == QUOTA_CODE:
+        kind, message = QUOTA_CODE, QUOTA_MESSAGE
+    return HandshakeRefusal(
+        fault.status,
+        fault.error_code or code,
+        fault.message or message,
+        kind=kind,
+        retry_after_s=fault.retry_after_s,
+    )
 
 
 def reason_phrase(status: int) -> str:
@@ -109,7 +125,7 @@ def _wrong_key(authorization: Sequence[str], keys: Collection[str] | None) -> Ha
             f"Incorrect API key provided: {_masked(key.strip())}. You can find your API key at "
             "https://platform.openai.com/account/api-keys."
         )
-        return HandshakeRefusal(401, "invalid_api_key", message, SOCKET_REFUSAL_WHO)
+        return HandshakeRefusal(401, INVALID_KEY_CODE, message, SOCKET_REFUSAL_WHO)
     return None
 
 
@@ -142,18 +158,10 @@ def _masked(key: str) -> str:
     return f"{key[:4]}{'*' * 8}{key[-4:]}" if len(key) > 12 else "*" * len(key)
 
 
-_SERVER_FAULT = (
-    "server_error",
-    "server_error",
-    "The server had an error while processing your request. Sorry about that!",
-)
+_SERVER_FAULT = ("server_error", "server_error", SERVER_ERROR_MESSAGE)
 
 _FAULTS = {
-    401: (
-        "invalid_api_key",
-        "invalid_request_error",
-        "Incorrect API key provided.",
-    ),
+    401: (INVALID_KEY_CODE, "invalid_request_error", INVALID_KEY_MESSAGE),
     403: (
         "unsupported_country_region_territory",
         "request_forbidden",

@@ -17,7 +17,7 @@ from callbridge.simulators.voice_model.vad import (
 from callbridge.wire.mulaw import BYTES_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 COMMIT_MIN_MS = 100
 """A shorter buffer cannot be committed by hand."""
@@ -31,6 +31,8 @@ class InputBuffer:
         """All audio since the session started."""
         self._audio = bytearray()
         self._vad: EnergyVad | None = None
+        self._kept_bytes = 0
+        """What is kept of the audio between turns."""
         self.detect(detection)
 
     @property
@@ -52,20 +54,31 @@ class InputBuffer:
         """Take new settings. A detector that hears the same goes on with what it has heard."""
         if detection is None:
             self._vad = None
-        elif self._vad is not None and self._vad.settings.hears_like(detection):
+            return
+        self._kept_bytes = _kept_bytes(detection)
+        if self._vad is not None and self._vad.settings.hears_like(detection):
             self._vad.settings = detection
         else:
             self._vad = EnergyVad(detection, from_byte=self.appended_bytes)
 
-    def append(self, audio: bytes) -> Iterator[SpeechStarted | SpeechStopped]:
+    def append(self, audio: bytes) -> Iterable[SpeechStarted | SpeechStopped]:
         """Add audio and yield what is heard in it. A stop must be answered by `take_turn`."""
         self.appended_bytes += len(audio)
         self._audio += audio
         if self._vad is None:
-            return
-        yield from self._vad.hear(audio)
+            return ()
+        heard = self._vad.hear(audio)
+        if heard:
+            return self._told(heard)
         if not self._vad.is_speaking:
-            self._trim(self._vad.settings)
+            self._trim()
+        return ()
+
+    def _told(self, heard: list[SpeechStarted | SpeechStopped]) -> Iterator[SpeechStarted | SpeechStopped]:
+        # Trimmed when the turns that ended were taken out, never before.
+        yield from heard
+        if self._vad is not None and not self._vad.is_speaking:
+            self._trim()
 
     def take_turn(self, start_ms: int, end_ms: int) -> bytes:
         """Take the audio of a turn out of the buffer, and forget what came before it."""
@@ -83,10 +96,14 @@ class InputBuffer:
             self._vad = EnergyVad(self._vad.settings, from_byte=self.appended_bytes)
         return audio
 
-    def _trim(self, settings: TurnDetection) -> None:
+    def _trim(self) -> None:
         # Between turns only what may become a turn's padding is kept, else an hour of silence stays.
-        padding_ms = max(settings.prefix_padding_ms, SEMANTIC_PREFIX_MS, COMMIT_MIN_MS)
-        # One second more than the padding: speech starts some windows before it is recognised.
-        spare = len(self._audio) - (padding_ms + 1000) * BYTES_PER_MS
+        spare = len(self._audio) - self._kept_bytes
         if spare > 0:
             del self._audio[:spare]
+
+
+def _kept_bytes(settings: TurnDetection) -> int:
+    padding_ms = max(settings.prefix_padding_ms, SEMANTIC_PREFIX_MS, COMMIT_MIN_MS)
+    # One second more than the padding: speech starts some windows before it is recognised.
+    return (padding_ms + 1000) * BYTES_PER_MS

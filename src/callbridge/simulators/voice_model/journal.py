@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from callbridge.simulators.voice_model.conversation import Conversation
+from callbridge.simulators.voice_model.recital import memory
+
 if TYPE_CHECKING:
     from callbridge.simulators.voice_model.conversation import Item
     from callbridge.simulators.voice_model.schema import Json
@@ -100,8 +103,8 @@ class Journal:
     opened_at: float = 0.0
     ended: str = ""
     """How it ended, and who ended it; empty while it lasts."""
-    items: dict[str, Item] = field(default_factory=dict)
-    """Every item that there ever was, deleted ones too, by id."""
+    conversation: Conversation = field(default_factory=Conversation)
+    """As it stands, and after the session as it was left."""
     responses: list[ResponseRecord] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
@@ -115,3 +118,13 @@ class Journal:
     appended: bytearray | None = None
     """The bytes themselves, when they were asked for."""
     notes: list[Note] = field(default_factory=list)
+
+    @property
+    def items(self) -> dict[str, Item]:
+        """Every item that there ever was, deleted ones too, by id."""
+        return self.conversation.ever
+
+    @property
+    def memory(self) -> list[str]:
+        """What the model remembers, oldest first, one line per item; see `recital`."""
+        return memory(self.conversation.items())

@@ -122,14 +122,17 @@ class Delivery:
 class Speech:
     """A spoken message: audio and its transcript."""
 
-    def __init__(self, item: Item, text: str, track: Track, delivery: Delivery, kind: str) -> None:
+    def __init__(
+        self, item: Item, text: str, track: Track, delivery: Delivery, kind: str, *, repeats: int = 1
+    ) -> None:
         self.item = item
         self._words = _words(text)
         self._said = 0
         self._track = track
         self._delivery = delivery
         self._format = kind
-        self._wire = encode(item.audio, kind)
+        self._wire = encode(item.audio, kind) * repeats
+        item.audio *= repeats
 
     def opening(self) -> Iterator[Step]:
         """From `output_item.added` to the last delta."""

@@ -5,6 +5,7 @@ Decides when a turn becomes an item and asks for the response; what a response i
 
 from __future__ import annotations
 
+import binascii
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model.conversation import Item
@@ -54,17 +55,34 @@ class Listening:
 
     def append(self, event: Json) -> None:
         """`input_audio_buffer.append`: never answered, but by what is heard in it."""
-        audio = decoded(event["audio"], "audio", self._decoder.kind)
+        self._take(decoded(event["audio"], "audio", self._decoder.kind))
+
+    def append_at_once(self, audio: str) -> bool | None:
+        """The same for the base64 in an event without fault.
+
+        Returns:
+            Whether a turn began or ended in it; None, and nothing is done, when it is no base64 of anything.
+        """
+        try:
+            data = binascii.a2b_base64(audio, strict_mode=True)
+        except ValueError:
+            return None
+        return self._take(data) if data else None
+
+    def _take(self, audio: bytes) -> bool:
         journal = self._stage.journal
         journal.appends += 1
         journal.appended_bytes += len(audio)
         if journal.appended is not None:
             journal.appended += audio
+        has_heard = False
         for heard in self._buffer.append(self._decoder.decode(audio)):
+            has_heard = True
             if isinstance(heard, SpeechStarted):
                 self._start(heard)
             else:
                 self._stop(heard)
+        return has_heard
 
     def commit(self, _event: Json) -> None:
         """`input_audio_buffer.commit`: an item, and no response."""

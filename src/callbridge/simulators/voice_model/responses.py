@@ -6,6 +6,7 @@ a response may start, and what becomes of its events, is the session's to decide
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.schema import Json
     from callbridge.simulators.voice_model.script import Answer, Call, Say
     from callbridge.simulators.voice_model.usage import Meter
+
+ENDLESS_BYTES = 600 * 1000 * BYTES_PER_MS
+"""Where an endless answer ends all the same: ten minutes, what Twilio's buffer holds."""
 
 ITEM_GAP_S = 0.04
 """Between the items of a response."""
@@ -142,6 +146,8 @@ class ResponseRun:
         if self.order.limits_at == "start":
             yield self._rate_limits()
         yield from self._faults_at("start")
+        if self.answer.silent:
+            yield math.inf
         yield self.order.after_s
         for index, make_part in enumerate(self._parts()):
             if index:
@@ -172,6 +178,8 @@ class ResponseRun:
 
     def _parts(self) -> list[Callable[[], Part]]:
         spoken = [partial(self._speech, say) for say in self.answer.speeches]
+        if self.answer.endless:
+            spoken[-1] = partial(self._speech, self.answer.speeches[-1], is_endless=True)
         called = [partial(self._call, call) for call in self.answer.calls]
         return [*called, *spoken] if self.answer.calls_first else [*spoken, *called]
 
@@ -194,14 +202,15 @@ class ResponseRun:
 
     # --- Items --------------------------------------------------------------------------------
 
-    def _speech(self, say: Say) -> Part:
+    def _speech(self, say: Say, *, is_endless: bool = False) -> Part:
         item = self._item("message", role="assistant")
         track = self._track(item)
         if self.order.modalities == ["text"]:
             return Writing(item, say.text, track, self.order.delivery)
         item.audio, item.is_spoken = say.audio or tone(say.text), True
+        repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless else 1
         kind = self.order.output_format["type"]
-        return Speech(item, say.text, track, self.order.delivery, kind)
+        return Speech(item, say.text, track, self.order.delivery, kind, repeats=repeats)
 
     def _call(self, call: Call) -> Part:
         fields = {"call_id": self._ids.make("call"), "name": call.name, "arguments": ""}

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from callbridge.simulators.voice_model.faults import ConnectFault, Fault, Milliseconds
+from callbridge.simulators.voice_model.faults import (
+    QUOTA_CODE,
+    QUOTA_MESSAGE,
+    ConnectFault,
+    Fault,
+    Milliseconds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 Pace = Annotated[float, msgspec.Meta(gt=0)]
 """Times real time. Answers of 8 s are usually complete in 2 s."""
@@ -58,6 +64,10 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     type: str = "server_error"
 
 
+OUT_OF_QUOTA = Failure(code=QUOTA_CODE, message=QUOTA_MESSAGE, type=QUOTA_CODE)
+"""The failure of a response when the account has no credit left."""
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One response."""
 
@@ -77,6 +87,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Why it failed."""
     stop_after_ms: Milliseconds | None = None
     """Where a failed or incomplete answer breaks off, in its audio."""
+    recites: bool = False
+    """In place of its own first words it says all that the conversation holds at that moment, oldest first:
+    what the model remembers, in words. Its audio stays, and is a tone when it has none."""
+    endless: bool = False
+    """The audio of what is said last begins anew, until the answer is cut or ten minutes were said."""
+    silent: bool = False
+    """`response.created`, and then nothing until it is cancelled."""
+    absent: bool = False
+    """Nothing at all: no response comes of the caller's turn or of a `response.create`, and no error."""
     pace: Pace | None = None
     delta_bytes: DeltaBytes | None = None
     interrupt_lag_ms: Milliseconds = 0
@@ -97,6 +116,16 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """`say`, texts as `Say`."""
         return tuple(Say(text=said) if isinstance(said, str) else said for said in self.say)
 
+    def on_connection(self, connection: int) -> Answer:
+        """The answer without the faults that are for other connections than the n-th."""
+        return msgspec.structs.replace(self, faults=_only(self.faults, connection))
+
+    def reciting(self, memory: Sequence[str]) -> Answer:
+        """The answer with `memory` for its first words."""
+        said = "; ".join(memory) or "I remember nothing."
+        first, *rest = self.speeches or (Say(text=""),)
+        return msgspec.structs.replace(self, say=(msgspec.structs.replace(first, text=said), *rest))
+
 
 class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the simulated model will do."""
@@ -114,10 +143,16 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     after_ms: Milliseconds = 300
     rate_limits: Literal["start", "end"] = "start"
     """Captures show `rate_limits.updated` after `response.created`, and after `response.done`."""
+    answers_go_on: bool = False
+    """A server's next connection goes on with the next answer, where otherwise each begins with the first."""
 
     def connect_fault(self, connection: int) -> ConnectFault | None:
-        """What is wrong with the n-th connection, counted from 1."""
-        return next((fault for fault in self.connect if fault.nth in {None, connection}), None)
+        """What is wrong with the n-th connection, counted from 1. `until_s` is for `Outages` to judge."""
+        return next((fault for fault in self.connect if fault.is_for(connection)), None)
+
+    def faults_on(self, connection: int) -> tuple[Fault, ...]:
+        """Its own faults, without those that are for other connections than the n-th."""
+        return _only(self.faults, connection)
 
 
 def load_script(path: Path | str) -> Script:
@@ -184,9 +219,19 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
 """What each table of a script is."""
 
 
+def _only(faults: tuple[Fault, ...], connection: int) -> tuple[Fault, ...]:
+    return tuple(fault for fault in faults if fault.connection in {None, connection})
+
+
 def _refuse_answer(answer: Answer, where: str) -> None:
+    is_mute = answer.silent or answer.absent
     if not answer.say and not answer.calls and answer.status == "completed":
-        raise ScriptError(f"{where}: says nothing; add `say` or `calls`, or a `status`")
+        if not is_mute and not answer.recites:
+            raise ScriptError(f"{where}: says nothing; add `say` or `calls`, or a `status`")
+    elif is_mute and (answer.say or answer.calls):
+        raise ScriptError(f"{where}: says something and is silent or absent; take out one of them")
+    if answer.endless and not answer.say:
+        raise ScriptError(f"{where}: endless, but nothing is said; add `say`")
     if answer.delta_bytes is not None and answer.delta_bytes[0] > answer.delta_bytes[1]:
         raise ScriptError(f"{where}, delta_bytes: write the smaller number first")
     for fault in answer.faults:
@@ -197,7 +242,10 @@ def _refuse_answer(answer: Answer, where: str) -> None:
 
 
 class Prompter:
-    """Goes through the answers of a script, one per response."""
+    """Goes through the answers of a script, one per response.
+
+    Several sessions that share one go on with each other's answers.
+    """
 
     def __init__(self, script: Script) -> None:
         self._script = script

@@ -19,6 +19,7 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from callbridge.simulators.voice_model.faults import ConnectFault, Outages
 from callbridge.simulators.voice_model.handshake import (
     PATH,
     HandshakeRefusal,
@@ -29,6 +30,7 @@ from callbridge.simulators.voice_model.handshake import (
 )
 from callbridge.simulators.voice_model.journal import Journal, Note
 from callbridge.simulators.voice_model.outputs import Abort, Close, Output, Send, SendBinary, Stall
+from callbridge.simulators.voice_model.script import Prompter, Script
 from callbridge.simulators.voice_model.session import RealtimeSession
 from callbridge.simulators.voice_model.session_config import REALTIME_MODELS
 from callbridge.simulators.voice_model.stage import SessionSettings
@@ -37,10 +39,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
     from uuid import UUID
 
-    from callbridge.simulators.voice_model.script import Script
-
 MESSAGE_BYTES_MAX = 32 * 1024 * 1024
 """Above the 15 MiB of one append, so that too long an append is answered and not cut off."""
+
+OPEN_TIMEOUT_S = 60.0
+"""For a handshake; one that hangs must outlast every client."""
 
 CLOSE_TIMEOUT_S = 1.0
 """For a client that does not answer a close frame."""
@@ -65,7 +68,7 @@ async def serve_model(
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
 ) -> AsyncIterator[ModelServer]:
-    """Serve the script to every client that connects, from its beginning.
+    """Serve the script to every client that connects, from its beginning or as `answers_go_on` says.
 
     Args:
         script: what the model says, with its audio filled in (`voices.voiced`).
@@ -98,11 +101,15 @@ async def serve_model(
         # Audio does not compress; deflate would cost more than everything else here.
         compression=None,
         max_size=MESSAGE_BYTES_MAX,
+        open_timeout=OPEN_TIMEOUT_S,
         close_timeout=CLOSE_TIMEOUT_S,
     ) as server:
         bound = next(iter(server.sockets)).getsockname()
         model.url = f"ws://{host}:{bound[1]}{PATH}"
-        yield model
+        try:
+            yield model
+        finally:
+            model.release()
 
 
 class ModelServer:
@@ -132,19 +139,31 @@ class ModelServer:
         self._on_event = on_event
         self._on_refusal = on_refusal
         self._connections = 0
+        self._outages = Outages(script.connect)
+        self._prompter = Prompter(script) if script.answers_go_on else None
+        self._released = asyncio.Event()
         self._admitted: dict[UUID, _Admission] = {}
 
-    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse an upgrade that the real server would refuse, or that the script wants refused."""
         self._connections += 1
-        found = self._scripted() or self._wrong_with(request)
+        number = self._connections
+        await asyncio.sleep(self._settings.handshake_ms / 1000)
+        fault = self._outages.meet(number, asyncio.get_running_loop().time())
+        if fault is not None and fault.kind == "hang":
+            await self._hang(connection)
+            return None
+        is_refused = fault is not None and fault.kind == "refuse"
+        found = fault_refusal(fault) if fault is not None and is_refused else self._wrong_with(request)
         if found is not None:
             self.refused.append(found)
             if self._on_refusal is not None:
                 self._on_refusal(found)
             if self._refuse_by == "http" or found.close_code is None:
                 return _response(found)
-        self._admitted[connection.id] = _Admission(self._connections, found)
+        # A wrong key goes before what the script would do with a right one.
+        met = fault if found is None else found.as_fault()
+        self._admitted[connection.id] = _Admission(number, met)
         return None
 
     async def converse(self, connection: ServerConnection) -> None:
@@ -154,9 +173,20 @@ class ModelServer:
         self.sessions.append(session.journal)
         await _Line(connection, session, self._on_event).run()
 
-    def _scripted(self) -> HandshakeRefusal | None:
-        fault = self._script.connect_fault(self._connections)
-        return fault_refusal(fault) if fault is not None and fault.kind == "refuse" else None
+    def release(self) -> None:
+        """Let go of those whose handshakes hang: the server stops, and would wait for them."""
+        self._released.set()
+
+    async def _hang(self, connection: ServerConnection) -> None:
+        """Answer nothing until the client gives up or the server stops."""
+        async with asyncio.TaskGroup() as tasks:
+            waits = [
+                tasks.create_task(wait, name="model-hang")
+                for wait in (connection.wait_closed(), self._released.wait())
+            ]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
 
     def _wrong_with(self, request: Request) -> HandshakeRefusal | None:
         return refusal(
@@ -175,17 +205,21 @@ class ModelServer:
             connection=admission.number,
             opened_unix_s=int(time.time()),
         )
-        script = self._script
-        if admission.refusal is not None:
-            script = msgspec.structs.replace(script, connect=(admission.refusal.as_fault(),))
-        return RealtimeSession(script, settings)
+        met = () if admission.fault is None else (_unconditional(admission.fault),)
+        script = msgspec.structs.replace(self._script, connect=met)
+        return RealtimeSession(script, settings, self._prompter)
 
 
 @dataclass(frozen=True, slots=True)
 class _Admission:
     number: int
-    refusal: HandshakeRefusal | None
-    """What the session must be refused for, now that it is accepted."""
+    fault: ConnectFault | None
+    """What the session meets, now that it is accepted."""
+
+
+def _unconditional(fault: ConnectFault) -> ConnectFault:
+    """The fault for the session that has met it."""
+    return msgspec.structs.replace(fault, nth=None, first=1, last=None, until_s=None)
 
 
 class _Line:
@@ -263,4 +297,6 @@ def _response(found: HandshakeRefusal) -> Response:
             "Connection": "close",
         }
     )
+    if found.retry_after_s is not None:
+        headers["Retry-After"] = f"{found.retry_after_s:g}"
     return Response(found.status, reason_phrase(found.status), headers, found.body)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model import client_events
+from callbridge.simulators.voice_model.faults import INVALID_KEY_CODE, INVALID_KEY_MESSAGE
 from callbridge.simulators.voice_model.items import client_item, refuse_orphan
 from callbridge.simulators.voice_model.journal import Journal, Received, Truncation
 from callbridge.simulators.voice_model.listening import Listening
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.faults import Fault
     from callbridge.simulators.voice_model.outputs import Output
     from callbridge.simulators.voice_model.schema import Json
-    from callbridge.simulators.voice_model.script import Script
+    from callbridge.simulators.voice_model.script import Prompter, Script
 
 HELD_MESSAGES_MAX = 10_000
 """Messages that wait for the end of a stall: more than three minutes of frames. Later ones are lost."""
@@ -37,13 +38,25 @@ class RealtimeSession:
 
     Call `open` once, then `receive` for each message and `wake` at each `deadline`. Everything that they
     return must be carried out, in order, before the next call.
+
+    Args:
+        script: what the model says.
+        settings: of this session.
+        prompter: one that other sessions share or have used, to go on with their answers.
     """
 
-    def __init__(self, script: Script, settings: SessionSettings | None = None) -> None:
-        self._stage = Stage(script, settings or SessionSettings())
+    def __init__(
+        self, script: Script, settings: SessionSettings | None = None, prompter: Prompter | None = None
+    ) -> None:
+        self._stage = Stage(script, settings or SessionSettings(), prompter)
         self._speaking = Speaking(self._stage)
         self._listening = Listening(self._stage, self._speaking)
+        self._takes_appends_as_they_are = all(
+            fault.on != "input_audio_buffer.append" for fault in self._stage.faults
+        )
         self._held: list[str | bytes] = []
+        self.deadline: float | None = None
+        """When to call `wake`; None when only a message can make a difference."""
         self._seen: Counter[str] = Counter()
         self._commands: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
@@ -73,18 +86,21 @@ class RealtimeSession:
         """Whether the session has ended. It answers nothing any more."""
         return self._stage.is_over
 
-    @property
-    def deadline(self) -> float | None:
-        """When to call `wake`; None when only a message can make a difference."""
-        if self._stage.is_over or self._stage.stalled_until == math.inf:
-            return None
+    def _set_deadline(self) -> None:
+        """Worked out once after each thing that happens, because it is asked far more often."""
+        stage = self._stage
+        if stage.is_over or stage.stalled_until == math.inf:
+            self.deadline = None
+            return
         due = -math.inf if self._held else self._next_due
-        return None if due is None else max(self._stage.stalled_until, due)
+        self.deadline = None if due is None else max(stage.stalled_until, due)
 
     @property
     def _next_due(self) -> float | None:
-        dues = (self._stage.next_due, self._speaking.next_due)
-        return min((due for due in dues if due is not None), default=None)
+        planned, speaking = self._stage.next_due, self._speaking.next_due
+        if planned is None or speaking is None:
+            return speaking if planned is None else planned
+        return min(planned, speaking)
 
     # --- Doors --------------------------------------------------------------------------------
 
@@ -98,19 +114,23 @@ class RealtimeSession:
         stage.note("connected", stage.settings.model)
         if not self._has_connect_fault():
             stage.send({"type": "session.created", "session": self._session()})
-            stage.plan(stage.settings.max_duration_s, self._expire)
-            for fault in stage.script.faults:
+            stage.plan(stage.settings.max_duration_s, stage.expire)
+            for fault in stage.faults:
                 if fault.after_ms is not None:
                     stage.plan(fault.after_ms / 1000, partial(stage.commit, fault))
+        self._set_deadline()
         return stage.take_outputs()
 
     def receive(self, message: str | bytes, now: float) -> list[Output]:
         """The client has sent a frame: text, or bytes when it was binary."""
         self._catch_up(now)
         if self._stage.is_talking:
+            if self._takes_at_once(message):
+                return self._stage.take_outputs()
             self._hear(message)
         elif self._stage.stalled_until < math.inf and len(self._held) < HELD_MESSAGES_MAX:
             self._held.append(message)
+        self._set_deadline()
         return self._stage.take_outputs()
 
     def wake(self, now: float) -> list[Output]:
@@ -122,12 +142,15 @@ class RealtimeSession:
         """The client has closed or lost the connection."""
         self._stage.now = now
         self._stage.end(how)
+        self.deadline = None
 
     # --- Time ---------------------------------------------------------------------------------
 
     def _catch_up(self, now: float) -> None:
         stage = self._stage
         stage.now = now
+        if self.deadline is None or now < self.deadline:
+            return
         # After a stall first comes what was due during it, then the answers to what was sent in it.
         while stage.is_talking and (due := self._next_due) is not None and due <= now:
             if stage.next_due is not None and stage.next_due <= due:
@@ -136,12 +159,7 @@ class RealtimeSession:
                 self._speaking.advance()
         while self._held and stage.is_talking:
             self._hear(self._held.pop(0))
-
-    def _expire(self) -> None:
-        minutes = self._stage.settings.max_duration_s / 60
-        message = f"Your session hit the maximum duration of {minutes:g} minutes."
-        self._stage.send_error("invalid_request_error", "session_expired", message)
-        self._stage.close(1001)
+        self._set_deadline()
 
     # --- Messages -----------------------------------------------------------------------------
 
@@ -155,6 +173,18 @@ class RealtimeSession:
             kind = str(event.get("type", "message"))
             self._stage.refuse(error, kind, event_id if isinstance(event_id, str) else None)
 
+    def _takes_at_once(self, message: str | bytes) -> bool:
+        """Take a faultless append in which no turn begins or ends, so that nothing can follow of it."""
+        if not self._takes_appends_as_they_are:
+            return False
+        audio = client_events.appended(message)
+        if audio is None:
+            return False
+        heard = self._listening.append_at_once(audio)
+        if heard:
+            self._set_deadline()
+        return heard is not None
+
     def _carry_out(self, event: Json) -> None:
         kind = client_events.kind_of(event)
         if kind != "input_audio_buffer.append":
@@ -167,21 +197,22 @@ class RealtimeSession:
             self._commands[kind](client_events.check(event))
 
     def _fault_in_place_of(self, kind: str) -> Fault | None:
-        faults = self._stage.script.faults
+        faults = self._stage.faults
         wanted = (kind, self._seen[kind])
         return next((fault for fault in faults if (fault.on, fault.nth) == wanted), None)
 
     def _has_connect_fault(self) -> bool:
         stage = self._stage
         fault = stage.script.connect_fault(stage.settings.connection)
-        if fault is None or fault.kind == "refuse":
+        if fault is None or fault.kind in {"refuse", "hang"}:
             return False
         stage.note("fault", fault.kind)
         if fault.kind == "silent":
             stage.stalled_until = math.inf
             return True
         if fault.kind == "reject":
-            stage.send_error("invalid_request_error", fault.error_code, fault.message)
+            code = INVALID_KEY_CODE if fault.error_code is None else fault.error_code
+            stage.send_error("invalid_request_error", code, fault.message or INVALID_KEY_MESSAGE)
         stage.close(fault.code, fault.reason)
         return True
 

@@ -5,12 +5,14 @@ One response of the conversation at a time; any number outside it. Knows nothing
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model.faults import Fault
 from callbridge.simulators.voice_model.items import client_item
 from callbridge.simulators.voice_model.journal import ResponseRecord
 from callbridge.simulators.voice_model.ladder import Delivery
+from callbridge.simulators.voice_model.recital import memory
 from callbridge.simulators.voice_model.responses import Order, ResponseRun
 from callbridge.simulators.voice_model.schema import ClientError
 from callbridge.simulators.voice_model.session_config import refuse_response_settings
@@ -38,7 +40,10 @@ class Speaking:
     @property
     def next_due(self) -> float | None:
         """When the next event of a response is due."""
-        return min((run.deadline for run in self._runs), default=None)
+        if not self._runs:
+            return None
+        due = min(run.deadline for run in self._runs)
+        return None if due == math.inf else due
 
     def create(self, asked: Json) -> None:
         """Start a response.
@@ -58,6 +63,12 @@ class Speaking:
         answer = prompter.out_of_band(offered) if is_out_of_band else prompter.next(offered)
         for name in prompter.left_out:
             stage.note("left_out", f"{name}: the session offers no such tool")
+        if answer.absent:
+            stage.note("fault", "absent")
+            return
+        answer = answer.on_connection(stage.settings.connection)
+        if answer.recites:
+            answer = answer.reciting(memory(stage.conversation.items() if context is None else context))
         order = self._order(asked, answer, context, is_out_of_band=is_out_of_band)
         self._start(answer, order)
 

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.simulators.voice_model.conversation import Conversation
-from callbridge.simulators.voice_model.faults import NO_HANDSHAKE_CODES, Fault
+from callbridge.simulators.voice_model.faults import (
+    NO_HANDSHAKE_CODES,
+    QUOTA_CODE,
+    QUOTA_MESSAGE,
+    Fault,
+)
 from callbridge.simulators.voice_model.ids import Ids
 from callbridge.simulators.voice_model.journal import Journal, Note, NoteKind, Refusal
 from callbridge.simulators.voice_model.outputs import (
@@ -53,6 +58,8 @@ class SessionSettings:
     """Times real time, for answers that do not say; the script's when absent."""
     latency_ms: int = 0
     """Added to the time to think before each answer."""
+    handshake_ms: int = 0
+    """What the server takes to answer an upgrade; for sessions on sockets alone."""
     max_duration_s: float = 3600.0
     """60 minutes since general availability."""
     transcription_models: tuple[str, ...] = TRANSCRIPTION_MODELS
@@ -63,18 +70,20 @@ class SessionSettings:
 class Stage:
     """Shared state of one session."""
 
-    def __init__(self, script: Script, settings: SessionSettings) -> None:
+    def __init__(self, script: Script, settings: SessionSettings, prompter: Prompter | None = None) -> None:
         self.script = script
+        self.faults = script.faults_on(settings.connection)
+        """The faults of the script, not of its answers, that are for this session."""
         self.settings = settings
         self.config = SessionConfig(settings.model)
         self.conversation = Conversation()
-        self.prompter = Prompter(script)
+        self.prompter = prompter or Prompter(script)
         self.meter = Meter()
         seed = f"{settings.seed}/{settings.connection}"
         self.ids = Ids(f"ids {seed}")
         self.random = Random(f"deltas {seed}")  # noqa: S311 - delta sizes of a simulator
         self.conversation_id = self.ids.make("conv")
-        self.journal = Journal(settings.model, items=self.conversation.ever)
+        self.journal = Journal(settings.model, conversation=self.conversation)
         self.now = 0.0
         self.is_over = False
         self.stalled_until = -math.inf
@@ -137,6 +146,13 @@ class Stage:
             self.journal.ended = how
             self.note("ended", how)
 
+    def expire(self) -> None:
+        """The session is as old as one may get."""
+        minutes = self.settings.max_duration_s / 60
+        message = f"Your session hit the maximum duration of {minutes:g} minutes."
+        self.send_error("invalid_request_error", "session_expired", message)
+        self.close(1001)
+
     def take_outputs(self) -> list[Output]:
         """What was put out since the last time."""
         taken, self._outputs = self._outputs, []
@@ -178,6 +194,14 @@ class Stage:
             case "deaf":
                 self.stalled_until = math.inf
                 self._outputs.append(Stall())
+            case "expire":
+                self.expire()
+            case _:
+                self._misspeak(fault)
+
+    def _misspeak(self, fault: Fault) -> None:
+        """Say what a client does not expect, and go on."""
+        match fault.kind:
             case "garbage":
                 self._outputs.append(Send('{"type": "response.output_au'))
             case "binary":
@@ -186,8 +210,12 @@ class Stage:
                 self.send({"type": "simulator.oversized", "padding": "x" * fault.size_bytes})
             case "unknown_event":
                 self.send({"type": "response.output_scent.delta", "delta": "bread"})
+            case "wrong_type":
+                self.send({"type": "response.output_audio.delta", "item_id": 7, "delta": ["bread"]})
             case "error":
                 self.send_error(fault.error_type, fault.error_code, fault.message)
-            case "duplicate" | "ignore":
-                # The first is the response's to do; the second is done by doing nothing.
+            case "quota":
+                self.send_error(QUOTA_CODE, QUOTA_CODE, QUOTA_MESSAGE)
+            case _:
+                # `duplicate` is the response's to do; `ignore` is done by doing nothing.
                 pass

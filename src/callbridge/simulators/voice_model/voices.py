@@ -21,11 +21,11 @@ from callbridge.simulators.audio import (
     SAMPLE_RATE,
     SpeechError,
     can_speak,
-    encode_mulaw,
     load_speech,
     speak,
 )
 from callbridge.simulators.voice_model.script import Answer, Call, Say, Script, ScriptError
+from callbridge.wire.mulaw import encode as encode_mulaw
 
 if TYPE_CHECKING:
     from callbridge.simulators.voice_model.faults import Fault

@@ -1,0 +1,121 @@
+"""What a call remembers of itself: what was said and heard, and which tools answered.
+
+A session of the model can be lost, a stream can break off, a process can end: the call goes on, and the next
+session is told what is here. Only what the caller *heard* counts as said. Nothing is decided here.
+
+Resume: https://developers.openai.com/api/docs/guides/realtime-conversations
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
+
+from callbridge.wire import realtime_commands as commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from callbridge.call.limits import Limits
+
+
+class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
+    """A tool was called and answered: with another session it must not be called again for the same."""
+
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
+    output: str
+
+
+class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
+    """One utterance of the caller, and what was heard of the answer."""
+
+    turn: int
+    caller: str | None
+    agent: str
+
+
+Entry: TypeAlias = ToolAnswered | TurnSaid
+
+encode: Final = msgspec.json.Encoder().encode
+decode: Final = msgspec.json.Decoder(ToolAnswered | TurnSaid).decode
+"""An entry from the text that `encode` made. Raises msgspec.DecodeError for any other text."""
+
+
+@dataclass(slots=True)
+class Memory:
+    """The entries of one call, in the order in which they came to be."""
+
+    limits: Limits
+    entries: list[Entry] = field(default_factory=list)
+
+    @property
+    def turns(self) -> int:
+        """The number of the latest turn."""
+        return max((entry.turn for entry in self.entries), default=0)
+
+    def add(self, entry: Entry) -> None:
+        """Keeps an entry. Above the bound the oldest is forgotten: no session would be told it."""
+        self.entries.append(entry)
+        if len(self.entries) > self.limits.memory_entries_max:
+            del self.entries[0]
+
+    def retell(
+        self, more: Iterable[Entry], note: str, next_id: Callable[[], str]
+    ) -> tuple[commands.AnyItem, ...]:
+        """The conversation as items for a new session: the latest turns, then `note` for the model alone.
+
+        Args:
+            more: what is not kept yet: the turn that was going on.
+            note: what has happened, as a system message.
+            next_id: a new item id at each call.
+        """
+        items = [item for turn in self._latest([*self.entries, *more]) for item in _items(turn, next_id)]
+        system = commands.Message(next_id(), "system", (commands.InputText(note),))
+        return (*items, system)
+
+    def _latest(self, entries: list[Entry]) -> list[list[Entry]]:
+        """The turns that a session is told: much text pulls an audio model towards text-like speech."""
+        by_turn = sorted(entries, key=lambda entry: entry.turn)  # Stable: within a turn as it happened.
+        turns = [list(turn) for _, turn in groupby(by_turn, key=lambda entry: entry.turn)]
+        told: list[list[Entry]] = []
+        room = self.limits.retold_characters_max
+        for turn in reversed(turns[-self.limits.retold_turns_max :]):
+            room -= sum(_length(entry) for entry in turn)
+            if room < 0 and told:  # The latest is always told: it may be what the caller waits for.
+                break
+            told.insert(0, turn)
+        return told
+
+
+def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyItem]:
+    """One turn: the caller's words, the tools that they led to, the agent's words."""
+    said = [entry for entry in turn if isinstance(entry, TurnSaid)]
+    items: list[commands.AnyItem] = [
+        commands.Message(next_id(), "user", (commands.InputText(entry.caller),))
+        for entry in said
+        if entry.caller
+    ]
+    for entry in turn:
+        if isinstance(entry, ToolAnswered):
+            items.append(commands.FunctionCall(next_id(), entry.call_id, entry.name, entry.arguments))
+            items.append(commands.FunctionCallOutput(next_id(), entry.call_id, entry.output))
+    items += [
+        commands.Message(next_id(), "assistant", (commands.OutputText(entry.agent),))
+        for entry in said
+        if entry.agent
+    ]
+    return items
+
+
+def _length(entry: Entry) -> int:
+    match entry:
+        case TurnSaid(_, caller, agent):
+            return len(caller or "") + len(agent)
+        case ToolAnswered():
+            return len(entry.arguments) + len(entry.output)

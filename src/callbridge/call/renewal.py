@@ -1,0 +1,121 @@
+"""The renewal of a session before it expires: a second one is made ready beside it, and takes over unheard.
+
+Make before break: the old session goes on until the new one has confirmed that it knows the conversation.
+When nobody speaks, the caller's audio is held for the moment that the telling takes, and then goes to the new
+one. When the moment is right is decided in `stages`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.actions import Action, DialModel, DropModel, Leg, Record
+from callbridge.call.facts import warned
+from callbridge.call.phases import Timer
+from callbridge.call.session import Opening, Step, Trouble
+from callbridge.wire import realtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from callbridge.call.facts import Fact
+    from callbridge.call.limits import Limits
+    from callbridge.call.plan import CallPlan
+    from callbridge.wire import realtime_commands as commands
+
+
+class Renewal:
+    """The spare session of one call, while there is one."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        do: Callable[[Action], None],
+        send: Callable[[commands.AnyCommand], str],
+    ) -> None:
+        self._limits, self._do, self._send = limits, do, send
+        self._opening: Opening | None = None
+        self._is_dialled = False
+        self.is_moving = False
+        """The conversation is being told; the caller's audio waits."""
+        self.began_at = 0.0
+        """When the move began."""
+        self.items = 0
+        self.due: dict[Timer, float] = {}
+
+    def schedule(self, now: float) -> None:
+        """A session is new: it is renewed in good time."""
+        self.due = {Timer.RENEW: now + self._limits.renew_after_s}
+
+    def dial(self, plan: CallPlan, now: float) -> None:
+        """It is time for another session."""
+        self._is_dialled = True
+        self.due = {Timer.SPARE: now + self._limits.connect_timeout_s}
+        self._do(DialModel(plan.model, Leg.SPARE))
+
+    def connected(self, plan: CallPlan) -> None:
+        """The spare leg is open."""
+        if not self._is_dialled:
+            return
+        self._opening = Opening(plan, self._send, self._record, is_retold=True)
+
+    def said(self, event: realtime.Parsed) -> Trouble | None:
+        """One event of the spare session. It makes no answers, so few kinds matter."""
+        if self._opening is None:
+            return None
+        trouble: Trouble | None = None
+        match event:
+            case realtime.SessionCreated():
+                self._opening.begin()
+            case realtime.SessionUpdated():
+                trouble = self._opening.updated(event)
+            case realtime.ErrorEvent(error):
+                trouble = self._opening.error(error)
+            case _:
+                pass
+        if trouble is None and self.is_prepared:
+            self.due = {}  # It waits for a quiet moment, however long that takes.
+        return trouble
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the spare waits to be told the conversation."""
+        return self._opening is not None and self._opening.step is Step.CONFIGURED
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the spare can take over."""
+        return self._opening is not None and self._opening.step is Step.READY
+
+    def move(self, items: Sequence[commands.AnyItem], now: float) -> None:
+        """A quiet moment: the spare is told what was said. The caller's audio must be held from now on."""
+        assert self._opening is not None
+        self.is_moving, self.began_at, self.items = True, now, len(items)
+        self.due = {Timer.SPARE: now + self._limits.move_timeout_s}
+        self._opening.retell(items)
+
+    def moved(self, now: float) -> CallPlan:
+        """The spare has taken over. Answers the plan that it has confirmed."""
+        assert self._opening is not None
+        plan = self._opening.plan
+        self._opening, self._is_dialled, self.is_moving = None, False, False
+        self.schedule(now)
+        return plan
+
+    def give_up(self, why: str, now: float) -> None:
+        """This spare will not do; another one later. Does nothing without a spare."""
+        if not self._is_dialled:
+            return
+        self._record(warned("renewal_put_off", why=why))
+        self.drop()
+        self.due = {Timer.RENEW: now + self._limits.renew_again_after_s}
+
+    def drop(self) -> None:
+        """No spare is needed any more."""
+        if self._is_dialled:
+            self._do(DropModel(Leg.SPARE))
+        self._opening, self._is_dialled, self.is_moving = None, False, False
+        self.due = {}
+
+    def _record(self, fact: Fact) -> None:
+        self._do(Record(fact))

@@ -1,0 +1,150 @@
+"""`callbridge drain`: for deploy scripts, to empty a running service before it is stopped."""
+
+from __future__ import annotations
+
+import http
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import httpx
+import msgspec
+import typer
+
+from callbridge.cli.serve import settings_or_refusal
+from callbridge.server.control import DRAIN_PATH, drain_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.server.settings import Settings
+
+POLL_S = 1.0
+ANSWER_S = 5.0
+"""A loop that is blocked for longer is about to end its process."""
+
+MISSES_MAX = 5
+"""Polls in a row without an answer: one lost packet is no reason to stop a deploy that waits for an hour."""
+
+
+class DrainError(Exception):
+    """It cannot be said that no call is left; the message says why, and what to do."""
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What the service answers."""
+
+    state: str
+    live_calls: int
+
+
+def drain(
+    url: Annotated[
+        str | None, typer.Option(help="Where the service listens; by default on this machine, at PORT.")
+    ] = None,
+    wait_seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the last call.")] = 3600,
+) -> None:
+    """Have a running service take no new calls, and wait until its last one has ended.
+
+    It goes on serving the calls that it has, and does not exit: stop it afterwards. Exit status 1 when
+    calls are left, or when the service cannot be asked.
+    """
+    settings = settings_or_refusal()
+    try:
+        with _client(settings, url or own_address(settings)) as client:
+            wait_for_the_last_call(client, wait_seconds, say=typer.echo)
+    except DrainError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def own_address(settings: Settings) -> str:
+    """Where the service with these settings is reached from its own machine."""
+    is_any = settings.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
+    host = "127.0.0.1" if is_any else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def wait_for_the_last_call(
+    client: httpx.Client,
+    wait_s: float,
+    *,
+    say: Callable[[str], object],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Begins the drain, then waits until no call is live; says the number when it changes.
+
+    Raises:
+        DrainError: it was refused, the service cannot be reached, or time is up.
+    """
+    ends_at = clock() + wait_s
+    live = _asked(client, "POST").live_calls
+    say(_in_words(live))
+    misses = 0
+    while live:
+        if clock() >= ends_at:
+            raise DrainError(
+                f"After {wait_s:g} s: {_in_words(live)}. The service still drains: run this again to wait "
+                "longer, or stop it, and it hands its calls over after DRAIN_SECONDS."
+            )
+        sleep(POLL_S)
+        try:
+            latest = _asked(client, "GET").live_calls
+        except _NoAnswerError as error:
+            misses += 1
+            if misses >= MISSES_MAX:
+                raise DrainError(f"{error} When it last answered: {_in_words(live)}.") from error
+            continue
+        misses = 0
+        if latest != live:
+            say(_in_words(latest))
+        live = latest
+
+
+def _client(settings: Settings, url: str) -> httpx.Client:
+    try:
+        return httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {drain_key(settings.twilio_auth_token)}"},
+            timeout=ANSWER_S,
+            # The service is on this machine or beside it: a proxy to the outside leads away from it.
+            trust_env=False,
+        )
+    except httpx.InvalidURL as error:
+        raise DrainError(f"--url is no address: {error}.") from error
+
+
+class _NoAnswerError(DrainError):
+    """This time it did not answer."""
+
+
+def _asked(client: httpx.Client, method: str) -> Report:
+    try:
+        response = client.request(method, DRAIN_PATH)
+    except httpx.TransportError as error:
+        raise _NoAnswerError(
+            f"The service at {client.base_url} cannot be reached: {str(error) or type(error).__name__}. "
+            "Is it running, and is --url right?"
+        ) from error
+    if response.status_code == http.HTTPStatus.UNAUTHORIZED:
+        raise DrainError(
+            f"The service at {client.base_url} refuses: its TWILIO_AUTH_TOKEN is not the one set here."
+        )
+    try:
+        response.raise_for_status()
+        return msgspec.json.decode(response.content, type=Report)
+    except (httpx.HTTPStatusError, msgspec.DecodeError) as error:
+        raise DrainError(
+            f"What answers at {client.base_url} is no callbridge that can be drained "
+            f"(HTTP {response.status_code} for {DRAIN_PATH}). Is --url right?"
+        ) from error
+
+
+def _in_words(live: int) -> str:
+    match live:
+        case 0:
+            return "no call is live"
+        case 1:
+            return "1 call is live"
+        case _:
+            return f"{live} calls are live"

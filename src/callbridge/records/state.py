@@ -1,0 +1,108 @@
+"""What is kept beyond a call and beyond the process, as everybody else sees it: `State` and its values.
+
+Two things keep it: `SqliteState` in a file, `MemoryState` in this process. Nobody outside of this room needs
+to know which. All times are wall-clock seconds since 1970, because they are compared across processes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+CALL_KEPT_S = 7 * 24 * 3600.0
+"""A call is forgotten when its last event is this old: a week to look into a complaint."""
+
+CALLER_NOTE_KEPT_S = 24 * 3600.0
+"""The longest limit on a caller counts calls per day."""
+
+SPEND_KEPT_S = 2 * 24 * 3600.0
+"""The longest budget is a day's; a second one lets a day be counted in any time zone."""
+
+TOKEN_KEPT_S = 3600.0
+"""A used token is remembered this long after it expired, so that no step of the clock makes it good again."""
+
+PRUNE_EVERY_S = 3600.0
+"""What is too old is deleted at the start and this often."""
+
+EVENTS_WAITING_MAX = 10_000
+"""Bound of what waits to be written: about three minutes of sixty busy calls, some 20 MB.
+
+Beyond it the oldest memory detail is shed. Starts, ends and notes are never shed: a call has a handful."""
+
+BODY_BYTES_MAX = 1024 * 1024
+"""Far above any event of a call. One larger body is a mistake of ours."""
+
+STARTED = "started"
+ENDED = "ended"
+MEMORY = "memory"
+"""The three kinds of event that are more than words here: the first two make a call unfinished or not, the
+third may be shed."""
+
+
+class StateError(Exception):
+    """The state cannot be opened. The message says why and what to do; raised at the start only."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """One thing that happened in a call."""
+
+    sequence: int
+    """1, 2, 3, … within its call, without gaps. An event that is not written yet may still get a later number
+    than it shows: another process may write to the same call."""
+
+    at: float
+    """When it was appended."""
+
+    kind: str
+    body: bytes
+    """JSON text."""
+
+
+class State(Protocol):
+    """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
+
+    def append(self, call_sid: str, kind: str, body: bytes) -> None:
+        """Queues an event of a call; returns at once."""
+
+    async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
+        """All events of the call that were appended before, in order, also those that still wait.
+
+        While the file cannot be read the answer is what waits; `trouble` says so.
+        """
+
+    async def unfinished(self, since: float) -> tuple[str, ...]:
+        """Calls with a "started" at `since` or later and no "ended" after it, oldest first."""
+
+    async def claim_token(self, digest: bytes, expires_at: float) -> bool:
+        """True for the first who asks, across all processes with this file; written before it answers.
+
+        Whether the token has expired is the caller's to judge. While nothing can be written, this process
+        alone judges who is first: a call is not refused because a disk is full.
+        """
+
+    def note_call(self, caller_key: str, at: float) -> None:
+        """Queues that this caller called."""
+
+    async def recent_calls(self, since: float) -> tuple[tuple[str, float], ...]:
+        """(caller_key, at) of every call noted at `since` or later, oldest first."""
+
+    def note_spend(self, at: float, microdollars: int) -> None:
+        """Queues that money was spent."""
+
+    async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
+        """(at, microdollars) of everything spent at `since` or later, oldest first."""
+
+    async def flush(self) -> None:
+        """Returns when all that was queued before is written, or when there is trouble."""
+
+    async def close(self) -> None:
+        """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be kept at the moment, in words for an operator; or nothing. Any thread may ask."""
+
+    @property
+    def events_shed(self) -> int:
+        """How many events were lost for want of room since the start, all of them memory details."""

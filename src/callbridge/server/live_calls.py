@@ -1,0 +1,88 @@
+"""The calls that this process carries, by CallSid: found by webhooks, counted and handed over by the drain.
+
+A list and nothing more. When a call begins, ends or hands over is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LiveCall(Protocol):
+    """What can be asked of a call while it is on."""
+
+    def hand_over(self) -> None:
+        """End the stream at the next boundary between turns, so that the call goes on elsewhere."""
+
+    def phone_replaced(self) -> None:
+        """The same phone call has opened a newer stream: this one carries it no more."""
+
+
+class LiveCalls:
+    """The live calls of one process. For its event loop alone: no lock."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, LiveCall] = {}
+        self._watchers: list[Callable[[int], None]] = []
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
+        self._is_handing_over = False
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __repr__(self) -> str:
+        return f"<LiveCalls live={len(self)}>"
+
+    def watch(self, watcher: Callable[[int], None]) -> None:
+        """Has `watcher` told the number of calls, each time that it was changed."""
+        self._watchers.append(watcher)
+
+    def add(self, call_sid: str, call: LiveCall) -> None:
+        """From now on `call` carries the phone call; an older stream of it is told that it was replaced."""
+        older = self._calls.get(call_sid)
+        if older is call:
+            return
+        self._calls[call_sid] = call
+        if older is not None:
+            older.phone_replaced()
+        else:
+            self._count_changed()
+        if self._is_handing_over:
+            # It was on its way when all others were asked.
+            asyncio.get_running_loop().call_soon(call.hand_over)
+
+    def remove(self, call_sid: str, call: LiveCall) -> None:
+        """`call` is over. Does nothing when a newer stream carries the phone call by now."""
+        if self._calls.get(call_sid) is not call:
+            return
+        del self._calls[call_sid]
+        self._count_changed()
+
+    def find(self, call_sid: str) -> LiveCall | None:
+        """What carries this phone call; nothing when this process does not."""
+        return self._calls.get(call_sid)
+
+    def hand_over_all(self) -> None:
+        """Asks every call to hand over, those included that come later. Does not wait for it."""
+        self._is_handing_over = True
+        loop = asyncio.get_running_loop()
+        for call in self._calls.values():
+            # Each in a callback of its own: one that fails keeps no other from being asked.
+            loop.call_soon(call.hand_over)
+
+    async def wait_empty(self) -> None:
+        """Until no call is live."""
+        await self._is_empty.wait()
+
+    def _count_changed(self) -> None:
+        if self._calls:
+            self._is_empty.clear()
+        else:
+            self._is_empty.set()
+        for watcher in self._watchers:
+            watcher(len(self))

@@ -1,0 +1,120 @@
+"""How single values of the configuration are read: what each kind may be, and the words when it is not.
+
+Each rule is about one variable and looks at nothing else, neither at files nor at the network. Rules between
+variables stand with the settings.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from collections.abc import Container
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+"""A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _base_url(url: str) -> str:
+    parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
+    host = parts.hostname or ""
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be a host alone, without path, query or fragment")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry a user name or password")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must begin with https:// (http:// is for this machine alone)")
+    if "_" in host:
+        raise ValueError("has an underscore in its host name, which Twilio refuses")
+    bracketed = f"[{host}]" if ":" in host else host
+    is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
+    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
+
+
+def _realtime_url(url: str) -> str:
+    parts = _address(url, {"wss", "ws"}, "wss://api.openai.com/v1/realtime")
+    if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
+    if parts.query or parts.fragment:
+        raise ValueError("must have no query; the model is set by REALTIME_MODEL")
+    return url
+
+
+def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
+    """The parts of `url`, whose host and port can be read and whose host is in lower case."""
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise ValueError(f"must be an address such as {example}")
+    return parts
+
+
+def _level(name: str) -> str:
+    if name.upper() not in logging.getLevelNamesMapping():
+        raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+    return name.upper()
+
+
+def _output_limit(value: object) -> object:
+    if value == "inf":
+        return value
+    return _number(value, int, 1, 4096, "must be a whole number from 1 to 4096, or inf")
+
+
+def _truncation(value: object) -> object:
+    if value in {"auto", "disabled"}:
+        return value
+    return _number(value, float, 0, 1, "must be auto, disabled, or a ratio from 0 to 1 such as 0.8")
+
+
+def _phone_number(text: str) -> str:
+    if not _E164.fullmatch(text):
+        raise ValueError("must be a phone number with its country code, such as +14155550123")
+    return text
+
+
+def _sound_file(path: Path) -> Path:
+    if path.suffix.lower() not in {".wav", ".ulaw"}:
+        raise ValueError("must be a file whose name ends in .wav or .ulaw")
+    return path
+
+
+def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
+    try:
+        number = kind(str(value))
+    except ValueError:
+        raise ValueError(rule) from None
+    if not low <= number <= high:
+        raise ValueError(rule)
+    return number
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
+LogLevel = Annotated[str, AfterValidator(_level)]
+OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
+Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
+Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
+PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+SoundFile = Annotated[Path, AfterValidator(_sound_file)]
+Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]

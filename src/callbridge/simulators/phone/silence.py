@@ -1,0 +1,100 @@
+"""Dead air over a whole call: stretches in which the caller heard nothing and said nothing.
+
+Pure. A stream knows only its own silences; the worst ones lie across its ends, where a webhook is asked and
+the next stream is connected. So all sounds of a call are laid onto one line of time, and the gaps are read
+off it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SILENCE_LEAST_S = 1.5
+"""Shorter ones lie between the turns of any conversation and are not listed."""
+
+ANSWERED = "answer"
+"""What a silence follows that begins with the call itself."""
+
+CALLER = "caller"
+"""Whose sounds the caller makes; every other sound is one that the caller hears."""
+
+AGENT = "agent"
+
+
+@dataclass(slots=True)
+class Sound:
+    """Something that was heard, or said by the caller, without a gap."""
+
+    start: float
+    end: float
+    """The same as `start` for a verb that took no time: it ends one silence and begins another."""
+    source: str
+    """`agent`, `caller`, or the verb that Twilio carried out, as `<Say>`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A stretch without any sound."""
+
+    start: float
+    end: float
+    after: str
+    """Source of the sound before it; `answer` when there was none yet."""
+
+    @property
+    def duration_s(self) -> float:
+        """How long it lasted."""
+        return self.end - self.start
+
+
+class Sounds:
+    """The sounds of one stream as they come in, window by window; those that touch become one."""
+
+    def __init__(self) -> None:
+        self.all: list[Sound] = []
+        self._latest: dict[str, Sound] = {}
+
+    def add(self, start: float, end: float, source: str) -> None:
+        """A window in which `source` was audible; the windows of a source come in their order."""
+        latest = self._latest.get(source)
+        if latest is not None and start <= latest.end + _TOUCHING_S:
+            latest.end = max(latest.end, end)
+            return
+        self._latest[source] = sound = Sound(start, end, source)
+        self.all.append(sound)
+
+
+_TOUCHING_S = 1e-6
+"""Windows are 20 ms; what lies nearer is rounding."""
+
+
+def silences(sounds: Iterable[Sound], answered_at: float, ended_at: float) -> list[Silence]:
+    """Every gap between the sounds of a call, from its answer to its end, however short."""
+    gaps = []
+    quiet_from, after = answered_at, ANSWERED
+    for sound in sorted(sounds, key=lambda sound: sound.start):
+        if sound.start >= ended_at:
+            break
+        if sound.start > quiet_from:
+            gaps.append(Silence(quiet_from, sound.start, after))
+        if sound.end >= quiet_from:
+            quiet_from, after = sound.end, sound.source
+    if ended_at > quiet_from:
+        gaps.append(Silence(quiet_from, ended_at, after))
+    return gaps
+
+
+def resumed_after(stream_ends: Sequence[float], sounds: Iterable[Sound]) -> list[float | None]:
+    """Seconds from the end of each stream but the last to the next sound that the caller hears.
+
+    A verb in between counts, as the caller knows no streams. None when nothing was heard any more.
+    """
+    heard = sorted(sound.start for sound in sounds if sound.source != CALLER)
+    firsts = (next((start for start in heard if start >= end), None) for end in stream_ends[:-1])
+    return [
+        None if first is None else first - end for first, end in zip(firsts, stream_ends[:-1], strict=True)
+    ]

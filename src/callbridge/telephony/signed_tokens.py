@@ -1,0 +1,183 @@
+"""Stream tokens: proof that a media socket belongs to a webhook that Twilio signed.
+
+The signature of a WebSocket upgrade is the same for every call, so whoever saw one could replay it. A token
+is short-lived and bound to one call of one account. It travels as a `<Parameter>`, never in a URL, which
+would end in logs.
+
+A token carries its own proof: any process with the same auth token can check it. So a call that the old
+process answered may open its stream on the new one, and a crash loses no call that is just being connected.
+What a proof cannot carry is that it was shown before: whoever redeems a token keeps its digest until it
+expires, in a place that all processes share.
+
+The token, 54 bytes in base64url (72 characters, no padding):
+
+    version (1) | flags (1) | expiry in Unix seconds (4) | nonce (16) | HMAC-SHA256 (32)
+
+The HMAC covers all that stands before it and what the token is bound to, each part after its length.
+
+Pure: no I/O, no clock, no randomness; time and the source of nonces are passed in.
+"""
+
+from __future__ import annotations
+
+import base64
+import enum
+import hashlib
+import hmac
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callbridge.telephony import twiml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIFETIME_S = 30
+"""Twilio opens the socket within a second of our answer; 30 s covers its slowest connect."""
+
+CLOCK_SKEW_S = 5
+"""Clocks of two machines, or of one before and after a correction, may differ by this much. A token from
+further ahead is refused: it would outlive what its single use is remembered for."""
+
+NONCE_BYTES = 16
+"""128 bits: no two tokens of one call in one second are ever the same."""
+
+_VERSION = 1
+_CONTINUES = 1
+_HEADER = struct.Struct(">BBI16s")
+"""Version, flags, expiry, nonce. 32 bits of seconds last until 2106."""
+
+_MAC_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{72}", re.ASCII)
+"""22 + 32 = 54 bytes are a multiple of 3, so base64 has no spare bits: one token has one spelling, and one
+digest."""
+
+_KEY_LABEL = b"callbridge stream token, version 1"
+"""Parts this key from every other use of the auth token, Twilio's own signatures before all."""
+
+
+class Refusal(enum.StrEnum):
+    """Why a token was not honoured."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    """Not a token of this version, whoever made it."""
+
+    FORGED = "forged"
+    """Not made with our auth token for this call, account, caller and called number; which of them is wrong
+    cannot be told."""
+
+    EXPIRED = "expired"
+    FROM_THE_FUTURE = "from_the_future"
+    """Genuine, but made by a process whose clock is ahead of ours: check the machines' clocks."""
+
+    USED = "used"
+    """Genuine, but shown before. Never said by `check`: who keeps the digests says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClaim:
+    """What a token vouches for."""
+
+    call_sid: str
+    account_sid: str
+    caller: str
+    called: str
+    continues: bool = False
+    """This stream continues a call that had one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A genuine token. It is good for a stream only if its digest was not seen before."""
+
+    digest: bytes
+    """32 bytes by which the token is known again, and which say nothing of it."""
+
+    expires_at: int
+    """Unix time in seconds; from then on the token is refused for its age."""
+
+    continues: bool
+
+
+class StreamTokens:
+    """Makes and checks the tokens of one account.
+
+    Args:
+        secret: the account's auth token; processes that share it honour each other's tokens.
+        nonce_source: gives so many random bytes, as `secrets.token_bytes` does.
+    """
+
+    __slots__ = ("_key", "_nonce_source")
+
+    def __init__(self, secret: str, nonce_source: Callable[[int], bytes]) -> None:
+        assert secret, "a token under an empty key can be made by anybody"
+        self._key = hmac.digest(_as_bytes(secret), _KEY_LABEL, "sha256")
+        self._nonce_source = nonce_source
+
+    def __repr__(self) -> str:
+        return f"<StreamTokens version={_VERSION} lifetime_s={LIFETIME_S}>"
+
+    def issue(self, claim: StreamClaim, now_unix: float) -> str:
+        """A new token. A webhook that Twilio repeats gets another; whichever answer it uses will serve."""
+        nonce = self._nonce_source(NONCE_BYTES)
+        assert len(nonce) == NONCE_BYTES
+        header = _HEADER.pack(
+            _VERSION, _CONTINUES if claim.continues else 0, int(now_unix) + LIFETIME_S, nonce
+        )
+        mac = self._mac(header, claim.call_sid, claim.account_sid, claim.caller, claim.called)
+        return base64.urlsafe_b64encode(header + mac).decode("ascii")
+
+    def check(
+        self,
+        token: str | None,
+        call_sid: str,
+        account_sid: str,
+        caller: str,
+        called: str,
+        now_unix: float,
+    ) -> Redeemed | Refusal:
+        """Whether `token` is genuine for this stream, now; `caller` and `called` as its parameters say.
+
+        How long it takes says nothing about how near a forgery was.
+        """
+        if not token:
+            return Refusal.MISSING
+        if not _TOKEN.fullmatch(token):
+            return Refusal.MALFORMED
+        raw = base64.urlsafe_b64decode(token)
+        header, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        version, flags, expires_at, _ = _HEADER.unpack(header)
+        if version != _VERSION:
+            return Refusal.MALFORMED
+        if not hmac.compare_digest(mac, self._mac(header, call_sid, account_sid, caller, called)):
+            return Refusal.FORGED
+        if refusal := _untimely(expires_at, now_unix):
+            return refusal
+        digest = hashlib.sha256(token.encode("ascii")).digest()
+        return Redeemed(digest, expires_at, bool(flags & _CONTINUES))
+
+    def _mac(self, header: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
+        # The numbers as the media socket gets them: an odd caller id loses characters on the way.
+        caller = twiml.parameter_value("caller", caller)
+        called = twiml.parameter_value("called", called)
+        mac = hmac.new(self._key, header, "sha256")
+        for part in map(_as_bytes, (call_sid, account_sid, caller, called)):
+            # With its length before it no part can borrow characters of its neighbour.
+            mac.update(struct.pack(">I", len(part)) + part)
+        return mac.digest()
+
+
+def _untimely(expires_at: int, now_unix: float) -> Refusal | None:
+    if now_unix >= expires_at:
+        return Refusal.EXPIRED
+    if expires_at - LIFETIME_S > now_unix + CLOCK_SKEW_S:
+        return Refusal.FROM_THE_FUTURE
+    return None
+
+
+def _as_bytes(text: str) -> bytes:
+    # A lone surrogate cannot come from Twilio; it must end in a refusal, not in an exception.
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,136 @@
+"""A desk with nothing real behind it: clocks that a test turns, a state that can hang, nobody to dial."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from callbridge.bridge.waiting import WaitingRoom
+from callbridge.records.memory_state import MemoryState
+from callbridge.server.desk import Desk, open_desk
+from callbridge.server.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from callbridge.bridge.legs import SocketLeg
+
+AUTH_TOKEN = "f" * 32
+ACCOUNT = "AC" + "0" * 32
+CALL = "CA" + "1" * 32
+BASE = "https://calls.example.com"
+APOLOGY = "Nobody is in."
+CALLER, CALLED = "+14155550100", "+14155550199"
+
+
+def made_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a test, as its environment changes them."""
+    return read_settings(
+        {
+            "OPENAI_API_KEY": "sk-test",
+            "TWILIO_ACCOUNT_SID": ACCOUNT,
+            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+            "PUBLIC_BASE_URL": BASE,
+            "APOLOGY": APOLOGY,
+            **(environment or {}),
+        }
+    )
+
+
+class CountingDialer:
+    """Notes what is dialled; nobody ever answers."""
+
+    def __init__(self) -> None:
+        self.dialled: list[str] = []
+
+    async def dial(self, model: str) -> SocketLeg:
+        """Hangs until it is cancelled."""
+        self.dialled.append(model)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody answers")
+
+
+class StallingState(MemoryState):
+    """A disk that does not answer, and trouble on demand."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self.is_stalled = False
+        self.told_trouble: str | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What a test says."""
+        return self.told_trouble
+
+    async def events(self, call_sid: str) -> Any:
+        """Never, while it is stalled."""
+        await self._wait()
+        return await super().events(call_sid)
+
+    async def claim_token(self, digest: bytes, expires_at: float) -> bool:
+        """Never, while it is stalled."""
+        await self._wait()
+        return await super().claim_token(digest, expires_at)
+
+    async def flush(self) -> None:
+        """Never, while it is stalled."""
+        await self._wait()
+
+    async def _wait(self) -> None:
+        if self.is_stalled:
+            await asyncio.Event().wait()
+
+
+@dataclass
+class LiveCall:
+    """A call as the list of live calls knows it."""
+
+    told: list[str] = field(default_factory=list)
+
+    def hand_over(self) -> None:
+        """Noted."""
+        self.told.append("hand over")
+
+    def phone_replaced(self) -> None:
+        """Noted."""
+        self.told.append("phone replaced")
+
+
+@dataclass
+class LoopWatch:
+    """Whether the loop is late, as a test says."""
+
+    is_late: bool = False
+
+
+@dataclass
+class FrontDesk:
+    """One desk, and the strings that a test pulls."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    now: float = 100.0
+    wall_now: float = 1_800_000_000.0
+
+    def __post_init__(self) -> None:
+        self.state = StallingState(lambda: self.wall_now)
+        self.loop_watch = LoopWatch()
+        self.dialer = CountingDialer()
+        self.desk: Desk = open_desk(
+            made_settings(self.environment),
+            state=self.state,
+            loop_watch=self.loop_watch,  # type: ignore[arg-type]  # Only `is_late` is asked of it.
+            now=lambda: self.now,
+            wall_now=lambda: self.wall_now,
+        )
+        self.desk.dialer = self.dialer  # type: ignore[assignment]  # A dialer, if not the one of OpenAI.
+        self.desk.waiting = WaitingRoom(self.dialer)
+
+    @property
+    def places(self) -> int:
+        """Calls that hold a place."""
+        return self.desk.admission.live(self.now)
+
+    async def kinds(self, call_sid: str = CALL) -> list[str]:
+        """What is written in the record of a call."""
+        return [event.kind for event in await self.state.events(call_sid)]

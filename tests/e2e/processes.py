@@ -1,0 +1,483 @@
+"""The service in processes of its own, with one public address before them.
+
+`services` starts them and sees to it that none is left; `Front` is the proxy that a deploy has, which sends
+each new connection to one process; `Talker` is a caller who goes on talking until the call has moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import random
+import re
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from callbridge.server.clip import load_clip
+from callbridge.server.listening import tcp_listener
+from callbridge.server.settings import read_settings
+from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
+from callbridge.simulators.phone.signature import sign_form
+from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Say as Speech
+from e2e.commands import COMMAND, environment
+from e2e.stack import ACCOUNT_SID, API_KEY, APOLOGY, AUTH_TOKEN, Stack
+from random_calls import noise
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from callbridge.simulators.phone import Ear, PhoneEvent, PhoneStream
+    from callbridge.simulators.voice_model import Journal, ModelServer
+
+READY_S = 20.0
+"""Three seconds are promised of one process (test_drain.py); here some start at once, on a shared machine."""
+
+PAGE_BYTES = 4096
+
+
+def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
+    """The environment of a service: made-up accounts, and no limit on one caller, who makes all calls.
+
+    Args:
+        public_url: the address of the front; empty for a process that is reached at its own.
+        model_url: where its model is.
+        more: what differs, by its names in the environment.
+    """
+    return {
+        "OPENAI_API_KEY": API_KEY,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "PUBLIC_BASE_URL": public_url,
+        "HOST": "127.0.0.1",
+        "REALTIME_URL": model_url,
+        "APOLOGY": APOLOGY,
+        "FALLBACK_VOICEMAIL": "false",
+        "VAD_SILENCE_DURATION_MS": "300",
+        "CALLS_PER_CALLER": "0",
+        "CALLS_PER_CALLER_10_MINUTES": "0",
+        "CALLS_PER_CALLER_DAY": "0",
+        "CALL_STARTS_PER_SECOND": "100",
+        "LOG_FORMAT": "json",
+    } | more
+
+
+# --- A process --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Service:
+    """`callbridge serve`, as an operator sees it from outside."""
+
+    process: Process
+    folder: Path
+    """Its own: where it was started, with its log."""
+    variables: dict[str, str]
+
+    @property
+    def port(self) -> int:
+        """Where it listens itself."""
+        return int(self.variables["PORT"])
+
+    @property
+    def log(self) -> str:
+        """All that it has written, which is a file: a pipe that nobody reads would stop it."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of its log about one event."""
+        # The last line may be half written.
+        lines = [
+            json.loads(line) for line in self.log.splitlines() if line.startswith("{") and line[-1] == "}"
+        ]
+        return [line for line in lines if line["event"] == name]
+
+    @property
+    def stages(self) -> list[dict[str, Any]]:
+        """The lines in which it said how far it was on its way out."""
+        names = ("draining", "handing_over", "stopped")
+        lines = [line for name in names for line in self.events(name)]
+        return sorted(lines, key=lambda line: str(line["timestamp"]))
+
+    @property
+    def faults(self) -> list[str]:
+        """What a reader of the log would take for a fault of the service."""
+        signs = ("Traceback", "never retrieved", "unclosed", '"level": "error"', '"level": "critical"')
+        return [line for line in self.log.splitlines() if any(sign in line for sign in signs)]
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its resident memory."""
+        statm = Path(f"/proc/{self.process.pid}/statm").read_text(encoding="ascii")
+        return int(statm.split()[1]) * PAGE_BYTES
+
+    @property
+    def open_files(self) -> int:
+        """Its file descriptors: sockets, files, pipes."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends it a signal."""
+        self.process.send_signal(number)
+
+    async def ended(self, timeout_s: float) -> int:
+        """Waits for its end; answers the exit status."""
+        async with asyncio.timeout(timeout_s):
+            return await self.process.wait()
+
+    async def readiness(self) -> tuple[int, dict[str, str]]:
+        """What it answers a load balancer."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.get(f"http://127.0.0.1:{self.port}/readyz")
+        return answer.status_code, answer.json()
+
+    async def offer(self, call_sid: str, client: httpx.AsyncClient | None = None) -> str:
+        """Its answer to a ringing phone, asked at its own port: the TwiML."""
+        if client is None:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                return await self.offer(call_sid, client)
+        url = f"{self.variables['PUBLIC_BASE_URL']}/twilio/voice"
+        form = {
+            "CallSid": call_sid,
+            "AccountSid": ACCOUNT_SID,
+            "From": "+15550100001",
+            "To": "+15550100002",
+            "CallStatus": "ringing",
+        }
+        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
+        answer = await client.post(f"http://127.0.0.1:{self.port}/twilio/voice", data=form, headers=headers)
+        assert answer.status_code == 200, answer
+        return answer.text
+
+    def line(self, model: ModelServer) -> Stack:
+        """For placing calls over its public address."""
+        return Stack(read_settings(self.variables), model)
+
+
+@contextlib.asynccontextmanager
+async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[list[Service]]:
+    """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
+
+    One that has no public address is reached at its own.
+    """
+    started: list[Service] = []
+    try:
+        for number, given in enumerate(settings):
+            own = folder / f"process {number}"
+            own.mkdir()
+            started.append(await _start(own, given))
+        async with asyncio.timeout(READY_S):
+            for service in started:
+                await _until_ready(service)
+        yield started
+    finally:
+        for service in started:
+            if service.process.returncode is None:
+                service.process.kill()
+            await service.process.wait()
+
+
+async def _start(folder: Path, given: Mapping[str, str]) -> Service:
+    with tcp_listener() as listener:
+        port = listener.getsockname()[1]
+    own = dict(given) | {"PORT": str(port)}
+    own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            "serve",
+            cwd=folder.parent,  # There lies the agent, if there is one.
+            env=environment(own),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    return Service(process, folder, own)
+
+
+async def _until_ready(service: Service) -> None:
+    while True:
+        assert service.process.returncode is None, service.log
+        with contextlib.suppress(httpx.TransportError):
+            if await service.readiness() == (200, {"status": "ready"}):
+                return
+        await asyncio.sleep(0.05)  # Nothing tells that a port is listened on.
+
+
+# --- The front --------------------------------------------------------------------------------------
+
+
+class Front:
+    """The public address: each new connection goes to the process that is current, byte for byte.
+
+    Like a proxy that watches the health of its processes it chooses for each *request*: a kept-alive
+    connection to a process that is current no more is closed between two requests.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self._port = 0
+        """Of the current process; before there is one nobody listens."""
+        self._connections: set[_PublicSide] = set()
+        self._tasks = asyncio.TaskGroup()
+
+    def send_to(self, service: Service) -> None:
+        """From now on this process is current."""
+        self._port = service.port
+        for connection in tuple(self._connections):
+            connection.leave_between_requests()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Self]:
+        """For as long as it listens; at the end all connections are cut."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _PublicSide(self), "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server, self._tasks:
+            try:
+                yield self
+            finally:
+                server.close()
+                for connection in tuple(self._connections):
+                    connection.cut()
+
+    def joined(self, connection: _PublicSide) -> None:
+        """A connection came in."""
+        self._connections.add(connection)
+        self._tasks.create_task(connection.connect(self._port), name="front connect")
+
+    def left(self, connection: _PublicSide) -> None:
+        """A connection is gone."""
+        self._connections.discard(connection)
+
+
+class _Side(asyncio.Protocol):
+    """One half of a connection: what comes in here goes out at the other half."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.other: _Side | None = None
+        self.is_lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.write(data)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.is_lost = True
+        if self.other is not None and self.other.transport is not None:
+            self.other.transport.close()
+
+
+class _PublicSide(_Side):
+    """The half that the phone has."""
+
+    def __init__(self, front: Front) -> None:
+        super().__init__()
+        self._front = front
+        self._is_socket = False
+        """A WebSocket stays where it is."""
+        self._awaits_answer = True
+        self._leaves = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.pause_reading()
+        self._front.joined(self)
+
+    async def connect(self, port: int) -> None:
+        """Connects the other half; the phone is cut where nobody listens."""
+        assert self.transport is not None
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: _ProcessSide(self), "127.0.0.1", port)
+        except OSError:
+            self.transport.close()
+            return
+        if self.is_lost:
+            self.cut()
+        else:
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_socket:
+            self._awaits_answer = True
+            self._is_socket = b"\r\nupgrade: websocket\r\n" in data.lower()
+        super().data_received(data)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        super().connection_lost(error)
+        self._front.left(self)
+
+    def answered(self) -> None:
+        """The process has said something."""
+        self._awaits_answer = False
+        if self._leaves and not self._is_socket and self.transport is not None:
+            self.transport.close()
+
+    def leave_between_requests(self) -> None:
+        """The process is not current any more."""
+        if self._is_socket:
+            return
+        self._leaves = True
+        if not self._awaits_answer and self.transport is not None:
+            self.transport.close()
+
+    def cut(self) -> None:
+        """Ends both halves at once."""
+        for side in (self, self.other):
+            if side is not None and side.transport is not None:
+                side.transport.abort()
+
+
+class _ProcessSide(_Side):
+    """The half that the process has."""
+
+    def __init__(self, public: _PublicSide) -> None:
+        super().__init__()
+        self.other = public
+        public.other = self
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        assert isinstance(self.other, _PublicSide)
+        self.other.answered()
+
+
+# --- Conversations that can be told apart -----------------------------------------------------------
+
+
+def small_talk(seed: str, *, answers: int = 400, speech_ms: int = 500) -> Script:
+    """Answers of which no two are alike in words or audio, whichever session gives them."""
+    rng = random.Random(seed)
+    said = (
+        Answer(
+            say=(Speech(text=f"This is answer {number} of {seed}.", audio=noise(rng, speech_ms)),),
+            caller=f"Question {number} of {seed}?",
+            after_ms=150,
+        )
+        for number in range(answers)
+    )
+    return Script(answers=tuple(said), answers_go_on=True)
+
+
+def goodbye(seed: str) -> Script:
+    """All that it remembers, in words, then the end of the call."""
+    speech = Speech(text="", audio=noise(random.Random(seed), 600))
+    return Script(default=Answer(say=(speech,), recites=True, calls=(Call(name="end_call"),), after_ms=150))
+
+
+class Talker(CallerScript):
+    """Waits for the agent and says something, over and over; in the last of `streams` only listens."""
+
+    def __init__(self, seed: str, *, streams: int = 2) -> None:
+        rng = random.Random(seed)
+        steps = [step for _ in range(30) for step in (WaitForAgent(quiet_ms=250), Say(noise(rng, 300)))]
+        super().__init__([*steps, WaitForEnd()])
+        self._streams_left = streams - 1
+        self._at_ms = 0.0
+
+    @property
+    def is_done(self) -> bool:
+        """Always: who talks until the call has moved has not planned how much."""
+        return True
+
+    def next_frame(self, ear: Ear) -> Act:
+        """The next 20 ms."""
+        if ear.at_ms < self._at_ms:
+            self._streams_left -= 1
+        self._at_ms = ear.at_ms
+        return super().next_frame(ear) if self._streams_left > 0 else Act()
+
+
+@dataclass
+class Gathering:
+    """Waits until so many calls have heard so many utterances of their agents begin, or end."""
+
+    calls: int
+    utterances: int
+    counts: type[AgentAudioStarted | AgentAudioStopped] = AgentAudioStarted
+    is_complete: asyncio.Event = field(default_factory=asyncio.Event)
+    _heard: dict[int, int] = field(default_factory=dict)
+
+    def watch(self, number: int) -> Callable[[PhoneEvent], None]:
+        """For `on_event` of the n-th call."""
+
+        def notice(event: PhoneEvent) -> None:
+            if isinstance(event, self.counts):
+                self._heard[number] = self._heard.get(number, 0) + 1
+                heard = [count for count in self._heard.values() if count >= self.utterances]
+                if len(heard) == self.calls:
+                    self.is_complete.set()
+
+        return notice
+
+    @staticmethod
+    def one_after_the_other(gatherings: Sequence[Gathering], number: int) -> Callable[[PhoneEvent], None]:
+        """The same for one gathering per stream."""
+        watchers = [gathering.watch(number) for gathering in gatherings]
+
+        def notice(event: PhoneEvent) -> None:
+            if watchers:
+                watchers[0](event)
+            if watchers and isinstance(event, StreamEnded):
+                watchers.pop(0)
+
+        return notice
+
+    async def complete(self, timeout_s: float) -> None:
+        """Until all of them have."""
+        async with asyncio.timeout(timeout_s):
+            await self.is_complete.wait()
+
+
+CLIPS = (load_clip(None),)
+"""What a caller may hear of the service itself, when model or machine take their time."""
+
+
+def session_of(stream: PhoneStream, sessions: Sequence[Journal]) -> Journal:
+    """The session whose agent was heard in this stream; no two say the same."""
+    heard = {payload.audio for payload in stream.playback.payloads}
+    (found,) = [
+        journal
+        for journal in sessions
+        if any(
+            item.audio.startswith(audio)
+            for item in journal.items.values()
+            if item.is_spoken
+            for audio in heard
+        )
+    ]
+    return found
+
+
+def words_of(document: str) -> str:
+    """What a TwiML document says to the caller first."""
+    said = re.search(r"<Say[^>]*>([^<]*)</Say>", document)
+    return said[1] if said else ""
+
+
+async def eventually(holds: Callable[[], bool], timeout_s: float) -> None:
+    """Waits for something of which nobody is told: that a file has grown, that a port is listened on."""
+    async with asyncio.timeout(timeout_s):
+        while not holds():  # noqa: ASYNC110 - what cannot be told must be looked at
+            await asyncio.sleep(0.05)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of `values` that so many percent do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]

@@ -1,0 +1,167 @@
+"""`kill -9` of a process in mid-call: what was said is kept, and its callers go on with the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.call.memory import TurnSaid, decode
+from callbridge.records.sqlite_state import SqliteState
+from callbridge.simulators.truth import heard_items
+from callbridge.simulators.voice_model import serve_model
+from e2e.processes import (
+    CLIPS,
+    Front,
+    Gathering,
+    Service,
+    Talker,
+    goodbye,
+    percentile,
+    services,
+    session_of,
+    small_talk,
+    variables,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from callbridge.records.state import CallEvent
+    from callbridge.simulators.phone import PhoneStream
+    from callbridge.simulators.voice_model import Journal, ModelServer
+    from e2e.stack import FinishedCall
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
+
+CALLS = 8
+KILLS = 2
+"""In each chain: the calls are on the third process in the end."""
+
+RESUMED_MS_MAX = 3000
+
+
+async def test_no_call_is_lost_by_two_kills(tmp_path: Path, figures: Callable[[str], None]) -> None:
+    resumed_ms = await survive_kills(tmp_path, seed=1)
+    figures(
+        f"kill -9, {KILLS} times with {CALLS} calls: from the end of the stream to the next sound "
+        f"p50 {percentile(resumed_ms, 50)}, max {max(resumed_ms)} ms (promised: {RESUMED_MS_MAX})"
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(2, 17))
+async def test_no_call_is_lost_by_thirty_kills(tmp_path: Path, seed: int) -> None:
+    await survive_kills(tmp_path, seed=seed)
+
+
+async def survive_kills(folder: Path, *, seed: int) -> list[int]:
+    """Calls that are on through all kills of a chain; answers how long each silence was, in ms."""
+    rng = random.Random(seed)
+    path = folder / "state.db"
+    async with contextlib.AsyncExitStack() as context:
+        scripts = [*(small_talk(f"process {number}") for number in range(KILLS)), goodbye("the last one")]
+        models = [await context.enter_async_context(serve_model(script)) for script in scripts]
+        front = await context.enter_async_context(Front().open())
+        settings = [variables(front.url, model.url, STATE_PATH=str(path)) for model in models]
+        chain = await context.enter_async_context(services(folder, *settings))
+        calls = await calls_through(chain, front, models, rng)
+    assert [service.faults for service in chain] == [[]] * len(chain)
+    await assert_kept(path, calls, models)
+    resumed_ms = [ms for call in calls for ms in call.report.resumed_after_ms if ms is not None]
+    assert len(resumed_ms) == CALLS * KILLS
+    assert max(resumed_ms) <= RESUMED_MS_MAX
+    return resumed_ms
+
+
+async def calls_through(
+    chain: list[Service], front: Front, models: list[ModelServer], rng: random.Random
+) -> list[FinishedCall]:
+    """Kills one process after the other, each at any moment of the conversations on it."""
+    line = chain[0].line(models[0])
+    front.send_to(chain[0])
+    # On each process every agent is heard twice at least before it is killed.
+    gatherings = [Gathering(CALLS, utterances=2) for _ in range(KILLS)]
+    talkers = [Talker(f"caller {number}", streams=KILLS + 1) for number in range(CALLS)]
+    phones = [
+        line.phone(talker, on_event=Gathering.one_after_the_other(gatherings, number))
+        for number, talker in enumerate(talkers)
+    ]
+    async with asyncio.TaskGroup() as calling:
+        tasks = [calling.create_task(line.finish(phone)) for phone in phones]
+        for number, gathering in enumerate(gatherings):
+            await gathering.complete(20)
+            await asyncio.sleep(rng.uniform(0, 1))  # In the middle of anything.
+            front.send_to(chain[number + 1])
+            chain[number].signal(signal.SIGKILL)
+            assert await chain[number].ended(5) == -signal.SIGKILL
+    return [task.result() for task in tasks]
+
+
+async def assert_kept(path: Path, calls: list[FinishedCall], models: list[ModelServer]) -> None:
+    """The file is whole, and for each call it holds all but at most the last turn of each killed stream."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    state = SqliteState(path)
+    for call in calls:
+        assert call.verbs == ["Connect/Stream"] * (KILLS + 1) + ["Hangup"]
+        assert call.report.findings == []
+        assert {stream.ended_by for stream in call.report.streams[:-1]} == {"network"}
+        assert_whole(await state.events(call.sid), call, models)
+    assert await state.unfinished(0.0) == ()
+    await state.close()
+
+
+def assert_whole(events: Sequence[CallEvent], call: FinishedCall, models: list[ModelServer]) -> None:
+    """One call in the state file, compared with what its caller heard and its models said."""
+    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+    kinds = [event.kind for event in events]
+    assert kinds[0] == "started"
+    assert kinds.count("started") == KILLS + 1
+    assert kinds.count("continued") == KILLS
+    assert (kinds.count("ended"), kinds[-1]) == (1, "ended")
+    stored: list[str] = []
+    for stream, model, part in zip(call.phone.streams, models, by_stream(events), strict=True):
+        said = [entry for entry in map(decode, part) if isinstance(entry, TurnSaid)]
+        if model is models[-1]:  # All its sessions say goodbye in the same voice.
+            (journal,) = [journal for journal in model.sessions if stored[0] in journal.memory]
+        else:
+            journal = session_of(stream, model.sessions)
+            kept = [entry.agent for entry in said if entry.agent]
+            heard = words_heard(stream, journal)
+            assert kept == heard[: len(kept)]
+            assert len(kept) >= len(heard) - 1
+        # What was stored until then is what its agent was told first.
+        assert journal.memory[: len(stored)] == stored
+        for entry in said:
+            stored += [f"user: {entry.caller}"] if entry.caller else []
+            stored += [f"assistant: {entry.agent}"] if entry.agent else []
+
+
+def by_stream(events: Sequence[CallEvent]) -> list[list[bytes]]:
+    """The memory of each stream of a call."""
+    parts: list[list[bytes]] = []
+    for event in events:
+        if event.kind == "started":
+            parts.append([])
+        elif event.kind == "memory":
+            parts[-1].append(event.body)
+    return parts
+
+
+def words_heard(stream: PhoneStream, journal: Journal) -> list[str]:
+    """The words of the answers that were heard to their ends before the stream broke."""
+    assert stream.end is not None
+    spoken = [item for item in journal.items.values() if item.is_spoken]
+    heard = heard_items(stream.playback, spoken, stream.end.at, CLIPS)
+    return [
+        item.transcript
+        for item, truth in zip(spoken, heard, strict=True)
+        if truth.heard_ms * 8 >= len(item.audio) > 0
+    ]

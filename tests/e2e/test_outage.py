@@ -1,0 +1,169 @@
+"""A model that is down for a while: callers hear the fallback at once, and the agent again when it is back.
+
+The circuit waits for less than in production, so that an outage takes seconds; its own bounds stand in
+tests/unit/server/test_circuit.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.agents.agent import Agent
+from callbridge.server.app import create_app
+from callbridge.server.circuit import Circuit
+from callbridge.server.listening import tcp_listener, uvicorn_config
+from callbridge.server.serving import serving
+from callbridge.server.settings import read_settings
+from callbridge.simulators.phone import WaitForEnd
+from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script, serve_model
+from callbridge.simulators.voice_model import Say as Speech
+from e2e.processes import eventually, variables
+from e2e.stack import API_KEY, CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack
+from random_calls import noise
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
+
+OPEN_S = 1.0
+PROBE_EVERY_S = 0.4
+
+FAILED_CALLS_MAX = 5
+SAID_NO = ["Say", "Hangup"]
+REFUSED_MS_MAX = 2000
+
+DIAL_S = 0.5
+"""More than a dial on this machine takes."""
+
+
+@dataclass
+class Rehearsal:
+    """A service whose model is down at first."""
+
+    line: Stack
+    refused_at: list[float] = field(default_factory=list)
+    """When the model refused a dial."""
+
+    async def call(self) -> FinishedCall:
+        """Somebody calls, and only listens."""
+        return await self.line.call([WaitForEnd()])
+
+    async def failing(self) -> list[FinishedCall]:
+        """Calls, one after the other, up to the first that is not tried; that one included."""
+        calls = [await self.call()]
+        while calls[-1].verbs == CONNECTED_AND_SORRY:
+            calls.append(await self.call())
+        return calls
+
+    async def turned_away(self) -> list[FinishedCall]:
+        """Calls, ten a second, up to the first that is not turned away; that one included."""
+        calls = [await self.call()]
+        while calls[-1].verbs == SAID_NO:
+            await asyncio.sleep(0.1)
+            calls.append(await self.call())
+        return calls
+
+
+@contextlib.asynccontextmanager
+async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterator[Rehearsal]:
+    speech = Speech(text="Here I am. Goodbye.", audio=noise(random.Random(1), speech_ms))
+    script = Script(default=Answer(say=(speech,), calls=(Call(name="end_call"),)), connect=faults)
+    refused_at: list[float] = []
+    clock = asyncio.get_running_loop().time
+    async with serve_model(script, keys=(API_KEY,), on_refusal=lambda _: refused_at.append(clock())) as model:
+        with contextlib.closing(tcp_listener()) as listener:
+            port = listener.getsockname()[1]
+            settings = read_settings(variables(f"http://127.0.0.1:{port}", model.url, PORT=str(port)))
+            line = Stack(settings, model)
+            app = create_app(
+                settings, Agent(), observers=[line.observe], circuit=Circuit(OPEN_S, PROBE_EVERY_S)
+            )
+            async with serving(uvicorn_config(app, settings), listener):
+                yield Rehearsal(line, refused_at)
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed_max"),
+    [
+        (ConnectFault(kind="refuse", status=503, until_s=5.0), FAILED_CALLS_MAX),
+        (ConnectFault(kind="refuse", status=401, until_s=2.0), 1),
+        (ConnectFault(kind="refuse", status=429, error_code="insufficient_quota", until_s=2.0), 1),
+    ],
+    ids=["503", "401", "no quota"],
+)
+async def test_an_outage_and_its_end(
+    fault: ConnectFault, failed_max: int, log: Log, figures: Callable[[str], None]
+) -> None:
+    """A few calls find out; the next hear the fallback without a dial; a probe finds that it is over."""
+    clock = asyncio.get_running_loop().time
+    async with rehearsal(fault) as stage:
+        found_out = await stage.failing()
+        dials = len(stage.refused_at)
+        turned_away = await stage.turned_away()
+        closed_at = clock() - turned_away[-1].report.duration_ms / 1000
+        served = await stage.call()
+        sessions = len(stage.line.model.sessions)
+    assert found_out[-1].verbs == SAID_NO
+    assert len(found_out) - 1 <= failed_max
+    assert all(call.report.is_clean or call.verbs == CONNECTED_AND_SORRY for call in found_out)
+    down = [found_out[-1], *turned_away[:-1]]
+    assert len(down) > 3, "the outage was over before anybody was turned away"
+    answers_ms = [call.report.webhook_answer_ms or 9999.0 for call in down]
+    assert max(answers_ms) < REFUSED_MS_MAX
+    assert {line["reason"] for line in log.events("call_declined")} == {"model_outage"}
+    probes_at = stage.refused_at[dials:]
+    assert len(probes_at) == len(log.events("model_probe_failed")), "only probes dial"
+    gaps_s = [later - earlier for earlier, later in itertools.pairwise(probes_at)]
+    assert all(gap_s > PROBE_EVERY_S * 0.75 for gap_s in gaps_s), gaps_s
+    assert fault.until_s is not None
+    recovered_at = stage.refused_at[0] + fault.until_s
+    noticed_s = closed_at - recovered_at
+    assert noticed_s < OPEN_S + PROBE_EVERY_S + DIAL_S
+    assert turned_away[-1].verbs == served.verbs == CONNECTED_AND_ENDED
+    assert sessions == 3, "one probe that found it, and the two calls"
+    assert len(log.events("model_back")) == 1
+    figures(
+        f"model outage ({fault.status}): {len(found_out) - 1} calls failed before the circuit opened; "
+        f"{len(down)} turned away in at most {max(answers_ms):.0f} ms with {len(probes_at)} probes; "
+        f"served {noticed_s:.1f} s after its end (a probe each {PROBE_EVERY_S} s)"
+    )
+
+
+@pytest.mark.parametrize("retry_after_s", [None, 0.3])
+async def test_a_rate_limit_lowers_admission(retry_after_s: float | None, log: Log) -> None:
+    """The call is dialled again and served; meanwhile no other is taken; the circuit stays closed."""
+    fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=retry_after_s)
+    async with rehearsal(fault, speech_ms=1200) as stage, asyncio.TaskGroup() as calling:
+        first = calling.create_task(stage.call())
+        await eventually(lambda: bool(log.events("model_trouble")), 5)
+        second = await stage.call()
+        assert not first.done()
+        await first
+        third = await stage.call()
+    assert (first.result().verbs, second.verbs, third.verbs) == (
+        CONNECTED_AND_ENDED,
+        SAID_NO,
+        CONNECTED_AND_ENDED,
+    )
+    assert [line["reason"] for line in log.events("call_declined")] == ["capacity"]
+    assert log.events("model_outage") == []
+    assert len(stage.refused_at) == 1
+
+
+async def test_a_rate_limit_for_long_is_not_waited_for(log: Log) -> None:
+    """A caller does not wait for half a minute: the fallback comes, and the model is not called down."""
+    fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=30)
+    async with rehearsal(fault) as stage:
+        first, second = await stage.call(), await stage.call()
+    assert (first.verbs, second.verbs) == (CONNECTED_AND_SORRY, CONNECTED_AND_ENDED)
+    assert first.report.duration_ms < REFUSED_MS_MAX
+    assert len(stage.refused_at) == 1
+    assert log.events("model_outage") == []

@@ -1,0 +1,380 @@
+"""A call between two legs in memory: a real bridge, whose peers are the test."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge.bridge import Bridge
+from callbridge.bridge.legs import DialError, Read
+from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call.actions import (
+    BadMessage,
+    Event,
+    Leg,
+    LegGone,
+    ModelDialFailed,
+    StreamAdmitted,
+    StreamRefused,
+)
+from callbridge.call.facts import CallEnded, Fact
+from callbridge.call.limits import Limits
+from callbridge.call.machine import Call
+from callbridge.call.plan import CallPlan
+from callbridge.wire.media_streams import StartFacts
+from callbridge.wire.realtime import MULAW
+from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+
+BOUND_S = 5.0
+"""Nothing here takes so long unless it hangs."""
+
+PLAN = CallPlan(
+    "gpt-realtime-2.1",
+    Session(
+        "Be brief.",
+        Audio(AudioInput(MULAW, ServerVad(0.5, 300, 500), None, None), AudioOutput(MULAW, "marin")),
+        (),
+        "auto",
+        ("audio",),
+    ),
+    greeting="Hello!",
+)
+
+
+# --- The legs ---------------------------------------------------------------------------------------
+
+
+class MemoryLeg:
+    """A leg whose peer is the test."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.closed: list[tuple[int, str]] = []
+        self.stalls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.may_close = asyncio.Event()
+        self.may_close.set()
+        self.readers = 0
+        self._said: Read | None = None
+        self._incoming = asyncio.Queue[str | LegGone | BadMessage | Exception]()
+        self._has_news = asyncio.Event()
+        self._heard = 0
+
+    # The bridge's side.
+
+    def send(self, frame: bytes) -> None:
+        assert not self.closed, "nothing is sent on a closed leg"
+        self.sent.append(json.loads(frame))
+        self._has_news.set()
+
+    async def read(self, said: Read) -> LegGone | BadMessage:
+        self._said = said
+        self.readers += 1
+        try:
+            while True:
+                message = await self._incoming.get()
+                if isinstance(message, Exception):
+                    raise message
+                if not isinstance(message, str):
+                    return message
+                said(message)
+        finally:
+            self.readers -= 1
+            if self._said is said:
+                self._said = None
+
+    async def write(self) -> str:
+        return await asyncio.shield(self.stalls)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.closed.append((code, reason))
+        await self.may_close.wait()
+        self.end(LegGone(Leg.MODEL, code, reason))
+
+    # The test's side.
+
+    def say(self, *messages: dict[str, Any] | str) -> None:
+        """The peer sends messages."""
+        for message in messages:
+            self._incoming.put_nowait(message if isinstance(message, str) else json.dumps(message))
+
+    def say_at_once(self, *messages: dict[str, Any]) -> None:
+        """The peer's messages come in one packet: they are handed over in the callback that read it."""
+        try:
+            for message in messages:
+                if self._said is not None:
+                    self._said(json.dumps(message))
+        except Exception as broken:  # noqa: BLE001  # As a real leg does: its reader raises it.
+            self._said = None
+            self._incoming.put_nowait(broken)
+
+    def end(self, event: LegGone | BadMessage) -> None:
+        """The peer is gone, or as good as."""
+        self._incoming.put_nowait(event)
+
+    async def hears(self, kind: str) -> dict[str, Any]:
+        """The next message of this kind (`event` or `type`) that the peer gets."""
+        while True:
+            for message in self.sent[self._heard :]:
+                self._heard += 1
+                if message.get("event", message.get("type")) == kind:
+                    return message
+            self._has_news.clear()
+            await self._has_news.wait()
+
+    def kinds(self) -> list[str]:
+        """All that the peer got, by kind."""
+        return [str(message.get("event", message.get("type"))) for message in self.sent]
+
+
+class MemoryDialer:
+    """Opens memory legs at once, later, or never: `answers` in their order, then new ones."""
+
+    def __init__(self, *answers: MemoryLeg | Exception) -> None:
+        self.answers = list(answers)
+        self.models: list[str] = []
+        """What was dialled."""
+        self.rings = asyncio.Event()
+        self.picks_up = asyncio.Event()
+        self.picks_up.set()
+        self.was_cancelled = False
+
+    async def dial(self, model: str) -> MemoryLeg:
+        self.models.append(model)
+        self.rings.set()
+        try:
+            await self.picks_up.wait()
+        except asyncio.CancelledError:
+            self.was_cancelled = True
+            raise
+        answer = self.answers.pop(0) if self.answers else MemoryLeg()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+# --- The call ---------------------------------------------------------------------------------------
+
+CALLER = StreamAdmitted("+15550100", "+15550111")
+
+
+async def admitted(start: StartFacts) -> StreamAdmitted:
+    """Every stream with the right token."""
+    assert start.custom_parameters == {"token": "t"}
+    return CALLER
+
+
+async def refused(start: StartFacts) -> StreamRefused:
+    return StreamRefused("stream token: unknown")
+
+
+@dataclass
+class Rig:
+    """A bridge that runs, and what can be seen of it from outside."""
+
+    phone: MemoryLeg
+    model: MemoryLeg
+    """The first one that is dialled."""
+    dialer: MemoryDialer
+    bridge: Bridge
+    facts: list[Fact]
+    running: asyncio.Task[None]
+
+    @property
+    def ended(self) -> CallEnded:
+        """The one record of the end."""
+        (ended,) = [fact for fact in self.facts if isinstance(fact, CallEnded)]
+        return ended
+
+    async def goes_live(self) -> None:
+        """The call comes as far as the asked-for greeting."""
+        self.phone.say(CONNECTED, START)
+        await self.dialer.rings.wait()
+        self.model.say(session("session.created", "audio/pcm"))
+        await self.model.hears("session.update")
+        self.model.say(session("session.updated", "audio/pcmu"))
+        await self.model.hears("response.create")
+
+    async def speaks(self, audio: bytes, response: str = "resp_1", item: str = "item_1") -> None:
+        """The agent says something, and the phone has it."""
+        self.model.say(*answer_begins(response, item), audio_delta(audio, response, item))
+        await self.phone.hears("media")
+
+    async def is_quiet(self) -> None:
+        """The greeting was said and heard; nobody speaks."""
+        await self.speaks(b"\xff" * 1600)
+        self.model.say(answer_done())
+        self.phone.say(echo(await self.phone.hears("mark")))
+
+    async def hangs_up(self) -> None:
+        """The caller ends the call, and it does end."""
+        self.phone.say(STOP)
+        await self.running
+
+
+async def until(holds: Callable[[], bool], turns: int = 100) -> None:
+    """Lets what is ready run, until `holds` does."""
+    for _turn in range(turns):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never came to hold")
+
+
+Observe = Callable[[Call, Fact], None]
+Admit = Callable[[StartFacts], Awaitable[StreamAdmitted | StreamRefused]]
+
+
+async def nothing_to_keep() -> None:
+    """Nothing is written down."""
+
+
+@asynccontextmanager
+async def calling(
+    agent: Agent | None = None,
+    *,
+    limits: Limits | None = None,
+    admit: Admit = admitted,
+    dial_error: ModelDialFailed | None = None,
+    observe: Observe | None = None,
+    dialer: MemoryDialer | None = None,
+    waiting: WaitingRoom | None = None,
+    kept: Callable[[], Awaitable[None]] = nothing_to_keep,
+    clip: bytes = b"",
+    plan: CallPlan = PLAN,
+) -> AsyncIterator[Rig]:
+    """A call whose phone leg is open and has said nothing."""
+    async with asyncio.timeout(BOUND_S):
+        phone, model = MemoryLeg(), MemoryLeg()
+        if dialer is None:
+            dialer = MemoryDialer(DialError(dial_error) if dial_error else model)
+        seen: list[Fact] = []
+
+        def note(call: Call, fact: Fact) -> None:
+            seen.append(fact)
+            if observe is not None:
+                observe(call, fact)
+
+        bridge = Bridge(
+            phone,
+            plan=plan,
+            toolbox=(agent or Agent()).toolbox,
+            dialer=dialer,
+            admit=admit,
+            observe=note,
+            limits=limits,
+            clip=clip,
+            waiting=waiting,
+            kept=kept,
+            spread=0.0,
+        )
+        running = asyncio.get_running_loop().create_task(bridge.run(), name="the call")
+        try:
+            yield Rig(phone, model, dialer, bridge, seen, running)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+# --- What the peers say -----------------------------------------------------------------------------
+
+CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+START = {
+    "event": "start",
+    "sequenceNumber": "1",
+    "streamSid": "MZ1",
+    "start": {
+        "streamSid": "MZ1",
+        "accountSid": "AC1",
+        "callSid": "CA1",
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": {"token": "t"},
+    },
+}
+
+
+STOP = {"event": "stop", "streamSid": "MZ1", "stop": {}}
+
+
+def encoded(audio: bytes) -> str:
+    return base64.b64encode(audio).decode()
+
+
+def media(audio: bytes = b"\xff" * 160) -> dict[str, Any]:
+    return {"event": "media", "streamSid": "MZ1", "media": {"payload": encoded(audio), "timestamp": "20"}}
+
+
+def echo(mark: dict[str, Any]) -> dict[str, Any]:
+    """The phone has played all before this mark."""
+    return {"event": "mark", "streamSid": "MZ1", "mark": {"name": mark["mark"]["name"]}}
+
+
+def session(event_type: str, audio_format: str) -> dict[str, Any]:
+    audio = {"format": {"type": audio_format}}
+    return {"type": event_type, "session": {"type": "realtime", "audio": {"input": audio, "output": audio}}}
+
+
+def answer_begins(response: str, item: str) -> list[dict[str, Any]]:
+    return [
+        {"type": "response.created", "response": {"id": response, "status": "in_progress"}},
+        {
+            "type": "response.output_item.added",
+            "response_id": response,
+            "item": {"id": item, "type": "message", "role": "assistant"},
+        },
+    ]
+
+
+def audio_delta(audio: bytes, response: str = "resp_1", item: str = "item_1") -> dict[str, Any]:
+    return {
+        "type": "response.output_audio.delta",
+        "response_id": response,
+        "item_id": item,
+        "delta": encoded(audio),
+    }
+
+
+def answer_done(response: str = "resp_1", status: str = "completed") -> dict[str, Any]:
+    return {"type": "response.done", "response": {"id": response, "status": status}}
+
+
+def tool_call(name: str, call_id: str = "call_1", response: str = "resp_1") -> dict[str, Any]:
+    item = {"id": "fc_1", "type": "function_call", "status": "completed", "name": name, "call_id": call_id}
+    return {
+        "type": "response.output_item.done",
+        "response_id": response,
+        "item": {**item, "arguments": "{}"},
+    }
+
+
+SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "in_1"}
+SPEECH_STOPPED = {"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 0, "item_id": "in_1"}
+
+
+def append(audio: bytes) -> dict[str, Any]:
+    return {"type": "input_audio_buffer.append", "audio": encoded(audio)}
+
+
+def break_on(rig: Rig, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the machine fail its own assertion at the next event of this kind."""
+    handle = rig.bridge.call.handle
+
+    def broken(event: Event, now: float) -> tuple[Any, ...]:
+        assert not isinstance(event, kind), "an invariant of ours"
+        return handle(event, now)
+
+    monkeypatch.setattr(rig.bridge.call, "handle", broken)
+
+
+async def turns(count: int = 10) -> None:
+    """Lets everything that is ready run, as often as the longest chain of wake-ups here needs."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -1,0 +1,787 @@
+"""Sessions that come and go within one call: lost and replaced, renewed, parked, handed over."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import structlog
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge.legs import DialError
+from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call import facts
+from callbridge.call.actions import (
+    Event,
+    Leg,
+    LegGone,
+    ModelDialFailed,
+    ShutdownRequested,
+    StreamAdmitted,
+)
+from callbridge.call.facts import EndReason, Fact
+from callbridge.call.limits import Limits
+from callbridge.call.machine import Call
+from callbridge.call.phases import Phase
+from callbridge.wire import realtime
+from callbridge.wire.media_streams import StartFacts
+from memory_call import (
+    BOUND_S,
+    CONNECTED,
+    PLAN,
+    SPEECH_STARTED,
+    SPEECH_STOPPED,
+    START,
+    STOP,
+    MemoryDialer,
+    MemoryLeg,
+    Rig,
+    answer_begins,
+    answer_done,
+    append,
+    audio_delta,
+    break_on,
+    calling,
+    echo,
+    media,
+    session,
+    tool_call,
+    turns,
+    until,
+)
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
+CREATED = session("session.created", "audio/pcm")
+UPDATED = session("session.updated", "audio/pcmu")
+GONE = LegGone(Leg.MODEL, 1006)
+PHONE_LOST = LegGone(Leg.PHONE, 1006)
+REFUSED = DialError(ModelDialFailed("no answer in 5 s"))
+
+
+def of(kind: type[Fact], rig: Rig) -> list[Any]:
+    """The facts of one kind, in order."""
+    return [fact for fact in rig.facts if isinstance(fact, kind)]
+
+
+def task_names() -> set[str]:
+    return {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def becomes_ready(leg: MemoryLeg) -> None:
+    """A session that replaces another is configured, told what was said, and confirmed."""
+    leg.say(CREATED)
+    await leg.hears("session.update")
+    leg.say(UPDATED)
+    await leg.hears("session.update")
+    leg.say(UPDATED)
+
+
+# --- Lost and replaced ----------------------------------------------------------------------------------
+
+
+async def test_a_session_that_is_lost_is_replaced() -> None:
+    """What the caller says meanwhile is held for the next one; of the old one nothing is left."""
+    first, second = MemoryLeg(), MemoryLeg()
+    async with calling(dialer=MemoryDialer(first, second)) as rig:
+        rig.model = first
+        await rig.goes_live()
+        await rig.is_quiet()
+        before = task_names()
+        first.end(GONE)
+        await until(lambda: len(rig.dialer.models) == 2)
+        rig.phone.say(media(b"\x05" * 160))
+        await becomes_ready(second)
+        assert await second.hears("input_audio_buffer.append") == append(b"\x05" * 160)
+        await until(lambda: task_names() == before)
+        assert first.readers == 0
+        assert first.closed == [(1000, "")]
+        assert append(b"\x05" * 160) not in first.sent
+        await rig.hangs_up()
+    assert [fact.cause for fact in of(facts.SessionReplaced, rig)] == ["lost"]
+    assert rig.ended.reason is EndReason.CALLER_HANGUP
+    assert first.closed == second.closed == [(1000, "")]
+
+
+async def test_what_a_dropped_session_still_says_changes_nothing() -> None:
+    """It may have come in the packet that made us drop it, or be read before its reader is gone."""
+    first, second = MemoryLeg(), MemoryLeg()
+    async with calling(dialer=MemoryDialer(first, second), limits=Limits(bad_messages_max=0)) as rig:
+        rig.model = first
+        await rig.goes_live()
+        rig.dialer.picks_up.clear()
+        sent = len(rig.phone.sent)
+        # The first ends the session: it cannot be read. A second would end the call.
+        first.say_at_once({"type": 7}, {"type": 7}, *answer_begins("resp_1", "item_1"))
+        first.say_at_once(audio_delta(b"\xff" * 1600), {"type": 7}, tool_call("end_call"))
+        assert rig.bridge.call.tally.events_from_model == 3  # Created, updated, and what was not read.
+        rig.dialer.picks_up.set()
+        await becomes_ready(second)
+        await second.hears("response.create")
+        assert len(rig.phone.sent) == sent
+        await rig.hangs_up()
+    assert rig.ended.tools_used == 0
+
+
+async def test_a_dial_that_is_dropped_is_cancelled_and_the_next_one_counts() -> None:
+    limits = Limits(dial_timeout_s=0.01, redial_delay_s=0.0, redial_spread_s=0.0)
+    second = MemoryLeg()
+    async with calling(dialer=MemoryDialer(second), limits=limits) as rig:
+        rig.dialer.picks_up.clear()
+        rig.phone.say(CONNECTED, START)
+        while len(rig.dialer.models) < 2:  # noqa: ASYNC110  # The machine's own timer.
+            await asyncio.sleep(0)
+        assert rig.dialer.was_cancelled
+        rig.dialer.picks_up.set()
+        second.say(CREATED)
+        await second.hears("session.update")
+        await rig.hangs_up()
+    assert second.closed == [(1000, "")]
+
+
+async def test_a_dropped_session_that_closes_slowly_holds_up_nobody_and_is_closed_with_the_call() -> None:
+    """Its close is bounded by the leg; the call goes on, and may end before."""
+    first, second = MemoryLeg(), MemoryLeg()
+    first.may_close.clear()
+    async with calling(dialer=MemoryDialer(first, second)) as rig:
+        rig.model = first
+        await rig.goes_live()
+        first.end(GONE)
+        await becomes_ready(second)
+        await second.hears("response.create")
+        rig.phone.say(STOP)
+        await until(lambda: bool(second.closed))
+        assert not rig.running.done()
+        first.may_close.set()
+        await rig.running
+    assert first.readers == 0
+
+
+async def test_an_observer_that_raises_as_a_session_is_dropped_is_not_lost() -> None:
+    """The reader that was told so is being cancelled by then: the call must not go on half performed."""
+
+    def observe(_call: Call, fact: Fact) -> None:
+        if isinstance(fact, facts.CallEnded):
+            raise ZeroDivisionError
+
+    limits = Limits(bad_messages_max=0, reconnects_max=0)
+    async with calling(limits=limits, observe=observe) as rig:
+        await rig.goes_live()
+        with structlog.testing.capture_logs() as logs:
+            rig.model.say_at_once({"type": 7})
+            await rig.running
+    assert [line["event"] for line in logs] == ["call_broken"]
+    assert len(rig.phone.closed) == 1
+    assert len(rig.model.closed) == 1
+
+
+async def test_a_session_that_is_lost_during_the_last_words_lets_them_be_heard() -> None:
+    """The caller still sends audio, for which there is nobody any more."""
+    async with calling() as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 1600)
+        mark = await rig.phone.hears("mark")
+        rig.model.say(tool_call("end_call"), answer_done())
+        await until(lambda: rig.bridge.call.phase is Phase.LEAVING)
+        rig.model.end(GONE)
+        await turns()
+        rig.phone.say(media(), media())
+        await turns()
+        rig.phone.say(echo(mark))
+        await rig.running
+    assert rig.ended.reason is EndReason.AGENT_HANGUP
+
+
+# --- Renewed --------------------------------------------------------------------------------------------
+
+ANSWER = (
+    SPEECH_STARTED,
+    SPEECH_STOPPED,
+    *answer_begins("r2", "i2"),
+    audio_delta(b"\x06" * 800, "r2", "i2"),
+)
+RENEWED_SOON = Limits(renew_after_s=0.02, move_timeout_s=BOUND_S)
+
+
+@asynccontextmanager
+async def renewing(*spares: MemoryLeg | Exception, **options: Any) -> AsyncIterator[Rig]:
+    """A quiet call whose session is about to be renewed."""
+    first = MemoryLeg()
+    dialer = MemoryDialer(first, *spares)
+    async with calling(dialer=dialer, limits=options.pop("limits", RENEWED_SOON), **options) as rig:
+        rig.model = first
+        await rig.goes_live()
+        await rig.is_quiet()
+        while len(dialer.models) < 2:  # noqa: ASYNC110  # The machine's own timer.
+            await asyncio.sleep(0)
+        yield rig
+
+
+async def is_told(spare: MemoryLeg) -> None:
+    """The spare is configured and told what was said; only its confirmation is missing."""
+    spare.say(CREATED)
+    await spare.hears("session.update")
+    spare.say(UPDATED)
+    await spare.hears("session.update")
+
+
+async def test_the_spare_takes_over_and_loses_nothing_that_comes_in_the_same_read() -> None:
+    """Its first answer may follow its confirmation in one packet."""
+    spare = MemoryLeg()
+    async with renewing(spare) as rig:
+        await is_told(spare)
+        rig.phone.say(media(b"\x05" * 160))
+        await turns()
+        assert append(b"\x05" * 160) not in [*rig.model.sent, *spare.sent]
+        spare.say_at_once(UPDATED, *ANSWER)
+        assert rig.phone.sent[-1]["media"]["payload"] == audio_delta(b"\x06" * 800)["delta"]
+        assert await spare.hears("input_audio_buffer.append") == append(b"\x05" * 160)
+        await until(lambda: rig.model.readers == 0)
+        assert rig.model.closed == [(1000, "")]
+        assert append(b"\x05" * 160) not in rig.model.sent
+        # From now on it is the model leg: losing it costs a session.
+        spare.end(GONE)
+        await until(lambda: len(rig.dialer.models) == 3)
+        await rig.hangs_up()
+    assert [fact.cause for fact in of(facts.SessionReplaced, rig)] == ["renewed"]
+    assert spare.closed == [(1000, "")]
+
+
+async def test_the_old_session_has_no_say_once_the_spare_took_over() -> None:
+    """Both sockets may be read in one turn of the loop."""
+    spare = MemoryLeg()
+    async with renewing(spare) as rig:
+        await is_told(spare)
+        sent = len(rig.phone.sent)
+        spare.say_at_once(UPDATED)
+        rig.model.say_at_once(*ANSWER)
+        assert len(rig.phone.sent) == sent
+        rig.model.end(GONE)
+        await turns()
+        assert rig.bridge.call.phase is Phase.LIVE
+        await rig.hangs_up()
+
+
+@pytest.mark.parametrize("stage", ["refused", "dialled", "connected", "told"])
+async def test_a_spare_that_dies_costs_nothing(stage: str) -> None:
+    """The present session goes on, with all that the caller said meanwhile; another one is tried later."""
+    spare = MemoryLeg()
+    limits = Limits(renew_after_s=0.02, move_timeout_s=BOUND_S, connect_timeout_s=0.05)
+    async with renewing(REFUSED if stage == "refused" else spare, limits=limits) as rig:
+        if stage == "told":
+            await is_told(spare)
+        elif stage == "connected":
+            spare.say(CREATED)
+            await spare.hears("session.update")
+        rig.phone.say(media(b"\x05" * 160))
+        await turns()
+        if stage != "refused":
+            spare.end(LegGone(Leg.SPARE, 1006))
+        while append(b"\x05" * 160) not in rig.model.sent:
+            await rig.model.hears("input_audio_buffer.append")
+        await until(lambda: "renewal_put_off" in [note.event for note in of(facts.Noted, rig)])
+        await until(lambda: spare.readers == 0)
+        assert rig.model.closed == []
+        await rig.hangs_up()
+    assert spare.closed == ([] if stage == "refused" else [(1000, "")])
+
+
+@pytest.mark.parametrize("how", ["hangs up", "is cancelled", "breaks"])
+@pytest.mark.parametrize("stage", ["dialled", "told"])
+async def test_a_call_that_ends_beside_a_spare_closes_both_sessions(
+    stage: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its tasks are over before the spare is dropped."""
+    spare = MemoryLeg()
+    async with renewing(spare) as rig:
+        if stage == "dialled":
+            await until(lambda: spare.readers == 1)
+        else:
+            await is_told(spare)
+        if how == "hangs up":
+            await rig.hangs_up()
+        elif how == "breaks":
+            break_on(rig, realtime.SpeechStarted, monkeypatch)
+            with structlog.testing.capture_logs():
+                rig.model.say(SPEECH_STARTED)
+                await rig.running
+            assert rig.ended.reason is EndReason.INTERNAL_ERROR
+        else:
+            rig.running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await rig.running
+            assert rig.ended.reason is EndReason.SERVICE_STOPPED
+    assert [len(leg.closed) for leg in (rig.phone, rig.model, spare)] == [1, 1, 1]
+
+
+async def test_a_spare_is_dialled_and_never_one_that_waits() -> None:
+    """What waits is for a stream that is still to come."""
+    leg = MemoryLeg()
+    async with WaitingRoom(MemoryDialer(leg)) as room, calling(limits=RENEWED_SOON, waiting=room) as rig:
+        await rig.goes_live()
+        room.predial("CA1", PLAN.model)
+        while len(rig.dialer.models) < 2:  # noqa: ASYNC110  # The machine's own timer.
+            await asyncio.sleep(0)
+        assert len(room) == 1
+        await rig.hangs_up()
+    assert leg.closed == [(1000, "")]
+
+
+# --- Parked ---------------------------------------------------------------------------------------------
+
+
+async def continued(_start: StartFacts) -> StreamAdmitted:
+    """The second stream of a call."""
+    return StreamAdmitted("+15550100", "+15550111", is_continued=True)
+
+
+async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> None:
+    """The phone was lost without a stop. No second handshake, and the session is not told what it knows."""
+    leg = MemoryLeg()
+    dialer = MemoryDialer(leg)
+    async with WaitingRoom(dialer) as room:
+        async with calling(dialer=dialer, waiting=room) as rig:
+            rig.model = leg
+            await rig.goes_live()
+            await rig.is_quiet()
+            rig.phone.end(PHONE_LOST)
+            await rig.running
+        assert rig.ended.reason is EndReason.MEDIA_LOST
+        assert (len(room), leg.readers, leg.closed) == (1, 0, [])
+
+        async with calling(dialer=dialer, waiting=room, admit=continued) as rig:
+            rig.phone.say(CONNECTED, START)
+            await leg.hears("session.update")
+            leg.say(UPDATED)
+            await leg.hears("response.create")
+            assert "conversation.item.create" not in leg.kinds()[leg.kinds().index("response.create") + 1 :]
+            assert leg.readers == 1
+            await rig.hangs_up()
+        assert (len(room), leg.closed) == (0, [(1000, "")])
+    assert dialer.models == [PLAN.model]
+
+
+async def test_a_parked_session_that_died_is_replaced() -> None:
+    """Who adopts it finds out by reading it."""
+    dead, fresh = MemoryLeg(), MemoryLeg()
+    dead.end(GONE)
+    dialer = MemoryDialer(fresh)
+    async with WaitingRoom(dialer) as room:
+        room.park("CA1", dead, PLAN.model)
+        limits = Limits(redial_delay_s=0.0, redial_spread_s=0.0)
+        async with calling(dialer=dialer, waiting=room, admit=continued, limits=limits) as rig:
+            rig.phone.say(CONNECTED, START)
+            fresh.say(CREATED)
+            await fresh.hears("session.update")
+            await rig.hangs_up()
+    assert dead.closed == fresh.closed == [(1000, "")]
+
+
+async def test_a_call_finds_the_session_that_was_dialled_for_it() -> None:
+    """Cold: it is greeted and configured as ever."""
+    leg = MemoryLeg()
+    dialer = MemoryDialer(leg)
+    async with WaitingRoom(dialer) as room:
+        room.predial("CA1", PLAN.model)
+        await turns()
+        async with calling(dialer=dialer, waiting=room) as rig:
+            rig.model = leg
+            await rig.goes_live()
+            await rig.hangs_up()
+    assert leg.closed == [(1000, "")]
+    assert dialer.models == [PLAN.model]
+
+
+async def test_a_predial_that_failed_counts_as_a_try() -> None:
+    leg = MemoryLeg()
+    dialer = MemoryDialer(REFUSED, leg)
+    async with WaitingRoom(dialer) as room:
+        room.predial("CA1", PLAN.model)
+        await turns()
+        limits = Limits(redial_delay_s=0.0, redial_spread_s=0.0)
+        async with calling(dialer=dialer, waiting=room, limits=limits) as rig:
+            rig.model = leg
+            await rig.goes_live()
+            await rig.hangs_up()
+    assert len(of(facts.ModelTrouble, rig)) == 1
+
+
+@pytest.mark.parametrize("picks_up_first", [True, False])
+@pytest.mark.parametrize("turns_between", range(6))
+async def test_a_caller_who_leaves_as_the_predial_stands_leaves_no_socket(
+    turns_between: int, *, picks_up_first: bool
+) -> None:
+    leg = MemoryLeg()
+    dialer = MemoryDialer(leg)
+    dialer.picks_up.clear()
+    async with WaitingRoom(dialer) as room:
+        room.predial("CA1", PLAN.model)
+        async with calling(dialer=dialer, waiting=room) as rig:
+            rig.phone.say(CONNECTED, START)
+            await until(lambda: rig.bridge.call.phase is Phase.DIALING)
+            await turns()
+            if picks_up_first:
+                dialer.picks_up.set()
+            await turns(turns_between)
+            rig.phone.end(PHONE_LOST)
+            await rig.running
+        await turns()
+        assert leg.closed == [(1000, "")] or dialer.was_cancelled
+        assert len(leg.closed) + dialer.was_cancelled == 1
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+async def test_a_session_that_nobody_will_keep_is_closed(*, has_room: bool) -> None:
+    """There is no room, or the process stops and it is closed."""
+    dialer = MemoryDialer()
+    async with WaitingRoom(dialer) as room:
+        pass
+    async with calling(waiting=room if has_room else None) as rig:
+        await rig.goes_live()
+        await rig.is_quiet()
+        rig.phone.end(PHONE_LOST)
+        await rig.running
+    assert rig.model.closed == [(1000, "")]
+
+
+async def test_a_renewed_session_is_parked_under_the_model_that_it_is_with() -> None:
+    """Here the second one: the first does not exist any more."""
+    first, spare = MemoryLeg(), MemoryLeg()
+    unknown = DialError(ModelDialFailed("no such model", 404, "model_not_found"))
+    dialer = MemoryDialer(unknown, first, spare)
+    plan = replace(PLAN, second_model="another model")
+    async with WaitingRoom(MemoryDialer()) as room:
+        async with calling(dialer=dialer, limits=RENEWED_SOON, plan=plan, waiting=room) as rig:
+            rig.model = first
+            await rig.goes_live()
+            await rig.is_quiet()
+            await is_told(spare)
+            spare.say(UPDATED)
+            await until(lambda: first.closed == [(1000, "")])
+            rig.phone.end(PHONE_LOST)
+            await rig.running
+        assert dialer.models == [PLAN.model, "another model", "another model"]
+        waiting = room.take("CA1", "another model")
+        assert waiting is not None
+        assert await waiting.adopt() is spare
+    assert spare.closed == []
+
+
+# --- Told from outside ----------------------------------------------------------------------------------
+
+
+async def waits_for_its_stream(rig: Rig) -> None:
+    rig.phone.say(CONNECTED)
+    await turns()
+
+
+async def is_being_admitted(rig: Rig) -> None:
+    rig.phone.say(CONNECTED, START)
+    await until(lambda: rig.bridge.call.phase is Phase.ADMITTING)
+
+
+async def is_dialling(rig: Rig) -> None:
+    rig.dialer.picks_up.clear()
+    rig.phone.say(CONNECTED, START)
+    await until(lambda: rig.bridge.call.phase is Phase.DIALING)
+
+
+async def is_configuring(rig: Rig) -> None:
+    rig.phone.say(CONNECTED, START)
+    await until(lambda: rig.bridge.call.phase is Phase.CONFIGURING)
+
+
+async def is_live(rig: Rig) -> None:
+    await rig.goes_live()
+    await rig.is_quiet()
+
+
+async def is_leaving(rig: Rig) -> None:
+    await rig.goes_live()
+    await rig.speaks(b"\xff" * 1600)
+    rig.model.say(tool_call("end_call"), answer_done())
+    await until(lambda: rig.bridge.call.phase is Phase.LEAVING)
+
+
+async def has_ended(rig: Rig) -> None:
+    await rig.goes_live()
+    await rig.hangs_up()
+
+
+STAGES = [
+    waits_for_its_stream,
+    is_being_admitted,
+    is_dialling,
+    is_configuring,
+    is_live,
+    is_leaving,
+    has_ended,
+]
+
+
+async def slowly_admitted(_start: StartFacts) -> StreamAdmitted:
+    await turns(5)
+    return StreamAdmitted("+15550100", "+15550111")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("wish", ["hand_over", "phone_replaced"])
+async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[Rig], Any], wish: str) -> None:
+    """Once is enough, twice does no harm; what is open is closed, and one end is recorded."""
+    async with calling(admit=slowly_admitted) as rig:
+        await stage(rig)
+        getattr(rig.bridge, wish)()
+        getattr(rig.bridge, wish)()
+        if stage is is_leaving and wish == "hand_over":  # The last words may be heard.
+            rig.phone.say(echo(await rig.phone.hears("mark")))
+        await rig.running
+    assert len(rig.phone.closed) == 1
+    assert len(rig.model.closed) == (stage in {is_configuring, is_live, is_leaving, has_ended})
+    reasons: dict[tuple[str, Callable[[Rig], Any]], EndReason] = {
+        ("hand_over", waits_for_its_stream): EndReason.SERVICE_STOPPED,
+        ("hand_over", is_leaving): EndReason.AGENT_HANGUP,
+        ("hand_over", has_ended): EndReason.CALLER_HANGUP,
+        ("phone_replaced", waits_for_its_stream): EndReason.REJECTED_PROTOCOL,
+        ("phone_replaced", is_being_admitted): EndReason.REJECTED_PROTOCOL,
+        ("phone_replaced", has_ended): EndReason.CALLER_HANGUP,
+    }
+    usual = EndReason.HANDED_OVER if wish == "hand_over" else EndReason.MEDIA_LOST
+    assert rig.ended.reason is reasons.get((wish, stage), usual)
+
+
+async def test_a_turn_may_end_before_a_call_is_handed_over() -> None:
+    async with calling() as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 1600)
+        rig.bridge.hand_over()
+        await turns()
+        assert not rig.phone.closed
+        rig.model.say(answer_done())
+        rig.phone.say(echo(await rig.phone.hears("mark")))
+        await rig.running
+    assert rig.ended.reason is EndReason.HANDED_OVER
+
+
+@pytest.mark.parametrize("broken", [AssertionError("ours"), ZeroDivisionError("an observer's")])
+@pytest.mark.parametrize("wish", ["hand_over", "phone_replaced"])
+async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
+    wish: str, broken: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_event: Event, _now: float) -> tuple[Any, ...]:
+        raise broken
+
+    async with calling() as rig:
+        await is_live(rig)
+        monkeypatch.setattr(rig.bridge.call, "handle", breaks)
+        with structlog.testing.capture_logs() as logs:
+            getattr(rig.bridge, wish)()
+            await rig.running
+    assert [line["event"] for line in logs] == ["call_broken"]
+    assert rig.ended.reason is EndReason.INTERNAL_ERROR
+    assert rig.phone.closed == [(1011, "internal_error")]
+    assert len(rig.model.closed) == 1
+
+
+async def test_a_fault_of_ours_does_not_swallow_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with calling() as rig:
+        await is_live(rig)
+        break_on(rig, ShutdownRequested, monkeypatch)
+        with structlog.testing.capture_logs():
+            rig.running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await rig.running
+    assert [len(rig.phone.closed), len(rig.model.closed)] == [1, 1]
+
+
+# --- What is kept ---------------------------------------------------------------------------------------
+
+
+async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
+    """A closed phone makes Twilio ask for somebody who reads them."""
+    may_keep, asked = asyncio.Event(), 0
+
+    async def kept() -> None:
+        nonlocal asked
+        asked += 1
+        await may_keep.wait()
+
+    async with calling(kept=kept) as rig:
+        await is_live(rig)
+        assert asked == 0
+        rig.phone.say(STOP)
+        await until(lambda: asked == 1)
+        await turns()
+        assert (rig.phone.closed, rig.model.closed) == ([], [])
+        assert of(facts.CallEnded, rig)  # It is among what is to be kept.
+        may_keep.set()
+        await rig.running
+    assert rig.phone.closed == [(1000, "caller_hangup")]
+    assert asked == 1
+
+
+async def test_entries_that_are_not_kept_in_time_hold_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callbridge.bridge.bridge.KEPT_WITHIN_S", 0.01)
+
+    async def kept() -> None:
+        await asyncio.Event().wait()
+
+    async with calling(kept=kept) as rig:
+        await is_live(rig)
+        with structlog.testing.capture_logs() as logs:
+            await rig.hangs_up()
+    assert [line["event"] for line in logs] == ["entries_not_kept_in_time"]
+    assert [len(rig.phone.closed), len(rig.model.closed)] == [1, 1]
+
+
+async def test_a_question_for_what_is_kept_that_fails_leaves_no_socket() -> None:
+    async def kept() -> None:
+        raise ZeroDivisionError
+
+    async with calling(kept=kept) as rig:
+        await is_live(rig)
+        with structlog.testing.capture_logs() as logs:
+            await rig.hangs_up()
+    assert "call_broken" in [line["event"] for line in logs]
+    assert [len(rig.phone.closed), len(rig.model.closed)] == [1, 1]
+
+
+async def test_a_model_that_answers_while_entries_are_kept_is_closed_too() -> None:
+    may_keep = asyncio.Event()
+
+    async def kept() -> None:
+        await may_keep.wait()
+
+    async with calling(kept=kept) as rig:
+        await is_dialling(rig)
+        rig.phone.end(PHONE_LOST)
+        await until(lambda: rig.bridge.call.phase is Phase.OVER)
+        await turns()
+        rig.dialer.picks_up.set()
+        await turns()
+        may_keep.set()
+        await rig.running
+    assert rig.model.closed == [(1000, "")]
+
+
+# --- The clip -------------------------------------------------------------------------------------------
+
+
+async def test_a_caller_who_waits_for_a_session_hears_the_clip() -> None:
+    """One message, and a mark that tells when it was heard."""
+    clip = bytes(range(256)) * 50
+    async with calling(clip=clip, limits=Limits(connect_clip_after_s=0.01)) as rig:
+        await is_dialling(rig)
+        heard = await rig.phone.hears("media")
+        assert heard["media"]["payload"] == audio_delta(clip)["delta"]
+        await rig.phone.hears("mark")
+        await rig.hangs_up()
+    assert rig.phone.kinds() == ["media", "mark"]
+    assert len(of(facts.ClipPlayed, rig)) == 1
+
+
+async def test_without_a_clip_the_caller_hears_nothing() -> None:
+    async with calling(limits=Limits(connect_clip_after_s=0.01)) as rig:
+        await is_dialling(rig)
+        while not of(facts.ClipPlayed, rig):  # noqa: ASYNC110  # The machine's own timer.
+            await asyncio.sleep(0)
+        await rig.hangs_up()
+    assert rig.phone.sent == []
+
+
+# --- Cancelled ------------------------------------------------------------------------------------------
+
+
+async def whole_life(rig: Rig) -> None:
+    """Waits, is dialled, loses its session, has another one, and is hung up."""
+    await rig.goes_live()
+    rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+    await turns()
+    rig.model.end(GONE)
+    await until(lambda: len(rig.dialer.models) == 2)
+    await turns()
+    rig.phone.say(STOP)
+    await rig.running
+
+
+@pytest.mark.parametrize("how_often", [1, 2])
+async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: int) -> None:
+    """At every turn of the loop from its first step to its last, once and twice."""
+    before = asyncio.all_tasks()
+    for moment in range(200):
+        agent, ended = Agent(), False
+
+        @agent.tool
+        async def forever() -> None:
+            """Wait."""
+            await asyncio.Event().wait()
+
+        first, second = MemoryLeg(), MemoryLeg()
+        async with calling(agent, dialer=MemoryDialer(first, second)) as rig:
+            rig.model = first
+            await turns(1)  # A task that never took a step has nothing to leave.
+            living = asyncio.create_task(whole_life(rig))
+            await turns(moment)
+            ended = rig.running.done()
+            for _ in range(how_often):
+                rig.running.cancel()
+                await turns(1)
+            await asyncio.wait([rig.running])
+            living.cancel()
+            await asyncio.wait([living])
+        await turns()
+        assert asyncio.all_tasks() == before
+        assert rig.phone.closed, moment
+        assert rig.ended.reason in {EndReason.SERVICE_STOPPED, EndReason.CALLER_HANGUP}
+        dialled = [first, second][: 2 - len(rig.dialer.answers)]
+        assert all(leg.closed and not leg.readers for leg in dialled), moment
+        if ended:
+            break
+    assert ended
+
+
+@pytest.mark.parametrize("end", ["hangs up", "is cancelled", "breaks"])
+async def test_a_cancellation_while_the_legs_are_closed_closes_them_all_the_same(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing is bounded, and nobody else would do it."""
+    async with calling() as rig:
+        await is_live(rig)
+        rig.phone.may_close.clear()
+        with structlog.testing.capture_logs():
+            if end == "hangs up":
+                rig.phone.say(STOP)
+            elif end == "is cancelled":
+                rig.running.cancel()
+            else:
+                break_on(rig, realtime.SpeechStarted, monkeypatch)
+                rig.model.say(SPEECH_STARTED)
+            await until(lambda: bool(rig.phone.closed))
+            rig.running.cancel()
+            await turns()
+            assert not rig.running.done()
+            rig.phone.may_close.set()
+            with pytest.raises(asyncio.CancelledError):
+                await rig.running
+    assert set(rig.phone.closed) == {(rig.phone.closed[0])}
+    assert len(rig.model.closed) == 1
+
+
+async def test_nothing_refers_to_a_call_that_was_parked() -> None:
+    """The next stream has its session, and nothing of the bridge before."""
+    async with WaitingRoom(MemoryDialer()) as room:
+        async with calling(waiting=room) as rig:
+            await is_live(rig)
+            rig.phone.end(PHONE_LOST)
+            await rig.running
+        bridge = weakref.ref(rig.bridge)
+        del rig
+        await turns()
+        gc.collect()
+        assert bridge() is None
+        assert len(room) == 1

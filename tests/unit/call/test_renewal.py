@@ -1,0 +1,203 @@
+"""A session is renewed before it expires: made ready beside the old one, and moved to when nobody speaks."""
+
+from __future__ import annotations
+
+import pytest
+
+from callbridge.call import actions as a
+from callbridge.call.facts import EndReason
+from callbridge.call.limits import Limits
+from callbridge.call.phases import Phase, Timer
+from callbridge.call.playout import Uplink
+from callbridge.call.sessions import RENEWED
+from playbook import Id, Playbook, after, at, deadline
+from rigs import PLAN, AudioToModel, Input, Rig, make_plan
+from vocabulary import (
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    SESSION_UPDATED_WRONG,
+    SPARE_CONNECTED,
+    answering,
+    any_warning,
+    caller_said,
+    created,
+    done,
+    drops,
+    echo,
+    ends_without_model,
+    error,
+    frame,
+    gone,
+    greeted,
+    has_replaced,
+    key,
+    replaces,
+    spare,
+    speech_started,
+    start,
+    told,
+    update,
+    update_silent,
+)
+
+LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=600)
+"""A minute is long enough to read about."""
+
+PUT_OFF = (any_warning("renewal_put_off"), drops(a.Leg.SPARE))
+DIALS_SPARE = a.DialModel(PLAN.model, a.Leg.SPARE)
+
+
+def with_spare(book: Playbook | None = None) -> Playbook:
+    """A spare is open, and has greeted us."""
+    book = book or greeted(limits=LIMITS)
+    book.rig.now = 1011.0
+    assert a.DialModel(PLAN.model, a.Leg.SPARE) in book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(SPARE_CONNECTED)
+    assert book >> spare(SESSION_CREATED) << update_silent(leg=a.Leg.SPARE)
+    return book
+
+
+def moving() -> Playbook:
+    """The spare is being told the conversation; the caller's audio waits."""
+    book = with_spare()
+    assert (
+        book
+        >> spare(SESSION_UPDATED)
+        << told(Id(), "Hello.", role="assistant", leg=a.Leg.SPARE)
+        << (told(Id(), RENEWED, role="system", leg=a.Leg.SPARE), update(leg=a.Leg.SPARE))
+    )
+    assert book.rig.call.gate.uplink is Uplink.HELD
+    return book
+
+
+def uplink(book: Playbook) -> Uplink:
+    """What becomes of the caller's audio now."""
+    return book.rig.call.gate.uplink
+
+
+def test_a_session_is_renewed_in_good_time() -> None:
+    """Counted from its readiness."""
+    book = greeted(limits=LIMITS)
+    assert book >> at(10.9, a.DeadlinePassed()) >> at(11, a.DeadlinePassed()) << DIALS_SPARE
+
+
+def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
+    book = moving()
+    assert (
+        book
+        >> after(0.1, frame())
+        >> after(0.1, spare(SESSION_UPDATED))
+        << (has_replaced("renewed", after_ms=200, items=2), a.SwitchModel())
+        << (a.OpenUplink(), AudioToModel(20))
+    )
+    assert book.rig.call.phase is Phase.LIVE
+
+
+def test_the_next_renewal_is_counted_from_the_move() -> None:
+    book = moving()
+    book.rig.feed(spare(SESSION_UPDATED))
+    assert book >> at(20.9, a.DeadlinePassed()) >> at(21, a.DeadlinePassed()) << DIALS_SPARE
+
+
+def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
+    """The caller speaks, the agent answers; only then it is told."""
+    book = with_spare(answering(greeted(limits=LIMITS)))
+    assert book >> spare(SESSION_UPDATED)
+    assert uplink(book) is Uplink.OPEN
+    assert book >> done("answer") >> after(1.1, echo("0-2"))  # The clip, in the meantime.
+    assert uplink(book) is Uplink.OPEN, "the caller's words have not come yet"
+    outputs = book.rig.feed(caller_said("Are you open?", "question"))
+    told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]
+    assert any("Are you open?" in text for text in told_texts)
+    assert uplink(book) is Uplink.HELD
+
+
+@pytest.mark.parametrize("event", [speech_started(), key("1")], ids=["speech", "key"])
+def test_a_move_is_put_off_when_somebody_speaks(event: Input) -> None:
+    """The old session has their first word."""
+    book = moving()
+    book.rig.feed(frame())
+    outputs = book.rig.feed(event)
+    assert a.DropModel(a.Leg.SPARE) in outputs
+    assert outputs[-2:] == [a.OpenUplink(), AudioToModel(20)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        gone(a.Leg.SPARE),
+        a.LegStalled(a.Leg.SPARE, "full"),
+        spare(error("server_error")),
+        spare(SESSION_UPDATED_WRONG),
+    ],
+    ids=["gone", "stalled", "error", "pcm"],
+)
+def test_a_spare_that_fails_during_the_move_leaves_the_caller_heard(event: Input) -> None:
+    """Whatever went wrong with it, the old session goes on and gets what was held."""
+    book = moving()
+    assert book >> event << (*PUT_OFF, a.OpenUplink())
+    assert book.rig.call.gate.uplink is Uplink.OPEN
+
+
+def test_a_move_that_takes_too_long_is_given_up() -> None:
+    """The caller would notice."""
+    book = moving()
+    assert book >> deadline(Timer.SPARE) << (*PUT_OFF, a.OpenUplink())
+    assert book.rig.seconds == 11 + LIMITS.move_timeout_s
+
+
+def test_a_spare_that_does_not_come_about_is_tried_again_later() -> None:
+    book = with_spare()
+    assert book >> deadline(Timer.SPARE) << PUT_OFF
+    again = book.rig.seconds + LIMITS.renew_again_after_s
+    assert book >> at(again - 0.1, a.DeadlinePassed()) >> at(again, a.DeadlinePassed()) << DIALS_SPARE
+
+
+def test_a_spare_that_could_not_be_dialled_is_tried_again_later() -> None:
+    book = greeted(limits=LIMITS)
+    book.rig.now = 1011.0
+    book.rig.feed(a.DeadlinePassed())
+    assert book >> a.ModelDialFailed("HTTP 503", 503, leg=a.Leg.SPARE) << PUT_OFF
+    assert book >> gone(a.Leg.SPARE) >> spare(SESSION_CREATED) >> SPARE_CONNECTED
+
+
+def test_the_loss_of_the_old_session_drops_the_spare() -> None:
+    """A fresh session is told all of it; the spare was made for a quiet moment."""
+    book = moving()
+    (lost, _, dialled) = replaces()
+    assert book >> gone(a.Leg.MODEL) << (lost, drops(a.Leg.SPARE), drops(), dialled)
+
+
+def test_a_move_that_was_confirmed_twice_changes_nothing_more() -> None:
+    book = moving()
+    book.rig.feed(spare(SESSION_UPDATED))
+    assert book >> SESSION_UPDATED >> spare(SESSION_UPDATED)
+
+
+def test_a_first_word_right_after_the_move_is_the_new_sessions() -> None:
+    book = moving()
+    book.rig.feed(spare(SESSION_UPDATED))
+    assert book >> speech_started("first")
+    assert book.rig.call.gate.uplink is Uplink.OPEN
+
+
+def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:
+    book = moving()
+    assert (
+        book
+        >> a.HandOverRequested()
+        << (drops(a.Leg.SPARE), a.CloseLeg(a.Leg.MODEL, 1000, ""))
+        << ends_without_model(EndReason.HANDED_OVER)
+    )
+
+
+def test_a_call_with_the_second_model_is_renewed_with_it() -> None:
+    """The first does not exist any more."""
+    book = Playbook(Rig(make_plan(second_model="other"), LIMITS))
+    for event in (start(), a.StreamAdmitted("", ""), a.ModelDialFailed("HTTP 404", 404)):
+        book.rig.feed(event)
+    book.rig.feed(a.DeadlinePassed())
+    for later in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, created("hi"), done("hi")):
+        book.rig.feed(later)
+    book.rig.now += 10
+    assert a.DialModel("other", a.Leg.SPARE) in book.rig.feed(a.DeadlinePassed())

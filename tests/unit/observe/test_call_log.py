@@ -1,0 +1,133 @@
+"""The log of a call: each fact its line, at its level, with no word that was said unless that is wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import pytest
+import structlog
+
+from callbridge.call import facts
+from callbridge.call.facts import EndReason, Usage
+from callbridge.call.memory import ToolAnswered
+from callbridge.observe.call_log import CallLog
+
+if TYPE_CHECKING:
+    from callbridge.call.machine import Call
+
+IDENTITY = {"call_sid": "CA1", "stream_sid": "MZ1"}
+
+
+@dataclass
+class _Call:
+    call_sid: str = "CA1"
+    stream_sid: str = "MZ1"
+
+
+def logged(fact: facts.Fact, *, with_transcripts: bool = False) -> list[dict[str, Any]]:
+    """The lines of one fact."""
+    with structlog.testing.capture_logs() as logs:
+        CallLog(with_transcripts=with_transcripts)(cast("Call", _Call()), fact)
+    return [dict(line) for line in logs]
+
+
+def line(event: str, level: str = "info", **fields: object) -> list[dict[str, Any]]:
+    """One line, with the identity that each has."""
+    return [{"event": event, "log_level": level, **IDENTITY, **fields}]
+
+
+def trouble(*, is_fatal: bool) -> facts.ModelTrouble:
+    return facts.ModelTrouble("dial", "HTTP 503: busy", 503, None, is_fatal, is_rate_limit=False)
+
+
+TROUBLE = {
+    "stage": "dial",
+    "why": "HTTP 503: busy",
+    "status": 503,
+    "code": None,
+    "is_rate_limit": False,
+}
+TURN = facts.TurnEnded(3, "my card is 4111", "thank you", 640, interrupted=True)
+CASES = [
+    (
+        facts.CallStarted("CA1", "MZ1", "+14155550100", "+14155550199", is_continued=True),
+        line("call_started", caller="+14155550100", called="+14155550199", is_continued=True),
+    ),
+    (
+        facts.AgentReady("gpt-realtime-2.1", 310, 240, has_transcription=False),
+        line("agent_ready", model="gpt-realtime-2.1", after_ms=310, held_ms=240, has_transcription=False),
+    ),
+    (trouble(is_fatal=False), line("model_trouble", "warning", is_fatal=False, **TROUBLE)),
+    (trouble(is_fatal=True), line("model_trouble", "error", is_fatal=True, **TROUBLE)),
+    (
+        facts.SessionReplaced("lost", 420, 7),
+        line("session_replaced", cause="lost", after_ms=420, items=7),
+    ),
+    (facts.ClipPlayed("no session yet"), line("clip_played", why="no session yet")),
+    (facts.Remembered(ToolAnswered(1, "call_1", "look_up", "{}", "a secret")), []),
+    (
+        facts.Interrupted((("item_1", 300),), ("item_2",), 1200),
+        line("interrupted", truncated_ms={"item_1": 300}, deleted=["item_2"], unheard_ms=1200),
+    ),
+    (
+        facts.ToolUsed("look_up", 12, 345),
+        line("tool_used", name="look_up", duration_ms=12, output_size=345),
+    ),
+    (TURN, line("turn_ended", turn=3, response_ms=640, interrupted=True)),
+    (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
+    (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
+]
+
+
+@pytest.mark.parametrize(("fact", "expected"), CASES, ids=[type(fact).__name__ for fact, _ in CASES])
+def test_each_fact_has_its_line(fact: facts.Fact, expected: list[dict[str, Any]]) -> None:
+    assert logged(fact) == expected
+
+
+def test_every_kind_of_fact_is_in_the_table() -> None:
+    assert {type(fact) for fact, _ in CASES} | {facts.CallEnded} == set(get_args(facts.Fact))
+
+
+def test_what_was_said_is_logged_only_where_that_is_wanted() -> None:
+    said = {"caller": "my card is 4111", "agent": "thank you"}
+    assert logged(TURN, with_transcripts=True) == line(
+        "turn_ended", turn=3, response_ms=640, interrupted=True, **said
+    )
+    assert "4111" not in str(logged(TURN))
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> None:
+    """Every field of the record, with the reason as a word; a warning where nobody meant the call to end."""
+    usage = Usage(100, 50, 80, 40, 20)
+    end = facts.CallEnded(reason, "why", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, usage, 700, 600, 900, 0)
+    (found,) = logged(end)
+    assert found.pop("log_level") == ("info" if reason.is_normal else "warning")
+    assert found.pop("event") == "call_ended"
+    assert found == {
+        **IDENTITY,
+        "reason": reason.value,
+        "detail": "why",
+        "duration_ms": 1,
+        "turns": 2,
+        "interruptions": 3,
+        "tools_used": 4,
+        "frames_from_phone": 5,
+        "frames_to_model": 6,
+        "frames_dropped": 7,
+        "frames_to_phone": 8,
+        "audio_to_phone_ms": 9,
+        "deltas_dropped": 10,
+        "usage": {
+            "input_tokens": 100,
+            "output_tokens": 50,
+            "input_audio_tokens": 80,
+            "output_audio_tokens": 40,
+            "cached_tokens": 20,
+        },
+        "first_audio_ms": 700,
+        "response_ms_p50": 600,
+        "response_ms_max": 900,
+        "errors": 0,
+    }

@@ -1,0 +1,265 @@
+"""The watch over the event loop: the judgement by tables, the thread with loops that are really blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import structlog
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.observe.loop_watch import STUCK_EXIT_STATUS, LagBounds, LagJudge, Lags, LoopWatch, Step
+
+BOUNDS = LagBounds()
+ENOUGH = BOUNDS.looks_before_exit
+
+
+# --- The judgement --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after_s", "lag_s"), [(0.0, 0.0), (0.03, 0.0), (0.05, 0.0), (0.06, 0.01), (1.05, 1.0), (10.05, 10.0)]
+)
+def test_lag_is_how_late_a_beat_is(after_s: float, lag_s: float) -> None:
+    assert LagJudge(BOUNDS).lag_s(100 + after_s, 100) == pytest.approx(lag_s)
+
+
+@pytest.mark.parametrize(
+    ("after_s", "step"),
+    [(0.05, None), (0.15, None), (0.149, None), (0.16, Step.WARN), (1.0, Step.WARN), (60.0, Step.WARN)],
+)
+def test_a_beat_above_100_ms_late_is_worth_a_line(after_s: float, step: Step | None) -> None:
+    assert LagJudge(BOUNDS).beat(0 + after_s, 0) is step
+
+
+def test_at_most_one_warning_in_a_second() -> None:
+    judge = LagJudge(BOUNDS)
+    beats = [0, 0.3, 0.6, 0.9, 1.2, 1.5, 2.5]
+    warned_at = [now for last, now in zip(beats, beats[1:], strict=False) if judge.beat(now, last)]  # noqa: RUF007 - named
+    assert warned_at == [0.3, 1.5, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("beats", "now", "is_late"),
+    [
+        ([], 0, False),
+        ([0.2, 0.4], 0.4, False),
+        ([0.2, 0.4, 0.6], 0.6, True),
+        ([0.2, 0.4, 0.6], 5.2, True),
+        ([0.2, 0.4, 0.6], 5.3, False),
+        ([0.2, 0.4, 0.6, 5.3], 5.3, True),
+        ([0.2, 0.22, 0.25, 0.28], 0.28, False),
+    ],
+)
+def test_a_loop_is_late_after_three_late_beats_in_five_seconds(
+    beats: list[float], now: float, is_late: bool
+) -> None:
+    judge, last_beat = LagJudge(BOUNDS), 0.0
+    for beat in beats:
+        judge.beat(beat, last_beat)
+        last_beat = beat
+    assert judge.is_late(now) is is_late
+
+
+@pytest.mark.parametrize(
+    ("looks", "steps"),
+    [
+        pytest.param([0.05, 0.5, 2.0], [None, None, None], id="below"),
+        pytest.param([2.06], [Step.SHOW_STACK], id="two seconds"),
+        pytest.param([2.06, 2.1, 9.9], [Step.SHOW_STACK, None, None], id="once"),
+        pytest.param([60.0], [Step.SHOW_STACK], id="process was stopped"),
+        pytest.param([60.0] * ENOUGH, [Step.SHOW_STACK, *[None] * (ENOUGH - 2), Step.EXIT], id="stuck"),
+        pytest.param([0.1] * ENOUGH + [2.06, 10.04], [*[None] * ENOUGH, Step.SHOW_STACK, None], id="nearly"),
+        pytest.param(
+            [0.1] * ENOUGH + [2.06, 10.06, 11], [*[None] * ENOUGH, Step.SHOW_STACK, Step.EXIT, None], id="ten"
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_stall_asks_for(looks: list[float], steps: list[Step | None]) -> None:
+    judge = LagJudge(BOUNDS)
+    assert [judge.look(now, 0.0) for now in looks] == steps
+
+
+def test_every_stall_is_judged_anew() -> None:
+    judge = LagJudge(BOUNDS)
+    assert judge.look(3, 0) is Step.SHOW_STACK
+    assert judge.look(4, 3.5) is None
+    assert judge.look(6, 3.5) is Step.SHOW_STACK
+    assert [judge.look(60, 50) for _ in range(ENOUGH - 1)] == [Step.SHOW_STACK, *[None] * (ENOUGH - 2)]
+
+
+@given(st.lists(st.floats(0, 20), max_size=40), st.integers(0, 300))
+def test_each_step_comes_once_and_the_exit_after_the_stack(ages: list[float], early_looks: int) -> None:
+    """Whenever the thread looks: first the stack, then the end, neither twice, none below its bound."""
+    judge = LagJudge(BOUNDS)
+    steps = [judge.look(0.1, 0) for _ in range(early_looks)]
+    for age in sorted(ages):
+        step = judge.look(age, 0)
+        steps.append(step)
+        assert step is not Step.SHOW_STACK or age >= BOUNDS.stack_s
+        assert step is not Step.EXIT or age >= BOUNDS.exit_s
+    assert all(steps.count(step) <= 1 for step in Step)
+
+
+def test_bounds_are_in_their_order() -> None:
+    with pytest.raises(AssertionError):
+        replace(BOUNDS, exit_s=1.0)
+
+
+# --- The count ------------------------------------------------------------------------------------
+
+
+def test_no_beat_has_no_lag() -> None:
+    lags = Lags()
+    assert (lags.count, lags.p99_ms, lags.max_ms) == (0, 0.0, 0.0)
+
+
+@given(st.lists(st.floats(0, 5), min_size=1, max_size=400))
+def test_99_of_100_beats_kept_to_p99(seconds: list[float]) -> None:
+    lags = Lags()
+    for lag_s in seconds:
+        lags.add(lag_s)
+    assert (lags.count, lags.max_ms) == (len(seconds), max(seconds) * 1000)
+    kept = sum(lag_s * 1000 <= lags.p99_ms for lag_s in seconds)
+    assert kept >= len(seconds) - len(seconds) // 100
+    # It is no larger than it must be: a millisecond less, and too few would have kept to it.
+    if lags.p99_ms < Lags.FINE_MS:
+        below = sum(lag_s * 1000 < lags.p99_ms - 1 for lag_s in seconds)
+        assert below < len(seconds) - len(seconds) // 100
+
+
+# --- The thread -----------------------------------------------------------------------------------
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("loop-watch")]
+
+
+async def beats(watch: LoopWatch, number: int) -> None:
+    """Lets the heart beat `number` times more."""
+    target = watch.lags.count + number
+    async with asyncio.timeout(10):
+        while watch.lags.count < target:  # noqa: ASYNC110 - the heart tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_a_blocked_loop_is_told_once_it_goes_on() -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with LoopWatch(has_last_resort=False) as watch:
+            await beats(watch, 1)
+            time.sleep(0.25)  # noqa: ASYNC251 - what is tested
+            await beats(watch, 1)
+    (line, *_) = [line for line in logs if line["event"] == "loop_lagged"]
+    assert line["log_level"] == "warning"
+    assert 100 < line["lag_ms"] <= watch.lags.max_ms + 1
+    assert watch.lags.max_ms >= 190
+    assert not watch.is_late  # Once is not again and again.
+
+
+async def test_a_healthy_loop_is_quiet_and_leaves_nothing() -> None:
+    """No line, no end of the process, and neither thread nor timer afterwards."""
+    ended: list[int] = []
+    bounds = LagBounds(beat_s=0.01, warn_s=5, stack_s=5, exit_s=6)  # Quiet on a busy machine, too.
+    with structlog.testing.capture_logs() as logs:
+        async with LoopWatch(bounds, exit_process=ended.append, has_last_resort=False) as watch:
+            await beats(watch, 5)
+            assert threads() == ["loop-watch"]
+    assert (logs, ended, threads()) == ([], [], [])
+    count = watch.lags.count
+    await asyncio.sleep(0.05)
+    assert watch.lags.count == count
+
+
+def blocks_until(event: threading.Event) -> None:
+    """Stands for a tool that blocks."""
+    assert event.wait(10)
+
+
+async def test_a_stuck_loop_shows_its_stack_then_ends_the_process() -> None:
+    ended: list[int] = []
+    is_ended = threading.Event()
+
+    def exit_process(status: int) -> None:
+        ended.append(status)
+        is_ended.set()
+
+    bounds = LagBounds(beat_s=0.01, warn_s=0.01, stack_s=0.1, exit_s=0.3)
+    with structlog.testing.capture_logs() as logs:
+        async with LoopWatch(bounds, exit_process=exit_process, has_last_resort=False):
+            blocks_until(is_ended)
+    assert ended == [STUCK_EXIT_STATUS]
+    blocked, stuck = [line for line in logs if line["event"] in {"loop_blocked", "loop_stuck"}]
+    assert (blocked["event"], blocked["log_level"]) == ("loop_blocked", "error")
+    assert (stuck["event"], stuck["log_level"]) == ("loop_stuck", "critical")
+    assert "blocks_until" in blocked["stack"]
+    assert "blocks_until" in stuck["stack"]
+    assert blocked["lag_s"] < stuck["lag_s"]
+
+
+async def test_the_clock_can_be_another() -> None:
+    """On a clock that stands still no beat is late, however long the loop is blocked."""
+    bounds = LagBounds(beat_s=0.01, warn_s=0.01, stack_s=0.02, exit_s=0.03)
+    ended: list[int] = []
+    with structlog.testing.capture_logs() as logs:
+        async with LoopWatch(bounds, clock=lambda: 1.0, exit_process=ended.append, has_last_resort=False):
+            time.sleep(0.1)  # noqa: ASYNC251 - what is tested
+    assert (logs, ended) == ([], [])
+
+
+PROGRAM = """
+import asyncio, re, sys, time
+from callbridge.observe import loop_watch
+from callbridge.observe.logs import configure_logging
+
+async def main():
+    configure_logging("INFO", stream=sys.stdout)
+    bounds = loop_watch.LagBounds(beat_s=0.02, warn_s=0.02, stack_s=0.2, exit_s=0.6)
+    async with loop_watch.LoopWatch(bounds):
+        await asyncio.sleep(0.1)
+        tool()
+
+loop_watch.LAST_RESORT_S = 1.0
+"""
+
+
+def program(tool: str) -> subprocess.CompletedProcess[str]:
+    text = PROGRAM + textwrap.dedent(tool) + "\nasyncio.run(main())\n"
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_process_whose_loop_sleeps_forever_ends() -> None:
+    ended = program("def tool():\n    time.sleep(600)")
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == STUCK_EXIT_STATUS, ended
+    assert [line["event"] for line in lines] == ["loop_blocked", "loop_stuck"]
+    assert all("in tool" in line["stack"] for line in lines)
+
+
+def test_a_process_whose_log_nobody_reads_ends() -> None:
+    """The loop is stuck in writing a line, so that no other line can be written."""
+    tool = """
+    def tool():
+        import logging
+        handler, = logging.getLogger().handlers
+        with handler.lock:
+            time.sleep(600)
+    """
+    ended = program(tool)
+    assert (ended.returncode, ended.stdout) == (STUCK_EXIT_STATUS, "")
+
+
+def test_a_process_in_which_no_python_thread_can_run_ends() -> None:
+    """A regular expression keeps the interpreter: C shows the stacks and ends the process."""
+    ended = program("def tool():\n    re.match(r'(a+)+$', 'a' * 64 + 'b')")
+    assert ended.returncode == 1
+    assert "in tool" in ended.stderr

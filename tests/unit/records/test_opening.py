@@ -1,0 +1,31 @@
+"""A path makes a file, no path makes none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.records import open_state
+from callbridge.records.memory_state import MemoryState
+from callbridge.records.sqlite_state import SqliteState
+from callbridge.records.state import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_path_chooses_the_file(tmp_path: Path) -> None:
+    state = open_state(tmp_path / "state.db")
+    assert isinstance(state, SqliteState)
+    await state.close()
+    assert (tmp_path / "state.db").exists()
+
+
+def test_no_path_chooses_memory() -> None:
+    assert isinstance(open_state(None), MemoryState)
+
+
+def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StateError):
+        open_state(tmp_path)

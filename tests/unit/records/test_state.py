@@ -1,0 +1,227 @@
+"""What every `State` promises, whether it keeps a file or not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from callbridge.records.memory_state import MemoryState
+from callbridge.records.sqlite_state import SqliteState
+from callbridge.records.state import BODY_BYTES_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from callbridge.records.state import State
+
+CALL = "CA" + "1" * 32
+OTHER = "CA" + "2" * 32
+DAY_S = 24 * 3600.0
+
+
+class Clock:
+    """A wall clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[State]:
+    made: State = MemoryState(clock) if request.param == "memory" else SqliteState(tmp_path / "s.db", clock)
+    yield made
+    await made.close()
+
+
+async def kinds(state: State, call_sid: str) -> list[str]:
+    return [event.kind for event in await state.events(call_sid)]
+
+
+async def test_events_come_back_in_order_numbered_from_one(state: State, clock: Clock) -> None:
+    for number in range(5):
+        clock.now += 1
+        state.append(CALL, f"kind-{number}", b'{"n":%d}' % number)
+        state.append(OTHER, "started", b"{}")
+    events = await state.events(CALL)
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+    assert [event.at for event in events] == [clock.now - 4 + number for number in range(5)]
+    assert [event.body for event in events] == [b'{"n":%d}' % number for number in range(5)]
+    assert [event.kind for event in events] == [f"kind-{number}" for number in range(5)]
+
+
+async def test_numbers_go_on_after_a_flush(state: State) -> None:
+    state.append(CALL, "started", b"1")
+    await state.flush()
+    state.append(CALL, "ended", b"2")
+    assert [(event.sequence, event.body) for event in await state.events(CALL)] == [(1, b"1"), (2, b"2")]
+
+
+async def test_an_unknown_call_has_no_events(state: State) -> None:
+    assert await state.events(CALL) == ()
+    assert await state.unfinished(0) == ()
+    assert await state.recent_calls(0) == ()
+    assert await state.spend(0) == ()
+
+
+async def test_bodies_are_kept_byte_for_byte(state: State) -> None:
+    bodies = [b"", b"\x00\xff", '"grüß"'.encode(), b"x" * BODY_BYTES_MAX]
+    for body in bodies:
+        state.append(CALL, "memory", body)
+    await state.flush()
+    assert [event.body for event in await state.events(CALL)] == bodies
+
+
+async def test_a_body_beyond_all_measure_is_our_own_mistake(state: State) -> None:
+    with pytest.raises(AssertionError):
+        state.append(CALL, "memory", b"x" * (BODY_BYTES_MAX + 1))
+
+
+async def test_names_that_utf_8_cannot_write_hold_nothing_up(state: State) -> None:
+    state.append("CA\ud800", "started", b"1")
+    state.append("CA\x00", "started", b"2")
+    state.note_call("\udcff", 1.0)
+    state.append(CALL, "started", b"3")
+    await state.flush()
+    assert state.trouble is None
+    assert [event.body for event in await state.events("CA\ud800")] == [b"1"]
+    assert [event.body for event in await state.events("CA\x00")] == [b"2"]
+    assert len(await state.events(CALL)) == len(await state.recent_calls(0)) == 1
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+async def test_unfinished_calls_have_no_end_after_their_last_start(
+    state: State, clock: Clock, is_flushed: bool
+) -> None:
+    async def tell(call_sid: str, *kinds: str) -> None:
+        for kind in kinds:
+            clock.now += 1
+            state.append(call_sid, kind, b"{}")
+            if is_flushed:
+                await state.flush()
+
+    await tell("too-early", "started", "memory")
+    clock.now += 100
+    since = clock.now
+    await tell("live", "started", "memory", "continued")
+    await tell("over", "started", "memory", "ended")
+    await tell("again", "started", "ended", "continued", "started")
+    await tell("never-started", "memory")
+    await tell("too-early", "memory")
+    assert await state.unfinished(since) == ("live", "again")
+    assert await state.unfinished(0) == ("too-early", "live", "again")
+    await tell("live", "ended")
+    await tell("again", "ended")
+    assert await state.unfinished(since) == ()
+
+
+async def test_a_start_at_the_very_moment_counts(state: State, clock: Clock) -> None:
+    state.append(CALL, "started", b"{}")
+    assert await state.unfinished(clock.now) == (CALL,)
+    assert await state.unfinished(clock.now + 0.001) == ()
+
+
+async def test_a_token_is_claimed_once(state: State, clock: Clock) -> None:
+    expires_at = clock.now + 30
+    assert await state.claim_token(b"a" * 32, expires_at)
+    assert not await state.claim_token(b"a" * 32, expires_at)
+    assert await state.claim_token(b"b" * 32, expires_at)
+
+
+async def test_of_many_who_show_a_token_at_once_the_first_has_it(state: State, clock: Clock) -> None:
+    claims = [state.claim_token(b"a" * 32, clock.now + 30) for _ in range(20)]
+    assert await asyncio.gather(*claims) == [True] + [False] * 19
+
+
+async def test_a_used_token_stays_used_for_a_while_after_it_expired(state: State, clock: Clock) -> None:
+    assert await state.claim_token(b"a" * 32, clock.now + 30)
+    clock.now += 3600
+    assert not await state.claim_token(b"a" * 32, clock.now - 3570)
+
+
+async def test_callers_come_back_from_a_moment_on_oldest_first(state: State, clock: Clock) -> None:
+    state.note_call("late", clock.now - 1)
+    state.note_call("early", clock.now - 3)
+    state.note_call("late", clock.now - 1)
+    await state.flush()
+    state.note_call("middle", clock.now - 2)
+    assert await state.recent_calls(clock.now - 2) == (
+        ("middle", clock.now - 2), ("late", clock.now - 1), ("late", clock.now - 1),
+    )  # fmt: skip
+    assert len(await state.recent_calls(0)) == 4
+
+
+async def test_spend_comes_back_from_a_moment_on_oldest_first(state: State, clock: Clock) -> None:
+    state.note_spend(clock.now - 1, 2**63 - 1)
+    state.note_spend(clock.now - 3, 7)
+    await state.flush()
+    state.note_spend(clock.now - 2, -5)
+    assert await state.spend(clock.now - 2) == ((clock.now - 2, -5), (clock.now - 1, 2**63 - 1))
+    assert len(await state.spend(0)) == 3
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf")])
+async def test_notes_have_a_time_and_a_size_that_can_be_kept(state: State, at: float) -> None:
+    """One that no column holds would be tried again for ever."""
+    with pytest.raises(AssertionError):
+        state.note_call("caller", at)
+    with pytest.raises(AssertionError):
+        state.note_spend(at, 1)
+    with pytest.raises(AssertionError):
+        state.note_spend(1.0, 2**63)
+
+
+async def test_what_is_too_old_is_forgotten_within_the_hour(state: State, clock: Clock) -> None:
+    start = clock.now
+    state.append("old", "started", b"{}")
+    state.append("old", "ended", b"{}")
+    state.append("endless", "started", b"{}")
+    state.append("long", "started", b"{}")
+    state.note_call("caller", start)
+    state.note_spend(start, 1)
+    await state.claim_token(b"a" * 32, start + 30)
+    await state.flush()
+
+    async def after(passed_s: float) -> tuple[int, int, int]:
+        clock.now = start + passed_s
+        state.append("long", "memory", b"{}")
+        await state.flush()
+        await state.events("long")  # The writer prunes after a batch: an answer proves that it did.
+        return len(await state.recent_calls(0)), len(await state.spend(0)), len(await state.events("old"))
+
+    assert await after(1 * DAY_S) == (1, 1, 2)
+    assert await after(1 * DAY_S + 3601) == (0, 1, 2)
+    assert await after(2 * DAY_S + 7300) == (0, 0, 2)
+    assert await after(7 * DAY_S) == (0, 0, 2)
+    assert await after(7 * DAY_S + 3601) == (0, 0, 0)
+    assert await state.events("endless") == ()
+    assert len(await state.events("long")) == 6
+    assert await state.claim_token(b"a" * 32, start + 30)
+
+
+async def test_all_is_well_and_nothing_is_lost_in_the_ordinary_case(state: State) -> None:
+    state.append(CALL, "memory", b"{}")
+    await state.flush()
+    assert state.trouble is None
+    assert state.events_shed == 0
+
+
+async def test_it_may_be_closed_twice_and_told_more(state: State) -> None:
+    """The end of a process is untidy; nothing in it may raise."""
+    await state.close()
+    await state.close()
+    state.append(CALL, "ended", b"{}")
+    state.note_call("caller", 1.0)
+    assert await kinds(state, CALL) == ["ended"]
+    assert await state.claim_token(b"a" * 32, 2e9)
+    await state.flush()

@@ -1,0 +1,200 @@
+"""The circuit: when it opens, when it is probed, when it closes; told as a timeline."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.server.circuit import FAILURES_IN_A_ROW, FAILURES_OF_THEM, OPEN_S, Circuit, State
+
+
+def opened(at: float = 100.0) -> Circuit:
+    subject = Circuit()
+    subject.failed(at, is_fatal=True)
+    assert subject.is_open(at)
+    return subject
+
+
+def told(outcomes: str, *, every_s: float, circuit: Circuit | None = None) -> tuple[Circuit, float]:
+    """A circuit that was told `outcomes` (F failed, S succeeded), and the time of the last one."""
+    subject = circuit or Circuit()
+    now = 0.0
+    for number, outcome in enumerate(outcomes):
+        now = number * every_s
+        if outcome == "F":
+            subject.failed(now)
+        else:
+            subject.succeeded(now)
+    return subject, now
+
+
+def test_new_circuit_is_closed() -> None:
+    """Nothing is known against the model, and there is nothing to probe."""
+    subject = Circuit()
+    assert subject.state(0.0) is State.CLOSED
+    assert not subject.is_open(0.0)
+    assert not subject.probe_due(0.0)
+    assert subject.next_probe_at is None
+    assert subject.opened_at is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "every_s", "is_open"),
+    [
+        ("FFFF", 1.0, False),
+        ("FFFFF", 1.0, True),
+        ("FFFFF", 2.5, True),  # The first and the last are 10 s apart.
+        ("FFFFF", 2.6, False),
+        ("FFFFSF", 0.1, False),
+        ("FFFFS" * 3, 0.1, True),  # More than half of the latest twenty.
+        ("SF" * 9, 1.0, False),
+        ("SF" * 10, 1.0, True),
+        ("SSF" * 20, 1.0, False),
+        ("SF" * 10, 20.0, False),  # Ten failures, but not of the last five minutes.
+        ("F" * 9, 60.0, False),
+        ("S" * 100 + "FFFFF", 0.05, True),
+    ],
+)
+def test_when_it_opens(outcomes: str, every_s: float, is_open: bool) -> None:
+    """Five failures in a row in ten seconds, or half of the latest twenty attempts."""
+    subject, now = told(outcomes, every_s=every_s)
+    assert subject.is_open(now) is is_open
+
+
+def test_failures_among_many_successes_shut_nobody_out() -> None:
+    """Twenty starts a second of which 5 % fail make ten failures in ten seconds: no outage."""
+    subject, now = told(("S" * 19 + "F") * 20, every_s=0.05)
+    assert not subject.is_open(now)
+
+
+def test_fatal_failure_opens_at_once() -> None:
+    """A key that is not valid will not be valid for the next caller."""
+    assert opened().state(100.0) is State.OPEN
+
+
+def test_timeline_of_an_outage() -> None:
+    """Open for 15 s, then a probe every 5 s; never a call; closed by the first success."""
+    subject = opened(100.0)
+    assert subject.next_probe_at == 115.0
+    assert not subject.probe_due(114.9)
+    assert subject.state(115.0) is State.HALF_OPEN
+    assert subject.is_open(115.0)
+    assert subject.probe_due(115.0)
+    assert not subject.probe_due(115.0)
+    subject.failed(116.0)
+    assert subject.is_open(116.0)
+    assert not subject.probe_due(119.9)
+    assert subject.probe_due(120.0)
+    subject.succeeded(120.3)
+    assert not subject.is_open(120.3)
+    assert not subject.probe_due(125.0)
+
+
+def test_how_long_it_waits_can_be_set() -> None:
+    """For rehearsals of an outage, which should not take a minute."""
+    subject = Circuit(open_s=2.0, probe_every_s=0.5)
+    subject.failed(100.0, is_fatal=True)
+    assert subject.next_probe_at == 102.0
+    assert not subject.probe_due(101.9)
+    assert subject.probe_due(102.0)
+    assert not subject.probe_due(102.4)
+    assert subject.probe_due(102.5)
+
+
+def test_success_from_before_the_outage_proves_nothing() -> None:
+    """A dial that was under way when the circuit opened does not open the door again."""
+    subject = opened(100.0)
+    subject.succeeded(100.2)
+    assert subject.is_open(100.2)
+
+
+def test_closed_circuit_begins_anew() -> None:
+    """Failures of the last outage do not count towards the next."""
+    subject, now = told("FFFFF", every_s=1.0)
+    assert subject.probe_due(now + OPEN_S)
+    subject.succeeded(now + OPEN_S)
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        subject.failed(now + OPEN_S)
+    assert not subject.is_open(now + OPEN_S)
+    subject.failed(now + OPEN_S)
+    assert subject.is_open(now + OPEN_S)
+
+
+def test_half_that_failed_before_does_not_count_again() -> None:
+    """An outage of a model that answered now and then is over as well when a probe succeeds."""
+    subject, now = told("SF" * 10, every_s=1.0)
+    assert subject.probe_due(now + OPEN_S)
+    subject.succeeded(now + OPEN_S)
+    subject.failed(now + OPEN_S)
+    assert not subject.is_open(now + OPEN_S)
+
+
+def test_failure_while_open_does_not_put_off_the_probe() -> None:
+    """Dials of live calls go on failing; the circuit is probed all the same."""
+    subject = opened(100.0)
+    for moment in range(101, 115):
+        subject.failed(float(moment))
+    assert subject.probe_due(115.0)
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("FSXP"), st.floats(0, 7, allow_nan=False)), min_size=1, max_size=120
+)
+"""Failed, succeeded, failed for good, probe asked for; each some time after the one before."""
+
+
+@given(STEPS)
+def test_probes_are_rare_and_only_in_an_outage(steps: list[tuple[str, float]]) -> None:
+    """Whatever happens: at most one probe in 5 s, none of a closed circuit, none in the first 15 s."""
+    subject = Circuit()
+    now, probed_at = 0.0, -100.0
+    for step, after_s in steps:
+        now += after_s
+        was_open = subject.is_open(now)
+        opened_at = subject.opened_at
+        if step == "P" and subject.probe_due(now):
+            assert was_open
+            assert opened_at is not None
+            assert now >= opened_at + OPEN_S
+            assert now - probed_at >= 5
+            probed_at = now
+        elif step == "S":
+            subject.succeeded(now)
+        elif step in "FX":
+            subject.failed(now, is_fatal=step == "X")
+            assert subject.is_open(now) or (step == "F" and not was_open)
+
+
+@given(st.lists(st.booleans(), max_size=40), st.floats(0.01, 2), st.floats(0, 60), st.floats(0, 6))
+def test_outage_is_noticed_and_so_is_its_end(
+    before: list[bool], every_s: float, down_s: float, dial_s: float
+) -> None:
+    """Five failures open it. From recovery to closed is less than 30 s, for any dial of up to 6 s."""
+    subject, now = told("".join("FS"[success] for success in before), every_s=every_s)
+    for _ in range(FAILURES_IN_A_ROW):
+        subject.failed(now)
+    assert subject.is_open(now)
+    recovered_at = now + down_s
+    clock = now
+    while subject.is_open(clock):
+        clock += 0.25  # How often the server asks.
+        if subject.probe_due(clock):
+            began_at = clock
+            if began_at >= recovered_at:
+                subject.succeeded(began_at + dial_s)
+            else:
+                subject.failed(began_at + dial_s)
+        assert clock - recovered_at < 30 - dial_s
+
+
+def test_bounds_fit_each_other() -> None:
+    """Half of those looked at, and a promise of 30 s that leaves time for the dial."""
+    assert FAILURES_OF_THEM == 10
+    assert OPEN_S + 6 < 30
+
+
+def test_it_says_where_it_stands() -> None:
+    """For a debugger."""
+    assert repr(Circuit()) == "<Circuit closed>"
+    assert repr(opened(100.0)) == "<Circuit open since 100.0>"

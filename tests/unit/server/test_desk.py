@@ -1,0 +1,175 @@
+"""The desk: what a process knows when it begins, what it looks at, and how settings become its parts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from callbridge.records.memory_state import MemoryState
+from callbridge.server.admission import Refusal
+from callbridge.server.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
+from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
+
+WALL = 1_800_000_000.0
+
+
+def desk_with(state: MemoryState, **environment: str) -> Desk:
+    """The desk of a process that begins now."""
+    return open_desk(made_settings(environment), state=state, now=lambda: 50.0, wall_now=lambda: WALL)
+
+
+# --- Who calls --------------------------------------------------------------------------------------
+
+
+async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
+    """The same on every process of the account, another with another secret, and without a digit of it."""
+    key = FrontDesk().desk.caller_key(CALLER)
+    assert key == FrontDesk().desk.caller_key(CALLER)
+    assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
+    assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
+    assert CALLER[-7:] not in key
+
+
+# --- What earlier processes knew -----------------------------------------------------------------------
+
+
+async def test_calls_of_the_process_before_count() -> None:
+    """A crash does not give a caller a new day."""
+    state = MemoryState(lambda: WALL)
+    desk = desk_with(state, CALLS_PER_CALLER_10_MINUTES="2")
+    key = desk.caller_key(CALLER)
+    for ago_s in (60.0, 30.0):
+        state.note_call(key, WALL - ago_s)
+    async with desk.opened():
+        assert desk.admission.offer(CALL, key, 50.0) is Refusal.CALLER_LIMIT
+        assert desk.admission.offer(CALL, desk.caller_key("+14155550111"), 50.0) is None
+
+
+async def test_calls_of_yesterday_do_not_count() -> None:
+    state = MemoryState(lambda: WALL)
+    desk = desk_with(state, CALLS_PER_CALLER_DAY="1")
+    key = desk.caller_key(CALLER)
+    state.note_call(key, WALL - REMEMBERED_S - 1)
+    async with desk.opened():
+        assert desk.admission.offer(CALL, key, 50.0) is None
+
+
+async def test_money_spent_by_the_process_before_counts() -> None:
+    """The cap of an hour holds over a restart."""
+    state = MemoryState(lambda: WALL)
+    desk = desk_with(state, SPEND_PER_HOUR_MAX="2.50")
+    state.note_spend(WALL - 600, 2_400_000)
+    async with desk.opened():
+        assert desk.refusal() is None
+        desk.spending.add(50.0, 100_000)
+        assert desk.refusal() is Refusal.SPEND
+
+
+async def test_a_desk_without_caps_spends_without_bound() -> None:
+    desk = desk_with(MemoryState(lambda: WALL))
+    async with desk.opened():
+        desk.spending.add(50.0, 10**12)
+        assert (desk.refusal() is Refusal.SPEND) is (desk.settings.spend_per_hour_max is not None)
+
+
+# --- What it looks at ---------------------------------------------------------------------------------
+
+
+async def test_the_desk_looks_around_before_it_answers() -> None:
+    """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
+    front = FrontDesk()
+    assert front.desk.refusal() is None
+    front.loop_watch.is_late = True
+    assert front.desk.refusal() is Refusal.LOOP_LAG
+    front.state.told_trouble = "the disk is full"
+    assert front.desk.refusal() is Refusal.STATE
+    front.state.told_trouble, front.loop_watch.is_late = None, False
+    assert front.desk.refusal() is None
+    front.desk.drain.begin()
+    assert front.desk.refusal() is Refusal.DRAINING
+
+
+async def test_a_desk_without_a_loop_watch_takes_calls() -> None:
+    assert open_desk(made_settings()).refusal() is None
+
+
+async def test_the_drain_waits_for_the_calls_of_the_same_desk() -> None:
+    desk = open_desk(made_settings({"DRAIN_SECONDS": "60"}))
+    assert repr(desk.drain).endswith("live=0>")
+
+
+# --- Open and closed ------------------------------------------------------------------------------------
+
+
+class _Closing(MemoryState):
+    is_closed = False
+
+    async def close(self) -> None:
+        """Noted."""
+        self.is_closed = True
+
+
+async def test_the_state_is_closed_last_whatever_happens() -> None:
+    """Sessions that wait are closed first; the state also when serving ends in an error."""
+    state = _Closing()
+    desk = desk_with(state)
+    with pytest.raises(KeyError):
+        async with desk.opened():
+            raise KeyError
+    assert state.is_closed
+
+
+async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
+    front = FrontDesk()
+    async with front.desk.opened():
+        front.desk.waiting.predial(CALL, "gpt-realtime-2.1")
+        await asyncio.sleep(0)
+        assert len(front.desk.waiting) == 1
+    assert len(front.desk.waiting) == 0
+
+
+# --- Settings become parts ----------------------------------------------------------------------------
+
+
+def test_the_model_is_dialled_over_tls_except_on_loopback() -> None:
+    assert model_dialer(made_settings()).tls is not None
+    plain = made_settings({"REALTIME_URL": "ws://127.0.0.1:9/v1/realtime"})
+    assert model_dialer(plain).tls is None
+    assert "sk-test" not in repr(model_dialer(plain))
+
+
+def test_the_fallback_is_what_the_settings_say() -> None:
+    plan = fallback_plan(
+        made_settings(
+            {
+                "FALLBACK_DIAL": "+14155550123",
+                "FALLBACK_DIAL_SECONDS": "25",
+                "VOICEMAIL_PROMPT": "After the tone.",
+            }
+        )
+    )
+    assert (plan.apology, plan.dial, plan.dial_seconds) == (APOLOGY, "+14155550123", 25)
+    assert (plan.has_voicemail, plan.voicemail_prompt) == (True, "After the tone.")
+    assert plan.dialed_url == f"{BASE}/twilio/fallback-dialed"
+    assert plan.voicemail_left_url == f"{BASE}/twilio/voicemail-left"
+    assert plan.voicemail_status_url == f"{BASE}/twilio/voicemail-status"
+
+
+def test_without_settings_there_is_voicemail_and_no_human() -> None:
+    plan = fallback_plan(made_settings())
+    assert (plan.dial, plan.has_voicemail) == ("", True)
+
+
+def test_signatures_are_checked_unless_that_is_switched_off() -> None:
+    off = {
+        "TWILIO_VALIDATE_SIGNATURES": "false",
+        "HOST": "127.0.0.1",
+        "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
+    }
+
+    async def checks(environment: dict[str, str]) -> bool:
+        return open_desk(made_settings(environment)).signature_check is not None
+
+    assert asyncio.run(checks({}))
+    assert not asyncio.run(checks(off))

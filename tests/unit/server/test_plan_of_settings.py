@@ -1,0 +1,130 @@
+"""Settings and agent into the plan of a call: each stands where the wire wants it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from callbridge.agents.agent import Agent
+from callbridge.call.limits import Limits
+from callbridge.server.plan import call_limits, call_plan
+from callbridge.server.prices import price_of
+from callbridge.wire import realtime_commands as commands
+from desks import made_settings
+
+
+def session_of(environment: dict[str, str] | None = None, agent: Agent | None = None) -> dict[str, Any]:
+    """The session as JSON, as it goes to the model."""
+    plan = call_plan(made_settings(environment), agent or Agent())
+    sent: dict[str, Any] = json.loads(commands.encode(commands.UpdateSession(session=plan.session)))
+    session: dict[str, Any] = sent["session"]
+    return session
+
+
+def test_both_ways_are_mulaw() -> None:
+    """What Twilio sends goes to the model as it is, and back."""
+    audio = session_of()["audio"]
+    assert audio["input"]["format"] == audio["output"]["format"] == {"type": "audio/pcmu"}
+
+
+def test_what_the_agent_says_comes_before_the_settings() -> None:
+    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "marin", "AGENT_GREETING": "Hi."}
+    session = session_of(settings, Agent(instructions="Of the agent.", voice="cedar"))
+    assert session["instructions"] == "Of the agent."
+    assert session["audio"]["output"]["voice"] == "cedar"
+    plan = call_plan(made_settings(settings), Agent(greeting="Hello from the agent."))
+    assert plan.greeting == "Hello from the agent."
+
+
+def test_what_the_agent_leaves_open_the_settings_fill() -> None:
+    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "cedar", "AGENT_GREETING": "Hi."}
+    session = session_of(settings)
+    assert session["instructions"] == "Of the settings."
+    assert session["audio"]["output"]["voice"] == "cedar"
+    assert call_plan(made_settings(settings), Agent()).greeting == "Hi."
+
+
+def test_an_agent_may_want_no_greeting_and_no_instructions() -> None:
+    """Empty is an answer, and not nothing."""
+    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "AGENT_GREETING": "Hi."}
+    plan = call_plan(made_settings(settings), Agent(instructions="", greeting=""))
+    assert (plan.session.instructions, plan.greeting) == ("", "")
+
+
+def test_the_tools_of_the_agent_are_offered() -> None:
+    def look_up(what: str) -> str:
+        """Looks something up."""
+        return what
+
+    names = [tool["name"] for tool in session_of(agent=Agent(tools=[look_up]))["tools"]]
+    assert "look_up" in names
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (
+            {
+                "VAD_KIND": "server_vad",
+                "VAD_THRESHOLD": "0.7",
+                "VAD_PREFIX_PADDING_MS": "200",
+                "VAD_SILENCE_DURATION_MS": "400",
+            },
+            {
+                "type": "server_vad",
+                "threshold": 0.7,
+                "prefix_padding_ms": 200,
+                "silence_duration_ms": 400,
+            },
+        ),
+        ({"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"}, {"type": "semantic_vad", "eagerness": "low"}),
+    ],
+    ids=["server", "semantic"],
+)
+def test_turn_detection(settings: dict[str, str], expected: dict[str, object]) -> None:
+    detection = session_of(settings)["audio"]["input"]["turn_detection"]
+    assert {name: detection[name] for name in expected} == expected
+
+
+def test_noise_reduction_can_be_switched_off() -> None:
+    near = session_of({"NOISE_REDUCTION": "near_field"})["audio"]["input"]
+    assert near["noise_reduction"] == {"type": "near_field"}
+    off = call_plan(made_settings({"NOISE_REDUCTION": "off"}), Agent())
+    assert off.session.audio.input.noise_reduction is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"TRUNCATION": "auto"}, "auto"),
+        ({"TRUNCATION": "disabled"}, "disabled"),
+        ({"TRUNCATION": "0.8"}, commands.RetentionRatio(0.8, None)),
+        (
+            {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "9000"},
+            commands.RetentionRatio(0.8, commands.TokenLimits(9000)),
+        ),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_truncation(settings: dict[str, str], expected: object) -> None:
+    assert call_plan(made_settings(settings), Agent()).session.truncation == expected
+
+
+def test_money_and_models() -> None:
+    """The cap in microdollars, the price of the model, and whom to dial when it is gone."""
+    settings = made_settings(
+        {"SPEND_PER_CALL_MAX": "1.25", "REALTIME_MODEL": "gpt-realtime-2.1", "REALTIME_SECOND_MODEL": "off"}
+    )
+    plan = call_plan(settings, Agent())
+    assert (plan.model, plan.second_model) == ("gpt-realtime-2.1", None)
+    assert plan.spend_max_microdollars == 1_250_000
+    assert plan.price == price_of("gpt-realtime-2.1")
+    assert plan.price is not None
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    limits = call_limits(made_settings({"CALL_MINUTES_MAX": "12", "CALLER_SILENCE_SECONDS": "45"}))
+    assert (limits.call_length_max_s, limits.caller_silence_s) == (720.0, 45.0)
+    assert limits.dial_timeout_s == Limits().dial_timeout_s

@@ -1,0 +1,169 @@
+"""Dead air over a whole call: gaps between sounds, whoever made them and whichever stream they were on."""
+
+from __future__ import annotations
+
+import base64
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.simulators.phone.caller import CallerScript, Interrupt, InterruptAt, WaitForEnd
+from callbridge.simulators.phone.messages import StreamIdentity
+from callbridge.simulators.phone.report import (
+    SilenceReport,
+    longest_silence_ms,
+    resumed_ms,
+    silence_reports,
+)
+from callbridge.simulators.phone.silence import Silence, Sound, Sounds, resumed_after, silences
+from callbridge.simulators.phone.stream import PhoneStream
+
+LOUD = b"\x20" * 8
+QUIET = b"\xff" * 8
+
+
+def media(audio: bytes) -> str:
+    payload = base64.b64encode(audio).decode()
+    return json.dumps({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
+
+
+@pytest.mark.parametrize(
+    ("sounds", "expected"),
+    [
+        ([], [Silence(10, 20, "answer")]),
+        ([Sound(10, 20, "agent")], []),
+        ([Sound(12, 14, "agent")], [Silence(10, 12, "answer"), Silence(14, 20, "agent")]),
+        (
+            [Sound(16, 17, "caller"), Sound(12, 14, "agent")],
+            [Silence(10, 12, "answer"), Silence(14, 16, "agent"), Silence(17, 20, "caller")],
+        ),
+        ([Sound(10, 18, "agent"), Sound(12, 13, "caller")], [Silence(18, 20, "agent")]),
+        ([Sound(10, 14, "agent"), Sound(13, 16, "caller")], [Silence(16, 20, "caller")]),
+        ([Sound(15, 15, "<Say>")], [Silence(10, 15, "answer"), Silence(15, 20, "<Say>")]),
+        ([Sound(18, 25, "agent")], [Silence(10, 18, "answer")]),
+        ([Sound(20, 25, "agent")], [Silence(10, 20, "answer")]),
+        ([Sound(21, 25, "agent")], [Silence(10, 20, "answer")]),
+    ],
+    ids=[
+        "nothing at all",
+        "all the time",
+        "one sound",
+        "in any order",
+        "one inside another",
+        "one over another",
+        "a verb without duration",
+        "beyond the end",
+        "from the end on",
+        "after the end",
+    ],
+)
+def test_silences_are_the_gaps(sounds: list[Sound], expected: list[Silence]) -> None:
+    assert silences(sounds, 10, 20) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 20)), max_size=12))
+def test_no_sound_lies_in_a_silence_and_nothing_is_left_over(spans: list[tuple[int, int]]) -> None:
+    """Silences lie apart, touch no sound, and together with the sounds fill the call."""
+    sounds = [Sound(start, start + length, "agent") for start, length in spans]
+    found = silences(sounds, 0, 100)
+    assert all(before.end <= after.start for before, after in pairwise(found))
+    for tenth in range(5, 1000, 10):
+        at = tenth / 10
+        is_heard = any(sound.start < at < sound.end for sound in sounds)
+        is_silent = any(silence.start < at < silence.end for silence in found)
+        assert is_heard != is_silent
+
+
+def test_windows_that_touch_become_one_sound_for_each_side() -> None:
+    sounds = Sounds()
+    for start, source in [(0.0, "agent"), (0.02, "agent"), (0.02, "caller"), (0.04, "agent"), (0.1, "agent")]:
+        sounds.add(start, start + 0.02, source)
+    assert [(round(one.start, 3), round(one.end, 3), one.source) for one in sounds.all] == [
+        (0.0, 0.06, "agent"),
+        (0.02, 0.04, "caller"),
+        (0.1, 0.12, "agent"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "sounds", "expected"),
+    [
+        ([], [], []),
+        ([10.0], [Sound(11, 12, "agent")], []),
+        ([10.0, 20.0], [Sound(9, 10, "agent"), Sound(11.5, 12, "agent")], [1.5]),
+        ([10.0, 20.0], [Sound(10.5, 11, "caller"), Sound(13, 14, "agent")], [3.0]),
+        ([10.0, 20.0], [Sound(10.25, 11, "<Say>"), Sound(13, 14, "agent")], [0.25]),
+        ([10.0, 20.0, 30.0], [Sound(21, 22, "agent")], [11.0, 1.0]),
+        ([10.0, 20.0], [Sound(5, 6, "agent")], [None]),
+    ],
+    ids=[
+        "no stream",
+        "one stream",
+        "the next sound",
+        "not the caller's own",
+        "a verb counts",
+        "a stream without a sound",
+        "never again",
+    ],
+)
+def test_a_call_resumes_with_the_next_sound(
+    ends: list[float], sounds: list[Sound], expected: list[float | None]
+) -> None:
+    assert resumed_after(ends, sounds) == expected
+
+
+def test_the_report_lists_long_silences_and_knows_the_longest() -> None:
+    quiet = [
+        Silence(100.0, 101.499, "answer"),
+        Silence(103.0, 104.5, "agent"),
+        Silence(106, 109.25, "caller"),
+    ]
+    assert silence_reports(quiet, 99.0) == [
+        SilenceReport(4000, 5500, "agent"),
+        SilenceReport(7000, 10250, "caller"),
+    ]
+    assert longest_silence_ms(quiet) == 3250
+    assert longest_silence_ms([]) == 0
+    assert resumed_ms([1.5, None]) == [1500, None]
+
+
+# --- What a stream hears ----------------------------------------------------------------------
+
+
+def spans(stream: PhoneStream) -> list[tuple[float, float, str]]:
+    return [(round(one.start, 3), round(one.end, 3), one.source) for one in stream.sounds.all]
+
+
+def test_a_stream_notes_what_is_heard_and_not_what_is_queued() -> None:
+    """Audible agent audio by playback: silence that a bridge sends is none, and a clear ends it."""
+    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([WaitForEnd()]))
+    stream.open(0.0)
+    stream.wake(0.5)
+    stream.receive(media(QUIET * 499 + LOUD * 3000), 0.5)
+    stream.wake(1.399)
+    stream.receive('{"event":"clear","streamSid":"MZ1"}', 1.399)
+    stream.wake(2.0)
+    assert spans(stream) == [(0.999, 1.399, "agent")]
+
+
+def test_a_stream_notes_the_caller_too() -> None:
+    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([InterruptAt(0.5, LOUD * 100)]))
+    stream.open(0.0)
+    stream.wake(1.0)
+    assert spans(stream) == [(0.499, 0.599, "caller")]
+
+
+def test_what_is_heard_after_the_last_frame_counts() -> None:
+    """A stream that ends between two frames was heard to its end."""
+    script = CallerScript([Interrupt(10_000, LOUD), WaitForEnd()])
+    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), script)
+    stream.open(0.0)
+    stream.wake(0.499)
+    stream.receive(media(LOUD * 3000), 0.5)
+    stream.wake(1.0)
+    stream.peer_closed(1000, "", 1.011)
+    (heard,) = spans(stream)
+    assert heard == (0.499, 1.011, "agent")

@@ -1,0 +1,246 @@
+"""Signed stream tokens: for one call of one account, within 30 s, on every process with the same secret."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import string
+from dataclasses import replace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from callbridge.telephony import twiml
+from callbridge.telephony.signed_tokens import (
+    CLOCK_SKEW_S,
+    LIFETIME_S,
+    Redeemed,
+    Refusal,
+    StreamClaim,
+    StreamTokens,
+)
+
+SECRET = "0123456789abcdef0123456789abcdef"
+CLAIM = StreamClaim("CA" + "1" * 32, "AC" + "2" * 32, "+14155550100", "+14155550199")
+NOW = 1_800_000_000
+ALPHABET = string.ascii_letters + string.digits + "-_"
+
+
+def tokens(secret: str = SECRET) -> StreamTokens:
+    numbers = itertools.count(1)
+    return StreamTokens(secret, lambda size: next(numbers).to_bytes(size, "big"))
+
+
+TOKEN = tokens().issue(CLAIM, NOW)
+
+
+def check(
+    token: str | None,
+    claim: StreamClaim = CLAIM,
+    now: float = NOW + 1,
+    subject: StreamTokens | None = None,
+) -> Redeemed | Refusal:
+    return (subject or tokens()).check(
+        token, claim.call_sid, claim.account_sid, claim.caller, claim.called, now
+    )
+
+
+def redeemed(token: str, claim: StreamClaim = CLAIM) -> Redeemed:
+    found = check(token, claim)
+    assert isinstance(found, Redeemed), found
+    return found
+
+
+# --- Genuine ------------------------------------------------------------------------------------------
+
+
+def test_another_process_with_the_same_secret_honours_it() -> None:
+    """Nothing but the secret is shared: the process that answered the call may be gone."""
+    found = redeemed(TOKEN)
+    assert found.expires_at == NOW + LIFETIME_S
+    assert not found.continues
+
+
+@pytest.mark.parametrize("continues", [False, True])
+def test_it_tells_whether_the_stream_continues_a_call(continues: bool) -> None:
+    assert redeemed(tokens().issue(replace(CLAIM, continues=continues), NOW)).continues is continues
+
+
+@given(st.text(), st.text(), st.text(), st.text(), st.booleans(), st.floats(0, 2**32 - 31))
+def test_any_claim_is_honoured(
+    call_sid: str, account_sid: str, caller: str, called: str, continues: bool, now: float
+) -> None:
+    claim = StreamClaim(call_sid, account_sid, caller, called, continues)
+    found = check(tokens().issue(claim, now), claim, now)
+    assert isinstance(found, Redeemed)
+    assert found.continues is continues
+
+
+@given(st.text() | st.text(" \x00ab", min_size=480, max_size=520), st.text())
+def test_it_is_honoured_with_what_a_parameter_carries(caller: str, called: str) -> None:
+    """A caller id that loses characters on its way through the TwiML does not lose its call."""
+    token = tokens().issue(replace(CLAIM, caller=caller, called=called), NOW)
+    carried = replace(
+        CLAIM,
+        caller=twiml.parameter_value("caller", caller),
+        called=twiml.parameter_value("called", called),
+    )
+    assert isinstance(check(token, carried), Redeemed)
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_it_fits_a_parameter_and_a_url(nonce: bytes) -> None:
+    token = StreamTokens(SECRET, lambda _: nonce).issue(CLAIM, NOW)
+    assert len(token) == 72
+    assert set(token) <= set(ALPHABET)
+    assert twiml.parameter_value("token", token) == token
+
+
+# --- Once ---------------------------------------------------------------------------------------------
+
+
+def test_a_token_shown_again_has_the_same_digest() -> None:
+    """By it whoever keeps the digests knows a replay, on whichever process."""
+    assert redeemed(TOKEN).digest == redeemed(TOKEN).digest
+
+
+def test_two_tokens_of_one_call_in_one_second_have_different_digests() -> None:
+    """Twilio may repeat the webhook and use either answer."""
+    subject = tokens()
+    first, second = subject.issue(CLAIM, NOW), subject.issue(CLAIM, NOW)
+    assert redeemed(first).digest != redeemed(second).digest
+
+
+def test_the_digest_says_nothing_of_the_token() -> None:
+    digest, raw = redeemed(TOKEN).digest, base64.urlsafe_b64decode(TOKEN)
+    assert len(digest) == 32
+    assert not {digest[at : at + 4] for at in range(29)} & {raw[at : at + 4] for at in range(51)}
+
+
+# --- Refused ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_a_missing_token_is_named(token: str | None) -> None:
+    assert check(token) is Refusal.MISSING
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        TOKEN[:-1],
+        TOKEN + "A",
+        TOKEN + "=",
+        TOKEN + "\n",
+        " " + TOKEN,
+        TOKEN[:-1] + "\n",
+        TOKEN[:-1] + "/",
+        TOKEN[:-1] + "Ａ",  # noqa: RUF001 - a letter that only looks like ours
+        TOKEN[:-1] + "\ud800",
+        "Ag" + TOKEN[2:],  # Version 2.
+        "A" * 72,  # Version 0.
+    ],
+)
+def test_what_is_no_token_is_named(token: str) -> None:
+    assert check(token) is Refusal.MALFORMED
+
+
+@given(st.text(min_size=1) | st.text(ALPHABET, min_size=72, max_size=72))
+def test_no_guess_passes(token: str) -> None:
+    assert check(token) in {Refusal.MALFORMED, Refusal.FORGED}
+
+
+def test_every_change_of_one_character_is_refused() -> None:
+    """Version, flags, expiry, nonce and proof: there is no character that nobody checks. All 4536 changes."""
+    for place, character in itertools.product(range(len(TOKEN)), ALPHABET):
+        changed = TOKEN[:place] + character + TOKEN[place + 1 :]
+        if changed != TOKEN:
+            assert check(changed) in {Refusal.MALFORMED, Refusal.FORGED}, changed
+
+
+@given(st.integers(0, 72), st.integers(0, 72), st.text(ALPHABET, max_size=72))
+def test_every_other_change_is_refused(begin: int, end: int, between: str) -> None:
+    """Characters taken out, put in, or replaced in a row."""
+    changed = TOKEN[:begin] + between + TOKEN[end:]
+    assume(changed != TOKEN)
+    assert check(changed) in {Refusal.MISSING, Refusal.MALFORMED, Refusal.FORGED}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(CLAIM, call_sid="CA" + "3" * 32),
+        replace(CLAIM, account_sid="AC" + "3" * 32),
+        replace(CLAIM, caller="+14155550101"),
+        replace(CLAIM, called="+14155550101"),
+        replace(CLAIM, caller=CLAIM.called, called=CLAIM.caller),
+        replace(CLAIM, call_sid=CLAIM.account_sid, account_sid=CLAIM.call_sid),
+        replace(CLAIM, caller=CLAIM.caller + CLAIM.called, called=""),
+        replace(CLAIM, caller=CLAIM.caller[:-1], called=CLAIM.caller[-1] + CLAIM.called),
+        replace(CLAIM, call_sid=""),
+        replace(CLAIM, call_sid="\ud800"),
+        replace(CLAIM, caller="\ud800"),
+    ],
+)
+def test_it_is_bound_to_its_call(other: StreamClaim) -> None:
+    """Another call, account or number, also where only the border between two moves."""
+    assert check(TOKEN, other) is Refusal.FORGED
+
+
+def test_another_secret_makes_other_tokens() -> None:
+    assert check(TOKEN, subject=tokens("another secret")) is Refusal.FORGED
+
+
+@pytest.mark.parametrize(
+    ("after_s", "refusal"),
+    [
+        (-CLOCK_SKEW_S - 0.001, Refusal.FROM_THE_FUTURE),
+        (-CLOCK_SKEW_S, None),
+        (0.0, None),
+        (LIFETIME_S - 0.001, None),
+        (LIFETIME_S, Refusal.EXPIRED),
+        (86_400.0, Refusal.EXPIRED),
+    ],
+)
+def test_it_lives_for_30_s(after_s: float, refusal: Refusal | None) -> None:
+    """Within the skew of two clocks, it may come before it was made."""
+    found = check(TOKEN, now=NOW + after_s)
+    assert found is refusal if refusal else isinstance(found, Redeemed)
+
+
+def test_a_fraction_of_a_second_does_not_lengthen_its_life() -> None:
+    token = tokens().issue(CLAIM, NOW + 0.9)
+    assert check(token, now=NOW + 0.9) == redeemed(token)
+    assert check(token, now=NOW + 0.9 + LIFETIME_S) is Refusal.EXPIRED
+
+
+def test_a_forged_token_is_called_forged_whenever_it_comes() -> None:
+    """What a stranger made up is not worth a word about clocks."""
+    assert check(TOKEN[:-1] + ("A" if TOKEN[-1] != "A" else "B"), now=NOW + 86_400) is Refusal.FORGED
+
+
+def test_its_parts_are_where_the_format_says() -> None:
+    """Another version of the service reads them there."""
+    raw = base64.urlsafe_b64decode(TOKEN)
+    assert raw[:6] == bytes([1, 0]) + (NOW + LIFETIME_S).to_bytes(4, "big")
+    assert raw[6:22] == (1).to_bytes(16, "big")
+
+
+# --- Secrets ------------------------------------------------------------------------------------------
+
+
+def test_repr_has_no_secret() -> None:
+    assert repr(tokens()) == "<StreamTokens version=1 lifetime_s=30>"
+    assert TOKEN not in repr(redeemed(TOKEN))
+
+
+def test_an_empty_secret_is_none() -> None:
+    with pytest.raises(AssertionError):
+        tokens("")
+
+
+def test_a_source_that_gives_too_little_is_none() -> None:
+    with pytest.raises(AssertionError):
+        StreamTokens(SECRET, lambda _: b"short").issue(CLAIM, NOW)
