@@ -58,6 +58,7 @@ async def carried_out(line: Stack, phone: SimulatedCall, after_s: float) -> Fini
     return await line.finish(phone)
 
 
+@pytest.mark.heavy
 async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """Short calls end where they are, the others move at the end of a turn and are remembered."""
     shared = {"STATE_PATH": str(tmp_path / "state.db"), "DRAIN_SECONDS": "2"}

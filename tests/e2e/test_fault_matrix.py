@@ -557,11 +557,13 @@ async def play(found: Sequence[Cell], log: Log) -> list[Played]:
 
 
 @pytest.mark.parametrize("numbers", [range(1, 6), range(6, 10)], ids=["refused", "not reached"])
+@pytest.mark.heavy
 async def test_a_session_that_is_not_to_be_had(numbers: range, log: Log) -> None:
     """Rows 1 to 9: refused, unreachable, mute or rejected, for the first session and for one in its place."""
     await play(cells([row for row in faults.CONNECTING if row.number in numbers]), log)
 
 
+@pytest.mark.heavy
 async def test_a_session_that_is_lost(log: Log, figures: Callable[[str], None]) -> None:
     """Rows 10 to 13, 17, 18 and 33: gone at one blow, and the agent goes on within 3 s."""
     drops = [*faults.LOSING, *(row for row in faults.CARRIER if row.is_drop)]
@@ -582,17 +584,20 @@ async def test_a_session_that_is_lost(log: Log, figures: Callable[[str], None]) 
     assert len(resumed) >= 0.95 * len(waits), waits
 
 
+@pytest.mark.heavy
 async def test_a_session_that_stalls_or_misspeaks(log: Log) -> None:
     """Rows 14 to 19: silent, endless, unreadable or late."""
     await play(cells([*faults.STALLING, *faults.MISSPEAKING]), log)
 
 
 @pytest.mark.parametrize("numbers", [range(20, 28), range(28, 36)], ids=["says wrong things", "is bad"])
+@pytest.mark.heavy
 async def test_a_line(numbers: range, log: Log) -> None:
     """Rows 20 to 35: what Twilio and the way to it can do, and the caller who hangs up."""
     await play(cells([row for row in faults.CARRIER if row.number in numbers and not row.is_drop]), log)
 
 
+@pytest.mark.heavy
 async def test_a_tool_that_fails(log: Log) -> None:
     """Rows 36 to 41: what a tool can do."""
     await play(cells(faults.TOOLS), log)

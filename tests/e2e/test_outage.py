@@ -138,6 +138,7 @@ async def test_an_outage_and_its_end(
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 0.3])
+@pytest.mark.heavy
 async def test_a_rate_limit_lowers_admission(retry_after_s: float | None, log: Log) -> None:
     """The call is dialled again and served; meanwhile no other is taken; the circuit stays closed."""
     fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=retry_after_s)

@@ -185,6 +185,7 @@ async def test_calls_that_begin_at_once(tmp_path: Path) -> None:
 FLOOD = 100
 
 
+@pytest.mark.heavy
 async def test_sockets_that_never_start(tmp_path: Path) -> None:
     """A bounded number of them is let in, for a bounded time; then real calls have their place again."""
     rng = random.Random("flood")

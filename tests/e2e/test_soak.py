@@ -70,6 +70,7 @@ signal.signal(signal.SIGUSR1, count)
 '''
 
 
+@pytest.mark.heavy
 async def test_a_soak(tmp_path: Path, figures: Callable[[str], None]) -> None:
     await soak(tmp_path, figures, duration_s=8, warm_up_s=3, growth_bytes_max=12 * 2**20)
 

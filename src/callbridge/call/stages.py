@@ -440,7 +440,8 @@ class Stages:
         if self.phase is Phase.OVER:
             return
         is_live = self.phase is Phase.LIVE and self.sessions.is_open
-        is_parked = is_live and reason is EndReason.MEDIA_LOST
+        # A session that waits for a tool of ours would wait for ever: the next one is told, and asks anew.
+        is_parked = is_live and reason is EndReason.MEDIA_LOST and not len(self.turns.tools)
         if is_parked:
             self.turns.leave_behind(self.now)
         self.phase = Phase.OVER

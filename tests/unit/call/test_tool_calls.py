@@ -10,7 +10,7 @@ from callbridge.call.responses import Response
 from callbridge.call.tool_calls import ToolCalls
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
-from vocabulary import tool_call, tool_finished
+from vocabulary import answering, done, gone, greeted, tool_call, tool_finished
 
 
 class Calls:
@@ -87,3 +87,14 @@ def test_what_is_forgotten_is_not_waited_for() -> None:
     calls.tools.forget()
     assert len(calls.tools) == 0
     assert calls.tools.finish("call_1") is None
+
+
+def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> None:
+    """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
+    book = answering(greeted())
+    rig = book.rig
+    rig.feed(tool_call("answer", "call_1"))
+    rig.feed(done("answer"))
+    outputs = rig.feed(gone(a.Leg.PHONE, 1006))
+    assert a.ParkModel() not in outputs
+    assert a.CloseLeg(a.Leg.MODEL, 1000, "") in outputs

@@ -330,6 +330,8 @@ class TestTrouble:
         state.append(CALL, "started", b"{}")
         await state.flush()
         await until(lambda: state.trouble is not None)
+        # Its fault is told when it ends: here, and not in the middle of another test.
+        await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
         assert "Restart the process" in str(state.trouble)
         assert [found.kind for found in await state.events(CALL)] == ["started"]
         assert await state.claim_token(b"a", FAR)
