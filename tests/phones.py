@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 BYTES_PER_S = 8000
 
+HEARD_BYTES = 800
+"""A tenth of a second: less is a click, and may be lost to the delay of the wires."""
+
 
 @dataclass
 class Link:
@@ -90,6 +93,12 @@ class Phone:
             stretch.byte_count = int(part)
         self._empty_at = min(self._empty_at, at)
         return heard
+
+    @property
+    def last_sound_at(self) -> float:
+        """When the last audio was heard, or will be: what a clear threw away unheard was no sound."""
+        heard = (stretch for stretch in self._stretches if stretch.byte_count > HEARD_BYTES)
+        return max((one.begins_at + one.byte_count / BYTES_PER_S for one in heard), default=float("-inf"))
 
     def _send_echo(self, name: str, at: float, jitter_s: float) -> None:
         self._count += 1

@@ -200,7 +200,7 @@ class Calls(RuleBasedStateMachine):
     def check_that_a_clip_is_called_for(self) -> None:
         """Nobody speaks, and it has been quiet for a while at the phone's end."""
         assert not self.seen.caller_speaks, "a clip while the caller speaks"
-        assert self.rig.now - self.phone._empty_at >= 1.5 - 0.3  # What plays is inside the phone.
+        assert self.rig.now - self.phone.last_sound_at >= 1.5 - 0.3
 
     def pass_time(self, duration_s: float) -> None:
         """Time goes by: echoes and deadlines, each at its moment."""
