@@ -98,6 +98,20 @@ class VoiceModel:
 
     # What it is told.
 
+    @property
+    def has_unread_question(self) -> bool:
+        """Whether an item lies unread that somebody waits for; what it is being retold is none."""
+        may_answer = self.answers_by_itself
+        for command in self.commands:
+            match command:
+                case commands.UpdateSession(session=session):
+                    may_answer = session.audio.input.turn_detection.create_response
+                case commands.CreateItem(item=ours) if may_answer and _is_question(ours):
+                    return True
+                case _:
+                    pass
+        return False
+
     def read(self) -> None:
         """Reads one command."""
         match self.commands.popleft():
@@ -109,8 +123,7 @@ class VoiceModel:
                 else:
                     self.end("cancelled", reason="client_cancelled")
             case commands.CreateItem(item=ours):
-                is_question = self.answers_by_itself and not isinstance(ours, commands.FunctionCall)
-                if is_question and getattr(ours, "output", None) != GOODBYE and not _is_note(ours):
+                if self.answers_by_itself and _is_question(ours):
                     self.unanswered = ours.id
                 self.events.append(item_added(ours.id))
             case commands.UpdateSession(session=session):
@@ -211,6 +224,12 @@ class VoiceModel:
                 text = spoken_words(self.active.item_id)
                 self.events.append(words(self.active.id, self.active.item_id, text))
             self.active.item_id = None
+
+
+def _is_question(ours: commands.AnyItem) -> bool:
+    """Whether somebody waits for an answer to it, once the session may answer at all."""
+    is_call = isinstance(ours, commands.FunctionCall)
+    return not is_call and getattr(ours, "output", None) != GOODBYE and not _is_note(ours)
 
 
 def _is_note(ours: commands.AnyItem) -> bool:

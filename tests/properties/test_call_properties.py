@@ -192,7 +192,7 @@ class Calls(RuleBasedStateMachine):
     def what_the_caller_waits_for(self) -> str | None:
         """Of what we know: what the lost session had heard and not told us is lost with it."""
         model = self.model
-        if any(isinstance(command, commands.CreateItem) for command in model.commands):
+        if model.has_unread_question:
             return "an item of ours"
         is_ours = model.unanswered is not None and model.unanswered.startswith("cb_")
         return model.unanswered if is_ours or model.unanswered in self.seen.heard_speech else None
