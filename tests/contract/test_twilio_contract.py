@@ -134,7 +134,7 @@ DOCUMENTS = {
     "nobody took the call": twiml.after_dial(PLAN, "no-answer"),
     "a human talked": twiml.after_dial(PLAN, "completed"),
     "a message was left": twiml.after_voicemail(PLAN),
-    "apology": twiml.apology("Sorry."),
+    "apology": twiml.first_step(twiml.FallbackPlan("Sorry.")),
     "hang up": twiml.hang_up(),
     "nothing": twiml.empty(),
 }

@@ -82,13 +82,12 @@ def answer(
     token: str,
     caller: str,
     called: str,
-    apology: str = "",
-    fallback: FallbackPlan | None = None,
+    fallback: FallbackPlan,
 ) -> str:
     """Connects the call to our media socket.
 
-    The first step of `fallback` (without one: `apology` and the end) stands after `<Connect>` as a last
-    resort: it is only reached when Twilio runs on without asking `action_url`.
+    The first step of `fallback` stands after `<Connect>` as a last resort: it is only reached when Twilio
+    runs on without asking `action_url`.
 
     No `track` (error 31941 under `<Connect>`), no `audioFormat` (undocumented) and no query on the
     stream URL (Twilio does not support one).
@@ -101,7 +100,7 @@ def answer(
     connect.append(stream)
     response = VoiceResponse()
     response.append(connect)
-    return _first_step(response, fallback or FallbackPlan(apology))
+    return _first_step(response, fallback)
 
 
 def parameter_value(name: str, value: str) -> str:
@@ -169,11 +168,6 @@ def hang_up() -> str:
     response = VoiceResponse()
     response.hangup()
     return str(response)
-
-
-def apology(text: str) -> str:
-    """Says `text` and ends the call."""
-    return _say_goodbye(VoiceResponse(), text)
 
 
 def empty() -> str:

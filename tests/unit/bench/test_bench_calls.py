@@ -18,7 +18,7 @@ def answer(token: str) -> str:
         token=token,
         caller="+15550100001",
         called="+15550100002",
-        apology="Sorry & goodbye.",
+        fallback=twiml.FallbackPlan("Sorry & goodbye."),
     )
 
 
@@ -26,7 +26,9 @@ class TestStreamToken:
     def test_the_token_of_an_answered_call_is_found(self) -> None:
         assert stream_token(answer("a-token_&<1>")) == "a-token_&<1>"
 
-    @pytest.mark.parametrize("document", [twiml.apology("Sorry."), twiml.hang_up(), answer("")])
+    @pytest.mark.parametrize(
+        "document", [twiml.first_step(twiml.FallbackPlan("Sorry.")), twiml.hang_up(), answer("")]
+    )
     def test_an_answer_without_a_token_is_an_error_that_shows_it(self, document: str) -> None:
         with pytest.raises(BenchError, match="has no stream token: <"):
             stream_token(document)

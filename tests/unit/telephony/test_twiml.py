@@ -61,8 +61,7 @@ def document(
         token="t0ken",
         caller=caller,
         called=called,
-        apology=APOLOGY,
-        fallback=fallback,
+        fallback=fallback or FallbackPlan(APOLOGY),
     )
 
 
@@ -138,14 +137,14 @@ def test_hang_up_and_empty_and_apology() -> None:
     """The small documents have exactly the verbs that their names say."""
     assert [verb.tag for verb in parsed(twiml.hang_up())] == ["Hangup"]
     assert [verb.tag for verb in parsed(twiml.empty())] == []
-    say, hangup = parsed(twiml.apology("Sorry & goodbye <now>"))
+    say, hangup = parsed(twiml.first_step(FallbackPlan("Sorry & goodbye <now>")))
     assert (say.tag, say.text, hangup.tag) == ("Say", "Sorry & goodbye <now>", "Hangup")
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\x00"])
 def test_nothing_to_say_is_not_said(text: str) -> None:
     """An empty `<Say>` is an error of its own (13520)."""
-    assert tags(twiml.apology(text)) == ["Hangup"]
+    assert tags(twiml.first_step(FallbackPlan(text))) == ["Hangup"]
     assert tags(twiml.first_step(replace(VOICEMAIL_ONLY, voicemail_prompt=text, apology=text))) == [
         "Record",
         "Hangup",
