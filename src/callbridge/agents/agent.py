@@ -66,6 +66,6 @@ class Agent:
         return f"<Agent with tools: {', '.join(self.toolbox.names) or 'none'}>"
 
 
-def end_call() -> EndCall:
+async def end_call() -> EndCall:  # Not in a thread: it is over at once.
     """End the telephone call. Say goodbye in the same answer, before you call this."""
     return EndCall("The call ends when your last words were heard, unless the caller speaks again.")
