@@ -1,4 +1,4 @@
-"""What holds for every test: how long hypothesis searches, and what the report says about this machine."""
+"""What holds for every test: whose source is tested, on how many workers, how long hypothesis searches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import importlib
 import logging
 import os
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 import structlog
+
+import callbridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +38,29 @@ PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 hypothesis.settings.load_profile(PROFILE)
 
 _SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
+
+SOURCE = Path(callbridge.__file__).parents[1]
+
+WORKERS = 3
+"""For two cores: most of the time of the end-to-end tests is waiting for audio to play."""
+
+
+@pytest.hookimpl(tryfirst=True)  # Before pytest-xdist reads the number.
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Folders, and so the whole suite, are tested by several workers.
+
+    Their start takes longer than most files do: who asks for files or single tests gets none. `-n` given by
+    hand counts, and so does a debugger.
+    """
+    if getattr(config.option, "numprocesses", 0) is not None or hasattr(config, "workerinput"):
+        return
+    if not config.option.usepdb and any(Path(argument).is_dir() for argument in config.args):
+        config.option.numprocesses = WORKERS
+
+
+def pytest_configure() -> None:
+    # Python programs that tests start find what pytest finds by `pythonpath`: the source of this checkout.
+    os.environ["PYTHONPATH"] = str(SOURCE)
 
 
 @pytest.fixture(autouse=True)
@@ -81,15 +107,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_report_header() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
-    return f"callbridge {version('callbridge') if _is_installed() else 'from source'}; {versions}; {PROFILE}"
-
-
-def _is_installed() -> bool:
-    try:
-        version("callbridge")
-    except ModuleNotFoundError:  # `PackageNotFoundError` is one.
-        return False
-    return True
+    return f"callbridge from {SOURCE}; {versions}; {PROFILE}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
