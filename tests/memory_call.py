@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from bell import Bell
 from callbridge.agents.agent import Agent
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs import DialError, Read
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call.actions import (
+    Action,
     BadMessage,
     Event,
     Leg,
@@ -33,8 +35,20 @@ from callbridge.wire.media_streams import StartFacts
 from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
 
-BOUND_S = 5.0
-"""Nothing here takes so long unless it hangs."""
+BOUND_S = 20.0
+"""Nothing here takes so long unless it hangs, however busy the machine is."""
+
+_news = Bell()
+"""Rings whenever a peer here or the machine of a call was told something."""
+
+until = _news.until
+"""Waits, within the bound of `calling` and its like, until something holds of a call or of its peers."""
+
+
+async def steps(count: int) -> None:
+    """Chooses a moment in a call between memory legs, for tests that try one after the other. No waiting."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 PLAN = CallPlan(
     "gpt-realtime-2.1",
@@ -61,10 +75,10 @@ class MemoryLeg:
         self.stalls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.may_close = asyncio.Event()
         self.may_close.set()
-        self.readers = 0
+        self.tasks = 0
+        """Those that read it or see to its writing."""
         self._said: Read | None = None
         self._incoming = asyncio.Queue[str | LegGone | BadMessage | Exception]()
-        self._has_news = asyncio.Event()
         self._heard = 0
 
     # The bridge's side.
@@ -72,31 +86,45 @@ class MemoryLeg:
     def send(self, frame: bytes) -> None:
         assert not self.closed, "nothing is sent on a closed leg"
         self.sent.append(json.loads(frame))
-        self._has_news.set()
+        _news.ring()
 
     async def read(self, said: Read) -> LegGone | BadMessage:
         self._said = said
-        self.readers += 1
-        try:
-            while True:
-                message = await self._incoming.get()
-                if isinstance(message, Exception):
-                    raise message
-                if not isinstance(message, str):
-                    return message
-                said(message)
-        finally:
-            self.readers -= 1
-            if self._said is said:
-                self._said = None
+        with self._used():
+            try:
+                while True:
+                    message = await self._incoming.get()
+                    try:
+                        if isinstance(message, Exception):
+                            raise message
+                        if not isinstance(message, str):
+                            return message
+                        said(message)
+                    finally:
+                        self._incoming.task_done()
+            finally:
+                if self._said is said:
+                    self._said = None
 
     async def write(self) -> str:
-        return await asyncio.shield(self.stalls)
+        with self._used():
+            return await asyncio.shield(self.stalls)
 
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
+        _news.ring()
         await self.may_close.wait()
         self.end(LegGone(Leg.MODEL, code, reason))
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        self.tasks += 1
+        _news.ring()
+        try:
+            yield
+        finally:
+            self.tasks -= 1
+            _news.ring()
 
     # The test's side.
 
@@ -104,6 +132,11 @@ class MemoryLeg:
         """The peer sends messages."""
         for message in messages:
             self._incoming.put_nowait(message if isinstance(message, str) else json.dumps(message))
+
+    async def says(self, *messages: dict[str, Any] | str) -> None:
+        """The peer sends messages, and the call has taken them."""
+        self.say(*messages)
+        await self._incoming.join()
 
     def say_at_once(self, *messages: dict[str, Any]) -> None:
         """The peer's messages come in one packet: they are handed over in the callback that read it."""
@@ -119,19 +152,27 @@ class MemoryLeg:
         """The peer is gone, or as good as."""
         self._incoming.put_nowait(event)
 
+    async def ends(self, event: LegGone | BadMessage) -> None:
+        """The peer is gone, and the call knows."""
+        self.end(event)
+        await self._incoming.join()
+
     async def hears(self, kind: str) -> dict[str, Any]:
         """The next message of this kind (`event` or `type`) that the peer gets."""
         while True:
-            for message in self.sent[self._heard :]:
-                self._heard += 1
-                if message.get("event", message.get("type")) == kind:
-                    return message
-            self._has_news.clear()
-            await self._has_news.wait()
+            await until(lambda: len(self.sent) > self._heard)
+            message = self.sent[self._heard]
+            self._heard += 1
+            if _kind(message) == kind:
+                return message
 
     def kinds(self) -> list[str]:
         """All that the peer got, by kind."""
-        return [str(message.get("event", message.get("type"))) for message in self.sent]
+        return [_kind(message) for message in self.sent]
+
+
+def _kind(message: dict[str, Any]) -> str:
+    return str(message.get("event", message.get("type")))
 
 
 class MemoryDialer:
@@ -141,22 +182,29 @@ class MemoryDialer:
         self.answers = list(answers)
         self.models: list[str] = []
         """What was dialled."""
-        self.rings = asyncio.Event()
+        self.opened: list[MemoryLeg] = []
         self.picks_up = asyncio.Event()
         self.picks_up.set()
         self.was_cancelled = False
 
+    async def rings(self, times: int = 1) -> None:
+        """So many dials have begun."""
+        await until(lambda: len(self.models) >= times)
+
     async def dial(self, model: str) -> MemoryLeg:
         self.models.append(model)
-        self.rings.set()
+        _news.ring()
         try:
             await self.picks_up.wait()
         except asyncio.CancelledError:
             self.was_cancelled = True
+            _news.ring()
             raise
         answer = self.answers.pop(0) if self.answers else MemoryLeg()
         if isinstance(answer, Exception):
             raise answer
+        self.opened.append(answer)
+        _news.ring()
         return answer
 
 
@@ -196,7 +244,7 @@ class Rig:
     async def goes_live(self) -> None:
         """The call comes as far as the asked-for greeting."""
         self.phone.say(CONNECTED, START)
-        await self.dialer.rings.wait()
+        await self.dialer.rings()
         self.model.say(session("session.created", "audio/pcm"))
         await self.model.hears("session.update")
         self.model.say(session("session.updated", "audio/pcmu"))
@@ -217,15 +265,6 @@ class Rig:
         """The caller ends the call, and it does end."""
         self.phone.say(STOP)
         await self.running
-
-
-async def until(holds: Callable[[], bool], turns: int = 100) -> None:
-    """Lets what is ready run, until `holds` does."""
-    for _turn in range(turns):
-        if holds():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError("it never came to hold")
 
 
 Observe = Callable[[Call, Fact], None]
@@ -259,6 +298,7 @@ async def calling(
 
         def note(call: Call, fact: Fact) -> None:
             seen.append(fact)
+            _news.ring()
             if observe is not None:
                 observe(call, fact)
 
@@ -275,12 +315,23 @@ async def calling(
             kept=kept,
             spread=0.0,
         )
+        _ring_at_every_event(bridge.call)
         running = asyncio.get_running_loop().create_task(bridge.run(), name="the call")
         try:
             yield Rig(phone, model, dialer, bridge, seen, running)
         finally:
             running.cancel()
             await asyncio.wait([running])
+
+
+def _ring_at_every_event(call: Call) -> None:
+    handle = call.handle
+
+    def ringing(event: Event, now: float) -> tuple[Action, ...]:
+        _news.ring()  # Who waits is woken when all actions were performed.
+        return handle(event, now)
+
+    call.handle = ringing  # type: ignore[method-assign]
 
 
 # --- What the peers say -----------------------------------------------------------------------------
@@ -372,9 +423,3 @@ def break_on(rig: Rig, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
         return handle(event, now)
 
     monkeypatch.setattr(rig.bridge.call, "handle", broken)
-
-
-async def turns(count: int = 10) -> None:
-    """Lets everything that is ready run, as often as the longest chain of wake-ups here needs."""
-    for _ in range(count):
-        await asyncio.sleep(0)
