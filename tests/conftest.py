@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import math
 import os
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,12 +79,19 @@ def logging_as_it_was() -> Iterator[None]:
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     """Asyncio's own loop, and the service's for tests that ask for it by name."""
-    loops: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+    loops: dict[str, LoopFactory] = {"asyncio": partial(_patient, asyncio.new_event_loop)}
     marker = item.get_closest_marker("asyncio")
     if marker is not None and "uvloop" in marker.kwargs.get("loop_factories", ()):
         with contextlib.suppress(ImportError):  # There is none for Windows: the test is skipped then.
-            loops["uvloop"] = importlib.import_module("uvloop").new_event_loop
+            loops["uvloop"] = partial(_patient, importlib.import_module("uvloop").new_event_loop)
     return loops
+
+
+def _patient(new_loop: LoopFactory) -> asyncio.AbstractEventLoop:
+    """A loop that does not log what took long: tests read the log, and a busy machine is no fault of ours."""
+    loop = new_loop()
+    loop.slow_callback_duration = math.inf  # type: ignore[attr-defined]  # Both loops have it.
+    return loop
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -10,10 +10,11 @@ import contextlib
 import itertools
 import socket
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import uvicorn
 
+from bell import Bell
 from callbridge.bridge.asgi_leg import AsgiLeg, AsgiMessage
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.dialer import ModelDialer
@@ -25,7 +26,9 @@ from callbridge.server.serving import serving
 from raw_peer import RawPeer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+
+    from callbridge.call.actions import BadMessage, LegGone
 
 PhoneLane: TypeAlias = Literal["fast", "slow"]
 Lane: TypeAlias = Literal["fast", "slow", "model"]
@@ -36,8 +39,8 @@ PROTOCOLS = {"fast": FastLaneProtocol, "slow": DroppingProtocol}
 MODEL = "gpt-realtime-2.1"
 """What is dialled."""
 
-BOUND_S = 5.0
-"""Nothing on a loopback takes so long unless it hangs."""
+BOUND_S = 20.0
+"""Nothing on a loopback takes so long unless it hangs, however busy the machine is."""
 
 
 @dataclass
@@ -60,10 +63,29 @@ class Ear:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self._bell = Bell()
 
     def __call__(self, message: str | bytes) -> None:
         """One message."""
         self.heard.append(message if isinstance(message, str) else message.decode())
+        self._bell.ring()
+
+    async def hears(self, count: int = 1) -> None:
+        """So many messages have been handed over."""
+        await self._bell.until(lambda: len(self.heard) >= count)
+
+
+async def begun(reading: Coroutine[Any, Any, LegGone | BadMessage]) -> asyncio.Task[LegGone | BadMessage]:
+    """Its task, which listens by now: what a leg hears before somebody listens may be for nobody."""
+    has_begun = asyncio.Event()
+
+    async def begin() -> LegGone | BadMessage:
+        has_begun.set()
+        return await reading
+
+    task = asyncio.create_task(begin())
+    await has_begun.wait()
+    return task
 
 
 @dataclass

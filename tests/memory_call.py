@@ -50,6 +50,7 @@ async def steps(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
 
+
 PLAN = CallPlan(
     "gpt-realtime-2.1",
     Session(

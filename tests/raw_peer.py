@@ -10,7 +10,10 @@ import socket
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from leftovers import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,11 +87,13 @@ def closing(code: int, reason: str | bytes = b"") -> Frame:
 class RawPeer:
     """The far end of a leg's socket. Closed by whoever opened it."""
 
-    def __init__(self, end: socket.socket, *, masks: bool) -> None:
+    def __init__(self, end: socket.socket, *, masks: bool, port: int) -> None:
         end.setblocking(False)
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = end
         self._masks = masks
+        self._port = port
+        """Of the other end."""
         self._unread = bytearray()
         self._loop = asyncio.get_running_loop()
 
@@ -123,7 +128,7 @@ class RawPeer:
         end = socket.socket()
         if receive_buffer_bytes is not None:
             end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
-        peer = cls(end, masks=True)
+        peer = cls(end, masks=True, port=port)
         try:
             await peer._loop.sock_connect(end, ("127.0.0.1", port))
         except BaseException:
@@ -153,8 +158,8 @@ class RawPeer:
     @classmethod
     async def accept_silently(cls, listener: socket.socket) -> RawPeer:
         """A server that has not said a word yet."""
-        end, _address = await asyncio.get_running_loop().sock_accept(listener)
-        return cls(end, masks=False)
+        end, (_host, port) = await asyncio.get_running_loop().sock_accept(listener)
+        return cls(end, masks=False, port=port)
 
     # --- What it does ---
 
@@ -164,11 +169,16 @@ class RawPeer:
         await self._loop.sock_sendall(self._socket, b"".join(parts))
 
     async def send_bytewise(self, *what: Frame) -> None:
-        """Every byte in a packet of its own, and time for the other end to take it."""
+        """Every byte in a packet of its own. The other end may read several at once, and mostly does not."""
         for byte in b"".join(frame.encode(masks=self._masks) for frame in what):
             await self._loop.sock_sendall(self._socket, bytes([byte]))
             for _turn in range(2):
                 await asyncio.sleep(0)
+
+    async def was_read(self) -> None:
+        """The other end, which is on this machine, has read all that was sent, or is gone."""
+        ports = f":{self._port:04X}", f":{self._socket.getsockname()[1]:04X}"
+        assert await until(lambda: not _unread_bytes(*ports))
 
     def half_close(self) -> None:
         """Sends nothing more, and still reads."""
@@ -252,6 +262,15 @@ class RawPeer:
         )
         del data[: begin + length]
         return frame
+
+
+def _unread_bytes(local_port: str, remote_port: str) -> int:
+    """What waits in the kernel for whoever reads the connection between these ports."""
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        _number, local, remote, _state, queues, *_rest = line.split()
+        if local.endswith(local_port) and remote.endswith(remote_port):
+            return int(queues.partition(":")[2], 16)
+    return 0
 
 
 def _accept(key: bytes) -> bytes:

@@ -34,7 +34,6 @@ from memory_call import (
     break_on,
     calling,
     echo,
-    encoded,
     media,
     refused,
     session,
@@ -328,7 +327,7 @@ async def raises_in_time(_start: StartFacts) -> StreamAdmitted:
     raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("whose", [{"observe": raises}, {"admit": raises_in_time}], ids=["observer", "admission"])
+@pytest.mark.parametrize("whose", [{"observe": raises}, {"admit": raises_in_time}], ids=str)
 async def test_whoever_raises_into_a_call_ends_it_and_closes_its_legs(whose: dict[str, Any]) -> None:
     async with calling(**whose) as rig:
         with structlog.testing.capture_logs():

@@ -66,8 +66,7 @@ async def answering(*answers: bytes, then_closes: bool = False) -> AsyncIterator
             await peer.read_head()
             for part in answers:
                 await peer.send(part)
-                for _turn in range(3):  # Time for the other end to take it.
-                    await asyncio.sleep(0)
+                await peer.was_read()
             if not then_closes:
                 await peer.read_to_end()
         finally:
@@ -91,8 +90,8 @@ async def failed_dial(url: str, open_timeout_s: float = BOUND_S) -> ModelDialFai
 # --- An open leg --------------------------------------------------------------------------------------
 
 
-async def test_the_handshake_has_the_key_and_nothing_of_the_beta() -> None:
-    """A Bearer key, the model on the address, no compression, no beta header."""
+async def asked_by_a_dial(login: str = "", model_name: str = MODEL) -> tuple[Request, str]:
+    """What a model is asked by a dial, and where it listens."""
     requests: list[Request] = []
 
     async def served(connection: ServerConnection) -> None:
@@ -101,31 +100,32 @@ async def test_the_handshake_has_the_key_and_nothing_of_the_beta() -> None:
         await connection.close()
 
     async with model(served) as place:
-        leg = await ModelDialer(f"ws://{place}", "sk-test").dial(MODEL)
+        leg = await ModelDialer(f"ws://{login}{place}", "sk-test").dial(model_name)
         assert await leg.read(Ear()) == LegGone(Leg.MODEL, 1000, "")
         await leg.close(1000, "")
-    headers = requests[0].headers
-    assert headers["Authorization"] == "Bearer sk-test"
-    assert headers["Host"] == place.partition("/")[0]
-    assert "OpenAI-Beta" not in headers
-    assert "Sec-WebSocket-Extensions" not in headers
-    assert requests[0].path == "/v1/realtime?model=gpt-realtime-2.1"
+    return requests[0], place.partition("/")[0]
+
+
+async def test_the_handshake_has_the_key_and_nothing_of_the_beta() -> None:
+    """A Bearer key, the model on the address, no compression, no beta header."""
+    request, place = await asked_by_a_dial()
+    assert request.headers["Authorization"] == "Bearer sk-test"
+    assert request.headers["Host"] == place
+    assert "OpenAI-Beta" not in request.headers
+    assert "Sec-WebSocket-Extensions" not in request.headers
+    assert request.path == "/v1/realtime?model=gpt-realtime-2.1"
 
 
 async def test_a_name_and_password_in_the_address_stay_at_home() -> None:
     """RFC 9112, section 3.2: `Host` is the place and the port."""
-    hosts: list[str] = []
+    request, place = await asked_by_a_dial(login="me:secret@")
+    assert request.headers["Host"] == place
 
-    async def served(connection: ServerConnection) -> None:
-        assert connection.request is not None
-        hosts.append(connection.request.headers["Host"])
-        await connection.close()
 
-    async with model(served) as place:
-        leg = await ModelDialer(f"ws://me:secret@{place}", "sk-test").dial(MODEL)
-        await leg.read(Ear())
-        await leg.close(1000, "")
-        assert hosts == [place.partition("/")[0]]
+async def test_a_name_of_a_model_cannot_break_out_of_the_address() -> None:
+    """It is what somebody typed into a setting."""
+    request, _place = await asked_by_a_dial(model_name="a b&c=d HTTP/1.1\r\nX: y#")
+    assert request.path == "/v1/realtime?model=a+b%26c%3Dd+HTTP%2F1.1%0D%0AX%3A+y%23"
 
 
 async def test_what_comes_with_the_answer_is_heard() -> None:
@@ -194,8 +194,7 @@ async def test_a_leg_over_tls(host: str, tls_server: dict[str, Any], trust: ssl.
         reading = asyncio.create_task(leg.read(ear))
         for message in (b"short", b"x" * 300_000, "schön".encode()):
             leg.send(message)
-        while len(ear.heard) < 3:  # noqa: ASYNC110  # A leg tells nobody else.
-            await asyncio.sleep(0)
+        await ear.hears(3)
         await leg.close(1011, "internal_error")
         await reading
         assert await codes.get() == (1011, "internal_error")
@@ -219,10 +218,9 @@ async def test_a_model_that_stops_reading_over_tls_is_stalled_and_dropped_in_tim
         try:
             for _ in range(16):  # More than two socket buffers take.
                 leg.send(b"x" * 2**20)
-            async with asyncio.timeout(1):
-                assert await leg.write() == "nothing was taken for 0.05 s"
-                await leg.close(1011, "model_lost")
-                assert isinstance(await leg.read(Ear()), LegGone)
+            assert await leg.write() == "nothing was taken for 0.05 s"
+            await leg.close(1011, "model_lost")
+            assert isinstance(await leg.read(Ear()), LegGone)
         finally:
             over.set()
 
@@ -259,21 +257,21 @@ async def refused_by(answer: Callable[[ServerConnection, Request], Response]) ->
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "message"),
+    ("status", "error", "told", "code"),
     [
-        (401, "invalid_api_key", "Incorrect API key provided."),
-        (404, "model_not_found", "The model does not exist."),
-        (429, "rate_limit_exceeded", "Rate limit reached."),
-        (500, None, "The server had an error."),
+        (401, {"message": "Incorrect API key.", "type": "x", "param": None, "code": "invalid_api_key"},
+         "Incorrect API key.", "invalid_api_key"),
+        (500, {"message": "The server had an error.", "code": None}, "The server had an error.", None),
+        (403, {"code": "blocked"}, "blocked", "blocked"),
     ],
-)
+)  # fmt: skip
 async def test_a_refusal_is_told_with_status_code_and_words(
-    status: int, code: str | None, message: str
+    status: int, error: dict[str, str | None], told: str, code: str | None
 ) -> None:
-    body = json.dumps({"error": {"message": message, "type": "x", "param": None, "code": code}})
-    failed = await refused_by(lambda connection, _: connection.respond(status, body))
-    why = f"the model refused the connection with HTTP {status}: {message}"
-    assert failed == ModelDialFailed(why, status, code)
+    failed = await refused_by(lambda connection, _: connection.respond(status, json.dumps({"error": error})))
+    assert failed == ModelDialFailed(
+        f"the model refused the connection with HTTP {status}: {told}", status, code
+    )
 
 
 REFUSAL = b'{"error":{"message":"Rate limit reached.","code":"rate_limit_exceeded"}}'
@@ -306,12 +304,10 @@ async def test_a_refusal_is_told_in_its_words_however_they_come(parts: list[byte
     ["", "<html>Bad gateway</html>", "[]", "{}", '{"error":"no"}', '{"error":{"message":5}}', "[" * 5000],
     ids=lambda body: body[:24],
 )
-@pytest.mark.parametrize("status", [401, 429, 502])
-async def test_a_refusal_with_any_other_body_is_told_by_its_status(status: int, body: str) -> None:
+async def test_a_refusal_with_any_other_body_is_told_by_its_status(body: str) -> None:
     """Proxies answer with whatever they like."""
-    failed = await refused_by(lambda connection, _: connection.respond(status, body))
-    why = f"the model refused the connection with HTTP {status}: no reason"
-    assert failed == ModelDialFailed(why, status)
+    failed = await refused_by(lambda connection, _: connection.respond(502, body))
+    assert failed == ModelDialFailed("the model refused the connection with HTTP 502: no reason", 502)
 
 
 async def test_a_refusal_with_a_long_body_is_told_by_its_status(caplog: pytest.LogCaptureFixture) -> None:
@@ -343,38 +339,14 @@ async def test_a_refusal_tells_when_to_try_again(line: bytes, retry_after_s: flo
     assert failed.retry_after_s == retry_after_s
 
 
-async def test_a_name_of_a_model_cannot_break_out_of_the_address() -> None:
-    """It is what somebody typed into a setting."""
-    paths: list[str] = []
-
-    async def served(connection: ServerConnection) -> None:
-        assert connection.request is not None
-        paths.append(connection.request.path)
-        await connection.close()
-
-    async with model(served) as place:
-        leg = await ModelDialer(f"ws://{place}", "sk-test").dial("a b&c=d HTTP/1.1\r\nX: y#")
-        await leg.read(Ear())
-        await leg.close(1000, "")
-    assert paths == ["/v1/realtime?model=a+b%26c%3Dd+HTTP%2F1.1%0D%0AX%3A+y%23"]
-
-
-@pytest.mark.parametrize("status", [520, 529])
-async def test_a_refusal_with_a_status_of_nobodys_book_is_told_by_it(status: int) -> None:
+async def test_a_refusal_with_a_status_of_nobodys_book_is_told_by_it() -> None:
     """The network in front of the model has numbers of its own."""
-    head = f"HTTP/1.1 {status} Web Server Is Unknown\r\nContent-Length: 0\r\n\r\n".encode()
-    async with answering(head) as url:
+    async with answering(b"HTTP/1.1 529 Site Is Overloaded\r\nContent-Length: 0\r\n\r\n") as url:
         failed = await failed_dial(url)
-    why = f"the model refused the connection with HTTP {status}: no reason"
-    assert failed == ModelDialFailed(why, status)
+    assert failed == ModelDialFailed("the model refused the connection with HTTP 529: no reason", 529)
 
 
-async def test_a_code_alone_is_reason_enough() -> None:
-    failed = await refused_by(lambda connection, _: connection.respond(403, '{"error":{"code":"blocked"}}'))
-    assert failed.why.endswith("HTTP 403: blocked")
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [301, 307])
 async def test_a_redirect_is_not_followed(status: int) -> None:
     """The key is for the address of the settings and for no other."""
     with model_listener() as (elsewhere, other_url):
@@ -390,10 +362,9 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 async def test_nobody_listens() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-    failed = await failed_dial(f"ws://127.0.0.1:{port}/")
+    with model_listener() as (listener, url):
+        listener.close()
+        failed = await failed_dial(url)
     assert failed.why.startswith("ConnectionRefusedError: ")
     assert (failed.status, failed.code) == (None, None)
 
@@ -480,7 +451,6 @@ async def test_a_dial_that_takes_too_long_leaves_nothing(stage: str, trust: ssl.
         with pytest.raises(DialError, match=r"^no answer in 0\.05 s$") as failed:
             await ModelDialer(url, "sk-test", trust, open_timeout_s=0.05).dial(MODEL)
         del failed
-    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -488,6 +458,7 @@ async def test_a_dial_that_is_cancelled_leaves_nothing(stage: str, trust: ssl.SS
     """The caller may hang up while the model is dialled; what was opened is closed at once."""
     async with asyncio.timeout(BOUND_S), stuck(stage) as url, leaves_nothing():
         dialling = asyncio.create_task(ModelDialer(url, "sk-test", trust).dial(MODEL))
+        # Nothing tells how far it is; one that was not stuck there would have ended meanwhile.
         done, _ = await asyncio.wait([dialling], timeout=0.05)
         assert not done, dialling
         dialling.cancel()

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, PHONE_MESSAGE_BYTES_MAX, Patience
 from callbridge.call.actions import BadMessage, Leg, LegGone
-from lanes import Connect, Ear, Lane, Line, opened
+from lanes import BOUND_S, Connect, Ear, Lane, Line, begun, opened
 from leftovers import leaves_nothing
 from raw_peer import Frame, Opcode, closing, more, text
 
@@ -92,7 +92,7 @@ async def test_a_connection_that_ends_without_a_close_frame_is_told(
     async with connect() as line:
         await line.peer.send(text("last"))
         reading = asyncio.create_task(line.leg.read(ear))
-        await until_heard(ear)  # A reset would overtake what is still on its way.
+        await ear.hears()  # A reset would overtake what is still on its way.
         getattr(line.peer, how)()
         gone = await reading
     expected = (
@@ -120,7 +120,7 @@ async def test_a_message_of_just_the_bound_is_heard_and_a_longer_one_ends_the_le
         reading = asyncio.create_task(line.leg.read(ear))
         whole = b"x" * MESSAGE_BYTES_MAX[line.whose]
         await line.peer.send(*in_fragments(whole, fragments))
-        await until_heard(ear)
+        await ear.hears()
         with contextlib.suppress(ConnectionError):  # It need not take what is too long.
             await line.peer.send(*in_fragments(whole + b"x", fragments))
         gone = await reading
@@ -136,12 +136,6 @@ def in_fragments(message: bytes, count: int) -> list[Frame]:
         if count == 1
         else [text(message[:30_000], fin=False), more(message[30_000:], fin=True)]
     )
-
-
-async def until_heard(ear: Ear, count: int = 1) -> None:
-    """Waits for messages to be handed over, by other means than the end of the reading."""
-    while len(ear.heard) < count:  # noqa: ASYNC110  # A leg tells nobody else.
-        await asyncio.sleep(0)
 
 
 async def test_text_that_is_not_utf8_ends_the_leg(connect: Connect) -> None:
@@ -191,13 +185,14 @@ async def test_nothing_is_delivered_after_our_close(connect: Connect) -> None:
     ear = Ear()
     async with connect() as line, asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(line.leg.read(ear))
-        await asyncio.sleep(0)
+        await line.peer.send(text("1"))
+        await ear.hears()
         tasks.create_task(line.leg.close(1000, "bye"))
         assert await line.peer.read_frame() == closing(1000, "bye")
         await line.peer.send(text("late"), closing(1000, "bye"))
         assert await line.peer.read_to_end() == []
         assert await reading == LegGone(line.whose, 1000, "bye")
-    assert ear.heard == []
+    assert ear.heard == ["1"]
 
 
 async def test_nothing_is_delivered_once_nobody_reads(connect: Connect) -> None:
@@ -207,7 +202,7 @@ async def test_nothing_is_delivered_once_nobody_reads(connect: Connect) -> None:
         reading = asyncio.create_task(line.leg.read(ear))
         await line.peer.send(text("1"), Frame(Opcode.PING, b"?"))
         assert await line.peer.read_frame() == Frame(Opcode.PONG, b"?")
-        await until_heard(ear)  # One lane has a queue in between.
+        await ear.hears()  # One lane has a queue in between.
         reading.cancel()
         await asyncio.wait([reading])
         await line.peer.send(text("2"), Frame(Opcode.PING, b"!"))
@@ -225,8 +220,7 @@ async def test_what_the_listener_raises_is_raised_by_the_reading(connect: Connec
         raise LookupError("ours")
 
     async with connect() as line:
-        reading = None if is_early else asyncio.create_task(line.leg.read(stumble))
-        await asyncio.sleep(0)
+        reading = None if is_early else await begun(line.leg.read(stumble))
         await line.peer.send(text("1"), text("2"), Frame(Opcode.PING, b"?"))
         assert await line.peer.read_frame() == Frame(Opcode.PONG, b"?")
         with pytest.raises(LookupError, match="ours"):
@@ -279,7 +273,7 @@ async def test_a_peer_that_does_not_read_is_still_heard(connect: Connect) -> Non
         fall_behind(line)
         reading = asyncio.create_task(line.leg.read(ear))
         await line.peer.send(text("still here"))
-        await until_heard(ear)
+        await ear.hears()
         reading.cancel()
         await asyncio.wait([reading])
     assert ear.heard == ["still here"]
@@ -304,7 +298,7 @@ async def test_a_peer_that_only_trickles_stalls_by_bytes(connect: Connect) -> No
     async with connect(patience) as line, writing(line) as stalled:
         while not stalled.done():
             line.leg.send(b"x" * 20_000)
-            await asyncio.sleep(0)
+            await asyncio.wait([stalled], timeout=0.001)
             assert await line.peer.read_some(10_000)
         assert stalled.result() == "more than 200000 bytes wait for it"
 
@@ -325,11 +319,11 @@ async def test_after_a_stall_no_gap_is_written(connect: Connect, stalled_by: str
     """A peer that comes back gets what was sent first and nothing after the first thing that was lost."""
     count, size = 600, 10_000
     outbox_bytes_max = 2**30 if stalled_by == "time" else 300_000
-    patience = Patience(outbox_bytes_max=outbox_bytes_max, send_timeout_s=0.1)
+    # It takes as long as it likes to come back: what is judged is the order.
+    patience = Patience(outbox_bytes_max=outbox_bytes_max, send_timeout_s=0.1, close_timeout_s=BOUND_S)
     async with connect(patience, SMALL_BUFFER_BYTES) as line, writing(line) as stalled:
         for number in range(count):
             line.leg.send(numbered(number, size))
-            await asyncio.sleep(0)
         await stalled
         line.leg.send(numbered(count, size))
         async with asyncio.TaskGroup() as tasks:
@@ -350,7 +344,7 @@ async def test_a_peer_that_is_gone_does_not_break_the_writer(connect: Connect) -
         assert isinstance(gone, LegGone)
         for number in range(50):
             line.leg.send(numbered(number, 1000))
-            await asyncio.sleep(0)
+        await line.end(1000, "")
         assert not stalled.done()
 
 
@@ -394,8 +388,7 @@ async def test_a_leg_that_is_gone_is_not_closed(connect: Connect, how: str) -> N
 async def test_the_close_of_a_peer_that_does_not_answer_is_bounded(connect: Connect) -> None:
     """It got the code and keeps silent; the connection is dropped."""
     async with connect(Patience(close_timeout_s=0.05)) as line:
-        async with asyncio.timeout(1):
-            await line.leg.close(1000, "bye")
+        await line.leg.close(1000, "bye")
         assert await line.peer.read_frame() == closing(1000, "bye")
 
 
@@ -403,6 +396,5 @@ async def test_the_close_of_a_peer_that_does_not_read_is_bounded(connect: Connec
     patience = Patience(outbox_bytes_max=2**30, close_timeout_s=0.05)
     async with connect(patience, SMALL_BUFFER_BYTES) as line:
         fall_behind(line)
-        async with asyncio.timeout(1):
-            await line.leg.close(1011, "media_lost")
-            await line.leg.close(1011, "media_lost")
+        await line.leg.close(1011, "media_lost")
+        await line.leg.close(1011, "media_lost")

@@ -13,10 +13,10 @@ from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import Dialer, DialError, SocketLeg
 from callbridge.bridge.waiting import WAITS_S, Waiting, WaitingRoom
 from callbridge.call.actions import Leg, LegGone, ModelDialFailed
-from lanes import BOUND_S, MODEL, Ear, model_listener
+from lanes import BOUND_S, MODEL, Ear, begun, model_listener
 from leftovers import leaves_nothing
-from memory_call import MemoryDialer, MemoryLeg, turns, until
-from raw_peer import Opcode, RawPeer, closing, text
+from memory_call import MemoryDialer, MemoryLeg, steps, until
+from raw_peer import Frame, Opcode, RawPeer, closing, text
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -43,6 +43,13 @@ def taken(room: WaitingRoom, call_sid: str = "CA1", model: str = MODEL) -> Waiti
     return waiting
 
 
+async def stands(room: WaitingRoom, dialer: MemoryDialer, call_sid: str = "CA1") -> None:
+    """A session was dialled for a call, and waits."""
+    count = len(dialer.opened)
+    room.predial(call_sid, MODEL)
+    await until(lambda: len(dialer.opened) > count)
+
+
 # --- Dialled before its stream ------------------------------------------------------------------------
 
 
@@ -51,8 +58,7 @@ async def test_a_session_that_stands_is_adopted() -> None:
     leg = MemoryLeg()
     dialer = MemoryDialer(leg)
     async with opened(dialer) as room:
-        room.predial("CA1", MODEL)
-        await turns()
+        await stands(room, dialer)
         assert len(room) == 1
         waiting = taken(room)
         assert not waiting.is_warm
@@ -72,7 +78,7 @@ async def test_a_session_is_adopted_as_soon_as_it_stands() -> None:
         room.predial("CA1", MODEL)
         async with asyncio.TaskGroup() as tasks:
             adopting = tasks.create_task(taken(room).adopt())
-            await turns()
+            await dialer.rings()
             assert not adopting.done()
             dialer.picks_up.set()
         assert adopting.result() is leg
@@ -85,72 +91,66 @@ async def test_a_call_is_dialled_for_once() -> None:
     async with opened(dialer) as room:
         room.predial("CA1", MODEL)
         room.predial("CA1", MODEL)
-        room.predial("CA2", MODEL)
-        await turns()
+        await stands(room, dialer, "CA2")
     assert len(dialer.models) == 2
 
 
-async def test_a_dial_that_failed_is_told_to_who_takes_it() -> None:
-    """As if the call had dialled itself: it decides whether to try again."""
-    async with opened(MemoryDialer(REFUSED)) as room:
-        room.predial("CA1", MODEL)
-        await turns()
-        with pytest.raises(DialError) as failed:
-            await taken(room).adopt()
-        assert failed.value.event.status == 503
+OURS = ZeroDivisionError("ours")
 
 
-async def test_a_dial_that_failed_and_is_not_taken_harms_nobody() -> None:
-    with structlog.testing.capture_logs() as logs:
-        async with opened(MemoryDialer(REFUSED)) as room:
-            room.predial("CA1", MODEL)
-            await turns()
-    assert [line["event"] for line in logs] == ["predial_failed"]
-
-
-async def test_a_fault_of_ours_in_a_dial_is_the_call_s_and_not_the_process_s() -> None:
-    """It is raised where the session is taken; the sessions beside it go on waiting."""
+@pytest.mark.parametrize("failure", [REFUSED, OURS])
+async def test_a_dial_that_failed_is_told_to_who_takes_it(failure: Exception) -> None:
+    """As if the call had dialled itself: it decides whether to try again. The sessions beside it wait on."""
     leg = MemoryLeg()
-    async with opened(MemoryDialer(ZeroDivisionError("ours"), leg)) as room:
-        room.predial("CA1", MODEL)
-        room.predial("CA2", MODEL)
-        await turns()
-        with pytest.raises(ZeroDivisionError):
-            await taken(room).adopt()
-        assert await taken(room, "CA2").adopt() is leg
-
-
-async def test_a_fault_of_ours_that_nobody_takes_is_logged() -> None:
+    dialer = MemoryDialer(failure, leg)
     with structlog.testing.capture_logs() as logs:
-        async with opened(MemoryDialer(ZeroDivisionError("ours"))) as room:
+        async with opened(dialer) as room:
             room.predial("CA1", MODEL)
-            await turns()
-    assert [(line["event"], type(line["exc_info"])) for line in logs] == [
-        ("predial_failed", ZeroDivisionError)
-    ]
+            await stands(room, dialer, "CA2")
+            with pytest.raises(type(failure)) as failed:
+                await taken(room).adopt()
+            assert await taken(room, "CA2").adopt() is leg
+    assert failed.value is failure
+    assert logs == []
+
+
+@pytest.mark.parametrize(("failure", "shown"), [(REFUSED, None), (OURS, OURS)])
+async def test_a_dial_that_failed_and_is_not_taken_harms_nobody(
+    failure: Exception, shown: Exception | None
+) -> None:
+    """One line; a fault of ours is shown where it happened."""
+    dialer = MemoryDialer(failure)
+    with structlog.testing.capture_logs() as logs:
+        async with opened(dialer) as room:
+            room.predial("CA1", MODEL)
+            await dialer.rings()
+    assert [(line["event"], line["exc_info"]) for line in logs] == [("predial_failed", shown)]
 
 
 async def test_a_session_with_another_model_is_not_given() -> None:
     """The next try of the call may be for its second model; the session is still there for the first."""
     leg = MemoryLeg()
-    async with opened(MemoryDialer(leg)) as room:
-        room.predial("CA1", "one")
-        await turns()
+    dialer = MemoryDialer(leg)
+    async with opened(dialer) as room:
+        await stands(room, dialer)
         assert room.take("CA1", "two") is None
-        assert room.take("CA2", "one") is None
-        assert await taken(room, model="one").adopt() is leg
+        assert room.take("CA2", MODEL) is None
+        assert await taken(room).adopt() is leg
 
 
 # --- Nobody comes -------------------------------------------------------------------------------------
 
 
-async def test_a_session_is_closed_when_its_time_is_over() -> None:
+@pytest.mark.parametrize("how", ["dialled", "parked"])
+async def test_a_session_is_closed_when_its_time_is_over(how: str) -> None:
     leg = MemoryLeg()
     async with opened(MemoryDialer(leg), waits_s=0.01) as room:
         with structlog.testing.capture_logs() as logs:
-            room.predial("CA1", MODEL)
-            while not leg.closed:  # noqa: ASYNC110  # A memory leg tells nobody.
-                await asyncio.sleep(0)
+            if how == "dialled":
+                room.predial("CA1", MODEL)
+            else:
+                room.park("CA1", leg, MODEL)
+            await until(lambda: bool(leg.closed))
         assert room.take("CA1", MODEL) is None
         assert [line["event"] for line in logs] == ["waiting_session_discarded"]
     assert leg.closed == [(1000, "")]
@@ -161,8 +161,7 @@ async def test_a_dial_is_given_up_when_its_time_is_over() -> None:
     dialer.picks_up.clear()
     async with opened(dialer, waits_s=0.01) as room:
         room.predial("CA1", MODEL)
-        while not dialer.was_cancelled:  # noqa: ASYNC110  # As above.
-            await asyncio.sleep(0)
+        await until(lambda: dialer.was_cancelled)
         assert len(room) == 0
 
 
@@ -170,45 +169,44 @@ async def test_a_session_that_is_taken_in_the_moment_its_time_is_over_is_the_tak
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The timer has gone off, and the task that waits for it has not been told."""
-    leg, adopting = MemoryLeg(), []
+    leg, adopting, is_taken = MemoryLeg(), [], asyncio.Event()
     timed_out = asyncio.Timeout._on_timeout  # type: ignore[attr-defined]  # The moment in question.
     async with asyncio.TaskGroup() as tasks, opened(MemoryDialer(leg), waits_s=0.02) as room:
 
         def time_out_and_take(timeout: asyncio.Timeout) -> None:
             timed_out(timeout)
             adopting.append(tasks.create_task(taken(room).adopt()))
+            is_taken.set()
 
         room.predial("CA1", MODEL)
         monkeypatch.setattr(asyncio.Timeout, "_on_timeout", time_out_and_take)
-        await asyncio.sleep(0)
-        while not adopting:  # noqa: ASYNC110  # The loop's own timer.
-            await asyncio.sleep(0)
+        await is_taken.wait()
         monkeypatch.undo()
         assert await adopting[0] is leg
     assert leg.closed == []
 
 
-@pytest.mark.parametrize("stands", [True, False])
-async def test_a_session_that_is_discarded_is_closed_or_given_up(*, stands: bool) -> None:
+@pytest.mark.parametrize("picks_up", [True, False])
+async def test_a_session_that_is_discarded_is_closed_or_given_up(*, picks_up: bool) -> None:
     leg = MemoryLeg()
     dialer = MemoryDialer(leg)
-    if not stands:
+    if not picks_up:
         dialer.picks_up.clear()
     async with opened(dialer) as room:
         room.predial("CA1", MODEL)
-        await turns()
+        await until(lambda: bool(dialer.opened if picks_up else dialer.models))
         room.discard("CA1")
         room.discard("CA1")
         assert len(room) == 0
         await until(lambda: bool(leg.closed) or dialer.was_cancelled)
-    assert leg.closed == ([(1000, "")] if stands else [])
-    assert dialer.was_cancelled is not stands
+    assert leg.closed == ([(1000, "")] if picks_up else [])
+    assert dialer.was_cancelled is not picks_up
 
 
-@pytest.mark.parametrize("turns_before", range(8))
+@pytest.mark.parametrize("moment", range(8))
 @pytest.mark.parametrize("picks_up_first", [True, False])
 async def test_whoever_goes_away_while_it_is_dialled_leaves_no_socket(
-    turns_before: int, *, picks_up_first: bool
+    moment: int, *, picks_up_first: bool
 ) -> None:
     """At whatever moment: before the session stands, as it stands, or when it was adopted a moment ago."""
     leg = MemoryLeg()
@@ -217,17 +215,16 @@ async def test_whoever_goes_away_while_it_is_dialled_leaves_no_socket(
     async with opened(dialer) as room:
         room.predial("CA1", MODEL)
         adopting = asyncio.create_task(taken(room).adopt())
-        await turns()
+        await dialer.rings()
         if picks_up_first:
             dialer.picks_up.set()
-        await turns(turns_before)
+        await steps(moment)
         adopting.cancel()
         dialer.picks_up.set()
         await asyncio.wait([adopting])
-        await turns()
-        has_it = not adopting.cancelled()
-        assert not has_it or adopting.result() is leg
-        assert leg.closed == [] if has_it or dialer.was_cancelled else [(1000, "")]
+    has_it = not adopting.cancelled()
+    assert not has_it or adopting.result() is leg
+    assert leg.closed == [] if has_it or dialer.was_cancelled else [(1000, "")]
 
 
 # --- Parked ---------------------------------------------------------------------------------------------
@@ -246,9 +243,9 @@ async def test_a_parked_session_is_adopted_warm() -> None:
 async def test_a_parked_session_takes_the_place_of_one_that_waits() -> None:
     """It knows the conversation."""
     cold, warm = MemoryLeg(), MemoryLeg()
-    async with opened(MemoryDialer(cold)) as room:
-        room.predial("CA1", MODEL)
-        await turns()
+    dialer = MemoryDialer(cold)
+    async with opened(dialer) as room:
+        await stands(room, dialer)
         assert room.park("CA1", warm, MODEL)
         room.predial("CA1", MODEL)
         assert await taken(room).adopt() is warm
@@ -256,28 +253,17 @@ async def test_a_parked_session_takes_the_place_of_one_that_waits() -> None:
     assert (cold.closed, warm.closed) == ([(1000, "")], [])
 
 
-async def test_a_parked_session_that_nobody_comes_back_to_is_closed() -> None:
-    leg = MemoryLeg()
-    async with opened(MemoryDialer(), waits_s=0.01) as room:
-        room.park("CA1", leg, MODEL)
-        while not leg.closed:  # noqa: ASYNC110  # A memory leg tells nobody.
-            await asyncio.sleep(0)
-        assert len(room) == 0
-
-
 async def test_a_closed_room_parks_nothing() -> None:
-    """The leg stays with who has it; nothing is dialled either."""
-    leg, dialer = MemoryLeg(), MemoryDialer()
-    room = WaitingRoom(dialer)
+    """The leg stays with who has it; nothing is dialled either, so that nothing is left to do."""
+    leg = MemoryLeg()
+    room = WaitingRoom(MemoryDialer())
     assert not room.park("CA1", leg, MODEL)
     async with room:
         pass
     assert not room.park("CA1", leg, MODEL)
     room.predial("CA1", MODEL)
-    await turns()
     assert room.take("CA1", MODEL) is None
     assert leg.closed == []
-    assert dialer.models == []
 
 
 # --- The room is closed ---------------------------------------------------------------------------------
@@ -285,20 +271,20 @@ async def test_a_closed_room_parks_nothing() -> None:
 
 async def test_a_room_that_is_closed_closes_all_that_waits() -> None:
     """Those that stand, those that are parked, and those that are dialled; it does not wait for a dial."""
-    stands, parked = MemoryLeg(), MemoryLeg()
-    dialer = MemoryDialer(stands, REFUSED)
+    dialled, parked = MemoryLeg(), MemoryLeg()
+    dialer = MemoryDialer(dialled, REFUSED)
     async with opened(dialer) as room:
-        room.predial("CA1", MODEL)
+        await stands(room, dialer)
         room.predial("CA2", MODEL)
-        await turns()
+        await dialer.rings(2)
         dialer.picks_up.clear()
         room.predial("CA3", MODEL)
         room.park("CA4", parked, MODEL)
-        await turns()
+        await dialer.rings(3)
         room.predial("CA5", MODEL)  # It has not taken its first step.
         assert repr(room) == "<WaitingRoom 5 waiting>"
     assert len(room) == 0
-    assert stands.closed == parked.closed == [(1000, "")]
+    assert dialled.closed == parked.closed == [(1000, "")]
     assert dialer.was_cancelled
 
 
@@ -310,7 +296,7 @@ async def test_a_call_that_waits_for_its_session_is_told_that_the_room_closes() 
         async with opened(dialer) as room:
             room.predial("CA1", MODEL)
             adopting = tasks.create_task(_failed_adoption(taken(room)))
-            await turns()
+            await dialer.rings()
         assert "the process stops" in await adopting
 
 
@@ -326,7 +312,6 @@ async def test_a_room_that_is_left_by_an_error_closes_all_the_same() -> None:
     async def breaks() -> None:
         async with opened(MemoryDialer()) as room:
             room.park("CA1", leg, MODEL)
-            await turns()
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -346,10 +331,9 @@ async def at_a_socket() -> AsyncIterator[tuple[WaitingRoom, SocketLeg, RawPeer]]
             answering = tasks.create_task(RawPeer.accept(listener))
             leg, peer = await dialer.dial(MODEL), await answering
             ear = Ear()
-            reading = tasks.create_task(leg.read(ear))
+            reading = await begun(leg.read(ear))
             await peer.send(text("for the first call"))
-            while not ear.heard:  # noqa: ASYNC110  # A leg tells nobody else.
-                await asyncio.sleep(0)
+            await ear.hears()
             reading.cancel()
             room.park("CA1", leg, MODEL)
             try:
@@ -359,31 +343,21 @@ async def at_a_socket() -> AsyncIterator[tuple[WaitingRoom, SocketLeg, RawPeer]]
 
 
 async def test_a_parked_session_is_read_on_by_the_next_call() -> None:
-    """What was said in between was for nobody."""
+    """What was said in between was for nobody. However late its first reader goes, it takes nobody's ear."""
     async with at_a_socket() as (room, leg, peer):
         assert await taken(room).adopt() is leg
-        ear = Ear()
-        reading = asyncio.create_task(leg.read(ear))
-        await turns(1)  # What comes before somebody reads is for nobody.
-        await peer.send(text("for the second call"), closing(1000))
+        late, ear = Ear(), Ear()
+        leaving = await begun(leg.read(late))
+        await peer.send(text("for the late one"))
+        await late.hears()
+        reading = await begun(leg.read(ear))
+        await peer.send(text("1"))
+        await ear.hears()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await peer.send(text("2"), closing(1000))
         assert await reading == LegGone(Leg.MODEL, 1000, "")
-        assert ear.heard == ["for the second call"]
-        await leg.close(1000, "")
-
-
-async def test_a_reader_that_was_replaced_takes_nobodys_ear() -> None:
-    """However late its cancellation comes."""
-    async with at_a_socket() as (room, leg, peer):
-        assert await taken(room).adopt() is leg
-        late, ear = asyncio.create_task(leg.read(Ear())), Ear()
-        await turns(1)
-        reading = asyncio.create_task(leg.read(ear))
-        await turns(1)
-        late.cancel()
-        await turns()
-        await peer.send(text("heard"), closing(1000))
-        await reading
-        assert ear.heard == ["heard"]
+        assert (late.heard, ear.heard) == (["for the late one"], ["1", "2"])
         await leg.close(1000, "")
 
 
@@ -403,7 +377,8 @@ async def test_a_dialled_session_that_is_not_taken_is_closed_at_its_socket() -> 
         async with opened(ModelDialer(url, "sk-test")) as room:
             room.predial("CA1", MODEL)
             peer = await RawPeer.accept(listener)
+            await peer.send(Frame(Opcode.PING, b"?"))
+            assert await peer.read_frame() == Frame(Opcode.PONG, b"?")  # By now the session stands.
             closed = asyncio.create_task(peer.read_to_close())
-            await turns()
         assert [frame.payload for frame in await closed] == [closing(1000).payload]
         peer.close()

@@ -216,10 +216,9 @@ async def test_a_wordier_upgrade_is_as_good(house: House, changes: dict[str, str
 
 
 async def send_before_the_answer(peer: RawPeer, *hasty: Frame) -> None:
-    """Sends, and gives the server time to read it."""
+    """Sends, and waits until the server has read it."""
     await peer.send(*hasty)
-    for _turn in range(5):
-        await asyncio.sleep(0)
+    await peer.was_read()
 
 
 async def test_what_a_hasty_peer_says_before_it_is_answered_is_heard_in_order(house: House) -> None:
