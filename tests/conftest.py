@@ -90,7 +90,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
 def _patient(new_loop: LoopFactory) -> asyncio.AbstractEventLoop:
     """A loop that does not log what took long: tests read the log, and a busy machine is no fault of ours."""
     loop = new_loop()
-    loop.slow_callback_duration = math.inf  # type: ignore[attr-defined]  # Both loops have it.
+    loop.slow_callback_duration = math.inf
     return loop
 
 

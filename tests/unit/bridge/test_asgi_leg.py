@@ -41,7 +41,7 @@ async def written(outbox_bytes_max: int, *frames: bytes) -> list[bytes]:
 
 
 async def test_what_waits_is_bounded_and_a_gap_is_never_written() -> None:
-    """The bound itself may wait. Of what is beyond it nothing is kept, not even a later frame that would fit."""
+    """The bound itself may wait. Of what is beyond it nothing is kept, not even a frame that would fit."""
     assert await written(10, b"1" * 5, b"2" * 5) == [b"1" * 5, b"2" * 5]
     assert await written(10, *[b"xxxx"] * 1000) == [b"xxxx"] * 2
     assert await written(9, b"1111", b"2222", b"3333", b"4") == [b"1111", b"2222"]
@@ -94,14 +94,14 @@ class AsgiEnd:
 
 @pytest.mark.parametrize("left_out", [{"code": None, "reason": None}, {}])
 async def test_a_disconnect_without_a_code_is_1005(left_out: dict[str, Any]) -> None:
-    """uvicorn leaves code and reason out or empty then."""
+    """Servers leave code and reason out or empty then."""
     leg = AsgiLeg(AsgiEnd({"type": "websocket.disconnect", **left_out}, OSError()))
     assert await leg.read(Ear()) == LegGone(Leg.PHONE, 1005, "")
 
 
 @pytest.mark.parametrize("extra", [{}, {"text": None}])
 async def test_bytes_are_binary_with_or_without_an_empty_text(extra: dict[str, None]) -> None:
-    """Servers do either."""
+    """Servers do either, too."""
     leg = AsgiLeg(AsgiEnd({"type": "websocket.receive", "bytes": b"\x00", **extra}, OSError()))
     assert "binary" in repr(await leg.read(Ear()))
 

@@ -15,28 +15,19 @@ from callbridge.bridge.relay import FRAME_BYTES_MAX, Relay
 from callbridge.call.actions import AnswerRanAway, BadMessage, Leg, SpareSaid
 from callbridge.call.limits import Limits
 from callbridge.call.machine import Call
-from callbridge.call.plan import CallPlan
 from callbridge.call.playout import Uplink
 from callbridge.wire import media_streams, realtime
+from callbridge.wire.media_streams import MarkEchoed
 from callbridge.wire.mulaw import silence
-from callbridge.wire.realtime import MULAW
-from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+from memory_call import PLAN
 
 STREAM = "MZ1"
+SPEECH_STARTED = '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":7}'
+AUDIO_DONE = '{"type":"response.output_audio.done","response_id":"r","item_id":"i"}'
 STARTED = media_streams.Start(
     STREAM,
     media_streams.StartFacts(
         STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), ("inbound",), {}
-    ),
-)
-PLAN = CallPlan(
-    "gpt-realtime-2.1",
-    Session(
-        "Be brief.",
-        Audio(AudioInput(MULAW, ServerVad(0.5, 300, 500), None, None), AudioOutput(MULAW, "marin")),
-        (),
-        "auto",
-        ("audio",),
     ),
 )
 
@@ -97,15 +88,6 @@ def test_caller_audio_passes_through_an_open_gate() -> None:
     assert (tally.frames_from_phone, tally.frames_to_model, tally.uplink_bytes) == (1, 1, 3)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=400), max_size=20))
-def test_the_model_gets_what_the_caller_said(frames: list[bytes]) -> None:
-    """Frame by frame, byte by byte, in order."""
-    rig = Rig()
-    for frame in frames:
-        rig.relay.from_phone(media(frame))
-    assert [base64.b64decode(command["audio"]) for command in rig.to_model] == frames
-
-
 def test_audio_before_the_stream_is_a_matter_for_the_machine() -> None:
     """The relay neither keeps nor counts it."""
     rig = Rig(Uplink.UNSTARTED)
@@ -126,7 +108,7 @@ def test_early_audio_is_held_and_flushed_in_order(frames: list[bytes], data: st.
     rig.relay.open_uplink()
     for frame in frames[opened_at:]:
         rig.relay.from_phone(media(frame))
-    assert rig.model_audio == b"".join(frames)
+    assert [base64.b64decode(command["audio"]) for command in rig.to_model] == frames
     assert rig.call.tally.frames_to_model == len(frames)
     assert rig.call.tally.frames_dropped == 0
 
@@ -139,31 +121,24 @@ def test_held_audio_is_sent_once() -> None:
     assert rig.model_audio == b"\x01"
 
 
-def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted() -> None:
-    """The bound is in milliseconds of audio; stale words would be answered as if just said."""
-    limits = Limits(connect_timeout_s=0.05, held_audio_ms_max=100)
-    rig = Rig(Uplink.HELD, limits)
-    frames = [bytes((number,)) * 160 for number in range(7)]
-    for frame in frames:
-        rig.relay.from_phone(media(frame))
-    rig.relay.open_uplink()
-    assert rig.model_audio == b"".join(frames[2:])
-    assert rig.call.tally.frames_dropped == 2
-    assert rig.call.tally.frames_from_phone == 7
+@pytest.mark.parametrize("lowered_to_ms", [100, 60])
+def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted(lowered_to_ms: int) -> None:
+    """The bound is in milliseconds of audio; stale words would be answered as if just said.
 
-
-def test_the_bound_of_held_audio_is_the_gates() -> None:
-    """The machine lowers it when a session is replaced in the middle of a call."""
-    rig = Rig(Uplink.HELD)
+    The machine lowers it when a session is replaced in the middle of a call.
+    """
+    rig = Rig(Uplink.HELD, Limits(connect_timeout_s=0.05, held_audio_ms_max=100))
     frames = [bytes((number,)) * 160 for number in range(7)]
     for frame in frames[:5]:
         rig.relay.from_phone(media(frame))
-    rig.call.gate.held_ms_max = 60
+    rig.call.gate.held_ms_max = lowered_to_ms
     for frame in frames[5:]:
         rig.relay.from_phone(media(frame))
     rig.relay.open_uplink()
-    assert rig.model_audio == b"".join(frames[4:])
-    assert rig.call.tally.frames_dropped == 4
+    kept = frames[-lowered_to_ms // 20 :]
+    assert rig.model_audio == b"".join(kept)
+    assert rig.call.tally.frames_dropped == 7 - len(kept)
+    assert rig.call.tally.frames_from_phone == 7
 
 
 def test_after_the_end_audio_is_dropped_and_counted() -> None:
@@ -188,28 +163,6 @@ def test_the_largest_frame_passes() -> None:
     rig = Rig()
     assert rig.relay.from_phone(media(b"\xff" * FRAME_BYTES_MAX)) is None
     assert len(rig.model_audio) == FRAME_BYTES_MAX
-
-
-@pytest.mark.parametrize(
-    ("text", "event"),
-    [
-        ('{"event":"mark","mark":{"name":"0-1"}}', media_streams.MarkEchoed(media_streams.MarkName("0-1"))),
-        ('{"event":"stop"}', media_streams.Stopped()),
-        ('{"event":"dtmf","dtmf":{"digit":"5"}}', media_streams.Dtmf(media_streams.Key("5"))),
-        ('{"event":"new"}', media_streams.UnknownMessage("new")),
-    ],
-)
-def test_what_is_not_audio_is_for_the_machine(text: str, event: object) -> None:
-    assert Rig().relay.from_phone(text) == event
-
-
-@pytest.mark.parametrize("text", ["", "{", '{"event":"media"}', '{"event":"media","media":{"payload":"*"}}'])
-def test_what_the_phone_says_wrong_is_a_bad_message(text: str) -> None:
-    """Never an exception in the reader's face."""
-    told = Rig().relay.from_phone(text)
-    assert isinstance(told, BadMessage)
-    assert told.leg is Leg.PHONE
-    assert not told.is_fatal
 
 
 def test_an_open_gate_without_a_model_is_our_own_fault() -> None:
@@ -306,24 +259,60 @@ def test_audio_that_nobody_would_say_is_told_with_a_mark() -> None:
     assert rig.phone_audio == silence(1400)
 
 
-# --- From the spare ---------------------------------------------------------------------------------
+# --- What is not audio ------------------------------------------------------------------------------
 
 
-def test_what_the_spare_says_is_told_as_its_word() -> None:
-    """Not even its audio passes."""
+def told(whose: Leg, text: str | bytes) -> object:
+    """What the machine is told of a message on a leg."""
+    relay = Rig().relay
+    if whose is Leg.MODEL:
+        return relay.from_model(text, 1.0)
+    return relay.from_phone(text) if whose is Leg.PHONE else relay.from_spare(text)
+
+
+@pytest.mark.parametrize(
+    ("whose", "text", "event"),
+    [
+        (Leg.PHONE, '{"event":"mark","mark":{"name":"0-1"}}', MarkEchoed(media_streams.MarkName("0-1"))),
+        (Leg.PHONE, '{"event":"stop"}', media_streams.Stopped()),
+        (Leg.PHONE, '{"event":"dtmf","dtmf":{"digit":"5"}}', media_streams.Dtmf(media_streams.Key("5"))),
+        (Leg.PHONE, '{"event":"new"}', media_streams.UnknownMessage("new")),
+        (Leg.MODEL, SPEECH_STARTED, realtime.SpeechStarted("i", 7)),
+        (Leg.MODEL, AUDIO_DONE, realtime.AudioDone("r", "i")),
+        (Leg.MODEL, '{"type":"response.dreamed"}', realtime.UnknownEvent("response.dreamed")),
+        (Leg.SPARE, SPEECH_STARTED, SpareSaid(realtime.SpeechStarted("i", 7))),
+        (Leg.SPARE, '{"type":"response.dreamed"}', SpareSaid(realtime.UnknownEvent("response.dreamed"))),
+    ],
+)
+def test_what_is_not_audio_is_for_the_machine(whose: Leg, text: str, event: object) -> None:
+    assert told(whose, text) == event
+
+
+WRONG = ["", b"\xff", "{", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("whose", "text"),
+    [
+        *[(whose, text) for whose in (Leg.PHONE, Leg.MODEL, Leg.SPARE) for text in WRONG],
+        (Leg.PHONE, '{"event":"media"}'),
+        (Leg.PHONE, '{"event":"media","media":{"payload":"*"}}'),
+        (Leg.MODEL, '{"type":"response.output_audio.delta"}'),
+        (Leg.MODEL, delta(b"")[:-1]),
+    ],
+)
+def test_what_a_peer_says_wrong_is_its_bad_message(whose: Leg, text: str | bytes) -> None:
+    """Never an exception in the reader's face."""
+    event = told(whose, text)
+    assert isinstance(event, BadMessage)
+    assert event.leg is whose
+    assert not event.is_fatal
+
+
+def test_not_even_the_audio_of_the_spare_passes() -> None:
     rig = Rig()
-    told = rig.relay.from_spare('{"type":"response.dreamed"}')
-    assert told == SpareSaid(realtime.UnknownEvent("response.dreamed"))
     assert isinstance(rig.relay.from_spare(delta(b"\x01")), SpareSaid)
     assert rig.to_phone == []
-
-
-@pytest.mark.parametrize("text", ["", b"\xff", "{", "[]"])
-def test_what_the_spare_says_wrong_is_its_bad_message(text: str | bytes) -> None:
-    told = Rig().relay.from_spare(text)
-    assert isinstance(told, BadMessage)
-    assert told.leg is Leg.SPARE
-    assert not told.is_fatal
 
 
 # --- The clip ---------------------------------------------------------------------------------------
@@ -341,34 +330,6 @@ def test_a_clip_goes_to_the_phone_with_a_mark_of_its_own() -> None:
     assert rig.call.playout.echoed(rig.to_phone[1]["mark"]["name"], 2.5)
     assert rig.call.playout.is_drained
     assert rig.call.tally.frames_to_phone == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "event"),
-    [
-        (
-            '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":7}',
-            realtime.SpeechStarted("i", 7),
-        ),
-        (
-            '{"type":"response.output_audio.done","response_id":"r","item_id":"i"}',
-            realtime.AudioDone("r", "i"),
-        ),
-        ('{"type":"response.dreamed"}', realtime.UnknownEvent("response.dreamed")),
-    ],
-)
-def test_what_is_not_agent_audio_is_for_the_machine(text: str, event: object) -> None:
-    assert Rig().relay.from_model(text, 1.0) == event
-
-
-@pytest.mark.parametrize(
-    "text", ["", b"\xff", "{", '{"type":"response.output_audio.delta"}', delta(b"")[:-1]]
-)
-def test_what_the_model_says_wrong_is_a_bad_message(text: str | bytes) -> None:
-    told = Rig().relay.from_model(text, 1.0)
-    assert isinstance(told, BadMessage)
-    assert told.leg is Leg.MODEL
-    assert not told.is_fatal
 
 
 def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
