@@ -12,6 +12,7 @@ import pytest
 from callbridge.observe.logs import LogFormat, configure_logging
 from e2e.stack import Log
 from leftovers import leaves_nothing
+from machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -50,6 +51,16 @@ async def without_debugging() -> None:
     For tests that measure time, or that have more calls at once than a debugged loop can carry.
     """
     asyncio.get_running_loop().set_debug(False)
+
+
+# --- Time ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def machine(without_debugging: None) -> AsyncIterator[Machine]:
+    """How late the machine was: the judge of tests that have bounds in milliseconds."""
+    async with Machine() as machine:
+        yield machine
 
 
 # --- Figures: what was measured stands in the report -------------------------------------------------

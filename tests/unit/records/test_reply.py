@@ -40,14 +40,14 @@ async def test_an_answer_after_the_wait_is_dropped() -> None:
     reply: Reply[int] = Reply()
     assert await reply.within(0) is None
     reply.settle(7)
-    await asyncio.sleep(0)
+    await asyncio.create_task(asyncio.sleep(0))  # The loop has been told before this.
     assert reply.value == 7
 
 
 async def test_a_cancelled_wait_is_cancelled() -> None:
     reply: Reply[int] = Reply()
     waiting = asyncio.create_task(reply.within(5))
-    await asyncio.sleep(0)
+    await asyncio.create_task(asyncio.sleep(0))  # It began later, and has ended.
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

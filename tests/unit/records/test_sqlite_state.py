@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
+import leftovers
 from callbridge.records import sqlite_state, sqlite_writer
 from callbridge.records.sqlite_state import SqliteState
 from callbridge.records.state import EVENTS_WAITING_MAX
@@ -69,10 +70,8 @@ def pages_limited() -> Iterator[list[int]]:
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Waits for the writer's thread, at most ten seconds."""
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110 - a thread's state has no event to wait for
-            await asyncio.sleep(0.01)
+    """Waits for the writer's thread."""
+    assert await leftovers.until(is_so)
 
 
 def stored(path: Path) -> list[tuple[str, int, str, bytes]]:
@@ -148,7 +147,7 @@ class TestLocked:
     async def test_the_loop_goes_on_while_another_process_holds_the_file(
         self, path: Path, state: SqliteState
     ) -> None:
-        """Half a second of it, counted in turns of the loop; and what was told meanwhile can be read."""
+        """A loop that is held up would turn once in half a second. What was told meanwhile can be read."""
         state.append(CALL, "started", b"1")
         await state.flush()
         turns = 0
@@ -159,7 +158,7 @@ class TestLocked:
             while time.monotonic() < end:
                 await asyncio.sleep(0.001)
                 turns += 1
-            assert turns > 50
+            assert turns > 5
             assert not flushing.done()
             assert [found.body for found in await state.events(CALL)] == [b"1", b"2"]
             assert await state.unfinished(0) == (CALL,)

@@ -64,7 +64,6 @@ async def test_what_runs_beside_the_calls_ends_with_them() -> None:
     before = asyncio.all_tasks()
     async with app.router.lifespan_context(app):
         assert [task.get_name() for task in asyncio.all_tasks() - before] == ["model probe"]
-        await asyncio.sleep(0)
         assert not state.is_closed
     assert asyncio.all_tasks() == before
     assert state.is_closed

@@ -10,6 +10,7 @@ from callbridge.records.memory_state import MemoryState
 from callbridge.server.admission import Refusal
 from callbridge.server.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
 from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
+from leftovers import until
 
 WALL = 1_800_000_000.0
 
@@ -124,7 +125,7 @@ async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
     front = FrontDesk()
     async with front.desk.opened():
         front.desk.waiting.predial(CALL, "gpt-realtime-2.1")
-        await asyncio.sleep(0)
+        assert await until(lambda: bool(front.dialer.dialled))
         assert len(front.desk.waiting) == 1
     assert len(front.desk.waiting) == 0
 

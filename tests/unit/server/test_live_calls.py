@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.server.live_calls import LiveCalls
+from leftovers import until
 
 
 @dataclass
@@ -80,7 +81,7 @@ async def test_all_are_asked_to_hand_over_and_so_is_who_comes_later() -> None:
     calls.hand_over_all()
     calls.add("CA3", late)
     calls.add("CA3", later)
-    await asyncio.sleep(0)
+    assert await until(lambda: bool(one.asked and two.asked and later.asked and len(late.asked) == 2))
     assert (one.asked, two.asked) == (["hand over"], ["hand over"])
     assert later.asked == ["hand over"]
     assert set(late.asked) == {"replaced", "hand over"}
@@ -93,7 +94,7 @@ async def test_a_call_that_fails_keeps_no_other_from_being_asked() -> None:
     calls.add("CA1", faulty)
     calls.add("CA2", sound)
     calls.hand_over_all()
-    await asyncio.sleep(0)
+    assert await until(lambda: bool(faults and sound.asked))
     assert sound.asked == ["hand over"]
     assert [type(fault) for fault in faults] == [AssertionError]
 
@@ -107,7 +108,7 @@ async def test_waiting_ends_when_the_last_call_does() -> None:
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(calls.wait_empty())
             calls.remove("CA1", one)
-            await asyncio.sleep(0)
+            await asyncio.create_task(asyncio.sleep(0))  # It began later, and has ended.
             assert not waiting.done()
             calls.remove("CA2", two)
 

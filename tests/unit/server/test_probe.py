@@ -15,6 +15,7 @@ from callbridge.call.actions import Leg, LegGone, ModelDialFailed
 from callbridge.server import probe
 from callbridge.server.circuit import OPEN_S, PROBE_EVERY_S
 from desks import FrontDesk
+from leftovers import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -92,15 +93,12 @@ def open_circuit(front: FrontDesk) -> None:
 
 
 async def turn_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110  # The prober tells nobody.
-            await asyncio.sleep(0)
+    assert await until(condition)
 
 
 async def test_a_model_that_is_well_is_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with probing(monkeypatch) as (front, model):
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await asyncio.create_task(asyncio.sleep(0))  # It began later: the prober has taken its first step.
         assert model.dials == []
         assert front.now == OPENED_AT
 

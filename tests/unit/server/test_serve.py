@@ -31,6 +31,7 @@ from callbridge.server.listening import CallServer, tcp_listener, uvicorn_config
 from callbridge.server.live_calls import LiveCalls
 from callbridge.server.settings import Settings, read_settings
 from leftovers import until
+from machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -196,12 +197,12 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_without_calls_ends_within_a_second(number: int) -> None:
     world = World()
-    async with running(world) as serving, asyncio.timeout(5):
+    async with running(world) as serving, Machine() as machine:
         began_at = asyncio.get_running_loop().time()
         world.signal(number)
         await serving
         took_s = asyncio.get_running_loop().time() - began_at
-    assert took_s < 1
+    machine.judge([f"it took {took_s:.1f} s"] if took_s >= 1 else [], tolerates_ms=100)
     assert world.watch.lags.count > 0
     # uvicorn would raise what it has noted, and the process would not end with 0.
     assert world.server._captured_signals == []

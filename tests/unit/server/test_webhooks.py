@@ -29,6 +29,8 @@ from callbridge.server.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import Redeemed
 from desks import ACCOUNT, APOLOGY, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, FrontDesk, LiveCall
+from leftovers import until
+from machine import Machine
 
 HUMAN = "+14155550123"
 FORM = {
@@ -186,23 +188,25 @@ async def test_nothing_is_waited_for_before_a_call_is_answered(
     for target in ("socket.socket.connect", "socket.getaddrinfo", "builtins.open", "os.open"):
         monkeypatch.setattr(target, forbidden)
     assert socket.getaddrinfo is forbidden
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         async with world.desk.waiting:
             assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
 
 
+@pytest.mark.heavy
 async def test_answer_is_fast(world: World) -> None:
-    """A hundred answers take less than the 150 ms that each one may take."""
+    """None of a hundred answers takes the 150 ms that one may take."""
     await world.post("/twilio/voice")
-    slowest = 0.0
-    for number in range(100):
-        world.now += 1
-        form = FORM | {"CallSid": f"CA{number:032d}", "From": f"+1415555{number:04d}"}
-        began = time.perf_counter()
-        response = await world.post("/twilio/voice", form)
-        slowest = max(slowest, time.perf_counter() - began)
-        assert verbs(response)[0] == "Connect"
-    assert slowest < 0.150
+    slowest_ms = 0.0
+    async with Machine() as machine:
+        for number in range(100):
+            world.now += 1
+            form = FORM | {"CallSid": f"CA{number:032d}", "From": f"+1415555{number:04d}"}
+            began = time.perf_counter()
+            response = await world.post("/twilio/voice", form)
+            slowest_ms = max(slowest_ms, (time.perf_counter() - began) * 1000)
+            assert verbs(response)[0] == "Connect"
+    machine.judge([f"an answer took {slowest_ms:.0f} ms"] if slowest_ms >= 150 else [], tolerates_ms=50)
 
 
 # --- The model is dialled ahead of the stream ---------------------------------------------------------
@@ -213,24 +217,21 @@ async def test_the_model_is_dialled_while_twilio_connects(world: World) -> None:
     async with world.desk.waiting:
         await world.post("/twilio/voice")
         await world.post("/twilio/voice")
-        await asyncio.sleep(0)
-        assert world.dialer.dialled == [world.desk.settings.realtime_model]
+        assert await until(lambda: world.dialer.dialled == [world.desk.settings.realtime_model])
         assert len(world.desk.waiting) == 1
 
 
 async def test_dialling_ahead_can_be_switched_off() -> None:
     async with World({"PREDIAL": "false"}) as world, world.desk.waiting:
         assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
-        await asyncio.sleep(0)
-        assert world.dialer.dialled == []
+        assert len(world.desk.waiting) == 0
 
 
 async def test_nobody_is_dialled_for_a_call_that_is_declined(world: World) -> None:
     async with world.desk.waiting:
         world.desk.drain.begin()
         assert verbs(await world.post("/twilio/voice"))[0] == "Say"
-        await asyncio.sleep(0)
-        assert world.dialer.dialled == []
+        assert len(world.desk.waiting) == 0
 
 
 # --- Declined -----------------------------------------------------------------------------------------
@@ -450,8 +451,7 @@ async def test_a_resumed_call_is_dialled_ahead_as_well(answered: World) -> None:
     answered.ended(EndReason.MEDIA_LOST)
     async with answered.desk.waiting:
         await answered.stream_ended()
-        await asyncio.sleep(0)
-        assert len(answered.dialer.dialled) == 1
+        assert await until(lambda: len(answered.dialer.dialled) == 1)
 
 
 async def test_the_place_of_a_call_that_falls_back_is_free(answered: World) -> None:
