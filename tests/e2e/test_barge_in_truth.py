@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.phone import Step
     from callbridge.simulators.truth import HeardItem
+    from machine import Machine
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
@@ -41,6 +42,10 @@ to 20, so the bound lies below; at p95, because the machine may be busy elsewher
 
 ATTEMPTS = 3
 """A machine that is busy elsewhere for longer spoils a measurement; a fault of ours spoils all."""
+
+LATE_MS_MAX = 10
+"""A machine that is later than this once spoils every measurement."""
+
 TAIL_MS = 60
 """An item with no more than this left counts as heard (`Limits.heard_tail_ms`)."""
 
@@ -92,7 +97,7 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 
-async def test_the_model_remembers_what_was_heard(figures: Callable[[str], None]) -> None:
+async def test_the_model_remembers_what_was_heard(figures: Callable[[str], None], machine: Machine) -> None:
     """Every cut is where the caller stopped hearing, at once on the wire, and nothing plays after it."""
     for _ in range(ATTEMPTS):
         measured = await measure()
@@ -100,11 +105,11 @@ async def test_the_model_remembers_what_was_heard(figures: Callable[[str], None]
             figures(line)
         if not measured.faults:
             break
-    assert measured.faults == []
+    machine.judge(measured.faults, LATE_MS_MAX)
     assert measured.cuts >= 40
     assert_moments_were_of_all_kinds(measured.calls)
     for call in measured.calls:
-        assert_nothing_was_disturbed(call)
+        assert_nothing_was_disturbed(call, within_ms=ERROR_MS_P95 + machine.late_ms)
 
 
 @dataclass
@@ -174,7 +179,7 @@ def assert_moments_were_of_all_kinds(calls: list[FinishedCall]) -> None:
     assert min(map(len, (after_done, in_second, deleted, cancelled))) >= 10
 
 
-def assert_nothing_was_disturbed(call: FinishedCall) -> None:
+def assert_nothing_was_disturbed(call: FinishedCall, within_ms: float) -> None:
     """Nothing else went wrong in the call, on either side."""
     assert call.report.is_clean, call.report
     assert call.journal.refusals == []
@@ -182,21 +187,21 @@ def assert_nothing_was_disturbed(call: FinishedCall) -> None:
     assert len(call.stream.playback.clears) == call.ended.interruptions == len(call.of(Interrupted))
     items = call.heard()
     for item in items:
-        assert_is_remembered_as_heard(item)
+        assert_is_remembered_as_heard(item, within_ms)
     assert any(item.was_heard_to_its_end for item in items)
     assert_nothing_was_played_after_a_clear(call)
 
 
-def assert_is_remembered_as_heard(item: HeardItem) -> None:
+def assert_is_remembered_as_heard(item: HeardItem, within_ms: float) -> None:
     """An item is whole when it was heard, gone when nothing of it was, else cut inside what was sent."""
     if item.was_heard_to_its_end:
         assert (item.truncated_at_ms, item.is_deleted) == (None, False), item
     elif item.is_deleted:
-        assert item.heard_ms <= ERROR_MS_P95, item
+        assert item.heard_ms <= within_ms, item
     elif item.truncated_at_ms is not None:
         assert 0 < item.truncated_at_ms <= item.sent_ms, item
     else:
-        assert item.sent_ms - item.heard_ms <= TAIL_MS + ERROR_MS_P95, item
+        assert item.sent_ms - item.heard_ms <= TAIL_MS + within_ms, item
 
 
 def assert_nothing_was_played_after_a_clear(call: FinishedCall) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from machine import Machine
+
 MADE_UP = {
     "OPENAI_API_KEY": "sk-made-up-key-that-is-long-enough",
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
@@ -29,7 +31,7 @@ MADE_UP = {
     "HOST": "127.0.0.1",
 }
 
-EXIT_S = 5.0
+EXIT_S = 20.0
 """A second is promised; the machine that runs this is shared."""
 
 READY_S = 10.0
@@ -79,7 +81,7 @@ async def serving(folder: Path) -> AsyncIterator[Service]:
     )
     try:
         assert process.stderr is not None
-        async with asyncio.timeout(READY_S):
+        async with asyncio.timeout(2 * READY_S):
             first = await process.stderr.readline()
         assert b'"event": "ready"' in first, first + await process.stderr.read()
         service = Service(process, variables, time.perf_counter() - began_at)
@@ -159,7 +161,7 @@ async def test_a_drain_of_nothing_is_told_in_words(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-async def test_cold_start(tmp_path: Path, figures: Callable[[str], None]) -> None:
+async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machine: Machine) -> None:
     """From the start of the process until it answers `/readyz`, and what Python itself takes of that."""
     began_at = time.perf_counter()
     python = await asyncio.create_subprocess_exec(sys.executable, "-c", "pass")
@@ -171,4 +173,4 @@ async def test_cold_start(tmp_path: Path, figures: Callable[[str], None]) -> Non
     figures(
         f"cold start: ready after {ready_s:.2f} s, of which Python alone {python_s:.2f} s (promised: 3 s)"
     )
-    assert ready_s < READY_S
+    machine.judge([f"ready after {ready_s:.1f} s"] if ready_s >= READY_S else [], tolerates_ms=50)

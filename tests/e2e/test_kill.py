@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneStream
     from callbridge.simulators.voice_model import Journal, ModelServer
     from e2e.stack import FinishedCall
+    from machine import Machine
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
@@ -47,8 +48,10 @@ KILLS = 2
 RESUMED_MS_MAX = 3000
 
 
-async def test_no_call_is_lost_by_two_kills(tmp_path: Path, figures: Callable[[str], None]) -> None:
-    resumed_ms = await survive_kills(tmp_path, seed=1)
+async def test_no_call_is_lost_by_two_kills(
+    tmp_path: Path, figures: Callable[[str], None], machine: Machine
+) -> None:
+    resumed_ms = await survive_kills(tmp_path, machine, seed=1)
     figures(
         f"kill -9, {KILLS} times with {CALLS} calls: from the end of the stream to the next sound "
         f"p50 {percentile(resumed_ms, 50)}, max {max(resumed_ms)} ms (promised: {RESUMED_MS_MAX})"
@@ -57,11 +60,11 @@ async def test_no_call_is_lost_by_two_kills(tmp_path: Path, figures: Callable[[s
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(2, 17))
-async def test_no_call_is_lost_by_thirty_kills(tmp_path: Path, seed: int) -> None:
-    await survive_kills(tmp_path, seed=seed)
+async def test_no_call_is_lost_by_thirty_kills(tmp_path: Path, machine: Machine, seed: int) -> None:
+    await survive_kills(tmp_path, machine, seed=seed)
 
 
-async def survive_kills(folder: Path, *, seed: int) -> list[int]:
+async def survive_kills(folder: Path, machine: Machine, *, seed: int) -> list[int]:
     """Calls that are on through all kills of a chain; answers how long each silence was, in ms."""
     rng = random.Random(seed)
     path = folder / "state.db"
@@ -76,7 +79,8 @@ async def survive_kills(folder: Path, *, seed: int) -> list[int]:
     await assert_kept(path, calls, models)
     resumed_ms = [ms for call in calls for ms in call.report.resumed_after_ms if ms is not None]
     assert len(resumed_ms) == CALLS * KILLS
-    assert max(resumed_ms) <= RESUMED_MS_MAX
+    late = [f"a silence of {ms} ms" for ms in resumed_ms if ms > RESUMED_MS_MAX]
+    machine.judge(late, tolerates_ms=100)
     return resumed_ms
 
 

@@ -108,7 +108,8 @@ async def test_a_service_that_stops_ends_its_calls(log: Log, lane: PhoneLane) ->
     for task in tasks:
         call = task.result()
         assert call.ended.reason is EndReason.SERVICE_STOPPED
-        assert call.close_code == 1012
+        # Of its own lane uvicorn lets go at once: a phone that is just sending may get a reset instead.
+        assert call.close_code in ({1012} if lane == "fast" else {1012, None})
         (end,) = log.events("call_ended", call.sid)
         assert end["reason"] == "service_stopped"
     assert {journal.ended for journal in running.model.sessions} == {"client closed with 1000"}

@@ -31,6 +31,8 @@ from random_calls import noise
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from machine import Machine
+
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
 OPEN_S = 1.0
@@ -100,7 +102,7 @@ async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterato
     ids=["503", "401", "no quota"],
 )
 async def test_an_outage_and_its_end(
-    fault: ConnectFault, failed_max: int, log: Log, figures: Callable[[str], None]
+    fault: ConnectFault, failed_max: int, log: Log, figures: Callable[[str], None], machine: Machine
 ) -> None:
     """A few calls find out; the next hear the fallback without a dial; a probe finds that it is over."""
     clock = asyncio.get_running_loop().time
@@ -117,7 +119,6 @@ async def test_an_outage_and_its_end(
     down = [found_out[-1], *turned_away[:-1]]
     assert len(down) > 3, "the outage was over before anybody was turned away"
     answers_ms = [call.report.webhook_answer_ms or 9999.0 for call in down]
-    assert max(answers_ms) < REFUSED_MS_MAX
     assert {line["reason"] for line in log.events("call_declined")} == {"model_outage"}
     probes_at = stage.refused_at[dials:]
     assert len(probes_at) == len(log.events("model_probe_failed")), "only probes dial"
@@ -126,7 +127,6 @@ async def test_an_outage_and_its_end(
     assert fault.until_s is not None
     recovered_at = stage.refused_at[0] + fault.until_s
     noticed_s = closed_at - recovered_at
-    assert noticed_s < OPEN_S + PROBE_EVERY_S + DIAL_S
     assert turned_away[-1].verbs == served.verbs == CONNECTED_AND_ENDED
     assert sessions == 3, "one probe that found it, and the two calls"
     assert len(log.events("model_back")) == 1
@@ -135,6 +135,8 @@ async def test_an_outage_and_its_end(
         f"{len(down)} turned away in at most {max(answers_ms):.0f} ms with {len(probes_at)} probes; "
         f"served {noticed_s:.1f} s after its end (a probe each {PROBE_EVERY_S} s)"
     )
+    kept = max(answers_ms) < REFUSED_MS_MAX and noticed_s < OPEN_S + PROBE_EVERY_S + DIAL_S
+    machine.judge([] if kept else ["the times above"], tolerates_ms=50)
 
 
 @pytest.mark.parametrize("retry_after_s", [None, 0.3])
@@ -159,12 +161,13 @@ async def test_a_rate_limit_lowers_admission(retry_after_s: float | None, log: L
     assert len(stage.refused_at) == 1
 
 
-async def test_a_rate_limit_for_long_is_not_waited_for(log: Log) -> None:
+async def test_a_rate_limit_for_long_is_not_waited_for(log: Log, machine: Machine) -> None:
     """A caller does not wait for half a minute: the fallback comes, and the model is not called down."""
     fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=30)
     async with rehearsal(fault) as stage:
         first, second = await stage.call(), await stage.call()
     assert (first.verbs, second.verbs) == (CONNECTED_AND_SORRY, CONNECTED_AND_ENDED)
-    assert first.report.duration_ms < REFUSED_MS_MAX
     assert len(stage.refused_at) == 1
     assert log.events("model_outage") == []
+    took_ms = first.report.duration_ms
+    machine.judge([f"it took {took_ms} ms"] if took_ms >= REFUSED_MS_MAX else [], tolerates_ms=100)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.simulators.phone import PhoneEvent
+    from machine import Machine
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
@@ -33,7 +34,7 @@ ROOM_FOR_ALL = {"CALLS_MAX": str(REQUESTS + 1), "CALL_STARTS_PER_SECOND": "1000"
 P99_MS_MAX = 150
 
 
-async def test_the_webhook_answers_within_150_ms(figures: Callable[[str], None]) -> None:
+async def test_the_webhook_answers_within_150_ms(figures: Callable[[str], None], machine: Machine) -> None:
     """300 requests during a call: the 99th percentile stays below 150 ms, and the call does not notice."""
     rng = random.Random(5)
     speech = Speech(text="A long story.", audio=noise(rng, 20_000))
@@ -58,7 +59,10 @@ async def test_the_webhook_answers_within_150_ms(figures: Callable[[str], None])
         f"voice webhook during a call, {REQUESTS} requests: p50 {percentiles[49]:.1f}, "
         f"p99 {percentiles[98]:.1f}, max {max(times_ms):.1f} ms"
     )
-    assert percentiles[98] < P99_MS_MAX
+    machine.judge(
+        [f"the 99th percentile is {percentiles[98]:.0f} ms"] if percentiles[98] >= P99_MS_MAX else [],
+        tolerates_ms=30,
+    )
 
 
 async def ask(running: Stack) -> list[float]:
