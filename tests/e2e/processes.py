@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import Ear, PhoneEvent, PhoneStream
     from callbridge.simulators.voice_model import Journal, ModelServer
 
-READY_S = 20.0
+READY_S = 60.0
 """Three seconds are promised of one process (test_drain.py); here some start at once, on a shared machine."""
 
 PAGE_BYTES = 4096

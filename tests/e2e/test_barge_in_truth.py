@@ -138,8 +138,11 @@ async def measure() -> Measured:
         errors = [error for call in of_delay for error in cut_errors_ms(call)]
         clears = [late for call in of_delay for late in clear_delays_ms(call, delay_ms)]
         where = f"barge-in at {delay_ms:3} ms each way, {len(errors)} cuts: "
-        error_p95, clear_p95 = p(95, errors), p(95, clears)
         measured.cuts += len(errors)
+        if len(errors) < 2:
+            measured.faults.append(f"{where}nothing to measure")
+            continue
+        error_p95, clear_p95 = p(95, errors), p(95, clears)
         measured.figures.append(
             f"{where}error p50 {p(50, errors):.1f}, p95 {error_p95:.1f}, max {max(errors):.1f} ms; "
             f"clear after p50 {p(50, clears):.1f}, p95 {clear_p95:.1f}, max {max(clears):.1f} ms"

@@ -305,14 +305,13 @@ def check(under: UnderFire) -> None:
     """What must hold after whatever came."""
     ended = under.ended
     assert (ended is not None) == (under.call.phase is Phase.OVER)
-    if ended is not None:
-        assert ended.reason in MAY_END, ended
-        assert any(said in ended.detail for said in MAY_END[ended.reason]), ended
-        if "phone leg sent" in ended.detail:
-            assert under.bad[a.Leg.PHONE] > LIMITS.bad_messages_max or "binary" in ended.detail, ended
-    else:
+    if ended is None:
         assert under.bad[a.Leg.PHONE] <= LIMITS.bad_messages_max
         assert under.call.deadline is not None
+        return
+    assert any(said in ended.detail for said in MAY_END[ended.reason]), ended
+    if "phone leg sent" in ended.detail:
+        assert under.bad[a.Leg.PHONE] > LIMITS.bad_messages_max or "binary" in ended.detail, ended
 
 
 def fire(first: int, count: int) -> None:
@@ -329,17 +328,19 @@ def fire(first: int, count: int) -> None:
         seed += 1
 
 
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_no_frame_breaks_a_call(chunk: int) -> None:
+@pytest.mark.parametrize(
+    ("first", "frames"),
+    [
+        *((chunk, FRAMES) for chunk in range(CHUNKS)),
+        *(
+            pytest.param(CHUNKS + chunk, FRAMES_OF_A_LONG_RUN, marks=pytest.mark.long)
+            for chunk in range(CHUNKS)
+        ),
+    ],
+)
+def test_no_frame_breaks_a_call(first: int, frames: int) -> None:
     """Broken frames on every leg, in every stage: understood, or counted as bad."""
-    fire(chunk * 1_000_000, FRAMES // CHUNKS)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_a_million_frames_break_no_call(chunk: int) -> None:
-    """The same for a night."""
-    fire((CHUNKS + chunk) * 1_000_000, FRAMES_OF_A_LONG_RUN // CHUNKS)
+    fire(first * 1_000_000, frames // CHUNKS)
 
 
 # --- Memory ---------------------------------------------------------------------------------------------
@@ -385,23 +386,8 @@ def test_names_that_nobody_knows_do_not_pile_up() -> None:
 # --- The parsers ----------------------------------------------------------------------------------------
 
 
-@given(st.binary(max_size=400) | st.text(max_size=400))
-def test_any_text_is_parsed_or_refused_in_words(text: str | bytes) -> None:
+def assert_parsed_or_refused_in_words(frame: str | bytes) -> None:
     """Both parsers know one exception."""
-    words = []
-    for parse in (media_streams.parse, realtime.parse):
-        try:
-            parse(text)
-        except ProtocolError as error:
-            words.append(str(error))
-    assert all(words)
-
-
-@given(st.integers(0, 2**32))
-def test_a_broken_frame_is_parsed_or_refused_in_words(seed: int) -> None:
-    """The same for what is nearly right."""
-    rng = random.Random(seed)
-    frame = broken(rng.choice(recording().both)[1], rng)
     words = []
     for parse in (media_streams.parse, realtime.parse):
         try:
@@ -409,3 +395,14 @@ def test_a_broken_frame_is_parsed_or_refused_in_words(seed: int) -> None:
         except ProtocolError as error:
             words.append(str(error))
     assert all(words)
+
+
+@given(st.binary(max_size=400) | st.text(max_size=400))
+def test_any_text_is_parsed_or_refused_in_words(frame: str | bytes) -> None:
+    assert_parsed_or_refused_in_words(frame)
+
+
+@given(st.integers(0, 2**32))
+def test_a_broken_frame_is_parsed_or_refused_in_words(seed: int) -> None:
+    rng = random.Random(seed)
+    assert_parsed_or_refused_in_words(broken(rng.choice(recording().both)[1], rng))

@@ -131,8 +131,14 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_after_a_fault_that_picows_finds_nothing_is_heard(connect: Connect, fault: str) -> None:
-    """It goes on reading for a while, and would hand over what follows: in this packet or in the next."""
+async def test_after_a_fault_that_picows_finds_nothing_is_heard(
+    connect: Connect, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on reading for a while, and would hand over what follows: in this packet or in the next.
+
+    The call is told, and nobody else: strangers can cause it, so at no level may it fill the log.
+    """
+    caplog.set_level(logging.DEBUG)
     ear = Ear()
     async with connect() as line:
         reading = asyncio.create_task(line.leg.read(ear))
@@ -148,19 +154,6 @@ async def test_after_a_fault_that_picows_finds_nothing_is_heard(connect: Connect
         assert gone.code == 1002
         assert await line.peer.read_to_end() == []
     assert ear.heard == ["before"]
-
-
-async def test_a_fault_is_told_to_the_call_and_to_nobody_else(
-    connect: Connect, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Strangers can cause it: at no level may it fill the log."""
-    with caplog.at_level(logging.DEBUG):
-        async with connect() as line:
-            await line.peer.send(Frame(3, b"stranger"))
-            gone = await line.leg.read(Ear())
-            assert isinstance(gone, LegGone)
-            assert gone.code == 1002
-            await line.peer.read_to_end()
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
     assert not [record for record in caplog.records if "opcode" in record.getMessage()]
 
