@@ -163,7 +163,7 @@ def play(script: str, rig: Rig) -> str:
 def _play_line(seconds: float, text: str, rig: Rig) -> list[str]:
     if text == "us: wait":
         return _wait(seconds, rig)
-    due = rig.call.deadline
+    due = rig.deadline
     assert due is None or due[0] >= BEGINS_AT_S + seconds, f"{due} passes before `{text}`: add `us: wait`"
     rig.now = BEGINS_AT_S + seconds
     return _feed(read_event(text), rig)
@@ -172,7 +172,7 @@ def _play_line(seconds: float, text: str, rig: Rig) -> list[str]:
 def _wait(seconds: float, rig: Rig) -> list[str]:
     answers: list[str] = []
     end = BEGINS_AT_S + seconds
-    while (due := rig.call.deadline) is not None and due[0] <= end:
+    while (due := rig.deadline) is not None and due[0] <= end:
         rig.now = due[0]
         answers += [f"@ {rig.seconds:.2f} {due[1].value}", *_feed(a.DeadlinePassed(), rig)]
     rig.now = end
@@ -180,9 +180,9 @@ def _wait(seconds: float, rig: Rig) -> list[str]:
 
 
 def _feed(event: Input, rig: Rig) -> list[str]:
-    before = rig.call.phase
+    before = rig.phase
     answers = [describe(output) for output in rig.feed(event)]
-    after = rig.call.phase
+    after = rig.phase
     return answers if after is before else [*answers, f"= {after.value}"]
 
 

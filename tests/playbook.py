@@ -9,8 +9,8 @@
     )
 
 `>>` hands in an event, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
-`<<` expects the next output. All outputs of an event must be expected, in order; notes for the log may be
-left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value that the
+`<<` expects the next output. All outputs of an event must be expected, in order; marks and notes for the log
+may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value that the
 machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
 
 A playbook runs when it is asserted, as far as it is written by then. One that is never asserted is an error:
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -30,6 +31,7 @@ import msgspec
 from callbridge.call import actions as a
 from callbridge.call.facts import Noted
 from callbridge.call.phases import Timer
+from callbridge.wire.media_streams import SendMark
 from rigs import BEGINS_AT_S, Input, Output, Rig
 
 
@@ -167,7 +169,7 @@ class Playbook:
             case After(seconds, event):
                 self.rig.now += seconds
             case Deadline(why):
-                due = self.rig.call.deadline
+                due = self.rig.due(math.inf)
                 assert due is not None, f"no deadline, {why} expected"
                 assert due[1] is why, f"the next deadline is for {due[1]!r}, not {why!r}"
                 self.rig.now, event = max(due[0], self.rig.now), a.DeadlinePassed()
@@ -185,7 +187,7 @@ class Playbook:
 
 
 def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object], bool]:
-    """Aligns what is expected with what came; notes that nobody asked for are taken as expected."""
+    """Aligns what is expected with what came; marks and notes that nobody asked for are taken as expected."""
     wanted: list[object] = []
     waiting = list(expected)
     matches = True
@@ -193,7 +195,7 @@ def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object
         if waiting and _agree(waiting[0], output):
             waiting.pop(0)
             wanted.append(output)  # As it came: a placeholder shows what it stands for.
-        elif _is_plain_note(output):
+        elif _may_be_left_out(output):
             wanted.append(output)
         else:
             matches = False
@@ -202,8 +204,12 @@ def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object
     return [*wanted, *waiting], matches and not waiting
 
 
-def _is_plain_note(output: object) -> bool:
-    return isinstance(output, a.Record) and isinstance(output.fact, Noted) and not output.fact.is_warning
+def _may_be_left_out(output: object) -> bool:
+    match output:
+        case a.Record(Noted(is_warning=False)) | a.SendToPhone(SendMark()):
+            return True
+        case _:
+            return False
 
 
 def _agree(expected: object, actual: object) -> bool:

@@ -23,7 +23,7 @@ from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from playbook import Like, Playbook
-from rigs import BEGINS_AT_S, CLIP_MS, PLAN, AudioToPhone, Rig
+from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToPhone, Rig
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"
@@ -292,9 +292,9 @@ def any_warning(event: str) -> a.Record:
     return recorded(Noted, event=event, is_warning=True)
 
 
-def clip(mark_name: str) -> tuple[object, ...]:
-    """The caller hears the clip, which is marked."""
-    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS), mark(mark_name))
+def clip() -> tuple[object, ...]:
+    """The caller hears the clip."""
+    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS))
 
 
 def trouble(stage: object = "call", **fields: object) -> a.Record:
@@ -357,7 +357,7 @@ def live(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
     rig.now += 1
     rig.feed(SESSION_CREATED)
     rig.feed(SESSION_UPDATED)
-    assert rig.call.phase is Phase.LIVE
+    assert rig.phase is Phase.LIVE
     return Playbook(rig)
 
 
@@ -373,8 +373,8 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
     rig.feed(words("greeting", "hello", "Hello."))
     rig.feed(done("greeting"))
     rig.now += 1.05
-    rig.feed(echo("0-1"))
-    assert rig.call.playout.is_drained
+    rig.feed(PLAYED)
+    assert rig.has_played_all
     rig.now = BEGINS_AT_S + 3
     return book
 
@@ -384,14 +384,14 @@ def retelling(book: Playbook) -> Playbook:
     rig = book.rig
     for event in (gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
         rig.feed(event)
-    assert rig.call.phase is Phase.CONFIGURING
+    assert rig.phase is Phase.CONFIGURING
     return book
 
 
 def replaced(book: Playbook) -> Playbook:
     """The session is lost now, and another one stands."""
     retelling(book).rig.feed(SESSION_UPDATED)
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
     return book
 
 
@@ -403,3 +403,19 @@ def answering(book: Playbook, response_id: str = "answer") -> Playbook:
     for event in (speech_stopped("question"), committed("question"), created(response_id)):
         rig.feed(event)
     return book
+
+
+def rests(book: Playbook) -> bool:
+    """Whether nothing goes on and nothing is owed: only then a hand-over ends a call at once. Ends it."""
+    if not book.rig.has_played_all:
+        book.rig.feed(PLAYED)
+    book.rig.feed(a.HandOverRequested())
+    return book.rig.phase is Phase.OVER
+
+
+def ended(book: Playbook) -> CallEnded:
+    """The record of the call, which ends now if it has not."""
+    (*_, last) = book.rig.feed(HANGS_UP)
+    assert isinstance(last, a.Record)
+    assert isinstance(last.fact, CallEnded)
+    return last.fact

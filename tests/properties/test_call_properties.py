@@ -133,16 +133,16 @@ class Calls(RuleBasedStateMachine):
 
     @property
     def is_over(self) -> bool:
-        return self.rig.call.phase is Phase.OVER
+        return self.rig.phase is Phase.OVER
 
     @property
     def is_live(self) -> bool:
         """Whether there is a session that hears the caller."""
-        return self.rig.call.phase in {Phase.LIVE, Phase.LEAVING} and a.Leg.MODEL in self.seen.open
+        return self.rig.phase in {Phase.LIVE, Phase.LEAVING} and a.Leg.MODEL in self.seen.open
 
     @property
     def is_due(self) -> bool:
-        due = self.rig.call.deadline
+        due = self.rig.deadline
         return due is not None and due[0] <= self.rig.now
 
     # --- Between the machine and its peers ---
@@ -206,7 +206,7 @@ class Calls(RuleBasedStateMachine):
         """Time goes by: echoes and deadlines, each at its moment."""
         end = self.rig.now + duration_s
         while self.rig.now < end:
-            due = self.rig.call.deadline
+            due = self.rig.deadline
             until = end if due is None else min(max(due[0], self.rig.now), end)
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)
@@ -433,7 +433,7 @@ class Calls(RuleBasedStateMachine):
     def the_caller_is_heard_by_a_session_that_stands(self) -> None:
         """Their audio is held only while there is no session, or while one takes over from another."""
         is_moving = self.rig.call._stages.sessions._renewal.is_moving  # Nothing outside tells it.
-        if self.rig.call.phase is Phase.LIVE and self.is_live:
+        if self.rig.phase is Phase.LIVE and self.is_live:
             assert (self.rig.call.gate.uplink is Uplink.HELD) == is_moving
 
     # --- The end of every call ---
@@ -479,7 +479,7 @@ class Calls(RuleBasedStateMachine):
     def check_that_nothing_is_owed(self) -> None:
         assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
         assert self.seen.called - self.seen.ends <= self.seen.answered, "a tool's result was lost"
-        assert self.rig.call.phase is Phase.LIVE, "the agent wanted to hang up and never did"
+        assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
         assert not self.seen.is_handed_over, "the process went away and the call did not"
         assert self.seen.responses > 0, "the agent never greeted"
 
@@ -744,13 +744,13 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
     way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)[:begun]
     for after_s, event in [*((0.0, event) for event in way_in), *soup]:
         rig.now += after_s
-        was_over = rig.call.phase is Phase.OVER
+        was_over = rig.phase is Phase.OVER
         outputs = rig.feed(event)
         ends += sum(isinstance(output, a.Record) and isinstance(output.fact, CallEnded) for output in outputs)
         assert not (was_over and outputs)
-        is_over = rig.call.phase is Phase.OVER
+        is_over = rig.phase is Phase.OVER
         assert ends == is_over
-        assert (rig.call.deadline is None) == is_over
+        assert (rig.deadline is None) == is_over
     ends += len(rig.fail("the test is over")) > 0
     assert ends == 1
 

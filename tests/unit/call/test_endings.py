@@ -14,7 +14,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.price import Price
 from callbridge.wire import realtime as rt
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, AudioToPhone, Rig
+from rigs import PLAN, PLAYED, AudioToPhone, Rig
 from vocabulary import (
     answering,
     any_warning,
@@ -24,7 +24,6 @@ from vocabulary import (
     created,
     done,
     drops,
-    echo,
     ends,
     ends_without_model,
     error,
@@ -34,7 +33,6 @@ from vocabulary import (
     item_added,
     key,
     live,
-    mark,
     recorded,
     replaced,
     run_tool,
@@ -52,14 +50,14 @@ SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_si
 """The warning is due at 10 s, the end at 20 s."""
 
 
-def say(book: Playbook, response_id: str, mark_name: str) -> None:
+def say(book: Playbook, response_id: str) -> None:
     """The agent says 200 ms, and they are heard."""
     for event in (created(response_id), item(response_id, f"{response_id}_item")):
         book.rig.feed(event)
     book.rig.feed(audio(response_id, f"{response_id}_item", 200))
     book.rig.feed(done(response_id))
     book.rig.now += 0.3
-    book.rig.feed(echo(mark_name))
+    book.rig.feed(PLAYED)
 
 
 # --- Length -------------------------------------------------------------------------------------------
@@ -68,18 +66,12 @@ def say(book: Playbook, response_id: str, mark_name: str) -> None:
 def test_a_call_is_warned_and_then_ended_in_words() -> None:
     book = greeted(limits=SHORT)
     assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    say(book, "soon", "0-2")
+    say(book, "soon")
     assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
     for event in (created("bye"), item("bye", "goodbye"), audio("bye", "goodbye", 200)):
         book.rig.feed(event)
-    assert (
-        book
-        >> done("bye")
-        >> after(0.3, echo("0-3"))
-        << recorded(TurnEnded)
-        << ends(EndReason.LIMIT_DURATION)
-    )
+    assert book >> done("bye") >> after(0.3, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION)
 
 
 def test_a_short_call_is_not_warned() -> None:
@@ -102,7 +94,7 @@ def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
     book.rig.feed(a.DeadlinePassed())
     for event in (speech_started("but"), speech_stopped("but"), created("sorry")):
         book.rig.feed(event)
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
 
 
 def test_a_goodbye_that_never_comes_has_a_bound() -> None:
@@ -111,8 +103,8 @@ def test_a_goodbye_that_never_comes_has_a_bound() -> None:
     book.rig.now = 1020.0
     book.rig.feed(a.DeadlinePassed())
     book.rig.feed(speech_started("but"))
-    while book.rig.call.deadline is not None:
-        book.rig.now = max(book.rig.call.deadline[0], book.rig.now)
+    while book.rig.deadline is not None:
+        book.rig.now = max(book.rig.deadline[0], book.rig.now)
         book.rig.feed(a.DeadlinePassed())
     assert book.rig.seconds == 20 + SHORT.leave_timeout_s
 
@@ -127,7 +119,7 @@ def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     book.rig.now = 1020.0
     book.rig.feed(a.DeadlinePassed())
     book.rig.feed(speech_started("wait"))
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
 
 
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
@@ -176,7 +168,7 @@ def test_a_response_that_was_told_what_to_say_answers_nothing_else() -> None:
         >> audio("soon", "words", 100)
         << AudioToPhone(100)
         >> done("soon")
-        << (mark("0-3"), ask())
+        << ask()
     )
 
 
@@ -249,8 +241,8 @@ def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
     book.rig.feed(created("greeting"))
     dear = rt.Usage(100, 0, 100, None, rt.OutputTokens(0, 100))
     assert book >> done("greeting", usage=dear) << ask_words(SAY_IT_ENDS)
-    say(book, "bye", "0-1")
-    assert book.rig.call.phase is Phase.OVER
+    say(book, "bye")
+    assert book.rig.phase is Phase.OVER
 
 
 # --- A silent caller ----------------------------------------------------------------------------------
@@ -263,11 +255,11 @@ def test_a_silent_caller_is_asked_and_then_hung_up_upon() -> None:
     book.rig.feed(a.DeadlinePassed())
     assert book >> deadline(Timer.CALLER_SILENT) << ask_words(ASK_WHETHER_THERE)
     assert book.rig.seconds == 2 + QUIET.caller_silence_s  # The greeting was heard at 2 s.
-    say(book, "there", "0-2")
+    say(book, "there")
     book.rig.now += 20
     book.rig.feed(a.DeadlinePassed())
     assert book >> deadline(Timer.CALLER_SILENT) << ask_words(SAY_NOBODY_IS_THERE)
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
 
 
 @pytest.mark.parametrize("event", [key("1"), speech_started()], ids=["key", "speech"])
@@ -275,11 +267,11 @@ def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
     book = greeted(limits=QUIET)
     book.rig.now = 1062.0
     book.rig.feed(a.DeadlinePassed())
-    say(book, "there", "0-2")
+    say(book, "there")
     book.rig.feed(event)  # type: ignore[arg-type]  # An event, whatever its kind.
     book.rig.now += 35
     book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_caller_may_be_silent_for_ever_where_that_is_wanted() -> None:
@@ -303,7 +295,7 @@ def test_a_turn_may_end_before_the_hand_over() -> None:
         >> a.HandOverRequested()
         >> a.HandOverRequested()
         >> done("answer")
-        >> after(0.25, echo("0-2"))
+        >> after(0.25, PLAYED)
         << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
     )
 
@@ -337,7 +329,7 @@ def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> N
         book
         >> gone(a.Leg.MODEL)
         << (trouble(), drops())
-        >> after(0.25, echo("0-2"))
+        >> after(0.25, PLAYED)
         << recorded(TurnEnded)
         << ends_without_model(EndReason.HANDED_OVER)
     )
@@ -349,4 +341,4 @@ def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None
         book.rig.feed(event)
     for later in (tool_finished("end", ends_call=True), a.HandOverRequested(), done("answer")):
         book.rig.feed(later)
-    assert book >> after(0.25, echo("0-2")) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))
+    assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))

@@ -126,7 +126,7 @@ def test_a_model_that_goes_in_mid_call_is_replaced(code: int) -> None:
 def test_a_model_that_goes_once_too_often_is_lost() -> None:
     """The caller is owed a word, so the phone is closed with 1011."""
     book = greeted()
-    for _ in range(book.rig.call.limits.reconnects_max):
+    for _ in range(book.rig.limits.reconnects_max):
         replaced(book)
     assert (
         book
@@ -196,9 +196,9 @@ def test_one_bad_message_is_a_warning_and_the_rest_are_counted() -> None:
 def unreadable(leg: a.Leg) -> Playbook:
     """A call in which the next bad message of a leg is one too many."""
     book = greeted()
-    for _ in range(book.rig.call.limits.bad_messages_max):
+    for _ in range(book.rig.limits.bad_messages_max):
         book.rig.feed(a.BadMessage(leg, "not JSON"))
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
     return book
 
 
@@ -219,16 +219,16 @@ def test_a_model_that_cannot_be_read_is_replaced_at_a_bound_and_the_next_begins_
     for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
         book.rig.feed(event)
     assert book >> bad << any_warning("bad_message") >> bad
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_the_legs_bad_messages_are_counted_apart() -> None:
     """Neither pays for the other."""
     book = greeted()
     for leg in a.Leg:
-        for _ in range(book.rig.call.limits.bad_messages_max):
+        for _ in range(book.rig.limits.bad_messages_max):
             book.rig.feed(a.BadMessage(leg, "not JSON"))
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_fatal_bad_message_ends_the_call_at_once() -> None:
@@ -306,7 +306,7 @@ def test_our_own_fault_in_the_middle_of_an_event_drops_what_was_half_decided() -
     """Actions of an event that raised are not performed with the end."""
     rig = greeted().rig
     with pytest.raises(AssertionError, match="has no rule"):
-        rig.call.handle(object(), rig.now)  # type: ignore[arg-type]  # The fault that is tested.
+        rig.handle(object(), rig.now)  # type: ignore[arg-type]  # The fault that is tested.
     outputs = rig.fail("no rule")
     assert [type(output) for output in outputs] == [a.CloseLeg, a.CloseLeg, a.Record]
 
@@ -315,7 +315,7 @@ def test_time_that_runs_backwards_is_our_own_fault() -> None:
     """Deadlines and positions would be nonsense."""
     rig = greeted().rig
     with pytest.raises(AssertionError, match="time does not run backwards"):
-        rig.call.handle(a.ShutdownRequested(), rig.now - 1)
+        rig.handle(a.ShutdownRequested(), rig.now - 1)
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["before start", "live"])
@@ -324,8 +324,8 @@ def test_a_call_that_is_over_wants_nothing_and_answers_nothing(is_open: bool) ->
     book = greeted() if is_open else Playbook(Rig())
     rig = book.rig
     rig.feed(a.ShutdownRequested())
-    assert rig.call.phase is Phase.OVER
-    assert rig.call.deadline is None
+    assert rig.phase is Phase.OVER
+    assert rig.deadline is None
     assert rig.call.gate.uplink is Uplink.SHUT
     assert (
         book

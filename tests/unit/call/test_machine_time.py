@@ -7,7 +7,7 @@ from callbridge.call.facts import EndReason, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from playbook import Playbook, after, at, deadline
-from rigs import PLAN, AudioToPhone, Output, Rig
+from rigs import PLAN, PLAYED, AudioToPhone, Output, Rig
 from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
@@ -21,14 +21,12 @@ from vocabulary import (
     created,
     done,
     drops,
-    echo,
     ends_without_model,
     frame,
     greeted,
     item,
     key,
     live,
-    mark,
     parks,
     recorded,
     replaces,
@@ -47,7 +45,7 @@ PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_sile
 
 def wakes(book: Playbook, why: Timer) -> float:
     """When the machine wants to be woken next, which must be for `why`."""
-    due = book.rig.call.deadline
+    due = book.rig.deadline
     assert due is not None
     assert due[1] is why
     return round(due[0] - book.rig.now, 6)
@@ -74,9 +72,9 @@ def test_each_stage_on_the_way_has_its_own_deadline() -> None:
 def test_a_deadline_that_comes_early_changes_nothing() -> None:
     """A timer may fire a moment before its time; it is set again."""
     book = live()
-    before = book.rig.call.deadline
+    before = book.rig.deadline
     assert book >> a.DeadlinePassed()
-    assert book.rig.call.deadline == before
+    assert book.rig.deadline == before
 
 
 def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
@@ -85,9 +83,9 @@ def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
     book.rig.feed(frame())
     book.rig.feed(a.DeadlinePassed())
     looks: list[tuple[float, str]] = []
-    while book.rig.call.phase is not Phase.OVER:
-        assert book.rig.call.deadline is not None
-        book.rig.now = book.rig.call.deadline[0]
+    while book.rig.phase is not Phase.OVER:
+        assert book.rig.deadline is not None
+        book.rig.now = book.rig.deadline[0]
         looks += [
             (book.rig.seconds, type(output.fact).__name__)
             for output in book.rig.feed(a.DeadlinePassed())
@@ -104,8 +102,8 @@ def test_a_gap_that_has_closed_is_noted_again_when_it_comes_back() -> None:
     warnings: list[float] = []
     for _ in range(2):
         for _ in range(4):  # Every 2 s; the frame is seen at the first of them.
-            assert book.rig.call.deadline is not None
-            book.rig.now = book.rig.call.deadline[0]
+            assert book.rig.deadline is not None
+            book.rig.now = book.rig.deadline[0]
             warnings += [book.rig.seconds for _ in book.rig.feed(a.DeadlinePassed())]
         book.rig.feed(frame())
     assert warnings == [5.0, 15.0]
@@ -130,7 +128,7 @@ def test_a_phone_that_sends_audio_is_there() -> None:
         book.rig.now = 1000.0 + second
         book.rig.feed(frame())
         book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 # --- An answer that stays out -------------------------------------------------------------------------
@@ -144,9 +142,9 @@ def test_a_model_that_never_answers_the_caller_is_replaced() -> None:
     assert (
         book
         >> deadline(Timer.CLIP)
-        << clip("0-2")
+        << clip()
         >> deadline(Timer.CLIP)
-        << clip("0-3")
+        << clip()
         >> deadline(Timer.ANSWER)
         << replaces(why="the model fell silent while an answer was due")
     )
@@ -170,8 +168,8 @@ def test_a_response_that_stops_in_the_middle_is_lost_with_its_session() -> None:
 def silent_until(book: Playbook, why: Timer) -> list[Output]:
     """Time passes, and but for the machine's own timers nothing happens, up to and including `why`."""
     while True:
-        assert book.rig.call.deadline is not None
-        book.rig.now, now_why = book.rig.call.deadline
+        assert book.rig.deadline is not None
+        book.rig.now, now_why = book.rig.deadline
         outputs = book.rig.feed(a.DeadlinePassed())
         if now_why is why:
             return outputs
@@ -180,8 +178,8 @@ def silent_until(book: Playbook, why: Timer) -> list[Output]:
 def silent_to_the_end(book: Playbook) -> list[Output]:
     """The same, until the call is over."""
     outputs: list[Output] = []
-    while book.rig.call.deadline is not None:
-        book.rig.now = book.rig.call.deadline[0]
+    while book.rig.deadline is not None:
+        book.rig.now = book.rig.deadline[0]
         outputs = book.rig.feed(a.DeadlinePassed())
     return outputs
 
@@ -221,9 +219,8 @@ def test_a_model_that_sends_anything_is_alive() -> None:
         << AudioToPhone(100)
         >> after(0.1, a.DeadlinePassed())
         >> after(7.9, done("answer"))
-        << mark("0-2")
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
@@ -234,7 +231,7 @@ def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
     for _ in range(8):
         book.rig.now += 10
         book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
     assert book >> speech_stopped("long") >> committed("long")
     assert wakes(book, Timer.CLIP) == PATIENT.clip_after_s - 0.5  # The silence that told that they stopped.
 
@@ -245,14 +242,14 @@ def test_a_caller_who_says_nothing_is_waited_for() -> None:
     for _ in range(20):
         book.rig.now += 10
         book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_tool_is_bounded_by_its_own_timeout_not_by_the_watch() -> None:
     """The model owes nothing while a tool runs."""
     book = answering(greeted(limits=PATIENT))
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
-    assert book >> after(8.5, a.DeadlinePassed()) << clip("0-2")
+    assert book >> after(8.5, a.DeadlinePassed()) << clip()
     book.rig.feed(tool_finished("call_1"))
     assert wakes(book, Timer.CLIP) == PATIENT.clip_after_s + 1
     silent_until(book, Timer.ANSWER)
@@ -269,7 +266,7 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
         book.rig.feed(event)
     assert (
         book
-        >> after(0.25, echo("0-2"))
+        >> after(0.25, PLAYED)
         >> deadline(Timer.TRANSCRIPT)
         << recorded(TurnEnded, number=2, caller=None)
         >> after(1, caller_said("Hello?", "question"))
@@ -298,7 +295,7 @@ def test_the_first_end_of_several_deadlines_counts() -> None:
     assert (
         book
         >> after(4500, a.DeadlinePassed())
-        << clip("0-1")
+        << clip()
         << (trouble("dial"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="the model leg did not open in time")
     )
@@ -310,8 +307,8 @@ def test_a_retry_and_its_answer_leave_no_timer_behind() -> None:
     book.rig.feed(done("answer", "failed", code="server_error"))
     assert book >> deadline(Timer.RETRY) << ask() >> created("again") >> done("again")
     woken = []
-    while book.rig.call.deadline is not None and book.rig.call.deadline[0] < 1000 + 60:
-        woken.append(book.rig.call.deadline[1])
-        book.rig.now = book.rig.call.deadline[0]
+    while book.rig.deadline is not None and book.rig.deadline[0] < 1000 + 60:
+        woken.append(book.rig.deadline[1])
+        book.rig.now = book.rig.deadline[0]
         book.rig.feed(a.DeadlinePassed())
     assert len(woken) <= 3

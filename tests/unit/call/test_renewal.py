@@ -11,7 +11,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.playout import Uplink
 from callbridge.call.sessions import RENEWED
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, AudioToModel, Input, Rig, make_plan
+from rigs import PLAN, PLAYED, AudioToModel, Input, Rig, make_plan
 from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
@@ -23,7 +23,6 @@ from vocabulary import (
     created,
     done,
     drops,
-    echo,
     ends_without_model,
     error,
     frame,
@@ -90,7 +89,7 @@ def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
         << (has_replaced("renewed", after_ms=200, items=2), a.SwitchModel())
         << (a.OpenUplink(), AudioToModel(20))
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_the_next_renewal_is_counted_from_the_move() -> None:
@@ -104,7 +103,7 @@ def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     book = with_spare(answering(greeted(limits=LIMITS)))
     assert book >> spare(SESSION_UPDATED)
     assert uplink(book) is Uplink.OPEN
-    assert book >> done("answer") >> after(1.1, echo("0-2"))  # The clip, in the meantime.
+    assert book >> done("answer") >> after(1.1, PLAYED)  # The clip, in the meantime.
     assert uplink(book) is Uplink.OPEN, "the caller's words have not come yet"
     outputs = book.rig.feed(caller_said("Are you open?", "question"))
     told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]

@@ -40,6 +40,7 @@ from vocabulary import (
     recorded,
     replaced,
     replaces,
+    rests,
     retelling,
     speech_started,
     start,
@@ -102,7 +103,7 @@ def test_all_tries_together_have_a_bound() -> None:
     book.rig.now += 7
     ended = book.rig.feed(a.DeadlinePassed())
     assert a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable") in ended
-    assert book.rig.seconds == book.rig.call.limits.connect_timeout_s
+    assert book.rig.seconds == book.rig.limits.connect_timeout_s
 
 
 def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None:
@@ -110,7 +111,7 @@ def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None
     book = dialling()
     book.rig.feed(a.ModelDialFailed("busy"))
     assert book >> a.ModelConnected() >> a.ModelDialFailed("late")
-    assert book.rig.call.phase is Phase.DIALING
+    assert book.rig.phase is Phase.DIALING
 
 
 def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
@@ -119,7 +120,7 @@ def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
     assert (
         book
         >> after(1.5, a.DeadlinePassed())
-        << clip("0-1")
+        << clip()
         >> deadline(Timer.CONFIGURE)
         << (trouble("configure"), drops())
         >> deadline(Timer.REDIAL)
@@ -262,9 +263,9 @@ def test_a_third_loss_within_ten_minutes_is_the_end() -> None:
 def test_a_loss_of_long_ago_does_not_count() -> None:
     book = greeted()
     replaced(book)
-    book.rig.now += book.rig.call.limits.reconnects_within_s
+    book.rig.now += book.rig.limits.reconnects_within_s
     replaced(replaced(book))
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_replacement_that_is_not_to_be_had_is_a_lost_model() -> None:
@@ -360,7 +361,7 @@ def test_a_wish_to_hang_up_does_not_survive_its_session() -> None:
         >> tool_finished("end", name="end_call", ends_call=True)
         << (recorded(ToolUsed), foreign_call(Id(), "end", name="end_call"), tool_output(Id(), "end"), ask())
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_told() -> None:
@@ -399,16 +400,16 @@ def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> 
     """Otherwise its deadline would wake the machine without end."""
     book = answering(greeted())
     book.rig.feed(done("answer"))
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
     book.rig.feed(speech_started("again"))
     book.rig.now += 4
     book.rig.feed(gone(a.Leg.MODEL))
     book.rig.now += 1
     book.rig.feed(a.ModelConnected())
     outputs = book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.CONFIGURING
-    assert book.rig.call.deadline is not None
-    assert book.rig.call.deadline[0] > book.rig.now
+    assert book.rig.phase is Phase.CONFIGURING
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[0] > book.rig.now
     assert not any(isinstance(output, a.CloseLeg) for output in outputs)
 
 
@@ -419,10 +420,10 @@ def test_a_session_that_is_lost_during_the_last_words_is_not_replaced() -> None:
         book.rig.feed(event)
     book.rig.feed(tool_finished("end", ends_call=True))
     assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
     assert book >> key("1")
     assert book >> after(1.05, a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
 
 
 def test_an_error_that_is_not_about_the_session_is_no_loss() -> None:

@@ -10,8 +10,8 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.playout import Gate, Playout, Tally
 from callbridge.call.silence import AnswerWatch, CallerWatch, MediaWatch, sound_due
 from callbridge.wire import media_streams as ms
-from rigs import LIMITS, Rig
-from vocabulary import STREAM_SID, answering, audio, echo, frame, greeted, speech_started, start
+from rigs import PLAYED, Rig
+from vocabulary import STREAM_SID, answering, audio, frame, greeted, speech_started, start
 
 NEVER = float("-inf")
 
@@ -70,9 +70,9 @@ def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
     for event in (start(), a.StreamAdmitted("", "")):
         rig.feed(event)
     woken = 0
-    while rig.call.phase is not Phase.OVER:
-        assert rig.call.deadline is not None
-        rig.now = max(rig.now, rig.call.deadline[0])
+    while rig.phase is not Phase.OVER:
+        assert rig.deadline is not None
+        rig.now = max(rig.now, rig.deadline[0])
         rig.feed(a.DeadlinePassed())
         woken += 1
     assert rig.seconds < 10
@@ -86,11 +86,11 @@ def test_a_phone_that_echoes_nothing_any_more_does_not_put_the_clip_off_for_ever
     for _ in range(100):
         if book.rig.call.tally.clips:
             break
-        assert book.rig.call.deadline is not None
-        book.rig.now = max(book.rig.now, book.rig.call.deadline[0])
+        assert book.rig.deadline is not None
+        book.rig.now = max(book.rig.now, book.rig.deadline[0])
         book.rig.feed(a.DeadlinePassed())
     assert book.rig.call.tally.clips
-    assert book.rig.seconds <= 4.4 + LIMITS.clip_after_s
+    assert book.rig.seconds <= 4.4 + Limits().clip_after_s
 
 
 def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_of_the_model() -> None:
@@ -101,7 +101,7 @@ def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_o
     outputs = book.rig.feed(speech_started("again"))
     assert not any(isinstance(output, a.SendToModel) for output in outputs)
     assert book.rig.call.playout.is_drained
-    assert book.rig.feed(echo("0-2")) == []
+    assert book.rig.feed(PLAYED) == []
 
 
 def test_a_silent_model_is_told_from_one_that_sends_audio() -> None:
@@ -157,7 +157,7 @@ def spoken_to_a_model_that_stalls(loud_s: float, quiet_s: float) -> Rig:
         for _ in range(round(seconds / 0.02)):
             rig.now += 0.02
             rig.feed(LOUD_FRAME if loud else frame())
-            while (due := rig.call.deadline) is not None and due[0] <= rig.now:
+            while (due := rig.deadline) is not None and due[0] <= rig.now:
                 rig.feed(a.DeadlinePassed())
     return rig
 
@@ -180,10 +180,10 @@ def test_a_caller_who_only_paused_does_not_wait() -> None:
     for _ in range(400):
         rig.now += 0.02
         rig.feed(LOUD_FRAME)
-        while (due := rig.call.deadline) is not None and due[0] <= rig.now:
+        while (due := rig.deadline) is not None and due[0] <= rig.now:
             rig.feed(a.DeadlinePassed())
     assert rig.call.turns.caller_speaks
-    assert (rig.call.tally.clips, rig.call.phase) == (0, Phase.LIVE)
+    assert (rig.call.tally.clips, rig.phase) == (0, Phase.LIVE)
 
 
 def test_an_answer_ends_the_watch() -> None:

@@ -14,7 +14,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime as rt
 from playbook import Id, Like, Playbook, after, at, deadline
-from rigs import LIMITS, PLAN, AudioToPhone
+from rigs import PLAN, PLAYED, AudioToPhone
 from vocabulary import (
     HANGS_UP,
     SESSION_CREATED,
@@ -31,7 +31,6 @@ from vocabulary import (
     delete,
     done,
     drops,
-    echo,
     ends,
     ends_without_model,
     error,
@@ -41,10 +40,10 @@ from vocabulary import (
     item,
     item_added,
     live,
-    mark,
     note,
     recorded,
     replaces,
+    rests,
     run_tool,
     speech_started,
     speech_stopped,
@@ -67,10 +66,10 @@ def test_the_greeting_is_a_turn_of_its_own() -> None:
         >> at(1.3, created("greeting"))
         >> item("greeting", "hello")
         >> at(1.4, audio("greeting", "hello", 400))
-        << (AudioToPhone(400), mark("0-1"))
+        << AudioToPhone(400)
         >> words("greeting", "hello", "Hello.")
         >> at(1.5, done("greeting"))
-        >> at(1.85, echo("0-1"))
+        >> at(1.85, PLAYED)
         << a.Record(TurnEnded(1, None, "Hello.", None, interrupted=False))
     )
 
@@ -86,16 +85,15 @@ def test_a_turn_of_caller_and_agent() -> None:
         >> at(4.2, created("answer"))
         >> item("answer", "from_7")
         >> at(4.3, audio("answer", "from_7", 250))
-        << (AudioToPhone(250), mark("0-2"))
+        << AudioToPhone(250)
         >> at(4.4, audio("answer", "from_7", 100))
         << AudioToPhone(100)
         >> audio_done("answer", "from_7")
-        << mark("0-3")
         >> words("answer", "from_7", "From seven.")
         >> done("answer")
         >> at(4.5, caller_said("When do you open?", "question"))
-        >> at(4.6, echo("0-2"))
-        >> at(4.7, echo("0-3"))
+        >> at(4.6, PLAYED)
+        >> at(4.7, PLAYED)
         << recorded(TurnEnded, number=2, caller="When do you open?", agent="From seven.", interrupted=False)
     )
 
@@ -115,9 +113,9 @@ def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio() -> Non
         >> caller_said("Hi.")
         >> created("answer")
         >> at(5.3, audio("answer", "hi", 200))
-        << (AudioToPhone(200), mark("0-2"))
+        << AudioToPhone(200)
         >> done("answer")
-        >> at(5.6, echo("0-2"))
+        >> at(5.6, PLAYED)
         << recorded(TurnEnded, response_ms=900)
     )
 
@@ -133,9 +131,9 @@ def test_a_latency_is_never_counted_from_the_future() -> None:
         >> caller_said("Hi.")
         >> created("answer")
         >> at(5.25, audio("answer", "hi", 200))
-        << (AudioToPhone(200), mark("0-2"))
+        << AudioToPhone(200)
         >> done("answer")
-        >> at(5.6, echo("0-2"))
+        >> at(5.6, PLAYED)
         << recorded(TurnEnded, response_ms=250)
     )
 
@@ -148,15 +146,14 @@ def test_several_items_of_one_response_are_one_turn() -> None:
         book
         >> item("answer", "preamble")
         >> audio("answer", "preamble", 200)
-        << (AudioToPhone(200), mark("0-2"))
+        << AudioToPhone(200)
         >> item("answer", "proper")
         >> audio("answer", "proper", 100)
         << AudioToPhone(100)
         >> words("answer", "preamble", "Let me see.")
         >> words("answer", "proper", "At the harbour.")
         >> done("answer")
-        << mark("0-3")
-        >> after(0.4, echo("0-3"))
+        >> after(0.4, PLAYED)
         << recorded(TurnEnded, agent="Let me see. At the harbour.")
     )
 
@@ -170,7 +167,6 @@ def test_an_items_end_is_marked_once() -> None:
         >> audio("answer", "short", 40)
         << AudioToPhone(40)
         >> audio_done("answer", "short")
-        << mark("0-2")
         >> done("answer")
     )
 
@@ -179,7 +175,7 @@ def test_an_items_end_that_is_not_announced_is_marked_at_the_end_of_the_response
     """Otherwise nothing would ever prove that the last words were heard."""
     book = answering(greeted())
     book.rig.feed(item("answer", "short"))
-    assert book >> audio("answer", "short", 40) << AudioToPhone(40) >> done("answer") << mark("0-2")
+    assert book >> audio("answer", "short", 40) << AudioToPhone(40) >> done("answer")
 
 
 def test_audio_of_no_response_that_we_know_is_dropped() -> None:
@@ -208,9 +204,9 @@ def test_a_call_without_transcription_does_not_wait_for_words() -> None:
     assert (
         book
         >> audio("answer", "it", 200)
-        << (AudioToPhone(200), mark("0-2"))
+        << AudioToPhone(200)
         >> done("answer")
-        >> after(0.3, echo("0-2"))
+        >> after(0.3, PLAYED)
         << recorded(TurnEnded, number=2, caller=None)
     )
 
@@ -252,7 +248,7 @@ def test_a_failed_response_is_tried_again_after_a_delay() -> None:
         >> deadline(Timer.RETRY)
         << ask()
     )
-    assert book.rig.now == began_at + book.rig.call.limits.retry_delay_s
+    assert book.rig.now == began_at + book.rig.limits.retry_delay_s
 
 
 def test_responses_that_fail_again_and_again_for_the_accounts_limit_end_the_call() -> None:
@@ -305,7 +301,7 @@ def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
         book.rig.feed(speech_started())
         book.rig.feed(speech_stopped())
         book.rig.feed(created(f"answer{number + 1}"))
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 @pytest.mark.parametrize("code", sorted(FATAL_CODES))
@@ -339,7 +335,7 @@ def test_a_failure_without_any_details_is_a_failure() -> None:
     """Details may be absent."""
     book = answering(greeted())
     assert book >> done("answer", "failed") << warning("response_fell_short", status="failed", why="failed")
-    assert book.rig.call.deadline == (book.rig.now + 1, Timer.RETRY)
+    assert book.rig.deadline == (book.rig.now + 1, Timer.RETRY)
 
 
 def test_an_incomplete_response_that_was_heard_is_not_repeated() -> None:
@@ -350,9 +346,9 @@ def test_an_incomplete_response_that_was_heard_is_not_repeated() -> None:
     assert (
         book
         >> done("answer", "incomplete", reason="max_output_tokens")
-        << (mark("0-2"), warning("response_fell_short", status="incomplete", why="max_output_tokens"))
+        << warning("response_fell_short", status="incomplete", why="max_output_tokens")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_an_incomplete_response_without_a_word_is_tried_again() -> None:
@@ -389,7 +385,7 @@ def test_a_response_that_failed_in_mid_word_keeps_what_was_heard() -> None:
         >> audio("answer", "half", 100)
         << AudioToPhone(100)
         >> done("answer", "failed", code="server_error")
-        << (mark("0-2"), any_warning("response_fell_short"))
+        << any_warning("response_fell_short")
         >> deadline(Timer.RETRY)
         << ask()
     )
@@ -399,7 +395,7 @@ def test_a_server_that_cancels_by_itself_leaves_nothing_owed() -> None:
     """`turn_detected` comes with the caller's speech, which brings its own answer."""
     book = answering(greeted())
     assert book >> done("answer", "cancelled", reason="turn_detected")
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_a_failed_response_whose_tool_still_runs_waits_for_the_tool() -> None:
@@ -456,7 +452,7 @@ def test_a_refused_request_is_made_again_after_a_delay() -> None:
 def test_refused_requests_are_bounded() -> None:
     """A session that refuses each time is of no use; the result is told to the next one."""
     ids = [Id(f"asked {n}") for n in range(3)]
-    book = with_tool_result(ids[0], limits=replace(LIMITS, clip_after_s=3.9))  # No clip in between.
+    book = with_tool_result(ids[0], limits=replace(Limits(), clip_after_s=3.9))  # No clip in between.
     for this, following in itertools.pairwise(ids):
         assert (
             book
@@ -484,7 +480,7 @@ def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it() -> 
         >> error("conversation_already_has_active_response", answers=asked)
         >> done("servers_own")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() -> None:
@@ -501,7 +497,7 @@ def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() 
         >> created("ours")
         >> done("ours")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_a_conflict_with_a_response_that_never_shows_is_tried_again() -> None:
@@ -546,7 +542,7 @@ def test_an_item_that_the_server_refused_is_not_asked_for_without_end() -> None:
         >> created("second")
         >> done("second")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_a_fault_inside_the_server_while_an_answer_is_due_is_followed_by_a_request() -> None:
@@ -575,7 +571,7 @@ def test_a_fault_inside_the_server_does_not_double_an_answer_that_comes() -> Non
         >> after(0.1, created("answer"))
         >> after(2, done("answer"))
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 @pytest.mark.parametrize("code", [*sorted(HARMLESS_CODES), None, "invalid_value"])
@@ -586,7 +582,7 @@ def test_an_error_about_something_else_changes_nothing(code: str | None) -> None
     message = {"code": code, "message": "It went wrong.", "param": None}
     assert book >> error(code, answers="cb_1") << expected("model_error", **message)
     assert book.rig.call.turns.errors == 1
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_session_that_has_expired_is_replaced() -> None:
@@ -665,10 +661,10 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
         >> created("servers_own")
         >> done("servers_own")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
-def with_tool_result(asked: Id, output: Id | None = None, *, limits: Limits = LIMITS) -> Playbook:
+def with_tool_result(asked: Id, output: Id | None = None, *, limits: Limits | None = None) -> Playbook:
     """A call in which a tool's result was posted and a response to it asked for."""
     book = answering(greeted(limits=limits))
     assert (

@@ -7,7 +7,7 @@ import pytest
 from callbridge.call.facts import Interrupted, TurnEnded
 from callbridge.call.limits import Limits
 from playbook import About, Playbook, after, at
-from rigs import AudioToPhone, make_plan
+from rigs import PLAYED, AudioToPhone, make_plan
 from vocabulary import (
     answering,
     audio,
@@ -19,10 +19,8 @@ from vocabulary import (
     created,
     delete,
     done,
-    echo,
     greeted,
     item,
-    mark,
     recorded,
     speech_started,
     speech_stopped,
@@ -37,7 +35,7 @@ def speaking(duration_ms: int = 2000, *, server_interrupts: bool = True) -> Play
     """At 4 s, item `long` of the active response `answer` is on its way to the phone, one mark behind it."""
     book = answering(greeted(make_plan(server_interrupts=server_interrupts)))
     book.rig.feed(item("answer", "long"))
-    assert book >> audio("answer", "long", duration_ms) << (AudioToPhone(duration_ms), mark("0-2"))
+    assert book >> audio("answer", "long", duration_ms) << AudioToPhone(duration_ms)
     assert book.rig.seconds == 4
     return book
 
@@ -120,7 +118,7 @@ def test_an_interruption_before_the_first_item_only_mutes() -> None:
 def test_an_answer_that_was_heard_to_its_end_is_left_alone() -> None:
     """Truncation would take its transcript from the model's memory."""
     book = speaking(1000)
-    assert book >> at(4.1, done("answer")) >> at(5.05, echo("0-2")) >> at(5.1, speech_started("wait"))
+    assert book >> at(4.1, done("answer")) >> at(5.05, PLAYED) >> at(5.1, speech_started("wait"))
     assert book.rig.call.playout.epoch == 0
 
 
@@ -157,7 +155,7 @@ def two_items() -> Playbook:
     """At 4 s, items `first` (1 s) and `second` (2 s) of the active response are on their way."""
     book = speaking(1000)
     book.rig.feed(item("answer", "second"))
-    assert book >> audio("answer", "second", 2000) << (AudioToPhone(2000), mark("0-3"))
+    assert book >> audio("answer", "second", 2000) << AudioToPhone(2000)
     return book
 
 
@@ -179,7 +177,7 @@ def test_an_interruption_in_the_second_item_counts_from_its_own_beginning() -> N
     book = two_items()
     assert (
         book
-        >> at(5.05, echo("0-2"))
+        >> at(5.05, PLAYED)
         >> at(5.7, speech_started("wait"))
         << (clear(), truncate("second", About(700)), interrupted({"second": 700}, unheard_ms=1300))
         >> done("answer", "cancelled", reason="turn_detected")
@@ -192,10 +190,10 @@ def test_an_item_that_was_heard_before_a_pause_is_left_alone() -> None:
     assert (
         book
         >> audio_done("answer", "long")
-        >> at(5.05, echo("0-2"))
+        >> at(5.05, PLAYED)
         >> at(6, item("answer", "second"))
         >> audio("answer", "second", 2000)
-        << (AudioToPhone(2000), mark("0-3"))
+        << AudioToPhone(2000)
         >> at(6.4, speech_started("wait"))
         << (clear(), truncate("second", About(400)), interrupted({"second": 400}))
         >> done("answer", "cancelled", reason="turn_detected")
@@ -207,7 +205,7 @@ def test_an_item_that_was_heard_before_a_pause_is_left_alone_also_when_nothing_i
     book = speaking(1000)
     assert (
         book
-        >> at(5.05, echo("0-2"))
+        >> at(5.05, PLAYED)
         >> at(6, item("answer", "second"))
         >> at(6.4, speech_started("wait"))
         >> done("answer", "cancelled", reason="turn_detected")
@@ -220,9 +218,9 @@ def test_an_item_that_goes_on_after_a_pause_is_cut_at_its_whole_length() -> None
     book = speaking(1000)
     assert (
         book
-        >> at(5.05, echo("0-2"))
+        >> at(5.05, PLAYED)
         >> at(6, audio("answer", "long", 2000))
-        << (AudioToPhone(2000), mark("0-3"))
+        << AudioToPhone(2000)
         >> at(6.4, speech_started("wait"))
         << (clear(), truncate("long", About(1400)), interrupted({"long": 1400}, unheard_ms=1600))
     )
@@ -237,7 +235,7 @@ def test_two_responses_in_the_phones_queue_are_both_cut() -> None:
         >> at(4.1, created("more"))
         >> item("more", "second")
         >> audio("more", "second", 2000)
-        << (AudioToPhone(2000), mark("0-3"))
+        << AudioToPhone(2000)
         >> at(4.5, speech_started("wait"))
         << (clear(), truncate("long", About(500)), delete("second"), interrupted({"long": 500}, ("second",)))
         >> done("more", "cancelled", reason="turn_detected")
@@ -297,14 +295,14 @@ def test_the_echoes_that_a_clear_causes_prove_nothing() -> None:
         book
         >> at(4.5, speech_started("wait"))
         << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-        >> at(4.55, echo("0-2"))
+        >> at(4.55, PLAYED)
         >> done("answer", "cancelled", reason="turn_detected")
         >> at(5, speech_stopped("wait"))
         >> created("second")
         >> item("second", "again")
         >> audio("second", "again", 2000)
-        << (AudioToPhone(2000), mark("1-3"))
-        >> echo("0-2")
+        << AudioToPhone(2000)
+        >> PLAYED
         >> at(5.25, speech_started("no"))
         << (clear(), truncate("again", About(250)), interrupted({"again": 250}))
     )
@@ -378,7 +376,7 @@ def test_words_of_an_item_that_was_not_heard_are_not_in_the_record() -> None:
         >> caller_said("When?", "question")
         >> item("answer", "second")
         >> audio("answer", "second", 1000)
-        << (AudioToPhone(1000), mark("0-3"))
+        << AudioToPhone(1000)
         >> words("answer", "long", "From seven to six.")
         >> words("answer", "second", "On Sundays from nine.")
         >> done("answer")

@@ -6,7 +6,7 @@ from callbridge.call import actions as a
 from callbridge.call.facts import EndReason, Interrupted, ToolUsed, TurnEnded
 from callbridge.call.phases import Phase, Timer
 from playbook import About, Id, Playbook, after, at, deadline
-from rigs import AudioToPhone
+from rigs import PLAYED, AudioToPhone
 from vocabulary import (
     HANGS_UP,
     answering,
@@ -17,15 +17,14 @@ from vocabulary import (
     created,
     delete,
     done,
-    echo,
     ends,
     greeted,
     item,
     item_added,
     key,
-    mark,
     note,
     recorded,
+    rests,
     run_tool,
     speech_started,
     speech_stopped,
@@ -46,7 +45,7 @@ def speaking() -> Playbook:
     """At 4 s, 2 s of audio of the active response `answer` are on their way."""
     book = answering(greeted())
     book.rig.feed(item("answer", "long"))
-    assert book >> audio("answer", "long", 2000) << (AudioToPhone(2000), mark("0-2"))
+    assert book >> audio("answer", "long", 2000) << AudioToPhone(2000)
     return book
 
 
@@ -62,7 +61,7 @@ def test_keys_are_told_together_after_a_pause() -> None:
         >> deadline(Timer.KEYS)
         << (told(Id(), pressed("4 2")), ask())
     )
-    assert book.rig.seconds == 3.5 + book.rig.call.limits.keys_timeout_s
+    assert book.rig.seconds == 3.5 + book.rig.limits.keys_timeout_s
 
 
 def test_the_hash_key_ends_the_keys_at_once() -> None:
@@ -141,7 +140,7 @@ def test_an_answer_that_begins_between_two_keys_is_stopped_by_the_second() -> No
         >> at(4.2, created("answer"))
         >> item("answer", "long")
         >> audio("answer", "long", 1000)
-        << (AudioToPhone(1000), mark("0-2"))
+        << AudioToPhone(1000)
         >> at(4.5, key("2"))
         << cancel("answer")
         << (clear(), truncate("long", About(300)), recorded(Interrupted))
@@ -167,7 +166,7 @@ def test_keys_wait_for_the_response_that_is_active() -> None:
         >> created("servers_own")
         >> done("servers_own")
     )
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
 def test_the_keys_are_the_callers_words_of_their_turn() -> None:
@@ -183,9 +182,9 @@ def test_the_keys_are_the_callers_words_of_their_turn() -> None:
         >> created("answer")
         >> item("answer", "it")
         >> after(0.5, audio("answer", "it", 200))
-        << (AudioToPhone(200), mark("0-2"))
+        << AudioToPhone(200)
         >> done("answer")
-        >> after(0.25, echo("0-2"))
+        >> after(0.25, PLAYED)
         << recorded(TurnEnded, number=2, caller="[keys 9]", response_ms=About(500))
     )
 
@@ -197,14 +196,14 @@ def test_a_key_while_the_agent_takes_its_leave_keeps_the_call() -> None:
         book.rig.feed(event)
     book.rig.feed(tool_finished("end", ends_call=True))
     book.rig.feed(done("answer"))
-    assert book.rig.call.phase.value == "leaving"
+    assert book.rig.phase.value == "leaving"
     assert (
         book
         >> after(0.5, key("0"))
         << (note("key_pressed"), note("farewell_withdrawn"))
         << (clear(), truncate("bye", About(500)), recorded(Interrupted))
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_farewell_that_is_owed_is_taken_back_by_a_key() -> None:
@@ -225,7 +224,7 @@ def test_a_farewell_that_is_owed_is_taken_back_by_a_key() -> None:
         >> deadline(Timer.KEYS)
         << (told(Id(), pressed("0")), ask())
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_keys_that_were_not_told_yet_do_not_hold_up_the_end() -> None:
