@@ -114,6 +114,7 @@ class Rig:
         limits: its bounds; the ordinary ones by default.
         clip_ms: how long the clip is; there is none at 0.
         has_line: whether the phone sends by itself.
+        spread: what was drawn for this call, from 0 to 1.
     """
 
     def __init__(
@@ -123,6 +124,7 @@ class Rig:
         *,
         clip_ms: int = CLIP_MS,
         has_line: bool = True,
+        spread: float = 0.5,
     ) -> None:
         self.now = BEGINS_AT_S
         self.limits = limits or Limits()
@@ -137,7 +139,7 @@ class Rig:
         self._latest_mark = ""
         self._unplayed = self._unmarked = False
         """Whether anything was sent that no echo has proven to be played, or no mark follows."""
-        self.call = Call(plan, self.now, self.limits)
+        self.call = Call(plan, self.now, self.limits, spread)
         self.relay = Relay(self.call, self._to_phone)
 
     # --- What may be seen of the call ---

@@ -23,7 +23,10 @@ from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from playbook import Like, Playbook
-from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToPhone, Rig
+from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone, Rig
+
+PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
+"""For calls in which the phone's silence, and the caller's, is not the matter."""
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"
@@ -349,9 +352,9 @@ def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...
 # --- Calls that are under way -------------------------------------------------------------------------
 
 
-def live(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
-    rig = Rig(plan, limits)
+    rig = Rig(plan, limits, has_line=has_line)
     for event in (start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected()):
         rig.feed(event)
     rig.now += 1
@@ -361,12 +364,12 @@ def live(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
     return Playbook(rig)
 
 
-def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+def greeted(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 3 s in which the greeting (1 s, item `hello`) was said and heard. Nobody speaks.
 
     The phone is 50 ms away, there and back.
     """
-    book = live(plan, limits)
+    book = live(plan, limits, has_line=has_line)
     rig = book.rig
     for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 1000)):
         rig.feed(event)
@@ -411,6 +414,11 @@ def rests(book: Playbook) -> bool:
         book.rig.feed(PLAYED)
     book.rig.feed(a.HandOverRequested())
     return book.rig.phase is Phase.OVER
+
+
+def hears(book: Playbook) -> bool:
+    """Whether a session gets what the caller says now."""
+    return AudioToModel(20) in book.rig.feed(frame())
 
 
 def ended(book: Playbook) -> CallEnded:

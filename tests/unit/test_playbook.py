@@ -125,7 +125,7 @@ def test_an_event_may_carry_what_the_machine_chose() -> None:
     book.rig.feed(created("greeting"))
     assert (
         book
-        >> done("greeting", "failed", code="server_error")
+        >> after(0.1, done("greeting", "failed", code="server_error"))
         << any_warning("response_fell_short")
         >> deadline(Timer.RETRY)
         << Like(a.SendToModel, {"command": Like(CreateResponse, {"event_id": asked_id})})

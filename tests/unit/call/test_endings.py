@@ -227,7 +227,7 @@ def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> 
     book.rig.feed(speech_started("long"))
     book.rig.now = 1010.0
     assert book.rig.feed(a.DeadlinePassed()) == []
-    assert book.rig.call.turns.waits_since is None
+    assert book >> at(19, a.DeadlinePassed())
 
 
 # --- Price --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from vocabulary import (
     committed,
     created,
     done,
+    echo,
     error,
     frame,
     gone,
@@ -43,7 +44,7 @@ LOCAL = frozenset(get_args(a.LocalEvent))
 SAMPLES: dict[type, a.Event] = {
     type(event): event
     for event in (
-        *(media_streams.Connected(), start(), frame(), PLAYED, key("1"), HANGS_UP),
+        *(media_streams.Connected(), start(), frame(), echo("0-1"), key("1"), HANGS_UP),
         *(media_streams.UnknownMessage("video"), realtime.UnknownEvent("response.video.delta")),
         *(SESSION_CREATED, SESSION_UPDATED, speech_started(), speech_stopped(), committed()),
         *(caller_said("Hello."), realtime.CallerTranscriptFailed("user_1"), item_added("it")),

@@ -9,6 +9,7 @@ from callbridge.call.phases import Phase, Timer
 from playbook import Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToPhone, Output, Rig
 from vocabulary import (
+    PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,
     answering,
@@ -39,9 +40,6 @@ from vocabulary import (
     trouble,
 )
 
-PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
-"""For calls in which the phone's silence, and the caller's, is not the matter."""
-
 
 def wakes(book: Playbook, why: Timer) -> float:
     """When the machine wants to be woken next, which must be for `why`."""
@@ -53,8 +51,8 @@ def wakes(book: Playbook, why: Timer) -> float:
 
 def test_each_stage_on_the_way_has_its_own_deadline() -> None:
     """A stage that nobody ends is ended by its bound."""
-    book = Playbook(Rig())
-    limits = Limits()
+    book = Playbook(Rig(limits=PATIENT))
+    limits = PATIENT
     assert wakes(book, Timer.START) == limits.start_timeout_s
     book.rig.feed(start())
     assert wakes(book, Timer.START) == limits.start_timeout_s
@@ -79,7 +77,7 @@ def test_a_deadline_that_comes_early_changes_nothing() -> None:
 
 def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
     """Twilio sends a frame each 20 ms, silence included. A gap is noted once, and its bound is exact."""
-    book = greeted(limits=Limits())
+    book = greeted(has_line=False)
     book.rig.feed(frame())
     book.rig.feed(a.DeadlinePassed())
     looks: list[tuple[float, str]] = []
@@ -96,7 +94,7 @@ def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
 
 def test_a_gap_that_has_closed_is_noted_again_when_it_comes_back() -> None:
     """Each gap is worth a line, not each look at it."""
-    book = greeted(limits=Limits())
+    book = greeted(has_line=False)
     book.rig.feed(frame())
     book.rig.feed(a.DeadlinePassed())
     warnings: list[float] = []
@@ -111,12 +109,12 @@ def test_a_gap_that_has_closed_is_noted_again_when_it_comes_back() -> None:
 
 def test_a_phone_that_falls_silent_in_mid_call_is_parked() -> None:
     """The session is left for the stream that may follow."""
-    book = greeted()
+    book = greeted(has_line=False)
     assert (
         book
         >> at(14.9, a.DeadlinePassed())
-        >> at(15, a.DeadlinePassed())
         << any_warning("media_gap")
+        >> at(15, a.DeadlinePassed())
         << parks()
     )
 

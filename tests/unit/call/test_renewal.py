@@ -8,7 +8,6 @@ from callbridge.call import actions as a
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.playout import Uplink
 from callbridge.call.sessions import RENEWED
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToModel, Input, Rig, make_plan
@@ -29,6 +28,7 @@ from vocabulary import (
     gone,
     greeted,
     has_replaced,
+    hears,
     key,
     replaces,
     spare,
@@ -65,13 +65,7 @@ def moving() -> Playbook:
         << told(Id(), "Hello.", role="assistant", leg=a.Leg.SPARE)
         << (told(Id(), RENEWED, role="system", leg=a.Leg.SPARE), update(leg=a.Leg.SPARE))
     )
-    assert book.rig.call.gate.uplink is Uplink.HELD
     return book
-
-
-def uplink(book: Playbook) -> Uplink:
-    """What becomes of the caller's audio now."""
-    return book.rig.call.gate.uplink
 
 
 def test_a_session_is_renewed_in_good_time() -> None:
@@ -102,13 +96,13 @@ def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     """The caller speaks, the agent answers; only then it is told."""
     book = with_spare(answering(greeted(limits=LIMITS)))
     assert book >> spare(SESSION_UPDATED)
-    assert uplink(book) is Uplink.OPEN
+    assert hears(book)
     assert book >> done("answer") >> after(1.1, PLAYED)  # The clip, in the meantime.
-    assert uplink(book) is Uplink.OPEN, "the caller's words have not come yet"
+    assert hears(book), "the caller's words have not come yet"
     outputs = book.rig.feed(caller_said("Are you open?", "question"))
     told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]
     assert any("Are you open?" in text for text in told_texts)
-    assert uplink(book) is Uplink.HELD
+    assert not hears(book)
 
 
 @pytest.mark.parametrize("event", [speech_started(), key("1")], ids=["speech", "key"])
@@ -135,7 +129,7 @@ def test_a_spare_that_fails_during_the_move_leaves_the_caller_heard(event: Input
     """Whatever went wrong with it, the old session goes on and gets what was held."""
     book = moving()
     assert book >> event << (*PUT_OFF, a.OpenUplink())
-    assert book.rig.call.gate.uplink is Uplink.OPEN
+    assert hears(book)
 
 
 def test_a_move_that_takes_too_long_is_given_up() -> None:
@@ -177,7 +171,7 @@ def test_a_first_word_right_after_the_move_is_the_new_sessions() -> None:
     book = moving()
     book.rig.feed(spare(SESSION_UPDATED))
     assert book >> speech_started("first")
-    assert book.rig.call.gate.uplink is Uplink.OPEN
+    assert hears(book)
 
 
 def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:

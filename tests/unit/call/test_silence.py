@@ -1,4 +1,4 @@
-"""How long nothing may be heard: times only, from tables."""
+"""How long nothing may be heard, by the caller and of the caller."""
 
 from __future__ import annotations
 
@@ -7,61 +7,100 @@ import pytest
 from callbridge.call import actions as a
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.playout import Gate, Playout, Tally
-from callbridge.call.silence import AnswerWatch, CallerWatch, MediaWatch, sound_due
 from callbridge.wire import media_streams as ms
-from rigs import PLAYED, Rig
-from vocabulary import STREAM_SID, answering, audio, frame, greeted, speech_started, start
-
-NEVER = float("-inf")
-
-
-@pytest.mark.parametrize(
-    ("waits_since", "connecting_since", "clip_at", "tool_done_at", "due"),
-    [
-        (None, None, NEVER, NEVER, {}),
-        (10.0, None, NEVER, NEVER, {Timer.CLIP: 13.0, Timer.GIVE_UP: 25.0}),
-        (10.0, 12.0, NEVER, NEVER, {Timer.CLIP: 11.5, Timer.GIVE_UP: 25.0}),
-        (None, 12.0, NEVER, NEVER, {Timer.CLIP: 15.0}),
-        (10.0, None, 13.0, NEVER, {Timer.CLIP: 16.0, Timer.GIVE_UP: 25.0}),
-        (10.0, None, NEVER, 17.0, {Timer.CLIP: 13.0, Timer.GIVE_UP: 32.0}),
-    ],
-    ids=["nobody waits", "for an answer", "for anybody", "in a quiet moment", "again", "after a tool"],
+from playbook import Id, Playbook, after, at, deadline
+from rigs import PLAYED, AudioToPhone, Rig
+from vocabulary import (
+    PATIENT,
+    STREAM_SID,
+    answering,
+    ask,
+    audio,
+    clip,
+    created,
+    done,
+    frame,
+    gone,
+    greeted,
+    item,
+    replaces,
+    run_tool,
+    speech_started,
+    speech_stopped,
+    start,
+    tool_call,
+    tool_finished,
+    tool_result,
 )
-def test_when_the_caller_hears_something(
-    waits_since: float | None,
-    connecting_since: float | None,
-    clip_at: float,
-    tool_done_at: float,
-    due: dict[Timer, float],
-) -> None:
-    """The clip is counted from the last sound, the fallback from the last of the agent."""
-    found = sound_due(
-        Limits(),
-        Playout(),
-        waits_since=waits_since,
-        tool_done_at=tool_done_at,
-        connecting_since=connecting_since,
-        clip_at=clip_at,
-    )
-    assert found == due
+
+LIMITS = Limits()
+
+# --- What the caller hears ----------------------------------------------------------------------------
 
 
-def waiting(playout: Playout, *, clip_at: float) -> dict[Timer, float]:
-    """For an answer since 10 s."""
-    return sound_due(
-        Limits(), playout, waits_since=10.0, tool_done_at=NEVER, connecting_since=None, clip_at=clip_at
-    )
+def test_who_waits_for_an_answer_hears_clips_and_at_last_the_fallback() -> None:
+    """The clips are counted from the last sound, the fallback from when the caller began to wait."""
+    book = answering(greeted(limits=PATIENT))  # They fell silent at 3.5 s.
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 3.5 + LIMITS.clip_after_s
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 3.5 + 2 * LIMITS.clip_after_s + 1  # The first was 1 s long.
+    assert book >> at(11, created("late")) >> at(18, created("later"))  # The model is alive.
+    while book.rig.phase is not Phase.OVER:
+        book.rig.now = max(book.rig.now, book.rig.deadline[0])  # type: ignore[index]  # It is not over.
+        book.rig.feed(a.DeadlinePassed())
+    assert book.rig.seconds == 3.5 + LIMITS.give_up_after_s
 
 
-def test_agent_audio_puts_both_off_and_a_clip_only_the_next_clip() -> None:
-    playout = Playout()
-    playout.sent("item", 8 * 2000, 10.0)
-    due = waiting(playout, clip_at=NEVER)
-    assert due == {Timer.CLIP: 15.0, Timer.GIVE_UP: 27.0}
-    playout.clip_sent(8 * 1000, 15.0)
-    due = waiting(playout, clip_at=15.0)
-    assert due == {Timer.CLIP: 19.0, Timer.GIVE_UP: 27.0}
+def test_agent_audio_puts_both_off() -> None:
+    """Who has just heard the agent waits again from there."""
+    book = answering(greeted(limits=PATIENT))
+    for event in (item("answer", "it"), audio("answer", "it", 2000)):
+        book.rig.feed(event)
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 4 + 2 + LIMITS.clip_after_s
+    assert book >> at(11, done("answer")) >> PLAYED
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_a_phone_that_began_late_is_heard_for_longer() -> None:
+    """As its echo has proven: the clip waits for the last word, wherever the phone is."""
+    book = answering(greeted(limits=PATIENT))
+    for event in (item("answer", "it"), audio("answer", "it", 1000)):
+        book.rig.feed(event)
+    assert book >> at(5.35, PLAYED) >> deadline(Timer.CLIP) << clip()  # 50 ms there and back, 300 late.
+    assert round(book.rig.seconds, 3) == 5.3 + LIMITS.clip_after_s
+
+
+def test_who_waits_for_anybody_hears_the_clip_sooner() -> None:
+    """Nobody is there at all: that is worse than an answer that stays out."""
+    book = Playbook(Rig())
+    for event in (start(), a.StreamAdmitted("", "")):
+        book.rig.feed(event)
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == LIMITS.connect_clip_after_s
+
+
+def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
+    """Nobody waits: the caller has heard all, and may think."""
+    book = greeted(limits=PATIENT)
+    assert book >> at(60, gone(a.Leg.MODEL)) << replaces() >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 60 + LIMITS.clip_after_s
+
+
+def test_a_tool_that_answered_gives_the_agent_its_time_but_no_silence() -> None:
+    """The fallback is counted from there, the clip is not."""
+    book = answering(greeted(limits=PATIENT))
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
+    assert book >> at(11, a.DeadlinePassed()) << clip()
+    assert book >> at(12, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
+    assert book >> at(13, created("reply")) >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 15
+    assert book >> at(20, created("again"))
+    while book.rig.phase is not Phase.OVER:
+        book.rig.now = max(book.rig.now, book.rig.deadline[0])  # type: ignore[index]  # It is not over.
+        book.rig.feed(a.DeadlinePassed())
+    assert book.rig.seconds == 12 + LIMITS.give_up_after_s
 
 
 def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
@@ -70,9 +109,8 @@ def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
     for event in (start(), a.StreamAdmitted("", "")):
         rig.feed(event)
     woken = 0
-    while rig.phase is not Phase.OVER:
-        assert rig.deadline is not None
-        rig.now = max(rig.now, rig.deadline[0])
+    while (due := rig.due(2000)) is not None:
+        rig.now = max(rig.now, due[0])
         rig.feed(a.DeadlinePassed())
         woken += 1
     assert rig.seconds < 10
@@ -83,110 +121,94 @@ def test_a_phone_that_echoes_nothing_any_more_does_not_put_the_clip_off_for_ever
     """An overdue echo could mean that the phone is late; it must not mean that nobody is told anything."""
     book = answering(greeted())
     book.rig.feed(audio("answer", "it", 400))
-    for _ in range(100):
-        if book.rig.call.tally.clips:
-            break
-        assert book.rig.deadline is not None
-        book.rig.now = max(book.rig.now, book.rig.deadline[0])
-        book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.tally.clips
-    assert book.rig.seconds <= 4.4 + Limits().clip_after_s
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert round(book.rig.seconds, 3) == 4.4 + LIMITS.clip_after_s
 
 
 def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_of_the_model() -> None:
-    """The model knows nothing of it."""
+    """The model knows nothing of it. What it says meanwhile plays behind the clip."""
     book = answering(greeted())
-    book.rig.now = 1006.5
-    book.rig.feed(a.DeadlinePassed())
+    assert book >> at(6.5, a.DeadlinePassed()) << clip() >> item("answer", "it")
+    assert book >> at(6.7, audio("answer", "it", 2000)) << AudioToPhone(2000)
     outputs = book.rig.feed(speech_started("again"))
-    assert not any(isinstance(output, a.SendToModel) for output in outputs)
-    assert book.rig.call.playout.is_drained
-    assert book.rig.feed(PLAYED) == []
-
-
-def test_a_silent_model_is_told_from_one_that_sends_audio() -> None:
-    """Audio goes past the machine; the relay notes it. The wait is counted from the last of it."""
-    tally = Tally(from_model_at=10.0)
-    watch = AnswerWatch(Limits(), tally)
-    watch.begin(10.0)
-    assert watch.by == 18.0
-    assert watch.is_silent(18.0)
-    tally.from_model_at = 15.0
-    assert not watch.is_silent(18.0)
-    assert watch.by == 23.0
-
-
-def test_a_gap_is_noted_once_and_lost_at_its_bound() -> None:
-    tally = Tally()
-    watch = MediaWatch(Limits(), tally, since=0.0)
-    looks = [(watch.look(at), watch.is_lost(at)) for at in (1.9, 2.0, 4.0, 14.9, 15.0)]
-    assert looks == [(False, False), (True, False), (False, False), (False, False), (False, True)]
-    tally.frames_from_phone += 1
-    assert (watch.look(16.0), watch.is_lost(16.0)) == (False, False)
-    assert watch.look(18.0)
+    sent = [output.command for output in outputs if isinstance(output, a.SendToModel)]
+    assert [getattr(command, "item_id", None) for command in sent] == ["it"]
+    assert book.rig.has_played_all
 
 
 # --- A caller of whom the model says that they speak ----------------------------------------------------
 
-
-def test_a_caller_is_quiet_after_the_silence_of_turn_detection_and_a_margin() -> None:
-    """Counted in frames since the last loud one: 0.5 s of silence and 0.5 s of margin are 50 of them."""
-    gate, tally = Gate(), Tally(frames_from_phone=100)
-    watch = CallerWatch(Limits(), gate, tally, silence_s=0.5)
-    watch.begin(10.0)
-    assert (gate.hears_caller, watch.by) == (True, 10.5)
-    tally.frames_from_phone = 149
-    assert watch.look(10.98) is None
-    tally.frames_from_phone = 150
-    assert watch.look(11.0) == 1.0
-    tally.loud_at_frame = 150
-    assert watch.look(11.5) is None
-    watch.end()
-    assert (gate.hears_caller, watch.by) == (False, None)
-
-
 LOUD_FRAME = ms.Media(ms.MediaChunk(bytes((0x10, 0x90)) * 80), STREAM_SID)
 
 
-def spoken_to_a_model_that_stalls(loud_s: float, quiet_s: float) -> Rig:
-    """The model says that the caller speaks, and then nothing any more."""
-    rig = greeted(limits=Limits(media_gap_warning_s=60, media_gap_timeout_s=60)).rig
-    rig.now += 1
-    rig.feed(speech_started())
-    for loud, seconds in ((True, loud_s), (False, quiet_s)):
+def line(book: Playbook, *, loud_s: float = 0.0, quiet_s: float = 0.0) -> list[str]:
+    """The caller is loud and then quiet; answers what was done of it, and when. The model stalls."""
+    rig, seen = book.rig, []
+    for event, seconds in ((LOUD_FRAME, loud_s), (frame(), quiet_s)):
         for _ in range(round(seconds / 0.02)):
             rig.now += 0.02
-            rig.feed(LOUD_FRAME if loud else frame())
+            outputs = rig.feed(event)
             while (due := rig.deadline) is not None and due[0] <= rig.now:
-                rig.feed(a.DeadlinePassed())
-    return rig
+                outputs += rig.feed(a.DeadlinePassed())
+            kinds = [type(one).__name__ for one in outputs if isinstance(one, a.PlayClip | a.DialModel)]
+            seen += [f"{kind} {rig.seconds - 4:.1f}" for kind in kinds]
+    return seen
 
 
-def test_a_model_that_stalls_while_the_caller_speaks_is_noticed_by_the_silence_of_the_line() -> None:
+def stalled() -> Playbook:
+    """At 4 s the model says that the caller speaks, and then nothing any more."""
+    book = greeted(limits=PATIENT, has_line=False)
+    assert book >> at(4, speech_started())
+    return book
+
+
+@pytest.mark.parametrize(
+    ("loud_s", "quiet_s", "seen"),
+    [
+        (12.0, 0.9, []),
+        (2.0, 3.4, ["PlayClip 5.0"]),
+        (2.0, 8.9, ["PlayClip 5.0", "PlayClip 9.0", "DialModel 10.0"]),
+    ],
+    ids=["who speaks does not wait", "a clip", "another session"],
+)
+def test_a_model_that_stalls_while_the_caller_speaks_is_noticed_by_the_silence_of_the_line(
+    loud_s: float, quiet_s: float, seen: list[str]
+) -> None:
     """It never says that they stopped: a clip after 3 s of quiet, another session after 8 s."""
-    speaking = spoken_to_a_model_that_stalls(loud_s=12.0, quiet_s=0.9)
-    assert speaking.call.tally.clips == 0, "who speaks does not wait"
-    assert speaking.call.turns.caller_speaks
-    waiting_for_it = spoken_to_a_model_that_stalls(loud_s=2.0, quiet_s=3.6)
-    assert waiting_for_it.call.tally.clips == 1
-    replaced = spoken_to_a_model_that_stalls(loud_s=2.0, quiet_s=8.5)
-    assert replaced.call.phase is Phase.DIALING
+    assert line(stalled(), loud_s=loud_s, quiet_s=quiet_s) == seen
 
 
 def test_a_caller_who_only_paused_does_not_wait() -> None:
-    """They go on before the model has said anything: no clip into their words."""
-    rig = spoken_to_a_model_that_stalls(loud_s=1.0, quiet_s=1.6)
-    assert rig.call.turns.waits_since is not None
-    for _ in range(400):
-        rig.now += 0.02
-        rig.feed(LOUD_FRAME)
-        while (due := rig.deadline) is not None and due[0] <= rig.now:
-            rig.feed(a.DeadlinePassed())
-    assert rig.call.turns.caller_speaks
-    assert (rig.call.tally.clips, rig.phase) == (0, Phase.LIVE)
+    """They go on before the model has said anything: no clip into their words, and no other session."""
+    book = stalled()
+    assert line(book, loud_s=1.0, quiet_s=1.6) == []
+    assert line(book, loud_s=12.0) == []
+    assert line(book, quiet_s=3.5) == ["PlayClip 17.6"]
+
+
+def test_a_caller_is_quiet_after_the_silence_of_turn_detection_and_a_margin() -> None:
+    """0.5 s of silence and 0.5 s of margin; looked at twice a second."""
+    book = stalled()
+    line(book, loud_s=0.5)
+    (before, after_it) = (line_notes(book, 0.96), line_notes(book, 0.6))
+    assert (before, after_it) == ([], ["speech_ended_unseen"])
+
+
+def line_notes(book: Playbook, quiet_s: float) -> list[str]:
+    """What is noted of so much quiet."""
+    notes = []
+    for _ in range(round(quiet_s / 0.02)):
+        book.rig.now += 0.02
+        outputs = book.rig.feed(frame())
+        while (due := book.rig.deadline) is not None and due[0] <= book.rig.now:
+            outputs += book.rig.feed(a.DeadlinePassed())
+        notes += [one.fact.event for one in outputs if isinstance(one, a.Record)]  # type: ignore[union-attr]  # Notes alone.
+    return notes
 
 
 def test_an_answer_ends_the_watch() -> None:
-    """From then on the frames are not looked at."""
-    book = answering(greeted())
-    assert not book.rig.call.gate.hears_caller
+    """From then on the line's quiet means nothing."""
+    book = stalled()
+    assert book >> after(1, speech_stopped()) >> created("answer") >> item("answer", "it")
+    assert book >> audio("answer", "it", 8000) << AudioToPhone(8000)
+    assert line_notes(book, 5) == []
