@@ -11,7 +11,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.sessions import BROKE_OFF, CONTINUED, CONTINUED_BLINDLY
 from callbridge.wire import realtime as rt
 from playbook import Id, Playbook, after, deadline
-from rigs import PLAN, AudioToModel, Rig, make_plan
+from rigs import PLAN, AudioToModel, Rig
 from vocabulary import (
     PATIENT,
     SESSION_CREATED,
@@ -22,9 +22,7 @@ from vocabulary import (
     audio,
     caller_said,
     clear,
-    clip,
     created,
-    dials,
     done,
     drops,
     ended,
@@ -62,89 +60,6 @@ def dialling(rig: Rig | None = None, admitted: a.StreamAdmitted | None = None) -
     book.rig.feed(start())
     book.rig.feed(admitted or a.StreamAdmitted("", ""))
     return book
-
-
-# --- The first session --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [500, 502, 503, None])
-def test_a_dial_that_fails_is_tried_again_once(status: int | None) -> None:
-    book = dialling()
-    failed = a.ModelDialFailed("it failed", status)
-    assert (
-        book
-        >> failed
-        << (trouble("dial", status=status), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-        >> failed
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="it failed")
-    )
-    assert book.rig.seconds == 0.5
-
-
-def test_a_second_try_that_would_come_too_late_is_not_made() -> None:
-    """All tries together have a bound: the fallback is the better answer."""
-    book = dialling()
-    assert (
-        book
-        >> after(7.6, a.ModelDialFailed("slow"))
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE)
-    )
-
-
-def test_all_tries_together_have_a_bound() -> None:
-    book = dialling()
-    book.rig.feed(a.ModelDialFailed("busy"))
-    book.rig.now += 1
-    assert dials() in book.rig.feed(a.DeadlinePassed())
-    book.rig.now += 7
-    ended = book.rig.feed(a.DeadlinePassed())
-    assert a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable") in ended
-    assert book.rig.seconds == book.rig.limits.connect_timeout_s
-
-
-def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None:
-    """Between two tries nothing is dialled."""
-    book = dialling()
-    book.rig.feed(a.ModelDialFailed("busy"))
-    assert book >> a.ModelConnected() >> a.ModelDialFailed("late")
-    assert book.rig.phase is Phase.DIALING
-
-
-def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
-    book = dialling()
-    book.rig.feed(a.ModelConnected())
-    assert (
-        book
-        >> after(1.5, a.DeadlinePassed())
-        << clip()
-        >> deadline(Timer.CONFIGURE)
-        << (trouble("configure"), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-    )
-
-
-def test_a_model_that_does_not_exist_is_left_for_the_second_and_never_asked_for_again() -> None:
-    """Neither to replace nor to renew."""
-    book = dialling(Rig(make_plan(second_model=SECOND)))
-    assert (
-        book
-        >> a.ModelDialFailed("HTTP 404", 404)
-        << (trouble("dial", is_fatal=True), drops())
-        >> deadline(Timer.REDIAL)
-        << dials(SECOND)
-        >> a.ModelConnected()
-        >> SESSION_CREATED
-        << update()
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
-        >> gone(a.Leg.MODEL)
-        << (trouble(), drops(), dials(SECOND))
-    )
 
 
 # --- A call that goes on ------------------------------------------------------------------------------
