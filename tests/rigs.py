@@ -3,9 +3,9 @@
 A rig does what a bridge does, in one thread and with the time it is told: whatever a peer says goes through
 the relay as text, whatever is an event then goes to the machine, and what leaves is kept in order.
 
-It is also the telephone line: from the admission on the phone sends a frame each 20 ms, up to the time of every
-event, loud while the model says that the caller speaks; and the machine is woken to look at the line. Scripts
-name only what they are about. None of it is shown, but for what a look leads to.
+It is also the telephone line: from the admission on the phone sends a frame each 20 ms, up to the time of
+every event, loud while the model says that the caller speaks; and the machine is woken to look at the line.
+Scripts name only what they are about. None of it is shown, but for what a look leads to.
 """
 
 from __future__ import annotations

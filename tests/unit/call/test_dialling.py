@@ -14,6 +14,7 @@ from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, deadline
 from rigs import PLAN, Output, Rig, make_plan
 from vocabulary import (
+    PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
@@ -39,7 +40,7 @@ JITTER = 0.5
 
 
 def dialling(*, spread: float = 0.5, second: str | None = SECOND, is_continued: bool = False) -> Playbook:
-    book = Playbook(Rig(make_plan(second_model=second), spread=spread))
+    book = Playbook(Rig(make_plan(second_model=second), PATIENT, spread=spread))
     for event in (start(), a.StreamAdmitted("", "", is_continued=is_continued)):
         book.rig.feed(event)
     return book
@@ -57,11 +58,14 @@ def fails(book: Playbook, event: a.Event) -> tuple[ModelTrouble, float | None]:
     """A try fails: with which trouble, and after how long the next is made, if any."""
     facts = [output.fact for output in book.rig.feed(event) if isinstance(output, a.Record)]
     (seen,) = [fact for fact in facts if isinstance(fact, ModelTrouble)]
-    due = book.rig.deadline
+    failed_at = book.rig.now
+    while (due := book.rig.deadline) is not None and due[1] is Timer.CLIP:
+        book.rig.now = due[0]
+        book.rig.feed(a.DeadlinePassed())
     if due is None:
         return seen, None
     assert due[1] is Timer.REDIAL
-    return seen, round(due[0] - book.rig.now, 6)
+    return seen, round(due[0] - failed_at, 6)
 
 
 # --- Tried again or not -------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from callbridge.call import actions as a
 from callbridge.call.endings import ASK_WHETHER_THERE, SAY_IT_ENDS, SAY_IT_ENDS_SOON, SAY_NOBODY_IS_THERE
-from callbridge.call.facts import EndReason, TurnEnded
+from callbridge.call.facts import EndReason, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.price import Price
@@ -19,8 +19,10 @@ from vocabulary import (
     answering,
     any_warning,
     ask,
+    ask_farewell,
     ask_words,
     audio,
+    clip,
     created,
     done,
     drops,
@@ -41,6 +43,7 @@ from vocabulary import (
     start,
     tool_call,
     tool_finished,
+    tool_output,
     tool_result,
     trouble,
 )
@@ -228,6 +231,52 @@ def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> 
     book.rig.now = 1010.0
     assert book.rig.feed(a.DeadlinePassed()) == []
     assert book >> at(19, a.DeadlinePassed())
+
+
+def test_newer_words_outlive_the_response_that_says_the_older_ones() -> None:
+    """The warning is being said when the end is due."""
+    book = greeted(limits=SHORT)
+    assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(12, created("soon")) >> at(20, a.DeadlinePassed())
+    assert book >> done("soon") << ask_words(SAY_IT_ENDS)
+
+
+def test_the_servers_own_response_says_no_words_of_ours() -> None:
+    """It crossed them; they are asked for again when it is done."""
+    book = greeted(limits=SHORT)
+    assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> speech_started() >> after(1, speech_stopped()) >> created("servers_own")
+    assert book >> done("servers_own") << ask_words(SAY_IT_ENDS_SOON)
+
+
+def test_the_greeting_comes_before_any_other_words() -> None:
+    """It was owed first, and is still."""
+    book = live(limits=replace(SHORT, clip_after_s=3.9))
+    book.rig.now = 1009.5
+    for event in (created("greeting"), done("greeting", "failed", code="server_error")):
+        book.rig.feed(event)
+    assert (
+        book
+        >> at(10, a.DeadlinePassed())
+        << clip()
+        >> deadline(Timer.RETRY)
+        << ask(options=PLAN.greeting_options)
+    )
+    assert book >> created("again") >> done("again") << ask_words(SAY_IT_ENDS_SOON)
+
+
+def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
+    """It reads all that is in the conversation. Nobody warns of an end, or asks who is there, after it."""
+    result = Id("result")
+    book = answering(greeted(limits=SHORT))
+    for call_id in ("book", "end"):
+        book.rig.feed(tool_call("answer", call_id))
+    assert book >> at(10, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
+    assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
+    assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
+    for event in (item("bye", "it"), audio("bye", "it", 400), done("bye")):
+        book.rig.feed(event)
+    assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 
 # --- Price --------------------------------------------------------------------------------------------

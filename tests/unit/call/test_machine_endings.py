@@ -6,11 +6,11 @@ import pytest
 
 from callbridge.call import actions as a
 from callbridge.call.codes import CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.facts import CallEnded, EndReason, TurnEnded
+from callbridge.call.facts import CallEnded, EndReason, Interrupted, TurnEnded
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime as rt
-from playbook import Playbook, after, at
+from playbook import About, Playbook, after, at
 from rigs import Rig
 from vocabulary import (
     HANGS_UP,
@@ -20,6 +20,7 @@ from vocabulary import (
     any_warning,
     audio,
     caller_said,
+    cancel,
     drops,
     ended,
     ends,
@@ -35,6 +36,7 @@ from vocabulary import (
     speech_started,
     start,
     trouble,
+    truncate,
     warning,
     words,
 )
@@ -141,6 +143,19 @@ def test_a_phone_that_goes_without_a_stop_is_lost(code: int) -> None:
     """Twilio does not promise a stop, but its absence is worth knowing: the call may come back."""
     book = greeted()
     assert book >> gone(a.Leg.PHONE, code) << parks(detail=f"phone leg closed with {code}")
+
+
+def test_a_phone_that_is_lost_in_mid_answer_leaves_a_session_that_knows_what_was_heard() -> None:
+    """It is to be silent from now on, and the phone is not there any more to be told to clear."""
+    book = answering(greeted())
+    for event in (item("answer", "it"), audio("answer", "it", 2000)):
+        book.rig.feed(event)
+    assert (
+        book
+        >> after(0.5, gone(a.Leg.PHONE))
+        << (cancel("answer"), truncate("it", About(500)), recorded(Interrupted), recorded(TurnEnded))
+        << parks(interruptions=1)
+    )
 
 
 def test_a_phone_leg_that_our_own_server_closed_is_a_stopped_service() -> None:

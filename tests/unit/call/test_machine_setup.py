@@ -367,7 +367,7 @@ def test_a_caller_who_hangs_up_while_the_session_is_configured_closes_the_model_
 def test_audio_is_held_only_as_long_as_it_can_be_answered() -> None:
     """Beyond the bound the oldest audio goes, and is counted."""
     book = Playbook(Rig(has_line=False))
-    for event in (start(), ADMITTED, *(frame(ms) for ms in (20, *[1000] * 9)), a.ModelConnected()):
+    for event in (start(), ADMITTED, frame(), *[frame(1000)] * 9, a.ModelConnected()):
         book.rig.feed(event)
     book.rig.feed(SESSION_CREATED)
     assert book >> SESSION_UPDATED << (recorded(AgentReady), *GREETING, *[AudioToModel(1000)] * 9)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from callbridge.call import actions as a
 from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import ToolAnswered
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime as rt
 from playbook import About, Id, Playbook, after, deadline
 from rigs import PLAYED, AudioToPhone
 from vocabulary import (
@@ -25,6 +28,7 @@ from vocabulary import (
     ended,
     ends,
     error,
+    gone,
     greeted,
     item,
     item_added,
@@ -127,10 +131,26 @@ def test_one_response_answers_several_results() -> None:
     assert rests(book)
 
 
-def test_a_call_that_was_interrupted_is_not_run() -> None:
-    """Its arguments may be cut off."""
+@pytest.mark.parametrize(
+    "whole",
+    [
+        rt.Item("i", "message", "completed"),
+        rt.Item("i", "function_call", "incomplete", None, "look_up", "call_1", '{"day":"Sun'),
+        rt.Item("i", "function_call", "completed", None, "look_up", None, "{}"),
+    ],
+    ids=["a message", "interrupted", "without a name for the answer"],
+)
+def test_anything_but_a_whole_call_runs_nothing(whole: rt.Item) -> None:
+    """The arguments of one that was interrupted may be cut off."""
+    assert answering(greeted()) >> rt.OutputItemDone("answer", whole)
+
+
+def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> None:
+    """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = answering(greeted())
-    assert book >> tool_call("answer", "call_1", status="incomplete", arguments='{"day":"Sun')
+    for event in (tool_call("answer", "call_1"), done("answer")):
+        book.rig.feed(event)
+    assert book >> gone(a.Leg.PHONE) << (recorded(TurnEnded), *ends(EndReason.MEDIA_LOST))
 
 
 def test_a_call_that_is_announced_twice_is_run_once() -> None:
