@@ -60,7 +60,7 @@ def fails(book: Playbook, event: a.Event) -> tuple[ModelTrouble, float | None]:
     (seen,) = [fact for fact in facts if isinstance(fact, ModelTrouble)]
     failed_at = book.rig.now
     while (due := book.rig.deadline) is not None and due[1] is Timer.CLIP:
-        book.rig.now = due[0]
+        book.rig.now = max(due[0], book.rig.now)
         book.rig.feed(a.DeadlinePassed())
     if due is None:
         return seen, None

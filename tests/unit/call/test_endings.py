@@ -235,9 +235,9 @@ def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> 
 
 def test_newer_words_outlive_the_response_that_says_the_older_ones() -> None:
     """The warning is being said when the end is due."""
-    book = greeted(limits=SHORT)
-    assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    assert book >> at(12, created("soon")) >> at(20, a.DeadlinePassed())
+    book = greeted(limits=replace(SHORT, call_length_warning_s=2))
+    assert book >> at(18, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(19, created("soon")) >> at(20, a.DeadlinePassed())
     assert book >> done("soon") << ask_words(SAY_IT_ENDS)
 
 
@@ -268,10 +268,10 @@ def test_the_greeting_comes_before_any_other_words() -> None:
 def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
     """It reads all that is in the conversation. Nobody warns of an end, or asks who is there, after it."""
     result = Id("result")
-    book = answering(greeted(limits=SHORT))
+    book = answering(greeted(limits=replace(SHORT, call_length_max_s=12, call_length_warning_s=6)))
     for call_id in ("book", "end"):
         book.rig.feed(tool_call("answer", call_id))
-    assert book >> at(10, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
+    assert book >> at(6, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
     assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
     assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
     for event in (item("bye", "it"), audio("bye", "it", 400), done("bye")):
