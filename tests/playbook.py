@@ -9,9 +9,9 @@
     )
 
 `>>` hands in an event, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
-`<<` expects the next output. All outputs of an event must be expected, in order; marks, and notes for the log,
-may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value that the
-machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
+`<<` expects the next output. All outputs of an event must be expected, in order; marks, and notes for the
+log, may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value
+that the machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
 
 A playbook runs when it is asserted, as far as it is written by then. One that is never asserted is an error:
 it looks like a test and checks nothing.

@@ -88,7 +88,9 @@ class AudioToModel:
 
 @dataclass(frozen=True, slots=True)
 class AllPlayed:
-    """The phone has played all that it was sent: it echoes the latest mark, whatever its name."""
+    """The phone has played all that it was sent, or all of one item: it echoes the latest mark behind that."""
+
+    item_id: str = ""
 
 
 PLAYED: Final = AllPlayed()
@@ -137,6 +139,9 @@ class Rig:
         """What the present session has of the line."""
         self._is_loud = False
         self._latest_mark = ""
+        self._spoken_item = ""
+        self._marks_behind: dict[str, str] = {}
+        """The latest mark behind each item."""
         self._unplayed = self._unmarked = False
         """Whether anything was sent that no echo has proven to be played, or no mark follows."""
         self.call = Call(plan, self.now, self.limits, spread)
@@ -227,9 +232,11 @@ class Rig:
 
     def _as_it_is(self, event: Input) -> a.Event:
         match event:
-            case AllPlayed():
-                assert self._latest_mark, "there is nothing that could be echoed"
-                event = media_streams.MarkEchoed(media_streams.MarkName(self._latest_mark), "MZ1")
+            case AllPlayed(item_id):
+                mark = self._marks_behind[item_id] if item_id else self._latest_mark
+                event = media_streams.MarkEchoed(media_streams.MarkName(mark), "MZ1")
+            case realtime.AudioDelta():
+                self._spoken_item = event.item_id
             case a.StreamAdmitted() if self.has_line and self._line_at is None:
                 self._line_at = self.now
             case a.ModelConnected(a.Leg.MODEL):
@@ -280,7 +287,7 @@ class Rig:
         self._unplayed = not isinstance(message, Clear)
         self._unmarked = isinstance(message, SendAudio)
         if isinstance(message, SendMark):
-            self._latest_mark = message.mark.name
+            self._latest_mark = self._marks_behind[self._spoken_item] = message.mark.name
 
     def _to_model(self, frame: bytes) -> None:
         if frame in _LINE_ADDS:

@@ -389,4 +389,4 @@ def test_the_limits_keep_their_relations() -> None:
     with pytest.raises(AssertionError):
         Limits(media_gap_warning_s=20)
     with pytest.raises(AssertionError):
-        replace(Limits(), heard_tail_ms=200)
+        replace(Limits(), heard_tail_ms=Limits().mark_every_ms)
