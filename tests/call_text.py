@@ -5,7 +5,7 @@
               > model: conversation.item.truncate answer_1 at 500 ms
 
 `>` is something sent or asked for, `.` a fact for the record or the log, `=` the stage that the call is in
-from here on, `@` a deadline that passed during a `wait`. Marks are left out, as are looks at the line. Comments
+from here on, `@` a deadline that passed during a `wait`. Marks are left out, and looks at the line. Comments
 and empty lines stay as they are.
 """
 

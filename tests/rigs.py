@@ -88,7 +88,7 @@ class AudioToModel:
 
 @dataclass(frozen=True, slots=True)
 class AllPlayed:
-    """The phone has played all that it was sent, or all of one item: it echoes the latest mark behind that."""
+    """The phone has played all that it was sent, or all of one item: the latest mark behind it is echoed."""
 
     item_id: str = ""
 
@@ -182,13 +182,14 @@ class Rig:
 
     # --- What happens ---
 
-    def feed(self, event: Input) -> list[Output]:
-        """Hands in one event now; answers all that left because of it, in order."""
+    def feed(self, *events: Input) -> list[Output]:
+        """Hands in events now, one after the other; answers all that left because of them, in order."""
         self.due(self.now)
         self._line_sends()
-        told = self._through_relay(self._as_it_is(event))
-        if told is not None:
-            self._happens(told)
+        for event in events:
+            told = self._through_relay(self._as_it_is(event))
+            if told is not None:
+                self._happens(told)
         outputs, self._outputs = self._outputs, []
         return outputs
 

@@ -355,11 +355,9 @@ def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...
 def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
     rig = Rig(plan, limits, has_line=has_line)
-    for event in (start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected()):
-        rig.feed(event)
+    rig.feed(start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected())
     rig.now += 1
-    rig.feed(SESSION_CREATED)
-    rig.feed(SESSION_UPDATED)
+    rig.feed(SESSION_CREATED, SESSION_UPDATED)
     assert rig.phase is Phase.LIVE
     return Playbook(rig)
 
@@ -371,10 +369,13 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bo
     """
     book = live(plan, limits, has_line=has_line)
     rig = book.rig
-    for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 1000)):
-        rig.feed(event)
-    rig.feed(words("greeting", "hello", "Hello."))
-    rig.feed(done("greeting"))
+    rig.feed(
+        created("greeting"),
+        item("greeting", "hello"),
+        audio("greeting", "hello", 1000),
+        words("greeting", "hello", "Hello."),
+        done("greeting"),
+    )
     rig.now += 1.05
     rig.feed(PLAYED)
     assert rig.has_played_all
@@ -385,8 +386,7 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bo
 def retelling(book: Playbook) -> Playbook:
     """The session is lost now; the next one is open, configured to be silent and told what was said."""
     rig = book.rig
-    for event in (gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
-        rig.feed(event)
+    rig.feed(gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert rig.phase is Phase.CONFIGURING
     return book
 
@@ -403,8 +403,7 @@ def answering(book: Playbook, response_id: str = "answer") -> Playbook:
     rig = book.rig
     rig.feed(speech_started("question"))
     rig.now += 1
-    for event in (speech_stopped("question"), committed("question"), created(response_id)):
-        rig.feed(event)
+    rig.feed(speech_stopped("question"), committed("question"), created(response_id))
     return book
 
 

@@ -55,10 +55,12 @@ SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_si
 
 def say(book: Playbook, response_id: str) -> None:
     """The agent says 200 ms, and they are heard."""
-    for event in (created(response_id), item(response_id, f"{response_id}_item")):
-        book.rig.feed(event)
-    book.rig.feed(audio(response_id, f"{response_id}_item", 200))
-    book.rig.feed(done(response_id))
+    book.rig.feed(
+        created(response_id),
+        item(response_id, f"{response_id}_item"),
+        audio(response_id, f"{response_id}_item", 200),
+        done(response_id),
+    )
     book.rig.now += 0.3
     book.rig.feed(PLAYED)
 
@@ -72,8 +74,7 @@ def test_a_call_is_warned_and_then_ended_in_words() -> None:
     say(book, "soon")
     assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
     assert book.rig.phase is Phase.LEAVING
-    for event in (created("bye"), item("bye", "goodbye"), audio("bye", "goodbye", 200)):
-        book.rig.feed(event)
+    book.rig.feed(created("bye"), item("bye", "goodbye"), audio("bye", "goodbye", 200))
     assert book >> done("bye") >> after(0.3, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION)
 
 
@@ -84,8 +85,7 @@ def test_a_short_call_is_not_warned() -> None:
 
 def test_the_age_of_a_continued_call_counts() -> None:
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(start())
-    book.rig.feed(a.StreamAdmitted("", "", age_s=19.0))
+    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=19.0))
     assert book >> deadline(Timer.CALL_LENGTH) << ends_without_model(EndReason.LIMIT_DURATION)
     assert book.rig.seconds == 1
 
@@ -94,9 +94,7 @@ def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
     """The caller is answered, and the call ends all the same."""
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed())
-    for event in (speech_started("but"), speech_stopped("but"), created("sorry")):
-        book.rig.feed(event)
+    book.rig.feed(a.DeadlinePassed(), speech_started("but"), speech_stopped("but"), created("sorry"))
     assert book.rig.phase is Phase.LEAVING
 
 
@@ -104,8 +102,7 @@ def test_a_goodbye_that_never_comes_has_a_bound() -> None:
     """A caller who goes on talking does not keep the line."""
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed())
-    book.rig.feed(speech_started("but"))
+    book.rig.feed(a.DeadlinePassed(), speech_started("but"))
     while book.rig.deadline is not None:
         book.rig.now = max(book.rig.deadline[0], book.rig.now)
         book.rig.feed(a.DeadlinePassed())
@@ -115,13 +112,15 @@ def test_a_goodbye_that_never_comes_has_a_bound() -> None:
 def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     """Otherwise a caller who says "wait" would have a call without a bound."""
     book = answering(greeted(limits=SHORT))
-    for event in (item("answer", "bye"), audio("answer", "bye", 20_000), tool_call("answer", "end")):
-        book.rig.feed(event)
-    book.rig.feed(tool_finished("end", ends_call=True))
-    book.rig.feed(done("answer"))
+    book.rig.feed(
+        item("answer", "bye"),
+        audio("answer", "bye", 20_000),
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+        done("answer"),
+    )
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed())
-    book.rig.feed(speech_started("wait"))
+    book.rig.feed(a.DeadlinePassed(), speech_started("wait"))
     assert book.rig.phase is Phase.LEAVING
 
 
@@ -145,8 +144,7 @@ def test_words_wait_for_the_answer_that_is_going_on() -> None:
 def test_words_are_not_said_by_a_response_that_was_asked_for_before_them() -> None:
     """It has never heard of them."""
     book = answering(greeted(limits=SHORT))
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(done("answer"))
+    book.rig.feed(tool_call("answer", "call_1"), done("answer"))
     book.rig.now = 1009.9
     book.rig.feed(tool_finished("call_1"))  # Asks.
     book.rig.now = 1010.0
@@ -253,8 +251,7 @@ def test_the_greeting_comes_before_any_other_words() -> None:
     """It was owed first, and is still."""
     book = live(limits=replace(SHORT, clip_after_s=3.9))
     book.rig.now = 1009.5
-    for event in (created("greeting"), done("greeting", "failed", code="server_error")):
-        book.rig.feed(event)
+    book.rig.feed(created("greeting"), done("greeting", "failed", code="server_error"))
     assert (
         book
         >> at(10, a.DeadlinePassed())
@@ -274,8 +271,7 @@ def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
     assert book >> at(6, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
     assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
     assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
-    for event in (item("bye", "it"), audio("bye", "it", 400), done("bye")):
-        book.rig.feed(event)
+    book.rig.feed(item("bye", "it"), audio("bye", "it", 400), done("bye"))
     assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 
@@ -351,8 +347,7 @@ def test_a_turn_may_end_before_the_hand_over() -> None:
 
 def test_a_turn_that_does_not_end_is_handed_over_in_its_middle() -> None:
     book = greeted(limits=QUIET)
-    book.rig.feed(speech_started())
-    book.rig.feed(a.HandOverRequested())
+    book.rig.feed(speech_started(), a.HandOverRequested())
     assert (
         book
         >> at(12.9, a.DeadlinePassed())
@@ -364,16 +359,14 @@ def test_a_turn_that_does_not_end_is_handed_over_in_its_middle() -> None:
 def test_a_call_that_is_connecting_is_handed_over_at_once() -> None:
     """The next process dials for itself."""
     book = Playbook(Rig())
-    for event in (start(), a.StreamAdmitted("", "")):
-        book.rig.feed(event)
+    book.rig.feed(start(), a.StreamAdmitted("", ""))
     assert book >> a.HandOverRequested() << ends_without_model(EndReason.HANDED_OVER)
 
 
 def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> None:
     """What was said of the turn is still heard."""
     book = answering(greeted())
-    book.rig.feed(audio("answer", "it", 200))
-    book.rig.feed(a.HandOverRequested())
+    book.rig.feed(audio("answer", "it", 200), a.HandOverRequested())
     assert (
         book
         >> gone(a.Leg.MODEL)
@@ -386,8 +379,12 @@ def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> N
 
 def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None:
     book = answering(greeted())
-    for event in (item("answer", "bye"), audio("answer", "bye", 200), tool_call("answer", "end")):
-        book.rig.feed(event)
-    for later in (tool_finished("end", ends_call=True), a.HandOverRequested(), done("answer")):
-        book.rig.feed(later)
+    book.rig.feed(
+        item("answer", "bye"),
+        audio("answer", "bye", 200),
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+        a.HandOverRequested(),
+        done("answer"),
+    )
     assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))

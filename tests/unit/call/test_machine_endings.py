@@ -87,23 +87,18 @@ def test_the_record_of_a_call_answers_what_a_person_would_ask() -> None:
 def test_the_first_audio_is_known_also_when_the_caller_speaks_at_once() -> None:
     """Audio goes past the machine: the next event may already begin another turn."""
     book = live()
-    for event in (rt.ResponseCreated(rt.Response("greeting")), item("greeting", "hello")):
-        book.rig.feed(event)
+    book.rig.feed(rt.ResponseCreated(rt.Response("greeting")), item("greeting", "hello"))
     book.rig.now += 0.5
-    book.rig.feed(audio("greeting", "hello", 1000))
-    book.rig.feed(speech_started())
+    book.rig.feed(audio("greeting", "hello", 1000), speech_started())
     assert ended(book).first_audio_ms == 1500
 
 
 def test_an_open_turn_is_recorded_with_the_end_and_what_was_heard_of_it() -> None:
     """Also one that waits for words which will not come any more."""
     book = answering(greeted())
-    for event in (
-        item("answer", "it"),
-        audio("answer", "it", 500),
-        words("answer", "it", "Yes, we are open."),
-    ):
-        book.rig.feed(event)
+    book.rig.feed(
+        item("answer", "it"), audio("answer", "it", 500), words("answer", "it", "Yes, we are open.")
+    )
     assert (
         book
         >> after(0.4, HANGS_UP)
@@ -148,8 +143,7 @@ def test_a_phone_that_goes_without_a_stop_is_lost(code: int) -> None:
 def test_a_phone_that_is_lost_in_mid_answer_leaves_a_session_that_knows_what_was_heard() -> None:
     """It is to be silent from now on, and the phone is not there any more to be told to clear."""
     book = answering(greeted())
-    for event in (item("answer", "it"), audio("answer", "it", 2000)):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "it"), audio("answer", "it", 2000))
     assert (
         book
         >> after(0.5, gone(a.Leg.PHONE))
@@ -228,8 +222,7 @@ def test_a_model_that_cannot_be_read_is_replaced_at_a_bound_and_the_next_begins_
     book = unreadable(a.Leg.MODEL)
     bad = a.BadMessage(a.Leg.MODEL, "not JSON")
     assert book >> bad << replaces(why="model leg sent 51 bad messages: not JSON")
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
     assert book >> bad << any_warning("bad_message") >> bad
     assert book.rig.phase is Phase.LIVE
 

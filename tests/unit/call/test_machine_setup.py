@@ -44,15 +44,13 @@ ADMITTED = a.StreamAdmitted("+15550100001", "+15550100002")
 
 def dialing() -> Playbook:
     book = Playbook(Rig())
-    for event in (start(), ADMITTED):
-        book.rig.feed(event)
+    book.rig.feed(start(), ADMITTED)
     return book
 
 
 def configuring(rig: Rig | None = None) -> Playbook:
     book = Playbook(rig or Rig())
-    for event in (start(), ADMITTED, a.ModelConnected()):
-        book.rig.feed(event)
+    book.rig.feed(start(), ADMITTED, a.ModelConnected())
     return book
 
 
@@ -305,8 +303,7 @@ def test_a_session_that_is_refused_a_second_time_is_given_up() -> None:
     """Without transcription there is nothing left that could be left out."""
     book = configuring()
     refusal = error("invalid_value", param="session.audio.input.transcription", answers="cb_1")
-    book.rig.feed(SESSION_CREATED)
-    book.rig.feed(refusal)
+    book.rig.feed(SESSION_CREATED, refusal)
     assert (
         book
         >> refusal
@@ -367,9 +364,7 @@ def test_a_caller_who_hangs_up_while_the_session_is_configured_closes_the_model_
 def test_audio_is_held_only_as_long_as_it_can_be_answered() -> None:
     """Beyond the bound the oldest audio goes, and is counted."""
     book = Playbook(Rig(has_line=False))
-    for event in (start(), ADMITTED, frame(), *[frame(1000)] * 9, a.ModelConnected()):
-        book.rig.feed(event)
-    book.rig.feed(SESSION_CREATED)
+    book.rig.feed(start(), ADMITTED, frame(), *[frame(1000)] * 9, a.ModelConnected(), SESSION_CREATED)
     assert book >> SESSION_UPDATED << (recorded(AgentReady), *GREETING, *[AudioToModel(1000)] * 9)
     assert ended(book).frames_dropped == 1
 

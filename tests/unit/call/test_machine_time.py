@@ -78,8 +78,7 @@ def test_a_deadline_that_comes_early_changes_nothing() -> None:
 def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
     """Twilio sends a frame each 20 ms, silence included. A gap is noted once, and its bound is exact."""
     book = greeted(has_line=False)
-    book.rig.feed(frame())
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(frame(), a.DeadlinePassed())
     looks: list[tuple[float, str]] = []
     while book.rig.phase is not Phase.OVER:
         assert book.rig.deadline is not None
@@ -95,8 +94,7 @@ def test_a_phone_without_audio_is_noted_and_then_lost() -> None:
 def test_a_gap_that_has_closed_is_noted_again_when_it_comes_back() -> None:
     """Each gap is worth a line, not each look at it."""
     book = greeted(has_line=False)
-    book.rig.feed(frame())
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(frame(), a.DeadlinePassed())
     warnings: list[float] = []
     for _ in range(2):
         for _ in range(4):  # Every 2 s; the frame is seen at the first of them.
@@ -124,8 +122,7 @@ def test_a_phone_that_sends_audio_is_there() -> None:
     book = greeted(limits=Limits(media_gap_warning_s=15, caller_silence_s=0))
     for second in range(4, 120, 5):
         book.rig.now = 1000.0 + second
-        book.rig.feed(frame())
-        book.rig.feed(a.DeadlinePassed())
+        book.rig.feed(frame(), a.DeadlinePassed())
     assert book.rig.phase is Phase.LIVE
 
 
@@ -135,8 +132,7 @@ def test_a_phone_that_sends_audio_is_there() -> None:
 def test_a_model_that_never_answers_the_caller_is_replaced() -> None:
     """Silence on the model leg while an answer is due: first the clip, then another session."""
     book = greeted(limits=PATIENT)
-    for event in (speech_started(), speech_stopped()):
-        book.rig.feed(event)
+    book.rig.feed(speech_started(), speech_stopped())
     assert (
         book
         >> deadline(Timer.CLIP)
@@ -186,8 +182,7 @@ def test_a_caller_who_waits_for_too_long_gets_the_fallback() -> None:
     """Whatever the model and its replacements were doing meanwhile: the bound is the caller's patience."""
     book = answering(greeted(limits=PATIENT))
     silent_until(book, Timer.ANSWER)
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
     outputs = silent_to_the_end(book)
     assert outputs[-2] == a.CloseLeg(a.Leg.PHONE, 1011, "model_lost")
     assert book.rig.seconds == 3.5 + PATIENT.give_up_after_s  # They fell silent 0.5 s before we knew.
@@ -201,8 +196,7 @@ def test_agent_audio_starts_the_callers_patience_anew() -> None:
     book.rig.feed(audio("answer", "long", 2000))
     silent_until(book, Timer.ANSWER)
     silent_until(book, Timer.ANSWER)  # It has said something since the first.
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
     silent_to_the_end(book)
     assert book.rig.seconds == 4 + 5 + 2 + PATIENT.give_up_after_s
 
@@ -224,8 +218,7 @@ def test_a_model_that_sends_anything_is_alive() -> None:
 def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
     """While the caller speaks no answer is due, and no clip."""
     book = answering(greeted(limits=PATIENT))
-    book.rig.feed(done("answer"))
-    book.rig.feed(speech_started("long"))
+    book.rig.feed(done("answer"), speech_started("long"))
     for _ in range(8):
         book.rig.now += 10
         book.rig.feed(a.DeadlinePassed())
@@ -260,8 +253,7 @@ def test_a_tool_is_bounded_by_its_own_timeout_not_by_the_watch() -> None:
 def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None:
     """The second model may take its time, or never answer."""
     book = answering(greeted(limits=PATIENT))
-    for event in (item("answer", "it"), audio("answer", "it", 200), done("answer")):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "it"), audio("answer", "it", 200), done("answer"))
     assert (
         book
         >> after(0.25, PLAYED)
@@ -275,8 +267,7 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
 def test_several_deadlines_at_once_are_all_kept() -> None:
     """A process that slept wakes to more than one."""
     book = answering(greeted(limits=PATIENT))
-    book.rig.feed(done("answer", "failed", code="server_error"))
-    book.rig.feed(key("1"))
+    book.rig.feed(done("answer", "failed", code="server_error"), key("1"))
     assert wakes(book, Timer.RETRY) == 1
     book.rig.now += 10
     kinds = [repr(output) for output in book.rig.feed(a.DeadlinePassed())]
@@ -288,8 +279,7 @@ def test_several_deadlines_at_once_are_all_kept() -> None:
 def test_the_first_end_of_several_deadlines_counts() -> None:
     """The others find the call over."""
     book = Playbook(Rig())
-    for event in (start(), a.StreamAdmitted("", "")):
-        book.rig.feed(event)
+    book.rig.feed(start(), a.StreamAdmitted("", ""))
     assert (
         book
         >> after(4500, a.DeadlinePassed())

@@ -57,16 +57,18 @@ def _shown(ours: commands.AnyItem) -> str:
 def retold(*entries: Entry, limits: Limits | None = None) -> list[str]:
     """What the session of a call is told that goes on with `entries`."""
     rig = Rig(limits=limits)
-    for event in (start(), a.StreamAdmitted("", "", is_continued=True, memory=entries), a.ModelConnected()):
-        rig.feed(event)
-    rig.feed(SESSION_CREATED)
+    rig.feed(
+        start(),
+        a.StreamAdmitted("", "", is_continued=True, memory=entries),
+        a.ModelConnected(),
+        SESSION_CREATED,
+    )
     return told(rig.feed(SESSION_UPDATED))
 
 
 def retold_to_the_next(book: Playbook) -> list[str]:
     """The session is lost now: what the next one is told."""
-    for event in (gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED):
-        book.rig.feed(event)
+    book.rig.feed(gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED)
     return told(book.rig.feed(SESSION_UPDATED))
 
 
@@ -116,15 +118,13 @@ def test_the_oldest_entry_is_forgotten_at_the_bound() -> None:
     book = greeted(limits=Limits(memory_entries_max=2))
     for number in (1, 2):
         answering(book, f"r{number}")
-        for event in (caller_said(f"{number}?", "question"), done(f"r{number}")):
-            book.rig.feed(event)
+        book.rig.feed(caller_said(f"{number}?", "question"), done(f"r{number}"))
     assert retold_to_the_next(book) == ["user: 1?", "user: 2?"]
 
 
 def test_turns_are_counted_on_from_those_that_are_remembered() -> None:
     rig = Rig()
-    for event in (start(), a.StreamAdmitted("", "", is_continued=True, memory=(GREETING, TOOL))):
-        rig.feed(event)
+    rig.feed(start(), a.StreamAdmitted("", "", is_continued=True, memory=(GREETING, TOOL)))
     (*_, last) = rig.feed(a.ShutdownRequested())
     assert isinstance(last, a.Record)
     assert getattr(last.fact, "turns", None) == 2
@@ -136,15 +136,14 @@ def test_turns_are_counted_on_from_those_that_are_remembered() -> None:
 def answered(text: str = "From nine.", audio_ms: int = 1000) -> Playbook:
     """A call in which the caller has asked, a tool has answered, and the agent says something."""
     book = answering(greeted())
-    for event in (
+    book.rig.feed(
         caller_said("Are you open?", "question"),
         tool_call("answer", "call_1", arguments='{"day":1}'),
         item("answer", "it"),
         audio("answer", "it", audio_ms),
         words("answer", "it", text),
         tool_finished("call_1", "nine"),
-    ):
-        book.rig.feed(event)
+    )
     return book
 
 
@@ -153,8 +152,7 @@ def test_the_turn_that_is_going_on_is_told_like_one_that_is_over(*, is_over: boo
     """A tool's answer is kept before the turn in which it was asked for has ended."""
     book = answered()
     if is_over:
-        for event in (done("answer"), created("reply"), done("reply")):
-            book.rig.feed(event)
+        book.rig.feed(done("answer"), created("reply"), done("reply"))
         book.rig.now += 1.2
         book.rig.feed(PLAYED)
     assert retold_to_the_next(book) == WHOLE
@@ -184,9 +182,9 @@ def test_pieces_of_a_text_give_way_to_the_whole_and_late_ones_change_nothing() -
     """A piece of an item that nobody has begun, or of an earlier turn, is no word of this one."""
     book = answering(greeted())
     piece = rt.AnswerDelta(item_id="it", delta="Nobody said this. ")
-    for event in (piece, item("answer", "it"), audio("answer", "it", 1000)):
-        book.rig.feed(event)
-    book.rig.feed(rt.AnswerDelta(item_id="it", delta="We are"))
+    book.rig.feed(
+        piece, item("answer", "it"), audio("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are")
+    )
     for event in (words("answer", "it", "We are open!"), done("answer"), key("1"), piece):
         book.rig.now += 1
         book.rig.feed(event)

@@ -187,10 +187,16 @@ def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:
 def test_a_call_with_the_second_model_is_renewed_with_it() -> None:
     """The first does not exist any more."""
     book = Playbook(Rig(make_plan(second_model="other"), LIMITS))
-    for event in (start(), a.StreamAdmitted("", ""), a.ModelDialFailed("HTTP 404", 404)):
-        book.rig.feed(event)
-    book.rig.feed(a.DeadlinePassed())
-    for later in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, created("hi"), done("hi")):
-        book.rig.feed(later)
+    book.rig.feed(
+        start(),
+        a.StreamAdmitted("", ""),
+        a.ModelDialFailed("HTTP 404", 404),
+        a.DeadlinePassed(),
+        a.ModelConnected(),
+        SESSION_CREATED,
+        SESSION_UPDATED,
+        created("hi"),
+        done("hi"),
+    )
     book.rig.now += 10
     assert a.DialModel("other", a.Leg.SPARE) in book.rig.feed(a.DeadlinePassed())

@@ -57,8 +57,7 @@ SECOND = "gpt-realtime-2.1-mini"
 
 def dialling(rig: Rig | None = None, admitted: a.StreamAdmitted | None = None) -> Playbook:
     book = Playbook(rig or Rig())
-    book.rig.feed(start())
-    book.rig.feed(admitted or a.StreamAdmitted("", ""))
+    book.rig.feed(start(), admitted or a.StreamAdmitted("", ""))
     return book
 
 
@@ -150,8 +149,7 @@ def test_a_caller_who_was_speaking_is_answered_by_the_next_session() -> None:
 def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text: bool) -> None:
     """And its text, which runs ahead of the audio, is not told as said."""
     book = live()
-    book.rig.feed(created("greeting"))
-    book.rig.feed(item("greeting", "hello"))
+    book.rig.feed(created("greeting"), item("greeting", "hello"))
     if has_text:
         book.rig.feed(rt.AnswerDelta(item_id="hello", delta="Good mor"))
     retelling(book)
@@ -162,8 +160,7 @@ def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text
 
 def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
     book = live()
-    for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 100)):
-        book.rig.feed(event)
+    book.rig.feed(created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 100))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
@@ -199,8 +196,7 @@ def test_audio_is_held_for_the_next_session_and_old_audio_is_dropped() -> None:
     book.rig.feed(gone(a.Leg.MODEL))
     for duration_ms in (500, 1000, 1000, 1000):
         assert book >> frame(duration_ms)
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), a.OpenUplink(), *[AudioToModel(1000)] * 3)
     assert ended(book).frames_dropped == 1
 
@@ -230,10 +226,14 @@ def test_a_tool_that_runs_asks_by_itself_so_that_it_is_not_run_twice() -> None:
 
 def test_a_tool_that_finishes_while_nobody_is_there_is_told_with_the_rest() -> None:
     book = answering(greeted())
-    book.rig.feed(caller_said("Are you open?", "question"))
-    book.rig.feed(tool_call("answer", "call_1"))
-    for event in (gone(a.Leg.MODEL), tool_finished("call_1"), a.ModelConnected(), SESSION_CREATED):
-        book.rig.feed(event)
+    book.rig.feed(
+        caller_said("Are you open?", "question"),
+        tool_call("answer", "call_1"),
+        gone(a.Leg.MODEL),
+        tool_finished("call_1"),
+        a.ModelConnected(),
+        SESSION_CREATED,
+    )
     assert (
         book
         >> SESSION_UPDATED
@@ -261,8 +261,7 @@ def test_a_tool_that_finishes_during_the_telling_is_told_after_it() -> None:
 
 def test_a_result_that_was_told_and_not_answered_is_answered_by_the_next_session() -> None:
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(tool_finished("call_1"))
+    book.rig.feed(tool_call("answer", "call_1"), tool_finished("call_1"))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
@@ -284,8 +283,7 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
     """They were told as said, and play on; the new session cannot truncate what it has never spoken."""
     book = answering(greeted())
     said = words("answer", "long", "One two three four.")
-    for event in (item("answer", "long"), audio("answer", "long", 4000), said):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "long"), audio("answer", "long", 4000), said)
     replaced(book)
     assert (
         book
@@ -302,10 +300,9 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
 
 def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
     book = greeted()
-    book.rig.feed(gone(a.Leg.MODEL))
-    book.rig.feed(key("4"))
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(
+        gone(a.Leg.MODEL), key("4"), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED
+    )
     assert (
         book >> deadline(Timer.KEYS) << (told(Id(), "[The caller pressed 4 on the telephone keypad.]"), ask())
     )
@@ -315,8 +312,7 @@ def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
 def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> None:
     """Otherwise its deadline would wake the machine without end."""
     book = answering(greeted())
-    book.rig.feed(done("answer"))
-    book.rig.feed(speech_started("again"))
+    book.rig.feed(done("answer"), speech_started("again"))
     book.rig.now += 4
     book.rig.feed(gone(a.Leg.MODEL))
     book.rig.now += 1
@@ -331,9 +327,12 @@ def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> 
 def test_a_session_that_is_lost_during_the_last_words_is_not_replaced() -> None:
     """What was said of the goodbye is still heard."""
     book = answering(greeted())
-    for event in (item("answer", "bye"), audio("answer", "bye", 1000), tool_call("answer", "end")):
-        book.rig.feed(event)
-    book.rig.feed(tool_finished("end", ends_call=True))
+    book.rig.feed(
+        item("answer", "bye"),
+        audio("answer", "bye", 1000),
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+    )
     assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
     assert book.rig.phase is Phase.LEAVING
     assert book >> key("1")

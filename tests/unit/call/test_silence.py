@@ -55,8 +55,7 @@ def test_who_waits_for_an_answer_hears_clips_and_at_last_the_fallback() -> None:
 def test_agent_audio_puts_both_off() -> None:
     """Who has just heard the agent waits again from there."""
     book = answering(greeted(limits=PATIENT))
-    for event in (item("answer", "it"), audio("answer", "it", 2000)):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "it"), audio("answer", "it", 2000))
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 4 + 2 + LIMITS.clip_after_s
     assert book >> at(11, done("answer")) >> PLAYED
@@ -66,8 +65,7 @@ def test_agent_audio_puts_both_off() -> None:
 def test_a_phone_that_began_late_is_heard_for_longer() -> None:
     """As its echo has proven: the clip waits for the last word, wherever the phone is."""
     book = answering(greeted(limits=PATIENT))
-    for event in (item("answer", "it"), audio("answer", "it", 1000)):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "it"), audio("answer", "it", 1000))
     assert book >> at(5.35, PLAYED) >> deadline(Timer.CLIP) << clip()  # 50 ms there and back, 300 late.
     assert round(book.rig.seconds, 3) == 5.3 + LIMITS.clip_after_s
 
@@ -75,8 +73,7 @@ def test_a_phone_that_began_late_is_heard_for_longer() -> None:
 def test_who_waits_for_anybody_hears_the_clip_sooner() -> None:
     """Nobody is there at all: that is worse than an answer that stays out."""
     book = Playbook(Rig())
-    for event in (start(), a.StreamAdmitted("", "")):
-        book.rig.feed(event)
+    book.rig.feed(start(), a.StreamAdmitted("", ""))
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == LIMITS.connect_clip_after_s
 
@@ -106,8 +103,7 @@ def test_a_tool_that_answered_gives_the_agent_its_time_but_no_silence() -> None:
 def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
     """The clip that is not there makes no sound: its time must move all the same."""
     rig = Rig(clip_ms=0)
-    for event in (start(), a.StreamAdmitted("", "")):
-        rig.feed(event)
+    rig.feed(start(), a.StreamAdmitted("", ""))
     woken = 0
     while (due := rig.due(2000)) is not None:
         rig.now = max(rig.now, due[0])

@@ -32,8 +32,7 @@ from vocabulary import (
 def answered(text: str = "Yes.", audio_ms: int = 1000) -> Playbook:
     """The caller has asked something, at 3 to 3.5 s; at 4 s the agent says `text`, in the item `it`."""
     book = answering(greeted())
-    for event in (item("answer", "it"), audio("answer", "it", audio_ms), words("answer", "it", text)):
-        book.rig.feed(event)
+    book.rig.feed(item("answer", "it"), audio("answer", "it", audio_ms), words("answer", "it", text))
     return book
 
 
@@ -73,8 +72,7 @@ def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_co
 def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
     """The order between utterances is not promised."""
     book = heard(answered())
-    for event in (speech_started("second"), speech_stopped("second"), committed("second"), created("two")):
-        book.rig.feed(event)
+    book.rig.feed(speech_started("second"), speech_stopped("second"), committed("second"), created("two"))
     assert (
         book
         >> done("two")
@@ -103,8 +101,7 @@ def test_silence_is_no_turn() -> None:
 def test_a_cut_item_is_recorded_as_far_as_it_was_heard(audio_ms: int, cut_after_ms: int, text: str) -> None:
     """In proportion to the audio, never half a word, never more than was heard."""
     book = answered("one two three four", audio_ms)
-    for event in (done("answer"), caller_said("Count!", "question")):
-        book.rig.feed(event)
+    book.rig.feed(done("answer"), caller_said("Count!", "question"))
     book.rig.now += cut_after_ms / 1000
     (turn,) = turns(book.rig.feed(speech_started("wait")))
     assert (turn.agent, turn.interrupted) == (text, cut_after_ms < 940)
@@ -113,15 +110,11 @@ def test_a_cut_item_is_recorded_as_far_as_it_was_heard(audio_ms: int, cut_after_
 def test_a_response_that_was_muted_says_nothing_of_what_it_had_not_begun() -> None:
     """Its end may be a long time coming, and the turn be recorded before."""
     book = answered("Heard.")
-    for event in (
-        item("answer", "unsaid"),
-        words("answer", "unsaid", "Never said."),
-        words("answer", "no", "No."),
-    ):
-        book.rig.feed(event)
+    book.rig.feed(
+        item("answer", "unsaid"), words("answer", "unsaid", "Never said."), words("answer", "no", "No.")
+    )
     book.rig.now += 1.05
-    book.rig.feed(PLAYED)
-    book.rig.feed(speech_started("wait"))
+    book.rig.feed(PLAYED, speech_started("wait"))
     (*_, turn) = turns(book.rig.feed(HANGS_UP))[:1]
     assert turn.agent == "Heard."
 
@@ -131,16 +124,9 @@ def test_latencies_are_kept_for_the_calls_record() -> None:
     book = heard(answered())
     for wait_s in (0.1, 0.3):
         book.rig.now += 1
-        for event in (
-            speech_started("more"),
-            speech_stopped("more"),
-            created("reply"),
-            item("reply", "it_2"),
-        ):
-            book.rig.feed(event)
+        book.rig.feed(speech_started("more"), speech_stopped("more"), created("reply"), item("reply", "it_2"))
         book.rig.now += wait_s
-        for event in (audio("reply", "it_2", 400), done("reply")):
-            book.rig.feed(event)
+        book.rig.feed(audio("reply", "it_2", 400), done("reply"))
         book.rig.now += 0.45
         book.rig.feed(PLAYED)
     assert (ended(book).response_ms_p50, ended_ms(answered())) == (600, (500, 500))
@@ -155,11 +141,15 @@ def ended_ms(book: Playbook) -> tuple[int | None, int | None]:
 def test_audio_from_before_the_last_key_is_no_answer_to_the_keys() -> None:
     """It has no latency; a negative one would be nonsense in every statistic."""
     book = greeted()
-    for event in (speech_started(), speech_stopped(), key("4"), created("answer"), item("answer", "it")):
-        book.rig.feed(event)
-    book.rig.feed(audio("answer", "it", 200))
+    book.rig.feed(
+        speech_started(),
+        speech_stopped(),
+        key("4"),
+        created("answer"),
+        item("answer", "it"),
+        audio("answer", "it", 200),
+    )
     book.rig.now += 0.5
-    for event in (key("#"), done("answer"), a.DeadlinePassed()):
-        book.rig.feed(event)
+    book.rig.feed(key("#"), done("answer"), a.DeadlinePassed())
     found = [turn for turn in turns(book.rig.feed(HANGS_UP)) if turn.caller == "[keys 4#]"]
     assert [turn.response_ms for turn in found] == [None]

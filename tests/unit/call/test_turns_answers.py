@@ -217,11 +217,13 @@ def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
     for number, (status, usage) in enumerate(
         [("completed", full), ("cancelled", full), ("incomplete", rt.Usage(5)), ("completed", None)]
     ):
-        book.rig.feed(speech_started())
-        book.rig.feed(speech_stopped())
-        book.rig.feed(created(f"answer_{number}"))
-        book.rig.feed(item(f"answer_{number}", f"item_{number}"))
-        book.rig.feed(done(f"answer_{number}", status, reason="x", usage=usage))
+        book.rig.feed(
+            speech_started(),
+            speech_stopped(),
+            created(f"answer_{number}"),
+            item(f"answer_{number}", f"item_{number}"),
+            done(f"answer_{number}", status, reason="x", usage=usage),
+        )
     assert (
         book
         >> HANGS_UP
@@ -279,12 +281,10 @@ def test_responses_that_fail_again_and_again_are_asked_of_another_session() -> N
         outputs = book.rig.feed(done("answer", "failed", code="server_error"))
         book.rig.now += 1
         if number < 2:
-            book.rig.feed(a.DeadlinePassed())
-            book.rig.feed(created("answer"))
+            book.rig.feed(a.DeadlinePassed(), created("answer"))
     assert a.DropModel() in outputs
     assert outputs[-1] == a.DialModel(PLAN.model)
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
@@ -294,12 +294,14 @@ def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
     for number in range(5):
         book.rig.feed(done(f"answer{number or ''}", "failed", code="server_error"))
         book.rig.now += 1
-        book.rig.feed(a.DeadlinePassed())
-        book.rig.feed(created("retry"))
-        book.rig.feed(done("retry"))
-        book.rig.feed(speech_started())
-        book.rig.feed(speech_stopped())
-        book.rig.feed(created(f"answer{number + 1}"))
+        book.rig.feed(
+            a.DeadlinePassed(),
+            created("retry"),
+            done("retry"),
+            speech_started(),
+            speech_stopped(),
+            created(f"answer{number + 1}"),
+        )
     assert book.rig.phase is Phase.LIVE
 
 
@@ -319,8 +321,7 @@ def test_a_fatal_code_ends_the_call_without_another_attempt(code: str) -> None:
 def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
     """A tool's result is owed in the moment in which the call ends."""
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(tool_finished("call_1"))
+    book.rig.feed(tool_call("answer", "call_1"), tool_finished("call_1"))
     assert (
         book
         >> done("answer", "failed", code="insufficient_quota")
@@ -340,8 +341,7 @@ def test_a_failure_without_any_details_is_a_failure() -> None:
 def test_an_incomplete_response_that_was_heard_is_not_repeated() -> None:
     """Its beginning was said; the caller will ask if it was not enough."""
     book = answering(greeted())
-    book.rig.feed(item("answer", "long"))
-    book.rig.feed(audio("answer", "long", 100))
+    book.rig.feed(item("answer", "long"), audio("answer", "long", 100))
     assert (
         book
         >> done("answer", "incomplete", reason="max_output_tokens")
@@ -646,9 +646,7 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     """The server answers the speech, and with it all that is owed and in the conversation."""
     output = Id("output")
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(done("answer"))
-    book.rig.feed(speech_started("more"))
+    book.rig.feed(tool_call("answer", "call_1"), done("answer"), speech_started("more"))
     assert (
         book
         >> tool_finished("call_1")

@@ -192,10 +192,13 @@ def test_the_keys_are_the_callers_words_of_their_turn() -> None:
 def test_a_key_while_the_agent_takes_its_leave_keeps_the_call() -> None:
     """Nobody is hung up upon while pressing keys."""
     book = answering(greeted())
-    for event in (item("answer", "bye"), audio("answer", "bye", 1000), tool_call("answer", "end")):
-        book.rig.feed(event)
-    book.rig.feed(tool_finished("end", ends_call=True))
-    book.rig.feed(done("answer"))
+    book.rig.feed(
+        item("answer", "bye"),
+        audio("answer", "bye", 1000),
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+        done("answer"),
+    )
     assert book.rig.phase.value == "leaving"
     assert (
         book

@@ -148,8 +148,7 @@ def test_anything_but_a_whole_call_runs_nothing(whole: rt.Item) -> None:
 def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> None:
     """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = answering(greeted())
-    for event in (tool_call("answer", "call_1"), done("answer")):
-        book.rig.feed(event)
+    book.rig.feed(tool_call("answer", "call_1"), done("answer"))
     assert book >> gone(a.Leg.PHONE) << (recorded(TurnEnded), *ends(EndReason.MEDIA_LOST))
 
 
@@ -183,8 +182,7 @@ def test_a_call_without_arguments_runs_with_none() -> None:
 def test_a_result_after_the_end_of_the_call_goes_nowhere() -> None:
     """The legs are closed."""
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(HANGS_UP)
+    book.rig.feed(tool_call("answer", "call_1"), HANGS_UP)
     assert book >> tool_finished("call_1")
 
 
@@ -217,8 +215,7 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
 def goodbye(duration_ms: int = 1000) -> Playbook:
     """At 4 s the agent says goodbye and asks to end the call; the response is not done."""
     book = answering(greeted())
-    book.rig.feed(caller_said("That is all.", "question"))
-    book.rig.feed(item("answer", "bye"))
+    book.rig.feed(caller_said("That is all.", "question"), item("answer", "bye"))
     assert (
         book
         >> audio("answer", "bye", duration_ms)
@@ -349,10 +346,13 @@ def test_an_agent_that_ends_the_call_without_a_word_is_asked_for_one() -> None:
 def test_last_words_that_take_long_to_make_are_not_cut_off() -> None:
     """Audio goes past the machine: the bound moves with it as long as the response runs."""
     book = answering(greeted(limits=PATIENT))
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
-    book.rig.feed(created("bye"))
-    book.rig.feed(item("bye", "goodbye"))
+    book.rig.feed(
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+        done("answer"),
+        created("bye"),
+        item("bye", "goodbye"),
+    )
     assert (
         book
         >> after(4, audio("bye", "goodbye", 8000))
@@ -368,8 +368,7 @@ def test_last_words_that_take_long_to_make_are_not_cut_off() -> None:
 def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
     """A failed farewell leaves neither silence nor a call that never ends."""
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer"))
     assert (
         book
         >> created("bye")
@@ -391,8 +390,7 @@ def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
 def test_last_words_that_stay_out_altogether_end_the_call_at_the_bound() -> None:
     """The agent asked for an end; a model that says nothing more gets one."""
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer"))
     for _ in range(10):
         if book.rig.phase is Phase.OVER:
             break
@@ -476,8 +474,7 @@ def test_a_farewell_that_was_asked_for_and_refused_is_asked_for_again() -> None:
     """It stays a farewell."""
     asked = Id("asked")
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True)):
-        book.rig.feed(event)
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True))
     assert (
         book
         >> done("answer")
