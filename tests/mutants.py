@@ -1,15 +1,15 @@
-"""How much of a package its tests hold: small changes made to it one at a time, and whether a test notices.
+"""How much of a package its tests hold: small changes, made one at a time, and whether a test notices.
 
     python tests/mutants.py --count 150 --seed 1 --jobs 2
 
 A mutant is a copy of the package with one change: another comparison, `and` for `or`, a constant that is off
-by one, a statement left out. It stands in a folder of its own, first on the path; the checkout is never touched.
-The tests run until the first fails, the cheap ones first. Which lines are changed is drawn from the seed, evenly
-over the lines; texts, annotations, assertions, imports and `__repr__` are left alone. A mutant that takes too
-long counts as noticed. Survivors are shown, with what was changed: each is a test that is missing, or a line
-that makes no difference.
+by one, a statement left out. It stands in a folder of its own, first on the path; the checkout is never
+touched. The tests run until the first fails, the cheap ones first. Which lines are changed is drawn from the
+seed, evenly over the lines; texts, annotations, assertions, imports and `__repr__` are left alone. A mutant
+that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that is
+missing, or a line that makes no difference.
 
-Only tests that go through `Call.handle` or the rig belong here, so that the package may be cut otherwise inside.
+Only tests that go through `Call.handle` or the rig belong here: the package may be cut otherwise inside.
 """
 
 from __future__ import annotations
