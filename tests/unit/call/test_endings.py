@@ -37,6 +37,7 @@ from vocabulary import (
     live,
     recorded,
     replaced,
+    replaces,
     run_tool,
     speech_started,
     speech_stopped,
@@ -51,6 +52,8 @@ from vocabulary import (
 QUIET = Limits(media_gap_warning_s=600, media_gap_timeout_s=600)
 SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_silence_s=0)
 """The warning is due at 10 s, the end at 20 s."""
+UNWARNED = replace(SHORT, call_length_warning_s=11)
+"""Too short to be warned of its end at 20 s."""
 
 
 def say(book: Playbook, response_id: str) -> None:
@@ -79,7 +82,7 @@ def test_a_call_is_warned_and_then_ended_in_words() -> None:
 
 
 def test_a_short_call_is_not_warned() -> None:
-    book = greeted(limits=replace(SHORT, call_length_warning_s=11))
+    book = greeted(limits=UNWARNED)
     assert book >> at(19.9, a.DeadlinePassed()) >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
 
 
@@ -110,18 +113,53 @@ def test_a_goodbye_that_never_comes_has_a_bound() -> None:
 
 
 def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
-    """Otherwise a caller who says "wait" would have a call without a bound."""
-    book = answering(greeted(limits=SHORT))
-    book.rig.feed(
-        item("answer", "bye"),
-        audio("answer", "bye", 20_000),
-        tool_call("answer", "end"),
-        tool_finished("end", ends_call=True),
-        done("answer"),
-    )
-    book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed(), speech_started("wait"))
+    """Otherwise a caller who says "wait" would have a call without a bound. The goodbye is heard out."""
+    book = own_goodbye()
+    assert book >> at(20, a.DeadlinePassed()) >> at(21, a.DeadlinePassed())
+    book.rig.feed(speech_started("wait"))
     assert book.rig.phase is Phase.LEAVING
+
+
+def own_goodbye() -> Playbook:
+    """From 4 s on the agent says a long goodbye of its own."""
+    book = answering(greeted(limits=SHORT))
+    book.rig.feed(item("answer", "bye"), audio("answer", "bye", 20_000), tool_call("answer", "end"))
+    book.rig.feed(tool_finished("end", ends_call=True), done("answer"))
+    return book
+
+
+def test_a_goodbye_is_waited_for_and_heard_out() -> None:
+    """Its own bound is far off, whatever else wakes the machine meanwhile."""
+    book = greeted(limits=UNWARNED)
+    assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> at(21, a.DeadlinePassed())
+    assert (
+        book >> at(22, created("bye")) >> item("bye", "it") >> audio("bye", "it", 2000) << AudioToPhone(2000)
+    )
+    assert book >> done("bye") >> at(23, a.DeadlinePassed())
+    assert book >> at(24.05, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION, detail="")
+
+
+def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
+    """The caller hears the clip, and another session is asked for it."""
+    book = greeted(limits=replace(SHORT, call_length_max_s=60, call_length_warning_s=30))
+    assert book >> at(30, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 30 + SHORT.clip_after_s
+    assert book >> deadline(Timer.CLIP) << clip() >> deadline(Timer.ANSWER) << replaces()
+
+
+@pytest.mark.parametrize("is_handed_over", [False, True])
+def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_over: bool) -> None:
+    """The model is gone for good: nobody is left who could answer them."""
+    book = greeted(limits=UNWARNED)
+    if is_handed_over:
+        assert book >> key("1") >> a.HandOverRequested()
+    else:
+        assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> key("1")
+    reason = EndReason.HANDED_OVER if is_handed_over else EndReason.LIMIT_DURATION
+    assert (
+        book >> gone(a.Leg.MODEL) << (trouble(), drops(), recorded(TurnEnded)) << ends_without_model(reason)
+    )
 
 
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:

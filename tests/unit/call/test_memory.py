@@ -166,15 +166,22 @@ def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
     assert retold_to_the_next(book)[-1] == "assistant: One two …"
 
 
-def test_text_that_ran_ahead_of_the_audio_is_not_told() -> None:
-    """15 characters of speech take a second; of an item whose audio never came nothing was said."""
+@pytest.mark.parametrize("is_whole", [False, True], ids=["pieces", "whole"])
+def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
+    """Text runs ahead of the audio: nothing of it was said."""
     book = answering(greeted())
-    for item_id, audio_ms in (("said", 1000), ("unsaid", 0)):
-        book.rig.feed(item("answer", item_id))
-        for piece in ("We are open ", "from nine to twelve."):
-            book.rig.feed(rt.AnswerDelta(item_id=item_id, delta=piece))
-        if audio_ms:
-            book.rig.feed(audio("answer", item_id, audio_ms))
+    book.rig.feed(item("answer", "said"), audio("answer", "said", 1000), words("answer", "said", "Said."))
+    book.rig.feed(item("answer", "unsaid"))
+    text = words("answer", "unsaid", "Never said.") if is_whole else None
+    book.rig.feed(text or rt.AnswerDelta(item_id="unsaid", delta="Never said."))
+    assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: Said."]
+
+
+def test_text_that_ran_ahead_of_the_audio_is_told_as_far_as_there_was_time_for_it() -> None:
+    """15 characters of speech take a second."""
+    book = answering(greeted())
+    pieces = [rt.AnswerDelta(item_id="it", delta=piece) for piece in ("We are open ", "from nine to twelve.")]
+    book.rig.feed(item("answer", "it"), *pieces, audio("answer", "it", 1000))
     assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open …"]
 
 

@@ -39,6 +39,7 @@ from vocabulary import (
     recorded,
     replaced,
     replaces,
+    rests,
     retelling,
     speech_started,
     start,
@@ -143,6 +144,27 @@ def test_a_caller_who_was_speaking_is_answered_by_the_next_session() -> None:
     book.rig.feed(speech_started())
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+
+
+@pytest.mark.parametrize("case", ["an answer", "a speaker", "a result", "a greeting"])
+def test_what_is_owed_is_asked_for_once_after_a_loss(case: str) -> None:
+    """The answer pays for all that was owed, whatever it was."""
+    book = live() if case == "a greeting" else greeted()
+    if case == "a speaker":
+        book.rig.feed(speech_started())
+    elif case == "a greeting":
+        book.rig.feed(created("greeting"))
+    else:
+        answering(book)
+    if case == "a result":
+        book.rig.feed(tool_call("answer", "call_1"), gone(a.Leg.MODEL), tool_finished("call_1"))
+        book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    else:
+        retelling(book)
+    options = PLAN.greeting_options if case == "a greeting" else None
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(options=options), a.OpenUplink())
+    book.rig.feed(created("again"), done("again"))
+    assert rests(book)
 
 
 @pytest.mark.parametrize("has_text", [False, True])
