@@ -8,7 +8,7 @@
         << truncate("answer", About(480))
     )
 
-`>>` hands in an event, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
+`>>` hands in an event, or several, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
 `<<` expects the next output. All outputs of an event must be expected, in order; marks, and notes for the
 log, may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value
 that the machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
@@ -73,7 +73,7 @@ class At:
     """An event at a time, in seconds since the rig began."""
 
     seconds: float
-    event: Input
+    event: Input | tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class After:
     """An event some time after the one before."""
 
     seconds: float
-    event: Input
+    event: Input | tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Deadline:
     why: Timer
 
 
-Step: TypeAlias = Input | At | After | Deadline
+Step: TypeAlias = Input | tuple[Input, ...] | At | After | Deadline
 
 
-def at(seconds: float, event: Input) -> At:
+def at(seconds: float, event: Input | tuple[Input, ...]) -> At:
     """`event`, `seconds` after the rig began."""
     return At(seconds, event)
 
 
-def after(seconds: float, event: Input) -> After:
+def after(seconds: float, event: Input | tuple[Input, ...]) -> After:
     """`event`, `seconds` after the one before."""
     return After(seconds, event)
 
@@ -153,16 +153,16 @@ class Playbook:
             )
 
     def _play(self, step: Step, expected: list[object]) -> None:
-        event = self._move_to(step)
-        arrow = f">> {self.rig.seconds:8.3f}  {_compact(event)}"
-        outputs = self.rig.feed(event)
+        events = self._move_to(step)
+        arrows = [f">> {self.rig.seconds:8.3f}  {_compact(event)}" for event in events]
+        outputs = self.rig.feed(*events)
         wanted, matches = _compare(expected, outputs)
-        self._expected += [arrow, *(f"<<           {_compact(one)}" for one in wanted)]
-        self._actual += [arrow, *(f"<<           {_compact(one)}" for one in outputs)]
+        self._expected += [*arrows, *(f"<<           {_compact(one)}" for one in wanted)]
+        self._actual += [*arrows, *(f"<<           {_compact(one)}" for one in outputs)]
         if not matches:
             raise AssertionError(self._diff())
 
-    def _move_to(self, step: Step) -> Input:
+    def _move_to(self, step: Step) -> tuple[Input, ...]:
         match step:
             case At(seconds, event):
                 self.rig.now = BEGINS_AT_S + seconds
@@ -175,8 +175,7 @@ class Playbook:
                 self.rig.now, event = max(due[0], self.rig.now), a.DeadlinePassed()
             case _:
                 event = step
-        resolved: Input = _resolve(event)  # type: ignore[assignment]  # The same type, ids filled in.
-        return resolved
+        return tuple(map(_resolve, event if isinstance(event, tuple) else (event,)))  # type: ignore[arg-type]  # The same types.
 
     def _diff(self) -> str:
         lines = difflib.unified_diff(self._expected, self._actual, "expected", "happened", lineterm="", n=12)

@@ -10,6 +10,7 @@ Scripts name only what they are about. None of it is shown, but for what a look 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
@@ -192,6 +193,22 @@ class Rig:
                 self._happens(told)
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def wakes(self, until_s: float = math.inf) -> list[tuple[float, Timer, list[Output]]]:
+        """Time passes and nobody says a word. Each time that the machine is woken: when, why, what it does.
+
+        Looks that lead to nothing are left out. `until_s` counts from the rig's beginning; without it all is
+        waited for, to the end of the call.
+        """
+        woken: list[tuple[float, Timer, list[Output]]] = []
+        while (due := self.due(BEGINS_AT_S + until_s)) is not None and due[0] <= BEGINS_AT_S + until_s:
+            self.now = max(self.now, due[0])
+            outputs = self.feed(a.DeadlinePassed())
+            if outputs or due[1] not in LOOKS:
+                woken.append((self.seconds, due[1], outputs))
+        if until_s != math.inf:
+            self.now = max(self.now, BEGINS_AT_S + until_s)
+        return woken
 
     def handle(self, event: object) -> tuple[a.Action, ...]:
         """What the machine alone answers to an event, which may be nonsense."""

@@ -113,6 +113,16 @@ def audio(response_id: str, item_id: str, duration_ms: int) -> rt.AudioDelta:
     return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms))
 
 
+def says(response_id: str, item_id: str, duration_ms: int) -> tuple[rt.OutputItemAdded, rt.AudioDelta]:
+    """A response begins an item and sends its audio."""
+    return item(response_id, item_id), audio(response_id, item_id, duration_ms)
+
+
+def answers(response_id: str, item_id: str, duration_ms: int) -> tuple[rt.ServerEvent, ...]:
+    """A whole response of one item."""
+    return created(response_id), *says(response_id, item_id, duration_ms), done(response_id)
+
+
 def audio_done(response_id: str, item_id: str) -> rt.AudioDone:
     """An item's audio is whole."""
     return rt.AudioDone(response_id, item_id)

@@ -17,6 +17,7 @@ from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToPhone, Rig
 from vocabulary import (
     answering,
+    answers,
     any_warning,
     ask,
     ask_farewell,
@@ -39,6 +40,7 @@ from vocabulary import (
     replaced,
     replaces,
     run_tool,
+    says,
     speech_started,
     speech_stopped,
     start,
@@ -77,7 +79,7 @@ def test_a_call_is_warned_and_then_ended_in_words() -> None:
     say(book, "soon")
     assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
     assert book.rig.phase is Phase.LEAVING
-    book.rig.feed(created("bye"), item("bye", "goodbye"), audio("bye", "goodbye", 200))
+    book.rig.feed(created("bye"), *says("bye", "goodbye", 200))
     assert book >> done("bye") >> after(0.3, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION)
 
 
@@ -123,7 +125,7 @@ def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
 def own_goodbye() -> Playbook:
     """From 4 s on the agent says a long goodbye of its own."""
     book = answering(greeted(limits=SHORT))
-    book.rig.feed(item("answer", "bye"), audio("answer", "bye", 20_000), tool_call("answer", "end"))
+    book.rig.feed(*says("answer", "bye", 20_000), tool_call("answer", "end"))
     book.rig.feed(tool_finished("end", ends_call=True), done("answer"))
     return book
 
@@ -202,11 +204,8 @@ def test_a_response_that_was_told_what_to_say_answers_nothing_else() -> None:
         >> tool_finished("call_1")
         << tool_result(output, "call_1")
         >> item_added(output)
-        >> created("soon")
-        >> item("soon", "words")
-        >> audio("soon", "words", 100)
+        >> answers("soon", "words", 100)
         << AudioToPhone(100)
-        >> done("soon")
         << ask()
     )
 
@@ -309,7 +308,7 @@ def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
     assert book >> at(6, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
     assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
     assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
-    book.rig.feed(item("bye", "it"), audio("bye", "it", 400), done("bye"))
+    book.rig.feed(*says("bye", "it", 400), done("bye"))
     assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 

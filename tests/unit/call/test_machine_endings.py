@@ -33,6 +33,7 @@ from vocabulary import (
     recorded,
     replaced,
     replaces,
+    says,
     speech_started,
     start,
     trouble,
@@ -96,9 +97,7 @@ def test_the_first_audio_is_known_also_when_the_caller_speaks_at_once() -> None:
 def test_an_open_turn_is_recorded_with_the_end_and_what_was_heard_of_it() -> None:
     """Also one that waits for words which will not come any more."""
     book = answering(greeted())
-    book.rig.feed(
-        item("answer", "it"), audio("answer", "it", 500), words("answer", "it", "Yes, we are open.")
-    )
+    book.rig.feed(*says("answer", "it", 500), words("answer", "it", "Yes, we are open."))
     assert (
         book
         >> after(0.4, HANGS_UP)
@@ -143,7 +142,7 @@ def test_a_phone_that_goes_without_a_stop_is_lost(code: int) -> None:
 def test_a_phone_that_is_lost_in_mid_answer_leaves_a_session_that_knows_what_was_heard() -> None:
     """It is to be silent from now on, and the phone is not there any more to be told to clear."""
     book = answering(greeted())
-    book.rig.feed(item("answer", "it"), audio("answer", "it", 2000))
+    book.rig.feed(*says("answer", "it", 2000))
     assert (
         book
         >> after(0.5, gone(a.Leg.PHONE))

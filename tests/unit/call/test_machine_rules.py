@@ -29,6 +29,7 @@ from vocabulary import (
     item,
     item_added,
     key,
+    says,
     spare,
     speech_started,
     speech_stopped,
@@ -95,7 +96,7 @@ def test_there_is_a_sample_of_every_event() -> None:
 
 
 WAY_IN: tuple[Input, ...] = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED)
-SPEAKS: tuple[Input, ...] = (SESSION_UPDATED, created("r"), item("r", "it"), audio("r", "it", 500))
+SPEAKS: tuple[Input, ...] = (SESSION_UPDATED, created("r"), *says("r", "it", 500))
 LEAVES: tuple[Input, ...] = (tool_call("r", "end", "end_call"), tool_finished("end", ends_call=True))
 WAY: dict[Phase, tuple[Input, ...]] = {
     Phase.WAITING: (),

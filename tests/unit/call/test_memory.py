@@ -25,6 +25,7 @@ from vocabulary import (
     greeted,
     item,
     key,
+    says,
     speech_started,
     start,
     tool_call,
@@ -170,7 +171,7 @@ def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
 def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
     """Text runs ahead of the audio: nothing of it was said."""
     book = answering(greeted())
-    book.rig.feed(item("answer", "said"), audio("answer", "said", 1000), words("answer", "said", "Said."))
+    book.rig.feed(*says("answer", "said", 1000), words("answer", "said", "Said."))
     book.rig.feed(item("answer", "unsaid"))
     text = words("answer", "unsaid", "Never said.") if is_whole else None
     book.rig.feed(text or rt.AnswerDelta(item_id="unsaid", delta="Never said."))
@@ -189,9 +190,7 @@ def test_pieces_of_a_text_give_way_to_the_whole_and_late_ones_change_nothing() -
     """A piece of an item that nobody has begun, or of an earlier turn, is no word of this one."""
     book = answering(greeted())
     piece = rt.AnswerDelta(item_id="it", delta="Nobody said this. ")
-    book.rig.feed(
-        piece, item("answer", "it"), audio("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are")
-    )
+    book.rig.feed(piece, *says("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are"))
     for event in (words("answer", "it", "We are open!"), done("answer"), key("1"), piece):
         book.rig.now += 1
         book.rig.feed(event)

@@ -41,6 +41,7 @@ from vocabulary import (
     replaces,
     rests,
     retelling,
+    says,
     speech_started,
     start,
     told,
@@ -182,7 +183,7 @@ def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text
 
 def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
     book = live()
-    book.rig.feed(created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 100))
+    book.rig.feed(created("greeting"), *says("greeting", "hello", 100))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
@@ -305,7 +306,7 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
     """They were told as said, and play on; the new session cannot truncate what it has never spoken."""
     book = answering(greeted())
     said = words("answer", "long", "One two three four.")
-    book.rig.feed(item("answer", "long"), audio("answer", "long", 4000), said)
+    book.rig.feed(*says("answer", "long", 4000), said)
     replaced(book)
     assert (
         book

@@ -46,6 +46,7 @@ from vocabulary import (
     replaces,
     rests,
     run_tool,
+    says,
     speech_started,
     speech_stopped,
     tool_call,
@@ -98,16 +99,17 @@ def test_a_turn_of_caller_and_agent() -> None:
     )
 
 
-def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio() -> None:
-    """`speech_stopped` comes after the silence that was waited for; the caller has waited since before."""
+@pytest.mark.parametrize(("audio_end_ms", "response_ms"), [(1900, 900), (60_000, 300)])
+def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio(
+    audio_end_ms: int, response_ms: int
+) -> None:
+    """`speech_stopped` comes after 500 ms of silence, and 100 ms late. Nothing is counted from the future."""
     book = greeted()
-    # The line's own frames aside, the model was sent 2,000 ms; the speech, with its 500 ms of silence, was at
-    # 1,900 ms when it ended.
-    book.rig.feed(frame(2000))
+    # The line's own frames aside, the model was sent 2,000 ms.
+    book.rig.feed(frame(2000), speech_started())
     assert (
         book
-        >> at(3, speech_started())
-        >> at(5, speech_stopped(audio_end_ms=1900))
+        >> at(5, speech_stopped(audio_end_ms=audio_end_ms))
         >> committed()
         >> caller_said("Hi.")
         >> created("answer")
@@ -115,25 +117,7 @@ def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio() -> Non
         << AudioToPhone(200)
         >> done("answer")
         >> at(5.6, PLAYED)
-        << recorded(TurnEnded, response_ms=900)
-    )
-
-
-def test_a_latency_is_never_counted_from_the_future() -> None:
-    """A server that counts more audio than was sent does not make the latency shorter than it was."""
-    book = greeted()
-    assert (
-        book
-        >> speech_started()
-        >> at(5, speech_stopped(audio_end_ms=60_000))
-        >> committed()
-        >> caller_said("Hi.")
-        >> created("answer")
-        >> at(5.25, audio("answer", "hi", 200))
-        << AudioToPhone(200)
-        >> done("answer")
-        >> at(5.6, PLAYED)
-        << recorded(TurnEnded, response_ms=250)
+        << recorded(TurnEnded, response_ms=response_ms)
     )
 
 
@@ -143,11 +127,9 @@ def test_several_items_of_one_response_are_one_turn() -> None:
     book.rig.feed(caller_said("Where are you?", "question"))
     assert (
         book
-        >> item("answer", "preamble")
-        >> audio("answer", "preamble", 200)
+        >> says("answer", "preamble", 200)
         << AudioToPhone(200)
-        >> item("answer", "proper")
-        >> audio("answer", "proper", 100)
+        >> says("answer", "proper", 100)
         << AudioToPhone(100)
         >> words("answer", "preamble", "Let me see.")
         >> words("answer", "proper", "At the harbour.")
@@ -155,26 +137,6 @@ def test_several_items_of_one_response_are_one_turn() -> None:
         >> after(0.4, PLAYED)
         << recorded(TurnEnded, agent="Let me see. At the harbour.")
     )
-
-
-def test_an_items_end_is_marked_once() -> None:
-    """The end of an item and the end of its response ask for the same mark."""
-    book = answering(greeted())
-    assert (
-        book
-        >> item("answer", "short")
-        >> audio("answer", "short", 40)
-        << AudioToPhone(40)
-        >> audio_done("answer", "short")
-        >> done("answer")
-    )
-
-
-def test_an_items_end_that_is_not_announced_is_marked_at_the_end_of_the_response() -> None:
-    """Otherwise nothing would ever prove that the last words were heard."""
-    book = answering(greeted())
-    book.rig.feed(item("answer", "short"))
-    assert book >> audio("answer", "short", 40) << AudioToPhone(40) >> done("answer")
 
 
 def test_audio_of_no_response_that_we_know_is_dropped() -> None:
@@ -191,8 +153,7 @@ def test_an_end_of_a_response_that_is_not_active_is_a_warning_and_nothing_else()
         book
         >> done("another")
         << warning("response_done_unexpected", response_id="another")
-        >> item("answer", "it")
-        >> audio("answer", "it", 40)
+        >> says("answer", "it", 40)
         << AudioToPhone(40)
     )
 
@@ -238,18 +199,69 @@ def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
 # --- Responses that do not complete -------------------------------------------------------------------
 
 
-def test_a_failed_response_is_tried_again_after_a_delay() -> None:
-    """It is silent on the wire: without us the caller would hear nothing at all."""
+@pytest.mark.parametrize(
+    ("status", "code", "reason", "audio_ms"),
+    [
+        ("failed", "server_error", None, 0),
+        ("failed", None, None, 0),
+        ("failed", "server_error", None, 100),
+        ("incomplete", None, "content_filter", 0),
+    ],
+)
+def test_a_response_that_fell_short_is_tried_again_after_a_delay(
+    status: str, code: str | None, reason: str | None, audio_ms: int
+) -> None:
+    """It is silent on the wire: without us nothing would be heard. What was sent is heard to its end."""
     book = answering(greeted())
-    began_at = book.rig.now
+    if audio_ms:
+        book.rig.feed(item("answer", "half"), audio("answer", "half", audio_ms))
     assert (
         book
-        >> done("answer", "failed", code="server_error")
-        << warning("response_fell_short", status="failed", why="server_error")
+        >> after(0.1, done("answer", status, code=code, reason=reason))
+        << warning("response_fell_short", status=status, why=code or reason or status)
         >> deadline(Timer.RETRY)
         << ask()
     )
-    assert book.rig.now == began_at + book.rig.limits.retry_delay_s
+    assert book.rig.seconds == 4.1 + book.rig.limits.retry_delay_s
+
+
+def test_a_greeting_that_failed_is_asked_for_with_its_own_words_again() -> None:
+    """A plain attempt would greet in words that nobody chose."""
+    book = live()
+    assert (
+        book
+        >> after(0.1, created("greeting"))
+        >> done("greeting", "failed", code="server_error")
+        << any_warning("response_fell_short")
+        >> deadline(Timer.RETRY)
+        << ask(options=PLAN.greeting_options)
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
+)
+def test_a_response_that_was_heard_or_that_the_server_cancelled_leaves_nothing_owed(
+    status: str, reason: str
+) -> None:
+    """Its beginning was said; the caller will ask if it was not enough, or is speaking already."""
+    book = answering(greeted())
+    book.rig.feed(*says("answer", "long", 100), done("answer", status, reason=reason))
+    assert rests(book)
+
+
+@pytest.mark.parametrize("is_error", [False, True], ids=["response", "error"])
+@pytest.mark.parametrize("code", sorted(FATAL_CODES))
+def test_a_fatal_code_ends_the_call_without_another_attempt(code: str, *, is_error: bool) -> None:
+    """No retry can mend an empty account."""
+    event = error(code) if is_error else done("answer", "failed", code=code)
+    assert (
+        answering(greeted())
+        >> event
+        << any_warning("model_error" if is_error else "response_fell_short")
+        << (trouble(code=code, is_fatal=True), drops(), recorded(TurnEnded))
+        << ends_without_model(EndReason.MODEL_LOST, detail=code, errors=int(is_error))
+    )
 
 
 def test_responses_that_fail_again_and_again_for_the_accounts_limit_end_the_call() -> None:
@@ -305,19 +317,6 @@ def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
     assert book.rig.phase is Phase.LIVE
 
 
-@pytest.mark.parametrize("code", sorted(FATAL_CODES))
-def test_a_fatal_code_ends_the_call_without_another_attempt(code: str) -> None:
-    """No retry can mend an empty account."""
-    book = answering(greeted())
-    assert (
-        book
-        >> done("answer", "failed", code=code)
-        << any_warning("response_fell_short")
-        << (trouble(code=code, is_fatal=True), drops(), recorded(TurnEnded))
-        << ends_without_model(EndReason.MODEL_LOST, detail=code)
-    )
-
-
 def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
     """A tool's result is owed in the moment in which the call ends."""
     book = answering(greeted())
@@ -329,72 +328,6 @@ def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
         << (trouble(is_fatal=True), drops(), recorded(TurnEnded))
         << ends_without_model(EndReason.MODEL_LOST)
     )
-
-
-def test_a_failure_without_any_details_is_a_failure() -> None:
-    """Details may be absent."""
-    book = answering(greeted())
-    assert book >> done("answer", "failed") << warning("response_fell_short", status="failed", why="failed")
-    assert book.rig.due(1005.0) == (1005.0, Timer.RETRY)
-
-
-def test_an_incomplete_response_that_was_heard_is_not_repeated() -> None:
-    """Its beginning was said; the caller will ask if it was not enough."""
-    book = answering(greeted())
-    book.rig.feed(item("answer", "long"), audio("answer", "long", 100))
-    assert (
-        book
-        >> done("answer", "incomplete", reason="max_output_tokens")
-        << warning("response_fell_short", status="incomplete", why="max_output_tokens")
-    )
-    assert rests(book)
-
-
-def test_an_incomplete_response_without_a_word_is_tried_again() -> None:
-    """Nothing was heard: that is as silent as a failure."""
-    book = answering(greeted())
-    assert (
-        book
-        >> done("answer", "incomplete", reason="content_filter")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
-
-
-def test_a_greeting_that_failed_is_asked_for_with_its_own_words_again() -> None:
-    """A plain attempt would greet in words that nobody chose."""
-    book = live()
-    assert (
-        book
-        >> after(0.1, created("greeting"))
-        >> done("greeting", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask(options=PLAN.greeting_options)
-    )
-
-
-def test_a_response_that_failed_in_mid_word_keeps_what_was_heard() -> None:
-    """Nothing is cleared and nothing truncated: the audio goes on to its end, then the retry follows."""
-    book = answering(greeted())
-    assert (
-        book
-        >> item("answer", "half")
-        >> audio("answer", "half", 100)
-        << AudioToPhone(100)
-        >> done("answer", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
-
-
-def test_a_server_that_cancels_by_itself_leaves_nothing_owed() -> None:
-    """`turn_detected` comes with the caller's speech, which brings its own answer."""
-    book = answering(greeted())
-    assert book >> done("answer", "cancelled", reason="turn_detected")
-    assert rests(book)
 
 
 def test_a_failed_response_whose_tool_still_runs_waits_for_the_tool() -> None:
@@ -432,20 +365,6 @@ def test_while_a_retry_waits_nothing_else_asks() -> None:
 
 
 # --- One owner of response.create ---------------------------------------------------------------------
-
-
-def test_a_refused_request_is_made_again_after_a_delay() -> None:
-    """Whatever the reason was, the answer is still owed."""
-    asked, again = Id("asked"), Id("again")
-    book = with_tool_result(asked)
-    assert (
-        book
-        >> error("rate_limit_exceeded", answers=asked)
-        << any_warning("model_error")
-        >> deadline(Timer.RETRY)
-        << ask(id=again)
-    )
-    assert asked.value != again.value
 
 
 def test_refused_requests_are_bounded() -> None:
@@ -589,19 +508,6 @@ def test_a_session_that_has_expired_is_replaced() -> None:
     assert book >> error("session_expired") << any_warning("model_error") << replaces(code="session_expired")
 
 
-@pytest.mark.parametrize("code", ["insufficient_quota", "invalid_api_key"])
-def test_an_error_after_which_nothing_works_ends_the_call(code: str) -> None:
-    """The session is of no use any more."""
-    book = answering(greeted())
-    assert (
-        book
-        >> error(code)
-        << any_warning("model_error")
-        << (trouble(is_fatal=True), drops(), recorded(TurnEnded))
-        << ends_without_model(EndReason.MODEL_LOST, detail=code, errors=1)
-    )
-
-
 def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
     """The server began it before it knew; nobody would hear it. The speech brings its own answer."""
     asked, output = Id("asked"), Id("output")
@@ -612,15 +518,13 @@ def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
         >> item_added(output)
         >> created("ours")
         << cancel("ours")
-        >> item("ours", "unheard")
-        >> audio("ours", "unheard", 100)
+        >> says("ours", "unheard", 100)
         >> done("ours", "cancelled", reason="client_cancelled")
         << delete("unheard")
         >> after(1, speech_stopped("wait"))
         >> committed("wait")
         >> created("servers_own")
-        >> item("servers_own", "heard")
-        >> audio("servers_own", "heard", 100)
+        >> says("servers_own", "heard", 100)
         << AudioToPhone(100)
     )
 

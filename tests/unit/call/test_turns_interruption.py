@@ -25,6 +25,7 @@ from vocabulary import (
     item,
     mark,
     recorded,
+    says,
     speech_started,
     speech_stopped,
     truncate,
@@ -156,56 +157,6 @@ def test_nothing_said_means_nothing_to_interrupt() -> None:
 # --- Several items ------------------------------------------------------------------------------------
 
 
-def two_items(marked: Id | None = None) -> Playbook:
-    """At 4 s, items `first` (1 s) and `second` (2 s) of the active response are on their way."""
-    book = speaking(1000, marked=marked)
-    book.rig.feed(item("answer", "second"))
-    assert book >> audio("answer", "second", 2000) << AudioToPhone(2000)
-    return book
-
-
-def test_an_interruption_in_the_first_item_deletes_the_second() -> None:
-    """Each item gets what is due to it, in the order of their playing."""
-    book = two_items()
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << clear()
-        << (truncate("long", About(500)), delete("second"))
-        << interrupted({"long": 500}, ("second",), unheard_ms=2500)
-        >> done("answer", "cancelled", reason="turn_detected")
-    )
-
-
-def test_an_interruption_in_the_second_item_counts_from_its_own_beginning() -> None:
-    """The first item was heard to its end and stays as it is, also when the response ends."""
-    first = Id("first")
-    book = two_items(first)
-    assert (
-        book
-        >> at(5.05, echo(first))
-        >> at(5.7, speech_started("wait"))
-        << (clear(), truncate("second", About(700)), interrupted({"second": 700}, unheard_ms=1300))
-        >> done("answer", "cancelled", reason="turn_detected")
-    )
-
-
-def test_an_item_that_was_heard_before_a_pause_is_left_alone() -> None:
-    """The phone ran dry between two items: the first belongs to another stretch of play-out."""
-    book = speaking(1000)
-    assert (
-        book
-        >> audio_done("answer", "long")
-        >> at(5.05, PLAYED)
-        >> at(6, item("answer", "second"))
-        >> audio("answer", "second", 2000)
-        << AudioToPhone(2000)
-        >> at(6.4, speech_started("wait"))
-        << (clear(), truncate("second", About(400)), interrupted({"second": 400}))
-        >> done("answer", "cancelled", reason="turn_detected")
-    )
-
-
 def test_an_item_that_was_heard_before_a_pause_is_left_alone_also_when_nothing_is_cut() -> None:
     """The response had begun a second item without audio; only that one goes."""
     book = speaking(1000)
@@ -219,19 +170,6 @@ def test_an_item_that_was_heard_before_a_pause_is_left_alone_also_when_nothing_i
     )
 
 
-def test_an_item_that_goes_on_after_a_pause_is_cut_at_its_whole_length() -> None:
-    """What was heard before the phone ran dry counts too."""
-    book = speaking(1000)
-    assert (
-        book
-        >> at(5.05, PLAYED)
-        >> at(6, audio("answer", "long", 2000))
-        << AudioToPhone(2000)
-        >> at(6.4, speech_started("wait"))
-        << (clear(), truncate("long", About(1400)), interrupted({"long": 1400}, unheard_ms=1600))
-    )
-
-
 def test_two_responses_in_the_phones_queue_are_both_cut() -> None:
     """The second began while the first was still playing."""
     book = speaking(1000)
@@ -239,8 +177,7 @@ def test_two_responses_in_the_phones_queue_are_both_cut() -> None:
         book
         >> done("answer")
         >> at(4.1, created("more"))
-        >> item("more", "second")
-        >> audio("more", "second", 2000)
+        >> says("more", "second", 2000)
         << AudioToPhone(2000)
         >> at(4.5, speech_started("wait"))
         << (clear(), truncate("long", About(500)), delete("second"), interrupted({"long": 500}, ("second",)))
@@ -259,8 +196,7 @@ def test_audio_that_comes_after_the_clear_never_reaches_the_phone() -> None:
         >> at(4.5, speech_started("wait"))
         << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
         >> audio("answer", "long", 400)
-        >> item("answer", "late")
-        >> audio("answer", "late", 400)
+        >> says("answer", "late", 400)
         >> audio_done("answer", "late")
         >> done("answer", "cancelled", reason="turn_detected")
         << delete("late")
@@ -298,8 +234,7 @@ def test_the_echoes_that_a_clear_causes_prove_nothing() -> None:
         >> done("answer", "cancelled", reason="turn_detected")
         >> at(5, speech_stopped("wait"))
         >> created("second")
-        >> item("second", "again")
-        >> audio("second", "again", 2000)
+        >> says("second", "again", 2000)
         << AudioToPhone(2000)
         >> echo(old)
         >> at(5.25, speech_started("no"))
@@ -372,8 +307,7 @@ def test_words_of_an_item_that_was_not_heard_are_not_in_the_record() -> None:
     assert (
         book
         >> caller_said("When?", "question")
-        >> item("answer", "second")
-        >> audio("answer", "second", 1000)
+        >> says("answer", "second", 1000)
         << AudioToPhone(1000)
         >> words("answer", "long", "From seven to six.")
         >> words("answer", "second", "On Sundays from nine.")

@@ -29,6 +29,7 @@ from vocabulary import (
     recorded,
     rests,
     run_tool,
+    says,
     speech_started,
     speech_stopped,
     told,
@@ -142,8 +143,7 @@ def test_an_answer_that_begins_between_two_keys_is_stopped_by_the_second() -> No
         >> at(4, speech_stopped())
         >> at(4.1, key("1"))
         >> at(4.2, created("answer"))
-        >> item("answer", "long")
-        >> audio("answer", "long", 1000)
+        >> says("answer", "long", 1000)
         << AudioToPhone(1000)
         >> at(4.5, key("2"))
         << cancel("answer")
@@ -257,16 +257,14 @@ def test_an_answer_that_a_key_has_overtaken_is_not_heard() -> None:
         >> after(0.1, key("1"))
         >> after(0.1, created("ours"))
         << cancel("ours")
-        >> item("ours", "unheard")
-        >> audio("ours", "unheard", 400)
+        >> says("ours", "unheard", 400)
         >> done("ours", "cancelled", reason="client_cancelled")
         << delete("unheard")
         >> deadline(Timer.KEYS)
         << (told(keys, pressed("1")), ask())
         >> item_added(keys)
         >> created("answers_the_key")
-        >> item("answers_the_key", "heard")
-        >> audio("answers_the_key", "heard", 400)
+        >> says("answers_the_key", "heard", 400)
         << AudioToPhone(400)
     )
 

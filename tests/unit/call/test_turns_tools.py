@@ -15,6 +15,7 @@ from vocabulary import (
     HANGS_UP,
     PATIENT,
     answering,
+    answers,
     any_warning,
     ask,
     ask_farewell,
@@ -36,6 +37,7 @@ from vocabulary import (
     recorded,
     rests,
     run_tool,
+    says,
     speech_started,
     speech_stopped,
     tool_call,
@@ -51,8 +53,7 @@ def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
     book = answering(greeted())
     assert (
         book
-        >> item("answer", "preamble")
-        >> audio("answer", "preamble", 100)
+        >> says("answer", "preamble", 100)
         << AudioToPhone(100)
         >> tool_call("answer", "call_1", arguments='{"day":"Sunday"}')
         << run_tool("call_1", arguments='{"day":"Sunday"}')
@@ -199,11 +200,8 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
         >> tool_finished("call_1")
         << (*tool_result(output, "call_1"), ask())
         >> item_added(output)
-        >> created("second")
-        >> item("second", "it")
-        >> audio("second", "it", 200)
+        >> answers("second", "it", 200)
         << AudioToPhone(200)
-        >> done("second")
         >> after(0.3, PLAYED)
         << recorded(TurnEnded, number=2, caller="Are you open?")
     )
@@ -299,11 +297,8 @@ def test_a_caller_who_speaks_into_the_farewell_is_not_hung_up_upon() -> None:
         << (clear(), truncate("bye", About(500)), recorded(Interrupted), recorded(TurnEnded))
         >> after(1, speech_stopped("wait"))
         >> committed("wait")
-        >> created("second")
-        >> item("second", "yes")
-        >> audio("second", "yes", 200)
+        >> answers("second", "yes", 200)
         << AudioToPhone(200)
-        >> done("second")
         >> after(0.3, PLAYED)
         >> caller_said("Wait!", "wait")
         << recorded(TurnEnded)
@@ -333,8 +328,7 @@ def test_an_agent_that_ends_the_call_without_a_word_is_asked_for_one() -> None:
         >> done("answer")
         << ask_farewell()
         >> after(0.3, created("bye"))
-        >> item("bye", "goodbye")
-        >> audio("bye", "goodbye", 800)
+        >> says("bye", "goodbye", 800)
         << AudioToPhone(800)
         >> done("bye")
         >> after(0.85, PLAYED)
@@ -376,11 +370,8 @@ def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
         << any_warning("response_fell_short")
         >> deadline(Timer.RETRY)
         << ask()
-        >> created("again")
-        >> item("again", "goodbye")
-        >> audio("again", "goodbye", 200)
+        >> answers("again", "goodbye", 200)
         << AudioToPhone(200)
-        >> done("again")
         >> after(0.25, PLAYED)
         << recorded(TurnEnded)
         << ends(EndReason.AGENT_HANGUP)
@@ -416,11 +407,8 @@ def test_another_tool_is_waited_for_before_the_agent_hangs_up() -> None:
         >> after(1, tool_finished("book"))
         << (*tool_result(output, "book"), ask())
         >> item_added(output)
-        >> created("more")
-        >> item("more", "booked")
-        >> audio("more", "booked", 200)
+        >> answers("more", "booked", 200)
         << AudioToPhone(200)
-        >> done("more")
         >> after(0.25, PLAYED)
         << recorded(TurnEnded)
         << ends(EndReason.AGENT_HANGUP)
@@ -441,11 +429,8 @@ def test_a_caller_who_spoke_before_the_end_was_decided_is_heard_out() -> None:
         >> item_added(output)
         >> after(0.5, speech_stopped("wait"))
         >> committed("wait")
-        >> created("second")
-        >> item("second", "yes")
-        >> audio("second", "yes", 200)
+        >> answers("second", "yes", 200)
         << AudioToPhone(200)
-        >> done("second")
         >> after(0.3, PLAYED)
     )
     assert book.rig.phase is Phase.LIVE
