@@ -8,7 +8,8 @@
         << truncate("answer", About(480))
     )
 
-`>>` hands in an event, or several, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
+`>>` hands in an event, or several, at the time of the event before unless `at`, `after` or `deadline` says
+otherwise.
 `<<` expects the next output. All outputs of an event must be expected, in order; marks, and notes for the
 log, may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value
 that the machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.

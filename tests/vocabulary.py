@@ -23,7 +23,7 @@ from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from playbook import Like, Playbook
-from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone, Rig
+from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig
 
 PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
 """For calls in which the phone's silence, and the caller's, is not the matter."""
@@ -113,12 +113,12 @@ def audio(response_id: str, item_id: str, duration_ms: int) -> rt.AudioDelta:
     return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms))
 
 
-def says(response_id: str, item_id: str, duration_ms: int) -> tuple[rt.OutputItemAdded, rt.AudioDelta]:
+def says(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, Input]:
     """A response begins an item and sends its audio."""
     return item(response_id, item_id), audio(response_id, item_id, duration_ms)
 
 
-def answers(response_id: str, item_id: str, duration_ms: int) -> tuple[rt.ServerEvent, ...]:
+def answers(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, ...]:
     """A whole response of one item."""
     return created(response_id), *says(response_id, item_id, duration_ms), done(response_id)
 

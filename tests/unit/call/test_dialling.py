@@ -107,12 +107,10 @@ def test_calls_that_fail_together_try_again_apart(spread: float, delay_s: float)
 def test_there_is_one_second_try() -> None:
     """A third would let the caller wait for longer than the fallback."""
     book = dialling()
+    assert book >> failed("it failed", 503) << (trouble("dial", status=503), drops())
+    assert book >> deadline(Timer.REDIAL) << dials()
     assert (
         book
-        >> failed("it failed", 503)
-        << (trouble("dial", status=503), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
         >> failed("it failed")
         << (trouble("dial"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="it failed")
@@ -164,15 +162,9 @@ def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None
 def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
     book = dialling()
     book.rig.feed(a.ModelConnected())
-    assert (
-        book
-        >> after(1.5, a.DeadlinePassed())
-        << clip()
-        >> deadline(Timer.CONFIGURE)
-        << (trouble("configure"), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-    )
+    assert book >> after(1.5, a.DeadlinePassed()) << clip()
+    assert book >> deadline(Timer.CONFIGURE) << (trouble("configure"), drops())
+    assert book >> deadline(Timer.REDIAL) << dials()
 
 
 # --- From socket to readiness -------------------------------------------------------------------------
@@ -227,16 +219,8 @@ def test_an_item_that_is_refused_is_no_reason_to_have_no_session(answers: str) -
     kind = commands.CreateItem if answers == "an item" else commands.UpdateSession
     refusal = error("invalid_value", answers=sent_ids(outputs, kind)[0])
     if answers == "an item":
-        assert (
-            book
-            >> refusal
-            << any_warning("not_retold")
-            >> SESSION_UPDATED
-            << (
-                has_replaced(),
-                a.OpenUplink(),
-            )
-        )
+        assert book >> refusal << any_warning("not_retold")
+        assert book >> SESSION_UPDATED << (has_replaced(), a.OpenUplink())
     else:
         seen, delay = fails(book, refusal)
         assert (seen.is_fatal, delay) == (True, None)
@@ -250,17 +234,10 @@ def test_anything_but_mulaw_is_our_fault_also_in_mid_call() -> None:
 def test_a_model_that_does_not_exist_is_left_for_the_second_and_never_asked_for_again() -> None:
     """Neither to replace nor to renew."""
     book = dialling()
+    assert book >> failed("HTTP 404", 404) << (trouble("dial", is_fatal=True), drops())
+    assert book >> deadline(Timer.REDIAL) << dials(SECOND) >> a.ModelConnected()
+    assert book >> SESSION_CREATED << update()
     assert (
-        book
-        >> failed("HTTP 404", 404)
-        << (trouble("dial", is_fatal=True), drops())
-        >> deadline(Timer.REDIAL)
-        << dials(SECOND)
-        >> a.ModelConnected()
-        >> SESSION_CREATED
-        << update()
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
-        >> a.LegGone(a.Leg.MODEL, 1006)
-        << (trouble(), drops(), dials(SECOND))
+        book >> SESSION_UPDATED << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
     )
+    assert book >> a.LegGone(a.Leg.MODEL, 1006) << (trouble(), drops(), dials(SECOND))

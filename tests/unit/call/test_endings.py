@@ -134,9 +134,8 @@ def test_a_goodbye_is_waited_for_and_heard_out() -> None:
     """Its own bound is far off, whatever else wakes the machine meanwhile."""
     book = greeted(limits=UNWARNED)
     assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> at(21, a.DeadlinePassed())
-    assert (
-        book >> at(22, created("bye")) >> item("bye", "it") >> audio("bye", "it", 2000) << AudioToPhone(2000)
-    )
+    assert book >> at(22, created("bye")) >> item("bye", "it")
+    assert book >> audio("bye", "it", 2000) << AudioToPhone(2000)
     assert book >> done("bye") >> at(23, a.DeadlinePassed())
     assert book >> at(24.05, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION, detail="")
 
@@ -199,15 +198,8 @@ def test_a_response_that_was_told_what_to_say_answers_nothing_else() -> None:
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
     book.rig.now = 1010.0
     assert a.DropModel() not in book.rig.feed(a.DeadlinePassed())
-    assert (
-        book
-        >> tool_finished("call_1")
-        << tool_result(output, "call_1")
-        >> item_added(output)
-        >> answers("soon", "words", 100)
-        << AudioToPhone(100)
-        << ask()
-    )
+    assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
+    assert book >> answers("soon", "words", 100) << AudioToPhone(100) << ask()
 
 
 def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
@@ -217,33 +209,17 @@ def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
     book.rig.feed(tool_call("answer", "call_1"))
     book.rig.now = 1010.0
     book.rig.feed(a.DeadlinePassed())
-    assert (
-        book
-        >> tool_finished("call_1")
-        << tool_result(output, "call_1")
-        >> item_added(output)
-        >> done("answer")
-        << ask()
-        >> created("reply")
-        >> done("reply")
-        << ask_words(SAY_IT_ENDS_SOON)
-    )
+    assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
+    assert book >> done("answer") << ask() >> created("reply") >> done("reply") << ask_words(SAY_IT_ENDS_SOON)
 
 
 def test_words_outlive_a_failed_answer_to_something_else() -> None:
     book = answering(greeted(limits=SHORT))
     book.rig.now = 1010.0
     book.rig.feed(a.DeadlinePassed())
-    assert (
-        book
-        >> done("answer", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-        >> created("again")
-        >> done("again")
-        << ask_words(SAY_IT_ENDS_SOON)
-    )
+    assert book >> done("answer", "failed", code="server_error") << any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << ask() >> created("again")
+    assert book >> done("again") << ask_words(SAY_IT_ENDS_SOON)
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
@@ -289,13 +265,8 @@ def test_the_greeting_comes_before_any_other_words() -> None:
     book = live(limits=replace(SHORT, clip_after_s=3.9))
     book.rig.now = 1009.5
     book.rig.feed(created("greeting"), done("greeting", "failed", code="server_error"))
-    assert (
-        book
-        >> at(10, a.DeadlinePassed())
-        << clip()
-        >> deadline(Timer.RETRY)
-        << ask(options=PLAN.greeting_options)
-    )
+    assert book >> at(10, a.DeadlinePassed()) << clip()
+    assert book >> deadline(Timer.RETRY) << ask(options=PLAN.greeting_options)
     assert book >> created("again") >> done("again") << ask_words(SAY_IT_ENDS_SOON)
 
 
@@ -372,25 +343,15 @@ def test_a_quiet_call_is_handed_over_at_once() -> None:
 def test_a_turn_may_end_before_the_hand_over() -> None:
     book = answering(greeted())
     book.rig.feed(audio("answer", "it", 200))
-    assert (
-        book
-        >> a.HandOverRequested()
-        >> a.HandOverRequested()
-        >> done("answer")
-        >> after(0.25, PLAYED)
-        << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
-    )
+    assert book >> a.HandOverRequested() >> a.HandOverRequested() >> done("answer")
+    assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
 
 
 def test_a_turn_that_does_not_end_is_handed_over_in_its_middle() -> None:
     book = greeted(limits=QUIET)
     book.rig.feed(speech_started(), a.HandOverRequested())
-    assert (
-        book
-        >> at(12.9, a.DeadlinePassed())
-        >> at(13, a.DeadlinePassed())
-        << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
-    )
+    assert book >> at(12.9, a.DeadlinePassed())
+    assert book >> at(13, a.DeadlinePassed()) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
 
 
 def test_a_call_that_is_connecting_is_handed_over_at_once() -> None:
@@ -404,14 +365,8 @@ def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> N
     """What was said of the turn is still heard."""
     book = answering(greeted())
     book.rig.feed(audio("answer", "it", 200), a.HandOverRequested())
-    assert (
-        book
-        >> gone(a.Leg.MODEL)
-        << (trouble(), drops())
-        >> after(0.25, PLAYED)
-        << recorded(TurnEnded)
-        << ends_without_model(EndReason.HANDED_OVER)
-    )
+    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    assert book >> after(0.25, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.HANDED_OVER)
 
 
 def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None:

@@ -326,19 +326,9 @@ def test_a_call_that_is_over_wants_nothing_and_answers_nothing(is_open: bool) ->
     rig.feed(a.ShutdownRequested())
     assert rig.phase is Phase.OVER
     assert rig.deadline is None
-    assert (
-        book
-        >> HANGS_UP
-        >> start()
-        >> frame()
-        >> SESSION_UPDATED
-        >> audio("greeting", "hello", 100)
-        >> speech_started()
-        >> caller_said("Hello?")
-        >> gone(a.Leg.MODEL)
-        >> a.ShutdownRequested()
-        >> at(100, a.DeadlinePassed())
-    )
+    assert book >> HANGS_UP >> start() >> frame() >> SESSION_UPDATED >> audio("greeting", "hello", 100)
+    assert book >> speech_started() >> caller_said("Hello?") >> gone(a.Leg.MODEL) >> a.ShutdownRequested()
+    assert book >> at(100, a.DeadlinePassed())
 
 
 def test_every_reason_has_a_close_code_that_fits_it() -> None:

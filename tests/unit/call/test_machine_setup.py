@@ -60,17 +60,12 @@ def configuring(rig: Rig | None = None) -> Playbook:
 def test_a_call_comes_to_life() -> None:
     """Admission, dial, session, greeting: in this order, each step asked for by the one before."""
     book = Playbook(Rig(has_line=False))
+    assert book >> at(0.0, ms.Connected())
+    assert book >> at(0.1, start()) << Like(a.AdmitStream, {"start": start().start})
+    assert book >> ADMITTED << a.Record(CallStarted("CA1", "MZ1", "+15550100001", "+15550100002")) << dials()
+    assert book >> at(0.6, a.ModelConnected()) >> at(0.65, SESSION_CREATED) << update()
     assert (
         book
-        >> at(0.0, ms.Connected())
-        >> at(0.1, start())
-        << Like(a.AdmitStream, {"start": start().start})
-        >> ADMITTED
-        << a.Record(CallStarted("CA1", "MZ1", "+15550100001", "+15550100002"))
-        << dials()
-        >> at(0.6, a.ModelConnected())
-        >> at(0.65, SESSION_CREATED)
-        << update()
         >> at(0.9, SESSION_UPDATED)
         << a.Record(AgentReady("gpt-realtime-2.1", 800, 0, has_transcription=True))
         << ask(options=PLAN.greeting_options)
@@ -90,27 +85,17 @@ def test_each_phase_has_its_place_in_the_repr() -> None:
 def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_order() -> None:
     """The greeting is asked for before the held audio goes: the caller's "hello?" must not come first."""
     book = Playbook(Rig(has_line=False))
+    assert book >> start() << Like(a.AdmitStream, {}) >> at(0.02, frame(20))
+    assert book >> ADMITTED << recorded(CallStarted) << dials() >> at(0.04, frame(40)) >> a.ModelConnected()
+    assert book >> at(0.06, frame(60)) >> SESSION_CREATED << update() >> at(0.08, frame(80))
     assert (
         book
-        >> start()
-        << Like(a.AdmitStream, {})
-        >> at(0.02, frame(20))
-        >> ADMITTED
-        << recorded(CallStarted)
-        << dials()
-        >> at(0.04, frame(40))
-        >> a.ModelConnected()
-        >> at(0.06, frame(60))
-        >> SESSION_CREATED
-        << update()
-        >> at(0.08, frame(80))
         >> at(0.1, SESSION_UPDATED)
         << recorded(AgentReady)
         << ask(options=PLAN.greeting_options)
         << (a.OpenUplink(), AudioToModel(20), AudioToModel(40), AudioToModel(60), AudioToModel(80))
-        >> at(0.12, frame(20))
-        << AudioToModel(20)
     )
+    assert book >> at(0.12, frame(20)) << AudioToModel(20)
 
 
 def test_the_record_tells_how_much_audio_was_held() -> None:
@@ -128,13 +113,8 @@ GREETING = (ask(options=PLAN.greeting_options), a.OpenUplink())
 def test_without_a_greeting_text_the_model_greets_as_its_instructions_tell_it() -> None:
     """An empty greeting is no instruction at all."""
     book = configuring(Rig(make_plan(greeting="")))
-    assert (
-        book
-        >> SESSION_CREATED
-        << update()
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(options=None), a.OpenUplink())
-    )
+    assert book >> SESSION_CREATED << update()
+    assert book >> SESSION_UPDATED << (recorded(AgentReady), ask(options=None), a.OpenUplink())
 
 
 def test_the_greeting_is_to_be_said_exactly() -> None:
@@ -205,23 +185,17 @@ def test_a_start_that_never_comes_is_not_waited_for() -> None:
 def test_the_bound_for_start_holds_until_the_stream_is_admitted() -> None:
     """A token check that never answers does not hold the socket open."""
     book = Playbook(Rig())
-    assert (
-        book
-        >> at(4, start())
-        << Like(a.AdmitStream, {})
-        >> deadline(Timer.START)
-        << ends_without_model(EndReason.REJECTED_PROTOCOL)
-    )
+    assert book >> at(4, start()) << Like(a.AdmitStream, {})
+    assert book >> deadline(Timer.START) << ends_without_model(EndReason.REJECTED_PROTOCOL)
     assert book.rig.seconds == Limits().start_timeout_s
 
 
 def test_a_refused_token_closes_the_phone_with_a_policy_code() -> None:
     """1008 of RFC 6455: the peer broke a rule of ours. Nothing was dialled."""
     book = Playbook(Rig())
+    assert book >> start() << Like(a.AdmitStream, {})
     assert (
         book
-        >> start()
-        << Like(a.AdmitStream, {})
         >> a.StreamRefused("the token was used before")
         << a.CloseLeg(a.Leg.PHONE, 1008, "rejected_auth")
         << ends_without_model(EndReason.REJECTED_AUTH, detail="the token was used before")[1]
@@ -271,16 +245,14 @@ def test_a_refused_transcription_is_left_out_and_the_session_asked_for_again() -
     book = configuring()
     without = PLAN.without_transcription().session
     first, second = Id("first"), Id("second")
+    assert book >> SESSION_CREATED << update(id=first)
     assert (
         book
-        >> SESSION_CREATED
-        << update(id=first)
         >> error("invalid_value", answers=first, param="session.audio.input.transcription.model")
         << warning("transcription_refused", code="invalid_value", message="It went wrong.")
         << update(without, id=second)
-        >> SESSION_UPDATED
-        << (recorded(AgentReady, has_transcription=False), *GREETING)
     )
+    assert book >> SESSION_UPDATED << (recorded(AgentReady, has_transcription=False), *GREETING)
     assert first.value != second.value
     assert without.audio.input.transcription is None
     assert without.audio.output == PLAN.session.audio.output
@@ -330,13 +302,10 @@ def test_any_other_refusal_is_our_own_fault_and_ends_the_call_at_once() -> None:
 def test_a_model_that_closes_twice_before_it_spoke_was_never_available(code: int) -> None:
     """The leg is gone, so nothing is sent to it."""
     book = configuring()
+    assert book >> gone(a.Leg.MODEL, code) << (trouble("configure"), drops())
+    assert book >> deadline(Timer.REDIAL) << dials() >> a.ModelConnected()
     assert (
         book
-        >> gone(a.Leg.MODEL, code)
-        << (trouble("configure"), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-        >> a.ModelConnected()
         >> gone(a.Leg.MODEL, code)
         << (trouble("configure"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail=f"model leg closed with {code}")
@@ -346,12 +315,8 @@ def test_a_model_that_closes_twice_before_it_spoke_was_never_available(code: int
 def test_a_caller_who_hangs_up_while_the_model_is_dialled_ends_the_call() -> None:
     """The dial's answer comes too late to matter."""
     book = dialing()
-    assert (
-        book
-        >> at(0.3, ms.Stopped("MZ1"))
-        << ends_without_model(EndReason.CALLER_HANGUP, turns=0)
-        >> at(0.5, a.ModelConnected())
-    )
+    assert book >> at(0.3, ms.Stopped("MZ1")) << ends_without_model(EndReason.CALLER_HANGUP, turns=0)
+    assert book >> at(0.5, a.ModelConnected())
     assert book.rig.phase is Phase.OVER
 
 

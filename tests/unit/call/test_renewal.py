@@ -76,9 +76,9 @@ def test_a_session_is_renewed_in_good_time() -> None:
 
 def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
     book = moving()
+    assert book >> after(0.1, frame())
     assert (
         book
-        >> after(0.1, frame())
         >> after(0.1, spare(SESSION_UPDATED))
         << (has_replaced("renewed", after_ms=200, items=2), a.SwitchModel())
         << (a.OpenUplink(), AudioToModel(20))

@@ -78,16 +78,14 @@ def test_a_call_that_goes_on_is_told_what_is_remembered(
 ) -> None:
     book = dialling(admitted=a.StreamAdmitted("", "", is_continued=True, memory=memory))
     book.rig.feed(a.ModelConnected())
+    assert book >> SESSION_CREATED << update_silent()
     assert (
         book
-        >> SESSION_CREATED
-        << update_silent()
         >> SESSION_UPDATED
         << tuple(told(Id(), text, role=role) for role, text in items)
         << (told(Id(), note, role="system"), update())
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(), a.OpenUplink())
     )
+    assert book >> SESSION_UPDATED << (recorded(AgentReady), ask(), a.OpenUplink())
 
 
 def test_a_session_that_waited_for_the_call_is_told_nothing_and_its_items_have_other_ids() -> None:
@@ -122,13 +120,9 @@ def test_a_quiet_session_is_replaced_without_a_word() -> None:
 
 def test_the_next_session_is_told_what_was_said_and_what_has_happened() -> None:
     book = greeted()
+    assert book >> gone(a.Leg.MODEL) << replaces() >> a.ModelConnected() >> SESSION_CREATED << update_silent()
     assert (
         book
-        >> gone(a.Leg.MODEL)
-        << replaces()
-        >> a.ModelConnected()
-        >> SESSION_CREATED
-        << update_silent()
         >> SESSION_UPDATED
         << (told(Id(), "Hello.", role="assistant"), told(Id(), BROKE_OFF, role="system"), update())
     )
@@ -263,19 +257,17 @@ def test_a_tool_that_finishes_while_nobody_is_there_is_told_with_the_rest() -> N
         << (told(Id(), "Hello.", role="assistant"), told(Id(), "Are you open?"))
         << (foreign_call(Id(), "call_1"), tool_output(Id(), "call_1"))
         << (told(Id(), BROKE_OFF, role="system"), update())
-        >> SESSION_UPDATED
-        << (has_replaced(), ask(), a.OpenUplink())
     )
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
 def test_a_tool_that_finishes_during_the_telling_is_told_after_it() -> None:
     book = answering(greeted())
     book.rig.feed(tool_call("answer", "call_1"))
     retelling(book)
+    assert book >> tool_finished("call_1") << (recorded(Remembered), recorded(ToolUsed))
     assert (
         book
-        >> tool_finished("call_1")
-        << (recorded(Remembered), recorded(ToolUsed))
         >> SESSION_UPDATED
         << (has_replaced(), foreign_call(Id(), "call_1"), tool_output(Id(), "call_1"), ask())
         << a.OpenUplink()
@@ -313,9 +305,7 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
         >> after(2.1, speech_started("wait"))
         << clear()
         << told(
-            Id(),
-            "[The caller interrupted. Of your last words only this was heard: One two …]",
-            role="system",
+            Id(), "[The caller interrupted. Of your last words only this was heard: One two …]", role="system"
         )
         << recorded(Interrupted, truncated=(), deleted=())
     )

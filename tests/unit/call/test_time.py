@@ -62,7 +62,7 @@ def dialling(clip_ms: int = 1000) -> Playbook:
 def test_each_stage_on_the_way_has_its_own_deadline() -> None:
     """A stage that nobody ends is ended by its bound."""
     rig = Rig(limits=PATIENT)
-    assert rig.deadline == (1000 + LIMITS.start_timeout_s, Timer.START)
+    assert rig.due(1001) == (1000 + LIMITS.start_timeout_s, Timer.START)
     rig.feed(start())
     assert rig.deadline == (1000 + LIMITS.start_timeout_s, Timer.START)
     rig.feed(a.StreamAdmitted("", ""))
@@ -118,13 +118,9 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
     """The second model may take its time, or never answer."""
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(*says("answer", "it", 200), done("answer"))
-    assert (
-        book
-        >> after(0.25, PLAYED)
-        >> deadline(Timer.TRANSCRIPT)
-        << recorded(TurnEnded, number=2, caller=None)
-        >> after(1, caller_said("Hello?", "question"))
-    )
+    assert book >> after(0.25, PLAYED)
+    assert book >> deadline(Timer.TRANSCRIPT) << recorded(TurnEnded, number=2, caller=None)
+    assert book >> after(1, caller_said("Hello?", "question"))
     assert book.rig.seconds == 4.25 + LIMITS.transcript_timeout_s + 1
 
 
@@ -153,7 +149,7 @@ def test_a_phone_that_sends_audio_is_there() -> None:
 
 
 def test_who_waits_for_an_answer_hears_clips_and_at_last_gets_the_fallback() -> None:
-    """The clips are counted from the last sound, the fallback from when the caller began to wait: at 3.5 s."""
+    """The clips are counted from the last sound, the fallback from when the caller began to wait: 3.5 s."""
     book = answering(greeted(limits=PATIENT))
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 3.5 + LIMITS.clip_after_s

@@ -60,24 +60,23 @@ def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_co
 ) -> None:
     """They may come after the answer."""
     book = heard(answered())
-    assert (
-        book
-        >> caller_said("Somebody else's.", "other")
-        >> after(0.1, event)
-        << a.Record(TurnEnded(2, caller, "Yes.", 500, interrupted=False))
-        >> event
-    )
+    assert book >> caller_said("Somebody else's.", "other")
+    assert book >> after(0.1, event) << a.Record(TurnEnded(2, caller, "Yes.", 500, interrupted=False))
+    assert book >> event
 
 
 def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
     """The order between utterances is not promised."""
     book = heard(answered())
     book.rig.feed(speech_started("second"), speech_stopped("second"), committed("second"), created("two"))
+    assert book >> done("two")
     assert (
         book
-        >> done("two")
         >> caller_said("And Sunday?", "second")
         << recorded(TurnEnded, number=3, caller="And Sunday?", agent="")
+    )
+    assert (
+        book
         >> caller_said("Open?", "question")
         << recorded(TurnEnded, number=2, caller="Open?", agent="Yes.")
     )

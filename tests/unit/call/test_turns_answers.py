@@ -63,37 +63,23 @@ from vocabulary import (
 def test_the_greeting_is_a_turn_of_its_own() -> None:
     """Nobody asked for it, so it has no caller and no latency; it ends when its last mark is back."""
     book = live()
-    assert (
-        book
-        >> at(1.3, created("greeting"))
-        >> item("greeting", "hello")
-        >> at(1.4, audio("greeting", "hello", 400))
-        << AudioToPhone(400)
-        >> words("greeting", "hello", "Hello.")
-        >> at(1.5, done("greeting"))
-        >> at(1.85, PLAYED)
-        << a.Record(TurnEnded(1, None, "Hello.", None, interrupted=False))
-    )
+    assert book >> at(1.3, created("greeting")) >> item("greeting", "hello")
+    assert book >> at(1.4, audio("greeting", "hello", 400)) << AudioToPhone(400)
+    assert book >> words("greeting", "hello", "Hello.") >> at(1.5, done("greeting"))
+    assert book >> at(1.85, PLAYED) << a.Record(TurnEnded(1, None, "Hello.", None, interrupted=False))
 
 
 def test_a_turn_of_caller_and_agent() -> None:
     """The server makes the response by itself: nothing is asked for."""
     book = greeted()
+    assert book >> at(3.0, speech_started("question")) >> at(4.0, speech_stopped("question"))
+    assert book >> committed("question") >> at(4.2, created("answer")) >> item("answer", "from_7")
+    assert book >> at(4.3, audio("answer", "from_7", 250)) << AudioToPhone(250)
+    assert book >> at(4.4, audio("answer", "from_7", 100)) << AudioToPhone(100)
+    assert book >> audio_done("answer", "from_7") >> words("answer", "from_7", "From seven.")
+    assert book >> done("answer") >> at(4.5, caller_said("When do you open?", "question"))
     assert (
         book
-        >> at(3.0, speech_started("question"))
-        >> at(4.0, speech_stopped("question"))
-        >> committed("question")
-        >> at(4.2, created("answer"))
-        >> item("answer", "from_7")
-        >> at(4.3, audio("answer", "from_7", 250))
-        << AudioToPhone(250)
-        >> at(4.4, audio("answer", "from_7", 100))
-        << AudioToPhone(100)
-        >> audio_done("answer", "from_7")
-        >> words("answer", "from_7", "From seven.")
-        >> done("answer")
-        >> at(4.5, caller_said("When do you open?", "question"))
         >> at(4.7, PLAYED)
         << recorded(TurnEnded, number=2, caller="When do you open?", agent="From seven.", interrupted=False)
     )
@@ -107,36 +93,20 @@ def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio(
     book = greeted()
     # The line's own frames aside, the model was sent 2,000 ms.
     book.rig.feed(frame(2000), speech_started())
-    assert (
-        book
-        >> at(5, speech_stopped(audio_end_ms=audio_end_ms))
-        >> committed()
-        >> caller_said("Hi.")
-        >> created("answer")
-        >> at(5.3, audio("answer", "hi", 200))
-        << AudioToPhone(200)
-        >> done("answer")
-        >> at(5.6, PLAYED)
-        << recorded(TurnEnded, response_ms=response_ms)
-    )
+    assert book >> at(5, speech_stopped(audio_end_ms=audio_end_ms)) >> committed() >> caller_said("Hi.")
+    assert book >> created("answer") >> at(5.3, audio("answer", "hi", 200)) << AudioToPhone(200)
+    assert book >> done("answer") >> at(5.6, PLAYED) << recorded(TurnEnded, response_ms=response_ms)
 
 
 def test_several_items_of_one_response_are_one_turn() -> None:
     """Newer models speak a preamble and then the answer."""
     book = answering(greeted())
     book.rig.feed(caller_said("Where are you?", "question"))
-    assert (
-        book
-        >> says("answer", "preamble", 200)
-        << AudioToPhone(200)
-        >> says("answer", "proper", 100)
-        << AudioToPhone(100)
-        >> words("answer", "preamble", "Let me see.")
-        >> words("answer", "proper", "At the harbour.")
-        >> done("answer")
-        >> after(0.4, PLAYED)
-        << recorded(TurnEnded, agent="Let me see. At the harbour.")
-    )
+    assert book >> says("answer", "preamble", 200) << AudioToPhone(200)
+    assert book >> says("answer", "proper", 100) << AudioToPhone(100)
+    assert book >> words("answer", "preamble", "Let me see.") >> words("answer", "proper", "At the harbour.")
+    assert book >> done("answer")
+    assert book >> after(0.4, PLAYED) << recorded(TurnEnded, agent="Let me see. At the harbour.")
 
 
 def test_audio_of_no_response_that_we_know_is_dropped() -> None:
@@ -149,26 +119,15 @@ def test_audio_of_no_response_that_we_know_is_dropped() -> None:
 def test_an_end_of_a_response_that_is_not_active_is_a_warning_and_nothing_else() -> None:
     """The active response stays active."""
     book = answering(greeted())
-    assert (
-        book
-        >> done("another")
-        << warning("response_done_unexpected", response_id="another")
-        >> says("answer", "it", 40)
-        << AudioToPhone(40)
-    )
+    assert book >> done("another") << warning("response_done_unexpected", response_id="another")
+    assert book >> says("answer", "it", 40) << AudioToPhone(40)
 
 
 def test_a_call_without_transcription_does_not_wait_for_words() -> None:
     """The record of a turn is written as soon as it was heard."""
     book = answering(greeted(PLAN.without_transcription()))
-    assert (
-        book
-        >> audio("answer", "it", 200)
-        << AudioToPhone(200)
-        >> done("answer")
-        >> after(0.3, PLAYED)
-        << recorded(TurnEnded, number=2, caller=None)
-    )
+    assert book >> audio("answer", "it", 200) << AudioToPhone(200) >> done("answer")
+    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, number=2, caller=None)
 
 
 def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
@@ -219,23 +178,17 @@ def test_a_response_that_fell_short_is_tried_again_after_a_delay(
         book
         >> after(0.1, done("answer", status, code=code, reason=reason))
         << warning("response_fell_short", status=status, why=code or reason or status)
-        >> deadline(Timer.RETRY)
-        << ask()
     )
+    assert book >> deadline(Timer.RETRY) << ask()
     assert book.rig.seconds == 4.1 + book.rig.limits.retry_delay_s
 
 
 def test_a_greeting_that_failed_is_asked_for_with_its_own_words_again() -> None:
     """A plain attempt would greet in words that nobody chose."""
     book = live()
-    assert (
-        book
-        >> after(0.1, created("greeting"))
-        >> done("greeting", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask(options=PLAN.greeting_options)
-    )
+    assert book >> after(0.1, created("greeting"))
+    assert book >> done("greeting", "failed", code="server_error") << any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << ask(options=PLAN.greeting_options)
 
 
 @pytest.mark.parametrize(
@@ -267,18 +220,12 @@ def test_a_fatal_code_ends_the_call_without_another_attempt(code: str, *, is_err
 def test_responses_that_fail_again_and_again_for_the_accounts_limit_end_the_call() -> None:
     """Attempts are bounded, and another session would be refused as well: the caller gets the fallback."""
     book = answering(greeted())
+    assert book >> done("answer", "failed", code="rate_limit_exceeded") << any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << ask() >> created("second")
+    assert book >> done("second", "failed", code="rate_limit_exceeded") << any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << ask() >> created("third")
     assert (
         book
-        >> done("answer", "failed", code="rate_limit_exceeded")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-        >> created("second")
-        >> done("second", "failed", code="rate_limit_exceeded")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-        >> created("third")
         >> done("third", "failed", code="rate_limit_exceeded")
         << any_warning("response_fell_short")
         << (trouble(is_rate_limit=True), drops(), recorded(TurnEnded, number=2))
@@ -333,35 +280,19 @@ def test_nothing_is_asked_of_a_model_that_is_given_up() -> None:
 def test_a_failed_response_whose_tool_still_runs_waits_for_the_tool() -> None:
     """The result asks for the next response anyway; a retry before it might run the tool twice."""
     book = answering(greeted())
-    assert (
-        book
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> done("answer", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> after(3, tool_finished("call_1"))
-        << (*tool_result(Id(), "call_1"), ask())
-    )
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1")
+    assert book >> done("answer", "failed", code="server_error") << any_warning("response_fell_short")
+    assert book >> after(3, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
 
 
 def test_while_a_retry_waits_nothing_else_asks() -> None:
     """Back-off holds for all that is owed; the retry then answers everything at once."""
     book = answering(greeted())
-    assert (
-        book
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> done("answer")
-        >> after(0.1, speech_started())
-        >> after(0.5, speech_stopped())
-        >> created("second")
-        >> done("second", "failed", code="rate_limit_exceeded")
-        << any_warning("response_fell_short")
-        >> after(0.5, tool_finished("call_1"))
-        << tool_result(Id(), "call_1")
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
+    assert book >> after(0.1, speech_started()) >> after(0.5, speech_stopped()) >> created("second")
+    assert book >> done("second", "failed", code="rate_limit_exceeded") << any_warning("response_fell_short")
+    assert book >> after(0.5, tool_finished("call_1")) << tool_result(Id(), "call_1")
+    assert book >> deadline(Timer.RETRY) << ask()
 
 
 # --- One owner of response.create ---------------------------------------------------------------------
@@ -372,13 +303,8 @@ def test_refused_requests_are_bounded() -> None:
     ids = [Id(f"asked {n}") for n in range(3)]
     book = with_tool_result(ids[0], limits=replace(Limits(), clip_after_s=3.9))  # No clip in between.
     for this, following in itertools.pairwise(ids):
-        assert (
-            book
-            >> error("server_error", answers=this)
-            << any_warning("model_error")
-            >> deadline(Timer.RETRY)
-            << ask(id=following)
-        )
+        assert book >> error("server_error", answers=this) << any_warning("model_error")
+        assert book >> deadline(Timer.RETRY) << ask(id=following)
     assert (
         book
         >> error("server_error", answers=ids[2])
@@ -391,13 +317,8 @@ def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it() -> 
     """The server's response reads all that is in the conversation, the tool's result included."""
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
-    assert (
-        book
-        >> item_added(output)
-        >> created("servers_own")
-        >> error("conversation_already_has_active_response", answers=asked)
-        >> done("servers_own")
-    )
+    assert book >> item_added(output) >> created("servers_own")
+    assert book >> error("conversation_already_has_active_response", answers=asked) >> done("servers_own")
     assert rests(book)
 
 
@@ -405,16 +326,9 @@ def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() 
     """The response began before the item was in the conversation."""
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
-    assert (
-        book
-        >> created("servers_own")
-        >> item_added(output)
-        >> error("conversation_already_has_active_response", answers=asked)
-        >> done("servers_own")
-        << ask()
-        >> created("ours")
-        >> done("ours")
-    )
+    assert book >> created("servers_own") >> item_added(output)
+    assert book >> error("conversation_already_has_active_response", answers=asked)
+    assert book >> done("servers_own") << ask() >> created("ours") >> done("ours")
     assert rests(book)
 
 
@@ -422,73 +336,43 @@ def test_a_conflict_with_a_response_that_never_shows_is_tried_again() -> None:
     """The server has been seen to refuse for a moment after `response.done`. The caller still waits."""
     asked = Id("asked")
     book = with_tool_result(asked)
-    assert (
-        book
-        >> error("conversation_already_has_active_response", answers=asked)
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
+    assert book >> error("conversation_already_has_active_response", answers=asked)
+    assert book >> deadline(Timer.RETRY) << ask()
 
 
 def test_a_conflict_with_a_response_that_shows_later_leaves_the_asking_to_its_end() -> None:
     """The retry is taken back: otherwise it would conflict again."""
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
-    assert (
-        book
-        >> error("conversation_already_has_active_response", answers=asked)
-        >> after(0.1, created("servers_own"))
-        >> item_added(output)
-        >> after(2, done("servers_own"))
-        << ask()
-    )
+    assert book >> error("conversation_already_has_active_response", answers=asked)
+    assert book >> after(0.1, created("servers_own")) >> item_added(output)
+    assert book >> after(2, done("servers_own")) << ask()
 
 
 def test_an_item_that_the_server_refused_is_not_asked_for_without_end() -> None:
     """An item that never arrives in the conversation is owed for two responses at most."""
     asked = Id("asked")
     book = with_tool_result(asked)
-    assert (
-        book
-        >> error("invalid_value", message="No tool call found.")
-        << any_warning("model_error")
-        >> deadline(Timer.RETRY)
-        << ask()
-        >> created("first")
-        >> done("first")
-        << ask()
-        >> created("second")
-        >> done("second")
-    )
+    assert book >> error("invalid_value", message="No tool call found.") << any_warning("model_error")
+    assert book >> deadline(Timer.RETRY) << ask() >> created("first") >> done("first") << ask()
+    assert book >> created("second") >> done("second")
     assert rests(book)
 
 
 def test_a_fault_inside_the_server_while_an_answer_is_due_is_followed_by_a_request() -> None:
     """Such an error names no command; perhaps no response will come. If one does, nothing is asked."""
     book = greeted()
-    assert (
-        book
-        >> speech_started()
-        >> after(1, speech_stopped())
-        >> after(0.1, error("server_error"))
-        << any_warning("model_error")
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
+    assert book >> speech_started() >> after(1, speech_stopped())
+    assert book >> after(0.1, error("server_error")) << any_warning("model_error")
+    assert book >> deadline(Timer.RETRY) << ask()
 
 
 def test_a_fault_inside_the_server_does_not_double_an_answer_that_comes() -> None:
     """The response takes the retry back."""
     book = greeted()
-    assert (
-        book
-        >> speech_started()
-        >> after(1, speech_stopped())
-        >> after(0.1, error("server_error"))
-        << any_warning("model_error")
-        >> after(0.1, created("answer"))
-        >> after(2, done("answer"))
-    )
+    assert book >> speech_started() >> after(1, speech_stopped())
+    assert book >> after(0.1, error("server_error")) << any_warning("model_error")
+    assert book >> after(0.1, created("answer")) >> after(2, done("answer"))
     assert rests(book)
 
 
@@ -512,38 +396,20 @@ def test_a_request_that_crossed_the_callers_first_word_is_cancelled() -> None:
     """The server began it before it knew; nobody would hear it. The speech brings its own answer."""
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
-    assert (
-        book
-        >> speech_started("wait")
-        >> item_added(output)
-        >> created("ours")
-        << cancel("ours")
-        >> says("ours", "unheard", 100)
-        >> done("ours", "cancelled", reason="client_cancelled")
-        << delete("unheard")
-        >> after(1, speech_stopped("wait"))
-        >> committed("wait")
-        >> created("servers_own")
-        >> says("servers_own", "heard", 100)
-        << AudioToPhone(100)
-    )
+    assert book >> speech_started("wait") >> item_added(output) >> created("ours") << cancel("ours")
+    assert book >> says("ours", "unheard", 100)
+    assert book >> done("ours", "cancelled", reason="client_cancelled") << delete("unheard")
+    assert book >> after(1, speech_stopped("wait")) >> committed("wait") >> created("servers_own")
+    assert book >> says("servers_own", "heard", 100) << AudioToPhone(100)
 
 
 def test_an_answer_that_the_server_could_not_begin_is_asked_for() -> None:
     """Our cancelled response was still closing when the caller's turn ended: the server refuses its own."""
     asked = Id("asked")
     book = with_tool_result(asked)
-    assert (
-        book
-        >> speech_started("wait")
-        >> created("ours")
-        << cancel("ours")
-        >> after(1, speech_stopped("wait"))
-        >> error("conversation_already_has_active_response")
-        >> done("ours", "cancelled", reason="client_cancelled")
-        >> deadline(Timer.RETRY)
-        << ask()
-    )
+    assert book >> speech_started("wait") >> created("ours") << cancel("ours")
+    assert book >> after(1, speech_stopped("wait")) >> error("conversation_already_has_active_response")
+    assert book >> done("ours", "cancelled", reason="client_cancelled") >> deadline(Timer.RETRY) << ask()
 
 
 def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
@@ -551,27 +417,18 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     output = Id("output")
     book = answering(greeted())
     book.rig.feed(tool_call("answer", "call_1"), done("answer"), speech_started("more"))
-    assert (
-        book
-        >> tool_finished("call_1")
-        << tool_result(output, "call_1")
-        >> item_added(output)
-        >> after(1, speech_stopped("more"))
-        >> committed("more")
-        >> created("servers_own")
-        >> done("servers_own")
-    )
+    assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
+    assert book >> after(1, speech_stopped("more")) >> committed("more") >> created("servers_own")
+    assert book >> done("servers_own")
     assert rests(book)
 
 
 def with_tool_result(asked: Id, output: Id | None = None, *, limits: Limits | None = None) -> Playbook:
     """A call in which a tool's result was posted and a response to it asked for."""
     book = answering(greeted(limits=limits))
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
     assert (
         book
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> done("answer")
         >> after(0.5, tool_finished("call_1"))
         << (*tool_result(output or Id("output"), "call_1"), ask(id=asked))
     )

@@ -57,15 +57,8 @@ def speaking() -> Playbook:
 def test_keys_are_told_together_after_a_pause() -> None:
     """The model gets them as words of the caller, and is asked to answer."""
     book = greeted()
-    assert (
-        book
-        >> at(3, key("4"))
-        << note("key_pressed")
-        >> at(3.5, key("2"))
-        << note("key_pressed")
-        >> deadline(Timer.KEYS)
-        << (told(Id(), pressed("4 2")), ask())
-    )
+    assert book >> at(3, key("4")) << note("key_pressed") >> at(3.5, key("2")) << note("key_pressed")
+    assert book >> deadline(Timer.KEYS) << (told(Id(), pressed("4 2")), ask())
     assert book.rig.seconds == 3.5 + book.rig.limits.keys_timeout_s
 
 
@@ -96,22 +89,16 @@ def test_a_key_cuts_the_answer_and_cancels_the_response() -> None:
         >> at(4.5, key("1"))
         << cancel("answer")
         << (clear(), truncate("long", About(500)), recorded(Interrupted, truncated=(("long", About(500)),)))
-        >> audio("answer", "long", 100)
-        >> done("answer", "cancelled", reason="client_cancelled")
-        >> deadline(Timer.KEYS)
-        << (told(Id(), pressed("1")), ask())
     )
+    assert book >> audio("answer", "long", 100) >> done("answer", "cancelled", reason="client_cancelled")
+    assert book >> deadline(Timer.KEYS) << (told(Id(), pressed("1")), ask())
 
 
 def test_a_key_after_the_response_is_done_cancels_nothing() -> None:
     """Only the phone still speaks."""
     book = speaking()
-    assert (
-        book
-        >> done("answer")
-        >> at(4.5, key("1"))
-        << (clear(), truncate("long", About(500)), recorded(Interrupted))
-    )
+    assert book >> done("answer")
+    assert book >> at(4.5, key("1")) << (clear(), truncate("long", About(500)), recorded(Interrupted))
 
 
 def test_a_response_is_cancelled_once_however_many_keys_follow() -> None:
@@ -124,52 +111,32 @@ def test_a_response_is_cancelled_once_however_many_keys_follow() -> None:
 def test_a_key_before_the_first_audio_cancels_and_clears_nothing() -> None:
     """The phone has nothing to throw away."""
     book = answering(greeted())
-    assert (
-        book
-        >> item("answer", "long")
-        >> key("1")
-        << cancel("answer")
-        >> done("answer", "cancelled", reason="client_cancelled")
-        << delete("long")
-    )
+    assert book >> item("answer", "long") >> key("1") << cancel("answer")
+    assert book >> done("answer", "cancelled", reason="client_cancelled") << delete("long")
 
 
 def test_an_answer_that_begins_between_two_keys_is_stopped_by_the_second() -> None:
     """It answers what was said before the keys; nobody types into a monologue."""
     book = greeted()
+    assert book >> speech_started() >> at(4, speech_stopped()) >> at(4.1, key("1"))
+    assert book >> at(4.2, created("answer")) >> says("answer", "long", 1000) << AudioToPhone(1000)
     assert (
         book
-        >> speech_started()
-        >> at(4, speech_stopped())
-        >> at(4.1, key("1"))
-        >> at(4.2, created("answer"))
-        >> says("answer", "long", 1000)
-        << AudioToPhone(1000)
         >> at(4.5, key("2"))
         << cancel("answer")
         << (clear(), truncate("long", About(300)), recorded(Interrupted))
-        >> done("answer", "cancelled", reason="client_cancelled")
-        >> deadline(Timer.KEYS)
-        << (told(Id(), pressed("1 2")), ask())
     )
+    assert book >> done("answer", "cancelled", reason="client_cancelled")
+    assert book >> deadline(Timer.KEYS) << (told(Id(), pressed("1 2")), ask())
 
 
 def test_keys_wait_for_the_response_that_is_active() -> None:
     """Never two at once: the keys are told, the response to them asked for at the end of the other."""
     output = Id("keys")
     book = greeted()
-    assert (
-        book
-        >> key("1")
-        >> speech_started()
-        << recorded(TurnEnded)
-        >> deadline(Timer.KEYS)
-        << told(output, pressed("1"))
-        >> item_added(output)
-        >> speech_stopped()
-        >> created("servers_own")
-        >> done("servers_own")
-    )
+    assert book >> key("1") >> speech_started() << recorded(TurnEnded)
+    assert book >> deadline(Timer.KEYS) << told(output, pressed("1")) >> item_added(output)
+    assert book >> speech_stopped() >> created("servers_own") >> done("servers_own")
     assert rests(book)
 
 
@@ -177,17 +144,11 @@ def test_the_keys_are_the_callers_words_of_their_turn() -> None:
     """The record needs no transcript for them."""
     output = Id("keys")
     book = greeted()
+    assert book >> key("9") >> deadline(Timer.KEYS) << (told(output, pressed("9")), ask())
+    assert book >> item_added(output) >> created("answer") >> item("answer", "it")
+    assert book >> after(0.5, audio("answer", "it", 200)) << AudioToPhone(200) >> done("answer")
     assert (
         book
-        >> key("9")
-        >> deadline(Timer.KEYS)
-        << (told(output, pressed("9")), ask())
-        >> item_added(output)
-        >> created("answer")
-        >> item("answer", "it")
-        >> after(0.5, audio("answer", "it", 200))
-        << AudioToPhone(200)
-        >> done("answer")
         >> after(0.25, PLAYED)
         << recorded(TurnEnded, number=2, caller="[keys 9]", response_ms=About(500))
     )
@@ -217,20 +178,15 @@ def test_a_farewell_that_is_owed_is_taken_back_by_a_key() -> None:
     """The agent answers the keys instead."""
     output = Id("output")
     book = answering(greeted())
+    assert book >> tool_call("answer", "end", "end_call") << run_tool("end", "end_call")
     assert (
         book
-        >> tool_call("answer", "end", "end_call")
-        << run_tool("end", "end_call")
         >> tool_finished("end", ends_call=True, name="end_call")
         << (recorded(ToolUsed), tool_output(output, "end"))
-        >> key("0")
-        << note("farewell_withdrawn")
-        << cancel("answer")
-        >> item_added(output)
-        >> done("answer", "cancelled", reason="client_cancelled")
-        >> deadline(Timer.KEYS)
-        << (told(Id(), pressed("0")), ask())
     )
+    assert book >> key("0") << note("farewell_withdrawn") << cancel("answer") >> item_added(output)
+    assert book >> done("answer", "cancelled", reason="client_cancelled")
+    assert book >> deadline(Timer.KEYS) << (told(Id(), pressed("0")), ask())
     assert book.rig.phase is Phase.LIVE
 
 
@@ -252,21 +208,11 @@ def test_an_answer_that_a_key_has_overtaken_is_not_heard() -> None:
     book = answering(greeted())
     book.rig.feed(tool_call("answer", "call_1"), done("answer"))
     assert book >> tool_finished("call_1") << (*tool_result(Id(), "call_1"), ask())
-    assert (
-        book
-        >> after(0.1, key("1"))
-        >> after(0.1, created("ours"))
-        << cancel("ours")
-        >> says("ours", "unheard", 400)
-        >> done("ours", "cancelled", reason="client_cancelled")
-        << delete("unheard")
-        >> deadline(Timer.KEYS)
-        << (told(keys, pressed("1")), ask())
-        >> item_added(keys)
-        >> created("answers_the_key")
-        >> says("answers_the_key", "heard", 400)
-        << AudioToPhone(400)
-    )
+    assert book >> after(0.1, key("1")) >> after(0.1, created("ours")) << cancel("ours")
+    assert book >> says("ours", "unheard", 400)
+    assert book >> done("ours", "cancelled", reason="client_cancelled") << delete("unheard")
+    assert book >> deadline(Timer.KEYS) << (told(keys, pressed("1")), ask()) >> item_added(keys)
+    assert book >> created("answers_the_key") >> says("answers_the_key", "heard", 400) << AudioToPhone(400)
 
 
 @RECUT
