@@ -2,12 +2,15 @@
 
     python tests/mutants.py --count 150 --seed 1 --jobs 2
 
-A mutant is a copy of the package with one change: another comparison, `and` for `or`, a constant that is off
-by one, a statement left out. It stands in a folder of its own, first on the path; the checkout is never
-touched. The tests run until the first fails, the cheap ones first. Which lines are changed is drawn from the
-seed, evenly over the lines; texts, annotations, assertions, imports and `__repr__` are left alone. A mutant
-that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that is
+A mutant is the package with one change: another comparison, `and` for `or`, a constant that is off by one, a
+statement left out. Which lines are changed is drawn from the seed, evenly over the lines; texts, annotations,
+assertions, imports and `__repr__` are left alone. The tests run until the first fails, the cheap ones first. A
+mutant that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that is
 missing, or a line that makes no difference.
+
+The checkout is never touched. A change inside a function is made in a child of this process, in which all tests
+are collected already: it costs no more than the tests that run. Any other change is written into a copy of the
+package that stands first on the path of a process of its own.
 
 Only tests that go through `Call.handle` or the rig belong here: the package may be cut otherwise inside.
 """
@@ -16,10 +19,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import gc
 import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -29,7 +34,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
+from types import CodeType, FunctionType
 from typing import Final
+
+import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 TESTS: Final = (
@@ -52,6 +60,8 @@ class Mutant:
     line: int
     number: int
     what: str
+    is_inside: bool
+    """Whether the change is inside a function, and not in what is made when the module is imported."""
 
 
 # --- What may be changed ----------------------------------------------------------------------------------
@@ -176,8 +186,11 @@ def drawn(package: Path, seed: int, count: int) -> list[Mutant]:
     """Mutants drawn evenly over the lines that can be changed; never two of one line before all had one."""
     by_line: dict[tuple[Path, int], list[Mutant]] = defaultdict(list)
     for file in sorted(package.rglob("*.py")):
-        for number, (line, what, _) in enumerate(changes(ast.parse(file.read_text(encoding="utf-8")))):
-            by_line[file, line].append(Mutant(file, line, number, what))
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        inside = {line for body in bodies for line in range(body[0].lineno, (body[-1].end_lineno or 0) + 1)}
+        for number, (line, what, _) in enumerate(changes(tree)):
+            by_line[file, line].append(Mutant(file, line, number, what, line in inside))
     rng = random.Random(seed)
     mutants: list[Mutant] = []
     while by_line and len(mutants) < count:
@@ -198,6 +211,66 @@ def changed(mutant: Mutant) -> str:
 
 # --- Running ----------------------------------------------------------------------------------------------
 
+Tell = Callable[[Mutant, bool], None]
+"""Is told of each mutant whether it survived."""
+
+
+@dataclass
+class Forks:
+    """A plugin that runs the collected tests again and again, each time in a child with one change."""
+
+    mutants: list[Mutant]
+    jobs: int
+    timeout_s: int
+    tell: Tell
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """In the place of the ordinary loop."""
+        running: dict[int, Mutant] = {}
+        waiting = list(self.mutants)
+        while waiting or running:
+            if waiting and len(running) < self.jobs:
+                sys.stdout.flush()
+                if (child := os.fork()) == 0:
+                    self._run(session, waiting[0])
+                running[child] = waiting.pop(0)
+            else:
+                child, status = os.wait()
+                self.tell(running.pop(child), status == 0)
+        return True
+
+    def _run(self, session: pytest.Session, mutant: Mutant) -> None:
+        """One child: it ends with 0 when no test has failed, and dies of the alarm when it takes too long."""
+        signal.alarm(self.timeout_s)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        exchange(mutant)
+        items = [*session.items, None]
+        for test, following in itertools.pairwise(items):
+            assert test is not None
+            test.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
+            if session.testsfailed:
+                os._exit(1)
+        os._exit(0)
+
+
+def exchange(mutant: Mutant) -> None:
+    """Gives every function of a file the code that it has with the change."""
+    module = compile(changed(mutant), str(mutant.file), "exec")
+    codes = {code.co_qualname: code for code in _codes_in(module)}
+    for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
+        code = function.__code__
+        if code.co_filename == str(mutant.file) and code.co_qualname in codes:
+            function.__code__ = codes[code.co_qualname]
+
+
+def _codes_in(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _codes_in(constant)
+
 
 class Copies:
     """Copies of the whole top package, one for each job; a mutant borrows one."""
@@ -206,7 +279,7 @@ class Copies:
         top = package
         while (top.parent / "__init__.py").exists():
             top = top.parent
-        self._source = top.parent
+        self.source = top.parent
         self._free = Queue[Path]()
         for number in range(jobs):
             copy = scratch / str(number)
@@ -218,7 +291,7 @@ class Copies:
     def survives(self, mutant: Mutant, tests: list[str], timeout_s: float) -> bool:
         """Whether no test notices."""
         copy = self._free.get()
-        file = copy / mutant.file.relative_to(self._source)
+        file = copy / mutant.file.relative_to(self.source)
         file.write_text(changed(mutant), encoding="utf-8")
         os.utime(file, (next(self._times),) * 2)
         try:
@@ -250,6 +323,26 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
+@dataclass
+class Tally:
+    """What has become of the mutants so far."""
+
+    package: Path
+    count: int
+    seen: int = 0
+    noticed: int = 0
+
+    def tell(self, mutant: Mutant, survived: bool) -> None:  # noqa: FBT001  # An answer, not an option.
+        """One more; survivors are shown."""
+        self.seen += 1
+        self.noticed += not survived
+        if survived:
+            _say(f"{mutant.file.relative_to(self.package.parent)}:{mutant.line}: {mutant.what}")
+        if self.seen % 25 == 0 or self.seen == self.count:
+            share = 100 * self.noticed / self.seen
+            _say(f"# {self.noticed} of {self.seen} were noticed: {share:.1f} %")
+
+
 def main() -> int:
     """Draws, runs, shows. Answers whether the tests pass without any change."""
     parser = argparse.ArgumentParser(description="Which small changes to a package no test notices.")
@@ -257,26 +350,28 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--timeout-s", type=float, default=180.0, help="for the tests of one mutant")
+    parser.add_argument("--timeout-s", type=int, default=180, help="for the tests of one mutant")
     parser.add_argument("--tests", nargs="+", default=list(TESTS))
     given = parser.parse_args()
     package = given.package.resolve()
     mutants = drawn(package, given.seed, given.count)
+    tally = Tally(package, len(mutants))
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         copies = Copies(package, given.jobs, Path(scratch))
         if not passes(Path(scratch) / "0", given.tests, given.timeout_s):
             _say("the tests fail without any change")
             return 1
-        survivors = 0
+        os.environ["HYPOTHESIS_PROFILE"] = "mutants"
+        sys.path.insert(0, str(copies.source))
+        inside = [mutant for mutant in mutants if mutant.is_inside]
+        forks = Forks(inside, given.jobs, given.timeout_s, tally.tell)
+        options = ["-q", "-s", "-n", "0", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]
+        pytest.main([*options, *(str(ROOT / test) for test in given.tests)], plugins=[forks])
+        outside = [mutant for mutant in mutants if not mutant.is_inside]
         with ThreadPoolExecutor(given.jobs) as pool:
-            outcomes = pool.map(lambda one: copies.survives(one, given.tests, given.timeout_s), mutants)
-            for number, (mutant, survived) in enumerate(zip(mutants, outcomes, strict=True), start=1):
-                survivors += survived
-                if survived:
-                    _say(f"{mutant.file.relative_to(package.parent)}:{mutant.line}: {mutant.what}")
-                if number % 25 == 0 or number == len(mutants):
-                    share = 100 * (number - survivors) / number
-                    _say(f"# {number - survivors} of {number} were noticed: {share:.1f} %")
+            outcomes = pool.map(lambda one: copies.survives(one, given.tests, given.timeout_s), outside)
+            for mutant, survived in zip(outside, outcomes, strict=True):
+                tally.tell(mutant, survived)
     return 0
 
 
