@@ -4,13 +4,13 @@
 
 A mutant is the package with one change: another comparison, `and` for `or`, a constant that is off by one, a
 statement left out. Which lines are changed is drawn from the seed, evenly over the lines; texts, annotations,
-assertions, imports and `__repr__` are left alone. The tests run until the first fails, the cheap ones first. A
-mutant that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that is
-missing, or a line that makes no difference.
+assertions, imports and `__repr__` are left alone. The tests run until the first fails, the cheap ones first.
+A mutant that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that
+is missing, or a line that makes no difference.
 
-The checkout is never touched. A change inside a function is made in a child of this process, in which all tests
-are collected already: it costs no more than the tests that run. Any other change is written into a copy of the
-package that stands first on the path of a process of its own.
+The checkout is never touched. A change inside a function is made in a child of this process, in which all
+tests are collected already: it costs no more than the tests that run. Any other change is written into a copy
+of the package that stands first on the path of a process of its own.
 
 Only tests that go through `Call.handle` or the rig belong here: the package may be cut otherwise inside.
 """
@@ -332,7 +332,7 @@ class Tally:
     seen: int = 0
     noticed: int = 0
 
-    def tell(self, mutant: Mutant, survived: bool) -> None:  # noqa: FBT001  # An answer, not an option.
+    def tell(self, mutant: Mutant, survived: bool) -> None:
         """One more; survivors are shown."""
         self.seen += 1
         self.noticed += not survived
