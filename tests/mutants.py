@@ -5,7 +5,7 @@
 A mutant is the package with one change: another comparison, `and` for `or`, a constant that is off by one, a
 statement left out. Which lines are changed is drawn from the seed, evenly over the lines; texts, annotations,
 assertions, imports and `__repr__` are left alone. The tests run until the first fails, the cheap ones first.
-A mutant that takes too long counts as noticed. Survivors are shown, with what was changed: each is a test that
+A mutant that takes too long counts as noticed. Survivors are shown with their change: each is a test that
 is missing, or a line that makes no difference.
 
 The checkout is never touched. A change inside a function is made in a child of this process, in which all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
+from callbridge.call import codes, endings, sessions
 from callbridge.call.facts import (
     CallEnded,
     ClipPlayed,
@@ -27,6 +28,14 @@ from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone,
 
 PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
 """For calls in which the phone's silence, and the caller's, is not the matter."""
+
+# What the core says and knows by these names.
+RENEWED, BROKE_OFF = sessions.RENEWED, sessions.BROKE_OFF
+CONTINUED, CONTINUED_BLINDLY = sessions.CONTINUED, sessions.CONTINUED_BLINDLY
+SAY_IT_ENDS, SAY_IT_ENDS_SOON = endings.SAY_IT_ENDS, endings.SAY_IT_ENDS_SOON
+ASK_WHETHER_THERE, SAY_NOBODY_IS_THERE = endings.ASK_WHETHER_THERE, endings.SAY_NOBODY_IS_THERE
+FATAL_CODES, HARMLESS_CODES = codes.FATAL_CODES, codes.HARMLESS_CODES
+CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS = codes.CLOSE_CODES, codes.PROTOCOL_CODES, codes.SERVER_STOPS
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"

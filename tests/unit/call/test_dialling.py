@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -14,6 +13,8 @@ from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, deadline
 from rigs import PLAN, Output, Rig, make_plan
 from vocabulary import (
+    FATAL_CODES,
+    HARMLESS_CODES,
     PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,

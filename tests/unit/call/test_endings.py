@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.endings import ASK_WHETHER_THERE, SAY_IT_ENDS, SAY_IT_ENDS_SOON, SAY_NOBODY_IS_THERE
 from callbridge.call.facts import EndReason, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -16,6 +15,10 @@ from callbridge.wire import realtime as rt
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToPhone, Rig
 from vocabulary import (
+    ASK_WHETHER_THERE,
+    SAY_IT_ENDS,
+    SAY_IT_ENDS_SOON,
+    SAY_NOBODY_IS_THERE,
     answering,
     answers,
     any_warning,

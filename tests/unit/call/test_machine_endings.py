@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.codes import CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS
 from callbridge.call.facts import CallEnded, EndReason, Interrupted, TurnEnded
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams as ms
@@ -13,7 +12,10 @@ from callbridge.wire import realtime as rt
 from playbook import About, Playbook, after, at
 from rigs import Rig
 from vocabulary import (
+    CLOSE_CODES,
     HANGS_UP,
+    PROTOCOL_CODES,
+    SERVER_STOPS,
     SESSION_CREATED,
     SESSION_UPDATED,
     answering,

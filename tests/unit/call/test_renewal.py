@@ -8,10 +8,10 @@ from callbridge.call import actions as a
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.sessions import RENEWED
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToModel, Input, Rig, make_plan
 from vocabulary import (
+    RENEWED,
     SESSION_CREATED,
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,

@@ -8,11 +8,13 @@ from callbridge.call import actions as a
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed
 from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.sessions import BROKE_OFF, CONTINUED, CONTINUED_BLINDLY
 from callbridge.wire import realtime as rt
 from playbook import Id, Playbook, after, deadline
 from rigs import PLAN, AudioToModel, Rig
 from vocabulary import (
+    BROKE_OFF,
+    CONTINUED,
+    CONTINUED_BLINDLY,
     PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,

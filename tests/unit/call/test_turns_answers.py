@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.facts import EndReason, TurnEnded, Usage
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -16,7 +15,9 @@ from callbridge.wire import realtime as rt
 from playbook import Id, Like, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToPhone
 from vocabulary import (
+    FATAL_CODES,
     HANGS_UP,
+    HARMLESS_CODES,
     SESSION_CREATED,
     SESSION_UPDATED,
     answering,
