@@ -130,6 +130,7 @@ class Rig:
         spread: float = 0.5,
     ) -> None:
         self.now = BEGINS_AT_S
+        self.plan = plan
         self.limits = limits or Limits()
         self.has_line = has_line
         self._clip = mulaw.silence(clip_ms) if clip_ms else b""
@@ -252,6 +253,7 @@ class Rig:
         match event:
             case AllPlayed(item_id):
                 mark = self._marks_behind[item_id] if item_id else self._latest_mark
+                assert mark, "nothing was marked that could be echoed"
                 event = media_streams.MarkEchoed(media_streams.MarkName(mark), "MZ1")
             case realtime.AudioDelta():
                 self._spoken_item = event.item_id

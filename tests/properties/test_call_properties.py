@@ -410,8 +410,7 @@ class Calls(RuleBasedStateMachine):
 
     @invariant()
     def the_machine_can_be_woken_until_it_is_over(self) -> None:
-        call = self.rig.call
-        assert (call.deadline is None) == self.is_over
+        assert (self.rig.deadline is None) == self.is_over
         assert len(self.seen.ended) == self.is_over
 
     @invariant()
@@ -455,7 +454,7 @@ class Calls(RuleBasedStateMachine):
             if self.running:
                 self.finish(self.running.pop())
             self.wait(1)
-        raise AssertionError(f"the call never comes to rest: {self.rig.call!r}")
+        raise AssertionError(f"the call never comes to rest: {self.rig.phase}")
 
     @property
     def is_at_rest(self) -> bool:

@@ -74,14 +74,6 @@ def test_a_call_comes_to_life() -> None:
     assert book.rig.phase is Phase.LIVE
 
 
-def test_each_phase_has_its_place_in_the_repr() -> None:
-    """A person sees in a log or a debugger which call this is and how far it is."""
-    rig = Rig()
-    assert repr(rig.call) == "<Call - waiting turn 0>"
-    rig.feed(start())
-    assert repr(rig.call) == "<Call CA1 admitting turn 0>"
-
-
 def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_order() -> None:
     """The greeting is asked for before the held audio goes: the caller's "hello?" must not come first."""
     book = Playbook(Rig(has_line=False))
