@@ -34,6 +34,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "mutants",
     hypothesis.settings.get_profile("fast"),
+    max_examples=20,
     phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),  # That it fails is all that is asked.
 )
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
