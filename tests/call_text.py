@@ -5,7 +5,8 @@
               > model: conversation.item.truncate answer_1 at 500 ms
 
 `>` is something sent or asked for, `.` a fact for the record or the log, `=` the stage that the call is in
-from here on, `@` a deadline that passed during a `wait`. Comments and empty lines stay as they are.
+from here on, `@` a deadline that passed during a `wait`. Marks are left out, and looks at the line. Comments
+and empty lines stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
-from rigs import BEGINS_AT_S, AudioToModel, AudioToPhone, Input, Output, Rig
+from rigs import BEGINS_AT_S, PLAYED, AllPlayed, AudioToModel, AudioToPhone, Input, Output, Rig
 from vocabulary import (
     HANGS_UP,
     SESSION_CREATED,
@@ -58,6 +59,8 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"phone: start(?: (\S+))?": lambda found: start(found[1]) if found[1] else start(),
     r"phone: audio (\d+) ms": lambda found: frame(int(found[1])),
     r"phone: echo (\S+)": lambda found: echo(found[1]),
+    r"phone: has played all": lambda _: PLAYED,
+    r"phone: has played item (\S+)": lambda found: AllPlayed(found[1]),
     r"phone: key (\S)": lambda found: key(found[1]),
     r"phone: hangs up": lambda _: HANGS_UP,
     r"phone: closes (\d+)": lambda found: gone(a.Leg.PHONE, int(found[1])),
@@ -163,7 +166,7 @@ def play(script: str, rig: Rig) -> str:
 def _play_line(seconds: float, text: str, rig: Rig) -> list[str]:
     if text == "us: wait":
         return _wait(seconds, rig)
-    due = rig.call.deadline
+    due = rig.due(BEGINS_AT_S + seconds)
     assert due is None or due[0] >= BEGINS_AT_S + seconds, f"{due} passes before `{text}`: add `us: wait`"
     rig.now = BEGINS_AT_S + seconds
     return _feed(read_event(text), rig)
@@ -172,7 +175,7 @@ def _play_line(seconds: float, text: str, rig: Rig) -> list[str]:
 def _wait(seconds: float, rig: Rig) -> list[str]:
     answers: list[str] = []
     end = BEGINS_AT_S + seconds
-    while (due := rig.call.deadline) is not None and due[0] <= end:
+    while (due := rig.due(end)) is not None and due[0] <= end:
         rig.now = due[0]
         answers += [f"@ {rig.seconds:.2f} {due[1].value}", *_feed(a.DeadlinePassed(), rig)]
     rig.now = end
@@ -180,10 +183,14 @@ def _wait(seconds: float, rig: Rig) -> list[str]:
 
 
 def _feed(event: Input, rig: Rig) -> list[str]:
-    before = rig.call.phase
-    answers = [describe(output) for output in rig.feed(event)]
-    after = rig.call.phase
+    before = rig.phase
+    answers = [describe(output) for output in rig.feed(event) if not _is_mark(output)]
+    after = rig.phase
     return answers if after is before else [*answers, f"= {after.value}"]
+
+
+def _is_mark(output: Output) -> bool:
+    return isinstance(output, a.SendToPhone) and isinstance(output.message, ms.SendMark)
 
 
 # --- Describing -----------------------------------------------------------------------------------------
@@ -218,8 +225,6 @@ def _sent(output: AudioToPhone | AudioToModel | a.SendToPhone | a.SendToModel) -
             return f"phone: audio {duration_ms} ms"
         case AudioToModel(duration_ms):
             return f"model: audio {duration_ms} ms"
-        case a.SendToPhone(ms.SendMark(mark=mark)):
-            return f"phone: mark {mark.name}"
         case a.SendToPhone():
             return "phone: clear"
         case a.SendToModel(command, leg):

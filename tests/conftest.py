@@ -36,6 +36,12 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile(
     "deep", max_examples=3000, stateful_step_count=80, deadline=None, print_blob=True
 )
+hypothesis.settings.register_profile(
+    "mutants",
+    hypothesis.settings.get_profile("fast"),
+    max_examples=20,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),  # That it fails is all that is asked.
+)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 hypothesis.settings.load_profile(PROFILE)
 

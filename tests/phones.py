@@ -82,17 +82,27 @@ class Phone:
 
     def clear(self, now: float, jitter_s: float = 0.0) -> dict[str, float]:
         """A clear is sent. Answers, for each item ever sent, the bytes heard when it took effect."""
-        at = self.to_phone.arrival(now, jitter_s)
+        heard, at = self.heard(now, jitter_s), self.to_phone.arrival(now, jitter_s)
         while self._waiting:
             played_at, name = self._waiting.pop(0)
             self._send_echo(name, min(played_at, at), 0.0)
-        heard: dict[str, float] = {}
         for stretch in self._stretches:
-            part = stretch.heard_bytes(at)
-            heard[stretch.item_id] = heard.get(stretch.item_id, 0.0) + part
-            stretch.byte_count = int(part)
+            stretch.byte_count = int(stretch.heard_bytes(at))
         self._empty_at = min(self._empty_at, at)
         return heard
+
+    def heard(self, now: float, jitter_s: float = 0.0) -> dict[str, float]:
+        """The bytes heard of each item ever sent, when something that is sent now arrives."""
+        at = self.to_phone.arrival(now, jitter_s)
+        heard: dict[str, float] = {}
+        for stretch in self._stretches:
+            heard[stretch.item_id] = heard.get(stretch.item_id, 0.0) + stretch.heard_bytes(at)
+        return heard
+
+    def unheard_bytes(self, now: float, jitter_s: float = 0.0) -> float:
+        """What a clear that is sent now would throw away."""
+        at = self.to_phone.arrival(now, jitter_s)
+        return sum(stretch.byte_count - stretch.heard_bytes(at) for stretch in self._stretches)
 
     @property
     def last_sound_at(self) -> float:

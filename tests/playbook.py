@@ -8,10 +8,11 @@
         << truncate("answer", About(480))
     )
 
-`>>` hands in an event, at the time of the event before unless `at`, `after` or `deadline` says otherwise.
-`<<` expects the next output. All outputs of an event must be expected, in order; notes for the log may be
-left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value that the
-machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
+`>>` hands in an event, or several, at the time of the event before unless `at`, `after` or `deadline` says
+otherwise.
+`<<` expects the next output. All outputs of an event must be expected, in order; marks, and notes for the
+log, may be left out, warnings may not. A mismatch shows both scripts as one diff. An `Id` stands for a value
+that the machine chooses: the first comparison fills it in, later uses must agree, and events may carry it.
 
 A playbook runs when it is asserted, as far as it is written by then. One that is never asserted is an error:
 it looks like a test and checks nothing.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self, TypeAlias
@@ -30,6 +32,7 @@ import msgspec
 from callbridge.call import actions as a
 from callbridge.call.facts import Noted
 from callbridge.call.phases import Timer
+from callbridge.wire.media_streams import SendMark
 from rigs import BEGINS_AT_S, Input, Output, Rig
 
 
@@ -71,7 +74,7 @@ class At:
     """An event at a time, in seconds since the rig began."""
 
     seconds: float
-    event: Input
+    event: Input | tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class After:
     """An event some time after the one before."""
 
     seconds: float
-    event: Input
+    event: Input | tuple[Input, ...]
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,15 @@ class Deadline:
     why: Timer
 
 
-Step: TypeAlias = Input | At | After | Deadline
+Step: TypeAlias = Input | tuple[Input, ...] | At | After | Deadline
 
 
-def at(seconds: float, event: Input) -> At:
+def at(seconds: float, event: Input | tuple[Input, ...]) -> At:
     """`event`, `seconds` after the rig began."""
     return At(seconds, event)
 
 
-def after(seconds: float, event: Input) -> After:
+def after(seconds: float, event: Input | tuple[Input, ...]) -> After:
     """`event`, `seconds` after the one before."""
     return After(seconds, event)
 
@@ -151,30 +154,29 @@ class Playbook:
             )
 
     def _play(self, step: Step, expected: list[object]) -> None:
-        event = self._move_to(step)
-        arrow = f">> {self.rig.seconds:8.3f}  {_compact(event)}"
-        outputs = self.rig.feed(event)
+        events = self._move_to(step)
+        arrows = [f">> {self.rig.seconds:8.3f}  {_compact(event)}" for event in events]
+        outputs = self.rig.feed(*events)
         wanted, matches = _compare(expected, outputs)
-        self._expected += [arrow, *(f"<<           {_compact(one)}" for one in wanted)]
-        self._actual += [arrow, *(f"<<           {_compact(one)}" for one in outputs)]
+        self._expected += [*arrows, *(f"<<           {_compact(one)}" for one in wanted)]
+        self._actual += [*arrows, *(f"<<           {_compact(one)}" for one in outputs)]
         if not matches:
             raise AssertionError(self._diff())
 
-    def _move_to(self, step: Step) -> Input:
+    def _move_to(self, step: Step) -> tuple[Input, ...]:
         match step:
             case At(seconds, event):
                 self.rig.now = BEGINS_AT_S + seconds
             case After(seconds, event):
                 self.rig.now += seconds
             case Deadline(why):
-                due = self.rig.call.deadline
+                due = self.rig.due(math.inf)
                 assert due is not None, f"no deadline, {why} expected"
                 assert due[1] is why, f"the next deadline is for {due[1]!r}, not {why!r}"
                 self.rig.now, event = max(due[0], self.rig.now), a.DeadlinePassed()
             case _:
                 event = step
-        resolved: Input = _resolve(event)  # type: ignore[assignment]  # The same type, ids filled in.
-        return resolved
+        return tuple(map(_resolve, event if isinstance(event, tuple) else (event,)))  # type: ignore[arg-type]  # The same types.
 
     def _diff(self) -> str:
         lines = difflib.unified_diff(self._expected, self._actual, "expected", "happened", lineterm="", n=12)
@@ -185,7 +187,7 @@ class Playbook:
 
 
 def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object], bool]:
-    """Aligns what is expected with what came; notes that nobody asked for are taken as expected."""
+    """Aligns what is expected with what came; marks and notes that nobody asked for are taken as expected."""
     wanted: list[object] = []
     waiting = list(expected)
     matches = True
@@ -193,7 +195,7 @@ def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object
         if waiting and _agree(waiting[0], output):
             waiting.pop(0)
             wanted.append(output)  # As it came: a placeholder shows what it stands for.
-        elif _is_plain_note(output):
+        elif _may_be_left_out(output):
             wanted.append(output)
         else:
             matches = False
@@ -202,8 +204,12 @@ def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object
     return [*wanted, *waiting], matches and not waiting
 
 
-def _is_plain_note(output: object) -> bool:
-    return isinstance(output, a.Record) and isinstance(output.fact, Noted) and not output.fact.is_warning
+def _may_be_left_out(output: object) -> bool:
+    match output:
+        case a.Record(Noted(is_warning=False)) | a.SendToPhone(SendMark()):
+            return True
+        case _:
+            return False
 
 
 def _agree(expected: object, actual: object) -> bool:

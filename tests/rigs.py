@@ -2,10 +2,15 @@
 
 A rig does what a bridge does, in one thread and with the time it is told: whatever a peer says goes through
 the relay as text, whatever is an event then goes to the machine, and what leaves is kept in order.
+
+It is also the telephone line: from the admission on the phone sends a frame each 20 ms, up to the time of
+every event, loud while the model says that the caller speaks; and the machine is woken to look at the line.
+Scripts name only what they are about. None of it is shown, but for what a look leads to.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
@@ -15,9 +20,10 @@ from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
 from callbridge.call.limits import Limits
 from callbridge.call.machine import Call
+from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
 from callbridge.wire import media_streams, mulaw, realtime
-from callbridge.wire.media_streams import Clear, SendAudio, SendMark
+from callbridge.wire.media_streams import Clear, Media, MediaChunk, SendAudio, SendMark
 from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import (
     AppendAudio,
@@ -28,6 +34,7 @@ from callbridge.wire.realtime_commands import (
     ServerVad,
     Session,
     Transcription,
+    encode,
 )
 
 BEGINS_AT_S: Final = 1000.0
@@ -53,8 +60,14 @@ def make_plan(
 
 PLAN: Final = make_plan()
 
-LIMITS: Final = Limits(media_gap_warning_s=Limits().media_gap_timeout_s, caller_look_every_s=60.0)
-"""The ordinary ones, but that the phone's silence is looked at once: scripts leave most frames out."""
+LOOKS: Final = frozenset({Timer.MEDIA_GAP, Timer.CALLER_QUIET})
+"""Why the machine is woken to look at the line. The rig sees to it; no script names them."""
+
+LOOK_LATE_S: Final = 0.001
+"""A real timer is late, too. Here it keeps the looks apart from what scripts do at full seconds."""
+
+FRAME_S: Final = 0.02
+"""Twilio's frames are so long."""
 
 CLIP_MS: Final = 1000
 """How long the rig's clip is."""
@@ -74,44 +87,141 @@ class AudioToModel:
     duration_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class AllPlayed:
+    """The phone has played all that it was sent, or all of one item: the latest mark behind it is echoed."""
+
+    item_id: str = ""
+
+
+PLAYED: Final = AllPlayed()
+
 Output: TypeAlias = a.Action | AudioToPhone | AudioToModel
-Input: TypeAlias = a.Event
+Input: TypeAlias = a.Event | AllPlayed
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_to_phone: Final = msgspec.json.Decoder(SendAudio | SendMark | Clear).decode
 _decode_to_model: Final = msgspec.json.Decoder(AppendAudio).decode
 
+_QUIET: Final = b"\xfe" * 160
+_LOUD: Final = b"\x11\x91" * 80
+_LINE_SAYS: Final = [_encode(Media(MediaChunk(payload), "MZ1")) for payload in (_QUIET, _LOUD)]
+_LINE_ADDS: Final = frozenset(encode(AppendAudio(audio=payload)) for payload in (_QUIET, _LOUD))
+
 
 class Rig:
-    """One call, its relay, and everything that left it."""
+    """One call, its relay, and everything that left it.
+
+    Args:
+        plan: what the call is to be.
+        limits: its bounds; the ordinary ones by default.
+        clip_ms: how long the clip is; there is none at 0.
+        has_line: whether the phone sends by itself.
+        spread: what was drawn for this call, from 0 to 1.
+    """
 
     def __init__(
-        self, plan: CallPlan = PLAN, limits: Limits | None = None, *, clip_ms: int = CLIP_MS
+        self,
+        plan: CallPlan = PLAN,
+        limits: Limits | None = None,
+        *,
+        clip_ms: int = CLIP_MS,
+        has_line: bool = True,
+        spread: float = 0.5,
     ) -> None:
         self.now = BEGINS_AT_S
-        self.call = Call(plan, self.now, limits or LIMITS)
-        self.relay = Relay(self.call, self._to_phone)
+        self.plan = plan
+        self.limits = limits or Limits()
+        self.has_line = has_line
         self._clip = mulaw.silence(clip_ms) if clip_ms else b""
         self._outputs: list[Output] = []
+        self._line_at: float | None = None
+        """Up to when the line has sent; nothing before the stream is admitted."""
+        self._line_ms = 0
+        """What the present session has of the line."""
+        self._is_loud = False
+        self._latest_mark = ""
+        self._spoken_item = ""
+        self._marks_behind: dict[str, str] = {}
+        """The latest mark behind each item."""
+        self._unplayed = self._unmarked = False
+        """Whether anything was sent that no echo has proven to be played, or no mark follows."""
+        self.call = Call(plan, self.now, self.limits, spread)
+        self.relay = Relay(self.call, self._to_phone)
+
+    # --- What may be seen of the call ---
 
     @property
     def seconds(self) -> float:
         """The time since the rig began, to the microsecond."""
         return round(self.now - BEGINS_AT_S, 6)
 
-    def feed(self, event: Input) -> list[Output]:
-        """Hands in one event now; answers all that left because of it, in order."""
-        assert not self._outputs
-        told = self._through_relay(event)
-        if told is not None:
-            for action in self.call.handle(told, self.now):
-                self._perform(action)
+    @property
+    def phase(self) -> Phase:
+        """How far the call is."""
+        return self.call.phase
+
+    @property
+    def deadline(self) -> tuple[float, Timer] | None:
+        """When the machine wants to be woken, and why."""
+        return self.call.deadline
+
+    @property
+    def has_played_all(self) -> bool:
+        """Whether echoes have proven, of all that left for the phone, that it was played or cleared."""
+        return not self._unplayed
+
+    def due(self, until: float) -> tuple[float, Timer] | None:
+        """The next deadline; looks at the line that are due before it, and before `until`, are taken."""
+        while (due := self.deadline) is not None and due[1] in LOOKS and due[0] < until:
+            if self._line_at is None:
+                break
+            given, self.now = self.now, max(min(due[0] + LOOK_LATE_S, until), self._line_at)
+            self._line_sends()
+            self._happens(a.DeadlinePassed())
+            self.now = max(given, self.now)
+        return due
+
+    # --- What happens ---
+
+    def feed(self, *events: Input) -> list[Output]:
+        """Hands in events now, one after the other; answers all that left because of them, in order."""
+        self.due(self.now)
+        self._line_sends()
+        for event in events:
+            told = self._through_relay(self._as_it_is(event))
+            if told is not None:
+                self._happens(told)
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def wakes(self, until_s: float = math.inf) -> list[tuple[float, Timer, list[Output]]]:
+        """Time passes and nobody says a word. Each time that the machine is woken: when, why, what it does.
+
+        Looks that lead to nothing are left out. `until_s` counts from the rig's beginning; without it all is
+        waited for, to the end of the call.
+        """
+        woken: list[tuple[float, Timer, list[Output]]] = []
+        while (due := self.due(BEGINS_AT_S + until_s)) is not None and due[0] <= BEGINS_AT_S + until_s:
+            self.now = max(self.now, due[0])
+            outputs = self.feed(a.DeadlinePassed())
+            if outputs or due[1] not in LOOKS:
+                woken.append((self.seconds, due[1], outputs))
+        if until_s != math.inf:
+            self.now = max(self.now, BEGINS_AT_S + until_s)
+        return woken
+
+    def handle(self, event: object) -> tuple[a.Action, ...]:
+        """What the machine alone answers to an event, which may be nonsense."""
+        return self.call.handle(event, self.now)  # type: ignore[arg-type]  # On purpose.
 
     def fail(self, detail: str) -> list[Output]:
         """What a bridge does when its own code broke."""
         return list(self.call.fail(detail, self.now))
+
+    def _happens(self, event: a.Event) -> None:
+        for action in self.call.handle(event, self.now):
+            self._perform(action)
 
     def _perform(self, action: a.Action) -> None:
         self._outputs.append(action)
@@ -121,11 +231,50 @@ class Rig:
             case a.PlayClip() if self._clip:
                 self.relay.play_clip(self._clip, self.now)
             case a.DropModel(a.Leg.MODEL) | a.ParkModel():
-                self.relay.send_to_model = None
+                self.relay.send_to_model, self._is_loud = None, False
+            case a.SwitchModel():
+                self._line_ms = 0
+            case a.SendToPhone():
+                self._note_played(action.message)
             case _:
                 pass
 
-    def _through_relay(self, event: Input) -> a.Event | None:
+    # --- The line, and what it changes of an event ---
+
+    def _line_sends(self) -> None:
+        """The phone's own frames, up to now."""
+        if self._line_at is None or self.phase is Phase.OVER:
+            return
+        for _ in range(int((self.now - self._line_at) / FRAME_S + 1e-6)):
+            self._line_at += FRAME_S
+            self.relay.from_phone(_LINE_SAYS[self._is_loud])
+
+    def _as_it_is(self, event: Input) -> a.Event:
+        match event:
+            case AllPlayed(item_id):
+                mark = self._marks_behind[item_id] if item_id else self._latest_mark
+                assert mark, "nothing was marked that could be echoed"
+                event = media_streams.MarkEchoed(media_streams.MarkName(mark), "MZ1")
+            case realtime.AudioDelta():
+                self._spoken_item = event.item_id
+            case a.StreamAdmitted() if self.has_line and self._line_at is None:
+                self._line_at = self.now
+            case a.ModelConnected(a.Leg.MODEL):
+                self._line_ms = 0
+            case realtime.SpeechStarted():
+                self._is_loud = True
+            case realtime.SpeechStopped():  # The server's clock counts the line's frames as well.
+                self._is_loud = False
+                return msgspec.structs.replace(event, audio_end_ms=event.audio_end_ms + self._line_ms)
+            case _:
+                pass
+        if isinstance(event, media_streams.MarkEchoed) and event.mark.name == self._latest_mark:
+            self._unplayed = self._unmarked
+        return event
+
+    # --- Between the machine and the wires ---
+
+    def _through_relay(self, event: a.Event) -> a.Event | None:
         match event:
             case media_streams.Incoming():
                 return self.relay.from_phone(_encode(event))
@@ -145,6 +294,7 @@ class Rig:
 
     def _to_phone(self, frame: bytes) -> None:
         message = _decode_to_phone(frame)
+        self._note_played(message)
         match message:
             case SendAudio():
                 self._outputs.append(AudioToPhone(len(message.media.payload) // mulaw.BYTES_PER_MS))
@@ -153,6 +303,15 @@ class Rig:
             case _:
                 assert_never(message)
 
+    def _note_played(self, message: SendAudio | SendMark | Clear) -> None:
+        self._unplayed = not isinstance(message, Clear)
+        self._unmarked = isinstance(message, SendAudio)
+        if isinstance(message, SendMark):
+            self._latest_mark = self._marks_behind[self._spoken_item] = message.mark.name
+
     def _to_model(self, frame: bytes) -> None:
+        if frame in _LINE_ADDS:
+            self._line_ms += round(FRAME_S * 1000)
+            return
         payload = _decode_to_model(frame).audio
         self._outputs.append(AudioToModel(len(payload) // mulaw.BYTES_PER_MS))

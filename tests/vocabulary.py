@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
+from callbridge.call import codes, endings, sessions
 from callbridge.call.facts import (
     CallEnded,
     ClipPlayed,
@@ -23,7 +24,18 @@ from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
 from playbook import Like, Playbook
-from rigs import BEGINS_AT_S, CLIP_MS, PLAN, AudioToPhone, Rig
+from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig
+
+PATIENT = Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000, caller_silence_s=0)
+"""For calls in which the phone's silence, and the caller's, is not the matter."""
+
+# What the core says and knows by these names.
+RENEWED, BROKE_OFF = sessions.RENEWED, sessions.BROKE_OFF
+CONTINUED, CONTINUED_BLINDLY = sessions.CONTINUED, sessions.CONTINUED_BLINDLY
+SAY_IT_ENDS, SAY_IT_ENDS_SOON = endings.SAY_IT_ENDS, endings.SAY_IT_ENDS_SOON
+ASK_WHETHER_THERE, SAY_NOBODY_IS_THERE = endings.ASK_WHETHER_THERE, endings.SAY_NOBODY_IS_THERE
+FATAL_CODES, HARMLESS_CODES = codes.FATAL_CODES, codes.HARMLESS_CODES
+CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS = codes.CLOSE_CODES, codes.PROTOCOL_CODES, codes.SERVER_STOPS
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"
@@ -108,6 +120,16 @@ def item(response_id: str, item_id: str, kind: str = "message") -> rt.OutputItem
 def audio(response_id: str, item_id: str, duration_ms: int) -> rt.AudioDelta:
     """Agent audio."""
     return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms))
+
+
+def says(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, Input]:
+    """A response begins an item and sends its audio."""
+    return item(response_id, item_id), audio(response_id, item_id, duration_ms)
+
+
+def answers(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, ...]:
+    """A whole response of one item."""
+    return created(response_id), *says(response_id, item_id, duration_ms), done(response_id)
 
 
 def audio_done(response_id: str, item_id: str) -> rt.AudioDone:
@@ -292,9 +314,9 @@ def any_warning(event: str) -> a.Record:
     return recorded(Noted, event=event, is_warning=True)
 
 
-def clip(mark_name: str) -> tuple[object, ...]:
-    """The caller hears the clip, which is marked."""
-    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS), mark(mark_name))
+def clip() -> tuple[object, ...]:
+    """The caller hears the clip."""
+    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS))
 
 
 def trouble(stage: object = "call", **fields: object) -> a.Record:
@@ -349,32 +371,33 @@ def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...
 # --- Calls that are under way -------------------------------------------------------------------------
 
 
-def live(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
-    rig = Rig(plan, limits)
-    for event in (start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected()):
-        rig.feed(event)
+    rig = Rig(plan, limits, has_line=has_line)
+    rig.feed(start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected())
     rig.now += 1
-    rig.feed(SESSION_CREATED)
-    rig.feed(SESSION_UPDATED)
-    assert rig.call.phase is Phase.LIVE
+    rig.feed(SESSION_CREATED, SESSION_UPDATED)
+    assert rig.phase is Phase.LIVE
     return Playbook(rig)
 
 
-def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
+def greeted(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 3 s in which the greeting (1 s, item `hello`) was said and heard. Nobody speaks.
 
     The phone is 50 ms away, there and back.
     """
-    book = live(plan, limits)
+    book = live(plan, limits, has_line=has_line)
     rig = book.rig
-    for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 1000)):
-        rig.feed(event)
-    rig.feed(words("greeting", "hello", "Hello."))
-    rig.feed(done("greeting"))
+    rig.feed(
+        created("greeting"),
+        item("greeting", "hello"),
+        audio("greeting", "hello", 1000),
+        words("greeting", "hello", "Hello."),
+        done("greeting"),
+    )
     rig.now += 1.05
-    rig.feed(echo("0-1"))
-    assert rig.call.playout.is_drained
+    rig.feed(PLAYED)
+    assert rig.has_played_all
     rig.now = BEGINS_AT_S + 3
     return book
 
@@ -382,16 +405,15 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None) -> Playbook:
 def retelling(book: Playbook) -> Playbook:
     """The session is lost now; the next one is open, configured to be silent and told what was said."""
     rig = book.rig
-    for event in (gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED):
-        rig.feed(event)
-    assert rig.call.phase is Phase.CONFIGURING
+    rig.feed(gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    assert rig.phase is Phase.CONFIGURING
     return book
 
 
 def replaced(book: Playbook) -> Playbook:
     """The session is lost now, and another one stands."""
     retelling(book).rig.feed(SESSION_UPDATED)
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
     return book
 
 
@@ -400,6 +422,26 @@ def answering(book: Playbook, response_id: str = "answer") -> Playbook:
     rig = book.rig
     rig.feed(speech_started("question"))
     rig.now += 1
-    for event in (speech_stopped("question"), committed("question"), created(response_id)):
-        rig.feed(event)
+    rig.feed(speech_stopped("question"), committed("question"), created(response_id))
     return book
+
+
+def rests(book: Playbook) -> bool:
+    """Whether nothing goes on and nothing is owed: only then a hand-over ends a call at once. Ends it."""
+    if not book.rig.has_played_all:
+        book.rig.feed(PLAYED)
+    book.rig.feed(a.HandOverRequested())
+    return book.rig.phase is Phase.OVER
+
+
+def hears(book: Playbook) -> bool:
+    """Whether a session gets what the caller says now."""
+    return AudioToModel(20) in book.rig.feed(frame())
+
+
+def ended(book: Playbook) -> CallEnded:
+    """The record of the call, which ends now if it has not."""
+    (*_, last) = book.rig.feed(HANGS_UP)
+    assert isinstance(last, a.Record)
+    assert isinstance(last.fact, CallEnded)
+    return last.fact

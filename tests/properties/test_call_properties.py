@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, ModelTrouble
+from callbridge.call.facts import CallEnded, Fact, ModelTrouble, Noted, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, TurnSaid
-from callbridge.call.phases import Phase, Timer
-from callbridge.call.playout import Uplink
+from callbridge.call.phases import Phase
 from callbridge.wire import media_streams as ms
 from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
@@ -55,6 +54,7 @@ from vocabulary import (
 from voices import GOODBYE, VoiceModel
 
 STEPS_TO_REST_MAX = 300
+STILL_S = 5
 ROUNDING_MS = 1.001
 """A byte that floats hide, and the milliseconds that are rounded down."""
 RACES = {"conversation_already_has_active_response", "response_cancel_not_active"}
@@ -114,16 +114,18 @@ class Calls(RuleBasedStateMachine):
         self.seen = Seen()
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
+        self.still = 0
+        """For how many seconds nothing has left."""
         self.tell(start())
         for _ in range(held):
             self.tell(frame())
         for event in (a.StreamAdmitted("", ""), a.ModelConnected()):
             self.tell(event)
         self.set_up()
-        assert self.rig.call.tally.frames_to_model == held
+        assert self.seen.frames_up == held
 
     def new_rig(self) -> Rig:
-        return Rig(self.plan, self.limits, clip_ms=self.clip_ms)
+        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=False)
 
     def set_up(self) -> None:
         """The session says what it must before it is ready, and takes what it is told."""
@@ -133,26 +135,30 @@ class Calls(RuleBasedStateMachine):
 
     @property
     def is_over(self) -> bool:
-        return self.rig.call.phase is Phase.OVER
+        return self.rig.phase is Phase.OVER
 
     @property
     def is_live(self) -> bool:
         """Whether there is a session that hears the caller."""
-        return self.rig.call.phase in {Phase.LIVE, Phase.LEAVING} and a.Leg.MODEL in self.seen.open
+        return self.rig.phase in {Phase.LIVE, Phase.LEAVING} and a.Leg.MODEL in self.seen.open
 
     @property
     def is_due(self) -> bool:
-        due = self.rig.call.deadline
+        due = self.rig.deadline
         return due is not None and due[0] <= self.rig.now
 
     # --- Between the machine and its peers ---
 
     def tell(self, event: Input) -> None:
         """Hands an event to the machine, checks what comes out and carries it to the peers."""
-        self.seen.event(event)
+        self.seen.event(event, self.rig.now)
+        is_heard = self.rig.phase is Phase.LIVE and self.is_live and not self.seen.is_moving
         outputs = self.rig.feed(event)
+        if self.rig.phase is Phase.LIVE and isinstance(event, ms.Media):
+            assert any(isinstance(output, AudioToModel) for output in outputs) is is_heard
         self.log.append((self.rig.now, event, outputs))
         for output in outputs:
+            self.still *= isinstance(output, AudioToModel) or _is_note(output)
             self.seen.output(event, output, self.rig.now)
             self.carry(event, output)
 
@@ -202,11 +208,17 @@ class Calls(RuleBasedStateMachine):
         assert not self.seen.caller_speaks, "a clip while the caller speaks"
         assert self.rig.now - self.phone.last_sound_at >= 1.5 - 0.3
 
+    def check_that_who_waits_hears_something(self) -> None:
+        """A clip, at the latest, whatever else is going on."""
+        if self.seen.waits_since is not None and self.clip_ms and not self.is_over:
+            quiet_at = max(self.seen.waits_since, self.phone._empty_at)  # What plays is inside the phone.
+            assert self.rig.now <= quiet_at + SILENCE_MAX_S + 0.01
+
     def pass_time(self, duration_s: float) -> None:
         """Time goes by: echoes and deadlines, each at its moment."""
         end = self.rig.now + duration_s
         while self.rig.now < end:
-            due = self.rig.call.deadline
+            due = self.rig.deadline
             until = end if due is None else min(max(due[0], self.rig.now), end)
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)
@@ -215,6 +227,7 @@ class Calls(RuleBasedStateMachine):
             if self.is_due:
                 self.tell(a.DeadlinePassed())
                 assert not self.is_due, "woken for nothing"
+            self.check_that_who_waits_hears_something()
 
     # --- What may happen ---
 
@@ -397,44 +410,16 @@ class Calls(RuleBasedStateMachine):
 
     @invariant()
     def the_machine_can_be_woken_until_it_is_over(self) -> None:
-        call = self.rig.call
-        assert (call.deadline is None) == self.is_over
+        assert (self.rig.deadline is None) == self.is_over
         assert len(self.seen.ended) == self.is_over
 
     @invariant()
-    def buffers_keep_their_bounds(self) -> None:
-        playout, relay = self.rig.call.playout, self.rig.relay
-        assert len(playout._marks) <= self.limits.marks_outstanding_max  # The bound is on what is inside.
-        held_max = self.limits.held_audio_ms_max * mulaw.BYTES_PER_MS
-        assert relay._held_bytes <= held_max  # The same.
-        assert self.is_over or self.rig.call.gate.uplink is not Uplink.OPEN or not relay._held_bytes
-
-    @invariant()
-    def what_is_proven_was_heard_and_what_was_heard_was_sent(self) -> None:
-        playout = self.rig.call.playout
-        position = playout._position(self.rig.now)  # The invariant is about what is inside.
-        assert playout._proven_bytes <= position <= playout._run_bytes  # The same.
+    def marks_keep_their_bound(self) -> None:
+        assert len(self.seen.marks) <= self.limits.marks_outstanding_max
 
     @invariant()
     def the_model_refuses_nothing_but_races(self) -> None:
         assert set(self.model.refusals) | set(self.seen.refusals) <= RACES
-
-    @invariant()
-    def who_waits_is_not_left_in_silence(self) -> None:
-        """There is always a clip to come, whatever else is going on."""
-        call = self.rig.call
-        is_connecting = call.phase in {Phase.DIALING, Phase.CONFIGURING}
-        if self.is_over or (call.turns.waits_since is None and not is_connecting):
-            return
-        quiet_at = max(self.rig.now, self.phone._empty_at)  # What plays is inside the phone.
-        assert call._stages.due()[Timer.CLIP] <= quiet_at + SILENCE_MAX_S + 0.001  # As are the timers.
-
-    @invariant()
-    def the_caller_is_heard_by_a_session_that_stands(self) -> None:
-        """Their audio is held only while there is no session, or while one takes over from another."""
-        is_moving = self.rig.call._stages.sessions._renewal.is_moving  # Nothing outside tells it.
-        if self.rig.call.phase is Phase.LIVE and self.is_live:
-            assert (self.rig.call.gate.uplink is Uplink.HELD) == is_moving
 
     # --- The end of every call ---
 
@@ -457,6 +442,7 @@ class Calls(RuleBasedStateMachine):
         for _ in range(STEPS_TO_REST_MAX):
             if self.is_over or self.is_at_rest:
                 return
+            self.still += 1
             if a.Leg.MODEL in self.seen.dialling:
                 self.tell(a.ModelConnected())
             self.set_up()
@@ -468,18 +454,19 @@ class Calls(RuleBasedStateMachine):
             if self.running:
                 self.finish(self.running.pop())
             self.wait(1)
-        raise AssertionError(f"the call never comes to rest: {self.rig.call!r}")
+        raise AssertionError(f"the call never comes to rest: {self.rig.phase}")
 
     @property
     def is_at_rest(self) -> bool:
-        call, model = self.rig.call, self.model
+        """Nothing has left for longer than keys, a retry or a clip are waited for, and nothing is to come."""
+        model = self.model
         is_quiet = not (model.events or model.commands or model.active or self.running)
-        return is_quiet and self.is_live and call.turns.is_idle and call.playout.is_drained
+        return is_quiet and self.is_live and self.still >= STILL_S and self.rig.has_played_all
 
     def check_that_nothing_is_owed(self) -> None:
         assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
         assert self.seen.called - self.seen.ends <= self.seen.answered, "a tool's result was lost"
-        assert self.rig.call.phase is Phase.LIVE, "the agent wanted to hang up and never did"
+        assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
         assert not self.seen.is_handed_over, "the process went away and the call did not"
         assert self.seen.responses > 0, "the agent never greeted"
 
@@ -494,16 +481,15 @@ class Calls(RuleBasedStateMachine):
     def check_that_no_words_are_remembered_that_were_not_heard(self) -> None:
         """A word counts as said when the audio was heard up to its end, in proportion."""
         heard_bytes = self.phone.clear(self.rig.now)
-        for entry in self.rig.call.memory.entries:
-            for word in entry.agent.split() if isinstance(entry, TurnSaid) else ():
-                if word == "…":
-                    continue
-                item_id, _, place = word.partition(":")
-                heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
-                sent_ms = self.seen.sent_ms.get(item_id, 0)
-                needed_ms = min(int(place) / 4 * sent_ms * 0.95, sent_ms - self.limits.heard_tail_ms) - 2
-                assert sent_ms > 0, f"{word} was never said"
-                assert heard_ms >= needed_ms, f"{word}: {heard_ms} of {sent_ms} ms were heard"
+        for word in self.seen.remembered.split():
+            if word == "…":
+                continue
+            item_id, _, place = word.partition(":")
+            heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
+            sent_ms = self.seen.sent_ms.get(item_id, 0)
+            needed_ms = min(int(place) / 4 * sent_ms * 0.95, sent_ms - self.limits.heard_tail_ms) - 2
+            assert sent_ms > 0, f"{word} was never said"
+            assert heard_ms >= needed_ms, f"{word}: {heard_ms} of {sent_ms} ms were heard"
 
     def check_that_the_same_call_goes_the_same_way(self) -> None:
         again = self.new_rig()
@@ -533,6 +519,15 @@ class Seen:
         """Of sessions that are gone."""
         self.is_handed_over = False
         self.responses = 0
+        self.frames_up = 0
+        self.marks: list[str] = []
+        """Those that were neither echoed nor cleared."""
+        self.waits_since: float | None = None
+        """Since when the caller waits for an answer or a session, as far as it is seen from outside."""
+        self.is_moving = False
+        """A spare is being told the conversation."""
+        self.remembered = ""
+        """The agent's words, as they were recorded."""
         self.caller_speaks = False
         self._known: dict[a.Leg, set[str]] = {}
         """Tool calls that a session has made, or was told of, and has no result of."""
@@ -546,17 +541,19 @@ class Seen:
         self._was_cleared = False
         self._is_clip = False
 
-    def event(self, event: Input) -> None:
+    def event(self, event: Input, now: float) -> None:
         self._was_cleared = self._is_clip = False
+        if isinstance(event, ms.MarkEchoed) and event.mark.name in self.marks:
+            del self.marks[: self.marks.index(event.mark.name) + 1]
         match event:
             case rt.SpeechStarted(item_id):
-                self.caller_speaks = True
+                self.caller_speaks, self.waits_since = True, None
                 self.heard_speech.add(item_id)
                 self._dead.update(self._begun)
             case ms.Dtmf():
                 self._dead.update(self._begun)
             case rt.SpeechStopped():
-                self.caller_speaks = False
+                self.caller_speaks, self.waits_since = False, now
             case rt.ResponseCreated(response):
                 self.responses += 1
                 self._begun.append(response.id)
@@ -564,19 +561,21 @@ class Seen:
                 if self.caller_speaks:
                     self._dead.add(response.id)
             case rt.ResponseDone(response) if response.id == self._active:
-                self._active = None
+                self._active = self.waits_since = None
             case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
                 self._asked_id = None
-            case a.ModelConnected(leg):
-                self.dialling.discard(leg)
-                self.open.add(leg)
-                self._known[leg] = set()
-            case a.ModelDialFailed(leg=leg):
-                self.dialling.discard(leg)
-            case a.LegGone(a.Leg.PHONE):
-                self._is_phone_gone = True
-            case a.LegGone(leg):
-                self.open.discard(leg)
+            case a.ModelConnected() | a.ModelDialFailed() | a.LegGone():
+                self._leg(event)
+
+    def _leg(self, event: a.ModelConnected | a.ModelDialFailed | a.LegGone) -> None:
+        if isinstance(event, a.LegGone):
+            self._is_phone_gone |= event.leg is a.Leg.PHONE
+            self.open.discard(event.leg)
+            return
+        self.dialling.discard(event.leg)
+        if isinstance(event, a.ModelConnected):
+            self.open.add(event.leg)
+            self._known[event.leg] = set()
 
     def output(self, event: Input, output: Output, now: float) -> None:
         assert not self.ended, "a call that is over asks for nothing"
@@ -588,11 +587,13 @@ class Seen:
             case a.SendToPhone(message):
                 assert not self._is_phone_gone
                 self._was_cleared |= isinstance(message, ms.Clear)
+                self.marks = [*self.marks, message.mark.name] if isinstance(message, ms.SendMark) else []
             case a.SendToModel(command, leg):
                 assert leg in self.open, "a leg that is not open is told nothing"
                 self._command(command, leg)
             case AudioToModel():
                 assert a.Leg.MODEL in self.open, "a leg that is not open is sent no audio"
+                self.frames_up += 1
             case a.CloseLeg(leg) if leg is not a.Leg.PHONE:
                 assert leg in self.open
             case a.RunTool(call_id, name):
@@ -601,11 +602,18 @@ class Seen:
                 self._known[a.Leg.MODEL].add(call_id)
                 if name == "end_call":
                     self.ends.add(call_id)
-            case a.Record(CallEnded() as ended):
-                self.ended.append(ended)
+            case a.Record(fact):
+                self._fact(fact, now)
             case a.DialModel() | a.DropModel() | a.SwitchModel():
                 self._legs(output, now)
-            case a.Record(ModelTrouble(stage="call")):
+
+    def _fact(self, fact: Fact, now: float) -> None:
+        match fact:
+            case CallEnded():
+                self.ended.append(fact)
+            case TurnEnded(agent=heard):
+                self.remembered += f" {heard}"
+            case ModelTrouble(stage="call"):
                 self._lost_at.append(now)
 
     def _audio(self, event: Input, duration_ms: int) -> None:
@@ -614,6 +622,7 @@ class Seen:
             return
         assert isinstance(event, rt.AudioDelta)
         assert event.response_id not in self._dead, "audio of an interrupted response"
+        self.waits_since = None
         self.sent_ms[event.item_id] = self.sent_ms.get(event.item_id, 0) + duration_ms
 
     def _legs(self, action: a.DialModel | a.DropModel | a.SwitchModel, now: float) -> None:
@@ -621,16 +630,21 @@ class Seen:
             case a.DialModel(leg=leg):
                 assert leg not in self.dialling | self.open, "two dials of one leg"
                 self.dialling.add(leg)
+                if leg is a.Leg.MODEL:
+                    self.waits_since = now
                 recently = [at for at in self._lost_at if at > now - Limits().reconnects_within_s]
                 assert leg is a.Leg.SPARE or len(recently) <= Limits().reconnects_max, "too many replacements"
             case a.DropModel(leg):
                 self.dialling.discard(leg)
                 self.open.discard(leg)
+                self.is_moving = False
                 if leg is a.Leg.MODEL:
+                    self.waits_since = None
                     self._session_is_gone()
             case a.SwitchModel():
                 assert self.open >= {a.Leg.MODEL, a.Leg.SPARE}
                 self.open.discard(a.Leg.SPARE)
+                self.is_moving = False
                 self._known[a.Leg.MODEL] = self._known.pop(a.Leg.SPARE)
                 self._session_is_gone()
 
@@ -640,6 +654,7 @@ class Seen:
         self.caller_speaks = False
 
     def _command(self, command: commands.AnyCommand, leg: a.Leg) -> None:
+        self.is_moving |= leg is a.Leg.SPARE and isinstance(command, commands.CreateItem)
         match command:
             case commands.CreateResponse(event_id=event_id):
                 assert leg is a.Leg.MODEL
@@ -664,6 +679,10 @@ class Seen:
                     assert -ROUNDING_MS <= error_ms <= ROUNDING_MS
             case commands.DeleteItem(item_id=item_id) if self._was_cleared:
                 assert self.heard_bytes[item_id] / mulaw.BYTES_PER_MS <= ROUNDING_MS
+
+
+def _is_note(output: Output) -> bool:
+    return isinstance(output, a.Record) and isinstance(output.fact, Noted)
 
 
 TestCalls: Final = Calls.TestCase
@@ -739,18 +758,18 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
     begun: int, soup: list[tuple[float, Input]]
 ) -> None:
     """It never raises, can always be woken until it is over, ends at most once, and then is silent."""
-    rig = Rig()
+    rig = Rig(has_line=False)
     ends = 0
     way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)[:begun]
     for after_s, event in [*((0.0, event) for event in way_in), *soup]:
         rig.now += after_s
-        was_over = rig.call.phase is Phase.OVER
+        was_over = rig.phase is Phase.OVER
         outputs = rig.feed(event)
         ends += sum(isinstance(output, a.Record) and isinstance(output.fact, CallEnded) for output in outputs)
         assert not (was_over and outputs)
-        is_over = rig.call.phase is Phase.OVER
+        is_over = rig.phase is Phase.OVER
         assert ends == is_over
-        assert (rig.call.deadline is None) == is_over
+        assert (rig.deadline is None) == is_over
     ends += len(rig.fail("the test is over")) > 0
     assert ends == 1
 
@@ -758,7 +777,7 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
 @given(soup=SOUP)
 def test_the_same_events_at_the_same_times_give_the_same_actions(soup: list[tuple[float, Input]]) -> None:
     """No clock, no chance, no memory outside the call."""
-    one, two = Rig(), Rig()
+    one, two = Rig(has_line=False), Rig(has_line=False)
     for after_s, event in [(0.0, start()), *soup]:
         for rig in (one, two):
             rig.now += after_s

@@ -328,7 +328,7 @@ def _frames_lost(stream: Stream) -> Iterator[str]:
         return
     ended = stream.ended[0][1]
     held = len(received) - len(sent) - ended.frames_dropped
-    if not 0 <= held * FRAME_MS <= stream.call.limits.held_audio_ms_max:
+    if not 0 <= held * FRAME_MS <= stream.world.limits.held_audio_ms_max:
         yield f"stream {stream.number}: {held} frames are neither sent, dropped nor held"
     if ended.frames_dropped and not _may_drop(stream):
         yield f"stream {stream.number}: {ended.frames_dropped} frames dropped although sessions came in time"
@@ -336,7 +336,7 @@ def _frames_lost(stream: Stream) -> Iterator[str]:
 
 def _may_drop(stream: Stream) -> bool:
     """Whether a session took so long that the oldest audio was given up, or there was none any more."""
-    bound_ms = stream.call.limits.held_again_ms_max
+    bound_ms = stream.world.limits.held_again_ms_max
     replaced = [fact for _, fact in stream.facts if isinstance(fact, SessionReplaced)]
     has_lost = any(isinstance(fact, ModelTrouble) for _, fact in stream.facts)
     return any(fact.after_ms > bound_ms for fact in replaced) or has_lost

@@ -113,8 +113,7 @@ def test_a_placeholder_takes_the_first_value_and_then_insists_on_it() -> None:
     )
     assert output_id.value == "cb_item_1"
     assert asked_id.value is not None
-    book.rig.feed(created("another"))
-    book.rig.feed(tool_call("another", "call_2"))
+    book.rig.feed(created("another"), tool_call("another", "call_2"))
     with pytest.raises(AssertionError, match=r"-.*<item cb_item_1>(.|\n)*\+.*'cb_item_2'"):
         bool(book >> tool_finished("call_2") << tool_result(output_id, "call_2"))
 
@@ -125,7 +124,7 @@ def test_an_event_may_carry_what_the_machine_chose() -> None:
     book.rig.feed(created("greeting"))
     assert (
         book
-        >> done("greeting", "failed", code="server_error")
+        >> after(0.1, done("greeting", "failed", code="server_error"))
         << any_warning("response_fell_short")
         >> deadline(Timer.RETRY)
         << Like(a.SendToModel, {"command": Like(CreateResponse, {"event_id": asked_id})})

@@ -8,12 +8,14 @@ from callbridge.call import actions as a
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed
 from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.playout import Uplink
-from callbridge.call.sessions import BROKE_OFF, CONTINUED, CONTINUED_BLINDLY
 from callbridge.wire import realtime as rt
 from playbook import Id, Playbook, after, deadline
-from rigs import PLAN, Rig, make_plan
+from rigs import PLAN, AudioToModel, Rig
 from vocabulary import (
+    BROKE_OFF,
+    CONTINUED,
+    CONTINUED_BLINDLY,
+    PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,
     answering,
@@ -22,11 +24,10 @@ from vocabulary import (
     audio,
     caller_said,
     clear,
-    clip,
     created,
-    dials,
     done,
     drops,
+    ended,
     ends_without_model,
     error,
     foreign_call,
@@ -40,7 +41,9 @@ from vocabulary import (
     recorded,
     replaced,
     replaces,
+    rests,
     retelling,
+    says,
     speech_started,
     start,
     told,
@@ -58,92 +61,8 @@ SECOND = "gpt-realtime-2.1-mini"
 
 def dialling(rig: Rig | None = None, admitted: a.StreamAdmitted | None = None) -> Playbook:
     book = Playbook(rig or Rig())
-    book.rig.feed(start())
-    book.rig.feed(admitted or a.StreamAdmitted("", ""))
+    book.rig.feed(start(), admitted or a.StreamAdmitted("", ""))
     return book
-
-
-# --- The first session --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [500, 502, 503, None])
-def test_a_dial_that_fails_is_tried_again_once(status: int | None) -> None:
-    book = dialling()
-    failed = a.ModelDialFailed("it failed", status)
-    assert (
-        book
-        >> failed
-        << (trouble("dial", status=status), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-        >> failed
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="it failed")
-    )
-    assert book.rig.seconds == 0.5
-
-
-def test_a_second_try_that_would_come_too_late_is_not_made() -> None:
-    """All tries together have a bound: the fallback is the better answer."""
-    book = dialling()
-    assert (
-        book
-        >> after(7.6, a.ModelDialFailed("slow"))
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE)
-    )
-
-
-def test_all_tries_together_have_a_bound() -> None:
-    book = dialling()
-    book.rig.feed(a.ModelDialFailed("busy"))
-    book.rig.now += 1
-    assert dials() in book.rig.feed(a.DeadlinePassed())
-    book.rig.now += 7
-    ended = book.rig.feed(a.DeadlinePassed())
-    assert a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable") in ended
-    assert book.rig.seconds == book.rig.call.limits.connect_timeout_s
-
-
-def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None:
-    """Between two tries nothing is dialled."""
-    book = dialling()
-    book.rig.feed(a.ModelDialFailed("busy"))
-    assert book >> a.ModelConnected() >> a.ModelDialFailed("late")
-    assert book.rig.call.phase is Phase.DIALING
-
-
-def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
-    book = dialling()
-    book.rig.feed(a.ModelConnected())
-    assert (
-        book
-        >> after(1.5, a.DeadlinePassed())
-        << clip("0-1")
-        >> deadline(Timer.CONFIGURE)
-        << (trouble("configure"), drops())
-        >> deadline(Timer.REDIAL)
-        << dials()
-    )
-
-
-def test_a_model_that_does_not_exist_is_left_for_the_second_and_never_asked_for_again() -> None:
-    """Neither to replace nor to renew."""
-    book = dialling(Rig(make_plan(second_model=SECOND)))
-    assert (
-        book
-        >> a.ModelDialFailed("HTTP 404", 404)
-        << (trouble("dial", is_fatal=True), drops())
-        >> deadline(Timer.REDIAL)
-        << dials(SECOND)
-        >> a.ModelConnected()
-        >> SESSION_CREATED
-        << update()
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
-        >> gone(a.Leg.MODEL)
-        << (trouble(), drops(), dials(SECOND))
-    )
 
 
 # --- A call that goes on ------------------------------------------------------------------------------
@@ -161,16 +80,14 @@ def test_a_call_that_goes_on_is_told_what_is_remembered(
 ) -> None:
     book = dialling(admitted=a.StreamAdmitted("", "", is_continued=True, memory=memory))
     book.rig.feed(a.ModelConnected())
+    assert book >> SESSION_CREATED << update_silent()
     assert (
         book
-        >> SESSION_CREATED
-        << update_silent()
         >> SESSION_UPDATED
         << tuple(told(Id(), text, role=role) for role, text in items)
         << (told(Id(), note, role="system"), update())
-        >> SESSION_UPDATED
-        << (recorded(AgentReady), ask(), a.OpenUplink())
     )
+    assert book >> SESSION_UPDATED << (recorded(AgentReady), ask(), a.OpenUplink())
 
 
 def test_a_session_that_waited_for_the_call_is_told_nothing_and_its_items_have_other_ids() -> None:
@@ -205,13 +122,9 @@ def test_a_quiet_session_is_replaced_without_a_word() -> None:
 
 def test_the_next_session_is_told_what_was_said_and_what_has_happened() -> None:
     book = greeted()
+    assert book >> gone(a.Leg.MODEL) << replaces() >> a.ModelConnected() >> SESSION_CREATED << update_silent()
     assert (
         book
-        >> gone(a.Leg.MODEL)
-        << replaces()
-        >> a.ModelConnected()
-        >> SESSION_CREATED
-        << update_silent()
         >> SESSION_UPDATED
         << (told(Id(), "Hello.", role="assistant"), told(Id(), BROKE_OFF, role="system"), update())
     )
@@ -230,16 +143,35 @@ def test_a_caller_who_was_speaking_is_answered_by_the_next_session() -> None:
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
+@pytest.mark.parametrize("case", ["an answer", "a speaker", "a result", "a greeting"])
+def test_what_is_owed_is_asked_for_once_after_a_loss(case: str) -> None:
+    """The answer pays for all that was owed, whatever it was."""
+    book = live() if case == "a greeting" else greeted()
+    if case == "a speaker":
+        book.rig.feed(speech_started())
+    elif case == "a greeting":
+        book.rig.feed(created("greeting"))
+    else:
+        answering(book)
+    if case == "a result":
+        book.rig.feed(tool_call("answer", "call_1"), gone(a.Leg.MODEL), tool_finished("call_1"))
+        book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    else:
+        retelling(book)
+    options = PLAN.greeting_options if case == "a greeting" else None
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(options=options), a.OpenUplink())
+    book.rig.feed(created("again"), done("again"))
+    assert rests(book)
+
+
 @pytest.mark.parametrize("has_text", [False, True])
 def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text: bool) -> None:
     """And its text, which runs ahead of the audio, is not told as said."""
     book = live()
-    book.rig.feed(created("greeting"))
-    book.rig.feed(item("greeting", "hello"))
+    book.rig.feed(created("greeting"), item("greeting", "hello"))
     if has_text:
         book.rig.feed(rt.AnswerDelta(item_id="hello", delta="Good mor"))
     retelling(book)
-    assert book.rig.call.turns.transcript.unrecorded() == []
     assert (
         book >> SESSION_UPDATED << (has_replaced(items=1), ask(options=PLAN.greeting_options), a.OpenUplink())
     )
@@ -247,8 +179,7 @@ def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text
 
 def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
     book = live()
-    for event in (created("greeting"), item("greeting", "hello"), audio("greeting", "hello", 100)):
-        book.rig.feed(event)
+    book.rig.feed(created("greeting"), *says("greeting", "hello", 100))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
@@ -260,11 +191,11 @@ def test_a_third_loss_within_ten_minutes_is_the_end() -> None:
 
 
 def test_a_loss_of_long_ago_does_not_count() -> None:
-    book = greeted()
+    book = greeted(limits=PATIENT)
     replaced(book)
-    book.rig.now += book.rig.call.limits.reconnects_within_s
+    book.rig.now += book.rig.limits.reconnects_within_s
     replaced(replaced(book))
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_replacement_that_is_not_to_be_had_is_a_lost_model() -> None:
@@ -280,12 +211,13 @@ def test_a_replacement_that_is_not_to_be_had_is_a_lost_model() -> None:
 
 def test_audio_is_held_for_the_next_session_and_old_audio_is_dropped() -> None:
     """What the caller said to nobody would be answered after what they say now."""
-    book = greeted()
+    book = greeted(has_line=False)
     book.rig.feed(gone(a.Leg.MODEL))
-    assert book.rig.call.gate.uplink is Uplink.HELD
-    for _ in range(5):
-        book.rig.feed(frame(1000))
-    assert book.rig.call.tally.frames_dropped == 2
+    for duration_ms in (500, 1000, 1000, 1000):
+        assert book >> frame(duration_ms)
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    assert book >> SESSION_UPDATED << (has_replaced(), a.OpenUplink(), *[AudioToModel(1000)] * 3)
+    assert ended(book).frames_dropped == 1
 
 
 def test_a_leg_that_is_gone_twice_is_lost_once() -> None:
@@ -313,29 +245,31 @@ def test_a_tool_that_runs_asks_by_itself_so_that_it_is_not_run_twice() -> None:
 
 def test_a_tool_that_finishes_while_nobody_is_there_is_told_with_the_rest() -> None:
     book = answering(greeted())
-    book.rig.feed(caller_said("Are you open?", "question"))
-    book.rig.feed(tool_call("answer", "call_1"))
-    for event in (gone(a.Leg.MODEL), tool_finished("call_1"), a.ModelConnected(), SESSION_CREATED):
-        book.rig.feed(event)
+    book.rig.feed(
+        caller_said("Are you open?", "question"),
+        tool_call("answer", "call_1"),
+        gone(a.Leg.MODEL),
+        tool_finished("call_1"),
+        a.ModelConnected(),
+        SESSION_CREATED,
+    )
     assert (
         book
         >> SESSION_UPDATED
         << (told(Id(), "Hello.", role="assistant"), told(Id(), "Are you open?"))
         << (foreign_call(Id(), "call_1"), tool_output(Id(), "call_1"))
         << (told(Id(), BROKE_OFF, role="system"), update())
-        >> SESSION_UPDATED
-        << (has_replaced(), ask(), a.OpenUplink())
     )
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
 def test_a_tool_that_finishes_during_the_telling_is_told_after_it() -> None:
     book = answering(greeted())
     book.rig.feed(tool_call("answer", "call_1"))
     retelling(book)
+    assert book >> tool_finished("call_1") << (recorded(Remembered), recorded(ToolUsed))
     assert (
         book
-        >> tool_finished("call_1")
-        << (recorded(Remembered), recorded(ToolUsed))
         >> SESSION_UPDATED
         << (has_replaced(), foreign_call(Id(), "call_1"), tool_output(Id(), "call_1"), ask())
         << a.OpenUplink()
@@ -344,8 +278,7 @@ def test_a_tool_that_finishes_during_the_telling_is_told_after_it() -> None:
 
 def test_a_result_that_was_told_and_not_answered_is_answered_by_the_next_session() -> None:
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(tool_finished("call_1"))
+    book.rig.feed(tool_call("answer", "call_1"), tool_finished("call_1"))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
@@ -360,24 +293,21 @@ def test_a_wish_to_hang_up_does_not_survive_its_session() -> None:
         >> tool_finished("end", name="end_call", ends_call=True)
         << (recorded(ToolUsed), foreign_call(Id(), "end", name="end_call"), tool_output(Id(), "end"), ask())
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_told() -> None:
     """They were told as said, and play on; the new session cannot truncate what it has never spoken."""
     book = answering(greeted())
     said = words("answer", "long", "One two three four.")
-    for event in (item("answer", "long"), audio("answer", "long", 4000), said):
-        book.rig.feed(event)
+    book.rig.feed(*says("answer", "long", 4000), said)
     replaced(book)
     assert (
         book
         >> after(2.1, speech_started("wait"))
         << clear()
         << told(
-            Id(),
-            "[The caller interrupted. Of your last words only this was heard: One two …]",
-            role="system",
+            Id(), "[The caller interrupted. Of your last words only this was heard: One two …]", role="system"
         )
         << recorded(Interrupted, truncated=(), deleted=())
     )
@@ -385,10 +315,9 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
 
 def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
     book = greeted()
-    book.rig.feed(gone(a.Leg.MODEL))
-    book.rig.feed(key("4"))
-    for event in (a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED):
-        book.rig.feed(event)
+    book.rig.feed(
+        gone(a.Leg.MODEL), key("4"), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED
+    )
     assert (
         book >> deadline(Timer.KEYS) << (told(Id(), "[The caller pressed 4 on the telephone keypad.]"), ask())
     )
@@ -398,31 +327,32 @@ def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
 def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> None:
     """Otherwise its deadline would wake the machine without end."""
     book = answering(greeted())
-    book.rig.feed(done("answer"))
-    assert book.rig.call.turns.is_idle
-    book.rig.feed(speech_started("again"))
+    book.rig.feed(done("answer"), speech_started("again"))
     book.rig.now += 4
     book.rig.feed(gone(a.Leg.MODEL))
     book.rig.now += 1
     book.rig.feed(a.ModelConnected())
     outputs = book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.CONFIGURING
-    assert book.rig.call.deadline is not None
-    assert book.rig.call.deadline[0] > book.rig.now
+    assert book.rig.phase is Phase.CONFIGURING
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[0] > book.rig.now
     assert not any(isinstance(output, a.CloseLeg) for output in outputs)
 
 
 def test_a_session_that_is_lost_during_the_last_words_is_not_replaced() -> None:
     """What was said of the goodbye is still heard."""
     book = answering(greeted())
-    for event in (item("answer", "bye"), audio("answer", "bye", 1000), tool_call("answer", "end")):
-        book.rig.feed(event)
-    book.rig.feed(tool_finished("end", ends_call=True))
+    book.rig.feed(
+        item("answer", "bye"),
+        audio("answer", "bye", 1000),
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+    )
     assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
     assert book >> key("1")
     assert book >> after(1.05, a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book.rig.phase is Phase.LEAVING
 
 
 def test_an_error_that_is_not_about_the_session_is_no_loss() -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
+
 from callbridge.call import actions as a
 from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import ToolAnswered
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime as rt
 from playbook import About, Id, Playbook, after, deadline
-from rigs import AudioToPhone
+from rigs import PLAYED, AudioToPhone
 from vocabulary import (
     HANGS_UP,
+    PATIENT,
     answering,
+    answers,
     any_warning,
     ask,
     ask_farewell,
@@ -21,15 +26,18 @@ from vocabulary import (
     created,
     done,
     echo,
+    ended,
     ends,
     error,
+    gone,
     greeted,
     item,
     item_added,
-    mark,
     note,
     recorded,
+    rests,
     run_tool,
+    says,
     speech_started,
     speech_stopped,
     tool_call,
@@ -43,64 +51,45 @@ from vocabulary import (
 def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
     """The result is posted when it comes; the response to it is asked for when the first is done."""
     book = answering(greeted())
+    assert book >> says("answer", "preamble", 100) << AudioToPhone(100)
     assert (
         book
-        >> item("answer", "preamble")
-        >> audio("answer", "preamble", 100)
-        << AudioToPhone(100)
         >> tool_call("answer", "call_1", arguments='{"day":"Sunday"}')
         << run_tool("call_1", arguments='{"day":"Sunday"}')
+    )
+    assert (
+        book
         >> after(0.2, tool_finished("call_1", "closed"))
         << a.Record(Remembered(ToolAnswered(2, "call_1", "look_up", '{"day":"Sunday"}', "closed")))
         << a.Record(ToolUsed("look_up", 5, 6))
         << tool_output(Id(), "call_1", "closed")
-        >> done("answer")
-        << (mark("0-2"), ask())
     )
+    assert book >> done("answer") << ask()
 
 
 def test_a_tool_that_is_slower_than_its_response_asks_when_it_is_done() -> None:
     """Between the two the call is busy: the turn is not over."""
     book = answering(greeted())
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
-    assert not book.rig.call.turns.is_idle
     assert book >> after(4, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
 
 
 def test_parallel_calls_of_one_response_get_one_answer() -> None:
     """The model is asked once, when all of them have outputs."""
     book = answering(greeted())
-    assert (
-        book
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> tool_call("answer", "call_2")
-        << run_tool("call_2")
-        >> done("answer")
-        >> after(0.5, tool_finished("call_2"))
-        << tool_result(Id(), "call_2")
-        >> after(0.5, tool_finished("call_1"))
-        << (*tool_result(Id(), "call_1"), ask())
-    )
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1")
+    assert book >> tool_call("answer", "call_2") << run_tool("call_2") >> done("answer")
+    assert book >> after(0.5, tool_finished("call_2")) << tool_result(Id(), "call_2")
+    assert book >> after(0.5, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
 
 
 def test_a_result_of_an_earlier_response_does_not_wait_for_calls_of_a_later_one() -> None:
     """Only siblings wait for each other."""
     book = answering(greeted())
-    assert (
-        book
-        >> tool_call("answer", "slow")
-        << run_tool("slow")
-        >> done("answer")
-        >> speech_started()
-        >> after(0.5, speech_stopped())
-        >> created("second")
-        >> tool_call("second", "slower")
-        << run_tool("slower")
-        >> done("second")
-        >> after(0.5, tool_finished("slow"))
-        << (*tool_result(Id(), "slow"), ask())
-    )
+    assert book >> tool_call("answer", "slow") << run_tool("slow") >> done("answer") >> speech_started()
+    assert book >> after(0.5, speech_stopped()) >> created("second")
+    assert book >> tool_call("second", "slower") << run_tool("slower") >> done("second")
+    assert book >> after(0.5, tool_finished("slow")) << (*tool_result(Id(), "slow"), ask())
 
 
 def test_one_response_answers_several_results() -> None:
@@ -109,27 +98,32 @@ def test_one_response_answers_several_results() -> None:
     book = answering(greeted())
     for call_id in ("call_1", "call_2"):
         book.rig.feed(tool_call("answer", call_id))
-    assert (
-        book
-        >> tool_finished("call_1")
-        << tool_result(first, "call_1")
-        >> tool_finished("call_2")
-        << tool_result(second, "call_2")
-        >> item_added(first)
-        >> item_added(second)
-        >> done("answer")
-        << ask()
-        >> created("second")
-        >> done("second")
-    )
+    assert book >> tool_finished("call_1") << tool_result(first, "call_1")
+    assert book >> tool_finished("call_2") << tool_result(second, "call_2") >> item_added(first)
+    assert book >> item_added(second) >> done("answer") << ask() >> created("second") >> done("second")
     assert first.value != second.value
-    assert book.rig.call.turns.is_idle
+    assert rests(book)
 
 
-def test_a_call_that_was_interrupted_is_not_run() -> None:
-    """Its arguments may be cut off."""
+@pytest.mark.parametrize(
+    "whole",
+    [
+        rt.Item("i", "message", "completed"),
+        rt.Item("i", "function_call", "incomplete", None, "look_up", "call_1", '{"day":"Sun'),
+        rt.Item("i", "function_call", "completed", None, "look_up", None, "{}"),
+    ],
+    ids=["a message", "interrupted", "without a name for the answer"],
+)
+def test_anything_but_a_whole_call_runs_nothing(whole: rt.Item) -> None:
+    """The arguments of one that was interrupted may be cut off."""
+    assert answering(greeted()) >> rt.OutputItemDone("answer", whole)
+
+
+def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> None:
+    """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = answering(greeted())
-    assert book >> tool_call("answer", "call_1", status="incomplete", arguments='{"day":"Sun')
+    book.rig.feed(tool_call("answer", "call_1"), done("answer"))
+    assert book >> gone(a.Leg.PHONE) << (recorded(TurnEnded), *ends(EndReason.MEDIA_LOST))
 
 
 def test_a_call_that_is_announced_twice_is_run_once() -> None:
@@ -141,16 +135,9 @@ def test_a_call_that_is_announced_twice_is_run_once() -> None:
 def test_a_result_that_nobody_waits_for_is_dropped() -> None:
     """A second result for one call would be an error of the protocol."""
     book = answering(greeted())
-    assert (
-        book
-        >> tool_finished("unknown")
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> tool_finished("call_1")
-        << tool_result(Id(), "call_1")
-        >> tool_finished("call_1")
-    )
-    assert book.rig.call.turns.tools_used == 1
+    assert book >> tool_finished("unknown") >> tool_call("answer", "call_1") << run_tool("call_1")
+    assert book >> tool_finished("call_1") << tool_result(Id(), "call_1") >> tool_finished("call_1")
+    assert ended(book).tools_used == 1
 
 
 def test_a_call_without_arguments_runs_with_none() -> None:
@@ -162,8 +149,7 @@ def test_a_call_without_arguments_runs_with_none() -> None:
 def test_a_result_after_the_end_of_the_call_goes_nowhere() -> None:
     """The legs are closed."""
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"))
-    book.rig.feed(HANGS_UP)
+    book.rig.feed(tool_call("answer", "call_1"), HANGS_UP)
     assert book >> tool_finished("call_1")
 
 
@@ -171,23 +157,11 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
     """Preamble, tool and answer are one answer to the caller."""
     output = Id("output")
     book = answering(greeted())
-    assert (
-        book
-        >> caller_said("Are you open?", "question")
-        >> tool_call("answer", "call_1")
-        << run_tool("call_1")
-        >> done("answer")
-        >> tool_finished("call_1")
-        << (*tool_result(output, "call_1"), ask())
-        >> item_added(output)
-        >> created("second")
-        >> item("second", "it")
-        >> audio("second", "it", 200)
-        << (AudioToPhone(200), mark("0-2"))
-        >> done("second")
-        >> after(0.3, echo("0-2"))
-        << recorded(TurnEnded, number=2, caller="Are you open?")
-    )
+    assert book >> caller_said("Are you open?", "question")
+    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
+    assert book >> tool_finished("call_1") << (*tool_result(output, "call_1"), ask()) >> item_added(output)
+    assert book >> answers("second", "it", 200) << AudioToPhone(200)
+    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, number=2, caller="Are you open?")
 
 
 # --- The agent hangs up -------------------------------------------------------------------------------
@@ -196,15 +170,9 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
 def goodbye(duration_ms: int = 1000) -> Playbook:
     """At 4 s the agent says goodbye and asks to end the call; the response is not done."""
     book = answering(greeted())
-    book.rig.feed(caller_said("That is all.", "question"))
-    book.rig.feed(item("answer", "bye"))
-    assert (
-        book
-        >> audio("answer", "bye", duration_ms)
-        << (AudioToPhone(duration_ms), mark("0-2"))
-        >> tool_call("answer", "end", "end_call")
-        << run_tool("end", "end_call")
-    )
+    book.rig.feed(caller_said("That is all.", "question"), item("answer", "bye"))
+    assert book >> audio("answer", "bye", duration_ms) << AudioToPhone(duration_ms)
+    assert book >> tool_call("answer", "end", "end_call") << run_tool("end", "end_call")
     return book
 
 
@@ -215,9 +183,9 @@ def said_goodbye() -> Playbook:
         book
         >> tool_finished("end", name="end_call", ends_call=True)
         << (recorded(ToolUsed), tool_output(Id(), "end"))
-        >> done("answer")
     )
-    assert book.rig.call.phase is Phase.LEAVING
+    assert book >> done("answer")
+    assert book.rig.phase is Phase.LEAVING
     return book
 
 
@@ -226,7 +194,7 @@ def test_the_agent_hangs_up_when_its_last_words_were_heard() -> None:
     book = said_goodbye()
     assert (
         book
-        >> after(1.05, echo("0-2"))
+        >> after(1.05, PLAYED)
         << recorded(TurnEnded)
         << (a.CloseLeg(a.Leg.MODEL, 1000, ""), a.CloseLeg(a.Leg.PHONE, 1000, "agent_hangup"))
         << ends(EndReason.AGENT_HANGUP, detail="")[2]
@@ -236,23 +204,16 @@ def test_the_agent_hangs_up_when_its_last_words_were_heard() -> None:
 def test_the_agent_does_not_hang_up_because_a_clock_says_that_all_was_heard() -> None:
     """Only the echo proves it: whatever else comes in between."""
     book = said_goodbye()
-    assert (
-        book
-        >> after(1.5, item_added("cb_item_1"))
-        >> after(1, echo("greeting"))
-        >> after(1, echo("0-2"))
-        << recorded(TurnEnded)
-        << ends(EndReason.AGENT_HANGUP, detail="")
-    )
+    assert book >> after(1.5, item_added("cb_item_1")) >> after(1, echo("greeting"))
+    assert book >> after(1, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP, detail="")
 
 
 def test_a_goodbye_that_was_heard_before_the_tool_was_done_ends_the_call_with_it() -> None:
     """Nothing more will be echoed: it must not wait for a mark that came already."""
     book = goodbye()
+    assert book >> done("answer") >> after(1.05, PLAYED)
     assert (
         book
-        >> done("answer")
-        >> after(1.05, echo("0-2"))
         >> after(1, tool_finished("end", name="end_call", ends_call=True))
         << (recorded(ToolUsed), tool_output(Id(), "end"), recorded(TurnEnded))
         << ends(EndReason.AGENT_HANGUP)
@@ -268,7 +229,7 @@ def test_the_last_words_have_a_bound() -> None:
         << recorded(TurnEnded)
         << ends(EndReason.AGENT_HANGUP, detail="the last words were not confirmed in time")
     )
-    assert round(book.rig.seconds, 3) == 4 + 1 + book.rig.call.limits.farewell_timeout_s
+    assert round(book.rig.seconds, 3) == 4 + 1 + book.rig.limits.farewell_timeout_s
 
 
 def test_a_caller_who_speaks_into_the_farewell_is_not_hung_up_upon() -> None:
@@ -279,20 +240,13 @@ def test_a_caller_who_speaks_into_the_farewell_is_not_hung_up_upon() -> None:
         >> after(0.5, speech_started("wait"))
         << note("farewell_withdrawn")
         << (clear(), truncate("bye", About(500)), recorded(Interrupted), recorded(TurnEnded))
-        >> after(1, speech_stopped("wait"))
-        >> committed("wait")
-        >> created("second")
-        >> item("second", "yes")
-        >> audio("second", "yes", 200)
-        << (AudioToPhone(200), mark("1-3"))
-        >> done("second")
-        >> after(0.3, echo("1-3"))
-        >> caller_said("Wait!", "wait")
-        << recorded(TurnEnded)
     )
-    assert book.rig.call.phase is Phase.LIVE
-    assert book.rig.call.deadline is not None
-    assert book.rig.call.deadline[1] is not Timer.FAREWELL
+    assert book >> after(1, speech_stopped("wait")) >> committed("wait")
+    assert book >> answers("second", "yes", 200) << AudioToPhone(200) >> after(0.3, PLAYED)
+    assert book >> caller_said("Wait!", "wait") << recorded(TurnEnded)
+    assert book.rig.phase is Phase.LIVE
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[1] is not Timer.FAREWELL
 
 
 def test_a_caller_who_hangs_up_first_has_hung_up() -> None:
@@ -305,164 +259,111 @@ def test_an_agent_that_ends_the_call_without_a_word_is_asked_for_one() -> None:
     """No tools this time: it would only ask to end the call again."""
     output = Id("output")
     book = answering(greeted())
+    assert book >> tool_call("answer", "end", "end_call") << run_tool("end", "end_call")
     assert (
         book
-        >> tool_call("answer", "end", "end_call")
-        << run_tool("end", "end_call")
         >> tool_finished("end", name="end_call", ends_call=True)
         << (recorded(ToolUsed), tool_output(output, "end"))
-        >> item_added(output)
-        >> done("answer")
-        << ask_farewell()
-        >> after(0.3, created("bye"))
-        >> item("bye", "goodbye")
-        >> audio("bye", "goodbye", 800)
-        << (AudioToPhone(800), mark("0-2"))
-        >> done("bye")
-        >> after(0.85, echo("0-2"))
-        << recorded(TurnEnded)
-        << ends(EndReason.AGENT_HANGUP)
     )
+    assert book >> item_added(output) >> done("answer") << ask_farewell() >> after(0.3, created("bye"))
+    assert book >> says("bye", "goodbye", 800) << AudioToPhone(800) >> done("bye")
+    assert book >> after(0.85, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 
 def test_last_words_that_take_long_to_make_are_not_cut_off() -> None:
     """Audio goes past the machine: the bound moves with it as long as the response runs."""
-    book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
-    book.rig.feed(created("bye"))
-    book.rig.feed(item("bye", "goodbye"))
-    assert (
-        book
-        >> after(4, audio("bye", "goodbye", 8000))
-        << (AudioToPhone(8000), mark("0-2"))
-        >> deadline(Timer.FAREWELL)
-        >> after(0.5, done("bye"))
-        >> after(7, echo("0-2"))
-        << recorded(TurnEnded)
-        << ends(EndReason.AGENT_HANGUP, detail="")
+    book = answering(greeted(limits=PATIENT))
+    book.rig.feed(
+        tool_call("answer", "end"),
+        tool_finished("end", ends_call=True),
+        done("answer"),
+        created("bye"),
+        item("bye", "goodbye"),
     )
+    assert book >> after(4, audio("bye", "goodbye", 8000)) << AudioToPhone(8000) >> deadline(Timer.FAREWELL)
+    assert book >> after(0.5, done("bye"))
+    assert book >> after(7, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP, detail="")
 
 
 def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
     """A failed farewell leaves neither silence nor a call that never ends."""
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
-    assert (
-        book
-        >> created("bye")
-        >> done("bye", "failed", code="server_error")
-        << any_warning("response_fell_short")
-        >> deadline(Timer.RETRY)
-        << ask()
-        >> created("again")
-        >> item("again", "goodbye")
-        >> audio("again", "goodbye", 200)
-        << (AudioToPhone(200), mark("0-2"))
-        >> done("again")
-        >> after(0.25, echo("0-2"))
-        << recorded(TurnEnded)
-        << ends(EndReason.AGENT_HANGUP)
-    )
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer"))
+    assert book >> created("bye")
+    assert book >> done("bye", "failed", code="server_error") << any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << ask() >> answers("again", "goodbye", 200) << AudioToPhone(200)
+    assert book >> after(0.25, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 
 def test_last_words_that_stay_out_altogether_end_the_call_at_the_bound() -> None:
     """The agent asked for an end; a model that says nothing more gets one."""
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer")):
-        book.rig.feed(event)
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True), done("answer"))
     for _ in range(10):
-        if book.rig.call.phase is Phase.OVER:
+        if book.rig.phase is Phase.OVER:
             break
-        assert book.rig.call.deadline is not None
-        book.rig.now = book.rig.call.deadline[0]
+        assert book.rig.deadline is not None
+        book.rig.now = book.rig.deadline[0]
         book.rig.feed(a.DeadlinePassed())
-    assert book.rig.call.phase is Phase.OVER
-    assert book.rig.seconds <= 4 + 2 * book.rig.call.limits.answer_timeout_s
+    assert book.rig.phase is Phase.OVER
+    assert book.rig.seconds <= 4 + 2 * book.rig.limits.answer_timeout_s
 
 
 def test_another_tool_is_waited_for_before_the_agent_hangs_up() -> None:
     """What the agent promised is done first, and said."""
     output = Id("output")
     book = goodbye()
+    assert book >> tool_call("answer", "book") << run_tool("book")
     assert (
         book
-        >> tool_call("answer", "book")
-        << run_tool("book")
         >> tool_finished("end", name="end_call", ends_call=True)
         << (recorded(ToolUsed), tool_output(Id(), "end"))
-        >> done("answer")
-        >> after(1.05, echo("0-2"))
-        >> after(1, tool_finished("book"))
-        << (*tool_result(output, "book"), ask())
-        >> item_added(output)
-        >> created("more")
-        >> item("more", "booked")
-        >> audio("more", "booked", 200)
-        << (AudioToPhone(200), mark("0-3"))
-        >> done("more")
-        >> after(0.25, echo("0-3"))
-        << recorded(TurnEnded)
-        << ends(EndReason.AGENT_HANGUP)
     )
+    assert book >> done("answer") >> after(1.05, PLAYED)
+    assert book >> after(1, tool_finished("book")) << (*tool_result(output, "book"), ask())
+    assert book >> item_added(output) >> answers("more", "booked", 200) << AudioToPhone(200)
+    assert book >> after(0.25, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
 
 
 def test_a_caller_who_spoke_before_the_end_was_decided_is_heard_out() -> None:
     """The agent asked to hang up, its tool took a while, and meanwhile the caller said more."""
     output = Id("output")
     book = goodbye()
+    assert book >> done("answer")
     assert (
         book
-        >> done("answer")
         >> after(0.5, speech_started("wait"))
         << (clear(), truncate("bye", About(500)), recorded(Interrupted), recorded(TurnEnded))
+    )
+    assert (
+        book
         >> after(0.5, tool_finished("end", name="end_call", ends_call=True))
         << (recorded(ToolUsed), tool_output(output, "end"))
-        >> item_added(output)
-        >> after(0.5, speech_stopped("wait"))
-        >> committed("wait")
-        >> created("second")
-        >> item("second", "yes")
-        >> audio("second", "yes", 200)
-        << (AudioToPhone(200), mark("1-3"))
-        >> done("second")
-        >> after(0.3, echo("1-3"))
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book >> item_added(output) >> after(0.5, speech_stopped("wait")) >> committed("wait")
+    assert book >> answers("second", "yes", 200) << AudioToPhone(200) >> after(0.3, PLAYED)
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_an_end_that_the_caller_overtook_is_answered_like_any_result() -> None:
     """The caller's turn was answered already: the model is told, and may ask to end the call again."""
     book = goodbye()
+    assert book >> done("answer") >> after(1.05, PLAYED) >> speech_started("wait") << recorded(TurnEnded)
+    assert book >> after(0.5, speech_stopped("wait")) >> created("second") >> item("second", "yes")
+    assert book >> done("second")
     assert (
         book
-        >> done("answer")
-        >> after(1.05, echo("0-2"))
-        >> speech_started("wait")
-        << recorded(TurnEnded)
-        >> after(0.5, speech_stopped("wait"))
-        >> created("second")
-        >> item("second", "yes")
-        >> done("second")
         >> after(0.5, tool_finished("end", name="end_call", ends_call=True))
         << (recorded(ToolUsed), tool_output(Id(), "end"), ask())
     )
-    assert book.rig.call.phase is Phase.LIVE
+    assert book.rig.phase is Phase.LIVE
 
 
 def test_a_farewell_that_was_asked_for_and_refused_is_asked_for_again() -> None:
     """It stays a farewell."""
     asked = Id("asked")
     book = answering(greeted())
-    for event in (tool_call("answer", "end"), tool_finished("end", ends_call=True)):
-        book.rig.feed(event)
-    assert (
-        book
-        >> done("answer")
-        << ask_farewell(id=asked)
-        >> error("rate_limit_exceeded", answers=asked)
-        << any_warning("model_error")
-        >> deadline(Timer.RETRY)
-        << ask_farewell()
-    )
+    book.rig.feed(tool_call("answer", "end"), tool_finished("end", ends_call=True))
+    assert book >> done("answer") << ask_farewell(id=asked)
+    assert book >> error("rate_limit_exceeded", answers=asked) << any_warning("model_error")
+    assert book >> deadline(Timer.RETRY) << ask_farewell()
