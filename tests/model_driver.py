@@ -7,14 +7,7 @@ import json
 import math
 from typing import Any
 
-from callbridge.simulators.voice_model import (
-    Answer,
-    Output,
-    RealtimeSession,
-    Script,
-    Send,
-    SessionSettings,
-)
+from callbridge.simulators.voice_model import Answer, Output, RealtimeSession, Script, Send, SessionSettings
 
 Event = dict[str, Any]
 

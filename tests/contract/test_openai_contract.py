@@ -75,9 +75,7 @@ TRUNCATION = (
     st.none()
     | st.sampled_from(["auto", "disabled"])
     | st.builds(
-        rc.RetentionRatio,
-        st.floats(0, 1),
-        st.none() | st.builds(rc.TokenLimits, st.integers(0, 128_000)),
+        rc.RetentionRatio, st.floats(0, 1), st.none() | st.builds(rc.TokenLimits, st.integers(0, 128_000))
     )
 )
 SESSION = st.builds(

@@ -132,9 +132,7 @@ PLANS = (
     Plan(_DIAL, LineSettings(), ["Dial", "Hangup"]),
     Plan(_DIAL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Hangup"]),
     Plan(
-        _DIAL | _VOICEMAIL,
-        LineSettings(dial_outcome=DialOutcome.BUSY),
-        ["Dial", "Say", "Record", "Hangup"],
+        _DIAL | _VOICEMAIL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Record", "Hangup"]
     ),
     Plan(_VOICEMAIL, LineSettings(), ["Say", "Record", "Hangup"]),
     Plan(_VOICEMAIL, LineSettings(recording_s=0), ["Say", "Record", "Say", "Hangup"]),
@@ -389,11 +387,9 @@ class Played:
     def _of_the_end(self) -> Iterator[str]:
         verbs = self.call.verbs
         tail = [verb for verb in verbs if verb != "Connect/Stream"]
-        expected = {
-            Outcome.GOES_ON: ["Hangup"],
-            Outcome.FALLS_BACK: self.cell.plan.verbs,
-            Outcome.LEFT: [],
-        }[self.cell.outcome]
+        expected = {Outcome.GOES_ON: ["Hangup"], Outcome.FALLS_BACK: self.cell.plan.verbs, Outcome.LEFT: []}[
+            self.cell.outcome
+        ]
         reasons = [end.reason for end in self._ends]
         if tail != expected or verbs[:1] != ["Connect/Stream"]:
             yield f"verbs {verbs}, expected to end with {expected}; ended as {reasons}"

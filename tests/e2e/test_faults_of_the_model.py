@@ -374,12 +374,7 @@ SURVIVED = [
     survived("some error", inside("error"), warnings=("model_error",)),
     survived("fails once", *failing(1, "server_error"), GREETING, warnings=("response_fell_short",)),
     survived("fails twice", *failing(2, "server_error"), GREETING, warnings=("response_fell_short",) * 2),
-    survived(
-        "rate limit",
-        *failing(1, "rate_limit_exceeded"),
-        GREETING,
-        warnings=("response_fell_short",),
-    ),
+    survived("rate limit", *failing(1, "rate_limit_exceeded"), GREETING, warnings=("response_fell_short",)),
     survived(
         "incomplete",
         Answer(say=(speech(900),), status="incomplete", stop_after_ms=300),

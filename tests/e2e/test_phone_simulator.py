@@ -19,9 +19,7 @@ import typer
 import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 from starlette.websockets import WebSocketDisconnect
-from twilio.request_validator import (  # type: ignore[import-untyped]  # it ships no types
-    RequestValidator,
-)
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it ships no types
 from typer.testing import CliRunner
 
 from callbridge.cli.simulate_call import simulate_call
@@ -279,10 +277,7 @@ async def test_requests_look_like_twilios() -> None:
     assert sorted(form["StreamEvent"] for form in streamed) == ["stream-started", "stream-stopped"]
     assert {form["StreamSid"] for form in streamed} == {report.streams[0].stream_sid}
     finished = bridge.asked("/call-status").form
-    assert (finished["CallStatus"], finished["CallbackSource"]) == (
-        "completed",
-        "call-progress-events",
-    )
+    assert (finished["CallStatus"], finished["CallbackSource"]) == ("completed", "call-progress-events")
     assert int(finished["CallDuration"]) >= 1
 
 
@@ -703,10 +698,7 @@ async def test_redirects_are_followed_and_signed_anew() -> None:
         bridge.redirects["/voice"] = "/moved"
         bridge.documents["/moved"] = bridge.connect()
         _, report = await call(bridge, WaitForEnd())
-        assert [(seen.path, seen.is_signed) for seen in bridge.seen] == [
-            ("/voice", True),
-            ("/moved", True),
-        ]
+        assert [(seen.path, seen.is_signed) for seen in bridge.seen] == [("/voice", True), ("/moved", True)]
         assert report.is_clean
         bridge.redirects["/moved"] = "/moved"
         _, report = await call(bridge, WaitForEnd())

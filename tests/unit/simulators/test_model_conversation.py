@@ -66,11 +66,7 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
 @pytest.mark.parametrize(
     ("item", "code", "param"),
     [
-        (
-            message("assistant", "output_audio", audio="AAAA"),
-            "invalid_value",
-            "item.content[0].type",
-        ),
+        (message("assistant", "output_audio", audio="AAAA"), "invalid_value", "item.content[0].type"),
         (message("assistant", "input_text", text="Hi"), "invalid_value", "item.content[0].type"),
         (message("system", "output_text", text="Hi"), "invalid_value", "item.content[0].type"),
         (message("user", "text", text="Hi"), "invalid_value", "item.content[0].type"),
@@ -91,11 +87,7 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
             "invalid_type",
             "item.output",
         ),
-        (
-            {"type": "function_call", "name": "hours", "arguments": {}},
-            "invalid_type",
-            "item.arguments",
-        ),
+        ({"type": "function_call", "name": "hours", "arguments": {}}, "invalid_type", "item.arguments"),
         (
             {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
             "item_not_found",
@@ -245,11 +237,7 @@ def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
     client.send("conversation.item.create", item={**text, "id": "text"})
     for item_id in ("user", "text", call.id):
         code, words, param = error_of(truncate(client, item_id, 100))
-        assert (code, words, param) == (
-            None,
-            "Only model output audio messages can be truncated",
-            None,
-        )
+        assert (code, words, param) == (None, "Only model output audio messages can be truncated", None)
     code, words, param = error_of(truncate(client, "item_nobody", 100))
     assert code == "item_truncate_invalid_item_id"
     assert words == "Error truncating item: the item with id 'item_nobody' does not exist."

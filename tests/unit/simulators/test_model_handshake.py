@@ -7,12 +7,7 @@ import json
 import pytest
 
 from callbridge.simulators.voice_model import REALTIME_MODELS, ConnectFault
-from callbridge.simulators.voice_model.handshake import (
-    HandshakeRefusal,
-    fault_refusal,
-    model_of,
-    refusal,
-)
+from callbridge.simulators.voice_model.handshake import HandshakeRefusal, fault_refusal, model_of, refusal
 
 GOOD = "/v1/realtime?model=gpt-realtime-2.1"
 

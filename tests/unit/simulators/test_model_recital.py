@@ -78,7 +78,7 @@ def test_turns_of_the_session_are_known() -> None:
             Answer(say=("Good morning.",)),
             Answer(caller="Are you open?", say=("Let me see.",), calls=(Call(name="look_up"),)),
             Answer(recites=True),
-        ),
+        )
     )
     client = ModelClient(script)
     client.configure(tools=[LOOK_UP])

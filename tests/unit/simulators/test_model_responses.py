@@ -66,10 +66,7 @@ def done(client: ModelClient) -> Event:
         (Answer(say=("Let me see.", "It is open.")), [*MESSAGE, *MESSAGE]),
         (Answer(calls=(Call(name="opening_hours"),)), CALL),
         (Answer(say=("Let me see.",), calls=(Call(name="opening_hours"),)), [*MESSAGE, *CALL]),
-        (
-            Answer(say=("Done.",), calls=(Call(name="opening_hours"),), calls_first=True),
-            [*CALL, *MESSAGE],
-        ),
+        (Answer(say=("Done.",), calls=(Call(name="opening_hours"),), calls_first=True), [*CALL, *MESSAGE]),
         (
             Answer(
                 calls=(
@@ -140,10 +137,7 @@ def test_items_grow_from_in_progress_to_completed() -> None:
     """`added` shows an empty item, `done` one with its transcript; `response.done` has no bytes."""
     client = responding(answers("Good morning."))
     client.run(5)
-    (added,), (finished,) = (
-        client.of("response.output_item.added"),
-        client.of("response.output_item.done"),
-    )
+    (added,), (finished,) = (client.of("response.output_item.added"), client.of("response.output_item.done"))
     assert (added["item"]["status"], added["item"]["content"]) == ("in_progress", [])
     assert finished["item"]["status"] == "completed"
     assert finished["item"]["content"] == [{"type": "output_audio", "transcript": "Good morning."}]
@@ -220,10 +214,7 @@ def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
     """PCM at 24 kHz and A-law are as long in time as the speech."""
     wanted: Event = {"type": kind} | ({"rate": 24000} if kind == "audio/pcm" else {})
     client = ModelClient(answers("Good morning."))
-    client.send(
-        "session.update",
-        session={"type": "realtime", "audio": {"output": {"format": wanted}}},
-    )
+    client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": wanted}}})
     client.send("response.create")
     client.run(5)
     item_id = done(client)["output"][0]["id"]
@@ -334,11 +325,7 @@ def test_a_failed_response_is_silent() -> None:
     assert done(client)["status"] == "failed"
     assert done(client)["status_details"] == {
         "type": "failed",
-        "error": {
-            "type": "tokens",
-            "code": "inference_rate_limit_exceeded",
-            "message": "Slow down.",
-        },
+        "error": {"type": "tokens", "code": "inference_rate_limit_exceeded", "message": "Slow down."},
     }
 
 
@@ -403,8 +390,7 @@ def test_a_response_can_be_cancelled_at_every_stage(
     """What is open is closed, in order, with what there is of it."""
     said = "x" * 76  # 4.56 s of tone, 0.912 s at this pace
     client = responding(
-        Script(answers=(Answer(say=(said, said), calls=(Call(name="opening_hours"),)),)),
-        tools=[HOURS],
+        Script(answers=(Answer(say=(said, said), calls=(Call(name="opening_hours"),)),)), tools=[HOURS]
     )
     client.run(after_s)
     events = client.send("response.cancel")
@@ -463,11 +449,7 @@ def test_a_response_outside_the_conversation_runs_beside_it() -> None:
     client = responding(script)
     events = client.send(
         "response.create",
-        response={
-            "conversation": "none",
-            "output_modalities": ["text"],
-            "metadata": {"purpose": "summary"},
-        },
+        response={"conversation": "none", "output_modalities": ["text"], "metadata": {"purpose": "summary"}},
     )
     response = events[0]["response"]
     assert response["conversation_id"] is None
@@ -495,11 +477,7 @@ def test_settings_of_one_response_are_checked_too() -> None:
         ({"voice": "alloy"}, "unknown_parameter", "response.voice"),
         ({"conversation": "all"}, "invalid_value", "response.conversation"),
         ({"audio": {"output": {"voice": "ash"}}}, "cannot_update_voice", None),
-        (
-            {"input": [{"type": "item_reference", "id": "item_x"}]},
-            "item_not_found",
-            "response.input[0].id",
-        ),
+        ({"input": [{"type": "item_reference", "id": "item_x"}]}, "item_not_found", "response.input[0].id"),
         (
             {"metadata": {f"key{n}": "v" for n in range(17)}},
             "object_above_max_properties",

@@ -76,10 +76,7 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     script = load_script(written(tmp_path, WHOLE))
     assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
     greeting, question, failure = script.answers
-    assert greeting.speeches == (
-        Say(text="Good morning."),
-        Say(text="How can I help?", speech="help.ulaw"),
-    )
+    assert greeting.speeches == (Say(text="Good morning."), Say(text="How can I help?", speech="help.ulaw"))
     assert question.calls == (Call(name="opening_hours", arguments={"day": "Sunday"}),)
     assert question.faults == (Fault(kind="close", code=1011, at=500),)
     assert (failure.status, failure.error.code) == ("failed", "rate_limit_exceeded")

@@ -430,16 +430,9 @@ def test_null_and_empty_values_clear() -> None:
         "noise_reduction": {"type": "near_field"},
     }
     (event,) = client.send("session.update", session=first)
-    assert event["session"]["audio"]["input"]["noise_reduction"] == {
-        "strength": 1.0,
-        "type": "near_field",
-    }
+    assert event["session"]["audio"]["input"]["noise_reduction"] == {"strength": 1.0, "type": "near_field"}
     second = telephone(instructions="", tools=[], tracing=None)
-    second["audio"]["input"] |= {
-        "transcription": None,
-        "noise_reduction": None,
-        "turn_detection": None,
-    }
+    second["audio"]["input"] |= {"transcription": None, "noise_reduction": None, "turn_detection": None}
     (event,) = client.send("session.update", session=second)
     session = event["session"]
     assert (session["instructions"], session["tools"], session["tracing"]) == ("", [], None)
@@ -470,10 +463,7 @@ def test_turn_detection_of_the_same_type_is_patched_and_of_another_starts_anew()
 def test_noise_reduction_keeps_its_strength_until_told_otherwise() -> None:
     """Omitting `strength` keeps the current one."""
     client = ModelClient()
-    for patch, strength in (
-        ({"type": "near_field", "strength": 0.4}, 0.4),
-        ({"type": "far_field"}, 0.4),
-    ):
+    for patch, strength in (({"type": "near_field", "strength": 0.4}, 0.4), ({"type": "far_field"}, 0.4)):
         session = nested("audio.input.noise_reduction", patch)
         (event,) = client.send("session.update", session=session)
         assert event["session"]["audio"]["input"]["noise_reduction"]["strength"] == strength

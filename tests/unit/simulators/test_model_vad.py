@@ -112,8 +112,7 @@ def test_how_the_audio_is_cut_into_appends_makes_no_difference(
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["caller_question_hours", "caller_question_cakes", "caller_interrupts", "caller_goodbye"],
+    "name", ["caller_question_hours", "caller_question_cakes", "caller_interrupts", "caller_goodbye"]
 )
 def test_each_clip_of_the_caller_is_one_turn(name: str) -> None:
     """The shipped speech has no pause that the default detector takes for the end."""

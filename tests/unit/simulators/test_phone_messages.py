@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.simulators.phone import messages
-from callbridge.simulators.phone.messages import (
-    AgentAudio,
-    AgentClear,
-    AgentMark,
-    Refused,
-    StreamIdentity,
-)
+from callbridge.simulators.phone.messages import AgentAudio, AgentClear, AgentMark, Refused, StreamIdentity
 
 SID = "MZ" + "1" * 32
 IDENTITY = StreamIdentity("AC" + "2" * 32, "CA" + "3" * 32, SID, (("token", "t"), ("b", "")))
@@ -27,11 +21,7 @@ IDENTITY = StreamIdentity("AC" + "2" * 32, "CA" + "3" * 32, SID, (("token", "t")
 
 
 def test_connected_names_protocol_and_version_only() -> None:
-    assert json.loads(messages.CONNECTED) == {
-        "event": "connected",
-        "protocol": "Call",
-        "version": "1.0.0",
-    }
+    assert json.loads(messages.CONNECTED) == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
 
 
 def test_start_has_numbers_in_media_format_only() -> None:
@@ -69,10 +59,7 @@ def test_media_is_as_long_as_in_real_captures() -> None:
 
 
 def test_the_track_of_dtmf_is_called_otherwise() -> None:
-    assert json.loads(messages.dtmf(IDENTITY, 7, "#"))["dtmf"] == {
-        "track": "inbound_track",
-        "digit": "#",
-    }
+    assert json.loads(messages.dtmf(IDENTITY, 7, "#"))["dtmf"] == {"track": "inbound_track", "digit": "#"}
 
 
 def test_mark_and_stop() -> None:
@@ -133,10 +120,7 @@ CLEAR: dict[str, Any] = {"event": "clear", "streamSid": SID}
         ({"event": "media", "streamSid": SID}, "media: missing field media"),
         (MEDIA | {"media": "AAAA"}, "media object: must be an object"),
         (MEDIA | {"media": {}}, "media object: missing field payload"),
-        (
-            MEDIA | {"media": {"payload": "AAAA", "track": "outbound"}},
-            "media object: unexpected field track",
-        ),
+        (MEDIA | {"media": {"payload": "AAAA", "track": "outbound"}}, "media object: unexpected field track"),
         (MEDIA | {"media": {"payload": 1}}, "media: payload must be a string"),
         (MEDIA | {"media": {"payload": "AAA"}}, "media: payload is not base64"),
         (MEDIA | {"media": {"payload": "AA\nAA"}}, "media: payload is not base64"),

@@ -92,8 +92,7 @@ def test_nothing_follows_a_hangup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "status"),
-    [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")],
+    ("body", "status"), [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")]
 )
 def test_reject_as_first_verb_does_not_answer(body: str, status: str) -> None:
     done = voice(f"{body}<Say>never</Say>")
@@ -109,10 +108,7 @@ def test_reject_later_is_a_fault_and_hangs_up() -> None:
 
 def test_the_first_request_rings_and_later_ones_are_in_progress() -> None:
     done = voice("<Redirect>/next</Redirect>", next="<Hangup/>")
-    assert [(step.is_answered, step.method) for step in done.fetched] == [
-        (False, "POST"),
-        (True, "POST"),
-    ]
+    assert [(step.is_answered, step.method) for step in done.fetched] == [(False, "POST"), (True, "POST")]
 
 
 def test_redirect_is_relative_to_the_document_and_ends_it() -> None:

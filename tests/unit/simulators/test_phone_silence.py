@@ -12,12 +12,7 @@ from hypothesis import strategies as st
 
 from callbridge.simulators.phone.caller import CallerScript, Interrupt, InterruptAt, WaitForEnd
 from callbridge.simulators.phone.messages import StreamIdentity
-from callbridge.simulators.phone.report import (
-    SilenceReport,
-    longest_silence_ms,
-    resumed_ms,
-    silence_reports,
-)
+from callbridge.simulators.phone.report import SilenceReport, longest_silence_ms, resumed_ms, silence_reports
 from callbridge.simulators.phone.silence import Silence, Sound, Sounds, resumed_after, silences
 from callbridge.simulators.phone.stream import PhoneStream
 

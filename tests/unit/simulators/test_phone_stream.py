@@ -35,14 +35,7 @@ from callbridge.simulators.phone.events import (
     StreamStarted,
 )
 from callbridge.simulators.phone.messages import StreamIdentity
-from callbridge.simulators.phone.stream import (
-    Abort,
-    Close,
-    Output,
-    PhoneStream,
-    Send,
-    StreamSettings,
-)
+from callbridge.simulators.phone.stream import Abort, Close, Output, PhoneStream, Send, StreamSettings
 
 SID = "MZ" + "1" * 32
 LOUD = b"\x10" * 8
@@ -193,11 +186,7 @@ def test_marks_and_frames_keep_their_order_after_a_late_wake() -> None:
     stream.receive(media(110), ZERO)
     stream.receive(mark("a"), ZERO)
     outputs = stream.wake(ZERO + 0.125)
-    assert [output.event for output in outputs if isinstance(output, Send)] == [
-        "media",
-        "mark",
-        "media",
-    ]
+    assert [output.event for output in outputs if isinstance(output, Send)] == ["media", "mark", "media"]
     assert stream.playback.marks[0].echoed_at == ZERO + 0.125
     assert stream.playback.marks[0].due_at == pytest.approx(ZERO + 0.110)
 
