@@ -426,8 +426,8 @@ class Calls(RuleBasedStateMachine):
         is_connecting = call.phase in {Phase.DIALING, Phase.CONFIGURING}
         if self.is_over or (call.turns.waits_since is None and not is_connecting):
             return
-        quiet_at = max(self.rig.now, self.phone._empty_at)  # What plays is inside the phone.
-        assert call._stages.due()[Timer.CLIP] <= quiet_at + SILENCE_MAX_S + 0.001  # As are the timers.
+        quiet_at = max(self.rig.now, self.phone.dry_at)
+        assert call._stages.due()[Timer.CLIP] <= quiet_at + SILENCE_MAX_S + 0.001  # The timers are inside.
 
     @invariant()
     def the_caller_is_heard_by_a_session_that_stands(self) -> None:
