@@ -88,6 +88,11 @@ class Service:
         return int(self.variables["PORT"])
 
     @property
+    def url(self) -> str:
+        """Where it is reached itself, by HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def log(self) -> str:
         """All that it has written, which is a file: a pipe that nobody reads would stop it."""
         return (self.folder / "log").read_text(encoding="utf-8")
@@ -136,7 +141,7 @@ class Service:
     async def readiness(self) -> tuple[int, dict[str, str]]:
         """What it answers a load balancer."""
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{self.port}/readyz")
+            answer = await client.get(f"{self.url}/readyz")
         return answer.status_code, answer.json()
 
     async def offer(self, call_sid: str, client: httpx.AsyncClient | None = None) -> str:
@@ -153,7 +158,7 @@ class Service:
             "CallStatus": "ringing",
         }
         headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
-        answer = await client.post(f"http://127.0.0.1:{self.port}/twilio/voice", data=form, headers=headers)
+        answer = await client.post(f"{self.url}/twilio/voice", data=form, headers=headers)
         assert answer.status_code == 200, answer
         return answer.text
 
