@@ -24,10 +24,10 @@ from callbridge.server.listening import tcp_listener
 from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
-from callbridge.simulators.phone.signature import sign_form
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.commands import COMMAND, environment
+from e2e.raw import ringing
 from e2e.stack import ACCOUNT_SID, API_KEY, APOLOGY, AUTH_TOKEN, Stack
 from random_calls import noise
 
@@ -149,16 +149,8 @@ class Service:
         if client is None:
             async with httpx.AsyncClient(trust_env=False) as client:
                 return await self.offer(call_sid, client)
-        url = f"{self.variables['PUBLIC_BASE_URL']}/twilio/voice"
-        form = {
-            "CallSid": call_sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": "+15550100001",
-            "To": "+15550100002",
-            "CallStatus": "ringing",
-        }
-        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
-        answer = await client.post(f"{self.url}/twilio/voice", data=form, headers=headers)
+        signed = ringing(f"{self.variables['PUBLIC_BASE_URL']}/twilio/voice", call_sid)
+        answer = await client.post(f"{self.url}/twilio/voice", **signed)
         assert answer.status_code == 200, answer
         return answer.text
 
