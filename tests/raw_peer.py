@@ -138,13 +138,7 @@ class RawPeer:
         """A server after its upgrade; `hasty` comes in the packet of its answer."""
         peer = await cls.accept_silently(listener)
         try:
-            lines = (await peer.read_head()).split(b"\r\n")[1:]
-            fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
-            assert fields[b"upgrade"] == b"websocket", fields
-            accept = _accept(fields[b"sec-websocket-key"]).decode()
-            answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", f"Connection: {connection}"]
-            answer += [f"Sec-WebSocket-Accept: {accept}", "", ""]
-            await peer.send("\r\n".join(answer).encode() + hasty)
+            await peer.send(answer_to(await peer.read_head(), connection=connection) + hasty)
         except BaseException:
             peer.close()
             raise
@@ -250,6 +244,16 @@ def take_frame(data: bytearray, *, masked: bool) -> Frame | None:
     frame = Frame(data[0] & 0xF, payload, bool(data[0] & 0x80), data[0] >> 4 & 7, is_masked is not masked)
     del data[: begin + length]
     return frame
+
+
+def answer_to(head: bytes, *more: str, connection: str = "Upgrade") -> bytes:
+    """The answer of a server to a good upgrade, with further headers."""
+    lines = (line.partition(b": ") for line in head.split(b"\r\n")[1:])
+    fields = {name.lower(): value for name, _, value in lines}
+    assert fields[b"upgrade"] == b"websocket", fields
+    accept = _accept(fields[b"sec-websocket-key"]).decode()
+    answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", f"Connection: {connection}"]
+    return "\r\n".join([*answer, f"Sec-WebSocket-Accept: {accept}", *more, "", ""]).encode()
 
 
 def _accept(key: bytes) -> bytes:
