@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -114,7 +113,6 @@ async def test_the_published_client_can_talk_to_it() -> None:
 async def test_a_wrong_handshake_is_refused_with_a_body(
     headers: dict[str, str], model: str, status: int, code: str | None
 ) -> None:
-    """The HTTP status, and the JSON error that says why; no session comes of it."""
     told: list[HandshakeRefusal] = []
     async with served(answers("Hi."), keys={"sk-test"}, on_refusal=told.append) as server:
         with pytest.raises(InvalidStatus) as caught:
@@ -201,7 +199,6 @@ async def _refused(connecting: connect) -> int:
 
 
 async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
-    """The first session is cut in mid-answer, an outage follows, and the next session has the next answer."""
     script = Script(
         answers=(
             Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
@@ -233,7 +230,6 @@ async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
 
 
 async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
-    """Greeting, interruption by speech in real bytes, the next answer, and the same in the journal."""
     script = answers("x" * 300, "Yes.", pace=20.0, after_ms=0)
     endings = Endings()
     settings = SessionSettings(keep_audio=True, seed=3)
@@ -277,7 +273,6 @@ async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
 
 
 async def test_twenty_sessions_at_once_do_not_mix() -> None:
-    """Each client gets its own speech and its own ids, and is journalled apart."""
     texts = [f"I am number {number}, and no other one." for number in range(20)]
 
     async def call(server: ModelServer, text: str) -> bytes:
@@ -340,18 +335,11 @@ async def outcome(fault: Fault) -> ConnectionClosed:
     return caught.value
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
+@pytest.mark.parametrize("code", [1000, 1011, 1006])
 async def test_the_server_closes_with_the_code_of_the_script(code: int) -> None:
-    """In the middle of the audio."""
-    closed = await outcome(Fault(kind="close", code=code, reason="why", at=500))
-    assert closed.rcvd is not None
-    assert (closed.rcvd.code, closed.rcvd.reason) == (code, "why")
-
-
-async def test_the_server_vanishes() -> None:
-    """TCP is cut: the client sees no close frame, which is 1006."""
-    closed = await outcome(Fault(kind="close", code=1006, at=500))
-    assert closed.rcvd is None
+    """1006 is no code that is sent: TCP is cut, and the client sees no close frame."""
+    received = (await outcome(Fault(kind="close", code=code, reason="why", at=500))).rcvd
+    assert (received and (received.code, received.reason)) == (None if code == 1006 else (code, "why"))
 
 
 async def test_a_silent_server_can_still_be_left() -> None:
@@ -379,7 +367,6 @@ async def test_a_deaf_server_stops_reading() -> None:
 
 
 async def test_garbage_and_binary_frames_arrive_as_such() -> None:
-    """A text frame that is no JSON and a binary one, in the middle of a good answer."""
     faults = (Fault(kind="garbage", at=100), Fault(kind="binary", at=200))
     script = Script(answers=(Answer(say=("x" * 30,), pace=50.0, faults=faults),))
     texts: list[str] = []
@@ -438,13 +425,3 @@ async def test_stopping_the_server_closes_its_sessions() -> None:
     assert server.sessions[0].ended == "server stopped"
     await socket.wait_closed()
     assert asyncio.all_tasks() <= before
-
-
-async def test_a_port_that_is_taken_is_an_error() -> None:
-    """`OSError` from the start, not a server that nobody reaches."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(OSError, match="address already in use"):
-            async with served(answers("Hi."), port=taken.getsockname()[1]):
-                pass

@@ -55,7 +55,6 @@ def test_a_missing_or_wrong_key_is_401(authorization: tuple[str, ...], code: str
 
 
 def test_a_wrong_key_is_not_repeated_in_full() -> None:
-    """Its middle is masked."""
     key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
     found = refused(authorization=(f"Bearer {key}",), keys={"sk-good"})
     assert found is not None
@@ -78,7 +77,6 @@ def test_a_wrong_key_is_not_repeated_in_full() -> None:
 def test_what_is_not_asked_for_rightly_is_refused(
     target: str, beta: tuple[str, ...], status: int, code: str | None
 ) -> None:
-    """The beta header, no model, an unknown model, another path."""
     found = refused(target, beta=beta)
     assert found is not None
     assert (found.status, found.code) == (status, code)
@@ -108,7 +106,6 @@ def test_a_refusal_can_be_made_on_the_socket() -> None:
     ],
 )
 def test_each_status_of_a_script_has_its_body(status: int, code: str) -> None:
-    """A JSON error, as a client would log it."""
     found = fault_refusal(ConnectFault(kind="refuse", status=status))  # type: ignore[arg-type]  # all of its values
     assert found.status == status
     assert json.loads(found.body)["error"]["code"] == code

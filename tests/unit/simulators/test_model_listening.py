@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from callbridge.simulators.voice_model import Answer, Failure, Fault, Say, Script, tone
+from callbridge.simulators.voice_model import Answer, Failure, Fault, Say, Script
 from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, telephone
 
 TURN = [
@@ -47,7 +47,6 @@ def transcribing(model: str, *scripted: Answer) -> ModelClient:
 
 
 def test_a_voice_turn_has_its_order() -> None:
-    """Speech started, stopped, committed, the item, and the answer's ladder."""
     client = listening()
     events = client.say(UTTERANCE)
     assert kinds(events) == [
@@ -81,13 +80,6 @@ def test_the_next_turn_follows_what_the_client_has_seen() -> None:
     starts = [event["audio_start_ms"] for event in client.of("input_audio_buffer.speech_started")]
     # Counted over appended audio, not over time: nothing was appended for five seconds.
     assert starts == [100, 1520 + 100]
-
-
-def test_without_create_response_a_turn_is_only_committed() -> None:
-    """The client asks for the answer itself."""
-    client = listening(create_response=False)
-    assert kinds(client.say(UTTERANCE)) == ["input_audio_buffer.speech_started", *TURN]
-    assert kinds(client.send("response.create")) == ["response.created", "rate_limits.updated"]
 
 
 def test_interrupting_closes_the_answer_and_answers_anew() -> None:
@@ -162,7 +154,6 @@ def test_an_interruption_may_be_noticed_late() -> None:
 
 
 def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
-    """Never two responses at once."""
     client = listening(answers("x" * 400, "Yes.", interrupt_lag_ms=2000), silence_duration_ms=200)
     client.send("response.create")
     client.run(0.5)
@@ -226,7 +217,6 @@ def test_less_than_100_ms_cannot_be_committed(audio_ms: int, held: str) -> None:
 
 
 def test_a_clear_empties_the_buffer() -> None:
-    """`cleared`, and nothing is left to commit."""
     client = manual()
     client.append(loud(500))
     assert kinds(client.send("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
@@ -276,7 +266,6 @@ def test_an_update_in_the_middle_of_speech_keeps_the_turn() -> None:
     ],
 )
 def test_what_is_no_base64_is_refused(audio: str, text: str) -> None:
-    """Audio that cannot be decoded is an error, not noise."""
     client = listening()
     code, message, param = error_of(client.send("input_audio_buffer.append", audio=audio))
     assert (code, param) == ("invalid_value", "audio")
@@ -304,7 +293,6 @@ def test_appends_are_counted_and_kept_on_request() -> None:
 
 
 def test_a_client_of_pcm_is_heard_too() -> None:
-    """Detection works on 24 kHz PCM, the default format."""
     client = ModelClient()
     square = (b"\x00\x40" * 12 + b"\x00\xc0" * 12) * 600
     client.append(bytes(48 * 400) + square)
@@ -334,7 +322,6 @@ def test_transcripts_are_off_by_default() -> None:
     ],
 )
 def test_a_transcript_comes_when_the_script_says(when: Any, before: str, after: str) -> None:
-    """It may precede the answer, fall into it, or come after it."""
     client = transcribing("gpt-transcribe", Answer(say=("Yes.",), caller="Is it open", transcript=when))
     client.say(UTTERANCE)
     client.run(5)
@@ -368,7 +355,6 @@ def test_whisper_bills_seconds_and_writes_in_one_piece() -> None:
 
 
 def test_a_transcription_may_fail() -> None:
-    """`failed` with its error; the answer comes all the same."""
     failure = Failure(code="audio_unintelligible", message="Not understood.", type="transcription")
     client = transcribing("gpt-transcribe", Answer(say=("Sorry?",), transcript_error=failure))
     client.say(UTTERANCE)
@@ -430,13 +416,6 @@ def test_an_idle_timeout_does_not_fire_when_something_happens(disturbance: str) 
         client.send("response.create")
     client.run(6)
     assert not client.of("input_audio_buffer.timeout_triggered")
-
-
-def test_silence_of_a_tone_is_none() -> None:
-    """The stand-in for speech is heard as one utterance, without gaps."""
-    client = listening()
-    client.say(quiet(400) + tone("A sentence of some length, to be sure.") + quiet(600))
-    assert len(client.of("input_audio_buffer.speech_started")) == 1
 
 
 # --- The short way ----------------------------------------------------------------------------

@@ -157,7 +157,6 @@ def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
 
 
 def test_a_session_may_expire_early() -> None:
-    """The error of a session of 60 minutes, and close 1001."""
     client = ModelClient(Script(answers=(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),)),)))
     client.send("response.create")
     client.run(10)
@@ -218,7 +217,6 @@ def test_a_silent_answer_is_interrupted_by_speech() -> None:
 
 
 def test_an_absent_answer_is_not_even_created() -> None:
-    """The turn is committed and transcribed, and that is all. The turn after it has the next answer."""
     script = Script(answers=(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",))))
     client = ModelClient(script)
     client.configure()
@@ -239,7 +237,6 @@ def test_an_absent_answer_leaves_a_request_unanswered_too() -> None:
 
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcm"])
 def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
-    """Its last words again and again, at its pace, in a single item."""
     said = (Say(text="Well.", audio=loud(300)), Say(text="And so on.", audio=loud(999) + quiet(1)))
     client = ModelClient(Script(answers=(Answer(say=said, endless=True, pace=10, after_ms=0),)))
     rate = {"rate": 24000} if kind == "audio/pcm" else {}

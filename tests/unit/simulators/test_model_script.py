@@ -72,7 +72,6 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
-    """Each part of the file arrives where it belongs."""
     script = load_script(written(tmp_path, WHOLE))
     assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
     greeting, question, failure = script.answers
@@ -120,18 +119,11 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
-    """The message names the file, the place in it and what to do."""
     path = written(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load_script(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
-
-
-def test_a_script_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The message has the path."""
-    with pytest.raises(ScriptError, match=r"nowhere.toml: cannot be read"):
-        load_script(tmp_path / "nowhere.toml")
 
 
 # --- Speech -----------------------------------------------------------------------------------
@@ -162,7 +154,6 @@ def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
 
 
 def test_a_missing_speech_file_is_refused(tmp_path: Path) -> None:
-    """The message has the words and the path."""
     script = Script(answers=(Answer(say=(Say(text="Hello", speech="none.wav"),)),))
     with pytest.raises(ScriptError, match=r"'Hello' cannot be spoken: .*none.wav"):
         voiced(script, folder=tmp_path)
@@ -177,12 +168,10 @@ def test_a_tone_is_as_long_as_the_text_and_never_silent(text: str) -> None:
 
 
 def test_texts_sound_different() -> None:
-    """So that crossed lines show."""
     assert tone("One sentence.")[:800] != tone("Two sentence.")[:800]
 
 
 def test_the_shipped_speech_is_small_and_complete() -> None:
-    """Each clip has its words and its file; all together stay below 400 kB."""
     assert sum(len(clip.audio) for clip in clips().values()) < 400_000
     for clip in clips().values():
         assert 1.0 < len(clip.audio) / 8000 < 10.0
@@ -235,7 +224,6 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
     ],
 )
 def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: Fault | ConnectFault) -> None:
-    """As it stands on the command line."""
     assert parse_fault(text) == (answer, fault)
 
 
@@ -243,7 +231,6 @@ def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: 
     "text", ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
 )
 def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
-    """The message shows how to write one."""
     with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
         parse_fault(text)
 

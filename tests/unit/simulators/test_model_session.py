@@ -72,7 +72,6 @@ def test_a_message_that_is_no_event_is_answered_with_an_error(
 
 
 def test_binary_frames_are_refused() -> None:
-    """`invalid_event`, in the words of the live API."""
     code, text, _ = error_of(ModelClient().send_raw(b"\x00\x01"))
     assert code == "invalid_event"
     assert text == "Expected a text WebSocket message; binary frames are not supported."
@@ -94,7 +93,6 @@ def test_an_error_names_the_event_that_caused_it(kind: str) -> None:
     lambda part: st.lists(part) | st.dictionaries(st.text(), part),
 ).map(json.dumps)))  # fmt: skip
 def test_nothing_that_a_client_sends_breaks_the_session(message: str | bytes) -> None:
-    """Any frame is answered with one error at most, and nothing is raised."""
     client = ModelClient()
     assert [event["type"] for event in client.send_raw(message)] == ["error"]
 
@@ -127,7 +125,6 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
 
 
 def test_the_journal_tells_what_happened() -> None:
-    """Times, types and notes of a short call, in order."""
     client = ModelClient(Script(answers=(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it"))))
     client.configure()
     client.send("response.create")
@@ -163,7 +160,6 @@ def test_the_journal_tells_what_happened() -> None:
 
 
 def test_a_session_can_be_read_in_a_log() -> None:
-    """Its `repr` says which it is and what it is doing."""
     client = ModelClient()
     assert "gpt-realtime-2.1: listening" in repr(client.session)
     client.send("response.create")
@@ -189,7 +185,6 @@ def test_a_session_expires() -> None:
 
 
 def test_a_client_that_leaves_ends_the_session() -> None:
-    """Nothing more is due, and the journal says how."""
     client = ModelClient(answers("x" * 100))
     client.send("response.create")
     client.session.client_gone("client closed with 1000", client.now)
@@ -210,7 +205,6 @@ def test_a_silent_server_never_creates_a_session() -> None:
 
 
 def test_a_connection_may_be_closed_at_once() -> None:
-    """Accepted, then closed with the code of the script."""
     client = ModelClient(Script(connect=(ConnectFault(kind="close", code=1013, reason="later"),)))
     assert [output for _, output in client.outputs] == [Close(1013, "later")]
 
@@ -221,14 +215,6 @@ def test_a_connection_may_be_rejected_as_the_live_api_does() -> None:
     client = ModelClient(Script(connect=(fault,)))
     assert [event["error"]["code"] for event in client.events] == ["invalid_api_key"]
     assert client.outputs[-1][1] == Close(3000, "invalid_request_error.invalid_api_key")
-
-
-def test_only_the_nth_connection_is_faulty() -> None:
-    """So that a reconnect can be tried."""
-    script = Script(connect=(ConnectFault(kind="silent", nth=2),))
-    assert len(ModelClient(script, connection=1).events) == 1
-    assert ModelClient(script, connection=2).events == []
-    assert len(ModelClient(script, connection=3).events) == 1
 
 
 # --- Faults in an answer ----------------------------------------------------------------------
@@ -264,7 +250,6 @@ def test_the_connection_may_be_cut(fault: Fault) -> None:
 
 
 def test_garbage_binary_and_unknown_events_come_between() -> None:
-    """The answer goes on around them."""
     odd = (Fault(kind="garbage", at=500), Fault(kind="binary", at=600))
     more = (Fault(kind="unknown_event", at="end"), Fault(kind="error", at="end", error_code="x"))
     client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=odd + more),)))
@@ -281,13 +266,11 @@ def test_garbage_binary_and_unknown_events_come_between() -> None:
 
 
 def test_a_frame_may_be_oversized() -> None:
-    """One valid event of the size that was asked for."""
     client = faulty(Fault(kind="oversized", size_bytes=5_000_000))
     assert max(len(o.text) for _, o in client.outputs if isinstance(o, Send)) > 5_000_000
 
 
 def test_a_delta_may_come_twice() -> None:
-    """The same bytes again, in an event of its own."""
     client = faulty(Fault(kind="duplicate", at=500))
     deltas = [event["delta"] for event in client.of("response.output_audio.delta")]
     repeated = [first for first, second in pairwise(deltas) if first == second]
@@ -348,7 +331,6 @@ def test_a_command_may_be_ignored() -> None:
 
 
 def test_a_fault_may_come_at_a_time() -> None:
-    """Counted from the opening of the session."""
     client = ModelClient(Script(faults=(Fault(kind="close", code=1001, after_ms=1500),)))
     client.run(1.4)
     assert not client.session.is_over
@@ -377,7 +359,6 @@ def test_waking_late_loses_nothing() -> None:
 
 
 def test_waking_early_does_nothing() -> None:
-    """A timer that fires too soon is harmless."""
     client = ModelClient(answers("Hi."))
     client.send("response.create")
     assert client.session.wake(client.now) == []

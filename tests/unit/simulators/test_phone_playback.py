@@ -82,13 +82,6 @@ def test_a_mark_is_due_when_the_byte_before_it_was_played() -> None:
     assert not any(mark.was_cleared for mark in playback.marks)
 
 
-def test_a_mark_on_a_dry_buffer_is_due_at_once() -> None:
-    playback = Playback()
-    playback.add(audio(20), 0.0)
-    playback.add_mark("idle", 5.0)
-    assert [(mark.name, mark.echoed_at) for mark in playback.due_marks(5.0)] == [("idle", 5.0)]
-
-
 def test_a_mark_on_a_buffer_that_ran_dry_and_resumed_waits_for_the_second_run() -> None:
     playback = Playback()
     playback.add(audio(20), 0.0)
@@ -133,13 +126,6 @@ def test_audio_after_a_clear_plays_at_once() -> None:
     late = playback.add(audio(100), 0.13)
     assert late.plays_from == pytest.approx(0.13)
     assert playback.heard_bytes(1.0) == 200 * 8
-
-
-def test_a_clear_of_a_dry_buffer_loses_nothing() -> None:
-    playback = Playback()
-    playback.add(audio(20), 0.0)
-    assert playback.clear(1.0).discarded_bytes == 0
-    assert playback.payloads[0].cut_bytes is None
 
 
 # --- What reaches the ear ---------------------------------------------------------------------
