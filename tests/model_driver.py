@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from typing import Any
+from typing import Any, Self
 
 from callbridge.simulators.voice_model import Answer, Output, RealtimeSession, Script, Send, SessionSettings
 
@@ -52,6 +52,17 @@ class ModelClient:
         self.events: list[Event] = []
         self.times: list[float] = []
         self._take(self.session.open(self.now))
+
+    @classmethod
+    def configured(cls, script: Script | None = None, **settings: Any) -> Self:
+        """Connected, and set up for the telephone."""
+        client = cls(script, **settings)
+        client.configure()
+        return client
+
+    def respond(self, seconds: float) -> list[Event]:
+        """Ask for a response and let time pass."""
+        return self.send("response.create") + self.run(seconds)
 
     def send(self, kind: str, **fields: Any) -> list[Event]:
         """Send an event and return what came back at once."""

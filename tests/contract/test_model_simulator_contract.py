@@ -87,9 +87,6 @@ def check(event: Event) -> None:
     assert unknown_fields(parsed) == [], event
 
 
-# --- Sessions that together send everything ----------------------------------------------------
-
-
 def plain_call() -> ModelClient:
     """Greeting, a spoken turn with a call and its output, an interruption, a truncation."""
     client = ModelClient(demo_script(), opened_unix_s=1_800_000_000)
@@ -100,15 +97,13 @@ def plain_call() -> ModelClient:
         "turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000},
     }
     client.send("session.update", session=session)
-    client.send("response.create")
-    client.run(3)
+    client.respond(3)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(5)
     (call,) = (i for i in client.session.journal.items.values() if i.type == "function_call")
     output = {"call_id": call.fields["call_id"], "output": "{}", "type": "function_call_output"}
     client.send("conversation.item.create", item=output)
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(0.8)
     client.append(loud(200))
@@ -164,8 +159,7 @@ def other_settings() -> ModelClient:
     """PCM, semantic VAD, turns by hand, whisper, idle timeout, and every session field."""
     client = ModelClient(answers("Hello.", "Are you there?", "Bye."))
     client.detect(idle_timeout_ms=5000)
-    client.send("response.create")
-    client.run(1)
+    client.respond(1)
     client.say(quiet(6500))
     client.run(5)
     client.detect(type="semantic_vad", eagerness="low")
@@ -195,8 +189,7 @@ def other_settings() -> ModelClient:
     client.append(bytes(48 * 300))
     client.send("input_audio_buffer.clear")
     client.send("input_audio_buffer.commit")
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     return client
 
 

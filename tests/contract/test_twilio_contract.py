@@ -79,8 +79,6 @@ def test_the_payload_is_standard_base64_of_the_bare_audio(audio: bytes) -> None:
     assert len(payload) == -(-len(audio) // 3) * 4
 
 
-# --- TwiML --------------------------------------------------------------------------------------------
-
 HTTPS = r"https://\S+"
 TWIML = {
     "Response": {},

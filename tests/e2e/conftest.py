@@ -52,9 +52,6 @@ async def without_debugging() -> None:
     asyncio.get_running_loop().set_debug(False)
 
 
-# --- Figures: what was measured stands in the report -------------------------------------------------
-
-
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Notes a line that is shown at the end of the run; it travels with the report of its test."""

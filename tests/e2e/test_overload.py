@@ -180,8 +180,6 @@ async def test_calls_that_begin_at_once(tmp_path: Path) -> None:
     assert later.verbs == CONNECTED_AND_ENDED
 
 
-# --- Sockets that never become a call -----------------------------------------------------------------
-
 FLOOD = 100
 
 

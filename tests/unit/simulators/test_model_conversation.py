@@ -21,10 +21,8 @@ def message(role: str, kind: str, **fields: object) -> Event:
 
 def spoken(audio: bytes, *, until: float = 30.0) -> tuple[ModelClient, Item]:
     """A client to which the model has spoken this, and the item."""
-    client = ModelClient(Script(answers=(Answer(say=(Say(text="Words.", audio=audio),)),)))
-    client.configure()
-    client.send("response.create")
-    client.run(until)
+    client = ModelClient.configured(Script(answers=(Answer(say=(Say(text="Words.", audio=audio),)),)))
+    client.respond(until)
     (item,) = client.session.journal.items.values()
     return client, item
 
@@ -135,8 +133,7 @@ def test_items_go_where_previous_item_id_says() -> None:
 
 def test_audio_of_the_user_is_kept() -> None:
     """`input_audio` is decoded and can be retrieved, as any turn can."""
-    client = ModelClient()
-    client.configure()
+    client = ModelClient.configured()
     audio = base64.b64encode(loud(300)).decode()
     client.send(
         "conversation.item.create",
@@ -211,8 +208,7 @@ def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
     script = Script(answers=(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)),))
     client = ModelClient(script)
     client.configure(tools=[{"type": "function", "name": "hours"}])
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     speech, call = client.session.journal.items.values()
     client.send("conversation.item.create", item={**USER, "id": "user"})
     text = message("assistant", "output_text", text="Hello.")

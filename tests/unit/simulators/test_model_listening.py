@@ -85,8 +85,7 @@ def test_the_next_turn_follows_what_the_client_has_seen() -> None:
 def test_interrupting_closes_the_answer_and_answers_anew() -> None:
     """`speech_started`, the closing events, `cancelled` because of a turn, and the next answer."""
     client = listening(answers("x" * 200, "Good evening."))
-    client.send("response.create")
-    client.run(0.5)
+    client.respond(0.5)
     events = client.say(UTTERANCE)
     assert kinds(events) == [
         "(deltas)",
@@ -112,8 +111,7 @@ def test_interrupting_closes_the_answer_and_answers_anew() -> None:
 def test_after_the_answer_is_done_speech_only_starts() -> None:
     """The server has nothing to cancel, though the phone may still be playing."""
     client = listening()
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     assert kinds(client.say(quiet(400) + loud(100))) == ["input_audio_buffer.speech_started"]
 
 
@@ -129,8 +127,7 @@ def test_interrupting_the_thinking_closes_an_empty_response() -> None:
 def test_with_interrupt_response_off_the_answer_goes_on() -> None:
     """And the answer to the words that were spoken over it is refused: one is active already."""
     client = listening(answers("x" * 400, "Good evening."), interrupt_response=False)
-    client.send("response.create")
-    client.run(0.5)
+    client.respond(0.5)
     events = client.say(UTTERANCE)
     assert "response.done" not in kinds(events)
     assert events[-1]["type"] == "error" or "error" in kinds(events)
@@ -144,8 +141,7 @@ def test_with_interrupt_response_off_the_answer_goes_on() -> None:
 def test_an_interruption_may_be_noticed_late() -> None:
     """With a lag, deltas go on after `speech_started` until the response is closed."""
     client = listening(answers("x" * 400, "Yes.", interrupt_lag_ms=100))
-    client.send("response.create")
-    client.run(0.5)
+    client.respond(0.5)
     client.append(quiet(400) + loud(100))
     assert kinds(client.events)[-1] == "input_audio_buffer.speech_started"
     events = client.run(0.2)
@@ -155,8 +151,7 @@ def test_an_interruption_may_be_noticed_late() -> None:
 
 def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
     client = listening(answers("x" * 400, "Yes.", interrupt_lag_ms=2000), silence_duration_ms=200)
-    client.send("response.create")
-    client.run(0.5)
+    client.respond(0.5)
     events = client.say(quiet(400) + loud(100) + quiet(220))
     order = [kind for kind in kinds(events) if kind in {"response.done", "response.created"}]
     assert order == ["response.done", "response.created"]
@@ -167,8 +162,7 @@ def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
 def test_late_deltas_may_follow_the_cancelled_response() -> None:
     """They were on their way; they belong to no item's audio any more."""
     client = listening(answers("x" * 400, "Yes.", late_deltas=3))
-    client.send("response.create")
-    client.run(0.5)
+    client.respond(0.5)
     events = client.append(quiet(400) + loud(100))
     after = events[[event["type"] for event in events].index("response.done") + 1 :]
     assert [event["type"] for event in after] == ["response.output_audio.delta"] * 3
@@ -281,8 +275,7 @@ def test_an_append_has_a_size_limit() -> None:
 
 def test_appends_are_counted_and_kept_on_request() -> None:
     """The journal has every byte as it came, so that a bridge's pass-through can be checked."""
-    client = ModelClient(keep_audio=True)
-    client.configure()
+    client = ModelClient.configured(keep_audio=True)
     client.append(b"\x01\x02\x03")
     client.append(quiet(20))
     journal = client.session.journal
@@ -386,8 +379,7 @@ def test_an_idle_caller_is_prompted() -> None:
     speech = loud(2000)
     script = Script(answers=(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",))))
     client = listening(script, idle_timeout_ms=5000)
-    client.send("response.create")
-    client.run(0.8)
+    client.respond(0.8)
     done_at = client.at("response.done")
     events = client.say(quiet(8000))
     assert kinds(events)[:5] == [
@@ -408,13 +400,11 @@ def test_an_idle_timeout_does_not_fire_when_something_happens(disturbance: str) 
     """Speech and a new response stop the clock; without the setting there is none."""
     idle: Event = {} if disturbance == "off" else {"idle_timeout_ms": 5000}
     client = listening(answers("Hi.", "x" * 1000, "Hm.", after_ms=100), **idle)
-    client.send("response.create")
-    client.run(3)
+    client.respond(3)
     if disturbance == "speech":
         client.append(quiet(400) + loud(100))
     elif disturbance == "response":
-        client.send("response.create")
-    client.run(6)
+        client.respond(6)
     assert not client.of("input_audio_buffer.timeout_triggered")
 
 
@@ -461,8 +451,7 @@ def test_an_append_is_judged_alike_whichever_way_it_is_read(message: str) -> Non
 
 def test_a_fault_may_take_the_place_of_an_append() -> None:
     """The short way leaves it to the script."""
-    client = ModelClient(Script(faults=(Fault(kind="error", on=APPEND, nth=2, error_code="x"),)))
-    client.configure()
+    client = ModelClient.configured(Script(faults=(Fault(kind="error", on=APPEND, nth=2, error_code="x"),)))
     assert client.append(quiet(20)) == []
     assert [event["error"]["code"] for event in client.append(quiet(20))] == ["x"]
     assert client.session.journal.appends == 1

@@ -102,8 +102,7 @@ class LaterClient(ModelClient):
 
 def spoken(client: ModelClient) -> list[str]:
     """What was asked for and said, to the end."""
-    client.send("response.create")
-    client.run(30)
+    client.respond(30)
     return [event["transcript"] for event in client.of("response.output_audio_transcript.done")]
 
 
@@ -158,8 +157,7 @@ def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
 
 def test_a_session_may_expire_early() -> None:
     client = ModelClient(Script(answers=(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),)),)))
-    client.send("response.create")
-    client.run(10)
+    client.respond(10)
     assert client.of("error")[-1]["error"]["code"] == "session_expired"
     assert client.outputs[-1][1] == Close(1001)
 
@@ -173,8 +171,7 @@ def test_credit_may_run_out_in_an_answer_and_between() -> None:
     (told,) = client.of("error")
     assert (told["error"]["code"], told["error"]["type"]) == ("insufficient_quota", "insufficient_quota")
     assert not client.session.is_over
-    client.send("response.create")
-    client.run(1)
+    client.respond(1)
     (done,) = client.of("response.done")
     error = done["response"]["status_details"]["error"]
     assert Failure(code=error["code"], message=error["message"], type=error["type"]) == OUT_OF_QUOTA
@@ -182,8 +179,7 @@ def test_credit_may_run_out_in_an_answer_and_between() -> None:
 
 def test_an_event_may_have_fields_of_wrong_types() -> None:
     client = ModelClient(Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="wrong_type"),)),)))
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     assert [
         event for event in client.of("response.output_audio.delta") if not isinstance(event["delta"], str)
     ]
@@ -196,8 +192,7 @@ def test_an_event_may_have_fields_of_wrong_types() -> None:
 def test_a_silent_answer_is_created_and_never_comes() -> None:
     """Until somebody cancels it; then the next answer is said."""
     client = ModelClient(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
-    client.send("response.create")
-    client.run(500)
+    client.respond(500)
     assert kinds(client.events)[1:] == ["response.created", "rate_limits.updated"]
     assert client.session.deadline is not None
     assert client.session.deadline < math.inf
@@ -208,8 +203,7 @@ def test_a_silent_answer_is_created_and_never_comes() -> None:
 
 
 def test_a_silent_answer_is_interrupted_by_speech() -> None:
-    client = ModelClient(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
-    client.configure()
+    client = ModelClient.configured(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
     client.send("response.create")
     client.say(loud(600) + quiet(700))
     client.run(10)
@@ -218,8 +212,7 @@ def test_a_silent_answer_is_interrupted_by_speech() -> None:
 
 def test_an_absent_answer_is_not_even_created() -> None:
     script = Script(answers=(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",))))
-    client = ModelClient(script)
-    client.configure()
+    client = ModelClient.configured(script)
     client.say(loud(600) + quiet(700))
     client.run(60)
     assert kinds(client.events)[-1] == "conversation.item.done"
@@ -242,8 +235,7 @@ def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
     rate = {"rate": 24000} if kind == "audio/pcm" else {}
     output = {"format": {"type": kind, **rate}}
     client.send("session.update", session={"type": "realtime", "audio": {"output": output}})
-    client.send("response.create")
-    client.run(3)
+    client.respond(3)
     first, second = client.session.journal.items.values()
     assert (first.sent_bytes, first.status, second.status) == (2400, "completed", "in_progress")
     assert second.sent_bytes / 8000 == pytest.approx(30, abs=1.5)
@@ -254,10 +246,8 @@ def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
 
 def test_an_endless_answer_ends_after_ten_minutes() -> None:
     """It is no answer to fill a disk with."""
-    client = ModelClient(Script(answers=(Answer(say=("On and on.",), endless=True, pace=600),)))
-    client.configure()
-    client.send("response.create")
-    client.run(5)
+    client = ModelClient.configured(Script(answers=(Answer(say=("On and on.",), endless=True, pace=600),)))
+    client.respond(5)
     (item,) = client.session.journal.items.values()
     assert client.of("response.done")[0]["response"]["status"] == "completed"
     assert ENDLESS_BYTES <= item.sent_bytes <= ENDLESS_BYTES + 60_000

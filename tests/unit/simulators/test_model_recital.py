@@ -25,8 +25,7 @@ def message(client: ModelClient, role: str, text: str, **fields: Any) -> list[Ev
 
 def recited(client: ModelClient) -> str:
     """What the next answer says."""
-    client.send("response.create")
-    client.run(60)
+    client.respond(60)
     said: str = client.of("response.output_audio_transcript.done")[-1]["transcript"]
     return said
 
@@ -82,8 +81,7 @@ def test_turns_of_the_session_are_known() -> None:
     )
     client = ModelClient(script)
     client.configure(tools=[LOOK_UP])
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     client.say(loud(600) + quiet(700))
     client.run(5)
     (called,) = client.of("response.function_call_arguments.done")
@@ -98,8 +96,7 @@ def test_an_unreported_transcript_is_remembered_all_the_same() -> None:
     """The model hears audio: what becomes of the transcription is the client's loss."""
     refused = Failure(code="audio_unintelligible", message="?")
     script = Script(answers=(Answer(caller="Hello?", say=("Yes.",), transcript_error=refused),))
-    client = ModelClient(script)
-    client.configure()
+    client = ModelClient.configured(script)
     client.say(loud(600) + quiet(700))
     assert client.session.journal.memory[0] == "user: Hello?"
 
@@ -107,8 +104,7 @@ def test_an_unreported_transcript_is_remembered_all_the_same() -> None:
 def test_what_was_cut_has_no_words_and_what_was_deleted_is_gone() -> None:
     """The server forgets the transcript of a truncated item."""
     client = ModelClient(Script(answers=(Answer(say=("One two.", "Three four.")), Answer(recites=True))))
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     first, second = client.of("response.output_item.done")
     client.send("conversation.item.delete", item_id=first["item"]["id"])
     client.send("conversation.item.truncate", item_id=second["item"]["id"], content_index=0, audio_end_ms=120)
@@ -125,8 +121,7 @@ def test_what_was_cut_has_no_words_and_what_was_deleted_is_gone() -> None:
     ],
 )
 def test_what_is_no_text_is_named(content: list[Event], words: str) -> None:
-    client = ModelClient()
-    client.configure()
+    client = ModelClient.configured()
     item(client, type="message", role="user", content=content)
     assert client.session.journal.memory == [words]
 
@@ -134,8 +129,7 @@ def test_what_is_no_text_is_named(content: list[Event], words: str) -> None:
 def test_a_recital_sounds_as_the_script_says() -> None:
     speech = tone("a clip")
     said = (Say(text="x", audio=speech), Say(text="And that is all."))
-    client = ModelClient(Script(answers=(Answer(recites=True, say=said), Answer(recites=True))))
-    client.configure()
+    client = ModelClient.configured(Script(answers=(Answer(recites=True, say=said), Answer(recites=True))))
     message(client, "user", "Hello.")
     recited(client)
     first, second = client.of("response.output_audio_transcript.done")
@@ -153,9 +147,6 @@ def test_a_response_with_input_of_its_own_knows_that_alone() -> None:
     client.send("response.create", response={"input": [written]})
     client.run(10)
     assert client.of("response.output_audio_transcript.done")[-1]["transcript"] == "user: Hi."
-
-
-# --- What a resume must not do ----------------------------------------------------------------
 
 
 def test_a_turn_is_not_answered_while_responses_are_off() -> None:

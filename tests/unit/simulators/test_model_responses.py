@@ -161,8 +161,7 @@ def test_the_same_seed_cuts_and_names_alike() -> None:
     runs = []
     for seed, connection in ((7, 1), (7, 1), (8, 1), (7, 2)):
         client = ModelClient(answers("Good morning."), seed=seed, connection=connection)
-        client.send("response.create")
-        client.run(5)
+        client.respond(5)
         runs.append(client.events)
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
@@ -185,8 +184,7 @@ def test_audio_comes_at_its_pace(pace: float) -> None:
 def test_settings_and_latency_apply_where_the_answer_says_nothing() -> None:
     """The server's pace beats the script's; its latency is added to the time to think."""
     client = ModelClient(answers("Good morning."), pace=2.0, latency_ms=400)
-    client.send("response.create")
-    client.run(30)
+    client.respond(30)
     seconds = len(tone("Good morning.")) / 8000
     assert client.at("response.done") - 100.0 == pytest.approx(0.3 + 0.4 + seconds / 2)
 
@@ -211,8 +209,7 @@ def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
     wanted: Event = {"type": kind} | ({"rate": 24000} if kind == "audio/pcm" else {})
     client = ModelClient(answers("Good morning."))
     client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": wanted}}})
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     item_id = done(client)["output"][0]["id"]
     assert len(client.audio(item_id)) == width * len(tone("Good morning."))
     assert done(client)["audio"]["output"]["format"] == wanted
@@ -262,8 +259,7 @@ def test_a_tool_that_is_not_offered_is_not_called() -> None:
     assert said == ["Let me see.", "We are open."]
     notes = [note.text for note in client.session.journal.notes if note.kind == "left_out"]
     assert notes == ["opening_hours: the session offers no such tool"]
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     assert done(client)["output"][0]["content"][0]["transcript"] == "Goodbye."
 
 
@@ -297,8 +293,7 @@ def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() ->
     client = responding(script, tools=[HOURS])
     client.run(0.4)
     client.send("response.cancel")
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     assert done(client)["output"][0]["content"][0]["transcript"] == "Never mind then."
 
 
@@ -503,8 +498,7 @@ def test_rate_limits_fall_with_use_and_recover() -> None:
     """`remaining` counts the last minute."""
     client = responding(answers("One.", "Two.", "Three."))
     client.run(5)
-    client.send("response.create")
-    client.run(70)
+    client.respond(70)
     client.send("response.create")
     requests = [
         next(limit for limit in event["rate_limits"] if limit["name"] == "requests")["remaining"]

@@ -125,10 +125,10 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
 
 
 def test_the_journal_tells_what_happened() -> None:
-    client = ModelClient(Script(answers=(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it"))))
-    client.configure()
-    client.send("response.create")
-    client.run(2)
+    client = ModelClient.configured(
+        Script(answers=(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
+    )
+    client.respond(2)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(2)
     journal = client.session.journal
@@ -222,10 +222,8 @@ def test_a_connection_may_be_rejected_as_the_live_api_does() -> None:
 
 def faulty(fault: Fault) -> ModelClient:
     """A client whose first answer has this fault; run to the end."""
-    client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=(fault,)),)))
-    client.configure()
-    client.send("response.create")
-    client.run(10)
+    client = ModelClient.configured(Script(answers=(Answer(say=("x" * 100,), faults=(fault,)),)))
+    client.respond(10)
     return client
 
 
@@ -253,8 +251,7 @@ def test_garbage_binary_and_unknown_events_come_between() -> None:
     odd = (Fault(kind="garbage", at=500), Fault(kind="binary", at=600))
     more = (Fault(kind="unknown_event", at="end"), Fault(kind="error", at="end", error_code="x"))
     client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=odd + more),)))
-    client.send("response.create")
-    client.run(10)
+    client.respond(10)
     texts = [output.text for _, output in client.outputs if isinstance(output, Send)]
     with pytest.raises(json.JSONDecodeError):
         json.loads(min(texts, key=len))
@@ -283,8 +280,7 @@ def test_a_stall_delays_everything_and_then_catches_up() -> None:
     client = ModelClient(
         Script(answers=(Answer(say=("x" * 100,), faults=(Fault(kind="stall", seconds=3, at=400),)),))
     )
-    client.send("response.create")
-    client.run(0.6)
+    client.respond(0.6)
     stalled_from = client.session.journal.notes[-1].at
     assert client.run(2) == []
     assert client.send("session.update", session={"type": "realtime"}) == []

@@ -190,8 +190,7 @@ def test_the_voice_is_locked_once_the_assistant_was_heard() -> None:
     other = telephone(instructions="New.")
     other["audio"]["output"]["voice"] = "cedar"
     assert client.send("session.update", session=other)[0]["type"] == "session.updated"
-    client.send("response.create")
-    client.run(0.4)
+    client.respond(0.4)
     other["audio"]["output"]["voice"] = "marin"
     text = "Cannot update a conversation's voice if assistant audio is present."
     assert error_of(client.send("session.update", session=other)) == ("cannot_update_voice", text, None)

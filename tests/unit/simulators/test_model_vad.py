@@ -128,9 +128,6 @@ def heard_pauses(clip: bytes) -> list[str]:
     return marks.strip(".").replace("x", " ").split()
 
 
-# --- The buffer -------------------------------------------------------------------------------
-
-
 def test_a_turn_takes_its_audio_and_forgets_what_was_before() -> None:
     """What is taken is exactly the bytes between the two places."""
     buffer = InputBuffer(TurnDetection())

@@ -17,9 +17,6 @@ SID = "MZ" + "1" * 32
 IDENTITY = StreamIdentity("AC" + "2" * 32, "CA" + "3" * 32, SID, (("token", "t"), ("b", "")))
 
 
-# --- What Twilio sends ------------------------------------------------------------------------
-
-
 def test_connected_names_protocol_and_version_only() -> None:
     assert json.loads(messages.CONNECTED) == {"event": "connected", "protocol": "Call", "version": "1.0.0"}
 
@@ -75,9 +72,6 @@ def test_mark_and_stop() -> None:
         "stop": {"accountSid": IDENTITY.account_sid, "callSid": IDENTITY.call_sid},
         "streamSid": SID,
     }
-
-
-# --- What Twilio accepts ----------------------------------------------------------------------
 
 
 def test_takes_the_three_documented_messages() -> None:

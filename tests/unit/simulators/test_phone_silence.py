@@ -125,9 +125,6 @@ def test_the_report_lists_long_silences_and_knows_the_longest() -> None:
     assert resumed_ms([1.5, None]) == [1500, None]
 
 
-# --- What a stream hears ----------------------------------------------------------------------
-
-
 def spans(stream: PhoneStream) -> list[tuple[float, float, str]]:
     return [(round(one.start, 3), round(one.end, 3), one.source) for one in stream.sounds.all]
 

@@ -28,9 +28,6 @@ def answer(body: bytes, content_type: str = "text/xml", status: int = 200) -> We
     return WebAnswer("https://example.com/voice", status, content_type, body)
 
 
-# --- The HTTP answer --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("content_type", ["text/xml", "application/xml; charset=utf-8", "TEXT/HTML"])
 def test_takes_xml_types_as_twiml(content_type: str) -> None:
     document = twiml.read_answer(answer(b"<Response><Hangup/></Response>", content_type))
@@ -64,9 +61,6 @@ def test_an_unusable_answer_has_its_code(got: WebAnswer | WebFailure, code: int)
     document = twiml.read_answer(got)
     assert isinstance(document, Unusable)
     assert document.code == code
-
-
-# --- Verbs ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
