@@ -42,6 +42,11 @@ def answers(*said: str, **fields: Any) -> Script:
     return Script(answers=tuple(Answer(say=(text,), **fields) for text in said))
 
 
+def scripted(*said: Answer, **fields: Any) -> Script:
+    """A script of these answers."""
+    return Script(answers=said, **fields)
+
+
 class ModelClient:
     """Connected to one session; time passes only when it is told to."""
 

@@ -14,16 +14,8 @@ from openai.types.realtime import RealtimeServerEvent
 from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
 from pydantic import BaseModel, TypeAdapter
 
-from callbridge.simulators.voice_model import (
-    Answer,
-    Call,
-    Failure,
-    Fault,
-    Script,
-    SessionSettings,
-    demo_script,
-)
-from model_driver import Event, ModelClient, answers, loud, quiet, telephone
+from callbridge.simulators.voice_model import Answer, Call, Failure, Fault, SessionSettings, demo_script
+from model_driver import Event, ModelClient, answers, loud, quiet, scripted, telephone
 
 SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
@@ -118,17 +110,15 @@ def plain_call() -> ModelClient:
 
 def odd_answers() -> ModelClient:
     """Failed, incomplete and text responses, failed transcription, responses outside, errors."""
-    script = Script(
-        answers=(
-            Answer(say=("Part of it.",), status="incomplete", stop_after_ms=200),
-            Answer(status="failed", error=Failure(code="rate_limit_exceeded")),
-            Answer(
-                say=("Hm.",),
-                calls=(Call(name="hours"),),
-                transcript_error=Failure(code="audio_unintelligible"),
-                faults=(Fault(kind="error", at="end"),),
-            ),
-        )
+    script = scripted(
+        Answer(say=("Part of it.",), status="incomplete", stop_after_ms=200),
+        Answer(status="failed", error=Failure(code="rate_limit_exceeded")),
+        Answer(
+            say=("Hm.",),
+            calls=(Call(name="hours"),),
+            transcript_error=Failure(code="audio_unintelligible"),
+            faults=(Fault(kind="error", at="end"),),
+        ),
     )
     client = ModelClient(script, model="gpt-realtime-1.5", max_duration_s=60)
     session = telephone(tools=[HOURS])

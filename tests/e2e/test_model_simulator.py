@@ -28,7 +28,7 @@ from callbridge.simulators.voice_model import (
     serve_model,
     tone,
 )
-from model_driver import Event, answers, kinds, loud, quiet, telephone
+from model_driver import Event, answers, kinds, loud, quiet, scripted, telephone
 
 BOUND_S = 10
 """No test here takes a tenth of it."""
@@ -199,11 +199,9 @@ async def _refused(connecting: connect) -> int:
 
 
 async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
-    script = Script(
-        answers=(
-            Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
-            Answer(say=("Two.",)),
-        ),
+    script = scripted(
+        Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
+        Answer(say=("Two.",)),
         connect=(ConnectFault(kind="silent", first=2, until_s=0.3),),
         answers_go_on=True,
         pace=50.0,
@@ -261,7 +259,7 @@ async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
 async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
     """Two seconds of speech at twenty times real time take a tenth of a second on the clock."""
     speech = tone("x" * 34)
-    script = Script(answers=(Answer(say=(Say(text="x", audio=speech),), pace=20.0),))
+    script = scripted(Answer(say=(Say(text="x", audio=speech),), pace=20.0))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         await until(socket, "response.content_part.added")
@@ -327,7 +325,7 @@ async def written(socket: ClientConnection, audio: str, most: int) -> int:
 
 async def outcome(fault: Fault) -> ConnectionClosed:
     """How the connection of a client ends when the first answer has this fault."""
-    script = Script(answers=(Answer(say=("x" * 100,), pace=50.0, faults=(fault,)),))
+    script = scripted(Answer(say=("x" * 100,), pace=50.0, faults=(fault,)))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         with pytest.raises(ConnectionClosed) as caught:
@@ -355,7 +353,7 @@ async def test_a_silent_server_can_still_be_left() -> None:
 
 async def test_a_deaf_server_stops_reading() -> None:
     """What the client sends piles up until its write blocks."""
-    script = Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)),))
+    script = scripted(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         await until(socket, "response.created")
@@ -368,7 +366,7 @@ async def test_a_deaf_server_stops_reading() -> None:
 
 async def test_garbage_and_binary_frames_arrive_as_such() -> None:
     faults = (Fault(kind="garbage", at=100), Fault(kind="binary", at=200))
-    script = Script(answers=(Answer(say=("x" * 30,), pace=50.0, faults=faults),))
+    script = scripted(Answer(say=("x" * 30,), pace=50.0, faults=faults))
     texts: list[str] = []
     binaries: list[bytes] = []
     async with served(script) as server, client(server) as socket:

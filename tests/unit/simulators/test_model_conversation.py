@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callbridge.simulators.voice_model import Answer, Call, Item, Say, Script
-from model_driver import Event, ModelClient, error_of, kinds, loud
+from callbridge.simulators.voice_model import Answer, Call, Item, Say
+from model_driver import Event, ModelClient, error_of, kinds, loud, scripted
 
 USER: Event = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
 
@@ -21,7 +21,7 @@ def message(role: str, kind: str, **fields: object) -> Event:
 
 def spoken(audio: bytes, *, until: float = 30.0) -> tuple[ModelClient, Item]:
     """A client to which the model has spoken this, and the item."""
-    client = ModelClient.configured(Script(answers=(Answer(say=(Say(text="Words.", audio=audio),)),)))
+    client = ModelClient.configured(scripted(Answer(say=(Say(text="Words.", audio=audio),))))
     client.respond(until)
     (item,) = client.session.journal.items.values()
     return client, item
@@ -205,7 +205,7 @@ def test_an_item_that_is_still_spoken_ends_where_it_was_sent_to() -> None:
 
 def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
     """Unknown ids, deleted items, user items, text items, calls, and other content parts."""
-    script = Script(answers=(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)),))
+    script = scripted(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)))
     client = ModelClient(script)
     client.configure(tools=[{"type": "function", "name": "hours"}])
     client.respond(5)

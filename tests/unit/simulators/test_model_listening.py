@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from callbridge.simulators.voice_model import Answer, Failure, Fault, Say, Script
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, telephone
+from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, scripted, telephone
 
 TURN = [
     "input_audio_buffer.speech_stopped",
@@ -298,7 +298,7 @@ def test_a_client_of_pcm_is_heard_too() -> None:
 
 def test_transcripts_are_off_by_default() -> None:
     """No transcription events without `audio.input.transcription`; the journal knows anyway."""
-    client = listening(Script(answers=(Answer(say=("Hi.",), caller="Hello there"),)))
+    client = listening(scripted(Answer(say=("Hi.",), caller="Hello there")))
     client.say(UTTERANCE)
     client.run(5)
     assert not [event for event in client.events if "transcription" in event["type"]]
@@ -377,7 +377,7 @@ def test_speech_that_the_script_does_not_know_is_named_by_its_length() -> None:
 def test_an_idle_caller_is_prompted() -> None:
     """After the answer's audio and the timeout: triggered, an item of silence, and a response."""
     speech = loud(2000)
-    script = Script(answers=(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",))))
+    script = scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",)))
     client = listening(script, idle_timeout_ms=5000)
     client.respond(0.8)
     done_at = client.at("response.done")

@@ -28,7 +28,7 @@ from callbridge.simulators.voice_model import (
 from callbridge.simulators.voice_model.handshake import fault_refusal
 from callbridge.simulators.voice_model.responses import ENDLESS_BYTES
 from callbridge.simulators.voice_model.script import refuse_impossible
-from model_driver import ModelClient, answers, kinds, loud, quiet
+from model_driver import ModelClient, answers, kinds, loud, quiet, scripted
 
 # --- Connecting -------------------------------------------------------------------------------
 
@@ -109,7 +109,7 @@ def spoken(client: ModelClient) -> list[str]:
 def test_a_fault_in_an_answer_may_be_for_one_connection() -> None:
     """The first session is cut in mid-answer, the second says it all."""
     fault = Fault(kind="abort", at=500, connection=1)
-    script = Script(answers=(Answer(say=("One two three.",), faults=(fault,)),))
+    script = scripted(Answer(say=("One two three.",), faults=(fault,)))
     first, second = ModelClient(script, connection=1), ModelClient(script, connection=2)
     assert spoken(first) == []
     assert first.outputs[-1][1] == Abort()
@@ -142,11 +142,9 @@ def test_answers_may_go_on_over_connections() -> None:
 
 
 def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
-    script = Script(
-        answers=(
-            Answer(say=("One.",), faults=(Fault(kind="abort", connection=2),)),
-            Answer(say=("Two.",), faults=(Fault(kind="abort", connection=2),)),
-        )
+    script = scripted(
+        Answer(say=("One.",), faults=(Fault(kind="abort", connection=2),)),
+        Answer(say=("Two.",), faults=(Fault(kind="abort", connection=2),)),
     )
     shared = Prompter(script)
     assert spoken(LaterClient(script, shared)) == ["One."]
@@ -156,7 +154,7 @@ def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
 
 
 def test_a_session_may_expire_early() -> None:
-    client = ModelClient(Script(answers=(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),)),)))
+    client = ModelClient(scripted(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),))))
     client.respond(10)
     assert client.of("error")[-1]["error"]["code"] == "session_expired"
     assert client.outputs[-1][1] == Close(1001)
@@ -165,7 +163,7 @@ def test_a_session_may_expire_early() -> None:
 def test_credit_may_run_out_in_an_answer_and_between() -> None:
     """As an error event that nothing follows by itself, and as the failure of a response."""
     broke = Answer(status="failed", error=OUT_OF_QUOTA)
-    script = Script(answers=(broke,), faults=(Fault(kind="quota", after_ms=100),))
+    script = scripted(broke, faults=(Fault(kind="quota", after_ms=100),))
     client = ModelClient(script)
     client.run(1)
     (told,) = client.of("error")
@@ -178,7 +176,7 @@ def test_credit_may_run_out_in_an_answer_and_between() -> None:
 
 
 def test_an_event_may_have_fields_of_wrong_types() -> None:
-    client = ModelClient(Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="wrong_type"),)),)))
+    client = ModelClient(scripted(Answer(say=("Hi.",), faults=(Fault(kind="wrong_type"),))))
     client.respond(5)
     assert [
         event for event in client.of("response.output_audio.delta") if not isinstance(event["delta"], str)
@@ -191,7 +189,7 @@ def test_an_event_may_have_fields_of_wrong_types() -> None:
 
 def test_a_silent_answer_is_created_and_never_comes() -> None:
     """Until somebody cancels it; then the next answer is said."""
-    client = ModelClient(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
+    client = ModelClient(scripted(Answer(silent=True), Answer(say=("Yes.",))))
     client.respond(500)
     assert kinds(client.events)[1:] == ["response.created", "rate_limits.updated"]
     assert client.session.deadline is not None
@@ -203,7 +201,7 @@ def test_a_silent_answer_is_created_and_never_comes() -> None:
 
 
 def test_a_silent_answer_is_interrupted_by_speech() -> None:
-    client = ModelClient.configured(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
+    client = ModelClient.configured(scripted(Answer(silent=True), Answer(say=("Yes.",))))
     client.send("response.create")
     client.say(loud(600) + quiet(700))
     client.run(10)
@@ -211,7 +209,7 @@ def test_a_silent_answer_is_interrupted_by_speech() -> None:
 
 
 def test_an_absent_answer_is_not_even_created() -> None:
-    script = Script(answers=(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",))))
+    script = scripted(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",)))
     client = ModelClient.configured(script)
     client.say(loud(600) + quiet(700))
     client.run(60)
@@ -223,7 +221,7 @@ def test_an_absent_answer_is_not_even_created() -> None:
 
 
 def test_an_absent_answer_leaves_a_request_unanswered_too() -> None:
-    client = ModelClient(Script(answers=(Answer(absent=True),)))
+    client = ModelClient(scripted(Answer(absent=True)))
     assert client.send("response.create") == []
     assert client.session.journal.notes[-1].text == "absent"
 
@@ -231,7 +229,7 @@ def test_an_absent_answer_leaves_a_request_unanswered_too() -> None:
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcm"])
 def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
     said = (Say(text="Well.", audio=loud(300)), Say(text="And so on.", audio=loud(999) + quiet(1)))
-    client = ModelClient(Script(answers=(Answer(say=said, endless=True, pace=10, after_ms=0),)))
+    client = ModelClient(scripted(Answer(say=said, endless=True, pace=10, after_ms=0)))
     rate = {"rate": 24000} if kind == "audio/pcm" else {}
     output = {"format": {"type": kind, **rate}}
     client.send("session.update", session={"type": "realtime", "audio": {"output": output}})
@@ -246,7 +244,7 @@ def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
 
 def test_an_endless_answer_ends_after_ten_minutes() -> None:
     """It is no answer to fill a disk with."""
-    client = ModelClient.configured(Script(answers=(Answer(say=("On and on.",), endless=True, pace=600),)))
+    client = ModelClient.configured(scripted(Answer(say=("On and on.",), endless=True, pace=600)))
     client.respond(5)
     (item,) = client.session.journal.items.values()
     assert client.of("response.done")[0]["response"]["status"] == "completed"
@@ -267,7 +265,7 @@ def test_an_endless_answer_ends_after_ten_minutes() -> None:
 )
 def test_an_answer_that_cannot_be_is_refused(answer: Answer, complaint: str) -> None:
     with pytest.raises(ScriptError, match=f"answer 1: {complaint}"):
-        refuse_impossible(Script(answers=(answer,)))
+        refuse_impossible(scripted(answer))
 
 
 def test_a_file_can_say_all_of_it(tmp_path: Path) -> None:

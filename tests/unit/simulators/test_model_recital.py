@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script, tone
-from model_driver import Event, ModelClient, kinds, loud, quiet
+from model_driver import Event, ModelClient, kinds, loud, quiet, scripted
 
 LOOK_UP = {"type": "function", "name": "look_up", "parameters": {"type": "object", "properties": {}}}
 
@@ -72,12 +72,10 @@ def test_an_item_may_go_to_the_front() -> None:
 
 
 def test_turns_of_the_session_are_known() -> None:
-    script = Script(
-        answers=(
-            Answer(say=("Good morning.",)),
-            Answer(caller="Are you open?", say=("Let me see.",), calls=(Call(name="look_up"),)),
-            Answer(recites=True),
-        )
+    script = scripted(
+        Answer(say=("Good morning.",)),
+        Answer(caller="Are you open?", say=("Let me see.",), calls=(Call(name="look_up"),)),
+        Answer(recites=True),
     )
     client = ModelClient(script)
     client.configure(tools=[LOOK_UP])
@@ -95,7 +93,7 @@ def test_turns_of_the_session_are_known() -> None:
 def test_an_unreported_transcript_is_remembered_all_the_same() -> None:
     """The model hears audio: what becomes of the transcription is the client's loss."""
     refused = Failure(code="audio_unintelligible", message="?")
-    script = Script(answers=(Answer(caller="Hello?", say=("Yes.",), transcript_error=refused),))
+    script = scripted(Answer(caller="Hello?", say=("Yes.",), transcript_error=refused))
     client = ModelClient.configured(script)
     client.say(loud(600) + quiet(700))
     assert client.session.journal.memory[0] == "user: Hello?"
@@ -103,7 +101,7 @@ def test_an_unreported_transcript_is_remembered_all_the_same() -> None:
 
 def test_what_was_cut_has_no_words_and_what_was_deleted_is_gone() -> None:
     """The server forgets the transcript of a truncated item."""
-    client = ModelClient(Script(answers=(Answer(say=("One two.", "Three four.")), Answer(recites=True))))
+    client = ModelClient(scripted(Answer(say=("One two.", "Three four.")), Answer(recites=True)))
     client.respond(5)
     first, second = client.of("response.output_item.done")
     client.send("conversation.item.delete", item_id=first["item"]["id"])
@@ -129,7 +127,7 @@ def test_what_is_no_text_is_named(content: list[Event], words: str) -> None:
 def test_a_recital_sounds_as_the_script_says() -> None:
     speech = tone("a clip")
     said = (Say(text="x", audio=speech), Say(text="And that is all."))
-    client = ModelClient.configured(Script(answers=(Answer(recites=True, say=said), Answer(recites=True))))
+    client = ModelClient.configured(scripted(Answer(recites=True, say=said), Answer(recites=True)))
     message(client, "user", "Hello.")
     recited(client)
     first, second = client.of("response.output_audio_transcript.done")
@@ -151,7 +149,7 @@ def test_a_response_with_input_of_its_own_knows_that_alone() -> None:
 
 def test_a_turn_is_not_answered_while_responses_are_off() -> None:
     """`create_response: false` while history is replayed; switched back, the next turn is answered."""
-    client = ModelClient(Script(answers=(Answer(caller="One.", say=("Yes.",)),)))
+    client = ModelClient(scripted(Answer(caller="One.", say=("Yes.",))))
     client.detect(create_response=False)
     client.say(loud(600) + quiet(700))
     client.run(10)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script, tone
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet
+from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, scripted
 
 HOURS = {"type": "function", "name": "opening_hours"}
 
@@ -40,13 +40,13 @@ CALL = [
 DONE = ["response.done"]
 
 
-def responding(script: Script, **session: Any) -> ModelClient:
-    """A telephone client that has asked for its first response."""
+def responding(script: Script, for_s: float = 0, **session: Any) -> ModelClient:
+    """A telephone client that has asked for its first response, some seconds ago."""
     client = ModelClient(script)
     client.configure(**session)
     client.events.clear()
     client.times.clear()
-    client.send("response.create")
+    client.respond(for_s)
     return client
 
 
@@ -80,8 +80,7 @@ def done(client: ModelClient) -> Event:
     ids=["message", "two messages", "call", "preamble and call", "call first", "two calls"],
 )
 def test_each_item_has_its_ladder(answer: Answer, ladder: list[str]) -> None:
-    client = responding(Script(answers=(answer,)), tools=[HOURS])
-    client.run(10)
+    client = responding(scripted(answer), tools=[HOURS], for_s=10)
     assert kinds(client.events) == [*CREATED, *ladder, *DONE]
     indexes = [event["output_index"] for event in client.of("response.output_item.done")]
     assert indexes == list(range(len(indexes)))
@@ -89,8 +88,7 @@ def test_each_item_has_its_ladder(answer: Answer, ladder: list[str]) -> None:
 
 def test_rate_limits_may_come_after_the_response() -> None:
     """Captures differ; a script may have it either way."""
-    client = responding(Script(answers=(Answer(say=("Hi.",)),), rate_limits="end"))
-    client.run(5)
+    client = responding(scripted(Answer(say=("Hi.",)), rate_limits="end"), for_s=5)
     assert kinds(client.events) == [CREATED[0], *MESSAGE, *DONE, CREATED[1]]
 
 
@@ -118,8 +116,7 @@ def test_a_text_response_has_no_audio() -> None:
 
 
 def test_ids_tie_the_events_of_a_response_together() -> None:
-    client = responding(Script(answers=(Answer(say=("One.", "Two.")),)))
-    client.run(5)
+    client = responding(scripted(Answer(say=("One.", "Two."))), for_s=5)
     response_id = client.events[0]["response"]["id"]
     first, second = (item["id"] for item in done(client)["output"])
     for event in client.events:
@@ -132,8 +129,7 @@ def test_ids_tie_the_events_of_a_response_together() -> None:
 
 def test_items_grow_from_in_progress_to_completed() -> None:
     """`added` shows an empty item, `done` one with its transcript; `response.done` has no bytes."""
-    client = responding(answers("Good morning."))
-    client.run(5)
+    client = responding(answers("Good morning."), for_s=5)
     (added,), (finished,) = (client.of("response.output_item.added"), client.of("response.output_item.done"))
     assert (added["item"]["status"], added["item"]["content"]) == ("in_progress", [])
     assert finished["item"]["status"] == "completed"
@@ -147,8 +143,7 @@ def test_items_grow_from_in_progress_to_completed() -> None:
 def test_deltas_are_the_speech_in_odd_pieces() -> None:
     """Put together they are the speech byte for byte; none but by chance is a number of frames."""
     speech = tone("A long sentence about the history of bread in Northern Europe.")
-    client = responding(Script(answers=(Answer(say=(Say(text="Bread.", audio=speech),)),)))
-    client.run(10)
+    client = responding(scripted(Answer(say=(Say(text="Bread.", audio=speech),))), for_s=10)
     item_id = done(client)["output"][0]["id"]
     assert client.audio(item_id) == speech
     sizes = [len(base64.b64decode(e["delta"])) for e in client.of("response.output_audio.delta")]
@@ -192,8 +187,7 @@ def test_settings_and_latency_apply_where_the_answer_says_nothing() -> None:
 def test_the_transcript_runs_ahead_of_the_audio() -> None:
     """A quarter of the words are there with the first audio, all of them before the last."""
     words = " ".join(f"word{n}" for n in range(40))
-    client = responding(answers(words))
-    client.run(20)
+    client = responding(answers(words), for_s=20)
     order = [event["type"].split(".")[1] for event in client.events if "delta" in event["type"]]
     first_audio = order.index("output_audio")
     assert 10 <= first_audio <= 11
@@ -220,8 +214,7 @@ def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
 
 def test_a_call_streams_its_arguments() -> None:
     call = Call(name="opening_hours", arguments={"day": "Sunday", "city": "Århus"})
-    client = responding(Script(answers=(Answer(calls=(call,)),)), tools=[HOURS])
-    client.run(5)
+    client = responding(scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
     (finished,) = client.of("response.function_call_arguments.done")
     pieces = [e["delta"] for e in client.of("response.function_call_arguments.delta")]
     assert len(pieces) > 1
@@ -237,8 +230,7 @@ def test_a_call_streams_its_arguments() -> None:
 def test_a_call_can_be_scripted_wrong() -> None:
     """A model may write what is no JSON, and call what it was not offered."""
     call = Call(name="launch_rocket", raw_arguments='{"day": Sunday', even_if_not_offered=True)
-    client = responding(Script(answers=(Answer(calls=(call,)),)), tools=[HOURS])
-    client.run(5)
+    client = responding(scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
     (item,) = done(client)["output"]
     assert (item["name"], item["arguments"]) == ("launch_rocket", '{"day": Sunday')
     assert client.of("response.function_call_arguments.done")[0]["arguments"] == '{"day": Sunday'
@@ -246,15 +238,12 @@ def test_a_call_can_be_scripted_wrong() -> None:
 
 def test_a_tool_that_is_not_offered_is_not_called() -> None:
     """The preamble and what would have followed the call are said together, and it is noted."""
-    script = Script(
-        answers=(
-            Answer(say=("Let me see.",), calls=(Call(name="opening_hours"),)),
-            Answer(after_call=True, say=("We are open.",)),
-            Answer(say=("Goodbye.",)),
-        )
+    script = scripted(
+        Answer(say=("Let me see.",), calls=(Call(name="opening_hours"),)),
+        Answer(after_call=True, say=("We are open.",)),
+        Answer(say=("Goodbye.",)),
     )
-    client = responding(script)
-    client.run(5)
+    client = responding(script, for_s=5)
     said = [item["content"][0]["transcript"] for item in done(client)["output"]]
     assert said == ["Let me see.", "We are open."]
     notes = [note.text for note in client.session.journal.notes if note.kind == "left_out"]
@@ -273,7 +262,7 @@ def test_a_tool_that_is_not_offered_is_not_called() -> None:
 )
 def test_tool_choice_and_tools_of_the_response_count(session: Event, response: Event) -> None:
     """`tool_choice: "none"`, of session or response, forbids calls; so do other tools."""
-    script = Script(answers=(Answer(say=("Hm.",), calls=(Call(name="opening_hours"),)),))
+    script = scripted(Answer(say=("Hm.",), calls=(Call(name="opening_hours"),)))
     client = ModelClient(script)
     client.configure(**session)
     client.send("response.create", response=response)
@@ -283,12 +272,10 @@ def test_tool_choice_and_tools_of_the_response_count(session: Event, response: E
 
 def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() -> None:
     """After an interrupted preamble the next turn gets the next answer, not the tool's."""
-    script = Script(
-        answers=(
-            Answer(say=("Let me look that up for you.",), calls=(Call(name="opening_hours"),)),
-            Answer(after_call=True, say=("We are open.",)),
-            Answer(say=("Never mind then.",)),
-        )
+    script = scripted(
+        Answer(say=("Let me look that up for you.",), calls=(Call(name="opening_hours"),)),
+        Answer(after_call=True, say=("We are open.",)),
+        Answer(say=("Never mind then.",)),
     )
     client = responding(script, tools=[HOURS])
     client.run(0.4)
@@ -302,8 +289,7 @@ def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() ->
 
 def test_a_failed_response_is_silent() -> None:
     failure = Failure(code="inference_rate_limit_exceeded", message="Slow down.", type="tokens")
-    client = responding(Script(answers=(Answer(status="failed", error=failure),)))
-    client.run(5)
+    client = responding(scripted(Answer(status="failed", error=failure)), for_s=5)
     assert kinds(client.events) == [*CREATED, *DONE]
     assert done(client)["status"] == "failed"
     assert done(client)["status_details"] == {
@@ -314,14 +300,12 @@ def test_a_failed_response_is_silent() -> None:
 
 def test_an_incomplete_response_breaks_off_in_the_middle() -> None:
     client = responding(
-        Script(
-            answers=(
-                Answer(
-                    say=("A sentence that the filter does not like at all.", "Never said."),
-                    status="incomplete",
-                    reason="content_filter",
-                    stop_after_ms=800,
-                ),
+        scripted(
+            Answer(
+                say=("A sentence that the filter does not like at all.", "Never said."),
+                status="incomplete",
+                reason="content_filter",
+                stop_after_ms=800,
             )
         )
     )
@@ -362,7 +346,7 @@ def test_a_response_can_be_cancelled_at_every_stage(
 ) -> None:
     said = "x" * 76  # 4.56 s of tone, 0.912 s at this pace
     client = responding(
-        Script(answers=(Answer(say=(said, said), calls=(Call(name="opening_hours"),)),)), tools=[HOURS]
+        scripted(Answer(say=(said, said), calls=(Call(name="opening_hours"),))), tools=[HOURS]
     )
     client.run(after_s)
     events = client.send("response.cancel")
@@ -416,7 +400,7 @@ def test_a_second_response_is_refused_by_the_id_of_the_first() -> None:
 
 def test_a_response_outside_the_conversation_runs_beside_it() -> None:
     """No mirror events, no conversation id, no place in the conversation, no effect of speech."""
-    script = Script(answers=(Answer(say=("x" * 60,)),), out_of_band=Answer(say=("A summary of the call.",)))
+    script = scripted(Answer(say=("x" * 60,)), out_of_band=Answer(say=("A summary of the call.",)))
     client = responding(script)
     events = client.send(
         "response.create",
@@ -441,8 +425,7 @@ def test_a_response_outside_the_conversation_runs_beside_it() -> None:
 
 
 def test_settings_of_one_response_are_checked_too() -> None:
-    client = responding(answers("Good morning."))
-    client.run(5)
+    client = responding(answers("Good morning."), for_s=5)
     for response, code, param in (
         ({"voice": "alloy"}, "unknown_parameter", "response.voice"),
         ({"conversation": "all"}, "invalid_value", "response.conversation"),
@@ -466,7 +449,7 @@ def test_settings_of_one_response_are_checked_too() -> None:
 def test_usage_counts_audio_by_its_rates() -> None:
     """1 token per 100 ms of the caller, 1 per 50 ms of the assistant, cached from the second on."""
     speech = loud(2000)
-    client = responding(Script(answers=(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",)))))
+    client = responding(scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",))))
     client.run(5)
     first = done(client)["usage"]
     assert first["output_token_details"] == {"text_tokens": 1, "audio_tokens": 40}
@@ -484,7 +467,7 @@ def test_usage_counts_audio_by_its_rates() -> None:
 
 def test_a_cancelled_response_costs_what_was_made() -> None:
     """Usage comes with cancelled responses too, heard or not."""
-    client = responding(Script(answers=(Answer(say=(Say(text="Hi.", audio=loud(8000)),)),)))
+    client = responding(scripted(Answer(say=(Say(text="Hi.", audio=loud(8000)),))))
     client.run(0.7)
     client.send("response.cancel")
     (item,) = done(client)["output"]
@@ -496,8 +479,7 @@ def test_a_cancelled_response_costs_what_was_made() -> None:
 
 def test_rate_limits_fall_with_use_and_recover() -> None:
     """`remaining` counts the last minute."""
-    client = responding(answers("One.", "Two.", "Three."))
-    client.run(5)
+    client = responding(answers("One.", "Two.", "Three."), for_s=5)
     client.respond(70)
     client.send("response.create")
     requests = [

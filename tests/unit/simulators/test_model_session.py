@@ -22,7 +22,7 @@ from callbridge.simulators.voice_model import (
     SendBinary,
     Stall,
 )
-from model_driver import ModelClient, answers, error_of, kinds, loud, quiet
+from model_driver import ModelClient, answers, error_of, kinds, loud, quiet, scripted
 
 # --- Messages that are none -------------------------------------------------------------------
 
@@ -125,9 +125,7 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
 
 
 def test_the_journal_tells_what_happened() -> None:
-    client = ModelClient.configured(
-        Script(answers=(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
-    )
+    client = ModelClient.configured(scripted(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
     client.respond(2)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(2)
@@ -222,7 +220,7 @@ def test_a_connection_may_be_rejected_as_the_live_api_does() -> None:
 
 def faulty(fault: Fault) -> ModelClient:
     """A client whose first answer has this fault; run to the end."""
-    client = ModelClient.configured(Script(answers=(Answer(say=("x" * 100,), faults=(fault,)),)))
+    client = ModelClient.configured(scripted(Answer(say=("x" * 100,), faults=(fault,))))
     client.respond(10)
     return client
 
@@ -250,7 +248,7 @@ def test_the_connection_may_be_cut(fault: Fault) -> None:
 def test_garbage_binary_and_unknown_events_come_between() -> None:
     odd = (Fault(kind="garbage", at=500), Fault(kind="binary", at=600))
     more = (Fault(kind="unknown_event", at="end"), Fault(kind="error", at="end", error_code="x"))
-    client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=odd + more),)))
+    client = ModelClient(scripted(Answer(say=("x" * 100,), faults=odd + more)))
     client.respond(10)
     texts = [output.text for _, output in client.outputs if isinstance(output, Send)]
     with pytest.raises(json.JSONDecodeError):
@@ -277,9 +275,7 @@ def test_a_delta_may_come_twice() -> None:
 
 def test_a_stall_delays_everything_and_then_catches_up() -> None:
     """Nothing for its length; then what was due comes in one burst, what was sent is answered."""
-    client = ModelClient(
-        Script(answers=(Answer(say=("x" * 100,), faults=(Fault(kind="stall", seconds=3, at=400),)),))
-    )
+    client = ModelClient(scripted(Answer(say=("x" * 100,), faults=(Fault(kind="stall", seconds=3, at=400),))))
     client.respond(0.6)
     stalled_from = client.session.journal.notes[-1].at
     assert client.run(2) == []
