@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 import raw_peer
+from e2e.stack import only_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -113,8 +114,7 @@ class Line:
         far_reader, far_writer = await self._far_end(is_small=is_stream and self.is_deaf)
         way = Way(writer, far_writer)
         way.may_read.set()
-        # One request for each connection: which end of a kept one closes first would be left to chance.
-        far_writer.write(head.replace(b"\r\nConnection: keep-alive\r\n", b"\r\nConnection: close\r\n"))
+        far_writer.write(only_request(head))
         try:
             back = asyncio.create_task(_pipe(far_reader, writer, way.may_read))
             try:

@@ -318,11 +318,11 @@ async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None =
         async def answer() -> None:
             if may_answer is not None:
                 await may_answer.wait()
-            await _pipe(far_reader, writer)
+            await pipe(far_reader, writer)
 
         async with asyncio.TaskGroup() as pipes:
             answering = pipes.create_task(answer())
-            await _pipe(reader, far_writer)
+            await pipe(reader, far_writer)
             if may_answer is not None and not may_answer.is_set():
                 answering.cancel()
         writer.close()
@@ -332,7 +332,13 @@ async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None =
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{urlsplit(urls[0]).path}"
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def only_request(head: bytes) -> bytes:
+    """The head of a request, for a connection that has no other one: which end closes is no chance then."""
+    return head.replace(b"\r\nConnection: keep-alive\r\n", b"\r\nConnection: close\r\n")
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What comes in goes out, to the end."""
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)
