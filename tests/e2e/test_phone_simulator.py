@@ -233,7 +233,6 @@ async def call(bridge: Bridge, *steps: Step, **settings: Any) -> tuple[Simulated
 
 
 async def test_a_call_from_webhook_to_report() -> None:
-    """Webhook, upgrade, talk, final mark, close, continuation and callbacks; all of it signed."""
     async with serving(greet_and_close) as bridge:
         bridge.documents["/voice"] = bridge.connect("/ended", callback="/stream-status")
         bridge.documents["/ended"] = "<Response><Say>Bye</Say><Hangup/></Response>"
@@ -278,14 +277,6 @@ async def test_requests_look_like_twilios() -> None:
     assert int(finished["CallDuration"]) >= 1
     assert (upgrade["user-agent"], upgrade["sec-websocket-version"]) == ("Twilio.TmeWs/1.0", "13")
     assert {"origin", "sec-websocket-protocol", "sec-websocket-extensions"}.isdisjoint(upgrade)
-
-
-async def test_a_number_may_be_configured_for_get() -> None:
-    async with serving(greet_and_close) as bridge:
-        _, report = await call(bridge, WaitForEnd(), method="GET")
-    assert bridge.seen[0].is_signed
-    assert bridge.seen[0].form["CallSid"] == report.call_sid
-    assert report.is_clean
 
 
 async def test_frames_come_in_real_time_and_in_order() -> None:
@@ -412,28 +403,6 @@ async def test_a_call_has_a_bound() -> None:
 
 
 # --- What follows a stream --------------------------------------------------------------------
-
-
-async def test_a_failed_stream_is_replaced_by_the_action() -> None:
-    """A second stream of the same call has its own SID, counters and play-out."""
-    closes = iter([1011, 1000])
-
-    async def talk(phone: Phone) -> None:
-        await phone.play(LOUD[:800])
-        await phone.mark("m")
-        await phone.marks.get()
-        await phone.socket.close(next(closes))
-
-    async with serving(talk) as bridge:
-        bridge.documents["/voice"] = bridge.connect("/ended")
-        bridge.documents["/ended"] = bridge.connect()
-        _, report = await call(bridge, WaitForEnd())
-        first, second = bridge.phones
-    assert first.sid != second.sid
-    assert second.start["callSid"] == first.start["callSid"]
-    assert [stream.close_code for stream in report.streams] == [1011, 1000]
-    assert [(item.code, item.level) for item in report.warnings] == [(31921, "error")]
-    assert not report.is_clean
 
 
 async def test_silence_is_measured_over_two_streams_and_what_lies_between() -> None:
@@ -739,35 +708,6 @@ async def test_a_caller_can_stop_reading() -> None:
 
 
 # --- Many, and by hand ------------------------------------------------------------------------
-
-
-async def test_twenty_calls_at_once_keep_their_pace_and_their_audio() -> None:
-    """Every caller hears their own tone echoed, in real time, from one process."""
-
-    async def talk(phone: Phone) -> None:
-        await phone.speech.wait()
-        mine = next(
-            fields["media"]["payload"]
-            for fields in phone.messages
-            if fields["event"] == "media" and fields["media"]["payload"][:8] != "////////"
-        )
-        await phone.send("media", media={"payload": mine})
-        await phone.mark("echoed")
-        await phone.marks.get()
-        await phone.silence.wait()
-        await phone.socket.close(1000)
-
-    async with serving(talk) as bridge, asyncio.TaskGroup() as tasks:
-        calls = [
-            tasks.create_task(call(bridge, Say(bytes((number,)) * 1600), Pause(600), WaitForEnd()))
-            for number in range(20)
-        ]
-    for number, done in enumerate(calls):
-        placed, report = done.result()
-        assert report.is_clean, report
-        heard = placed.streams[0].playback.payloads[0].audio
-        assert heard == bytes((number,)) * 160
-    assert len({done.result()[1].call_sid for done in calls}) == 20
 
 
 def run_command(*arguments: str) -> Result:

@@ -15,7 +15,6 @@ USER: Event = {"type": "message", "role": "user", "content": [{"type": "input_te
 
 
 def message(role: str, kind: str, **fields: object) -> Event:
-    """A message with one content part."""
     return {"type": "message", "role": role, "content": [{"type": kind, **fields}]}
 
 
@@ -28,7 +27,6 @@ def spoken(audio: bytes, *, until: float = 30.0) -> tuple[ModelClient, Item]:
 
 
 def truncate(client: ModelClient, item_id: str, end_ms: int, index: int = 0) -> list[Event]:
-    """Cut an item."""
     return client.send(
         "conversation.item.truncate", item_id=item_id, content_index=index, audio_end_ms=end_ms
     )

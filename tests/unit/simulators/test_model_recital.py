@@ -13,12 +13,10 @@ LOOK_UP = {"type": "function", "name": "look_up", "parameters": {"type": "object
 
 
 def item(client: ModelClient, **fields: Any) -> list[Event]:
-    """Create an item."""
     return client.send("conversation.item.create", item=fields)
 
 
 def message(client: ModelClient, role: str, text: str, **fields: Any) -> list[Event]:
-    """Create a message."""
     kind = "output_text" if role == "assistant" else "input_text"
     return item(client, type="message", role=role, content=[{"type": kind, "text": text}], **fields)
 

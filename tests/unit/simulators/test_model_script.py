@@ -65,7 +65,6 @@ nth = 2
 
 
 def written(folder: Path, text: str) -> Path:
-    """A script file."""
     path = folder / "script.toml"
     path.write_text(text, encoding="utf-8")
     return path

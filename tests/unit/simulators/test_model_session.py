@@ -194,25 +194,21 @@ def test_a_client_that_leaves_ends_the_session() -> None:
 # --- Faults of the connection -----------------------------------------------------------------
 
 
-def test_a_silent_server_never_creates_a_session() -> None:
-    """The socket is open and nothing comes, whatever is sent."""
-    client = ModelClient(Script(connect=(ConnectFault(kind="silent"),)))
-    assert client.outputs == []
+@pytest.mark.parametrize(
+    ("fault", "codes", "outputs"),
+    [
+        (ConnectFault(kind="silent"), [], []),
+        (ConnectFault(kind="close", code=1013, reason="later"), [], [Close(1013, "later")]),
+        (ConnectFault(kind="reject", code=3000, reason="a.b"), ["invalid_api_key"], [Close(3000, "a.b")]),
+    ],
+    ids=["silent", "closed at once", "rejected as the live API does"],
+)
+def test_a_connection_that_is_none(fault: ConnectFault, codes: list[str], outputs: list[Close]) -> None:
+    client = ModelClient(Script(connect=(fault,)))
+    assert [event["error"]["code"] for event in client.events] == codes
+    assert [output for _, output in client.outputs if not isinstance(output, Send)] == outputs
     assert client.session.deadline is None
     assert client.send("response.create") == []
-
-
-def test_a_connection_may_be_closed_at_once() -> None:
-    client = ModelClient(Script(connect=(ConnectFault(kind="close", code=1013, reason="later"),)))
-    assert [output for _, output in client.outputs] == [Close(1013, "later")]
-
-
-def test_a_connection_may_be_rejected_as_the_live_api_does() -> None:
-    """An `error` event and a close in the 3000s."""
-    fault = ConnectFault(kind="reject", code=3000, reason="invalid_request_error.invalid_api_key")
-    client = ModelClient(Script(connect=(fault,)))
-    assert [event["error"]["code"] for event in client.events] == ["invalid_api_key"]
-    assert client.outputs[-1][1] == Close(3000, "invalid_request_error.invalid_api_key")
 
 
 # --- Faults in an answer ----------------------------------------------------------------------
