@@ -143,6 +143,19 @@ class ModelClient:
         return self.events[seen:]
 
 
+def ladder(text: str) -> list[str]:
+    """The types that are written in it."""
+    return text.split()
+
+
+CREATED = ladder("response.created rate_limits.updated")
+CLOSING = ladder("""
+    response.output_audio.done response.output_audio_transcript.done response.content_part.done
+    response.output_item.done conversation.item.done
+""")
+"""How a spoken item ends."""
+
+
 def kinds(events: list[Event]) -> list[str]:
     """The types in order, runs of deltas as one line."""
     seen: list[str] = []

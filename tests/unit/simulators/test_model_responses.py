@@ -10,33 +10,25 @@ from typing import Any
 import pytest
 
 from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script, tone
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud, quiet, scripted
+from model_driver import (
+    CLOSING,
+    CREATED,
+    Event,
+    ModelClient,
+    answers,
+    error_of,
+    kinds,
+    ladder,
+    loud,
+    quiet,
+    scripted,
+)
 
 HOURS = {"type": "function", "name": "opening_hours"}
 
-CREATED = ["response.created", "rate_limits.updated"]
-
-MESSAGE = [
-    "response.output_item.added",
-    "conversation.item.added",
-    "response.content_part.added",
-    "(deltas)",
-    "response.output_audio.done",
-    "response.output_audio_transcript.done",
-    "response.content_part.done",
-    "response.output_item.done",
-    "conversation.item.done",
-]
-
-CALL = [
-    "response.output_item.added",
-    "conversation.item.added",
-    "(deltas)",
-    "response.function_call_arguments.done",
-    "response.output_item.done",
-    "conversation.item.done",
-]
-
+BEGUN = ladder("response.output_item.added conversation.item.added")
+MESSAGE = [*BEGUN, "response.content_part.added", "(deltas)", *CLOSING]
+CALL = [*BEGUN, "(deltas)", "response.function_call_arguments.done", *CLOSING[3:]]
 DONE = ["response.done"]
 
 
@@ -96,17 +88,8 @@ def test_a_text_response_has_no_audio() -> None:
     client = ModelClient(answers("Good morning to you."))
     client.send("response.create", response={"output_modalities": ["text"]})
     client.run(5)
-    assert kinds(client.events)[3:] == [
-        "response.output_item.added",
-        "conversation.item.added",
-        "response.content_part.added",
-        "(deltas)",
-        "response.output_text.done",
-        "response.content_part.done",
-        "response.output_item.done",
-        "conversation.item.done",
-        "response.done",
-    ]
+    closing = ["response.output_text.done", *CLOSING[2:], *DONE]
+    assert kinds(client.events)[3:] == [*BEGUN, "response.content_part.added", "(deltas)", *closing]
     assert client.of("response.content_part.added")[0]["part"] == {"type": "text", "text": ""}
     text = "".join(event["delta"] for event in client.of("response.output_text.delta"))
     assert text == client.of("response.output_text.done")[0]["text"] == "Good morning to you."
@@ -318,24 +301,15 @@ def test_an_incomplete_response_breaks_off_in_the_middle() -> None:
 
 # --- Cancel -----------------------------------------------------------------------------------
 
-CLOSING = [
-    "response.output_audio.done",
-    "response.output_audio_transcript.done",
-    "response.content_part.done",
-    "response.output_item.done",
-    "conversation.item.done",
-    "response.done",
-]
-
 
 @pytest.mark.parametrize(
     ("after_s", "closing", "statuses"),
     [
-        (0.1, ["response.done"], []),
+        (0.1, [], []),
         (0.3, CLOSING, ["incomplete"]),
         (0.5, CLOSING, ["incomplete"]),
         # Between the two items: the first is closed, the second not yet begun.
-        (1.24, ["response.done"], ["completed"]),
+        (1.24, [], ["completed"]),
         (1.4, CLOSING, ["completed", "incomplete"]),
         (2.25, CLOSING[3:], ["completed", "completed", "incomplete"]),
     ],
@@ -350,10 +324,8 @@ def test_a_response_can_be_cancelled_at_every_stage(
     )
     client.run(after_s)
     events = client.send("response.cancel")
-    expected = closing
-    if len(statuses) == 3:
-        expected = ["response.function_call_arguments.done", *closing]
-    assert kinds(events) == expected
+    call = ["response.function_call_arguments.done"] if len(statuses) == 3 else []
+    assert kinds(events) == [*call, *closing, *DONE]
     response = done(client)
     assert response["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
     assert [item["status"] for item in response["output"]] == statuses

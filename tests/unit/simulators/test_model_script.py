@@ -32,6 +32,7 @@ pace = 4
 delta_bytes = [200, 900]
 after_ms = 250
 rate_limits = "end"
+answers_go_on = true
 
 [[answer]]
 say = ["Good morning.", {text = "How can I help?", speech = "help.ulaw"}]
@@ -47,6 +48,20 @@ faults = [{kind = "close", code = 1011, at = 500}]
 status = "failed"
 error = {code = "rate_limit_exceeded", message = "Slow down."}
 
+[[answer]]
+silent = true
+
+[[answer]]
+recites = true
+
+[[answer]]
+absent = true
+
+[[answer]]
+say = ["On and on."]
+endless = true
+faults = [{kind = "quota", at = 100, connection = 2}]
+
 [default]
 say = ["That is all."]
 
@@ -61,6 +76,14 @@ on = "session.update"
 kind = "refuse"
 status = 429
 nth = 2
+
+[[connect]]
+kind = "refuse"
+status = 503
+retry_after_s = 0.5
+first = 3
+last = 4
+until_s = 3
 """
 
 
@@ -73,7 +96,9 @@ def written(folder: Path, text: str) -> Path:
 def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     script = load_script(written(tmp_path, WHOLE))
     assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
-    greeting, question, failure = script.answers
+    greeting, question, failure, silent, recital, absent, endless = script.answers
+    assert (script.answers_go_on, silent.silent, recital.recites, absent.absent) == (True,) * 4
+    assert (endless.endless, endless.faults) == (True, (Fault(kind="quota", at=100, connection=2),))
     assert greeting.speeches == (Say(text="Good morning."), Say(text="How can I help?", speech="help.ulaw"))
     assert question.calls == (Call(name="opening_hours", arguments={"day": "Sunday"}),)
     assert question.faults == (Fault(kind="close", code=1011, at=500),)
@@ -83,6 +108,8 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     assert script.faults == (Fault(kind="error", on="session.update"),)
     assert script.connect_fault(1) is None
     assert script.connect_fault(2) == ConnectFault(kind="refuse", status=429, nth=2)
+    outage = ConnectFault(kind="refuse", status=503, retry_after_s=0.5, first=3, last=4, until_s=3)
+    assert script.connect_fault(3) == outage
 
 
 @pytest.mark.parametrize(
@@ -220,6 +247,13 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
         ("stall@3+0", 3, Fault(kind="stall", at=0)),
         ("oversized:6000000@1", 1, Fault(kind="oversized", size_bytes=6_000_000)),
         ("unknown_event@1", 1, Fault(kind="unknown_event")),
+        ("refuse:429#1", None, ConnectFault(kind="refuse", status=429, nth=1)),
+        ("refuse#2-4", None, ConnectFault(kind="refuse", status=503, first=2, last=4)),
+        ("hang#3-", None, ConnectFault(kind="hang", first=3)),
+        ("close:1013#2", None, ConnectFault(kind="close", code=1013, nth=2)),
+        ("abort@2+500#1", 2, Fault(kind="abort", at=500, connection=1)),
+        ("quota@1", 1, Fault(kind="quota")),
+        ("expire@1+20#2", 1, Fault(kind="expire", at=20, connection=2)),
     ],
 )
 def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: Fault | ConnectFault) -> None:
@@ -227,7 +261,9 @@ def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
+    "text",
+    ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
+    + ["refuse#", "refuse#0", "abort@1#2-3", "abort#1@1", "refuse#1-x"],
 )
 def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
