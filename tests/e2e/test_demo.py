@@ -12,21 +12,10 @@ from e2e.commands import Demo
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEYS = {
-    "frames_from_caller",
-    "frames_to_model",
-    "audio_to_phone_ms",
-    "audio_heard_ms",
-    "first_audio_ms",
-    "first_audio_with_predial_ms",
-    "first_audio_without_predial_ms",
-    "turns",
-    "interruptions",
-    "carrier_warnings",
-    "model_errors",
-    "problems",
-    "recording",
-}
+KEYS = """
+frames_from_caller frames_to_model audio_to_phone_ms audio_heard_ms first_audio_ms first_audio_with_predial_ms
+first_audio_without_predial_ms turns interruptions carrier_warnings model_errors problems recording
+"""
 
 
 def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
@@ -35,7 +24,7 @@ def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
         ended = demo.finish()
     assert ended.status == 0, ended
     report = json.loads(ended.stdout)
-    assert report.keys() == KEYS
+    assert report.keys() == set(KEYS.split())
     assert (report["carrier_warnings"], report["model_errors"], report["problems"]) == ([], [], [])
     assert report["frames_from_caller"] == report["frames_to_model"] > 1000
     assert 0 < report["audio_heard_ms"] < report["audio_to_phone_ms"], "an answer was interrupted"

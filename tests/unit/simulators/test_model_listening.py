@@ -210,21 +210,14 @@ def test_a_clear_empties_the_buffer() -> None:
     assert error_of(client.send("input_audio_buffer.commit"))[0] == ("input_audio_buffer_commit_empty")
 
 
-def test_a_commit_in_the_middle_of_detected_speech_ends_that_turn() -> None:
-    """The item has the id that `speech_started` announced, and the detector starts anew."""
+@pytest.mark.parametrize("command", ["commit", "clear"])
+def test_a_command_in_the_middle_of_detected_speech_ends_that_turn(command: str) -> None:
+    """The item has the id that `speech_started` announced, a clear makes none; the detector starts anew."""
     client = listening()
     client.say(quiet(400) + loud(300))
     (started,) = client.of(STARTED)
-    events = client.send("input_audio_buffer.commit")
-    assert events[0]["item_id"] == started["item_id"]
-    assert client.say(quiet(1000)) == []
-
-
-def test_a_clear_in_the_middle_of_detected_speech_drops_that_turn() -> None:
-    """No stop and no item come of it."""
-    client = listening()
-    client.say(quiet(400) + loud(300))
-    client.send("input_audio_buffer.clear")
+    events = client.send(f"input_audio_buffer.{command}")
+    assert events[0].get("item_id") == (started["item_id"] if command == "commit" else None)
     assert client.say(quiet(1000)) == []
 
 

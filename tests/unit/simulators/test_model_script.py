@@ -262,8 +262,10 @@ def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
-    + ["refuse#", "refuse#0", "abort@1#2-3", "abort#1@1", "refuse#1-x"],
+    [
+        *("", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"),
+        *("refuse#", "refuse#0", "abort@1#2-3", "abort#1@1", "refuse#1-x"),
+    ],
 )
 def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):

@@ -22,6 +22,7 @@ from callbridge.simulators.voice_model import (
     SendBinary,
     Stall,
 )
+from callbridge.simulators.voice_model.faults import FaultKind
 from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, quiet, scripted
 
 # --- Messages that are none -------------------------------------------------------------------
@@ -247,17 +248,17 @@ def test_garbage_binary_and_unknown_events_come_between() -> None:
     assert client.of("response.done")[0]["response"]["status"] == "completed"
 
 
-def test_a_frame_may_be_oversized() -> None:
-    client = faulty(Fault(kind="oversized", size_bytes=5_000_000))
-    assert max(len(o.text) for _, o in client.outputs if isinstance(o, Send)) > 5_000_000
-
-
 def test_a_delta_may_come_twice() -> None:
     client = faulty(Fault(kind="duplicate", at=500))
     deltas = [event["delta"] for event in client.of("response.output_audio.delta")]
     repeated = [first for first, second in pairwise(deltas) if first == second]
     # A square of tone may repeat by chance only if it were cut alike: sizes are odd.
     assert len(repeated) == 1
+
+
+def test_a_frame_may_be_oversized() -> None:
+    client = faulty(Fault(kind="oversized", size_bytes=5_000_000))
+    assert max(len(o.text) for _, o in client.outputs if isinstance(o, Send)) > 5_000_000
 
 
 def test_a_stall_delays_everything_and_then_catches_up() -> None:
@@ -273,38 +274,27 @@ def test_a_stall_delays_everything_and_then_catches_up() -> None:
     assert kinds(events)[-2:] == ["response.done", "session.updated"]
 
 
-def test_an_endless_stall_has_no_deadline() -> None:
-    """Nothing comes any more, and nothing is kept of what is sent."""
-    client = faulty(Fault(kind="stall", at=400))
+@pytest.mark.parametrize(("kind", "told"), [("stall", False), ("deaf", True)])
+def test_an_endless_stall_has_no_deadline(kind: FaultKind, told: bool) -> None:
+    """Nothing comes any more; a deaf server's socket is told to read no more either."""
+    client = faulty(Fault(kind=kind, at=400))
     assert client.session.deadline is None
     assert client.send("response.cancel") == []
-    assert not [output for _, output in client.outputs if isinstance(output, Stall)]
-
-
-def test_a_deaf_server_tells_its_socket_to_read_no_more() -> None:
-    """`Stall` is for the shell: the peer's writes will block."""
-    client = faulty(Fault(kind="deaf", at=400))
-    assert client.outputs[-1][1] == Stall()
-    assert client.session.deadline is None
+    assert (client.outputs[-1][1] == Stall()) == told
 
 
 # --- Faults of the session --------------------------------------------------------------------
 
 
 def test_a_fault_may_take_the_place_of_an_answer_to_a_command() -> None:
-    """The n-th command of its type is not carried out."""
     fault = Fault(kind="error", on="session.update", nth=2, error_code="server_error")
-    client = ModelClient(Script(faults=(fault,)))
+    lost = Fault(kind="ignore", on="response.create")
+    client = ModelClient(Script(faults=(fault, lost)))
     client.configure(instructions="One.")
     (event,) = client.send("session.update", session={"type": "realtime", "instructions": "Two."})
     assert event["error"]["code"] == "server_error"
     (event,) = client.send("session.update", session={"type": "realtime"})
     assert event["session"]["instructions"] == "One."
-
-
-def test_a_command_may_be_ignored() -> None:
-    """No answer at all, as when a message got lost."""
-    client = ModelClient(Script(faults=(Fault(kind="ignore", on="response.create"),)))
     assert client.send("response.create") == []
     assert kinds(client.send("response.create"))[0] == "response.created"
 
