@@ -59,9 +59,6 @@ CLAIM = StreamClaim(SID, ACCOUNT_SID, CALLER, CALLED)
 NOW = 1_800_000_000.0
 
 
-# --- Webhooks ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("how", [Misbehaviour.UNSIGNED_WEBHOOK, Misbehaviour.FORGED_WEBHOOK])
 async def test_a_webhook_that_twilio_did_not_sign_is_refused(how: Misbehaviour, log: Log) -> None:
     """403 without a word, and no call comes of it."""
@@ -103,9 +100,6 @@ async def test_every_other_webhook_is_refused_as_well(path: str) -> None:
     assert await state.events(SID) == ()
 
 
-# --- The upgrade ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("how", [Misbehaviour.UNSIGNED_SOCKET, Misbehaviour.FORGED_SOCKET])
 async def test_an_upgrade_that_twilio_did_not_sign_is_refused(
     how: Misbehaviour, log: Log, lane: PhoneLane
@@ -120,9 +114,6 @@ async def test_an_upgrade_that_twilio_did_not_sign_is_refused(
     assert "403" in warning.detail
     assert call.verbs == REFUSED_AND_SORRY
     assert len(log.events("upgrade_refused")) == 2
-
-
-# --- Tokens: what each one is worth -------------------------------------------------------------------
 
 
 def token_of(claim: StreamClaim = CLAIM, *, secret: str = AUTH_TOKEN, at: float = NOW) -> str:
@@ -239,9 +230,6 @@ async def test_a_token_used_by_one_process_is_refused_by_the_next(tmp_path: Path
     async with service() as third:
         assert await refused(third, Intruder("used", token, "used")) == (1008, "rejected_auth")
         assert third.model.sessions == []
-
-
-# --- Tokens: calls ------------------------------------------------------------------------------------
 
 
 async def test_a_wrong_token_is_refused_in_every_stream(lane: PhoneLane) -> None:

@@ -32,9 +32,6 @@ def truncate(client: ModelClient, item_id: str, end_ms: int, index: int = 0) -> 
     )
 
 
-# --- Create -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "item",
     [
@@ -142,9 +139,6 @@ def test_audio_of_the_user_is_kept() -> None:
     assert event["item"]["content"] == [{"type": "input_audio", "transcript": "Hi", "audio": audio}]
 
 
-# --- Truncate ---------------------------------------------------------------------------------
-
-
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 40_000), end_ms=st.integers(-50, 6000))
 def test_truncate_is_bounded_by_the_audio(size: int, end_ms: int) -> None:
@@ -232,9 +226,6 @@ def test_truncate_needs_all_its_fields() -> None:
         assert error_of(events)[::2] == ("missing_required_parameter", name)
     events = client.send("conversation.item.truncate", **whole | {"audio_end_ms": 99.5})
     assert error_of(events)[::2] == ("invalid_type", "audio_end_ms")
-
-
-# --- Delete and retrieve ----------------------------------------------------------------------
 
 
 def test_a_deleted_item_is_gone_and_the_chain_is_closed() -> None:

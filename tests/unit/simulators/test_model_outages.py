@@ -27,8 +27,6 @@ from callbridge.simulators.voice_model.responses import ENDLESS_BYTES
 from callbridge.simulators.voice_model.script import refuse_impossible
 from model_driver import ModelClient, answers, kinds, loud, quiet, scripted
 
-# --- Connecting -------------------------------------------------------------------------------
-
 
 def refuse(**fields: object) -> ConnectFault:
     return ConnectFault(kind="refuse", **fields)  # type: ignore[arg-type]  # fields as a script has them
@@ -83,9 +81,6 @@ def test_a_refusal_says_why(fault: ConnectFault, code: str, message: str) -> Non
 def test_an_account_without_credit_has_a_type_of_its_own() -> None:
     found = fault_refusal(refuse(status=429, error_code="insufficient_quota", retry_after_s=2.5))
     assert (found.kind, found.retry_after_s) == ("insufficient_quota", 2.5)
-
-
-# --- Faults of one session --------------------------------------------------------------------
 
 
 class LaterClient(ModelClient):
@@ -180,9 +175,6 @@ def test_an_event_may_have_fields_of_wrong_types() -> None:
     assert client.of("response.done")[-1]["response"]["status"] == "completed"
 
 
-# --- Answers that are none --------------------------------------------------------------------
-
-
 def test_a_silent_answer_is_created_and_never_comes() -> None:
     """Until somebody cancels it; then the next answer is said."""
     client = ModelClient(scripted(Answer(silent=True), Answer(say=("Yes.",))))
@@ -240,9 +232,6 @@ def test_an_endless_answer_ends_after_ten_minutes() -> None:
     (item,) = client.session.journal.items.values()
     assert client.of("response.done")[0]["response"]["status"] == "completed"
     assert ENDLESS_BYTES <= item.sent_bytes <= ENDLESS_BYTES + 60_000
-
-
-# --- Scripts ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -152,9 +152,6 @@ def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, compl
     assert complaint in str(caught.value)
 
 
-# --- Speech -----------------------------------------------------------------------------------
-
-
 def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
     """In this order; audio that is there already is left alone."""
     (tmp_path / "help.ulaw").write_bytes(b"\x42" * 800)
@@ -215,9 +212,6 @@ def test_the_demo_can_be_interrupted() -> None:
     assert calls == ["opening_hours", "end_call"]
 
 
-# --- Prompting --------------------------------------------------------------------------------
-
-
 def test_answers_come_in_their_order_and_then_the_default() -> None:
     """One per response; the next one's `caller` is what is heard before it."""
     script = Script(answers=(Answer(say=("One.",), caller="First?"), Answer(say=("Two.",))))
@@ -227,9 +221,6 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
     assert prompter.next([]).say == ("Two.",)
     assert prompter.next([]) == script.default
     assert prompter.out_of_band([]) == script.default
-
-
-# --- Faults in words --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,6 @@ def audio(ms: float, fill: int = 0) -> bytes:
     return bytes((fill,)) * round(ms * 8)
 
 
-# --- Play-out ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("arrivals", "at_ms", "heard_ms"),
     [
@@ -65,9 +62,6 @@ def test_audio_beyond_ten_minutes_is_dropped() -> None:
     assert playback.dropped_bytes == 8160
 
 
-# --- Marks ------------------------------------------------------------------------------------
-
-
 def test_a_mark_is_due_when_the_byte_before_it_was_played() -> None:
     playback = Playback()
     playback.add(audio(100), 0.0)
@@ -88,9 +82,6 @@ def test_a_mark_on_a_buffer_that_ran_dry_and_resumed_waits_for_the_second_run() 
     playback.add(audio(20), 1.0)
     playback.add_mark("end", 1.001)
     assert playback.deadline == pytest.approx(1.02)
-
-
-# --- Clear ------------------------------------------------------------------------------------
 
 
 def test_a_clear_cuts_what_plays_and_drops_what_waits() -> None:
@@ -126,9 +117,6 @@ def test_audio_after_a_clear_plays_at_once() -> None:
     late = playback.add(audio(100), 0.13)
     assert late.plays_from == pytest.approx(0.13)
     assert playback.heard_bytes(1.0) == 200 * 8
-
-
-# --- What reaches the ear ---------------------------------------------------------------------
 
 
 def test_the_window_of_a_frame_holds_what_was_heard_in_it() -> None:
@@ -189,9 +177,6 @@ def test_windows_of_20_ms_add_up_to_what_was_heard(
         tick += 0.02
     heard = b"".join(item.audio[: item.heard_bytes(tick)] for item in playback.payloads)
     assert windows == heard
-
-
-# --- Properties -------------------------------------------------------------------------------
 
 
 class PlaybackMachine(RuleBasedStateMachine):

@@ -77,9 +77,6 @@ def voice(body: str, line: LineSettings | None = None, **others: str) -> Run:
     return run({"/voice": body} | {f"/{path}": text for path, text in others.items()}, line)
 
 
-# --- Simple verbs -----------------------------------------------------------------------------
-
-
 def test_executes_in_order_and_hangs_up_at_the_end() -> None:
     done = voice("<Say>Hello</Say><Pause length='3'/><Play>/a.mp3</Play>")
     assert done.verbs == [("Say", "Hello"), ("Pause", "3 s"), ("Play", f"{BASE}/a.mp3")]
@@ -134,8 +131,6 @@ def test_what_is_not_simulated_is_passed_over() -> None:
     done = voice("<Enqueue>a</Enqueue><Say>next</Say>")
     assert done.verbs == [("Enqueue", "not simulated, passed over"), ("Say", "next")]
 
-
-# --- Streams ----------------------------------------------------------------------------------
 
 STREAM = "<Stream url='wss://example.com/media'/>"
 
@@ -198,9 +193,6 @@ def test_the_status_callback_must_be_absolute() -> None:
     done = voice("<Connect><Stream url='wss://a.b/m' statusCallback='/s'/></Connect>")
     assert done.program.complaints == [(12200, "statusCallback '/s' must be absolute")]
     assert done.streams[0].status_callback == f"{BASE}/s"
-
-
-# --- Dial, Gather, Record ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("outcome", list(DialOutcome))
@@ -280,9 +272,6 @@ def test_record_tells_its_action_about_the_recording() -> None:
 def test_a_silent_recording_is_not_handed_on() -> None:
     done = voice("<Record action='/r'/><Say>nothing</Say>", LineSettings(recording_s=0))
     assert done.verbs[-1] == ("Say", "nothing")
-
-
-# --- Failures ---------------------------------------------------------------------------------
 
 
 def test_a_document_that_cannot_be_had_ends_the_call_with_an_apology() -> None:
