@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from callbridge.call.limits import Limits
     from callbridge.call.machine import Call
     from callbridge.records.state import State
+    from callbridge.server.circuit import Circuit
     from callbridge.server.drain import Drain
     from callbridge.server.live_calls import LiveCalls
     from callbridge.server.settings import Settings
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.truth import HeardItem
-    from callbridge.simulators.voice_model import Journal, Script
+    from callbridge.simulators.voice_model import HandshakeRefusal, Journal, Script
     from callbridge.simulators.voice_model.server import ModelServer
     from lanes import PhoneLane
 
@@ -220,10 +221,12 @@ async def stack(
     state: State | None = None,
     drain: Drain | None = None,
     live_calls: LiveCalls | None = None,
+    circuit: Circuit | None = None,
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
     keys: Sequence[str] = (API_KEY,),
     refuse_by: Literal["http", "socket"] = "http",
+    on_refusal: Callable[[HandshakeRefusal], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
 ) -> AsyncIterator[Stack]:
@@ -238,15 +241,19 @@ async def stack(
         state: what outlives the service; by default nothing does. The service closes it.
         drain: says when the service takes no calls.
         live_calls: the calls that `drain` waits for.
+        circuit: says whether the model is down.
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
         keys: API keys that the model accepts.
         refuse_by: how the model refuses a handshake.
+        on_refusal: told of every handshake that it refuses.
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.
     """
     session = session or SessionSettings(keep_audio=True)
-    async with serve_model(script, settings=session, keys=keys, refuse_by=refuse_by) as model:
+    async with serve_model(
+        script, settings=session, keys=keys, refuse_by=refuse_by, on_refusal=on_refusal
+    ) as model:
         with contextlib.closing(tcp_listener()) as listener:
             settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment or {})
             running = Stack(settings, model)
@@ -258,6 +265,7 @@ async def stack(
                 state=state,
                 drain=drain,
                 live_calls=live_calls,
+                circuit=circuit,
                 clock=clock,
                 wall_clock=wall_clock,
             )
