@@ -161,7 +161,6 @@ async def test_a_model_that_cannot_be_had_ends_in_an_apology(log: Log) -> None:
 
 
 async def test_a_model_that_is_not_there_ends_in_an_apology(log: Log) -> None:
-    """Nobody listens at the address, or somebody who never answers the handshake."""
 
     async def keep_quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -269,7 +268,6 @@ REPLACED = [
 
 
 async def test_a_session_that_is_lost_is_replaced(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody hangs up: the next session says goodbye, is told what was said, and Twilio notices nothing."""
     monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.1)
     for case, call in await outcomes(REPLACED, LISTENING):
         assert_ended_as(case, call, log)

@@ -111,7 +111,6 @@ async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling
 
 
 async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool(lane: PhoneLane) -> None:
-    """A tool of a call that is over is cancelled, and its result goes nowhere."""
     fate: list[str] = []
     phones: list[SimulatedCall] = []
 
@@ -351,7 +350,6 @@ async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log, lane: Ph
 
 
 async def test_keys_interrupt_and_reach_the_model() -> None:
-    """Keys stop the agent like speech does; the model is told which, and answers."""
     long_greeting = Answer(say=(Speech(text="A long greeting.", audio=noise(RNG, 4000)),), pace=1.5)
     script = Script(answers=(long_greeting,), default=GOODBYE, after_ms=20)
     async with stack(script) as running, leaves_nothing():

@@ -79,7 +79,6 @@ class Endings:
 
 
 async def test_the_published_client_can_talk_to_it() -> None:
-    """The `openai` package connects, configures, asks, and reads typed events to the end."""
     async with served(answers("Good morning.", pace=50.0), keys={"sk-right"}) as server:
         base = server.url.removesuffix("/realtime")
         api = AsyncOpenAI(api_key="sk-right", websocket_base_url=base)
@@ -142,7 +141,6 @@ async def test_a_wrong_key_may_be_refused_on_the_socket() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 async def test_a_script_may_refuse_the_first_connection_and_take_the_second(status: Any) -> None:
-    """So that a client's retry can be tried."""
     script = Script(connect=(ConnectFault(kind="refuse", status=status, nth=1),))
     async with served(script) as server:
         with pytest.raises(InvalidStatus) as caught:
@@ -254,7 +252,6 @@ async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
 
 
 async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
-    """Two seconds of speech at twenty times real time take a tenth of a second on the clock."""
     speech = tone("x" * 34)
     script = scripted(Answer(say=(Say(text="x", audio=speech),), pace=20.0))
     async with served(script) as server, client(server) as socket:
@@ -301,7 +298,6 @@ async def test_the_server_closes_with_the_code_of_the_script(code: int) -> None:
 
 
 async def test_a_silent_server_can_still_be_left() -> None:
-    """It answers nothing, but the closing handshake."""
     endings = Endings()
     async with served(Script(connect=(ConnectFault(kind="silent"),)), on_event=endings) as server:
         async with client(server) as socket:
@@ -312,7 +308,6 @@ async def test_a_silent_server_can_still_be_left() -> None:
 
 
 async def test_a_deaf_server_stops_reading() -> None:
-    """What the client sends piles up until its write blocks."""
     script = scripted(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
@@ -368,7 +363,6 @@ async def test_too_long_an_append_is_answered_and_not_cut_off() -> None:
 
 
 async def test_stopping_the_server_closes_its_sessions() -> None:
-    """Clients see 1001, and no task is left over."""
     before = asyncio.all_tasks()
     async with served(answers("x" * 1000, pace=1.0)) as server:
         socket = await client(server)

@@ -307,7 +307,6 @@ async def test_frames_come_in_real_time_and_in_order() -> None:
 
 
 async def test_an_interruption_is_heard_by_both_sides(tmp_path: Path) -> None:
-    """The bridge clears when it hears the caller; the recording holds what was played until then."""
 
     async def talk(phone: Phone) -> None:
         await phone.play(LOUD * 5)
@@ -406,7 +405,6 @@ async def test_a_call_has_a_bound() -> None:
 
 
 async def test_silence_is_measured_over_two_streams_and_what_lies_between() -> None:
-    """The last words of the first stream, its close, the action and the next greeting are one silence."""
 
     async def talk(phone: Phone) -> None:
         if len(bridge.phones) == 1:
@@ -532,7 +530,6 @@ async def test_what_a_bridge_sends_wrongly_is_reported_by_code() -> None:
     ],
 )
 async def test_a_socket_that_fails_is_reported_by_code(behaviour: str, code: int, ended_by: str) -> None:
-    """Faults below the level of messages, from a bridge that is made of bytes."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if behaviour == "no tls":
@@ -693,7 +690,6 @@ async def test_a_caller_can_vanish() -> None:
 
 
 async def test_a_caller_can_stop_reading() -> None:
-    """What the bridge sends stays in the pipes: it hears no echo, and its marks never return."""
 
     async def talk(phone: Phone) -> None:
         for _ in range(50):

@@ -44,7 +44,6 @@ def truncate(client: ModelClient, item_id: str, end_ms: int, index: int = 0) -> 
     ids=["user", "system", "assistant", "image", "call"],
 )
 def test_a_created_item_is_added_and_done(item: Event) -> None:
-    """Both events show the item as it was written, with an id, at the end of the conversation."""
     client = ModelClient()
     client.send("conversation.item.create", item={**USER, "id": "first"})
     events = client.send("conversation.item.create", item=item)
@@ -127,7 +126,6 @@ def test_items_go_where_previous_item_id_says() -> None:
 
 
 def test_audio_of_the_user_is_kept() -> None:
-    """`input_audio` is decoded and can be retrieved, as any turn can."""
     client = ModelClient.configured()
     audio = base64.b64encode(loud(300)).decode()
     client.send(
@@ -142,7 +140,6 @@ def test_audio_of_the_user_is_kept() -> None:
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 40_000), end_ms=st.integers(-50, 6000))
 def test_truncate_is_bounded_by_the_audio(size: int, end_ms: int) -> None:
-    """From 1 ms to the item's length it is accepted; above, at and below 0 it is refused."""
     client, item = spoken(loud(5000)[:size])
     length_ms = size // 8
     events = truncate(client, item.id, end_ms)
@@ -175,7 +172,6 @@ def test_truncate_forgets_the_transcript_and_the_audio_behind_the_cut() -> None:
 
 
 def test_truncate_can_only_shorten() -> None:
-    """A second truncation may lie before the first one, not behind it."""
     client, item = spoken(loud(3000))
     assert truncate(client, item.id, 1000)[0]["type"] == "conversation.item.truncated"
     text = error_of(truncate(client, item.id, 1001))[1]
@@ -217,7 +213,6 @@ def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
 
 
 def test_truncate_needs_all_its_fields() -> None:
-    """`item_id`, `content_index` and `audio_end_ms` are required, the last two integers."""
     client, item = spoken(loud(1000))
     whole = {"item_id": item.id, "content_index": 0, "audio_end_ms": 100}
     for name in whole:

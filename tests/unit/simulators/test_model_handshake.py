@@ -18,7 +18,6 @@ def refused(
     beta: tuple[str, ...] = (),
     keys: set[str] | None = None,
 ) -> HandshakeRefusal | None:
-    """What is said to this request."""
     return refusal(target, authorization, beta, keys=keys, models=REALTIME_MODELS)
 
 
@@ -83,7 +82,6 @@ def test_what_is_not_asked_for_rightly_is_refused(
 
 
 def test_a_refusal_can_be_made_on_the_socket() -> None:
-    """As the live API does: an error event, and a close whose reason is `type.code`."""
     found = refused(beta=("realtime=v1",))
     assert found is not None
     fault = found.as_fault()

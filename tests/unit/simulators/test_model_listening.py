@@ -73,7 +73,6 @@ def test_a_voice_turn_has_its_order() -> None:
 
 
 def test_the_next_turn_follows_what_the_client_has_seen() -> None:
-    """`previous_item_id` chains the turns and the answers."""
     client = listening()
     client.say(UTTERANCE)
     client.run(5)
@@ -88,7 +87,6 @@ def test_the_next_turn_follows_what_the_client_has_seen() -> None:
 
 
 def test_interrupting_closes_the_answer_and_answers_anew() -> None:
-    """`speech_started`, the closing events, `cancelled` because of a turn, and the next answer."""
     client = listening(answers("x" * 200, "Good evening."))
     client.respond(0.5)
     events = client.say(UTTERANCE)
@@ -109,7 +107,6 @@ def test_after_the_answer_is_done_speech_only_starts() -> None:
 
 
 def test_interrupting_the_thinking_closes_an_empty_response() -> None:
-    """No item was begun, so the response ends with none."""
     client = listening(answers("Hm.", "Yes.", after_ms=3000))
     client.say(UTTERANCE)
     events = client.say(loud(100))
@@ -178,7 +175,6 @@ def manual(script: Script | None = None) -> ModelClient:
 
 
 def test_a_commit_makes_an_item_and_no_response() -> None:
-    """What was appended since the last commit is the item; the client asks for the answer."""
     client = manual()
     assert client.append(loud(500) + quiet(2000)) == []
     events = client.send("input_audio_buffer.commit")
@@ -191,7 +187,6 @@ def test_a_commit_makes_an_item_and_no_response() -> None:
 
 @pytest.mark.parametrize(("audio_ms", "held"), [(0, "0.00"), (99, "99.00"), (50, "50.00")])
 def test_less_than_100_ms_cannot_be_committed(audio_ms: int, held: str) -> None:
-    """`input_audio_buffer_commit_empty`, with what the buffer has."""
     client = manual()
     if audio_ms:
         client.append(loud(audio_ms))
@@ -253,7 +248,6 @@ def test_what_is_no_base64_is_refused(audio: str, text: str) -> None:
 
 
 def test_an_append_has_a_size_limit() -> None:
-    """15 MiB of base64 and not a character more."""
     client = listening()
     code, _, param = error_of(client.send("input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 1)))
     assert (code, param) == ("string_above_max_length", "audio")
@@ -324,7 +318,6 @@ def test_a_transcript_comes_when_the_script_says(when: Any, before: str, after: 
 
 
 def test_whisper_bills_seconds_and_writes_in_one_piece() -> None:
-    """`whisper-1` reports duration, and one delta with the whole text."""
     client = transcribing("whisper-1", Answer(say=("Yes.",), caller="Is it open"))
     client.say(UTTERANCE)
     client.run(5)
@@ -377,7 +370,6 @@ def test_an_idle_caller_is_prompted() -> None:
 
 @pytest.mark.parametrize("disturbance", ["speech", "response", "off"])
 def test_an_idle_timeout_does_not_fire_when_something_happens(disturbance: str) -> None:
-    """Speech and a new response stop the clock; without the setting there is none."""
     idle: Event = {} if disturbance == "off" else {"idle_timeout_ms": 5000}
     client = listening(answers("Hi.", "x" * 1000, "Hm.", after_ms=100), **idle)
     client.respond(3)

@@ -99,7 +99,6 @@ def spoken(client: ModelClient) -> list[str]:
 
 
 def test_a_fault_in_an_answer_may_be_for_one_connection() -> None:
-    """The first session is cut in mid-answer, the second says it all."""
     fault = Fault(kind="abort", at=500, connection=1)
     script = scripted(Answer(say=("One two three.",), faults=(fault,)))
     first, second = ModelClient(script, connection=1), ModelClient(script, connection=2)
@@ -176,7 +175,6 @@ def test_an_event_may_have_fields_of_wrong_types() -> None:
 
 
 def test_a_silent_answer_is_created_and_never_comes() -> None:
-    """Until somebody cancels it; then the next answer is said."""
     client = ModelClient(scripted(Answer(silent=True), Answer(say=("Yes.",))))
     client.respond(500)
     assert kinds(client.events)[1:] == ["response.created", "rate_limits.updated"]
@@ -226,7 +224,6 @@ def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
 
 
 def test_an_endless_answer_ends_after_ten_minutes() -> None:
-    """It is no answer to fill a disk with."""
     client = ModelClient.configured(scripted(Answer(say=("On and on.",), endless=True, pace=600)))
     client.respond(5)
     (item,) = client.session.journal.items.values()

@@ -111,7 +111,6 @@ def test_ids_tie_the_events_of_a_response_together() -> None:
 
 
 def test_items_grow_from_in_progress_to_completed() -> None:
-    """`added` shows an empty item, `done` one with its transcript; `response.done` has no bytes."""
     client = responding(answers("Good morning."), for_s=5)
     (added,), (finished,) = (client.of("response.output_item.added"), client.of("response.output_item.done"))
     assert (added["item"]["status"], added["item"]["content"]) == ("in_progress", [])
@@ -124,7 +123,6 @@ def test_items_grow_from_in_progress_to_completed() -> None:
 
 
 def test_deltas_are_the_speech_in_odd_pieces() -> None:
-    """Put together they are the speech byte for byte; none but by chance is a number of frames."""
     speech = tone("A long sentence about the history of bread in Northern Europe.")
     client = responding(scripted(Answer(say=(Say(text="Bread.", audio=speech),))), for_s=10)
     item_id = done(client)["output"][0]["id"]
@@ -148,7 +146,6 @@ def test_the_same_seed_cuts_and_names_alike() -> None:
 
 @pytest.mark.parametrize("pace", [0.5, 1.0, 5.0, 20.0])
 def test_audio_comes_at_its_pace(pace: float) -> None:
-    """`pace` times real time from the first delta to the end, after the time to think."""
     client = responding(answers("Twelve seconds of a very long sentence.", pace=pace, after_ms=700))
     client.run(60)
     first = client.times[client.events.index(client.of("response.output_audio.delta")[0])]
@@ -182,7 +179,6 @@ def test_the_transcript_runs_ahead_of_the_audio() -> None:
 
 @pytest.mark.parametrize(("kind", "width"), [("audio/pcm", 6), ("audio/pcma", 1)])
 def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
-    """PCM at 24 kHz and A-law are as long in time as the speech."""
     wanted: Event = {"type": kind} | ({"rate": 24000} if kind == "audio/pcm" else {})
     client = ModelClient(answers("Good morning."))
     client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": wanted}}})
@@ -211,7 +207,6 @@ def test_a_call_streams_its_arguments() -> None:
 
 
 def test_a_call_can_be_scripted_wrong() -> None:
-    """A model may write what is no JSON, and call what it was not offered."""
     call = Call(name="launch_rocket", raw_arguments='{"day": Sunday', even_if_not_offered=True)
     client = responding(scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
     (item,) = done(client)["output"]
@@ -344,7 +339,6 @@ def test_a_cut_item_holds_what_was_said_of_it() -> None:
 
 
 def test_cancelling_nothing_is_an_error() -> None:
-    """`response_cancel_not_active`, before, after, and for an id that is not running."""
     client = responding(answers("Good morning."))
     code, message, param = error_of(client.send("response.cancel", response_id="resp_other"))
     assert (code, param) == ("response_cancel_not_active", None)
@@ -354,7 +348,6 @@ def test_cancelling_nothing_is_an_error() -> None:
 
 
 def test_a_second_response_is_refused_by_the_id_of_the_first() -> None:
-    """`conversation_already_has_active_response` until `response.done`."""
     client = responding(answers("Good morning.", "Good evening."))
     response_id = client.events[0]["response"]["id"]
     code, message, _ = error_of(client.send("response.create", event_id="again"))
@@ -371,7 +364,6 @@ def test_a_second_response_is_refused_by_the_id_of_the_first() -> None:
 
 
 def test_a_response_outside_the_conversation_runs_beside_it() -> None:
-    """No mirror events, no conversation id, no place in the conversation, no effect of speech."""
     script = scripted(Answer(say=("x" * 60,)), out_of_band=Answer(say=("A summary of the call.",)))
     client = responding(script)
     events = client.send(
@@ -450,7 +442,6 @@ def test_a_cancelled_response_costs_what_was_made() -> None:
 
 
 def test_rate_limits_fall_with_use_and_recover() -> None:
-    """`remaining` counts the last minute."""
     client = responding(answers("One.", "Two.", "Three."), for_s=5)
     client.respond(70)
     client.send("response.create")

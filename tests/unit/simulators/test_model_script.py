@@ -203,7 +203,6 @@ def test_the_shipped_speech_is_small_and_complete() -> None:
 
 
 def test_the_demo_can_be_interrupted() -> None:
-    """One answer is 8 to 9 seconds long; the questions call tools; everything has its audio."""
     script = demo_script()
     assert all(say.audio for answer in script.answers for say in answer.speeches)
     seconds = [sum(len(say.audio) for say in answer.speeches) / 8000 for answer in script.answers]
@@ -264,7 +263,6 @@ def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
 
 
 def test_a_fault_is_placed_in_its_answer() -> None:
-    """And refused when the script has no such answer."""
     script = placed(demo_script(), 4, Fault(kind="abort"))
     assert [len(answer.faults) for answer in script.answers] == [0, 0, 0, 1, 0, 0]
     with pytest.raises(ScriptError, match="there is no answer 7"):

@@ -80,7 +80,6 @@ def test_binary_frames_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["response.cancel", "nope", "conversation.item.delete", "response.create"])
 def test_an_error_names_the_event_that_caused_it(kind: str) -> None:
-    """`error.event_id` is the client's; the journal keeps both."""
     client = ModelClient()
     (event,) = client.send(kind, event_id="mine", bogus=1)
     assert event["error"]["event_id"] == "mine"
@@ -115,7 +114,6 @@ def test_nothing_that_a_client_sends_breaks_the_session(message: str | bytes) ->
     ),
 )
 def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: object) -> None:
-    """Known events with fields of any shape end in an answer or an error, never in an exception."""
     client = ModelClient()
     client.send(kind, **{name: value})
     client.run(10)
@@ -162,7 +160,6 @@ def test_a_session_can_be_read_in_a_log() -> None:
 
 
 def test_a_session_expires() -> None:
-    """At its maximum an error `session_expired`, then close 1001; nothing after it."""
     client = ModelClient()
     assert client.run(3599.9) == []
     (event,) = client.run(0.2)
@@ -215,7 +212,6 @@ def faulty(fault: Fault) -> ModelClient:
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
 def test_the_socket_may_close_in_the_middle_of_an_answer(code: int) -> None:
-    """After the audio that was asked for, with the code that was asked for, and nothing after it."""
     client = faulty(Fault(kind="close", code=code, reason="oops", at=1000))
     assert client.outputs[-1][1] == Close(code, "oops")
     assert client.session.is_over

@@ -22,7 +22,6 @@ def nested(path: str, value: Any) -> Event:
 
 
 def test_a_session_starts_with_the_documented_defaults() -> None:
-    """What `session.created` shows is 24 kHz PCM with server VAD that answers by itself."""
     created = ModelClient(opened_unix_s=1_000_000).events[0]
     assert created["type"] == "session.created"
     session = created["session"]
@@ -207,7 +206,6 @@ def test_the_transcription_models_that_are_accepted_can_be_chosen() -> None:
 
 
 def test_an_update_is_a_patch_and_is_echoed_whole() -> None:
-    """Absent fields stay, present ones change, and the echo shows everything that is in effect."""
     client = ModelClient()
     client.configure(instructions="Be brief.", tools=[HOURS])
     session = client.configure(max_output_tokens=500)

@@ -30,7 +30,6 @@ def sine(decibels: float, duration_ms: int) -> bytes:
 
 
 def heard(audio: bytes, **settings: object) -> list[SpeechStarted | SpeechStopped]:
-    """What the detector hears in all of this."""
     return EnergyVad(TurnDetection(**settings)).hear(audio)  # type: ignore[arg-type]  # fields by name
 
 
@@ -53,20 +52,17 @@ def test_a_click_is_no_speech_but_a_syllable_is() -> None:
     ("before_ms", "padding_ms", "start_ms"), [(1000, 300, 700), (1000, 0, 1000), (100, 300, 0)]
 )
 def test_the_start_includes_the_padding(before_ms: int, padding_ms: int, start_ms: int) -> None:
-    """`audio_start_ms` counts all audio and reaches back by `prefix_padding_ms`, not below 0."""
     events = heard(quiet(before_ms) + loud(100), prefix_padding_ms=padding_ms)
     assert events == [SpeechStarted(start_ms)]
 
 
 @pytest.mark.parametrize("silence_ms", [200, 500, 900])
 def test_the_end_includes_the_silence(silence_ms: int) -> None:
-    """`audio_end_ms` is where the silence that ended the turn was complete."""
     events = heard(quiet(400) + loud(1000) + quiet(2000), silence_duration_ms=silence_ms)
     assert events == [SpeechStarted(100), SpeechStopped(1400 + silence_ms)]
 
 
 def test_a_pause_shorter_than_the_silence_does_not_end_the_turn() -> None:
-    """Two words with 400 ms between them are one turn at 500 ms and two at 300 ms."""
     audio = quiet(400) + loud(300) + quiet(400) + loud(300) + quiet(1000)
     assert len(heard(audio, silence_duration_ms=500)) == 2
     assert len(heard(audio, silence_duration_ms=300)) == 4
@@ -108,7 +104,6 @@ def test_how_the_audio_is_cut_into_appends_makes_no_difference(
     "name", ["caller_question_hours", "caller_question_cakes", "caller_interrupts", "caller_goodbye"]
 )
 def test_each_clip_of_the_caller_is_one_turn(name: str) -> None:
-    """The shipped speech has no pause that the default detector takes for the end."""
     clip = caller_speech(name).audio
     events = heard(quiet(1000) + clip + quiet(1000))
     start, _stop = events
@@ -120,7 +115,6 @@ def test_each_clip_of_the_caller_is_one_turn(name: str) -> None:
 
 
 def heard_pauses(clip: bytes) -> list[str]:
-    """Runs of quiet windows inside a clip."""
     marks = "".join(
         "x" if EnergyVad(TurnDetection()).hear(clip[at : at + 160] * 3) else "."
         for at in range(0, len(clip) - 160, 160)
@@ -161,7 +155,6 @@ def test_a_glance_judges_as_the_sum_does(threshold: float, window: bytes) -> Non
 
 @pytest.mark.parametrize("loud_samples", range(8))
 def test_a_few_loud_samples_are_weighed(loud_samples: int) -> None:
-    """On both sides of the number that decides at a glance."""
     window = b"\x00" * loud_samples + b"\xff" * (160 - loud_samples)
     for threshold in (0.0, 0.5, 0.7, 0.8, 1.0):
         assert loudness(threshold).is_loud(window) == (energy(window) >= energy_limit(threshold))
