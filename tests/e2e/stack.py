@@ -164,13 +164,9 @@ class Stack:
     facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     """By CallSid; under the empty one for sockets that never became a call."""
 
-    on_fact: Callable[[Fact], None] = lambda _: None
-    """Told of every fact as it happens."""
-
     def observe(self, call: Call, fact: Fact) -> None:
         """Collects what the service records."""
         self.facts[call.call_sid].append(fact)
-        self.on_fact(fact)
 
     @property
     def ends(self) -> list[CallEnded]:

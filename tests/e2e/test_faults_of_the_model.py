@@ -16,7 +16,7 @@ from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble, Noted, SessionReplaced
 from callbridge.call.limits import Limits
 from callbridge.server.clip import load_clip
-from callbridge.simulators.phone import InterruptAt, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import (
     Answer,
     Call,
@@ -346,23 +346,6 @@ async def test_a_delta_that_comes_twice_is_passed_on_as_it_came() -> None:
     (repeated,) = [b.audio for a, b in itertools.pairwise(playback.payloads) if a.audio == b.audio]
     assert playback.received_bytes == (600 + 300) * 8 + len(repeated)
     assert playback.discarded_bytes == 0
-    assert call.journal.refusals == []
-
-
-async def test_late_audio_of_an_interrupted_answer_is_never_played() -> None:
-    """Deltas after the interruption, and even after `response.done`, stop at the service."""
-    late = Answer(say=(speech(3000),), pace=1.5, interrupt_lag_ms=150, late_deltas=4, delta_bytes=(160, 320))
-    async with stack(script(late)) as running:
-        call = await running.call([InterruptAt(0.9, noise(RNG, 200)), WaitForEnd()])
-    assert call.ended.reason is EndReason.AGENT_HANGUP
-    assert call.ended.deltas_dropped >= 4
-    (clear,) = call.stream.playback.clears
-    interrupted, goodbye = call.heard()
-    assert interrupted.truncated_at_ms is not None
-    assert abs(interrupted.truncated_at_ms - interrupted.heard_ms) <= 40
-    assert goodbye.was_heard_to_its_end
-    after = [payload for payload in call.stream.playback.payloads if payload.received_at > clear.at]
-    assert sum(len(payload.audio) for payload in after) == 300 * 8
     assert call.journal.refusals == []
 
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents.agent import Agent
 from callbridge.bridge.legs import Patience
-from callbridge.call.facts import AgentReady, CallEnded, CallStarted, EndReason, Interrupted, Noted, ToolUsed
+from callbridge.call.facts import CallEnded, CallStarted, EndReason, Interrupted, Noted
 from callbridge.call.limits import Limits
 from callbridge.server import fast_lane
 from callbridge.server import media as media_door
@@ -43,7 +42,6 @@ from e2e.stack import (
     Log,
     Stack,
     stack,
-    switchboard,
     together,
 )
 from leftovers import leaves_nothing
@@ -53,7 +51,7 @@ from raw_peer import Opcode, text
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-    from callbridge.simulators.phone import SimulatedCall, Step
+    from callbridge.simulators.phone import Step
     from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
@@ -91,46 +89,6 @@ async def test_a_caller_who_leaves_ends_everything(lane: PhoneLane) -> None:
     for call in gone:
         assert call.verbs == CONNECTED_AND_LEFT
         assert call.journal.ended.startswith("client closed with 1000")
-
-
-async def test_a_caller_who_hangs_up_before_the_model_answers_takes_the_dialling_along(
-    lane: PhoneLane,
-) -> None:
-    """The connection that was being made is dropped; nobody waits for it."""
-    never = asyncio.Event()
-    async with (
-        stack(ORDINARY) as far,
-        switchboard([far.model.url], may_answer=never) as url,
-        stack(ORDINARY, realtime_url=url, lane=lane) as running,
-        leaves_nothing(),
-    ):
-        call = await running.call([Pause(200), HangUp()])
-    assert call.ended.reason is EndReason.CALLER_HANGUP
-    assert call.of(AgentReady) == []
-    assert call.ended.frames_to_model == 0
-
-
-async def test_a_caller_who_hangs_up_while_a_tool_runs_stops_the_tool(lane: PhoneLane) -> None:
-    fate: list[str] = []
-    phones: list[SimulatedCall] = []
-
-    async def look_up() -> str:
-        """Looks something up, and takes for ever."""
-        phones[0].hang_up()
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            fate.append("cancelled")
-            raise
-        return "never"
-
-    script = Script(answers=(Answer(say=GREETING.say, calls=(Call(name="look_up"),)),))
-    async with stack(script, agent=Agent(tools=[look_up]), lane=lane) as running, leaves_nothing():
-        phones.append(running.phone([WaitForEnd()]))
-        call = await running.finish(phones[0])
-    assert fate == ["cancelled"]
-    assert call.ended.reason is EndReason.CALLER_HANGUP
-    assert call.of(ToolUsed) == []
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
