@@ -5,16 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import math
-from typing import Any
+from typing import Any, Self
 
-from callbridge.simulators.voice_model import (
-    Answer,
-    Output,
-    RealtimeSession,
-    Script,
-    Send,
-    SessionSettings,
-)
+from callbridge.simulators.voice_model import Answer, Output, RealtimeSession, Script, Send, SessionSettings
 
 Event = dict[str, Any]
 
@@ -49,6 +42,11 @@ def answers(*said: str, **fields: Any) -> Script:
     return Script(answers=tuple(Answer(say=(text,), **fields) for text in said))
 
 
+def scripted(*said: Answer, **fields: Any) -> Script:
+    """A script of these answers."""
+    return Script(answers=said, **fields)
+
+
 class ModelClient:
     """Connected to one session; time passes only when it is told to."""
 
@@ -59,6 +57,17 @@ class ModelClient:
         self.events: list[Event] = []
         self.times: list[float] = []
         self._take(self.session.open(self.now))
+
+    @classmethod
+    def configured(cls, script: Script | None = None, **settings: Any) -> Self:
+        """Connected, and set up for the telephone."""
+        client = cls(script, **settings)
+        client.configure()
+        return client
+
+    def respond(self, seconds: float) -> list[Event]:
+        """Ask for a response and let time pass."""
+        return self.send("response.create") + self.run(seconds)
 
     def send(self, kind: str, **fields: Any) -> list[Event]:
         """Send an event and return what came back at once."""
@@ -132,6 +141,19 @@ class ModelClient:
             self.events.append(event)
             self.times.append(self.now)
         return self.events[seen:]
+
+
+def ladder(text: str) -> list[str]:
+    """The types that are written in it."""
+    return text.split()
+
+
+CREATED = ladder("response.created rate_limits.updated")
+CLOSING = ladder("""
+    response.output_audio.done response.output_audio_transcript.done response.content_part.done
+    response.output_item.done conversation.item.done
+""")
+"""How a spoken item ends."""
 
 
 def kinds(events: list[Event]) -> list[str]:

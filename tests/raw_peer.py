@@ -143,13 +143,7 @@ class RawPeer:
         """A server after its upgrade; `hasty` comes in the packet of its answer."""
         peer = await cls.accept_silently(listener)
         try:
-            lines = (await peer.read_head()).split(b"\r\n")[1:]
-            fields = {name.lower(): value for name, _, value in (line.partition(b": ") for line in lines)}
-            assert fields[b"upgrade"] == b"websocket", fields
-            accept = _accept(fields[b"sec-websocket-key"]).decode()
-            answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", f"Connection: {connection}"]
-            answer += [f"Sec-WebSocket-Accept: {accept}", "", ""]
-            await peer.send("\r\n".join(answer).encode() + hasty)
+            await peer.send(answer_to(await peer.read_head(), connection=connection) + hasty)
         except BaseException:
             peer.close()
             raise
@@ -205,7 +199,7 @@ class RawPeer:
 
     async def read_frame(self) -> Frame | None:
         """The next frame; none once the other end has closed or broken the connection."""
-        while (frame := self._take_frame()) is None:
+        while (frame := take_frame(self._unread, masked=not self._masks)) is None:
             if not await self._read_more():
                 assert not self._unread, f"half a frame: {bytes(self._unread)!r}"
                 return None
@@ -242,26 +236,34 @@ class RawPeer:
         self._unread += data
         return bool(data)
 
-    def _take_frame(self) -> Frame | None:
-        data = self._unread
-        if len(data) < 2:
-            return None
-        size_length = {126: 2, 127: 8}.get(data[1] & 0x7F, 0)
-        mask_at = 2 + size_length
-        begin = mask_at + (4 if data[1] & 0x80 else 0)
-        length = int.from_bytes(data[2:mask_at]) if size_length else data[1] & 0x7F
-        if len(data) < begin + length:
-            return None
-        payload = bytes(data[begin : begin + length])
-        if data[1] & 0x80:
-            keys = (bytes(data[mask_at:begin]) * (length // 4 + 1))[:length]
-            payload = (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(length)
-        is_masked = bool(data[1] & 0x80)
-        frame = Frame(
-            data[0] & 0xF, payload, bool(data[0] & 0x80), data[0] >> 4 & 7, is_masked is self._masks
-        )
-        del data[: begin + length]
-        return frame
+
+def take_frame(data: bytearray, *, masked: bool) -> Frame | None:
+    """Takes a whole frame off the front of `data`, of a peer that has to mask or that must not."""
+    if len(data) < 2:
+        return None
+    size_length = {126: 2, 127: 8}.get(data[1] & 0x7F, 0)
+    is_masked, mask_at = bool(data[1] & 0x80), 2 + size_length
+    begin = mask_at + 4 * is_masked
+    length = int.from_bytes(data[2:mask_at]) if size_length else data[1] & 0x7F
+    if len(data) < begin + length:
+        return None
+    payload = bytes(data[begin : begin + length])
+    if is_masked:
+        keys = (bytes(data[mask_at:begin]) * (length // 4 + 1))[:length]
+        payload = (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(length)
+    frame = Frame(data[0] & 0xF, payload, bool(data[0] & 0x80), data[0] >> 4 & 7, is_masked is not masked)
+    del data[: begin + length]
+    return frame
+
+
+def answer_to(head: bytes, *more: str, connection: str = "Upgrade") -> bytes:
+    """The answer of a server to a good upgrade, with further headers."""
+    lines = (line.partition(b": ") for line in head.split(b"\r\n")[1:])
+    fields = {name.lower(): value for name, _, value in lines}
+    assert fields[b"upgrade"] == b"websocket", fields
+    accept = _accept(fields[b"sec-websocket-key"]).decode()
+    answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", f"Connection: {connection}"]
+    return "\r\n".join([*answer, f"Sec-WebSocket-Accept: {accept}", *more, "", ""]).encode()
 
 
 def _unread_bytes(local_port: str, remote_port: str) -> int:

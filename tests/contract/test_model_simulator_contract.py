@@ -14,16 +14,8 @@ from openai.types.realtime import RealtimeServerEvent
 from openai.types.realtime.realtime_session_create_response import RealtimeSessionCreateResponse
 from pydantic import BaseModel, TypeAdapter
 
-from callbridge.simulators.voice_model import (
-    Answer,
-    Call,
-    Failure,
-    Fault,
-    Script,
-    SessionSettings,
-    demo_script,
-)
-from model_driver import Event, ModelClient, answers, loud, quiet, telephone
+from callbridge.simulators.voice_model import Answer, Call, Failure, Fault, SessionSettings, demo_script
+from model_driver import Event, ModelClient, answers, loud, quiet, scripted, telephone
 
 SERVER_EVENT: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)
 
@@ -36,17 +28,14 @@ NEVER_SENT = {
     "conversation.created": "not sent by every endpoint; nothing follows from it",
     "conversation.item.input_audio_transcription.segment": "speakers apart: one caller is one speaker",
     "input_audio_buffer.dtmf_event_received": "SIP only",
-    "output_audio_buffer.started": "WebRTC and SIP only",
-    "output_audio_buffer.stopped": "WebRTC and SIP only",
-    "output_audio_buffer.cleared": "WebRTC and SIP only",
-    "mcp_list_tools.in_progress": "no MCP servers in a simulator",
-    "mcp_list_tools.completed": "no MCP servers in a simulator",
-    "mcp_list_tools.failed": "no MCP servers in a simulator",
+    **{f"output_audio_buffer.{name}": "WebRTC and SIP only" for name in ("started", "stopped", "cleared")},
+    **{
+        name: "no MCP servers in a simulator"
+        for call in ("mcp_list_tools", "response.mcp_call")
+        for name in (f"{call}.in_progress", f"{call}.completed", f"{call}.failed")
+    },
     "response.mcp_call_arguments.delta": "no MCP servers in a simulator",
     "response.mcp_call_arguments.done": "no MCP servers in a simulator",
-    "response.mcp_call.in_progress": "no MCP servers in a simulator",
-    "response.mcp_call.completed": "no MCP servers in a simulator",
-    "response.mcp_call.failed": "no MCP servers in a simulator",
 }
 """Published events that the simulator never sends, each with its reason."""
 
@@ -87,9 +76,6 @@ def check(event: Event) -> None:
     assert unknown_fields(parsed) == [], event
 
 
-# --- Sessions that together send everything ----------------------------------------------------
-
-
 def plain_call() -> ModelClient:
     """Greeting, a spoken turn with a call and its output, an interruption, a truncation."""
     client = ModelClient(demo_script(), opened_unix_s=1_800_000_000)
@@ -100,15 +86,13 @@ def plain_call() -> ModelClient:
         "turn_detection": {"type": "server_vad", "idle_timeout_ms": 5000},
     }
     client.send("session.update", session=session)
-    client.send("response.create")
-    client.run(3)
+    client.respond(3)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(5)
     (call,) = (i for i in client.session.journal.items.values() if i.type == "function_call")
     output = {"call_id": call.fields["call_id"], "output": "{}", "type": "function_call_output"}
     client.send("conversation.item.create", item=output)
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(0.8)
     client.append(loud(200))
@@ -123,17 +107,15 @@ def plain_call() -> ModelClient:
 
 def odd_answers() -> ModelClient:
     """Failed, incomplete and text responses, failed transcription, responses outside, errors."""
-    script = Script(
-        answers=(
-            Answer(say=("Part of it.",), status="incomplete", stop_after_ms=200),
-            Answer(status="failed", error=Failure(code="rate_limit_exceeded")),
-            Answer(
-                say=("Hm.",),
-                calls=(Call(name="hours"),),
-                transcript_error=Failure(code="audio_unintelligible"),
-                faults=(Fault(kind="error", at="end"),),
-            ),
-        )
+    script = scripted(
+        Answer(say=("Part of it.",), status="incomplete", stop_after_ms=200),
+        Answer(status="failed", error=Failure(code="rate_limit_exceeded")),
+        Answer(
+            say=("Hm.",),
+            calls=(Call(name="hours"),),
+            transcript_error=Failure(code="audio_unintelligible"),
+            faults=(Fault(kind="error", at="end"),),
+        ),
     )
     client = ModelClient(script, model="gpt-realtime-1.5", max_duration_s=60)
     session = telephone(tools=[HOURS])
@@ -164,8 +146,7 @@ def other_settings() -> ModelClient:
     """PCM, semantic VAD, turns by hand, whisper, idle timeout, and every session field."""
     client = ModelClient(answers("Hello.", "Are you there?", "Bye."))
     client.detect(idle_timeout_ms=5000)
-    client.send("response.create")
-    client.run(1)
+    client.respond(1)
     client.say(quiet(6500))
     client.run(5)
     client.detect(type="semantic_vad", eagerness="low")
@@ -195,8 +176,7 @@ def other_settings() -> ModelClient:
     client.append(bytes(48 * 300))
     client.send("input_audio_buffer.clear")
     client.send("input_audio_buffer.commit")
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     return client
 
 
@@ -205,7 +185,6 @@ SESSIONS = {"plain call": plain_call, "odd answers": odd_answers, "other setting
 
 @pytest.mark.parametrize("name", SESSIONS)
 def test_every_event_is_a_published_one(name: str) -> None:
-    """Type, required fields, values and names, at every depth."""
     client = SESSIONS[name]()
     assert len(client.events) > 30
     for event in client.events:
@@ -220,7 +199,6 @@ def test_every_published_event_is_sent_or_left_out_for_a_reason() -> None:
 
 
 def test_the_check_itself_finds_a_field_that_nobody_published() -> None:
-    """A misspelt field anywhere would be seen."""
     (created,) = ModelClient().events
     check(created)
     created["session"]["audio"]["output"]["pitch"] = 1
@@ -229,11 +207,9 @@ def test_the_check_itself_finds_a_field_that_nobody_published() -> None:
 
 
 def test_server_events_are_json_text_without_surprises() -> None:
-    """Each frame is one JSON object that survives a round trip."""
     for event in plain_call().events:
         assert json.loads(json.dumps(event)) == event
 
 
 def test_the_default_settings_are_those_of_the_default_model() -> None:
-    """The simulator speaks as the model that bridges ask for by default."""
     assert SessionSettings().model == "gpt-realtime-2.1"

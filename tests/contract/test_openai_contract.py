@@ -75,9 +75,7 @@ TRUNCATION = (
     st.none()
     | st.sampled_from(["auto", "disabled"])
     | st.builds(
-        rc.RetentionRatio,
-        st.floats(0, 1),
-        st.none() | st.builds(rc.TokenLimits, st.integers(0, 128_000)),
+        rc.RetentionRatio, st.floats(0, 1), st.none() | st.builds(rc.TokenLimits, st.integers(0, 128_000))
     )
 )
 SESSION = st.builds(
@@ -237,7 +235,6 @@ SPOILED: list[tuple[rc.AnyCommand, tuple[str | int, ...], object]] = [
 def test_the_check_refuses_what_the_type_does_not_have(
     command: rc.AnyCommand, path: tuple[str | int, ...], value: object
 ) -> None:
-    """One wrong field at any depth is found."""
     raw = json.loads(rc.encode(command))
     place: Any = raw
     for step in path[:-1]:
@@ -377,7 +374,6 @@ def test_a_published_event_is_read_right(event_type: str, data: st.DataObject) -
 @settings(max_examples=10)  # Nothing but the type is looked at.
 @given(data=st.data())
 def test_a_published_event_of_an_ignored_type_is_passed_by(event_type: str, data: st.DataObject) -> None:
-    """Never an error, whatever it carries."""
     event = SERVER_EVENTS[event_type].model_validate(data.draw(events_of(SERVER_EVENTS[event_type])))
     assert rt.parse(event.model_dump_json(exclude_unset=True)) == rt.UnknownEvent(event_type)
 

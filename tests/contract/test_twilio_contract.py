@@ -51,7 +51,6 @@ def shape(message: object) -> object:
 
 @pytest.mark.parametrize("event", DOCUMENTED)
 def test_our_message_is_the_documented_one(event: str) -> None:
-    """Field by field, value by value, nothing missing and nothing more."""
     assert json.loads(ms.encode(OURS[event])) == DOCUMENTED[event]
 
 
@@ -59,7 +58,6 @@ def test_our_message_is_the_documented_one(event: str) -> None:
 def test_every_message_has_exactly_the_documented_fields(
     message: ms.SendAudio | ms.SendMark | ms.Clear,
 ) -> None:
-    """No value makes a field appear or vanish."""
     raw = json.loads(ms.encode(message))
     assert shape(raw) == shape(DOCUMENTED[raw["event"]])
 
@@ -78,8 +76,6 @@ def test_the_payload_is_standard_base64_of_the_bare_audio(audio: bytes) -> None:
     assert base64.b64decode(payload, validate=True) == audio
     assert len(payload) == -(-len(audio) // 3) * 4
 
-
-# --- TwiML --------------------------------------------------------------------------------------------
 
 HTTPS = r"https://\S+"
 TWIML = {
@@ -142,7 +138,6 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_our_twiml_is_documented(name: str) -> None:
-    """Every element, where it stands, every attribute and its value."""
     for element in ET.fromstring(DOCUMENTS[name]).iter():  # noqa: S314 - parses only what we made ourselves
         assert {child.tag for child in element} <= NESTING.get(element.tag, set())
         for attribute, value in element.attrib.items():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import callbridge
 
@@ -37,7 +36,9 @@ class Finished:
     stderr: str
 
 
-async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Finished:
+async def run(
+    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 30
+) -> Finished:
     """Runs the command in `folder` and waits for its end."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -49,41 +50,10 @@ async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(timeout_s):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()
         raise
     assert process.returncode is not None
     return Finished(process.returncode, stdout.decode(), stderr.decode())
-
-
-class Demo:
-    """`callbridge demo --json`, running beside the tests."""
-
-    def __init__(self, folder: Path) -> None:
-        self.recording = folder / "demo.wav"
-        self._stdout, self._stderr = folder / "stdout", folder / "stderr"
-        self._folder = folder
-
-    def __enter__(self) -> Self:
-        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self._process = subprocess.Popen(  # noqa: S603  # Our own command.
-                [*COMMAND, "demo", "--json", "--save", str(self.recording)],
-                cwd=self._folder,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-            )
-        return self
-
-    def __exit__(self, *_exc_info: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-
-    def finish(self) -> Finished:
-        """Waits for the end of the call."""
-        status = self._process.wait(timeout=90)
-        return Finished(status, self._stdout.read_text(), self._stderr.read_text())

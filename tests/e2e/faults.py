@@ -114,7 +114,7 @@ class HangsUp:
 What: TypeAlias = InSession | AtDial | AtSetup | OnTheLine | OfThePhone | OfTheTool | HangsUp
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
     """One fault of the catalogue."""
 
@@ -144,17 +144,13 @@ def _only_before(cell: Cell, why: str) -> Cells:
     return _everywhere(why) | {Moment.BEFORE: cell}
 
 
-def _only_with_tool(why: str) -> Cells:
-    return _everywhere(why) | {Moment.TOOL: GOES_ON}
-
-
 def _refused(number: int, name: str, cell: Cell, *, lasts: bool = False, **fault: Any) -> Row:
     what = AtDial(ConnectFault(kind="refuse", **fault), lasts)
-    return Row(number=number, name=name, what=what, cells=_everywhere(cell))
+    return Row(number, name, what, _everywhere(cell))
 
 
 def _in_session(number: int, name: str, *faults: Fault, cells: Cells, **fields: Any) -> Row:
-    return Row(number=number, name=name, what=InSession(faults), cells=cells, **fields)
+    return Row(number, name, InSession(faults), cells, **fields)
 
 
 # --- Spoiling the line -----------------------------------------------------------------------------------
@@ -221,19 +217,18 @@ def _wide_band(_since: int, frame: Frame, _way: Way) -> list[bytes]:
     return [text_frame(json.dumps(start))]
 
 
+def _message(event: str, **fields: str) -> bytes:
+    return text_frame(json.dumps({"event": event, "sequenceNumber": "2", event: fields, "streamSid": "MZ1"}))
+
+
 def _media(payload: str) -> bytes:
-    audio = {"track": "inbound", "chunk": "1", "timestamp": "1", "payload": payload}
-    return text_frame(
-        json.dumps({"event": "media", "sequenceNumber": "2", "media": audio, "streamSid": "MZ1"})
-    )
+    return _message("media", track="inbound", chunk="1", timestamp="1", payload=payload)
 
 
-_UNKNOWN = text_frame(json.dumps({"event": "scent", "sequenceNumber": "7", "scent": {"of": "bread"}}))
-_KEY = text_frame(
-    json.dumps({"event": "dtmf", "streamSid": "MZ1", "dtmf": {"track": "inbound_track", "digit": "1"}})
-)
-_MARK = text_frame(json.dumps({"event": "mark", "streamSid": "MZ1", "mark": {"name": "x"}}))
-_STOP = text_frame(json.dumps({"event": "stop", "streamSid": "MZ1", "stop": {"callSid": "CA1"}}))
+_UNKNOWN = _message("scent", of="bread")
+_KEY = _message("dtmf", track="inbound_track", digit="1")
+_MARK = _message("mark", name="x")
+_STOP = _message("stop", callSid="CA1")
 _BAD_AUDIO = (_media("not base64!"), _media(""), _media("/" * 24_000))
 _LONG = Say(text="A long story.", audio=noise(random.Random("long"), 3400))
 _BINARY = b"\x82\x84\x00\x00\x00\x00\x01\x02\x03\x04"
@@ -247,7 +242,6 @@ _NO_ANSWER_HERE = "no answer of the model is going on"
 _LATER = "a stream has one start, and it has come"
 _HANDSHAKE = "the upgrade has been answered"
 _NOTHING_YET = "the stream has not begun: rows 21 and 22"
-_NO_TOOL = "no tool runs"
 _NO_AUDIO = "nothing is being sent that could be stuck"
 _STRANGERS = "64 sockets of strangers: the e2e test of intruders and the unit test of admission have them"
 _WATCHED = "a process that is stuck ends: that takes a process of its own, as the test of the loop watch has"
@@ -279,39 +273,29 @@ CONNECTING = [
     _refused(6, "500 once", GOES_ON, status=500),
     _refused(6, "502 once", GOES_ON, status=502),
     _refused(6, "503 for long", FALLS_BACK, lasts=True, status=503),
-    Row(number=7, name="hangs once", what=AtDial(ConnectFault(kind="hang")), cells=_everywhere(GOES_ON)),
+    Row(7, "hangs once", AtDial(ConnectFault(kind="hang")), _everywhere(GOES_ON)),
+    Row(7, "hangs for long", AtDial(ConnectFault(kind="hang"), lasts=True), _everywhere(FALLS_BACK)),
     Row(
-        number=7,
-        name="hangs for long",
-        what=AtDial(ConnectFault(kind="hang"), lasts=True),
-        cells=_everywhere(FALLS_BACK),
-    ),
-    Row(
-        number=7,
-        name="nobody listens",
-        what=InSession(),
+        7,
+        "nobody listens",
+        InSession(),
+        _only_before(FALLS_BACK, _SAME_EVENT),
         environment={"REALTIME_URL": "ws://127.0.0.1:1/v1/realtime"},
-        cells=_only_before(FALLS_BACK, _SAME_EVENT),
     ),
-    Row(number=8, name="silent once", what=AtDial(ConnectFault(kind="silent")), cells=_everywhere(GOES_ON)),
+    Row(8, "silent once", AtDial(ConnectFault(kind="silent")), _everywhere(GOES_ON)),
+    Row(8, "silent for long", AtDial(ConnectFault(kind="silent"), lasts=True), _everywhere(FALLS_BACK)),
     Row(
-        number=8,
-        name="silent for long",
-        what=AtDial(ConnectFault(kind="silent"), lasts=True),
-        cells=_everywhere(FALLS_BACK),
-    ),
-    Row(
-        number=9,
-        name="settings rejected",
-        what=InSession(),
+        9,
+        "settings rejected",
+        InSession(),
+        _only_before(FALLS_BACK, _ONE_SESSION),
         environment={"REALTIME_VOICE": "nobody"},
-        cells=_only_before(FALLS_BACK, _ONE_SESSION),
     ),
     Row(
-        number=9,
-        name="settings rejected by an error that names no command",
-        what=AtSetup(Fault(kind="error", on="session.update", error_code="invalid_value"), lasts=True),
-        cells=_everywhere(FALLS_BACK),
+        9,
+        "settings rejected by an error that names no command",
+        AtSetup(Fault(kind="error", on="session.update", error_code="invalid_value"), lasts=True),
+        _everywhere(FALLS_BACK),
     ),
 ]
 
@@ -331,10 +315,10 @@ LOSING = [
     _in_session(12, "1006", Fault(kind="abort"), cells=_everywhere(GOES_ON), is_drop=True),
     _in_session(13, "1011", Fault(kind="close", code=1011), cells=_everywhere(GOES_ON), is_drop=True),
     Row(
-        number=10,
-        name="1011 of every session",
-        what=InSession((Fault(kind="close", code=1011),), is_everywhere=True),
-        cells={
+        10,
+        "1011 of every session",
+        InSession((Fault(kind="close", code=1011),), is_everywhere=True),
+        {
             Moment.BEFORE: FALLS_BACK,
             Moment.GREETING: FALLS_BACK,
             Moment.CALLER: "the caller speaks at one moment: the sessions after it are not spoken to",
@@ -349,24 +333,14 @@ LOSING = [
 STALLING = [
     _in_session(14, "stalls", Fault(kind="stall"), cells=_everywhere(GOES_ON)),
     _in_session(14, "stops reading", Fault(kind="deaf"), cells=_everywhere(GOES_ON)),
+    Row(14, "answer is silent", InSession(answer={"say": (), "calls": (), "silent": True}), _ANSWERS),
+    Row(14, "no answer at all", InSession(answer={"say": (), "calls": (), "absent": True}), _ANSWERS),
     Row(
-        number=14,
-        name="answer is silent",
-        what=InSession(answer={"say": (), "calls": (), "silent": True}),
-        cells=_ANSWERS,
-    ),
-    Row(
-        number=14,
-        name="no answer at all",
-        what=InSession(answer={"say": (), "calls": (), "absent": True}),
-        cells=_ANSWERS,
-    ),
-    Row(
-        number=15,
-        name="answer without end",
-        what=InSession(answer={"endless": True, "pace": 5.0, "calls": ()}),
+        15,
+        "answer without end",
+        InSession(answer={"endless": True, "pace": 5.0, "calls": ()}),
+        _SPEAKING,
         limits={"unheard_ms_max": 3000},
-        cells=_SPEAKING,
     ),
 ]
 
@@ -374,96 +348,81 @@ MISSPEAKING = [
     _in_session(16, "unknown event", Fault(kind="unknown_event"), cells=_everywhere(GOES_ON)),
     _in_session(17, "not JSON", Fault(kind="garbage"), cells=_everywhere(GOES_ON)),
     _in_session(17, "wrong types", Fault(kind="wrong_type"), cells=_everywhere(GOES_ON)),
-    _in_session(
-        17,
-        "not JSON, time and again",
-        *(Fault(kind="garbage"),) * 51,
-        cells=_ANSWERS | {Moment.TOOL: _NO_ANSWER_HERE},
-    ),
+    _in_session(17, "not JSON, time and again", *(Fault(kind="garbage"),) * 51, cells=_SPEAKING),
     _in_session(19, "delta twice", Fault(kind="duplicate"), cells=_SPEAKING),
-    Row(
-        number=19,
-        name="late deltas",
-        what=InSession(answer={"late_deltas": 4, "interrupt_lag_ms": 150}),
-        cells=_SPEAKING,
-    ),
+    Row(19, "late deltas", InSession(answer={"late_deltas": 4, "interrupt_lag_ms": 150}), _SPEAKING),
 ]
 
 _NOISE: Cells = _everywhere(GOES_ON) | {Moment.BEFORE: _NOTHING_YET}
 
 
 def _on_the_line(number: int, name: str, spoil: Spoil, cells: Cells, **fields: Any) -> Row:
-    return Row(number=number, name=name, what=OnTheLine(spoil), cells=cells, **fields)
+    return Row(number, name, OnTheLine(spoil), cells, **fields)
 
 
 CARRIER = [
     Row(
-        number=20,
-        name="forged upgrade",
-        what=OfThePhone(Misbehaviour.FORGED_SOCKET),
+        20,
+        "forged upgrade",
+        OfThePhone(Misbehaviour.FORGED_SOCKET),
+        _only_before(FALLS_BACK, _HANDSHAKE),
         codes=frozenset({31920}),
-        cells=_only_before(FALLS_BACK, _HANDSHAKE),
     ),
-    Row(number=21, name="flood without start", what=HangsUp(), cells=_everywhere(_STRANGERS)),
+    Row(21, "flood without start", HangsUp(), _everywhere(_STRANGERS)),
     Row(
-        number=21,
-        name="no start",
-        what=OfThePhone(Misbehaviour.NO_START),
+        21,
+        "no start",
+        OfThePhone(Misbehaviour.NO_START),
+        _only_before(FALLS_BACK, _LATER),
         limits={"start_timeout_s": 0.6},
         codes=_CLOSE_AGAIN,
-        cells=_only_before(FALLS_BACK, _LATER),
     ),
     Row(
-        number=22,
-        name="media before start",
-        what=OnTheLine(_injecting(_media("/" * 212)), on_every_stream=True),
+        22,
+        "media before start",
+        OnTheLine(_injecting(_media("/" * 212)), on_every_stream=True),
+        _only_before(FALLS_BACK, _LATER),
         codes=_CLOSE_AGAIN,
-        cells=_only_before(FALLS_BACK, _LATER),
     ),
     Row(
-        number=22,
-        name="mark before start",
-        what=OnTheLine(_injecting(_MARK), on_every_stream=True),
+        22,
+        "mark before start",
+        OnTheLine(_injecting(_MARK), on_every_stream=True),
+        _only_before(FALLS_BACK, _LATER),
         codes=_CLOSE_AGAIN,
-        cells=_only_before(FALLS_BACK, _LATER),
     ),
     Row(
-        number=22,
-        name="key before start, once",
-        what=OnTheLine(_injecting(_KEY)),
+        22,
+        "key before start, once",
+        OnTheLine(_injecting(_KEY)),
+        _only_before(GOES_ON, _LATER),
         codes=_CLOSE_AGAIN,
-        cells=_only_before(GOES_ON, _LATER),
     ),
     _on_the_line(23, "start again", _start_again, _NOISE),
     _on_the_line(23, "start of another call", _start_of_another_call, _NOISE, codes=_CLOSE_AGAIN),
     Row(
-        number=24,
-        name="stop before start",
-        what=OnTheLine(_injecting(_STOP), on_every_stream=True),
+        24,
+        "stop before start",
+        OnTheLine(_injecting(_STOP), on_every_stream=True),
+        _only_before(FALLS_BACK, "a stop after the start is a caller who hangs up: row 34"),
         codes=_CLOSE_AGAIN,
-        cells=_only_before(FALLS_BACK, "a stop after the start is a caller who hangs up: row 34"),
     ),
     _on_the_line(25, "gap", _muted(1), _NOISE),
     _on_the_line(25, "repeat", _repeat, _NOISE),
     _on_the_line(25, "out of order", _swap, _NOISE),
     Row(
-        number=26,
-        name="another sound",
-        what=OnTheLine(_wide_band, on_every_stream=True),
+        26,
+        "another sound",
+        OnTheLine(_wide_band, on_every_stream=True),
+        _only_before(FALLS_BACK, _LATER),
         codes=_CLOSE_AGAIN,
-        cells=_only_before(FALLS_BACK, _LATER),
     ),
     _on_the_line(27, "bad audio", _injecting(*_BAD_AUDIO), _NOISE),
     _on_the_line(27, "bad audio, time and again", _injecting(*_BAD_AUDIO * 20), _NOISE, codes=_CLOSE_AGAIN),
     _on_the_line(28, "68 KiB", _injecting(_OVERSIZED), _everywhere(GOES_ON), codes=_CLOSE_AGAIN),
     _on_the_line(29, "binary", _injecting(_BINARY), _everywhere(GOES_ON), codes=_CLOSE_AGAIN),
-    Row(
-        number=30,
-        name="no audio for 2.2 s",
-        # Nobody hears what the caller says in the gap, and both would wait: the agent speaks longer.
-        what=OnTheLine(_muted(110), answer={"say": (_LONG,)}),
-        cells=_NOISE,
-    ),
+    # Nobody hears what the caller says in the gap, and both would wait: the agent speaks longer.
+    Row(30, "no audio for 2.2 s", OnTheLine(_muted(110), answer={"say": (_LONG,)}), _NOISE),
     _on_the_line(
         30,
         "no audio any more",
@@ -473,53 +432,36 @@ CARRIER = [
         why_silent="nobody knows that the caller has spoken before the stream is given up",
     ),
     Row(
-        number=31,
-        name="does not take our audio",
-        what=OnTheLine(_stop_reading, answer={"endless": True, "pace": 50.0, "calls": ()}, is_deaf=True),
+        31,
+        "does not take our audio",
+        OnTheLine(_stop_reading, answer={"endless": True, "pace": 50.0, "calls": ()}, is_deaf=True),
+        _everywhere(_NO_AUDIO) | {Moment.GREETING: GOES_ON, Moment.AGENT: GOES_ON},
         codes=frozenset({31903}),
-        cells=_everywhere(_NO_AUDIO) | {Moment.GREETING: GOES_ON, Moment.AGENT: GOES_ON},
     ),
     _on_the_line(32, "marks do not come back", _without_marks, _NOISE),
     _on_the_line(33, "cut", _cut, _everywhere(GOES_ON), codes=frozenset({31903}), is_drop=True),
-    Row(number=34, name="hangs up", what=HangsUp(), cells=_everywhere(LEFT)),
+    Row(34, "hangs up", HangsUp(), _everywhere(LEFT)),
     _on_the_line(35, "unknown event", _injecting(_UNKNOWN), _everywhere(GOES_ON)),
 ]
 
+
+def _tool(number: int, name: str, what: What) -> Row:
+    return Row(number, name, what, _everywhere("no tool runs") | {Moment.TOOL: GOES_ON})
+
+
+_UNKNOWN_TOOL = Call(name="order_a_taxi", even_if_not_offered=True)
+_BAD_ARGUMENTS = Call(name="look_up", raw_arguments='{"what": ')
+
 TOOLS = [
-    Row(number=36, name="raises", what=OfTheTool("raises"), cells=_only_with_tool(_NO_TOOL)),
-    Row(number=37, name="takes too long", what=OfTheTool("hangs"), cells=_only_with_tool(_NO_TOOL)),
-    Row(number=38, name="rambles", what=OfTheTool("rambles"), cells=_only_with_tool(_NO_TOOL)),
-    Row(
-        number=38,
-        name="has no JSON form",
-        what=OfTheTool("answers nonsense"),
-        cells=_only_with_tool(_NO_TOOL),
-    ),
-    Row(
-        number=38,
-        name="control characters",
-        what=OfTheTool("answers control characters"),
-        cells=_only_with_tool(_NO_TOOL),
-    ),
-    Row(
-        number=39,
-        name="unknown tool",
-        what=OfTheTool(called=Call(name="order_a_taxi", even_if_not_offered=True)),
-        cells=_only_with_tool(_NO_TOOL),
-    ),
-    Row(
-        number=39,
-        name="bad arguments",
-        what=OfTheTool(called=Call(name="look_up", raw_arguments='{"what": ')),
-        cells=_only_with_tool(_NO_TOOL),
-    ),
-    Row(
-        number=40,
-        name="called again by the next session",
-        what=InSession((Fault(kind="abort"),)),
-        cells=_only_with_tool(_NO_TOOL),
-    ),
-    Row(number=41, name="blocks the loop", what=OfTheTool(), cells=_everywhere(_WATCHED)),
+    _tool(36, "raises", OfTheTool("raises")),
+    _tool(37, "takes too long", OfTheTool("hangs")),
+    _tool(38, "rambles", OfTheTool("rambles")),
+    _tool(38, "has no JSON form", OfTheTool("answers nonsense")),
+    _tool(38, "control characters", OfTheTool("answers control characters")),
+    _tool(39, "unknown tool", OfTheTool(called=_UNKNOWN_TOOL)),
+    _tool(39, "bad arguments", OfTheTool(called=_BAD_ARGUMENTS)),
+    _tool(40, "called again by the next session", InSession((Fault(kind="abort"),))),
+    Row(41, "blocks the loop", OfTheTool(), _everywhere(_WATCHED)),
 ]
 
 TABLE = [*CONNECTING, *LOSING, *STALLING, *MISSPEAKING, *CARRIER, *TOOLS]

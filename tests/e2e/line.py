@@ -14,6 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+import raw_peer
+from e2e.stack import only_request
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -27,6 +30,16 @@ class Frame:
 
     raw: bytes
     text: str
+
+    @classmethod
+    def taken(cls, unread: bytearray) -> Frame | None:
+        """The first whole frame of what has come in, taken off it."""
+        before = bytes(unread)
+        frame = raw_peer.take_frame(unread, masked=True)
+        if frame is None:
+            return None
+        is_text = frame.opcode == raw_peer.Opcode.TEXT
+        return cls(before[: len(before) - len(unread)], frame.payload.decode() if is_text else "")
 
     @property
     def event(self) -> str:
@@ -101,8 +114,7 @@ class Line:
         far_reader, far_writer = await self._far_end(is_small=is_stream and self.is_deaf)
         way = Way(writer, far_writer)
         way.may_read.set()
-        # One request for each connection: which end of a kept one closes first would be left to chance.
-        far_writer.write(head.replace(b"\r\nConnection: keep-alive\r\n", b"\r\nConnection: close\r\n"))
+        far_writer.write(only_request(head))
         try:
             back = asyncio.create_task(_pipe(far_reader, writer, way.may_read))
             try:
@@ -127,13 +139,15 @@ class Line:
         return await asyncio.open_connection(sock=far, limit=SMALL_BUFFER_BYTES if is_small else 65536)
 
     async def _frames(self, reader: asyncio.StreamReader, way: Way, *, is_spoiled: bool) -> None:
-        while True:
-            frame = await _read_frame(reader)
-            for raw in self._passed(frame, way) if is_spoiled else [frame.raw]:
-                way.service.write(raw)
-            if way.service.transport.is_closing():
-                return
-            await way.service.drain()
+        unread = bytearray()
+        while data := await reader.read(65536):
+            unread += data
+            while frame := Frame.taken(unread):
+                for raw in self._passed(frame, way) if is_spoiled else [frame.raw]:
+                    way.service.write(raw)
+                if way.service.transport.is_closing():
+                    return
+                await way.service.drain()
 
     def _passed(self, frame: Frame, way: Way) -> list[bytes]:
         if frame.event == "start":
@@ -164,29 +178,6 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_
         await writer.drain()
 
 
-async def _read_frame(reader: asyncio.StreamReader) -> Frame:
-    """One frame of RFC 6455, masked as a client's is; at most 64 KiB."""
-    head = await reader.readexactly(2)
-    length = head[1] & 0x7F
-    extended = b""
-    if length >= 126:
-        extended = await reader.readexactly(2 if length == 126 else 8)
-        length = int.from_bytes(extended)
-    mask = await reader.readexactly(4)
-    payload = await reader.readexactly(length)
-    keys = (mask * (length // 4 + 1))[:length]
-    plain = (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(length)
-    is_text = head[0] & 0x0F == 1
-    return Frame(head + extended + mask + payload, plain.decode() if is_text else "")
-
-
 def text_frame(text: str) -> bytes:
-    """A text frame as a client sends it, with a mask that changes nothing."""
-    data = text.encode()
-    if len(data) < 126:
-        head = bytes((0x81, 0x80 | len(data)))
-    elif len(data) < 65536:
-        head = b"\x81\xfe" + len(data).to_bytes(2)
-    else:
-        head = b"\x81\xff" + len(data).to_bytes(8)
-    return head + b"\0\0\0\0" + data
+    """A text frame as a client sends it."""
+    return raw_peer.text(text).encode(masks=True)

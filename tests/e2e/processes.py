@@ -24,11 +24,11 @@ from callbridge.server.listening import tcp_listener
 from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
-from callbridge.simulators.phone.signature import sign_form
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.commands import COMMAND, environment
-from e2e.stack import ACCOUNT_SID, API_KEY, APOLOGY, AUTH_TOKEN, Stack
+from e2e.raw import ringing
+from e2e.stack import ACCOUNT_SID, API_KEY, APOLOGY, AUTH_TOKEN, Stack, only_request, pipe
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ class Service:
         return int(self.variables["PORT"])
 
     @property
+    def url(self) -> str:
+        """Where it is reached itself, by HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def log(self) -> str:
         """All that it has written, which is a file: a pipe that nobody reads would stop it."""
         return (self.folder / "log").read_text(encoding="utf-8")
@@ -136,7 +141,7 @@ class Service:
     async def readiness(self) -> tuple[int, dict[str, str]]:
         """What it answers a load balancer."""
         async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.get(f"http://127.0.0.1:{self.port}/readyz")
+            answer = await client.get(f"{self.url}/readyz")
         return answer.status_code, answer.json()
 
     async def offer(self, call_sid: str, client: httpx.AsyncClient | None = None) -> str:
@@ -144,16 +149,8 @@ class Service:
         if client is None:
             async with httpx.AsyncClient(trust_env=False) as client:
                 return await self.offer(call_sid, client)
-        url = f"{self.variables['PUBLIC_BASE_URL']}/twilio/voice"
-        form = {
-            "CallSid": call_sid,
-            "AccountSid": ACCOUNT_SID,
-            "From": "+15550100001",
-            "To": "+15550100002",
-            "CallStatus": "ringing",
-        }
-        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
-        answer = await client.post(f"http://127.0.0.1:{self.port}/twilio/voice", data=form, headers=headers)
+        signed = ringing(f"{self.variables['PUBLIC_BASE_URL']}/twilio/voice", call_sid)
+        answer = await client.post(f"{self.url}/twilio/voice", **signed)
         assert answer.status_code == 200, answer
         return answer.text
 
@@ -216,145 +213,38 @@ async def _until_ready(service: Service) -> None:
 
 
 class Front:
-    """The public address: each new connection goes to the process that is current, byte for byte.
+    """The public address: each request goes to the process that is current, byte for byte.
 
-    Like a proxy that watches the health of its processes it chooses for each *request*: a kept-alive
-    connection to a process that is current no more is closed between two requests.
+    Like a proxy that watches the health of its processes; a WebSocket stays where it is.
     """
 
     def __init__(self) -> None:
         self.url = ""
         self._port = 0
         """Of the current process; before there is one nobody listens."""
-        self._connections: set[_PublicSide] = set()
-        self._tasks = asyncio.TaskGroup()
 
     def send_to(self, service: Service) -> None:
         """From now on this process is current."""
         self._port = service.port
-        for connection in tuple(self._connections):
-            connection.leave_between_requests()
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Self]:
-        """For as long as it listens; at the end all connections are cut."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _PublicSide(self), "127.0.0.1", 0)
+        """For as long as it listens."""
+        server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with server, self._tasks:
-            try:
-                yield self
-            finally:
-                server.close()
-                for connection in tuple(self._connections):
-                    connection.cut()
+        async with server:
+            yield self
 
-    def joined(self, connection: _PublicSide) -> None:
-        """A connection came in."""
-        self._connections.add(connection)
-        self._tasks.create_task(connection.connect(self._port), name="front connect")
-
-    def left(self, connection: _PublicSide) -> None:
-        """A connection is gone."""
-        self._connections.discard(connection)
-
-
-class _Side(asyncio.Protocol):
-    """One half of a connection: what comes in here goes out at the other half."""
-
-    def __init__(self) -> None:
-        self.transport: asyncio.Transport | None = None
-        self.other: _Side | None = None
-        self.is_lost = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self.is_lost = True
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.close()
-
-
-class _PublicSide(_Side):
-    """The half that the phone has."""
-
-    def __init__(self, front: Front) -> None:
-        super().__init__()
-        self._front = front
-        self._is_socket = False
-        """A WebSocket stays where it is."""
-        self._awaits_answer = True
-        self._leaves = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        assert self.transport is not None
-        self.transport.pause_reading()
-        self._front.joined(self)
-
-    async def connect(self, port: int) -> None:
-        """Connects the other half; the phone is cut where nobody listens."""
-        assert self.transport is not None
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.create_connection(lambda: _ProcessSide(self), "127.0.0.1", port)
-        except OSError:
-            self.transport.close()
-            return
-        if self.is_lost:
-            self.cut()
-        else:
-            self.transport.resume_reading()
-
-    def data_received(self, data: bytes) -> None:
-        if not self._is_socket:
-            self._awaits_answer = True
-            self._is_socket = b"\r\nupgrade: websocket\r\n" in data.lower()
-        super().data_received(data)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self._front.left(self)
-
-    def answered(self) -> None:
-        """The process has said something."""
-        self._awaits_answer = False
-        if self._leaves and not self._is_socket and self.transport is not None:
-            self.transport.close()
-
-    def leave_between_requests(self) -> None:
-        """The process is not current any more."""
-        if self._is_socket:
-            return
-        self._leaves = True
-        if not self._awaits_answer and self.transport is not None:
-            self.transport.close()
-
-    def cut(self) -> None:
-        """Ends both halves at once."""
-        for side in (self, self.other):
-            if side is not None and side.transport is not None:
-                side.transport.abort()
-
-
-class _ProcessSide(_Side):
-    """The half that the process has."""
-
-    def __init__(self, public: _PublicSide) -> None:
-        super().__init__()
-        self.other = public
-        public.other = self
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        assert isinstance(self.other, _PublicSide)
-        self.other.answered()
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The phone is cut where nobody listens.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
+            far_writer.write(only_request(head))
+            async with asyncio.TaskGroup() as pipes:
+                pipes.create_task(pipe(far_reader, writer), name="front")
+                await pipe(reader, far_writer)
+        writer.close()
 
 
 # --- Conversations that can be told apart -----------------------------------------------------------

@@ -27,19 +27,18 @@ CALLED = "+15550100002"
 SILENT_FRAME = "/" * 213 + "w=="
 
 
+def ringing(url: str, call_sid: str) -> dict[str, Any]:
+    """What Twilio posts when it offers a call, signed for `url`: the arguments of a request."""
+    form = {"CallSid": call_sid, "AccountSid": ACCOUNT_SID, "From": CALLER, "To": CALLED}
+    form["CallStatus"] = "ringing"
+    return {"data": form, "headers": {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}}
+
+
 async def ask_for_token(running: Stack, call_sid: str) -> str:
     """The stream token of a new call, as the webhook gives it out."""
     url = running.settings.voice_url
-    form = {
-        "CallSid": call_sid,
-        "AccountSid": ACCOUNT_SID,
-        "From": CALLER,
-        "To": CALLED,
-        "CallStatus": "ringing",
-    }
     async with httpx.AsyncClient(trust_env=False) as client:
-        headers = {"X-Twilio-Signature": sign_form(url, form, AUTH_TOKEN)}
-        answer = await client.post(url, data=form, headers=headers)
+        answer = await client.post(url, **ringing(url, call_sid))
     token = re.search(r'name="token" value="([^"]+)"', answer.text)
     assert token is not None, answer.text
     return token.group(1)

@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from callbridge.call.limits import Limits
     from callbridge.call.machine import Call
     from callbridge.records.state import State
+    from callbridge.server.circuit import Circuit
     from callbridge.server.drain import Drain
     from callbridge.server.live_calls import LiveCalls
     from callbridge.server.settings import Settings
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.truth import HeardItem
-    from callbridge.simulators.voice_model import Journal, Script
+    from callbridge.simulators.voice_model import HandshakeRefusal, Journal, Script
     from callbridge.simulators.voice_model.server import ModelServer
     from lanes import PhoneLane
 
@@ -163,13 +164,9 @@ class Stack:
     facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     """By CallSid; under the empty one for sockets that never became a call."""
 
-    on_fact: Callable[[Fact], None] = lambda _: None
-    """Told of every fact as it happens."""
-
     def observe(self, call: Call, fact: Fact) -> None:
         """Collects what the service records."""
         self.facts[call.call_sid].append(fact)
-        self.on_fact(fact)
 
     @property
     def ends(self) -> list[CallEnded]:
@@ -220,10 +217,12 @@ async def stack(
     state: State | None = None,
     drain: Drain | None = None,
     live_calls: LiveCalls | None = None,
+    circuit: Circuit | None = None,
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
     keys: Sequence[str] = (API_KEY,),
     refuse_by: Literal["http", "socket"] = "http",
+    on_refusal: Callable[[HandshakeRefusal], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
 ) -> AsyncIterator[Stack]:
@@ -238,15 +237,19 @@ async def stack(
         state: what outlives the service; by default nothing does. The service closes it.
         drain: says when the service takes no calls.
         live_calls: the calls that `drain` waits for.
+        circuit: says whether the model is down.
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
         keys: API keys that the model accepts.
         refuse_by: how the model refuses a handshake.
+        on_refusal: told of every handshake that it refuses.
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.
     """
     session = session or SessionSettings(keep_audio=True)
-    async with serve_model(script, settings=session, keys=keys, refuse_by=refuse_by) as model:
+    async with serve_model(
+        script, settings=session, keys=keys, refuse_by=refuse_by, on_refusal=on_refusal
+    ) as model:
         with contextlib.closing(tcp_listener()) as listener:
             settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment or {})
             running = Stack(settings, model)
@@ -258,6 +261,7 @@ async def stack(
                 state=state,
                 drain=drain,
                 live_calls=live_calls,
+                circuit=circuit,
                 clock=clock,
                 wall_clock=wall_clock,
             )
@@ -318,11 +322,11 @@ async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None =
         async def answer() -> None:
             if may_answer is not None:
                 await may_answer.wait()
-            await _pipe(far_reader, writer)
+            await pipe(far_reader, writer)
 
         async with asyncio.TaskGroup() as pipes:
             answering = pipes.create_task(answer())
-            await _pipe(reader, far_writer)
+            await pipe(reader, far_writer)
             if may_answer is not None and not may_answer.is_set():
                 answering.cancel()
         writer.close()
@@ -332,7 +336,13 @@ async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None =
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}{urlsplit(urls[0]).path}"
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def only_request(head: bytes) -> bytes:
+    """The head of a request, for a connection that has no other one: which end closes is no chance then."""
+    return head.replace(b"\r\nConnection: keep-alive\r\n", b"\r\nConnection: close\r\n")
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What comes in goes out, to the end."""
     with contextlib.suppress(ConnectionError):
         while data := await reader.read(65536):
             writer.write(data)

@@ -72,10 +72,7 @@ def test_a_wrong_configuration_is_refused_in_words(
     [
         ([], ("demo", "serve", "check", "simulate")),
         (["simulate"], ("call", "model")),
-        (
-            ["simulate", "call"],
-            ("--say", "--delay-ms", "--jitter-ms", "--interrupt", "--vanish-after"),
-        ),
+        (["simulate", "call"], ("--say", "--delay-ms", "--jitter-ms", "--interrupt", "--vanish-after")),
         (["simulate", "model"], ("--port", "--script", "--fault")),
         (["demo"], ("--json", "--save")),
     ],

@@ -139,8 +139,6 @@ def assert_moved(calls: list[FinishedCall], before: list[Journal], after: list[J
     return gaps_ms
 
 
-# --- What goes on while it drains ---------------------------------------------------------------------
-
 SLOW_TOOL = '''"""An agent whose one tool takes its time."""
 
 import asyncio

@@ -132,9 +132,7 @@ PLANS = (
     Plan(_DIAL, LineSettings(), ["Dial", "Hangup"]),
     Plan(_DIAL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Hangup"]),
     Plan(
-        _DIAL | _VOICEMAIL,
-        LineSettings(dial_outcome=DialOutcome.BUSY),
-        ["Dial", "Say", "Record", "Hangup"],
+        _DIAL | _VOICEMAIL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Record", "Hangup"]
     ),
     Plan(_VOICEMAIL, LineSettings(), ["Say", "Record", "Hangup"]),
     Plan(_VOICEMAIL, LineSettings(recording_s=0), ["Say", "Record", "Say", "Hangup"]),
@@ -286,13 +284,9 @@ class Cell:
             )
             if line is not None:
                 line.target = running.settings.port
-            is_odd = isinstance(self.row.what, OfThePhone)
-            misbehaviours = frozenset(
-                {self.row.what.misbehaviour} if isinstance(self.row.what, OfThePhone) else ()
-            )
-            assert is_odd == bool(misbehaviours)
+            odd = {self.row.what.misbehaviour} if isinstance(self.row.what, OfThePhone) else set()
             phone = running.phone(
-                self.caller, line=self.plan.line, misbehaviours=misbehaviours, max_call_s=max_call_s
+                self.caller, line=self.plan.line, misbehaviours=frozenset(odd), max_call_s=max_call_s
             )
             return await running.finish(phone)
 
@@ -389,11 +383,9 @@ class Played:
     def _of_the_end(self) -> Iterator[str]:
         verbs = self.call.verbs
         tail = [verb for verb in verbs if verb != "Connect/Stream"]
-        expected = {
-            Outcome.GOES_ON: ["Hangup"],
-            Outcome.FALLS_BACK: self.cell.plan.verbs,
-            Outcome.LEFT: [],
-        }[self.cell.outcome]
+        expected = {Outcome.GOES_ON: ["Hangup"], Outcome.FALLS_BACK: self.cell.plan.verbs, Outcome.LEFT: []}[
+            self.cell.outcome
+        ]
         reasons = [end.reason for end in self._ends]
         if tail != expected or verbs[:1] != ["Connect/Stream"]:
             yield f"verbs {verbs}, expected to end with {expected}; ended as {reasons}"
@@ -604,7 +596,6 @@ async def test_a_tool_that_fails(log: Log) -> None:
 
 
 def test_the_table_is_whole() -> None:
-    """Each row of the catalogue up to 41 is there, and each cell is played or says why it is not."""
     assert {row.number for row in faults.TABLE} == set(range(1, 42))
     for row in faults.TABLE:
         for moment, cell in row.cells.items():

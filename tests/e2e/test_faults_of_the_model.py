@@ -9,13 +9,14 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import pytest
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble, Noted, SessionReplaced
 from callbridge.call.limits import Limits
 from callbridge.server.clip import load_clip
-from callbridge.simulators.phone import InterruptAt, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import (
     Answer,
     Call,
@@ -97,81 +98,48 @@ class Case:
     session: SessionSettings | None = None
 
 
-def refused(status: Literal[401, 403, 404, 429, 500, 503], detail: str, *, tries: int) -> Case:
-    faulty = script(connect=(ConnectFault(kind="refuse", status=status),))
-    return Case(
-        f"refuse {status}",
-        faulty,
-        EndReason.MODEL_UNAVAILABLE,
-        f"HTTP {status}: {detail}",
-        tries=tries,
-        environment=NO_OTHER_MODEL,
-    )
-
-
-WRONG_KEY = ("sk-another-key",)
-NO_OTHER_MODEL = {"REALTIME_SECOND_MODEL": "off"}
+NO_OTHER = {"REALTIME_SECOND_MODEL": "off"}
 UNKNOWN_MODEL = {"REALTIME_MODEL": "gpt-realtime-of-2031"}
+BOTH_UNKNOWN = UNKNOWN_MODEL | {"REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"}
+WRONG_KEY: dict[str, Any] = {"keys": ("sk-another-key",)}
+ON_THE_SOCKET: dict[str, Any] = {"refuse_by": "socket"}
 
 
-def rejected(name: str, faulty: Script, detail: str, **fields: Any) -> Case:
-    return Case(name, faulty, EndReason.MODEL_UNAVAILABLE, detail, **fields)
+def rejected(name: str, faulty: Script, detail: str, tries: int = 1, **fields: Any) -> Case:
+    return Case(name, faulty, EndReason.MODEL_UNAVAILABLE, detail, tries=tries, **fields)
+
+
+def refused(status: Any, detail: str, tries: int) -> Case:
+    faulty = script(connect=(ConnectFault(kind="refuse", status=status),))
+    return rejected(f"refuse {status}", faulty, f"HTTP {status}: {detail}", tries, environment=NO_OTHER)
+
+
+def at_setup(kind: FaultKind, detail: str, **fields: Any) -> Case:
+    return rejected(kind, script(faults=(Fault(kind=kind, on="session.update", **fields),)), detail, 2)
+
+
+def at_connecting(detail: str, **fields: Any) -> Case:
+    fault = ConnectFault(**fields)
+    return rejected(fault.kind, script(connect=(fault,)), detail, 2)
 
 
 UNAVAILABLE = [
-    refused(401, "Incorrect API key provided.", tries=1),
-    refused(403, "Country, region, or territory not supported", tries=1),
-    refused(404, "The model does not exist", tries=1),
-    refused(429, "Rate limit reached for requests.", tries=2),
-    refused(500, "The server had an error", tries=2),
-    refused(503, "That model is currently overloaded", tries=2),
-    rejected("wrong key by HTTP", script(), "HTTP 401: Incorrect API", keys=WRONG_KEY),
-    rejected("wrong key on the socket", script(), "invalid_api_key", refuse_by="socket", keys=WRONG_KEY),
-    rejected("unknown model by HTTP", script(), "HTTP 404", environment=UNKNOWN_MODEL | NO_OTHER_MODEL),
-    rejected(
-        "unknown model on the socket",
-        script(),
-        "model_not_found",
-        environment=UNKNOWN_MODEL | NO_OTHER_MODEL,
-        refuse_by="socket",
-    ),
-    rejected(
-        "both models are unknown",
-        script(),
-        "HTTP 404",
-        environment=UNKNOWN_MODEL | {"REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"},
-        tries=2,
-    ),
-    rejected(
-        "accepts and is silent",
-        script(connect=(ConnectFault(kind="silent"),)),
-        "did not confirm the session in time",
-        tries=2,
-    ),
-    rejected(
-        "accepts and closes",
-        script(connect=(ConnectFault(kind="close", code=1013, reason="try again later"),)),
-        "closed with 1013 try again later",
-        tries=2,
-    ),
-    rejected(
-        "rejects the session",
-        script(faults=(Fault(kind="error", on="session.update", error_code="invalid_value", message="No."),)),
-        "invalid_value: No.",
-        tries=2,
-    ),
-    rejected(
-        "ignores the session",
-        script(faults=(Fault(kind="ignore", on="session.update"),)),
-        "did not confirm the session in time",
-        tries=2,
-    ),
-    rejected(
-        "closes at the session",
-        script(faults=(Fault(kind="close", on="session.update", code=1011),)),
-        "closed with 1011",
-        tries=2,
-    ),
+    refused(401, "Incorrect API key provided.", 1),
+    refused(403, "Country, region, or territory not supported", 1),
+    refused(404, "The model does not exist", 1),
+    refused(429, "Rate limit reached for requests.", 2),
+    refused(500, "The server had an error", 2),
+    refused(503, "That model is currently overloaded", 2),
+    rejected("wrong key by HTTP", script(), "HTTP 401: Incorrect API", **WRONG_KEY),
+    rejected("wrong key on the socket", script(), "invalid_api_key", **ON_THE_SOCKET, **WRONG_KEY),
+    rejected("unknown model", script(), "HTTP 404", environment=UNKNOWN_MODEL | NO_OTHER),
+    rejected("the same", script(), "model_not_found", environment=UNKNOWN_MODEL | NO_OTHER, **ON_THE_SOCKET),
+    rejected("both models are unknown", script(), "HTTP 404", 2, environment=BOTH_UNKNOWN),
+    at_connecting("did not confirm the session in time", kind="silent"),
+    at_connecting("closed with 1013 try again later", kind="close", code=1013, reason="try again later"),
+    at_setup("error", "invalid_value: No.", error_code="invalid_value", message="No."),
+    at_setup("ignore", "did not confirm the session in time"),
+    at_setup("close", "closed with 1011", code=1011),
     rejected(
         "rejects the voice",
         script(),
@@ -193,7 +161,6 @@ async def test_a_model_that_cannot_be_had_ends_in_an_apology(log: Log) -> None:
 
 
 async def test_a_model_that_is_not_there_ends_in_an_apology(log: Log) -> None:
-    """Nobody listens at the address, or somebody who never answers the handshake."""
 
     async def keep_quiet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -224,10 +191,16 @@ SESSIONS = 1 + LIMITS.reconnects_max
 """A session that is lost is replaced, so often and no more."""
 
 
-def lost(name: str, fault: Fault, *, detail: str, warnings: tuple[str, ...] = ()) -> Case:
+def lost(
+    name: str, faulty: Script, detail: str, *warnings: str, tries: int = SESSIONS, **fields: Any
+) -> Case:
+    return Case(name, faulty, EndReason.MODEL_LOST, detail, warnings * tries, tries=tries, **fields)
+
+
+def within(kind: FaultKind, at: Any, detail: str, *warnings: str, **fields: Any) -> Case:
     """A fault inside the first words of each session."""
-    greeting = Answer(say=(speech(900),), faults=(fault,))
-    return Case(name, script(greeting), EndReason.MODEL_LOST, detail, warnings * SESSIONS, tries=SESSIONS)
+    fault = Fault(kind=kind, at=at, **fields)
+    return lost(f"{kind} at {at}", script(Answer(say=(speech(900),), faults=(fault,))), detail, *warnings)
 
 
 def failing(times: int, code: str) -> tuple[Answer, ...]:
@@ -235,63 +208,33 @@ def failing(times: int, code: str) -> tuple[Answer, ...]:
     return (Answer(status="failed", error=error),) * times
 
 
+SILENT = "fell silent while an answer was due"
+REVOKED = Fault(kind="error", after_ms=400, error_code="invalid_api_key", message="Revoked.")
+FELL_SHORT = "response_fell_short"
 LOST = [
-    lost("1000 before any audio", Fault(kind="close", code=1000), detail="closed with 1000"),
-    lost("1001 in mid-word", Fault(kind="close", at=300, code=1001), detail="closed with 1001"),
-    lost("1011 in mid-word", Fault(kind="close", at=300, code=1011, reason="oops"), detail="1011 oops"),
-    lost("1006 in mid-word", Fault(kind="abort", at=300), detail="closed with 1006"),
-    lost("1011 at the end", Fault(kind="close", at="end", code=1011), detail="closed with 1011"),
-    lost("stalls before any audio", Fault(kind="stall"), detail="fell silent while an answer was due"),
-    lost("stalls in mid-word", Fault(kind="stall", at=300), detail="fell silent while an answer was due"),
-    lost("stops reading", Fault(kind="deaf", at=300), detail="fell silent while an answer was due"),
+    within("close", "start", "closed with 1000", code=1000),
+    within("close", 300, "closed with 1001", code=1001),
+    within("close", 300, "1011 oops", code=1011, reason="oops"),
+    within("abort", 300, "closed with 1006"),
+    within("close", "end", "closed with 1011", code=1011),
+    within("stall", "start", SILENT),
+    within("stall", 300, SILENT),
+    within("deaf", 300, SILENT),
+    within("binary", 300, "model leg sent 1 bad messages: a binary frame", "bad_message"),
+    within("oversized", 300, "closed with 1009"),
     lost(
-        "binary",
-        Fault(kind="binary", at=300),
-        detail="model leg sent 1 bad messages: a binary frame",
-        warnings=("bad_message",),
-    ),
-    lost("oversized", Fault(kind="oversized", at=300), detail="closed with 1009"),
-    Case(
         "session expires",
         script(Answer(say=(speech(4000),), pace=1.1)),
-        EndReason.MODEL_LOST,
         "session_expired",
-        ("model_error",) * SESSIONS,
+        "model_error",
         session=SessionSettings(max_duration_s=0.8),
-        tries=SESSIONS,
     ),
-    Case(
-        "every response fails",
-        script(*failing(9, "server_error")),
-        EndReason.MODEL_LOST,
-        "3 responses failed: server_error",
-        ("response_fell_short",) * 3 * SESSIONS,
-        tries=SESSIONS,
+    lost("fails", script(*failing(9, "server_error")), "3 responses failed: server_error", *[FELL_SHORT] * 3),
+    lost(
+        "no quota left", script(*failing(9, "insufficient_quota")), "insufficient_quota", FELL_SHORT, tries=1
     ),
-    Case(
-        "no quota left",
-        script(*failing(9, "insufficient_quota")),
-        EndReason.MODEL_LOST,
-        "insufficient_quota",
-        ("response_fell_short",),
-    ),
-    Case(
-        "ignores the request for a response",
-        script(faults=(Fault(kind="ignore", on="response.create"),)),
-        EndReason.MODEL_LOST,
-        "fell silent while an answer was due",
-        tries=SESSIONS,
-    ),
-    Case(
-        "key is withdrawn",
-        script(
-            GREETING,
-            faults=(Fault(kind="error", after_ms=400, error_code="invalid_api_key", message="Revoked."),),
-        ),
-        EndReason.MODEL_LOST,
-        "invalid_api_key",
-        ("model_error",),
-    ),
+    lost("ignores", script(faults=(Fault(kind="ignore", on="response.create"),)), SILENT),
+    lost("key withdrawn", script(GREETING, faults=(REVOKED,)), "invalid_api_key", "model_error", tries=1),
 ]
 
 
@@ -325,7 +268,6 @@ REPLACED = [
 
 
 async def test_a_session_that_is_lost_is_replaced(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody hangs up: the next session says goodbye, is told what was said, and Twilio notices nothing."""
     monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.1)
     for case, call in await outcomes(REPLACED, LISTENING):
         assert_ended_as(case, call, log)
@@ -340,60 +282,45 @@ async def test_a_session_that_is_lost_is_replaced(log: Log, monkeypatch: pytest.
 # --- Faults that a call survives ----------------------------------------------------------------------
 
 
-def survived(name: str, *answers: Answer, **fields: Any) -> Case:
-    warnings = fields.pop("warnings", ())
-    names = ("session", "environment", "errors_answered", "tries", "refuse_by")
-    rest = {key: fields.pop(key) for key in names if key in fields}
-    return Case(name, script(*answers, **fields), EndReason.AGENT_HANGUP, "", warnings, **rest)
+def survived(name: str, said: Script, *warnings: str, **fields: Any) -> Case:
+    return Case(name, said, EndReason.AGENT_HANGUP, "", warnings, **fields)
 
 
-def inside(kind: FaultKind) -> Answer:
-    return Answer(say=(speech(600),), faults=(Fault(kind=kind, at=200),))
+def inside(kind: FaultKind, **fields: Any) -> Script:
+    return script(Answer(say=(speech(600),), faults=(Fault(kind=kind, at=200, **fields),)))
+
+
+def at_first(**fault: Any) -> Script:
+    return script(GREETING, connect=(ConnectFault(last=1, **fault),))
 
 
 SURVIVED = [
-    survived("refused once", GREETING, connect=(ConnectFault(kind="refuse", status=503, last=1),), tries=2),
-    survived("closed once", GREETING, connect=(ConnectFault(kind="close", code=1013, last=1),), tries=2),
-    survived("the first model is gone, by HTTP", GREETING, environment=UNKNOWN_MODEL, tries=2),
-    survived(
-        "the first model is gone, on the socket",
-        GREETING,
-        environment=UNKNOWN_MODEL,
-        refuse_by="socket",
-        tries=2,
-    ),
+    survived("refused once", at_first(kind="refuse", status=503), tries=2),
+    survived("closed once", at_first(kind="close", code=1013), tries=2),
+    survived("the model is gone", script(GREETING), environment=UNKNOWN_MODEL, tries=2),
+    survived("the same", script(GREETING), environment=UNKNOWN_MODEL, tries=2, **ON_THE_SOCKET),
     survived(
         "refuses transcription",
-        GREETING,
+        script(GREETING),
+        "transcription_refused",
         session=SessionSettings(keep_audio=True, transcription_models=()),
-        warnings=("transcription_refused",),
         errors_answered=("invalid_value",),
     ),
-    survived("garbage", inside("garbage"), warnings=("bad_message",)),
-    survived("unknown event", inside("unknown_event"), warnings=("unknown_event",)),
-    survived("some error", inside("error"), warnings=("model_error",)),
-    survived("fails once", *failing(1, "server_error"), GREETING, warnings=("response_fell_short",)),
-    survived("fails twice", *failing(2, "server_error"), GREETING, warnings=("response_fell_short",) * 2),
+    survived("garbage", inside("garbage"), "bad_message"),
+    survived("unknown event", inside("unknown_event"), "unknown_event"),
+    survived("some error", inside("error"), "model_error"),
+    survived("fails once", script(*failing(1, "server_error"), GREETING), FELL_SHORT),
+    survived("fails twice", script(*failing(2, "server_error"), GREETING), *[FELL_SHORT] * 2),
+    survived("rate limit", script(*failing(1, "rate_limit_exceeded"), GREETING), FELL_SHORT),
     survived(
-        "rate limit",
-        *failing(1, "rate_limit_exceeded"),
-        GREETING,
-        warnings=("response_fell_short",),
+        "incomplete", script(Answer(say=(speech(900),), status="incomplete", stop_after_ms=300)), FELL_SHORT
     ),
-    survived(
-        "incomplete",
-        Answer(say=(speech(900),), status="incomplete", stop_after_ms=300),
-        warnings=("response_fell_short",),
-    ),
-    survived(
-        "a stall that passes", Answer(say=(speech(600),), faults=(Fault(kind="stall", at=200, seconds=0.35),))
-    ),
+    survived("a stall that passes", inside("stall", seconds=0.35)),
     survived(
         "caller is not understood",
-        GREETING,
-        Answer(say=GOODBYE.say, calls=GOODBYE.calls, transcript_error=Failure()),
+        script(GREETING, Answer(say=GOODBYE.say, calls=GOODBYE.calls, transcript_error=Failure())),
     ),
-    survived("limits told at the end", GREETING, rate_limits="end"),
+    survived("limits told at the end", script(GREETING, rate_limits="end")),
 ]
 
 
@@ -411,31 +338,14 @@ async def test_a_fault_that_passes_does_not_end_the_call(log: Log) -> None:
 
 async def test_a_delta_that_comes_twice_is_passed_on_as_it_came() -> None:
     """Nothing tells it from new audio: it is heard twice, and all the rest once."""
-    async with stack(script(inside("duplicate"), delta_bytes=(160, 800))) as running:
+    twice = msgspec.structs.replace(inside("duplicate"), delta_bytes=(160, 800))
+    async with stack(twice) as running:
         call = await running.call(POLITE)
     assert call.ended.reason is EndReason.AGENT_HANGUP
     playback = call.stream.playback
-    twice = [b.audio for a, b in itertools.pairwise(playback.payloads) if a.audio == b.audio]
-    (repeated,) = twice
+    (repeated,) = [b.audio for a, b in itertools.pairwise(playback.payloads) if a.audio == b.audio]
     assert playback.received_bytes == (600 + 300) * 8 + len(repeated)
     assert playback.discarded_bytes == 0
-    assert call.journal.refusals == []
-
-
-async def test_late_audio_of_an_interrupted_answer_is_never_played() -> None:
-    """Deltas after the interruption, and even after `response.done`, stop at the service."""
-    late = Answer(say=(speech(3000),), pace=1.5, interrupt_lag_ms=150, late_deltas=4, delta_bytes=(160, 320))
-    async with stack(script(late)) as running:
-        call = await running.call([InterruptAt(0.9, noise(RNG, 200)), WaitForEnd()])
-    assert call.ended.reason is EndReason.AGENT_HANGUP
-    assert call.ended.deltas_dropped >= 4
-    (clear,) = call.stream.playback.clears
-    interrupted, goodbye = call.heard()
-    assert interrupted.truncated_at_ms is not None
-    assert abs(interrupted.truncated_at_ms - interrupted.heard_ms) <= 40
-    assert goodbye.was_heard_to_its_end
-    after = [payload for payload in call.stream.playback.payloads if payload.received_at > clear.at]
-    assert sum(len(payload.audio) for payload in after) == 300 * 8
     assert call.journal.refusals == []
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import EndReason, Fact, Noted, ToolUsed
+from callbridge.call.facts import EndReason, ToolUsed
 from callbridge.call.limits import Limits
-from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, stack, together
@@ -90,36 +90,6 @@ async def test_a_tool_that_fails_is_told_to_the_model(log: Log) -> None:
     assert "Will it rain?" not in log.text, "what a tool says may be about the caller"
 
 
-async def test_several_calls_of_one_response_are_answered_together() -> None:
-    """The fast result waits for the slow one: the model is asked once, when it has both."""
-    is_slow_done = asyncio.Event()
-
-    async def fast() -> str:
-        """Answers at once."""
-        asyncio.get_running_loop().call_later(0.2, is_slow_done.set)
-        return "fast"
-
-    async def slow() -> str:
-        """Answers after the other one."""
-        await is_slow_done.wait()
-        return "slow"
-
-    script = _script(Call(name="fast"), Call(name="slow"))
-    async with stack(script, agent=Agent(tools=[fast, slow])) as running:
-        call = await running.call([WaitForEnd()])
-    assert_went_on(call)
-    assert outputs(call) == ["fast", "slow"]
-    commands = [event.type for event in call.journal.received]
-    assert commands == [
-        "session.update",
-        "response.create",  # The greeting, with both calls.
-        "conversation.item.create",
-        "conversation.item.create",
-        "response.create",  # One, for both results.
-        "conversation.item.create",  # The result of end_call.
-    ]
-
-
 async def test_a_tool_that_blocks_does_not_stop_the_audio() -> None:
     """A plain function runs beside the loop: the agent's words and the caller's frames go on meanwhile."""
     may_go_on = threading.Event()
@@ -142,30 +112,6 @@ async def test_a_tool_that_blocks_does_not_stop_the_audio() -> None:
     frames = call.stream.frames_sent_at
     assert max(after - before for before, after in itertools.pairwise(frames)) < 0.4
     assert call.ended.frames_dropped == 0
-
-
-async def test_a_result_that_comes_while_the_caller_speaks_waits_for_its_turn() -> None:
-    """No response is asked for under the caller's words; the answer to them brings the result along."""
-    rng = random.Random(4)
-    caller_speaks = asyncio.Event()
-
-    async def look_up() -> str:
-        """Answers as soon as the caller speaks again."""
-        await caller_speaks.wait()
-        return "found"
-
-    def notice(fact: Fact) -> None:
-        if isinstance(fact, Noted) and fact.event == "speech_started":
-            caller_speaks.set()
-
-    script = _script(Call(name="look_up"))
-    async with stack(script, agent=Agent(tools=[look_up])) as running:
-        running.on_fact = notice
-        call = await running.call([WaitForAgent(quiet_ms=150), Say(noise(rng, 500)), WaitForEnd()])
-    assert_went_on(call)
-    assert outputs(call) == ["found"]
-    commands = [event.type for event in call.journal.received]
-    assert commands.count("response.create") == 1, "of the greeting: turn detection made the other response"
 
 
 def outputs(call: FinishedCall) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -29,7 +28,7 @@ from callbridge.simulators.voice_model import (
     serve_model,
     tone,
 )
-from model_driver import Event, answers, kinds, loud, quiet, telephone
+from model_driver import Event, answers, kinds, loud, quiet, scripted, telephone
 
 BOUND_S = 10
 """No test here takes a tenth of it."""
@@ -49,12 +48,10 @@ def client(server: ModelServer, model: str = "gpt-realtime-2.1", **headers: str)
 
 
 async def send(socket: ClientConnection, kind: str, **fields: Any) -> None:
-    """Send an event."""
     await socket.send(json.dumps({"type": kind, **fields}))
 
 
 async def until(socket: ClientConnection, kind: str) -> list[Event]:
-    """Events up to the first of this type."""
     events: list[Event] = []
     while not events or events[-1]["type"] != kind:
         events.append(json.loads(await socket.recv()))
@@ -82,7 +79,6 @@ class Endings:
 
 
 async def test_the_published_client_can_talk_to_it() -> None:
-    """The `openai` package connects, configures, asks, and reads typed events to the end."""
     async with served(answers("Good morning.", pace=50.0), keys={"sk-right"}) as server:
         base = server.url.removesuffix("/realtime")
         api = AsyncOpenAI(api_key="sk-right", websocket_base_url=base)
@@ -114,7 +110,6 @@ async def test_the_published_client_can_talk_to_it() -> None:
 async def test_a_wrong_handshake_is_refused_with_a_body(
     headers: dict[str, str], model: str, status: int, code: str | None
 ) -> None:
-    """The HTTP status, and the JSON error that says why; no session comes of it."""
     told: list[HandshakeRefusal] = []
     async with served(answers("Hi."), keys={"sk-test"}, on_refusal=told.append) as server:
         with pytest.raises(InvalidStatus) as caught:
@@ -146,7 +141,6 @@ async def test_a_wrong_key_may_be_refused_on_the_socket() -> None:
 
 @pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
 async def test_a_script_may_refuse_the_first_connection_and_take_the_second(status: Any) -> None:
-    """So that a client's retry can be tried."""
     script = Script(connect=(ConnectFault(kind="refuse", status=status, nth=1),))
     async with served(script) as server:
         with pytest.raises(InvalidStatus) as caught:
@@ -171,7 +165,6 @@ async def test_a_refusal_may_say_when_to_try_again() -> None:
 
 
 async def test_a_handshake_may_hang() -> None:
-    """TCP is open and no answer comes, until the client gives up; the next one is answered."""
     async with served(Script(connect=(ConnectFault(kind="hang", last=1),))) as server:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.3), client(server):
@@ -201,12 +194,9 @@ async def _refused(connecting: connect) -> int:
 
 
 async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
-    """The first session is cut in mid-answer, an outage follows, and the next session has the next answer."""
-    script = Script(
-        answers=(
-            Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
-            Answer(say=("Two.",)),
-        ),
+    script = scripted(
+        Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
+        Answer(say=("Two.",)),
         connect=(ConnectFault(kind="silent", first=2, until_s=0.3),),
         answers_go_on=True,
         pace=50.0,
@@ -233,7 +223,6 @@ async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
 
 
 async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
-    """Greeting, interruption by speech in real bytes, the next answer, and the same in the journal."""
     script = answers("x" * 300, "Yes.", pace=20.0, after_ms=0)
     endings = Endings()
     settings = SessionSettings(keep_audio=True, seed=3)
@@ -263,9 +252,8 @@ async def test_a_turn_is_heard_interrupted_and_journalled() -> None:
 
 
 async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
-    """Two seconds of speech at twenty times real time take a tenth of a second on the clock."""
     speech = tone("x" * 34)
-    script = Script(answers=(Answer(say=(Say(text="x", audio=speech),), pace=20.0),))
+    script = scripted(Answer(say=(Say(text="x", audio=speech),), pace=20.0))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         await until(socket, "response.content_part.added")
@@ -274,44 +262,6 @@ async def test_audio_comes_faster_than_real_time_and_not_at_once() -> None:
         await until(socket, "response.output_audio.done")
         took = clock() - began
     assert 0.05 <= took < 2.0
-
-
-async def test_twenty_sessions_at_once_do_not_mix() -> None:
-    """Each client gets its own speech and its own ids, and is journalled apart."""
-    texts = [f"I am number {number}, and no other one." for number in range(20)]
-
-    async def call(server: ModelServer, text: str) -> bytes:
-        async with client(server) as socket:
-            await send(socket, "session.update", session=telephone())
-            item = {"type": "message", "role": "user", "id": f"n{text[12:14].strip(',')}"}
-            content = [{"type": "input_text", "text": text}]
-            await send(socket, "conversation.item.create", item=item | {"content": content})
-            await send(socket, "response.create")
-            for _ in range(30):
-                frame = base64.b64encode(quiet(20)).decode()
-                await send(socket, "input_audio_buffer.append", audio=frame)
-            events = await until(socket, "response.done")
-        return b"".join(
-            base64.b64decode(event["delta"])
-            for event in events
-            if event["type"] == "response.output_audio.delta"
-        )
-
-    script = answers("The same for everyone.", pace=40.0)
-    endings = Endings()
-    async with served(script, on_event=endings) as server:
-        heard = await asyncio.gather(*(call(server, text) for text in texts))
-        await endings.wait(20)
-    assert heard == [tone("The same for everyone.")] * 20
-    assert len({journal.session_id for journal in server.sessions}) == 20
-    users = [
-        item.transcript
-        for journal in server.sessions
-        for item in journal.items.values()
-        if item.role == "user"
-    ]
-    assert sorted(users) == sorted(texts)
-    assert {journal.appends for journal in server.sessions} == {30}
 
 
 # --- Faults -----------------------------------------------------------------------------------
@@ -332,7 +282,7 @@ async def written(socket: ClientConnection, audio: str, most: int) -> int:
 
 async def outcome(fault: Fault) -> ConnectionClosed:
     """How the connection of a client ends when the first answer has this fault."""
-    script = Script(answers=(Answer(say=("x" * 100,), pace=50.0, faults=(fault,)),))
+    script = scripted(Answer(say=("x" * 100,), pace=50.0, faults=(fault,)))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         with pytest.raises(ConnectionClosed) as caught:
@@ -340,22 +290,14 @@ async def outcome(fault: Fault) -> ConnectionClosed:
     return caught.value
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
+@pytest.mark.parametrize("code", [1000, 1011, 1006])
 async def test_the_server_closes_with_the_code_of_the_script(code: int) -> None:
-    """In the middle of the audio."""
-    closed = await outcome(Fault(kind="close", code=code, reason="why", at=500))
-    assert closed.rcvd is not None
-    assert (closed.rcvd.code, closed.rcvd.reason) == (code, "why")
-
-
-async def test_the_server_vanishes() -> None:
-    """TCP is cut: the client sees no close frame, which is 1006."""
-    closed = await outcome(Fault(kind="close", code=1006, at=500))
-    assert closed.rcvd is None
+    """1006 is no code that is sent: TCP is cut, and the client sees no close frame."""
+    received = (await outcome(Fault(kind="close", code=code, reason="why", at=500))).rcvd
+    assert (received and (received.code, received.reason)) == (None if code == 1006 else (code, "why"))
 
 
 async def test_a_silent_server_can_still_be_left() -> None:
-    """It answers nothing, but the closing handshake."""
     endings = Endings()
     async with served(Script(connect=(ConnectFault(kind="silent"),)), on_event=endings) as server:
         async with client(server) as socket:
@@ -366,8 +308,7 @@ async def test_a_silent_server_can_still_be_left() -> None:
 
 
 async def test_a_deaf_server_stops_reading() -> None:
-    """What the client sends piles up until its write blocks."""
-    script = Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)),))
+    script = scripted(Answer(say=("Hi.",), faults=(Fault(kind="deaf"),)))
     async with served(script) as server, client(server) as socket:
         await send(socket, "response.create")
         await until(socket, "response.created")
@@ -379,9 +320,8 @@ async def test_a_deaf_server_stops_reading() -> None:
 
 
 async def test_garbage_and_binary_frames_arrive_as_such() -> None:
-    """A text frame that is no JSON and a binary one, in the middle of a good answer."""
     faults = (Fault(kind="garbage", at=100), Fault(kind="binary", at=200))
-    script = Script(answers=(Answer(say=("x" * 30,), pace=50.0, faults=faults),))
+    script = scripted(Answer(say=("x" * 30,), pace=50.0, faults=faults))
     texts: list[str] = []
     binaries: list[bytes] = []
     async with served(script) as server, client(server) as socket:
@@ -398,7 +338,6 @@ async def test_garbage_and_binary_frames_arrive_as_such() -> None:
 
 
 async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
-    """The session ends in the journal, and the server goes on serving."""
     endings = Endings()
     async with served(answers("x" * 1000, pace=1.0), on_event=endings) as server:
         async with client(server) as socket:
@@ -412,7 +351,6 @@ async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
 
 
 async def test_too_long_an_append_is_answered_and_not_cut_off() -> None:
-    """The frame is taken, the event refused, the session alive."""
     async with served(answers("Hi.")) as server, client(server) as socket:
         await send(socket, "input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 4))
         events = await until(socket, "error")
@@ -425,7 +363,6 @@ async def test_too_long_an_append_is_answered_and_not_cut_off() -> None:
 
 
 async def test_stopping_the_server_closes_its_sessions() -> None:
-    """Clients see 1001, and no task is left over."""
     before = asyncio.all_tasks()
     async with served(answers("x" * 1000, pace=1.0)) as server:
         socket = await client(server)
@@ -438,13 +375,3 @@ async def test_stopping_the_server_closes_its_sessions() -> None:
     assert server.sessions[0].ended == "server stopped"
     await socket.wait_closed()
     assert asyncio.all_tasks() <= before
-
-
-async def test_a_port_that_is_taken_is_an_error() -> None:
-    """`OSError` from the start, not a server that nobody reaches."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(OSError, match="address already in use"):
-            async with served(answers("Hi."), port=taken.getsockname()[1]):
-                pass

@@ -15,17 +15,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents.agent import Agent
-from callbridge.server.app import create_app
 from callbridge.server.circuit import Circuit
-from callbridge.server.listening import tcp_listener, uvicorn_config
-from callbridge.server.serving import serving
-from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import WaitForEnd
-from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script, serve_model
+from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.processes import eventually, variables
-from e2e.stack import API_KEY, CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack
+from e2e.processes import eventually
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -80,16 +75,13 @@ async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterato
     script = Script(default=Answer(say=(speech,), calls=(Call(name="end_call"),)), connect=faults)
     refused_at: list[float] = []
     clock = asyncio.get_running_loop().time
-    async with serve_model(script, keys=(API_KEY,), on_refusal=lambda _: refused_at.append(clock())) as model:
-        with contextlib.closing(tcp_listener()) as listener:
-            port = listener.getsockname()[1]
-            settings = read_settings(variables(f"http://127.0.0.1:{port}", model.url, PORT=str(port)))
-            line = Stack(settings, model)
-            app = create_app(
-                settings, Agent(), observers=[line.observe], circuit=Circuit(OPEN_S, PROBE_EVERY_S)
-            )
-            async with serving(uvicorn_config(app, settings), listener):
-                yield Rehearsal(line, refused_at)
+    async with stack(
+        script,
+        circuit=Circuit(OPEN_S, PROBE_EVERY_S),
+        on_refusal=lambda _: refused_at.append(clock()),
+        environment={"CALL_STARTS_PER_SECOND": "100"},
+    ) as line:
+        yield Rehearsal(line, refused_at)
 
 
 @pytest.mark.parametrize(

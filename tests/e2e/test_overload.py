@@ -6,18 +6,15 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from callbridge.server.admission import SOCKETS_MAX
 from callbridge.simulators.phone import Interrupt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStopped
-from callbridge.simulators.phone.signature import sign
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
@@ -32,8 +29,8 @@ from e2e.processes import (
     variables,
     words_of,
 )
-from e2e.raw import closed_with
-from e2e.stack import APOLOGY, AUTH_TOKEN, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack
+from e2e.raw import closed_with, media_socket
+from e2e.stack import APOLOGY, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -180,8 +177,6 @@ async def test_calls_that_begin_at_once(tmp_path: Path) -> None:
     assert later.verbs == CONNECTED_AND_ENDED
 
 
-# --- Sockets that never become a call -----------------------------------------------------------------
-
 FLOOD = 100
 
 
@@ -193,31 +188,20 @@ async def test_sockets_that_never_start(tmp_path: Path) -> None:
     goodbye = Answer(say=(_speech(rng, 400),), calls=(Call(name="end_call"),))
     async with service(tmp_path, Script(answers=answers, default=goodbye)) as (running, model):
         line = running.line(model)
-        knocks = await asyncio.gather(*(knock(line) for _ in range(FLOOD)))
-        outcomes = Counter((one.status, one.close_code) for one in knocks)
+        outcomes = Counter(await asyncio.gather(*(knock(line) for _ in range(FLOOD))))
         assert outcomes == {(101, 1008): SOCKETS_MAX, (503, None): FLOOD - SOCKETS_MAX}
         call = await line.call([WaitForAgent(quiet_ms=200), Say(noise(rng, 400)), WaitForEnd()])
     assert (call.verbs, call.report.is_clean) == (CONNECTED_AND_ENDED, True), call.report
     assert len(model.sessions) == 1
 
 
-@dataclass(frozen=True)
-class Knock:
-    """What became of one socket."""
-
-    status: int
-    close_code: int | None
-
-
-async def knock(line: Stack) -> Knock:
-    """Opens a media socket, signed as Twilio signs it, says nothing, and waits."""
-    url = line.settings.stream_url
-    headers = {"x-twilio-signature": sign(url, AUTH_TOKEN)}
+async def knock(line: Stack) -> tuple[int, int | None]:
+    """Opens a media socket, says nothing, and waits; answers the HTTP status and the close code."""
     try:
-        async with connect(url, additional_headers=headers, compression=None, proxy=None) as socket:
-            return Knock(101, (await closed_with(socket))[0])
+        async with media_socket(line) as socket:
+            return 101, (await closed_with(socket))[0]
     except InvalidStatus as refused:
-        return Knock(refused.response.status_code, None)
+        return refused.response.status_code, None
 
 
 def _speech(rng: random.Random, duration_ms: int) -> Speech:

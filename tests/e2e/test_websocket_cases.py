@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-# --- The phone's socket -------------------------------------------------------------------------------
-
-
 class Door:
     """The media socket of a running service."""
 
@@ -177,9 +174,6 @@ async def test_a_phone_that_goes_without_a_close(door: Door, how: str, begun: by
     # uvicorn knows 1005 alone where RFC 6455 wants 1006; the call makes no difference between them.
     expected = "1006 no close frame" if door.lane == "fast" else "1005"
     assert ended.detail == f"phone leg closed with {expected}"
-
-
-# --- The model's leg ----------------------------------------------------------------------------------
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -211,7 +211,7 @@ class Calls(RuleBasedStateMachine):
     def check_that_who_waits_hears_something(self) -> None:
         """A clip, at the latest, whatever else is going on."""
         if self.seen.waits_since is not None and self.clip_ms and not self.is_over:
-            quiet_at = max(self.seen.waits_since, self.phone._empty_at)  # What plays is inside the phone.
+            quiet_at = max(self.seen.waits_since, self.phone.dry_at)
             assert self.rig.now <= quiet_at + SILENCE_MAX_S + 0.01
 
     def pass_time(self, duration_s: float) -> None:

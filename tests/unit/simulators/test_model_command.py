@@ -31,7 +31,6 @@ def run(*arguments: str) -> tuple[int, str]:
     ],
 )
 def test_a_wrong_option_is_explained(arguments: tuple[str, ...], said: str) -> None:
-    """With exit code 2, and no server."""
     code, output = run("--port", "0", *arguments)
     assert code == 2
     assert said in output
@@ -47,7 +46,6 @@ def test_a_wrong_script_is_explained_with_its_place(tmp_path: Path) -> None:
 
 
 def test_a_port_that_is_taken_is_explained() -> None:
-    """With exit code 1 and the remedy."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -8,35 +8,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callbridge.simulators.voice_model import Answer, Call, Item, Say, Script
-from model_driver import Event, ModelClient, answers, error_of, kinds, loud
+from callbridge.simulators.voice_model import Answer, Call, Item, Say
+from model_driver import Event, ModelClient, error_of, kinds, loud, scripted
 
 USER: Event = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
 
 
 def message(role: str, kind: str, **fields: object) -> Event:
-    """A message with one content part."""
     return {"type": "message", "role": role, "content": [{"type": kind, **fields}]}
 
 
 def spoken(audio: bytes, *, until: float = 30.0) -> tuple[ModelClient, Item]:
     """A client to which the model has spoken this, and the item."""
-    client = ModelClient(Script(answers=(Answer(say=(Say(text="Words.", audio=audio),)),)))
-    client.configure()
-    client.send("response.create")
-    client.run(until)
+    client = ModelClient.configured(scripted(Answer(say=(Say(text="Words.", audio=audio),))))
+    client.respond(until)
     (item,) = client.session.journal.items.values()
     return client, item
 
 
 def truncate(client: ModelClient, item_id: str, end_ms: int, index: int = 0) -> list[Event]:
-    """Cut an item."""
     return client.send(
         "conversation.item.truncate", item_id=item_id, content_index=index, audio_end_ms=end_ms
     )
-
-
-# --- Create -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -51,7 +44,6 @@ def truncate(client: ModelClient, item_id: str, end_ms: int, index: int = 0) -> 
     ids=["user", "system", "assistant", "image", "call"],
 )
 def test_a_created_item_is_added_and_done(item: Event) -> None:
-    """Both events show the item as it was written, with an id, at the end of the conversation."""
     client = ModelClient()
     client.send("conversation.item.create", item={**USER, "id": "first"})
     events = client.send("conversation.item.create", item=item)
@@ -66,13 +58,10 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
 @pytest.mark.parametrize(
     ("item", "code", "param"),
     [
-        (
-            message("assistant", "output_audio", audio="AAAA"),
-            "invalid_value",
-            "item.content[0].type",
-        ),
+        (message("assistant", "output_audio", audio="AAAA"), "invalid_value", "item.content[0].type"),
         (message("assistant", "input_text", text="Hi"), "invalid_value", "item.content[0].type"),
         (message("system", "output_text", text="Hi"), "invalid_value", "item.content[0].type"),
+        (message("user", "output_text", text="Hi"), "invalid_value", "item.content[0].type"),
         (message("user", "text", text="Hi"), "invalid_value", "item.content[0].type"),
         (message("caller", "input_text", text="Hi"), "invalid_value", "item.role"),
         (message("user", "input_text"), "missing_required_parameter", "item.content[0].text"),
@@ -91,11 +80,7 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
             "invalid_type",
             "item.output",
         ),
-        (
-            {"type": "function_call", "name": "hours", "arguments": {}},
-            "invalid_type",
-            "item.arguments",
-        ),
+        ({"type": "function_call", "name": "hours", "arguments": {}}, "invalid_type", "item.arguments"),
         (
             {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
             "item_not_found",
@@ -105,7 +90,6 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
     ],
 )
 def test_a_wrong_item_is_refused(item: Event, code: str, param: str | None) -> None:
-    """Nothing is added for an item that the API does not take."""
     client = ModelClient()
     got_code, _, got_param = error_of(client.send("conversation.item.create", item=item))
     assert (got_code, got_param) == (code, param)
@@ -141,28 +125,8 @@ def test_items_go_where_previous_item_id_says() -> None:
     assert (code, param) == ("item_not_found", "previous_item_id")
 
 
-def test_a_conversation_can_be_replayed_as_text() -> None:
-    """A client that reconnects brings summary, turns and finished calls, and goes on."""
-    client = ModelClient(answers("Where were we?"))
-    client.configure()
-    for item in (
-        message("system", "input_text", text="Summary of the call."),
-        USER,
-        message("assistant", "output_text", text="Hello."),
-        {"type": "function_call", "name": "hours", "arguments": "{}", "call_id": "call_1"},
-        {"type": "function_call_output", "call_id": "call_1", "output": "{}"},
-    ):
-        assert len(client.send("conversation.item.create", item=item)) == 2
-    client.send("response.create")
-    client.run(5)
-    usage = client.of("response.done")[0]["response"]["usage"]
-    assert usage["input_token_details"]["text_tokens"] > 10
-
-
 def test_audio_of_the_user_is_kept() -> None:
-    """`input_audio` is decoded and can be retrieved, as any turn can."""
-    client = ModelClient()
-    client.configure()
+    client = ModelClient.configured()
     audio = base64.b64encode(loud(300)).decode()
     client.send(
         "conversation.item.create",
@@ -173,13 +137,9 @@ def test_audio_of_the_user_is_kept() -> None:
     assert event["item"]["content"] == [{"type": "input_audio", "transcript": "Hi", "audio": audio}]
 
 
-# --- Truncate ---------------------------------------------------------------------------------
-
-
 @settings(max_examples=60, deadline=None)
 @given(size=st.integers(1, 40_000), end_ms=st.integers(-50, 6000))
 def test_truncate_is_bounded_by_the_audio(size: int, end_ms: int) -> None:
-    """From 1 ms to the item's length it is accepted; above, at and below 0 it is refused."""
     client, item = spoken(loud(5000)[:size])
     length_ms = size // 8
     events = truncate(client, item.id, end_ms)
@@ -212,7 +172,6 @@ def test_truncate_forgets_the_transcript_and_the_audio_behind_the_cut() -> None:
 
 
 def test_truncate_can_only_shorten() -> None:
-    """A second truncation may lie before the first one, not behind it."""
     client, item = spoken(loud(3000))
     assert truncate(client, item.id, 1000)[0]["type"] == "conversation.item.truncated"
     text = error_of(truncate(client, item.id, 1001))[1]
@@ -234,22 +193,17 @@ def test_an_item_that_is_still_spoken_ends_where_it_was_sent_to() -> None:
 
 def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
     """Unknown ids, deleted items, user items, text items, calls, and other content parts."""
-    script = Script(answers=(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)),))
+    script = scripted(Answer(say=(Say(text="Hi.", audio=loud(1000)),), calls=(Call(name="hours"),)))
     client = ModelClient(script)
     client.configure(tools=[{"type": "function", "name": "hours"}])
-    client.send("response.create")
-    client.run(5)
+    client.respond(5)
     speech, call = client.session.journal.items.values()
     client.send("conversation.item.create", item={**USER, "id": "user"})
     text = message("assistant", "output_text", text="Hello.")
     client.send("conversation.item.create", item={**text, "id": "text"})
     for item_id in ("user", "text", call.id):
         code, words, param = error_of(truncate(client, item_id, 100))
-        assert (code, words, param) == (
-            None,
-            "Only model output audio messages can be truncated",
-            None,
-        )
+        assert (code, words, param) == (None, "Only model output audio messages can be truncated", None)
     code, words, param = error_of(truncate(client, "item_nobody", 100))
     assert code == "item_truncate_invalid_item_id"
     assert words == "Error truncating item: the item with id 'item_nobody' does not exist."
@@ -259,7 +213,6 @@ def test_truncate_refuses_what_is_no_speech_of_the_model() -> None:
 
 
 def test_truncate_needs_all_its_fields() -> None:
-    """`item_id`, `content_index` and `audio_end_ms` are required, the last two integers."""
     client, item = spoken(loud(1000))
     whole = {"item_id": item.id, "content_index": 0, "audio_end_ms": 100}
     for name in whole:
@@ -268,9 +221,6 @@ def test_truncate_needs_all_its_fields() -> None:
         assert error_of(events)[::2] == ("missing_required_parameter", name)
     events = client.send("conversation.item.truncate", **whole | {"audio_end_ms": 99.5})
     assert error_of(events)[::2] == ("invalid_type", "audio_end_ms")
-
-
-# --- Delete and retrieve ----------------------------------------------------------------------
 
 
 def test_a_deleted_item_is_gone_and_the_chain_is_closed() -> None:

@@ -14,7 +14,6 @@ from callbridge.simulators.voice_model.formats import PCM, PCMA, PCMU, WIRE_BYTE
 
 @given(st.binary(max_size=400))
 def test_mulaw_passes_untouched(audio: bytes) -> None:
-    """Not a byte changes either way."""
     assert encode(audio, PCMU) == audio
     assert Decoder(PCMU).decode(audio) == audio
 
@@ -39,7 +38,6 @@ def test_there_and_back_sounds_alike(kind: str, tolerance: float) -> None:
 
 
 def test_silence_stays_silence_in_every_format() -> None:
-    """µ-law 0xFF, A-law 0xD5 and zero samples mean the same."""
     assert set(encode(b"\xff" * 10, PCMA)) <= {0xD5, 0x55}
     assert not any(encode(b"\xff" * 10, PCM))
     assert set(decode_mulaw(Decoder(PCMA).decode(b"\xd5" * 10))) <= set(range(-8, 9))

@@ -7,12 +7,7 @@ import json
 import pytest
 
 from callbridge.simulators.voice_model import REALTIME_MODELS, ConnectFault
-from callbridge.simulators.voice_model.handshake import (
-    HandshakeRefusal,
-    fault_refusal,
-    model_of,
-    refusal,
-)
+from callbridge.simulators.voice_model.handshake import HandshakeRefusal, fault_refusal, model_of, refusal
 
 GOOD = "/v1/realtime?model=gpt-realtime-2.1"
 
@@ -23,7 +18,6 @@ def refused(
     beta: tuple[str, ...] = (),
     keys: set[str] | None = None,
 ) -> HandshakeRefusal | None:
-    """What is said to this request."""
     return refusal(target, authorization, beta, keys=keys, models=REALTIME_MODELS)
 
 
@@ -60,7 +54,6 @@ def test_a_missing_or_wrong_key_is_401(authorization: tuple[str, ...], code: str
 
 
 def test_a_wrong_key_is_not_repeated_in_full() -> None:
-    """Its middle is masked."""
     key = "sk-proj-abcdefghijklmnopqrstuvwxyz"
     found = refused(authorization=(f"Bearer {key}",), keys={"sk-good"})
     assert found is not None
@@ -83,14 +76,12 @@ def test_a_wrong_key_is_not_repeated_in_full() -> None:
 def test_what_is_not_asked_for_rightly_is_refused(
     target: str, beta: tuple[str, ...], status: int, code: str | None
 ) -> None:
-    """The beta header, no model, an unknown model, another path."""
     found = refused(target, beta=beta)
     assert found is not None
     assert (found.status, found.code) == (status, code)
 
 
 def test_a_refusal_can_be_made_on_the_socket() -> None:
-    """As the live API does: an error event, and a close whose reason is `type.code`."""
     found = refused(beta=("realtime=v1",))
     assert found is not None
     fault = found.as_fault()
@@ -113,7 +104,6 @@ def test_a_refusal_can_be_made_on_the_socket() -> None:
     ],
 )
 def test_each_status_of_a_script_has_its_body(status: int, code: str) -> None:
-    """A JSON error, as a client would log it."""
     found = fault_refusal(ConnectFault(kind="refuse", status=status))  # type: ignore[arg-type]  # all of its values
     assert found.status == status
     assert json.loads(found.body)["error"]["code"] == code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -22,15 +21,11 @@ from callbridge.simulators.voice_model import (
     Script,
     ScriptError,
     SessionSettings,
-    load_script,
-    parse_fault,
 )
 from callbridge.simulators.voice_model.handshake import fault_refusal
 from callbridge.simulators.voice_model.responses import ENDLESS_BYTES
 from callbridge.simulators.voice_model.script import refuse_impossible
-from model_driver import ModelClient, answers, kinds, loud, quiet
-
-# --- Connecting -------------------------------------------------------------------------------
+from model_driver import ModelClient, answers, kinds, loud, quiet, scripted
 
 
 def refuse(**fields: object) -> ConnectFault:
@@ -88,9 +83,6 @@ def test_an_account_without_credit_has_a_type_of_its_own() -> None:
     assert (found.kind, found.retry_after_s) == ("insufficient_quota", 2.5)
 
 
-# --- Faults of one session --------------------------------------------------------------------
-
-
 class LaterClient(ModelClient):
     """Connected to a session that shares its prompter with others."""
 
@@ -102,15 +94,13 @@ class LaterClient(ModelClient):
 
 def spoken(client: ModelClient) -> list[str]:
     """What was asked for and said, to the end."""
-    client.send("response.create")
-    client.run(30)
+    client.respond(30)
     return [event["transcript"] for event in client.of("response.output_audio_transcript.done")]
 
 
 def test_a_fault_in_an_answer_may_be_for_one_connection() -> None:
-    """The first session is cut in mid-answer, the second says it all."""
     fault = Fault(kind="abort", at=500, connection=1)
-    script = Script(answers=(Answer(say=("One two three.",), faults=(fault,)),))
+    script = scripted(Answer(say=("One two three.",), faults=(fault,)))
     first, second = ModelClient(script, connection=1), ModelClient(script, connection=2)
     assert spoken(first) == []
     assert first.outputs[-1][1] == Abort()
@@ -143,11 +133,9 @@ def test_answers_may_go_on_over_connections() -> None:
 
 
 def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
-    script = Script(
-        answers=(
-            Answer(say=("One.",), faults=(Fault(kind="abort", connection=2),)),
-            Answer(say=("Two.",), faults=(Fault(kind="abort", connection=2),)),
-        )
+    script = scripted(
+        Answer(say=("One.",), faults=(Fault(kind="abort", connection=2),)),
+        Answer(say=("Two.",), faults=(Fault(kind="abort", connection=2),)),
     )
     shared = Prompter(script)
     assert spoken(LaterClient(script, shared)) == ["One."]
@@ -157,10 +145,8 @@ def test_answers_that_go_on_have_the_faults_of_their_connection() -> None:
 
 
 def test_a_session_may_expire_early() -> None:
-    """The error of a session of 60 minutes, and close 1001."""
-    client = ModelClient(Script(answers=(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),)),)))
-    client.send("response.create")
-    client.run(10)
+    client = ModelClient(scripted(Answer(say=("x" * 99,), faults=(Fault(kind="expire", at=300),))))
+    client.respond(10)
     assert client.of("error")[-1]["error"]["code"] == "session_expired"
     assert client.outputs[-1][1] == Close(1001)
 
@@ -168,37 +154,29 @@ def test_a_session_may_expire_early() -> None:
 def test_credit_may_run_out_in_an_answer_and_between() -> None:
     """As an error event that nothing follows by itself, and as the failure of a response."""
     broke = Answer(status="failed", error=OUT_OF_QUOTA)
-    script = Script(answers=(broke,), faults=(Fault(kind="quota", after_ms=100),))
+    script = scripted(broke, faults=(Fault(kind="quota", after_ms=100),))
     client = ModelClient(script)
     client.run(1)
     (told,) = client.of("error")
     assert (told["error"]["code"], told["error"]["type"]) == ("insufficient_quota", "insufficient_quota")
     assert not client.session.is_over
-    client.send("response.create")
-    client.run(1)
+    client.respond(1)
     (done,) = client.of("response.done")
     error = done["response"]["status_details"]["error"]
     assert Failure(code=error["code"], message=error["message"], type=error["type"]) == OUT_OF_QUOTA
 
 
 def test_an_event_may_have_fields_of_wrong_types() -> None:
-    client = ModelClient(Script(answers=(Answer(say=("Hi.",), faults=(Fault(kind="wrong_type"),)),)))
-    client.send("response.create")
-    client.run(5)
-    assert [
-        event for event in client.of("response.output_audio.delta") if not isinstance(event["delta"], str)
-    ]
+    client = ModelClient(scripted(Answer(say=("Hi.",), faults=(Fault(kind="wrong_type"),))))
+    client.respond(5)
+    deltas = [event["delta"] for event in client.of("response.output_audio.delta")]
+    assert not all(isinstance(delta, str) for delta in deltas)
     assert client.of("response.done")[-1]["response"]["status"] == "completed"
 
 
-# --- Answers that are none --------------------------------------------------------------------
-
-
 def test_a_silent_answer_is_created_and_never_comes() -> None:
-    """Until somebody cancels it; then the next answer is said."""
-    client = ModelClient(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
-    client.send("response.create")
-    client.run(500)
+    client = ModelClient(scripted(Answer(silent=True), Answer(say=("Yes.",))))
+    client.respond(500)
     assert kinds(client.events)[1:] == ["response.created", "rate_limits.updated"]
     assert client.session.deadline is not None
     assert client.session.deadline < math.inf
@@ -209,8 +187,7 @@ def test_a_silent_answer_is_created_and_never_comes() -> None:
 
 
 def test_a_silent_answer_is_interrupted_by_speech() -> None:
-    client = ModelClient(Script(answers=(Answer(silent=True), Answer(say=("Yes.",)))))
-    client.configure()
+    client = ModelClient.configured(scripted(Answer(silent=True), Answer(say=("Yes.",))))
     client.send("response.create")
     client.say(loud(600) + quiet(700))
     client.run(10)
@@ -218,35 +195,26 @@ def test_a_silent_answer_is_interrupted_by_speech() -> None:
 
 
 def test_an_absent_answer_is_not_even_created() -> None:
-    """The turn is committed and transcribed, and that is all. The turn after it has the next answer."""
-    script = Script(answers=(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",))))
-    client = ModelClient(script)
-    client.configure()
+    script = scripted(Answer(caller="Hello?", absent=True), Answer(say=("Yes.",)))
+    client = ModelClient.configured(script)
     client.say(loud(600) + quiet(700))
     client.run(60)
     assert kinds(client.events)[-1] == "conversation.item.done"
     assert client.of("error") == client.of("response.created") == []
+    assert client.session.journal.notes[-1].text == "absent"
     client.say(loud(600) + quiet(700))
     client.run(10)
     assert [event["transcript"] for event in client.of("response.output_audio_transcript.done")] == ["Yes."]
 
 
-def test_an_absent_answer_leaves_a_request_unanswered_too() -> None:
-    client = ModelClient(Script(answers=(Answer(absent=True),)))
-    assert client.send("response.create") == []
-    assert client.session.journal.notes[-1].text == "absent"
-
-
 @pytest.mark.parametrize("kind", ["audio/pcmu", "audio/pcm"])
 def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
-    """Its last words again and again, at its pace, in a single item."""
     said = (Say(text="Well.", audio=loud(300)), Say(text="And so on.", audio=loud(999) + quiet(1)))
-    client = ModelClient(Script(answers=(Answer(say=said, endless=True, pace=10, after_ms=0),)))
+    client = ModelClient(scripted(Answer(say=said, endless=True, pace=10, after_ms=0)))
     rate = {"rate": 24000} if kind == "audio/pcm" else {}
     output = {"format": {"type": kind, **rate}}
     client.send("session.update", session={"type": "realtime", "audio": {"output": output}})
-    client.send("response.create")
-    client.run(3)
+    client.respond(3)
     first, second = client.session.journal.items.values()
     assert (first.sent_bytes, first.status, second.status) == (2400, "completed", "in_progress")
     assert second.sent_bytes / 8000 == pytest.approx(30, abs=1.5)
@@ -256,17 +224,11 @@ def test_an_endless_answer_goes_on_until_it_is_cut(kind: str) -> None:
 
 
 def test_an_endless_answer_ends_after_ten_minutes() -> None:
-    """It is no answer to fill a disk with."""
-    client = ModelClient(Script(answers=(Answer(say=("On and on.",), endless=True, pace=600),)))
-    client.configure()
-    client.send("response.create")
-    client.run(5)
+    client = ModelClient.configured(scripted(Answer(say=("On and on.",), endless=True, pace=600)))
+    client.respond(5)
     (item,) = client.session.journal.items.values()
     assert client.of("response.done")[0]["response"]["status"] == "completed"
     assert ENDLESS_BYTES <= item.sent_bytes <= ENDLESS_BYTES + 60_000
-
-
-# --- Scripts ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -280,59 +242,4 @@ def test_an_endless_answer_ends_after_ten_minutes() -> None:
 )
 def test_an_answer_that_cannot_be_is_refused(answer: Answer, complaint: str) -> None:
     with pytest.raises(ScriptError, match=f"answer 1: {complaint}"):
-        refuse_impossible(Script(answers=(answer,)))
-
-
-def test_a_file_can_say_all_of_it(tmp_path: Path) -> None:
-    path = tmp_path / "script.toml"
-    path.write_text(
-        """
-        answers_go_on = true
-        [[answer]]
-        silent = true
-        [[answer]]
-        recites = true
-        [[answer]]
-        absent = true
-        [[answer]]
-        say = ["On and on."]
-        endless = true
-        faults = [{kind = "quota", at = 100, connection = 2}]
-        [[connect]]
-        kind = "refuse"
-        status = 429
-        retry_after_s = 0.5
-        first = 2
-        last = 4
-        until_s = 3
-        """,
-        encoding="utf-8",
-    )
-    script = load_script(path)
-    assert script.answers_go_on
-    assert script.answers[3].faults == (Fault(kind="quota", at=100, connection=2),)
-    assert script.connect == (refuse(status=429, retry_after_s=0.5, first=2, last=4, until_s=3),)
-
-
-@pytest.mark.parametrize(
-    ("text", "answer", "fault"),
-    [
-        ("refuse:429#1", None, refuse(status=429, nth=1)),
-        ("refuse#2-4", None, refuse(first=2, last=4)),
-        ("hang#3-", None, ConnectFault(kind="hang", first=3)),
-        ("close:1013#2", None, ConnectFault(kind="close", code=1013, nth=2)),
-        ("abort@2+500#1", 2, Fault(kind="abort", at=500, connection=1)),
-        ("quota@1", 1, Fault(kind="quota")),
-        ("expire@1+20#2", 1, Fault(kind="expire", at=20, connection=2)),
-    ],
-)
-def test_a_fault_in_words_may_name_connections(
-    text: str, answer: int | None, fault: Fault | ConnectFault
-) -> None:
-    assert parse_fault(text) == (answer, fault)
-
-
-@pytest.mark.parametrize("text", ["refuse#", "refuse#0", "abort@1#2-3", "abort#1@1", "refuse#1-x"])
-def test_a_connection_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
-        parse_fault(text)
+        refuse_impossible(scripted(answer))

@@ -32,6 +32,7 @@ pace = 4
 delta_bytes = [200, 900]
 after_ms = 250
 rate_limits = "end"
+answers_go_on = true
 
 [[answer]]
 say = ["Good morning.", {text = "How can I help?", speech = "help.ulaw"}]
@@ -47,6 +48,20 @@ faults = [{kind = "close", code = 1011, at = 500}]
 status = "failed"
 error = {code = "rate_limit_exceeded", message = "Slow down."}
 
+[[answer]]
+silent = true
+
+[[answer]]
+recites = true
+
+[[answer]]
+absent = true
+
+[[answer]]
+say = ["On and on."]
+endless = true
+faults = [{kind = "quota", at = 100, connection = 2}]
+
 [default]
 say = ["That is all."]
 
@@ -61,25 +76,30 @@ on = "session.update"
 kind = "refuse"
 status = 429
 nth = 2
+
+[[connect]]
+kind = "refuse"
+status = 503
+retry_after_s = 0.5
+first = 3
+last = 4
+until_s = 3
 """
 
 
 def written(folder: Path, text: str) -> Path:
-    """A script file."""
     path = folder / "script.toml"
     path.write_text(text, encoding="utf-8")
     return path
 
 
 def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
-    """Each part of the file arrives where it belongs."""
     script = load_script(written(tmp_path, WHOLE))
     assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
-    greeting, question, failure = script.answers
-    assert greeting.speeches == (
-        Say(text="Good morning."),
-        Say(text="How can I help?", speech="help.ulaw"),
-    )
+    greeting, question, failure, silent, recital, absent, endless = script.answers
+    assert (script.answers_go_on, silent.silent, recital.recites, absent.absent) == (True,) * 4
+    assert (endless.endless, endless.faults) == (True, (Fault(kind="quota", at=100, connection=2),))
+    assert greeting.speeches == (Say(text="Good morning."), Say(text="How can I help?", speech="help.ulaw"))
     assert question.calls == (Call(name="opening_hours", arguments={"day": "Sunday"}),)
     assert question.faults == (Fault(kind="close", code=1011, at=500),)
     assert (failure.status, failure.error.code) == ("failed", "rate_limit_exceeded")
@@ -88,6 +108,8 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     assert script.faults == (Fault(kind="error", on="session.update"),)
     assert script.connect_fault(1) is None
     assert script.connect_fault(2) == ConnectFault(kind="refuse", status=429, nth=2)
+    outage = ConnectFault(kind="refuse", status=503, retry_after_s=0.5, first=3, last=4, until_s=3)
+    assert script.connect_fault(3) == outage
 
 
 @pytest.mark.parametrize(
@@ -123,21 +145,11 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
-    """The message names the file, the place in it and what to do."""
     path = written(tmp_path, text)
     with pytest.raises(ScriptError) as caught:
         load_script(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
-
-
-def test_a_script_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """The message has the path."""
-    with pytest.raises(ScriptError, match=r"nowhere.toml: cannot be read"):
-        load_script(tmp_path / "nowhere.toml")
-
-
-# --- Speech -----------------------------------------------------------------------------------
 
 
 def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
@@ -165,7 +177,6 @@ def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
 
 
 def test_a_missing_speech_file_is_refused(tmp_path: Path) -> None:
-    """The message has the words and the path."""
     script = Script(answers=(Answer(say=(Say(text="Hello", speech="none.wav"),)),))
     with pytest.raises(ScriptError, match=r"'Hello' cannot be spoken: .*none.wav"):
         voiced(script, folder=tmp_path)
@@ -180,12 +191,10 @@ def test_a_tone_is_as_long_as_the_text_and_never_silent(text: str) -> None:
 
 
 def test_texts_sound_different() -> None:
-    """So that crossed lines show."""
     assert tone("One sentence.")[:800] != tone("Two sentence.")[:800]
 
 
 def test_the_shipped_speech_is_small_and_complete() -> None:
-    """Each clip has its words and its file; all together stay below 400 kB."""
     assert sum(len(clip.audio) for clip in clips().values()) < 400_000
     for clip in clips().values():
         assert 1.0 < len(clip.audio) / 8000 < 10.0
@@ -194,16 +203,12 @@ def test_the_shipped_speech_is_small_and_complete() -> None:
 
 
 def test_the_demo_can_be_interrupted() -> None:
-    """One answer is 8 to 9 seconds long; the questions call tools; everything has its audio."""
     script = demo_script()
     assert all(say.audio for answer in script.answers for say in answer.speeches)
     seconds = [sum(len(say.audio) for say in answer.speeches) / 8000 for answer in script.answers]
     assert sum(8 <= length <= 9 for length in seconds) == 1
     calls = [call.name for answer in script.answers for call in answer.calls]
     assert calls == ["opening_hours", "end_call"]
-
-
-# --- Prompting --------------------------------------------------------------------------------
 
 
 def test_answers_come_in_their_order_and_then_the_default() -> None:
@@ -215,9 +220,6 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
     assert prompter.next([]).say == ("Two.",)
     assert prompter.next([]) == script.default
     assert prompter.out_of_band([]) == script.default
-
-
-# --- Faults in words --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -235,24 +237,32 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
         ("stall@3+0", 3, Fault(kind="stall", at=0)),
         ("oversized:6000000@1", 1, Fault(kind="oversized", size_bytes=6_000_000)),
         ("unknown_event@1", 1, Fault(kind="unknown_event")),
+        ("refuse:429#1", None, ConnectFault(kind="refuse", status=429, nth=1)),
+        ("refuse#2-4", None, ConnectFault(kind="refuse", status=503, first=2, last=4)),
+        ("hang#3-", None, ConnectFault(kind="hang", first=3)),
+        ("close:1013#2", None, ConnectFault(kind="close", code=1013, nth=2)),
+        ("abort@2+500#1", 2, Fault(kind="abort", at=500, connection=1)),
+        ("quota@1", 1, Fault(kind="quota")),
+        ("expire@1+20#2", 1, Fault(kind="expire", at=20, connection=2)),
     ],
 )
 def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: Fault | ConnectFault) -> None:
-    """As it stands on the command line."""
     assert parse_fault(text) == (answer, fault)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"]
+    "text",
+    [
+        *("", "Explode", "garbage", "explode@1", "close:99@1", "refuse:200", "close@", "stall:x@1"),
+        *("refuse#", "refuse#0", "abort@1#2-3", "abort#1@1", "refuse#1-x"),
+    ],
 )
 def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
-    """The message shows how to write one."""
     with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
         parse_fault(text)
 
 
 def test_a_fault_is_placed_in_its_answer() -> None:
-    """And refused when the script has no such answer."""
     script = placed(demo_script(), 4, Fault(kind="abort"))
     assert [len(answer.faults) for answer in script.answers] == [0, 0, 0, 1, 0, 0]
     with pytest.raises(ScriptError, match="there is no answer 7"):

@@ -22,7 +22,8 @@ from callbridge.simulators.voice_model import (
     SendBinary,
     Stall,
 )
-from model_driver import ModelClient, answers, error_of, kinds, loud, quiet
+from callbridge.simulators.voice_model.faults import FaultKind
+from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, quiet, scripted
 
 # --- Messages that are none -------------------------------------------------------------------
 
@@ -72,7 +73,6 @@ def test_a_message_that_is_no_event_is_answered_with_an_error(
 
 
 def test_binary_frames_are_refused() -> None:
-    """`invalid_event`, in the words of the live API."""
     code, text, _ = error_of(ModelClient().send_raw(b"\x00\x01"))
     assert code == "invalid_event"
     assert text == "Expected a text WebSocket message; binary frames are not supported."
@@ -80,7 +80,6 @@ def test_binary_frames_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", ["response.cancel", "nope", "conversation.item.delete", "response.create"])
 def test_an_error_names_the_event_that_caused_it(kind: str) -> None:
-    """`error.event_id` is the client's; the journal keeps both."""
     client = ModelClient()
     (event,) = client.send(kind, event_id="mine", bogus=1)
     assert event["error"]["event_id"] == "mine"
@@ -94,7 +93,6 @@ def test_an_error_names_the_event_that_caused_it(kind: str) -> None:
     lambda part: st.lists(part) | st.dictionaries(st.text(), part),
 ).map(json.dumps)))  # fmt: skip
 def test_nothing_that_a_client_sends_breaks_the_session(message: str | bytes) -> None:
-    """Any frame is answered with one error at most, and nothing is raised."""
     client = ModelClient()
     assert [event["type"] for event in client.send_raw(message)] == ["error"]
 
@@ -116,7 +114,6 @@ def test_nothing_that_a_client_sends_breaks_the_session(message: str | bytes) ->
     ),
 )
 def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: object) -> None:
-    """Known events with fields of any shape end in an answer or an error, never in an exception."""
     client = ModelClient()
     client.send(kind, **{name: value})
     client.run(10)
@@ -127,11 +124,8 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
 
 
 def test_the_journal_tells_what_happened() -> None:
-    """Times, types and notes of a short call, in order."""
-    client = ModelClient(Script(answers=(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it"))))
-    client.configure()
-    client.send("response.create")
-    client.run(2)
+    client = ModelClient.configured(scripted(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
+    client.respond(2)
     client.say(quiet(400) + loud(600) + quiet(520))
     client.run(2)
     journal = client.session.journal
@@ -144,18 +138,9 @@ def test_the_journal_tells_what_happened() -> None:
     assert (started.audio_ms, stopped.audio_ms) == (100, 1500)
     # The third loud window was complete after 460 ms of audio.
     assert started.at == pytest.approx(102.46)
-    assert [note.kind for note in journal.notes] == [
-        "connected",
-        "configured",
-        "response_created",
-        "agent_said",
-        "response_done",
-        "speech_started",
-        "speech_stopped",
-        "response_created",
-        "agent_said",
-        "response_done",
-    ]
+    answer = ladder("response_created agent_said response_done")
+    heard = ladder("connected configured"), ladder("speech_started speech_stopped")
+    assert [note.kind for note in journal.notes] == [*heard[0], *answer, *heard[1], *answer]
     first = journal.responses[0]
     assert first.first_audio_at == pytest.approx(100.3)
     assert first.done_at is not None
@@ -163,7 +148,6 @@ def test_the_journal_tells_what_happened() -> None:
 
 
 def test_a_session_can_be_read_in_a_log() -> None:
-    """Its `repr` says which it is and what it is doing."""
     client = ModelClient()
     assert "gpt-realtime-2.1: listening" in repr(client.session)
     client.send("response.create")
@@ -176,7 +160,6 @@ def test_a_session_can_be_read_in_a_log() -> None:
 
 
 def test_a_session_expires() -> None:
-    """At its maximum an error `session_expired`, then close 1001; nothing after it."""
     client = ModelClient()
     assert client.run(3599.9) == []
     (event,) = client.run(0.2)
@@ -189,7 +172,6 @@ def test_a_session_expires() -> None:
 
 
 def test_a_client_that_leaves_ends_the_session() -> None:
-    """Nothing more is due, and the journal says how."""
     client = ModelClient(answers("x" * 100))
     client.send("response.create")
     client.session.client_gone("client closed with 1000", client.now)
@@ -201,34 +183,21 @@ def test_a_client_that_leaves_ends_the_session() -> None:
 # --- Faults of the connection -----------------------------------------------------------------
 
 
-def test_a_silent_server_never_creates_a_session() -> None:
-    """The socket is open and nothing comes, whatever is sent."""
-    client = ModelClient(Script(connect=(ConnectFault(kind="silent"),)))
-    assert client.outputs == []
+@pytest.mark.parametrize(
+    ("fault", "codes", "outputs"),
+    [
+        (ConnectFault(kind="silent"), [], []),
+        (ConnectFault(kind="close", code=1013, reason="later"), [], [Close(1013, "later")]),
+        (ConnectFault(kind="reject", code=3000, reason="a.b"), ["invalid_api_key"], [Close(3000, "a.b")]),
+    ],
+    ids=["silent", "closed at once", "rejected as the live API does"],
+)
+def test_a_connection_that_is_none(fault: ConnectFault, codes: list[str], outputs: list[Close]) -> None:
+    client = ModelClient(Script(connect=(fault,)))
+    assert [event["error"]["code"] for event in client.events] == codes
+    assert [output for _, output in client.outputs if not isinstance(output, Send)] == outputs
     assert client.session.deadline is None
     assert client.send("response.create") == []
-
-
-def test_a_connection_may_be_closed_at_once() -> None:
-    """Accepted, then closed with the code of the script."""
-    client = ModelClient(Script(connect=(ConnectFault(kind="close", code=1013, reason="later"),)))
-    assert [output for _, output in client.outputs] == [Close(1013, "later")]
-
-
-def test_a_connection_may_be_rejected_as_the_live_api_does() -> None:
-    """An `error` event and a close in the 3000s."""
-    fault = ConnectFault(kind="reject", code=3000, reason="invalid_request_error.invalid_api_key")
-    client = ModelClient(Script(connect=(fault,)))
-    assert [event["error"]["code"] for event in client.events] == ["invalid_api_key"]
-    assert client.outputs[-1][1] == Close(3000, "invalid_request_error.invalid_api_key")
-
-
-def test_only_the_nth_connection_is_faulty() -> None:
-    """So that a reconnect can be tried."""
-    script = Script(connect=(ConnectFault(kind="silent", nth=2),))
-    assert len(ModelClient(script, connection=1).events) == 1
-    assert ModelClient(script, connection=2).events == []
-    assert len(ModelClient(script, connection=3).events) == 1
 
 
 # --- Faults in an answer ----------------------------------------------------------------------
@@ -236,16 +205,13 @@ def test_only_the_nth_connection_is_faulty() -> None:
 
 def faulty(fault: Fault) -> ModelClient:
     """A client whose first answer has this fault; run to the end."""
-    client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=(fault,)),)))
-    client.configure()
-    client.send("response.create")
-    client.run(10)
+    client = ModelClient.configured(scripted(Answer(say=("x" * 100,), faults=(fault,))))
+    client.respond(10)
     return client
 
 
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 1013])
 def test_the_socket_may_close_in_the_middle_of_an_answer(code: int) -> None:
-    """After the audio that was asked for, with the code that was asked for, and nothing after it."""
     client = faulty(Fault(kind="close", code=code, reason="oops", at=1000))
     assert client.outputs[-1][1] == Close(code, "oops")
     assert client.session.is_over
@@ -264,12 +230,10 @@ def test_the_connection_may_be_cut(fault: Fault) -> None:
 
 
 def test_garbage_binary_and_unknown_events_come_between() -> None:
-    """The answer goes on around them."""
     odd = (Fault(kind="garbage", at=500), Fault(kind="binary", at=600))
     more = (Fault(kind="unknown_event", at="end"), Fault(kind="error", at="end", error_code="x"))
-    client = ModelClient(Script(answers=(Answer(say=("x" * 100,), faults=odd + more),)))
-    client.send("response.create")
-    client.run(10)
+    client = ModelClient(scripted(Answer(say=("x" * 100,), faults=odd + more)))
+    client.respond(10)
     texts = [output.text for _, output in client.outputs if isinstance(output, Send)]
     with pytest.raises(json.JSONDecodeError):
         json.loads(min(texts, key=len))
@@ -280,14 +244,7 @@ def test_garbage_binary_and_unknown_events_come_between() -> None:
     assert client.of("response.done")[0]["response"]["status"] == "completed"
 
 
-def test_a_frame_may_be_oversized() -> None:
-    """One valid event of the size that was asked for."""
-    client = faulty(Fault(kind="oversized", size_bytes=5_000_000))
-    assert max(len(o.text) for _, o in client.outputs if isinstance(o, Send)) > 5_000_000
-
-
 def test_a_delta_may_come_twice() -> None:
-    """The same bytes again, in an event of its own."""
     client = faulty(Fault(kind="duplicate", at=500))
     deltas = [event["delta"] for event in client.of("response.output_audio.delta")]
     repeated = [first for first, second in pairwise(deltas) if first == second]
@@ -295,13 +252,15 @@ def test_a_delta_may_come_twice() -> None:
     assert len(repeated) == 1
 
 
+def test_a_frame_may_be_oversized() -> None:
+    client = faulty(Fault(kind="oversized", size_bytes=5_000_000))
+    assert max(len(o.text) for _, o in client.outputs if isinstance(o, Send)) > 5_000_000
+
+
 def test_a_stall_delays_everything_and_then_catches_up() -> None:
     """Nothing for its length; then what was due comes in one burst, what was sent is answered."""
-    client = ModelClient(
-        Script(answers=(Answer(say=("x" * 100,), faults=(Fault(kind="stall", seconds=3, at=400),)),))
-    )
-    client.send("response.create")
-    client.run(0.6)
+    client = ModelClient(scripted(Answer(say=("x" * 100,), faults=(Fault(kind="stall", seconds=3, at=400),))))
+    client.respond(0.6)
     stalled_from = client.session.journal.notes[-1].at
     assert client.run(2) == []
     assert client.send("session.update", session={"type": "realtime"}) == []
@@ -311,44 +270,32 @@ def test_a_stall_delays_everything_and_then_catches_up() -> None:
     assert kinds(events)[-2:] == ["response.done", "session.updated"]
 
 
-def test_an_endless_stall_has_no_deadline() -> None:
-    """Nothing comes any more, and nothing is kept of what is sent."""
-    client = faulty(Fault(kind="stall", at=400))
+@pytest.mark.parametrize(("kind", "told"), [("stall", False), ("deaf", True)])
+def test_an_endless_stall_has_no_deadline(kind: FaultKind, told: bool) -> None:
+    """Nothing comes any more; a deaf server's socket is told to read no more either."""
+    client = faulty(Fault(kind=kind, at=400))
     assert client.session.deadline is None
     assert client.send("response.cancel") == []
-    assert not [output for _, output in client.outputs if isinstance(output, Stall)]
-
-
-def test_a_deaf_server_tells_its_socket_to_read_no_more() -> None:
-    """`Stall` is for the shell: the peer's writes will block."""
-    client = faulty(Fault(kind="deaf", at=400))
-    assert client.outputs[-1][1] == Stall()
-    assert client.session.deadline is None
+    assert (client.outputs[-1][1] == Stall()) == told
 
 
 # --- Faults of the session --------------------------------------------------------------------
 
 
 def test_a_fault_may_take_the_place_of_an_answer_to_a_command() -> None:
-    """The n-th command of its type is not carried out."""
     fault = Fault(kind="error", on="session.update", nth=2, error_code="server_error")
-    client = ModelClient(Script(faults=(fault,)))
+    lost = Fault(kind="ignore", on="response.create")
+    client = ModelClient(Script(faults=(fault, lost)))
     client.configure(instructions="One.")
     (event,) = client.send("session.update", session={"type": "realtime", "instructions": "Two."})
     assert event["error"]["code"] == "server_error"
     (event,) = client.send("session.update", session={"type": "realtime"})
     assert event["session"]["instructions"] == "One."
-
-
-def test_a_command_may_be_ignored() -> None:
-    """No answer at all, as when a message got lost."""
-    client = ModelClient(Script(faults=(Fault(kind="ignore", on="response.create"),)))
     assert client.send("response.create") == []
     assert kinds(client.send("response.create"))[0] == "response.created"
 
 
 def test_a_fault_may_come_at_a_time() -> None:
-    """Counted from the opening of the session."""
     client = ModelClient(Script(faults=(Fault(kind="close", code=1001, after_ms=1500),)))
     client.run(1.4)
     assert not client.session.is_over
@@ -377,7 +324,6 @@ def test_waking_late_loses_nothing() -> None:
 
 
 def test_waking_early_does_nothing() -> None:
-    """A timer that fires too soon is harmless."""
     client = ModelClient(answers("Hi."))
     client.send("response.create")
     assert client.session.wake(client.now) == []

@@ -69,33 +69,44 @@ def test_a_last_frame_may_be_short() -> None:
     assert [len(deed.audio) for deed in done.values() if deed.audio] == [160, 40]
 
 
-def test_pauses_between_words() -> None:
-    _, done = act([Say(WORD), Pause(100), Say(WORD), WaitForEnd()], 600)
-    assert spoken_at(done) == [100, 120, 140, 260, 280, 300]
+AFTER_A_WORD = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
 
 
-def test_waits_until_the_agent_was_heard_and_has_gone_quiet() -> None:
-    _, done = act([WaitForAgent(quiet_ms=300), Say(WORD)], 3000, [(500, 1000)])
-    assert spoken_at(done)[0] == 1300
+@pytest.mark.parametrize(
+    ("steps", "agent", "last_word_at"),
+    [
+        ([Say(WORD), Pause(100), Say(WORD)], [], 260),
+        # The agent was heard, and has gone quiet.
+        ([WaitForAgent(quiet_ms=300), Say(WORD)], [(500, 1000)], 1300),
+        # Cut off by the caller's word, the agent answers later: that answer is waited for.
+        (AFTER_A_WORD, [(200, 600), (2000, 2400)], 2600),
+        # An agent that talks on and on is taken to be answering.
+        (AFTER_A_WORD, [(200, 3000)], 3200),
+        # An utterance too short to interrupt is let pass.
+        ([Interrupt(1000, WORD)], [(400, 800), (2000, 4000)], 3000),
+        ([InterruptAt(1.5, WORD)], [(400, 5000)], 1500),
+    ],
+)
+def test_speaks_when_it_is_time(
+    steps: list[Step], agent: list[tuple[float, float]], last_word_at: int
+) -> None:
+    script, done = act([*steps, WaitForEnd()], 6000, agent)
+    assert spoken_at(done)[-3:] == [last_word_at, last_word_at + 20, last_word_at + 40]
+    assert (script.is_done, script.complaints) == (True, [])
 
 
-def test_speech_from_before_the_callers_word_is_no_answer() -> None:
-    """Cut off by the caller's word, the agent answers later: that answer is waited for."""
-    steps: list[Step] = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
-    _, done = act(steps, 5000, [(200, 600), (2000, 2400)])
-    assert spoken_at(done)[3] == 2600
-
-
-def test_an_agent_that_talks_on_and_on_is_taken_to_be_answering() -> None:
-    steps: list[Step] = [Pause(400), Say(WORD), WaitForAgent(quiet_ms=200), Say(WORD)]
-    _, done = act(steps, 5000, [(200, 3000)])
-    assert spoken_at(done)[3] == 3200
-
-
-def test_complains_about_an_agent_that_says_nothing() -> None:
-    script, done = act([WaitForAgent(patience_ms=1000), Say(WORD)], 3000)
-    assert spoken_at(done)[0] == 1100
-    assert script.complaints == ["waited 1 s and the agent said nothing"]
+@pytest.mark.parametrize(
+    ("steps", "words_at", "complaint"),
+    [
+        ([WaitForAgent(patience_ms=1000), Say(WORD)], [1100, 1120, 1140], "1 s and the agent said nothing"),
+        ([Interrupt(1000, WORD, patience_ms=500), HangUp()], [], "0 s and found nothing to interrupt"),
+    ],
+)
+def test_complains_after_waiting_in_vain(steps: list[Step], words_at: list[int], complaint: str) -> None:
+    script, done = act(steps, 3000)
+    assert spoken_at(done) == words_at
+    assert script.complaints == [f"waited {complaint}"]
+    assert not act(steps, 400)[0].is_done, "words are left"
 
 
 @pytest.mark.parametrize("after_ms", [0, 20, 500, 990])
@@ -105,33 +116,16 @@ def test_interrupts_after_so_much_was_heard(after_ms: int) -> None:
     assert after_ms <= heard_ms < after_ms + 20
 
 
-def test_an_utterance_too_short_to_interrupt_is_let_pass() -> None:
-    _, done = act([Interrupt(1000, WORD), WaitForEnd()], 6000, [(400, 800), (2000, 4000)])
-    assert spoken_at(done)[0] == 3000
-
-
-def test_complains_when_there_is_nothing_to_interrupt() -> None:
-    script, done = act([Interrupt(1000, WORD, patience_ms=500), HangUp()], 3000)
-    assert spoken_at(done) == []
-    assert script.complaints == ["waited 0 s and found nothing to interrupt"]
-
-
-def test_interrupts_at_a_second_of_the_stream() -> None:
-    _, done = act([InterruptAt(1.5, WORD), WaitForEnd()], 3000, [(400, 5000)])
-    assert spoken_at(done)[0] == 1500
-
-
 def test_presses_one_key_each_200_ms() -> None:
     _, done = act([Press("1#"), HangUp()], 3000)
     assert {at_ms: deed.key for at_ms, deed in done.items() if deed.key} == {100: "1", 300: "#"}
     assert done[500].departure is Departure.HANG_UP
 
 
-def test_refuses_keys_that_no_telephone_has() -> None:
+@pytest.mark.parametrize("keys", ["1x", ""])
+def test_refuses_keys_that_no_telephone_has(keys: str) -> None:
     with pytest.raises(ValueError, match="not keys"):
-        Press("1x")
-    with pytest.raises(ValueError, match="not keys"):
-        Press("")
+        Press(keys)
 
 
 def test_vanishes() -> None:
@@ -144,11 +138,6 @@ def test_waits_for_the_end_without_a_word() -> None:
     script, done = act([WaitForEnd()], 60_000)
     assert done == {}
     assert script.is_done
-
-
-def test_is_not_done_while_words_are_left() -> None:
-    script, _ = act([WaitForAgent(), Say(WORD)], 3000)
-    assert not script.is_done
 
 
 def test_leaves_at_a_given_second_wherever_the_script_stands() -> None:

@@ -63,11 +63,6 @@ def test_single_faults_follow_the_tenth_frame(misbehaviour: Misbehaviour, kind: 
     sent = wire(misbehaviour)
     assert len(sent) == 15
     assert isinstance(sent[12], kind)
-
-
-def test_a_duplicate_start_is_the_start_again() -> None:
-    assert wire(Misbehaviour.DUPLICATE_START)[12] == START.text
-
-
-def test_faults_can_be_combined() -> None:
-    assert len(wire(Misbehaviour.GARBAGE, Misbehaviour.BINARY)) == 16
+    assert (sent[12] == START.text) == (misbehaviour is Misbehaviour.DUPLICATE_START)
+    others = {Misbehaviour.GARBAGE, Misbehaviour.BINARY} - {misbehaviour}
+    assert len(wire(misbehaviour, *others)) == 15 + len(others)

@@ -14,9 +14,6 @@ def audio(ms: float, fill: int = 0) -> bytes:
     return bytes((fill,)) * round(ms * 8)
 
 
-# --- Play-out ---------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("arrivals", "at_ms", "heard_ms"),
     [
@@ -65,39 +62,38 @@ def test_audio_beyond_ten_minutes_is_dropped() -> None:
     assert playback.dropped_bytes == 8160
 
 
-# --- Marks ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("arrivals", "marked_at", "due_at"),
+    [
+        ([(0, 100)], 0, 100),
+        ([(0, 100), (0, 0.125)], 0, 100.125),
+        # Ran dry and resumed: it waits for the second run.
+        ([(0, 20), (1000, 20)], 1001, 1020),
+        ([(0, 20)], 5000, 5000),
+    ],
+)
+def test_a_mark_is_due_when_the_byte_before_it_was_played(
+    arrivals: list[tuple[float, float]], marked_at: float, due_at: float
+) -> None:
+    playback = Playback()
+    for arrival_ms, length_ms in arrivals:
+        playback.add(audio(length_ms), arrival_ms / 1000)
+    playback.add_mark("a", marked_at / 1000)
+    assert playback.deadline == pytest.approx(due_at / 1000)
+    assert playback.due_marks(due_at / 1000 - 0.0001) == []
+    (mark,) = playback.due_marks(due_at / 1000)
+    assert (mark.echoed_at, mark.was_cleared) == (due_at / 1000, False)
 
 
-def test_a_mark_is_due_when_the_byte_before_it_was_played() -> None:
+def test_a_clear_leaves_what_was_heard_and_what_comes_later() -> None:
     playback = Playback()
     playback.add(audio(100), 0.0)
-    playback.add_mark("a", 0.0)
-    playback.add(b"\x00", 0.0)
-    playback.add_mark("b", 0.0)
-    assert playback.deadline == pytest.approx(0.1)
-    assert playback.due_marks(0.0999) == []
-    assert [mark.name for mark in playback.due_marks(0.1)] == ["a"]
-    assert playback.deadline == pytest.approx(0.100125)
-    assert [mark.name for mark in playback.due_marks(0.100125)] == ["b"]
-    assert not any(mark.was_cleared for mark in playback.marks)
-
-
-def test_a_mark_on_a_dry_buffer_is_due_at_once() -> None:
-    playback = Playback()
-    playback.add(audio(20), 0.0)
-    playback.add_mark("idle", 5.0)
-    assert [(mark.name, mark.echoed_at) for mark in playback.due_marks(5.0)] == [("idle", 5.0)]
-
-
-def test_a_mark_on_a_buffer_that_ran_dry_and_resumed_waits_for_the_second_run() -> None:
-    playback = Playback()
-    playback.add(audio(20), 0.0)
-    playback.add(audio(20), 1.0)
-    playback.add_mark("end", 1.001)
-    assert playback.deadline == pytest.approx(1.02)
-
-
-# --- Clear ------------------------------------------------------------------------------------
+    playback.add_mark("late, not cleared", 0.0)
+    playback.add(audio(1000), 0.0)
+    playback.clear(0.2)
+    assert [mark.was_cleared for mark in playback.due_marks(0.2)] == [False]
+    assert playback.add(audio(100), 0.23).plays_from == pytest.approx(0.23)
+    assert playback.heard_bytes(1.0) == 300 * 8
 
 
 def test_a_clear_cuts_what_plays_and_drops_what_waits() -> None:
@@ -116,33 +112,6 @@ def test_a_clear_cuts_what_plays_and_drops_what_waits() -> None:
     assert [mark.was_cleared for mark in playback.marks] == [False, True, True]
     assert [item.heard_ms(9.0) for item in playback.payloads] == [100, 50, 0]
     assert not playback.is_playing(0.15)
-
-
-def test_a_mark_that_was_played_before_the_clear_is_late_and_not_cleared() -> None:
-    playback = Playback()
-    playback.add(audio(100), 0.0)
-    playback.add_mark("a", 0.0)
-    playback.clear(0.2)
-    assert [(mark.name, mark.was_cleared) for mark in playback.due_marks(0.2)] == [("a", False)]
-
-
-def test_audio_after_a_clear_plays_at_once() -> None:
-    playback = Playback()
-    playback.add(audio(1000), 0.0)
-    playback.clear(0.1)
-    late = playback.add(audio(100), 0.13)
-    assert late.plays_from == pytest.approx(0.13)
-    assert playback.heard_bytes(1.0) == 200 * 8
-
-
-def test_a_clear_of_a_dry_buffer_loses_nothing() -> None:
-    playback = Playback()
-    playback.add(audio(20), 0.0)
-    assert playback.clear(1.0).discarded_bytes == 0
-    assert playback.payloads[0].cut_bytes is None
-
-
-# --- What reaches the ear ---------------------------------------------------------------------
 
 
 def test_the_window_of_a_frame_holds_what_was_heard_in_it() -> None:
@@ -203,9 +172,6 @@ def test_windows_of_20_ms_add_up_to_what_was_heard(
         tick += 0.02
     heard = b"".join(item.audio[: item.heard_bytes(tick)] for item in playback.payloads)
     assert windows == heard
-
-
-# --- Properties -------------------------------------------------------------------------------
 
 
 class PlaybackMachine(RuleBasedStateMachine):

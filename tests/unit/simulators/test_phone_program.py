@@ -77,9 +77,6 @@ def voice(body: str, line: LineSettings | None = None, **others: str) -> Run:
     return run({"/voice": body} | {f"/{path}": text for path, text in others.items()}, line)
 
 
-# --- Simple verbs -----------------------------------------------------------------------------
-
-
 def test_executes_in_order_and_hangs_up_at_the_end() -> None:
     done = voice("<Say>Hello</Say><Pause length='3'/><Play>/a.mp3</Play>")
     assert done.verbs == [("Say", "Hello"), ("Pause", "3 s"), ("Play", f"{BASE}/a.mp3")]
@@ -87,13 +84,8 @@ def test_executes_in_order_and_hangs_up_at_the_end() -> None:
     assert done.spent_s == pytest.approx(5 / 15 + 3 + 1)
 
 
-def test_nothing_follows_a_hangup() -> None:
-    assert voice("<Hangup/><Say>never</Say>").verbs == [("Hangup", "")]
-
-
 @pytest.mark.parametrize(
-    ("body", "status"),
-    [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")],
+    ("body", "status"), [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")]
 )
 def test_reject_as_first_verb_does_not_answer(body: str, status: str) -> None:
     done = voice(f"{body}<Say>never</Say>")
@@ -109,10 +101,7 @@ def test_reject_later_is_a_fault_and_hangs_up() -> None:
 
 def test_the_first_request_rings_and_later_ones_are_in_progress() -> None:
     done = voice("<Redirect>/next</Redirect>", next="<Hangup/>")
-    assert [(step.is_answered, step.method) for step in done.fetched] == [
-        (False, "POST"),
-        (True, "POST"),
-    ]
+    assert [(step.is_answered, step.method) for step in done.fetched] == [(False, "POST"), (True, "POST")]
 
 
 def test_redirect_is_relative_to_the_document_and_ends_it() -> None:
@@ -134,14 +123,26 @@ def test_a_call_that_goes_in_circles_is_stopped() -> None:
     assert done.verbs[-1][0] == "Stopped"
 
 
-def test_what_is_not_simulated_is_passed_over() -> None:
-    done = voice("<Enqueue>a</Enqueue><Say>next</Say>")
-    assert done.verbs == [("Enqueue", "not simulated, passed over"), ("Say", "next")]
-
-
-# --- Streams ----------------------------------------------------------------------------------
-
 STREAM = "<Stream url='wss://example.com/media'/>"
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "verbs"),
+    [
+        ("<Hangup/><Say>never</Say>", LineSettings(), ["Hangup"]),
+        ("<Enqueue>a</Enqueue><Say>next</Say>", LineSettings(), ["Enqueue", "Say"]),
+        (f"<Connect>{STREAM}</Connect><Say>sorry</Say>", LineSettings(), ["Connect/Stream", "Say"]),
+        ("<Dial>+15551234567</Dial><Say>bye</Say>", LineSettings(), ["Dial", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=()), ["Gather", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("",)), ["Gather", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("spoken words",)), ["Gather", "Say"]),
+        ("<Record action='/r'/><Say>nothing</Say>", LineSettings(recording_s=0), ["Record", "Say"]),
+    ],
+)
+def test_what_has_no_action_is_followed_by_the_next_verb(
+    body: str, line: LineSettings, verbs: list[str]
+) -> None:
+    assert [verb for verb, _ in voice(body, line).verbs] == verbs
 
 
 def test_the_action_of_connect_takes_over() -> None:
@@ -149,11 +150,6 @@ def test_the_action_of_connect_takes_over() -> None:
     assert done.asked == ["/voice", "/ended"]
     assert done.verbs == [("Connect/Stream", "wss://example.com/media"), ("Say", "after")]
     assert done.fetched[1].parameters == ()
-
-
-def test_without_action_the_next_verb_follows_the_stream() -> None:
-    done = voice(f"<Connect>{STREAM}</Connect><Say>sorry</Say>")
-    assert done.verbs[1:] == [("Say", "sorry")]
 
 
 def test_a_call_may_have_several_streams() -> None:
@@ -204,9 +200,6 @@ def test_the_status_callback_must_be_absolute() -> None:
     assert done.streams[0].status_callback == f"{BASE}/s"
 
 
-# --- Dial, Gather, Record ---------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("outcome", list(DialOutcome))
 def test_dial_tells_its_action_what_became_of_it(outcome: DialOutcome) -> None:
     line = LineSettings(dial_outcome=outcome, dial_duration_s=12)
@@ -216,10 +209,6 @@ def test_dial_tells_its_action_what_became_of_it(outcome: DialOutcome) -> None:
     assert told["DialCallSid"].startswith("CA")
     assert told.get("DialCallDuration") == ("12" if outcome is DialOutcome.COMPLETED else None)
     assert done.verbs == [("Dial", f"Number +15551234567: {outcome}"), ("Hangup", "")]
-
-
-def test_dial_without_action_goes_on() -> None:
-    assert voice("<Dial>+15551234567</Dial><Say>bye</Say>").verbs[-1] == ("Say", "bye")
 
 
 @pytest.mark.parametrize(
@@ -261,12 +250,6 @@ def test_gather_tells_its_action_what_was_entered(
     assert ("Say", "nothing") not in done.verbs
 
 
-@pytest.mark.parametrize("inputs", [(), ("",), ("spoken words",)])
-def test_gather_without_a_result_goes_on(inputs: tuple[str, ...]) -> None:
-    done = voice("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=inputs))
-    assert done.verbs[-1] == ("Say", "nothing")
-
-
 def test_gather_without_action_asks_its_own_document_again() -> None:
     done = voice("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("1", "2")))
     assert done.asked == ["/voice"] * 3
@@ -279,14 +262,6 @@ def test_record_tells_its_action_about_the_recording() -> None:
     assert told["RecordingDuration"] == "3"
     assert told["RecordingUrl"].startswith("https://api.twilio.com/")
     assert done.spent_s == 3
-
-
-def test_a_silent_recording_is_not_handed_on() -> None:
-    done = voice("<Record action='/r'/><Say>nothing</Say>", LineSettings(recording_s=0))
-    assert done.verbs[-1] == ("Say", "nothing")
-
-
-# --- Failures ---------------------------------------------------------------------------------
 
 
 def test_a_document_that_cannot_be_had_ends_the_call_with_an_apology() -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import wave
 from array import array
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.audio import decode_mulaw
-from callbridge.simulators.phone.caller import CallerScript, Interrupt, Say, WaitForEnd
+from callbridge.simulators.phone.caller import Interrupt, Say, WaitForEnd
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
-from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.recording import tracks, write_recording
 from callbridge.simulators.phone.report import (
     ClearReport,
@@ -19,32 +16,27 @@ from callbridge.simulators.phone.report import (
     carrier_warnings,
     stream_report,
 )
-from callbridge.simulators.phone.stream import PhoneStream
+from phone_driver import LOUD, mark, media, message, new_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.simulators.phone.caller import Step
+    from callbridge.simulators.phone.stream import PhoneStream
 
-AGENT = b"\x20" * 8
-CALLER = b"\x10" * 8
-
-
-def media(ms: int) -> str:
-    payload = base64.b64encode(AGENT * ms).decode()
-    return json.dumps({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
+AGENT, CALLER = b"\x20" * 8, LOUD
 
 
 def talk(*steps: Step, until: float = 3.0, cleared_at: float | None = None) -> PhoneStream:
     """Two seconds of agent from 0.5 s, cleared at a moment, in a stream that opens at 10 s."""
-    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript(steps))
+    stream = new_stream(*steps)
     stream.open(10.0)
     stream.wake(10.5)
-    stream.receive(media(2000), 10.5)
-    stream.receive('{"event":"mark","streamSid":"MZ1","mark":{"name":"m"}}', 10.5)
+    stream.receive(media(2000, AGENT), 10.5)
+    stream.receive(mark("m"), 10.5)
     if cleared_at is not None:
         stream.wake(10 + cleared_at)
-        stream.receive('{"event":"clear","streamSid":"MZ1"}', 10 + cleared_at)
+        stream.receive(message("clear"), 10 + cleared_at)
     stream.wake(10 + until)
     stream.peer_closed(1000, "done", 10 + until)
     return stream
@@ -82,7 +74,7 @@ def test_reports_an_interruption_and_its_clear() -> None:
 
 
 def test_a_stream_that_never_opened() -> None:
-    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([]))
+    stream = new_stream()
     stream.fail(31902, "refused", 10.0)
     report = stream_report(stream, placed_at=9.0)
     assert (report.opened_ms, report.frames_sent, report.ended_by) == (None, 0, "nobody")
@@ -117,7 +109,7 @@ def test_the_recording_has_the_caller_left_and_what_was_heard_right() -> None:
 def test_two_streams_share_one_time_line() -> None:
     first, second = talk(WaitForEnd()), talk(Say(CALLER * 20), WaitForEnd())
     assert second.opened_at is not None
-    late = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([Say(CALLER * 20)]))
+    late = new_stream(Say(CALLER * 20))
     late.open(20.0)
     late.wake(20.3)
     caller, agent = tracks([first, late])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import (  # type: ignore[import-untyped]  # it ships no types
-    RequestValidator,
-)
+from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it ships no types
 
 from callbridge.simulators.phone.signature import sign, sign_form, signed_url
 

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.simulators.phone.caller import CallerScript, Interrupt, InterruptAt, WaitForEnd
-from callbridge.simulators.phone.messages import StreamIdentity
-from callbridge.simulators.phone.report import (
-    SilenceReport,
-    longest_silence_ms,
-    resumed_ms,
-    silence_reports,
-)
+from callbridge.simulators.phone.caller import Interrupt, InterruptAt, WaitForEnd
+from callbridge.simulators.phone.report import SilenceReport, longest_silence_ms, resumed_ms, silence_reports
 from callbridge.simulators.phone.silence import Silence, Sound, Sounds, resumed_after, silences
 from callbridge.simulators.phone.stream import PhoneStream
+from phone_driver import LOUD, media, message, new_stream
 
-LOUD = b"\x20" * 8
 QUIET = b"\xff" * 8
-
-
-def media(audio: bytes) -> str:
-    payload = base64.b64encode(audio).decode()
-    return json.dumps({"event": "media", "streamSid": "MZ1", "media": {"payload": payload}})
 
 
 @pytest.mark.parametrize(
@@ -130,27 +117,24 @@ def test_the_report_lists_long_silences_and_knows_the_longest() -> None:
     assert resumed_ms([1.5, None]) == [1500, None]
 
 
-# --- What a stream hears ----------------------------------------------------------------------
-
-
 def spans(stream: PhoneStream) -> list[tuple[float, float, str]]:
     return [(round(one.start, 3), round(one.end, 3), one.source) for one in stream.sounds.all]
 
 
 def test_a_stream_notes_what_is_heard_and_not_what_is_queued() -> None:
     """Audible agent audio by playback: silence that a bridge sends is none, and a clear ends it."""
-    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([WaitForEnd()]))
+    stream = new_stream(WaitForEnd())
     stream.open(0.0)
     stream.wake(0.5)
-    stream.receive(media(QUIET * 499 + LOUD * 3000), 0.5)
+    stream.receive(media(1, QUIET * 499 + LOUD * 3000), 0.5)
     stream.wake(1.399)
-    stream.receive('{"event":"clear","streamSid":"MZ1"}', 1.399)
+    stream.receive(message("clear"), 1.399)
     stream.wake(2.0)
     assert spans(stream) == [(0.999, 1.399, "agent")]
 
 
 def test_a_stream_notes_the_caller_too() -> None:
-    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), CallerScript([InterruptAt(0.5, LOUD * 100)]))
+    stream = new_stream(InterruptAt(0.5, LOUD * 100))
     stream.open(0.0)
     stream.wake(1.0)
     assert spans(stream) == [(0.499, 0.599, "caller")]
@@ -158,11 +142,10 @@ def test_a_stream_notes_the_caller_too() -> None:
 
 def test_what_is_heard_after_the_last_frame_counts() -> None:
     """A stream that ends between two frames was heard to its end."""
-    script = CallerScript([Interrupt(10_000, LOUD), WaitForEnd()])
-    stream = PhoneStream(StreamIdentity("AC1", "CA1", "MZ1"), script)
+    stream = new_stream(Interrupt(10_000, LOUD), WaitForEnd())
     stream.open(0.0)
     stream.wake(0.499)
-    stream.receive(media(LOUD * 3000), 0.5)
+    stream.receive(media(3000), 0.5)
     stream.wake(1.0)
     stream.peer_closed(1000, "", 1.011)
     (heard,) = spans(stream)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.twiml.voice_response import (  # type: ignore[import-untyped]  # it ships no types
-    Connect,
-    Dial,
-    Gather,
-    Stream,
-    VoiceResponse,
-)
+from twilio.twiml.voice_response import Connect, Dial, Gather, Stream, VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
 from callbridge.simulators.phone import twiml
 from callbridge.simulators.phone.twiml import Document, Unusable, WebAnswer, WebFailure
@@ -32,9 +26,6 @@ def only(body: str) -> twiml.Verb:
 
 def answer(body: bytes, content_type: str = "text/xml", status: int = 200) -> WebAnswer:
     return WebAnswer("https://example.com/voice", status, content_type, body)
-
-
-# --- The HTTP answer --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content_type", ["text/xml", "application/xml; charset=utf-8", "TEXT/HTML"])
@@ -72,9 +63,6 @@ def test_an_unusable_answer_has_its_code(got: WebAnswer | WebFailure, code: int)
     assert document.code == code
 
 
-# --- Verbs ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("body", "verb"),
     [
@@ -90,10 +78,7 @@ def test_an_unusable_answer_has_its_code(got: WebAnswer | WebFailure, code: int)
         ("<Redirect method='GET'>/next</Redirect>", twiml.Redirect("/next", "GET")),
         ("<Record/>", twiml.Record(None, "POST", 3600)),
         ("<Record action='/r' maxLength='30'/>", twiml.Record("/r", "POST", 30)),
-        (
-            "<Dial>+15551234567</Dial>",
-            twiml.Dial((("Number", "+15551234567"),), None, "POST", None),
-        ),
+        ("<Dial>+15551234567</Dial>", twiml.Dial((("Number", "+15551234567"),), None, "POST", None)),
         (
             "<Dial action='/d' callerId='+1555'><Number>1</Number><Sip>sip:a@b</Sip></Dial>",
             twiml.Dial((("Number", "1"), ("Sip", "sip:a@b")), "/d", "POST", "+1555"),

@@ -48,13 +48,7 @@ def test_heard_is_what_was_played_by_then() -> None:
 
 @pytest.mark.parametrize(
     "payloads",
-    [
-        (bytes(160),),
-        (FIRST[:800], FIRST[801:1600]),
-        (SECOND, FIRST),
-        (FIRST[:800], CLIP),
-        (FIRST[800:1600],),
-    ],
+    [(bytes(160),), (FIRST[:800], FIRST[801:1600]), (SECOND, FIRST), (FIRST[:800], CLIP), (FIRST[800:1600],)],
     ids=["strange", "a byte is missing", "another order", "the caller's own", "without its beginning"],
 )
 def test_changed_audio_is_found_out(payloads: tuple[bytes, ...]) -> None:
