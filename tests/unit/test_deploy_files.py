@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from callbridge.server.drain import ACTION_S, HAND_OVER_S
-from callbridge.server.listening import HANDLERS_END_S, LAST_STEPS_S
+from callbridge.server.listening import HANDLERS_END_S
 from callbridge.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -109,7 +109,7 @@ def test_fly_stops_with_sigterm_and_patience(fly: dict[str, Any]) -> None:
 def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
     """All bounds of a stop, one after the other, end half a minute before the process is killed."""
     drain_s = int(fly["env"]["DRAIN_SECONDS"])
-    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S + LAST_STEPS_S
+    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S
     assert after_it_s <= 30
     assert drain_s + after_it_s <= fly["kill_timeout"] - 30
     assert Settings.model_fields["drain_seconds"].default == drain_s

@@ -24,7 +24,6 @@ from websockets.exceptions import ConnectionClosed
 
 from callbridge.cli import app as cli
 from callbridge.observe.loop_watch import LoopWatch
-from callbridge.server import listening
 from callbridge.server.drain import Drain, Stage
 from callbridge.server.fast_lane import FastLaneProtocol
 from callbridge.server.listening import CallServer, tcp_listener, uvicorn_config
@@ -33,7 +32,7 @@ from callbridge.server.settings import Settings, read_settings
 from leftovers import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator
 
 NEEDED = {
     "OPENAI_API_KEY": "sk-test-key",
@@ -132,9 +131,7 @@ class Call:
 class World:
     """A server with live calls, and what is left of it."""
 
-    def __init__(
-        self, last_steps: Sequence[Callable[[], Awaitable[None]]] = (), drain_s: float = 240
-    ) -> None:
+    def __init__(self, drain_s: float = 240) -> None:
         self.live_calls = LiveCalls()
         self.drain = Drain(self.live_calls, drain_s)
         self.ended: list[str] = []
@@ -146,9 +143,7 @@ class World:
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
         settings = read_settings(NEEDED | {"HOST": "127.0.0.1"})
         self.watch = LoopWatch(has_last_resort=False)
-        self.server = CallServer(
-            uvicorn_config(app, settings), settings, self.drain, loop_watch=self.watch, last_steps=last_steps
-        )
+        self.server = CallServer(uvicorn_config(app, settings), settings, self.drain, loop_watch=self.watch)
 
     async def _asked(self) -> dict[str, str]:
         return {"stage": self.drain.stage}
@@ -259,41 +254,6 @@ async def test_a_third_signal_cuts_what_is_left() -> None:
             await phone.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1012
-
-
-async def test_last_steps_are_taken_after_the_last_call_each_for_itself(soon: None) -> None:
-    """In their order, after the calls have ended; one that fails is logged and keeps no other back."""
-    taken: list[object] = []
-
-    async def first() -> None:
-        taken.append(("first", list(world.ended)))
-
-    async def failing() -> None:
-        raise OSError("disk full")
-
-    async def last() -> None:
-        await asyncio.sleep(0)
-        taken.append("last")
-
-    world = World([first, failing, last])
-    with structlog.testing.capture_logs() as logs:
-        async with running(world), connect(f"ws://{world.address}/media-stream") as phone:
-            await until(lambda: len(world.live_calls) == 1)
-            world.signal()
-            world.signal()
-            await phone.wait_closed()
-    assert taken == [("first", ["handed over"]), "last"]
-    (failed,) = [line for line in logs if line["event"] == "last_step_failed"]
-    assert str(failed["exc_info"]) == "disk full"
-
-
-async def test_a_last_step_that_hangs_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "LAST_STEPS_S", 0.05)
-    world = World([asyncio.Event().wait])  # type: ignore[list-item]  # what it answers does not matter
-    with structlog.testing.capture_logs() as logs:
-        async with running(world):
-            world.signal()
-    assert "last_steps_cut" in [line["event"] for line in logs]
 
 
 async def test_a_signal_after_the_drain_waits_for_nothing() -> None:
