@@ -27,7 +27,6 @@ from callbridge.telephony.twiml import FallbackPlan
 
 APOLOGY = "We are sorry."
 PROMPT = "Please leave a message."
-THANKS = "Thank you."
 HUMAN = "+14155550123"
 
 APOLOGY_ONLY = FallbackPlan(APOLOGY)
@@ -36,7 +35,6 @@ FULL = FallbackPlan(
     dial=HUMAN,
     has_voicemail=True,
     voicemail_prompt=PROMPT,
-    voicemail_thanks=THANKS,
     dialed_url="https://example.com/twilio/fallback-dialed",
     voicemail_left_url="https://example.com/twilio/voicemail-left",
     voicemail_status_url="https://example.com/twilio/voicemail-status",
@@ -163,7 +161,6 @@ def every_document(plan: FallbackPlan) -> list[str]:
     return [
         document(fallback=plan),
         twiml.first_step(plan),
-        twiml.after_voicemail(plan),
         *(twiml.after_dial(plan, status) for status in statuses),
     ]
 
@@ -211,12 +208,6 @@ def test_every_other_status_leads_on(status: str) -> None:
     assert tags(twiml.after_dial(HUMAN_ONLY, status)) == ["Say", "Hangup"]
 
 
-def test_a_message_is_thanked_for() -> None:
-    say, hangup = parsed(twiml.after_voicemail(FULL))
-    assert (say.text, hangup.tag) == (THANKS, "Hangup")
-    assert tags(twiml.after_voicemail(replace(FULL, voicemail_thanks=""))) == ["Hangup"]
-
-
 @pytest.mark.parametrize("name", PLANS)
 def test_the_first_step_stands_behind_the_stream(name: str) -> None:
     """Where Twilio runs on without asking, it runs into the fallback."""
@@ -232,10 +223,10 @@ def test_every_document_comes_to_an_end(name: str) -> None:
         assert tags(text)[-1] == "Hangup", text
 
 
-@given(st.text(), st.text(), st.text(), st.text())
-def test_any_words_give_documents_that_parse(number: str, prompt: str, apology: str, thanks: str) -> None:
+@given(st.text(), st.text(), st.text())
+def test_any_words_give_documents_that_parse(number: str, prompt: str, apology: str) -> None:
     """No setting, however odd, breaks the XML or brings in a verb."""
-    plan = replace(FULL, dial=number, voicemail_prompt=prompt, apology=apology, voicemail_thanks=thanks)
+    plan = replace(FULL, dial=number, voicemail_prompt=prompt, apology=apology)
     for text in every_document(plan):
         assert set(tags(text)) <= {"Connect", "Dial", "Say", "Record", "Hangup"}
 
@@ -271,7 +262,7 @@ def asked(plan: FallbackPlan, step: Fetch) -> str:
         case "/twilio/fallback-dialed":
             return twiml.after_dial(plan, dict(step.parameters)["DialCallStatus"])
         case "/twilio/voicemail-left":
-            return twiml.after_voicemail(plan)
+            return twiml.hang_up()
         case path:
             raise AssertionError(path)
 
@@ -302,7 +293,9 @@ def expected(plan: FallbackPlan, outcome: DialOutcome, recording_s: int) -> list
         return [*met, ("Hangup", "")]
     if plan.has_voicemail:
         met += [("Say", PROMPT), ("Record", f"{recording_s} s")]
-    return [*met, ("Say", THANKS if plan.has_voicemail and recording_s else APOLOGY), ("Hangup", "")]
+    if not (plan.has_voicemail and recording_s):
+        met.append(("Say", APOLOGY))
+    return [*met, ("Hangup", "")]
 
 
 LINES = list(itertools.product(PLANS, DialOutcome, (0, 12)))
