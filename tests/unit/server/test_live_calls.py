@@ -98,20 +98,6 @@ async def test_a_call_that_fails_keeps_no_other_from_being_asked() -> None:
     assert [type(fault) for fault in faults] == [AssertionError]
 
 
-async def test_waiting_ends_when_the_last_call_does() -> None:
-    calls, one, two = LiveCalls(), Call(), Call()
-    async with asyncio.timeout(5):
-        await calls.wait_empty()  # None is live: at once.
-        calls.add("CA1", one)
-        calls.add("CA2", two)
-        async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(calls.wait_empty())
-            calls.remove("CA1", one)
-            await asyncio.sleep(0)
-            assert not waiting.done()
-            calls.remove("CA2", two)
-
-
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove"]), st.integers(0, 2), st.integers(0, 3))))
 def test_the_list_is_that_of_the_latest_streams(steps: list[tuple[str, int, int]]) -> None:
     """Whatever comes in whatever order: the latest stream that has not ended carries its phone call."""
