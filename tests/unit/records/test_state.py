@@ -69,7 +69,6 @@ async def test_numbers_go_on_after_a_flush(state: State) -> None:
 
 async def test_an_unknown_call_has_no_events(state: State) -> None:
     assert await state.events(CALL) == ()
-    assert await state.unfinished(0) == ()
     assert await state.recent_calls(0) == ()
     assert await state.spend(0) == ()
 
@@ -97,38 +96,6 @@ async def test_names_that_utf_8_cannot_write_hold_nothing_up(state: State) -> No
     assert [event.body for event in await state.events("CA\ud800")] == [b"1"]
     assert [event.body for event in await state.events("CA\x00")] == [b"2"]
     assert len(await state.events(CALL)) == len(await state.recent_calls(0)) == 1
-
-
-@pytest.mark.parametrize("is_flushed", [True, False])
-async def test_unfinished_calls_have_no_end_after_their_last_start(
-    state: State, clock: Clock, is_flushed: bool
-) -> None:
-    async def tell(call_sid: str, *kinds: str) -> None:
-        for kind in kinds:
-            clock.now += 1
-            state.append(call_sid, kind, b"{}")
-            if is_flushed:
-                await state.flush()
-
-    await tell("too-early", "started", "memory")
-    clock.now += 100
-    since = clock.now
-    await tell("live", "started", "memory", "continued")
-    await tell("over", "started", "memory", "ended")
-    await tell("again", "started", "ended", "continued", "started")
-    await tell("never-started", "memory")
-    await tell("too-early", "memory")
-    assert await state.unfinished(since) == ("live", "again")
-    assert await state.unfinished(0) == ("too-early", "live", "again")
-    await tell("live", "ended")
-    await tell("again", "ended")
-    assert await state.unfinished(since) == ()
-
-
-async def test_a_start_at_the_very_moment_counts(state: State, clock: Clock) -> None:
-    state.append(CALL, "started", b"{}")
-    assert await state.unfinished(clock.now) == (CALL,)
-    assert await state.unfinished(clock.now + 0.001) == ()
 
 
 async def test_a_token_is_claimed_once(state: State, clock: Clock) -> None:
