@@ -16,15 +16,9 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
 from callbridge.server.check import Finding, Level, can_take_calls, check
-from callbridge.server.settings import Settings
+from desks import NEEDED, UNSIGNED
 
 TODAY = dt.date(2026, 11, 20)
-NEEDED = {
-    "OPENAI_API_KEY": "sk-test-key",
-    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-    "TWILIO_AUTH_TOKEN": "f" * 32,
-    "PUBLIC_BASE_URL": "https://calls.example.com",
-}
 GOOD = NEEDED | {"STATE_PATH": "calls.sqlite3"}
 
 
@@ -68,14 +62,12 @@ def test_good_configuration_has_only_good_news() -> None:
     assert faults(found) == []
     assert can_take_calls(found)
     text = "\n".join(finding.what for finding in found)
-    assert "https://calls.example.com/twilio/voice" in text
-    assert "gpt-realtime-2.1" in text
-    assert "gpt-transcribe" in text
-    assert "marin" in text
-    assert "port 8080 is free" in text
-    assert "gpt-realtime-2.1-mini is tried" in text
-    assert "may leave a message" in text
-    assert "kept in calls.sqlite3" in text
+    for words in (
+        *("https://calls.example.com/twilio/voice", "gpt-realtime-2.1", "gpt-transcribe", "marin"),
+        *("port 8080 is free", "gpt-realtime-2.1-mini is tried", "may leave a message"),
+        "kept in calls.sqlite3",
+    ):
+        assert words in text
 
 
 def test_unusable_settings_are_errors() -> None:
@@ -178,6 +170,7 @@ def test_each_fault_is_found(changes: dict[str, str], level: Level, what: str, r
         {"REALTIME_VOICE": "voice_123abc"},
         {"REALTIME_MODEL": "gpt-realtime-2.1-mini", "REASONING_EFFORT": "low"},
         {"TRANSCRIPTION_MODEL": "off"},
+        {"TRANSCRIPTION_MODEL": "whisper-1"},  # Its end is three months ahead.
         {"AGENT": "shop:agent"},
         {"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"},
         {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
@@ -217,23 +210,23 @@ def test_model_is_warned_of_for_sixty_days(model: str, today: dt.date, level: Le
     assert fault.remedy == "Set REALTIME_MODEL=gpt-realtime-2.1."
 
 
-@pytest.mark.parametrize(("today", "verb"), [(dt.date(2027, 1, 1), "is"), (dt.date(2027, 2, 26), "was")])
-def test_transcription_that_ends_is_a_warning_only(today: dt.date, verb: str) -> None:
-    """Without its transcription a call goes on, so its end never stops the service."""
-    found = findings({"TRANSCRIPTION_MODEL": "whisper-1"}, today=today)
+@pytest.mark.parametrize(
+    ("choice", "end", "remedy"),
+    [
+        ("TRANSCRIPTION_MODEL=whisper-1", dt.date(2027, 2, 26), "gpt-transcribe"),
+        ("REALTIME_SECOND_MODEL=gpt-realtime-mini", dt.date(2027, 1, 20), "=gpt-realtime-2.1-mini, or off."),
+    ],
+)
+@pytest.mark.parametrize(("before_days", "verb"), [(30, "is"), (0, "was")])
+def test_end_of_a_lesser_model_is_a_warning_only(
+    choice: str, end: dt.date, remedy: str, before_days: int, verb: str
+) -> None:
+    """Without its transcription a call goes on; the second model is asked only when the first one is lost."""
+    name, model = choice.split("=")
+    found = findings({name: model}, today=end - dt.timedelta(before_days))
     fault = only_fault(found)
-    assert f"whisper-1 {verb} switched off on 2027-02-26" in fault.what
-    assert "gpt-transcribe" in fault.remedy
-    assert can_take_calls(found)
-
-
-@pytest.mark.parametrize(("today", "verb"), [(dt.date(2027, 1, 1), "is"), (dt.date(2027, 1, 20), "was")])
-def test_second_model_that_ends_is_a_warning_only(today: dt.date, verb: str) -> None:
-    """As long as the first model is there the second one is never asked."""
-    found = findings({"REALTIME_SECOND_MODEL": "gpt-realtime-mini"}, today=today)
-    fault = only_fault(found)
-    assert fault.what == f"REALTIME_SECOND_MODEL=gpt-realtime-mini {verb} switched off on 2027-01-20"
-    assert fault.remedy == "Set REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini, or off."
+    assert f"{model} {verb} switched off on {end}" in fault.what
+    assert remedy in fault.remedy
     assert can_take_calls(found)
 
 
@@ -267,10 +260,8 @@ def test_transcription_far_from_its_end_is_fine() -> None:
 
 def test_signatures_off_weighs_more_behind_a_tunnel() -> None:
     """Off is a warning on one machine, and another one where a tunnel lets the world in."""
-    off = {"TWILIO_VALIDATE_SIGNATURES": "false", "HOST": "127.0.0.1"}
-    at_home = findings(off | {"PUBLIC_BASE_URL": "http://127.0.0.1:8080"})
-    assert any("remove it elsewhere" in fault.remedy for fault in faults(at_home))
-    tunnelled = findings(off)
+    assert any("remove it elsewhere" in fault.remedy for fault in faults(findings(UNSIGNED)))
+    tunnelled = findings(UNSIGNED | {"PUBLIC_BASE_URL": NEEDED["PUBLIC_BASE_URL"]})
     assert any("at your cost" in fault.what for fault in faults(tunnelled))
 
 
@@ -313,23 +304,10 @@ def test_try_to_listen_tells_a_port_in_use() -> None:
         assert failure is not None
         assert failure.errno == errno.EADDRINUSE
     assert try_to_listen("127.0.0.1", port) is None
-
-
-def test_try_to_listen_tells_an_address_that_is_not_ours() -> None:
-    """An address of another machine cannot be listened on."""
-    assert try_to_listen("192.0.2.1", 8080) is not None
+    assert try_to_listen("192.0.2.1", 8080) is not None, "an address of another machine"
 
 
 # The command.
-
-
-@pytest.fixture
-def only_these(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> pytest.MonkeyPatch:
-    """A process whose settings are those that the test sets."""
-    monkeypatch.chdir(str(tmp_path))
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    return monkeypatch
 
 
 def test_command_fails_with_every_fault_in_words(only_these: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 from callbridge.records.memory_state import MemoryState
 from callbridge.server.admission import Refusal
 from callbridge.server.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
-from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
+from desks import APOLOGY, BASE, CALL, CALLER, UNSIGNED, FrontDesk, made_settings
 
 WALL = 1_800_000_000.0
 
@@ -161,15 +161,6 @@ def test_without_settings_there_is_voicemail_and_no_human() -> None:
     assert (plan.dial, plan.has_voicemail) == ("", True)
 
 
-def test_signatures_are_checked_unless_that_is_switched_off() -> None:
-    off = {
-        "TWILIO_VALIDATE_SIGNATURES": "false",
-        "HOST": "127.0.0.1",
-        "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
-    }
-
-    async def checks(environment: dict[str, str]) -> bool:
-        return open_desk(made_settings(environment)).signature_check is not None
-
-    assert asyncio.run(checks({}))
-    assert not asyncio.run(checks(off))
+async def test_signatures_are_checked_unless_that_is_switched_off() -> None:
+    assert open_desk(made_settings()).signature_check is not None
+    assert open_desk(made_settings(UNSIGNED)).signature_check is None
