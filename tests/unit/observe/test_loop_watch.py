@@ -32,12 +32,9 @@ def test_lag_is_how_late_a_beat_is(after_s: float, lag_s: float) -> None:
     assert LagJudge(BOUNDS).lag_s(100 + after_s, 100) == pytest.approx(lag_s)
 
 
-@pytest.mark.parametrize(
-    ("after_s", "step"),
-    [(0.05, None), (0.15, None), (0.149, None), (0.16, Step.WARN), (1.0, Step.WARN), (60.0, Step.WARN)],
-)
-def test_a_beat_above_100_ms_late_is_worth_a_line(after_s: float, step: Step | None) -> None:
-    assert LagJudge(BOUNDS).beat(0 + after_s, 0) is step
+@pytest.mark.parametrize(("after_s", "is_told"), [(0.05, False), (0.149, False), (0.15, False), (0.16, True)])
+def test_a_beat_above_100_ms_late_is_worth_a_line(after_s: float, is_told: bool) -> None:
+    assert LagJudge(BOUNDS).beat(0 + after_s, 0) is (Step.WARN if is_told else None)
 
 
 def test_at_most_one_warning_in_a_second() -> None:
@@ -117,14 +114,10 @@ def test_bounds_are_in_their_order() -> None:
 # --- The count ------------------------------------------------------------------------------------
 
 
-def test_no_beat_has_no_lag() -> None:
-    lags = Lags()
-    assert (lags.count, lags.p99_ms, lags.max_ms) == (0, 0.0, 0.0)
-
-
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=400))
 def test_99_of_100_beats_kept_to_p99(seconds: list[float]) -> None:
     lags = Lags()
+    assert (lags.count, lags.p99_ms, lags.max_ms) == (0, 0.0, 0.0)
     for lag_s in seconds:
         lags.add(lag_s)
     assert (lags.count, lags.max_ms) == (len(seconds), max(seconds) * 1000)
