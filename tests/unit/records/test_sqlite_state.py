@@ -88,16 +88,13 @@ class TestKeeping:
         state.note_call("caller", 5.0)
         state.note_spend(6.0, 7)
         assert await state.claim_token(b"a", FAR)
+        with contextlib.closing(sqlite3.connect(path)) as connection:  # By the time that it is answered.
+            assert connection.execute("SELECT digest FROM used_tokens").fetchall() == [(b"a",)]
         await state.close()
         again = SqliteState(path)
         assert [found.kind for found in await again.events(CALL)] == ["started"]
         assert not await again.claim_token(b"a", FAR)
         await again.close()
-
-    async def test_a_claim_is_committed_when_it_is_answered(self, path: Path, state: SqliteState) -> None:
-        assert await state.claim_token(b"a", FAR)
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            assert connection.execute("SELECT digest FROM used_tokens").fetchall() == [(b"a",)]
 
     async def test_closing_writes_what_waits_and_ends_the_thread(self, path: Path) -> None:
         state = SqliteState(path)
@@ -130,18 +127,9 @@ class TestGroupCommit:
                     await asyncio.sleep(0)
             await state.flush()
         assert 1 <= len(commits) <= 40
+        assert "waiting=0" in repr(state)
+        assert "trouble=None" in repr(state)
         assert [row[3] for row in stored(path)] == [b"%d" % number for number in range(2_000)]
-
-    async def test_what_waited_for_a_lock_is_all_written(self, path: Path, state: SqliteState) -> None:
-        await state.flush()
-        with locked(path):
-            for number in range(500):
-                state.append(f"CA{number % 7}", "memory", b"{}")
-            claims = asyncio.gather(*(state.claim_token(b"%d" % number, FAR) for number in range(50)))
-            await state.events(CALL)  # The thread has met the lock by now; all goes in the next round.
-        assert await claims == [True] * 50
-        await state.flush()
-        assert len(stored(path)) == 500
 
 
 class TestLocked:
@@ -334,7 +322,3 @@ class TestTrouble:
         assert [found.kind for found in await state.events(CALL)] == ["started"]
         assert await state.claim_token(b"a", FAR)
         await state.close()
-
-    async def test_it_says_of_itself_what_a_reader_of_a_log_needs(self, state: SqliteState) -> None:
-        assert "waiting=0" in repr(state)
-        assert "trouble=None" in repr(state)

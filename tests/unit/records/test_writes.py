@@ -24,12 +24,8 @@ def event(call_sid: str, kind: str, at: float = 1.0) -> EventWrite:
 
 def test_waiting_events_are_numbered_after_the_stored_ones() -> None:
     stored = (CallEvent(1, 0.5, "started", b"{}"), CallEvent(2, 0.6, "memory", b"{}"))
-    writes: list[Write] = [
-        event("a", "memory"),
-        event("b", "started"),
-        SpendNote(1.0, 1),
-        event("a", "ended", 2.0),
-    ]
+    writes: list[Write] = [event("a", "memory"), event("b", "started"), SpendNote(1.0, 1)]
+    writes.append(event("a", "ended", 2.0))
     assert with_events(stored, writes, "a") == (
         *stored,
         CallEvent(3, 1.0, "memory", b"{}"),

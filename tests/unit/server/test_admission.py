@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.server.admission import (
-    LAPSED_KEPT_S,
-    RESERVED_S,
-    SOCKETS_MAX,
-    Admission,
-    Condition,
-    Refusal,
-)
+from callbridge.server.admission import LAPSED_KEPT_S, RESERVED_S, SOCKETS_MAX, Admission, Condition, Refusal
 from callbridge.server.callers import ANONYMOUS, CallerLimits, CallsPerCaller
 from callbridge.server.circuit import Circuit
 from callbridge.server.spending import Spending

@@ -33,10 +33,7 @@ def load_agent(name: str) -> Agent:
 
 
 def findings(
-    changes: Mapping[str, str] | None = None,
-    *,
-    today: dt.date = TODAY,
-    failure: OSError | None = None,
+    changes: Mapping[str, str] | None = None, *, today: dt.date = TODAY, failure: OSError | None = None
 ) -> list[Finding]:
     return check(
         {**GOOD, **(changes or {})},

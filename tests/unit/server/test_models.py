@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callbridge.server.models import (
-    TRANSCRIPTION_MODELS,
-    VOICE_MODELS,
-    transcription_model,
-    voice_model,
-)
+from callbridge.server.models import TRANSCRIPTION_MODELS, VOICE_MODELS, transcription_model, voice_model
 from callbridge.server.settings import Settings
 
 
