@@ -47,7 +47,7 @@ def decided(
 # --- The table ----------------------------------------------------------------------------------------
 
 
-WHAT_FOLLOWS = {
+WHAT_FOLLOWS: dict[str, list[str | None]] = {
     "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost"],
     "resume": ["media_lost", "handed_over", "service_stopped", None],
     "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
