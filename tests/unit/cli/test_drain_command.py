@@ -56,14 +56,8 @@ def test_the_number_is_said_when_it_changes() -> None:
     service.drain()
     assert service.asked == ["POST /drain", *["GET /drain"] * 7]
     assert service.now == 7
-    assert service.said == [
-        "3 calls are live",
-        "2 calls are live",
-        "1 call is live",
-        "2 calls are live",
-        "1 call is live",
-        "no call is live",
-    ]
+    one, two = "1 call is live", "2 calls are live"
+    assert service.said == ["3 calls are live", two, one, two, one, "no call is live"]
 
 
 @pytest.mark.parametrize("wait_s", [0, 3, 2.5])
