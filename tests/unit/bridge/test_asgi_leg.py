@@ -69,9 +69,14 @@ class TestOutbox:
 
     async def test_putting_never_waits(self) -> None:
         """However slow the peer is, the other leg is not held up."""
-        outbox = Outbox(SlowWriter().write, Patience())
+        writer = SlowWriter()
+        outbox = Outbox(writer.write, Patience())
         for _ in range(1000):
-            outbox.put(b"x" * 1000)
+            outbox.put(b"x")
+        assert writer.taken == []
+        writer.take(1000)
+        await outbox.flush()
+        assert len(writer.taken) == 1000
 
     async def test_a_peer_that_takes_nothing_stalls_by_time(self) -> None:
         outbox = Outbox(SlowWriter().write, Patience(send_timeout_s=0.01))

@@ -95,7 +95,6 @@ def test_every_stall_is_judged_anew() -> None:
 
 @given(st.lists(st.floats(0, 20), max_size=40), st.integers(0, 300))
 def test_each_step_comes_once_and_the_exit_after_the_stack(ages: list[float], early_looks: int) -> None:
-    """Whenever the thread looks: first the stack, then the end, neither twice, none below its bound."""
     judge = LagJudge(BOUNDS)
     steps = [judge.look(0.1, 0) for _ in range(early_looks)]
     for age in sorted(ages):
@@ -158,7 +157,6 @@ async def test_a_blocked_loop_is_told_once_it_goes_on() -> None:
 
 
 async def test_a_healthy_loop_is_quiet_and_leaves_nothing() -> None:
-    """No line, no end of the process, and neither thread nor timer afterwards."""
     ended: list[int] = []
     bounds = LagBounds(beat_s=0.01, warn_s=5, stack_s=5, exit_s=6)  # Quiet on a busy machine, too.
     with structlog.testing.capture_logs() as logs:

@@ -209,22 +209,6 @@ class TestTwoProcesses:
         await old.close()
         await new.close()
 
-    async def test_both_may_append_to_one_call(self, path: Path) -> None:
-        old, new = SqliteState(path), SqliteState(path)
-        for number in range(300):
-            old.append(CALL, "old", b"%d" % number)
-            new.append(CALL, "new", b"%d" % number)
-            if number % 10 == 0:
-                await asyncio.sleep(0)
-        await asyncio.gather(old.flush(), new.flush())
-        events = await new.events(CALL)
-        assert events == await old.events(CALL)
-        assert [found.sequence for found in events] == list(range(1, 601))
-        for kind in ("old", "new"):
-            assert [found.body for found in events if found.kind == kind] == [b"%d" % n for n in range(300)]
-        await old.close()
-        await new.close()
-
 
 class TestTrouble:
     async def test_a_full_disk_is_told_and_passes(self, path: Path) -> None:

@@ -107,7 +107,6 @@ def test_where_nothing_can_be_continued_a_human_takes_over(ended: EndReason | No
 
 @given(st.lists(st.floats(0, 120), max_size=60))
 def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after_s: list[float]) -> None:
-    """Whatever the times between the breaks: never more than three within ten minutes."""
     continued: list[float] = []
     now = NOW
     for after_s in breaks_after_s:

@@ -110,7 +110,6 @@ def test_no_time_to_drain_hands_over_at_once() -> None:
 
 
 def test_promises_cannot_keep_the_process() -> None:
-    """Without a live call it ends, however often a stream was promised."""
     draining = after((0, live(1)), (0, SIGNAL), (0, SIGNAL), (1, live(0)))
     now = 1.0
     while draining.deadline is not None:
@@ -160,7 +159,6 @@ def test_without_a_signal_it_never_stops(steps: list[tuple[float, Event]]) -> No
 
 
 def test_a_promise_outlasts_the_action_of_another_call() -> None:
-    """Both are waited for; the later one counts."""
     draining = after((0, live(1)), (0, SIGNAL), (1, PROMISE), (2, live(0)))
     assert draining.deadline == 1 + PROMISED_S > 2 + ACTION_S
 

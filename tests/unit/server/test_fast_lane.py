@@ -183,7 +183,6 @@ async def test_without_the_offer_nothing_is_taken_over() -> None:
     "changes", [{"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Key": ""}, {"Sec_WebSocket_Key": "c2hvcnQ="}]
 )
 async def test_an_upgrade_that_is_none_never_reaches_the_route(house: House, changes: dict[str, str]) -> None:
-    """Uvicorn checks it as ever."""
     route = Route()
     async with visitor(house, route) as peer:
         await peer.send(upgrade(**changes))

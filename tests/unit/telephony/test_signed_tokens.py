@@ -111,11 +111,6 @@ def test_what_is_no_token_is_named(token: str | None) -> None:
     assert check(token) is (Refusal.MALFORMED if token else Refusal.MISSING)
 
 
-@given(st.text(min_size=1) | st.text(ALPHABET, min_size=72, max_size=72))
-def test_no_guess_passes(token: str) -> None:
-    assert check(token) in {Refusal.MALFORMED, Refusal.FORGED}
-
-
 def test_every_change_of_one_character_is_refused() -> None:
     """Version, flags, expiry, nonce and proof: there is no character that nobody checks. All 4536 changes."""
     for place, character in itertools.product(range(len(TOKEN)), ALPHABET):
@@ -124,8 +119,8 @@ def test_every_change_of_one_character_is_refused() -> None:
             assert check(changed) in {Refusal.MALFORMED, Refusal.FORGED}, changed
 
 
-@given(st.integers(0, 72), st.integers(0, 72), st.text(ALPHABET, max_size=72))
-def test_every_other_change_is_refused(begin: int, end: int, between: str) -> None:
+@given(st.integers(0, 72), st.integers(0, 72), st.text() | st.text(ALPHABET, max_size=72))
+def test_every_other_change_and_every_guess_is_refused(begin: int, end: int, between: str) -> None:
     changed = TOKEN[:begin] + between + TOKEN[end:]
     assume(changed != TOKEN)
     assert check(changed) in {Refusal.MISSING, Refusal.MALFORMED, Refusal.FORGED}

@@ -211,7 +211,6 @@ def test_the_documented_event_is_read(event_type: str) -> None:
 
 
 def test_the_examples_cover_all_that_is_read() -> None:
-    """An event type that is read without an example here is a hole."""
     assert set(DOCUMENTED) == rt.PARSED
 
 
@@ -333,13 +332,11 @@ def outcome_of(text: str | bytes) -> rt.Parsed | ProtocolError:
 @example('{"type":"error","x":' + '{"x":' * 5000 + "1" + "}" * 5001)
 @example('{"type":"rate_limits.updated","rate_limits":[{"limit":1e999}]}')
 def test_parse_raises_only_protocol_errors(text: str | bytes) -> None:
-    """Whatever the server sends is a value or a `ProtocolError`, nesting without end included."""
     assert isinstance(outcome_of(text), (*get_args(rt.Parsed), ProtocolError))
 
 
 @given(st.binary(max_size=4000))
 def test_audio_comes_out_as_it_went_in(audio: bytes) -> None:
-    """A delta's bytes are the bytes that were sent, whatever their number."""
     parsed = rt.parse(event_text("response.output_audio.delta", delta=base64.b64encode(audio).decode()))
     assert isinstance(parsed, rt.AudioDelta)
     assert parsed.delta == audio

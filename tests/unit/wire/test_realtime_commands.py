@@ -157,7 +157,6 @@ def test_a_command_has_exactly_the_fields_that_are_meant(
 
 @given(st.binary(max_size=400))
 def test_caller_audio_goes_out_unchanged(audio: bytes) -> None:
-    """Any reader of base64 gets back the bytes of the frame."""
     sent = json.loads(rc.encode(rc.AppendAudio(audio=audio)))
     assert set(sent) == {"type", "audio"}
     assert base64.b64decode(sent["audio"], validate=True) == audio
@@ -165,7 +164,6 @@ def test_caller_audio_goes_out_unchanged(audio: bytes) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_words_survive_the_wire(text: str) -> None:
-    """Quotes, control characters and every script come out as they went in."""
     command = rc.CreateItem(item=rc.FunctionCallOutput(text, text, text))
     sent = json.loads(rc.encode(command))["item"]
     assert sent == {"type": "function_call_output", "id": text, "call_id": text, "output": text}
