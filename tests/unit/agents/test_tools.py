@@ -161,79 +161,43 @@ class TestSchema:
 
     @pytest.mark.parametrize("name", ["json", "copy", "schema", "model_config", "model_dump", "_private"])
     async def test_a_parameter_may_be_named_like_something_of_pydantics(self, name: str) -> None:
-        space: dict[str, Any] = {}
-        exec(f"def echo({name}: str) -> str:\n    'Say it.'\n    return {name}", space)  # noqa: S102  # The name is from the list above.
-        assert Tool(space["echo"]).definition.parameters["required"] == [name]
-        assert await run(space["echo"], json.dumps({name: "hello"})) == ToolResult("hello")
+        echo = written(f"def f({name}: str) -> str:\n    'Say it.'\n    return {name}")
+        assert Tool(echo).definition.parameters["required"] == [name]
+        assert await run(echo, json.dumps({name: "hello"})) == ToolResult("hello")
 
 
 # --- What cannot be a tool --------------------------------------------------------------------------
 
 
-def without_hint(day) -> None:  # type: ignore[no-untyped-def]  # The missing hint is the case.
-    """Book it."""
-
-
-def without_docstring(day: str) -> str:
-    return day
-
-
-def with_arguments_only(day: str) -> None:
-    """Args:
-    day: A day.
-    """
-
-
-def with_any_number(*days: str) -> None:
-    """Book them."""
-
-
-def with_any_name(**days: str) -> None:
-    """Book them."""
-
-
-def with_position(day: str, /) -> None:
-    """Book it."""
-
-
-def with_unknown_hint(day: Day) -> None:  # type: ignore[name-defined]  # noqa: F821  # The unknown name is the case.
-    """Book it."""
-
-
-def with_missing_attribute(day: json.Day) -> None:  # type: ignore[name-defined]  # The missing attribute is the case.
-    """Book it."""
-
-
-def with_a_function(day: Callable[[int], str]) -> None:
-    """Book it."""
-
-
-def with_a_lock(day: threading.Event) -> None:
-    """Book it."""
+def written(source: str) -> Callable[..., object]:
+    """The function that a user has written so."""
+    space: dict[str, Any] = {"json": json, "threading": threading, "Callable": Callable}
+    exec(source, space)  # noqa: S102  # Every source is in this file.
+    function: Callable[..., object] = space["f"]
+    return function
 
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("function", "remedy"),
+        ("source", "remedy"),
         [
-            (without_hint, "tool without_hint, parameter day: add a type hint"),
-            (without_docstring, "tool without_docstring: write a docstring"),
-            (with_arguments_only, "tool with_arguments_only: write a docstring"),
-            (with_any_number, "parameter days: .* use plain parameters"),
-            (with_any_name, "parameter days: .* use plain parameters"),
-            (with_position, "parameter day: .* use plain parameters"),
-            (with_unknown_hint, "a type hint cannot be resolved: .*Day"),
-            (with_missing_attribute, "a type hint cannot be resolved: .*Day"),
-            (with_a_function, "a type hint has no JSON form"),
-            (with_a_lock, "a type hint has no JSON form"),
-            (functools.partial(book, "Monday"), "has no name; write a function"),
+            ("def f(day): 'Book it.'", "tool f, parameter day: add a type hint"),
+            ("def f(day: str): pass", "tool f: write a docstring"),
+            ("def f(day: str): 'Args:\\n    day: A day.'", "tool f: write a docstring"),
+            ("def f(*days: str): 'Book.'", "parameter days: .* use plain parameters"),
+            ("def f(**days: str): 'Book.'", "parameter days: .* use plain parameters"),
+            ("def f(day: str, /): 'Book.'", "parameter day: .* use plain parameters"),
+            ("def f(day: Day): 'Book.'", "a type hint cannot be resolved: .*Day"),
+            ("def f(day: json.Day): 'Book.'", "a type hint cannot be resolved: .*Day"),
+            ("def f(day: Callable[[int], str]): 'Book.'", "a type hint has no JSON form"),
+            ("def f(day: threading.Event): 'Book.'", "a type hint has no JSON form"),
+            ("import functools\nf = functools.partial(print, 'Hi')", "has no name; write a function"),
         ],
     )
-    def test_what_cannot_be_a_tool_says_what_to_change(
-        self, function: Callable[..., object], remedy: str
-    ) -> None:
+    def test_what_cannot_be_a_tool_says_what_to_change(self, source: str, remedy: str) -> None:
+        """At start-up, not in a call."""
         with pytest.raises(ToolError, match=remedy):
-            Tool(function)
+            Tool(written(source))
 
     @pytest.mark.parametrize("name", ["x" * 65, "größe", "<lambda>", ""])
     def test_a_name_that_the_model_does_not_take_is_refused(self, name: str) -> None:

@@ -47,57 +47,7 @@ class Desk:
         assert self.admission.started(call_sid, now)
 
 
-# Refusals.
-
-
-def draining(desk: Desk) -> None:
-    desk.condition.is_draining = True
-
-
-def store_is_ill(desk: Desk) -> None:
-    desk.condition.has_healthy_store = False
-
-
-def loop_is_late(desk: Desk) -> None:
-    desk.condition.is_loop_late = True
-
-
-def model_is_down(desk: Desk) -> None:
-    desk.circuit.failed(0.0, is_fatal=True)
-
-
-def money_is_spent(desk: Desk) -> None:
-    desk.spending.add(0.0, 100)
-
-
-def all_places_are_taken(desk: Desk) -> None:
-    for number in range(desk.calls_max):
-        desk.take(f"before{number}", caller=f"caller{number}")
-
-
-OF_EVERYBODY = [
-    (draining, Refusal.DRAINING),
-    (store_is_ill, Refusal.STATE),
-    (loop_is_late, Refusal.LOOP_LAG),
-    (model_is_down, Refusal.MODEL_OUTAGE),
-    (money_is_spent, Refusal.SPEND),
-    (all_places_are_taken, Refusal.CAPACITY),
-]
-
-
-@pytest.mark.parametrize(("happens", "refusal"), OF_EVERYBODY)
-def test_everybody_is_refused(happens: object, refusal: Refusal) -> None:
-    """Whoever calls; the answer of /readyz is the same, and a refused call holds nothing."""
-    desk = Desk()
-    assert desk.admission.refusal(0.0) is None
-    assert callable(happens)
-    happens(desk)
-    before = desk.admission.live(0.0)
-    assert desk.offer("CA1") is refusal
-    assert desk.offer("CA1", caller=ANONYMOUS) is refusal
-    assert desk.admission.refusal(0.0) is refusal
-    assert desk.admission.live(0.0) == before
-    assert desk.callers.live("someone") == 0
+# Refusals. Those of everybody are in test_webhooks.py.
 
 
 @pytest.mark.parametrize(
@@ -135,11 +85,6 @@ def test_refused_calls_take_no_start() -> None:
         assert desk.offer(f"CB{number}") is Refusal.CAPACITY
     desk.admission.ended("CA1", 0.0)
     assert desk.offer("CA2") is None
-
-
-def test_every_refusal_is_reached_above() -> None:
-    reached = {refusal for _, refusal in OF_EVERYBODY}
-    assert reached | {Refusal.CALLER_LIMIT, Refusal.ANONYMOUS_LIMIT, Refusal.STARTS} == set(Refusal)
 
 
 # The life of a place.
@@ -244,8 +189,9 @@ def test_call_comes_back_whatever_is_against_new_ones() -> None:
     """Full, model down, money spent, caller over the limit: it goes on."""
     desk = Desk(calls_max=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
     desk.take("CA1")
-    model_is_down(desk)
-    money_is_spent(desk)
+    desk.circuit.failed(0.0, is_fatal=True)
+    desk.spending.add(0.0, 100)
+    desk.condition.is_loop_late = True
     assert desk.admission.continue_("CA2", "someone", 0.0) is None
     assert desk.admission.started("CA2", 0.0)
     assert desk.admission.live(0.0) == desk.callers.live("someone") == 2

@@ -69,19 +69,6 @@ def test_any_text_has_a_key(caller: str) -> None:
     assert key == ANONYMOUS or len(key) == 64
 
 
-def test_at_once() -> None:
-    subject = CallerLimits(CallsPerCaller(per_10_minutes=0, per_day=0))
-    subject.began("a", 0.0)
-    assert not subject.refuses("a", 0.0)
-    subject.began("a", 0.0)
-    assert subject.refuses("a", 0.0)
-    assert subject.is_busy("a")
-    assert not subject.refuses("b", 0.0)
-    subject.ended("a")
-    assert not subject.refuses("a", 0.0)
-    assert subject.live("a") == 1
-
-
 @pytest.mark.parametrize(
     ("bounds", "starts", "now", "refused"),
     [
