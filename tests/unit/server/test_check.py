@@ -292,26 +292,6 @@ def test_try_to_listen_tells_a_port_in_use() -> None:
 # The command.
 
 
-def test_command_fails_with_every_fault_in_words(only_these: pytest.MonkeyPatch) -> None:
-    result = CliRunner().invoke(app, ["check"])
-    assert result.exit_code == 1
-    for name in NEEDED:
-        assert f"{name} is not set." in result.output
-    assert "Traceback" not in result.output
-
-
-def test_command_passes_a_good_configuration(only_these: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    for name, value in (NEEDED | {"PORT": str(port), "HOST": "127.0.0.1"}).items():
-        only_these.setenv(name, value)
-    only_these.setenv("REALTIME_MODEL", "gpt-realtime-2.1")
-    result = CliRunner().invoke(app, ["check"])
-    assert result.exit_code == 0, result.output
-    assert "https://calls.example.com/twilio/voice" in result.output
-    assert "sk-test-key" not in result.output
-
-
 def test_command_prints_brackets_as_they_are(only_these: pytest.MonkeyPatch) -> None:
     for name, value in (NEEDED | {"AGENT": "no[red]:x"}).items():
         only_these.setenv(name, value)

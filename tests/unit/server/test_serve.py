@@ -254,10 +254,7 @@ def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("AGENT", "nowhere:agent"), ("CLIP", "nowhere.wav"), ("STATE_PATH", "nowhere/s.sqlite")],
-)
+@pytest.mark.parametrize(("name", "value"), [("CLIP", "nowhere.wav"), ("STATE_PATH", "nowhere/s.sqlite")])
 def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: str) -> None:
     result = served(tmp_path, **{name: value})
     assert result.returncode == 1

@@ -116,12 +116,8 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
         ),
     ),
     "response.output_item.added": (
-        {
-            "response_id": "resp_001",
-            "output_index": 0,
-            "item": {"id": "msg_007", "type": "message", "status": "in_progress", "role": "assistant"},
-        },
-        rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message", "in_progress", "assistant")),
+        {"response_id": "resp_001", "item": {"id": "msg_007", "type": "message", "role": "assistant"}},
+        rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message", role="assistant")),
     ),
     "response.output_item.done": (
         {"response_id": "resp_001", "output_index": 1, "item": FUNCTION_CALL},
@@ -139,33 +135,16 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
     "response.output_audio.done": (PLACE, rt.AudioDone("resp_001", "msg_007")),
     "response.output_audio_transcript.delta": (PLACE | {"delta": "Hi"}, rt.AnswerDelta("msg_007", "Hi")),
     "response.output_audio_transcript.done": (
-        PLACE | {"transcript": "Hello, how can I assist you today?"},
-        rt.AgentTranscript("resp_001", "msg_007", "Hello, how can I assist you today?"),
+        PLACE | {"transcript": "Hello."},
+        rt.AgentTranscript("resp_001", "msg_007", "Hello."),
     ),
     "rate_limits.updated": (
-        {
-            "rate_limits": [
-                {"name": "requests", "limit": 1000, "remaining": 999, "reset_seconds": 60},
-                {"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5},
-            ]
-        },
-        rt.RateLimitsUpdated(
-            (rt.RateLimit("requests", 1000, 999, 60), rt.RateLimit("tokens", 50000, 49950, 0.5))
-        ),
+        {"rate_limits": [{"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5}]},
+        rt.RateLimitsUpdated((rt.RateLimit("tokens", 50000, 49950, 0.5),)),
     ),
     "error": (
-        {
-            "error": {
-                "type": "invalid_request_error",
-                "code": "invalid_event",
-                "message": "No 'type'.",
-                "param": None,
-                "event_id": "event_567",
-            }
-        },
-        rt.ErrorEvent(
-            rt.ErrorDetail("invalid_request_error", "invalid_event", "No 'type'.", None, "event_567")
-        ),
+        {"error": {"type": "t", "code": "c", "message": "m", "param": "p", "event_id": "event_567"}},
+        rt.ErrorEvent(rt.ErrorDetail("t", "c", "m", "p", "event_567")),
     ),
 }
 """The documented example of every event that is read, without `type` and `event_id`, and its value."""
