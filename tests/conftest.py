@@ -18,6 +18,7 @@ import pytest
 import structlog
 
 import callbridge
+from callbridge.server.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -81,6 +82,15 @@ def logging_as_it_was() -> Iterator[None]:
         logger.handlers[:] = handlers
         logger.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def only_these(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A process in a folder of its own, whose settings are those that the test sets."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:

@@ -21,20 +21,24 @@ CALL = "CA" + "1" * 32
 BASE = "https://calls.example.com"
 APOLOGY = "Nobody is in."
 CALLER, CALLED = "+14155550100", "+14155550199"
+NEEDED = {
+    "OPENAI_API_KEY": "sk-test-key",
+    "TWILIO_ACCOUNT_SID": ACCOUNT,
+    "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+    "PUBLIC_BASE_URL": BASE,
+}
+"""The settings that have no default."""
+UNSIGNED = {
+    "TWILIO_VALIDATE_SIGNATURES": "false",
+    "HOST": "127.0.0.1",
+    "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
+}
+"""Signatures are switched off, as is allowed on one's own machine."""
 
 
 def made_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of a test, as its environment changes them."""
-    return read_settings(
-        {
-            "OPENAI_API_KEY": "sk-test",
-            "TWILIO_ACCOUNT_SID": ACCOUNT,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-            "PUBLIC_BASE_URL": BASE,
-            "APOLOGY": APOLOGY,
-            **(environment or {}),
-        }
-    )
+    return read_settings({**NEEDED, "APOLOGY": APOLOGY, **(environment or {})})
 
 
 class CountingDialer:

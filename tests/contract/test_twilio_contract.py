@@ -129,7 +129,6 @@ DOCUMENTS = {
     "first step": twiml.first_step(PLAN),
     "nobody took the call": twiml.after_dial(PLAN, "no-answer"),
     "a human talked": twiml.after_dial(PLAN, "completed"),
-    "a message was left": twiml.after_voicemail(PLAN),
     "apology": twiml.first_step(twiml.FallbackPlan("Sorry.")),
     "hang up": twiml.hang_up(),
     "nothing": twiml.empty(),

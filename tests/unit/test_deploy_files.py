@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from callbridge.server.drain import ACTION_S, HAND_OVER_S
-from callbridge.server.listening import HANDLERS_END_S, LAST_STEPS_S
+from callbridge.server.listening import HANDLERS_END_S
 from callbridge.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,6 @@ def of(stage: list[tuple[str, str]], word: str) -> list[str]:
 
 
 def test_image_has_two_stages_on_a_slim_base() -> None:
-    """One stage builds, the other one serves; both stand on the same slim python."""
     build, final = stages()
     (build_base,), (final_base,) = of(build, "FROM"), of(final, "FROM")
     assert build_base == f"{final_base} AS build"
@@ -56,7 +55,6 @@ def test_final_stage_takes_the_environment_and_nothing_else() -> None:
 
 
 def test_process_is_not_root_and_gets_its_signals() -> None:
-    """The user is a number other than 0, and the command is in exec form."""
     _, final = stages()
     (user,) = of(final, "USER")
     assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
@@ -67,7 +65,6 @@ def test_process_is_not_root_and_gets_its_signals() -> None:
 
 
 def test_state_is_kept_where_the_user_may_write() -> None:
-    """The directory of STATE_PATH is made for that user, and for nobody else to read."""
     _, final = stages()
     (user,), (steps,) = of(final, "USER"), of(final, "RUN")
     (variables,) = of(final, "ENV")
@@ -79,7 +76,6 @@ def test_state_is_kept_where_the_user_may_write() -> None:
 
 
 def test_image_contains_no_secret_and_no_address() -> None:
-    """Secrets come from the environment at run time, packages from wherever the builder is told."""
     text = (ROOT / "Dockerfile").read_text()
     assert "://" not in text
     assert not re.search(r"API_KEY|AUTH_TOKEN|index-url", text)
@@ -101,15 +97,24 @@ def fly() -> dict[str, Any]:
     return tomllib.loads((ROOT / "fly.toml").read_text())
 
 
-def test_fly_stops_with_sigterm_and_patience(fly: dict[str, Any]) -> None:
-    """The process is told to stop by SIGTERM, and given the most time that there is."""
+def test_fly_keeps_a_machine_of_its_own_for_calls(fly: dict[str, Any]) -> None:
+    """None is stopped by itself, shared, or killed before it had the most time that there is. Routing follows
+    /readyz on the port that the service listens on.
+    """
+    service = fly["http_service"]
     assert (fly["kill_signal"], fly["kill_timeout"]) == ("SIGTERM", 300)
+    assert (service["auto_stop_machines"], service["min_machines_running"]) == ("off", 1)
+    assert fly["restart"] == [{"policy": "always"}]
+    assert fly["vm"][0]["size"].startswith("performance-")
+    assert (service["internal_port"], service["force_https"]) == (Settings.model_fields["port"].default, True)
+    (check,) = service["checks"]
+    assert (check["method"], check["path"]) == ("GET", "/readyz")
 
 
 def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
     """All bounds of a stop, one after the other, end half a minute before the process is killed."""
     drain_s = int(fly["env"]["DRAIN_SECONDS"])
-    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S + LAST_STEPS_S
+    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S
     assert after_it_s <= 30
     assert drain_s + after_it_s <= fly["kill_timeout"] - 30
     assert Settings.model_fields["drain_seconds"].default == drain_s
@@ -118,14 +123,6 @@ def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
 def test_fly_deploys_in_a_way_that_its_storage_allows(fly: dict[str, Any]) -> None:
     """Fly refuses bluegreen with a volume; without it, the new machine is there before the old one goes."""
     assert fly["deploy"]["strategy"] == ("rolling" if "mounts" in fly else "bluegreen")
-
-
-def test_fly_never_stops_a_machine_by_itself(fly: dict[str, Any]) -> None:
-    """A machine is always there, and none is stopped under a live call."""
-    service = fly["http_service"]
-    assert service["auto_stop_machines"] == "off"
-    assert service["min_machines_running"] == 1
-    assert fly["restart"] == [{"policy": "always"}]
 
 
 def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
@@ -137,29 +134,12 @@ def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
     assert concurrency["hard_limit"] >= 1.5 * calls_max
 
 
-def test_fly_asks_whether_calls_are_taken(fly: dict[str, Any]) -> None:
-    """Routing follows /readyz on the port that the service listens on."""
-    service = fly["http_service"]
-    assert service["internal_port"] == 8080
-    assert service["force_https"] is True
-    (check,) = service["checks"]
-    assert (check["method"], check["path"]) == ("GET", "/readyz")
-
-
-def test_fly_runs_on_a_cpu_of_its_own(fly: dict[str, Any]) -> None:
-    """A shared CPU would be throttled in the middle of a word."""
-    (machine,) = fly["vm"]
-    assert machine["size"].startswith("performance-")
-
-
 def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
-    """The public address is configuration; keys are secrets and stand elsewhere."""
     assert set(fly["env"]) == {"PUBLIC_BASE_URL", "CALLS_MAX", "DRAIN_SECONDS"}
     assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
 
 
 def test_every_line_of_fly_has_its_reason() -> None:
-    """Each setting stands directly below a comment."""
     lines = (ROOT / "fly.toml").read_text().splitlines()
     for number, line in enumerate(lines):
         if re.match(r"\w+ = ", line):

@@ -6,7 +6,6 @@ first: there is no later process that would ask for them.
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ from callbridge.records.writes import (
     with_calls,
     with_events,
     with_spend,
-    with_unfinished,
 )
 
 if TYPE_CHECKING:
@@ -83,10 +81,6 @@ class MemoryState:
         """The events of the call, in order."""
         call_sid = storable(call_sid)
         return with_events((), self._events.get(call_sid, ()), call_sid)
-
-    async def unfinished(self, since: float) -> tuple[str, ...]:
-        """Calls that started at `since` or later and have not ended."""
-        return with_unfinished((), itertools.chain.from_iterable(self._events.values()), since)
 
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:
         """True for the first who asks."""

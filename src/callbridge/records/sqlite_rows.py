@@ -11,9 +11,7 @@ from callbridge.records.sqlite_file import call_events, caller_notes, spend_note
 from callbridge.records.state import (
     CALL_KEPT_S,
     CALLER_NOTE_KEPT_S,
-    ENDED,
     SPEND_KEPT_S,
-    STARTED,
     TOKEN_KEPT_S,
     CallEvent,
 )
@@ -118,23 +116,6 @@ def stored_events(connection: Connection, call_sid: str) -> tuple[CallEvent, ...
     return tuple(
         CallEvent(sequence, at, kind, body) for sequence, at, kind, body in connection.execute(wanted)
     )
-
-
-def stored_unfinished(connection: Connection, since: float) -> tuple[str, ...]:
-    """Calls that started at `since` or later and have no end after that; in order of their start."""
-    later = call_events.alias()
-    is_its_end = (
-        (later.c.call_sid == call_events.c.call_sid)
-        & (later.c.kind == ENDED)
-        & (later.c.sequence > call_events.c.sequence)
-    )
-    unfinished = (
-        select(call_events.c.call_sid)
-        .where(call_events.c.kind == STARTED, call_events.c.at >= since, ~exists().where(is_its_end))
-        .group_by(call_events.c.call_sid)
-        .order_by(func.min(call_events.c.at))
-    )
-    return tuple(connection.execute(unfinished).scalars())
 
 
 def stored_calls(connection: Connection, since: float) -> tuple[tuple[str, float], ...]:

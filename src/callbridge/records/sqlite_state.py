@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from callbridge.records.reply import Reply
 from callbridge.records.sqlite_file import check_file
-from callbridge.records.sqlite_rows import stored_calls, stored_events, stored_spend, stored_unfinished
+from callbridge.records.sqlite_rows import stored_calls, stored_events, stored_spend
 from callbridge.records.sqlite_writer import SqliteWriter
 from callbridge.records.writes import (
     CallerNote,
@@ -23,7 +23,6 @@ from callbridge.records.writes import (
     with_calls,
     with_events,
     with_spend,
-    with_unfinished,
 )
 
 if TYPE_CHECKING:
@@ -79,12 +78,6 @@ class SqliteState:
         call_sid = storable(call_sid)
         return await self._read(
             partial(stored_events, call_sid=call_sid), partial(with_events, call_sid=call_sid)
-        )
-
-    async def unfinished(self, since: float) -> tuple[str, ...]:
-        """Calls that started at `since` or later and have not ended."""
-        return await self._read(
-            partial(stored_unfinished, since=since), partial(with_unfinished, since=since)
         )
 
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:

@@ -32,11 +32,10 @@ Beyond it the oldest memory detail is shed. Starts, ends and notes are never she
 BODY_BYTES_MAX = 1024 * 1024
 """Far above any event of a call. One larger body is a mistake of ours."""
 
-STARTED = "started"
 ENDED = "ended"
 MEMORY = "memory"
-"""The three kinds of event that are more than words here: the first two make a call unfinished or not, the
-third may be shed."""
+"""The two kinds of event that are more than words here: a call that has ended may be forgotten first, and
+memory may be shed."""
 
 
 class StateError(Exception):
@@ -70,9 +69,6 @@ class State(Protocol):
 
         While the file cannot be read the answer is what waits; `trouble` says so.
         """
-
-    async def unfinished(self, since: float) -> tuple[str, ...]:
-        """Calls with a "started" at `since` or later and no "ended" after it, oldest first."""
 
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:
         """True for the first who asks, across all processes with this file; written before it answers.

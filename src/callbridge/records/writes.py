@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callbridge.records.state import BODY_BYTES_MAX, ENDED, MEMORY, STARTED, CallEvent
+from callbridge.records.state import BODY_BYTES_MAX, MEMORY, CallEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,19 +86,6 @@ def with_events(
         CallEvent(sequence, write.at, write.kind, write.body)
         for sequence, write in enumerate(mine, following)
     )
-
-
-def with_unfinished(stored: tuple[str, ...], writes: Iterable[Write], since: float) -> tuple[str, ...]:
-    """The calls that started at `since` or later and have not ended; in order of their start."""
-    calls = dict.fromkeys(stored)
-    for write in writes:
-        if not isinstance(write, EventWrite):
-            continue
-        if write.kind == STARTED and write.at >= since:
-            calls[write.call_sid] = None
-        elif write.kind == ENDED:
-            calls.pop(write.call_sid, None)
-    return tuple(calls)
 
 
 def with_calls(

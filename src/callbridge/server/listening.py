@@ -18,7 +18,6 @@ from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX
 from callbridge.server.fast_lane import FastLaneProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
     from types import FrameType
 
     from fastapi import FastAPI
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 HANDLERS_END_S = 10
 """After the sockets were closed: how long their calls may take to write their records. The slowest end of a
 socket takes half of it (`fast_lane.LINGER_S`)."""
-
-LAST_STEPS_S = 5.0
-"""After the last call has ended: how long what must be written before the exit may take, all together."""
 
 _log = structlog.get_logger()
 
@@ -96,7 +92,6 @@ class CallServer(uvicorn.Server):
         drain: Drain,
         *,
         loop_watch: LoopWatch | None = None,
-        last_steps: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         """A server that does not yet listen.
 
@@ -105,14 +100,11 @@ class CallServer(uvicorn.Server):
             settings: for the line that says it is ready.
             drain: decides when to stop.
             loop_watch: watches the loop for as long as this serves.
-            last_steps: what to do before the exit, after the last call has ended: in this order, each whether
-                or not the one before it failed.
         """
         super().__init__(config)
         self._settings = settings
         self._drain = drain
         self._loop_watch = loop_watch
-        self._last_steps = last_steps
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -152,20 +144,3 @@ class CallServer(uvicorn.Server):
             self.force_exit = True
         else:
             self._drain.signalled()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stops listening, cuts what is left, and takes the last steps."""
-        await super().shutdown(sockets)
-        try:
-            async with asyncio.timeout(LAST_STEPS_S):
-                for step in self._last_steps:
-                    await _take(step)
-        except TimeoutError:
-            _log.error("last_steps_cut", after_s=LAST_STEPS_S)
-
-
-async def _take(step: Callable[[], Awaitable[None]]) -> None:
-    """Takes one step. Its failure is a line of the log: the process exits either way, and others wait."""
-    (failure,) = await asyncio.gather(step(), return_exceptions=True)
-    if failure is not None:
-        _log.error("last_step_failed", exc_info=failure)

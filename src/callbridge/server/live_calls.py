@@ -28,8 +28,6 @@ class LiveCalls:
     def __init__(self) -> None:
         self._calls: dict[str, LiveCall] = {}
         self._watchers: list[Callable[[int], None]] = []
-        self._is_empty = asyncio.Event()
-        self._is_empty.set()
         self._is_handing_over = False
 
     def __len__(self) -> int:
@@ -75,14 +73,6 @@ class LiveCalls:
             # Each in a callback of its own: one that fails keeps no other from being asked.
             loop.call_soon(call.hand_over)
 
-    async def wait_empty(self) -> None:
-        """Until no call is live."""
-        await self._is_empty.wait()
-
     def _count_changed(self) -> None:
-        if self._calls:
-            self._is_empty.clear()
-        else:
-            self._is_empty.set()
         for watcher in self._watchers:
             watcher(len(self))

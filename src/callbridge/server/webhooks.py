@@ -176,7 +176,7 @@ class _Webhooks:
         """The caller has spoken a message. Where it is to be found goes into the record of the call."""
         form = await self._genuine_form(request)
         self._note_voicemail(form)
-        return _twiml(twiml.after_voicemail(self._desk.fallback))
+        return _twiml(twiml.hang_up())
 
     async def voicemail_status(self, request: Request) -> Response:
         """The recording of a message can be fetched. The same address again, or the first news of it."""

@@ -56,9 +56,6 @@ class FallbackPlan:
     voicemail_prompt: str = ""
     """Spoken before the beep."""
 
-    voicemail_thanks: str = ""
-    """Spoken when a message was left; none: the call just ends."""
-
     dialed_url: str = ""
     """Asked when the ringing or the talk with the human is over, with `DialCallStatus`."""
 
@@ -126,11 +123,6 @@ def after_dial(plan: FallbackPlan, dial_status: str) -> str:
     voicemail prompt once too often, which is better than one who has not being hung up on.
     """
     return hang_up() if dial_status in _TALKED else _without_human(VoiceResponse(), plan)
-
-
-def after_voicemail(plan: FallbackPlan) -> str:
-    """Ends the call of somebody who has left a message."""
-    return _say_goodbye(VoiceResponse(), plan.voicemail_thanks)
 
 
 def _first_step(response: VoiceResponse, plan: FallbackPlan) -> str:

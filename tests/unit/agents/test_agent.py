@@ -25,33 +25,20 @@ def test_what_is_left_out_is_left_to_the_settings() -> None:
     """`None` is not the empty text: an agent may want no greeting at all."""
     agent = Agent()
     assert (agent.instructions, agent.greeting, agent.voice) == (None, None, None)
-
-
-def test_what_is_given_is_kept() -> None:
     agent = Agent(instructions="Be brief.", greeting="", voice="cedar")
     assert (agent.instructions, agent.greeting, agent.voice) == ("Be brief.", "", "cedar")
 
 
 async def test_functions_become_tools() -> None:
-    agent = Agent(tools=[opening_hours])
-    assert agent.toolbox.names == ("end_call", "opening_hours")
-    assert (
-        await agent.toolbox.run("opening_hours", '{"day":"Monday"}', TIMEOUT_S)
-    ).output == "Monday: 7 to 18"
-
-
-def test_the_decorator_gives_the_function_back() -> None:
-    """So that the user's own tests can still call it."""
-    agent = Agent()
-    decorated = agent.tool(opening_hours)
-    assert decorated is opening_hours
-    assert decorated("Friday") == "Friday: 7 to 18"
-    assert agent.toolbox.names == ("end_call", "opening_hours")
-
-
-def test_agents_do_not_share_tools() -> None:
-    Agent(tools=[opening_hours])
-    assert Agent().toolbox.names == ("end_call",)
+    """The decorator gives the function back, so that the user's own tests can still call it."""
+    decorated = Agent()
+    assert decorated.tool(opening_hours) is opening_hours
+    for agent in (decorated, Agent(tools=[opening_hours])):
+        assert agent.toolbox.names == ("end_call", "opening_hours")
+        assert repr(agent) == "<Agent with tools: end_call, opening_hours>"
+        told = await agent.toolbox.run("opening_hours", '{"day":"Monday"}', TIMEOUT_S)
+        assert told.output == "Monday: 7 to 18"
+    assert Agent().toolbox.names == ("end_call",), "agents share no tools"
 
 
 async def test_an_agent_can_hang_up() -> None:
@@ -62,10 +49,6 @@ async def test_an_agent_can_hang_up() -> None:
     assert isinstance(end_call(), EndCall)
 
 
-def test_an_agent_may_be_kept_from_hanging_up() -> None:
-    assert Agent(can_hang_up=False).toolbox.names == ()
-
-
 def test_a_tool_of_ones_own_may_take_the_place_of_hanging_up() -> None:
     def end_call() -> EndCall:
         """Hang up in our own way."""
@@ -74,8 +57,4 @@ def test_a_tool_of_ones_own_may_take_the_place_of_hanging_up() -> None:
     with pytest.raises(ToolError, match="two tools named end_call"):
         Agent(tools=[end_call])
     assert Agent(tools=[end_call], can_hang_up=False).toolbox.names == ("end_call",)
-
-
-def test_it_shows_its_tools() -> None:
-    assert repr(Agent(tools=[opening_hours])) == "<Agent with tools: end_call, opening_hours>"
     assert repr(Agent(can_hang_up=False)) == "<Agent with tools: none>"

@@ -31,11 +31,6 @@ def write(folder: Path, text: str, name: str = MODULE) -> None:
     (folder / f"{name}.py").write_text(text)
 
 
-def test_an_agent_is_loaded_from_the_current_folder(folder: Path) -> None:
-    write(folder, "import callbridge\nshop = callbridge.Agent(greeting='Harbour Bakery, hello!')")
-    assert load_agent(f"{MODULE}:shop").greeting == "Harbour Bakery, hello!"
-
-
 def test_an_agent_may_live_in_a_package(folder: Path) -> None:
     (folder / MODULE).mkdir()
     (folder / MODULE / "__init__.py").write_text("")
@@ -45,23 +40,28 @@ def test_an_agent_may_live_in_a_package(folder: Path) -> None:
 
 def test_the_current_folder_goes_first_and_only_once(folder: Path) -> None:
     """A module of the user's wins, and a second load changes nothing."""
-    write(folder, "import callbridge\nagent = callbridge.Agent()")
+    write(folder, "import callbridge\nagent = callbridge.Agent(greeting='Harbour Bakery, hello!')")
     first = load_agent(f"{MODULE}:agent")
+    assert first.greeting == "Harbour Bakery, hello!"
     assert load_agent(f"{MODULE}:agent") is first
     assert sys.path.count(str(folder)) == 1
     assert sys.path[0] == str(folder)
 
 
-@pytest.mark.parametrize("name", ["", "shop", "shop.agent", ":agent", "shop:", ":"])
-def test_a_malformed_name_is_shown_a_right_one(name: str) -> None:
-    with pytest.raises(AgentError, match=r"write it as module:name, for example shop\.agent:agent"):
-        load_agent(name)
+SHOWN_HOW = r"write it as module:name, for example shop\.agent:agent"
 
 
-@pytest.mark.parametrize("name", ["no_such_module_here:agent", "json.no_such:agent", "..x:agent", ".:agent"])
-def test_a_module_that_is_not_there(name: str) -> None:
-    with pytest.raises(AgentError, match=r"importing .* failed"):
-        load_agent(name)
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        (["", "shop", "shop.agent", ":agent", "shop:", ":"], SHOWN_HOW),
+        (["no_such_module_here:agent", "json.no_such:agent", "..x:agent", ".:agent"], "importing .* failed"),
+    ],
+)
+def test_a_name_of_nothing(names: list[str], complaint: str) -> None:
+    for name in names:
+        with pytest.raises(AgentError, match=complaint):
+            load_agent(name)
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,15 @@ def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str) -> Non
     assert type(failed.value.__cause__).__name__ == kind
 
 
-def test_a_name_that_the_module_lacks(folder: Path) -> None:
-    write(folder, "import callbridge\nshop = callbridge.Agent()")
-    with pytest.raises(AgentError, match=f"{MODULE} has no agent"):
-        load_agent(f"{MODULE}:agent")
-
-
 @pytest.mark.parametrize(
-    ("text", "kind"),
-    [("agent = 'hello'", "str"), ("import callbridge\nagent = callbridge.Agent", "type")],
+    ("text", "complaint"),
+    [
+        ("shop = callbridge.Agent()", f"{MODULE} has no agent"),
+        ("agent = 'hello'", "agent is a str, not a callbridge.Agent"),
+        ("agent = callbridge.Agent", "agent is a type, not a callbridge.Agent"),  # A common slip.
+    ],
 )
-def test_an_object_that_is_no_agent(folder: Path, text: str, kind: str) -> None:
-    """The class itself is a common slip."""
-    write(folder, text)
-    with pytest.raises(AgentError, match=f"agent is a {kind}, not a callbridge.Agent"):
+def test_a_name_that_is_no_agents(folder: Path, text: str, complaint: str) -> None:
+    write(folder, f"import callbridge\n{text}")
+    with pytest.raises(AgentError, match=complaint):
         load_agent(f"{MODULE}:agent")

@@ -81,8 +81,10 @@ def book(  # noqa: D417  # Not every parameter needs a text.
 
 class TestSchema:
     def test_a_signature_becomes_a_schema(self) -> None:
-        """Names, types, choices, defaults, bounds and descriptions, and nothing else is taken."""
-        assert Tool(book).definition.parameters == {
+        text: dict[str, object] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
+        number = {"type": "integer"}
+        definition = Tool(book).definition
+        assert definition.parameters == {
             "type": "object",
             "additionalProperties": False,
             "required": ["day"],
@@ -92,12 +94,7 @@ class TestSchema:
                     "title": "Day",
                     "description": "A day of the week, for example Monday.",
                 },
-                "guests": {
-                    "type": "integer",
-                    "title": "Guests",
-                    "default": 2,
-                    "description": "How many: at most 12.",
-                },
+                "guests": number | {"title": "Guests", "default": 2, "description": "How many: at most 12."},
                 "area": {
                     "enum": ["inside", "terrace"],
                     "type": "string",
@@ -105,36 +102,23 @@ class TestSchema:
                     "default": "inside",
                     "description": "Where to sit.",
                 },
-                "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note", "default": None},
-                "phone": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Phone", "default": None},
-                "age": {
-                    "type": "integer",
-                    "minimum": 0,
-                    "title": "Age",
-                    "default": 30,
-                    "description": "Years, roughly.",
-                },
+                "note": text | {"title": "Note"},
+                "phone": text | {"title": "Phone"},
+                "age": number
+                | {"minimum": 0, "title": "Age", "default": 30, "description": "Years, roughly."},
             },
         }
-
-    def test_the_name_is_the_functions(self) -> None:
-        assert Tool(book).definition.name == "book"
-
-    def test_the_description_is_the_docstring_without_its_sections(self) -> None:
-        assert Tool(book).definition.description == (
+        assert definition.name == "book"
+        # The docstring without its sections.
+        assert definition.description == (
             "Book a table.\n\nOnly after the caller has confirmed: say the day again first."
         )
 
-    def test_a_docstring_of_one_line_is_the_whole_description(self) -> None:
-        assert Tool(answering(1)).definition.description == "Answers."
-
     def test_no_parameters_is_an_empty_object(self) -> None:
         """The model must be told that it passes nothing, not that anything goes."""
-        assert Tool(answering(1)).definition.parameters == {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {},
-        }
+        definition = Tool(answering(1)).definition
+        assert definition.parameters == {"type": "object", "additionalProperties": False, "properties": {}}
+        assert definition.description == "Answers."
 
     def test_a_parameters_text_goes_before_that_of_its_hint(self) -> None:
         """The docstring is where the author looks last."""
@@ -151,20 +135,14 @@ class TestSchema:
         assert isinstance(properties, dict)
         assert properties["kilos"]["description"] == "From the docstring."
 
-    def test_nested_models_are_described(self) -> None:
-        def deliver(to: Address) -> str:
-            """Deliver it."""
-            return to.street
-
-        parameters = Tool(deliver).definition.parameters
-        assert isinstance(parameters["$defs"], dict)
-        assert set(parameters["$defs"]) == {"Address"}
-
-    async def test_nested_models_arrive_as_models(self) -> None:
+    async def test_nested_models_are_described_and_arrive_as_models(self) -> None:
         def deliver(to: Address) -> str:
             """Deliver it."""
             return f"{to.street} {to.number}"
 
+        definitions = Tool(deliver).definition.parameters["$defs"]
+        assert isinstance(definitions, dict)
+        assert set(definitions) == {"Address"}
         assert await run(deliver, '{"to":{"street":"Quay"}}') == ToolResult("Quay 1")
 
     async def test_a_bound_method_is_a_tool(self) -> None:
@@ -183,100 +161,50 @@ class TestSchema:
 
     @pytest.mark.parametrize("name", ["json", "copy", "schema", "model_config", "model_dump", "_private"])
     async def test_a_parameter_may_be_named_like_something_of_pydantics(self, name: str) -> None:
-        """What the author calls a parameter is the author's business."""
-        space: dict[str, Any] = {}
-        exec(f"def echo({name}: str) -> str:\n    'Say it.'\n    return {name}", space)  # noqa: S102  # The name is from the list above.
-        assert Tool(space["echo"]).definition.parameters["required"] == [name]
-        assert await run(space["echo"], json.dumps({name: "hello"})) == ToolResult("hello")
+        echo = written(f"def f({name}: str) -> str:\n    'Say it.'\n    return {name}")
+        assert Tool(echo).definition.parameters["required"] == [name]
+        assert await run(echo, json.dumps({name: "hello"})) == ToolResult("hello")
 
 
 # --- What cannot be a tool --------------------------------------------------------------------------
 
 
-def without_hint(day) -> str:  # type: ignore[no-untyped-def]  # The missing hint is the case.
-    """Book it."""
-    return str(day)
-
-
-def without_docstring(day: str) -> str:
-    return day
-
-
-def with_arguments_only(day: str) -> str:
-    """Args:
-    day: A day.
-    """
-    return day
-
-
-def with_any_number(*days: str) -> str:
-    """Book them."""
-    return str(days)
-
-
-def with_any_name(**days: str) -> str:
-    """Book them."""
-    return str(days)
-
-
-def with_position(day: str, /) -> str:
-    """Book it."""
-    return day
-
-
-def with_unknown_hint(day: Day) -> str:  # type: ignore[name-defined]  # noqa: F821  # The unknown name is the case.
-    """Book it."""
-    return str(day)
-
-
-def with_missing_attribute(day: json.Day) -> str:  # type: ignore[name-defined]  # The missing attribute is the case.
-    """Book it."""
-    return str(day)
-
-
-def with_a_function(day: Callable[[int], str]) -> str:
-    """Book it."""
-    return day(1)
-
-
-def with_a_lock(day: threading.Event) -> str:
-    """Book it."""
-    return str(day)
+def written(source: str) -> Callable[..., object]:
+    """The function that a user has written so."""
+    space: dict[str, Any] = {"json": json, "threading": threading, "Callable": Callable}
+    exec(source, space)  # noqa: S102  # Every source is in this file.
+    function: Callable[..., object] = space["f"]
+    return function
 
 
 class TestRefusals:
     @pytest.mark.parametrize(
-        ("function", "remedy"),
+        ("source", "remedy"),
         [
-            (without_hint, "tool without_hint, parameter day: add a type hint"),
-            (without_docstring, "tool without_docstring: write a docstring"),
-            (with_arguments_only, "tool with_arguments_only: write a docstring"),
-            (with_any_number, "parameter days: .* use plain parameters"),
-            (with_any_name, "parameter days: .* use plain parameters"),
-            (with_position, "parameter day: .* use plain parameters"),
-            (with_unknown_hint, "a type hint cannot be resolved: .*Day"),
-            (with_missing_attribute, "a type hint cannot be resolved: .*Day"),
-            (with_a_function, "a type hint has no JSON form"),
-            (with_a_lock, "a type hint has no JSON form"),
-            (functools.partial(book, "Monday"), "has no name; write a function"),
+            ("def f(day): 'Book it.'", "tool f, parameter day: add a type hint"),
+            ("def f(day: str): pass", "tool f: write a docstring"),
+            ("def f(day: str): 'Args:\\n    day: A day.'", "tool f: write a docstring"),
+            ("def f(*days: str): 'Book.'", "parameter days: .* use plain parameters"),
+            ("def f(**days: str): 'Book.'", "parameter days: .* use plain parameters"),
+            ("def f(day: str, /): 'Book.'", "parameter day: .* use plain parameters"),
+            ("def f(day: Day): 'Book.'", "a type hint cannot be resolved: .*Day"),
+            ("def f(day: json.Day): 'Book.'", "a type hint cannot be resolved: .*Day"),
+            ("def f(day: Callable[[int], str]): 'Book.'", "a type hint has no JSON form"),
+            ("def f(day: threading.Event): 'Book.'", "a type hint has no JSON form"),
+            ("import functools\nf = functools.partial(print, 'Hi')", "has no name; write a function"),
         ],
     )
-    def test_what_cannot_be_a_tool_says_what_to_change(
-        self, function: Callable[..., object], remedy: str
-    ) -> None:
+    def test_what_cannot_be_a_tool_says_what_to_change(self, source: str, remedy: str) -> None:
         """At start-up, not in a call."""
         with pytest.raises(ToolError, match=remedy):
-            Tool(function)
-
-    def test_a_name_may_be_as_long_as_the_model_takes(self) -> None:
-        function = answering(1)
-        function.__name__ = "x" * 64
-        assert Tool(function).name == "x" * 64
+            Tool(written(source))
 
     @pytest.mark.parametrize("name", ["x" * 65, "größe", "<lambda>", ""])
     def test_a_name_that_the_model_does_not_take_is_refused(self, name: str) -> None:
         """One such tool would make it refuse the session of every call."""
         function = answering(1)
+        function.__name__ = "x" * 64
+        assert Tool(function).name == "x" * 64
         function.__name__ = name
         with pytest.raises(ToolError, match=f"tool {name}: the model takes names of at most 64 letters"):
             Tool(function)
@@ -291,10 +219,8 @@ def look_up(value: object) -> object:
 
 
 class TestArguments:
-    async def test_defaults_are_filled_in(self) -> None:
+    async def test_given_arguments_arrive_and_defaults_are_filled_in(self) -> None:
         assert await run(book, '{"day":"Monday"}') == ToolResult("Monday 2 inside None None 30")
-
-    async def test_all_given_arguments_arrive(self) -> None:
         arguments = {"day": "Friday", "guests": 4, "area": "terrace", "note": "n", "phone": "p", "age": 5}
         assert await run(book, json.dumps(arguments)) == ToolResult("Friday 4 terrace n p 5")
 
@@ -322,21 +248,8 @@ class TestArguments:
 
     async def test_every_wrong_argument_is_told_at_once(self) -> None:
         told = failure(await run(book, '{"guests":"many","area":"roof"}'))
-        assert [part.split(":")[0] for part in told.removeprefix("invalid arguments: ").split("; ")] == [
-            "day",
-            "guests",
-            "area",
-        ]
-
-    async def test_the_function_is_not_called_with_wrong_arguments(self) -> None:
-        calls = []
-
-        def note(day: int) -> None:
-            """Note it."""
-            calls.append(day)
-
-        failure(await run(note, '{"day":"Monday"}'))
-        assert calls == []
+        parts = told.removeprefix("invalid arguments: ").split("; ")
+        assert [part.split(":")[0] for part in parts] == ["day", "guests", "area"]
 
     async def test_a_validator_that_raises_is_a_failed_tool(self) -> None:
         """A user's validator is a user's code: it may raise anything."""
@@ -377,11 +290,12 @@ class TestResults:
             (("a", 1.5), '["a",1.5]'),
             (Address(street="Quay"), '{"street":"Quay","number":1}'),
             ("ä €", "ä €"),
+            ("x" * OUTPUT_BYTES_MAX, "x" * OUTPUT_BYTES_MAX),
+            ("EndCall", "EndCall"),  # Text that only speaks of the end does not end the call.
             (["ä €"], '["ä €"]'),
         ],
     )
     async def test_a_result_is_put_into_words(self, value: object, output: str) -> None:
-        """Text as it is, everything else as JSON."""
         assert await run(answering(value)) == ToolResult(output)
 
     @pytest.mark.parametrize(
@@ -395,11 +309,7 @@ class TestResults:
 
     @pytest.mark.parametrize("value", ["\ud800", ["\ud800"], breaking()], ids=["text", "list", "iterator"])
     async def test_a_result_that_breaks_while_it_is_written_is_a_failed_tool(self, value: object) -> None:
-        """The call goes on whatever the result does."""
         failure(await run(answering(value)))
-
-    async def test_a_result_at_the_bound_is_passed_on(self) -> None:
-        assert await run(answering("x" * OUTPUT_BYTES_MAX)) == ToolResult("x" * OUTPUT_BYTES_MAX)
 
     @pytest.mark.parametrize(
         "value", ["x" * (OUTPUT_BYTES_MAX + 1), "ä" * (OUTPUT_BYTES_MAX // 2 + 1), ["x"] * 5000]
@@ -411,9 +321,6 @@ class TestResults:
 
     async def test_end_call_ends_the_call_and_tells_the_model(self) -> None:
         assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", ends_call=True)
-
-    async def test_text_that_only_speaks_of_the_end_does_not_end_the_call(self) -> None:
-        assert not (await run(answering("EndCall"))).ends_call
 
 
 # --- Running ----------------------------------------------------------------------------------------
@@ -462,7 +369,6 @@ class TestRunning:
         assert failure(await Tool(forever).run("{}", 0.01)) == "the tool took longer than 0.01 s"
 
     async def test_a_plain_tool_that_takes_too_long_is_left_alone(self) -> None:
-        """The answer does not wait for the thread."""
         released = threading.Event()
 
         def blocks() -> None:
@@ -498,7 +404,6 @@ class TestRunning:
         assert [(line["event"], line["tool"]) for line in logs] == [("tool_raised", "fails")]
 
     async def test_cancelling_the_call_cancels_the_tool(self) -> None:
-        """Cancellation is not an error of the tool."""
         started, cancelled = asyncio.Event(), asyncio.Event()
 
         async def waits() -> None:
@@ -524,15 +429,14 @@ class TestRunning:
 
 class TestToolbox:
     async def test_a_tool_is_run_by_its_name(self) -> None:
-        box = Toolbox()
-        box.add(Tool(book))
-        assert (await box.run("book", '{"day":"Monday"}', TIMEOUT_S)).output.startswith("Monday")
-
-    async def test_an_unknown_tool_is_told_to_the_model(self) -> None:
-        """With the names that exist, so that it may try again."""
+        """An unknown one is told to the model with those that exist, so that it may try again. Their order is
+        part of the prompt, and a stable prompt is cached.
+        """
         box = Toolbox()
         box.add(Tool(book))
         box.add(Tool(answering(1)))
+        assert box.names == tuple(definition.name for definition in box.definitions) == ("book", "answer")
+        assert (await box.run("book", '{"day":"Monday"}', TIMEOUT_S)).output.startswith("Monday")
         told = failure(await box.run("cook", "{}", TIMEOUT_S))
         assert told == "there is no tool cook; the tools are: book, answer"
 
@@ -545,11 +449,3 @@ class TestToolbox:
         box.add(Tool(book))
         with pytest.raises(ToolError, match="two tools named book; rename one"):
             box.add(Tool(book))
-
-    def test_names_and_definitions_keep_their_order(self) -> None:
-        """The order is part of the prompt, and a stable prompt is cached."""
-        box = Toolbox()
-        box.add(Tool(book))
-        box.add(Tool(answering(1)))
-        assert box.names == ("book", "answer")
-        assert [definition.name for definition in box.definitions] == ["book", "answer"]

@@ -22,29 +22,28 @@ def answer(token: str) -> str:
     )
 
 
-class TestStreamToken:
-    def test_the_token_of_an_answered_call_is_found(self) -> None:
-        assert stream_token(answer("a-token_&<1>")) == "a-token_&<1>"
-
-    @pytest.mark.parametrize(
-        "document", [twiml.first_step(twiml.FallbackPlan("Sorry.")), twiml.hang_up(), answer("")]
-    )
-    def test_an_answer_without_a_token_is_an_error_that_shows_it(self, document: str) -> None:
-        with pytest.raises(BenchError, match="has no stream token: <"):
-            stream_token(document)
-
-    def test_what_is_no_xml_is_an_error(self) -> None:
-        with pytest.raises(BenchError, match="did not answer with TwiML"):
-            stream_token("Internal Server Error")
+NO_TOKEN = "has no stream token: <"
 
 
-class TestLine:
-    def test_a_line_names_call_stream_and_token(self) -> None:
-        call, stream, token = CallLine(255, "t0ken").encode().decode().split()
-        assert (call, stream, token) == ("CA" + "0" * 30 + "ff", "MZ" + "0" * 30 + "ff", "t0ken")
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        (twiml.first_step(twiml.FallbackPlan("Sorry.")), NO_TOKEN),
+        (twiml.hang_up(), NO_TOKEN),
+        (answer(""), NO_TOKEN),
+        ("Internal Server Error", "did not answer with TwiML"),
+    ],
+)
+def test_an_answer_without_a_token_is_an_error_that_shows_it(document: str, complaint: str) -> None:
+    assert stream_token(answer("a-token_&<1>")) == "a-token_&<1>"
+    with pytest.raises(BenchError, match=complaint):
+        stream_token(document)
 
-    def test_no_two_calls_have_the_same_names(self) -> None:
-        assert len({CallLine(number, "-").encode() for number in range(2000)}) == 2000
+
+def test_a_line_names_call_stream_and_token() -> None:
+    call, stream, token = CallLine(255, "t0ken").encode().decode().split()
+    assert (call, stream, token) == ("CA" + "0" * 30 + "ff", "MZ" + "0" * 30 + "ff", "t0ken")
+    assert len({CallLine(number, "-").encode() for number in range(2000)}) == 2000
 
 
 def test_the_form_is_what_twilio_would_sign() -> None:

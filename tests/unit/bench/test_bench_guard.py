@@ -17,17 +17,12 @@ def test_a_ratio_at_the_floor_passes_and_one_below_does_not() -> None:
     assert "the floor is 1.51" in verdict.sentence
 
 
-def test_a_slow_machine_changes_nothing() -> None:
-    for slowness in (1, 10):
-        runs = [run(cores_used=0.05 * slowness), run("node", cores_used=0.1 * slowness)]
-        assert judge(runs, 1.9).passes
-
-
 def test_one_disturbed_round_does_not_decide() -> None:
+    """Nor does a slow machine: each round has its own ratio."""
     runs = [
         *(run(cores_used=0.1), run("node", cores_used=0.2)),
         *(run(cores_used=0.9), run("node", cores_used=0.2)),
-        *(run(cores_used=0.1), run("node", cores_used=0.2)),
+        *(run(cores_used=0.5), run("node", cores_used=1.0)),
     ]
     assert judge(runs, 1.9).passes
 
@@ -36,10 +31,7 @@ def test_a_lost_frame_of_ours_fails_whatever_the_ratio() -> None:
     verdict = judge([run(lost=1, cores_used=0.1), run("node", cores_used=0.9)], 1.0)
     assert not verdict.passes
     assert "lost 1 frames" in verdict.sentence
-
-
-def test_a_lost_frame_of_theirs_does_not_matter() -> None:
-    assert judge([run(cores_used=0.1), run("node", cores_used=0.2, lost=1)], 1.5).passes
+    assert judge([run(cores_used=0.1), run("node", cores_used=0.2, lost=1)], 1.5).passes, "lost by the other"
 
 
 def test_a_run_that_failed_is_no_verdict() -> None:

@@ -21,20 +21,13 @@ def test_bridges_take_turns_within_every_case() -> None:
 def test_a_case_is_told_in_words() -> None:
     (case,) = cases([NODE], [Leg.TLS], [250], 1)
     assert str(case) == "node, tls, 250 calls"
-
-
-def test_only_the_tls_leg_is_encrypted() -> None:
     assert [leg.has_tls for leg in Leg] == [False, True]
 
 
-class TestPace:
-    def test_a_ramp_may_take_twice_its_time_and_some(self) -> None:
-        assert Pace(starts_per_s=50).ramp_bound_s(1000) == 50.0
-
-    def test_a_run_is_bounded_by_the_sum_of_its_parts(self) -> None:
-        pace = Pace(window_s=4, warm_up_s=2, drain_s=0.5, starts_per_s=100)
-        assert pace.run_bound_s(100) == 2 + 10 + 2 + 4 + 0.5
-
-    def test_words_name_what_goes_on_beside_the_calls(self) -> None:
-        assert Pace(window_s=4, warm_up_s=1).in_words(3) == "3 x 4 s after 1 s of warm-up"
-        assert Pace(extra_starts_per_s=20).in_words(1).endswith("with 20 extra calls begun a second")
+def test_a_run_is_bounded_by_the_sum_of_its_parts() -> None:
+    """A ramp may take twice its time and some; what goes on beside the calls is named."""
+    assert Pace(starts_per_s=50).ramp_bound_s(1000) == 50.0
+    pace = Pace(window_s=4, warm_up_s=2, drain_s=0.5, starts_per_s=100)
+    assert pace.run_bound_s(100) == 2 + 10 + 2 + 4 + 0.5
+    assert Pace(window_s=4, warm_up_s=1).in_words(3) == "3 x 4 s after 1 s of warm-up"
+    assert Pace(extra_starts_per_s=20).in_words(1).endswith("with 20 extra calls begun a second")

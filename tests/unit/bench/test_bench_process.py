@@ -11,14 +11,7 @@ from pathlib import Path
 import pytest
 from bench.bridges import Launch
 from bench.errors import BenchError, UnavailableError
-from bench.process import (
-    Cores,
-    choose_cores,
-    parse_core_list,
-    parse_kilobytes,
-    running,
-    wait_until_listening,
-)
+from bench.process import Cores, choose_cores, parse_core_list, parse_kilobytes, running, wait_until_listening
 from bench.toolchain import Toolchain
 
 
@@ -33,8 +26,6 @@ class TestCores:
         cores = choose_cores()
         assert cores.bridge | cores.generator <= os.sched_getaffinity(0)
         assert cores.are_shared == (len(os.sched_getaffinity(0)) == 1)
-
-    def test_a_shared_core_is_known(self) -> None:
         assert Cores(frozenset({0}), frozenset({0})).are_shared
         assert str(Cores(frozenset({0}), frozenset({2}))) == "bridge on core 0, generator on core 2"
 
@@ -121,19 +112,11 @@ class TestToolchain:
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         toolchain = Toolchain(tmp_path, with_tls=True)
-        for tool, name in (
-            ("generator", "cc"),
-            ("node", "node"),
-            ("node_relay", "npm"),
-            ("certificate", "openssl"),
-        ):
+        tools = {"generator": "cc", "node": "node", "node_relay": "npm", "certificate": "openssl"}
+        for tool, name in tools.items():
             with pytest.raises(UnavailableError, match=f"`{name}` was not found") as error:
                 getattr(toolchain, tool)
             assert error.value.exit_code == 2
-
-    def test_a_compiler_of_the_user_is_looked_for(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
         monkeypatch.setenv("CC", "no-such-compiler")
         with pytest.raises(UnavailableError, match="`no-such-compiler` was not found"):
             _ = Toolchain(tmp_path, with_tls=False).relay

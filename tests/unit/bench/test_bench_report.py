@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bench.report import Direction, Histogram, Report, Second, WindowEdge, parse_line
-from made_up import direction, histogram
+from bench.report import Histogram, Report, Second, WindowEdge, parse_line
+from made_up import histogram
 
 SECOND = (
     b'{"kind":"second","at_s":1.0,"phase":"ramp","calls_up":3,"calls_lost":0,'
@@ -18,31 +18,18 @@ DIRECTION = (
 )
 REPORT = (
     b'{"kind":"report","outcome":"complete","reason":"","calls":1,"calls_up":1,"calls_lost":0,"extras_up":0,'
-    b'"window_s":2.5,"marks_received":7,"clears_received":0,"up":'
-    + DIRECTION
-    + b',"down":'
-    + DIRECTION
-    + b',"set_up":'
-    + HISTOGRAM
-    + b',"generator":{"cpu_s":0.5,"lateness":'
-    + HISTOGRAM
-    + b',"turn":'
-    + HISTOGRAM
-    + b"}}\n"
-)
+    b'"window_s":2.5,"marks_received":7,"clears_received":0,"up":%(way)s,"down":%(way)s,"set_up":%(times)s,'
+    b'"generator":{"cpu_s":0.5,"lateness":%(times)s,"turn":%(times)s}}\n'
+) % {b"way": DIRECTION, b"times": HISTOGRAM}
 
 
 class TestLines:
-    def test_the_edges_of_the_window_are_seen(self) -> None:
+    def test_each_kind_is_read(self) -> None:
         assert parse_line(b"WINDOW_BEGIN\n") == WindowEdge(is_begin=True)
         assert parse_line(b"WINDOW_END\n") == WindowEdge(is_begin=False)
-
-    def test_a_second_is_read(self) -> None:
         second = parse_line(SECOND)
         assert isinstance(second, Second)
         assert (second.phase, second.up.sent, second.up.received, second.up.p50_us) == ("ramp", 10, 9, 1.5)
-
-    def test_a_report_is_read(self) -> None:
         report = parse_line(REPORT)
         assert isinstance(report, Report)
         assert (report.window_s, report.up.lost, report.generator.cpu_s) == (2.5, 1, 0.5)
@@ -54,22 +41,11 @@ class TestLines:
             parse_line(line)
 
 
-class TestHistogram:
-    def test_a_share_of_the_values_lies_at_or_below_what_is_answered(self) -> None:
-        found = histogram(*range(1, 101))
-        assert [found.at(share) for share in (0.01, 0.5, 0.99, 1.0)] == [1.0, 50.0, 99.0, 100.0]
-
-    def test_the_edge_of_the_last_bucket_is_never_above_the_longest(self) -> None:
-        assert Histogram(1, 900, ((1000, 1),)).at(0.99) == 0.0009
-
-    def test_without_values_all_is_zero(self) -> None:
-        empty = Histogram(0, 0, ())
-        assert (empty.at(0.5), empty.max_ms) == (0.0, 0.0)
-
-    def test_the_longest_is_exact(self) -> None:
-        assert histogram(0.25, 7.125).max_ms == 7.125
-
-
-def test_what_was_sent_and_did_not_arrive_is_lost() -> None:
-    way: Direction = direction(sent=1000, lost=3)
-    assert way.lost == 3
+def test_a_share_of_the_values_lies_at_or_below_what_is_answered() -> None:
+    """The edge of the last bucket is never above the longest, which is exact."""
+    found = histogram(*range(1, 101))
+    assert [found.at(share) for share in (0.01, 0.5, 0.99, 1.0)] == [1.0, 50.0, 99.0, 100.0]
+    assert Histogram(1, 900, ((1000, 1),)).at(0.99) == 0.0009
+    assert histogram(0.25, 7.125).max_ms == 7.125
+    empty = Histogram(0, 0, ())
+    assert (empty.at(0.5), empty.max_ms) == (0.0, 0.0)

@@ -38,10 +38,6 @@ class TestPage:
             "### The generator alone: both ends, no bridge",
         ]
 
-    def test_no_line_is_longer_than_a_page_but_those_of_tables(self) -> None:
-        lines = page(RUNS, [], MACHINE, Pace(), 1).splitlines()
-        assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
-
     def test_it_proves_that_the_generator_was_fast_enough(self) -> None:
         text = page(RUNS, [run(calls=1000).report], MACHINE, Pace(), 1)
         table = text.partition("### The generator alone")[2].splitlines()
@@ -67,9 +63,7 @@ class TestJson:
         assert (whole["cases"], whole["ratios"]) == ([], [])
 
 
-class TestProcessorName:
-    def test_the_model_name_is_found(self) -> None:
-        assert processor_name("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: fpu\n") == "AMD EPYC"
-
-    def test_a_processor_that_names_none_is_known_by_its_kind(self) -> None:
-        assert processor_name("processor\t: 0\nBogoMIPS\t: 50\n") != ""
+def test_the_processors_name_is_found() -> None:
+    """One that names none is known by its kind."""
+    assert processor_name("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t: fpu\n") == "AMD EPYC"
+    assert processor_name("processor\t: 0\nBogoMIPS\t: 50\n") != ""

@@ -17,10 +17,8 @@ def cells(grid: Grid, row: int) -> dict[str, str]:
 
 class TestFiguresGrid:
     def test_a_row_tells_cost_latency_loss_and_memory(self) -> None:
-        runs = [
-            run(calls=10, rss=60 * MB),
-            run(calls=1010, rss=150 * MB, cores_used=1.0, latency_ms=1.25, lost=4),
-        ]
+        busy = run(calls=1010, rss=150 * MB, cores_used=1.0, latency_ms=1.25, lost=4)
+        runs = [run(calls=10, rss=60 * MB), busy]
         row = cells(figures_grid(summarize(runs), Leg.PLAIN), 1)
         assert row["bridge"] == "callbridge"
         assert row["calls"] == "1,010"
@@ -38,12 +36,8 @@ class TestFiguresGrid:
     def test_bridges_with_the_same_number_of_calls_stand_together(self) -> None:
         runs = [run(name, calls) for name in ("callbridge", "node") for calls in (10, 50)]
         grid = figures_grid(summarize(runs), Leg.PLAIN)
-        assert [row[:2] for row in grid.rows] == [
-            ("callbridge", "10"),
-            ("node", "10"),
-            ("callbridge", "50"),
-            ("node", "50"),
-        ]
+        names = ("callbridge", "node")
+        assert [row[:2] for row in grid.rows] == [(name, calls) for calls in ("10", "50") for name in names]
 
     def test_the_other_leg_has_a_table_of_its_own(self) -> None:
         summary = summarize([run(leg=Leg.TLS)])
@@ -52,12 +46,10 @@ class TestFiguresGrid:
 
 
 class TestRemarks:
-    def test_a_clean_case_has_none(self) -> None:
-        (figures,) = summarize([run()]).values()
-        assert isinstance(figures, Figures)
-        assert remarks(figures) == []
-
     def test_all_that_went_wrong_is_told(self) -> None:
+        (clean,) = summarize([run()]).values()
+        assert isinstance(clean, Figures)
+        assert remarks(clean) == []
         (figures,) = summarize([run(latency_ms=500, duplicated=2), failed_run(reason="it | closed")]).values()
         assert isinstance(figures, Figures)
         assert remarks(figures) == [
@@ -85,10 +77,8 @@ class TestGrid:
 
 def test_ratios_stand_with_their_spread() -> None:
     runs = [
-        run(cores_used=0.1),
-        run("node", cores_used=0.2),
-        run(cores_used=0.1),
-        run("node", cores_used=0.1),
+        *(run(cores_used=0.1), run("node", cores_used=0.2)),
+        *(run(cores_used=0.1), run("node", cores_used=0.1)),
     ]
     (row,) = ratios_grid(ratios(runs, "callbridge")).rows
     assert row == ("callbridge / node", "plain", "50", "1.50", "1.00 to 2.00")

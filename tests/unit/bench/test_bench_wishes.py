@@ -14,9 +14,6 @@ def test_words_replace_what_they_name_and_nothing_else() -> None:
     assert [bridge.name for bridge in wishes.bridges] == ["node", "callbridge"]
     assert wishes.legs == (Leg.TLS,)
     assert (wishes.calls, wishes.repeats, wishes.pace) == (WHOLE.calls, WHOLE.repeats, WHOLE.pace)
-
-
-def test_what_is_named_twice_is_measured_once() -> None:
     assert WHOLE.with_words(bridges=None, legs=None, calls="10,50,10").calls == (10, 50)
 
 

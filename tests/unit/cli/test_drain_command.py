@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import httpx
 import pytest
 from typer.testing import CliRunner
@@ -11,17 +9,7 @@ from typer.testing import CliRunner
 from callbridge.cli import app as cli
 from callbridge.cli.drain import MISSES_MAX, DrainError, own_address, wait_for_the_last_call
 from callbridge.server.listening import tcp_listener
-from callbridge.server.settings import Settings, read_settings
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-NEEDED = {
-    "OPENAI_API_KEY": "sk-test-key",
-    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-    "TWILIO_AUTH_TOKEN": "f" * 32,
-    "PUBLIC_BASE_URL": "https://calls.example.com",
-}
+from desks import NEEDED, made_settings
 
 
 class Service:
@@ -68,14 +56,8 @@ def test_the_number_is_said_when_it_changes() -> None:
     service.drain()
     assert service.asked == ["POST /drain", *["GET /drain"] * 7]
     assert service.now == 7
-    assert service.said == [
-        "3 calls are live",
-        "2 calls are live",
-        "1 call is live",
-        "2 calls are live",
-        "1 call is live",
-        "no call is live",
-    ]
+    one, two = "1 call is live", "2 calls are live"
+    assert service.said == ["3 calls are live", two, one, two, one, "no call is live"]
 
 
 @pytest.mark.parametrize("wait_s", [0, 3, 2.5])
@@ -132,18 +114,10 @@ def test_other_answers_are_told_in_words(status: int, body: bytes | None, words:
     ],
 )
 def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
-    assert own_address(read_settings(NEEDED | {"HOST": host})) == address
+    assert own_address(made_settings({"HOST": host})) == address
 
 
-@pytest.fixture
-def only_these(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Settings are those that the test sets."""
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-def test_without_settings_it_ends_in_words(only_these: None) -> None:
+def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:
     ended = CliRunner().invoke(cli, ["drain"], env={"COLUMNS": "200"})
     assert ended.exit_code == 1
     assert "TWILIO_AUTH_TOKEN is not set." in ended.output
@@ -159,7 +133,7 @@ def test_without_settings_it_ends_in_words(only_these: None) -> None:
         ("http://127.0.0.1:1:1", "--url is no address"),
     ],
 )
-def test_nobody_there_ends_in_words(only_these: None, url: str | None, words: str) -> None:
+def test_nobody_there_ends_in_words(only_these: pytest.MonkeyPatch, url: str | None, words: str) -> None:
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
     arguments = ["drain"] if url is None else ["drain", "--url", url]

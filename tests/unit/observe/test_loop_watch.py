@@ -27,18 +27,13 @@ ENOUGH = BOUNDS.looks_before_exit
 
 
 @pytest.mark.parametrize(
-    ("after_s", "lag_s"), [(0.0, 0.0), (0.03, 0.0), (0.05, 0.0), (0.06, 0.01), (1.05, 1.0), (10.05, 10.0)]
+    ("after_s", "lag_s"),
+    [(0.0, 0.0), (0.03, 0.0), (0.05, 0.0), (0.06, 0.01), (0.149, 0.099), (0.16, 0.11), (10.05, 10.0)],
 )
-def test_lag_is_how_late_a_beat_is(after_s: float, lag_s: float) -> None:
+def test_a_beat_above_100_ms_late_is_worth_a_line(after_s: float, lag_s: float) -> None:
     assert LagJudge(BOUNDS).lag_s(100 + after_s, 100) == pytest.approx(lag_s)
-
-
-@pytest.mark.parametrize(
-    ("after_s", "step"),
-    [(0.05, None), (0.15, None), (0.149, None), (0.16, Step.WARN), (1.0, Step.WARN), (60.0, Step.WARN)],
-)
-def test_a_beat_above_100_ms_late_is_worth_a_line(after_s: float, step: Step | None) -> None:
-    assert LagJudge(BOUNDS).beat(0 + after_s, 0) is step
+    assert LagJudge(BOUNDS).beat(0 + after_s, 0) is (Step.WARN if lag_s > 0.1 else None)
+    assert LagJudge(BOUNDS).beat(0.15, 0) is None
 
 
 def test_at_most_one_warning_in_a_second() -> None:
@@ -99,7 +94,6 @@ def test_every_stall_is_judged_anew() -> None:
 
 @given(st.lists(st.floats(0, 20), max_size=40), st.integers(0, 300))
 def test_each_step_comes_once_and_the_exit_after_the_stack(ages: list[float], early_looks: int) -> None:
-    """Whenever the thread looks: first the stack, then the end, neither twice, none below its bound."""
     judge = LagJudge(BOUNDS)
     steps = [judge.look(0.1, 0) for _ in range(early_looks)]
     for age in sorted(ages):
@@ -118,14 +112,10 @@ def test_bounds_are_in_their_order() -> None:
 # --- The count ------------------------------------------------------------------------------------
 
 
-def test_no_beat_has_no_lag() -> None:
-    lags = Lags()
-    assert (lags.count, lags.p99_ms, lags.max_ms) == (0, 0.0, 0.0)
-
-
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=400))
 def test_99_of_100_beats_kept_to_p99(seconds: list[float]) -> None:
     lags = Lags()
+    assert (lags.count, lags.p99_ms, lags.max_ms) == (0, 0.0, 0.0)
     for lag_s in seconds:
         lags.add(lag_s)
     assert (lags.count, lags.max_ms) == (len(seconds), max(seconds) * 1000)
@@ -154,17 +144,19 @@ async def test_a_blocked_loop_is_told_once_it_goes_on() -> None:
     with structlog.testing.capture_logs() as logs:
         async with LoopWatch(has_last_resort=False) as watch:
             await beats(watch, 1)
-            time.sleep(0.25)  # noqa: ASYNC251 - what is tested
-            await beats(watch, 1)
+            late = []
+            for _ in range(3):
+                time.sleep(0.25)  # noqa: ASYNC251 - what is tested
+                await beats(watch, 1)
+                late.append(watch.is_late)
+    assert late == [False, False, True]  # Once is not again and again.
     (line, *_) = [line for line in logs if line["event"] == "loop_lagged"]
     assert line["log_level"] == "warning"
     assert 100 < line["lag_ms"] <= watch.lags.max_ms + 1
     assert watch.lags.max_ms >= 190
-    assert not watch.is_late  # Once is not again and again.
 
 
 async def test_a_healthy_loop_is_quiet_and_leaves_nothing() -> None:
-    """No line, no end of the process, and neither thread nor timer afterwards."""
     ended: list[int] = []
     bounds = LagBounds(beat_s=0.01, warn_s=5, stack_s=5, exit_s=6)  # Quiet on a busy machine, too.
     with structlog.testing.capture_logs() as logs:

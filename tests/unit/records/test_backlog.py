@@ -28,12 +28,6 @@ def filled(backlog: Backlog, names: str) -> Backlog:
     return backlog
 
 
-def test_the_oldest_detail_makes_room() -> None:
-    backlog = filled(Backlog(waiting_max=3), "abcde")
-    assert bodies(backlog) == ["c", "d", "e"]
-    assert backlog.shed == 2
-
-
 def test_starts_ends_and_notes_stay_beyond_the_bound() -> None:
     backlog = Backlog(waiting_max=2)
     backlog.put(detail())
@@ -43,15 +37,6 @@ def test_starts_ends_and_notes_stay_beyond_the_bound() -> None:
     backlog.put(detail())
     assert list(backlog.writes) == kept
     assert backlog.shed == 2
-
-
-def test_a_batch_waits_until_it_is_done() -> None:
-    backlog = filled(Backlog(), "ab")
-    assert len(backlog.take()) == 2
-    filled(backlog, "c")
-    assert bodies(backlog) == ["a", "b", "c"]
-    backlog.done()
-    assert bodies(backlog) == ["c"]
 
 
 def test_a_batch_that_comes_back_stands_first_and_is_shed_first() -> None:
@@ -72,27 +57,19 @@ def test_a_batch_under_way_is_not_shed() -> None:
     assert backlog.shed == 0
 
 
-def test_one_batch_at_a_time() -> None:
-    backlog = filled(Backlog(), "a")
-    backlog.take()
-    with pytest.raises(AssertionError):
-        backlog.take()
-
-
 def test_written_through_a_number() -> None:
+    assert Backlog().is_written_through(0)
     backlog = filled(Backlog(), "ab")
     through = backlog.told
     assert not backlog.is_written_through(through)
     backlog.take()
+    with pytest.raises(AssertionError):
+        backlog.take()  # One batch at a time.
     filled(backlog, "c")
     assert not backlog.is_written_through(through)
     backlog.done()
     assert backlog.is_written_through(through)
     assert not backlog.is_written_through(backlog.told)
-
-
-def test_an_empty_backlog_is_written() -> None:
-    assert Backlog().is_written_through(0)
 
 
 @given(st.lists(st.sampled_from(["detail", "end", "take", "done", "put_back"]), max_size=80))

@@ -15,17 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-async def test_a_path_chooses_the_file(tmp_path: Path) -> None:
+async def test_a_path_chooses_the_file_and_none_memory(tmp_path: Path) -> None:
+    assert isinstance(open_state(None), MemoryState)
     state = open_state(tmp_path / "state.db")
     assert isinstance(state, SqliteState)
     await state.close()
     assert (tmp_path / "state.db").exists()
-
-
-def test_no_path_chooses_memory() -> None:
-    assert isinstance(open_state(None), MemoryState)
-
-
-def test_what_is_wrong_with_the_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(StateError):
         open_state(tmp_path)

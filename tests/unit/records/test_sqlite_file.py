@@ -79,17 +79,17 @@ def complaint(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_folder_that_is_missing(path: Path) -> None:
-    assert "Make its folder" in complaint(path.parent / "missing" / "state.db")
-
-
-def test_a_path_that_is_a_folder(path: Path) -> None:
-    assert "choose another path" in complaint(path.parent)
-
-
-def test_a_path_below_a_file(path: Path) -> None:
-    path.touch()
-    assert "choose another path" in complaint(path / "state.db")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing/state.db", "Make its folder"),
+        (".", "choose another path"),
+        ("a file/state.db", "choose another path"),
+    ],
+)
+def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "a file").touch()
+    assert words in complaint(tmp_path / name)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anything")
@@ -134,25 +134,25 @@ def test_a_damaged_page(path: Path) -> None:
     path.write_bytes(content)
     assert "damaged" in complaint(path)
     assert "Move it away" in complaint(path)
-
-
-def test_a_file_that_was_cut_off(path: Path) -> None:
-    check_file(path)
-    path.write_bytes(path.read_bytes()[:5000])
+    path.write_bytes(content[:5000])
     assert "damaged" in complaint(path)
 
 
-def test_a_newer_version(path: Path) -> None:
-    check_file(path)
-    execute(path, "UPDATE schema_version SET version = 99")
-    assert "Start the newer callbridge" in complaint(path)
+NO_VERSION = "no version that callbridge ever had"
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM schema_version", "UPDATE schema_version SET version = 0"])
-def test_no_version_that_ever_was(path: Path, statement: str) -> None:
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE schema_version SET version = 99", "Start the newer callbridge"),
+        ("UPDATE schema_version SET version = 0", NO_VERSION),
+        ("DELETE FROM schema_version", NO_VERSION),
+    ],
+)
+def test_another_version(path: Path, statement: str, words: str) -> None:
     check_file(path)
     execute(path, statement)
-    assert "no version that callbridge ever had" in complaint(path)
+    assert words in complaint(path)
 
 
 def test_a_process_that_holds_the_file_is_waited_for(path: Path) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,13 +64,8 @@ def killed_after(path: Path, call_sids: list[str], choice: random.Random) -> dic
             errors[call_sid] = process.stderr.read()
             killer.cancel()
 
-    watchers = [
-        threading.Thread(target=watch, args=(call_sid, choice.uniform(0, 0.15))) for call_sid in call_sids
-    ]
-    for watcher in watchers:
-        watcher.start()
-    for watcher in watchers:
-        watcher.join()
+    with ThreadPoolExecutor(len(call_sids)) as watchers:
+        list(watchers.map(watch, call_sids, [choice.uniform(0, 0.15) for _ in call_sids]))
     assert errors == dict.fromkeys(call_sids, "")
     return acknowledged
 

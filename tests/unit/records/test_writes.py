@@ -15,7 +15,6 @@ from callbridge.records.writes import (
     with_calls,
     with_events,
     with_spend,
-    with_unfinished,
 )
 
 
@@ -25,23 +24,13 @@ def event(call_sid: str, kind: str, at: float = 1.0) -> EventWrite:
 
 def test_waiting_events_are_numbered_after_the_stored_ones() -> None:
     stored = (CallEvent(1, 0.5, "started", b"{}"), CallEvent(2, 0.6, "memory", b"{}"))
-    writes: list[Write] = [
-        event("a", "memory"),
-        event("b", "started"),
-        SpendNote(1.0, 1),
-        event("a", "ended", 2.0),
-    ]
+    writes: list[Write] = [event("a", "memory"), event("b", "started"), SpendNote(1.0, 1)]
+    writes.append(event("a", "ended", 2.0))
     assert with_events(stored, writes, "a") == (
         *stored,
         CallEvent(3, 1.0, "memory", b"{}"),
         CallEvent(4, 2.0, "ended", b"{}"),
     )
-
-
-def test_a_waiting_end_finishes_a_stored_start() -> None:
-    assert with_unfinished(("a", "b"), [event("a", "ended")], 0.0) == ("b",)
-    assert with_unfinished(("a",), [event("a", "ended"), event("a", "started")], 0.0) == ("a",)
-    assert with_unfinished((), [event("a", "started", 1.0)], 2.0) == ()
 
 
 def test_waiting_notes_are_sorted_in() -> None:

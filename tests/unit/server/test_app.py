@@ -37,24 +37,16 @@ async def asked(app: FastAPI, path: str) -> httpx.Response:
         return await client.get(path)
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [
-        ("/twilio/voice", 403),
-        ("/twilio/stream-ended", 403),
-        ("/twilio/stream-status", 403),
-        ("/twilio/call-status", 403),
-        ("/twilio/fallback-dialed", 403),
-        ("/twilio/voicemail-left", 403),
-        ("/twilio/voicemail-status", 403),
-        ("/healthz", 200),
-        ("/readyz", 200),
-        ("/drain", 401),
-    ],
-)
-async def test_all_that_is_asked_for_is_there(path: str, status: int) -> None:
-    """Unsigned, so that what is Twilio's or an operator's is refused."""
-    assert (await asked(create_app(made_settings(), Agent()), path)).status_code == status
+async def test_all_that_is_asked_for_is_there_and_nothing_else() -> None:
+    """Unsigned, so that what is Twilio's or an operator's is refused; no page tells what runs here."""
+    app = create_app(made_settings(), Agent())
+    twilios = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
+    for path in twilios.split():
+        assert (await asked(app, f"/twilio/{path}")).status_code == 403
+    for path, status in (("/healthz", 200), ("/readyz", 200), ("/drain", 401)):
+        assert (await asked(app, path)).status_code == status
+    for path in ("/docs", "/redoc", "/openapi.json", "/"):
+        assert (await asked(app, path)).status_code == 404
 
 
 async def test_what_runs_beside_the_calls_ends_with_them() -> None:
@@ -89,7 +81,7 @@ async def test_the_given_drain_says_when_no_calls_are_taken() -> None:
 
 
 async def test_the_clocks_are_the_given_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One never runs backwards, the other is for other processes: they are not mixed up."""
+    """They are not mixed up; the memory that is made for want of a state dates by the wall clock too."""
     desks: list[Desk] = []
 
     def noted(*arguments: Any, **parts: Any) -> Desk:
@@ -97,22 +89,11 @@ async def test_the_clocks_are_the_given_ones(monkeypatch: pytest.MonkeyPatch) ->
         return desks[-1]
 
     monkeypatch.setattr(app_module, "open_desk", noted)
-    create_app(made_settings(), Agent(), clock=lambda: 1.0, wall_clock=lambda: 2.0)
-    assert (desks[0].now(), desks[0].wall_now()) == (1.0, 2.0)
-
-
-async def test_a_given_wall_clock_dates_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory that is made for want of a state keeps the same time."""
-    desks: list[Desk] = []
-
-    def noted(*arguments: Any, **parts: Any) -> Desk:
-        desks.append(open_desk(*arguments, **parts))
-        return desks[-1]
-
-    monkeypatch.setattr(app_module, "open_desk", noted)
-    create_app(made_settings(), Agent(), wall_clock=lambda: 5_000.0)
-    desks[0].state.append(CALL, "started", b"{}")
-    (event,) = await desks[0].state.events(CALL)
+    create_app(made_settings(), Agent(), clock=lambda: 1.0, wall_clock=lambda: 5_000.0)
+    (desk,) = desks
+    assert (desk.now(), desk.wall_now()) == (1.0, 5_000.0)
+    desk.state.append(CALL, "started", b"{}")
+    (event,) = await desk.state.events(CALL)
     assert event.at == 5_000.0
 
 
@@ -124,9 +105,3 @@ async def test_a_clip_that_cannot_be_used_stops_the_start(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(ClipError):
         create_app(settings, Agent())
-
-
-async def test_nothing_tells_a_stranger_what_runs_here() -> None:
-    app = create_app(made_settings(), Agent())
-    for path in ("/docs", "/redoc", "/openapi.json", "/"):
-        assert (await asked(app, path)).status_code == 404

@@ -36,26 +36,23 @@ def test_the_built_in_clip_is_of_a_length_that_is_allowed() -> None:
     assert len(set(clip)) > 50
 
 
-def test_a_wave_file_becomes_mulaw(tmp_path: Path) -> None:
-    clip = load_clip(wav(tmp_path / "moment.wav"))
+@pytest.mark.parametrize("name", ["moment.wav", "MOMENT.WAV"])
+def test_a_wave_file_becomes_mulaw(tmp_path: Path, name: str) -> None:
+    clip = load_clip(wav(tmp_path / name))
     assert clip == b"\xff" * (HALF_A_SECOND // 2) + b"\xce" * (HALF_A_SECOND // 2)
-
-
-def test_the_ending_may_be_in_capitals(tmp_path: Path) -> None:
-    assert len(load_clip(wav(tmp_path / "MOMENT.WAV"))) == HALF_A_SECOND
 
 
 def test_any_other_file_is_mulaw_already(tmp_path: Path) -> None:
     path = tmp_path / "moment.ulaw"
-    path.write_bytes(b"\x12\x34" * 2000)
-    assert load_clip(path) == b"\x12\x34" * 2000
+    for length_ms in (SHORTEST_MS, LONGEST_MS):
+        path.write_bytes(b"\x12\x34" * (length_ms * mulaw.BYTES_PER_MS // 2))
+        assert load_clip(path) == path.read_bytes()
 
 
 @pytest.mark.parametrize(
     "wrong", [{"rate": 16_000}, {"channels": 2}, {"width": 1}], ids=lambda wrong: next(iter(wrong))
 )
 def test_another_format_is_refused_with_a_way_to_make_one(tmp_path: Path, wrong: dict[str, int]) -> None:
-    """What would be heard as noise is not played."""
     with pytest.raises(ClipError, match=r"8 kHz, mono, 16 bits.*sox"):
         load_clip(wav(tmp_path / "moment.wav", **wrong))
 
@@ -69,13 +66,6 @@ def test_a_clip_too_short_or_too_long_is_refused(tmp_path: Path, length_ms: int)
         load_clip(path)
 
 
-@pytest.mark.parametrize("length_ms", [SHORTEST_MS, LONGEST_MS])
-def test_the_bounds_themselves_are_allowed(tmp_path: Path, length_ms: int) -> None:
-    path = tmp_path / "moment.ulaw"
-    path.write_bytes(mulaw.silence(length_ms))
-    assert len(load_clip(path)) == length_ms * mulaw.BYTES_PER_MS
-
-
 @pytest.mark.parametrize("name", ["none.ulaw", "none.wav"])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(ClipError, match=f"{name} cannot be read: .*Correct the path"):
@@ -84,13 +74,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no wave at all, by any means", b"RIFF\x24\0\0\0WAVEfmt "])
 def test_a_wave_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Whatever a file holds, its reader learns what to do and sees no traceback."""
     path = tmp_path / "moment.wav"
     path.write_bytes(content)
-    with pytest.raises(ClipError, match="cannot be read"):
-        load_clip(path)
-
-
-def test_a_folder_is_no_clip(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match="cannot be read"):
-        load_clip(tmp_path)
+    for no_clip in (path, tmp_path):
+        with pytest.raises(ClipError, match="cannot be read"):
+            load_clip(no_clip)

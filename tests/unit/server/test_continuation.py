@@ -47,36 +47,24 @@ def decided(
 # --- The table ----------------------------------------------------------------------------------------
 
 
-def test_every_end_has_a_row() -> None:
-    """A new reason must say here what follows it."""
-    assert set(AFTER_STREAM) == {*EndReason, None}
+WHAT_FOLLOWS: dict[str, list[str | None]] = {
+    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost"],
+    "resume": ["media_lost", "handed_over", "service_stopped", None],
+    "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
+}
 
 
-@pytest.mark.parametrize("reason", EndReason)
-def test_what_somebody_meant_is_hung_up_and_nothing_else(reason: EndReason) -> None:
-    assert (AFTER_STREAM[reason] is Continuation.HANG_UP) == reason.is_normal
-
-
-@pytest.mark.parametrize(
-    ("value", "follows"),
-    [
-        ("caller_hangup", "hang_up"),
-        ("agent_hangup", "hang_up"),
-        ("limit_duration", "hang_up"),
-        ("limit_cost", "hang_up"),
-        ("media_lost", "resume"),
-        ("handed_over", "resume"),
-        ("service_stopped", "resume"),
-        (None, "resume"),
-        ("model_unavailable", "fall_back"),
-        ("model_lost", "fall_back"),
-        ("internal_error", "fall_back"),
-        ("rejected_auth", "fall_back"),
-        ("rejected_protocol", "fall_back"),
-    ],
-)
-def test_what_follows_each_end(value: str | None, follows: str) -> None:
-    assert decided(None if value is None else EndReason(value)) == follows
+def test_what_follows_each_end() -> None:
+    """Every end, and none, has its row; what somebody meant is hung up, and nothing else."""
+    rows = {
+        None if value is None else EndReason(value): follows
+        for follows, values in WHAT_FOLLOWS.items()
+        for value in values
+    }
+    assert rows == AFTER_STREAM
+    for ended, follows in rows.items():
+        assert decided(ended) == follows
+        assert (follows == "hang_up") == (ended is not None and ended.is_normal)
 
 
 @pytest.mark.parametrize("status", sorted(CALL_OVER))
@@ -119,7 +107,6 @@ def test_where_nothing_can_be_continued_a_human_takes_over(ended: EndReason | No
 
 @given(st.lists(st.floats(0, 120), max_size=60))
 def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after_s: list[float]) -> None:
-    """Whatever the times between the breaks: never more than three within ten minutes."""
     continued: list[float] = []
     now = NOW
     for after_s in breaks_after_s:
@@ -131,16 +118,6 @@ def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after
             continued.append(now)
     for first, fourth in zip(continued, continued[CONTINUATIONS_MAX:], strict=False):
         assert fourth - first >= CONTINUATIONS_WITHIN_S
-
-
-@given(st.sampled_from([*EndReason, None]), st.lists(st.floats(allow_nan=False)), st.text(), st.booleans())
-def test_there_is_always_an_answer(
-    ended: EndReason | None, continued_at: list[float], status: str, can_continue: bool
-) -> None:
-    found = decide(
-        call_status=status, ended=ended, continued_at=continued_at, now=NOW, can_continue=can_continue
-    )
-    assert found in Continuation
 
 
 # --- The history --------------------------------------------------------------------------------------
@@ -243,43 +220,24 @@ def test_a_start_that_cannot_be_read_is_one() -> None:
 
 def test_a_memory_that_cannot_be_read_is_left_out() -> None:
     turn = memory.TurnSaid(2, None, "Hello.")
-    events = [
-        event("memory", {"kind": "of_tomorrow"}),
-        event("memory", b"{"),
-        event("memory", memory.encode(turn)),
-    ]
-    assert read_history(events).remembered == (turn,)
+    bodies = ({"kind": "of_tomorrow"}, b"{", memory.encode(turn))
+    assert read_history(event("memory", body) for body in bodies).remembered == (turn,)
 
 
 def test_events_of_other_kinds_change_nothing() -> None:
-    events = [started(), ended("media_lost")]
-    assert read_history([*events, event("voicemail", {"url": "x"}), event("of_tomorrow", b"{")]) == (
-        read_history(events)
-    )
+    """Nor do fields that others add."""
+    events = [started(), event("ended", {"reason": "media_lost", "detail": "stalled", "duration_ms": 5})]
+    history = read_history([*events, event("voicemail", {"url": "x"}), event("of_tomorrow", b"{")])
+    assert history == read_history([started(), ended("media_lost")])
 
 
 def test_the_bodies_are_read_as_they_are_written() -> None:
-    """Who writes an event and who reads it use the same types."""
+    """Who writes an event and who reads it use the same types, and the store gives it back as it was."""
     start = StartedBody(caller="+14155550100", called="+14155550199", stream_sid="MZ1")
     end = EndedBody(EndReason.HANDED_OVER, "MZ1")
-    history = read_history(
-        [
-            event("started", msgspec.json.encode(start)),
-            event("ended", msgspec.json.encode(end)),
-        ]
-    )
+    bodies = {"started": msgspec.json.encode(start), "ended": msgspec.json.encode(end)}
+    history = read_history(CallEvent(1, NOW, kind, body) for kind, body in bodies.items())
     assert history == CallHistory(EndReason.HANDED_OVER, (), "+14155550100", "+14155550199", ())
-
-
-def test_what_the_store_gives_back_is_read() -> None:
-    assert (
-        read_history((CallEvent(1, NOW, "ended", b'{"reason": "media_lost"}'),)).ended is EndReason.MEDIA_LOST
-    )
-
-
-def test_fields_that_others_add_are_passed_over() -> None:
-    body = {"reason": "media_lost", "detail": "stalled", "duration_ms": 5}
-    assert read_history([started(), event("ended", body)]).ended is EndReason.MEDIA_LOST
 
 
 @given(st.lists(st.tuples(st.sampled_from(["started", "memory", "continued", "ended", "x"]), st.binary())))

@@ -10,6 +10,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbridge.server import drain as decided
 from callbridge.server.drain import (
     ACTION_S,
     HAND_OVER_S,
@@ -18,19 +19,17 @@ from callbridge.server.drain import (
     AskToHandOver,
     CallsCounted,
     Drain,
-    DrainAsked,
     Draining,
     Event,
     Stage,
     Stop,
-    StopSignalled,
-    StreamPromised,
-    TimePassed,
 )
 from callbridge.server.live_calls import LiveCalls
+from desks import LiveCall
 
 DRAIN_S = 240.0
-SIGNAL, DRAIN, TIME, PROMISE = StopSignalled(), DrainAsked(), TimePassed(), StreamPromised()
+SIGNAL, DRAIN = decided.StopSignalled(), decided.DrainAsked()
+TIME, PROMISE = decided.TimePassed(), decided.StreamPromised()
 
 
 def live(number: int) -> CallsCounted:
@@ -48,67 +47,43 @@ def after(*events: tuple[float, Event]) -> Draining:
 # --- The stages -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("told", "stage", "deadline"),
-    [
-        pytest.param([], Stage.SERVING, None, id="nothing"),
-        pytest.param([(0, live(3)), (1, TIME)], Stage.SERVING, None, id="calls alone"),
-        pytest.param([(0, SIGNAL)], Stage.STOPPED, None, id="a signal without calls"),
-        pytest.param([(0, live(1)), (10, SIGNAL)], Stage.DRAINING, 250, id="a signal with a call"),
-        pytest.param([(0, live(2)), (10, SIGNAL), (20, live(1))], Stage.DRAINING, 250, id="one call ends"),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (20, live(0))], Stage.DRAINING, 23, id="its action is due"
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (20, live(0)), (22.9, TIME)], Stage.DRAINING, 23, id="not yet asked"
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (20, live(0)), (23, TIME)], Stage.STOPPED, None, id="no call is left"
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (20, live(0)), (21, live(1)), (23, TIME)],
-            Stage.DRAINING,
-            250,
-            id="the phone came back",
-        ),
-        pytest.param([(0, live(1)), (10, SIGNAL), (249, TIME)], Stage.DRAINING, 250, id="time is not up"),
-        pytest.param([(0, live(1)), (10, SIGNAL), (250, TIME)], Stage.HANDING_OVER, 262, id="time is up"),
-        pytest.param([(0, live(1)), (10, SIGNAL), (11, SIGNAL)], Stage.HANDING_OVER, 23, id="two signals"),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (11, SIGNAL), (12, SIGNAL)], Stage.STOPPED, None, id="three signals"
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (11, SIGNAL), (13, live(0))],
-            Stage.HANDING_OVER,
-            16,
-            id="all handed over, their actions are due",
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (11, SIGNAL), (13, live(0)), (16, TIME)],
-            Stage.STOPPED,
-            None,
-            id="all handed over",
-        ),
-        pytest.param(
-            [(0, live(1)), (10, SIGNAL), (11, SIGNAL), (23, TIME)], Stage.STOPPED, None, id="one would not go"
-        ),
-        pytest.param([(0, DRAIN)], Stage.DRAINING, None, id="a drain without calls stays"),
-        pytest.param([(0, live(1)), (5, DRAIN), (9999, TIME)], Stage.DRAINING, None, id="a drain has no end"),
-        pytest.param([(0, live(1)), (5, DRAIN), (6, live(0))], Stage.DRAINING, None, id="nor does it exit"),
-        pytest.param([(0, live(1)), (5, DRAIN), (6, DRAIN)], Stage.DRAINING, None, id="two drains are one"),
-        pytest.param([(0, DRAIN), (5, SIGNAL)], Stage.STOPPED, None, id="a signal after an empty drain"),
-        pytest.param(
-            [(0, live(1)), (5, DRAIN), (100, SIGNAL)], Stage.DRAINING, 340, id="a signal after a drain"
-        ),
-        pytest.param([(0, live(1)), (5, SIGNAL), (6, DRAIN)], Stage.DRAINING, 245, id="drain after signal"),
-        pytest.param([(0, PROMISE), (1, SIGNAL)], Stage.DRAINING, 5, id="a promised stream is waited for"),
-        pytest.param([(0, PROMISE), (1, SIGNAL), (5, TIME)], Stage.STOPPED, None, id="it never came"),
-        pytest.param(
-            [(0, PROMISE), (1, SIGNAL), (2, live(1)), (5, TIME)], Stage.DRAINING, 241, id="it came"
-        ),
-        pytest.param([(0, PROMISE), (5, SIGNAL)], Stage.STOPPED, None, id="it is long past"),
-    ],
-)  # fmt: skip
+SIGNALLED: list[tuple[float, Event]] = [(0, live(1)), (10, SIGNAL)]
+LEFT_EMPTY = [*SIGNALLED, (20, live(0))]
+TWICE = [*SIGNALLED, (11, SIGNAL)]
+DRAINED: list[tuple[float, Event]] = [(0, live(1)), (5, DRAIN)]
+PROMISED: list[tuple[float, Event]] = [(0, PROMISE), (1, SIGNAL)]
+TIMELINES: dict[str, tuple[list[tuple[float, Event]], Stage, float | None]] = {
+    "nothing": ([], Stage.SERVING, None),
+    "calls alone": ([(0, live(3)), (1, TIME)], Stage.SERVING, None),
+    "a signal without calls": ([(0, SIGNAL)], Stage.STOPPED, None),
+    "a signal with a call": (SIGNALLED, Stage.DRAINING, 250),
+    "one call ends": ([(0, live(2)), (10, SIGNAL), (20, live(1))], Stage.DRAINING, 250),
+    "its action is due": (LEFT_EMPTY, Stage.DRAINING, 23),
+    "not yet asked": ([*LEFT_EMPTY, (22.9, TIME)], Stage.DRAINING, 23),
+    "no call is left": ([*LEFT_EMPTY, (23, TIME)], Stage.STOPPED, None),
+    "the phone came back": ([*LEFT_EMPTY, (21, live(1)), (23, TIME)], Stage.DRAINING, 250),
+    "time is not up": ([*SIGNALLED, (249, TIME)], Stage.DRAINING, 250),
+    "time is up": ([*SIGNALLED, (250, TIME)], Stage.HANDING_OVER, 262),
+    "two signals": (TWICE, Stage.HANDING_OVER, 23),
+    "three signals": ([*TWICE, (12, SIGNAL)], Stage.STOPPED, None),
+    "all handed over, their actions are due": ([*TWICE, (13, live(0))], Stage.HANDING_OVER, 16),
+    "all handed over": ([*TWICE, (13, live(0)), (16, TIME)], Stage.STOPPED, None),
+    "one would not go": ([*TWICE, (23, TIME)], Stage.STOPPED, None),
+    "a drain without calls stays": ([(0, DRAIN)], Stage.DRAINING, None),
+    "a drain has no end": ([*DRAINED, (9999, TIME)], Stage.DRAINING, None),
+    "nor does it exit": ([*DRAINED, (6, live(0))], Stage.DRAINING, None),
+    "two drains are one": ([*DRAINED, (6, DRAIN)], Stage.DRAINING, None),
+    "a signal after an empty drain": ([(0, DRAIN), (5, SIGNAL)], Stage.STOPPED, None),
+    "a signal after a drain": ([*DRAINED, (100, SIGNAL)], Stage.DRAINING, 340),
+    "drain after signal": ([*SIGNALLED, (11, DRAIN)], Stage.DRAINING, 250),
+    "a promised stream is waited for": (PROMISED, Stage.DRAINING, 5),
+    "it never came": ([*PROMISED, (5, TIME)], Stage.STOPPED, None),
+    "it came": ([*PROMISED, (2, live(1)), (5, TIME)], Stage.DRAINING, 241),
+    "it is long past": ([(0, PROMISE), (5, SIGNAL)], Stage.STOPPED, None),
+}
+
+
+@pytest.mark.parametrize(("told", "stage", "deadline"), TIMELINES.values(), ids=TIMELINES)
 def test_stage_and_deadline(told: list[tuple[float, Event]], stage: Stage, deadline: float | None) -> None:
     draining = after(*told)
     assert (draining.stage, draining.deadline) == (stage, deadline)
@@ -121,17 +96,9 @@ def test_every_stage_is_announced_with_its_calls_and_its_longest_time() -> None:
     assert draining.handle(TIME, 250) == [Announce(Stage.HANDING_OVER, 1, HAND_OVER_S), AskToHandOver()]
     assert draining.handle(TIME, 262) == [Announce(Stage.STOPPED, 1, 0), Stop()]
     assert draining.handle(SIGNAL, 263) == []
-
-
-def test_without_calls_a_signal_goes_through_all_at_once() -> None:
-    assert Draining(DRAIN_S).handle(SIGNAL, 10) == [
-        Announce(Stage.DRAINING, 0, DRAIN_S),
-        Announce(Stage.STOPPED, 0, 0),
-        Stop(),
-    ]
-
-
-def test_a_drain_by_command_has_no_end_of_its_own() -> None:
+    began = Announce(Stage.DRAINING, 0, DRAIN_S)
+    assert Draining(DRAIN_S).handle(SIGNAL, 10) == [began, Announce(Stage.STOPPED, 0, 0), Stop()]
+    # A drain by command has no end of its own.
     assert after((0, live(1))).handle(DRAIN, 1) == [Announce(Stage.DRAINING, 1, None)]
 
 
@@ -143,7 +110,6 @@ def test_no_time_to_drain_hands_over_at_once() -> None:
 
 
 def test_promises_cannot_keep_the_process() -> None:
-    """Without a live call it ends, however often a stream was promised."""
     draining = after((0, live(1)), (0, SIGNAL), (0, SIGNAL), (1, live(0)))
     now = 1.0
     while draining.deadline is not None:
@@ -193,7 +159,6 @@ def test_without_a_signal_it_never_stops(steps: list[tuple[float, Event]]) -> No
 
 
 def test_a_promise_outlasts_the_action_of_another_call() -> None:
-    """Both are waited for; the later one counts."""
     draining = after((0, live(1)), (0, SIGNAL), (1, PROMISE), (2, live(0)))
     assert draining.deadline == 1 + PROMISED_S > 2 + ACTION_S
 
@@ -202,20 +167,25 @@ def test_a_promise_outlasts_the_action_of_another_call() -> None:
 
 
 @dataclass
-class Call:
+class Call(LiveCall):
     """A call that ends when it is asked to hand over."""
 
-    calls: LiveCalls
-    asked: list[str] = field(default_factory=list)
+    calls: LiveCalls = field(default_factory=LiveCalls)
     is_willing: bool = True
 
     def hand_over(self) -> None:
-        self.asked.append("hand over")
+        super().hand_over()
         if self.is_willing:
             self.calls.remove("CA1", self)
 
-    def phone_replaced(self) -> None:
-        raise AssertionError("nothing replaces it here")
+
+def with_a_call(
+    drain_s: float, hand_over_s: float = HAND_OVER_S, is_willing: bool = True
+) -> tuple[Drain, Call]:
+    call = Call(is_willing=is_willing)
+    drain = Drain(call.calls, drain_s, hand_over_s=hand_over_s)
+    call.calls.add("CA1", call)
+    return drain, call
 
 
 async def stopped(drain: Drain) -> None:
@@ -237,14 +207,12 @@ async def test_shell_stops_at_once_without_calls() -> None:
 async def test_shell_hands_over_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The timer does it by itself; the last action is waited for."""
     monkeypatch.setattr("callbridge.server.drain.ACTION_S", 0.05)
-    calls = LiveCalls()
-    drain, call = Drain(calls, drain_s=0.05), Call(calls)
-    calls.add("CA1", call)
+    drain, call = with_a_call(drain_s=0.05)
     with structlog.testing.capture_logs() as logs:
         drain.signalled()
         assert drain.stage is Stage.DRAINING
         await stopped(drain)
-    assert call.asked == ["hand over"]
+    assert call.told == ["hand over"]
     assert [(line["event"], line["live_calls"]) for line in logs] == [
         ("draining", 1),
         ("handing_over", 1),
@@ -253,28 +221,24 @@ async def test_shell_hands_over_when_time_is_up(monkeypatch: pytest.MonkeyPatch)
 
 
 async def test_shell_gives_up_on_a_call_that_does_not_hand_over() -> None:
-    calls = LiveCalls()
-    drain, call = Drain(calls, drain_s=DRAIN_S, hand_over_s=0.05), Call(calls, is_willing=False)
-    calls.add("CA1", call)
+    drain, call = with_a_call(drain_s=DRAIN_S, hand_over_s=0.05, is_willing=False)
     drain.signalled()
     drain.signalled()
     await stopped(drain)
-    assert call.asked == ["hand over"]
-    assert len(calls) == 1
+    assert call.told == ["hand over"]
+    assert len(call.calls) == 1
 
 
 async def test_shell_drained_by_command_waits_for_a_signal() -> None:
-    calls = LiveCalls()
-    drain, call = Drain(calls, DRAIN_S), Call(calls)
-    calls.add("CA1", call)
+    drain, call = with_a_call(DRAIN_S)
     drain.begin()
     drain.begin()
     assert drain.reason_not_ready() == "draining"
-    calls.remove("CA1", call)
+    call.calls.remove("CA1", call)
     assert drain.stage is Stage.DRAINING
     drain.signalled()
     await stopped(drain)
-    assert call.asked == []
+    assert call.told == []
 
 
 async def test_shell_waits_for_a_promised_stream(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,12 +255,10 @@ async def test_shell_waits_for_a_promised_stream(monkeypatch: pytest.MonkeyPatch
 
 async def test_shell_leaves_no_timer_when_it_is_cancelled() -> None:
     """A server that fails takes its drain down with it."""
-    calls = LiveCalls()
-    drain, call = Drain(calls, drain_s=0.02), Call(calls)
-    calls.add("CA1", call)
+    drain, call = with_a_call(drain_s=0.02)
     drain.signalled()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await drain.run_until_stopped()
     await asyncio.sleep(0.05)  # A timer that was set later, for later: by then its own would have gone off.
-    assert call.asked == []
+    assert call.told == []

@@ -90,16 +90,13 @@ class House:
 async def opened() -> AsyncIterator[House]:
     """A house of its own, for those who bring it down."""
     house = House()
-    config = uvicorn.Config(
-        house,
-        http="httptools",
-        ws=FastLaneProtocol,
-        ws_max_size=PHONE_MESSAGE_BYTES_MAX,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
+    quiet: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False}
+    speaks: dict[str, Any] = {
+        "http": "httptools",
+        "ws": FastLaneProtocol,
+        "ws_max_size": PHONE_MESSAGE_BYTES_MAX,
+    }
+    config = uvicorn.Config(house, **quiet, **speaks, timeout_graceful_shutdown=2)
     with contextlib.closing(tcp_listener()) as listener:
         house.port = listener.getsockname()[1]
         async with serving(config, listener) as house.server:
@@ -133,6 +130,15 @@ async def visitor(house: House, app: App) -> AsyncIterator[RawPeer]:
             if isinstance(app, Route):
                 app.may_take.set()
                 app.may_return.set()
+
+
+@contextlib.asynccontextmanager
+async def waiting(house: House, route: Route) -> AsyncIterator[RawPeer]:
+    """A connection whose upgrade is being checked."""
+    async with visitor(house, route) as peer:
+        await peer.send(upgrade())
+        await route.is_asked.wait()
+        yield peer
 
 
 @contextlib.asynccontextmanager
@@ -174,11 +180,9 @@ async def test_without_the_offer_nothing_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Key": ""}, {"Sec_WebSocket_Key": "c2hvcnQ="}],
+    "changes", [{"Sec_WebSocket_Version": "8"}, {"Sec_WebSocket_Key": ""}, {"Sec_WebSocket_Key": "c2hvcnQ="}]
 )
 async def test_an_upgrade_that_is_none_never_reaches_the_route(house: House, changes: dict[str, str]) -> None:
-    """Uvicorn checks it as ever."""
     route = Route()
     async with visitor(house, route) as peer:
         await peer.send(upgrade(**changes))
@@ -209,10 +213,13 @@ async def test_a_wordier_upgrade_is_as_good(house: House, changes: dict[str, str
         assert b"sec-websocket-extensions" not in head.lower()
         assert b"sec-websocket-protocol" not in head.lower()
         leg = await route.leg
+        assert len(house.connections) == 1  # By this uvicorn knows, when it stops, for whom to wait.
         leg.send(b"welcome")
         assert await peer.read_frame() == text("welcome")
         await peer.send(closing(1000))
         assert await leg.read(Ear()) == LegGone(Leg.PHONE, 1000, "")
+        assert await peer.read_to_end() == [closing(1000)]
+        assert await until(lambda: not house.connections)
 
 
 async def send_before_the_answer(peer: RawPeer, *hasty: Frame) -> None:
@@ -224,9 +231,7 @@ async def send_before_the_answer(peer: RawPeer, *hasty: Frame) -> None:
 async def test_what_a_hasty_peer_says_before_it_is_answered_is_heard_in_order(house: House) -> None:
     """RFC 6455 has it wait for the answer; what it says all the same is not lost on the way."""
     route, ear = Route(), Ear()
-    async with visitor(house, route) as peer:
-        await peer.send(upgrade())
-        await route.is_asked.wait()
+    async with waiting(house, route) as peer:
         await send_before_the_answer(peer, text("1"), text("2"))
         await send_before_the_answer(peer, text("x" * 20_000))
         route.may_take.set()
@@ -248,11 +253,8 @@ async def test_what_a_hasty_peer_says_before_it_is_answered_is_heard_in_order(ho
     ids=["ping", "close", "broken text", "broken frame"],
 )
 async def test_a_hasty_peer_is_answered_after_its_upgrade(house: House, hasty: Frame, told: Frame) -> None:
-    """The first thing that it gets is the answer to its request."""
     route = Route()
-    async with visitor(house, route) as peer:
-        await peer.send(upgrade())
-        await route.is_asked.wait()
+    async with waiting(house, route) as peer:
         await send_before_the_answer(peer, hasty)
         route.may_take.set()
         leg = await route.leg
@@ -269,9 +271,7 @@ async def test_a_peer_that_goes_while_it_is_checked_is_no_fault_of_ours(
 ) -> None:
     """The route learns it as from uvicorn itself, and the log has no riddle."""
     route = Route()
-    async with visitor(house, route) as peer:
-        await peer.send(upgrade())
-        await route.is_asked.wait()
+    async with waiting(house, route) as peer:
         getattr(peer, how)()
         assert await until(lambda: not house.connections)
         route.may_take.set()
@@ -312,8 +312,6 @@ async def test_another_route_may_still_speak_by_its_server(house: House, is_hast
 
 
 async def test_a_refused_upgrade_is_no_fault_of_ours(house: House, caplog: pytest.LogCaptureFixture) -> None:
-    """The peer reads the status, and the log does not say that the application answered nothing."""
-
     async def refuse(_scope: Message, _receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
         await send({"type": "websocket.http.response.body", "body": b""})
@@ -327,16 +325,6 @@ async def test_a_refused_upgrade_is_no_fault_of_ours(house: House, caplog: pytes
 
 
 # --- After --------------------------------------------------------------------------------------------
-
-
-async def test_uvicorn_counts_the_connection_until_it_is_gone(house: House) -> None:
-    """By this it knows, when it stops, for whom to wait."""
-    async with taken_over(house, Route()) as (peer, leg):
-        assert len(house.connections) == 1
-        await peer.send(closing(1000))
-        await leg.read(Ear())
-        assert await peer.read_to_end() == [closing(1000)]
-        assert await until(lambda: not house.connections)
 
 
 async def test_a_peer_that_takes_nothing_is_dropped_after_its_call(
@@ -397,9 +385,7 @@ async def test_a_server_that_stops_while_an_upgrade_is_checked_refuses_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     route = Route()
-    async with leaves_nothing(), opened() as house, visitor(house, route) as peer:
-        await peer.send(upgrade())
-        await route.is_asked.wait()
+    async with leaves_nothing(), opened() as house, waiting(house, route) as peer:
         assert house.server is not None
         house.server.should_exit = True
         assert (await peer.read_head()).startswith(b"HTTP/1.1 500 ")

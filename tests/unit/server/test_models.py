@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callbridge.server.models import (
-    TRANSCRIPTION_MODELS,
-    VOICE_MODELS,
-    transcription_model,
-    voice_model,
-)
+from callbridge.server.models import TRANSCRIPTION_MODELS, VOICE_MODELS, transcription_model, voice_model
 from callbridge.server.settings import Settings
 
 
@@ -31,7 +26,6 @@ def test_snapshot_is_known_by_its_family(name: str, family: str) -> None:
 
 
 def test_unknown_names_are_nothing() -> None:
-    """A newer model is not mistaken for an older one of similar name."""
     assert voice_model("gpt-realtime-3") is None
     assert voice_model("gpt-realtime-2.1-mega") is None
     assert transcription_model("gpt-transcribe-2") is None
@@ -42,23 +36,20 @@ def test_unknown_names_are_nothing() -> None:
 
 def test_whoever_must_move_is_told_where_to() -> None:
     """A model that ends or does not fit names a successor that neither ends nor is unfit."""
-    for voice in VOICE_MODELS:
-        if voice.shutdown or voice.unfit:
-            successor = voice_model(voice.successor or "")
-            assert successor is not None
-            assert (successor.shutdown, successor.unfit) == (None, None)
-    for transcription in TRANSCRIPTION_MODELS:
-        if transcription.shutdown or transcription.unfit:
-            heir = transcription_model(transcription.successor or "")
-            assert heir is not None
-            assert (heir.shutdown, heir.unfit) == (None, None)
+    for models, find in ((VOICE_MODELS, voice_model), (TRANSCRIPTION_MODELS, transcription_model)):
+        for model in models:
+            if model.shutdown or model.unfit:
+                heir = find(model.successor or "")
+                assert heir is not None
+                assert (heir.shutdown, heir.unfit) == (None, None)
 
 
 def test_default_models_are_current() -> None:
-    """Out of the box, no model is used that has an end."""
-    voice = voice_model(Settings.model_fields["realtime_model"].default)
-    assert voice is not None
-    assert (voice.shutdown, voice.unfit) == (None, None)
-    transcription = transcription_model(Settings.model_fields["transcription_model"].default)
-    assert transcription is not None
-    assert (transcription.shutdown, transcription.unfit) == (None, None)
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    for found in (
+        voice_model(defaults["realtime_model"]),
+        voice_model(defaults["realtime_second_model"]),
+        transcription_model(defaults["transcription_model"]),
+    ):
+        assert found is not None
+        assert (found.shutdown, found.unfit) == (None, None)

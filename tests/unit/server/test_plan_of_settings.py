@@ -23,34 +23,27 @@ def session_of(environment: dict[str, str] | None = None, agent: Agent | None = 
     return session
 
 
-def test_both_ways_are_mulaw() -> None:
-    """What Twilio sends goes to the model as it is, and back."""
-    audio = session_of()["audio"]
+OF_SETTINGS = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "cedar", "AGENT_GREETING": "Hi."}
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        (Agent(), ("Of the settings.", "cedar", "Hi.")),
+        (
+            Agent(instructions="Of the agent.", voice="marin", greeting="Hello."),
+            ("Of the agent.", "marin", "Hello."),
+        ),
+        (Agent(instructions="", greeting=""), ("", "cedar", "")),  # Empty is an answer, and not nothing.
+    ],
+)
+def test_what_the_agent_says_comes_before_the_settings(agent: Agent, said: tuple[str, ...]) -> None:
+    """Both ways it is µ-law: what Twilio sends goes to the model as it is, and back."""
+    session = session_of(OF_SETTINGS, agent)
+    audio = session["audio"]
     assert audio["input"]["format"] == audio["output"]["format"] == {"type": "audio/pcmu"}
-
-
-def test_what_the_agent_says_comes_before_the_settings() -> None:
-    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "marin", "AGENT_GREETING": "Hi."}
-    session = session_of(settings, Agent(instructions="Of the agent.", voice="cedar"))
-    assert session["instructions"] == "Of the agent."
-    assert session["audio"]["output"]["voice"] == "cedar"
-    plan = call_plan(made_settings(settings), Agent(greeting="Hello from the agent."))
-    assert plan.greeting == "Hello from the agent."
-
-
-def test_what_the_agent_leaves_open_the_settings_fill() -> None:
-    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "cedar", "AGENT_GREETING": "Hi."}
-    session = session_of(settings)
-    assert session["instructions"] == "Of the settings."
-    assert session["audio"]["output"]["voice"] == "cedar"
-    assert call_plan(made_settings(settings), Agent()).greeting == "Hi."
-
-
-def test_an_agent_may_want_no_greeting_and_no_instructions() -> None:
-    """Empty is an answer, and not nothing."""
-    settings = {"AGENT_INSTRUCTIONS": "Of the settings.", "AGENT_GREETING": "Hi."}
-    plan = call_plan(made_settings(settings), Agent(instructions="", greeting=""))
-    assert (plan.session.instructions, plan.greeting) == ("", "")
+    greeting = call_plan(made_settings(OF_SETTINGS), agent).greeting
+    assert (session["instructions"], audio["output"]["voice"], greeting) == said
 
 
 def test_the_tools_of_the_agent_are_offered() -> None:
@@ -66,18 +59,8 @@ def test_the_tools_of_the_agent_are_offered() -> None:
     ("settings", "expected"),
     [
         (
-            {
-                "VAD_KIND": "server_vad",
-                "VAD_THRESHOLD": "0.7",
-                "VAD_PREFIX_PADDING_MS": "200",
-                "VAD_SILENCE_DURATION_MS": "400",
-            },
-            {
-                "type": "server_vad",
-                "threshold": 0.7,
-                "prefix_padding_ms": 200,
-                "silence_duration_ms": 400,
-            },
+            {"VAD_THRESHOLD": "0.7", "VAD_PREFIX_PADDING_MS": "200", "VAD_SILENCE_DURATION_MS": "400"},
+            {"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 200, "silence_duration_ms": 400},
         ),
         ({"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"}, {"type": "semantic_vad", "eagerness": "low"}),
     ],

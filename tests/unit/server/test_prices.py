@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from callbridge.call.facts import Usage
 from callbridge.server.models import VOICE_MODELS
-from callbridge.server.prices import PRICES, PRICES_AS_OF, price_of
-from callbridge.server.settings import Settings
+from callbridge.server.prices import PRICES, price_of
 
 MILLION = 1_000_000
 
@@ -21,18 +18,10 @@ def test_every_model_that_answers_calls_has_a_price(name: str) -> None:
 
 
 def test_every_price_is_of_a_model_that_is_known() -> None:
-    """A name that is wrong would be found by nobody."""
     assert set(PRICES) <= {model.name for model in VOICE_MODELS}
 
 
-@pytest.mark.parametrize("field", ["realtime_model", "realtime_second_model"])
-def test_models_of_the_defaults_have_a_price(field: str) -> None:
-    """Whoever sets a cap and nothing else is heard."""
-    assert price_of(Settings.model_fields[field].default) is not None
-
-
 def test_snapshot_costs_what_its_model_does() -> None:
-    """A date in the name is no other price."""
     assert price_of("gpt-realtime-2025-08-28") == price_of("gpt-realtime")
 
 
@@ -52,11 +41,7 @@ def test_other_models_have_none(name: str) -> None:
         ("gpt-realtime-2.1", Usage(output_tokens=MILLION, output_audio_tokens=MILLION), 64.00),
         ("gpt-realtime-1.5", Usage(output_tokens=MILLION), 16.00),
         ("gpt-realtime-2.1-mini", Usage(input_tokens=MILLION), 0.60),
-        (
-            "gpt-realtime-2.1-mini",
-            Usage(input_tokens=MILLION, input_audio_tokens=MILLION, cached_tokens=MILLION),
-            0.30,
-        ),
+        ("gpt-realtime-2.1-mini", Usage(MILLION, 0, input_audio_tokens=MILLION, cached_tokens=MILLION), 0.30),
         # The vendor's example of a minute: 600 tokens heard, 1,200 spoken.
         ("gpt-realtime-2.1", Usage(input_tokens=600, input_audio_tokens=600), 0.0192),
         ("gpt-realtime-2.1", Usage(output_tokens=1_200, output_audio_tokens=1_200), 0.0768),
@@ -64,12 +49,6 @@ def test_other_models_have_none(name: str) -> None:
     ],
 )
 def test_costs_are_the_vendors(model: str, usage: Usage, dollars: float) -> None:
-    """Figures of the price list, and of a minute of speech as the vendor reckons it."""
     price = price_of(model)
     assert price is not None
     assert price.cost_microdollars(usage) == round(dollars * MILLION)
-
-
-def test_list_is_dated() -> None:
-    """One can tell how old it is."""
-    assert dt.date(2026, 1, 1) < PRICES_AS_OF

@@ -115,12 +115,8 @@ async def test_the_first_success_closes_the_circuit(monkeypatch: pytest.MonkeyPa
             assert model.dials == [(first + number * PROBE_EVERY_S, name) for number in range(3)]
             assert not front.desk.circuit.is_open(front.now)
     assert leg.closed_with == [(1000, "")]
-    assert [line["event"] for line in logs] == [
-        "model_outage",
-        "model_probe_failed",
-        "model_probe_failed",
-        "model_back",
-    ]
+    told = ["model_outage", "model_probe_failed", "model_probe_failed", "model_back"]
+    assert [line["event"] for line in logs] == told
 
 
 @pytest.mark.parametrize(
@@ -138,19 +134,11 @@ async def test_a_rate_limit_says_that_the_model_is_well(
     monkeypatch: pytest.MonkeyPatch, answer: ModelDialFailed, is_well: bool
 ) -> None:
     """It would have served us at another moment; without money or key it would not."""
-    leg = _Leg()
-    async with probing(monkeypatch, answer, leg) as (front, model):
-        open_circuit(front)
-        await turn_until(lambda: not front.desk.circuit_opened.is_set())
-        assert len(model.dials) == (1 if is_well else 2)
-
-
-async def test_a_second_outage_is_probed_like_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with probing(monkeypatch, _Leg(), _Leg()) as (front, model):
-        for outages in (1, 2):
+    async with probing(monkeypatch, answer, _Leg(), _Leg()) as (front, model):
+        for outages in (0, 1):  # The second one is probed like the first.
             open_circuit(front)
             await turn_until(lambda: not front.desk.circuit_opened.is_set())
-            assert len(model.dials) == outages
+            assert len(model.dials) == (1 if is_well else 2) + outages
             assert not front.desk.circuit.is_open(front.now)
 
 

@@ -12,7 +12,6 @@ DOLLAR = 1_000_000
 
 
 def test_without_caps_nothing_is_refused() -> None:
-    """What is spent is counted all the same."""
     subject = Spending()
     subject.add(0.0, 1_000 * DOLLAR)
     assert not subject.refuses(0.0)
@@ -41,7 +40,6 @@ def test_caps_of_an_hour_and_a_day(spent: list[tuple[float, int]], now: float, r
 
 
 def test_only_one_cap_may_be_set() -> None:
-    """Hour and day are asked separately."""
     by_hour, by_day = Spending(per_hour_max_microdollars=1), Spending(per_day_max_microdollars=1)
     for subject in (by_hour, by_day):
         subject.add(0.0, 1)
@@ -51,7 +49,6 @@ def test_only_one_cap_may_be_set() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    """However long it goes on, a day of minutes is kept."""
     subject = Spending()
     for minute in range(5_000):
         subject.add(minute * 60.0, 1)

@@ -5,7 +5,6 @@ Messages as on https://www.twilio.com/docs/voice/media-streams/websocket-message
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any, get_args
 
@@ -39,138 +38,90 @@ MEDIA = {
     "media": {"track": "inbound", "chunk": "1", "timestamp": "5", "payload": "no+JhoaJjpz="},
     "streamSid": STREAM,
 }
-DTMF = {
-    "event": "dtmf",
-    "streamSid": STREAM,
-    "sequenceNumber": "5",
-    "dtmf": {"track": "inbound_track", "digit": "1"},
-}
+KEY = {"track": "inbound_track", "digit": "1"}
+DTMF = {"event": "dtmf", "streamSid": STREAM, "sequenceNumber": "5", "dtmf": KEY}
 MARK = {"event": "mark", "sequenceNumber": "4", "streamSid": STREAM, "mark": {"name": "my label"}}
-STOP = {
-    "event": "stop",
-    "sequenceNumber": "5",
-    "streamSid": STREAM,
-    "stop": {
-        "accountSid": "ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
-        "callSid": "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
-    },
-}
-DOCUMENTED: dict[str, dict[str, Any]] = {
-    "connected": CONNECTED,
-    "start": START,
-    "media": MEDIA,
-    "dtmf": DTMF,
-    "mark": MARK,
-    "stop": STOP,
+WHOSE = {"accountSid": "ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "callSid": "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"}
+STOP = {"event": "stop", "sequenceNumber": "5", "streamSid": STREAM, "stop": WHOSE}
+DOCUMENTED: dict[str, tuple[dict[str, Any], ms.Message]] = {
+    "connected": (CONNECTED, ms.Connected("Call", "1.0.0")),
+    "start": (
+        START,
+        ms.Start(
+            stream_sid=STREAM,
+            start=ms.StartFacts(
+                stream_sid=STREAM,
+                account_sid=WHOSE["accountSid"],
+                call_sid=WHOSE["callSid"],
+                media_format=ms.MediaFormat("audio/x-mulaw", 8000, 1),
+                tracks=("inbound",),
+                custom_parameters={"FirstName": "Jane", "LastName": "Doe"},
+            ),
+            sequence_number="1",
+        ),
+    ),
+    "media": (
+        MEDIA,  # The payload is handed over as the bytes that it stands for.
+        ms.Media(
+            ms.MediaChunk(b"\x9e\x8f\x89\x86\x86\x89\x8e\x9c", timestamp="5", chunk="1", track="inbound"),
+            STREAM,
+            "3",
+        ),
+    ),
+    "dtmf": (DTMF, ms.Dtmf(ms.Key("1", "inbound_track"), STREAM, "5")),
+    "mark": (MARK, ms.MarkEchoed(ms.MarkName("my label"), STREAM, "4")),
+    "stop": (STOP, ms.Stopped(STREAM, ms.StopFacts(WHOSE["accountSid"], WHOSE["callSid"]), "5")),
 }
 
 NEEDED = [
-    ("start", ("streamSid",)),
-    ("start", ("start",)),
-    ("start", ("start", "streamSid")),
-    ("start", ("start", "accountSid")),
-    ("start", ("start", "callSid")),
-    ("start", ("start", "mediaFormat")),
-    ("start", ("start", "mediaFormat", "encoding")),
-    ("start", ("start", "mediaFormat", "sampleRate")),
-    ("start", ("start", "mediaFormat", "channels")),
-    ("media", ("media",)),
-    ("media", ("media", "payload")),
-    ("dtmf", ("dtmf",)),
-    ("dtmf", ("dtmf", "digit")),
-    ("mark", ("mark",)),
-    ("mark", ("mark", "name")),
+    (event, tuple(path.split(".")))
+    for event, paths in {
+        "start": "streamSid start start.streamSid start.accountSid start.callSid start.mediaFormat "
+        "start.mediaFormat.encoding start.mediaFormat.sampleRate start.mediaFormat.channels",
+        "media": "media media.payload",
+        "dtmf": "dtmf dtmf.digit",
+        "mark": "mark mark.name",
+    }.items()
+    for path in paths.split()
 ]
 """The fields without which a message says nothing."""
 
 
+MISSING = object()
+
+
 def with_field(message: dict[str, Any], path: tuple[str, ...], value: object) -> str:
-    """`message` as text, with the field at `path` set."""
+    """`message` as text, with the field at `path` set, or taken out."""
     copy = json.loads(json.dumps(message))
     place = copy
     for step in path[:-1]:
         place = place[step]
     place[path[-1]] = value
-    return json.dumps(copy)
-
-
-def without_field(message: dict[str, Any], path: tuple[str, ...]) -> str:
-    """`message` as text, with the field at `path` taken out."""
-    copy = json.loads(json.dumps(message))
-    place = copy
-    for step in path[:-1]:
-        place = place[step]
-    del place[path[-1]]
+    if value is MISSING:
+        del place[path[-1]]
     return json.dumps(copy)
 
 
 class TestDocumentedMessages:
-    def test_connected(self) -> None:
-        assert ms.parse(json.dumps(CONNECTED)) == ms.Connected("Call", "1.0.0")
-
-    def test_connected_of_2019(self) -> None:
-        """The version is of no matter."""
-        assert ms.parse(b'{"event":"connected","protocol":"Call","version":"0.2.0"}') == ms.Connected(
-            version="0.2.0"
-        )
-
-    def test_start(self) -> None:
-        facts = ms.StartFacts(
-            stream_sid=STREAM,
-            account_sid="ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
-            call_sid="CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX",
-            media_format=ms.MediaFormat("audio/x-mulaw", 8000, 1),
-            tracks=("inbound",),
-            custom_parameters={"FirstName": "Jane", "LastName": "Doe"},
-        )
-        assert ms.parse(json.dumps(START)) == ms.Start(stream_sid=STREAM, start=facts, sequence_number="1")
-
-    def test_media(self) -> None:
-        """The payload is handed over as the bytes that it stands for."""
-        chunk = ms.MediaChunk(b"\x9e\x8f\x89\x86\x86\x89\x8e\x9c", timestamp="5", chunk="1", track="inbound")
-        assert ms.parse(json.dumps(MEDIA)) == ms.Media(chunk, STREAM, "3")
-
-    def test_dtmf(self) -> None:
-        assert ms.parse(json.dumps(DTMF)) == ms.Dtmf(ms.Key("1", "inbound_track"), STREAM, "5")
-
-    def test_mark(self) -> None:
-        assert ms.parse(json.dumps(MARK)) == ms.MarkEchoed(ms.MarkName("my label"), STREAM, "4")
-
-    def test_stop(self) -> None:
-        parsed = ms.parse(json.dumps(STOP))
-        assert parsed == ms.Stopped(
-            STREAM,
-            ms.StopFacts("ACXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX", "CAXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"),
-            "5",
-        )
-
     @pytest.mark.parametrize("event", DOCUMENTED)
-    def test_bytes_are_read_like_text(self, event: str) -> None:
-        text = json.dumps(DOCUMENTED[event])
-        assert ms.parse(text.encode()) == ms.parse(text)
-
-    @pytest.mark.parametrize("event", DOCUMENTED)
-    def test_fields_that_twilio_may_add_are_ignored(self, event: str) -> None:
-        """Twilio adds fields without notice, on the outside and inside of the facts."""
-        message = DOCUMENTED[event]
-        expected = ms.parse(json.dumps(message))
+    def test_it_is_read(self, event: str) -> None:
+        """As text, as bytes, in any order, and with fields that Twilio adds, outside and inside."""
+        message, expected = DOCUMENTED[event]
+        text = json.dumps(message)
+        assert ms.parse(text) == ms.parse(text.encode()) == expected
+        assert ms.parse(json.dumps(dict(reversed(message.items())))) == expected
         assert ms.parse(with_field(message, ("new",), {"deep": [1, None]})) == expected
         if isinstance(message.get(event), dict):
             assert ms.parse(with_field(message, (event, "new"), "x")) == expected
 
+    def test_every_message_that_can_come_is_among_these(self) -> None:
+        assert {type(expected) for _, expected in DOCUMENTED.values()} == set(get_args(ms.Message))
+
     def test_custom_parameters_may_be_absent(self) -> None:
         """Old captures have none, although the page lists them."""
-        parsed = ms.parse(without_field(START, ("start", "customParameters")))
+        parsed = ms.parse(with_field(START, ("start", "customParameters"), MISSING))
         assert isinstance(parsed, ms.Start)
         assert parsed.start.custom_parameters == {}
-
-    def test_every_message_that_can_come_is_among_these(self) -> None:
-        documented = {type(ms.parse(json.dumps(message))) for message in DOCUMENTED.values()}
-        assert documented == set(get_args(ms.Message))
-
-    def test_the_name_may_come_last(self) -> None:
-        """The order of fields in JSON means nothing."""
-        assert ms.parse('{"mark":{"name":"1-2"},"event":"mark"}') == ms.MarkEchoed(ms.MarkName("1-2"))
 
 
 class TestMediaFormat:
@@ -193,7 +144,7 @@ class TestBrokenMessages:
     @pytest.mark.parametrize(("event", "path"), NEEDED)
     def test_a_needed_field_is_missing(self, event: str, path: tuple[str, ...]) -> None:
         with pytest.raises(ProtocolError, match=f"`{event}`: .*{path[-1]}"):
-            ms.parse(without_field(DOCUMENTED[event], path))
+            ms.parse(with_field(DOCUMENTED[event][0], path, MISSING))
 
     @pytest.mark.parametrize("wrong", [None, True, 7.5, [], {}], ids=repr)
     @pytest.mark.parametrize(("event", "path"), NEEDED)
@@ -201,7 +152,7 @@ class TestBrokenMessages:
         self, event: str, path: tuple[str, ...], wrong: object
     ) -> None:
         with pytest.raises(ProtocolError, match=f"`{event}`: "):
-            ms.parse(with_field(DOCUMENTED[event], path, wrong))
+            ms.parse(with_field(DOCUMENTED[event][0], path, wrong))
 
     def test_numbers_are_numbers_in_the_media_format_only(self) -> None:
         """Elsewhere Twilio writes numbers as strings."""
@@ -213,19 +164,8 @@ class TestBrokenMessages:
     @pytest.mark.parametrize(
         "payload",
         [
-            "AAA",
-            "A===",
-            "AA=A",
-            "AA A",
-            "AAA\nAAAA",
-            "-_-_",
-            "*",
-            "é",
-            'AAAA"',
-            'AAAA"}}',
-            'AAAA","track":"outbound',
-            "\\u0041AAA",
-            "AAAA\x00",
+            *("AAA", "A===", "AA=A", "AA A", "AAA\nAAAA", "-_-_", "*", "é", "\\u0041AAA", "AAAA\x00"),
+            *('AAAA"', 'AAAA"}}', 'AAAA","track":"outbound'),
         ],
         ids=repr,
     )
@@ -266,13 +206,10 @@ class TestBrokenMessages:
 
 
 class TestUnknownMessages:
-    @pytest.mark.parametrize("event", ["", "error", "Media", "media ", "x" * 1000])
+    @pytest.mark.parametrize("event", ["", "clear", "error", "Media", "media ", "x" * 1000])
     def test_an_unknown_event_is_named_and_not_an_error(self, event: str) -> None:
         text = json.dumps({"event": event, "media": 5, "anything": {}})
         assert ms.parse(text) == ms.UnknownMessage(event)
-
-    def test_our_own_clear_is_unknown_on_the_way_in(self) -> None:
-        assert ms.parse(ms.encode(ms.Clear(STREAM))) == ms.UnknownMessage("clear")
 
 
 JSON = st.recursive(
@@ -281,7 +218,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 MANGLED = st.builds(
-    lambda event, field, value: json.dumps({**DOCUMENTED[event], field: value}),
+    lambda event, field, value: json.dumps({**DOCUMENTED[event][0], field: value}),
     st.sampled_from(sorted(DOCUMENTED)),
     st.sampled_from(["event", "start", "media", "mark", "dtmf", "stop", "streamSid", "sequenceNumber"]),
     JSON,
@@ -308,28 +245,6 @@ def test_parse_raises_only_protocol_errors(text: str | bytes) -> None:
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]))
-OUTGOING = st.one_of(
-    st.builds(ms.SendAudio, NAMES, st.builds(ms.Audio, st.binary())),
-    st.builds(ms.SendMark, NAMES, st.builds(ms.MarkName, NAMES)),
-    st.builds(ms.Clear, NAMES),
-)
-
-
-@given(OUTGOING)
-def test_what_we_encode_means_the_same_to_any_reader(message: ms.SendAudio | ms.SendMark | ms.Clear) -> None:
-    """Encoded and decoded again by another library, every message is itself."""
-    raw = json.loads(ms.encode(message))
-    event = raw.pop("event")
-    expected: dict[str, object] = {"streamSid": message.stream_sid}
-    if isinstance(message, ms.SendAudio):
-        raw["media"]["payload"] = base64.b64decode(raw["media"]["payload"], validate=True)
-        expected["media"] = {"payload": message.media.payload}
-    elif isinstance(message, ms.SendMark):
-        expected["mark"] = {"name": message.mark.name}
-    assert raw == expected
-    assert event == {"SendAudio": "media", "SendMark": "mark", "Clear": "clear"}[type(message).__name__]
-
-
 INCOMING = st.one_of(
     st.builds(ms.Connected, NAMES, NAMES),
     st.builds(
@@ -355,13 +270,11 @@ INCOMING = st.one_of(
 
 @given(INCOMING)
 def test_parse_gives_back_every_message_that_can_be_written(message: ms.Message) -> None:
-    """For each incoming type, writing it down and parsing it is identity."""
     assert ms.parse(msgspec.json.encode(message)) == message
 
 
 @given(st.binary(max_size=400))
 def test_audio_comes_out_as_it_went_in(audio: bytes) -> None:
-    """Bytes of a frame are the bytes that were sent, whatever they are."""
     sent = json.loads(ms.encode(ms.SendAudio(STREAM, ms.Audio(audio))))
     parsed = ms.parse(json.dumps(sent))
     assert isinstance(parsed, ms.Media)

@@ -11,18 +11,11 @@ from callbridge.wire import mulaw
 
 @pytest.mark.parametrize(("byte_count", "duration_ms"), [(0, 0), (7, 0), (8, 1), (160, 20), (8000, 1000)])
 def test_bytes_become_whole_milliseconds(byte_count: int, duration_ms: int) -> None:
-    """One second is 8,000 bytes; a part of a millisecond does not count."""
     assert mulaw.milliseconds(byte_count) == duration_ms
-
-
-def test_a_frame_of_the_telephone_is_twenty_milliseconds() -> None:
-    """Twilio sends 160 bytes fifty times a second."""
-    assert mulaw.milliseconds(mulaw.FRAME_BYTES) == 20
 
 
 @given(st.integers(min_value=0, max_value=10_000))
 def test_silence_has_the_length_asked_for(duration_ms: int) -> None:
-    """Milliseconds into bytes and back is exact."""
     assert mulaw.milliseconds(len(mulaw.silence(duration_ms))) == duration_ms
 
 
@@ -31,39 +24,19 @@ def test_silence_is_the_code_of_zero() -> None:
     assert mulaw.silence(1) == b"\xff" * 8
 
 
-@given(st.integers(min_value=0), st.integers(min_value=0))
-def test_durations_are_never_overstated(first: int, second: int) -> None:
-    """The parts of a stretch of audio never sum up to more than the whole."""
-    whole = mulaw.milliseconds(first + second)
-    assert mulaw.milliseconds(first) + mulaw.milliseconds(second) <= whole
-
-
 # --- Encoding -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("sample", "code"),
     [
-        (0, 0xFF),
-        (3, 0xFF),
-        (4, 0xFE),
-        (-1, 0x7F),
-        (-4, 0x7E),
-        (1000, 0xCE),
-        (-1000, 0x4E),
-        (32_635, 0x80),
-        (32_767, 0x80),
-        (-32_768, 0x00),
+        *((0, 0xFF), (3, 0xFF), (4, 0xFE), (-1, 0x7F), (-4, 0x7E), (1000, 0xCE), (-1000, 0x4E)),
+        *((32_635, 0x80), (32_767, 0x80), (-32_768, 0x00)),
     ],
 )
 def test_samples_have_the_codes_of_the_standard(sample: int, code: int) -> None:
     """ITU-T G.711 table 2a, with every bit inverted; louder than full scale is clipped."""
     assert mulaw.encode([sample]) == bytes((code,))
-
-
-@given(st.lists(st.integers(-0x8000, 0x7FFF), max_size=50))
-def test_every_sample_becomes_one_byte(samples: list[int]) -> None:
-    assert len(mulaw.encode(samples)) == len(samples)
 
 
 def test_what_was_encoded_is_heard_as_it_was() -> None:
@@ -77,7 +50,6 @@ def test_what_was_encoded_is_heard_as_it_was() -> None:
 
 
 def test_louder_is_never_quieter() -> None:
-    """The codes keep the order of the samples."""
     codes = [~code & 0xFF for code in mulaw.encode(range(0x8000))]
     assert codes == sorted(codes)
 
@@ -93,7 +65,6 @@ def test_speech_is_told_from_the_noise_of_a_line() -> None:
 
 
 def test_the_quiet_codes_are_those_of_small_samples() -> None:
-    """The bound is where the code says it is."""
     assert mulaw.encode([372])[0] in mulaw.QUIET
     assert mulaw.encode([-372])[0] in mulaw.QUIET
     assert mulaw.encode([400])[0] not in mulaw.QUIET

@@ -19,32 +19,17 @@ from callbridge.wire import realtime as rt
 from callbridge.wire.errors import ProtocolError
 
 SESSION = {
-    "type": "realtime",
-    "object": "realtime.session",
     "id": "sess_C9G5QPteg4UIbotdKLoYQ",
     "model": "gpt-realtime-2.1",
-    "output_modalities": ["audio"],
-    "instructions": "You are a helpful, witty, and friendly AI.",
-    "tools": [],
-    "tool_choice": "auto",
-    "max_output_tokens": "inf",
     "tracing": None,
-    "prompt": None,
     "expires_at": 1756324625,
     "audio": {
-        "input": {
-            "format": {"type": "audio/pcm", "rate": 24000},
-            "transcription": None,
-            "noise_reduction": None,
-            "turn_detection": {"type": "server_vad", "threshold": 0.5, "idle_timeout_ms": None},
-        },
+        "input": {"format": {"type": "audio/pcm", "rate": 24000}, "transcription": None},
         "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin", "speed": 1},
     },
-    "include": None,
 }
 FUNCTION_CALL = {
     "id": "item_003",
-    "object": "realtime.item",
     "type": "function_call",
     "status": "completed",
     "name": "opening_hours",
@@ -52,49 +37,17 @@ FUNCTION_CALL = {
     "arguments": '{"day":"Monday"}',
 }
 DONE = {
-    "object": "realtime.response",
     "id": "resp_001",
     "status": "completed",
     "status_details": None,
-    "output": [
-        {
-            "id": "item_006",
-            "object": "realtime.item",
-            "type": "message",
-            "status": "completed",
-            "role": "assistant",
-            "content": [{"type": "output_audio", "transcript": "Sure, how can I assist you today?"}],
-        }
-    ],
-    "conversation_id": "conv_CCXLecNJVIVR2HUy3ABLj",
-    "output_modalities": ["audio"],
-    "max_output_tokens": "inf",
-    "audio": {"output": {"format": {"type": "audio/pcmu"}, "voice": "marin"}},
+    "output": [{"id": "item_006", "type": "message", "content": [{"type": "output_audio"}]}],
     "usage": {
         "total_tokens": 253,
         "input_tokens": 132,
         "output_tokens": 121,
-        "input_token_details": {
-            "text_tokens": 119,
-            "audio_tokens": 13,
-            "image_tokens": 0,
-            "cached_tokens": 64,
-            "cached_tokens_details": {"text_tokens": 64, "audio_tokens": 0, "image_tokens": 0},
-        },
+        "input_token_details": {"text_tokens": 119, "audio_tokens": 13, "cached_tokens": 64},
         "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
     },
-    "metadata": None,
-}
-FAILED: dict[str, object] = {
-    "object": "realtime.response",
-    "id": "resp_002",
-    "status": "failed",
-    "status_details": {
-        "type": "failed",
-        "error": {"type": "tokens", "code": "rate_limit_exceeded", "message": "Rate limit reached"},
-    },
-    "output": [],
-    "usage": None,
 }
 PLACE = {"response_id": "resp_001", "item_id": "msg_007", "output_index": 0, "content_index": 0}
 
@@ -132,18 +85,8 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
         rt.InputCommitted("msg_002"),
     ),
     "conversation.item.added": (
-        {
-            "previous_item_id": None,
-            "item": {
-                "id": "item_C9G8pqVTB5BcR57NhEpKe",
-                "object": "realtime.item",
-                "type": "message",
-                "status": "completed",
-                "role": "user",
-                "content": [{"type": "input_text", "text": "hi"}],
-            },
-        },
-        rt.ItemAdded(rt.Item("item_C9G8pqVTB5BcR57NhEpKe", "message", "completed", "user")),
+        {"item": {"id": "item_1", "type": "message", "status": "completed", "role": "user"}},
+        rt.ItemAdded(rt.Item("item_1", "message", "completed", "user")),
     ),
     "conversation.item.truncated": (
         {"item_id": "msg_004", "content_index": 0, "audio_end_ms": 1500},
@@ -151,34 +94,15 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
     ),
     "conversation.item.deleted": ({"item_id": "msg_005"}, rt.ItemDeleted("msg_005")),
     "conversation.item.input_audio_transcription.completed": (
-        {
-            "item_id": "item_CCXGRvtUVrax5SJAnNOWZ",
-            "content_index": 0,
-            "transcript": "Hey, can you hear me?",
-            "usage": {"type": "tokens", "total_tokens": 22, "input_tokens": 13, "output_tokens": 9},
-        },
-        rt.CallerTranscript("item_CCXGRvtUVrax5SJAnNOWZ", "Hey, can you hear me?"),
+        {"item_id": "item_2", "content_index": 0, "transcript": "Can you hear me?"},
+        rt.CallerTranscript("item_2", "Can you hear me?"),
     ),
     "conversation.item.input_audio_transcription.failed": (
-        {
-            "item_id": "msg_003",
-            "content_index": 0,
-            "error": {"type": "transcription_error", "code": "audio_unintelligible", "param": None},
-        },
+        {"item_id": "msg_003", "error": {"type": "transcription_error", "code": "audio_unintelligible"}},
         rt.CallerTranscriptFailed("msg_003"),
     ),
     "response.created": (
-        {
-            "response": {
-                "object": "realtime.response",
-                "id": "resp_001",
-                "status": "in_progress",
-                "status_details": None,
-                "output": [],
-                "usage": None,
-                "metadata": None,
-            }
-        },
+        {"response": {"id": "resp_001", "status": "in_progress", "output": [], "usage": None}},
         rt.ResponseCreated(rt.Response("resp_001", "in_progress")),
     ),
     "response.done": (
@@ -192,94 +116,60 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
         ),
     ),
     "response.output_item.added": (
-        {
-            "response_id": "resp_001",
-            "output_index": 0,
-            "item": {"id": "msg_007", "type": "message", "status": "in_progress", "role": "assistant"},
-        },
-        rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message", "in_progress", "assistant")),
+        {"response_id": "resp_001", "item": {"id": "msg_007", "type": "message", "role": "assistant"}},
+        rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message", role="assistant")),
     ),
     "response.output_item.done": (
         {"response_id": "resp_001", "output_index": 1, "item": FUNCTION_CALL},
         rt.OutputItemDone(
             "resp_001",
             rt.Item(
-                "item_003",
-                "function_call",
-                "completed",
-                None,
-                "opening_hours",
-                "call_7",
-                '{"day":"Monday"}',
+                "item_003", "function_call", "completed", None, "opening_hours", "call_7", '{"day":"Monday"}'
             ),
         ),
     ),
     "response.output_audio.delta": (
-        {**PLACE, "delta": "//79"},
+        PLACE | {"delta": "//79"},
         rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd"),
     ),
     "response.output_audio.done": (PLACE, rt.AudioDone("resp_001", "msg_007")),
-    "response.output_audio_transcript.delta": (
-        {**PLACE, "delta": "Hello"},
-        rt.AnswerDelta("msg_007", "Hello"),
-    ),
+    "response.output_audio_transcript.delta": (PLACE | {"delta": "Hi"}, rt.AnswerDelta("msg_007", "Hi")),
     "response.output_audio_transcript.done": (
-        {**PLACE, "transcript": "Hello, how can I assist you today?"},
-        rt.AgentTranscript("resp_001", "msg_007", "Hello, how can I assist you today?"),
+        PLACE | {"transcript": "Hello."},
+        rt.AgentTranscript("resp_001", "msg_007", "Hello."),
     ),
     "rate_limits.updated": (
-        {
-            "rate_limits": [
-                {"name": "requests", "limit": 1000, "remaining": 999, "reset_seconds": 60},
-                {"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5},
-            ]
-        },
-        rt.RateLimitsUpdated(
-            (rt.RateLimit("requests", 1000, 999, 60), rt.RateLimit("tokens", 50000, 49950, 0.5))
-        ),
+        {"rate_limits": [{"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5}]},
+        rt.RateLimitsUpdated((rt.RateLimit("tokens", 50000, 49950, 0.5),)),
     ),
     "error": (
-        {
-            "error": {
-                "type": "invalid_request_error",
-                "code": "invalid_event",
-                "message": "The 'type' field is missing.",
-                "param": None,
-                "event_id": "event_567",
-            }
-        },
-        rt.ErrorEvent(
-            rt.ErrorDetail(
-                "invalid_request_error", "invalid_event", "The 'type' field is missing.", None, "event_567"
-            )
-        ),
+        {"error": {"type": "t", "code": "c", "message": "m", "param": "p", "event_id": "event_567"}},
+        rt.ErrorEvent(rt.ErrorDetail("t", "c", "m", "p", "event_567")),
     ),
 }
 """The documented example of every event that is read, without `type` and `event_id`, and its value."""
 
 NEEDED = [
-    ("session.created", "session"),
-    ("session.updated", "session"),
-    ("input_audio_buffer.committed", "item_id"),
-    ("conversation.item.added", "item"),
-    ("conversation.item.truncated", "item_id"),
-    ("conversation.item.truncated", "audio_end_ms"),
-    ("conversation.item.deleted", "item_id"),
-    ("conversation.item.input_audio_transcription.completed", "item_id"),
-    ("conversation.item.input_audio_transcription.failed", "item_id"),
-    ("response.created", "response"),
-    ("response.done", "response"),
-    ("response.output_item.added", "response_id"),
-    ("response.output_item.added", "item"),
-    ("response.output_item.done", "response_id"),
-    ("response.output_item.done", "item"),
-    ("response.output_audio.delta", "response_id"),
-    ("response.output_audio.delta", "item_id"),
-    ("response.output_audio.delta", "delta"),
-    ("response.output_audio.done", "response_id"),
-    ("response.output_audio.done", "item_id"),
-    ("response.output_audio_transcript.done", "item_id"),
-    ("error", "error"),
+    (event_type, name)
+    for event_type, names in {
+        "session.created": "session",
+        "session.updated": "session",
+        "input_audio_buffer.committed": "item_id",
+        "conversation.item.added": "item",
+        "conversation.item.truncated": "item_id audio_end_ms",
+        "conversation.item.deleted": "item_id",
+        "conversation.item.input_audio_transcription.completed": "item_id",
+        "conversation.item.input_audio_transcription.failed": "item_id",
+        "response.created": "response",
+        "response.done": "response",
+        "response.output_item.added": "response_id item",
+        "response.output_item.done": "response_id item",
+        "response.output_audio.delta": "response_id item_id delta",
+        "response.output_audio.done": "response_id item_id",
+        "response.output_audio_transcript.done": "item_id",
+        "error": "error",
+    }.items()
+    for name in names.split()
 ]
 """The fields without which an event says nothing."""
 
@@ -291,37 +181,36 @@ def event_text(event_type: str, **changes: object) -> str:
 
 @pytest.mark.parametrize("event_type", DOCUMENTED)
 def test_the_documented_event_is_read(event_type: str) -> None:
-    assert rt.parse(event_text(event_type)) == DOCUMENTED[event_type][1]
-    assert rt.parse(event_text(event_type).encode()) == DOCUMENTED[event_type][1]
+    """As text, as bytes, with a field that is new, and again when it was written down by us."""
+    event = DOCUMENTED[event_type][1]
+    text = event_text(event_type)
+    grown = event_text(event_type, brand_new={"deep": [None]})
+    for written in (text, text.encode(), grown, msgspec.json.encode(event)):
+        assert rt.parse(written) == event
 
 
 def test_the_examples_cover_all_that_is_read() -> None:
-    """An event type that is read without an example here is a hole."""
     assert set(DOCUMENTED) == rt.PARSED
 
 
-@pytest.mark.parametrize("event_type", DOCUMENTED)
-def test_fields_that_the_server_may_add_are_ignored(event_type: str) -> None:
-    """Fields have been added several times within a year."""
-    assert rt.parse(event_text(event_type, brand_new={"deep": [None]})) == DOCUMENTED[event_type][1]
-
-
-def test_a_failed_response_tells_why() -> None:
+@pytest.mark.parametrize(
+    ("details", "told"),
+    [
+        (
+            {
+                "type": "failed",
+                "error": {"type": "tokens", "code": "rate_limit_exceeded", "message": "Reached"},
+            },
+            rt.StatusDetails("failed", None, rt.FailureDetail("tokens", "rate_limit_exceeded", "Reached")),
+        ),
+        ({"reason": "turn_detected"}, rt.StatusDetails(reason="turn_detected")),
+    ],
+)
+def test_a_response_tells_why_it_ended(details: dict[str, object], told: rt.StatusDetails) -> None:
     """The reason stands in `response.done` and nowhere else."""
-    parsed = rt.parse(event_text("response.done", response=FAILED))
-    assert isinstance(parsed, rt.ResponseDone)
-    details = parsed.response.status_details
-    assert details == rt.StatusDetails(
-        "failed", None, rt.FailureDetail("tokens", "rate_limit_exceeded", "Rate limit reached")
-    )
-    assert parsed.response.usage is None
-
-
-def test_a_cancelled_response_tells_who_did_it() -> None:
-    response = {"id": "r", "status": "cancelled", "status_details": {"reason": "turn_detected"}}
+    response = {"id": "r", "status": "ended", "status_details": details, "usage": None}
     parsed = rt.parse(event_text("response.done", response=response))
-    assert isinstance(parsed, rt.ResponseDone)
-    assert parsed.response.status_details == rt.StatusDetails(reason="turn_detected")
+    assert parsed == rt.ResponseDone(rt.Response("r", "ended", status_details=told))
 
 
 @pytest.mark.parametrize(
@@ -385,13 +274,6 @@ class TestBrokenEvents:
 
 
 class TestUnknownEvents:
-    @pytest.mark.parametrize("event_type", rt.IGNORED)
-    def test_an_ignored_type_is_expected(self, event_type: str) -> None:
-        parsed = rt.parse(json.dumps({"type": event_type, "event_id": "e", "item_id": 5}))
-        assert parsed == rt.UnknownEvent(event_type)
-        assert isinstance(parsed, rt.UnknownEvent)
-        assert parsed.is_expected
-
     @pytest.mark.parametrize("event_type", ["", "response.dreamed", "ERROR", "response.audio.delta"])
     def test_a_new_type_is_not_expected_and_not_an_error(self, event_type: str) -> None:
         """The last one is the retired beta name of the audio delta."""
@@ -399,12 +281,6 @@ class TestUnknownEvents:
         assert isinstance(parsed, rt.UnknownEvent)
         assert parsed.type == event_type
         assert not parsed.is_expected
-
-    def test_nothing_is_both_read_and_ignored(self) -> None:
-        assert not rt.PARSED & set(rt.IGNORED)
-
-    def test_every_ignored_type_has_its_reason(self) -> None:
-        assert all(len(reason.split()) >= 3 for reason in rt.IGNORED.values())
 
 
 JSON = st.recursive(
@@ -435,20 +311,11 @@ def outcome_of(text: str | bytes) -> rt.Parsed | ProtocolError:
 @example('{"type":"error","x":' + '{"x":' * 5000 + "1" + "}" * 5001)
 @example('{"type":"rate_limits.updated","rate_limits":[{"limit":1e999}]}')
 def test_parse_raises_only_protocol_errors(text: str | bytes) -> None:
-    """Whatever the server sends is a value or a `ProtocolError`, nesting without end included."""
     assert isinstance(outcome_of(text), (*get_args(rt.Parsed), ProtocolError))
-
-
-@pytest.mark.parametrize("event_type", DOCUMENTED)
-def test_a_written_event_parses_to_itself(event_type: str) -> None:
-    """Writing down a parsed event and parsing that again is identity."""
-    event = DOCUMENTED[event_type][1]
-    assert rt.parse(msgspec.json.encode(event)) == event
 
 
 @given(st.binary(max_size=4000))
 def test_audio_comes_out_as_it_went_in(audio: bytes) -> None:
-    """A delta's bytes are the bytes that were sent, whatever their number."""
     parsed = rt.parse(event_text("response.output_audio.delta", delta=base64.b64encode(audio).decode()))
     assert isinstance(parsed, rt.AudioDelta)
     assert parsed.delta == audio

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -38,12 +38,12 @@ FULL = rc.Session(
         rc.AudioInput(
             MULAW,
             rc.SemanticVad("low", create_response=False, interrupt_response=False),
-            rc.Transcription("gpt-4o-transcribe", "de", "Names of ships."),
+            rc.Transcription("gpt-4o-transcribe", "de", "Ships."),
             rc.NoiseReduction("far_field"),
         ),
         rc.AudioOutput(MULAW, "cedar"),
     ),
-    tools=(rc.FunctionTool("look_up", "Looks it up.", PARAMETERS),),
+    tools=(rc.FunctionTool("look_up", "D.", PARAMETERS),),
     tool_choice="none",
     output_modalities=("audio",),
     max_output_tokens="inf",
@@ -91,22 +91,13 @@ EXACT: list[tuple[rc.AnyCommand, dict[str, Any]]] = [
                             "create_response": False,
                             "interrupt_response": False,
                         },
-                        "transcription": {
-                            "model": "gpt-4o-transcribe",
-                            "language": "de",
-                            "prompt": "Names of ships.",
-                        },
+                        "transcription": {"model": "gpt-4o-transcribe", "language": "de", "prompt": "Ships."},
                         "noise_reduction": {"type": "far_field"},
                     },
                     "output": {"format": PCMU, "voice": "cedar"},
                 },
                 "tools": [
-                    {
-                        "type": "function",
-                        "name": "look_up",
-                        "description": "Looks it up.",
-                        "parameters": PARAMETERS,
-                    }
+                    {"type": "function", "name": "look_up", "description": "D.", "parameters": PARAMETERS}
                 ],
                 "tool_choice": "none",
                 "output_modalities": ["audio"],
@@ -120,10 +111,7 @@ EXACT: list[tuple[rc.AnyCommand, dict[str, Any]]] = [
             },
         },
     ),
-    (
-        rc.AppendAudio(audio=b"\xff\xff\xff"),
-        {"type": "input_audio_buffer.append", "audio": "////"},
-    ),
+    (rc.AppendAudio(audio=b"\xff\xff\xff"), {"type": "input_audio_buffer.append", "audio": "////"}),
     (
         rc.CreateItem(event_id="cb_2", item=rc.Message("cb_item_1", "user", (rc.InputText("Key 1."),))),
         {
@@ -138,25 +126,15 @@ EXACT: list[tuple[rc.AnyCommand, dict[str, Any]]] = [
         },
     ),
     (
-        rc.CreateItem(item=rc.FunctionCallOutput("cb_item_2", "call_1", '{"ok":true}')),
+        rc.CreateItem(item=rc.FunctionCallOutput("cb_item_2", "call_1", "{}")),
         {
             "type": "conversation.item.create",
-            "item": {
-                "type": "function_call_output",
-                "id": "cb_item_2",
-                "call_id": "call_1",
-                "output": '{"ok":true}',
-            },
+            "item": {"type": "function_call_output", "id": "cb_item_2", "call_id": "call_1", "output": "{}"},
         },
     ),
     (
         rc.TruncateItem(item_id="item_1", audio_end_ms=1500, content_index=0),
-        {
-            "type": "conversation.item.truncate",
-            "item_id": "item_1",
-            "audio_end_ms": 1500,
-            "content_index": 0,
-        },
+        {"type": "conversation.item.truncate", "item_id": "item_1", "audio_end_ms": 1500, "content_index": 0},
     ),
     (rc.DeleteItem(item_id="item_1"), {"type": "conversation.item.delete", "item_id": "item_1"}),
     (rc.CreateResponse(), {"type": "response.create"}),
@@ -173,29 +151,12 @@ EXACT: list[tuple[rc.AnyCommand, dict[str, Any]]] = [
 def test_a_command_has_exactly_the_fields_that_are_meant(
     command: rc.AnyCommand, expected: dict[str, Any]
 ) -> None:
-    """One unknown field makes the server refuse the whole command."""
+    """One unknown field, such as a `rate` beside `audio/pcmu`, makes the server refuse the whole command."""
     assert json.loads(rc.encode(command)) == expected
-
-
-def test_the_examples_cover_every_command() -> None:
-    """A command without an example here is a hole."""
-    assert {type(command) for command, _ in EXACT} == set(get_args(rc.AnyCommand))
-
-
-def test_formats_carry_no_rate() -> None:
-    """A `rate` beside `audio/pcmu` rejects the whole update."""
-    assert b"rate" not in rc.encode(rc.UpdateSession(session=PLAIN))
-
-
-def test_every_field_of_turn_detection_is_explicit() -> None:
-    """Schema and server disagree about the defaults, so even values that look like defaults are sent."""
-    sent = json.loads(rc.encode(rc.UpdateSession(session=PLAIN)))
-    assert sent["session"]["audio"]["input"]["turn_detection"] == SERVER_VAD
 
 
 @given(st.binary(max_size=400))
 def test_caller_audio_goes_out_unchanged(audio: bytes) -> None:
-    """Any reader of base64 gets back the bytes of the frame."""
     sent = json.loads(rc.encode(rc.AppendAudio(audio=audio)))
     assert set(sent) == {"type", "audio"}
     assert base64.b64decode(sent["audio"], validate=True) == audio
@@ -203,11 +164,6 @@ def test_caller_audio_goes_out_unchanged(audio: bytes) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_words_survive_the_wire(text: str) -> None:
-    """Quotes, control characters and every script come out as they went in."""
     command = rc.CreateItem(item=rc.FunctionCallOutput(text, text, text))
-    assert json.loads(rc.encode(command))["item"] == {
-        "type": "function_call_output",
-        "id": text,
-        "call_id": text,
-        "output": text,
-    }
+    sent = json.loads(rc.encode(command))["item"]
+    assert sent == {"type": "function_call_output", "id": text, "call_id": text, "output": text}
