@@ -49,7 +49,7 @@ async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()

@@ -349,7 +349,7 @@ def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: s
         env=environment(tmp_path, **{name: value}),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert result.returncode == 1
@@ -375,7 +375,7 @@ def test_service_starts_says_so_and_stops_on_sigterm(tmp_path: Path) -> None:
             assert line["webhook"] == "https://calls.example.com/twilio/voice"
             assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=10)
+            process.wait(timeout=60)
             assert "Traceback" not in process.stderr.read()
             assert process.returncode == 0
         finally:
@@ -391,7 +391,7 @@ def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
             env=environment(tmp_path, PORT=str(listener.getsockname()[1])),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
         )
     assert result.returncode != 0
