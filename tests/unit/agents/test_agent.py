@@ -59,7 +59,7 @@ async def test_an_agent_can_hang_up() -> None:
     result = await Agent().toolbox.run("end_call", "{}", TIMEOUT_S)
     assert result.ends_call
     assert "heard" in result.output
-    assert isinstance(end_call(), EndCall)
+    assert isinstance(await end_call(), EndCall)
 
 
 def test_an_agent_may_be_kept_from_hanging_up() -> None:
