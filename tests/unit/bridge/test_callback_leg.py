@@ -168,13 +168,6 @@ async def test_a_fault_is_told_even_when_the_peer_does_not_let_the_socket_go(con
         assert gone.code == 1002
 
 
-async def test_a_close_counts_whatever_follows_it_in_the_packet(connect: Connect) -> None:
-    """The peer has said its last; the rest is not a fault of the call."""
-    async with connect() as line:
-        await line.peer.send(closing(1000), Frame(3))
-        assert await line.leg.read(Ear()) == LegGone(line.whose, 1000, "")
-
-
 # --- A peer that does not read ------------------------------------------------------------------------
 
 
