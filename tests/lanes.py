@@ -39,7 +39,7 @@ PROTOCOLS = {"fast": FastLaneProtocol, "slow": DroppingProtocol}
 MODEL = "gpt-realtime-2.1"
 """What is dialled."""
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 """Nothing on a loopback takes so long unless it hangs, however busy the machine is."""
 
 

@@ -35,7 +35,7 @@ from callbridge.wire.media_streams import StartFacts
 from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
 
-BOUND_S = 20.0
+BOUND_S = 60.0
 """Nothing here takes so long unless it hangs, however busy the machine is."""
 
 _news = Bell()

@@ -36,9 +36,7 @@ class Finished:
     stderr: str
 
 
-async def run(
-    folder: Path, *arguments: str, variables: Mapping[str, str] | None = None, timeout_s: float = 30
-) -> Finished:
+async def run(folder: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> Finished:
     """Runs the command in `folder` and waits for its end."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -50,7 +48,7 @@ async def run(
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(120):
             stdout, stderr = await process.communicate()
     except TimeoutError:
         process.kill()

@@ -21,7 +21,7 @@ first_audio_without_predial_ms turns interruptions carrier_warnings model_errors
 async def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     """Exit status 0 and one JSON document: no frame lost, five turns, the interruption, nobody complains."""
     saved = tmp_path / "demo.wav"
-    ended = await run(tmp_path, "demo", "--json", "--save", str(saved), timeout_s=90)
+    ended = await run(tmp_path, "demo", "--json", "--save", str(saved))
     assert ended.status == 0, ended
     report = json.loads(ended.stdout)
     assert report.keys() == set(KEYS.split())

@@ -30,8 +30,8 @@ from callbridge.simulators.voice_model import (
 )
 from model_driver import Event, answers, kinds, loud, quiet, scripted, telephone
 
-BOUND_S = 10
-"""No test here takes a tenth of it."""
+BOUND_S = 60
+"""No test here takes a tenth of it, unless it hangs."""
 
 
 @asynccontextmanager
@@ -197,7 +197,7 @@ async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
     script = scripted(
         Answer(say=("One.",), faults=(Fault(kind="abort", at=100, connection=1),)),
         Answer(say=("Two.",)),
-        connect=(ConnectFault(kind="silent", first=2, until_s=0.3),),
+        connect=(ConnectFault(kind="silent", first=2, until_s=1.0),),
         answers_go_on=True,
         pace=50.0,
         after_ms=0,
@@ -209,7 +209,7 @@ async def test_an_outage_ends_by_the_clock_and_answers_go_on() -> None:
                 await until(socket, "response.done")
         async with client(server) as socket:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.4):
+                async with asyncio.timeout(1.2):
                     await socket.recv()
         async with client(server) as socket:
             await send(socket, "response.create")

@@ -46,7 +46,7 @@ async def test_an_agent_can_hang_up() -> None:
     result = await Agent().toolbox.run("end_call", "{}", TIMEOUT_S)
     assert result.ends_call
     assert "heard" in result.output
-    assert isinstance(end_call(), EndCall)
+    assert isinstance(await end_call(), EndCall)
 
 
 def test_a_tool_of_ones_own_may_take_the_place_of_hanging_up() -> None:

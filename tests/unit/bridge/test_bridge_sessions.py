@@ -130,7 +130,7 @@ async def test_what_a_dropped_session_still_says_changes_nothing() -> None:
 
 
 async def test_a_dial_that_is_dropped_is_cancelled_and_the_next_one_counts() -> None:
-    limits = Limits(dial_timeout_s=0.01, redial_delay_s=0.0, redial_spread_s=0.0)
+    limits = Limits(dial_timeout_s=0.05, dial_tries_max=100, redial_delay_s=0.0, redial_spread_s=0.0)
     second = MemoryLeg()
     async with calling(dialer=MemoryDialer(second), limits=limits) as rig:
         rig.dialer.picks_up.clear()
@@ -250,8 +250,7 @@ async def test_the_spare_takes_over_and_loses_nothing_that_comes_in_the_same_rea
 async def test_a_spare_that_dies_costs_nothing(stage: str) -> None:
     """The present session goes on, with all that the caller said meanwhile; another one is tried later."""
     spare = MemoryLeg()
-    limits = Limits(renew_after_s=0.02, move_timeout_s=BOUND_S, connect_timeout_s=0.05)
-    async with renewing(REFUSED if stage == "refused" else spare, limits=limits) as rig:
+    async with renewing(REFUSED if stage == "refused" else spare) as rig:
         if stage == "told":
             await is_told(spare)
         elif stage == "connected":

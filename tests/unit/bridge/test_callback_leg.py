@@ -72,8 +72,8 @@ async def test_a_leg_that_was_never_connected_is_closed_by_nothing() -> None:
 
 @pytest.fixture
 def soon_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What happens at 20 s happens at 0.15 s."""
-    monkeypatch.setattr(picows_protocol, "PING_AFTER_S", 0.15)
+    """What happens at 20 s happens at 0.4 s."""
+    monkeypatch.setattr(picows_protocol, "PING_AFTER_S", 0.4)
 
 
 @pytest.mark.usefixtures("soon_asked")
@@ -96,26 +96,26 @@ async def test_a_model_that_answers_may_be_silent(dial: Connect) -> None:
     ear = Ear()
     async with dial() as line:
         reading = asyncio.create_task(line.leg.read(ear))
-        for number in range(3):
+        for number in range(2):
             asked = await line.peer.read_frame()
             assert asked is not None
             assert asked.opcode == Opcode.PING
             await line.peer.send(text(str(number)), Frame(Opcode.PONG, asked.payload))
         await line.peer.send(closing(1000))
         assert await reading == LegGone(Leg.MODEL, 1000, "")
-    assert ear.heard == ["0", "1", "2"]
+    assert ear.heard == ["0", "1"]
 
 
 @pytest.mark.usefixtures("soon_asked")
 async def test_a_model_that_talks_is_not_asked(dial: Connect) -> None:
     async with Machine() as machine, dial() as line:
-        is_over = asyncio.get_running_loop().time() + 3 * picows_protocol.PING_AFTER_S
+        is_over = asyncio.get_running_loop().time() + 2 * picows_protocol.PING_AFTER_S
         while asyncio.get_running_loop().time() < is_over:
             await line.peer.send(text("still talking"))
             await asyncio.sleep(BEAT_S)
         await line.peer.send(closing(1000))
         heard = await line.peer.read_to_end()
-    machine.judge([] if heard == [closing(1000)] else [f"it got {heard}"], tolerates_ms=30)
+    machine.judge([] if heard == [closing(1000)] else [f"it got {heard}"], tolerates_ms=100)
 
 
 # --- Faults -------------------------------------------------------------------------------------------
@@ -166,13 +166,6 @@ async def test_a_fault_is_told_even_when_the_peer_does_not_let_the_socket_go(con
         gone = await line.leg.read(Ear())
         assert isinstance(gone, LegGone)
         assert gone.code == 1002
-
-
-async def test_a_close_counts_whatever_follows_it_in_the_packet(connect: Connect) -> None:
-    """The peer has said its last; the rest is not a fault of the call."""
-    async with connect() as line:
-        await line.peer.send(closing(1000), Frame(3))
-        assert await line.leg.read(Ear()) == LegGone(line.whose, 1000, "")
 
 
 # --- A peer that does not read ------------------------------------------------------------------------

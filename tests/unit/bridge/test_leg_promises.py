@@ -1,4 +1,7 @@
-"""What `SocketLeg` promises, kept by every leg over real sockets, on asyncio's loop and on the service's."""
+"""What `SocketLeg` promises, kept by every leg over real sockets, on asyncio's loop and on the service's.
+
+What becomes of every right and wrong frame stands in a table of its own: tests/websocket_cases.py.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, PHONE_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.actions import BadMessage, Leg, LegGone
+from callbridge.call.actions import Leg, LegGone
 from lanes import BOUND_S, Connect, Ear, Lane, Line, begun, opened
 from leftovers import leaves_nothing
 from raw_peer import Frame, Opcode, closing, more, text
@@ -77,13 +80,6 @@ async def test_every_message_is_handed_over_in_order_until_the_peer_is_gone(
     assert ear.heard == [str(number) for number in range(5)]
 
 
-async def test_a_close_without_a_code_is_1005(connect: Connect) -> None:
-    """RFC 6455, section 7.1.5."""
-    async with connect() as line:
-        await line.peer.send(Frame(Opcode.CLOSE))
-        assert await line.leg.read(Ear()) == LegGone(line.whose, 1005, "")
-
-
 @pytest.mark.parametrize("how", ["half_close", "close", "reset"])
 async def test_a_connection_that_ends_without_a_close_frame_is_told(
     lane: tuple[Lane, Connect], connect: Connect, how: str
@@ -101,15 +97,6 @@ async def test_a_connection_that_ends_without_a_close_frame_is_told(
     )
     assert gone == expected
     assert ear.heard == ["last"]
-
-
-async def test_a_binary_frame_ends_the_reading(connect: Connect) -> None:
-    """The protocol is text, even where the bytes would parse."""
-    ear = Ear()
-    async with connect() as line:
-        await line.peer.send(Frame(Opcode.BINARY, b'{"event":"connected"}'), text("late"))
-        assert await line.leg.read(ear) == BadMessage(line.whose, "a binary frame", is_fatal=True)
-    assert ear.heard == []
 
 
 @pytest.mark.parametrize("fragments", [1, 2])
@@ -137,16 +124,6 @@ def in_fragments(message: bytes, count: int) -> list[Frame]:
         if count == 1
         else [text(message[:30_000], fin=False), more(message[30_000:], fin=True)]
     )
-
-
-async def test_text_that_is_not_utf8_ends_the_leg(connect: Connect) -> None:
-    ear = Ear()
-    async with connect() as line:
-        await line.peer.send(text("good"), text(b"\xff\xfe"), text("late"))
-        gone = await line.leg.read(ear)
-        assert isinstance(gone, LegGone)
-        assert gone.code == 1007
-    assert ear.heard == ["good"]
 
 
 async def test_what_comes_before_the_reading_is_delivered(connect: Connect) -> None:
