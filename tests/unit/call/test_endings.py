@@ -122,12 +122,13 @@ def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     book = own_goodbye()
     assert book >> at(20, a.DeadlinePassed()) >> at(21, a.DeadlinePassed())
     book.rig.feed(speech_started("wait"))
-    assert book.rig.phase is Phase.LEAVING
+    *_, (ended_at, why, _) = book.rig.wakes()
+    assert (ended_at, why) == (20 + SHORT.leave_timeout_s, Timer.LEAVE)
 
 
-def own_goodbye() -> Playbook:
+def own_goodbye(limits: Limits = SHORT) -> Playbook:
     """From 4 s on the agent says a long goodbye of its own."""
-    book = answering(greeted(limits=SHORT))
+    book = answering(greeted(limits=limits))
     book.rig.feed(*says("answer", "bye", 20_000), tool_call("answer", "end"))
     book.rig.feed(tool_finished("end", ends_call=True), done("answer"))
     return book
@@ -383,3 +384,12 @@ def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None
         done("answer"),
     )
     assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))
+
+
+def test_a_goodbye_that_is_handed_over_in_its_middle_was_a_goodbye() -> None:
+    """The caller is not called back for the rest of it."""
+    book = own_goodbye(UNWARNED)
+    assert book >> at(5, a.HandOverRequested())
+    *_, (ended_at, why, outputs) = book.rig.wakes()
+    assert (ended_at, why) == (5 + SHORT.hand_over_timeout_s, Timer.HAND_OVER)
+    assert a.CloseLeg(a.Leg.PHONE, 1000, "agent_hangup") in outputs

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed
+from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime as rt
-from playbook import Id, Playbook, after, deadline
-from rigs import PLAN, AudioToModel, Rig
+from playbook import About, Id, Playbook, after, deadline
+from rigs import PLAN, PLAYED, AudioToModel, Rig
 from vocabulary import (
     BROKE_OFF,
     CONTINUED,
@@ -182,6 +182,15 @@ def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
     book.rig.feed(created("greeting"), *says("greeting", "hello", 100))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+
+
+def test_the_clock_of_the_models_audio_begins_anew_with_each_session() -> None:
+    """Otherwise the latency would be counted from long before the caller fell silent."""
+    book = answering(replaced(greeted()))
+    book.rig.feed(caller_said("Are you open?", "question"))
+    book.rig.now += 0.3
+    book.rig.feed(*says("answer", "it", 400), done("answer"))
+    assert book >> after(0.45, PLAYED) << recorded(TurnEnded, caller="Are you open?", response_ms=About(800))
 
 
 def test_a_third_loss_within_ten_minutes_is_the_end() -> None:
