@@ -167,6 +167,15 @@ def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_o
     )
 
 
+def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> None:
+    """The model is gone for good: its goodbye is heard, and that is all."""
+    book = answering(greeted())
+    book.rig.feed(*says("answer", "bye", 400), tool_call("answer", "book"), tool_call("answer", "end"))
+    book.rig.feed(tool_finished("end", ends_call=True))
+    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.AGENT_HANGUP)
+
+
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0

@@ -88,7 +88,7 @@ def test_several_deadlines_at_once_are_all_kept() -> None:
     """A process that slept wakes to more than one."""
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(done("answer", "failed", code="server_error"), key("1"))
-    assert book.rig.deadline == (1005, Timer.RETRY)
+    assert book.rig.deadline == (1005.0, Timer.RETRY)
     book.rig.now += 10
     kinds = [repr(output) for output in book.rig.feed(a.DeadlinePassed())]
     assert sum("CreateResponse" in kind for kind in kinds) == 1
