@@ -216,6 +216,14 @@ def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
     assert book.rig.seconds == 60 + LIMITS.clip_after_s
 
 
+def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
+    """They wait from then on, and for anybody."""
+    book = greeted(limits=PATIENT)
+    assert book >> at(4, speech_started()) >> at(5, gone(a.Leg.MODEL)) << replaces()
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
+
+
 def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_silence() -> None:
     """The model owes nothing while it runs. From its answer on the fallback is counted, the clip is not."""
     book = answering(greeted(limits=replace(PATIENT, answer_timeout_s=14)))
