@@ -91,11 +91,13 @@ def test_a_short_call_is_not_warned() -> None:
     assert book >> at(19.9, a.DeadlinePassed()) >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
 
 
-def test_the_age_of_a_continued_call_counts() -> None:
+@pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
+def test_the_age_of_a_continued_call_counts(age_s: float, ends_after_s: float) -> None:
+    """One that is too old is not warned any more, and ends."""
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=19.0))
+    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=age_s))
     assert book >> deadline(Timer.CALL_LENGTH) << ends_without_model(EndReason.LIMIT_DURATION)
-    assert book.rig.seconds == 1
+    assert book.rig.seconds == ends_after_s
 
 
 def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
