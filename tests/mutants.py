@@ -12,6 +12,8 @@ The checkout is never touched. A change inside a function is made in a child of 
 tests are collected already: it costs no more than the tests that run. Any other change is written into a copy
 of the package that stands first on the path of a process of its own.
 
+Last figures: seed 1, 150 drawn, 139 noticed (92.7 %). Of the eleven, eight make no difference that is seen.
+
 Only tests that go through `Call.handle` or the rig belong here: the package may be cut otherwise inside.
 """
 
