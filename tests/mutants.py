@@ -12,6 +12,8 @@ The checkout is never touched. A change inside a function is made in a child of 
 tests are collected already: it costs no more than the tests that run. Any other change is written into a copy
 of the package that stands first on the path of a process of its own.
 
+Last figures: seed 1, 150 drawn, 139 noticed (92.7 %). Of the eleven, eight make no difference that is seen.
+
 Only tests that go through `Call.handle` or the rig belong here: the package may be cut otherwise inside.
 """
 
@@ -20,6 +22,7 @@ from __future__ import annotations
 import argparse
 import ast
 import gc
+import importlib
 import itertools
 import os
 import random
@@ -34,7 +37,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
-from types import CodeType, FunctionType
+from types import CodeType, FrameType, FunctionType
 from typing import Final
 
 import pytest
@@ -182,12 +185,30 @@ def _is_none(node: ast.expr) -> bool:
 # --- Drawing and making -----------------------------------------------------------------------------------
 
 
-def drawn(package: Path, seed: int, count: int) -> list[Mutant]:
+def run_at_import(package: Path, top: Path) -> set[tuple[str, int]]:
+    """Imports all modules of a package. Answers which functions ran meanwhile, by file and line."""
+    seen: set[tuple[str, int]] = set()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            seen.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
+
+    sys.setprofile(note)
+    for file in package.rglob("*.py"):
+        importlib.import_module(
+            ".".join(file.relative_to(top).with_suffix("").parts).removesuffix(".__init__")
+        )
+    sys.setprofile(None)
+    return seen
+
+
+def drawn(package: Path, seed: int, count: int, at_import: set[tuple[str, int]]) -> list[Mutant]:
     """Mutants drawn evenly over the lines that can be changed; never two of one line before all had one."""
     by_line: dict[tuple[Path, int], list[Mutant]] = defaultdict(list)
     for file in sorted(package.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+        bodies = [one.body for one in functions if (str(file), one.lineno) not in at_import]
         inside = {line for body in bodies for line in range(body[0].lineno, (body[-1].end_lineno or 0) + 1)}
         for number, (line, what, _) in enumerate(changes(tree)):
             by_line[file, line].append(Mutant(file, line, number, what, line in inside))
@@ -275,11 +296,8 @@ def _codes_in(code: CodeType) -> Iterator[CodeType]:
 class Copies:
     """Copies of the whole top package, one for each job; a mutant borrows one."""
 
-    def __init__(self, package: Path, jobs: int, scratch: Path) -> None:
-        top = package
-        while (top.parent / "__init__.py").exists():
-            top = top.parent
-        self.source = top.parent
+    def __init__(self, top: Path, jobs: int, scratch: Path) -> None:
+        self._source = top.parent
         self._free = Queue[Path]()
         for number in range(jobs):
             copy = scratch / str(number)
@@ -291,7 +309,7 @@ class Copies:
     def survives(self, mutant: Mutant, tests: list[str], timeout_s: float) -> bool:
         """Whether no test notices."""
         copy = self._free.get()
-        file = copy / mutant.file.relative_to(self.source)
+        file = copy / mutant.file.relative_to(self._source)
         file.write_text(changed(mutant), encoding="utf-8")
         os.utime(file, (next(self._times),) * 2)
         try:
@@ -354,15 +372,18 @@ def main() -> int:
     parser.add_argument("--tests", nargs="+", default=list(TESTS))
     given = parser.parse_args()
     package = given.package.resolve()
-    mutants = drawn(package, given.seed, given.count)
+    top = package
+    while (top.parent / "__init__.py").exists():
+        top = top.parent
+    sys.path.insert(0, str(top.parent))
+    mutants = drawn(package, given.seed, given.count, run_at_import(package, top.parent))
     tally = Tally(package, len(mutants))
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
-        copies = Copies(package, given.jobs, Path(scratch))
+        copies = Copies(top, given.jobs, Path(scratch))
         if not passes(Path(scratch) / "0", given.tests, given.timeout_s):
             _say("the tests fail without any change")
             return 1
         os.environ["HYPOTHESIS_PROFILE"] = "mutants"
-        sys.path.insert(0, str(copies.source))
         inside = [mutant for mutant in mutants if mutant.is_inside]
         forks = Forks(inside, given.jobs, given.timeout_s, tally.tell)
         options = ["-q", "-s", "-n", "0", "-p", "no:cacheprovider", "--rootdir", str(ROOT)]

@@ -118,6 +118,15 @@ def test_there_is_one_second_try() -> None:
     )
 
 
+def test_each_session_has_its_own_tries() -> None:
+    """The first was had at the second try; the one in its place may have a second one as well."""
+    book = dialling()
+    assert fails(book, failed("busy"))[1] == JITTER
+    assert book >> deadline(Timer.REDIAL) << dials()
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, a.LegGone(a.Leg.MODEL, 1006))
+    assert fails(book, failed("busy"))[1] == JITTER
+
+
 def test_the_second_model_is_tried_once_and_has_its_own_two_tries() -> None:
     book = dialling()
     assert fails(book, failed("timeout"))[1] == JITTER

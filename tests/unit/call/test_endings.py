@@ -91,11 +91,13 @@ def test_a_short_call_is_not_warned() -> None:
     assert book >> at(19.9, a.DeadlinePassed()) >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
 
 
-def test_the_age_of_a_continued_call_counts() -> None:
+@pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
+def test_the_age_of_a_continued_call_counts(age_s: float, ends_after_s: float) -> None:
+    """One that is too old is not warned any more, and ends."""
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=19.0))
+    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=age_s))
     assert book >> deadline(Timer.CALL_LENGTH) << ends_without_model(EndReason.LIMIT_DURATION)
-    assert book.rig.seconds == 1
+    assert book.rig.seconds == ends_after_s
 
 
 def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
@@ -122,12 +124,13 @@ def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     book = own_goodbye()
     assert book >> at(20, a.DeadlinePassed()) >> at(21, a.DeadlinePassed())
     book.rig.feed(speech_started("wait"))
-    assert book.rig.phase is Phase.LEAVING
+    *_, (ended_at, why, _) = book.rig.wakes()
+    assert (ended_at, why) == (20 + SHORT.leave_timeout_s, Timer.LEAVE)
 
 
-def own_goodbye() -> Playbook:
+def own_goodbye(limits: Limits = SHORT) -> Playbook:
     """From 4 s on the agent says a long goodbye of its own."""
-    book = answering(greeted(limits=SHORT))
+    book = answering(greeted(limits=limits))
     book.rig.feed(*says("answer", "bye", 20_000), tool_call("answer", "end"))
     book.rig.feed(tool_finished("end", ends_call=True), done("answer"))
     return book
@@ -164,6 +167,15 @@ def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_o
     assert (
         book >> gone(a.Leg.MODEL) << (trouble(), drops(), recorded(TurnEnded)) << ends_without_model(reason)
     )
+
+
+def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> None:
+    """The model is gone for good: its goodbye is heard, and that is all."""
+    book = answering(greeted())
+    book.rig.feed(*says("answer", "bye", 400), tool_call("answer", "book"), tool_call("answer", "end"))
+    book.rig.feed(tool_finished("end", ends_call=True))
+    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.AGENT_HANGUP)
 
 
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
@@ -383,3 +395,12 @@ def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None
         done("answer"),
     )
     assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))
+
+
+def test_a_goodbye_that_is_handed_over_in_its_middle_was_a_goodbye() -> None:
+    """The caller is not called back for the rest of it."""
+    book = own_goodbye(UNWARNED)
+    assert book >> at(5, a.HandOverRequested())
+    *_, (ended_at, why, outputs) = book.rig.wakes()
+    assert (ended_at, why) == (5 + SHORT.hand_over_timeout_s, Timer.HAND_OVER)
+    assert a.CloseLeg(a.Leg.PHONE, 1000, "agent_hangup") in outputs

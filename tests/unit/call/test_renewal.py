@@ -105,6 +105,14 @@ def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     assert not hears(book)
 
 
+def test_a_spare_is_not_given_up_because_somebody_speaks_for_long() -> None:
+    """It is ready, and a ready session costs nothing."""
+    book = with_spare()
+    book.rig.feed(speech_started("long"))
+    assert book >> spare(SESSION_UPDATED) >> at(40, a.DeadlinePassed())
+    assert hears(book)
+
+
 @pytest.mark.parametrize("event", [speech_started(), key("1")], ids=["speech", "key"])
 def test_a_move_is_put_off_when_somebody_speaks(event: Input) -> None:
     """The old session has their first word."""
@@ -130,6 +138,11 @@ def test_a_spare_that_fails_during_the_move_leaves_the_caller_heard(event: Input
     book = moving()
     assert book >> event << (*PUT_OFF, a.OpenUplink())
     assert hears(book)
+
+
+def test_a_spare_that_cannot_be_read_is_given_up() -> None:
+    bad = a.BadMessage(a.Leg.SPARE, "binary", is_fatal=True)
+    assert moving() >> bad << (any_warning("bad_message"), *PUT_OFF, a.OpenUplink())
 
 
 def test_a_move_that_takes_too_long_is_given_up() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed
+from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime as rt
-from playbook import Id, Playbook, after, deadline
-from rigs import PLAN, AudioToModel, Rig
+from playbook import About, Id, Playbook, after, deadline
+from rigs import PLAN, PLAYED, AudioToModel, Rig
 from vocabulary import (
     BROKE_OFF,
     CONTINUED,
@@ -130,36 +132,57 @@ def test_the_next_session_is_told_what_was_said_and_what_has_happened() -> None:
     )
 
 
-def test_an_answer_that_was_going_on_is_asked_for_again() -> None:
-    book = answering(greeted())
-    retelling(book)
-    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+def asked_for() -> Playbook:
+    """The answer to the caller has begun."""
+    return answering(greeted())
 
 
-def test_a_caller_who_was_speaking_is_answered_by_the_next_session() -> None:
+def owed_to_a_speaker() -> Playbook:
+    """The caller speaks."""
     book = greeted()
     book.rig.feed(speech_started())
-    retelling(book)
-    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+    return book
 
 
-@pytest.mark.parametrize("case", ["an answer", "a speaker", "a result", "a greeting"])
-def test_what_is_owed_is_asked_for_once_after_a_loss(case: str) -> None:
+def owed_for_a_result() -> Playbook:
+    """A tool's result was told, and the server has not said that it has it."""
+    book = answering(greeted())
+    book.rig.feed(tool_call("answer", "call_1"), tool_finished("call_1"))
+    return book
+
+
+def owed_for_keys() -> Playbook:
+    """Keys were told, and an answer to them asked for."""
+    book = greeted()
+    book.rig.feed(key("#"), a.DeadlinePassed())
+    return book
+
+
+def owed_a_greeting() -> Playbook:
+    """It has begun, and nothing of it was sent."""
+    book = live()
+    book.rig.feed(created("greeting"))
+    return book
+
+
+@pytest.mark.parametrize(
+    "owed", [asked_for, owed_to_a_speaker, owed_for_a_result, owed_for_keys, owed_a_greeting]
+)
+def test_what_is_owed_is_asked_for_once_after_a_loss(owed: Callable[[], Playbook]) -> None:
     """The answer pays for all that was owed, whatever it was."""
-    book = live() if case == "a greeting" else greeted()
-    if case == "a speaker":
-        book.rig.feed(speech_started())
-    elif case == "a greeting":
-        book.rig.feed(created("greeting"))
-    else:
-        answering(book)
-    if case == "a result":
-        book.rig.feed(tool_call("answer", "call_1"), gone(a.Leg.MODEL), tool_finished("call_1"))
-        book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
-    else:
-        retelling(book)
-    options = PLAN.greeting_options if case == "a greeting" else None
+    book = retelling(owed())
+    options = PLAN.greeting_options if owed is owed_a_greeting else None
     assert book >> SESSION_UPDATED << (has_replaced(), ask(options=options), a.OpenUplink())
+    book.rig.feed(created("again"), done("again"))
+    assert rests(book)
+
+
+def test_a_result_that_came_between_two_sessions_is_answered_once() -> None:
+    """The next one was told of it with the rest."""
+    book = answering(greeted())
+    book.rig.feed(tool_call("answer", "call_1"), gone(a.Leg.MODEL), tool_finished("call_1"))
+    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
     book.rig.feed(created("again"), done("again"))
     assert rests(book)
 
@@ -182,6 +205,15 @@ def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
     book.rig.feed(created("greeting"), *says("greeting", "hello", 100))
     retelling(book)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+
+
+def test_the_clock_of_the_models_audio_begins_anew_with_each_session() -> None:
+    """Otherwise the latency would be counted from long before the caller fell silent."""
+    book = answering(replaced(greeted()))
+    book.rig.feed(caller_said("Are you open?", "question"))
+    book.rig.now += 0.3
+    book.rig.feed(*says("answer", "it", 400), done("answer"))
+    assert book >> after(0.45, PLAYED) << recorded(TurnEnded, caller="Are you open?", response_ms=About(800))
 
 
 def test_a_third_loss_within_ten_minutes_is_the_end() -> None:
@@ -274,13 +306,6 @@ def test_a_tool_that_finishes_during_the_telling_is_told_after_it() -> None:
         << (has_replaced(), foreign_call(Id(), "call_1"), tool_output(Id(), "call_1"), ask())
         << a.OpenUplink()
     )
-
-
-def test_a_result_that_was_told_and_not_answered_is_answered_by_the_next_session() -> None:
-    book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"), tool_finished("call_1"))
-    retelling(book)
-    assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
 def test_a_wish_to_hang_up_does_not_survive_its_session() -> None:

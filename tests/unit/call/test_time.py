@@ -88,7 +88,7 @@ def test_several_deadlines_at_once_are_all_kept() -> None:
     """A process that slept wakes to more than one."""
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(done("answer", "failed", code="server_error"), key("1"))
-    assert book.rig.deadline == (1005, Timer.RETRY)
+    assert book.rig.deadline == (1005.0, Timer.RETRY)
     book.rig.now += 10
     kinds = [repr(output) for output in book.rig.feed(a.DeadlinePassed())]
     assert sum("CreateResponse" in kind for kind in kinds) == 1
@@ -214,6 +214,14 @@ def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
     book = greeted(limits=PATIENT)
     assert book >> at(60, gone(a.Leg.MODEL)) << replaces() >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 60 + LIMITS.clip_after_s
+
+
+def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
+    """They wait from then on, and for anybody."""
+    book = greeted(limits=PATIENT)
+    assert book >> at(4, speech_started()) >> at(5, gone(a.Leg.MODEL)) << replaces()
+    assert book >> deadline(Timer.CLIP) << clip()
+    assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
 
 
 def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_silence() -> None:

@@ -44,6 +44,7 @@ from vocabulary import (
     live,
     note,
     recorded,
+    replaced,
     replaces,
     rests,
     run_tool,
@@ -246,6 +247,16 @@ def test_responses_that_fail_again_and_again_are_asked_of_another_session() -> N
     assert outputs[-1] == a.DialModel(PLAN.model)
     book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
+
+
+def test_the_failures_of_a_session_are_not_those_of_the_next() -> None:
+    """It has its own three attempts."""
+    book = answering(greeted())
+    book.rig.feed(done("answer", "failed", code="server_error"))
+    assert book >> deadline(Timer.RETRY) << ask() >> created("second")
+    assert book >> done("second", "failed", code="server_error") << any_warning("response_fell_short")
+    replaced(book).rig.feed(created("third"), done("third", "failed", code="server_error"))
+    assert book >> deadline(Timer.RETRY) << ask()
 
 
 def test_a_response_that_completes_forgives_the_failures_before_it() -> None:

@@ -50,15 +50,14 @@ def speaking(
     return book
 
 
-def interrupted(
-    truncated: dict[str, int], deleted: tuple[str, ...] = (), unheard_ms: int | None = None
-) -> object:
-    """The record of an interruption."""
-    cut = tuple((item_id, About(heard_ms)) for item_id, heard_ms in truncated.items())
-    fields: dict[str, object] = {"truncated": cut, "deleted": deleted}
-    if unheard_ms is not None:
-        fields["unheard_ms"] = About(unheard_ms)
-    return recorded(Interrupted, **fields)
+def cuts(
+    truncated: dict[str, int], deleted: tuple[str, ...] = (), *, unheard_ms: int | None = None
+) -> tuple[object, ...]:
+    """The phone is cleared, the model forgets what was not heard, and it is recorded. In this order."""
+    heard = tuple((item_id, About(heard_ms)) for item_id, heard_ms in truncated.items())
+    fields: dict[str, object] = {} if unheard_ms is None else {"unheard_ms": About(unheard_ms)}
+    forgets = (*(truncate(*one) for one in heard), *map(delete, deleted))
+    return clear(), *forgets, recorded(Interrupted, truncated=heard, deleted=deleted, **fields)
 
 
 # --- When ---------------------------------------------------------------------------------------------
@@ -67,11 +66,7 @@ def interrupted(
 def test_an_answer_in_progress_is_cut_where_it_was_heard() -> None:
     """Clear first, so that the phone falls silent; the server cancels the response by itself."""
     book = speaking()
-    assert (
-        book
-        >> at(4.48, speech_started("wait"))
-        << (clear(), truncate("long", About(480)), interrupted({"long": 480}, unheard_ms=1520))
-    )
+    assert book >> at(4.48, speech_started("wait")) << cuts({"long": 480}, unheard_ms=1520)
     assert book >> done("answer", "cancelled", reason="turn_detected")
 
 
@@ -79,21 +74,13 @@ def test_an_answer_that_the_server_has_finished_is_cut_all_the_same() -> None:
     """Audio comes faster than it plays: mostly the response is done when the caller interrupts it."""
     book = speaking()
     assert book >> at(4.2, done("answer"))
-    assert (
-        book
-        >> at(5, speech_started("wait"))
-        << (clear(), truncate("long", About(1000)), interrupted({"long": 1000}, unheard_ms=1000))
-    )
+    assert book >> at(5, speech_started("wait")) << cuts({"long": 1000}, unheard_ms=1000)
 
 
 def test_an_item_of_which_nothing_was_heard_is_deleted() -> None:
     """A truncation to 0 ms is refused by the server."""
     book = speaking()
-    assert (
-        book
-        >> speech_started("wait")
-        << (clear(), delete("long"), interrupted({}, ("long",), unheard_ms=2000))
-    )
+    assert book >> speech_started("wait") << cuts({}, ("long",), unheard_ms=2000)
     assert book >> done("answer", "cancelled", reason="turn_detected")
 
 
@@ -130,11 +117,7 @@ def test_an_answer_with_more_left_than_the_tail_is_cut() -> None:
     book = speaking(1000)
     cut_ms = 1000 - TAIL_MS - 2
     assert book >> at(4.1, done("answer"))
-    assert (
-        book
-        >> at(4 + cut_ms / 1000, speech_started("wait"))
-        << (clear(), truncate("long", About(cut_ms)), interrupted({"long": cut_ms}))
-    )
+    assert book >> at(4 + cut_ms / 1000, speech_started("wait")) << cuts({"long": cut_ms})
 
 
 def test_nothing_said_means_nothing_to_interrupt() -> None:
@@ -158,11 +141,7 @@ def test_two_responses_in_the_phones_queue_are_both_cut() -> None:
     book = speaking(1000)
     assert book >> done("answer") >> at(4.1, created("more"))
     assert book >> says("more", "second", 2000) << AudioToPhone(2000)
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), delete("second"), interrupted({"long": 500}, ("second",)))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500}, ("second",))
     assert book >> done("more", "cancelled", reason="turn_detected")
 
 
@@ -172,11 +151,7 @@ def test_two_responses_in_the_phones_queue_are_both_cut() -> None:
 def test_audio_that_comes_after_the_clear_never_reaches_the_phone() -> None:
     """Deltas in flight, a new item among them. The truncated item stays truncated, the new one goes."""
     book = speaking()
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500})
     assert book >> audio("answer", "long", 400) >> says("answer", "late", 400) >> audio_done("answer", "late")
     assert book >> done("answer", "cancelled", reason="turn_detected") << delete("late")
     assert ended(book).deltas_dropped == 2
@@ -199,30 +174,18 @@ def test_the_echoes_that_a_clear_causes_prove_nothing() -> None:
     """Twilio echoes every outstanding mark at once. The next answer is measured on its own."""
     old = Id("old")
     book = speaking(marked=old)
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500})
     assert book >> at(4.55, echo(old)) >> done("answer", "cancelled", reason="turn_detected")
     assert book >> at(5, speech_stopped("wait")) >> created("second")
     assert book >> says("second", "again", 2000) << AudioToPhone(2000) >> echo(old)
-    assert (
-        book
-        >> at(5.25, speech_started("no"))
-        << (clear(), truncate("again", About(250)), interrupted({"again": 250}))
-    )
+    assert book >> at(5.25, speech_started("no")) << cuts({"again": 250})
     assert ended(book).interruptions == 2
 
 
 def test_a_second_word_while_nothing_plays_interrupts_nothing() -> None:
     """The agent is silent already: the caller goes on after a breath."""
     book = speaking()
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500})
     assert book >> at(4.6, speech_stopped("wait")) >> at(4.7, speech_started("wait, please"))
     assert book >> done("answer", "cancelled", reason="turn_detected")
     assert ended(book).interruptions == 1
@@ -234,11 +197,7 @@ def test_a_second_word_while_nothing_plays_interrupts_nothing() -> None:
 def test_a_response_that_the_server_would_not_stop_is_cancelled() -> None:
     """With `interrupt_response` off the server goes on talking."""
     book = speaking(server_interrupts=False)
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (cancel("answer"), clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << (cancel("answer"), *cuts({"long": 500}))
     assert book >> audio("answer", "long", 100) >> done("answer", "cancelled", reason="client_cancelled")
 
 
@@ -246,11 +205,7 @@ def test_a_response_that_is_done_is_not_cancelled() -> None:
     """There is nothing to cancel: the server would answer with an error."""
     book = speaking(server_interrupts=False)
     assert book >> done("answer")
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500})
 
 
 # --- The record ---------------------------------------------------------------------------------------
@@ -261,11 +216,7 @@ def test_the_record_has_what_was_heard_of_the_words() -> None:
     book = speaking(2000)
     text = "We are open from seven in the morning."
     assert book >> caller_said("When?", "question")
-    assert (
-        book
-        >> at(5, speech_started("wait"))
-        << (clear(), truncate("long", About(1000)), interrupted({"long": 1000}))
-    )
+    assert book >> at(5, speech_started("wait")) << cuts({"long": 1000})
     assert book >> words("answer", "long", text)
     assert (
         book
@@ -283,7 +234,7 @@ def test_words_of_an_item_that_was_not_heard_are_not_in_the_record() -> None:
     assert (
         book
         >> at(4.98, speech_started("wait"))
-        << (clear(), delete("second"), interrupted({}, ("second",)))
+        << cuts({}, ("second",))
         << recorded(TurnEnded, agent="From seven to six.", interrupted=True)
     )
 
@@ -291,11 +242,7 @@ def test_words_of_an_item_that_was_not_heard_are_not_in_the_record() -> None:
 def test_an_interruption_is_recorded_with_the_turn_that_it_cut() -> None:
     """The turn waits for the words of both; the next turn is the caller's new one."""
     book = speaking(2000)
-    assert (
-        book
-        >> at(4.5, speech_started("wait"))
-        << (clear(), truncate("long", About(500)), interrupted({"long": 500}))
-    )
+    assert book >> at(4.5, speech_started("wait")) << cuts({"long": 500})
     assert book >> words("answer", "long", "One two three four.")
     assert book >> done("answer", "cancelled", reason="turn_detected")
     assert (
