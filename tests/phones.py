@@ -41,9 +41,10 @@ class Phone:
         self._playback.add(bytes(byte_count), self.to_phone.arrival(now, jitter_s))
         self._items.append(item_id)
 
-    def stall(self, duration_s: float, now: float) -> None:
+    def stall(self, duration_s: float) -> None:
         """What is queued from now on plays later: the phone lost its network for a while."""
-        self.audio("", round(duration_s * BYTES_PER_S), now)
+        self._playback.add(bytes(round(duration_s * BYTES_PER_S)), self.to_phone.arrival(0.0))
+        self._items.append("")
 
     def mark(self, name: str, now: float, jitter_s: float = 0.0) -> None:
         """A mark is sent."""
@@ -59,13 +60,22 @@ class Phone:
 
     def clear(self, now: float, jitter_s: float = 0.0) -> dict[str, float]:
         """A clear is sent. Answers, for each item ever sent, the bytes heard when it took effect."""
-        at = self.to_phone.arrival(now, jitter_s)
+        heard, at = self.heard(now, jitter_s), self.to_phone.arrival(now, jitter_s)
         self._playback.clear(at)
         self._send_echoes(at, 0.0)
+        return heard
+
+    def heard(self, now: float, jitter_s: float = 0.0) -> dict[str, float]:
+        """The bytes heard of each item ever sent, when something that is sent now arrives."""
+        at = self.to_phone.arrival(now, jitter_s)
         heard: dict[str, float] = dict.fromkeys(self._items, 0.0)
         for item_id, payload in zip(self._items, self._playback.payloads, strict=True):
             heard[item_id] += payload.heard_bytes(at)
         return heard
+
+    def unheard_bytes(self, now: float, jitter_s: float = 0.0) -> float:
+        """What a clear that is sent now would throw away."""
+        return self._playback.pending_bytes(self.to_phone.arrival(now, jitter_s))
 
     @property
     def dry_at(self) -> float:

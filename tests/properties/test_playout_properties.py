@@ -176,7 +176,7 @@ def test_after_a_stall_three_echoes_set_the_ledger_right(
     played.wait(2)
     for _ in range(before):
         played.audio("it", 1600)
-    played.phone.stall(stall_s, played.now)
+    played.phone.stall(stall_s)
     for _ in range(after):
         played.audio("it", 1600)
     played.wait(before * 0.2 + stall_s + 3 * 0.2 + 2 * delay_ms / 1000 + 0.001)
@@ -193,7 +193,7 @@ def test_a_phone_that_falls_silent_is_not_believed_beyond_its_next_mark(
     played.wait(2)
     for _ in range(heard):
         played.audio("it", 1600)
-    played.phone.stall(1000, played.now)
+    played.phone.stall(1000)
     for _ in range(10):
         played.audio("it", 1600)
     played.wait(heard * 0.2 + 2 * delay_ms / 1000 + waited_s)
