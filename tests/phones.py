@@ -41,9 +41,10 @@ class Phone:
         self._playback.add(bytes(byte_count), self.to_phone.arrival(now, jitter_s))
         self._items.append(item_id)
 
-    def stall(self, duration_s: float, now: float) -> None:
+    def stall(self, duration_s: float) -> None:
         """What is queued from now on plays later: the phone lost its network for a while."""
-        self.audio("", round(duration_s * BYTES_PER_S), now)
+        self._playback.add(bytes(round(duration_s * BYTES_PER_S)), self.to_phone.arrival(0.0))
+        self._items.append("")
 
     def mark(self, name: str, now: float, jitter_s: float = 0.0) -> None:
         """A mark is sent."""
@@ -74,11 +75,7 @@ class Phone:
 
     def unheard_bytes(self, now: float, jitter_s: float = 0.0) -> float:
         """What a clear that is sent now would throw away."""
-        at = self.to_phone.arrival(now, jitter_s)
-        return sum(
-            payload.heard_bytes(payload.ends_at) - payload.heard_bytes(at)
-            for payload in self._playback.payloads
-        )
+        return self._playback.pending_bytes(self.to_phone.arrival(now, jitter_s))
 
     @property
     def dry_at(self) -> float:

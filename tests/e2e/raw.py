@@ -13,6 +13,8 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from callbridge.simulators.phone import messages
+from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.signature import sign, sign_form
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN
 from raw_peer import RawPeer
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 CALLER = "+15550100001"
 CALLED = "+15550100002"
-SILENT_FRAME = "/" * 213 + "w=="
 
 
 def ringing(url: str, call_sid: str) -> dict[str, Any]:
@@ -71,31 +72,28 @@ async def raw_phone(
         peer.close()
 
 
+def _identity(call_sid: str, token: str = "") -> StreamIdentity:
+    parameters = (("token", token), ("caller", CALLER), ("called", CALLED))
+    return StreamIdentity(ACCOUNT_SID, call_sid, "MZ" + call_sid[2:], parameters)
+
+
 def start(call_sid: str, token: str, **changes: Any) -> dict[str, Any]:
     """Twilio's `start`; `changes` are made to its facts."""
-    stream_sid = "MZ" + call_sid[2:]
-    facts = {
-        "accountSid": ACCOUNT_SID,
-        "streamSid": stream_sid,
-        "callSid": call_sid,
-        "tracks": ["inbound"],
-        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-        "customParameters": {"token": token, "caller": CALLER, "called": CALLED},
-    }
-    return {"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": facts | changes}
+    message: dict[str, Any] = json.loads(messages.start(_identity(call_sid, token), 1))
+    message["start"] |= changes
+    return message
 
 
 def media(call_sid: str) -> dict[str, Any]:
     """A frame of silence."""
-    audio = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": SILENT_FRAME}
-    return {"event": "media", "sequenceNumber": "2", "streamSid": "MZ" + call_sid[2:], "media": audio}
+    message: dict[str, Any] = json.loads(messages.media(_identity(call_sid), 2, 1, 99, b"\xff" * 160))
+    return message
 
 
 def stop(call_sid: str) -> dict[str, Any]:
     """Twilio's `stop`: the caller has hung up."""
-    stream_sid = "MZ" + call_sid[2:]
-    facts = {"accountSid": ACCOUNT_SID, "callSid": call_sid}
-    return {"event": "stop", "sequenceNumber": "3", "streamSid": stream_sid, "stop": facts}
+    message: dict[str, Any] = json.loads(messages.stop(_identity(call_sid), 3))
+    return message
 
 
 async def send(socket: ClientConnection, *messages: dict[str, Any]) -> None:

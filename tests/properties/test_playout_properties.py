@@ -219,7 +219,7 @@ def test_after_a_stall_three_echoes_set_the_ledger_right(
     played.wait(2)
     for _ in range(before):
         played.audio("it", spacing_ms * 8)
-    played.phone.stall(stall_s, played.now)
+    played.phone.stall(stall_s)
     for _ in range(after):
         played.audio("it", spacing_ms * 8)
     played.wait((before + 3) * spacing_ms / 1000 + stall_s + 2 * delay_ms / 1000 + 0.001)
@@ -237,7 +237,7 @@ def test_a_phone_that_falls_silent_is_not_believed_beyond_its_next_mark(
     played.wait(2)
     for _ in range(heard):
         played.audio("it", spacing_ms * 8)
-    played.phone.stall(1000, played.now)
+    played.phone.stall(1000)
     for _ in range(10):
         played.audio("it", spacing_ms * 8)
     played.wait(heard * spacing_ms / 1000 + 2 * delay_ms / 1000 + waited_s)

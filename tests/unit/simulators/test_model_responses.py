@@ -269,7 +269,8 @@ def test_a_failed_response_is_silent() -> None:
     failure = Failure(code="inference_rate_limit_exceeded", message="Slow down.", type="tokens")
     client = responding(scripted(Answer(status="failed", error=failure)), for_s=5)
     assert kinds(client.events) == [*CREATED, *DONE]
-    assert done(client)["status"] == "failed"
+    (record,) = client.session.journal.responses
+    assert (done(client)["status"], record.reason) == ("failed", "inference_rate_limit_exceeded")
     assert done(client)["status_details"] == {
         "type": "failed",
         "error": {"type": "tokens", "code": "inference_rate_limit_exceeded", "message": "Slow down."},
