@@ -4,7 +4,7 @@
               > phone: clear
               > model: conversation.item.truncate answer_1 at 500 ms
 
-`>` is something sent or asked for, `.` a fact for the record or the log, `=` the stage that the call is in
+`>` is something sent or asked for, `.` a fact for the record or the log, `=` the phase that the call is in
 from here on, `@` a deadline that passed during a `wait`. Marks are left out, and looks at the line. Comments
 and empty lines stay as they are.
 """
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias, assert_never
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.wire import media_streams as ms
@@ -28,6 +29,7 @@ from vocabulary import (
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
     SPARE_CONNECTED,
+    admitted,
     audio,
     audio_done,
     caller_said,
@@ -63,9 +65,9 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"phone: has played item (\S+)": lambda found: AllPlayed(found[1]),
     r"phone: key (\S)": lambda found: key(found[1]),
     r"phone: hangs up": lambda _: HANGS_UP,
-    r"phone: closes (\d+)": lambda found: gone(a.Leg.PHONE, int(found[1])),
-    r'phone: garbage "(.*)"': lambda found: a.BadMessage(a.Leg.PHONE, found[1]),
-    r'phone: stops reading "(.*)"': lambda found: a.LegStalled(a.Leg.PHONE, found[1]),
+    r"phone: closes (\d+)": lambda found: gone(e.Leg.PHONE, int(found[1])),
+    r'phone: garbage "(.*)"': lambda found: e.BadMessage(e.Leg.PHONE, found[1]),
+    r'phone: stops reading "(.*)"': lambda found: e.LegStalled(e.Leg.PHONE, found[1]),
     r"model: session\.created": lambda _: SESSION_CREATED,
     r"model: session\.updated": lambda _: SESSION_UPDATED,
     r"model: session\.updated with pcm": lambda _: SESSION_UPDATED_WRONG,
@@ -87,47 +89,45 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
         found[1], message=found[2] or "", answers=found[3]
     ),
     r'model: text (\S+) (\S+) "(.*)"': lambda found: rt.AnswerDelta(item_id=found[2], delta=found[3]),
-    r"model: closes (\d+)": lambda found: gone(a.Leg.MODEL, int(found[1])),
-    r"us: admitted from (\S+) to (\S+)": lambda found: a.StreamAdmitted(found[1], found[2]),
+    r"model: closes (\d+)": lambda found: gone(e.Leg.MODEL, int(found[1])),
+    r"us: admitted from (\S+) to (\S+)": lambda found: admitted(found[1], found[2]),
     r"us: admitted again after (\d+) s, remembering (.*)": lambda found: _admitted_again(found[1], found[2]),
-    r'us: refused "(.*)"': lambda found: a.StreamRefused(found[1]),
-    r"us: model connected": lambda _: a.ModelConnected(),
-    r"us: model connected, warm": lambda _: a.ModelConnected(is_warm=True),
+    r'us: refused "(.*)"': lambda found: e.StreamRefused(found[1]),
+    r"us: model connected": lambda _: e.ModelConnected(),
+    r"us: model connected, warm": lambda _: e.ModelConnected(is_warm=True),
     r"us: spare connected": lambda _: SPARE_CONNECTED,
     r'us: (spare )?dial failed(?: with (\d+))?(?: (\w+))?(?:, retry after (\d+) s)? "(.*)"': lambda found: (
-        a.ModelDialFailed(
+        e.ModelDialFailed(
             found[5],
             int(found[2]) if found[2] else None,
             found[3],
             float(found[4]) if found[4] else None,
-            a.Leg.SPARE if found[1] else a.Leg.MODEL,
+            e.Leg.SPARE if found[1] else e.Leg.MODEL,
         )
     ),
-    r"us: the answer runs away": lambda _: a.AnswerRanAway(),
+    r"us: the answer runs away": lambda _: e.AnswerRanAway(),
     r'us: tool (\S+) answers "(.*)"': lambda found: tool_finished(found[1], found[2]),
     r'us: tool (\S+) ends the call "(.*)"': lambda found: tool_finished(
         found[1], found[2], name="end_call", ends_call=True
     ),
-    r"us: shut down": lambda _: a.ShutdownRequested(),
-    r"us: hand over": lambda _: a.HandOverRequested(),
-    r"spare: closes (\d+)": lambda found: gone(a.Leg.SPARE, int(found[1])),
+    r"us: shut down": lambda _: e.ShutdownRequested(),
+    r"us: hand over": lambda _: e.HandOverRequested(),
+    r"spare: closes (\d+)": lambda found: gone(e.Leg.SPARE, int(found[1])),
     r"spare: (.*)": lambda found: _spare_said(found[1]),
 }
 """What a line may say after its time. `us: wait` is time alone."""
 
 
-def _admitted_again(age_s: str, memory: str) -> a.StreamAdmitted:
+def _admitted_again(age_s: str, memory: str) -> e.StreamAdmitted:
     """The next stream of a call. `memory`: `"caller" / "agent"` for each turn, or `nothing`."""
     turns = re.findall(r'"(.*?)" / "(.*?)"', memory)
     entries = tuple(
         TurnSaid(number, caller or None, agent) for number, (caller, agent) in enumerate(turns, 1)
     )
-    return a.StreamAdmitted(
-        "+15550100001", "+15550100002", is_continued=True, memory=entries, age_s=float(age_s)
-    )
+    return admitted("+15550100001", "+15550100002", is_continued=True, memory=entries, age_s=float(age_s))
 
 
-def _spare_said(text: str) -> a.SpareSaid:
+def _spare_said(text: str) -> e.SpareSaid:
     event = read_event(f"model: {text}")
     assert isinstance(event, rt.ServerEvent)
     return spare(event)
@@ -177,7 +177,7 @@ def _wait(seconds: float, rig: Rig) -> list[str]:
     end = BEGINS_AT_S + seconds
     while (due := rig.due(end)) is not None and due[0] <= end:
         rig.now = due[0]
-        answers += [f"@ {rig.seconds:.2f} {due[1].value}", *_feed(a.DeadlinePassed(), rig)]
+        answers += [f"@ {rig.seconds:.2f} {due[1].value}", *_feed(e.DeadlinePassed(), rig)]
     rig.now = end
     return answers
 
@@ -213,10 +213,10 @@ def describe(output: Output) -> str:
             return f"> run {name}({arguments}) for {call_id}"
         case a.CloseLeg(leg, code, reason):
             return f"> {leg.value}: close {code} {reason}".rstrip()
-        case a.Record(fact):
+        case a.Note(fact):
             return f". {_fact(fact)}"
         case _:
-            assert_never(output)
+            raise AssertionError(f"the rig shows no {output}")
 
 
 def _sent(output: AudioToPhone | AudioToModel | a.SendToPhone | a.SendToModel) -> str:
@@ -236,7 +236,7 @@ def _sent(output: AudioToPhone | AudioToModel | a.SendToPhone | a.SendToModel) -
 def _change_of_legs(action: a.DialModel | a.DropModel | a.SwitchModel | a.ParkModel) -> str:
     match action:
         case a.DialModel(model, leg):
-            return f"dial {model}" + (" as the spare" if leg is a.Leg.SPARE else "")
+            return f"dial {model}" + (" as the spare" if leg is e.Leg.SPARE else "")
         case a.DropModel(leg):
             return f"drop the {leg.value} leg"
         case a.SwitchModel():
@@ -290,7 +290,7 @@ def _options(options: commands.ResponseOptions | None) -> str:
 
 def _fact(fact: facts.Fact) -> str:
     match fact:
-        case facts.CallStarted(call_sid, _, caller, called, is_continued):
+        case facts.StreamStarted(caller, called, is_continued, call_sid=call_sid):
             return f"call {call_sid} from {caller} to {called}" + (", continued" if is_continued else "")
         case facts.AgentReady(model, after_ms, held_ms, has_transcription):
             without = "" if has_transcription else ", without transcription"
@@ -308,20 +308,22 @@ def _fact(fact: facts.Fact) -> str:
             after = "" if response_ms is None else f", answered after {response_ms} ms"
             cut = ", interrupted" if interrupted else ""
             return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
-        case facts.CallEnded():
+        case facts.StreamEnded():
             return _end(fact)
         case facts.Noted(event, fields, is_warning):
             shown = "".join(f" {name}={value}" for name, value in fields)
             return f"{'warning' if is_warning else 'note'}: {event}{shown}"
+        case facts.Billed(usage, cost_microdollars):
+            return f"billed: {cost_microdollars} microdollars, {usage.output_tokens} tokens out so far"
         case _:
-            assert_never(fact)
+            raise AssertionError(f"not a fact of the machine: {fact}")
 
 
 def _trouble(fact: facts.ModelTrouble | facts.SessionReplaced | facts.ClipPlayed) -> str:
     match fact:
-        case facts.ModelTrouble(stage, why, _, _, is_fatal, is_rate_limit):
+        case facts.ModelTrouble(doing, why, _, _, is_fatal, is_rate_limit):
             kind = (", fatal" if is_fatal else "") + (", a rate limit" if is_rate_limit else "")
-            return f"trouble in {stage}: {why}{kind}"
+            return f"trouble in {doing}: {why}{kind}"
         case facts.SessionReplaced(cause, after_ms, items):
             return f"session replaced ({cause}) after {after_ms} ms, told {items} items"
         case facts.ClipPlayed(why):
@@ -330,7 +332,7 @@ def _trouble(fact: facts.ModelTrouble | facts.SessionReplaced | facts.ClipPlayed
             assert_never(fact)
 
 
-def _end(ended: facts.CallEnded) -> str:
+def _end(ended: facts.StreamEnded) -> str:
     detail = f" ({ended.detail})" if ended.detail else ""
     counts = f"{ended.turns} turns, {ended.interruptions} interruptions, {ended.tools_used} tools used"
     return f"call ended: {ended.reason.value}{detail}, {ended.duration_ms} ms, {counts}"

@@ -19,7 +19,7 @@ from callbridge.bridge.asgi_leg import AsgiLeg, AsgiMessage
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX, Patience, SocketLeg
-from callbridge.call.actions import Leg
+from callbridge.call.events import Leg
 from callbridge.server.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
 from callbridge.server.listening import tcp_listener
 from callbridge.server.serving import serving
@@ -28,7 +28,7 @@ from raw_peer import RawPeer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
-    from callbridge.call.actions import BadMessage, LegGone
+    from callbridge.call.events import BadMessage, LegGone
 
 PhoneLane: TypeAlias = Literal["fast", "slow"]
 Lane: TypeAlias = Literal["fast", "slow", "model"]

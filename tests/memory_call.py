@@ -7,18 +7,18 @@ import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-
-import pytest
 
 from bell import Bell
 from callbridge.agents.agent import Agent
+from callbridge.agents.tools import Toolbox
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs import DialError, Read
 from callbridge.bridge.waiting import WaitingRoom
-from callbridge.call.actions import (
-    Action,
+from callbridge.call.actions import Action, BeginCall
+from callbridge.call.entrance import Entrance
+from callbridge.call.events import (
     BadMessage,
     Event,
     Leg,
@@ -27,9 +27,9 @@ from callbridge.call.actions import (
     StreamAdmitted,
     StreamRefused,
 )
-from callbridge.call.facts import CallEnded, Fact
+from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
+from callbridge.call.machine import CallMachine
 from callbridge.call.plan import CallPlan
 from callbridge.wire.media_streams import StartFacts
 from callbridge.wire.realtime import MULAW
@@ -211,7 +211,7 @@ class MemoryDialer:
 
 # --- The call ---------------------------------------------------------------------------------------
 
-CALLER = StreamAdmitted("+15550100", "+15550111")
+CALLER = StreamAdmitted(PLAN, "+15550100", "+15550111")
 
 
 async def admitted(start: StartFacts) -> StreamAdmitted:
@@ -235,11 +235,13 @@ class Rig:
     bridge: Bridge
     facts: list[Fact]
     running: asyncio.Task[None]
+    broken_by: list[type]
+    """Events at which the machine fails its own assertion."""
 
     @property
-    def ended(self) -> CallEnded:
+    def ended(self) -> StreamEnded:
         """The one record of the end."""
-        (ended,) = [fact for fact in self.facts if isinstance(fact, CallEnded)]
+        (ended,) = [fact for fact in self.facts if isinstance(fact, StreamEnded)]
         return ended
 
     async def goes_live(self) -> None:
@@ -268,7 +270,7 @@ class Rig:
         await self.running
 
 
-Observe = Callable[[Call, Fact], None]
+Observe = Callable[[Fact], None]
 Admit = Callable[[StartFacts], Awaitable[StreamAdmitted | StreamRefused]]
 
 
@@ -297,18 +299,23 @@ async def calling(
             dialer = MemoryDialer(DialError(dial_error) if dial_error else model)
         seen: list[Fact] = []
 
-        def note(call: Call, fact: Fact) -> None:
+        def note(fact: Fact) -> None:
             seen.append(fact)
             _news.ring()
             if observe is not None:
-                observe(call, fact)
+                observe(fact)
+
+        async def admitting(start: StartFacts) -> tuple[StreamAdmitted, Toolbox] | StreamRefused:
+            found = await admit(start)
+            if isinstance(found, StreamRefused):
+                return found
+            bounded = replace(plan, limits=limits or Limits())
+            return replace(found, plan=bounded), (agent or Agent()).toolbox
 
         bridge = Bridge(
             phone,
-            plan=plan,
-            toolbox=(agent or Agent()).toolbox,
             dialer=dialer,
-            admit=admit,
+            admit=admitting,
             observe=note,
             limits=limits,
             clip=clip,
@@ -316,23 +323,32 @@ async def calling(
             kept=kept,
             spread=0.0,
         )
-        _ring_at_every_event(bridge.call)
+        broken_by: list[type] = []
+        assert isinstance(bridge.decider, Entrance)
+        _ring_at_every_event(bridge.decider, broken_by)
         running = asyncio.get_running_loop().create_task(bridge.run(), name="the call")
         try:
-            yield Rig(phone, model, dialer, bridge, seen, running)
+            yield Rig(phone, model, dialer, bridge, seen, running, broken_by)
         finally:
             running.cancel()
             await asyncio.wait([running])
 
 
-def _ring_at_every_event(call: Call) -> None:
-    handle = call.handle
+def _ring_at_every_event(decider: Entrance | CallMachine, broken_by: list[type]) -> None:
+    """Who waits is woken when all actions of an event were performed."""
+    handle = decider.handle
 
     def ringing(event: Event, now: float) -> tuple[Action, ...]:
-        _news.ring()  # Who waits is woken when all actions were performed.
-        return handle(event, now)
+        _news.ring()
+        assert not isinstance(event, tuple(broken_by)), "an invariant of ours"
+        actions = handle(event, now)
+        if BeginCall() in actions:
+            assert isinstance(decider, Entrance)
+            assert decider.call is not None
+            _ring_at_every_event(decider.call, broken_by)
+        return actions
 
-    call.handle = ringing  # type: ignore[method-assign]
+    decider.handle = ringing  # type: ignore[method-assign]
 
 
 # --- What the peers say -----------------------------------------------------------------------------
@@ -415,12 +431,6 @@ def append(audio: bytes) -> dict[str, Any]:
     return {"type": "input_audio_buffer.append", "audio": encoded(audio)}
 
 
-def break_on(rig: Rig, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def break_on(rig: Rig, kind: type) -> None:
     """Makes the machine fail its own assertion at the next event of this kind."""
-    handle = rig.bridge.call.handle
-
-    def broken(event: Event, now: float) -> tuple[Any, ...]:
-        assert not isinstance(event, kind), "an invariant of ours"
-        return handle(event, now)
-
-    monkeypatch.setattr(rig.bridge.call, "handle", broken)
+    rig.broken_by.append(kind)

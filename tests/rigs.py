@@ -10,6 +10,7 @@ Scripts name only what they are about. None of it is shown, but for what a look 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
@@ -18,8 +19,11 @@ import msgspec
 
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
+from callbridge.call import entrance
+from callbridge.call import events as e
+from callbridge.call.entrance import Entrance, Step
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
+from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
 from callbridge.wire import media_streams, mulaw, realtime
@@ -97,7 +101,7 @@ class AllPlayed:
 PLAYED: Final = AllPlayed()
 
 Output: TypeAlias = a.Action | AudioToPhone | AudioToModel
-Input: TypeAlias = a.Event | AllPlayed
+Input: TypeAlias = e.Event | AllPlayed
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_to_phone: Final = msgspec.json.Decoder(SendAudio | SendMark | Clear).decode
@@ -105,8 +109,14 @@ _decode_to_model: Final = msgspec.json.Decoder(AppendAudio).decode
 
 _QUIET: Final = b"\xfe" * 160
 _LOUD: Final = b"\x11\x91" * 80
-_LINE_SAYS: Final = [_encode(Media(MediaChunk(payload), "MZ1")) for payload in (_QUIET, _LOUD)]
+_LINE_SAYS: Final = [_encode(Media(MediaChunk(payload))) for payload in (_QUIET, _LOUD)]
 _LINE_ADDS: Final = frozenset(encode(AppendAudio(audio=payload)) for payload in (_QUIET, _LOUD))
+
+
+_LATER: Final = (
+    *(realtime.ServerEvent, realtime.UnknownEvent, e.ModelConnected, e.ModelDialFailed, e.SpareSaid),
+    *(e.AnswerRanAway, e.ToolFinished),
+)
 
 
 class Rig:
@@ -146,8 +156,9 @@ class Rig:
         """The latest mark behind each item."""
         self._unplayed = self._unmarked = False
         """Whether anything was sent that no echo has proven to be played, or no mark follows."""
-        self.call = Call(plan, self.now, self.limits, spread)
-        self.relay = Relay(self.call, self._to_phone)
+        self._plan = dataclasses.replace(plan, limits=self.limits)
+        self._entrance = Entrance(self.now, self.limits, spread)
+        self.relay = Relay(self._entrance.gate, self._entrance.tally, self._to_phone)
 
     # --- What may be seen of the call ---
 
@@ -157,14 +168,19 @@ class Rig:
         return round(self.now - BEGINS_AT_S, 6)
 
     @property
-    def phase(self) -> Phase:
-        """How far the call is."""
-        return self.call.phase
+    def phase(self) -> Phase | Step:
+        """Where the call stands; before there is one, how far its stream has come."""
+        return self._entrance.step if self._entrance.call is None else self._entrance.call.phase
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the stream has ended, or was turned away."""
+        return self.phase in {Phase.OVER, Step.SHUT}
 
     @property
     def deadline(self) -> tuple[float, Timer] | None:
         """When the machine wants to be woken, and why."""
-        return self.call.deadline
+        return self._decider.deadline
 
     @property
     def has_played_all(self) -> bool:
@@ -178,7 +194,7 @@ class Rig:
                 break
             given, self.now = self.now, max(min(due[0] + LOOK_LATE_S, until), self._line_at)
             self._line_sends()
-            self._happens(a.DeadlinePassed())
+            self._happens(e.DeadlinePassed())
             self.now = max(given, self.now)
         return due
 
@@ -204,7 +220,7 @@ class Rig:
         woken: list[tuple[float, Timer, list[Output]]] = []
         while (due := self.due(BEGINS_AT_S + until_s)) is not None and due[0] <= BEGINS_AT_S + until_s:
             self.now = max(self.now, due[0])
-            outputs = self.feed(a.DeadlinePassed())
+            outputs = self.feed(e.DeadlinePassed())
             if outputs or due[1] not in LOOKS:
                 woken.append((self.seconds, due[1], outputs))
         if until_s != math.inf:
@@ -213,24 +229,37 @@ class Rig:
 
     def handle(self, event: object) -> tuple[a.Action, ...]:
         """What the machine alone answers to an event, which may be nonsense."""
-        return self.call.handle(event, self.now)  # type: ignore[arg-type]  # On purpose.
+        return self._decider.handle(event, self.now)  # type: ignore[arg-type]  # On purpose.
+
+    def __repr__(self) -> str:
+        return repr(self._decider)
 
     def fail(self, detail: str) -> list[Output]:
         """What a bridge does when its own code broke."""
-        return list(self.call.fail(detail, self.now))
+        return list(self._decider.fail(detail, self.now))
 
-    def _happens(self, event: a.Event) -> None:
-        for action in self.call.handle(event, self.now):
+    def _happens(self, event: e.Event) -> None:
+        if self._entrance.call is None and type(event) not in entrance.RULES and isinstance(event, _LATER):
+            return  # No model is dialled before there is a call.
+        for action in self._decider.handle(event, self.now):
             self._perform(action)
 
+    @property
+    def _decider(self) -> Entrance | CallMachine:
+        return self._entrance.call or self._entrance
+
     def _perform(self, action: a.Action) -> None:
+        if isinstance(action, a.BeginCall):
+            assert self._entrance.call is not None
+            self.relay.serve(self._entrance.call)
+            return
         self._outputs.append(action)
         match action:
             case a.OpenUplink():
                 self.relay.open_uplink()
             case a.PlayClip() if self._clip:
                 self.relay.play_clip(self._clip, self.now)
-            case a.DropModel(a.Leg.MODEL) | a.ParkModel():
+            case a.DropModel(e.Leg.MODEL) | a.ParkModel():
                 self.relay.send_to_model, self._is_loud = None, False
             case a.SwitchModel():
                 self._line_ms = 0
@@ -249,17 +278,19 @@ class Rig:
             self._line_at += FRAME_S
             self.relay.from_phone(_LINE_SAYS[self._is_loud])
 
-    def _as_it_is(self, event: Input) -> a.Event:
+    def _as_it_is(self, event: Input) -> e.Event:
         match event:
             case AllPlayed(item_id):
                 mark = self._marks_behind[item_id] if item_id else self._latest_mark
                 assert mark, "nothing was marked that could be echoed"
-                event = media_streams.MarkEchoed(media_streams.MarkName(mark), "MZ1")
+                event = media_streams.MarkEchoed(media_streams.MarkName(mark))
             case realtime.AudioDelta():
                 self._spoken_item = event.item_id
-            case a.StreamAdmitted() if self.has_line and self._line_at is None:
-                self._line_at = self.now
-            case a.ModelConnected(a.Leg.MODEL):
+            case e.StreamAdmitted():
+                if self.has_line and self._line_at is None:
+                    self._line_at = self.now
+                return dataclasses.replace(event, plan=self._plan)
+            case e.ModelConnected(e.Leg.MODEL):
                 self._line_ms = 0
             case realtime.SpeechStarted():
                 self._is_loud = True
@@ -274,19 +305,19 @@ class Rig:
 
     # --- Between the machine and the wires ---
 
-    def _through_relay(self, event: a.Event) -> a.Event | None:
+    def _through_relay(self, event: e.Event) -> e.Event | None:
         match event:
             case media_streams.Incoming():
                 return self.relay.from_phone(_encode(event))
             case media_streams.UnknownMessage(name):
                 return self.relay.from_phone(_encode({"event": name}))
-            case realtime.ServerEvent():
+            case realtime.ServerEvent() if self._entrance.call is not None:
                 return self.relay.from_model(_encode(event), self.now)
             case realtime.UnknownEvent(name):
                 return self.relay.from_model(_encode({"type": name}), self.now)
-            case a.SpareSaid(realtime.ServerEvent() as said):
+            case e.SpareSaid(realtime.ServerEvent() as said):
                 return self.relay.from_spare(_encode(said))
-            case a.ModelConnected(a.Leg.MODEL):
+            case e.ModelConnected(e.Leg.MODEL):
                 self.relay.send_to_model = self._to_model
                 return event
             case _:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, Fact
-from callbridge.call.machine import Call
-from callbridge.call.phases import Phase
+from callbridge.call import events as e
+from callbridge.call.entrance import Entrance
+from callbridge.call.facts import Fact, StreamEnded
+from callbridge.call.machine import CallMachine
 from callbridge.simulators import voice_model
 from callbridge.simulators.link import Link
 from callbridge.simulators.phone import Abort, Close, Send, StreamIdentity
@@ -78,7 +79,7 @@ class Wire:
         self.down = line(given.model_delay_ms, given.model_jitter_ms, rng)
         self.stream: Stream | None = None
         """Whose it is; nobody's once it was dropped."""
-        self.parked: list[str | bytes | a.LegGone] | None = None
+        self.parked: list[str | bytes | e.LegGone] | None = None
         """What it said while nobody read it."""
         self.told: list[tuple[float, realtime_commands.CreateItem]] = []
         """The items that it was told."""
@@ -135,7 +136,7 @@ class Wire:
             self.stream.model_said(self, text)
 
     def _gone(self, how: tuple[int, str]) -> None:
-        gone = a.LegGone(a.Leg.MODEL, *how)
+        gone = e.LegGone(e.Leg.MODEL, *how)
         if self.parked is not None:
             self.parked.append(gone)
         elif self.stream is not None:
@@ -143,14 +144,14 @@ class Wire:
 
     def _stalled(self) -> None:
         if self.stream is not None:
-            self.stream.model_event(self, a.LegStalled(a.Leg.MODEL, "it reads nothing"))
+            self.stream.model_event(self, e.LegStalled(e.Leg.MODEL, "it reads nothing"))
 
     def adopt(self, stream: Stream) -> None:
         """Somebody reads it, from what it has said meanwhile on."""
         self.stream, kept, self.parked = stream, self.parked or [], None
         for said in kept:
             if self.stream is stream:
-                if isinstance(said, a.LegGone):
+                if isinstance(said, e.LegGone):
                     stream.model_event(self, said)
                 else:
                     stream.model_said(self, said)
@@ -168,21 +169,21 @@ class Stream:
         self.phone = world.phone_class(self.identity, world.caller)
         self.from_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
         self.to_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
-        self.call = Call(world.plan, world.now, world.limits, spread=rng.random())
-        self.relay = Relay(self.call, self._send_to_phone)
-        self.legs: dict[a.Leg, Wire] = {}
-        self.models: dict[a.Leg, str] = {}
-        self.dials: dict[a.Leg, int] = {}
+        self.entrance = Entrance(world.now, world.limits, spread=rng.random())
+        self.relay = Relay(self.entrance.gate, self.entrance.tally, self._send_to_phone)
+        self.legs: dict[e.Leg, Wire] = {}
+        self.models: dict[e.Leg, str] = {}
+        self.dials: dict[e.Leg, int] = {}
         """The dials under way, by number: one that was dropped leads nowhere."""
         self.is_over = self.is_killed = False
-        self.ended: list[tuple[float, CallEnded]] = []
+        self.ended: list[tuple[float, StreamEnded]] = []
         self.facts: list[tuple[float, Fact]] = []
         self.clears_sent_at: list[float] = []
         self.received: list[str | bytes] = []
         """The media messages that reached the service."""
         self.sent_up: list[bytes] = []
         """The caller audio that the relay has sent to sessions."""
-        self._wishes: dict[a.Leg, a.CloseLeg] = {}
+        self._wishes: dict[e.Leg, a.CloseLeg] = {}
         self._gap_until = self._late_until = -math.inf
         self._late_s = 0.0
         self.deadline: float | None = None
@@ -200,7 +201,7 @@ class Stream:
 
     def wake(self, _now: float) -> None:
         """The machine's deadline has come."""
-        self.tell(a.DeadlinePassed())
+        self.tell(e.DeadlinePassed())
 
     def do_phone(self, outputs: list[Send | Close | Abort]) -> None:
         """Puts on the wire what the phone says."""
@@ -215,11 +216,11 @@ class Stream:
                         continue
                     self.from_phone.send((self._phone_said, text), now)
                 case Close(code, reason):
-                    self.from_phone.send((self.tell, a.LegGone(a.Leg.PHONE, code, reason)), now)
+                    self.from_phone.send((self.tell, e.LegGone(e.Leg.PHONE, code, reason)), now)
                     self.world.phone_ended(self)
                 case Abort():
                     # uvicorn reports a vanished peer as 1005.
-                    self.from_phone.send((self.tell, a.LegGone(a.Leg.PHONE, 1005)), now)
+                    self.from_phone.send((self.tell, e.LegGone(e.Leg.PHONE, 1005)), now)
                     self.world.phone_ended(self)
 
     def say(self, text: str | bytes) -> None:
@@ -231,7 +232,7 @@ class Stream:
         """Twilio's socket is lost without a word; both sides notice."""
         if self.phone.is_open:
             self.phone.peer_closed(None, how, self.world.now)
-            self.from_phone.send((self.tell, a.LegGone(a.Leg.PHONE, 1005)), self.world.now)
+            self.from_phone.send((self.tell, e.LegGone(e.Leg.PHONE, 1005)), self.world.now)
             self.world.phone_ended(self)
 
     def suffer(self, mishap: Mishap) -> None:
@@ -239,9 +240,9 @@ class Stream:
         now = self.world.now
         match mishap.kind:
             case "hand_over":
-                self.tell(a.HandOverRequested())
+                self.tell(e.HandOverRequested())
             case "shut_down":
-                self.tell(a.ShutdownRequested())
+                self.tell(e.ShutdownRequested())
             case "cut_phone":
                 self.break_off("the network broke")
             case "gap":
@@ -270,12 +271,17 @@ class Stream:
 
     # --- The service's side ---
 
-    def tell(self, event: a.Event) -> None:
+    @property
+    def decider(self) -> Entrance | CallMachine:
+        """Who is told what happens: first the entrance, then the call."""
+        return self.entrance.call or self.entrance
+
+    def tell(self, event: e.Event) -> None:
         """Hands one event to the machine and performs what it asks for."""
         if self.is_over:
             return
         world = self.world
-        actions = self.call.handle(event, world.now)
+        actions = self.decider.handle(event, world.now)
         if world.trace is not None:
             world.trace_event(self, event)
         for action in actions:
@@ -287,8 +293,8 @@ class Stream:
         self._arm()
 
     def _arm(self) -> None:
-        due = self.call.deadline
-        assert (due is None) == (self.call.phase is Phase.OVER), f"{self.call!r} wakes at {due}"
+        due = self.decider.deadline
+        assert (due is None) == bool(self.ended), f"{self.decider!r} wakes at {due}"
         self.deadline = None if due is None or self.is_over else due[0]
 
     def _perform(self, action: a.Action) -> None:
@@ -306,7 +312,7 @@ class Stream:
             case a.PlayClip():
                 if self.world.clip:
                     self.relay.play_clip(self.world.clip, self.world.now)
-            case a.Record(fact):
+            case a.Note(fact):
                 self._record(fact)
             case _:
                 self._perform_on_legs(action)
@@ -314,6 +320,7 @@ class Stream:
     def _perform_on_legs(
         self,
         action: a.AdmitStream
+        | a.BeginCall
         | a.DialModel
         | a.DropModel
         | a.SwitchModel
@@ -324,19 +331,22 @@ class Stream:
         match action:
             case a.AdmitStream():
                 self.world.later(0.001, lambda: self.tell(self.world.admission(self)))
+            case a.BeginCall():
+                assert self.entrance.call is not None
+                self.relay.serve(self.entrance.call)
             case a.DialModel(model, leg):
                 self.dials[leg] = self.world.dial(self, model, leg)
             case a.DropModel(leg):
                 self._drop(leg)
             case a.SwitchModel():
-                self._drop(a.Leg.MODEL)
-                wire = self.legs[a.Leg.MODEL] = self.legs.pop(a.Leg.SPARE)
-                self.models[a.Leg.MODEL] = self.models.pop(a.Leg.SPARE)
+                self._drop(e.Leg.MODEL)
+                wire = self.legs[e.Leg.MODEL] = self.legs.pop(e.Leg.SPARE)
+                self.models[e.Leg.MODEL] = self.models.pop(e.Leg.SPARE)
                 self.relay.send_to_model = wire.append
             case a.ParkModel():
                 self.relay.send_to_model = None
-                if (parked := self.legs.pop(a.Leg.MODEL, None)) is not None:
-                    self.world.park(parked, self.models[a.Leg.MODEL])
+                if (parked := self.legs.pop(e.Leg.MODEL, None)) is not None:
+                    self.world.park(parked, self.models[e.Leg.MODEL])
             case a.RunTool():
                 self.world.run_tool(self, action)
             case a.CloseLeg(leg):
@@ -346,25 +356,25 @@ class Stream:
 
     def _record(self, fact: Fact) -> None:
         self.facts.append((self.world.now, fact))
-        if isinstance(fact, CallEnded):
+        if isinstance(fact, StreamEnded):
             self.is_over = True
             self.ended.append((self.world.now, fact))
-        self.world.journal(self.call, fact)
+        self.world.journal(fact)
 
-    def connected(self, number: int, leg: a.Leg, model: str, wire: Wire, *, is_warm: bool) -> None:
+    def connected(self, number: int, leg: e.Leg, model: str, wire: Wire, *, is_warm: bool) -> None:
         """A dial has led to a session."""
         if self.dials.get(leg) != number or self.is_over:  # Dropped meanwhile: nobody wants it.
             self.world.nobody_wants(wire)
             return
         del self.dials[leg]
         self.legs[leg], self.models[leg] = wire, model
-        if leg is a.Leg.MODEL:
+        if leg is e.Leg.MODEL:
             self.relay.send_to_model = wire.append
-        self.tell(a.ModelConnected(leg, is_warm=is_warm))
+        self.tell(e.ModelConnected(leg, is_warm=is_warm))
         if self.legs.get(leg) is wire:
             wire.adopt(self)
 
-    def not_connected(self, number: int, failed: a.ModelDialFailed) -> None:
+    def not_connected(self, number: int, failed: e.ModelDialFailed) -> None:
         """A dial has failed."""
         if self.dials.get(failed.leg) == number:
             del self.dials[failed.leg]
@@ -374,28 +384,28 @@ class Stream:
         """A session of this call says something."""
         if self.is_over:
             return
-        if self.legs.get(a.Leg.MODEL) is wire:
+        if self.legs.get(e.Leg.MODEL) is wire:
             event = self.relay.from_model(text, self.world.now)
             if event is not None:
                 self.tell(event)
-        elif self.legs.get(a.Leg.SPARE) is wire:
+        elif self.legs.get(e.Leg.SPARE) is wire:
             self.tell(self.relay.from_spare(text))
 
-    def model_event(self, wire: Wire, event: a.LegGone | a.LegStalled) -> None:
+    def model_event(self, wire: Wire, event: e.LegGone | e.LegStalled) -> None:
         """Something befell the socket of a session."""
         for leg, held in list(self.legs.items()):
             if held is wire:
                 self.tell(replace(event, leg=leg))
 
-    def _drop(self, leg: a.Leg) -> None:
+    def _drop(self, leg: e.Leg) -> None:
         self.dials.pop(leg, None)
-        if leg is a.Leg.MODEL:
+        if leg is e.Leg.MODEL:
             self.relay.send_to_model = None
         if (wire := self.legs.pop(leg, None)) is not None:
             wire.close()
 
     def _close_legs(self) -> None:
-        wish = self._wishes.get(a.Leg.PHONE, a.CloseLeg(a.Leg.PHONE, 1000, ""))
+        wish = self._wishes.get(e.Leg.PHONE, a.CloseLeg(e.Leg.PHONE, 1000, ""))
         self.to_phone.send((self._phone_closed, (wish.code, wish.reason)), self.world.now)
         for leg in tuple(self.legs):
             self._drop(leg)

@@ -215,7 +215,7 @@ def test_imports_go_down_only() -> None:
         ("callbridge.server.example", "from callbridge.cli import main"),
         ("callbridge.server.example", "from callbridge.simulators.phone import place_call"),
         ("callbridge.simulators.example", "from callbridge.wire import media_streams"),
-        ("callbridge.simulators.example", "from callbridge.call.playout import Playout"),
+        ("callbridge.simulators.example", "from callbridge.call.ear.playout import Playout"),
         ("callbridge.simulators.example", "if TYPE_CHECKING:\n    from callbridge.bridge import legs"),
         ("callbridge.attic.example", "from callbridge.wire import mulaw"),
     ],

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
-from callbridge.call import codes, endings, sessions
+from callbridge.call import codes, endings
+from callbridge.call import events as e
 from callbridge.call.facts import (
-    CallEnded,
     ClipPlayed,
     EndReason,
     ModelTrouble,
     Noted,
     Remembered,
     SessionReplaced,
+    StreamEnded,
     ToolUsed,
     noted,
     warned,
 )
 from callbridge.call.limits import Limits
+from callbridge.call.memory import Entry
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
+from callbridge.call.sessions import sessions
+from callbridge.call.wishes import HangUp
 from callbridge.wire import media_streams as ms
 from callbridge.wire import mulaw
 from callbridge.wire import realtime as rt
@@ -48,32 +52,43 @@ def start(
 ) -> ms.Start:
     """The stream begins."""
     media_format = ms.MediaFormat(encoding, 8000, 1)
-    facts = ms.StartFacts(stream_sid, "AC1", call_sid, media_format, ("inbound",), {"token": "good"})
-    return ms.Start(stream_sid, facts)
+    facts = ms.StartFacts(stream_sid, "AC1", call_sid, media_format, {"token": "good"})
+    return ms.Start(facts)
+
+
+def admitted(
+    caller: str = "",
+    called: str = "",
+    is_continued: bool = False,  # As the event has it.
+    memory: tuple[Entry, ...] = (),
+    age_s: float = 0.0,
+) -> e.StreamAdmitted:
+    """The stream's token was good. The plan is the rig's."""
+    return e.StreamAdmitted(PLAN, caller, called, is_continued, memory, age_s)
 
 
 def frame(duration_ms: int = 20) -> ms.Media:
     """Caller audio."""
-    return ms.Media(ms.MediaChunk(mulaw.silence(duration_ms)), STREAM_SID)
+    return ms.Media(ms.MediaChunk(mulaw.silence(duration_ms)))
 
 
 def echo(name: str) -> ms.MarkEchoed:
     """A mark came back."""
-    return ms.MarkEchoed(ms.MarkName(name), STREAM_SID)
+    return ms.MarkEchoed(ms.MarkName(name))
 
 
 def key(digit: str) -> ms.Dtmf:
     """The caller pressed a key."""
-    return ms.Dtmf(ms.Key(digit), STREAM_SID)
+    return ms.Dtmf(ms.Key(digit))
 
 
-HANGS_UP = ms.Stopped(STREAM_SID, ms.StopFacts("AC1", CALL_SID))
+HANGS_UP = ms.Stopped()
 
 # --- The model ----------------------------------------------------------------------------------------
 
 
 def _session(audio_format: rt.AudioFormat | None) -> rt.EchoedSession:
-    audio = rt.EchoedAudio(rt.EchoedInput(audio_format), rt.EchoedOutput(audio_format, "marin"))
+    audio = rt.EchoedAudio(rt.EchoedInput(audio_format), rt.EchoedOutput(audio_format))
     return rt.EchoedSession("sess_1", "gpt-realtime-2.1", None, audio)
 
 
@@ -151,7 +166,7 @@ def tool_call(
     status: str = "completed",
 ) -> rt.OutputItemDone:
     """The model asks for a tool."""
-    call = rt.Item(f"item_{call_id}", "function_call", status, None, name, call_id, arguments)
+    call = rt.Item(f"item_{call_id}", "function_call", status, name, call_id, arguments)
     return rt.OutputItemDone(response_id, call)
 
 
@@ -166,8 +181,8 @@ def done(
     """A response is over."""
     details = None
     if code or reason:
-        failure = rt.FailureDetail("server_error", code) if code else None
-        details = rt.StatusDetails(status, reason, failure)
+        failure = rt.FailureDetail(code) if code else None
+        details = rt.StatusDetails(reason, failure)
     return rt.ResponseDone(rt.Response(response_id, status, details, usage=usage))
 
 
@@ -184,22 +199,22 @@ def error(
 
 def tool_finished(
     call_id: str, output: str = "yes", *, name: str = "look_up", ends_call: bool = False
-) -> a.ToolFinished:
+) -> e.ToolFinished:
     """A tool answered."""
-    return a.ToolFinished(call_id, name, output, 5, ends_call=ends_call)
+    return e.ToolFinished(call_id, name, output, 5, HangUp() if ends_call else None)
 
 
-def gone(leg: a.Leg, code: int = 1006) -> a.LegGone:
+def gone(leg: e.Leg, code: int = 1006) -> e.LegGone:
     """A socket closed."""
-    return a.LegGone(leg, code)
+    return e.LegGone(leg, code)
 
 
-def spare(event: rt.Parsed) -> a.SpareSaid:
+def spare(event: rt.Parsed) -> e.SpareSaid:
     """The second session says something."""
-    return a.SpareSaid(event)
+    return e.SpareSaid(event)
 
 
-SPARE_CONNECTED = a.ModelConnected(a.Leg.SPARE)
+SPARE_CONNECTED = e.ModelConnected(e.Leg.SPARE)
 
 
 # --- What the machine answers -------------------------------------------------------------------------
@@ -231,9 +246,13 @@ def cancel(response_id: str) -> a.SendToModel:
     return a.SendToModel(commands.CancelResponse(response_id=response_id))
 
 
-def ask(*, id: str | None = None, options: commands.ResponseOptions | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+def ask(
+    *,
+    id: str | None = None,  # noqa: A002  # As the wire calls it.
+    options: commands.ResponseOptions | None = None,
+) -> a.SendToModel:
     """Ask the model to speak."""
-    return a.SendToModel(commands.CreateResponse(event_id=id, response=options))
+    return a.SendToModel(commands.CreateResponse(event_id=id, response=options or commands.ResponseOptions()))
 
 
 def ask_farewell(*, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
@@ -250,19 +269,19 @@ def update(
     session: commands.Session = PLAN.session,
     *,
     id: str | None = None,  # noqa: A002  # As the wire calls it.
-    leg: a.Leg = a.Leg.MODEL,
+    leg: e.Leg = e.Leg.MODEL,
 ) -> a.SendToModel:
     """Tell the model what the session is to be."""
     return a.SendToModel(commands.UpdateSession(event_id=id, session=session), leg)
 
 
-def update_silent(*, leg: a.Leg = a.Leg.MODEL) -> a.SendToModel:
+def update_silent(*, leg: e.Leg = e.Leg.MODEL) -> a.SendToModel:
     """Tell the model what the session is to be, but that it answers nobody yet."""
     return update(PLAN.silent_session, leg=leg)
 
 
 def tool_output(
-    item_id: str, call_id: str, output: str = "yes", *, leg: a.Leg = a.Leg.MODEL
+    item_id: str, call_id: str, output: str = "yes", *, leg: e.Leg = e.Leg.MODEL
 ) -> a.SendToModel:
     """Tell the model what a tool answered."""
     result = commands.FunctionCallOutput(item_id, call_id, output)
@@ -275,14 +294,14 @@ def tool_result(item_id: str, call_id: str, output: str = "yes") -> tuple[object
 
 
 def foreign_call(
-    item_id: str, call_id: str, *, name: str = "look_up", arguments: str = "{}", leg: a.Leg = a.Leg.MODEL
+    item_id: str, call_id: str, *, name: str = "look_up", arguments: str = "{}", leg: e.Leg = e.Leg.MODEL
 ) -> a.SendToModel:
     """Tell the model of a call that it made in an earlier session."""
     call = commands.FunctionCall(item_id, call_id, name, arguments)
     return a.SendToModel(commands.CreateItem(item=call), leg)
 
 
-def told(item_id: str, text: str, *, role: str = "user", leg: a.Leg = a.Leg.MODEL) -> a.SendToModel:
+def told(item_id: str, text: str, *, role: str = "user", leg: e.Leg = e.Leg.MODEL) -> a.SendToModel:
     """Tell the model something in the name of the caller, of the system, or of the model itself."""
     content = commands.OutputText(text) if role == "assistant" else commands.InputText(text)
     message = commands.Message(item_id, role, (content,))  # type: ignore[arg-type]  # One of the three.
@@ -294,22 +313,22 @@ def run_tool(call_id: str, name: str = "look_up", arguments: str = "{}") -> a.Ru
     return a.RunTool(call_id, name, arguments, 8.0)
 
 
-def recorded(kind: type, **fields: object) -> a.Record:
+def recorded(kind: type, **fields: object) -> a.Note:
     """A fact of which only `fields` matter."""
-    return a.Record(Like(kind, fields))  # type: ignore[arg-type]  # Stands for a fact in a playbook.
+    return a.Note(Like(kind, fields))  # type: ignore[arg-type]  # Stands for a fact in a playbook.
 
 
-def note(event: str, **fields: str | float | bool | None) -> a.Record:
+def note(event: str, **fields: str | float | bool | None) -> a.Note:
     """A note for the log."""
-    return a.Record(noted(event, **fields))
+    return a.Note(noted(event, **fields))
 
 
-def warning(event: str, **fields: str | float | bool | None) -> a.Record:
+def warning(event: str, **fields: str | float | bool | None) -> a.Note:
     """A warning for the log."""
-    return a.Record(warned(event, **fields))
+    return a.Note(warned(event, **fields))
 
 
-def any_warning(event: str) -> a.Record:
+def any_warning(event: str) -> a.Note:
     """A warning whose fields do not matter."""
     return recorded(Noted, event=event, is_warning=True)
 
@@ -319,9 +338,9 @@ def clip() -> tuple[object, ...]:
     return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS))
 
 
-def trouble(stage: object = "call", **fields: object) -> a.Record:
+def trouble(doing: object = "call", **fields: object) -> a.Note:
     """A session could not be had, or is lost."""
-    return recorded(ModelTrouble, stage=stage, **fields)
+    return recorded(ModelTrouble, doing=doing, **fields)
 
 
 def dials(model: str = PLAN.model) -> a.DialModel:
@@ -329,7 +348,7 @@ def dials(model: str = PLAN.model) -> a.DialModel:
     return a.DialModel(model)
 
 
-def drops(leg: a.Leg = a.Leg.MODEL) -> a.DropModel:
+def drops(leg: e.Leg = e.Leg.MODEL) -> a.DropModel:
     """Close a model leg in the middle of the call."""
     return a.DropModel(leg)
 
@@ -344,7 +363,7 @@ def loses_model(detail: str, **fields: object) -> tuple[object, ...]:
     return (trouble(), drops(), *ends_without_model(EndReason.MODEL_LOST, detail=detail, **fields))
 
 
-def has_replaced(cause: str = "lost", **fields: object) -> a.Record:
+def has_replaced(cause: str = "lost", **fields: object) -> a.Note:
     """The call goes on with another session."""
     return recorded(SessionReplaced, cause=cause, **fields)
 
@@ -352,9 +371,9 @@ def has_replaced(cause: str = "lost", **fields: object) -> a.Record:
 def ends(reason: EndReason, **fields: object) -> tuple[object, ...]:
     """Both legs are closed and the end is recorded."""
     return (
-        Like(a.CloseLeg, {"leg": a.Leg.MODEL, "code": 1000}),
-        Like(a.CloseLeg, {"leg": a.Leg.PHONE}),
-        recorded(CallEnded, reason=reason, **fields),
+        Like(a.CloseLeg, {"leg": e.Leg.MODEL, "code": 1000}),
+        Like(a.CloseLeg, {"leg": e.Leg.PHONE}),
+        recorded(StreamEnded, reason=reason, **fields),
     )
 
 
@@ -374,7 +393,7 @@ def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...
 def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
     rig = Rig(plan, limits, has_line=has_line)
-    rig.feed(start(), a.StreamAdmitted("+15550100001", "+15550100002"), a.ModelConnected())
+    rig.feed(start(), admitted("+15550100001", "+15550100002"), e.ModelConnected())
     rig.now += 1
     rig.feed(SESSION_CREATED, SESSION_UPDATED)
     assert rig.phase is Phase.LIVE
@@ -405,7 +424,7 @@ def greeted(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bo
 def retelling(book: Playbook) -> Playbook:
     """The session is lost now; the next one is open, configured to be silent and told what was said."""
     rig = book.rig
-    rig.feed(gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    rig.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert rig.phase is Phase.CONFIGURING
     return book
 
@@ -430,7 +449,7 @@ def rests(book: Playbook) -> bool:
     """Whether nothing goes on and nothing is owed: only then a hand-over ends a call at once. Ends it."""
     if not book.rig.has_played_all:
         book.rig.feed(PLAYED)
-    book.rig.feed(a.HandOverRequested())
+    book.rig.feed(e.HandOverRequested())
     return book.rig.phase is Phase.OVER
 
 
@@ -439,9 +458,9 @@ def hears(book: Playbook) -> bool:
     return AudioToModel(20) in book.rig.feed(frame())
 
 
-def ended(book: Playbook) -> CallEnded:
+def ended(book: Playbook) -> StreamEnded:
     """The record of the call, which ends now if it has not."""
     (*_, last) = book.rig.feed(HANGS_UP)
-    assert isinstance(last, a.Record)
-    assert isinstance(last.fact, CallEnded)
+    assert isinstance(last, a.Note)
+    assert isinstance(last.fact, StreamEnded)
     return last.fact

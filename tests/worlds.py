@@ -12,7 +12,7 @@ import itertools
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Protocol, cast
@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, Fact
+from callbridge.call import events as e
+from callbridge.call.facts import HTTP, Fact, StreamAsked, StreamEnded, encode
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
 from callbridge.call.plan import CallPlan
+from callbridge.call.wishes import HangUp
 from callbridge.server.continuation import Continuation, decide, read_history
 from callbridge.server.reporting import Journal
 from callbridge.simulators.phone import (
@@ -108,6 +109,7 @@ class Conditions:
 class StoredRow:
     """One event of the call in the store."""
 
+    sequence: int
     at: float
     kind: str
     body: bytes
@@ -192,7 +194,7 @@ class World:
         return [fact for stream in self.streams for fact in stream.facts]
 
     @property
-    def ended(self) -> CallEnded:
+    def ended(self) -> StreamEnded:
         """The last record of the latest stream."""
         ((_, ended),) = self.streams[-1].ended
         return ended
@@ -267,19 +269,20 @@ class World:
 
     def _what_follows(self, stream: Stream) -> None:
         # Whatever its socket says, Twilio has given the stream up (`Bridge.phone_replaced`).
-        stream.tell(a.LegGone(a.Leg.PHONE, 1006, "Twilio asked what follows"))
+        stream.tell(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))
         assert stream.phone.end is not None
         history = read_history(self._rows)
         self.outcome = decide(
             call_status="completed" if stream.phone.end.by_whom == "caller" else "in-progress",
-            ended=history.ended,
+            follows=history.follows,
             continued_at=history.continued_at,
             now=self.now,
             can_continue=True,
         )
         self._note(f"twilio {self.outcome.value} after {history.ended and history.ended.value}")
         if self.outcome is Continuation.RESUME:
-            self._keep("", "continued", b"{}")
+            asked = StreamAsked(self.outcome.value, history.ended, call_sid="", source=HTTP)
+            self._keep("", asked.kind, encode(asked))
             self.later(self.conditions.connect_s, self._resume)
         else:
             self._discard_parked()
@@ -300,24 +303,29 @@ class World:
         """The process is killed."""
         self._discard_parked()
         stream.kill()
-        if self.conditions.loses_last_entry and self._rows and self._rows[-1].kind == "memory":
+        if (
+            self.conditions.loses_last_entry
+            and self._rows
+            and self._rows[-1].kind in {"turn_ended", "remembered"}
+        ):
             self._rows.pop()
 
     def _keep(self, _call_sid: str, kind: str, body: bytes) -> None:
-        self._rows.append(StoredRow(self.now, kind, body))
+        self._rows.append(StoredRow(len(self._rows) + 1, self.now, kind, body))
 
-    def journal(self, call: Call, fact: Fact) -> None:
+    def journal(self, fact: Fact) -> None:
         """Writes down what another process would need."""
-        self._journal(call, fact)
+        self._journal(fact)
 
-    def admission(self, stream: Stream) -> a.StreamAdmitted:
+    def admission(self, stream: Stream) -> e.StreamAdmitted:
         """What the media door finds out about a stream."""
         numbers = "+15550100001", "+15550100002"
+        plan = replace(self.plan, limits=self.limits)
         if not stream.is_continued:
-            return a.StreamAdmitted(*numbers)
+            return e.StreamAdmitted(plan, *numbers)
         remembered = read_history(self._rows).remembered
         age_s = self.now - self._rows[0].at
-        return a.StreamAdmitted(*numbers, is_continued=True, memory=remembered, age_s=age_s)
+        return e.StreamAdmitted(plan, *numbers, is_continued=True, memory=remembered, age_s=age_s)
 
     def run_tool(self, stream: Stream, tool: a.RunTool) -> None:
         """Runs a tool beside the call. It ends with its stream."""
@@ -326,15 +334,16 @@ class World:
         is_well = took_s < tool.timeout_s and not self.conditions.tool_fails
         output = '{"ok":true}' if is_well else '{"error":"the tool failed"}'
         ends_call = tool.name == "end_call"
-        done = a.ToolFinished(tool.call_id, tool.name, output, round(took_s * 1000), ends_call=ends_call)
+        wish = HangUp() if ends_call else None
+        done = e.ToolFinished(tool.call_id, tool.name, output, round(took_s * 1000), wish)
         self.later(0.001 if ends_call else took_s, lambda: stream.tell(done))
 
     # --- The model ---
 
-    def dial(self, stream: Stream, model: str, leg: a.Leg) -> int:
+    def dial(self, stream: Stream, model: str, leg: e.Leg) -> int:
         """Begins a dial; answers its number."""
         number = next(self._numbers)
-        if leg is a.Leg.MODEL and self._parked is not None and self._parked[1] == model:
+        if leg is e.Leg.MODEL and self._parked is not None and self._parked[1] == model:
             wire, self._parked = self._parked[0], None
             self.later(0, lambda: stream.connected(number, leg, model, wire, is_warm=True))
             return number
@@ -354,11 +363,11 @@ class World:
     _refused = 0
     """Connections that never became a session."""
 
-    def _failure(self, fault: ConnectFault, leg: a.Leg) -> tuple[a.ModelDialFailed, float]:
+    def _failure(self, fault: ConnectFault, leg: e.Leg) -> tuple[e.ModelDialFailed, float]:
         if fault.kind == "hang":
-            return a.ModelDialFailed(f"no answer in {OPEN_TIMEOUT_S:g} s", leg=leg), OPEN_TIMEOUT_S
+            return e.ModelDialFailed(f"no answer in {OPEN_TIMEOUT_S:g} s", leg=leg), OPEN_TIMEOUT_S
         found = fault_refusal(fault)
-        failed = a.ModelDialFailed(found.message, found.status, found.code, found.retry_after_s, leg)
+        failed = e.ModelDialFailed(found.message, found.status, found.code, found.retry_after_s, leg)
         return failed, self.conditions.dial_s
 
     def _session(self, connection: int, model: str, fault: ConnectFault | None) -> RealtimeSession:
@@ -376,7 +385,7 @@ class World:
         )
         return RealtimeSession(msgspec.structs.replace(self.script, connect=met), settings, self._prompter)
 
-    def _answered(self, stream: Stream, number: int, leg: a.Leg, model: str, wire: Wire) -> None:
+    def _answered(self, stream: Stream, number: int, leg: e.Leg, model: str, wire: Wire) -> None:
         stream.connected(number, leg, model, wire, is_warm=False)
         if wire.stream is not None:
             wire.open()
@@ -400,9 +409,9 @@ class World:
 
     # --- The trace ---
 
-    def trace_event(self, stream: Stream, event: a.Event) -> None:
+    def trace_event(self, stream: Stream, event: e.Event) -> None:
         """Writes down what a machine was told."""
-        self._note(f"{stream.number} <  {_short(event)}  [{stream.call.phase.value}]")
+        self._note(f"{stream.number} <  {_short(event)}  [{stream.decider!r}]")
 
     def trace_action(self, stream: Stream, action: a.Action) -> None:
         """Writes down what a machine asked for."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import CallEnded
+from callbridge.call.facts import StreamEnded
 from callbridge.server.app import create_app
 from callbridge.server.continuation import CONTINUATIONS_MAX
 from callbridge.server.listening import tcp_listener, uvicorn_config
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
-    from callbridge.call.machine import Call
     from callbridge.records.state import State
-    from callbridge.server.circuit import Circuit
+    from callbridge.server.circuit import Circuits
     from callbridge.server.drain import Drain
     from callbridge.server.live_calls import LiveCalls
     from callbridge.server.settings import Settings
@@ -110,9 +109,9 @@ class FinishedCall:
         return stream
 
     @property
-    def ended(self) -> CallEnded:
+    def ended(self) -> StreamEnded:
         """The call's last record, of which there is exactly one."""
-        (ended,) = [fact for fact in self.facts if isinstance(fact, CallEnded)]
+        (ended,) = [fact for fact in self.facts if isinstance(fact, StreamEnded)]
         return ended
 
     @property
@@ -164,14 +163,14 @@ class Stack:
     facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     """By CallSid; under the empty one for sockets that never became a call."""
 
-    def observe(self, call: Call, fact: Fact) -> None:
+    def observe(self, fact: Fact) -> None:
         """Collects what the service records."""
-        self.facts[call.call_sid].append(fact)
+        self.facts[fact.call_sid].append(fact)
 
     @property
-    def ends(self) -> list[CallEnded]:
+    def ends(self) -> list[StreamEnded]:
         """The last records of all calls and of all refused sockets."""
-        return [fact for facts in self.facts.values() for fact in facts if isinstance(fact, CallEnded)]
+        return [fact for facts in self.facts.values() for fact in facts if isinstance(fact, StreamEnded)]
 
     def phone(
         self,
@@ -217,7 +216,7 @@ async def stack(
     state: State | None = None,
     drain: Drain | None = None,
     live_calls: LiveCalls | None = None,
-    circuit: Circuit | None = None,
+    circuits: Circuits | None = None,
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
     keys: Sequence[str] = (API_KEY,),
@@ -232,12 +231,12 @@ async def stack(
         script: what the model says.
         agent: who answers.
         limits: the bounds of every call.
-        clock: of admission and circuit, a monotonic one.
+        clock: of admission and circuits, a monotonic one.
         wall_clock: of tokens and of what is kept.
         state: what outlives the service; by default nothing does. The service closes it.
         drain: says when the service takes no calls.
         live_calls: the calls that `drain` waits for.
-        circuit: says whether the model is down.
+        circuits: say whether a model is down.
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
         keys: API keys that the model accepts.
@@ -261,7 +260,7 @@ async def stack(
                 state=state,
                 drain=drain,
                 live_calls=live_calls,
-                circuit=circuit,
+                circuits=circuits,
                 clock=clock,
                 wall_clock=wall_clock,
             )

@@ -97,11 +97,11 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], N
         f"max {max(gaps_ms)} ms (promised: {GAP_MS_MAX})"
     )
     assert percentile(gaps_ms, 95) < GAP_MS_MAX
-    reasons = Counter(line["reason"] for line in old.events("call_ended"))
+    reasons = Counter(line["reason"] for line in old.events("stream_ended"))
     assert reasons == {"caller_hangup": SHORT_CALLS, "handed_over": CALLS - SHORT_CALLS}
-    assert len(old.events("call_started")) == CALLS
+    assert len(old.events("stream_started")) == CALLS
     assert (late.result().verbs, late.result().report.is_clean) == (CONNECTED_AND_ENDED, True)
-    assert len(new.events("call_started")) == CALLS - SHORT_CALLS + 1
+    assert len(new.events("stream_started")) == CALLS - SHORT_CALLS + 1
 
 
 async def assert_draining(service: Service) -> None:

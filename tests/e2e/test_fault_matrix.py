@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import CallEnded, EndReason, SessionReplaced
+from callbridge.call.facts import EndReason, SessionReplaced, StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.server.clip import load_clip
 from callbridge.simulators.phone import (
@@ -377,8 +377,8 @@ class Played:
         return self.call.stack.model.sessions
 
     @property
-    def _ends(self) -> list[CallEnded]:
-        return self.call.of(CallEnded)
+    def _ends(self) -> list[StreamEnded]:
+        return self.call.of(StreamEnded)
 
     def _of_the_end(self) -> Iterator[str]:
         verbs = self.call.verbs

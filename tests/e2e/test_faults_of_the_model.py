@@ -179,7 +179,7 @@ async def test_a_model_that_is_not_there_ends_in_an_apology(log: Log) -> None:
     for call in (gone, quiet):
         assert call.ended.reason is EndReason.MODEL_UNAVAILABLE
         assert (call.close_code, call.verbs) == (1011, CONNECTED_AND_SORRY)
-        assert len(log.events("call_ended", call.sid)) == 1
+        assert len(log.events("stream_ended", call.sid)) == 1
     assert "refused" in gone.ended.detail.lower()
     assert quiet.ended.detail == "the model leg did not open in time"
 
@@ -244,7 +244,7 @@ async def test_a_model_that_is_lost_ends_in_an_apology(log: Log, monkeypatch: py
     for case, call in await outcomes(LOST, LISTENING):
         assert_ended_as(case, call, log)
         troubles = call.of(ModelTrouble)
-        assert [trouble.stage for trouble in troubles] == ["call"] * case.tries, case.name
+        assert [trouble.doing for trouble in troubles] == ["call"] * case.tries, case.name
         assert len(call.of(SessionReplaced)) == case.tries - 1, case.name
 
 
@@ -381,7 +381,7 @@ def assert_ended_as(case: Case, call: FinishedCall, log: Log) -> None:
     assert call.verbs == (CONNECTED_AND_ENDED if is_good else CONNECTED_AND_SORRY), case.name
     if not is_good:
         assert call.report.verbs[1].detail == APOLOGY
-    (line,) = log.events("call_ended", call.sid)
+    (line,) = log.events("stream_ended", call.sid)
     assert (line["reason"], line["detail"]) == (ended.reason.value, ended.detail)
     warned = tuple(note.event for note in call.of(Noted) if note.is_warning)
     assert (case.name, warned) == (case.name, case.warnings)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.bridge.legs import Patience
-from callbridge.call.facts import CallEnded, CallStarted, EndReason, Interrupted, Noted
+from callbridge.call.facts import EndReason, Interrupted, Noted, StreamEnded, StreamStarted
 from callbridge.call.limits import Limits
 from callbridge.server import fast_lane
 from callbridge.server import media as media_door
@@ -107,7 +107,7 @@ async def test_a_phone_that_does_not_read_is_given_up(
     limits = Limits(unheard_ms_max=3_600_000)
     async with stack(script, limits=limits, lane=lane) as running, leaves_nothing():
         call = await running.call([WaitForEnd()], misbehaviours=never_read, max_call_s=20)
-    ends = call.of(CallEnded)
+    ends = call.of(StreamEnded)
     assert [end.reason for end in ends] == [EndReason.MEDIA_LOST] * (CONTINUATIONS_MAX + 1)
     for end in ends:
         assert end.detail.startswith("phone leg stalled: ")
@@ -116,7 +116,7 @@ async def test_a_phone_that_does_not_read_is_given_up(
         assert stream.end is not None
         assert (stream.end.by_whom, stream.end.code) == ("network", None)
     assert call.verbs == TRIED_AND_SORRY
-    assert len(log.events("call_ended", call.sid)) == len(ends)
+    assert len(log.events("stream_ended", call.sid)) == len(ends)
 
 
 @pytest.mark.asyncio(loop_factories=["uvloop"])
@@ -160,9 +160,9 @@ async def test_a_call_whose_stream_breaks_off_goes_on_with_another(lane: PhoneLa
         async with stack(ORDINARY, lane=lane, environment=through) as running, leaves_nothing():
             line.target = running.settings.port
             call = await running.call([Pause(2500), Say(WORD), WaitForEnd()])
-    first, second = call.of(CallEnded)
+    first, second = call.of(StreamEnded)
     assert (first.reason, second.reason) == (EndReason.MEDIA_LOST, EndReason.AGENT_HANGUP)
-    assert [started.is_continued for started in call.of(CallStarted)] == [False, True]
+    assert [started.is_continued for started in call.of(StreamStarted)] == [False, True]
     assert call.verbs == ["Connect/Stream", *CONNECTED_AND_ENDED]
     (continued,) = log.events("stream_continued", call.sid)[:1]
     assert (continued["continuation"], continued["reason"]) == ("resume", "media_lost")
@@ -217,7 +217,7 @@ async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log, lane: Ph
 
     calls = await together(*(suffer(fault) for fault in FAULTS))
     for fault, call in zip(FAULTS, calls, strict=True):
-        ends = call.of(CallEnded)
+        ends = call.of(StreamEnded)
         # What such a phone is on one stream it is on the next one as well.
         assert [end.reason for end in ends] == [fault.reason] * len(call.phone.streams), fault
         assert call.verbs == fault.verbs, fault
@@ -231,7 +231,7 @@ async def test_a_phone_that_breaks_the_protocol_ends_in_words(log: Log, lane: Ph
         assert notes == ([fault.warning] * len(ends) if fault.warning else []), fault
         if fault.how in {Misbehaviour.MEDIA_BEFORE_START, Misbehaviour.NO_START}:
             assert call.stack.model.sessions == []
-    assert len(log.events("call_ended")) == sum(len(call.of(CallEnded)) for call in calls)
+    assert len(log.events("stream_ended")) == sum(len(call.of(StreamEnded)) for call in calls)
 
 
 # --- Sockets by hand --------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ async def test_a_stream_that_no_carrier_would_send_is_refused(log: Log, lane: Ph
         assert (ended.reason, code, reason) == (expected, 1000 if is_lost else 1008, expected.value), ended
         assert ended.detail.startswith(detail), ended
         assert bool(running.model.sessions) == is_dialled, ended
-    assert len(log.events("call_ended")) == len(BROKEN)
+    assert len(log.events("stream_ended")) == len(BROKEN)
 
 
 # --- Keys -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge.call.facts import CallEnded, EndReason
+from callbridge.call.facts import EndReason, StreamEnded
 from callbridge.records.memory_state import MemoryState
 from callbridge.records.opening import open_state
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
@@ -161,7 +161,7 @@ async def test_every_socket_without_a_good_token_is_refused(lane: PhoneLane, log
     assert GOOD not in log.text
 
 
-async def admitted(running: Stack, token: str, sid: str = SID) -> CallEnded:
+async def admitted(running: Stack, token: str, sid: str = SID) -> StreamEnded:
     """Listens to a call to its end."""
     async with media_socket(running) as socket:
         await send(socket, start(sid, token), media(sid))
@@ -208,7 +208,7 @@ async def test_a_wrong_token_is_refused_in_every_stream(lane: PhoneLane) -> None
     async with stack(HELLO_AND_GOODBYE, lane=lane, environment=UNDIALLED) as running:
         call = await running.call([WaitForEnd()], misbehaviours=frozenset({Misbehaviour.WRONG_TOKEN}))
         assert (running.model.sessions, running.model.refused) == ([], [])
-    ends = [(end.reason, end.detail) for end in call.of(CallEnded)]
+    ends = [(end.reason, end.detail) for end in call.of(StreamEnded)]
     assert ends == [(EndReason.REJECTED_AUTH, "stream token: malformed")] * 2
     for stream in call.phone.streams:
         assert stream.end is not None
@@ -227,7 +227,7 @@ async def test_a_call_that_dawdles_is_asked_again() -> None:
 
     async with stack(HELLO_AND_GOODBYE, wall_clock=lambda: time.time() + later_s) as running:
         call = await running.finish(running.phone([WaitForEnd()], on_event=dawdle))
-    details = [(end.reason, end.detail) for end in call.of(CallEnded)]
+    details = [(end.reason, end.detail) for end in call.of(StreamEnded)]
     assert details[0] == (EndReason.REJECTED_AUTH, "stream token: expired")
     assert details[1][0] is EndReason.AGENT_HANGUP
     assert call.verbs == ["Connect/Stream", *CONNECTED_AND_ENDED]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.call.memory import TurnSaid, decode
+from callbridge.call.facts import Fact, StreamAsked, StreamEnded, StreamStarted, TurnEnded
 from callbridge.records.sqlite_state import SqliteState
+from callbridge.server.continuation import read_facts
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import serve_model
 from e2e.processes import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from callbridge.records.state import CallEvent
     from callbridge.simulators.phone import PhoneStream
     from callbridge.simulators.voice_model import Journal, ModelServer
     from e2e.stack import FinishedCall
@@ -117,21 +117,22 @@ async def assert_kept(path: Path, calls: list[FinishedCall], models: list[ModelS
         assert call.verbs == ["Connect/Stream"] * (KILLS + 1) + ["Hangup"]
         assert call.report.findings == []
         assert {stream.ended_by for stream in call.report.streams[:-1]} == {"network"}
-        assert_whole(await state.events(call.sid), call, models)
+        events = await state.events(call.sid)
+        assert [event.sequence for event in events] == list(range(1, len(events) + 1))
+        assert_whole([fact for _, fact in read_facts(events)], call, models)
     await state.close()
 
 
-def assert_whole(events: Sequence[CallEvent], call: FinishedCall, models: list[ModelServer]) -> None:
+def assert_whole(facts: Sequence[Fact], call: FinishedCall, models: list[ModelServer]) -> None:
     """One call in the state file, compared with what its caller heard and its models said."""
-    assert [event.sequence for event in events] == list(range(1, len(events) + 1))
-    kinds = [event.kind for event in events]
-    assert kinds[0] == "started"
-    assert kinds.count("started") == KILLS + 1
-    assert kinds.count("continued") == KILLS
-    assert (kinds.count("ended"), kinds[-1]) == (1, "ended")
+    kinds = [type(fact) for fact in facts]
+    assert kinds.count(StreamStarted) == KILLS + 1
+    assert [fact.follows for fact in facts if isinstance(fact, StreamAsked)] == ["resume"] * KILLS + [
+        "hang_up"
+    ]
+    assert kinds.count(StreamEnded) == 1
     stored: list[str] = []
-    for stream, model, part in zip(call.phone.streams, models, by_stream(events), strict=True):
-        said = [entry for entry in map(decode, part) if isinstance(entry, TurnSaid)]
+    for stream, model, said in zip(call.phone.streams, models, by_stream(facts), strict=True):
         if model is models[-1]:  # All its sessions say goodbye in the same voice.
             (journal,) = [journal for journal in model.sessions if stored[0] in journal.memory]
         else:
@@ -147,15 +148,11 @@ def assert_whole(events: Sequence[CallEvent], call: FinishedCall, models: list[M
             stored += [f"assistant: {entry.agent}"] if entry.agent else []
 
 
-def by_stream(events: Sequence[CallEvent]) -> list[list[bytes]]:
-    """The memory of each stream of a call."""
-    parts: list[list[bytes]] = []
-    for event in events:
-        if event.kind == "started":
-            parts.append([])
-        elif event.kind == "memory":
-            parts[-1].append(event.body)
-    return parts
+def by_stream(facts: Sequence[Fact]) -> list[list[TurnEnded]]:
+    """The turns of each stream of a call."""
+    sources = [fact.source for fact in facts if isinstance(fact, StreamStarted)]
+    turns = [fact for fact in facts if isinstance(fact, TurnEnded)]
+    return [[turn for turn in turns if turn.source == source] for source in sources]
 
 
 def words_heard(stream: PhoneStream, journal: Journal) -> list[str]:

@@ -70,7 +70,7 @@ async def test_twenty_calls_at_once_have_no_cross_talk(log: Log, lane: PhoneLane
         assert journal.refusals == []
         items = call.heard(journal)
         assert [item.heard_ms for item in items] == [item.sent_ms for item in items] == [600, 300, 700]
-        assert len(log.events("call_ended", call.sid)) == 1
+        assert len(log.events("stream_ended", call.sid)) == 1
 
 
 def partner_of(call: FinishedCall, journals: list[Journal]) -> Journal:
@@ -110,7 +110,7 @@ async def test_a_service_that_stops_ends_its_calls(log: Log, lane: PhoneLane) ->
         assert call.ended.reason is EndReason.SERVICE_STOPPED
         # Of its own lane uvicorn lets go at once: a phone that is just sending may get a reset instead.
         assert call.close_code in ({1012} if lane == "fast" else {1012, None})
-        (end,) = log.events("call_ended", call.sid)
+        (end,) = log.events("stream_ended", call.sid)
         assert end["reason"] == "service_stopped"
     assert {journal.ended for journal in running.model.sessions} == {"client closed with 1000"}
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.server.circuit import Circuit
+from callbridge.server.circuit import Circuit, Circuits
 from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
@@ -77,7 +77,7 @@ async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterato
     clock = asyncio.get_running_loop().time
     async with stack(
         script,
-        circuit=Circuit(OPEN_S, PROBE_EVERY_S),
+        circuits=Circuits(lambda: Circuit(OPEN_S, PROBE_EVERY_S)),
         on_refusal=lambda _: refused_at.append(clock()),
         environment={"CALL_STARTS_PER_SECOND": "100"},
     ) as line:

@@ -113,7 +113,7 @@ async def test_ten_times_too_many_calls(tmp_path: Path, figures: Callable[[str],
         before_bytes = running.memory_bytes
         async with asyncio.TaskGroup() as calling:
             tasks = [calling.create_task(line.finish(phone)) for phone in phones]
-            await eventually(lambda: len(running.events("call_started")) == CALLS_MAX, 20)
+            await eventually(lambda: len(running.events("stream_started")) == CALLS_MAX, 20)
             one_more = calling.create_task(line.call([WaitForEnd()]))
             answers_ms = await turned_away(running, OFFERS - CALLS_MAX - 1)
             await answered.complete(20)

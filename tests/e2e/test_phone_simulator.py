@@ -43,8 +43,8 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.phone.events import (
     AgentAudioStarted,
-    CallEnded,
     CallerSpeaking,
+    CallEnded,
     CallPlaced,
     Cleared,
     KeyPressed,

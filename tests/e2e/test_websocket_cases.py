@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX
-from callbridge.call.actions import BadMessage, Leg, LegGone
+from callbridge.call.events import BadMessage, Leg, LegGone
 from callbridge.call.facts import EndReason
 from callbridge.simulators.voice_model import Script
 from e2e.raw import raw_phone
@@ -23,7 +23,7 @@ from websocket_cases import CASES, DELIVERED, MESSAGE, PING, Case
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from callbridge.call.facts import CallEnded
+    from callbridge.call.facts import StreamEnded
     from lanes import Connect, PhoneLane
     from raw_peer import RawPeer
 
@@ -43,7 +43,7 @@ class Door:
         async with asyncio.timeout(BOUND_S), leaves_nothing(), raw_phone(self.running, hasty=hasty) as peer:
             yield peer
 
-    async def ended(self, count_before: int) -> CallEnded:
+    async def ended(self, count_before: int) -> StreamEnded:
         """The record of the one call since then."""
         assert await until(lambda: len(self.running.ends) > count_before)
         (ended,) = self.running.ends[count_before:]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import AgentReady, CallStarted, EndReason, Interrupted, ToolUsed, TurnEnded
+from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
 from callbridge.simulators.phone import CallerScript, Pause, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.caller import HangUp
 from callbridge.simulators.phone.events import CallerSilent
@@ -133,8 +133,8 @@ def assert_agent_waited_for_its_last_words(call: FinishedCall) -> None:
 def assert_facts_tell_the_call(call: FinishedCall) -> None:
     (ready,) = call.of(AgentReady)
     assert ready.has_transcription
-    (started,) = call.of(CallStarted)
-    assert started.stream_sid == call.stream.identity.stream_sid
+    (started,) = call.of(StreamStarted)
+    assert started.source == call.stream.identity.stream_sid
     assert [tool.name for tool in call.of(ToolUsed)] == ["look_up", "end_call"]
     said = [(turn.caller, turn.agent) for turn in call.of(TurnEnded)]
     assert said == [
@@ -153,7 +153,7 @@ def assert_facts_tell_the_call(call: FinishedCall) -> None:
 
 def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
     """Both SIDs on each line, one canonical line, latencies; no words, no numbers, no secrets."""
-    (end,) = log.events("call_ended", call.sid)
+    (end,) = log.events("stream_ended", call.sid)
     assert end["reason"] == "agent_hangup"
     told = {
         "turns": 3,

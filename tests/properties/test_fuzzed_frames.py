@@ -11,7 +11,7 @@ import json
 import random
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,13 @@ from hypothesis import strategies as st
 
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, EndReason
+from callbridge.call import events as e
+from callbridge.call.entrance import Entrance
+from callbridge.call.facts import EndReason, StreamEnded
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
+from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
+from callbridge.call.wishes import HangUp
 from callbridge.wire import media_streams, realtime, realtime_commands
 from callbridge.wire.errors import ProtocolError
 from random_calls import random_world
@@ -53,9 +56,9 @@ LENGTH_MAX = 400
 class Recording:
     """What both peers said in a call, in their order."""
 
-    both: tuple[tuple[a.Leg, str], ...]
+    both: tuple[tuple[e.Leg, str], ...]
 
-    def of(self, leg: a.Leg) -> list[str]:
+    def of(self, leg: e.Leg) -> list[str]:
         """The frames of one."""
         return [text for whose, text in self.both if whose is leg]
 
@@ -63,18 +66,18 @@ class Recording:
 @cache
 def recording() -> Recording:
     """A call with interruptions, keys and tools."""
-    both: list[tuple[a.Leg, str]] = []
+    both: list[tuple[e.Leg, str]] = []
     for seed in (2, 5):
         world = random_world(seed, keys=True)
         stream = world.streams[0]
         phone_said, model_said = stream._phone_said, stream.model_said  # The doors, to listen at.
 
         def from_phone(text: str | bytes, door: Callable[[str | bytes], None] = phone_said) -> None:
-            both.append((a.Leg.PHONE, str(text)))
+            both.append((e.Leg.PHONE, str(text)))
             door(text)
 
         def from_model(wire: Wire, text: str | bytes, door: Any = model_said) -> None:
-            both.append((a.Leg.MODEL, str(text)))
+            both.append((e.Leg.MODEL, str(text)))
             door(wire, text)
 
         stream._phone_said, stream.model_said = from_phone, from_model  # type: ignore[method-assign]
@@ -190,58 +193,66 @@ class UnderFire:
 
     rng: random.Random
     now: float = 1000.0
-    ended: CallEnded | None = None
-    bad: Counter[a.Leg] = field(default_factory=Counter)
-    frames: Counter[a.Leg] = field(default_factory=Counter)
-    broken: Counter[a.Leg] = field(default_factory=Counter)
+    ended: StreamEnded | None = None
+    bad: Counter[e.Leg] = field(default_factory=Counter)
+    frames: Counter[e.Leg] = field(default_factory=Counter)
+    broken: Counter[e.Leg] = field(default_factory=Counter)
     bytes_out: int = 0
 
     def __post_init__(self) -> None:
-        self.call = Call(PLAN, self.now, LIMITS)
-        self.relay = Relay(self.call, self._out)
+        self.entrance = Entrance(self.now, LIMITS)
+        self.relay = Relay(self.entrance.gate, self.entrance.tally, self._out)
+
+    @property
+    def decider(self) -> Entrance | CallMachine:
+        """Who is told what happens."""
+        return self.entrance.call or self.entrance
 
     def _out(self, frame: bytes) -> None:
         self.bytes_out += len(frame)
 
-    def gets(self, leg: a.Leg, text: str | bytes) -> None:
+    def gets(self, leg: e.Leg, text: str | bytes) -> None:
         """A message on a leg, and whatever follows of it by itself."""
         self.now += self.rng.choice((0.0, 0.001, 0.02))
         event = self._heard(leg, text)
-        if isinstance(event, a.BadMessage):
+        if isinstance(event, e.BadMessage):
             self.bad[event.leg] += 1
         if event is not None:
             self.tell(event)
-        deadline = self.call.deadline
+        deadline = self.decider.deadline
         if deadline is not None and deadline[0] <= self.now:
-            self.tell(a.DeadlinePassed())
+            self.tell(e.DeadlinePassed())
 
-    def _heard(self, leg: a.Leg, text: str | bytes) -> a.Event | None:
+    def _heard(self, leg: e.Leg, text: str | bytes) -> e.Event | None:
         self.frames[leg] += 1
-        if leg is a.Leg.PHONE:
+        if leg is e.Leg.PHONE:
             return self.relay.from_phone(text)
-        if leg is a.Leg.SPARE:
-            return self.relay.from_spare(text)
+        if leg is e.Leg.SPARE:
+            return None if self.entrance.call is None else self.relay.from_spare(text)
         if self.relay.send_to_model is None:  # Nobody reads a leg that is not open.
             return None
         return self.relay.from_model(text, self.now)
 
-    def tell(self, event: a.Event) -> None:
+    def tell(self, event: e.Event) -> None:
         """Hands an event in and performs what is asked for, at once or never."""
-        follows: list[a.Event] = []
-        for action in self.call.handle(event, self.now):
+        follows: list[e.Event] = []
+        for action in self.decider.handle(event, self.now):
             follows += self._perform(action)
         for following in follows:
             self.tell(following)
 
-    def _perform(self, action: a.Action) -> Iterator[a.Event]:  # noqa: C901  # A table of cases.
+    def _perform(self, action: a.Action) -> Iterator[e.Event]:  # noqa: C901  # A table of cases.
         match action:
             case a.AdmitStream():
-                yield a.StreamAdmitted("+15550100001", "+15550100002")
+                yield e.StreamAdmitted(replace(PLAN, limits=LIMITS), "+15550100001", "+15550100002")
+            case a.BeginCall():
+                assert self.entrance.call is not None
+                self.relay.serve(self.entrance.call)
             case a.DialModel(_, leg):
-                if leg is a.Leg.MODEL:
+                if leg is e.Leg.MODEL:
                     self.relay.send_to_model = self._out
-                yield a.ModelConnected(leg)
-            case a.DropModel(a.Leg.MODEL):
+                yield e.ModelConnected(leg)
+            case a.DropModel(e.Leg.MODEL):
                 self.relay.send_to_model = None
             case a.SwitchModel():
                 self.relay.send_to_model = self._out
@@ -255,8 +266,8 @@ class UnderFire:
                 self._out(realtime_commands.encode(command))
             case a.RunTool(call_id, name):
                 if self.rng.random() < 0.9:
-                    yield a.ToolFinished(call_id, name, "{}", 1, ends_call=name == "end_call")
-            case a.Record(CallEnded() as ended):
+                    yield e.ToolFinished(call_id, name, "{}", 1, HangUp() if name == "end_call" else None)
+            case a.Note(StreamEnded() as ended):
                 assert self.ended is None, "a call ends once"
                 self.ended = ended
             case _:
@@ -287,38 +298,37 @@ def fire_at_a_call(seed: int, count: int) -> UnderFire:
     under = UnderFire(rng)
     begins = rng.choice((0, 1, 2, 3, rng.randrange(200), rng.randrange(200)))
     frames = recording()
-    phone, model = frames.of(a.Leg.PHONE), frames.of(a.Leg.MODEL)
+    phone, model = frames.of(e.Leg.PHONE), frames.of(e.Leg.MODEL)
     for number, (leg, text) in enumerate(frames.both[: begins + count]):
         if under.ended is not None:
             break
         under.gets(leg, text)
         if number >= begins:
-            target = rng.choice((a.Leg.PHONE, a.Leg.PHONE, a.Leg.MODEL, a.Leg.MODEL, a.Leg.SPARE))
+            target = rng.choice((e.Leg.PHONE, e.Leg.PHONE, e.Leg.MODEL, e.Leg.MODEL, e.Leg.SPARE))
             # What cannot be read ends a call or a session after a while: not in every second frame.
             if rng.random() < 0.7:
                 under.broken[target] += 1
-                under.gets(target, broken(rng.choice(phone if target is a.Leg.PHONE else model), rng))
+                under.gets(target, broken(rng.choice(phone if target is e.Leg.PHONE else model), rng))
     return under
 
 
 def check(under: UnderFire) -> None:
     """What must hold after whatever came."""
     ended = under.ended
-    assert (ended is not None) == (under.call.phase is Phase.OVER)
+    assert (ended is not None) == (under.decider.deadline is None)
     if ended is None:
-        assert under.bad[a.Leg.PHONE] <= LIMITS.bad_messages_max
-        assert under.call.deadline is not None
+        assert under.bad[e.Leg.PHONE] <= LIMITS.bad_messages_max
         return
     assert any(said in ended.detail for said in MAY_END[ended.reason]), ended
     if "phone leg sent" in ended.detail:
-        assert under.bad[a.Leg.PHONE] > LIMITS.bad_messages_max or "binary" in ended.detail, ended
+        assert under.bad[e.Leg.PHONE] > LIMITS.bad_messages_max or "binary" in ended.detail, ended
 
 
 def fire(first: int, count: int) -> None:
     """Fires until each leg has got so many broken frames."""
-    fired: Counter[a.Leg] = Counter()
+    fired: Counter[e.Leg] = Counter()
     seed = first
-    while min(fired[a.Leg.PHONE], fired[a.Leg.MODEL]) < count:
+    while min(fired[e.Leg.PHONE], fired[e.Leg.MODEL]) < count:
         try:
             under = fire_at_a_call(seed, LENGTH_MAX)
             check(under)
@@ -367,19 +377,21 @@ def test_names_that_nobody_knows_do_not_pile_up() -> None:
     for leg, text in frames.both[:400]:
         under.gets(leg, text)
     assert under.ended is None
-    assert under.call.phase is Phase.LIVE
+    call = under.entrance.call
+    assert call is not None
+    assert call.phase is Phase.LIVE
     kinds = [
-        text for text in frames.of(a.Leg.MODEL) if "function_call" not in text and '"failed"' not in text
+        text for text in frames.of(e.Leg.MODEL) if "function_call" not in text and '"failed"' not in text
     ]
-    media = next(text for text in frames.of(a.Leg.PHONE) if '"media"' in text)
+    media = next(text for text in frames.of(e.Leg.PHONE) if '"media"' in text)
     weights = []
     for _ in range(3):
         for number in range(2000):
             if number % 20 == 0:  # The caller is still there.
-                under.gets(a.Leg.PHONE, media)
-            under.gets(a.Leg.MODEL, _rename(rng.choice(kinds).encode(), rng).decode())
-        assert (under.ended, under.call.phase) == (None, Phase.LIVE)
-        weights.append(_weight(under.call))
+                under.gets(e.Leg.PHONE, media)
+            under.gets(e.Leg.MODEL, _rename(rng.choice(kinds).encode(), rng).decode())
+        assert (under.ended, call.phase) == (None, Phase.LIVE)
+        weights.append(_weight(call))
     assert weights[-1] <= weights[0] + 200, weights
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import Interrupted
 from callbridge.call.limits import Limits
 from callbridge.wire import media_streams as ms
@@ -23,6 +24,7 @@ from rigs import BEGINS_AT_S, Input, Rig
 from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
+    admitted,
     audio_done,
     created,
     done,
@@ -85,7 +87,7 @@ class Played:
         """Items of different generations share no name: an item that was cut does not go on."""
         self.sent: dict[str, int] = {}
         self.old_marks: list[str] = []
-        way_in = (start(), a.StreamAdmitted("", ""), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+        way_in = (start(), admitted("", ""), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
         self.rig.feed(*way_in, created("r0"))
 
     def play(self, step: Delta | Cut | ItemEnds) -> None:
@@ -107,7 +109,7 @@ class Played:
                 case a.SendToPhone(ms.SendMark(mark=mark)):
                     self.phone.mark(mark.name, self.now, jitter * self.jitter_s)
                     self.old_marks.append(mark.name)
-                case a.Record(Interrupted() as cut):
+                case a.Note(Interrupted() as cut):
                     cuts.append(cut)
                 case _:
                     pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import Leg
+from callbridge.call.events import Leg
 from callbridge.call.facts import ClipPlayed, EndReason, ModelTrouble, SessionReplaced, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.simulators.phone import Act, Departure, PhoneStream

@@ -16,6 +16,7 @@ import pytest
 
 from call_text import describe, play, read_event
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
 from rigs import Rig, make_plan
@@ -94,4 +95,4 @@ def test_a_wait_names_each_deadline_that_passes() -> None:
 def test_every_kind_of_event_can_be_written() -> None:
     """The patterns do not hide each other."""
     assert read_event("model: audio done r1 i1") != read_event("model: audio r1 done 1 ms")
-    assert describe(a.CloseLeg(a.Leg.PHONE, 1000, "caller_hangup")) == "> phone: close 1000 caller_hangup"
+    assert describe(a.CloseLeg(e.Leg.PHONE, 1000, "caller_hangup")) == "> phone: close 1000 caller_hangup"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.facts import CallStarted
+from callbridge.call import events as e
+from callbridge.call.facts import StreamStarted
 from callbridge.call.phases import Timer
 from callbridge.wire.realtime_commands import CreateResponse
 from playbook import About, Id, Like, Playbook, UnassertedPlaybookError, after, at, deadline
 from rigs import PLAN, Rig
 from vocabulary import (
+    admitted,
     any_warning,
     ask,
     created,
@@ -48,7 +50,7 @@ def test_the_order_of_actions_matters() -> None:
     book = Playbook(Rig())
     book.rig.feed(start())
     with pytest.raises(AssertionError, match="happened"):
-        bool(book >> a.StreamAdmitted("", "") << a.DialModel(PLAN.model) << recorded(CallStarted))
+        bool(book >> admitted("", "") << a.DialModel(PLAN.model) << recorded(StreamStarted))
 
 
 def test_the_difference_shows_both_scripts_with_their_times() -> None:
@@ -64,15 +66,15 @@ def test_the_difference_shows_both_scripts_with_their_times() -> None:
 
 def test_time_moves_by_at_and_after_and_stays_otherwise() -> None:
     book = Playbook(Rig())
-    assert book >> at(1, start()) << Like(a.AdmitStream, {}) >> after(0.5, start()) << Like(a.Record, {})
+    assert book >> at(1, start()) << Like(a.AdmitStream, {}) >> after(0.5, start()) << Like(a.Note, {})
     assert book.rig.seconds == 1.5
-    assert book >> start() << Like(a.Record, {})
+    assert book >> start() << Like(a.Note, {})
     assert book.rig.seconds == 1.5
 
 
 def test_a_deadline_moves_time_to_where_the_machine_wants_to_be_woken() -> None:
     book = Playbook(Rig())
-    assert book >> deadline(Timer.START) << (Like(a.CloseLeg, {"code": 1008}), Like(a.Record, {}))
+    assert book >> deadline(Timer.START) << (Like(a.CloseLeg, {"code": 1008}), Like(a.Note, {}))
     assert book.rig.seconds == 5
 
 
@@ -140,22 +142,22 @@ def test_about_allows_a_millisecond_either_way() -> None:
     book = live()
     assert (
         book
-        >> a.ShutdownRequested()
+        >> e.ShutdownRequested()
         << (
             Like(a.CloseLeg, {"code": About(999)}),
             Like(a.CloseLeg, {"code": About(1002)}),
-            Like(a.Record, {}),
+            Like(a.Note, {}),
         )
     )
     book = live()
     with pytest.raises(AssertionError):
-        bool(book >> a.ShutdownRequested() << Like(a.CloseLeg, {"code": About(998)}))
+        bool(book >> e.ShutdownRequested() << Like(a.CloseLeg, {"code": About(998)}))
 
 
 def test_like_looks_at_the_kind_and_at_the_named_fields_alone() -> None:
     book = live()
     with pytest.raises(AssertionError, match=r"CloseLeg\(leg=.*, …\)"):
-        bool(book >> a.ShutdownRequested() << Like(a.CloseLeg, {"leg": a.Leg.PHONE, "code": 1000}))
+        bool(book >> e.ShutdownRequested() << Like(a.CloseLeg, {"leg": e.Leg.PHONE, "code": 1000}))
 
 
 def test_an_action_without_an_event_is_refused() -> None:

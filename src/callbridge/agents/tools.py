@@ -20,6 +20,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic_core import PydanticSerializationError, to_json
 
 from callbridge.agents.threads import run_in_own_thread
+from callbridge.call.wishes import HangUp, Wish
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ class EndCall(str):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is told, and whether the agent hangs up."""
+    """What the model is told, and what the agent wants done to the call once its words were heard."""
 
     output: str
-    ends_call: bool = False
+    wish: Wish | None = None
 
 
 class Tool:
@@ -217,4 +218,4 @@ def _success(result: object) -> ToolResult:
         return _failure(f"the tool answered with a {type(result).__name__}, which has no JSON form")
     if len(output.encode()) > OUTPUT_BYTES_MAX:
         return _failure(f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less")
-    return ToolResult(str(output), ends_call=isinstance(result, EndCall))
+    return ToolResult(str(output), HangUp() if isinstance(result, EndCall) else None)

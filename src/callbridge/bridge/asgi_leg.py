@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from callbridge.bridge.legs import Patience
-from callbridge.call.actions import BadMessage, Leg, LegGone
+from callbridge.call.events import BadMessage, Leg, LegGone
 
 if TYPE_CHECKING:
     from callbridge.bridge.legs import Read

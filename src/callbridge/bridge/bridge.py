@@ -18,8 +18,9 @@ import structlog
 from callbridge.bridge.legs import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
-from callbridge.call.facts import CallEnded, Fact
-from callbridge.call.machine import Call
+from callbridge.call import events as e
+from callbridge.call.entrance import Entrance
+from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from callbridge.agents.tools import Toolbox
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
-    from callbridge.call.plan import CallPlan
+    from callbridge.call.machine import CallMachine
     from callbridge.wire.media_streams import StartFacts
 
-Admit: TypeAlias = Callable[["StartFacts"], Awaitable[a.StreamAdmitted | a.StreamRefused]]
-"""Checks a stream's token and uses it up."""
+Admit: TypeAlias = Callable[["StartFacts"], Awaitable["tuple[e.StreamAdmitted, Toolbox] | e.StreamRefused"]]
+"""Checks a stream's token, uses it up, and says what the call is to be and with which tools."""
 
-Observe: TypeAlias = Callable[[Call, Fact], None]
+Observe: TypeAlias = Callable[[Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
@@ -58,8 +59,6 @@ class Bridge:
         self,
         phone: SocketLeg,
         *,
-        plan: CallPlan,
-        toolbox: Toolbox,
         dialer: Dialer,
         admit: Admit,
         observe: Observe,
@@ -73,33 +72,33 @@ class Bridge:
 
         Args:
             phone: Twilio's socket, accepted.
-            plan: what the call is to be.
-            toolbox: the tools of its agent.
             dialer: opens sessions of the model.
-            admit: checks the stream's token.
+            admit: checks the stream's token, and says what the call is to be.
             observe: gets every fact.
-            limits: the bounds.
+            limits: the bounds of what stands before the call.
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
             kept: returns when what was observed is written down.
-            spread: see `Call`.
+            spread: see `CallMachine`.
         """
         self._loop = asyncio.get_running_loop()
-        self.call = Call(plan, self._loop.time(), limits, spread)
-        self._relay = Relay(self.call, phone.send)
-        self._legs: dict[a.Leg, SocketLeg] = {a.Leg.PHONE: phone}
-        self._readers: dict[a.Leg, list[asyncio.Task[None]]] = {}
-        self._dials: dict[a.Leg, asyncio.Task[None]] = {}
-        self._models: dict[a.Leg, str] = {}
+        self._entrance = Entrance(self._loop.time(), limits, spread)
+        self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send)
+        self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
+        self._readers: dict[e.Leg, list[asyncio.Task[None]]] = {}
+        self._dials: dict[e.Leg, asyncio.Task[None]] = {}
+        self._models: dict[e.Leg, str] = {}
         """The names under which the legs were dialled."""
-        self._doors: dict[a.Leg, _Door] = {}
+        self._doors: dict[e.Leg, _Door] = {}
         self._dropped: list[SocketLeg] = []
         """Being closed beside the call; what is left of them is closed at its end."""
         self._closed: list[SocketLeg] = []
-        self._close_with: dict[a.Leg, a.CloseLeg] = {}
+        self._close_with: dict[e.Leg, a.CloseLeg] = {}
         self._clip, self._waiting, self._kept = clip, waiting, kept
         self._has_been_kept = False
-        self._toolbox, self._dialer, self._admit, self._observe = toolbox, dialer, admit, observe
+        self._dialer, self._admit, self._observe = dialer, admit, observe
+        self._toolbox: Toolbox | None = None
+        """The tools of the call's agent, once there is a call."""
         self._log = structlog.get_logger()
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
@@ -114,7 +113,7 @@ class Bridge:
         try:
             await self._run_tasks()
         except asyncio.CancelledError:
-            self._tell_from_outside(a.ShutdownRequested())
+            self._tell_from_outside(e.ShutdownRequested())
             raise
         finally:
             self._disarm_timer()
@@ -124,18 +123,25 @@ class Bridge:
                 # It is bounded, so it is done all the same: nobody else would close what is left.
                 await self._close_legs()
                 raise
+            finally:
+                self._tell_it_is_closed()
+
+    def _tell_it_is_closed(self) -> None:
+        """The last fact: nothing of the call is left."""
+        if (call := self._entrance.call) is not None:
+            self._perform(call.close(self._loop.time()))
 
     async def _run_tasks(self) -> None:
         try:
             async with self._tasks:
                 self._own(self._keep(), "keeper")
-                self._own_leg(a.Leg.PHONE, self.phone_said)
+                self._own_leg(e.Leg.PHONE, self.phone_said)
                 self._arm_timer()
         except* _CallOver:
             pass
         except* Exception as broken:  # noqa: BLE001  # Our fault ends this call and nothing else.
             self._log.exception("call_broken", exc_info=broken)
-            self._perform(self.call.fail(repr(broken.exceptions[0]), self._loop.time()))
+            self._perform(self.decider.fail(repr(broken.exceptions[0]), self._loop.time()))
 
     # --- The doors ---
 
@@ -154,35 +160,54 @@ class Bridge:
     def _spare_said(self, text: str | bytes) -> None:
         self._tell(self._relay.from_spare(text))
 
+    @property
+    def _call_sid(self) -> str:
+        """Twilio's name for the call; empty before its stream has started."""
+        return "" if self._entrance.start is None else self._entrance.start.call_sid
+
     # --- What the process wants ---
 
     def hand_over(self) -> None:
         """The process will stop: the call is to go on elsewhere, from the end of this turn."""
-        self._tell_from_outside(a.HandOverRequested())
+        self._tell_from_outside(e.HandOverRequested())
 
     def phone_replaced(self) -> None:
         """Twilio has given this stream up, whatever its socket says."""
-        self._tell_from_outside(a.LegGone(a.Leg.PHONE, 1006, "Twilio asked what follows"))
+        self._tell_from_outside(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))
 
-    def _tell_from_outside(self, event: a.Event) -> None:
+    def _tell_from_outside(self, event: e.Event) -> None:
         if self._is_over:
             return
         try:
             self._tell(event)
         except Exception as broken:  # noqa: BLE001  # Our fault ends this call, and not whoever told it.
             self._log.exception("call_broken", exc_info=broken)
-            self._perform(self.call.fail(repr(broken), self._loop.time()))
+            self._perform(self.decider.fail(repr(broken), self._loop.time()))
 
     # --- The machine ---
 
-    def _tell(self, event: a.Event) -> None:
+    def _tell(self, event: e.Event) -> None:
         """Hands one event to the machine and performs what it asks for. Nothing here may await."""
         if self._is_over:  # Also of a machine that broke: it is not asked again.
             return
         if self._traces:
-            self._log.debug("<", told=type(event).__name__, phase=self.call.phase.value)
-        self._perform(self.call.handle(event, self._loop.time()))
+            self._log.debug("<", told=type(event).__name__, decider=repr(self.decider))
+        self._perform(self.decider.handle(event, self._loop.time()))
         self._arm_timer()
+
+    @property
+    def decider(self) -> Entrance | CallMachine:
+        """Who is told what happens: first the entrance, then the call."""
+        return self._entrance.call or self._entrance
+
+    def _note_passing(self, fact: Fact) -> None:
+        """What passed by the machine."""
+        self._perform(self._call.passed(fact, self._loop.time()))
+
+    @property
+    def _call(self) -> CallMachine:
+        assert self._entrance.call is not None, "asked before the stream was admitted"
+        return self._entrance.call
 
     def _perform(self, actions: tuple[a.Action, ...]) -> None:
         for action in actions:
@@ -193,7 +218,7 @@ class Bridge:
             case a.SendToPhone(message):
                 if self._traces:
                     self._log.debug("> phone", message=type(message).__name__)
-                self._legs[a.Leg.PHONE].send(media_streams.encode(message))
+                self._legs[e.Leg.PHONE].send(media_streams.encode(message))
             case a.SendToModel(command, leg):
                 if self._traces:
                     self._log.debug(f"> {leg.value}", command=type(command).__name__)
@@ -203,17 +228,18 @@ class Bridge:
             case a.PlayClip():
                 if self._clip:
                     self._relay.play_clip(self._clip, self._loop.time())
-            case a.Record(fact):
-                if isinstance(fact, CallEnded):  # Before it is told: who hears of it may raise.
+            case a.Note(fact):
+                if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
                     self._is_over = True
                     self._woken.set()
-                self._observe(self.call, fact)
+                self._observe(fact)
             case _:
                 self._perform_on_legs(action)
 
     def _perform_on_legs(
         self,
         action: a.AdmitStream
+        | a.BeginCall
         | a.DialModel
         | a.DropModel
         | a.SwitchModel
@@ -226,6 +252,9 @@ class Bridge:
             case a.AdmitStream(start):
                 self._log = self._log.bind(call_sid=start.call_sid, stream_sid=start.stream_sid)
                 self._own(self._admit_stream(start), "admission")
+            case a.BeginCall():
+                call = self._call
+                self._relay.serve(call, self._note_passing if call.notes_audio else None)
             case a.DialModel(model, leg):
                 self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")
             case a.DropModel(leg):
@@ -244,9 +273,9 @@ class Bridge:
     # --- The tasks, all owned by the group ---
 
     def _own(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        return self._tasks.create_task(work, name=f"{name} {self.call.call_sid}".rstrip())
+        return self._tasks.create_task(work, name=f"{name} {self._call_sid}".rstrip())
 
-    def _own_leg(self, leg: a.Leg, door: Read) -> None:
+    def _own_leg(self, leg: e.Leg, door: Read) -> None:
         """Begins to read and write a leg. What it is now may change: it is looked up when it ends."""
         socket = self._legs[leg]
         self._readers[leg] = [
@@ -262,38 +291,43 @@ class Bridge:
     async def _write(self, socket: SocketLeg) -> None:
         why = await socket.write()
         if (leg := self._leg_of(socket)) is not None:
-            self._tell(a.LegStalled(leg, why))
+            self._tell(e.LegStalled(leg, why))
 
-    def _leg_of(self, socket: SocketLeg) -> a.Leg | None:
+    def _leg_of(self, socket: SocketLeg) -> e.Leg | None:
         """What a socket is now: a spare may have become the model leg, and who was dropped is nobody."""
         return next((leg for leg, held in self._legs.items() if held is socket), None)
 
     async def _admit_stream(self, start: StartFacts) -> None:
-        self._tell(await self._admit(start))
+        found = await self._admit(start)
+        if isinstance(found, e.StreamRefused):
+            self._tell(found)
+        else:
+            admitted, self._toolbox = found
+            self._tell(admitted)
 
-    async def _dial(self, model: str, leg: a.Leg) -> None:
+    async def _dial(self, model: str, leg: e.Leg) -> None:
         waiting = None
-        if self._waiting is not None and leg is a.Leg.MODEL:
-            waiting = self._waiting.take(self.call.call_sid, model)
-        told: a.ModelConnected | a.ModelDialFailed
+        if self._waiting is not None and leg is e.Leg.MODEL:
+            waiting = self._waiting.take(self._call_sid, model)
+        told: e.ModelConnected | e.ModelDialFailed
         try:
             socket = await (self._dialer.dial(model) if waiting is None else waiting.adopt())
         except DialError as error:
             told = replace(error.event, leg=leg)
         else:
-            told = a.ModelConnected(leg, is_warm=waiting is not None and waiting.is_warm)
+            told = e.ModelConnected(leg, is_warm=waiting is not None and waiting.is_warm)
             self._legs[leg], self._models[leg] = socket, model
-            if leg is a.Leg.MODEL:
+            if leg is e.Leg.MODEL:
                 self._relay.send_to_model = socket.send
         # From here on the leg can be dropped without cancelling this task, which may be what drops it.
         self._dials.pop(leg, None)
         self._tell(told)
-        if isinstance(told, a.ModelConnected) and self._legs.get(leg) is socket:
-            door = _Door(self.model_said if leg is a.Leg.MODEL else self._spare_said)
+        if isinstance(told, e.ModelConnected) and self._legs.get(leg) is socket:
+            door = _Door(self.model_said if leg is e.Leg.MODEL else self._spare_said)
             self._doors[leg] = door
             self._own_leg(leg, door)
 
-    def _drop(self, leg: a.Leg) -> None:
+    def _drop(self, leg: e.Leg) -> None:
         """Forgets a model leg: what it is at is cancelled, and its socket closed beside the call."""
         if (dial := self._dials.pop(leg, None)) is not None:
             dial.cancel()
@@ -302,7 +336,7 @@ class Bridge:
             return
         self._dropped.append(socket)
         # At the end of the call it is closed with the others: then its tasks may have ended already.
-        if self.call.phase is not Phase.OVER:
+        if self._entrance.call is not None and self._entrance.call.phase is not Phase.OVER:
             self._own(self._close_dropped(socket, readers), f"{leg.value} close")
 
     async def _close_dropped(self, socket: SocketLeg, readers: list[asyncio.Task[None]]) -> None:
@@ -312,45 +346,42 @@ class Bridge:
         for reader in readers:
             reader.cancel()
 
-    def _release(self, leg: a.Leg) -> tuple[SocketLeg | None, list[asyncio.Task[None]]]:
+    def _release(self, leg: e.Leg) -> tuple[SocketLeg | None, list[asyncio.Task[None]]]:
         """Takes a leg out of the call. What was read of it already, or still is, leads nowhere."""
         if (door := self._doors.pop(leg, None)) is not None:
             door.leads_to = _nowhere
-        if leg is a.Leg.MODEL:
+        if leg is e.Leg.MODEL:
             self._relay.send_to_model = None
         return self._legs.pop(leg, None), self._readers.pop(leg, [])
 
     def _switch_model(self) -> None:
-        self._drop(a.Leg.MODEL)
-        socket = self._legs[a.Leg.MODEL] = self._legs.pop(a.Leg.SPARE)
-        self._models[a.Leg.MODEL] = self._models.pop(a.Leg.SPARE)
-        self._readers[a.Leg.MODEL] = self._readers.pop(a.Leg.SPARE)
+        self._drop(e.Leg.MODEL)
+        socket = self._legs[e.Leg.MODEL] = self._legs.pop(e.Leg.SPARE)
+        self._models[e.Leg.MODEL] = self._models.pop(e.Leg.SPARE)
+        self._readers[e.Leg.MODEL] = self._readers.pop(e.Leg.SPARE)
         # The same reader goes on: cancelling it could lose what comes in between.
-        door = self._doors[a.Leg.MODEL] = self._doors.pop(a.Leg.SPARE)
+        door = self._doors[e.Leg.MODEL] = self._doors.pop(e.Leg.SPARE)
         door.leads_to = self.model_said
         self._relay.send_to_model = socket.send
 
     def _park_model(self) -> None:
-        socket, readers = self._release(a.Leg.MODEL)
+        socket, readers = self._release(e.Leg.MODEL)
         if socket is None:
             return
         for reader in readers:  # At once: the next call reads it.
             reader.cancel()
-        model = self._models[a.Leg.MODEL]
-        if self._waiting is None or not self._waiting.park(self.call.call_sid, socket, model):
+        model = self._models[e.Leg.MODEL]
+        if self._waiting is None or not self._waiting.park(self._call_sid, socket, model):
             self._dropped.append(socket)
 
     async def _run_tool(self, tool: a.RunTool) -> None:
-        began_at = self._loop.time()
+        call, began_at = self._call, self._loop.time()
+        assert self._toolbox is not None, "tools come with the call"
         # Whatever the tool logs, or anybody logs of it, belongs to this call.
-        with structlog.contextvars.bound_contextvars(
-            call_sid=self.call.call_sid, stream_sid=self.call.stream_sid
-        ):
+        with structlog.contextvars.bound_contextvars(call_sid=call.call_sid, stream_sid=call.stream_sid):
             result = await self._toolbox.run(tool.name, tool.arguments, tool.timeout_s)
         duration_ms = round((self._loop.time() - began_at) * 1000)
-        self._tell(
-            a.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, ends_call=result.ends_call)
-        )
+        self._tell(e.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, result.wish))
 
     # --- Time, and the end ---
 
@@ -361,14 +392,14 @@ class Bridge:
             self._woken.clear()
             if not self._is_over:
                 self._armed_for = None
-                self._tell(a.DeadlinePassed())
+                self._tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
         await self._close_legs()
         raise _CallOver
 
     def _arm_timer(self) -> None:
         """One timer per call, moved only when the deadline did."""
-        deadline = self.call.deadline
+        deadline = self.decider.deadline
         at = deadline[0] if deadline else None
         if at == self._armed_for:
             return
@@ -398,7 +429,7 @@ class Bridge:
                 wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
                 closing.create_task(self._close(socket, wish.code, wish.reason), name=f"{leg.value} close")
 
-    def _open_legs(self) -> dict[a.Leg, SocketLeg]:
+    def _open_legs(self) -> dict[e.Leg, SocketLeg]:
         return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}
 
     async def _wait_until_kept(self) -> None:

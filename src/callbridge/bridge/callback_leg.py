@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from picows import WSError, WSListener, WSMsgType
 
-from callbridge.call.actions import BadMessage, Leg, LegGone
+from callbridge.call.events import BadMessage, Leg, LegGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable

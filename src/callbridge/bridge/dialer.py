@@ -17,7 +17,7 @@ from picows.url import parse_url
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.client_protocol import ClientProtocol
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, MODEL_PATIENCE, DialError, Patience
-from callbridge.call.actions import Leg, ModelDialFailed
+from callbridge.call.events import Leg, ModelDialFailed
 from callbridge.wire.errors import UNREADABLE
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from callbridge.call.actions import BadMessage, LegGone, ModelDialFailed
+    from callbridge.call.events import BadMessage, LegGone, ModelDialFailed
 
 PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
 """Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""

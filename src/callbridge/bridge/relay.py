@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
-from callbridge.call.playout import Uplink
+from callbridge.call.ear.gate import Uplink
+from callbridge.call.events import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
+from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime
 from callbridge.wire.errors import ProtocolError
 from callbridge.wire.media_streams import Audio, Media, SendAudio, SendMark
@@ -22,38 +23,66 @@ from callbridge.wire.realtime_commands import AppendAudio, encode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callbridge.call.machine import Call
+    from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.ear.tally import Tally
+    from callbridge.call.facts import Fact
+    from callbridge.call.machine import CallMachine
+    from callbridge.call.transcript import Transcript
 
 FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
 
 class Relay:
-    """Moves the audio of one call between two `send` functions."""
+    """Moves the audio of one call between two `send` functions.
+
+    Args:
+        gate: says what may pass. It stands before there is a call.
+        tally: counts what passed.
+        send_to_phone: takes the text of one frame.
+    """
 
     __slots__ = (
-        "_call",
         "_gate",
         "_held",
         "_held_bytes",
+        "_note",
         "_playout",
+        "_stream_sid",
         "_tally",
         "_transcript",
         "_unheard_ms_max",
+        "_was_loud",
         "send_to_model",
         "send_to_phone",
     )
 
-    def __init__(self, call: Call, send_to_phone: Callable[[bytes], None]) -> None:
-        self._call = call
-        self._gate, self._playout, self._tally = call.gate, call.playout, call.tally
+    _playout: Playout
+    _transcript: Transcript
+
+    def __init__(self, gate: Gate, tally: Tally, send_to_phone: Callable[[bytes], None]) -> None:
+        self._gate, self._tally = gate, tally
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
-        self._transcript = call.turns.transcript
-        self._unheard_ms_max = call.limits.unheard_ms_max
+        self._stream_sid = ""
+        self._unheard_ms_max = 0
+        self._note: Callable[[Fact], None] | None = None
+        self._was_loud = False
         self.send_to_phone = send_to_phone
         self.send_to_model: Callable[[bytes], None] | None = None
         """Known once the model leg is open; audio is held until then."""
+
+    def serve(self, call: CallMachine, note: Callable[[Fact], None] | None = None) -> None:
+        """There is a call now: its ledger and its transcript are filled from here on.
+
+        Args:
+            call: whose audio this is.
+            note: is told what passes by the machine, so that a stored call can be played again; None: nobody.
+        """
+        self._playout, self._transcript = call.playout, call.transcript
+        self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
+        self._note = note
 
     def from_phone(self, text: str | bytes) -> Event | None:
         """One message of Twilio. Answers what the machine must know, for audio nothing."""
@@ -77,7 +106,6 @@ class Relay:
 
     def from_model(self, text: str | bytes, now: float) -> Event | None:
         """One event of the model. Answers what the machine must know, for audio nothing."""
-        self._tally.events_from_model += 1
         self._tally.from_model_at = now
         try:
             event = realtime.parse(text)
@@ -105,8 +133,7 @@ class Relay:
 
     def play_clip(self, clip: bytes, now: float) -> None:
         """Lets the caller hear audio of ours, behind what is queued already."""
-        stream_sid = self._call.stream_sid
-        self.send_to_phone(media_streams.encode(SendAudio(stream_sid, Audio(clip))))
+        self.send_to_phone(media_streams.encode(SendAudio(self._stream_sid, Audio(clip))))
         self._playout.clip_sent(len(clip), now)
         self._send_mark(self._playout.mark())
 
@@ -115,8 +142,16 @@ class Relay:
         self.send_to_model(encode(AppendAudio(audio=payload)))
         self._tally.frames_to_model += 1
         self._tally.uplink_bytes += len(payload)
-        if self._gate.hears_caller and is_loud(payload):
+        if self._gate.hears_caller:
+            self._listen(payload)
+
+    def _listen(self, payload: bytes) -> None:
+        if loud := is_loud(payload):
             self._tally.loud_at_frame = self._tally.frames_from_phone
+        if loud is not self._was_loud:
+            self._was_loud = loud
+            if self._note is not None:
+                self._note(CallerLoud(loud))
 
     def _hold(self, payload: bytes) -> None:
         self._held.append(payload)
@@ -133,10 +168,11 @@ class Relay:
             return None
         if not audio:
             return None
-        stream_sid = self._call.stream_sid
-        self.send_to_phone(media_streams.encode(SendAudio(stream_sid, Audio(audio))))
+        self.send_to_phone(media_streams.encode(SendAudio(self._stream_sid, Audio(audio))))
         self._tally.frames_to_phone += 1
         self._tally.downlink_bytes += len(audio)
+        if self._note is not None:
+            self._note(AudioSent(delta.item_id, len(audio)))
         mark = self._playout.sent(delta.item_id, len(audio), now)
         if mark is None:
             return None
@@ -147,4 +183,4 @@ class Relay:
     def _send_mark(self, mark: str | None) -> None:
         if mark is not None:
             name = media_streams.MarkName(mark)
-            self.send_to_phone(media_streams.encode(SendMark(self._call.stream_sid, name)))
+            self.send_to_phone(media_streams.encode(SendMark(self._stream_sid, name)))

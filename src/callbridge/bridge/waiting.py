@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 import structlog
 
 from callbridge.bridge.legs import Dialer, DialError, SocketLeg
-from callbridge.call.actions import ModelDialFailed
+from callbridge.call.events import ModelDialFailed
 
 if TYPE_CHECKING:
     from types import TracebackType

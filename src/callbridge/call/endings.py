@@ -1,6 +1,6 @@
 """When a call ends by itself: its length, its price, a caller who is silent, the agent's own goodbye.
 
-Each is said before it is done, and done when it was heard. The first end of all counts, and `stages` carries
+Each is said before it is done, and done when it was heard. The first end of all counts, and `machine` carries
 it out.
 """
 
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from callbridge.call.events import StreamMustEnd
 from callbridge.call.facts import EndReason
 from callbridge.call.phases import Timer
+from callbridge.call.wishes import FallBack, Following, HangUp, Resume
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.floor.floor import Floor
+    from callbridge.call.floor.ladder import Ladder
     from callbridge.call.limits import Limits
-    from callbridge.call.playout import Playout
-    from callbridge.call.turns import Turns
+    from callbridge.call.outbox import Outbox
 
 _IN_THEIR_LANGUAGE: Final = "Speak the language of the conversation. Say nothing else."
 
@@ -32,54 +36,82 @@ SAY_NOBODY_IS_THERE: Final = (
     f"{_IN_THEIR_LANGUAGE}"
 )
 
+FOLLOWS: Final[Mapping[EndReason, Following]] = {
+    EndReason.CALLER_HANGUP: HangUp(),
+    EndReason.AGENT_HANGUP: HangUp(),
+    EndReason.LIMIT_DURATION: HangUp(),
+    EndReason.LIMIT_COST: HangUp(),
+    # The way between phone and agent broke; both are still there.
+    EndReason.MEDIA_LOST: Resume(),
+    EndReason.HANDED_OVER: Resume(),
+    EndReason.SERVICE_STOPPED: Resume(),
+    # What could be tried was tried before the model was given up; another stream would meet the same one.
+    EndReason.MODEL_UNAVAILABLE: FallBack(),
+    EndReason.MODEL_LOST: FallBack(),
+    # A fault of ours that this call brings out once, it brings out again.
+    EndReason.INTERNAL_ERROR: FallBack(),
+    # The socket was not the one that Twilio was told to open. If Twilio itself asks what follows, its caller
+    # waits.
+    EndReason.REJECTED_AUTH: FallBack(),
+    EndReason.REJECTED_PROTOCOL: FallBack(),
+}
+"""What follows each end of a stream, if the call still lives."""
+
 
 class Endings:
-    """The ends that a call comes to by itself."""
+    """The ends that a call comes to by itself.
+
+    Args:
+        limits: the bounds.
+        floor: says when the caller was last heard.
+        ladder: lets the agent speak.
+        playout: says what is still unheard.
+        out: where the end is announced.
+        age_s: how long the call has lasted, over earlier streams.
+    """
 
     def __init__(
-        self, limits: Limits, turns: Turns, playout: Playout, end: Callable[[EndReason, str], None]
+        self, limits: Limits, floor: Floor, ladder: Ladder, playout: Playout, out: Outbox, age_s: float
     ) -> None:
-        self._limits, self._turns, self._playout, self._end = limits, turns, playout, end
+        self._limits, self._floor, self._ladder, self._playout, self._out = (
+            limits,
+            floor,
+            ladder,
+            playout,
+            out,
+        )
         self.leaving_for: EndReason | None = None
-        """Why the agent says its last words; nothing while it does not."""
+        """Why the agent says its last words; None while it does not."""
+        self.turn = 0
+        """The caller's turn in which it began to leave."""
         self._timers: dict[Timer, float] = {}
-        self._last_word_at = 0.0
-        self._has_asked = False
-
-    def begin(self, now: float, age_s: float) -> None:
-        """The stream is admitted, of a call that is `age_s` old by then."""
-        limits = self._limits
+        self._asked_at: float | None = None
+        """When the caller was last asked whether they are there; None while they were not."""
+        now = out.now
         ends_at = now + max(limits.call_length_max_s - age_s, 0.0)
         self._timers[Timer.CALL_LENGTH] = ends_at
         warned_at = ends_at - limits.call_length_warning_s
-        # An earlier stream of the call has said so already, or it never will be said in time.
+        # On a stream that continues a call in its last minute the warning was said on the one before. A call
+        # that may last less than two minutes is not warned: the warning would be its first words.
         if limits.call_length_max_s >= 2 * limits.call_length_warning_s and warned_at > now:
             self._timers[Timer.LENGTH_WARNING] = warned_at
-        self._last_word_at = now
-
-    def caller_heard(self, now: float) -> bool:
-        """The caller has spoken or pressed a key. Answers whether the agent stays because of that.
-
-        Nobody is hung up upon who says "oh, wait"; but a limit that is reached stays reached.
-        """
-        self._last_word_at, self._has_asked = now, False
-        if self.leaving_for is not EndReason.AGENT_HANGUP:
-            return False
-        self.leaving_for = None
-        self._timers.pop(Timer.FAREWELL)
-        return True
 
     # --- Leaving ---
 
     def leave(self, reason: EndReason, now: float, words: str = "") -> None:
         """The agent says its last words: those of its own answer, or `words` that it is told to say."""
-        self.leaving_for = reason
+        self.leaving_for, self.turn = reason, self._floor.turn
         self.extend_farewell(now)
         if words:
             self._timers[Timer.LEAVE] = now + self._limits.leave_timeout_s
-            self._turns.say(words, now)
+            self._ladder.say(words, now)
 
-    def stays_reached(self, reason: EndReason, now: float) -> None:
+    def stay(self) -> None:
+        """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
+        self.leaving_for = None
+        del self._timers[Timer.FAREWELL]
+
+    def limit_reached(self, reason: EndReason, now: float) -> None:
         """A limit is reached while the agent is leaving already: now no word of the caller keeps it."""
         if self.leaving_for is EndReason.AGENT_HANGUP:
             self.leaving_for = reason
@@ -92,15 +124,20 @@ class Endings:
 
     # --- Time ---
 
-    def due(self, *, is_quiet: bool) -> dict[Timer, float]:
-        """When to look at what. `is_quiet`: it is the caller's turn, and they say nothing."""
+    def add_due(self, due: dict[Timer, float], *, is_quiet: bool) -> None:
+        """Adds when to look at what. `is_quiet`: it is the caller's turn, and they say nothing."""
         limits = self._limits
+        due.update(self._timers)
         if not is_quiet or not limits.caller_silence_s:
-            return self._timers
+            return
         patience_s = limits.caller_silence_s / 2 if self._has_asked else limits.caller_silence_s
-        return self._timers | {
-            Timer.CALLER_SILENT: max(self._last_word_at, self._playout.agent_until) + patience_s
-        }
+        since = max(self._floor.caller_at, self._asked_at or 0.0, self._playout.agent_until)
+        due[Timer.CALLER_SILENT] = since + patience_s
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether the caller was asked if they are there, and has not said anything since."""
+        return self._asked_at is not None and self._asked_at >= self._floor.caller_at
 
     def expired(self, timer: Timer, now: float) -> tuple[EndReason, str] | None:
         """The time of one of them has come. Answers the limit that is reached, with the words for it."""
@@ -108,7 +145,7 @@ class Endings:
             case Timer.LENGTH_WARNING:
                 del self._timers[timer]
                 if self.leaving_for is None:
-                    self._turns.say(SAY_IT_ENDS_SOON, now)
+                    self._ladder.say(SAY_IT_ENDS_SOON, now)
             case Timer.CALL_LENGTH:
                 del self._timers[timer]
                 return EndReason.LIMIT_DURATION, SAY_IT_ENDS
@@ -119,20 +156,21 @@ class Endings:
             case _:
                 assert timer is Timer.LEAVE
                 assert self.leaving_for is not None
-                self._end(self.leaving_for, "the goodbye took too long")
+                self._out.then(StreamMustEnd(self.leaving_for, "the goodbye took too long"))
         return None
 
     def _caller_silent(self, now: float) -> tuple[EndReason, str] | None:
-        self._last_word_at = now
-        if self._has_asked:
+        has_asked, self._asked_at = self._has_asked, now
+        if has_asked:
             return EndReason.LIMIT_DURATION, SAY_NOBODY_IS_THERE
-        self._has_asked = True
-        self._turns.say(ASK_WHETHER_THERE, now)
+        self._ladder.say(ASK_WHETHER_THERE, now)
         return None
 
     def _farewell_overdue(self, now: float) -> None:
         assert self.leaving_for is not None
-        if self._turns.is_idle:
-            self._end(self.leaving_for, "the last words were not confirmed in time")
-        else:  # They are still being made: audio goes past the machine, so no event has moved the bound.
+        if self._ladder.is_idle:
+            self._out.then(StreamMustEnd(self.leaving_for, "the last words were not confirmed in time"))
+        else:
+            # The model still makes them. Audio goes past the machine, so no event has moved the bound
+            # meanwhile.
             self.extend_farewell(now)

@@ -1,17 +1,25 @@
-"""What is worth knowing of a call: values that the machine records and others log, count or show."""
+"""What happened in a call, with place and time: logs, records, metrics and pages read nothing else.
+
+A fact is storable as it is: `encode` and `decode` are each other's inverse. It is found again by its CallSid,
+its source and its number within that source, so that two processes never clash.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+import msgspec
 
 from callbridge.call.memory import ToolAnswered
+from callbridge.call.wishes import FallBack, Following
 from callbridge.wire import realtime
 
 
 class EndReason(Enum):
-    """Why a call's stream ended. Exactly one per call, from this closed list."""
+    """Why a stream ended. Exactly one per stream, from this closed list."""
 
     CALLER_HANGUP = "caller_hangup"
     AGENT_HANGUP = "agent_hangup"
@@ -42,21 +50,47 @@ _MEANT = frozenset(
     {EndReason.CALLER_HANGUP, EndReason.AGENT_HANGUP, EndReason.LIMIT_DURATION, EndReason.LIMIT_COST}
 )
 
+HTTP: Final = "http"
+"""The source of what webhooks learn."""
 
-@dataclass(frozen=True, slots=True)
-class CallStarted:
+
+def _kind(name: str) -> str:
+    """The tag of a fact: its class in small letters, `TurnEnded` as `turn_ended`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
+    """Place and time of a fact. Whoever notes it fills them in."""
+
+    call_sid: str = ""
+    source: str = ""
+    """The StreamSid, or `HTTP`."""
+    number: int = 0
+    """1, 2, 3, … within the source."""
+    at_ms: int = 0
+    """Since the call began."""
+
+    @property
+    def kind(self) -> str:
+        """What happened, in one word."""
+        return str(self.__struct_config__.tag)
+
+
+# --- From the machine ---------------------------------------------------------------------------------
+
+
+class StreamStarted(_Fact, frozen=True):
     """Twilio's stream began and was admitted."""
 
-    call_sid: str
-    stream_sid: str
     caller: str
     called: str
     is_continued: bool = False
     """An earlier stream of the same call broke off, or was handed over."""
+    agent: str = ""
+    """Who answers, by the name under which the webhook chose them."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentReady:
+class AgentReady(_Fact, frozen=True):
     """The model confirmed the first session of a stream."""
 
     model: str
@@ -67,22 +101,23 @@ class AgentReady:
     has_transcription: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ModelTrouble:
+class ModelTrouble(_Fact, frozen=True):
     """A session could not be had, or was lost. The call goes on, unless its end follows."""
 
-    stage: str
-    """`dial`, `configure` or `call`."""
+    doing: str
+    """What was being done: `dial`, `configure` or `call`."""
     why: str
     status: int | None
     code: str | None
     is_fatal: bool
     """No second try can mend it: somebody must look at account or configuration."""
     is_rate_limit: bool
+    model: str = ""
+    is_configuration: bool = False
+    """The server refused what this agent's configuration asks for: it says nothing of the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionReplaced:
+class SessionReplaced(_Fact, frozen=True):
     """The call goes on with another session of the model, which was told what was said before."""
 
     cause: str
@@ -91,25 +126,23 @@ class SessionReplaced:
     """From the loss to the new session; for a renewal, how long the caller's audio waited."""
     items: int
     """What it was told, in conversation items."""
+    model: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ClipPlayed:
+class ClipPlayed(_Fact, frozen=True):
     """The caller heard "one moment, please", because the agent had nothing to say yet."""
 
     why: str
     """What the caller waits for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(_Fact, frozen=True):
     """A tool's answer, to be kept at once: after a crash it must not be run again for the same question."""
 
     entry: ToolAnswered
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupted:
+class Interrupted(_Fact, frozen=True):
     """The caller spoke, or pressed a key, while agent audio was unheard."""
 
     truncated: tuple[tuple[str, int], ...]
@@ -120,8 +153,7 @@ class Interrupted:
     """Agent audio thrown away."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUsed:
+class ToolUsed(_Fact, frozen=True):
     """A tool of the agent ran."""
 
     name: str
@@ -129,11 +161,10 @@ class ToolUsed:
     output_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class TurnEnded:
+class TurnEnded(_Fact, frozen=True):
     """One utterance of the caller and the agent's answer to it. The greeting has no utterance."""
 
-    number: int
+    turn: int
     caller: str | None
     """What the caller said, when a transcript came."""
     agent: str
@@ -143,8 +174,7 @@ class TurnEnded:
     interrupted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Billed tokens."""
 
     input_tokens: int = 0
@@ -168,32 +198,50 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
-    """The one record that answers what a person would ask of a call."""
+class Billed(_Fact, frozen=True):
+    """A response was paid for."""
+
+    usage: Usage
+    """Of the whole stream so far."""
+    cost_microdollars: int
+    """What was added to the bill; 0 where no price is known."""
+
+
+class StreamEnded(_Fact, frozen=True):
+    """A stream is over: the one record that answers what a person would ask of it."""
 
     reason: EndReason
-    detail: str
-    duration_ms: int
-    turns: int
-    interruptions: int
-    tools_used: int
-    frames_from_phone: int
-    frames_to_model: int
-    frames_dropped: int
-    frames_to_phone: int
-    audio_to_phone_ms: int
-    deltas_dropped: int
-    usage: Usage
-    first_audio_ms: int | None
+    detail: str = ""
+    follows: Following = FallBack()
+    """What Twilio is to be told when it asks what follows."""
+    is_admitted: bool = False
+    """Whether it had become a call: before that, nothing that it says of itself is proven."""
+    duration_ms: int = 0
+    turns: int = 0
+    interruptions: int = 0
+    tools_used: int = 0
+    frames_from_phone: int = 0
+    frames_to_model: int = 0
+    frames_dropped: int = 0
+    frames_to_phone: int = 0
+    audio_to_phone_ms: int = 0
+    deltas_dropped: int = 0
+    usage: Usage = Usage()
+    first_audio_ms: int | None = None
     """From the admitted start to the first agent audio sent."""
-    response_ms_p50: int | None
-    response_ms_max: int | None
-    errors: int
+    response_ms_p50: int | None = None
+    response_ms_max: int | None = None
+    errors: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class CallClosed(_Fact, frozen=True):
+    """The last fact of a stream: nothing of it is left in the process, no task, no socket, no timer."""
+
+    after_ms: int
+    """From the end of the stream."""
+
+
+class Noted(_Fact, frozen=True):
     """Something that a reader of the log needs to rebuild the call."""
 
     event: str
@@ -201,8 +249,75 @@ class Noted:
     is_warning: bool = False
 
 
+# --- From the relay, when it is asked to write down what passes by the machine --------------------------
+
+
+class AudioSent(_Fact, frozen=True):
+    """Agent audio left for the phone: without it a stored call cannot be played again."""
+
+    item_id: str
+    byte_count: int
+
+
+class CallerLoud(_Fact, frozen=True):
+    """The caller became loud, or quiet again."""
+
+    is_loud: bool
+
+
+# --- From the webhooks --------------------------------------------------------------------------------
+
+
+class CallOffered(_Fact, frozen=True):
+    """Twilio asked what to do with a call."""
+
+    caller: str
+    called: str
+    declined: str = ""
+    """Why it was not taken; empty when it was."""
+    agent: str = ""
+
+
+class StreamAsked(_Fact, frozen=True):
+    """Twilio asked what follows a stream."""
+
+    follows: str
+    """What it was told: `hang_up`, `resume` or `fall_back`."""
+    ended: EndReason | None = None
+    """How the stream ended, as far as that was written down."""
+
+
+class StreamReported(_Fact, frozen=True):
+    """What Twilio saw of a stream; the only news of one that never reached us."""
+
+    status: str
+    error: str = ""
+
+
+class CallReported(_Fact, frozen=True):
+    """How Twilio saw the call go on."""
+
+    status: str
+    duration_s: str = ""
+    """As Twilio writes it; empty before the call is over."""
+
+
+class FallbackDialed(_Fact, frozen=True):
+    """A human was rung because the agent could not answer."""
+
+    status: str
+
+
+class VoicemailLeft(_Fact, frozen=True):
+    """The caller has spoken a message."""
+
+    url: str
+    duration_s: str = ""
+    status: str = ""
+
+
 Fact: TypeAlias = (
-    CallStarted
+    StreamStarted
     | AgentReady
     | ModelTrouble
     | SessionReplaced
@@ -211,9 +326,24 @@ Fact: TypeAlias = (
     | Interrupted
     | ToolUsed
     | TurnEnded
-    | CallEnded
+    | Billed
+    | StreamEnded
+    | CallClosed
     | Noted
+    | AudioSent
+    | CallerLoud
+    | CallOffered
+    | StreamAsked
+    | StreamReported
+    | CallReported
+    | FallbackDialed
+    | VoicemailLeft
 )
+
+encode: Final = msgspec.json.Encoder().encode
+"""A fact as JSON text."""
+decode: Final[Callable[[bytes], Fact]] = msgspec.json.Decoder(Fact).decode
+"""The fact that `encode` made this text of. Raises msgspec.DecodeError for any other text."""
 
 
 def noted(event: str, **fields: str | float | bool | None) -> Noted:

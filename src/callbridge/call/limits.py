@@ -123,6 +123,10 @@ class Limits:
     keys_timeout_s: float = 2.0
     """After the last key the digits go to the model; `#` ends them at once."""
 
+    muted_timeout_s: float = 3.0
+    """An interrupted response whose `response.done` does not come: from then on it no longer keeps another
+    one from being asked for. The server sends it within a round trip of the cancellation."""
+
     retry_delay_s: float = 1.0
     """After a failed response, before the next attempt. Rate limits recover within seconds."""
 

@@ -1,64 +1,102 @@
 """One call as a machine: `handle(event, now)` answers what to do, `deadline` says when to wake it.
 
-The way in, and the table: `RULES` at the end of this module states for every stage and every event what
-becomes of it. What the rules do stands in `stages`. Audio does not pass here at all: it obeys the `gate` and
-fills the `playout` ledger. Nothing here may await, read a clock, log, draw a random number or know a socket.
+The way in. What becomes of an event says the table in `rules`; here is what follows from it, what the passing
+of time does, and the end. Audio does not pass here at all: it obeys the `gate` and fills the `playout`
+ledger. Nothing here may await, read a clock, log, draw a random number or know a socket; what stands before a
+call is in `entrance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, assert_never
 
 from callbridge.call import actions as a
-from callbridge.call.facts import EndReason
+from callbridge.call import events as e
+from callbridge.call.codes import CLOSE_CODES
+from callbridge.call.ear.gate import Uplink
+from callbridge.call.ear.silences import add_sound_due
+from callbridge.call.endings import SAY_IT_ENDS
+from callbridge.call.facts import CallClosed, ClipPlayed, EndReason, StreamStarted, noted, warned
+from callbridge.call.floor.table import Caller
+from callbridge.call.memory import TurnSaid
+from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.sessions import Sessions
-from callbridge.call.stages import Stages
-from callbridge.call.turns import Turns
-from callbridge.wire import media_streams as ms
-from callbridge.wire import realtime as rt
+from callbridge.call.rules import RULES, Ignored
+from callbridge.call.summary import summary
 
 if TYPE_CHECKING:
-    from callbridge.call.limits import Limits
-    from callbridge.call.plan import CallPlan
+    from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.tally import Tally
+    from callbridge.call.facts import Fact
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.sessions.trouble import Trouble
 
 
-class Call:
-    """One call. All actions of one event are to be performed before the next event is handed in.
+class CallMachine:
+    """One call, from the admission of its stream to its end.
+
+    All actions of one event are to be performed before the next event is handed in. `begin` comes first.
 
     Args:
-        plan: what the call is to be.
-        now: monotonic seconds, when its socket was accepted.
-        limits: the bounds; the ordinary ones by default.
+        admitted: what this call is to be, whose it is, and what was said in earlier streams of it.
+        gate: what may pass; made before there was a call.
+        tally: what the relay counts; made before there was a call.
+        out: what the stream has led to so far; its time is that of the admission.
         spread: from 0 to 1, drawn at random by whoever makes it: calls that fail together try again apart.
     """
 
-    def __init__(self, plan: CallPlan, now: float, limits: Limits | None = None, spread: float = 0.5) -> None:
-        self._stages = stages = Stages(plan, now, limits, spread)
-        self.limits = stages.limits
-        self.gate, self.tally, self.playout = stages.gate, stages.tally, stages.playout
-        self.memory, self.turns = stages.memory, stages.turns
+    def __init__(
+        self,
+        admitted: e.StreamAdmitted,
+        *,
+        gate: Gate,
+        tally: Tally,
+        out: Outbox,
+        spread: float,
+    ) -> None:
+        self.call_sid, self.stream_sid = out.call_sid, out.stream_sid
+        self._parts = parts = Parts(admitted, gate, tally, out, spread)
+        self.limits, self.playout, self.transcript = parts.limits, parts.playout, parts.transcript
+        self._out, self._sessions, self._endings = parts.out, parts.sessions, parts.endings
+        self.notes_audio = admitted.plan.notes_audio
+        """Whether what the relay moves past the machine is to be written down."""
+        self._admitted = admitted
+        self._admitted_at = self._clip_at = out.now
+        self._ended_at: float | None = None
 
     # --- The way in ---
 
-    def handle(self, event: a.Event, now: float) -> tuple[a.Action, ...]:
+    def begin(self) -> tuple[a.Action, ...]:
+        """The call begins, or goes on: what is to be done first."""
+        admitted, out = self._admitted, self._out
+        agent = admitted.plan.agent
+        out.note(StreamStarted(admitted.caller, admitted.called, admitted.is_continued, agent))
+        self._parts.ladder.begin(out.now, is_continued=admitted.is_continued)
+        self._sessions.open(out.now)
+        return out.taken()
+
+    def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
         """Takes one event at `now` (monotonic seconds) and answers what to do, in order."""
-        stages = self._stages
-        assert now >= stages.now, "time does not run backwards"
-        stages.now = now
-        rule = RULES[stages.phase].get(type(event), _no_rule)
-        rule(stages, event, now)
-        if isinstance(event, _FROM_MODEL):
-            self.turns.model_is_alive(now)
-        stages.settle(now)
-        return self._taken()
+        out = self._out
+        assert now >= out.now, "time does not run backwards"
+        out.now = now
+        if isinstance(event, e.DeadlinePassed):
+            self._deadline_passed(now)
+        else:
+            rule = RULES[self.phase].get(type(event))
+            assert rule is not None, f"{type(event).__name__} in {self.phase.value} has no rule"
+            if not isinstance(rule, Ignored):
+                rule.act(rule.of(self._parts), event, now)
+        if out.consequences:
+            self._take_consequences(now)
+        self._settle(now)
+        actions, out.actions = tuple(out.actions), []
+        return actions
 
     @property
     def deadline(self) -> tuple[float, Timer] | None:
-        """When to hand in `DeadlinePassed`, and why. Nothing once the call is over."""
-        due = self._stages.due()
+        """When to hand in `DeadlinePassed`, and why. None once the call is over."""
+        due = self._due()
         if not due:
             return None
         why = min(due, key=due.__getitem__)
@@ -66,152 +104,238 @@ class Call:
 
     def fail(self, detail: str, now: float) -> tuple[a.Action, ...]:
         """Ends the call because of our own fault; safe in any state."""
-        self._stages.now = now
-        self._stages.actions.clear()
-        self._stages.end(EndReason.INTERNAL_ERROR, detail)
-        return self._taken()
+        self._out.now = now
+        self._out.drop()
+        self._end(EndReason.INTERNAL_ERROR, detail)
+        return self._out.taken()
 
-    def _taken(self) -> tuple[a.Action, ...]:
-        actions = tuple(self._stages.actions)
-        self._stages.actions.clear()
-        return actions
+    def passed(self, fact: Fact, now: float) -> tuple[a.Action, ...]:
+        """The relay has moved something past the machine: it gets its place among the facts of the stream."""
+        self._out.now = now
+        self._out.note(fact)
+        return self._out.taken()
 
-    def __repr__(self) -> str:
-        return f"<Call {self.call_sid or '-'} {self.phase.value} turn {self.turns.transcript.turns}>"
+    def close(self, now: float) -> tuple[a.Action, ...]:
+        """Nothing of the stream is left in the process: its last fact."""
+        if self._ended_at is None:
+            return ()
+        self._out.now = now
+        self._out.note(CallClosed(round((now - self._ended_at) * 1000)))
+        return self._out.taken()
 
     @property
     def phase(self) -> Phase:
-        """The stage that it is in."""
-        return self._stages.phase
+        """Where the call stands."""
+        if self._ended_at is not None:
+            return Phase.OVER
+        return self._sessions.phase if self._endings.leaving_for is None else Phase.LEAVING
 
-    @property
-    def call_sid(self) -> str:
-        """Twilio's name for the call; empty before its stream has started."""
-        return self._stages.call_sid
+    def __repr__(self) -> str:
+        return f"<CallMachine {self.call_sid} {self.phase.value} turn {self.transcript.turns}>"
 
-    @property
-    def stream_sid(self) -> str:
-        """Twilio's name for its stream; empty before it has started."""
-        return self._stages.stream_sid
+    # --- What one event leads to ---
 
+    def _take_consequences(self, now: float) -> None:
+        """What the parts have found while the event was handled. It may lead to more of the kind."""
+        while self._out.consequences and self._ended_at is None:
+            self._take(self._out.consequences.popleft(), now)
+        self._out.consequences.clear()
 
-_FROM_MODEL: Final = (rt.ServerEvent, rt.UnknownEvent)
+    def _take(self, consequence: e.Consequence, now: float) -> None:
+        ladder, sessions = self._parts.ladder, self._sessions
+        match consequence:
+            case e.SessionFailed(trouble):
+                self._session_failed(trouble, now)
+            case e.SessionGone():
+                ladder.session_lost(now)
+                sessions.open(now)
+            case e.SessionRetold():
+                ladder.session_retold()
+            case e.SessionStands():
+                ladder.session_stands(now)
+                # After the words were asked for: otherwise the caller's held "hello?" would be answered
+                # first.
+                sessions.open_uplink()
+            case e.SpareTookOver():
+                ladder.session_lost(now)
+                ladder.session_stands(now)
+                sessions.open_uplink()
+            case e.PriceRose():
+                if sessions.plan.is_too_dear(self._parts.bill.cost_microdollars):
+                    self._limit_reached(EndReason.LIMIT_COST, SAY_IT_ENDS, now)
+            case e.StreamMustEnd(reason, detail):
+                self._end(reason, detail)
+            case _:
+                assert_never(consequence)
 
+    def _session_failed(self, trouble: Trouble, now: float) -> None:
+        """The present session is of no more use. A call that ends anyway needs no other one.
 
-# --- The rules --------------------------------------------------------------------------------------
+        What was said of a farewell, or of the turn before a hand-over, is still heard.
+        """
+        if not self._sessions.has_leg:
+            return  # Two faults of one session in one event: the first has dropped its leg.
+        if self.phase is Phase.LEAVING or self._parts.hand_over_by is not None:
+            self._sessions.leave(trouble)
+            self._parts.ladder.model_gone(now)
+        else:
+            self._sessions.failed(trouble, now)
 
-Rule: TypeAlias = Callable[[Stages, Any, float], None]
+    def _limit_reached(self, reason: EndReason, words: str, now: float) -> None:
+        """The agent says so, and the call ends when that was heard."""
+        match self.phase:
+            case Phase.LIVE:
+                self._endings.leave(reason, now, words)
+            case Phase.LEAVING:
+                self._endings.limit_reached(reason, now)
+            case _:
+                self._end(reason, "")
 
+    # --- Time ---
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """An event that changes nothing in this stage, with the reason."""
+    def _deadline_passed(self, now: float) -> None:
+        """The time has come for whatever is due."""
+        for timer in sorted(due := self._due(), key=due.__getitem__):
+            # What one of them does may have moved or ended another.
+            if self._due().get(timer, now + 1) <= now:
+                self._expired(timer, now)
+                self._take_consequences(now)
 
-    why: str
+    def _expired(self, timer: Timer, now: float) -> None:
+        match timer:
+            case Timer.CLIP:
+                self._clip_at = now
+                self._out.note(ClipPlayed("a session" if self._sessions.is_connecting else "an answer"))
+                self._out.do(a.PlayClip())
+            case Timer.GIVE_UP:
+                why = f"the agent said nothing for {self.limits.give_up_after_s:g} s"
+                self._end(self._sessions.reason_without, why)
+            case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS:
+                self._parts.ladder.expired(timer, now)
+            case Timer.TRANSCRIPT:
+                pass  # `_settle` records what is late.
+            case Timer.CALLER_QUIET:
+                self._look_at_caller(now)
+            case Timer.MEDIA_GAP:
+                self._look_for_gap(now)
+            case Timer.HAND_OVER:
+                reason = self._endings.leaving_for or EndReason.HANDED_OVER
+                self._end(reason, "in the middle of a turn")
+            case Timer.DIAL | Timer.CONFIGURE | Timer.REDIAL | Timer.CONNECT | Timer.RENEW | Timer.SPARE:
+                self._sessions.expired(timer, now)
+            case _:
+                if (limit := self._endings.expired(timer, now)) is not None:
+                    self._limit_reached(*limit, now)
 
-    def __call__(self, stages: Stages, event: a.Event, now: float) -> None:
-        """Does nothing, on purpose."""
+    def _look_at_caller(self, now: float) -> None:
+        """Whether the caller is quiet while the model says that they speak, or speaks again."""
+        if (quiet_s := self._parts.line.quiet_s(now)) is None:
+            self._parts.floor.line_is_loud()
+        else:
+            self._parts.floor.line_fell_quiet(quiet_s, now)
 
+    def _look_for_gap(self, now: float) -> None:
+        """Whether the phone still sends: a short gap is noted, a long one ends the stream."""
+        if (gap_s := self._parts.line.gap_s(now)) is not None:
+            self._out.note(warned("media_gap", gap_s=round(gap_s, 1)))
+        if self._parts.line.is_lost(now):
+            self._end(EndReason.MEDIA_LOST, f"no caller audio for {self.limits.media_gap_timeout_s:g} s")
 
-def _no_rule(stages: Stages, event: a.Event, now: float) -> None:
-    raise AssertionError(f"{type(event).__name__} in {stages.phase.value} has no rule")
+    def _due(self) -> dict[Timer, float]:
+        """When to look at what. Nothing once the call is over."""
+        due: dict[Timer, float] = {}
+        if self._ended_at is not None:
+            return due
+        parts, sessions, ladder = self._parts, self._sessions, self._parts.ladder
+        is_connecting = sessions.is_connecting
+        sessions.add_due(due)
+        ladder.add_due(due)
+        parts.line.add_due(due, parts.floor.caller_at, is_standing=not is_connecting)
+        parts.endings.add_due(due, is_quiet=self.phase is Phase.LIVE and ladder.is_idle)
+        add_sound_due(
+            due,
+            self.limits,
+            self.playout,
+            waits_since=ladder.waits_since,
+            tool_done_at=ladder.tools.done_at,
+            connecting_since=sessions.began_at if is_connecting else None,
+            clip_at=self._clip_at,
+        )
+        if (record_by := self.transcript.deadline) is not None:
+            due[Timer.TRANSCRIPT] = record_by
+        if parts.hand_over_by is not None:
+            due[Timer.HAND_OVER] = parts.hand_over_by
+        return due
 
+    # --- After every event ---
 
-def _turn(method: Callable[[Turns, Any, float], object]) -> Rule:
-    """The rule that hands an event on to the turn protocol."""
+    def _settle(self, now: float) -> None:
+        """What follows from the state rather than from one event: turns that ended, last words heard."""
+        if self._ended_at is not None:
+            return
+        parts, endings = self._parts, self._endings
+        if endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != parts.floor.turn:
+            endings.stay()
+            self._out.note(noted("farewell_withdrawn"))
+        # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
+        is_standing = self._sessions.phase is Phase.LIVE
+        is_idle = is_standing and parts.floor.caller is Caller.SILENT and parts.ladder.is_idle
+        if is_idle:
+            self._settle_idle(now)
+        elif is_standing:
+            if self._sessions.renewal.is_moving:
+                self._sessions.spare_failed("somebody spoke", now)
+            if endings.leaving_for is not None:
+                endings.extend_farewell(now)
+        for turn in parts.transcript.ended(now):
+            self._out.note(turn)
+            if turn.caller or turn.agent:
+                parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
+        if is_idle and parts.playout.is_drained:
+            self._settle_quiet(now)
 
-    def rule(stages: Stages, event: a.Event, now: float) -> None:
-        method(stages.turns, event, now)
+    def _settle_idle(self, now: float) -> None:
+        if self.playout.is_drained:
+            self._parts.floor.close_turn(now)
+        elif (
+            self._endings.leaving_for is not None
+            or self._parts.hand_over_by is not None
+            or self._sessions.renewal.is_prepared
+        ):
+            # The end, the hand-over or the renewal waits for the proof that all was heard: the echo of this
+            # mark.
+            self._parts.floor.mark()
 
-    return rule
+    def _settle_quiet(self, now: float) -> None:
+        """Nobody speaks, nothing is owed, and all was heard: the moment for what must not disturb."""
+        if self._endings.leaving_for is not None:
+            self._end(self._endings.leaving_for, "")
+        elif self._parts.hand_over_by is not None:
+            self._end(EndReason.HANDED_OVER, "")
+        else:
+            self._sessions.quiet(now)
 
+    # --- The end ---
 
-_REPEATED = Ignored("said before, and nothing depends on it")
-_NO_MODEL = Ignored("the model leg is not open: no event of the model can come")
-_NOT_ASKED = Ignored("the session is not confirmed: no audio was sent and no response asked for")
-_NOBODY_YET = Ignored("there is nobody yet who could be told")
-_ANSWERED = Ignored("answers a question that is settled")
-_NOT_DIALED = Ignored("nothing was dialled")
-_CANNOT_RUN = Ignored("no tool runs before the stream is admitted")
-_NO_SPARE = Ignored("there is no second session, or no use for it any more")
-_NOTHING_SENT = Ignored("no agent audio was sent, or none that could run away")
-_IS_OVER = Ignored("the call is over")
-_PASSES_BY = Ignored("the relay moves this past the machine")
-_CONFIRMED = Ignored("confirms a command of ours")
-
-
-def _session(method: Callable[[Sessions, Any, float], object]) -> Rule:
-    """The rule that hands an event on to the sessions."""
-
-    def rule(stages: Stages, event: a.Event, now: float) -> None:
-        method(stages.sessions, event, now)
-
-    return rule
-
-
-def _standing(rule: Rule) -> tuple[Rule, ...]:
-    """A row of an event that only a confirmed session sends, and only the live call understands."""
-    return (*(_NO_MODEL,) * 3, _NOT_ASKED, rule, rule)
-
-
-# One row for each event; the cells are the stages in their order, without OVER, where all is ignored.
-_ROWS: Final[Mapping[type, tuple[Rule, ...]]] = {
-    # From the phone.
-    ms.Connected: (_REPEATED,) * 6,
-    ms.Start: (Stages.started, *(Stages.started_again,) * 5),
-    ms.Media: (Stages.out_of_turn, *(_PASSES_BY,) * 5),
-    ms.MarkEchoed: (Stages.out_of_turn, _NOBODY_YET, *(Stages.mark_echoed,) * 4),
-    ms.Dtmf: (Stages.out_of_turn, _NOBODY_YET, *(Stages.key_pressed,) * 4),
-    ms.Stopped: (Stages.stopped_unstarted, *(Stages.stopped,) * 5),
-    ms.UnknownMessage: (Stages.unknown_event,) * 6,
-    # From the model.
-    rt.SessionCreated: (*(_NO_MODEL,) * 3, _session(Sessions.created), _REPEATED, _REPEATED),
-    rt.SessionUpdated: (*(_NO_MODEL,) * 3, _session(Sessions.updated), _CONFIRMED, _CONFIRMED),
-    rt.SpeechStarted: _standing(Stages.speech_started),
-    rt.SpeechStopped: _standing(Stages.speech_stopped),
-    rt.InputCommitted: _standing(_turn(Turns.input_committed)),
-    rt.ItemAdded: _standing(_turn(Turns.item_added)),
-    rt.ItemTruncated: _standing(_CONFIRMED),
-    rt.ItemDeleted: _standing(_CONFIRMED),
-    rt.CallerTranscript: _standing(_turn(Turns.caller_transcribed)),
-    rt.CallerTranscriptFailed: _standing(_turn(Turns.caller_not_transcribed)),
-    rt.ResponseCreated: _standing(Stages.response_created),
-    rt.OutputItemAdded: _standing(_turn(Turns.output_item_added)),
-    rt.OutputItemDone: _standing(_turn(Turns.output_item_done)),
-    rt.AudioDelta: (_PASSES_BY,) * 6,
-    rt.AnswerDelta: (_PASSES_BY,) * 6,
-    rt.AudioDone: _standing(_turn(Turns.audio_done)),
-    rt.AgentTranscript: _standing(_turn(Turns.agent_transcribed)),
-    rt.ResponseDone: _standing(Stages.response_done),
-    rt.RateLimitsUpdated: (*(_NO_MODEL,) * 3, *(Stages.rate_limits,) * 3),
-    rt.ErrorEvent: (*(_NO_MODEL,) * 3, _session(Sessions.error), *(_turn(Turns.error),) * 2),
-    rt.UnknownEvent: (Stages.unknown_event,) * 6,
-    # Local.
-    a.StreamAdmitted: (_ANSWERED, Stages.admitted, *(_ANSWERED,) * 4),
-    a.StreamRefused: (_ANSWERED, Stages.refused, *(_ANSWERED,) * 4),
-    a.ModelConnected: (
-        *(_NOT_DIALED,) * 2,
-        _session(Sessions.connected),
-        *(Stages.spare_connected,) * 3,
-    ),
-    a.ModelDialFailed: (
-        *(_NOT_DIALED,) * 2,
-        _session(Sessions.dial_failed),
-        *(Stages.spare_dial_failed,) * 3,
-    ),
-    a.SpareSaid: (*(_NO_SPARE,) * 4, *(Stages.spare_said,) * 2),
-    a.AnswerRanAway: (*(_NOTHING_SENT,) * 4, *(Stages.answer_ran_away,) * 2),
-    a.LegGone: (Stages.leg_gone,) * 6,
-    a.LegStalled: (Stages.leg_stalled,) * 6,
-    a.BadMessage: (Stages.bad_message,) * 6,
-    a.ToolFinished: (*(_CANNOT_RUN,) * 2, *(Stages.tool_finished,) * 4),
-    a.ShutdownRequested: (Stages.shut_down,) * 6,
-    a.HandOverRequested: (Stages.shut_down, *(Stages.hand_over,) * 5),
-    a.DeadlinePassed: (Stages.deadline_passed,) * 6,
-}
-
-RULES: Final[Mapping[Phase, Mapping[type, Rule]]] = {
-    phase: {event: row[index] if phase is not Phase.OVER else _IS_OVER for event, row in _ROWS.items()}
-    for index, phase in enumerate(Phase)
-}
-"""What becomes of every event in every stage."""
+    def _end(self, reason: EndReason, detail: str) -> None:
+        """Closes the legs and records the end of the stream. Only the first end counts."""
+        if self._ended_at is not None:
+            return
+        parts, out, now = self._parts, self._out, self._out.now
+        parks = reason is EndReason.MEDIA_LOST and self.phase is Phase.LIVE and parts.ladder.can_be_left
+        if parks:
+            parts.floor.leave_behind(now)
+        has_leg = self._sessions.has_leg
+        self._ended_at = now
+        parts.gate.uplink, parts.gate.audible_response_id = Uplink.SHUT, None
+        self._sessions.over()
+        parts.floor.interruption.freeze(now)
+        parts.floor.close_turn(now)
+        for turn in parts.transcript.ended(now, is_last=True):
+            out.note(turn)
+        if parks:
+            out.do(a.ParkModel())
+        elif has_leg:
+            out.do(a.CloseLeg(e.Leg.MODEL, 1000, ""))
+        out.do(a.CloseLeg(e.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
+        out.note(summary(reason, detail, parts, since=self._admitted_at, now=now))

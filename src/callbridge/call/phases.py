@@ -1,4 +1,4 @@
-"""The stages of a call, and the reasons to wake it. Names only; what happens is in `machine`.
+"""The phases of a call, and the reasons to wake it. Names only; what happens is in `machine`.
 
 `StrEnum`, because these are keys that every event looks up: a string's hash costs nothing, a plain
 `Enum`'s is a call of a Python function.
@@ -10,13 +10,9 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """The stages of a call, in their order."""
+    """Where a call stands, in their order."""
 
-    WAITING = "waiting"
-    """The phone's socket is open, no `start` yet."""
-    ADMITTING = "admitting"
-    """The stream's token is being checked."""
-    DIALING = "dialing"
+    DIALLING = "dialling"
     """The model leg is being opened, for the first time or in place of one that was lost."""
     CONFIGURING = "configuring"
     """The session is asked for, and told what was said before, and not confirmed."""
@@ -40,6 +36,7 @@ class Timer(StrEnum):
     ANSWER = "answer"
     GIVE_UP = "give_up"
     RETRY = "retry"
+    MUTED = "muted"
     KEYS = "keys"
     TRANSCRIPT = "transcript"
     MEDIA_GAP = "media_gap"

@@ -1,12 +1,16 @@
-"""What a call is to be: the session to ask for and the first words. Made once per agent, never changed."""
+"""What one call is to be: agent, session, prices, limits. Plain data, made when its stream is admitted.
+
+Whose number was dialled decides the agent, so a plan belongs to one call and never to the process.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from callbridge.call.limits import Limits
 from callbridge.call.price import Price
 from callbridge.wire.realtime_commands import ResponseOptions, ServerVad, Session
 
@@ -19,7 +23,7 @@ class CallPlan:
     """The configuration of a call as the wire wants it."""
 
     model: str
-    """For the records; the model itself is chosen by the address that is dialled."""
+    """What is dialled."""
     session: Session
     """The whole session, both formats and every field of turn detection included."""
     greeting: str = ""
@@ -27,9 +31,17 @@ class CallPlan:
     second_model: str | None = None
     """What is dialled when the first does not exist any more."""
     price: Price | None = None
-    """What the model's tokens cost; nothing when it is not known."""
+    """What the model's tokens cost; None when it is not known."""
+    second_price: Price | None = None
+    """The same of the second model."""
     spend_max_microdollars: int | None = None
-    """The most that one call may cost: above it the agent says goodbye."""
+    """The most that one call may cost: above it the agent says goodbye. None: as much as it likes."""
+    limits: Limits = field(default_factory=Limits)
+    agent: str = ""
+    """The name under which the agent was chosen."""
+    notes_audio: bool = False
+    """Whether it is written down when agent audio was sent and when the caller was loud: without that a
+    stored call cannot be played again."""
 
     @property
     def greeting_options(self) -> ResponseOptions | None:
@@ -66,11 +78,21 @@ class CallPlan:
         """The same plan for a server that refuses the transcription model."""
         return replace(self, session=self._with_input(transcription=None))
 
-    def is_too_dear(self, usage: Usage) -> bool:
-        """Whether a call that has used so much has reached the most that it may cost."""
+    def with_model(self, model: str) -> CallPlan:
+        """The same plan with `model`, which is its first or its second one."""
+        if model == self.model:
+            return self
+        return replace(self, model=model, price=self.second_price)
+
+    def cost_microdollars(self, usage: Usage) -> int:
+        """What so much usage costs; 0 where no price is known."""
+        return 0 if self.price is None else self.price.cost_microdollars(usage)
+
+    def is_too_dear(self, cost_microdollars: int) -> bool:
+        """Whether a call that has cost so much has reached the most that it may cost."""
         if self.price is None or self.spend_max_microdollars is None:
             return False
-        return self.price.cost_microdollars(usage) >= self.spend_max_microdollars
+        return cost_microdollars >= self.spend_max_microdollars
 
     def _with_input(self, **changes: Any) -> Session:
         audio_input = msgspec.structs.replace(self.session.audio.input, **changes)

@@ -36,7 +36,7 @@ class Price:
         """
         input_tokens = max(0, usage.input_tokens)
         output_tokens = max(0, usage.output_tokens)
-        # A peer's numbers may contradict each other; a part is never more than the whole.
+        # The model's numbers may contradict each other; a part is never counted as more than the whole.
         audio_in = _within(usage.input_audio_tokens, input_tokens)
         audio_out = _within(usage.output_audio_tokens, output_tokens)
         cached = _within(usage.cached_tokens, input_tokens)

@@ -5,34 +5,35 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from callbridge.call.facts import CallEnded, EndReason
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import StreamEnded
 
 if TYPE_CHECKING:
-    from callbridge.call.playout import Playout, Tally
-    from callbridge.call.turns import Turns
+    from callbridge.call.facts import EndReason
+    from callbridge.call.parts import Parts
 
 
-def summary(
-    reason: EndReason, detail: str, *, turns: Turns, tally: Tally, playout: Playout, since: float, now: float
-) -> CallEnded:
+def summary(reason: EndReason, detail: str, parts: Parts, *, since: float, now: float) -> StreamEnded:
     """What a person would ask of a stream that was admitted at `since` and ends at `now`."""
-    latencies, began_at = turns.transcript.response_ms, playout.began_at
-    return CallEnded(
-        reason=reason,
-        detail=detail,
+    tally, latencies, began_at = parts.tally, parts.transcript.response_ms, parts.playout.began_at
+    return StreamEnded(
+        reason,
+        detail,
+        FOLLOWS[reason],
+        is_admitted=True,
         duration_ms=round((now - since) * 1000),
-        turns=turns.transcript.turns,
-        interruptions=turns.cutting.count,
-        tools_used=turns.tools_used,
+        turns=parts.transcript.turns,
+        interruptions=parts.floor.interruption.count,
+        tools_used=parts.ladder.tools.used,
         frames_from_phone=tally.frames_from_phone,
         frames_to_model=tally.frames_to_model,
         frames_dropped=tally.frames_dropped,
         frames_to_phone=tally.frames_to_phone,
         audio_to_phone_ms=tally.downlink_bytes // 8,
         deltas_dropped=tally.deltas_dropped,
-        usage=turns.usage,
+        usage=parts.bill.usage,
         first_audio_ms=None if began_at is None else round((began_at - since) * 1000),
         response_ms_p50=round(median(latencies)) if latencies else None,
         response_ms_max=max(latencies, default=None),
-        errors=turns.errors,
+        errors=tally.errors,
     )

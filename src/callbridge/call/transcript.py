@@ -15,13 +15,13 @@ from callbridge.call.memory import TurnSaid
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from callbridge.call.playout import CutItem
+    from callbridge.call.ear.playout import CutItem
 
 SPOKEN_CHARACTERS_PER_S: Final = 15
 """Ordinary speech, spaces included. For how much of a text an unfinished piece of audio had time."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Turn:
     number: int
     speech_ended_at: float | None = None
@@ -40,10 +40,6 @@ class _Turn:
     interrupted: bool = False
     record_by: float = 0.0
 
-    @property
-    def is_complete(self) -> bool:
-        return not self.awaits_caller and not self.awaits_agent
-
 
 @dataclass(slots=True)
 class Transcript:
@@ -53,16 +49,16 @@ class Transcript:
     turns: int = 0
     response_ms: list[int] = field(default_factory=list)
     """Every latency measured so far."""
+    _unrecorded: list[_Turn] = field(default_factory=list)
+    """Turns that wait for the caller's words, then the open one."""
     _open: _Turn | None = None
-    _closed: list[_Turn] = field(default_factory=list)
-    """Turns that wait for the caller's words."""
 
     # The caller.
 
-    def caller_began(self) -> None:
-        """A new utterance, hence a new turn. The one before must have been closed."""
-        assert self._open is None, "a turn is closed before the next begins"
-        self._open = self._new()
+    def caller_began(self, now: float, answered_at: float | None, *, awaits_agent: bool) -> None:
+        """A new utterance, hence a new turn. The one before is closed as `close` says."""
+        self.close(now, answered_at, awaits_agent=awaits_agent)
+        self._begin()
 
     def caller_stopped(self, speech_ended_at: float, *, awaits_words: bool) -> None:
         """The utterance is over."""
@@ -76,7 +72,7 @@ class Transcript:
 
     def caller_said(self, item_id: str, words: str | None) -> None:
         """The words of an utterance, or the news that none will come."""
-        for turn in self._all():
+        for turn in self._unrecorded:
             if turn.caller_item_id == item_id:
                 turn.caller, turn.awaits_caller = words, False
 
@@ -99,26 +95,27 @@ class Transcript:
 
     def agent_says(self, item_id: str, words: str) -> None:
         """The whole text of an item."""
-        for turn in self._all():
+        for turn in self._unrecorded:
             if item_id in turn.words:
                 turn.words[item_id] = words
                 turn.whole.add(item_id)
 
     def agent_broke_off(self, item_id: str, sent_ms: int) -> None:
         """The rest of an item will not come. Its text ran ahead: what its audio has no time for is unsaid."""
-        for turn in self._all():
+        for turn in self._unrecorded:
             if item_id in turn.words and item_id not in turn.whole:
                 turn.words[item_id] = _spoken_words(turn.words[item_id].strip(), sent_ms)
 
     def agent_finished(self) -> None:
         """The response is over: its words are all known."""
-        for turn in self._closed:
-            turn.awaits_agent = False
+        for turn in self._unrecorded:
+            if turn is not self._open:
+                turn.awaits_agent = False
 
     def agent_was_cut(self, cuts: Iterable[CutItem]) -> None:
         """How much of which items was heard."""
         for cut in cuts:
-            for turn in self._all():
+            for turn in self._unrecorded:
                 if cut.item_id in turn.words:
                     turn.heard[cut.item_id] = cut
                     turn.interrupted = True
@@ -132,26 +129,33 @@ class Transcript:
             return
         turn.answered_at, turn.awaits_agent = answered_at, awaits_agent
         turn.record_by = now + self.transcript_timeout_s
-        if (latency_ms := _response_ms(turn)) is not None:
-            self.response_ms.append(latency_ms)
-        self._closed.append(turn)
 
     def ended(self, now: float, *, is_last: bool = False) -> list[TurnEnded]:
         """Takes the records that are complete, late beyond the bound, or the last of the call."""
-        if not self._closed:  # The common case: asked after every event.
+        if not self._unrecorded:  # The common case: asked after every event.
             return []
-        ready = [turn for turn in self._closed if is_last or turn.is_complete or now >= turn.record_by]
-        self._closed = [turn for turn in self._closed if turn not in ready]
-        return [_record(turn) for turn in ready]
+        ready = []
+        for turn in self._unrecorded:
+            is_complete = not turn.awaits_caller and not turn.awaits_agent
+            if turn is not self._open and (is_last or is_complete or now >= turn.record_by):
+                ready.append(turn)
+        self._unrecorded = [turn for turn in self._unrecorded if turn not in ready]
+        return [self._record(turn) for turn in ready]
+
+    def _record(self, turn: _Turn) -> TurnEnded:
+        latency_ms = _response_ms(turn)
+        if latency_ms is not None:
+            self.response_ms.append(latency_ms)
+        return TurnEnded(turn.number, turn.caller, _heard(turn), latency_ms, turn.interrupted)
 
     def unrecorded(self) -> list[TurnSaid]:
         """The turns that have no record yet, with what was said in them so far."""
-        said = (TurnSaid(turn.number, turn.caller, _heard(turn)) for turn in self._all())
+        said = (TurnSaid(turn.number, turn.caller, _heard(turn)) for turn in self._unrecorded)
         return [turn for turn in said if turn.caller or turn.agent]
 
     def heard_words(self, item_id: str) -> str:
         """What was heard of an item that was cut; nothing of one that is not known."""
-        for turn in self._all():
+        for turn in self._unrecorded:
             if item_id in turn.words:
                 return _heard_words(turn.words[item_id].strip(), turn.heard.get(item_id))
         return ""
@@ -159,19 +163,20 @@ class Transcript:
     @property
     def deadline(self) -> float | None:
         """When the next waiting record is late."""
-        return min(turn.record_by for turn in self._closed) if self._closed else None
+        if (
+            not self._unrecorded or self._unrecorded[0] is self._open
+        ):  # The common case: asked after every event.
+            return None
+        return min(turn.record_by for turn in self._unrecorded if turn is not self._open)
 
-    def _new(self) -> _Turn:
+    def _begin(self) -> _Turn:
         self.turns += 1
-        return _Turn(self.turns)
+        turn = self._open = _Turn(self.turns)
+        self._unrecorded.append(turn)
+        return turn
 
     def _current(self) -> _Turn:
-        if self._open is None:
-            self._open = self._new()
-        return self._open
-
-    def _all(self) -> list[_Turn]:
-        return self._closed if self._open is None else [*self._closed, self._open]
+        return self._begin() if self._open is None else self._open
 
 
 def _response_ms(turn: _Turn) -> int | None:
@@ -180,10 +185,6 @@ def _response_ms(turn: _Turn) -> int | None:
     if turn.answered_at < turn.speech_ended_at:  # Audio between two keys: it answered something else.
         return None
     return round((turn.answered_at - turn.speech_ended_at) * 1000)
-
-
-def _record(turn: _Turn) -> TurnEnded:
-    return TurnEnded(turn.number, turn.caller, _heard(turn), _response_ms(turn), turn.interrupted)
 
 
 def _heard(turn: _Turn) -> str:

@@ -19,7 +19,6 @@ from callbridge.simulators.phone import events
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Fact
-    from callbridge.call.machine import Call
     from callbridge.simulators.phone import PhoneEvent
     from callbridge.simulators.voice_model import Journal, Note
 
@@ -84,7 +83,7 @@ class _Screen:
         elif note.kind == "agent_said":
             self._line("", f"  [green]“{note.text}”[/green]", note.at)
 
-    def show_fact(self, _call: Call, fact: Fact) -> None:
+    def show_fact(self, fact: Fact) -> None:
         """What the service records."""
         now = asyncio.get_running_loop().time()
         match fact:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from callbridge.call.facts import CallEnded, TurnEnded
+from callbridge.call.facts import StreamEnded, TurnEnded
 from callbridge.cli.demo_agent import agent
 from callbridge.cli.greeting_time import greeting_times_ms
 from callbridge.server.app import create_app
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.call.facts import Fact
-    from callbridge.call.machine import Call
     from callbridge.server.settings import Settings
     from callbridge.simulators.phone import CallReport, PhoneEvent
     from callbridge.simulators.phone.stream import PhoneStream
@@ -103,7 +102,7 @@ class DemoReport(msgspec.Struct, frozen=True):
 class Watchers:
     """Who is told what happens while it happens."""
 
-    on_fact: Callable[[Call, Fact], None]
+    on_fact: Callable[[Fact], None]
     on_phone_event: Callable[[PhoneEvent], None]
     on_model_note: Callable[[Journal, Note], None]
 
@@ -117,9 +116,9 @@ async def demo_call(recording: Path, watchers: Watchers) -> DemoReport:
     facts: list[Fact] = []
     greeting_ms = await greeting_times_ms(_settings)
 
-    def observe(call: Call, fact: Fact) -> None:
+    def observe(fact: Fact) -> None:
         facts.append(fact)
-        watchers.on_fact(call, fact)
+        watchers.on_fact(fact)
 
     with contextlib.closing(tcp_listener()) as listener:
         keeping_audio = SessionSettings(keep_audio=True)
@@ -184,7 +183,7 @@ def _compare(
     greeting_ms: tuple[int | None, int | None],
     recording: str,
 ) -> DemoReport:
-    ended = next(fact for fact in facts if isinstance(fact, CallEnded))
+    ended = next(fact for fact in facts if isinstance(fact, StreamEnded))
     phone = report.streams[0]
     problems = [*report.findings, *_lost_audio(stream, model)]
     try:

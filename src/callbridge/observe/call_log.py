@@ -5,14 +5,15 @@ What was said stands in a line only when that is switched on; numbers are masked
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import Final
 
+import msgspec
 import structlog
 
 from callbridge.call import facts
 
-if TYPE_CHECKING:
-    from callbridge.call.machine import Call
+_PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
+"""What every fact has, and every line says in its own way."""
 
 
 class CallLog:
@@ -22,17 +23,12 @@ class CallLog:
         self._with_transcripts = with_transcripts
         self._log = structlog.get_logger()
 
-    def __call__(self, call: Call, fact: facts.Fact) -> None:
+    def __call__(self, fact: facts.Fact) -> None:
         """Writes one line. The identity of call and stream is on every one."""
-        log = self._log.bind(call_sid=call.call_sid, stream_sid=call.stream_sid)
+        log = self._log.bind(call_sid=fact.call_sid, stream_sid=fact.source)
         match fact:
-            case facts.CallStarted():
-                log.info(
-                    "call_started",
-                    caller=fact.caller,
-                    called=fact.called,
-                    is_continued=fact.is_continued,
-                )
+            case facts.StreamStarted():
+                log.info("stream_started", **_fields(fact))
             case facts.AgentReady():
                 log.info("agent_ready", **_fields(fact))
             case facts.ModelTrouble():
@@ -43,8 +39,6 @@ class CallLog:
                 log.info("session_replaced", **_fields(fact))
             case facts.ClipPlayed():
                 log.info("clip_played", why=fact.why)
-            case facts.Remembered():
-                pass  # For the state: the words of a tool's answer are not for a log.
             case facts.Interrupted():
                 log.info(
                     "interrupted",
@@ -56,17 +50,19 @@ class CallLog:
                 log.info("tool_used", **_fields(fact))
             case facts.TurnEnded():
                 log.info("turn_ended", **self._turn(fact))
-            case facts.CallEnded():
+            case facts.StreamEnded():
                 self._ended(log, fact)
+            case facts.CallClosed():
+                log.info("call_closed", after_ms=fact.after_ms)
             case facts.Noted():
                 write = log.warning if fact.is_warning else log.info
                 write(fact.event, **dict(fact.fields))
             case _:
-                assert_never(fact)
+                pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:
         fields: dict[str, object] = {
-            "turn": turn.number,
+            "turn": turn.turn,
             "response_ms": turn.response_ms,
             "interrupted": turn.interrupted,
         }
@@ -74,18 +70,15 @@ class CallLog:
             fields |= {"caller": turn.caller, "agent": turn.agent}
         return fields
 
-    def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.CallEnded) -> None:
-        fields = _fields(end) | {"reason": end.reason.value, "usage": _fields(end.usage)}
+    def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
+        fields = _fields(end) | {
+            "reason": end.reason.value,
+            "follows": end.follows.__struct_config__.tag,
+            "usage": msgspec.structs.asdict(end.usage),
+        }
         write = log.info if end.reason.is_normal else log.warning
-        write("call_ended", **fields)
+        write("stream_ended", **fields)
 
 
-def _fields(
-    fact: facts.AgentReady
-    | facts.ModelTrouble
-    | facts.SessionReplaced
-    | facts.ToolUsed
-    | facts.CallEnded
-    | facts.Usage,
-) -> dict[str, object]:
-    return {name: getattr(fact, name) for name in fact.__slots__}
+def _fields(fact: facts.Fact) -> dict[str, object]:
+    return {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in _PLACE}

@@ -17,6 +17,7 @@ from callbridge.records.state import (
     EVENTS_WAITING_MAX,
     PRUNE_EVERY_S,
     SPEND_KEPT_S,
+    STARTED,
     TOKEN_KEPT_S,
 )
 from callbridge.records.writes import (
@@ -45,7 +46,8 @@ class MemoryState:
         self._events_max = events_max
         self._events: dict[str, list[EventWrite]] = {}
         self._events_held = 0
-        self._ended: dict[str, None] = {}
+        self._idle: dict[str, None] = {}
+        """Calls without a stream, in the order of their latest events: declined, over, or about to go on."""
         self._tokens: dict[bytes, float] = {}
         self._callers: deque[CallerNote] = deque()
         self._spend: deque[SpendNote] = deque()
@@ -69,12 +71,13 @@ class MemoryState:
         """Adds an event of a call."""
         self._prune_when_due()
         event = EventWrite(storable(call_sid), storable(kind), self._clock(), bytes(body))
+        # After the end of a stream Twilio still has news of the call: they do not make it live again.
+        is_idle = event.kind == ENDED or event.call_sid in self._idle or event.call_sid not in self._events
         self._events.setdefault(event.call_sid, []).append(event)
         self._events_held += 1
-        if event.kind == ENDED:
-            self._ended[event.call_sid] = None
-        else:
-            self._ended.pop(event.call_sid, None)
+        self._idle.pop(event.call_sid, None)
+        if is_idle and event.kind != STARTED:
+            self._idle[event.call_sid] = None
         self._make_room()
 
     async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
@@ -116,8 +119,8 @@ class MemoryState:
 
     def _make_room(self) -> None:
         while self._events_held > self._events_max:
-            if self._ended:
-                self._forget(next(iter(self._ended)))
+            if self._idle:
+                self._forget(next(iter(self._idle)))
             elif (oldest := self._oldest_detail()) is not None:
                 self._shed(*oldest)
             else:
@@ -135,12 +138,10 @@ class MemoryState:
         del self._events[call_sid][position]
         self._events_held -= 1
         self._events_shed += 1
-        if not self._events[call_sid]:
-            self._forget(call_sid)
 
     def _forget(self, call_sid: str) -> None:
         self._events_held -= len(self._events.pop(call_sid))
-        self._ended.pop(call_sid, None)
+        self._idle.pop(call_sid, None)
 
     def _prune_when_due(self) -> None:
         now = self._clock()

@@ -32,10 +32,11 @@ Beyond it the oldest memory detail is shed. Starts, ends and notes are never she
 BODY_BYTES_MAX = 1024 * 1024
 """Far above any event of a call. One larger body is a mistake of ours."""
 
-ENDED = "ended"
-MEMORY = "memory"
-"""The two kinds of event that are more than words here: a call that has ended may be forgotten first, and
-memory may be shed."""
+STARTED = "stream_started"
+ENDED = "stream_ended"
+DETAILS = frozenset({"turn_ended", "remembered"})
+"""The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
+was said may be shed. An event is a fact of the call, and its kind that of the fact."""
 
 
 class StateError(Exception):

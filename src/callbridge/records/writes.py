@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callbridge.records.state import BODY_BYTES_MAX, MEMORY, CallEvent
+from callbridge.records.state import BODY_BYTES_MAX, DETAILS, CallEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +33,7 @@ class EventWrite:
     @property
     def is_detail(self) -> bool:
         """Whether a call can be understood without it."""
-        return self.kind == MEMORY
+        return self.kind in DETAILS
 
 
 @dataclass(frozen=True, slots=True, eq=False)  # Two claims of one token are two claims.

@@ -17,7 +17,7 @@ from callbridge.server.callers import ANONYMOUS
 
 if TYPE_CHECKING:
     from callbridge.server.callers import CallerLimits
-    from callbridge.server.circuit import Circuit
+    from callbridge.server.circuit import Circuits
     from callbridge.server.spending import Spending
 
 RESERVED_S: Final = 15.0
@@ -110,7 +110,7 @@ class Admission:
         *,
         calls_max: int,
         starts_per_second: int,
-        circuit: Circuit,
+        circuits: Circuits,
         callers: CallerLimits,
         spending: Spending,
         condition: Condition,
@@ -119,7 +119,7 @@ class Admission:
         assert starts_per_second > 0
         self._calls_max = calls_max
         self._starts = _Starts(starts_per_second)
-        self._circuit = circuit
+        self._circuits = circuits
         self._callers = callers
         self._spending = spending
         self._condition = condition
@@ -135,20 +135,21 @@ class Admission:
 
     # Calls.
 
-    def offer(self, call_sid: str, caller: str, now: float) -> Refusal | None:
+    def offer(self, call_sid: str, caller: str, model: str, now: float) -> Refusal | None:
         """A call rings: its place is reserved, or it is refused and holds nothing.
 
         Args:
             call_sid: Twilio's name of the call. One that has a place keeps it: a webhook that Twilio
                 repeats is neither refused nor counted twice.
             caller: the caller's key, made by `callers.key_of`.
+            model: what its agent speaks with.
             now: the time.
         """
         self._forget(now)
         if call_sid in self._places:
             self._reserve(call_sid, now)
             return None
-        refusal = self._refusal(caller, now) or self._starts.take(now)
+        refusal = self._refusal(caller, model, now) or self._starts.take(now)
         if refusal is None:
             self._lapsed.pop(call_sid, None)
             self._callers.began(caller, now)
@@ -170,10 +171,10 @@ class Admission:
         self._reserve(call_sid, now)
         return None
 
-    def refusal(self, now: float) -> Refusal | None:
+    def refusal(self, model: str, now: float) -> Refusal | None:
         """Why a call of somebody who has not called yet would be refused: what `/readyz` tells."""
         self._forget(now)
-        return self._refusal(None, now)
+        return self._refusal(None, model, now)
 
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
@@ -258,10 +259,10 @@ class Admission:
 
     # Within.
 
-    def _refusal(self, caller: str | None, now: float) -> Refusal | None:
+    def _refusal(self, caller: str | None, model: str, now: float) -> Refusal | None:
         if refusal := self._condition.refusal:
             return refusal
-        if self._circuit.is_open(now):
+        if self._circuits.is_open(model, now):
             return Refusal.MODEL_OUTAGE
         if self._spending.refuses(now):
             return Refusal.SPEND

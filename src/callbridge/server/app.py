@@ -17,7 +17,7 @@ from callbridge.server.clip import load_clip
 from callbridge.server.control import control_router
 from callbridge.server.desk import Desk, open_desk
 from callbridge.server.media import MediaDoor
-from callbridge.server.plan import call_limits, call_plan
+from callbridge.server.plan import Plans, call_limits
 from callbridge.server.probe import probe_forever
 from callbridge.server.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.settings import MEDIA_STREAM_PATH, Settings
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
     from callbridge.bridge.bridge import Observe
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
-    from callbridge.call.machine import Call
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.records.state import State
-    from callbridge.server.circuit import Circuit
+    from callbridge.server.circuit import Circuits
     from callbridge.server.drain import Drain
     from callbridge.server.live_calls import LiveCalls
 
@@ -47,7 +46,7 @@ def create_app(
     drain: Drain | None = None,
     live_calls: LiveCalls | None = None,
     loop_watch: LoopWatch | None = None,
-    circuit: Circuit | None = None,
+    circuits: Circuits | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> FastAPI:
@@ -62,7 +61,7 @@ def create_app(
         drain: decides when the process may stop; by default it is only told by `callbridge drain`.
         live_calls: the calls that `drain` waits for.
         loop_watch: says whether the event loop is too late to take another call.
-        circuit: says whether the model is tried at all; by default with the bounds of its module.
+        circuits: say whether a model is tried at all; by default with the bounds of their module.
         clock: seconds that never run backwards, for what outlives a request.
         wall_clock: seconds since 1970, for what other processes read.
 
@@ -70,17 +69,20 @@ def create_app(
         AgentError: the agent that the settings name cannot be loaded.
         ClipError: the clip that the settings name cannot be used.
     """
+    if agent is None:
+        agent = load_agent(settings.agent) if settings.agent else Agent()
     desk = open_desk(
         settings,
+        Plans(settings, agent, limits or call_limits(settings)),
         state=state,
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,
-        circuit=circuit,
+        circuits=circuits,
         now=clock,
         wall_now=wall_clock,
     )
-    door = _media_door(desk, agent, observers, limits or call_limits(settings))
+    door = _media_door(desk, observers)
     app = FastAPI(
         title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk)
     )
@@ -92,20 +94,17 @@ def create_app(
     return app
 
 
-def _media_door(desk: Desk, agent: Agent | None, observers: Sequence[Observe], limits: Limits) -> MediaDoor:
+def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
     settings = desk.settings
-    if agent is None:
-        agent = load_agent(settings.agent) if settings.agent else Agent()
-    plan = call_plan(settings, agent)
     observe = _fan_out(
         # The state first: what is logged of a call's end can be read by whoever goes on with it.
         Journal(desk),
         ModelHealth(desk),
-        SpendMeter(desk, plan.price),
+        SpendMeter(desk),
         CallLog(with_transcripts=settings.log_transcripts),
         *observers,
     )
-    return MediaDoor(desk, plan, agent.toolbox, load_clip(settings.clip), observe, limits)
+    return MediaDoor(desk, load_clip(settings.clip), observe)
 
 
 def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
@@ -122,8 +121,8 @@ def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncCont
 
 
 def _fan_out(*observers: Observe) -> Observe:
-    def observe(call: Call, fact: Fact) -> None:
+    def observe(fact: Fact) -> None:
         for observer in observers:
-            observer(call, fact)
+            observer(fact)
 
     return observe

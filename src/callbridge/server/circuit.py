@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 FAILURES_IN_A_ROW: Final = 5
@@ -32,6 +33,9 @@ at most 6 s."""
 
 PROBE_EVERY_S: Final = 5.0
 """A model that comes back is not to be met by a storm of dials."""
+
+WANTED_S: Final = 3600.0
+"""A model that no call has asked for in so long a time is not probed any more, and forgotten."""
 
 
 class State(enum.StrEnum):
@@ -144,3 +148,57 @@ class Circuit:
         # What was before the outage must not open it again at the first failure.
         self._failed_in_a_row.clear()
         self._attempts.clear()
+
+
+class Circuits:
+    """A circuit for each model that calls ask for: a model that is down closes no line of another.
+
+    Args:
+        new: makes the circuit of a model that was not asked for before.
+    """
+
+    def __init__(self, new: Callable[[], Circuit] = Circuit) -> None:
+        self._new = new
+        self._circuits: dict[str, Circuit] = {}
+        self._wanted_at: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return f"<Circuits {self._circuits}>"
+
+    def is_open(self, model: str, now: float) -> bool:
+        """Whether a call that asks for this model gets the fallback at once."""
+        self._wanted_at[model] = now
+        return model in self._circuits and self._circuits[model].is_open(now)
+
+    def succeeded(self, model: str, now: float) -> None:
+        """The model answered."""
+        self._of(model, now).succeeded(now)
+
+    def failed(self, model: str, now: float, *, is_fatal: bool = False) -> None:
+        """The model could not be reached, or refused us; see `Circuit.failed`."""
+        self._of(model, now).failed(now, is_fatal)
+
+    def probes_due(self, now: float) -> list[str]:
+        """The models to dial now. Asking takes their turn."""
+        self._forget(now)
+        return [model for model, circuit in self._circuits.items() if circuit.probe_due(now)]
+
+    @property
+    def next_probe_at(self) -> float | None:
+        """When the next probe of any is due; None while all are closed."""
+        times = [circuit.next_probe_at for circuit in self._circuits.values()]
+        return min((at for at in times if at is not None), default=None)
+
+    def open_models(self, now: float) -> list[str]:
+        """The models that are not tried at the moment."""
+        return [model for model, circuit in self._circuits.items() if circuit.is_open(now)]
+
+    def _of(self, model: str, now: float) -> Circuit:
+        if model not in self._circuits:
+            self._circuits[model], self._wanted_at[model] = self._new(), now
+        return self._circuits[model]
+
+    def _forget(self, now: float) -> None:
+        for model in [model for model, at in self._wanted_at.items() if now - at > WANTED_S]:
+            del self._wanted_at[model]
+            self._circuits.pop(model, None)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from callbridge.call import memory
-from callbridge.call.facts import EndReason
+from callbridge.call import facts, memory
+from callbridge.call.wishes import FallBack, HangUp, Resume
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from callbridge.call.facts import EndReason
+    from callbridge.call.wishes import Following
 
 CONTINUATIONS_MAX = 3
 """A deploy costs a call one continuation, a rolling one perhaps a second, a bad network a third. A call that
@@ -44,33 +47,10 @@ class Continuation(enum.StrEnum):
     """Another stream, whose agent is told what was said before."""
 
 
-AFTER_STREAM: dict[EndReason | None, Continuation] = {
-    EndReason.CALLER_HANGUP: Continuation.HANG_UP,
-    EndReason.AGENT_HANGUP: Continuation.HANG_UP,
-    EndReason.LIMIT_DURATION: Continuation.HANG_UP,
-    EndReason.LIMIT_COST: Continuation.HANG_UP,
-    # The way between phone and agent broke; both are still there.
-    EndReason.MEDIA_LOST: Continuation.RESUME,
-    EndReason.HANDED_OVER: Continuation.RESUME,
-    EndReason.SERVICE_STOPPED: Continuation.RESUME,
-    # Nobody wrote down an end: the process crashed, or never saw the stream.
-    None: Continuation.RESUME,
-    # The bridge tried what could be tried before it gave up; another stream would meet the same model.
-    EndReason.MODEL_UNAVAILABLE: Continuation.FALL_BACK,
-    EndReason.MODEL_LOST: Continuation.FALL_BACK,
-    # A fault of ours that this call brings out once, it brings out again.
-    EndReason.INTERNAL_ERROR: Continuation.FALL_BACK,
-    # Twilio itself asks, so the caller is real, whoever it was that opened the wrong stream.
-    EndReason.REJECTED_AUTH: Continuation.FALL_BACK,
-    EndReason.REJECTED_PROTOCOL: Continuation.FALL_BACK,
-}
-"""What follows each end of a stream, if the call still lives and the bounds allow it."""
-
-
 def decide(
     *,
     call_status: str,
-    ended: EndReason | None,
+    follows: Following | None,
     continued_at: Sequence[float],
     now: float,
     can_continue: bool,
@@ -80,7 +60,9 @@ def decide(
 
     Args:
         call_status: Twilio's `CallStatus` in the very request that asks.
-        ended: how the stream ended; None when nobody knows.
+        follows: what its last fact says is to follow; None when nobody wrote down an end: the process
+        crashed, or
+            never saw the stream.
         continued_at: when this call was continued before, in seconds on the clock of `now`.
         now: wall time in seconds: several processes write these times.
         can_continue: whether this process takes a stream of an old call now. Must be false while the history
@@ -89,9 +71,13 @@ def decide(
     """
     if call_status in CALL_OVER:
         return Continuation.HANG_UP
-    follows = AFTER_STREAM[ended]
-    if follows is not Continuation.RESUME:
-        return follows
+    match follows:
+        case HangUp():
+            return Continuation.HANG_UP
+        case FallBack():
+            return Continuation.FALL_BACK
+        case Resume() | None:
+            pass
     # A time ahead of `now` is another machine's clock, or one set back since: it counts like any other.
     recent = sum(at > now - CONTINUATIONS_WITHIN_S for at in continued_at)
     # A stream that did not come about is tried once more: what kept two from it, keeps the third as well, and
@@ -113,100 +99,86 @@ class StoredEvent(Protocol):
         """Wall time in seconds."""
 
     @property
-    def kind(self) -> str:
-        """`started`, `memory`, `continued`, `ended`; others tell nothing of what follows a stream."""
+    def sequence(self) -> int:
+        """1, 2, 3, … within the call."""
 
     @property
     def body(self) -> bytes:
-        """JSON."""
-
-
-class StartedBody(msgspec.Struct, frozen=True):
-    """The body of `started`: a stream was admitted."""
-
-    caller: str = ""
-    called: str = ""
-    stream_sid: str = ""
-
-
-class EndedBody(msgspec.Struct, frozen=True):
-    """The body of `ended`: a stream was over."""
-
-    reason: EndReason
-    stream_sid: str = ""
-    """Which stream; none: the latest."""
+        """A fact, as `facts.encode` made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallHistory:
-    """What the events of a call say about its going on."""
+    """What the facts of a call say about its going on."""
 
     ended: EndReason | None = None
     """How the latest stream ended; None when that was not written down, or by a process that knows more
     reasons than this one."""
-
+    follows: Following | None = None
+    """What is to follow it; None as above."""
     continued_at: tuple[float, ...] = ()
     caller: str = ""
     called: str = ""
+    agent: str = ""
+    """Who answered last, by name."""
     remembered: tuple[memory.Entry, ...] = ()
     """Everything since the call began, over all of its streams."""
     never_began: bool = False
     """Whether a stream was promised that was not admitted."""
 
 
-def read_history(events: Iterable[StoredEvent]) -> CallHistory:
-    """The history of one call from all of its events, in the order of the store.
+def read_facts(events: Iterable[StoredEvent]) -> list[tuple[float, facts.Fact]]:
+    """The facts of one call with the wall time of each, from its events in the order of the store.
 
-    A body that cannot be read counts as not written. A crash cannot leave one, but another version of the
-    service can, and a call with a hole in its memory is better than a call that is lost.
+    One that cannot be read counts as not written. A crash cannot leave one, but another version of the
+    service can, and a call with a hole in its memory is better than a call that is lost. What webhooks learn
+    gets its place from the store: several processes may write it, and only the store sees them all.
     """
-    stream = StartedBody()
-    ended: EndReason | None = None
+    found: list[tuple[float, facts.Fact]] = []
+    began_at: float | None = None
+    for event in events:
+        began_at = event.at if began_at is None else began_at
+        try:
+            fact = facts.decode(event.body)
+        except msgspec.DecodeError:
+            continue
+        if fact.source == facts.HTTP:
+            at_ms = max(0, round((event.at - began_at) * 1000))
+            fact = msgspec.structs.replace(fact, number=event.sequence, at_ms=at_ms)
+        found.append((event.at, fact))
+    return found
+
+
+def read_history(events: Iterable[StoredEvent]) -> CallHistory:
+    """The history of one call from all of its events, in the order of the store."""
+    started = facts.StreamStarted("", "")
+    ended: facts.StreamEnded | None = None
     continued_at: list[float] = []
     remembered: list[memory.Entry] = []
     never_began = False
-    for event in events:
-        match event.kind:
-            case "started":
-                stream, ended = _read(event, StartedBody) or StartedBody(stream.caller, stream.called), None
-                never_began = False
-            case "continued":
-                continued_at.append(event.at)
+    for at, fact in read_facts(events):
+        match fact:
+            case facts.StreamStarted():
+                started, ended, never_began = fact, None, False
+            case facts.StreamAsked(follows=Continuation.RESUME.value):
+                continued_at.append(at)
                 ended, never_began = None, True
-            case "ended":
-                ended = _end_of(stream, _read(event, EndedBody), ended)
-            case "memory":
-                if entry := _entry(event):
-                    remembered.append(entry)
+            case facts.StreamEnded() if fact.source == started.source or not started.source:
+                # The end of an earlier stream, found dead long after the call went on, is none of this.
+                ended = fact
+            case facts.TurnEnded(turn, caller, agent) if caller or agent:
+                remembered.append(memory.TurnSaid(turn, caller, agent))
+            case facts.Remembered(entry):
+                remembered.append(entry)
+            case _:
+                pass
     return CallHistory(
-        ended, tuple(continued_at), stream.caller, stream.called, tuple(remembered), never_began
+        None if ended is None else ended.reason,
+        None if ended is None else ended.follows,
+        tuple(continued_at),
+        started.caller,
+        started.called,
+        started.agent,
+        tuple(remembered),
+        never_began,
     )
-
-
-def _end_of(stream: StartedBody, end: EndedBody | None, ended: EndReason | None) -> EndReason | None:
-    """How `stream` ended, now that this end was written.
-
-    An earlier stream may be found dead long after the call went on with another one: its end is none of this.
-    """
-    if end is None:
-        return None
-    is_of_another = end.stream_sid and stream.stream_sid and end.stream_sid != stream.stream_sid
-    return ended if is_of_another else end.reason
-
-
-_Body = TypeVar("_Body", StartedBody, EndedBody)
-
-
-def _read(event: StoredEvent, kind: type[_Body]) -> _Body | None:
-    try:
-        return msgspec.json.decode(event.body, type=kind)
-    except msgspec.DecodeError:
-        return None
-
-
-def _entry(event: StoredEvent) -> memory.Entry | None:
-    try:
-        entry: memory.Entry = memory.decode(event.body)
-    except msgspec.DecodeError:
-        return None
-    return entry

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from callbridge.agents.agent import Agent
 from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
@@ -23,9 +24,10 @@ from callbridge.call.price import microdollars
 from callbridge.records.memory_state import MemoryState
 from callbridge.server.admission import Admission, Condition, Refusal
 from callbridge.server.callers import CallerLimits, CallsPerCaller, key_of
-from callbridge.server.circuit import Circuit
+from callbridge.server.circuit import Circuits
 from callbridge.server.drain import Drain
 from callbridge.server.live_calls import LiveCalls
+from callbridge.server.plan import Plans, call_limits
 from callbridge.server.spending import Spending
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
@@ -51,7 +53,7 @@ class Desk:
     dialer: ModelDialer
     waiting: WaitingRoom
     tokens: StreamTokens
-    circuit: Circuit
+    circuits: Circuits
     callers: CallerLimits
     spending: Spending
     condition: Condition
@@ -59,6 +61,7 @@ class Desk:
     live_calls: LiveCalls
     drain: Drain
     fallback: FallbackPlan
+    plans: Plans
     loop_watch: LoopWatch | None
     now: Callable[[], float]
     """A monotonic clock, in seconds."""
@@ -91,7 +94,8 @@ class Desk:
     def refusal(self) -> Refusal | None:
         """Why no new call is taken at this moment; nothing when calls are welcome."""
         self.look_around()
-        return self.admission.refusal(self.now())
+        model = self.plans.plan(self.plans.choose("")).model
+        return self.admission.refusal(model, self.now())
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -112,19 +116,20 @@ class Desk:
 
 def open_desk(
     settings: Settings,
+    plans: Plans | None = None,
     *,
     state: State | None = None,
     drain: Drain | None = None,
     live_calls: LiveCalls | None = None,
     loop_watch: LoopWatch | None = None,
-    circuit: Circuit | None = None,
+    circuits: Circuits | None = None,
     now: Callable[[], float] = time.monotonic,
     wall_now: Callable[[], float] = time.time,
 ) -> Desk:
     """The desk of one configuration. What is left out is made here."""
     # Not `or`: one without a call is false, and the drain would wait for a list that nobody fills.
     live_calls = LiveCalls() if live_calls is None else live_calls
-    circuit = circuit or Circuit()
+    circuits = circuits or Circuits()
     callers = CallerLimits(
         CallsPerCaller(
             at_once=settings.calls_per_caller,
@@ -145,14 +150,14 @@ def open_desk(
         dialer=dialer,
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
-        circuit=circuit,
+        circuits=circuits,
         callers=callers,
         spending=spending,
         condition=condition,
         admission=Admission(
             calls_max=settings.calls_max,
             starts_per_second=settings.call_starts_per_second,
-            circuit=circuit,
+            circuits=circuits,
             callers=callers,
             spending=spending,
             condition=condition,
@@ -160,6 +165,7 @@ def open_desk(
         live_calls=live_calls,
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
+        plans=plans or Plans(settings, Agent(), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
         wall_now=wall_now,

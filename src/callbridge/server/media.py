@@ -17,7 +17,7 @@ from callbridge.bridge.asgi_leg import AsgiLeg
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
-from callbridge.call.actions import Leg, StreamAdmitted, StreamRefused
+from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.continuation import read_history
 from callbridge.server.fast_lane import take_over
 from callbridge.server.settings import MEDIA_STREAM_PATH
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from callbridge.bridge.asgi_leg import AsgiMessage
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs import SocketLeg
-    from callbridge.call.limits import Limits
-    from callbridge.call.plan import CallPlan
     from callbridge.server.desk import Desk
     from callbridge.wire.media_streams import StartFacts
 
@@ -45,11 +43,8 @@ class MediaDoor:
     """What every call needs; one per process."""
 
     desk: Desk
-    plan: CallPlan
-    toolbox: Toolbox
     clip: bytes
     observe: Observe
-    limits: Limits
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
@@ -89,12 +84,10 @@ class _Visit:
         door, desk = self._door, self._desk
         self._bridge = Bridge(
             phone,
-            plan=door.plan,
-            toolbox=door.toolbox,
             dialer=desk.dialer,
             admit=self._admit,
             observe=door.observe,
-            limits=door.limits,
+            limits=desk.plans.limits,
             clip=door.clip,
             waiting=desk.waiting,
             kept=desk.state.flush,
@@ -102,7 +95,7 @@ class _Visit:
         )
         return self._bridge
 
-    async def _admit(self, start: StartFacts) -> StreamAdmitted | StreamRefused:
+    async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, Toolbox] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
         found = await self._redeem(start)
         if isinstance(found, Refusal):
@@ -110,12 +103,14 @@ class _Visit:
         caller, called = _numbers(start)
         if not self._take_place(start.call_sid, caller):
             return StreamRefused("the process is about to stop")
+        plans = self._desk.plans
+        plan, toolbox = plans.plan(found.agent), plans.toolbox(found.agent)
         if not found.continues:
-            return StreamAdmitted(caller, called)
+            return StreamAdmitted(plan, caller, called), toolbox
         events = await self._desk.state.events(start.call_sid)
         age_s = self._desk.wall_now() - min((event.at for event in events), default=self._desk.wall_now())
-        remembered = read_history(events).remembered
-        return StreamAdmitted(caller, called, is_continued=True, memory=remembered, age_s=max(age_s, 0.0))
+        memory = read_history(events).remembered
+        return StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0)), toolbox
 
     async def _redeem(self, start: StartFacts) -> Redeemed | Refusal:
         token = start.custom_parameters.get("token")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal
 
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
@@ -13,11 +14,43 @@ from callbridge.wire.realtime import MULAW
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
+    from callbridge.agents.tools import Toolbox
     from callbridge.server.settings import Settings
+
+DEFAULT_AGENT: Final = "default"
+"""The name of the one agent that a process has."""
+
+
+class Plans:
+    """What each call is to be: which agent answers, and with which session, prices and limits.
+
+    The agent is chosen in the webhook, and its name rides in the stream token, so that whichever process gets
+    the stream makes the same plan.
+
+    Args:
+        settings: fill what an agent leaves open.
+        agent: who answers.
+        limits: the bounds of every call.
+    """
+
+    def __init__(self, settings: Settings, agent: Agent, limits: Limits) -> None:
+        self._settings, self._agent, self.limits = settings, agent, limits
+
+    def choose(self, _called: str) -> str:
+        """The name of the agent that answers a call to this number."""
+        return DEFAULT_AGENT
+
+    def plan(self, _name: str) -> CallPlan:
+        """The plan of a call that this agent answers."""
+        return replace(call_plan(self._settings, self._agent), limits=self.limits, agent=DEFAULT_AGENT)
+
+    def toolbox(self, _name: str) -> Toolbox:
+        """The tools of this agent."""
+        return self._agent.toolbox
 
 
 def call_plan(settings: Settings, agent: Agent) -> CallPlan:
-    """The plan of every call that `agent` answers. What the agent leaves open, the settings fill."""
+    """The plan of a call that `agent` answers. What the agent leaves open, the settings fill."""
     audio = commands.Audio(
         commands.AudioInput(
             MULAW, _turn_detection(settings), _transcription(settings), _noise_reduction(settings)
@@ -41,6 +74,7 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
         greeting,
         second_model=settings.second_model,
         price=price_of(settings.realtime_model),
+        second_price=None if settings.second_model is None else price_of(settings.second_model),
         spend_max_microdollars=(
             None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
         ),

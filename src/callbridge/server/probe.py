@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import structlog
 
 from callbridge.bridge.legs import DialError
-from callbridge.call.actions import ModelDialFailed
+from callbridge.call.events import ModelDialFailed
 from callbridge.wire import realtime
 from callbridge.wire.errors import ProtocolError
 
@@ -27,32 +27,36 @@ async def probe_forever(desk: Desk) -> NoReturn:
     """Sleeps until the circuit opens, then probes until it is closed, over and over."""
     while True:
         await desk.circuit_opened.wait()
-        _log.error("model_outage", remedy="new calls get the fallback until a probe succeeds")
-        while (due_at := desk.circuit.next_probe_at) is not None:
+        _log.error(
+            "model_outage",
+            models=desk.circuits.open_models(desk.now()),
+            remedy="new calls get the fallback until a probe succeeds",
+        )
+        while (due_at := desk.circuits.next_probe_at) is not None:
             await asyncio.sleep(max(0.0, due_at - desk.now()))
-            if desk.circuit.probe_due(desk.now()):
-                await _probe(desk)
+            for model in desk.circuits.probes_due(desk.now()):
+                await _probe(desk, model)
         desk.circuit_opened.clear()
         _log.info("model_back")
 
 
-async def _probe(desk: Desk) -> None:
+async def _probe(desk: Desk, model: str) -> None:
     """Opens one session in which nothing is said: it costs nothing, and tells whether one could be had."""
-    failure = await _failure(desk)
+    failure = await _failure(desk, model)
     if failure is None:
-        desk.circuit.succeeded(desk.now())
+        desk.circuits.succeeded(model, desk.now())
         return
-    _log.warning("model_probe_failed", why=failure.why)
+    _log.warning("model_probe_failed", model=model, why=failure.why)
     # A rate limit says that the model is well.
     if failure.status == 429 and failure.code != "insufficient_quota":
-        desk.circuit.succeeded(desk.now())
+        desk.circuits.succeeded(model, desk.now())
     else:
-        desk.circuit.failed(desk.now())
+        desk.circuits.failed(model, desk.now())
 
 
-async def _failure(desk: Desk) -> ModelDialFailed | None:
+async def _failure(desk: Desk, model: str) -> ModelDialFailed | None:
     try:
-        leg = await desk.dialer.dial(desk.settings.realtime_model)
+        leg = await desk.dialer.dial(model)
     except DialError as error:
         return error.event
     try:

@@ -1,43 +1,22 @@
 """What the facts of calls tell the rest of the process: state is written, the model judged, money counted.
 
-Observers, each a function of call and fact. They decide nothing: what follows is asked of the parts later.
+Observers, each a function of a fact. They decide nothing: what follows is asked of the parts later.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from weakref import WeakKeyDictionary, WeakSet
 
-import msgspec
-
-from callbridge.call import memory
+from callbridge.call import facts
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
-from callbridge.call.facts import (
-    AgentReady,
-    CallEnded,
-    CallStarted,
-    EndReason,
-    Fact,
-    ModelTrouble,
-    Remembered,
-    SessionReplaced,
-    TurnEnded,
-)
-from callbridge.server.continuation import EndedBody, StartedBody
+from callbridge.call.facts import EndReason, Fact
 
 if TYPE_CHECKING:
-    from callbridge.call.machine import Call
-    from callbridge.call.price import Price
     from callbridge.server.desk import Desk
 
 UNWRITTEN: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
-"""Ends that say nothing of the call: whoever broke the protocol, its next stream may be a good one."""
-
-_encode: Final = msgspec.json.Encoder().encode
-
-
-def _is_unknown_model(trouble: ModelTrouble) -> bool:
-    return trouble.status == 404 or trouble.code in UNKNOWN_MODEL_CODES
+"""Ends that are not written down. The socket may have named somebody else's call; and if it was the call's
+own, what Twilio asks next is answered as after a crash: with another stream."""
 
 
 class Journal:
@@ -45,65 +24,67 @@ class Journal:
 
     def __init__(self, desk: Desk) -> None:
         self._state = desk.state
-        # Until its token was honoured, a socket may have claimed somebody else's CallSid.
-        self._proven: WeakSet[Call] = WeakSet()
 
-    def __call__(self, call: Call, fact: Fact) -> None:
+    def __call__(self, fact: Fact) -> None:
         """One fact, in the order in which it happened."""
         match fact:
-            case CallStarted(caller=caller, called=called):
-                self._proven.add(call)
-                self._append(call, "started", StartedBody(caller, called, call.stream_sid))
-            case TurnEnded(number, caller, agent) if caller or agent:
-                self._append(call, "memory", memory.TurnSaid(number, caller, agent))
-            case Remembered(entry):
-                self._append(call, "memory", entry)
-            case CallEnded(reason=reason) if call in self._proven and reason not in UNWRITTEN:
-                self._append(call, "ended", EndedBody(reason, call.stream_sid))
+            case facts.StreamStarted() | facts.Remembered():
+                self._keep(fact)
+            case facts.TurnEnded(_, caller, agent) if caller or agent:
+                self._keep(fact)
+            # Until its token was honoured, a socket may have claimed somebody else's CallSid.
+            case facts.StreamEnded(is_admitted=True, reason=reason) if reason not in UNWRITTEN:
+                self._keep(fact)
             case _:
                 pass
 
-    def _append(self, call: Call, kind: str, body: msgspec.Struct) -> None:
-        self._state.append(call.call_sid, kind, _encode(body))
+    def _keep(self, fact: Fact) -> None:
+        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
 
 
 class ModelHealth:
-    """Tells circuit and admission how the sessions of all calls went."""
+    """Tells circuits and admission how the sessions of all calls went."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def __call__(self, _call: Call, fact: Fact) -> None:
+    def __call__(self, fact: Fact) -> None:
         """One fact."""
         desk, now = self._desk, self._desk.now()
         match fact:
-            case AgentReady() | SessionReplaced():
-                desk.circuit.succeeded(now)
-            case ModelTrouble(is_rate_limit=True):
+            case facts.AgentReady(model) | facts.SessionReplaced(model=model):
+                desk.circuits.succeeded(model, now)
+            case facts.ModelTrouble(is_rate_limit=True):
                 desk.admission.rate_limited(now)
-            case ModelTrouble() if fact.is_fatal or fact.stage != "call":
-                # A model that does not exist any more may have a second one: that counts as one failure.
-                desk.circuit.failed(now, is_fatal=fact.is_fatal and not _is_unknown_model(fact))
-                if desk.circuit.is_open(now):
+            case facts.ModelTrouble(is_configuration=True):
+                pass  # What one agent asks for is refused: that closes no line of another.
+            case facts.ModelTrouble() if _is_unknown_model(fact) and self._has_second(fact.model):
+                pass  # The call goes on with the second one, and so may the next call.
+            case facts.ModelTrouble() if fact.is_fatal or fact.doing != "call":
+                # Where to a model is known may be a matter of seconds: that counts as one failure.
+                is_fatal = fact.is_fatal and not _is_unknown_model(fact)
+                desk.circuits.failed(fact.model, now, is_fatal=is_fatal)
+                if desk.circuits.is_open(fact.model, now):
                     desk.circuit_opened.set()
             case _:
                 pass
+
+    def _has_second(self, model: str) -> bool:
+        return self._desk.settings.second_model not in {None, model}
+
+
+def _is_unknown_model(trouble: facts.ModelTrouble) -> bool:
+    return trouble.status == 404 or trouble.code in UNKNOWN_MODEL_CODES
 
 
 class SpendMeter:
     """Adds up what calls cost while they go on: a cap that is told at their end would be told too late."""
 
-    def __init__(self, desk: Desk, price: Price | None) -> None:
-        self._desk, self._price = desk, price
-        self._counted: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
-    def __call__(self, call: Call, _fact: Fact) -> None:
-        """Looks at the bill of a call with each of its facts; a fact follows every response."""
-        if self._price is None:
-            return
-        cost = self._price.cost_microdollars(call.turns.usage)
-        more = cost - self._counted.get(call, 0)
-        if more > 0:
-            self._counted[call] = cost
-            self._desk.spending.add(self._desk.now(), more)
-            self._desk.state.note_spend(self._desk.wall_now(), more)
+    def __call__(self, fact: Fact) -> None:
+        """One fact; a bill follows every response."""
+        if isinstance(fact, facts.Billed) and fact.cost_microdollars > 0:
+            self._desk.spending.add(self._desk.now(), fact.cost_microdollars)
+            self._desk.state.note_spend(self._desk.wall_now(), fact.cost_microdollars)

@@ -17,6 +17,17 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
+from callbridge.call import facts
+from callbridge.call.facts import (
+    HTTP,
+    CallOffered,
+    CallReported,
+    Fact,
+    FallbackDialed,
+    StreamAsked,
+    StreamReported,
+    VoicemailLeft,
+)
 from callbridge.server.admission import Refusal
 from callbridge.server.continuation import CALL_OVER, Continuation, decide, read_history
 from callbridge.server.settings import (
@@ -93,13 +104,21 @@ class _Webhooks:
         desk, caller = self._desk, form.get("From")
         log = _log.bind(call_sid=form.call_sid, caller=caller, called=form.get("To"))
         desk.look_around()
-        key = desk.caller_key(caller)
-        if refusal := desk.admission.offer(form.call_sid, key, desk.now()):
+        key, agent = desk.caller_key(caller), desk.plans.choose(form.get("To"))
+        model = desk.plans.plan(agent).model
+        if refusal := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=refusal.value)
+            self._note(form, CallOffered(caller, form.get("To"), refusal.value, agent))
             return _twiml(twiml.first_step(desk.fallback))
         desk.state.note_call(key, desk.wall_now())
         log.info("call_offered", direction=form.get("Direction"))
-        return self._connect(form, continues=False)
+        self._note(form, CallOffered(caller, form.get("To"), agent=agent))
+        return self._connect(form, agent, continues=False)
+
+    def _note(self, form: TwilioForm, fact: Fact) -> None:
+        """What a webhook has learnt. Its number and time are the store's: several processes write these."""
+        fact = msgspec.structs.replace(fact, call_sid=form.call_sid, source=HTTP)
+        self._desk.state.append(form.call_sid, fact.kind, facts.encode(fact))
 
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""
@@ -112,7 +131,7 @@ class _Webhooks:
         status = form.get("CallStatus")
         follows = decide(
             call_status=status,
-            ended=history.ended,
+            follows=history.follows,
             continued_at=history.continued_at,
             now=desk.wall_now(),
             can_continue=not desk.condition.is_leaving and desk.condition.has_healthy_store,
@@ -124,14 +143,14 @@ class _Webhooks:
                 follows = Continuation.FALL_BACK
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
-        return self._follow(form, follows)
+        # Before the answer: the number of continuations is the bound of them.
+        self._note(form, StreamAsked(follows.value, history.ended))
+        return self._follow(form, follows, history.agent or desk.plans.choose(form.get("To")))
 
-    def _follow(self, form: TwilioForm, follows: Continuation) -> Response:
+    def _follow(self, form: TwilioForm, follows: Continuation, agent: str) -> Response:
         match follows:
             case Continuation.RESUME:
-                # Written before the answer: the number of these events is the bound of them.
-                self._desk.state.append(form.call_sid, "continued", b"{}")
-                return self._connect(form, continues=True)
+                return self._connect(form, agent, continues=True)
             case Continuation.FALL_BACK:
                 self._release(form)
                 return _twiml(twiml.first_step(self._desk.fallback))
@@ -141,13 +160,13 @@ class _Webhooks:
             case _:
                 assert_never(follows)
 
-    def _connect(self, form: TwilioForm, *, continues: bool) -> Response:
+    def _connect(self, form: TwilioForm, agent: str, *, continues: bool) -> Response:
         """The TwiML of a stream, while whose socket is being connected the model is dialled."""
         desk, caller, called = self._desk, form.get("From"), form.get("To")
         desk.drain.stream_promised()
         if self._settings.predial:
-            desk.waiting.predial(form.call_sid, self._settings.realtime_model)
-        claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues)
+            desk.waiting.predial(form.call_sid, desk.plans.plan(agent).model)
+        claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues, agent)
         return _twiml(
             twiml.answer(
                 stream_url=self._settings.stream_url,
@@ -170,6 +189,7 @@ class _Webhooks:
         form = await self._genuine_form(request)
         status = form.get("DialCallStatus")
         _log.info("fallback_dialed", call_sid=form.call_sid, status=status)
+        self._note(form, FallbackDialed(status))
         return _twiml(twiml.after_dial(self._desk.fallback, status))
 
     async def voicemail_left(self, request: Request) -> Response:
@@ -185,14 +205,15 @@ class _Webhooks:
         return _twiml(twiml.empty())
 
     def _note_voicemail(self, form: TwilioForm) -> None:
-        voicemail = {"url": form.get("RecordingUrl"), "duration_s": form.get("RecordingDuration")}
-        self._desk.state.append(form.call_sid, "voicemail", msgspec.json.encode(voicemail))
+        status = form.get("RecordingStatus") or "left"
+        left = VoicemailLeft(form.get("RecordingUrl"), form.get("RecordingDuration"), status)
+        self._note(form, left)
         _log.info(
             "voicemail",
             call_sid=form.call_sid,
-            recording=voicemail["url"],
-            duration_s=voicemail["duration_s"],
-            status=form.get("RecordingStatus") or "left",
+            recording=left.url,
+            duration_s=left.duration_s,
+            status=status,
         )
 
     # --- News ---
@@ -201,6 +222,7 @@ class _Webhooks:
         """What Twilio saw of a stream; the only news of one that never reached us."""
         form = await self._genuine_form(request)
         status = form.get("StreamEvent")
+        self._note(form, StreamReported(status, form.get("StreamError")))
         log = _log.bind(call_sid=form.call_sid, stream_sid=form.get("StreamSid"), status=status)
         if status == "stream-error":
             log.warning("stream_status", error=form.get("StreamError"))
@@ -218,6 +240,7 @@ class _Webhooks:
             duration_s=form.get("CallDuration"),
             sequence_number=form.get("SequenceNumber"),
         )
+        self._note(form, CallReported(form.get("CallStatus"), form.get("CallDuration")))
         if form.get("CallStatus") in CALL_OVER:
             self._release(form)
         return _twiml(twiml.empty())

@@ -9,9 +9,9 @@ process answered may open its stream on the new one, and a crash loses no call t
 What a proof cannot carry is that it was shown before: whoever redeems a token keeps its digest until it
 expires, in a place that all processes share.
 
-The token, 54 bytes in base64url (72 characters, no padding):
+The token, 54 bytes and a name of at most 48 in base64url without padding:
 
-    version (1) | flags (1) | expiry in Unix seconds (4) | nonce (16) | HMAC-SHA256 (32)
+    version (1) | flags (1) | expiry in Unix seconds (4) | nonce (16) | agent (0 to 48) | HMAC-SHA256 (32)
 
 The HMAC covers all that stands before it and what the token is bound to, each part after its length.
 
@@ -44,17 +44,19 @@ further ahead is refused: it would outlive what its single use is remembered for
 NONCE_BYTES = 16
 """128 bits: no two tokens of one call in one second are ever the same."""
 
-_VERSION = 1
+AGENT_BYTES_MAX = 48
+"""The longest name of an agent: a token stays well below what a `<Parameter>` may hold (500 characters)."""
+
+_VERSION = 2
 _CONTINUES = 1
 _HEADER = struct.Struct(">BBI16s")
 """Version, flags, expiry, nonce. 32 bits of seconds last until 2106."""
 
 _MAC_BYTES = 32
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{72}", re.ASCII)
-"""22 + 32 = 54 bytes are a multiple of 3, so base64 has no spare bits: one token has one spelling, and one
-digest."""
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{72,136}", re.ASCII)
+"""54 to 102 bytes, in four characters for three of them."""
 
-_KEY_LABEL = b"callbridge stream token, version 1"
+_KEY_LABEL = b"callbridge stream token, version 2"
 """Parts this key from every other use of the auth token, Twilio's own signatures before all."""
 
 
@@ -87,6 +89,8 @@ class StreamClaim:
     called: str
     continues: bool = False
     """This stream continues a call that had one before."""
+    agent: str = ""
+    """The name of the agent that was chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Redeemed:
     """Unix time in seconds; from then on the token is refused for its age."""
 
     continues: bool
+    agent: str = ""
+    """The name of the agent that the webhook has chosen."""
 
 
 class StreamTokens:
@@ -127,8 +133,11 @@ class StreamTokens:
         header = _HEADER.pack(
             _VERSION, _CONTINUES if claim.continues else 0, int(now_unix) + LIFETIME_S, nonce
         )
-        mac = self._mac(header, claim.call_sid, claim.account_sid, claim.caller, claim.called)
-        return base64.urlsafe_b64encode(header + mac).decode("ascii")
+        agent = _as_bytes(claim.agent)
+        assert len(agent) <= AGENT_BYTES_MAX, "names are checked when agents are loaded"
+        head = header + agent
+        mac = self._mac(head, claim.call_sid, claim.account_sid, claim.caller, claim.called)
+        return base64.urlsafe_b64encode(head + mac).decode("ascii").rstrip("=")
 
     def check(
         self,
@@ -147,27 +156,38 @@ class StreamTokens:
             return Refusal.MISSING
         if not _TOKEN.fullmatch(token):
             return Refusal.MALFORMED
-        raw = base64.urlsafe_b64decode(token)
-        header, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        version, flags, expires_at, _ = _HEADER.unpack(header)
-        if version != _VERSION:
+        raw = _decoded(token)
+        if raw is None or raw[0] != _VERSION:
             return Refusal.MALFORMED
-        if not hmac.compare_digest(mac, self._mac(header, call_sid, account_sid, caller, called)):
+        head, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(head, call_sid, account_sid, caller, called)):
             return Refusal.FORGED
+        _, flags, expires_at, _ = _HEADER.unpack_from(head)
+        agent = head[_HEADER.size :].decode("utf-8", "replace")
         if refusal := _untimely(expires_at, now_unix):
             return refusal
         digest = hashlib.sha256(token.encode("ascii")).digest()
-        return Redeemed(digest, expires_at, bool(flags & _CONTINUES))
+        return Redeemed(digest, expires_at, bool(flags & _CONTINUES), agent)
 
-    def _mac(self, header: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
+    def _mac(self, head: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
         # The numbers as the media socket gets them: an odd caller id loses characters on the way.
         caller = twiml.parameter_value("caller", caller)
         called = twiml.parameter_value("called", called)
-        mac = hmac.new(self._key, header, "sha256")
+        mac = hmac.new(self._key, struct.pack(">I", len(head)) + head, "sha256")
         for part in map(_as_bytes, (call_sid, account_sid, caller, called)):
             # With its length before it no part can borrow characters of its neighbour.
             mac.update(struct.pack(">I", len(part)) + part)
         return mac.digest()
+
+
+def _decoded(token: str) -> bytes | None:
+    """The bytes of a token; None for a spelling that `issue` would not make. One token has one digest."""
+    padded = token + "=" * (-len(token) % 4)
+    try:
+        raw = base64.urlsafe_b64decode(padded)
+    except ValueError:
+        return None
+    return raw if base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=") == token else None
 
 
 def _untimely(expires_at: int, now_unix: float) -> Refusal | None:

@@ -25,9 +25,6 @@ class Incoming(msgspec.Struct, frozen=True, tag_field="event", rename="camel", g
 class Connected(Incoming, tag="connected", frozen=True):
     """The socket is open. Carries no identity yet."""
 
-    protocol: str = "Call"
-    version: str = "1.0.0"
-
 
 class MediaFormat(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """The audio format of both directions."""
@@ -49,16 +46,13 @@ class StartFacts(msgspec.Struct, frozen=True, rename="camel"):
     account_sid: str
     call_sid: str
     media_format: MediaFormat
-    tracks: tuple[str, ...] = ()
     custom_parameters: dict[str, str] = {}
 
 
 class Start(Incoming, tag="start", frozen=True, gc=True):
     """The stream begins. Sent once, first of all numbered messages."""
 
-    stream_sid: str
     start: StartFacts
-    sequence_number: str = "1"
 
 
 class MediaChunk(msgspec.Struct, frozen=True, gc=False):
@@ -66,33 +60,24 @@ class MediaChunk(msgspec.Struct, frozen=True, gc=False):
 
     payload: bytes
     """µ-law, base64 on the wire; 160 bytes (20 ms) in every capture seen."""
-    timestamp: str = "0"
-    """Milliseconds since the stream began."""
-    chunk: str = "0"
-    track: str = "inbound"
 
 
 class Media(Incoming, tag="media", frozen=True):
     """Caller audio. Fifty of these a second, silence included."""
 
     media: MediaChunk
-    stream_sid: str = ""
-    sequence_number: str = "0"
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
     """One pressed key."""
 
     digit: str
-    track: str = "inbound_track"
 
 
 class Dtmf(Incoming, tag="dtmf", frozen=True):
     """The caller pressed a key."""
 
     dtmf: Key
-    stream_sid: str = ""
-    sequence_number: str = "0"
 
 
 class MarkName(msgspec.Struct, frozen=True, gc=False):
@@ -105,23 +90,10 @@ class MarkEchoed(Incoming, tag="mark", frozen=True):
     """The audio before our mark was played, or thrown away by a `clear`: the echo looks the same."""
 
     mark: MarkName
-    stream_sid: str = ""
-    sequence_number: str = "0"
-
-
-class StopFacts(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """Whose stream stopped."""
-
-    account_sid: str = ""
-    call_sid: str = ""
 
 
 class Stopped(Incoming, tag="stop", frozen=True):
     """The stream ended at Twilio's side. Not guaranteed to come before the socket closes."""
-
-    stream_sid: str = ""
-    stop: StopFacts = StopFacts()
-    sequence_number: str = "0"
 
 
 class UnknownMessage(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ The retired beta protocol (flat session, `response.audio.delta`) is not spoken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import msgspec
 
@@ -39,7 +39,6 @@ class EchoedOutput(msgspec.Struct, frozen=True):
     """What the server says it will send."""
 
     format: AudioFormat | None = None
-    voice: str | dict[str, str] | None = None
 
 
 class EchoedAudio(msgspec.Struct, frozen=True):
@@ -102,7 +101,6 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
     type: str = ""
     status: str | None = None
-    role: str | None = None
     name: str | None = None
     call_id: str | None = None
     arguments: str | None = None
@@ -112,19 +110,6 @@ class ItemAdded(ServerEvent, tag="conversation.item.added", frozen=True):
     """An item entered the conversation: the caller's, the model's, or one that we created."""
 
     item: Item
-
-
-class ItemTruncated(ServerEvent, tag="conversation.item.truncated", frozen=True):
-    """Our truncation was done."""
-
-    item_id: str
-    audio_end_ms: int
-
-
-class ItemDeleted(ServerEvent, tag="conversation.item.deleted", frozen=True):
-    """Our deletion was done."""
-
-    item_id: str
 
 
 class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcription.completed", frozen=True):
@@ -145,7 +130,6 @@ class CallerTranscriptFailed(
 class FailureDetail(msgspec.Struct, frozen=True, gc=False):
     """Why a response failed."""
 
-    type: str | None = None
     code: str | None = None
     message: str | None = None
 
@@ -153,7 +137,6 @@ class FailureDetail(msgspec.Struct, frozen=True, gc=False):
 class StatusDetails(msgspec.Struct, frozen=True, gc=False):
     """Why a response did not complete."""
 
-    type: str | None = None
     reason: str | None = None
     error: FailureDetail | None = None
 
@@ -176,7 +159,6 @@ class OutputTokens(msgspec.Struct, frozen=True, gc=False):
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Billed tokens of one response. Any field may be absent."""
 
-    total_tokens: int | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
     input_token_details: InputTokens | None = None
@@ -190,6 +172,8 @@ class Response(msgspec.Struct, frozen=True):
     status: str | None = None
     status_details: StatusDetails | None = None
     usage: Usage | None = None
+    metadata: Any = None
+    """What we gave to `response.create`, if the server gives it back."""
 
 
 class ResponseCreated(ServerEvent, tag="response.created", frozen=True, gc=True):
@@ -246,7 +230,6 @@ class RateLimit(msgspec.Struct, frozen=True, gc=False):
     """One limit of the account."""
 
     name: str = ""
-    limit: float | None = None
     remaining: float | None = None
     reset_seconds: float | None = None
 
@@ -295,6 +278,8 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 IGNORED: Final[dict[str, str]] = {
     "conversation.created": "the conversation's id is of no use to a call",
     "conversation.item.created": "the beta name of conversation.item.added",
+    "conversation.item.truncated": "confirms a command of ours",
+    "conversation.item.deleted": "confirms a command of ours",
     "conversation.item.done": "conversation.item.added already says that an item exists",
     "conversation.item.retrieved": "answers a command that we never send",
     "conversation.item.input_audio_transcription.delta": "the whole transcript follows",
@@ -330,8 +315,6 @@ Event: TypeAlias = (
     | SpeechStopped
     | InputCommitted
     | ItemAdded
-    | ItemTruncated
-    | ItemDeleted
     | CallerTranscript
     | CallerTranscriptFailed
     | ResponseCreated

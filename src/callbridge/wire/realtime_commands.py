@@ -195,6 +195,12 @@ class ResponseOptions(msgspec.Struct, frozen=True, omit_defaults=True):
 
     instructions: str | None = None
     tool_choice: Literal["auto", "none"] | None = None
+    metadata: dict[str, str] | None = None
+    """At most 16 pairs, which the response carries back."""
+
+
+ASK_ID: Final = "callbridge_ask"
+"""The key in the metadata of a response that tells which of our asks it answers."""
 
 
 class CreateResponse(Command, tag="response.create", frozen=True):

@@ -7,6 +7,7 @@ import pytest
 import callbridge
 from callbridge.agents.agent import Agent, end_call
 from callbridge.agents.tools import EndCall, ToolError
+from callbridge.call.wishes import HangUp
 
 TIMEOUT_S = 5.0
 
@@ -44,7 +45,7 @@ async def test_functions_become_tools() -> None:
 async def test_an_agent_can_hang_up() -> None:
     """The model is told that the words must be heard first."""
     result = await Agent().toolbox.run("end_call", "{}", TIMEOUT_S)
-    assert result.ends_call
+    assert result.wish == HangUp()
     assert "heard" in result.output
     assert isinstance(await end_call(), EndCall)
 

@@ -14,6 +14,7 @@ import structlog
 from pydantic import BaseModel, BeforeValidator, Field
 
 from callbridge.agents.tools import OUTPUT_BYTES_MAX, EndCall, Tool, Toolbox, ToolError, ToolResult
+from callbridge.call.wishes import HangUp
 
 TIMEOUT_S = 5.0
 """Long enough that no tool here runs into it by accident."""
@@ -23,7 +24,7 @@ def failure(result: ToolResult) -> str:
     """The words of a failed tool; fails where it did not fail."""
     told = json.loads(result.output)
     assert list(told) == ["error"]
-    assert not result.ends_call
+    assert result.wish is None
     return str(told["error"])
 
 
@@ -320,7 +321,7 @@ class TestResults:
         assert failure(result) == f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less"
 
     async def test_end_call_ends_the_call_and_tells_the_model(self) -> None:
-        assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", ends_call=True)
+        assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", HangUp())
 
 
 # --- Running ----------------------------------------------------------------------------------------

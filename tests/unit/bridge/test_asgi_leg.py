@@ -9,7 +9,7 @@ import pytest
 
 from callbridge.bridge.asgi_leg import AsgiLeg, AsgiMessage, Outbox
 from callbridge.bridge.legs import Patience
-from callbridge.call.actions import Leg, LegGone
+from callbridge.call.events import Leg, LegGone
 from lanes import BOUND_S, Ear
 from leftovers import leaves_nothing
 

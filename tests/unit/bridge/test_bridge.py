@@ -15,10 +15,10 @@ import structlog
 
 from callbridge.agents.agent import Agent
 from callbridge.call import facts
-from callbridge.call.actions import BadMessage, Leg, LegGone, ModelDialFailed, StreamAdmitted
-from callbridge.call.facts import CallEnded, EndReason, Fact
+from callbridge.call.events import BadMessage, Leg, LegGone, ModelDialFailed, StreamAdmitted
+from callbridge.call.facts import EndReason, Fact, StreamEnded
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
+from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.wire import realtime
 from callbridge.wire.media_streams import StartFacts
@@ -117,8 +117,9 @@ async def test_a_whole_call() -> None:
     assert (ended.interruptions, ended.tools_used, ended.deltas_dropped) == (1, 2, 1)
     assert phone.closed == [(1000, "agent_hangup")]
     assert model.closed == [(1000, "")]
-    assert rig.facts[-1] is ended
-    assert isinstance(rig.facts[0], facts.CallStarted)
+    assert rig.facts[-2] is ended
+    assert isinstance(rig.facts[-1], facts.CallClosed)
+    assert isinstance(rig.facts[0], facts.StreamStarted)
 
 
 # --- How calls end ----------------------------------------------------------------------------------
@@ -299,7 +300,7 @@ async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytes
     async with calling() as broken, calling() as sound:
         await broken.goes_live()
         await sound.goes_live()
-        break_on(broken, realtime.SpeechStarted, monkeypatch)
+        break_on(broken, realtime.SpeechStarted)
         with structlog.testing.capture_logs() as logs:
             broken.model.say(SPEECH_STARTED)
             sound.model.say(SPEECH_STARTED)
@@ -317,8 +318,8 @@ async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytes
         assert sound.ended.reason is EndReason.CALLER_HANGUP
 
 
-def raises(_call: Call, fact: Fact) -> None:
-    if isinstance(fact, facts.CallStarted):
+def raises(fact: Fact) -> None:
+    if isinstance(fact, facts.StreamStarted):
         raise ZeroDivisionError
 
 
@@ -419,15 +420,16 @@ async def test_every_deadline_after_the_first_is_told_too(monkeypatch: pytest.Mo
     async with calling(limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0)) as rig:
 
         async def look(jump_s: float) -> None:
-            due = rig.bridge.call.deadline
+            due = rig.bridge.decider.deadline
             jumps_s.append(jump_s)
-            await until(lambda: rig.bridge.call.deadline != due)
+            await until(lambda: rig.bridge.decider.deadline != due)
 
         await rig.goes_live()
         await rig.phone.says(media())
         await look(3.1)
         await look(3.1)
-        assert rig.bridge.call.phase is Phase.LIVE
+        assert isinstance(rig.bridge.decider, CallMachine)
+        assert rig.bridge.decider.phase is Phase.LIVE
         await look(1.1)
         await rig.running
     assert rig.ended.reason is EndReason.MEDIA_LOST
@@ -472,8 +474,8 @@ async def a_call_that_never_gets_a_model(rig: Rig) -> None:
 
 async def a_call_that_breaks(rig: Rig) -> None:
     await rig.goes_live()
-    with pytest.MonkeyPatch.context() as monkeypatch, structlog.testing.capture_logs():
-        break_on(rig, realtime.SpeechStarted, monkeypatch)
+    with structlog.testing.capture_logs():
+        break_on(rig, realtime.SpeechStarted)
         rig.model.say(SPEECH_STARTED)
         await rig.running
 
@@ -512,9 +514,9 @@ async def test_nothing_of_a_call_is_left(happens: Callable[[Rig], Any], alarms: 
     assert alarms.pending == []
     assert len(rig.phone.closed) == 1
     assert len(rig.model.closed) <= 1
-    assert isinstance(rig.ended, CallEnded)
+    assert isinstance(rig.ended, StreamEnded)
 
-    bridge, call = weakref.ref(rig.bridge), weakref.ref(rig.bridge.call)
+    bridge, call = weakref.ref(rig.bridge), weakref.ref(rig.bridge.decider)
     del rig
     gc.collect()
     assert bridge() is None

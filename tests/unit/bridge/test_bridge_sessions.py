@@ -17,7 +17,8 @@ from callbridge.agents.agent import Agent
 from callbridge.bridge.legs import DialError
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
-from callbridge.call.actions import (
+from callbridge.call.entrance import Entrance, Step
+from callbridge.call.events import (
     HandOverRequested,
     Leg,
     LegGone,
@@ -27,7 +28,6 @@ from callbridge.call.actions import (
 )
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
 from callbridge.call.phases import Phase
 from callbridge.wire import realtime
 from callbridge.wire.media_streams import StartFacts
@@ -120,7 +120,6 @@ async def test_what_a_dropped_session_still_says_changes_nothing() -> None:
         # The first ends the session: it cannot be read. A second would end the call.
         first.say_at_once({"type": 7}, {"type": 7}, *answer_begins("resp_1", "item_1"))
         first.say_at_once(audio_delta(b"\xff" * 1600), {"type": 7}, tool_call("end_call"))
-        assert rig.bridge.call.tally.events_from_model == 3  # Created, updated, and what was not read.
         rig.dialer.picks_up.set()
         await becomes_ready(second)
         await second.hears("response.create")
@@ -165,8 +164,8 @@ async def test_a_dropped_session_that_closes_slowly_holds_up_nobody_and_is_close
 async def test_an_observer_that_raises_as_a_session_is_dropped_is_not_lost() -> None:
     """The reader that was told so is being cancelled by then: the call must not go on half performed."""
 
-    def observe(_call: Call, fact: Fact) -> None:
-        if isinstance(fact, facts.CallEnded):
+    def observe(fact: Fact) -> None:
+        if isinstance(fact, facts.StreamEnded):
             raise ZeroDivisionError
 
     limits = Limits(bad_messages_max=0, reconnects_max=0)
@@ -187,7 +186,7 @@ async def test_a_session_that_is_lost_during_the_last_words_lets_them_be_heard()
         await rig.speaks(b"\xff" * 1600)
         mark = await rig.phone.hears("mark")
         rig.model.say(tool_call("end_call"), answer_done())
-        await until(lambda: rig.bridge.call.phase is Phase.LEAVING)
+        await until(lambda: phase_of(rig) is Phase.LEAVING)
         await rig.model.ends(GONE)
         rig.phone.say(media(), media(), echo(mark))
         await rig.running
@@ -282,7 +281,7 @@ async def test_a_call_that_ends_beside_a_spare_closes_both_sessions(
         if how == "hangs up":
             await rig.hangs_up()
         elif how == "breaks":
-            break_on(rig, realtime.SpeechStarted, monkeypatch)
+            break_on(rig, realtime.SpeechStarted)
             with structlog.testing.capture_logs():
                 rig.model.say(SPEECH_STARTED)
                 await rig.running
@@ -310,9 +309,15 @@ async def test_a_spare_is_dialled_and_never_one_that_waits() -> None:
 # --- Parked ---------------------------------------------------------------------------------------------
 
 
+def phase_of(rig: Rig) -> Phase | None:
+    """Where its call stands; None before there is one."""
+    decider = rig.bridge.decider
+    return None if isinstance(decider, Entrance) else decider.phase
+
+
 async def continued(_start: StartFacts) -> StreamAdmitted:
     """The second stream of a call."""
-    return StreamAdmitted("+15550100", "+15550111", is_continued=True)
+    return StreamAdmitted(PLAN, "+15550100", "+15550111", is_continued=True)
 
 
 async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> None:
@@ -446,7 +451,9 @@ async def waits_for_its_stream(rig: Rig) -> None:
 
 async def is_being_admitted(rig: Rig) -> None:
     rig.phone.say(CONNECTED, START)
-    await until(lambda: rig.bridge.call.phase is Phase.ADMITTING)
+    await until(
+        lambda: isinstance(rig.bridge.decider, Entrance) and rig.bridge.decider.step is Step.ADMITTING
+    )
 
 
 async def is_dialling(rig: Rig) -> None:
@@ -457,7 +464,7 @@ async def is_dialling(rig: Rig) -> None:
 
 async def is_configuring(rig: Rig) -> None:
     rig.phone.say(CONNECTED, START)
-    await until(lambda: rig.bridge.call.phase is Phase.CONFIGURING)
+    await until(lambda: phase_of(rig) is Phase.CONFIGURING)
 
 
 async def is_live(rig: Rig) -> None:
@@ -469,7 +476,7 @@ async def is_leaving(rig: Rig) -> None:
     await rig.goes_live()
     await rig.speaks(b"\xff" * 1600)
     rig.model.say(tool_call("end_call"), answer_done())
-    await until(lambda: rig.bridge.call.phase is Phase.LEAVING)
+    await until(lambda: phase_of(rig) is Phase.LEAVING)
 
 
 async def has_ended(rig: Rig) -> None:
@@ -540,7 +547,7 @@ async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
 ) -> None:
     async with calling() as rig:
         await is_live(rig)
-        break_on(rig, HandOverRequested if wish == "hand_over" else LegGone, monkeypatch)
+        break_on(rig, HandOverRequested if wish == "hand_over" else LegGone)
         with structlog.testing.capture_logs() as logs:
             getattr(rig.bridge, wish)()
             await rig.running
@@ -553,7 +560,7 @@ async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
 async def test_a_fault_of_ours_does_not_swallow_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
     async with calling() as rig:
         await is_live(rig)
-        break_on(rig, ShutdownRequested, monkeypatch)
+        break_on(rig, ShutdownRequested)
         with structlog.testing.capture_logs():
             rig.running.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -580,7 +587,7 @@ async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
         rig.phone.say(STOP)
         await is_asked.wait()
         assert (rig.phone.closed, rig.model.closed) == ([], [])
-        assert of(facts.CallEnded, rig)  # It is among what is to be kept.
+        assert of(facts.StreamEnded, rig)  # It is among what is to be kept.
         may_keep.set()
         await rig.running
     assert rig.phone.closed == [(1000, "caller_hangup")]
@@ -703,7 +710,7 @@ async def test_a_cancellation_while_the_legs_are_closed_closes_them_all_the_same
             elif end == "is cancelled":
                 rig.running.cancel()
             else:
-                break_on(rig, realtime.SpeechStarted, monkeypatch)
+                break_on(rig, realtime.SpeechStarted)
                 rig.model.say(SPEECH_STARTED)
             await until(lambda: bool(rig.phone.closed))
             rig.running.cancel()

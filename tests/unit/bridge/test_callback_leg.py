@@ -14,7 +14,7 @@ import pytest_asyncio
 from callbridge.bridge import picows_protocol
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.actions import Leg, LegGone
+from callbridge.call.events import Leg, LegGone
 from lanes import Connect, Ear, Lane, opened
 from leftovers import leaves_nothing, until
 from machine import BEAT_S, Machine

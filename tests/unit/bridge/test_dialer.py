@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import DialError, Patience
-from callbridge.call.actions import Leg, LegGone, ModelDialFailed
+from callbridge.call.events import Leg, LegGone, ModelDialFailed
 from lanes import BOUND_S, MODEL, Ear, model_listener
 from leftovers import leaves_nothing
 from raw_peer import RawPeer, closing, text

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX, PHONE_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.actions import Leg, LegGone
+from callbridge.call.events import Leg, LegGone
 from lanes import BOUND_S, Connect, Ear, Lane, Line, begun, opened
 from leftovers import leaves_nothing
 from raw_peer import Frame, Opcode, closing, more, text

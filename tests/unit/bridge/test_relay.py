@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.bridge.relay import FRAME_BYTES_MAX, Relay
-from callbridge.call.actions import AnswerRanAway, BadMessage, Leg, SpareSaid
+from callbridge.call.ear.gate import Gate, Uplink
+from callbridge.call.ear.tally import Tally
+from callbridge.call.events import AnswerRanAway, BadMessage, Leg, SpareSaid, StreamAdmitted
 from callbridge.call.limits import Limits
-from callbridge.call.machine import Call
-from callbridge.call.playout import Uplink
+from callbridge.call.machine import CallMachine
+from callbridge.call.outbox import Outbox
 from callbridge.wire import media_streams, realtime
 from callbridge.wire.media_streams import MarkEchoed
 from callbridge.wire.mulaw import silence
@@ -25,10 +28,7 @@ STREAM = "MZ1"
 SPEECH_STARTED = '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":7}'
 AUDIO_DONE = '{"type":"response.output_audio.done","response_id":"r","item_id":"i"}'
 STARTED = media_streams.Start(
-    STREAM,
-    media_streams.StartFacts(
-        STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), ("inbound",), {}
-    ),
+    media_streams.StartFacts(STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), {}),
 )
 
 
@@ -36,13 +36,16 @@ class Rig:
     """A relay between two lists, its gate in the hands of the test."""
 
     def __init__(self, uplink: Uplink = Uplink.OPEN, limits: Limits | None = None) -> None:
-        self.call = Call(PLAN, 0.0, limits)
-        self.call.handle(STARTED, 0.0)
-        self.call.gate.uplink = uplink
-        self.call.gate.audible_response_id = "resp_1"
+        admitted = StreamAdmitted(replace(PLAN, limits=limits or Limits()), "", "")
+        self.gate, self.tally = gate, tally = (
+            Gate(uplink, Limits().held_audio_ms_max, audible_response_id="resp_1"),
+            Tally(),
+        )
+        self.call = CallMachine(admitted, gate=gate, tally=tally, out=Outbox("CA1", STREAM, 0.0), spread=0.5)
         self.to_phone: list[dict[str, Any]] = []
         self.to_model: list[dict[str, Any]] = []
-        self.relay = Relay(self.call, lambda frame: self.to_phone.append(json.loads(frame)))
+        self.relay = Relay(gate, tally, lambda frame: self.to_phone.append(json.loads(frame)))
+        self.relay.serve(self.call)
         self.relay.send_to_model = lambda frame: self.to_model.append(json.loads(frame))
 
     @property
@@ -84,7 +87,7 @@ def test_caller_audio_passes_through_an_open_gate() -> None:
     rig = Rig()
     assert rig.relay.from_phone(media(b"\x01\x02\x03")) is None
     assert rig.to_model == [{"type": "input_audio_buffer.append", "audio": "AQID"}]
-    tally = rig.call.tally
+    tally = rig.tally
     assert (tally.frames_from_phone, tally.frames_to_model, tally.uplink_bytes) == (1, 1, 3)
 
 
@@ -92,7 +95,7 @@ def test_audio_before_the_stream_is_a_matter_for_the_machine() -> None:
     """The relay neither keeps nor counts it."""
     rig = Rig(Uplink.UNSTARTED)
     assert isinstance(rig.relay.from_phone(media(b"\x01")), media_streams.Media)
-    assert rig.call.tally.frames_from_phone == 0
+    assert rig.tally.frames_from_phone == 0
     assert rig.to_model == []
 
 
@@ -104,13 +107,13 @@ def test_early_audio_is_held_and_flushed_in_order(frames: list[bytes], data: st.
     for frame in frames[:opened_at]:
         rig.relay.from_phone(media(frame))
     assert rig.to_model == []
-    rig.call.gate.uplink = Uplink.OPEN
+    rig.gate.uplink = Uplink.OPEN
     rig.relay.open_uplink()
     for frame in frames[opened_at:]:
         rig.relay.from_phone(media(frame))
     assert [base64.b64decode(command["audio"]) for command in rig.to_model] == frames
-    assert rig.call.tally.frames_to_model == len(frames)
-    assert rig.call.tally.frames_dropped == 0
+    assert rig.tally.frames_to_model == len(frames)
+    assert rig.tally.frames_dropped == 0
 
 
 def test_held_audio_is_sent_once() -> None:
@@ -131,21 +134,21 @@ def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted(lowered_to_ms:
     frames = [bytes((number,)) * 160 for number in range(7)]
     for frame in frames[:5]:
         rig.relay.from_phone(media(frame))
-    rig.call.gate.held_ms_max = lowered_to_ms
+    rig.gate.held_ms_max = lowered_to_ms
     for frame in frames[5:]:
         rig.relay.from_phone(media(frame))
     rig.relay.open_uplink()
     kept = frames[-lowered_to_ms // 20 :]
     assert rig.model_audio == b"".join(kept)
-    assert rig.call.tally.frames_dropped == 7 - len(kept)
-    assert rig.call.tally.frames_from_phone == 7
+    assert rig.tally.frames_dropped == 7 - len(kept)
+    assert rig.tally.frames_from_phone == 7
 
 
 def test_after_the_end_audio_is_dropped_and_counted() -> None:
     rig = Rig(Uplink.SHUT)
     assert rig.relay.from_phone(media(b"\x01")) is None
     assert rig.to_model == []
-    assert (rig.call.tally.frames_from_phone, rig.call.tally.frames_dropped) == (1, 1)
+    assert (rig.tally.frames_from_phone, rig.tally.frames_dropped) == (1, 1)
 
 
 @pytest.mark.parametrize("size", [0, FRAME_BYTES_MAX + 1, 48_000])
@@ -156,7 +159,7 @@ def test_a_frame_of_an_impossible_size_is_a_bad_message(uplink: Uplink, size: in
     told = rig.relay.from_phone(media(b"\xff" * size))
     assert told == BadMessage(Leg.PHONE, f"a frame of {size} bytes of audio")
     assert rig.to_model == []
-    assert rig.call.tally.frames_from_phone == 0
+    assert rig.tally.frames_from_phone == 0
 
 
 def test_the_largest_frame_passes() -> None:
@@ -179,7 +182,7 @@ def test_agent_audio_of_the_audible_response_goes_to_the_phone() -> None:
     rig = Rig()
     assert rig.relay.from_model(delta(b"\x01\x02\x03"), 1.0) is None
     assert rig.to_phone == [{"event": "media", "streamSid": STREAM, "media": {"payload": "AQID"}}]
-    assert (rig.call.tally.frames_to_phone, rig.call.tally.downlink_bytes) == (1, 3)
+    assert (rig.tally.frames_to_phone, rig.tally.downlink_bytes) == (1, 3)
     assert rig.call.playout.first_sent_at == 1.0
 
 
@@ -197,10 +200,10 @@ def test_the_caller_gets_what_the_agent_said(deltas: list[bytes]) -> None:
 def test_late_audio_of_a_muted_response_is_dropped_and_counted(audible: str | None) -> None:
     """It never reaches the phone; the ledger keeps how much of the item was withheld."""
     rig = Rig()
-    rig.call.gate.audible_response_id = audible
+    rig.gate.audible_response_id = audible
     rig.relay.from_model(delta(b"\x01" * 80), 1.0)
     assert rig.to_phone == []
-    assert (rig.call.tally.deltas_dropped, rig.call.tally.frames_to_phone) == (1, 0)
+    assert (rig.tally.deltas_dropped, rig.tally.frames_to_phone) == (1, 0)
     assert rig.call.playout.forget_withheld() == {"item_1": 80}
     assert rig.call.playout.sent_ms("item_1") == 0
 
@@ -244,11 +247,11 @@ def test_the_echo_of_a_mark_is_known_to_the_ledger() -> None:
 def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:
     """A session may be lost before the whole is told."""
     rig = Rig()
-    rig.call.turns.transcript.agent_began("i")
+    rig.call.transcript.agent_began("i")
     for piece in ("Hel", "lo"):
         text = {"type": "response.output_audio_transcript.delta", "delta": piece, "item_id": "i"}
         assert rig.relay.from_model(json.dumps({**text, "response_id": "r"}), 1.0) is None
-    assert rig.call.turns.transcript.heard_words("i") == "Hello"
+    assert rig.call.transcript.heard_words("i") == "Hello"
 
 
 def test_audio_that_nobody_would_say_is_told_with_a_mark() -> None:
@@ -329,7 +332,7 @@ def test_a_clip_goes_to_the_phone_with_a_mark_of_its_own() -> None:
     assert rig.call.playout.began_at is None
     assert rig.call.playout.echoed(rig.to_phone[1]["mark"]["name"], 2.5)
     assert rig.call.playout.is_drained
-    assert rig.call.tally.frames_to_phone == 0
+    assert rig.tally.frames_to_phone == 0
 
 
 def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
@@ -337,7 +340,7 @@ def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
     rig = Rig()
     for text in (delta(b"\x01"), "{", '{"type":"response.dreamed"}', '{"type":"rate_limits.updated"}'):
         rig.relay.from_model(text, 1.0)
-    assert rig.call.tally.events_from_model == 4
+    assert rig.tally.from_model_at == 1.0
 
 
 def test_the_latest_loud_frame_is_noted_while_the_gate_hears_the_caller() -> None:
@@ -346,7 +349,7 @@ def test_the_latest_loud_frame_is_noted_while_the_gate_hears_the_caller() -> Non
     loud = base64.b64encode(bytes((0x10, 0x90)) * 80).decode()
     quiet = base64.b64encode(silence(20)).decode()
     for hears, payload, noted in ((False, loud, 0), (True, quiet, 0), (True, loud, 3), (True, quiet, 3)):
-        rig.call.gate.hears_caller = hears
+        rig.gate.hears_caller = hears
         media = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": payload}
         rig.relay.from_phone(json.dumps({"event": "media", "streamSid": STREAM, "media": media}))
-        assert rig.call.tally.loud_at_frame == noted
+        assert rig.tally.loud_at_frame == noted

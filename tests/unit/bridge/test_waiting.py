@@ -12,7 +12,7 @@ import structlog
 from callbridge.bridge.dialer import ModelDialer
 from callbridge.bridge.legs import Dialer, DialError, SocketLeg
 from callbridge.bridge.waiting import WAITS_S, Waiting, WaitingRoom
-from callbridge.call.actions import Leg, LegGone, ModelDialFailed
+from callbridge.call.events import Leg, LegGone, ModelDialFailed
 from lanes import BOUND_S, MODEL, Ear, begun, model_listener
 from leftovers import leaves_nothing
 from memory_call import MemoryDialer, MemoryLeg, steps, until

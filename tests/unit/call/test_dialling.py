@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -19,6 +20,7 @@ from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
+    admitted,
     any_warning,
     ask,
     clip,
@@ -42,25 +44,25 @@ JITTER = 0.5
 
 def dialling(*, spread: float = 0.5, second: str | None = SECOND, is_continued: bool = False) -> Playbook:
     book = Playbook(Rig(make_plan(second_model=second), PATIENT, spread=spread))
-    book.rig.feed(start(), a.StreamAdmitted("", "", is_continued=is_continued))
+    book.rig.feed(start(), admitted("", "", is_continued=is_continued))
     return book
 
 
 def configuring(*, is_continued: bool = False) -> Playbook:
     """The session was asked for, with the command `cb_1`."""
     book = dialling(is_continued=is_continued)
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED)
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED)
     return book
 
 
-def fails(book: Playbook, event: a.Event) -> tuple[ModelTrouble, float | None]:
+def fails(book: Playbook, event: e.Event) -> tuple[ModelTrouble, float | None]:
     """A try fails: with which trouble, and after how long the next is made, if any."""
-    facts = [output.fact for output in book.rig.feed(event) if isinstance(output, a.Record)]
+    facts = [output.fact for output in book.rig.feed(event) if isinstance(output, a.Note)]
     (seen,) = [fact for fact in facts if isinstance(fact, ModelTrouble)]
     failed_at = book.rig.now
     while (due := book.rig.deadline) is not None and due[1] is Timer.CLIP:
         book.rig.now = max(due[0], book.rig.now)
-        book.rig.feed(a.DeadlinePassed())
+        book.rig.feed(e.DeadlinePassed())
     if due is None:
         return seen, None
     assert due[1] is Timer.REDIAL
@@ -69,7 +71,7 @@ def fails(book: Playbook, event: a.Event) -> tuple[ModelTrouble, float | None]:
 
 # --- Tried again or not -------------------------------------------------------------------------------
 
-failed = a.ModelDialFailed
+failed = e.ModelDialFailed
 
 
 @pytest.mark.parametrize(
@@ -92,11 +94,12 @@ failed = a.ModelDialFailed
     ids=str,
 )
 def test_when_a_session_is_tried_for_again(
-    event: a.ModelDialFailed, delay_s: float | None, is_fatal: bool, is_rate_limit: bool
+    event: e.ModelDialFailed, delay_s: float | None, is_fatal: bool, is_rate_limit: bool
 ) -> None:
     """Nothing: there is no second try. An empty account is no rate limit, though the status is the same."""
     seen, delay = fails(dialling(), event)
-    assert seen == ModelTrouble("dial", event.why, event.status, event.code, is_fatal, is_rate_limit)
+    assert (seen.doing, seen.why, seen.status, seen.code) == ("dial", event.why, event.status, event.code)
+    assert (seen.is_fatal, seen.is_rate_limit) == (is_fatal, is_rate_limit)
     assert delay == delay_s
 
 
@@ -123,7 +126,7 @@ def test_each_session_has_its_own_tries() -> None:
     book = dialling()
     assert fails(book, failed("busy"))[1] == JITTER
     assert book >> deadline(Timer.REDIAL) << dials()
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, a.LegGone(a.Leg.MODEL, 1006))
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, e.LegGone(e.Leg.MODEL, 1006))
     assert fails(book, failed("busy"))[1] == JITTER
 
 
@@ -155,9 +158,9 @@ def test_all_tries_together_have_a_bound() -> None:
     book = dialling()
     book.rig.feed(failed("busy"))
     book.rig.now += 1
-    assert dials() in book.rig.feed(a.DeadlinePassed())
+    assert dials() in book.rig.feed(e.DeadlinePassed())
     book.rig.now += 7
-    assert a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable") in book.rig.feed(a.DeadlinePassed())
+    assert a.CloseLeg(e.Leg.PHONE, 1011, "model_unavailable") in book.rig.feed(e.DeadlinePassed())
     assert book.rig.seconds == Limits().connect_timeout_s
 
 
@@ -165,14 +168,14 @@ def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None
     """Between two tries nothing is dialled."""
     book = dialling()
     book.rig.feed(failed("busy"))
-    assert book >> a.ModelConnected() >> failed("late")
-    assert book.rig.phase is Phase.DIALING
+    assert book >> e.ModelConnected() >> failed("late")
+    assert book.rig.phase is Phase.DIALLING
 
 
 def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
     book = dialling()
-    book.rig.feed(a.ModelConnected())
-    assert book >> after(1.5, a.DeadlinePassed()) << clip()
+    book.rig.feed(e.ModelConnected())
+    assert book >> after(1.5, e.DeadlinePassed()) << clip()
     assert book >> deadline(Timer.CONFIGURE) << (trouble("configure"), drops())
     assert book >> deadline(Timer.REDIAL) << dials()
 
@@ -182,7 +185,7 @@ def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
 
 def test_a_greeting_that_comes_twice_configures_once_and_a_confirmation_before_it_nothing() -> None:
     book = dialling()
-    book.rig.feed(a.ModelConnected())
+    book.rig.feed(e.ModelConnected())
     assert book >> SESSION_UPDATED >> SESSION_CREATED << update() >> SESSION_CREATED
     assert a.OpenUplink() in book.rig.feed(SESSION_UPDATED)
 
@@ -192,7 +195,7 @@ def test_a_fault_of_the_server_is_tried_again(answers: str | None) -> None:
     """Only a refused request is our own fault."""
     detail = rt.ErrorDetail("server_error", "server_error", "It went wrong.", None, answers)
     seen, delay = fails(configuring(), rt.ErrorEvent(detail))
-    assert (seen.stage, seen.is_fatal, delay) == ("configure", False, JITTER)
+    assert (seen.doing, seen.is_fatal, delay) == ("configure", False, JITTER)
 
 
 @pytest.mark.parametrize("code", sorted(HARMLESS_CODES))
@@ -224,7 +227,7 @@ def sent_ids(outputs: list[Output], kind: type) -> list[str | None]:
 def test_an_item_that_is_refused_is_no_reason_to_have_no_session(answers: str) -> None:
     """The configuration that follows the items is: without it nobody would be answered."""
     book = greeted()
-    book.rig.feed(a.LegGone(a.Leg.MODEL, 1006), a.ModelConnected(), SESSION_CREATED)
+    book.rig.feed(e.LegGone(e.Leg.MODEL, 1006), e.ModelConnected(), SESSION_CREATED)
     outputs = book.rig.feed(SESSION_UPDATED)
     kind = commands.CreateItem if answers == "an item" else commands.UpdateSession
     refusal = error("invalid_value", answers=sent_ids(outputs, kind)[0])
@@ -238,16 +241,16 @@ def test_an_item_that_is_refused_is_no_reason_to_have_no_session(answers: str) -
 
 def test_anything_but_mulaw_is_our_fault_also_in_mid_call() -> None:
     seen, delay = fails(retelling(greeted()), SESSION_UPDATED_WRONG)
-    assert (seen.stage, seen.is_fatal, delay) == ("configure", True, None)
+    assert (seen.doing, seen.is_fatal, delay) == ("configure", True, None)
 
 
 def test_a_model_that_does_not_exist_is_left_for_the_second_and_never_asked_for_again() -> None:
     """Neither to replace nor to renew."""
     book = dialling()
     assert book >> failed("HTTP 404", 404) << (trouble("dial", is_fatal=True), drops())
-    assert book >> deadline(Timer.REDIAL) << dials(SECOND) >> a.ModelConnected()
+    assert book >> deadline(Timer.REDIAL) << dials(SECOND) >> e.ModelConnected()
     assert book >> SESSION_CREATED << update()
     assert (
         book >> SESSION_UPDATED << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
     )
-    assert book >> a.LegGone(a.Leg.MODEL, 1006) << (trouble(), drops(), dials(SECOND))
+    assert book >> e.LegGone(e.Leg.MODEL, 1006) << (trouble(), drops(), dials(SECOND))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import EndReason, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -19,6 +20,7 @@ from vocabulary import (
     SAY_IT_ENDS,
     SAY_IT_ENDS_SOON,
     SAY_NOBODY_IS_THERE,
+    admitted,
     answering,
     answers,
     any_warning,
@@ -78,9 +80,9 @@ def say(book: Playbook, response_id: str) -> None:
 
 def test_a_call_is_warned_and_then_ended_in_words() -> None:
     book = greeted(limits=SHORT)
-    assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(10, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
     say(book, "soon")
-    assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
+    assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
     assert book.rig.phase is Phase.LEAVING
     book.rig.feed(created("bye"), *says("bye", "goodbye", 200))
     assert book >> done("bye") >> after(0.3, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION)
@@ -88,14 +90,14 @@ def test_a_call_is_warned_and_then_ended_in_words() -> None:
 
 def test_a_short_call_is_not_warned() -> None:
     book = greeted(limits=UNWARNED)
-    assert book >> at(19.9, a.DeadlinePassed()) >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
+    assert book >> at(19.9, e.DeadlinePassed()) >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
 
 
 @pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
 def test_the_age_of_a_continued_call_counts(age_s: float, ends_after_s: float) -> None:
     """One that is too old is not warned any more, and ends."""
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(start(), a.StreamAdmitted("", "", age_s=age_s))
+    book.rig.feed(start(), admitted("", "", age_s=age_s))
     assert book >> deadline(Timer.CALL_LENGTH) << ends_without_model(EndReason.LIMIT_DURATION)
     assert book.rig.seconds == ends_after_s
 
@@ -104,7 +106,7 @@ def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
     """The caller is answered, and the call ends all the same."""
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed(), speech_started("but"), speech_stopped("but"), created("sorry"))
+    book.rig.feed(e.DeadlinePassed(), speech_started("but"), speech_stopped("but"), created("sorry"))
     assert book.rig.phase is Phase.LEAVING
 
 
@@ -112,17 +114,17 @@ def test_a_goodbye_that_never_comes_has_a_bound() -> None:
     """A caller who goes on talking does not keep the line."""
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed(), speech_started("but"))
+    book.rig.feed(e.DeadlinePassed(), speech_started("but"))
     while book.rig.deadline is not None:
         book.rig.now = max(book.rig.deadline[0], book.rig.now)
-        book.rig.feed(a.DeadlinePassed())
+        book.rig.feed(e.DeadlinePassed())
     assert book.rig.seconds == 20 + SHORT.leave_timeout_s
 
 
 def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     """Otherwise a caller who says "wait" would have a call without a bound. The goodbye is heard out."""
     book = own_goodbye()
-    assert book >> at(20, a.DeadlinePassed()) >> at(21, a.DeadlinePassed())
+    assert book >> at(20, e.DeadlinePassed()) >> at(21, e.DeadlinePassed())
     book.rig.feed(speech_started("wait"))
     *_, (ended_at, why, _) = book.rig.wakes()
     assert (ended_at, why) == (20 + SHORT.leave_timeout_s, Timer.LEAVE)
@@ -139,17 +141,17 @@ def own_goodbye(limits: Limits = SHORT) -> Playbook:
 def test_a_goodbye_is_waited_for_and_heard_out() -> None:
     """Its own bound is far off, whatever else wakes the machine meanwhile."""
     book = greeted(limits=UNWARNED)
-    assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> at(21, a.DeadlinePassed())
+    assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> at(21, e.DeadlinePassed())
     assert book >> at(22, created("bye")) >> item("bye", "it")
     assert book >> audio("bye", "it", 2000) << AudioToPhone(2000)
-    assert book >> done("bye") >> at(23, a.DeadlinePassed())
+    assert book >> done("bye") >> at(23, e.DeadlinePassed())
     assert book >> at(24.05, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION, detail="")
 
 
 def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
     """The caller hears the clip, and another session is asked for it."""
     book = greeted(limits=replace(SHORT, call_length_max_s=60, call_length_warning_s=30))
-    assert book >> at(30, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(30, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 30 + SHORT.clip_after_s
     assert book >> deadline(Timer.CLIP) << clip() >> deadline(Timer.ANSWER) << replaces()
@@ -160,12 +162,12 @@ def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_o
     """The model is gone for good: nobody is left who could answer them."""
     book = greeted(limits=UNWARNED)
     if is_handed_over:
-        assert book >> key("1") >> a.HandOverRequested()
+        assert book >> key("1") >> e.HandOverRequested()
     else:
-        assert book >> at(20, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> key("1")
+        assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> key("1")
     reason = EndReason.HANDED_OVER if is_handed_over else EndReason.LIMIT_DURATION
     assert (
-        book >> gone(a.Leg.MODEL) << (trouble(), drops(), recorded(TurnEnded)) << ends_without_model(reason)
+        book >> gone(e.Leg.MODEL) << (trouble(), drops(), recorded(TurnEnded)) << ends_without_model(reason)
     )
 
 
@@ -174,15 +176,15 @@ def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> No
     book = answering(greeted())
     book.rig.feed(*says("answer", "bye", 400), tool_call("answer", "book"), tool_call("answer", "end"))
     book.rig.feed(tool_finished("end", ends_call=True))
-    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    assert book >> gone(e.Leg.MODEL) << (trouble(), drops())
     assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.AGENT_HANGUP)
 
 
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
     book = greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(a.DeadlinePassed())
-    assert book >> gone(a.Leg.MODEL) << (trouble(), drops()) << ends_without_model(EndReason.LIMIT_DURATION)
+    book.rig.feed(e.DeadlinePassed())
+    assert book >> gone(e.Leg.MODEL) << (trouble(), drops()) << ends_without_model(EndReason.LIMIT_DURATION)
 
 
 # --- What is to be said -------------------------------------------------------------------------------
@@ -191,7 +193,7 @@ def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() ->
 def test_words_wait_for_the_answer_that_is_going_on() -> None:
     book = answering(greeted(limits=SHORT))
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book >> done("answer") << ask_words(SAY_IT_ENDS_SOON)
 
 
@@ -202,7 +204,7 @@ def test_words_are_not_said_by_a_response_that_was_asked_for_before_them() -> No
     book.rig.now = 1009.9
     book.rig.feed(tool_finished("call_1"))  # Asks.
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())  # The warning is due.
+    book.rig.feed(e.DeadlinePassed())  # The warning is due.
     assert book >> item_added("cb_item_1") >> created("plain") >> done("plain") << ask_words(SAY_IT_ENDS_SOON)
 
 
@@ -212,7 +214,7 @@ def test_a_response_that_was_told_what_to_say_answers_nothing_else() -> None:
     book = answering(greeted(limits=SHORT))
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
     book.rig.now = 1010.0
-    assert a.DropModel() not in book.rig.feed(a.DeadlinePassed())
+    assert a.DropModel() not in book.rig.feed(e.DeadlinePassed())
     assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
     assert book >> answers("soon", "words", 100) << AudioToPhone(100) << ask()
 
@@ -223,7 +225,7 @@ def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
     book = answering(greeted(limits=SHORT))
     book.rig.feed(tool_call("answer", "call_1"))
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
     assert book >> done("answer") << ask() >> created("reply") >> done("reply") << ask_words(SAY_IT_ENDS_SOON)
 
@@ -231,7 +233,7 @@ def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
 def test_words_outlive_a_failed_answer_to_something_else() -> None:
     book = answering(greeted(limits=SHORT))
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book >> done("answer", "failed", code="server_error") << any_warning("response_fell_short")
     assert book >> deadline(Timer.RETRY) << ask() >> created("again")
     assert book >> done("again") << ask_words(SAY_IT_ENDS_SOON)
@@ -241,7 +243,7 @@ def test_words_outlive_a_failed_answer_to_something_else() -> None:
 def test_words_are_said_by_the_session_that_replaces_the_lost_one(is_begun: bool) -> None:
     book = greeted(limits=SHORT)
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     if is_begun:
         book.rig.feed(created("soon"))
     replaced(book)
@@ -255,22 +257,22 @@ def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> 
     book = greeted(limits=SHORT)
     book.rig.feed(speech_started("long"))
     book.rig.now = 1010.0
-    assert book.rig.feed(a.DeadlinePassed()) == []
-    assert book >> at(19, a.DeadlinePassed())
+    assert book.rig.feed(e.DeadlinePassed()) == []
+    assert book >> at(19, e.DeadlinePassed())
 
 
 def test_newer_words_outlive_the_response_that_says_the_older_ones() -> None:
     """The warning is being said when the end is due."""
     book = greeted(limits=replace(SHORT, call_length_warning_s=2))
-    assert book >> at(18, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    assert book >> at(19, created("soon")) >> at(20, a.DeadlinePassed())
+    assert book >> at(18, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(19, created("soon")) >> at(20, e.DeadlinePassed())
     assert book >> done("soon") << ask_words(SAY_IT_ENDS)
 
 
 def test_the_servers_own_response_says_no_words_of_ours() -> None:
     """It crossed them; they are asked for again when it is done."""
     book = greeted(limits=SHORT)
-    assert book >> at(10, a.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> at(10, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
     assert book >> speech_started() >> after(1, speech_stopped()) >> created("servers_own")
     assert book >> done("servers_own") << ask_words(SAY_IT_ENDS_SOON)
 
@@ -280,7 +282,7 @@ def test_the_greeting_comes_before_any_other_words() -> None:
     book = live(limits=replace(SHORT, clip_after_s=3.9))
     book.rig.now = 1009.5
     book.rig.feed(created("greeting"), done("greeting", "failed", code="server_error"))
-    assert book >> at(10, a.DeadlinePassed()) << clip()
+    assert book >> at(10, e.DeadlinePassed()) << clip()
     assert book >> deadline(Timer.RETRY) << ask(options=PLAN.greeting_options)
     assert book >> created("again") >> done("again") << ask_words(SAY_IT_ENDS_SOON)
 
@@ -291,7 +293,7 @@ def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
     book = answering(greeted(limits=replace(SHORT, call_length_max_s=12, call_length_warning_s=6)))
     for call_id in ("book", "end"):
         book.rig.feed(tool_call("answer", call_id))
-    assert book >> at(6, a.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
+    assert book >> at(6, e.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
     assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
     assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
     book.rig.feed(*says("bye", "it", 400), done("bye"))
@@ -307,7 +309,7 @@ def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
     )
     book = live(replace(PLAN, price=price, spend_max_microdollars=100))
     book.rig.feed(created("greeting"))
-    dear = rt.Usage(100, 0, 100, None, rt.OutputTokens(0, 100))
+    dear = rt.Usage(0, 100, None, rt.OutputTokens(0, 100))
     assert book >> done("greeting", usage=dear) << ask_words(SAY_IT_ENDS)
     say(book, "bye")
     assert book.rig.phase is Phase.OVER
@@ -318,14 +320,14 @@ def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
 
 def test_a_silent_caller_is_asked_and_then_hung_up_upon() -> None:
     book = greeted(limits=QUIET)
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     book.rig.now = 1010.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book >> deadline(Timer.CALLER_SILENT) << ask_words(ASK_WHETHER_THERE)
     assert book.rig.seconds == 2 + QUIET.caller_silence_s  # The greeting was heard at 2 s.
     say(book, "there")
     book.rig.now += 20
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book >> deadline(Timer.CALLER_SILENT) << ask_words(SAY_NOBODY_IS_THERE)
     assert book.rig.phase is Phase.LEAVING
 
@@ -334,53 +336,53 @@ def test_a_silent_caller_is_asked_and_then_hung_up_upon() -> None:
 def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
     book = greeted(limits=QUIET)
     book.rig.now = 1062.0
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     say(book, "there")
     book.rig.feed(event)  # type: ignore[arg-type]  # An event, whatever its kind.
     book.rig.now += 35
-    book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.DeadlinePassed())
     assert book.rig.phase is Phase.LIVE
 
 
 def test_a_caller_may_be_silent_for_ever_where_that_is_wanted() -> None:
     book = greeted(limits=replace(QUIET, caller_silence_s=0))
     book.rig.now = 1400.0
-    assert book.rig.feed(a.DeadlinePassed()) == []
+    assert book.rig.feed(e.DeadlinePassed()) == []
 
 
 # --- Hand-over ----------------------------------------------------------------------------------------
 
 
 def test_a_quiet_call_is_handed_over_at_once() -> None:
-    assert greeted() >> a.HandOverRequested() << ends(EndReason.HANDED_OVER)
+    assert greeted() >> e.HandOverRequested() << ends(EndReason.HANDED_OVER)
 
 
 def test_a_turn_may_end_before_the_hand_over() -> None:
     book = answering(greeted())
     book.rig.feed(audio("answer", "it", 200))
-    assert book >> a.HandOverRequested() >> a.HandOverRequested() >> done("answer")
+    assert book >> e.HandOverRequested() >> e.HandOverRequested() >> done("answer")
     assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
 
 
 def test_a_turn_that_does_not_end_is_handed_over_in_its_middle() -> None:
     book = greeted(limits=QUIET)
-    book.rig.feed(speech_started(), a.HandOverRequested())
-    assert book >> at(12.9, a.DeadlinePassed())
-    assert book >> at(13, a.DeadlinePassed()) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
+    book.rig.feed(speech_started(), e.HandOverRequested())
+    assert book >> at(12.9, e.DeadlinePassed())
+    assert book >> at(13, e.DeadlinePassed()) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
 
 
 def test_a_call_that_is_connecting_is_handed_over_at_once() -> None:
     """The next process dials for itself."""
     book = Playbook(Rig())
-    book.rig.feed(start(), a.StreamAdmitted("", ""))
-    assert book >> a.HandOverRequested() << ends_without_model(EndReason.HANDED_OVER)
+    book.rig.feed(start(), admitted("", ""))
+    assert book >> e.HandOverRequested() << ends_without_model(EndReason.HANDED_OVER)
 
 
 def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> None:
     """What was said of the turn is still heard."""
     book = answering(greeted())
-    book.rig.feed(audio("answer", "it", 200), a.HandOverRequested())
-    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    book.rig.feed(audio("answer", "it", 200), e.HandOverRequested())
+    assert book >> gone(e.Leg.MODEL) << (trouble(), drops())
     assert book >> after(0.25, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.HANDED_OVER)
 
 
@@ -391,7 +393,7 @@ def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None
         audio("answer", "bye", 200),
         tool_call("answer", "end"),
         tool_finished("end", ends_call=True),
-        a.HandOverRequested(),
+        e.HandOverRequested(),
         done("answer"),
     )
     assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))
@@ -400,7 +402,7 @@ def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None
 def test_a_goodbye_that_is_handed_over_in_its_middle_was_a_goodbye() -> None:
     """The caller is not called back for the rest of it."""
     book = own_goodbye(UNWARNED)
-    assert book >> at(5, a.HandOverRequested())
+    assert book >> at(5, e.HandOverRequested())
     *_, (ended_at, why, outputs) = book.rig.wakes()
     assert (ended_at, why) == (5 + SHORT.hand_over_timeout_s, Timer.HAND_OVER)
-    assert a.CloseLeg(a.Leg.PHONE, 1000, "agent_hangup") in outputs
+    assert a.CloseLeg(e.Leg.PHONE, 1000, "agent_hangup") in outputs

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import Interrupted
 from callbridge.call.limits import Limits
 from callbridge.wire import realtime as rt
@@ -66,7 +67,7 @@ class Told:
 
     def cut(self, seconds: float) -> tuple[dict[str, int], int]:
         """The caller speaks: what was heard of each item that is not heard whole, and what is thrown away."""
-        facts = [o.fact for o in self.feed(speech_started("wait"), seconds) if isinstance(o, a.Record)]
+        facts = [o.fact for o in self.feed(speech_started("wait"), seconds) if isinstance(o, a.Note)]
         late = self.feed(done("answer", "cancelled"))
         assert not any(isinstance(output, a.SendToModel) for output in late), "all is settled"
         for fact in facts:
@@ -239,7 +240,7 @@ def test_an_echo_stands_for_those_before_it_and_one_that_comes_again_for_nothing
     told.feed(done("answer"))
     told.echo(second, 0.85)
     told.echo(first, 0.9)
-    told.feed(a.HandOverRequested())
+    told.feed(e.HandOverRequested())
     assert told.book.rig.deadline is not None, "the last piece still plays"
     told.echo(last, 1.25)
     assert told.book.rig.deadline is None
@@ -250,7 +251,7 @@ def test_only_echoes_prove_that_all_was_played() -> None:
     told = Told()
     (name,) = in_pieces(told, 1)
     told.feed(done("answer"))
-    told.feed(a.HandOverRequested(), 5.0)
+    told.feed(e.HandOverRequested(), 5.0)
     assert told.book.rig.deadline is not None
     told.echo(name, 6.0)
     assert told.book.rig.deadline is None

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from callbridge.call import actions as a
-from callbridge.call.facts import AgentReady, CallStarted, EndReason
+from callbridge.call import events as e
+from callbridge.call.facts import AgentReady, EndReason, StreamStarted
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
@@ -19,6 +20,7 @@ from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
+    admitted,
     any_warning,
     ask,
     dials,
@@ -39,7 +41,7 @@ from vocabulary import (
     warning,
 )
 
-ADMITTED = a.StreamAdmitted("+15550100001", "+15550100002")
+ADMITTED = admitted("+15550100001", "+15550100002")
 
 
 def dialing() -> Playbook:
@@ -50,7 +52,7 @@ def dialing() -> Playbook:
 
 def configuring(rig: Rig | None = None) -> Playbook:
     book = Playbook(rig or Rig())
-    book.rig.feed(start(), ADMITTED, a.ModelConnected())
+    book.rig.feed(start(), ADMITTED, e.ModelConnected())
     return book
 
 
@@ -62,23 +64,33 @@ def test_a_call_comes_to_life() -> None:
     book = Playbook(Rig(has_line=False))
     assert book >> at(0.0, ms.Connected())
     assert book >> at(0.1, start()) << Like(a.AdmitStream, {"start": start().start})
-    assert book >> ADMITTED << a.Record(CallStarted("CA1", "MZ1", "+15550100001", "+15550100002")) << dials()
-    assert book >> at(0.6, a.ModelConnected()) >> at(0.65, SESSION_CREATED) << update()
+    assert book >> ADMITTED << a.Note(StreamStarted("+15550100001", "+15550100002")) << dials()
+    assert book >> at(0.6, e.ModelConnected()) >> at(0.65, SESSION_CREATED) << update()
     assert (
         book
         >> at(0.9, SESSION_UPDATED)
-        << a.Record(AgentReady("gpt-realtime-2.1", 800, 0, has_transcription=True))
+        << a.Note(AgentReady("gpt-realtime-2.1", 800, 0, has_transcription=True))
         << ask(options=PLAN.greeting_options)
         << a.OpenUplink()
     )
     assert book.rig.phase is Phase.LIVE
 
 
+def test_each_phase_has_its_place_in_the_repr() -> None:
+    """A person sees in a log or a debugger which call this is and how far it is."""
+    rig = Rig()
+    assert repr(rig) == "<Entrance waiting ->"
+    rig.feed(start())
+    assert repr(rig) == "<Entrance admitting CA1>"
+    rig.feed(admitted())
+    assert repr(rig) == "<CallMachine CA1 dialling turn 0>"
+
+
 def test_caller_audio_is_held_until_the_session_is_confirmed_and_then_sent_in_order() -> None:
     """The greeting is asked for before the held audio goes: the caller's "hello?" must not come first."""
     book = Playbook(Rig(has_line=False))
     assert book >> start() << Like(a.AdmitStream, {}) >> at(0.02, frame(20))
-    assert book >> ADMITTED << recorded(CallStarted) << dials() >> at(0.04, frame(40)) >> a.ModelConnected()
+    assert book >> ADMITTED << recorded(StreamStarted) << dials() >> at(0.04, frame(40)) >> e.ModelConnected()
     assert book >> at(0.06, frame(60)) >> SESSION_CREATED << update() >> at(0.08, frame(80))
     assert (
         book
@@ -167,7 +179,7 @@ def test_a_start_that_never_comes_is_not_waited_for() -> None:
         book
         >> deadline(Timer.START)
         << (
-            a.CloseLeg(a.Leg.PHONE, 1008, "rejected_protocol"),
+            a.CloseLeg(e.Leg.PHONE, 1008, "rejected_protocol"),
             *ends_without_model(EndReason.REJECTED_PROTOCOL, detail="no start in time")[1:],
         )
     )
@@ -188,8 +200,8 @@ def test_a_refused_token_closes_the_phone_with_a_policy_code() -> None:
     assert book >> start() << Like(a.AdmitStream, {})
     assert (
         book
-        >> a.StreamRefused("the token was used before")
-        << a.CloseLeg(a.Leg.PHONE, 1008, "rejected_auth")
+        >> e.StreamRefused("the token was used before")
+        << a.CloseLeg(e.Leg.PHONE, 1008, "rejected_auth")
         << ends_without_model(EndReason.REJECTED_AUTH, detail="the token was used before")[1]
     )
 
@@ -200,7 +212,7 @@ def test_a_socket_that_closes_before_the_stream_began_is_no_lost_call(is_started
     book = Playbook(Rig())
     if is_started:
         book.rig.feed(start())
-    assert book >> gone(a.Leg.PHONE, 1005) << ends_without_model(EndReason.REJECTED_PROTOCOL)
+    assert book >> gone(e.Leg.PHONE, 1005) << ends_without_model(EndReason.REJECTED_PROTOCOL)
 
 
 # --- What the model can do wrong ----------------------------------------------------------------------
@@ -211,10 +223,10 @@ def test_a_model_that_cannot_be_dialled_ends_the_call_for_the_apology() -> None:
     book = dialing()
     assert (
         book
-        >> a.ModelDialFailed("HTTP 401: invalid_api_key", 401, "invalid_api_key")
+        >> e.ModelDialFailed("HTTP 401: invalid_api_key", 401, "invalid_api_key")
         << (trouble("dial", status=401, is_fatal=True), drops())
         << (
-            a.CloseLeg(a.Leg.PHONE, 1011, "model_unavailable"),
+            a.CloseLeg(e.Leg.PHONE, 1011, "model_unavailable"),
             *ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="HTTP 401: invalid_api_key")[1:],
         )
     )
@@ -294,11 +306,11 @@ def test_any_other_refusal_is_our_own_fault_and_ends_the_call_at_once() -> None:
 def test_a_model_that_closes_twice_before_it_spoke_was_never_available(code: int) -> None:
     """The leg is gone, so nothing is sent to it."""
     book = configuring()
-    assert book >> gone(a.Leg.MODEL, code) << (trouble("configure"), drops())
-    assert book >> deadline(Timer.REDIAL) << dials() >> a.ModelConnected()
+    assert book >> gone(e.Leg.MODEL, code) << (trouble("configure"), drops())
+    assert book >> deadline(Timer.REDIAL) << dials() >> e.ModelConnected()
     assert (
         book
-        >> gone(a.Leg.MODEL, code)
+        >> gone(e.Leg.MODEL, code)
         << (trouble("configure"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail=f"model leg closed with {code}")
     )
@@ -307,21 +319,21 @@ def test_a_model_that_closes_twice_before_it_spoke_was_never_available(code: int
 def test_a_caller_who_hangs_up_while_the_model_is_dialled_ends_the_call() -> None:
     """The dial's answer comes too late to matter."""
     book = dialing()
-    assert book >> at(0.3, ms.Stopped("MZ1")) << ends_without_model(EndReason.CALLER_HANGUP, turns=0)
-    assert book >> at(0.5, a.ModelConnected())
+    assert book >> at(0.3, ms.Stopped()) << ends_without_model(EndReason.CALLER_HANGUP, turns=0)
+    assert book >> at(0.5, e.ModelConnected())
     assert book.rig.phase is Phase.OVER
 
 
 def test_a_caller_who_hangs_up_while_the_session_is_configured_closes_the_model_too() -> None:
     """The model leg was open."""
     book = configuring()
-    assert book >> ms.Stopped("MZ1") << ends(EndReason.CALLER_HANGUP)
+    assert book >> ms.Stopped() << ends(EndReason.CALLER_HANGUP)
 
 
 def test_audio_is_held_only_as_long_as_it_can_be_answered() -> None:
     """Beyond the bound the oldest audio goes, and is counted."""
     book = Playbook(Rig(has_line=False))
-    book.rig.feed(start(), ADMITTED, frame(), *[frame(1000)] * 9, a.ModelConnected(), SESSION_CREATED)
+    book.rig.feed(start(), ADMITTED, frame(), *[frame(1000)] * 9, e.ModelConnected(), SESSION_CREATED)
     assert book >> SESSION_UPDATED << (recorded(AgentReady), *GREETING, *[AudioToModel(1000)] * 9)
     assert ended(book).frames_dropped == 1
 

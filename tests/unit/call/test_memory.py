@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call import memory
 from callbridge.call.limits import Limits
 from callbridge.call.memory import Entry, ToolAnswered, TurnSaid
@@ -16,6 +17,7 @@ from rigs import PLAYED, Output, Rig
 from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,
+    admitted,
     answering,
     audio,
     caller_said,
@@ -60,8 +62,8 @@ def retold(*entries: Entry, limits: Limits | None = None) -> list[str]:
     rig = Rig(limits=limits)
     rig.feed(
         start(),
-        a.StreamAdmitted("", "", is_continued=True, memory=entries),
-        a.ModelConnected(),
+        admitted("", "", is_continued=True, memory=entries),
+        e.ModelConnected(),
         SESSION_CREATED,
     )
     return told(rig.feed(SESSION_UPDATED))
@@ -69,7 +71,7 @@ def retold(*entries: Entry, limits: Limits | None = None) -> list[str]:
 
 def retold_to_the_next(book: Playbook) -> list[str]:
     """The session is lost now: what the next one is told."""
-    book.rig.feed(gone(a.Leg.MODEL), a.ModelConnected(), SESSION_CREATED)
+    book.rig.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED)
     return told(book.rig.feed(SESSION_UPDATED))
 
 
@@ -125,9 +127,9 @@ def test_the_oldest_entry_is_forgotten_at_the_bound() -> None:
 
 def test_turns_are_counted_on_from_those_that_are_remembered() -> None:
     rig = Rig()
-    rig.feed(start(), a.StreamAdmitted("", "", is_continued=True, memory=(GREETING, TOOL)))
-    (*_, last) = rig.feed(a.ShutdownRequested())
-    assert isinstance(last, a.Record)
+    rig.feed(start(), admitted("", "", is_continued=True, memory=(GREETING, TOOL)))
+    (*_, last) = rig.feed(e.ShutdownRequested())
+    assert isinstance(last, a.Note)
     assert getattr(last.fact, "turns", None) == 2
 
 

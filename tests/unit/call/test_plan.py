@@ -78,4 +78,4 @@ def test_a_call_is_too_dear_at_its_bound(has_price: bool, bound: int | None, is_
         text_input=1_000_000, text_cached=0, text_output=0, audio_input=0, audio_cached=0, audio_output=0
     )
     plan = replace(make_plan(), price=price if has_price else None, spend_max_microdollars=bound)
-    assert plan.is_too_dear(Usage(input_tokens=100)) is is_too_dear
+    assert plan.is_too_dear(plan.cost_microdollars(Usage(input_tokens=100))) is is_too_dear

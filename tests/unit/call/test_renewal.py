@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -16,6 +17,7 @@ from vocabulary import (
     SESSION_UPDATED,
     SESSION_UPDATED_WRONG,
     SPARE_CONNECTED,
+    admitted,
     answering,
     any_warning,
     caller_said,
@@ -42,17 +44,17 @@ from vocabulary import (
 LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=600)
 """A minute is long enough to read about."""
 
-PUT_OFF = (any_warning("renewal_put_off"), drops(a.Leg.SPARE))
-DIALS_SPARE = a.DialModel(PLAN.model, a.Leg.SPARE)
+PUT_OFF = (any_warning("renewal_put_off"), drops(e.Leg.SPARE))
+DIALS_SPARE = a.DialModel(PLAN.model, e.Leg.SPARE)
 
 
 def with_spare(book: Playbook | None = None) -> Playbook:
     """A spare is open, and has greeted us."""
     book = book or greeted(limits=LIMITS)
     book.rig.now = 1011.0
-    assert a.DialModel(PLAN.model, a.Leg.SPARE) in book.rig.feed(a.DeadlinePassed())
+    assert a.DialModel(PLAN.model, e.Leg.SPARE) in book.rig.feed(e.DeadlinePassed())
     book.rig.feed(SPARE_CONNECTED)
-    assert book >> spare(SESSION_CREATED) << update_silent(leg=a.Leg.SPARE)
+    assert book >> spare(SESSION_CREATED) << update_silent(leg=e.Leg.SPARE)
     return book
 
 
@@ -62,8 +64,8 @@ def moving() -> Playbook:
     assert (
         book
         >> spare(SESSION_UPDATED)
-        << told(Id(), "Hello.", role="assistant", leg=a.Leg.SPARE)
-        << (told(Id(), RENEWED, role="system", leg=a.Leg.SPARE), update(leg=a.Leg.SPARE))
+        << told(Id(), "Hello.", role="assistant", leg=e.Leg.SPARE)
+        << (told(Id(), RENEWED, role="system", leg=e.Leg.SPARE), update(leg=e.Leg.SPARE))
     )
     return book
 
@@ -71,7 +73,7 @@ def moving() -> Playbook:
 def test_a_session_is_renewed_in_good_time() -> None:
     """Counted from its readiness."""
     book = greeted(limits=LIMITS)
-    assert book >> at(10.9, a.DeadlinePassed()) >> at(11, a.DeadlinePassed()) << DIALS_SPARE
+    assert book >> at(10.9, e.DeadlinePassed()) >> at(11, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
@@ -89,7 +91,7 @@ def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
 def test_the_next_renewal_is_counted_from_the_move() -> None:
     book = moving()
     book.rig.feed(spare(SESSION_UPDATED))
-    assert book >> at(20.9, a.DeadlinePassed()) >> at(21, a.DeadlinePassed()) << DIALS_SPARE
+    assert book >> at(20.9, e.DeadlinePassed()) >> at(21, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
@@ -109,7 +111,7 @@ def test_a_spare_is_not_given_up_because_somebody_speaks_for_long() -> None:
     """It is ready, and a ready session costs nothing."""
     book = with_spare()
     book.rig.feed(speech_started("long"))
-    assert book >> spare(SESSION_UPDATED) >> at(40, a.DeadlinePassed())
+    assert book >> spare(SESSION_UPDATED) >> at(40, e.DeadlinePassed())
     assert hears(book)
 
 
@@ -119,15 +121,15 @@ def test_a_move_is_put_off_when_somebody_speaks(event: Input) -> None:
     book = moving()
     book.rig.feed(frame())
     outputs = book.rig.feed(event)
-    assert a.DropModel(a.Leg.SPARE) in outputs
+    assert a.DropModel(e.Leg.SPARE) in outputs
     assert outputs[-2:] == [a.OpenUplink(), AudioToModel(20)]
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        gone(a.Leg.SPARE),
-        a.LegStalled(a.Leg.SPARE, "full"),
+        gone(e.Leg.SPARE),
+        e.LegStalled(e.Leg.SPARE, "full"),
         spare(error("server_error")),
         spare(SESSION_UPDATED_WRONG),
     ],
@@ -141,7 +143,7 @@ def test_a_spare_that_fails_during_the_move_leaves_the_caller_heard(event: Input
 
 
 def test_a_spare_that_cannot_be_read_is_given_up() -> None:
-    bad = a.BadMessage(a.Leg.SPARE, "binary", is_fatal=True)
+    bad = e.BadMessage(e.Leg.SPARE, "binary", is_fatal=True)
     assert moving() >> bad << (any_warning("bad_message"), *PUT_OFF, a.OpenUplink())
 
 
@@ -156,22 +158,22 @@ def test_a_spare_that_does_not_come_about_is_tried_again_later() -> None:
     book = with_spare()
     assert book >> deadline(Timer.SPARE) << PUT_OFF
     again = book.rig.seconds + LIMITS.renew_again_after_s
-    assert book >> at(again - 0.1, a.DeadlinePassed()) >> at(again, a.DeadlinePassed()) << DIALS_SPARE
+    assert book >> at(again - 0.1, e.DeadlinePassed()) >> at(again, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_a_spare_that_could_not_be_dialled_is_tried_again_later() -> None:
     book = greeted(limits=LIMITS)
     book.rig.now = 1011.0
-    book.rig.feed(a.DeadlinePassed())
-    assert book >> a.ModelDialFailed("HTTP 503", 503, leg=a.Leg.SPARE) << PUT_OFF
-    assert book >> gone(a.Leg.SPARE) >> spare(SESSION_CREATED) >> SPARE_CONNECTED
+    book.rig.feed(e.DeadlinePassed())
+    assert book >> e.ModelDialFailed("HTTP 503", 503, leg=e.Leg.SPARE) << PUT_OFF
+    assert book >> gone(e.Leg.SPARE) >> spare(SESSION_CREATED) >> SPARE_CONNECTED
 
 
 def test_the_loss_of_the_old_session_drops_the_spare() -> None:
     """A fresh session is told all of it; the spare was made for a quiet moment."""
     book = moving()
     (lost, _, dialled) = replaces()
-    assert book >> gone(a.Leg.MODEL) << (lost, drops(a.Leg.SPARE), drops(), dialled)
+    assert book >> gone(e.Leg.MODEL) << (lost, drops(e.Leg.SPARE), drops(), dialled)
 
 
 def test_a_move_that_was_confirmed_twice_changes_nothing_more() -> None:
@@ -191,8 +193,8 @@ def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:
     book = moving()
     assert (
         book
-        >> a.HandOverRequested()
-        << (drops(a.Leg.SPARE), a.CloseLeg(a.Leg.MODEL, 1000, ""))
+        >> e.HandOverRequested()
+        << (drops(e.Leg.SPARE), a.CloseLeg(e.Leg.MODEL, 1000, ""))
         << ends_without_model(EndReason.HANDED_OVER)
     )
 
@@ -202,14 +204,14 @@ def test_a_call_with_the_second_model_is_renewed_with_it() -> None:
     book = Playbook(Rig(make_plan(second_model="other"), LIMITS))
     book.rig.feed(
         start(),
-        a.StreamAdmitted("", ""),
-        a.ModelDialFailed("HTTP 404", 404),
-        a.DeadlinePassed(),
-        a.ModelConnected(),
+        admitted("", ""),
+        e.ModelDialFailed("HTTP 404", 404),
+        e.DeadlinePassed(),
+        e.ModelConnected(),
         SESSION_CREATED,
         SESSION_UPDATED,
         created("hi"),
         done("hi"),
     )
     book.rig.now += 10
-    assert a.DialModel("other", a.Leg.SPARE) in book.rig.feed(a.DeadlinePassed())
+    assert a.DialModel("other", e.Leg.SPARE) in book.rig.feed(e.DeadlinePassed())

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
@@ -20,6 +21,7 @@ from vocabulary import (
     PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,
+    admitted,
     answering,
     any_warning,
     ask,
@@ -61,9 +63,9 @@ from vocabulary import (
 SECOND = "gpt-realtime-2.1-mini"
 
 
-def dialling(rig: Rig | None = None, admitted: a.StreamAdmitted | None = None) -> Playbook:
+def dialling(rig: Rig | None = None, how: e.StreamAdmitted | None = None) -> Playbook:
     book = Playbook(rig or Rig())
-    book.rig.feed(start(), admitted or a.StreamAdmitted("", ""))
+    book.rig.feed(start(), how or admitted())
     return book
 
 
@@ -80,8 +82,8 @@ def dialling(rig: Rig | None = None, admitted: a.StreamAdmitted | None = None) -
 def test_a_call_that_goes_on_is_told_what_is_remembered(
     memory: tuple[TurnSaid, ...], note: str, items: tuple[tuple[str, str], ...]
 ) -> None:
-    book = dialling(admitted=a.StreamAdmitted("", "", is_continued=True, memory=memory))
-    book.rig.feed(a.ModelConnected())
+    book = dialling(how=admitted("", "", is_continued=True, memory=memory))
+    book.rig.feed(e.ModelConnected())
     assert book >> SESSION_CREATED << update_silent()
     assert (
         book
@@ -94,12 +96,10 @@ def test_a_call_that_goes_on_is_told_what_is_remembered(
 
 def test_a_session_that_waited_for_the_call_is_told_nothing_and_its_items_have_other_ids() -> None:
     """It knows the conversation, and would refuse an id that the stream before has used."""
-    book = dialling(
-        admitted=a.StreamAdmitted("", "", is_continued=True, memory=(TurnSaid(1, "Hi.", "Yes?"),))
-    )
+    book = dialling(how=admitted("", "", is_continued=True, memory=(TurnSaid(1, "Hi.", "Yes?"),)))
     assert (
         book
-        >> a.ModelConnected(is_warm=True)
+        >> e.ModelConnected(is_warm=True)
         << update()
         >> error("response_cancel_not_active", answers="cb_9")
         >> done("of_the_stream_before", "cancelled")
@@ -124,7 +124,7 @@ def test_a_quiet_session_is_replaced_without_a_word() -> None:
 
 def test_the_next_session_is_told_what_was_said_and_what_has_happened() -> None:
     book = greeted()
-    assert book >> gone(a.Leg.MODEL) << replaces() >> a.ModelConnected() >> SESSION_CREATED << update_silent()
+    assert book >> gone(e.Leg.MODEL) << replaces() >> e.ModelConnected() >> SESSION_CREATED << update_silent()
     assert (
         book
         >> SESSION_UPDATED
@@ -154,7 +154,7 @@ def owed_for_a_result() -> Playbook:
 def owed_for_keys() -> Playbook:
     """Keys were told, and an answer to them asked for."""
     book = greeted()
-    book.rig.feed(key("#"), a.DeadlinePassed())
+    book.rig.feed(key("#"), e.DeadlinePassed())
     return book
 
 
@@ -180,8 +180,8 @@ def test_what_is_owed_is_asked_for_once_after_a_loss(owed: Callable[[], Playbook
 def test_a_result_that_came_between_two_sessions_is_answered_once() -> None:
     """The next one was told of it with the rest."""
     book = answering(greeted())
-    book.rig.feed(tool_call("answer", "call_1"), gone(a.Leg.MODEL), tool_finished("call_1"))
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    book.rig.feed(tool_call("answer", "call_1"), gone(e.Leg.MODEL), tool_finished("call_1"))
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
     book.rig.feed(created("again"), done("again"))
     assert rests(book)
@@ -219,7 +219,7 @@ def test_the_clock_of_the_models_audio_begins_anew_with_each_session() -> None:
 def test_a_third_loss_within_ten_minutes_is_the_end() -> None:
     book = greeted()
     replaced(replaced(book))
-    assert book >> gone(a.Leg.MODEL) << (trouble(), drops()) << ends_without_model(EndReason.MODEL_LOST)
+    assert book >> gone(e.Leg.MODEL) << (trouble(), drops()) << ends_without_model(EndReason.MODEL_LOST)
 
 
 def test_a_loss_of_long_ago_does_not_count() -> None:
@@ -232,10 +232,10 @@ def test_a_loss_of_long_ago_does_not_count() -> None:
 
 def test_a_replacement_that_is_not_to_be_had_is_a_lost_model() -> None:
     book = greeted()
-    book.rig.feed(gone(a.Leg.MODEL))
+    book.rig.feed(gone(e.Leg.MODEL))
     assert (
         book
-        >> a.ModelDialFailed("HTTP 401", 401)
+        >> e.ModelDialFailed("HTTP 401", 401)
         << (trouble("dial"), drops())
         << ends_without_model(EndReason.MODEL_LOST, detail="HTTP 401")
     )
@@ -244,18 +244,18 @@ def test_a_replacement_that_is_not_to_be_had_is_a_lost_model() -> None:
 def test_audio_is_held_for_the_next_session_and_old_audio_is_dropped() -> None:
     """What the caller said to nobody would be answered after what they say now."""
     book = greeted(has_line=False)
-    book.rig.feed(gone(a.Leg.MODEL))
+    book.rig.feed(gone(e.Leg.MODEL))
     for duration_ms in (500, 1000, 1000, 1000):
         assert book >> frame(duration_ms)
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), a.OpenUplink(), *[AudioToModel(1000)] * 3)
     assert ended(book).frames_dropped == 1
 
 
 def test_a_leg_that_is_gone_twice_is_lost_once() -> None:
     book = greeted()
-    book.rig.feed(gone(a.Leg.MODEL))
-    assert book >> gone(a.Leg.MODEL) >> a.LegStalled(a.Leg.MODEL, "late")
+    book.rig.feed(gone(e.Leg.MODEL))
+    assert book >> gone(e.Leg.MODEL) >> e.LegStalled(e.Leg.MODEL, "late")
 
 
 # --- Tools, keys and speech around a loss -------------------------------------------------------------
@@ -280,9 +280,9 @@ def test_a_tool_that_finishes_while_nobody_is_there_is_told_with_the_rest() -> N
     book.rig.feed(
         caller_said("Are you open?", "question"),
         tool_call("answer", "call_1"),
-        gone(a.Leg.MODEL),
+        gone(e.Leg.MODEL),
         tool_finished("call_1"),
-        a.ModelConnected(),
+        e.ModelConnected(),
         SESSION_CREATED,
     )
     assert (
@@ -341,7 +341,7 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
 def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
     book = greeted()
     book.rig.feed(
-        gone(a.Leg.MODEL), key("4"), a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED
+        gone(e.Leg.MODEL), key("4"), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED
     )
     assert (
         book >> deadline(Timer.KEYS) << (told(Id(), "[The caller pressed 4 on the telephone keypad.]"), ask())
@@ -354,10 +354,10 @@ def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> 
     book = answering(greeted())
     book.rig.feed(done("answer"), speech_started("again"))
     book.rig.now += 4
-    book.rig.feed(gone(a.Leg.MODEL))
+    book.rig.feed(gone(e.Leg.MODEL))
     book.rig.now += 1
-    book.rig.feed(a.ModelConnected())
-    outputs = book.rig.feed(a.DeadlinePassed())
+    book.rig.feed(e.ModelConnected())
+    outputs = book.rig.feed(e.DeadlinePassed())
     assert book.rig.phase is Phase.CONFIGURING
     assert book.rig.deadline is not None
     assert book.rig.deadline[0] > book.rig.now
@@ -373,10 +373,10 @@ def test_a_session_that_is_lost_during_the_last_words_is_not_replaced() -> None:
         tool_call("answer", "end"),
         tool_finished("end", ends_call=True),
     )
-    assert book >> gone(a.Leg.MODEL) << (trouble(), drops())
+    assert book >> gone(e.Leg.MODEL) << (trouble(), drops())
     assert book.rig.phase is Phase.LEAVING
     assert book >> key("1")
-    assert book >> after(1.05, a.DeadlinePassed())
+    assert book >> after(1.05, e.DeadlinePassed())
     assert book.rig.phase is Phase.LEAVING
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Noted, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -17,7 +18,7 @@ from vocabulary import (
     PATIENT,
     SESSION_CREATED,
     SESSION_UPDATED,
-    STREAM_SID,
+    admitted,
     answering,
     any_warning,
     ask,
@@ -55,7 +56,7 @@ FRAME_UP = AudioToModel(20)
 
 def dialling(clip_ms: int = 1000) -> Playbook:
     book = Playbook(Rig(clip_ms=clip_ms))
-    book.rig.feed(start(), a.StreamAdmitted("", ""))
+    book.rig.feed(start(), admitted("", ""))
     return book
 
 
@@ -65,14 +66,14 @@ def test_each_stage_on_the_way_has_its_own_deadline() -> None:
     assert rig.due(1001) == (1000 + LIMITS.start_timeout_s, Timer.START)
     rig.feed(start())
     assert rig.deadline == (1000 + LIMITS.start_timeout_s, Timer.START)
-    rig.feed(a.StreamAdmitted("", ""))
+    rig.feed(admitted("", ""))
     assert [(at_s, why) for at_s, why, _ in rig.wakes(3.9)] == [(1.5, Timer.CLIP)]
     rig.now = 1004.5
-    rig.feed(a.DeadlinePassed())
+    rig.feed(e.DeadlinePassed())
     assert rig.deadline == (1000 + LIMITS.dial_timeout_s, Timer.DIAL)
-    rig.feed(a.ModelConnected())
+    rig.feed(e.ModelConnected())
     rig.now = 1007.0
-    rig.feed(a.DeadlinePassed())
+    rig.feed(e.DeadlinePassed())
     assert rig.deadline == (1004.5 + LIMITS.configure_timeout_s, Timer.CONFIGURE)
 
 
@@ -80,7 +81,7 @@ def test_a_deadline_that_comes_early_changes_nothing() -> None:
     """A timer may fire a moment before its time; it is set again."""
     book = live()
     before = book.rig.deadline
-    assert book >> a.DeadlinePassed()
+    assert book >> e.DeadlinePassed()
     assert book.rig.deadline == before
 
 
@@ -90,7 +91,7 @@ def test_several_deadlines_at_once_are_all_kept() -> None:
     book.rig.feed(done("answer", "failed", code="server_error"), key("1"))
     assert book.rig.deadline == (1005.0, Timer.RETRY)
     book.rig.now += 10
-    kinds = [repr(output) for output in book.rig.feed(a.DeadlinePassed())]
+    kinds = [repr(output) for output in book.rig.feed(e.DeadlinePassed())]
     assert sum("CreateResponse" in kind for kind in kinds) == 1
     assert any("keypad" in kind for kind in kinds)
 
@@ -99,7 +100,7 @@ def test_the_first_end_of_several_deadlines_counts() -> None:
     """The others find the call over."""
     assert (
         dialling()
-        >> after(90, a.DeadlinePassed())
+        >> after(90, e.DeadlinePassed())
         << clip()
         << (trouble("dial"), drops())
         << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="the model leg did not open in time")
@@ -119,7 +120,7 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(*says("answer", "it", 200), done("answer"))
     assert book >> after(0.25, PLAYED)
-    assert book >> deadline(Timer.TRANSCRIPT) << recorded(TurnEnded, number=2, caller=None)
+    assert book >> deadline(Timer.TRANSCRIPT) << recorded(TurnEnded, turn=2, caller=None)
     assert book >> after(1, caller_said("Hello?", "question"))
     assert book.rig.seconds == 4.25 + LIMITS.transcript_timeout_s + 1
 
@@ -131,10 +132,10 @@ def test_a_phone_without_audio_is_noted_at_each_gap_and_then_lost() -> None:
     """A gap is noted once, not at each look. At its bound the session is left for what may follow."""
     book = greeted(has_line=False)
     book.rig.feed(frame())
-    assert book >> at(4, a.DeadlinePassed()) >> at(6, a.DeadlinePassed()) << any_warning("media_gap")
-    assert book >> at(8, a.DeadlinePassed()) >> frame() << FRAME_UP >> at(10, a.DeadlinePassed())
-    assert book >> at(12, a.DeadlinePassed()) << any_warning("media_gap") >> at(14, a.DeadlinePassed())
-    assert book >> at(24.9, a.DeadlinePassed()) >> deadline(Timer.MEDIA_GAP) << parks()
+    assert book >> at(4, e.DeadlinePassed()) >> at(6, e.DeadlinePassed()) << any_warning("media_gap")
+    assert book >> at(8, e.DeadlinePassed()) >> frame() << FRAME_UP >> at(10, e.DeadlinePassed())
+    assert book >> at(12, e.DeadlinePassed()) << any_warning("media_gap") >> at(14, e.DeadlinePassed())
+    assert book >> at(24.9, e.DeadlinePassed()) >> deadline(Timer.MEDIA_GAP) << parks()
     assert book.rig.seconds == 10 + LIMITS.media_gap_timeout_s
 
 
@@ -142,7 +143,7 @@ def test_a_phone_that_sends_audio_is_there() -> None:
     """One frame between two looks is enough."""
     book = greeted(limits=Limits(media_gap_warning_s=15, caller_silence_s=0), has_line=False)
     for second in range(4, 120, 5):
-        assert book >> at(second, frame()) << FRAME_UP >> a.DeadlinePassed()
+        assert book >> at(second, frame()) << FRAME_UP >> e.DeadlinePassed()
 
 
 # --- What the caller hears ----------------------------------------------------------------------------
@@ -158,10 +159,10 @@ def test_who_waits_for_an_answer_hears_clips_and_at_last_gets_the_fallback() -> 
     why = "the model fell silent while an answer was due"
     assert book >> deadline(Timer.ANSWER) << replaces(why=why)
     assert book.rig.seconds == 4 + LIMITS.answer_timeout_s
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
     *_, (ended_at, _, outputs) = book.rig.wakes()
     assert ended_at == 3.5 + LIMITS.give_up_after_s
-    assert a.CloseLeg(a.Leg.PHONE, 1011, "model_lost") in outputs
+    assert a.CloseLeg(e.Leg.PHONE, 1011, "model_lost") in outputs
 
 
 def test_a_model_that_never_answers_a_request_is_replaced() -> None:
@@ -170,7 +171,7 @@ def test_a_model_that_never_answers_a_request_is_replaced() -> None:
     clips, lost = book.rig.wakes(1 + LIMITS.answer_timeout_s)[:-1], book.rig.now
     assert [why for _, why, _ in clips] == [Timer.CLIP, Timer.CLIP]
     assert lost == 1001 + LIMITS.answer_timeout_s
-    assert book.rig.phase is Phase.DIALING
+    assert book.rig.phase is Phase.DIALLING
 
 
 def test_agent_audio_puts_the_clip_and_the_fallback_off() -> None:
@@ -182,7 +183,7 @@ def test_agent_audio_puts_the_clip_and_the_fallback_off() -> None:
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 6 + 2 + LIMITS.clip_after_s
     book.rig.wakes(14.5)
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
     assert book.rig.wakes()[-1][0] == 8 + LIMITS.give_up_after_s
 
 
@@ -212,14 +213,14 @@ def test_who_waits_for_anybody_hears_the_clip_sooner() -> None:
 def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
     """Nobody waits: the caller has heard all, and may think."""
     book = greeted(limits=PATIENT)
-    assert book >> at(60, gone(a.Leg.MODEL)) << replaces() >> deadline(Timer.CLIP) << clip()
+    assert book >> at(60, gone(e.Leg.MODEL)) << replaces() >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 60 + LIMITS.clip_after_s
 
 
 def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
     """They wait from then on, and for anybody."""
     book = greeted(limits=PATIENT)
-    assert book >> at(4, speech_started()) >> at(5, gone(a.Leg.MODEL)) << replaces()
+    assert book >> at(4, speech_started()) >> at(5, gone(e.Leg.MODEL)) << replaces()
     assert book >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
 
@@ -228,7 +229,7 @@ def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_si
     """The model owes nothing while it runs. From its answer on the fallback is counted, the clip is not."""
     book = answering(greeted(limits=replace(PATIENT, answer_timeout_s=14)))
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
-    assert book >> at(11, a.DeadlinePassed()) << clip()
+    assert book >> at(11, e.DeadlinePassed()) << clip()
     assert book >> at(12, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
     assert book >> at(13, created("reply")) >> deadline(Timer.CLIP) << clip()
     assert book.rig.seconds == 15
@@ -240,7 +241,7 @@ def test_a_model_that_sends_anything_is_alive() -> None:
     book = answering(greeted(limits=PATIENT))
     book.rig.feed(item("answer", "long"))
     assert book >> after(7.9, audio("answer", "long", 7000)) << AudioToPhone(7000)
-    assert book >> after(0.1, a.DeadlinePassed()) >> deadline(Timer.ANSWER) << replaces()
+    assert book >> after(0.1, e.DeadlinePassed()) >> deadline(Timer.ANSWER) << replaces()
     assert round(book.rig.seconds, 3) == 4 + 7.9 + LIMITS.answer_timeout_s
 
 
@@ -269,7 +270,7 @@ def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
 def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_of_the_model() -> None:
     """The model knows nothing of it. What it says meanwhile plays behind the clip."""
     book = answering(greeted())
-    assert book >> at(6.5, a.DeadlinePassed()) << clip() >> item("answer", "it")
+    assert book >> at(6.5, e.DeadlinePassed()) << clip() >> item("answer", "it")
     assert book >> at(6.7, audio("answer", "it", 2000)) << AudioToPhone(2000)
     outputs = book.rig.feed(speech_started("again"))
     sent = [output.command for output in outputs if isinstance(output, a.SendToModel)]
@@ -279,7 +280,7 @@ def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_o
 
 # --- A caller of whom the model says that they speak ----------------------------------------------------
 
-LOUD_FRAME = ms.Media(ms.MediaChunk(bytes((0x10, 0x90)) * 80), STREAM_SID)
+LOUD_FRAME = ms.Media(ms.MediaChunk(bytes((0x10, 0x90)) * 80))
 
 
 def stalled() -> Playbook:
@@ -300,7 +301,7 @@ def line(book: Playbook, *, loud_s: float = 0.0, quiet_s: float = 0.0) -> list[s
             for output in outputs:
                 if isinstance(output, a.PlayClip | a.DialModel):
                     seen.append(f"{type(output).__name__} {book.rig.seconds - 4:.1f}")
-                elif isinstance(output, a.Record) and isinstance(output.fact, Noted):
+                elif isinstance(output, a.Note) and isinstance(output.fact, Noted):
                     seen.append(output.fact.event)
     return seen
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import TurnEnded
 from callbridge.wire import realtime as rt
 from playbook import Playbook, after
@@ -46,7 +47,7 @@ def heard(book: Playbook) -> Playbook:
 
 def turns(outputs: list[Output]) -> list[TurnEnded]:
     """The turns among what was recorded."""
-    facts = [output.fact for output in outputs if isinstance(output, a.Record)]
+    facts = [output.fact for output in outputs if isinstance(output, a.Note)]
     return [fact for fact in facts if isinstance(fact, TurnEnded)]
 
 
@@ -61,7 +62,7 @@ def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_co
     """They may come after the answer."""
     book = heard(answered())
     assert book >> caller_said("Somebody else's.", "other")
-    assert book >> after(0.1, event) << a.Record(TurnEnded(2, caller, "Yes.", 500, interrupted=False))
+    assert book >> after(0.1, event) << a.Note(TurnEnded(2, caller, "Yes.", 500, interrupted=False))
     assert book >> event
 
 
@@ -73,12 +74,10 @@ def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
     assert (
         book
         >> caller_said("And Sunday?", "second")
-        << recorded(TurnEnded, number=3, caller="And Sunday?", agent="")
+        << recorded(TurnEnded, turn=3, caller="And Sunday?", agent="")
     )
     assert (
-        book
-        >> caller_said("Open?", "question")
-        << recorded(TurnEnded, number=2, caller="Open?", agent="Yes.")
+        book >> caller_said("Open?", "question") << recorded(TurnEnded, turn=2, caller="Open?", agent="Yes.")
     )
 
 
@@ -149,6 +148,6 @@ def test_audio_from_before_the_last_key_is_no_answer_to_the_keys() -> None:
         audio("answer", "it", 200),
     )
     book.rig.now += 0.5
-    book.rig.feed(key("#"), done("answer"), a.DeadlinePassed())
+    book.rig.feed(key("#"), done("answer"), e.DeadlinePassed())
     found = [turn for turn in turns(book.rig.feed(HANGS_UP)) if turn.caller == "[keys 4#]"]
     assert [turn.response_ms for turn in found] == [None]

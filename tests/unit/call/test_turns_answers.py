@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import EndReason, TurnEnded, Usage
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
@@ -68,7 +69,7 @@ def test_the_greeting_is_a_turn_of_its_own() -> None:
     assert book >> at(1.3, created("greeting")) >> item("greeting", "hello")
     assert book >> at(1.4, audio("greeting", "hello", 400)) << AudioToPhone(400)
     assert book >> words("greeting", "hello", "Hello.") >> at(1.5, done("greeting"))
-    assert book >> at(1.85, PLAYED) << a.Record(TurnEnded(1, None, "Hello.", None, interrupted=False))
+    assert book >> at(1.85, PLAYED) << a.Note(TurnEnded(1, None, "Hello.", None, interrupted=False))
 
 
 def test_a_turn_of_caller_and_agent() -> None:
@@ -83,7 +84,7 @@ def test_a_turn_of_caller_and_agent() -> None:
     assert (
         book
         >> at(4.7, PLAYED)
-        << recorded(TurnEnded, number=2, caller="When do you open?", agent="From seven.", interrupted=False)
+        << recorded(TurnEnded, turn=2, caller="When do you open?", agent="From seven.", interrupted=False)
     )
 
 
@@ -129,15 +130,15 @@ def test_a_call_without_transcription_does_not_wait_for_words() -> None:
     """The record of a turn is written as soon as it was heard."""
     book = answering(greeted(PLAN.without_transcription()))
     assert book >> audio("answer", "it", 200) << AudioToPhone(200) >> done("answer")
-    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, number=2, caller=None)
+    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, turn=2, caller=None)
 
 
 def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
     """Cancelled and failed responses are billed too. Any number may be absent."""
     book = greeted()
-    full = rt.Usage(30, 20, 10, rt.InputTokens(4, 16, 8), rt.OutputTokens(3, 7))
+    full = rt.Usage(20, 10, rt.InputTokens(4, 16, 8), rt.OutputTokens(3, 7))
     for number, (status, usage) in enumerate(
-        [("completed", full), ("cancelled", full), ("incomplete", rt.Usage(5)), ("completed", None)]
+        [("completed", full), ("cancelled", full), ("incomplete", rt.Usage()), ("completed", None)]
     ):
         book.rig.feed(
             speech_started(),
@@ -150,8 +151,8 @@ def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
         book
         >> HANGS_UP
         << (
-            Like(a.Record, {}),
-            *(Like(a.Record, {}) for _ in range(3)),
+            Like(a.Note, {}),
+            *(Like(a.Note, {}) for _ in range(3)),
             *ends(EndReason.CALLER_HANGUP, usage=Usage(40, 20, 32, 14, 16)),
         )
     )
@@ -230,7 +231,7 @@ def test_responses_that_fail_again_and_again_for_the_accounts_limit_end_the_call
         book
         >> done("third", "failed", code="rate_limit_exceeded")
         << any_warning("response_fell_short")
-        << (trouble(is_rate_limit=True), drops(), recorded(TurnEnded, number=2))
+        << (trouble(is_rate_limit=True), drops(), recorded(TurnEnded, turn=2))
         << ends_without_model(EndReason.MODEL_LOST, detail="3 responses failed: rate_limit_exceeded")
     )
 
@@ -242,10 +243,10 @@ def test_responses_that_fail_again_and_again_are_asked_of_another_session() -> N
         outputs = book.rig.feed(done("answer", "failed", code="server_error"))
         book.rig.now += 1
         if number < 2:
-            book.rig.feed(a.DeadlinePassed(), created("answer"))
+            book.rig.feed(e.DeadlinePassed(), created("answer"))
     assert a.DropModel() in outputs
     assert outputs[-1] == a.DialModel(PLAN.model)
-    book.rig.feed(a.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
     assert book >> SESSION_UPDATED << (has_replaced(), ask(), a.OpenUplink())
 
 
@@ -266,7 +267,7 @@ def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
         book.rig.feed(done(f"answer{number or ''}", "failed", code="server_error"))
         book.rig.now += 1
         book.rig.feed(
-            a.DeadlinePassed(),
+            e.DeadlinePassed(),
             created("retry"),
             done("retry"),
             speech_started(),

@@ -248,7 +248,7 @@ def test_an_interruption_is_recorded_with_the_turn_that_it_cut() -> None:
     assert (
         book
         >> after(0.2, caller_said("Count!", "question"))
-        << recorded(TurnEnded, number=2, caller="Count!", agent="One …", interrupted=True)
+        << recorded(TurnEnded, turn=2, caller="Count!", agent="One …", interrupted=True)
     )
     assert book >> at(5.5, speech_stopped("wait")) >> committed("wait")
     assert ended(book).turns == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callbridge.call import actions as a
+from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.memory import ToolAnswered
 from callbridge.call.phases import Phase, Timer
@@ -60,8 +61,8 @@ def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
     assert (
         book
         >> after(0.2, tool_finished("call_1", "closed"))
-        << a.Record(Remembered(ToolAnswered(2, "call_1", "look_up", '{"day":"Sunday"}', "closed")))
-        << a.Record(ToolUsed("look_up", 5, 6))
+        << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", '{"day":"Sunday"}', "closed")))
+        << a.Note(ToolUsed("look_up", 5, 6))
         << tool_output(Id(), "call_1", "closed")
     )
     assert book >> done("answer") << ask()
@@ -109,8 +110,8 @@ def test_one_response_answers_several_results() -> None:
     "whole",
     [
         rt.Item("i", "message", "completed"),
-        rt.Item("i", "function_call", "incomplete", None, "look_up", "call_1", '{"day":"Sun'),
-        rt.Item("i", "function_call", "completed", None, "look_up", None, "{}"),
+        rt.Item("i", "function_call", "incomplete", "look_up", "call_1", '{"day":"Sun'),
+        rt.Item("i", "function_call", "completed", "look_up", None, "{}"),
     ],
     ids=["a message", "interrupted", "without a name for the answer"],
 )
@@ -123,7 +124,7 @@ def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> No
     """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = answering(greeted())
     book.rig.feed(tool_call("answer", "call_1"), done("answer"))
-    assert book >> gone(a.Leg.PHONE) << (recorded(TurnEnded), *ends(EndReason.MEDIA_LOST))
+    assert book >> gone(e.Leg.PHONE) << (recorded(TurnEnded), *ends(EndReason.MEDIA_LOST))
 
 
 def test_a_call_that_is_announced_twice_is_run_once() -> None:
@@ -161,7 +162,7 @@ def test_the_turn_of_a_tool_is_one_turn() -> None:
     assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
     assert book >> tool_finished("call_1") << (*tool_result(output, "call_1"), ask()) >> item_added(output)
     assert book >> answers("second", "it", 200) << AudioToPhone(200)
-    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, number=2, caller="Are you open?")
+    assert book >> after(0.3, PLAYED) << recorded(TurnEnded, turn=2, caller="Are you open?")
 
 
 # --- The agent hangs up -------------------------------------------------------------------------------
@@ -196,7 +197,7 @@ def test_the_agent_hangs_up_when_its_last_words_were_heard() -> None:
         book
         >> after(1.05, PLAYED)
         << recorded(TurnEnded)
-        << (a.CloseLeg(a.Leg.MODEL, 1000, ""), a.CloseLeg(a.Leg.PHONE, 1000, "agent_hangup"))
+        << (a.CloseLeg(e.Leg.MODEL, 1000, ""), a.CloseLeg(e.Leg.PHONE, 1000, "agent_hangup"))
         << ends(EndReason.AGENT_HANGUP, detail="")[2]
     )
 
@@ -238,8 +239,8 @@ def test_a_caller_who_speaks_into_the_farewell_is_not_hung_up_upon() -> None:
     assert (
         book
         >> after(0.5, speech_started("wait"))
-        << note("farewell_withdrawn")
-        << (clear(), truncate("bye", About(500)), recorded(Interrupted), recorded(TurnEnded))
+        << (clear(), truncate("bye", About(500)), recorded(Interrupted))
+        << (note("farewell_withdrawn"), recorded(TurnEnded))
     )
     assert book >> after(1, speech_stopped("wait")) >> committed("wait")
     assert book >> answers("second", "yes", 200) << AudioToPhone(200) >> after(0.3, PLAYED)
@@ -304,7 +305,7 @@ def test_last_words_that_stay_out_altogether_end_the_call_at_the_bound() -> None
             break
         assert book.rig.deadline is not None
         book.rig.now = book.rig.deadline[0]
-        book.rig.feed(a.DeadlinePassed())
+        book.rig.feed(e.DeadlinePassed())
     assert book.rig.phase is Phase.OVER
     assert book.rig.seconds <= 4 + 2 * book.rig.limits.answer_timeout_s
 

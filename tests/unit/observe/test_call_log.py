@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, get_args
 
+import msgspec
 import pytest
 import structlog
 
 from callbridge.call import facts
 from callbridge.call.facts import EndReason, Usage
 from callbridge.call.memory import ToolAnswered
+from callbridge.call.wishes import Resume
 from callbridge.observe.call_log import CallLog
-
-if TYPE_CHECKING:
-    from callbridge.call.machine import Call
 
 IDENTITY = {"call_sid": "CA1", "stream_sid": "MZ1"}
 
 
-@dataclass
-class _Call:
-    call_sid: str = "CA1"
-    stream_sid: str = "MZ1"
-
-
 def logged(fact: facts.Fact, *, with_transcripts: bool = False) -> list[dict[str, Any]]:
     """The lines of one fact."""
+    placed = msgspec.structs.replace(fact, call_sid="CA1", source="MZ1", number=7, at_ms=1234)
     with structlog.testing.capture_logs() as logs:
-        CallLog(with_transcripts=with_transcripts)(cast("Call", _Call()), fact)
+        CallLog(with_transcripts=with_transcripts)(placed)
     return [dict(line) for line in logs]
 
 
@@ -39,15 +31,18 @@ def line(event: str, level: str = "info", **fields: object) -> list[dict[str, An
 
 
 def trouble(*, is_fatal: bool) -> facts.ModelTrouble:
-    return facts.ModelTrouble("dial", "HTTP 503: busy", 503, None, is_fatal, is_rate_limit=False)
+    return facts.ModelTrouble("dial", "HTTP 503: busy", 503, None, is_fatal, is_rate_limit=False, model="m")
 
 
-TROUBLE = {"stage": "dial", "why": "HTTP 503: busy", "status": 503, "code": None, "is_rate_limit": False}
+TROUBLE = {"doing": "dial", "why": "HTTP 503: busy", "status": 503, "code": None, "is_rate_limit": False}
+TROUBLE |= {"model": "m", "is_configuration": False}
 TURN = facts.TurnEnded(3, "my card is 4111", "thank you", 640, interrupted=True)
 CASES = [
     (
-        facts.CallStarted("CA1", "MZ1", "+14155550100", "+14155550199", is_continued=True),
-        line("call_started", caller="+14155550100", called="+14155550199", is_continued=True),
+        facts.StreamStarted("+14155550100", "+14155550199", is_continued=True, agent="clinic"),
+        line(
+            "stream_started", caller="+14155550100", called="+14155550199", is_continued=True, agent="clinic"
+        ),
     ),
     (
         facts.AgentReady("gpt-realtime-2.1", 310, 240, has_transcription=False),
@@ -55,9 +50,12 @@ CASES = [
     ),
     (trouble(is_fatal=False), line("model_trouble", "warning", is_fatal=False, **TROUBLE)),
     (trouble(is_fatal=True), line("model_trouble", "error", is_fatal=True, **TROUBLE)),
-    (facts.SessionReplaced("lost", 420, 7), line("session_replaced", cause="lost", after_ms=420, items=7)),
+    (
+        facts.SessionReplaced("lost", 420, 7, "m"),
+        line("session_replaced", cause="lost", after_ms=420, items=7, model="m"),
+    ),
     (facts.ClipPlayed("no session yet"), line("clip_played", why="no session yet")),
-    (facts.Remembered(ToolAnswered(1, "call_1", "look_up", "{}", "a secret")), []),
+    (facts.CallClosed(12), line("call_closed", after_ms=12)),
     (
         facts.Interrupted((("item_1", 300),), ("item_2",), 1200),
         line("interrupted", truncated_ms={"item_1": 300}, deleted=["item_2"], unheard_ms=1200),
@@ -69,13 +67,25 @@ CASES = [
 ]
 
 
+UNLOGGED: list[facts.Fact] = [
+    facts.Remembered(ToolAnswered(1, "call_1", "look_up", "{}", "a secret")),
+    facts.Billed(Usage(), 12),
+    *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
+    *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
+    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("https://")),
+]
+"""A tool's words are not for a log, bills are in the last line, and webhooks log for themselves."""
+
+
 @pytest.mark.parametrize(("fact", "expected"), CASES, ids=[type(fact).__name__ for fact, _ in CASES])
 def test_each_fact_has_its_line(fact: facts.Fact, expected: list[dict[str, Any]]) -> None:
     assert logged(fact) == expected
 
 
 def test_every_kind_of_fact_is_in_the_table() -> None:
-    assert {type(fact) for fact, _ in CASES} | {facts.CallEnded} == set(get_args(facts.Fact))
+    in_table = {type(fact) for fact, _ in CASES} | {facts.StreamEnded, *map(type, UNLOGGED)}
+    assert in_table == set(get_args(facts.Fact))
+    assert [logged(fact) for fact in UNLOGGED] == [[]] * len(UNLOGGED)
 
 
 def test_what_was_said_is_logged_only_where_that_is_wanted() -> None:
@@ -90,10 +100,12 @@ def test_what_was_said_is_logged_only_where_that_is_wanted() -> None:
 def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> None:
     """Every field of the record, with the reason as a word; a warning where nobody meant the call to end."""
     usage = Usage(100, 50, 80, 40, 20)
-    end = facts.CallEnded(reason, "why", 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, usage, 700, 600, 900, 0)
+    end = facts.StreamEnded(
+        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, usage, 700, 600, 900, 0)
+    )
     (found,) = logged(end)
     assert found.pop("log_level") == ("info" if reason.is_normal else "warning")
-    assert found.pop("event") == "call_ended"
+    assert found.pop("event") == "stream_ended"
     counts = "duration_ms turns interruptions tools_used frames_from_phone frames_to_model frames_dropped "
     counts += "frames_to_phone audio_to_phone_ms deltas_dropped"
     assert found == {
@@ -101,7 +113,9 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
         **{name: number for number, name in enumerate(counts.split(), 1)},
         "reason": reason.value,
         "detail": "why",
-        "usage": dataclasses.asdict(usage),
+        "follows": "resume",
+        "is_admitted": True,
+        "usage": msgspec.structs.asdict(usage),
         "first_audio_ms": 700,
         "response_ms_p50": 600,
         "response_ms_max": 900,

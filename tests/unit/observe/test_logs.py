@@ -28,12 +28,12 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_json_line_has_event_level_time_and_fields() -> None:
     stream = io.StringIO()
     configure_logging(stream=stream)
-    structlog.get_logger().info("call_started", call_sid="CA1", frames=3)
+    structlog.get_logger().info("stream_started", call_sid="CA1", frames=3)
     (line,) = lines(stream)
     timestamp = line.pop("timestamp")
     assert timestamp.endswith("Z")
     assert timestamp[10] == "T"
-    assert line == {"event": "call_started", "level": "info", "call_sid": "CA1", "frames": 3}
+    assert line == {"event": "stream_started", "level": "info", "call_sid": "CA1", "frames": 3}
 
 
 def test_library_lines_have_the_same_form() -> None:

@@ -11,11 +11,11 @@ from callbridge.records.writes import EventWrite, SpendNote, Write
 
 
 def detail(name: str = "") -> EventWrite:
-    return EventWrite("CA", "memory", 1.0, name.encode())
+    return EventWrite("CA", "turn_ended", 1.0, name.encode())
 
 
 def end() -> EventWrite:
-    return EventWrite("CA", "ended", 1.0, b"{}")
+    return EventWrite("CA", "stream_ended", 1.0, b"{}")
 
 
 def bodies(backlog: Backlog) -> list[str]:
@@ -31,7 +31,7 @@ def filled(backlog: Backlog, names: str) -> Backlog:
 def test_starts_ends_and_notes_stay_beyond_the_bound() -> None:
     backlog = Backlog(waiting_max=2)
     backlog.put(detail())
-    kept: list[Write] = [EventWrite("CA", "started", 1.0, b"{}"), SpendNote(1.0, 1), end(), end()]
+    kept: list[Write] = [EventWrite("CA", "stream_started", 1.0, b"{}"), SpendNote(1.0, 1), end(), end()]
     for write in kept:
         backlog.put(write)
     backlog.put(detail())
@@ -81,7 +81,9 @@ def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None
     batch: tuple[Write, ...] | None = None
     for number, step in enumerate(steps):
         if step in ("detail", "end"):
-            told.append(EventWrite("CA", "memory" if step == "detail" else "ended", float(number), b""))
+            told.append(
+                EventWrite("CA", "turn_ended" if step == "detail" else "stream_ended", float(number), b"")
+            )
             backlog.put(told[-1])
         elif step == "take" and batch is None:
             batch = backlog.take()

@@ -26,7 +26,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
 
 
 def event(call_sid: str, at: float = 1.0) -> EventWrite:
-    return EventWrite(call_sid, "memory", at, b"{}")
+    return EventWrite(call_sid, "turn_ended", at, b"{}")
 
 
 def test_much_that_is_old_is_deleted_in_portions(connection: Connection) -> None:

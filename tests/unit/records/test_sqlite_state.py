@@ -83,7 +83,7 @@ def stored(path: Path) -> list[tuple[str, int, str, bytes]]:
 class TestKeeping:
     async def test_what_was_flushed_is_there_for_the_next_process(self, path: Path) -> None:
         state = SqliteState(path)
-        state.append(CALL, "started", b"{}")
+        state.append(CALL, "stream_started", b"{}")
         state.note_call("caller", 5.0)
         state.note_spend(6.0, 7)
         assert await state.claim_token(b"a", FAR)
@@ -91,14 +91,14 @@ class TestKeeping:
             assert connection.execute("SELECT digest FROM used_tokens").fetchall() == [(b"a",)]
         await state.close()
         again = SqliteState(path)
-        assert [found.kind for found in await again.events(CALL)] == ["started"]
+        assert [found.kind for found in await again.events(CALL)] == ["stream_started"]
         assert not await again.claim_token(b"a", FAR)
         await again.close()
 
     async def test_closing_writes_what_waits_and_ends_the_thread(self, path: Path) -> None:
         state = SqliteState(path)
         for number in range(100):
-            state.append(CALL, "memory", b"%d" % number)
+            state.append(CALL, "turn_ended", b"%d" % number)
         await state.close()
         assert len(stored(path)) == 100
         assert "closed" in str(state.trouble)
@@ -121,7 +121,7 @@ class TestGroupCommit:
         commits: list[object] = []
         with told_of("commit", commits.append):
             for number in range(2_000):
-                state.append(CALL, "memory", b"%d" % number)
+                state.append(CALL, "turn_ended", b"%d" % number)
                 if number % 100 == 0:
                     await asyncio.sleep(0)
             await state.flush()
@@ -136,11 +136,11 @@ class TestLocked:
         self, path: Path, state: SqliteState
     ) -> None:
         """A loop that is held up would turn once in half a second. What was told meanwhile can be read."""
-        state.append(CALL, "started", b"1")
+        state.append(CALL, "stream_started", b"1")
         await state.flush()
         turns = 0
         with locked(path):
-            state.append(CALL, "memory", b"2")
+            state.append(CALL, "turn_ended", b"2")
             flushing = asyncio.create_task(state.flush())
             end = time.monotonic() + 0.5
             while time.monotonic() < end:
@@ -152,7 +152,7 @@ class TestLocked:
             assert state.trouble is None
             assert [row[3] for row in stored(path)] == [b"1"]
         await flushing
-        assert [row[1:] for row in stored(path)] == [(1, "started", b"1"), (2, "memory", b"2")]
+        assert [row[1:] for row in stored(path)] == [(1, "stream_started", b"1"), (2, "turn_ended", b"2")]
 
     async def test_a_long_lock_is_trouble_that_passes(
         self, path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
@@ -160,7 +160,7 @@ class TestLocked:
         monkeypatch.setattr(sqlite_writer, "STUCK_S", 0.1)
         await state.flush()
         with locked(path):
-            state.append(CALL, "started", b"{}")
+            state.append(CALL, "stream_started", b"{}")
             await state.flush()
             assert "has taken nothing for" in str(state.trouble)
         await until(lambda: state.trouble is None)
@@ -184,15 +184,15 @@ class TestLocked:
         monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.0)
         with locked(path):
             await state.events(CALL)
-            state.append(CALL, "started", b"")
+            state.append(CALL, "stream_started", b"")
             for number in range(2 * EVENTS_WAITING_MAX + 5_000):  # One bound waits, one is under way.
-                state.append(CALL, "memory", b"%d" % number)
-            state.append(CALL, "ended", b"")
+                state.append(CALL, "turn_ended", b"%d" % number)
+            state.append(CALL, "stream_ended", b"")
             assert await state.claim_token(b"a", FAR)
         await state.flush()
         rows = stored(path)
         assert [row[1] for row in rows] == list(range(1, len(rows) + 1))
-        assert [rows[0][2], rows[-1][2]] == ["started", "ended"]
+        assert [rows[0][2], rows[-1][2]] == ["stream_started", "stream_ended"]
         assert rows[-2][3] == b"%d" % (2 * EVENTS_WAITING_MAX + 4_999)
         assert len(rows) + state.events_shed == 2 * EVENTS_WAITING_MAX + 5_002
         assert state.events_shed >= 5_000
@@ -215,22 +215,22 @@ class TestTrouble:
         with pages_limited() as pages_max:
             pages_max[0] = 40
             state = SqliteState(path)
-            state.append(CALL, "started", b"{}")
+            state.append(CALL, "stream_started", b"{}")
             await state.flush()
             assert state.trouble is None
-            state.append(CALL, "memory", b"x" * 200_000)
+            state.append(CALL, "turn_ended", b"x" * 200_000)
             state.note_call("caller", 1.0)
             await state.flush()
             assert "its disk is full. Free some space" in str(state.trouble)
             assert str(path) in str(state.trouble)
-            assert [found.kind for found in await state.events(CALL)] == ["started", "memory"]
+            assert [found.kind for found in await state.events(CALL)] == ["stream_started", "turn_ended"]
             assert await state.recent_calls(0) == (("caller", 1.0),)
             assert await state.claim_token(b"a", FAR)
             assert not await state.claim_token(b"a", FAR)
             pages_max[0] = 2**30
             await until(lambda: state.trouble is None)
         await state.flush()
-        assert [row[1:3] for row in stored(path)] == [(1, "started"), (2, "memory")]
+        assert [row[1:3] for row in stored(path)] == [(1, "stream_started"), (2, "turn_ended")]
         assert not await state.claim_token(b"a", FAR)
         await state.close()
 
@@ -238,7 +238,7 @@ class TestTrouble:
         with pages_limited() as pages_max:
             pages_max[0] = 40
             state = SqliteState(path)
-            state.append(CALL, "memory", b"x" * 200_000)
+            state.append(CALL, "turn_ended", b"x" * 200_000)
             await state.close()
         assert "disk is full" in str(state.trouble)
         assert stored(path) == []
@@ -256,7 +256,7 @@ class TestTrouble:
                 raise OperationalError("COMMIT", None, failure)
 
         with told_of("commit", break_off):
-            state.append(CALL, "started", b"{}")
+            state.append(CALL, "stream_started", b"{}")
             await until(broken.is_set)
             await state.flush()
             assert state.trouble is None or "its disk does not read or write" in state.trouble
@@ -275,10 +275,10 @@ class TestTrouble:
         hangs = threading.Event()
         await state.flush()
         with told_of("commit", lambda _: hangs.wait(10)):
-            state.append(CALL, "started", b"{}")
+            state.append(CALL, "stream_started", b"{}")
             await state.flush()
             assert "has taken nothing for" in str(state.trouble)
-            assert [found.kind for found in await state.events(CALL)] == ["started"]
+            assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
             assert await state.claim_token(b"a", FAR)
             assert not await state.claim_token(b"a", FAR)
             hangs.set()
@@ -296,12 +296,12 @@ class TestTrouble:
             raise ZeroDivisionError
 
         monkeypatch.setattr(sqlite_writer, "write_batch", fault)
-        state.append(CALL, "started", b"{}")
+        state.append(CALL, "stream_started", b"{}")
         await state.flush()
         await until(lambda: state.trouble is not None)
         # Its fault is told when it ends: here, and not in the middle of another test.
         await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
         assert "Restart the process" in str(state.trouble)
-        assert [found.kind for found in await state.events(CALL)] == ["started"]
+        assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
         assert await state.claim_token(b"a", FAR)
         await state.close()

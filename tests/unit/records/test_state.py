@@ -48,7 +48,7 @@ async def test_events_come_back_in_order_numbered_from_one(state: State, clock: 
     for number in range(5):
         clock.now += 1
         state.append(CALL, f"kind-{number}", b'{"n":%d}' % number)
-        state.append(OTHER, "started", b"{}")
+        state.append(OTHER, "stream_started", b"{}")
     events = await state.events(CALL)
     assert events == tuple(
         CallEvent(number + 1, clock.now - 4 + number, f"kind-{number}", b'{"n":%d}' % number)
@@ -57,10 +57,10 @@ async def test_events_come_back_in_order_numbered_from_one(state: State, clock: 
 
 
 async def test_numbers_go_on_after_a_flush(state: State) -> None:
-    state.append(CALL, "started", b"1")
+    state.append(CALL, "stream_started", b"1")
     await state.flush()
     assert (state.trouble, state.events_shed) == (None, 0)
-    state.append(CALL, "ended", b"2")
+    state.append(CALL, "stream_ended", b"2")
     assert [(event.sequence, event.body) for event in await state.events(CALL)] == [(1, b"1"), (2, b"2")]
 
 
@@ -73,18 +73,18 @@ async def test_an_unknown_call_has_no_events(state: State) -> None:
 async def test_bodies_are_kept_byte_for_byte(state: State) -> None:
     bodies = [b"", b"\x00\xff", '"grüß"'.encode(), b"x" * BODY_BYTES_MAX]
     for body in bodies:
-        state.append(CALL, "memory", body)
+        state.append(CALL, "turn_ended", body)
     await state.flush()
     assert [event.body for event in await state.events(CALL)] == bodies
     with pytest.raises(AssertionError):
-        state.append(CALL, "memory", b"x" * (BODY_BYTES_MAX + 1))
+        state.append(CALL, "turn_ended", b"x" * (BODY_BYTES_MAX + 1))
 
 
 async def test_names_that_utf_8_cannot_write_hold_nothing_up(state: State) -> None:
-    state.append("CA\ud800", "started", b"1")
-    state.append("CA\x00", "started", b"2")
+    state.append("CA\ud800", "stream_started", b"1")
+    state.append("CA\x00", "stream_started", b"2")
     state.note_call("\udcff", 1.0)
-    state.append(CALL, "started", b"3")
+    state.append(CALL, "stream_started", b"3")
     await state.flush()
     assert state.trouble is None
     assert [event.body for event in await state.events("CA\ud800")] == [b"1"]
@@ -140,10 +140,10 @@ async def test_notes_have_a_time_and_a_size_that_can_be_kept(state: State, at: f
 
 async def test_what_is_too_old_is_forgotten_within_the_hour(state: State, clock: Clock) -> None:
     start = clock.now
-    state.append("old", "started", b"{}")
-    state.append("old", "ended", b"{}")
-    state.append("endless", "started", b"{}")
-    state.append("long", "started", b"{}")
+    state.append("old", "stream_started", b"{}")
+    state.append("old", "stream_ended", b"{}")
+    state.append("endless", "stream_started", b"{}")
+    state.append("long", "stream_started", b"{}")
     state.note_call("caller", start)
     state.note_spend(start, 1)
     await state.claim_token(b"a" * 32, start + 30)
@@ -151,7 +151,7 @@ async def test_what_is_too_old_is_forgotten_within_the_hour(state: State, clock:
 
     async def after(passed_s: float) -> tuple[int, int, int]:
         clock.now = start + passed_s
-        state.append("long", "memory", b"{}")
+        state.append("long", "turn_ended", b"{}")
         await state.flush()
         await state.events("long")  # The writer prunes after a batch: an answer proves that it did.
         return len(await state.recent_calls(0)), len(await state.spend(0)), len(await state.events("old"))
@@ -170,8 +170,8 @@ async def test_it_may_be_closed_twice_and_told_more(state: State) -> None:
     """The end of a process is untidy; nothing in it may raise."""
     await state.close()
     await state.close()
-    state.append(CALL, "ended", b"{}")
+    state.append(CALL, "stream_ended", b"{}")
     state.note_call("caller", 1.0)
-    assert [event.kind for event in await state.events(CALL)] == ["ended"]
+    assert [event.kind for event in await state.events(CALL)] == ["stream_ended"]
     assert await state.claim_token(b"a" * 32, 2e9)
     await state.flush()

@@ -30,8 +30,8 @@ async def main(path, own_call):
     number = 0
     while True:
         number += 1
-        state.append(own_call, "memory", b"%d" % number)
-        state.append("shared", "memory", own_call.encode())
+        state.append(own_call, "turn_ended", b"%d" % number)
+        state.append("shared", "turn_ended", own_call.encode())
         await state.flush()
         assert state.trouble is None, state.trouble
         print(number, flush=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+from callbridge.call import facts
 from callbridge.records.reply import Reply
-from callbridge.records.state import CallEvent
+from callbridge.records.state import ENDED, STARTED, CallEvent
 from callbridge.records.writes import (
     CallerNote,
     EventWrite,
@@ -23,13 +26,13 @@ def event(call_sid: str, kind: str, at: float = 1.0) -> EventWrite:
 
 
 def test_waiting_events_are_numbered_after_the_stored_ones() -> None:
-    stored = (CallEvent(1, 0.5, "started", b"{}"), CallEvent(2, 0.6, "memory", b"{}"))
-    writes: list[Write] = [event("a", "memory"), event("b", "started"), SpendNote(1.0, 1)]
-    writes.append(event("a", "ended", 2.0))
+    stored = (CallEvent(1, 0.5, "stream_started", b"{}"), CallEvent(2, 0.6, "turn_ended", b"{}"))
+    writes: list[Write] = [event("a", "turn_ended"), event("b", "stream_started"), SpendNote(1.0, 1)]
+    writes.append(event("a", "stream_ended", 2.0))
     assert with_events(stored, writes, "a") == (
         *stored,
-        CallEvent(3, 1.0, "memory", b"{}"),
-        CallEvent(4, 2.0, "ended", b"{}"),
+        CallEvent(3, 1.0, "turn_ended", b"{}"),
+        CallEvent(4, 2.0, "stream_ended", b"{}"),
     )
 
 
@@ -53,6 +56,11 @@ def test_text_that_cannot_be_written_is_mended() -> None:
     assert storable("a\ud800b") == "a?b"
 
 
-def test_only_memory_is_detail() -> None:
-    assert event("a", "memory").is_detail
-    assert not any(event("a", kind).is_detail for kind in ("started", "ended", "continued", "voicemail"))
+def test_only_what_was_said_is_detail() -> None:
+    """The kinds are those of the facts: under other names nothing would be shed, and no call have an end."""
+    kinds = {fact.__struct_config__.tag: fact for fact in get_args(facts.Fact)}
+    assert {kinds[kind] for kind in kinds if event("a", kind).is_detail} == {
+        facts.TurnEnded,
+        facts.Remembered,
+    }
+    assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

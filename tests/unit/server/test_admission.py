@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from callbridge.server.admission import LAPSED_KEPT_S, RESERVED_S, SOCKETS_MAX, Admission, Condition, Refusal
 from callbridge.server.callers import ANONYMOUS, CallerLimits, CallsPerCaller
-from callbridge.server.circuit import Circuit
+from callbridge.server.circuit import Circuits
 from callbridge.server.spending import Spending
 
+MODEL = "gpt-realtime-2.1"
 UNBOUNDED = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0)
 
 
@@ -23,7 +24,7 @@ class Desk:
     calls_max: int = 3
     starts_per_second: int = 100
     bounds: CallsPerCaller = UNBOUNDED
-    circuit: Circuit = field(default_factory=Circuit)
+    circuits: Circuits = field(default_factory=Circuits)
     spending: Spending = field(default_factory=lambda: Spending(per_hour_max_microdollars=100))
     condition: Condition = field(default_factory=Condition)
 
@@ -32,14 +33,14 @@ class Desk:
         self.admission = Admission(
             calls_max=self.calls_max,
             starts_per_second=self.starts_per_second,
-            circuit=self.circuit,
+            circuits=self.circuits,
             callers=self.callers,
             spending=self.spending,
             condition=self.condition,
         )
 
     def offer(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> Refusal | None:
-        return self.admission.offer(call_sid, caller, now)
+        return self.admission.offer(call_sid, caller, MODEL, now)
 
     def take(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> None:
         """A call that is offered, taken and live."""
@@ -62,8 +63,16 @@ def test_caller_who_calls_too_often(bounds: CallsPerCaller, caller: str, refusal
     desk = Desk(bounds=bounds)
     desk.take("CA1", caller=caller)
     assert desk.offer("CA2", caller=caller) is refusal
-    assert desk.admission.refusal(0.0) is None
+    assert desk.admission.refusal(MODEL, 0.0) is None
     assert desk.offer("CA3", caller="other") is None
+
+
+def test_the_outage_of_a_model_refuses_only_those_who_ask_for_it() -> None:
+    desk = Desk()
+    desk.circuits.failed("another", 0.0, is_fatal=True)
+    assert desk.admission.offer("CA1", "someone", "another", 0.0) is Refusal.MODEL_OUTAGE
+    assert desk.admission.refusal("another", 0.0) is Refusal.MODEL_OUTAGE
+    assert desk.admission.refusal(MODEL, 0.0) is desk.offer("CA1") is None
 
 
 def test_too_many_begin_at_once() -> None:
@@ -189,7 +198,7 @@ def test_call_comes_back_whatever_is_against_new_ones() -> None:
     """Full, model down, money spent, caller over the limit: it goes on."""
     desk = Desk(calls_max=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
     desk.take("CA1")
-    desk.circuit.failed(0.0, is_fatal=True)
+    desk.circuits.failed(MODEL, 0.0, is_fatal=True)
     desk.spending.add(0.0, 100)
     desk.condition.is_loop_late = True
     assert desk.admission.continue_("CA2", "someone", 0.0) is None
@@ -300,7 +309,7 @@ def test_places_are_never_oversold_and_never_leak(steps: list[tuple[str, int, fl
         before, at_once = admission.live(now), desk.callers.live(caller)
         match step:
             case "offer":
-                taken = admission.offer(call_sid, caller, now) is None
+                taken = admission.offer(call_sid, caller, MODEL, now) is None
                 assert admission.live(now) in ((before, before + 1) if taken else (before,))
             case "start" if admission.started(call_sid, now):
                 streams.append(call_sid)

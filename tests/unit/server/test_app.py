@@ -92,7 +92,7 @@ async def test_the_clocks_are_the_given_ones(monkeypatch: pytest.MonkeyPatch) ->
     create_app(made_settings(), Agent(), clock=lambda: 1.0, wall_clock=lambda: 5_000.0)
     (desk,) = desks
     assert (desk.now(), desk.wall_now()) == (1.0, 5_000.0)
-    desk.state.append(CALL, "started", b"{}")
+    desk.state.append(CALL, "stream_started", b"{}")
     (event,) = await desk.state.events(CALL)
     assert event.at == 5_000.0
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.server.circuit import FAILURES_IN_A_ROW, OPEN_S, Circuit, State
+from callbridge.server.circuit import FAILURES_IN_A_ROW, OPEN_S, WANTED_S, Circuit, Circuits, State
 
 
 def opened(at: float = 100.0) -> Circuit:
@@ -170,3 +170,45 @@ def test_outage_is_noticed_and_so_is_its_end(
             else:
                 subject.failed(began_at + dial_s)
         assert clock - recovered_at < 30 - dial_s
+
+
+# --- Of several models --------------------------------------------------------------------------------
+
+
+def test_the_outage_of_one_model_closes_no_line_of_another() -> None:
+    """Each has its own failures, probes and recovery."""
+    circuits = Circuits()
+    circuits.failed("down", 100.0, is_fatal=True)
+    for _ in range(FAILURES_IN_A_ROW - 1):
+        circuits.failed("shaky", 101.0)
+    circuits.succeeded("well", 101.0)
+    are_open = [circuits.is_open(model, 101.0) for model in ("down", "shaky", "well", "new")]
+    assert are_open == [True, False, False, False]
+    circuits.failed("shaky", 104.0)
+    assert circuits.open_models(104.0) == ["down", "shaky"]
+    assert circuits.next_probe_at == 100.0 + OPEN_S
+    assert circuits.probes_due(100.0 + OPEN_S) == ["down"]
+    circuits.succeeded("down", 116.0)
+    assert (circuits.open_models(116.0), circuits.next_probe_at) == (["shaky"], 104.0 + OPEN_S)
+    circuits.succeeded("shaky", 120.0)
+    assert circuits.next_probe_at is None
+
+
+@pytest.mark.parametrize(("asked_at", "probed"), [(None, []), (WANTED_S, ["down"])])
+def test_a_model_that_nobody_asks_for_is_forgotten(asked_at: float | None, probed: list[str]) -> None:
+    """After an hour without a call: its probes end, and a later call finds it as any new one."""
+    circuits = Circuits()
+    circuits.failed("down", 0.0, is_fatal=True)
+    assert circuits.probes_due(WANTED_S) == ["down"]
+    if asked_at is not None:
+        assert circuits.is_open("down", asked_at)
+    later = WANTED_S + 10
+    assert circuits.probes_due(later) == circuits.open_models(later) == probed
+    assert circuits.is_open("down", later) is bool(probed)
+
+
+def test_how_a_circuit_is_made_can_be_set() -> None:
+    circuits = Circuits(lambda: Circuit(open_s=2.0))
+    circuits.failed("down", 100.0, is_fatal=True)
+    assert circuits.next_probe_at == 102.0
+    assert repr(circuits) == "<Circuits {'down': <Circuit open since 100.0>}>"

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.call import memory
-from callbridge.call.facts import EndReason
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import (
+    CallReported,
+    EndReason,
+    Fact,
+    Remembered,
+    StreamAsked,
+    StreamEnded,
+    StreamStarted,
+    TurnEnded,
+    VoicemailLeft,
+    encode,
+)
+from callbridge.call.wishes import HangUp, Resume
 from callbridge.records.state import CallEvent
 from callbridge.server.continuation import (
-    AFTER_STREAM,
     CALL_OVER,
     CONTINUATIONS_MAX,
     CONTINUATIONS_WITHIN_S,
     CallHistory,
     Continuation,
-    EndedBody,
-    StartedBody,
     decide,
+    read_facts,
     read_history,
 )
 
@@ -37,7 +45,7 @@ def decided(
 ) -> Continuation:
     return decide(
         call_status=call_status,
-        ended=ended,
+        follows=None if ended is None else FOLLOWS[ended],
         continued_at=[NOW - ago for ago in continued_ago_s],
         now=NOW,
         can_continue=can_continue,
@@ -61,14 +69,14 @@ def test_what_follows_each_end() -> None:
         for follows, values in WHAT_FOLLOWS.items()
         for value in values
     }
-    assert rows == AFTER_STREAM
+    assert set(rows) == {*EndReason, None}
     for ended, follows in rows.items():
         assert decided(ended) == follows
         assert (follows == "hang_up") == (ended is not None and ended.is_normal)
 
 
 @pytest.mark.parametrize("status", sorted(CALL_OVER))
-@pytest.mark.parametrize("ended", AFTER_STREAM)
+@pytest.mark.parametrize("ended", [*EndReason, None])
 def test_a_call_that_is_over_is_over(status: str, ended: EndReason | None) -> None:
     assert decided(ended, call_status=status) is Continuation.HANG_UP
 
@@ -98,7 +106,7 @@ def test_three_continuations_in_ten_minutes(ago_s: list[float], follows: str) ->
     assert decided(None, *ago_s) == follows
 
 
-@pytest.mark.parametrize("ended", AFTER_STREAM)
+@pytest.mark.parametrize("ended", [*EndReason, None])
 def test_where_nothing_can_be_continued_a_human_takes_over(ended: EndReason | None) -> None:
     would = decided(ended)
     wants = Continuation.FALL_BACK if would is Continuation.RESUME else would
@@ -112,7 +120,7 @@ def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after
     for after_s in breaks_after_s:
         now += after_s
         follows = decide(
-            call_status="in-progress", ended=None, continued_at=continued, now=now, can_continue=True
+            call_status="in-progress", follows=None, continued_at=continued, now=now, can_continue=True
         )
         if follows is Continuation.RESUME:
             continued.append(now)
@@ -123,51 +131,71 @@ def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after
 # --- The history --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Event:
-    at: float
-    kind: str
-    body: bytes
+def event(fact: Fact | bytes, at: float = NOW) -> CallEvent:
+    """A fact as the store gives it back, or a body as it is."""
+    return CallEvent(1, at, "", fact if isinstance(fact, bytes) else encode(fact))
 
 
-def event(kind: str, body: object = None, at: float = NOW) -> Event:
-    """An event with a body as JSON, or with bytes as they are."""
-    return Event(at, kind, body if isinstance(body, bytes) else json.dumps(body or {}).encode())
+def started(stream_sid: str = "MZ1") -> CallEvent:
+    return event(StreamStarted("+14155550100", "+14155550199", agent="clinic", source=stream_sid))
 
 
-def started(stream_sid: str = "MZ1") -> Event:
-    return event("started", {"caller": "+14155550100", "called": "+14155550199", "stream_sid": stream_sid})
+def ended(reason: str, stream_sid: str = "MZ1") -> CallEvent:
+    return event(StreamEnded(EndReason(reason), follows=FOLLOWS[EndReason(reason)], source=stream_sid))
 
 
-def ended(reason: str, stream_sid: str = "") -> Event:
-    return event("ended", {"reason": reason, "stream_sid": stream_sid})
-
-
-def continued(at: float = NOW) -> Event:
-    return event("continued", at=at)
+def continued(at: float = NOW) -> CallEvent:
+    return event(StreamAsked("resume", source="http"), at)
 
 
 def test_of_a_call_without_events_nothing_is_known() -> None:
-    assert read_history([]) == CallHistory(None, (), "", "", ())
+    assert read_history([]) == CallHistory(None, None, (), "", "", "", ())
 
 
 def test_a_whole_history() -> None:
-    turn = memory.TurnSaid(1, "Are you open?", "Until six.")
     tool = memory.ToolAnswered(2, "call_1", "look_up", "{}", "42")
     assert read_history(
         [
             started("MZ1"),
-            event("memory", memory.encode(turn)),
+            event(TurnEnded(1, "Are you open?", "Until six.", 500, interrupted=False)),
+            event(TurnEnded(2, None, "", 500, interrupted=True)),
             ended("media_lost", "MZ1"),
             continued(NOW + 1),
             started("MZ2"),
-            event("memory", memory.encode(tool)),
+            event(Remembered(tool)),
             ended("handed_over", "MZ2"),
             continued(NOW + 9),
             started("MZ3"),
             ended("agent_hangup", "MZ3"),
         ]
-    ) == CallHistory(EndReason.AGENT_HANGUP, (NOW + 1, NOW + 9), "+14155550100", "+14155550199", (turn, tool))
+    ) == CallHistory(
+        EndReason.AGENT_HANGUP,
+        HangUp(),
+        (NOW + 1, NOW + 9),
+        "+14155550100",
+        "+14155550199",
+        "clinic",
+        (memory.TurnSaid(1, "Are you open?", "Until six."), tool),
+    )
+
+
+def test_what_is_to_follow_is_read_and_not_concluded() -> None:
+    """An end of its own may ask for what no other end of the same reason asks for."""
+    end = event(StreamEnded(EndReason.AGENT_HANGUP, follows=Resume(), source="MZ1"))
+    assert read_history([started(), end]).follows == Resume()
+
+
+@pytest.mark.parametrize(
+    ("events", "is_so"),
+    [
+        ([], False),
+        ([started(), continued()], True),
+        ([started(), continued(), started("MZ2")], False),
+        ([started(), event(StreamAsked("fall_back", source="http"))], False),
+    ],
+)
+def test_a_stream_that_was_promised_and_never_began(events: list[CallEvent], is_so: bool) -> None:
+    assert read_history(events).never_began is is_so
 
 
 @pytest.mark.parametrize(
@@ -175,12 +203,12 @@ def test_a_whole_history() -> None:
     [
         ([started()], None),
         ([started(), ended("media_lost")], "media_lost"),
-        ([ended("rejected_auth")], "rejected_auth"),
+        ([ended("media_lost")], "media_lost"),
         # The one after the last start or continuation counts.
         ([started(), ended("media_lost"), continued()], None),
         ([started(), ended("media_lost"), continued(), started("MZ2")], None),
         ([started(), started("MZ2")], None),
-        ([started(), ended("media_lost"), continued(), started("MZ2"), ended("model_lost")], "model_lost"),
+        ([started(), continued(), started("MZ2"), ended("model_lost", "MZ2")], "model_lost"),
         # A repeated webhook continues twice.
         ([started(), ended("media_lost"), continued(), continued()], None),
         # The end of an earlier stream comes late.
@@ -199,47 +227,46 @@ def test_a_whole_history() -> None:
         ([started(""), ended("media_lost", "MZ1")], "media_lost"),
     ],
 )
-def test_the_end_of_the_latest_stream_counts(events: list[Event], reason: str | None) -> None:
+def test_the_end_of_the_latest_stream_counts(events: list[CallEvent], reason: str | None) -> None:
     assert read_history(events).ended == (None if reason is None else EndReason(reason))
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b"null", b"[]", b'"x"', b'{"reason": "of_tomorrow"}', b'{"reason": 1}']
-)
-def test_an_end_that_cannot_be_read_is_an_unknown_one(body: bytes) -> None:
-    """Such as one that a newer version of the service wrote."""
-    assert read_history([started(), ended("media_lost"), event("ended", body)]).ended is None
+UNREADABLE = [
+    *(b"", b"{", b"\xff", b"null", b"[]", b'"x"', b'{"kind":"of_tomorrow"}', b'{"kind":"stream_started"}'),
+    *(b'{"kind":"stream_ended","reason":"of_tomorrow"}', b'{"kind":"stream_ended","reason":1}'),
+]
 
 
-def test_a_start_that_cannot_be_read_is_one() -> None:
-    """It leaves the numbers of the call as they were known, and any end is its end."""
-    history = read_history([started("MZ1"), event("started", b"{"), ended("agent_hangup", "MZ2")])
-    assert history.caller == "+14155550100"
-    assert history.ended is EndReason.AGENT_HANGUP
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_what_cannot_be_read_counts_as_not_written(body: bytes) -> None:
+    """Such as what a newer version of the service wrote: the call goes on with what is known."""
+    assert read_facts([event(body)]) == []
+    assert read_history([started(), event(body)]) == read_history([started()])
 
 
-def test_a_memory_that_cannot_be_read_is_left_out() -> None:
-    turn = memory.TurnSaid(2, None, "Hello.")
-    bodies = ({"kind": "of_tomorrow"}, b"{", memory.encode(turn))
-    assert read_history(event("memory", body) for body in bodies).remembered == (turn,)
-
-
-def test_events_of_other_kinds_change_nothing() -> None:
+def test_other_facts_change_nothing() -> None:
     """Nor do fields that others add."""
-    events = [started(), event("ended", {"reason": "media_lost", "detail": "stalled", "duration_ms": 5})]
-    history = read_history([*events, event("voicemail", {"url": "x"}), event("of_tomorrow", b"{")])
-    assert history == read_history([started(), ended("media_lost")])
+    more = ended("media_lost").body[:-1] + b',"of_tomorrow":5}'
+    others = [event(fact) for fact in (VoicemailLeft("x"), CallReported("completed"))]
+    assert read_history([started(), event(more), *others]) == read_history([started(), ended("media_lost")])
 
 
-def test_the_bodies_are_read_as_they_are_written() -> None:
-    """Who writes an event and who reads it use the same types, and the store gives it back as it was."""
-    start = StartedBody(caller="+14155550100", called="+14155550199", stream_sid="MZ1")
-    end = EndedBody(EndReason.HANDED_OVER, "MZ1")
-    bodies = {"started": msgspec.json.encode(start), "ended": msgspec.json.encode(end)}
-    history = read_history(CallEvent(1, NOW, kind, body) for kind, body in bodies.items())
-    assert history == CallHistory(EndReason.HANDED_OVER, (), "+14155550100", "+14155550199", ())
+def test_what_a_webhook_learnt_gets_its_place_from_the_store() -> None:
+    """Several processes write it, and only the store sees them all; the facts of a stream have theirs."""
+    start = StreamStarted("", "", call_sid="CA1", source="MZ1", number=1, at_ms=40)
+    status = CallReported("in-progress", call_sid="CA1", source="http")
+    clocks = (NOW, NOW + 1.5, NOW - 9)  # One machine's clock is behind.
+    events = [
+        CallEvent(1, clocks[0], "", encode(start)),
+        CallEvent(2, clocks[1], "", encode(status)),
+        CallEvent(3, clocks[2], "", encode(status)),
+    ]
+    second, third = (
+        msgspec.structs.replace(status, number=number, at_ms=at_ms) for number, at_ms in ((2, 1500), (3, 0))
+    )
+    assert read_facts(events) == list(zip(clocks, (start, second, third), strict=True))
 
 
-@given(st.lists(st.tuples(st.sampled_from(["started", "memory", "continued", "ended", "x"]), st.binary())))
-def test_no_body_breaks_the_reading(bodies: list[tuple[str, bytes]]) -> None:
-    read_history(Event(NOW, kind, body) for kind, body in bodies)
+@given(st.lists(st.sampled_from([started().body, continued().body, ended("media_lost").body]) | st.binary()))
+def test_no_body_breaks_the_reading(bodies: list[bytes]) -> None:
+    read_history(map(event, bodies))

@@ -42,8 +42,8 @@ async def test_calls_of_the_process_before_count() -> None:
     for _ in range(3):
         state.note_call(other, WALL - REMEMBERED_S - 1)
     async with desk.opened():
-        assert desk.admission.offer(CALL, key, 50.0) is Refusal.CALLER_LIMIT
-        assert desk.admission.offer(CALL, other, 50.0) is None
+        assert desk.admission.offer(CALL, key, "m", 50.0) is Refusal.CALLER_LIMIT
+        assert desk.admission.offer(CALL, other, "m", 50.0) is None
 
 
 async def test_money_spent_by_the_process_before_counts() -> None:

@@ -14,7 +14,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from callbridge.bridge.callback_leg import CallbackLeg
 from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.actions import Leg, LegGone
+from callbridge.call.events import Leg, LegGone
 from callbridge.server import fast_lane
 from callbridge.server.fast_lane import FAST_LANE, FastLaneProtocol, take_over
 from callbridge.server.listening import tcp_listener

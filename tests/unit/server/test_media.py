@@ -8,18 +8,18 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 import structlog
 from fastapi import WebSocket
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import CallEnded, CallStarted, EndReason
+from callbridge.call.facts import EndReason, StreamEnded, StreamStarted, TurnEnded, encode
 from callbridge.call.limits import Limits
+from callbridge.call.machine import CallMachine
 from callbridge.call.memory import TurnSaid
 from callbridge.server.admission import SOCKETS_MAX
 from callbridge.server.media import MediaDoor
-from callbridge.server.plan import call_plan
+from callbridge.server.plan import Plans
 from callbridge.server.reporting import Journal
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
@@ -29,8 +29,9 @@ from leftovers import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from callbridge.call.events import StreamAdmitted
     from callbridge.call.facts import Fact
-    from callbridge.call.machine import Call
+    from callbridge.call.plan import CallPlan
 
 SIGNATURE = sign(AUTH_TOKEN, "wss://calls.example.com/media-stream")
 CLAIM = StreamClaim(CALL, ACCOUNT, CALLER, CALLED)
@@ -44,19 +45,18 @@ class Door(FrontDesk):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.facts: list[tuple[Call, Fact]] = []
+        self.facts: list[Fact] = []
         self._journal = Journal(self.desk)
-        agent = Agent()
-        plan = call_plan(self.desk.settings, agent)
-        self.door = MediaDoor(self.desk, plan, agent.toolbox, b"", self._observe, self.limits)
+        self.desk.plans = Plans(self.desk.settings, Agent(), self.limits)
+        self.door = MediaDoor(self.desk, b"", self._observe)
 
-    def _observe(self, call: Call, fact: Fact) -> None:
-        self._journal(call, fact)
-        self.facts.append((call, fact))
+    def _observe(self, fact: Fact) -> None:
+        self._journal(fact)
+        self.facts.append(fact)
 
     def of(self, kind: type[Fact]) -> list[Any]:
         """The facts of one kind."""
-        return [fact for _, fact in self.facts if isinstance(fact, kind)]
+        return [fact for fact in self.facts if isinstance(fact, kind)]
 
     def token(self, claim: StreamClaim = CLAIM) -> str:
         """As a webhook gives it out at this moment."""
@@ -64,7 +64,7 @@ class Door(FrontDesk):
 
     def offered(self, call_sid: str = CALL) -> None:
         """The webhook of the call came before."""
-        assert self.desk.admission.offer(call_sid, self.desk.caller_key(CALLER), self.now) is None
+        assert self.desk.admission.offer(call_sid, self.desk.caller_key(CALLER), "m", self.now) is None
 
     @contextlib.asynccontextmanager
     async def socket(self, *, signature: str | None = SIGNATURE) -> AsyncIterator[Socket]:
@@ -172,7 +172,7 @@ async def test_sockets_without_a_call_are_bounded() -> None:
             await refused.task
         assert (refused.status, refused.is_accepted) == (503, False)
     assert door.desk.admission.un_started == 0
-    assert {end.reason for end in door.of(CallEnded)} == {EndReason.REJECTED_PROTOCOL}
+    assert {end.reason for end in door.of(StreamEnded)} == {EndReason.REJECTED_PROTOCOL}
     assert door.dialer.dialled == []
 
 
@@ -192,9 +192,9 @@ async def test_a_good_token_makes_a_call_of_a_socket() -> None:
         assert door.desk.admission.reserved(door.now) == 0
         assert door.desk.live_calls.find(CALL) is not None
     assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
-    (started,) = door.of(CallStarted)
+    (started,) = door.of(StreamStarted)
     assert (started.caller, started.called, started.is_continued) == (CALLER, CALLED, False)
-    assert await door.kinds() == ["started", "ended"]
+    assert await door.kinds() == ["stream_started", "stream_ended"]
 
 
 ANOTHER = replace(CLAIM, call_sid="CA" + "2" * 32)
@@ -223,7 +223,7 @@ async def test_any_other_token_is_refused(
         socket.say(start(token, **parameters))
         await socket.task
     assert socket.closed_with == [(1008, "rejected_auth")]
-    (ended,) = door.of(CallEnded)
+    (ended,) = door.of(StreamEnded)
     assert ended.detail == f"stream token: {why}"
     assert door.dialer.dialled == []
     assert await door.kinds() == []
@@ -243,7 +243,7 @@ async def test_a_token_is_used_up() -> None:
             thief.say(hello)
             await thief.task
         assert thief.closed_with == [(1008, "rejected_auth")]
-        assert door.of(CallEnded)[-1].detail == "stream token: used"
+        assert door.of(StreamEnded)[-1].detail == "stream token: used"
         assert door.desk.live_calls.find(CALL) is not None
         assert (door.places, len(door.dialer.dialled)) == (1, 1)
 
@@ -254,9 +254,9 @@ async def test_a_forged_token_is_not_asked_of_the_state() -> None:
     door.state.is_stalled = True
     async with door.socket() as socket:
         socket.say(start(door.token(ANOTHER)))
-        assert await until(lambda: bool(door.of(CallEnded)))
+        assert await until(lambda: bool(door.of(StreamEnded)))
         door.state.is_stalled = False
-    assert door.of(CallEnded)[0].detail == "stream token: forged"
+    assert door.of(StreamEnded)[0].detail == "stream token: forged"
 
 
 # --- Places ---------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ async def test_a_process_that_stops_takes_no_call_of_another() -> None:
     async with door.socket() as socket:
         socket.say(start(door.token()))
         await socket.task
-    (ended,) = door.of(CallEnded)
+    (ended,) = door.of(StreamEnded)
     assert ended.detail == "the process is about to stop"
     assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
 
@@ -306,7 +306,7 @@ async def test_a_call_that_comes_back_before_its_old_stream_is_gone_has_one_plac
             before = door.desk.live_calls.find(CALL)
             new.say(start(door.token(replace(CLAIM, continues=True))))
             await old.task
-        assert [end.reason for end in door.of(CallEnded)] == [EndReason.MEDIA_LOST]
+        assert [end.reason for end in door.of(StreamEnded)] == [EndReason.MEDIA_LOST]
         assert await until(lambda: len(door.dialer.dialled) == 2)
         assert door.places == 1
         assert door.desk.live_calls.find(CALL) not in {None, before}
@@ -326,7 +326,7 @@ async def test_a_call_that_fails_gives_everything_back(monkeypatch: pytest.Monke
         async with door.socket() as socket:
             socket.say(start(door.token()))
             await socket.task
-    assert [end.reason for end in door.of(CallEnded)] == [EndReason.INTERNAL_ERROR]
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.INTERNAL_ERROR]
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
     assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
     assert await door.kinds() == []
@@ -335,41 +335,58 @@ async def test_a_call_that_fails_gives_everything_back(monkeypatch: pytest.Monke
 # --- Continued ------------------------------------------------------------------------------------------
 
 
-async def test_a_continued_call_knows_what_was_said() -> None:
-    """From the events of whichever process had it."""
-    door = Door()
-    said = [TurnSaid(1, "Do you have a table?", "For how many?"), TurnSaid(2, "Four.", "Let me")]
-    door.state.append(CALL, "started", b"{}")
-    for turn in said:
-        door.state.append(CALL, "memory", msgspec.json.encode(turn))
-    door.state.append(CALL, "continued", b"{}")
-    async with door.socket() as socket:
-        socket.say(start(door.token(replace(CLAIM, continues=True))))
-        assert await until(lambda: bool(door.dialer.dialled))
-    (call, _) = door.facts[0]
-    assert call.memory.entries == said
-    assert [started.is_continued for started in door.of(CallStarted)] == [True]
+SAID = TurnEnded(1, "Do you have a table?", "For how many?", 500, interrupted=False)
 
 
-async def test_a_first_stream_is_told_nothing_of_earlier_events() -> None:
-    """Only the token says that a call goes on: no record can make one do so."""
+@pytest.mark.parametrize("continues", [True, False])
+async def test_a_continued_call_knows_what_was_said(continues: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the facts of whichever process had it. Only the token says that a call goes on: no record can."""
+    admitted: list[StreamAdmitted] = []
     door = Door()
-    door.state.append(CALL, "memory", msgspec.json.encode(TurnSaid(1, "Hello?", "")))
+    begin = CallMachine.__init__
+
+    def noted(self: CallMachine, event: StreamAdmitted, *more: Any, **parts: Any) -> None:
+        admitted.append(event)
+        begin(self, event, *more, **parts)
+
+    monkeypatch.setattr(CallMachine, "__init__", noted)
+    door.state.append(CALL, SAID.kind, encode(SAID))
     async with door.socket() as socket:
-        socket.say(start(door.token()))
+        socket.say(start(door.token(replace(CLAIM, continues=continues))))
         assert await until(lambda: bool(door.dialer.dialled))
-    assert door.facts[0][0].memory.entries == []
+    assert admitted[0].memory == (
+        (TurnSaid(1, "Do you have a table?", "For how many?"),) if continues else ()
+    )
+    assert [started.is_continued for started in door.of(StreamStarted)] == [continues]
+
+
+async def test_the_call_is_what_the_webhook_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent's name rides in the token, so that every process makes the same plan of it."""
+    door = Door()
+    asked: list[str] = []
+    plan = door.desk.plans.plan
+
+    def chosen(name: str) -> CallPlan:
+        asked.append(name)
+        return replace(plan(name), model="gpt-of-the-clinic", agent=name)
+
+    monkeypatch.setattr(door.desk.plans, "plan", chosen)
+    async with door.socket() as socket:
+        socket.say(start(door.token(replace(CLAIM, agent="clinic"))))
+        assert await until(lambda: door.dialer.dialled == ["gpt-of-the-clinic"])
+    assert asked == ["clinic"]
+    assert [started.agent for started in door.of(StreamStarted)] == ["clinic"]
 
 
 async def test_a_call_grows_old_over_all_of_its_streams() -> None:
     """Who was cut off after 50 minutes of 60 has ten left."""
     door = Door(limits=Limits(call_length_max_s=60.0))
-    door.state.append(CALL, "started", b"{}")
+    door.state.append(CALL, "stream_started", b"{}")
     door.wall_now += 61
     async with door.socket() as socket:
         socket.say(start(door.token(replace(CLAIM, continues=True))))
         await socket.task
-    assert [end.reason for end in door.of(CallEnded)] == [EndReason.LIMIT_DURATION]
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.LIMIT_DURATION]
 
 
 @pytest.mark.parametrize("back_s", [None, 7200.0], ids=["no record", "clock set back"])
@@ -377,9 +394,9 @@ async def test_a_continued_call_of_no_known_age_begins_anew(back_s: float | None
     """The file is gone, or the clock was set back: nobody is hung up upon for that."""
     door = Door(limits=Limits(call_length_max_s=60.0))
     if back_s is not None:
-        door.state.append(CALL, "started", b"{}")
+        door.state.append(CALL, "stream_started", b"{}")
         door.wall_now -= back_s
     async with door.socket() as socket:
         socket.say(start(door.token(replace(CLAIM, continues=True))))
         assert await until(lambda: bool(door.dialer.dialled))
-    assert [end.reason for end in door.of(CallEnded)] == [EndReason.MEDIA_LOST]
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.MEDIA_LOST]

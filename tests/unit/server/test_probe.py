@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from callbridge.bridge.legs import DialError
-from callbridge.call.actions import Leg, LegGone, ModelDialFailed
+from callbridge.call.events import Leg, LegGone, ModelDialFailed
 from callbridge.server import probe
 from callbridge.server.circuit import OPEN_S, PROBE_EVERY_S
 from desks import FrontDesk
@@ -88,7 +88,7 @@ async def probing(
 
 
 def open_circuit(front: FrontDesk) -> None:
-    front.desk.circuit.failed(front.now, is_fatal=True)
+    front.desk.circuits.failed(front.desk.settings.realtime_model, front.now, is_fatal=True)
     front.desk.circuit_opened.set()
 
 
@@ -113,7 +113,7 @@ async def test_the_first_success_closes_the_circuit(monkeypatch: pytest.MonkeyPa
             first = OPENED_AT + OPEN_S
             name = front.desk.settings.realtime_model
             assert model.dials == [(first + number * PROBE_EVERY_S, name) for number in range(3)]
-            assert not front.desk.circuit.is_open(front.now)
+            assert not front.desk.circuits.open_models(front.now)
     assert leg.closed_with == [(1000, "")]
     told = ["model_outage", "model_probe_failed", "model_probe_failed", "model_back"]
     assert [line["event"] for line in logs] == told
@@ -139,7 +139,7 @@ async def test_a_rate_limit_says_that_the_model_is_well(
             open_circuit(front)
             await turn_until(lambda: not front.desk.circuit_opened.is_set())
             assert len(model.dials) == (1 if is_well else 2) + outages
-            assert not front.desk.circuit.is_open(front.now)
+            assert not front.desk.circuits.open_models(front.now)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_a_socket_without_a_session_is_no_success(
     refused, well = _Leg(first_words), _Leg()
     async with probing(monkeypatch, refused, well) as (front, model):
         open_circuit(front)
-        await turn_until(lambda: not front.desk.circuit.is_open(front.now))
+        await turn_until(lambda: not front.desk.circuits.open_models(front.now))
         assert len(model.dials) == 2
     assert refused.closed_with == well.closed_with == [(1000, "")]
 
@@ -166,5 +166,5 @@ async def test_a_server_that_says_nothing_is_no_success(monkeypatch: pytest.Monk
     monkeypatch.setattr(silent, "read", lambda _said: asyncio.Event().wait())
     async with probing(monkeypatch, silent, _Leg()) as (front, model):
         open_circuit(front)
-        await turn_until(lambda: not front.desk.circuit.is_open(front.now))
+        await turn_until(lambda: not front.desk.circuits.open_models(front.now))
         assert len(model.dials) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, NoReturn, Self
 from urllib.parse import urlencode
 
 import httpx
+import msgspec
 import pytest
 import structlog
 from fastapi import FastAPI
@@ -20,10 +20,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from callbridge.call.facts import EndReason
+from callbridge.call import facts
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import EndReason, Fact
 from callbridge.server import continuation
 from callbridge.server.admission import Refusal
-from callbridge.server.continuation import AFTER_STREAM, CONTINUATIONS_MAX, Continuation
+from callbridge.server.continuation import CONTINUATIONS_MAX, Continuation, read_facts
 from callbridge.server.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_router
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import Redeemed
@@ -57,6 +59,9 @@ FIRST_STEPS = [
 @dataclass
 class World(FrontDesk):
     """One service without a socket, and a Twilio that signs."""
+
+    agent: str = "default"
+    """Who has the call."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,12 +101,26 @@ class World(FrontDesk):
     def started(self) -> None:
         """What the media door and the journal do when a stream is admitted."""
         assert self.desk.admission.started(CALL, self.now)
-        self.state.append(CALL, "started", b'{"stream_sid":"MZ1"}')
+        self.started_elsewhere()
+
+    def started_elsewhere(self) -> None:
+        """The journal of another process has done so."""
+        self._write(facts.StreamStarted(CALLER, CALLED, agent=self.agent, source="MZ1"))
 
     def ended(self, reason: EndReason) -> None:
         """The same when its stream has ended."""
         self.desk.admission.ended(CALL, self.now)
-        self.state.append(CALL, "ended", json.dumps({"reason": reason.value}).encode())
+        self._write(facts.StreamEnded(reason, follows=FOLLOWS[reason], source="MZ1"))
+
+    def _write(self, fact: Fact) -> None:
+        self.state.append(CALL, fact.kind, facts.encode(fact))
+
+    async def noted(self) -> list[Fact]:
+        """What webhooks have written of the call, without place and time."""
+        found = [fact for _, fact in read_facts(await self.state.events(CALL)) if fact.source == facts.HTTP]
+        assert {fact.call_sid for fact in found} <= {CALL}
+        bare = {"call_sid": "", "source": "", "number": 0, "at_ms": 0}
+        return [msgspec.structs.replace(fact, **bare) for fact in found]
 
 
 @pytest.fixture
@@ -140,7 +159,9 @@ async def test_call_is_connected_to_the_media_socket(world: World, method: str) 
     assert 'action="https://calls.example.com/twilio/stream-ended"' in response.text
     assert 'statusCallback="https://calls.example.com/twilio/stream-status"' in response.text
     assert APOLOGY in response.text
-    assert not redeemed(world, response).continues
+    claim = redeemed(world, response)
+    assert (claim.continues, claim.agent) == (False, "default")
+    assert await world.noted() == [facts.CallOffered(CALLER, CALLED, agent="default")]
 
 
 async def test_repeated_webhook_is_answered_again(world: World) -> None:
@@ -224,7 +245,7 @@ async def is_late(world: World) -> None:
 
 
 async def lost_its_model(world: World) -> None:
-    world.desk.circuit.failed(world.now, is_fatal=True)
+    world.desk.circuits.failed(world.desk.settings.realtime_model, world.now, is_fatal=True)
 
 
 async def spent_it_all(world: World) -> None:
@@ -299,6 +320,7 @@ async def test_a_call_that_is_not_taken_gets_the_fallback(
         assert token_in(response) is None
         assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
         assert world.places == before, "a call that was declined holds a place"
+        assert (await world.noted())[-1:] == [facts.CallOffered(caller, CALLED, refusal.value, "default")]
 
 
 # --- After the stream ---------------------------------------------------------------------------------
@@ -328,9 +350,10 @@ async def test_a_call_goes_on_as_its_stream_ended(
     if reason is not None:
         answered.ended(reason)
     response = await getattr(answered, method)("/twilio/stream-ended", IN_PROGRESS)
-    assert verbs(response) == STEPS[AFTER_STREAM[reason]]
-    is_resumed = AFTER_STREAM[reason] is Continuation.RESUME
-    assert (await answered.kinds())[-1:] == (["continued"] if is_resumed else ["ended"])
+    follows = "resume" if reason is None else str(FOLLOWS[reason].__struct_config__.tag)
+    is_resumed = follows == "resume"
+    assert verbs(response) == STEPS[Continuation(follows)]
+    assert (await answered.noted())[1:] == [facts.StreamAsked(follows, reason)]
     assert answered.places == is_resumed
     if is_resumed:
         assert redeemed(answered, response).continues
@@ -341,7 +364,7 @@ async def test_a_call_that_nobody_knows_is_resumed() -> None:
     """The process before this one may have died before it wrote a word; Twilio's signature vouches for it."""
     async with World(ONLY_APOLOGY) as world:
         assert (await world.stream_ended())[0] == "Connect"
-        assert await world.kinds() == ["continued"]
+        assert await world.kinds() == ["stream_asked"]
         assert world.places == 1
 
 
@@ -352,9 +375,18 @@ async def test_a_call_is_resumed_three_times(answered: World) -> None:
         answered.started()
         answered.wall_now += 10
     assert await answered.stream_ended() == STEPS[Continuation.FALL_BACK]
-    assert await answered.kinds() == ["started"] + ["continued", "started"] * CONTINUATIONS_MAX
+    asked = [fact.follows for fact in await answered.noted() if isinstance(fact, facts.StreamAsked)]
+    assert asked == ["resume"] * CONTINUATIONS_MAX + ["fall_back"]
     answered.wall_now += continuation.CONTINUATIONS_WITHIN_S
     assert (await answered.stream_ended())[0] == "Connect"
+
+
+async def test_a_call_goes_on_with_the_agent_that_it_had() -> None:
+    """Whatever would be chosen for its number by now."""
+    async with World(agent="clinic") as world:
+        world.started_elsewhere()
+        response = await world.post("/twilio/stream-ended", IN_PROGRESS)
+        assert redeemed(world, response).agent == "clinic"
 
 
 async def test_a_stream_that_never_begins_is_tried_once_more(answered: World) -> None:
@@ -417,6 +449,7 @@ async def test_who_did_not_reach_a_human_may_leave_a_message(method: str, status
             response = await getattr(world, method)("/twilio/fallback-dialed", form)
         assert verbs(response) == (["Hangup"] if is_over else ["Say", "Record", "Say", "Hangup"])
         assert logs == [{"event": "fallback_dialed", "log_level": "info", "call_sid": CALL, "status": status}]
+        assert await world.noted() == [facts.FallbackDialed(status)]
 
 
 RECORDING = "https://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE1"
@@ -439,9 +472,7 @@ async def test_where_a_message_is_to_be_found_is_kept(
         form |= {"RecordingStatus": status}
     with structlog.testing.capture_logs() as logs:
         assert verbs(await getattr(world, method)(path, form)) == expected
-    (event,) = await world.state.events(CALL)
-    assert event.kind == "voicemail"
-    assert json.loads(event.body) == {"url": RECORDING, "duration_s": "17"}
+    assert await world.noted() == [facts.VoicemailLeft(RECORDING, "17", status or "left")]
     told = {"recording": RECORDING, "duration_s": "17", "status": status or "left"}
     assert logs == [{"event": "voicemail", "log_level": "info", "call_sid": CALL, **told}]
 
@@ -450,31 +481,37 @@ async def test_where_a_message_is_to_be_found_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("path", "news", "line"),
+    ("path", "news", "fact", "line"),
     [
         (
             "/twilio/stream-status",
             {"StreamSid": "MZ1", "StreamEvent": "stream-error", "StreamError": "31920"},
+            facts.StreamReported("stream-error", "31920"),
             {"log_level": "warning", "stream_sid": "MZ1", "status": "stream-error", "error": "31920"},
         ),
         (
             "/twilio/stream-status",
             {"StreamSid": "MZ1", "StreamEvent": "stream-started"},
+            facts.StreamReported("stream-started"),
             {"log_level": "info", "stream_sid": "MZ1", "status": "stream-started"},
         ),
         (
             "/twilio/call-status",
             {"CallStatus": "completed", "CallDuration": "61", "SequenceNumber": "3"},
+            facts.CallReported("completed", "61"),
             {"log_level": "info", "status": "completed", "duration_s": "61", "sequence_number": "3"},
         ),
     ],
 )
-async def test_news_are_logged(world: World, path: str, news: dict[str, str], line: dict[str, str]) -> None:
+async def test_news_are_logged_and_kept(
+    world: World, path: str, news: dict[str, str], fact: Fact, line: dict[str, str]
+) -> None:
     """An error of a stream is all that is ever heard of one that did not reach us: it is a warning."""
     with structlog.testing.capture_logs() as logs:
         assert verbs(await world.post(path, FORM | news)) == []
     event = path.rpartition("/")[2].replace("-", "_")
     assert logs == [{"event": event, "call_sid": CALL, **line}]
+    assert await world.noted() == [fact]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""What the phone was sent, what it confirmed, and what the caller has heard.
+"""The ledger of agent audio: what the phone was sent, what it confirmed, and what the caller has heard.
 
-The relay writes audio into these objects and the machine reads them; the machine writes the gate and the
-relay obeys it. No decision is taken here.
+The relay writes into it and the machine reads it. No decision is taken here.
 
 The ledger keeps its own model of the phone's play-out, in *sending time*. Audio sent at t begins to play
 when it arrives, and a `clear` sent later takes effect when that arrives: the two network delays cancel.
@@ -13,10 +12,8 @@ ran dry, and moves the model.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Final
 
 from callbridge.call.limits import Limits
@@ -33,58 +30,6 @@ CLIP: Final = "callbridge_clip"
 """Stands in the place of an item for audio that is not the model's."""
 
 
-class Uplink(Enum):
-    """What becomes of caller audio."""
-
-    UNSTARTED = "unstarted"
-    """No stream yet: media is a protocol fault, and the relay hands it to the machine."""
-    HELD = "held"
-    """Buffered until the model is ready."""
-    OPEN = "open"
-    SHUT = "shut"
-    """The call is ending: dropped and counted."""
-
-
-@dataclass(slots=True)
-class Gate:
-    """What may pass. Written by the machine, read by the relay for every frame."""
-
-    uplink: Uplink = Uplink.UNSTARTED
-    held_ms_max: int = 0
-    """How much caller audio is kept while the uplink is held; beyond it the oldest is dropped."""
-    hears_caller: bool = False
-    """Whether it matters if the caller is loud: the model says that they speak."""
-    audible_response_id: str | None = None
-    """The one response whose audio may reach the phone. Late deltas of any other are dropped."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the relay counted. Plain integers; records and deadlines read them."""
-
-    frames_from_phone: int = 0
-    loud_at_frame: int = 0
-    """The latest of those frames in which the caller was loud; only while the gate hears them."""
-    frames_to_model: int = 0
-    frames_dropped: int = 0
-    uplink_bytes: int = 0
-    """Caller audio appended to the present session: the clock of the model's `audio_*_ms`."""
-    frames_to_phone: int = 0
-    downlink_bytes: int = 0
-    events_from_model: int = 0
-    from_model_at: float = -math.inf
-    """When anything of the model's came last, audio included."""
-    deltas_dropped: int = 0
-    """Deltas of muted responses: late audio that must not be heard."""
-    unknown_events: int = 0
-    clips: int = 0
-
-    @property
-    def uplink_ms(self) -> int:
-        """Milliseconds of caller audio in the model's hands."""
-        return milliseconds(self.uplink_bytes)
-
-
 @dataclass(frozen=True, slots=True)
 class CutItem:
     """One item at the moment of a cut."""
@@ -92,6 +37,8 @@ class CutItem:
     item_id: str
     sent_ms: int
     heard_ms: int
+    is_heard: bool = False
+    """It was begun, and what is left of it is a tail that counts as heard (`Limits.heard_tail_ms`)."""
 
 
 @dataclass(slots=True)
@@ -129,6 +76,8 @@ class Playout:
     """When the first audio since the machine last reset this was sent."""
     agent_until: float = float("-inf")
     """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
+    sent_bytes: dict[str, int] = field(default_factory=dict)
+    """Bytes sent of each item of the response in progress, and of those still in play."""
 
     _run: int = 0
     _run_began_at: float = 0.0
@@ -138,8 +87,6 @@ class Playout:
     _proven_bytes: int = 0
     """Bytes of the run that echoes prove as played."""
     _parts: list[_Part] = field(default_factory=list)
-    _item_bytes: dict[str, int] = field(default_factory=dict)
-    """Bytes sent of each item of the response in progress, and of those still in play."""
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
@@ -156,9 +103,9 @@ class Playout:
 
     def sent(self, item_id: str, byte_count: int, now: float) -> str | None:
         """Notes audio of `item_id` sent to the phone; answers the name of a mark when one is due."""
-        # The model of the play-out is only asked when, lateness aside, it would be at its end.
+        # Most deltas come while earlier audio still plays: then the run goes on, and no lateness can end it.
         if now > self._run_began_at + self._run_bytes / _BYTES_PER_S and now > self._ends_at(now):
-            self._begin_run(now)
+            self._begin_run(now, quiet_since=self.quiet_at)
         if self.first_sent_at is None:
             self.first_sent_at = now
             if self.began_at is None:
@@ -172,16 +119,16 @@ class Playout:
     def clip_sent(self, byte_count: int, now: float) -> None:
         """Notes a clip sent to the phone: audio that the model knows nothing of."""
         if now > self._ends_at(now):
-            self._begin_run(now)
+            self._begin_run(now, quiet_since=self.quiet_at)
         self._queue(CLIP, byte_count)
 
     def _queue(self, item_id: str, byte_count: int) -> None:
-        item_begin = self._item_bytes.get(item_id, 0)
+        item_begin = self.sent_bytes.get(item_id, 0)
         if self._parts and self._parts[-1].item_id == item_id:
             self._parts[-1].size += byte_count
         else:
             self._parts.append(_Part(item_id, self._run_bytes, byte_count, item_begin))
-        self._item_bytes[item_id] = item_begin + byte_count
+        self.sent_bytes[item_id] = item_begin + byte_count
         self._run_bytes += byte_count
         self._unmarked_bytes += byte_count
 
@@ -225,31 +172,37 @@ class Playout:
             self._lateness_min_s = max(self._lateness_min_s, played_at - self._run_began_at)
         return True
 
-    def cut(self, now: float) -> tuple[CutItem, ...]:
+    def cut(self, now: float, tail_ms: int) -> tuple[int, tuple[CutItem, ...]]:
         """Freezes the heard position, forgets what was queued and opens a new epoch.
 
-        Answers the items that the run touches, in order, each with what was sent and heard of it. To be
-        called before `clear` is sent, because a clear makes the phone echo marks that were never played.
+        Answers how many milliseconds were unheard, and the items that the run touches, in order, each with
+        what was sent and heard of it. Does nothing and answers 0 when no more than `tail_ms` is unheard: that
+        counts as heard. To be called before `clear` is sent, because a clear makes the phone echo marks that
+        were never played.
         """
         position = self._position(now)
-        heard_bytes: dict[str, int] = {}
+        unheard_ms = -(-(self._run_bytes - position) // BYTES_PER_MS)
+        if unheard_ms <= tail_ms:
+            return 0, ()
+        heard: dict[str, int] = {}
         for part in self._parts:
-            before = heard_bytes.get(part.item_id, part.item_begin)
-            heard_bytes[part.item_id] = before + min(max(position - part.begin, 0), part.size)
-        items = [CutItem(item, self.sent_ms(item), milliseconds(n)) for item, n in heard_bytes.items()]
+            before = heard.get(part.item_id, part.item_begin)
+            heard[part.item_id] = before + min(max(position - part.begin, 0), part.size)
+        cuts = []
+        for item_id, heard_bytes in heard.items():
+            sent_ms, heard_ms = milliseconds(self.sent_bytes[item_id]), milliseconds(heard_bytes)
+            cuts.append(CutItem(item_id, sent_ms, heard_ms, heard_ms > 0 and sent_ms - heard_ms <= tail_ms))
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
         # A run of which nothing was heard has not broken the silence before it.
-        quiet_at = now if position else self._quiet_before
-        self._begin_run(now)
-        self._quiet_before = quiet_at
-        return tuple(items)
+        self._begin_run(now, quiet_since=now if position else self._quiet_before)
+        return unheard_ms, tuple(cuts)
 
     def begin_response(self) -> None:
         """Forgets the items of earlier responses, but for those still in play."""
         in_play = {part.item_id for part in self._parts}
-        self._item_bytes = {item: size for item, size in self._item_bytes.items() if item in in_play}
+        self.sent_bytes = {item: size for item, size in self.sent_bytes.items() if item in in_play}
 
     def forget_withheld(self) -> dict[str, int]:
         """Hands over, and forgets, how many bytes of which items were withheld."""
@@ -260,7 +213,7 @@ class Playout:
 
     def sent_ms(self, item_id: str) -> int:
         """Milliseconds sent of an item of the response in progress, or of one still in play."""
-        return milliseconds(self._item_bytes.get(item_id, 0))
+        return milliseconds(self.sent_bytes.get(item_id, 0))
 
     def unheard_ms(self, now: float) -> int:
         """Milliseconds sent to the phone that the caller has not heard yet."""
@@ -288,7 +241,7 @@ class Playout:
         """How far the phone is behind the model."""
         lateness_s = self._proven_lateness_s
         if self._marks and self._round_trip_s is not None:
-            # An echo that is overdue proves lateness as well as one that came late.
+            # A mark that should have been echoed by now was not: the phone is at least so far behind.
             due_at = max(self._marks[0].due_at, self._run_began_at)
             lateness_s = max(lateness_s, now - self._round_trip_s - due_at)
         return lateness_s
@@ -309,8 +262,8 @@ class Playout:
     def _ends_at(self, now: float) -> float:
         return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._lateness_s(now)
 
-    def _begin_run(self, now: float) -> None:
-        self._quiet_before = self.quiet_at
+    def _begin_run(self, now: float, quiet_since: float) -> None:
+        self._quiet_before = quiet_since
         self._parts = []
         self._run += 1
         self._run_began_at = now

@@ -2,38 +2,35 @@
 
 Make before break: the old session goes on until the new one has confirmed that it knows the conversation.
 When nobody speaks, the caller's audio is held for the moment that the telling takes, and then goes to the new
-one. When the moment is right is decided in `stages`.
+one. When the moment is right is decided in `sessions`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import Action, DialModel, DropModel, Leg, Record
+from callbridge.call.actions import DialModel, DropModel
+from callbridge.call.events import Leg
 from callbridge.call.facts import warned
 from callbridge.call.phases import Timer
-from callbridge.call.session import Opening, Step, Trouble
+from callbridge.call.sessions.opening import Opening, Step
 from callbridge.wire import realtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
+    from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
+    from callbridge.call.sessions.trouble import Trouble
     from callbridge.wire import realtime_commands as commands
 
 
 class Renewal:
     """The spare session of one call, while there is one."""
 
-    def __init__(
-        self,
-        limits: Limits,
-        do: Callable[[Action], None],
-        send: Callable[[commands.AnyCommand], str],
-    ) -> None:
-        self._limits, self._do, self._send = limits, do, send
+    def __init__(self, limits: Limits, out: Outbox) -> None:
+        self._limits, self._out = limits, out
         self._opening: Opening | None = None
         self._is_dialled = False
         self.is_moving = False
@@ -51,13 +48,12 @@ class Renewal:
         """It is time for another session."""
         self._is_dialled = True
         self.due = {Timer.SPARE: now + self._limits.connect_timeout_s}
-        self._do(DialModel(plan.model, Leg.SPARE))
+        self._out.do(DialModel(plan.model, Leg.SPARE))
 
     def connected(self, plan: CallPlan) -> None:
         """The spare leg is open."""
-        if not self._is_dialled:
-            return
-        self._opening = Opening(plan, self._send, self._record, is_retold=True)
+        if self._is_dialled:
+            self._opening = Opening(plan, self._out, Leg.SPARE, is_retold=True)
 
     def said(self, event: realtime.Parsed) -> Trouble | None:
         """One event of the spare session. It makes no answers, so few kinds matter."""
@@ -106,16 +102,13 @@ class Renewal:
         """This spare will not do; another one later. Does nothing without a spare."""
         if not self._is_dialled:
             return
-        self._record(warned("renewal_put_off", why=why))
+        self._out.note(warned("renewal_put_off", why=why))
         self.drop()
         self.due = {Timer.RENEW: now + self._limits.renew_again_after_s}
 
     def drop(self) -> None:
         """No spare is needed any more."""
         if self._is_dialled:
-            self._do(DropModel(Leg.SPARE))
+            self._out.do(DropModel(Leg.SPARE))
         self._opening, self._is_dialled, self.is_moving = None, False, False
         self.due = {}
-
-    def _record(self, fact: Fact) -> None:
-        self._do(Record(fact))

@@ -1,45 +1,43 @@
 """The sessions of one call with the model: the first one, those that replace a lost one, those that renew it.
 
-Decides when a session is dialled, told, given up and replaced. How one session comes about stands in
-`session`, the spare beside it in `renewal`, what is said in it in `turns`.
+Decides when a session is dialled, told, given up and replaced, and is the only one who says whether there is
+a session (`stands`). How one session comes about stands in `opening`, when a failed one is tried again in
+`redial`, the spare beside it in `renewal`, what is said in it in `floor`.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from callbridge.call.actions import (
-    Action,
-    DialModel,
-    DropModel,
+from callbridge.call.actions import DialModel, DropModel, OpenUplink, SwitchModel
+from callbridge.call.ear.gate import Uplink
+from callbridge.call.events import (
     Leg,
     ModelConnected,
     ModelDialFailed,
-    OpenUplink,
-    Record,
-    SendToModel,
-    SwitchModel,
+    SessionGone,
+    SessionRetold,
+    SessionStands,
+    SpareSaid,
+    SpareTookOver,
+    StreamMustEnd,
 )
-from callbridge.call.facts import AgentReady, EndReason, Fact, SessionReplaced
+from callbridge.call.facts import AgentReady, EndReason, SessionReplaced
 from callbridge.call.phases import Phase, Timer
-from callbridge.call.playout import Uplink
-from callbridge.call.renewal import Renewal
-from callbridge.call.session import Opening, Redial, Step, Trouble
+from callbridge.call.sessions.opening import Opening, Step
+from callbridge.call.sessions.redial import Redial
+from callbridge.call.sessions.renewal import Renewal
+from callbridge.call.sessions.trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from callbridge.call.limits import Limits
+    from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.tally import Tally
     from callbridge.call.memory import Memory
+    from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
-    from callbridge.call.playout import Gate, Tally
-    from callbridge.call.turns import Turns
+    from callbridge.call.transcript import Transcript
     from callbridge.wire import realtime
-    from callbridge.wire.realtime_commands import AnyCommand, AnyItem
+    from callbridge.wire.realtime_commands import AnyItem
 
 BROKE_OFF: Final = (
     "[The connection broke off for a moment. What stands above was said before. The caller's last words may "
@@ -57,81 +55,105 @@ CONTINUED_BLINDLY: Final = (
 
 
 class Sessions:
-    """All that is needed to have somebody at the other end of the call."""
+    """All that is needed to have somebody at the other end of the call.
+
+    Args:
+        plan: what the call is to be.
+        spread: from 0 to 1, drawn at random: calls that fail together try again apart.
+        is_continued: whether an earlier stream of the call broke off, or was handed over.
+        gate: what may pass; held while nobody could be sent the caller's audio.
+        tally: what the relay counted.
+        memory: what was said before.
+        transcript: what is being said.
+        out: where actions and consequences go.
+    """
 
     def __init__(
         self,
         plan: CallPlan,
-        limits: Limits,
         spread: float,
         *,
+        is_continued: bool,
         gate: Gate,
         tally: Tally,
         memory: Memory,
-        turns: Turns,
-        do: Callable[[Action], None],
-        enter: Callable[[Phase], None],
-        end: Callable[[EndReason, str], None],
+        transcript: Transcript,
+        out: Outbox,
     ) -> None:
         self.plan = plan
-        self.is_open = False
-        """Whether the model leg is open."""
+        """As the present session has confirmed it."""
+        self.phase = Phase.DIALLING
+        """DIALLING, CONFIGURING or LIVE."""
+        self.is_gone = False
+        """The session was lost while the call was ending: there will be no other. The phase stays LIVE."""
         self.began_at = 0.0
         """When the present attempt to have a session began."""
-        self._limits, self._spread = limits, spread
-        self._gate, self._tally, self._memory, self._turns = gate, tally, memory, turns
-        self._do, self._enter, self._end = do, enter, end
-        self._is_connecting = False
-        self._is_continued = False
+        self.renewal = Renewal(plan.limits, out)
+        self._limits, self._spread, self._is_continued = plan.limits, spread, is_continued
+        self._gate, self._tally, self._memory, self._transcript, self._out = (
+            gate,
+            tally,
+            memory,
+            transcript,
+            out,
+        )
         self._has_been_live = False
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
         self._redial = self._new_redial()
         self._opening = self._new_opening(is_retold=False)
-        self._renewal = Renewal(limits, do, partial(self._send, Leg.SPARE))
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a session that can be told and asked anything."""
+        return self.phase is Phase.LIVE and not self.is_gone
+
+    @property
+    def has_leg(self) -> bool:
+        """Whether a model leg is open."""
+        return self.phase is Phase.CONFIGURING or self.stands
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether a session is being had."""
+        return self.phase is not Phase.LIVE
 
     # --- From stream to session ---
 
-    def begin(self, now: float, *, is_continued: bool) -> None:
-        """The stream is admitted: it needs its first session."""
-        self._is_continued = is_continued
-        self._open(now)
-
-    def _open(self, now: float) -> None:
+    def open(self, now: float) -> None:
+        """The call needs a session: its first one, or another in place of one that was lost."""
         self._redial = self._new_redial()
-        self._is_connecting = True
         self.began_at = now
         self._timers[Timer.CONNECT] = now + self._limits.connect_timeout_s
         self._dial(now)
 
     def _dial(self, now: float) -> None:
-        self._enter(Phase.DIALING)
+        self.phase = Phase.DIALLING
         self._timers.pop(Timer.REDIAL, None)
         self._timers[Timer.DIAL] = now + self._limits.dial_timeout_s
-        self._do(DialModel(self._redial.model))
+        self._out.do(DialModel(self._redial.model))
 
     def connected(self, event: ModelConnected, now: float) -> None:
         """The leg that was dialled is open."""
         if event.leg is Leg.SPARE:
-            self._renewal.connected(self.plan)
+            self.renewal.connected(self.plan)
             return
-        if Timer.DIAL not in self._timers:  # Given up already.
+        if Timer.DIAL not in self._timers:  # The dial had timed out in the same moment: its leg was dropped.
             return
-        self.is_open = True
-        self._enter(Phase.CONFIGURING)
+        self.phase = Phase.CONFIGURING
         del self._timers[Timer.DIAL]
         self._timers[Timer.CONFIGURE] = now + self._limits.configure_timeout_s
         knows_nothing = self._is_continued or self._has_been_live
         self._opening = self._new_opening(is_retold=knows_nothing and not event.is_warm)
         if event.is_warm:
-            self._turns.names.keep_apart(self._turns.cutting.stream_sid)
+            self._out.keep_items_apart()
             self._opening.begin()
 
     def dial_failed(self, event: ModelDialFailed, now: float) -> None:
         """A leg that was dialled could not be opened."""
         trouble = Trouble(event.why, event.status, event.code, event.retry_after_s)
         if event.leg is Leg.SPARE:
-            self._renewal.give_up(trouble.why, now)
+            self.renewal.give_up(trouble.why, now)
         elif Timer.DIAL in self._timers:
             self._not_opened("dial", trouble, now)
 
@@ -141,7 +163,6 @@ class Sessions:
 
     def error(self, event: realtime.ErrorEvent, now: float) -> None:
         """An error before the session was ready."""
-        self._turns.errors += 1
         if (trouble := self._opening.error(event.error)) is not None:
             self._not_opened("configure", trouble, now)
 
@@ -151,87 +172,75 @@ class Sessions:
             self._not_opened("configure", trouble, now)
         elif self._opening.step is Step.CONFIGURED:
             self._opening.retell(self._retelling())
-            self._turns.retold()
+            self._out.then(SessionRetold())
         elif self._opening.step is Step.READY:
-            self._ready(event.session.model or self._redial.model, now)
+            self._ready(now)
 
     def _retelling(self) -> tuple[AnyItem, ...]:
         note = BROKE_OFF
         if not self._has_been_live:
             note = CONTINUED if self._memory.entries else CONTINUED_BLINDLY
-        unrecorded = self._turns.transcript.unrecorded()
-        return self._memory.retell(unrecorded, note, self._turns.names.next_item_id)
+        return self._memory.retell(self._transcript.unrecorded(), note, self._out.next_item_id)
 
-    def _ready(self, model: str, now: float) -> None:
+    def _ready(self, now: float) -> None:
         for timer in (Timer.CONFIGURE, Timer.CONNECT):
             del self._timers[timer]
-        self._is_connecting = False
-        self._enter(Phase.LIVE)
-        self._renewal.schedule(now)
+        self.phase = Phase.LIVE
+        self.renewal.schedule(now)
         # A model that does not exist any more is not asked for again, neither to replace nor to renew.
-        self._adopt(replace(self._opening.plan, model=self._redial.model))
+        self._adopt(self._opening.plan.with_model(self._redial.model))
         after_ms = round((now - self.began_at) * 1000)
         if self._has_been_live:
-            self._record(SessionReplaced("lost", after_ms, self._opening.items))
-            self._turns.go_on(now)
+            self._out.note(SessionReplaced("lost", after_ms, self._opening.items, self.plan.model))
         else:
             self._has_been_live = True
             held_ms = self._tally.frames_from_phone * 20
-            self._record(AgentReady(model, after_ms, held_ms, self.plan.has_transcription))
-            self._first_words(now)
-        # After the words were asked for: otherwise the caller's held "hello?" would be answered first.
-        self.open_uplink()
-
-    def _first_words(self, now: float) -> None:
-        if self._is_continued:
-            self._turns.go_on(now, owes_answer=True)
-        else:
-            self._turns.begin(self.plan.greeting_options, now)
+            self._out.note(AgentReady(self.plan.model, after_ms, held_ms, self.plan.has_transcription))
+        self._out.then(SessionStands())
 
     def _adopt(self, plan: CallPlan) -> None:
         """A session stands as `plan` says, and has heard nothing yet."""
         self.plan = plan
-        self._turns.has_transcription = plan.has_transcription
         self._tally.uplink_bytes = 0
 
     def open_uplink(self) -> None:
         """The caller is heard, from the first word that was held."""
         self._gate.uplink = Uplink.OPEN
-        self._do(OpenUplink())
+        self._out.do(OpenUplink())
 
     # --- A session is not to be had, or lost ---
 
     def failed(self, trouble: Trouble, now: float) -> None:
         """The present session is of no more use: the call goes on with another one, or ends."""
-        if self._is_connecting:
+        if self.is_connecting:
             self._not_opened("configure", trouble, now)
             return
-        self._record(trouble.as_fact("call"))
-        self._renewal.drop()
-        self._drop()
+        self._give_up(trouble)
         if trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now):
-            self._end(EndReason.MODEL_LOST, trouble.why)
+            self._out.then(StreamMustEnd(EndReason.MODEL_LOST, trouble.why))
             return
         self._lost_at.append(now)
-        self._turns.session_lost(now)
         self._hold_uplink()
-        self._open(now)
+        self._out.then(SessionGone())
 
     def leave(self, trouble: Trouble) -> None:
         """The session failed during the last words: there will be no other one."""
-        self._record(trouble.as_fact("call"))
-        self._renewal.drop()
-        self._drop()
+        self._give_up(trouble)
+        self.phase, self.is_gone = Phase.LIVE, True
         self._gate.uplink = Uplink.SHUT  # Nobody is left who could be sent the caller's audio.
 
-    def _not_opened(self, stage: str, trouble: Trouble, now: float) -> None:
-        """A try for a session has failed: another one, or the end."""
-        self._record(trouble.as_fact(stage))
+    def _give_up(self, trouble: Trouble) -> None:
+        self._out.note(trouble.as_fact("call", self.plan.model))
+        self.renewal.drop()
         self._drop()
-        self._enter(Phase.DIALING)
+
+    def _not_opened(self, doing: str, trouble: Trouble, now: float) -> None:
+        """A try for a session has failed: another one, or the end."""
+        self._out.note(trouble.as_fact(doing, self._redial.model))
+        self._drop()
         delay_s = self._redial.delay_s(trouble)
         if delay_s is None or now + delay_s >= self._timers[Timer.CONNECT]:
-            self._end(self.reason_without, trouble.why)
+            self._out.then(StreamMustEnd(self.reason_without, trouble.why))
         else:
             self._timers[Timer.REDIAL] = now + delay_s
 
@@ -245,10 +254,10 @@ class Sessions:
         return sum(at > since for at in self._lost_at) < self._limits.reconnects_max
 
     def _drop(self) -> None:
-        self.is_open = False
+        self.phase = Phase.DIALLING
         for timer in (Timer.DIAL, Timer.CONFIGURE):
             self._timers.pop(timer, None)
-        self._do(DropModel())
+        self._out.do(DropModel())
 
     def _hold_uplink(self) -> None:
         self._gate.held_ms_max = self._limits.held_again_ms_max
@@ -256,57 +265,45 @@ class Sessions:
 
     # --- A session is renewed ---
 
-    def spare_said(self, event: realtime.Parsed, now: float) -> None:
+    def spare_said(self, said: SpareSaid, now: float) -> None:
         """An event of the spare session."""
-        if (trouble := self._renewal.said(event)) is not None:
+        if (trouble := self.renewal.said(said.event)) is not None:
             self.spare_failed(trouble.why, now)
-        if not self._renewal.is_ready:
+        if not self.renewal.is_ready:
             return
-        held_ms = round((now - self._renewal.began_at) * 1000)
-        self._record(SessionReplaced("renewed", held_ms, self._renewal.items))
-        self._do(SwitchModel())
-        self._adopt(self._renewal.moved(now))
-        self._turns.session_lost(now)
-        self._turns.go_on(now)
-        self.open_uplink()
-
-    @property
-    def has_spare(self) -> bool:
-        """Whether a second session waits for a quiet moment."""
-        return self._renewal.is_prepared
+        held_ms = round((now - self.renewal.began_at) * 1000)
+        self._out.note(SessionReplaced("renewed", held_ms, self.renewal.items, self.plan.model))
+        self._out.do(SwitchModel())
+        self._adopt(self.renewal.moved(now))
+        self._out.then(SpareTookOver())
 
     def quiet(self, now: float) -> None:
         """Nobody speaks, and all was heard: the spare may be told the conversation.
 
         Unless a turn waits for the caller's words: what is not in the memory would not be told.
         """
-        if self._renewal.is_prepared and self._turns.transcript.deadline is None:
+        if self.renewal.is_prepared and self._transcript.deadline is None:
             self._hold_uplink()
-            self._renewal.move(self._memory.retell((), RENEWED, self._turns.names.next_item_id), now)
-
-    def somebody_spoke(self, now: float) -> None:
-        """A renewal that has begun is put off: the present session has the caller's words."""
-        if self._renewal.is_moving:
-            self.spare_failed("somebody spoke", now)
+            self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
 
     def spare_failed(self, why: str, now: float) -> None:
         """The spare will not do: the present session goes on."""
-        is_held = self._renewal.is_moving
-        self._renewal.give_up(why, now)
+        is_held = self.renewal.is_moving
+        self.renewal.give_up(why, now)
         if is_held:
             self.open_uplink()
 
     def over(self) -> None:
         """The call ends, or goes elsewhere: nothing is renewed or dialled any more."""
-        self._renewal.drop()
+        self.renewal.drop()
         self._timers.clear()
 
     # --- Time ---
 
-    @property
-    def due(self) -> dict[Timer, float]:
-        """When to look at what."""
-        return self._timers | self._renewal.due
+    def add_due(self, due: dict[Timer, float]) -> None:
+        """Adds when to look at what."""
+        due.update(self._timers)
+        due.update(self.renewal.due)
 
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""
@@ -320,9 +317,9 @@ class Sessions:
                 self._dial(now)
             case Timer.CONNECT:
                 self._drop()
-                self._end(self.reason_without, "no session of the model in time")
+                self._out.then(StreamMustEnd(self.reason_without, "no session of the model in time"))
             case Timer.RENEW:
-                self._renewal.dial(self.plan, now)
+                self.renewal.dial(self.plan, now)
             case _:
                 assert timer is Timer.SPARE
                 self.spare_failed("the new session was not ready in time", now)
@@ -333,12 +330,7 @@ class Sessions:
         return Redial(self._limits, self.plan.model, self.plan.second_model, self._spread)
 
     def _new_opening(self, *, is_retold: bool) -> Opening:
-        return Opening(self.plan, partial(self._send, Leg.MODEL), self._record, is_retold)
+        return Opening(self.plan, self._out, Leg.MODEL, is_retold)
 
-    def _send(self, leg: Leg, command: AnyCommand) -> str:
-        command_id = self._turns.names.next_command_id()
-        self._do(SendToModel(msgspec.structs.replace(command, event_id=command_id), leg))
-        return command_id
-
-    def _record(self, fact: Fact) -> None:
-        self._do(Record(fact))
+    def __repr__(self) -> str:
+        return f"<Sessions {self.phase.value} {self.plan.model}>"

@@ -1,0 +1,1 @@
+"""What the caller hears, and how loud they are: the gate, the playout ledger, the line, the silences."""

@@ -1,0 +1,47 @@
+"""How long the caller may hear nothing. Times only: the machine acts on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.phases import Timer
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.limits import Limits
+
+
+def add_sound_due(
+    due: dict[Timer, float],
+    limits: Limits,
+    playout: Playout,
+    *,
+    waits_since: float | None,
+    tool_done_at: float,
+    connecting_since: float | None,
+    clip_at: float,
+) -> None:
+    """Adds when the caller has waited long enough for any sound, and when for the agent.
+
+    Args:
+        due: where it is added.
+        limits: the bounds.
+        playout: what the caller still hears.
+        waits_since: since when they wait for the agent; None while they do not.
+        tool_done_at: when a tool last answered; the agent has its time from there.
+        connecting_since: since when there is no session; None while there is one.
+        clip_at: when a clip was last due. There may be none to play: then it has made no sound.
+    """
+    sound_at = max(clip_at, playout.quiet_at)
+    if connecting_since is not None:
+        # Also for a caller who waits for nothing yet: the keys that they press, say, are not complete.
+        due[Timer.CLIP] = max(connecting_since, sound_at) + limits.clip_after_s
+    if waits_since is not None:
+        # A caller who waits for an answer knows that somebody is there, and may wait 3 s; one who has nobody
+        # hears the clip after 1.5 s.
+        after_s = limits.clip_after_s if connecting_since is None else limits.connect_clip_after_s
+        clip_due = max(waits_since, sound_at) + after_s
+        due[Timer.CLIP] = min(due.get(Timer.CLIP, clip_due), clip_due)
+        # A tool that answered starts the patience with the agent anew, and not the one with silence: the
+        # caller has heard nothing meanwhile.
+        due[Timer.GIVE_UP] = max(waits_since, tool_done_at, playout.agent_until) + limits.give_up_after_s

@@ -1,0 +1,37 @@
+"""What the relay has counted of one stream. Plain integers: facts and deadlines read them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from callbridge.wire.mulaw import milliseconds
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one stream."""
+
+    frames_from_phone: int = 0
+    loud_at_frame: int = 0
+    """The latest of those frames in which the caller was loud; only while the gate hears them."""
+    frames_to_model: int = 0
+    frames_dropped: int = 0
+    uplink_bytes: int = 0
+    """Caller audio appended to the present session: the clock of the model's `audio_*_ms`."""
+    frames_to_phone: int = 0
+    downlink_bytes: int = 0
+    from_model_at: float = -math.inf
+    """When anything of the model's came last, audio included."""
+    deltas_dropped: int = 0
+    """Deltas of muted responses: late audio that must not be heard."""
+    unknown_events: int = 0
+    errors: int = 0
+    """Error events of the model."""
+    bad_from_phone: int = 0
+    """Messages of the phone that nobody could read, before there was a call."""
+
+    @property
+    def uplink_ms(self) -> int:
+        """Milliseconds of caller audio in the model's hands."""
+        return milliseconds(self.uplink_bytes)

@@ -1,0 +1,211 @@
+"""What a call may be told: the local events, and those by which its parts tell each other.
+
+Events are past tense. The peers' messages are events as they come from `wire`; there is no second vocabulary
+for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeAlias
+
+from callbridge.call.facts import EndReason
+from callbridge.call.memory import Entry
+from callbridge.call.plan import CallPlan
+from callbridge.call.sessions.trouble import Trouble
+from callbridge.wire import media_streams, realtime
+
+if TYPE_CHECKING:
+    from callbridge.call.wishes import Wish
+
+
+class Leg(Enum):
+    """One of the sockets of a call."""
+
+    PHONE = "phone"
+    MODEL = "model"
+    SPARE = "spare"
+    """A second session with the model, made ready before the first one expires."""
+
+
+# --- From the shell -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAdmitted:
+    """The stream's token was good. Numbers as the webhook had them."""
+
+    plan: CallPlan
+    """What this call is to be."""
+    caller: str
+    called: str
+    is_continued: bool = False
+    """An earlier stream of this call broke off, or was handed over."""
+    memory: tuple[Entry, ...] = ()
+    """What was said in it."""
+    age_s: float = 0.0
+    """How long the call has lasted already."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """The stream's token was missing, wrong, used or late."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConnected:
+    """A model leg is open."""
+
+    leg: Leg = Leg.MODEL
+    is_warm: bool = False
+    """It was parked by an earlier stream of this call: its session knows the conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDialFailed:
+    """The model leg could not be opened."""
+
+    why: str
+    status: int | None = None
+    """The HTTP status, when there was an answer."""
+    code: str | None = None
+    """The vendor's error code, when the answer had one."""
+    retry_after_s: float | None = None
+    """When the server asks to be tried again."""
+    leg: Leg = Leg.MODEL
+
+
+@dataclass(frozen=True, slots=True)
+class SpareSaid:
+    """An event of the spare session."""
+
+    event: realtime.Parsed
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRanAway:
+    """More agent audio is unheard than anybody would say."""
+
+
+@dataclass(frozen=True, slots=True)
+class LegGone:
+    """A socket closed, from the other side or by a fault."""
+
+    leg: Leg
+    code: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LegStalled:
+    """A peer stopped reading: what waits for it reached its bound."""
+
+    leg: Leg
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadMessage:
+    """A peer sent what its protocol does not allow."""
+
+    leg: Leg
+    why: str
+    is_fatal: bool = False
+    """Binary frames and the like: no later message can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A tool answered, failed or ran out of time. `output` is what the model is told."""
+
+    call_id: str
+    name: str
+    output: str
+    duration_ms: int
+    wish: Wish | None = None
+    """What the agent wants done to the call once its last words were heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested:
+    """The process stops now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOverRequested:
+    """The process will stop: the call is to go on with the next one, from the end of this turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinePassed:
+    """The time in `deadline` has come."""
+
+
+LocalEvent: TypeAlias = (
+    StreamAdmitted
+    | StreamRefused
+    | ModelConnected
+    | ModelDialFailed
+    | SpareSaid
+    | AnswerRanAway
+    | LegGone
+    | LegStalled
+    | BadMessage
+    | ToolFinished
+    | ShutdownRequested
+    | HandOverRequested
+    | DeadlinePassed
+)
+Event: TypeAlias = media_streams.Parsed | realtime.Parsed | LocalEvent
+
+# --- From a part of the machine to the machine ----------------------------------------------------------
+# Handled when the event that led to them is done, so that no part is entered again in the middle of itself.
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """The present session is of no more use."""
+
+    trouble: Trouble
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGone:
+    """The present session was given up, and another one is to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRetold:
+    """A new session has just been told all that is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStands:
+    """A session is configured and may be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpareTookOver:
+    """The spare session is the model's leg now, and knows what was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRose:
+    """A response was paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMustEnd:
+    """The stream has come to an end that a part of the machine has found."""
+
+    reason: EndReason
+    detail: str
+
+
+Consequence: TypeAlias = (
+    SessionFailed | SessionGone | SessionRetold | SessionStands | SpareTookOver | PriceRose | StreamMustEnd
+)
+"""What one event leads to inside the machine."""

@@ -1,0 +1,1 @@
+"""Who speaks and what answer is due: all that is particular to Realtime's turn protocol."""

@@ -1,0 +1,245 @@
+"""Who has the floor: the three states of `table`, what goes with them, and what the caller does to them.
+
+The caller's words and keys come in here, and stop the agent's. What the model does, and when it is asked to
+speak, stands in `ladder`; what a cut does to the conversation in `interruption`; what is owed in `debts`.
+
+Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.facts import Noted, noted, warned
+from callbridge.call.floor.debts import Debts
+from callbridge.call.floor.interruption import Interruption
+from callbridge.call.floor.keys import Keys
+from callbridge.call.floor.responses import Ask, LiveResponse, Promise
+from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
+from callbridge.wire import media_streams, realtime
+from callbridge.wire import realtime_commands as commands
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.ear.tally import Tally
+    from callbridge.call.events import AnswerRanAway
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.sessions.sessions import Sessions
+    from callbridge.call.transcript import Transcript
+
+
+class Floor:
+    """The floor of one call.
+
+    Args:
+        sessions: says whether there is a session, and as what it is configured.
+        gate: says which response may be heard.
+        tally: what the relay counted.
+        playout: what the phone was sent, and the caller has heard.
+        transcript: who said what.
+        out: where actions and consequences go.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        *,
+        gate: Gate,
+        tally: Tally,
+        playout: Playout,
+        transcript: Transcript,
+        out: Outbox,
+    ) -> None:
+        self._sessions, self._gate, self._tally, self._playout = sessions, gate, tally, playout
+        self._transcript, self._out = transcript, out
+        self._server_interrupts = sessions.plan.server_interrupts
+
+        self.caller, self.next, self.now = Caller.SILENT, Next.NOTHING, Now.NOTHING
+        # An ask, a promise and a response are kept after they are settled: whether one counts is said by the
+        # states alone.
+        self.ask = Ask("", 0, 0.0, "")
+        self.promise = Promise(0, 0.0)
+        self.response = LiveResponse("", 0, 0.0)
+        self.let_go: LiveResponse | None = None
+        """A muted response whose end did not come in time. It may go on yet, unheard."""
+        self.turn = 0
+        """The number of the caller's turn: one more at each `speech_started` and each first key."""
+        self.caller_at = out.now
+        """When the caller last began or stopped to speak, or pressed a key."""
+        self.silent_since = out.now
+        """Since when they have not spoken."""
+        self.due_since = 0.0
+        """Since when the model has had an answer to give."""
+
+        self.debts = Debts()
+        self.keys = Keys(sessions.plan.limits)
+        self.interruption = Interruption(
+            sessions.plan.limits.heard_tail_ms, playout, transcript, sessions, out
+        )
+
+    def move(self, on: On) -> None:
+        """Does to the three states what the table says."""
+        caller, following, now = TABLE[on]
+        for cell in (caller[self.caller], following[self.next], now[self.now]):
+            if isinstance(cell, Caller):
+                self.caller = cell
+            elif isinstance(cell, Next):
+                self.next = cell
+            elif isinstance(cell, Now):
+                self.now = cell
+            else:
+                assert isinstance(cell, Stays), f"{on.value}, {self!r}: {cell.why}"
+
+    # --- What can be asked ---
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether our response.create is out."""
+        return self.next is Next.ASKED or self.next is Next.BOTH
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether the server answers by itself."""
+        return self.next is Next.PROMISED or self.next is Next.BOTH
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether the model has a response to make, or to finish."""
+        return self.next is not Next.NOTHING or self.now is not Now.NOTHING
+
+    def is_in_progress(self, response_id: str) -> bool:
+        """Whether this is the response that the server has not finished."""
+        return self.now is not Now.NOTHING and response_id == self.response.id
+
+    def ask_of(self, response: realtime.Response) -> Ask | None:
+        """Whose response began: the ask that it answers; None for one of the server's own making.
+
+        `response.create` carries our id in its metadata, which the response should echo. Where it does not,
+        the order of asking decides: with an ask out it is ours, unless the caller has spoken and stopped
+        since. Then the server has dropped the ask, and answers them.
+        """
+        metadata = response.metadata
+        if isinstance(metadata, dict) and (echoed := metadata.get(commands.ASK_ID)) is not None:
+            return self.ask if echoed == self.ask.id else None
+        return self.ask if self.next is Next.ASKED else None
+
+    def turn_of(self, ask: Ask | None) -> int:
+        """The caller's turn that a new response answers. `ask`: what it was asked for with, if by us."""
+        if ask is not None:
+            return ask.turn
+        return self.promise.turn if self.is_promised else self.turn
+
+    # --- The caller's words ---
+
+    def speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
+        """The caller speaks. Whatever is unheard of the agent's words stops here."""
+        self._out.note(Noted("speech_started", (("audio_start_ms", event.audio_start_ms),)))
+        # From here on the line is listened to: a server that stalls would never say that they stopped.
+        self._gate.hears_caller, self._tally.loud_at_frame = True, self._tally.frames_from_phone
+        self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._server_interrupts)
+        self._begin_turn(now)
+
+    def speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
+        """The caller's turn is over; the server answers by itself."""
+        self.caller_at, self._gate.hears_caller = now, False
+        # `audio_end_ms` counts the audio appended and includes the silence that was waited for.
+        behind_ms = self._tally.uplink_ms - event.audio_end_ms + self._sessions.plan.silence_ms
+        stopped_at = now - max(behind_ms, 0) / 1000
+        self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
+        self._speech_ended(stopped_at, due_since=now)
+
+    def line_fell_quiet(self, quiet_s: float, now: float) -> None:
+        """The caller stopped, and the model has not noticed: an answer is due all the same."""
+        if self.caller is Caller.SPEAKING:
+            self._out.note(noted("speech_ended_unseen", quiet_s=round(quiet_s, 1)))
+            self._speech_ended(now - quiet_s, due_since=now - quiet_s)
+
+    def _speech_ended(self, stopped_at: float, due_since: float) -> None:
+        self.move(On.SPEECH_ENDED)
+        self.promise = Promise(self.turn, stopped_at)
+        self.silent_since, self.due_since = stopped_at, due_since
+
+    def line_is_loud(self) -> None:
+        """It was only a pause: the caller goes on with what they were saying."""
+        if self.caller is Caller.SILENT:
+            self.move(On.SPEECH_BEGAN)
+
+    def input_committed(self, event: realtime.InputCommitted, now: float) -> None:
+        """The caller's words have an item."""
+        self._transcript.caller_committed(event.item_id)
+
+    def caller_transcribed(self, event: realtime.CallerTranscript, now: float) -> None:
+        """The caller's words came."""
+        self._transcript.caller_said(event.item_id, event.transcript.strip())
+
+    def caller_not_transcribed(self, event: realtime.CallerTranscriptFailed, now: float) -> None:
+        """The caller's words will not come."""
+        self._transcript.caller_said(event.item_id, None)
+
+    def key_pressed(self, digit: str, now: float) -> None:
+        """A key interrupts like speech, but the server does not know: we cancel."""
+        self._interrupt(On.KEY_PRESSED, now, cancels=True)
+        if not self.keys.pressed:
+            self._begin_turn(now)
+        self.caller_at = now
+        self.keys.press(digit, now)
+
+    def _begin_turn(self, now: float) -> None:
+        self.turn += 1
+        self.caller_at = now
+        first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
+        self._transcript.caller_began(now, first_sent_at, awaits_agent=self.now is not Now.NOTHING)
+
+    def close_turn(self, now: float) -> None:
+        """Ends the open turn for the record."""
+        first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
+        self._transcript.close(now, first_sent_at, awaits_agent=self.now is not Now.NOTHING)
+
+    # --- Interruption ---
+
+    def _interrupt(self, on: On, now: float, *, cancels: bool) -> None:
+        """Stops the agent's words and makes the model forget what was not heard of them."""
+        was_audible = self.now is Now.AUDIBLE
+        self.move(on)
+        self.debts.farewell = None
+        if was_audible:
+            self._mute(now, cancels=cancels)
+        self.interruption.cut(now, self.response if self.now is Now.MUTED else None)
+
+    def _mute(self, now: float, *, cancels: bool) -> None:
+        """The response in progress is to be heard no more. `cancels`: the server does not stop it itself."""
+        response = self.response
+        response.is_muted, response.muted_at = True, now
+        self._gate.audible_response_id = None
+        if cancels:
+            # By its id: a cancel that crosses the server's own interruption was seen to hit the next
+            # response.
+            self._out.tell_model(commands.CancelResponse(response_id=response.id))
+
+    def silence(self, now: float) -> None:
+        """The response in progress is not to be heard any more, though nobody has interrupted it."""
+        self.move(On.SILENCED)
+        self._mute(now, cancels=True)
+        self.interruption.muted(self.response)
+
+    def answer_ran_away(self, event: AnswerRanAway, now: float) -> None:
+        """More is unheard than anybody would say: what was sent will do."""
+        if self.now is Now.AUDIBLE:
+            self._out.note(warned("answer_ran_away", unheard_ms=self._playout.unheard_ms(now)))
+            self.silence(now)
+
+    def leave_behind(self, now: float) -> None:
+        """The phone is gone and the session stays: it is to know what was heard, and be silent."""
+        if self.now is Now.AUDIBLE:
+            self.silence(now)
+        self.interruption.cut(now, None, clears=False)
+
+    def mark(self) -> None:
+        """Marks the end of the audio sent so far, unless it is marked."""
+        if (name := self._playout.mark()) is not None:
+            mark = media_streams.SendMark(self._out.stream_sid, media_streams.MarkName(name))
+            self._out.tell_phone(mark)
+
+    def __repr__(self) -> str:
+        return f"<Floor turn {self.turn}: caller {self.caller}, next {self.next}, now {self.now}>"

@@ -1,0 +1,146 @@
+"""Stops the agent's words and makes the model forget what the caller did not hear of them.
+
+What an interruption does to the conversation stands here: `clear`, truncate, delete, and what becomes of
+audio that comes late. Who interrupts, and which response is muted, is decided in `floor`.
+
+Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.ear.playout import CLIP, CutItem
+from callbridge.call.facts import Interrupted
+from callbridge.wire import media_streams
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire.mulaw import milliseconds
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.floor.responses import LiveResponse
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.sessions.sessions import Sessions
+    from callbridge.call.transcript import Transcript
+
+
+class Interruption:
+    """What was cut in one call."""
+
+    def __init__(
+        self, heard_tail_ms: int, playout: Playout, transcript: Transcript, sessions: Sessions, out: Outbox
+    ) -> None:
+        self.count = 0
+        self._heard_tail_ms = heard_tail_ms
+        self._playout, self._transcript, self._sessions, self._out = playout, transcript, sessions, out
+        self._items: set[str] = set()
+        """Spoken items of the present session. Those of an earlier one cannot be cut there."""
+
+    def item_begun(self, item_id: str) -> None:
+        """The present session begins a spoken item."""
+        self._items.add(item_id)
+
+    def session_lost(self) -> None:
+        """There is nobody any more who could forget the items so far."""
+        self._items.clear()
+        self._playout.forget_withheld()
+
+    def cut(self, now: float, muted: LiveResponse | None, *, clears: bool = True) -> None:
+        """Stops what the phone plays, and makes the model forget what was not heard of it.
+
+        If everything was heard nothing is sent at all: truncation would take the item's transcript from the
+        model's memory.
+
+        Args:
+            now: monotonic seconds.
+            muted: the response that is to be heard no more and that the server has not finished, if any.
+            clears: whether the phone is still there to be told.
+        """
+        if muted is not None:
+            self.muted(muted)
+        # The heard position is frozen before the clear: Twilio answers a clear with the echoes of all marks
+        # that are out, also of those that were never played (docs, "Clear message").
+        unheard_ms, cuts = self._playout.cut(now, self._heard_tail_ms)
+        if not unheard_ms:
+            return
+        if clears:
+            self._out.tell_phone(media_streams.Clear(self._out.stream_sid))
+        lost = [cut for cut in cuts if cut.item_id != CLIP and not cut.is_heard]
+        self._transcript.agent_was_cut(lost)
+        truncated, deleted = self._forget(lost)
+        if muted is not None:
+            muted.settled.update(cut.item_id for cut in lost)
+        self.count += 1
+        self._out.note(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms))
+
+    def freeze(self, now: float) -> None:
+        """Nothing more will be heard: for the record, what was said is what was heard until now."""
+        _, cuts = self._playout.cut(now, self._heard_tail_ms)
+        self._transcript.agent_was_cut(cut for cut in cuts if not cut.is_heard)
+
+    def muted(self, response: LiveResponse) -> None:
+        """Items of a muted response that were not begun will never be heard.
+
+        Its end may be a long time coming, and the turn be recorded before.
+        """
+        unsent = [item_id for item_id in response.items if item_id not in self._playout.sent_bytes]
+        if unsent:
+            self._transcript.agent_was_cut(CutItem(item_id, 1, 0) for item_id in unsent)
+
+    def settle(self, response: LiveResponse, *, is_session_lost: bool = False) -> None:
+        """A response that was cut is over: its items may have gone on after the cut, or never been sent.
+
+        The server counts late deltas as said, though the phone never got them. A session that is lost is told
+        nothing: only the record is put right.
+        """
+        withheld = self._playout.forget_withheld()
+        for item_id in response.items:
+            if item_id in response.settled:
+                continue
+            sent_ms = self._playout.sent_ms(item_id)
+            late_ms = milliseconds(withheld.get(item_id, 0))
+            if sent_ms and not late_ms:
+                continue
+            response.settled.add(item_id)
+            if not sent_ms:
+                if not is_session_lost:
+                    self._out.tell_model(commands.DeleteItem(item_id=item_id))
+                self._transcript.agent_was_cut([CutItem(item_id, late_ms or 1, 0)])
+            else:
+                # All that was sent was heard, and nothing was cut then. The server made more before it knew
+                # of the interruption, and counts it as said (Realtime guide, "Interruption and truncation").
+                if not is_session_lost:
+                    self._out.tell_model(
+                        commands.TruncateItem(item_id=item_id, audio_end_ms=sent_ms, content_index=0)
+                    )
+                self._transcript.agent_was_cut([CutItem(item_id, sent_ms + late_ms, sent_ms)])
+
+    def _forget(self, cuts: list[CutItem]) -> tuple[dict[str, int], list[str]]:
+        """Truncates the item in play and deletes those never begun; answers both."""
+        truncated: dict[str, int] = {}
+        deleted: list[str] = []
+        foreign: list[CutItem] = []
+        for cut in cuts:
+            if cut.item_id not in self._items:
+                foreign.append(cut)
+            elif cut.heard_ms:
+                truncated[cut.item_id] = cut.heard_ms
+                self._out.tell_model(
+                    commands.TruncateItem(item_id=cut.item_id, audio_end_ms=cut.heard_ms, content_index=0)
+                )
+            else:
+                # "audio_end_ms" of 0 is refused (Realtime reference, conversation.item.truncate): the item
+                # goes.
+                deleted.append(cut.item_id)
+                self._out.tell_model(commands.DeleteItem(item_id=cut.item_id))
+        if foreign and self._sessions.stands:
+            self._correct(foreign)
+        return truncated, deleted
+
+    def _correct(self, cuts: list[CutItem]) -> None:
+        """Words of an earlier session were retold as said: the present one is told how much was heard."""
+        for cut in cuts:
+            heard = self._transcript.heard_words(cut.item_id)
+            note = f"[The caller interrupted. Of your last words only this was heard: {heard or 'nothing'}]"
+            message = commands.Message(self._out.next_item_id(), "system", (commands.InputText(note),))
+            self._out.tell_model(commands.CreateItem(item=message))

@@ -1,0 +1,73 @@
+"""The parts of one call, put together once. No decision stands here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.bill import Bill
+from callbridge.call.ear.line import Line
+from callbridge.call.ear.playout import Playout
+from callbridge.call.endings import Endings
+from callbridge.call.events import Leg
+from callbridge.call.floor.floor import Floor
+from callbridge.call.floor.ladder import Ladder
+from callbridge.call.memory import Memory
+from callbridge.call.sessions.sessions import Sessions
+from callbridge.call.transcript import Transcript
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.gate import Gate
+    from callbridge.call.ear.tally import Tally
+    from callbridge.call.events import StreamAdmitted
+    from callbridge.call.outbox import Outbox
+
+
+class Parts:
+    """What a call is made of. The arguments are those of `CallMachine`."""
+
+    def __init__(
+        self,
+        admitted: StreamAdmitted,
+        gate: Gate,
+        tally: Tally,
+        out: Outbox,
+        spread: float,
+    ) -> None:
+        plan = admitted.plan
+        self.limits, self.gate, self.tally = plan.limits, gate, tally
+        self.out, now = out, out.now
+        out.goes_on(admitted.age_s)
+        self.playout = playout = Playout(plan.limits)
+        self.transcript = transcript = Transcript(plan.limits.transcript_timeout_s)
+        self.memory = Memory(plan.limits, list(admitted.memory))
+        transcript.turns = self.memory.turns
+        self.sessions = Sessions(
+            plan,
+            spread,
+            is_continued=admitted.is_continued,
+            gate=gate,
+            tally=tally,
+            memory=self.memory,
+            transcript=transcript,
+            out=out,
+        )
+        self.floor = Floor(
+            self.sessions, gate=gate, tally=tally, playout=playout, transcript=transcript, out=out
+        )
+        self.ladder = Ladder(
+            self.floor,
+            self.sessions,
+            gate=gate,
+            tally=tally,
+            playout=playout,
+            transcript=transcript,
+            out=out,
+        )
+        # Turn detection by meaning has no silence of its own that it waits for.
+        silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s
+        self.line = Line(plan.limits, gate, tally, silence_s, now)
+        self.endings = Endings(plan.limits, self.floor, self.ladder, playout, out, admitted.age_s)
+        self.bill = Bill(out)
+        self.bad_messages = dict.fromkeys(Leg, 0) | {Leg.PHONE: tally.bad_from_phone}
+        self.hand_over_by: float | None = None
+        """When the call is handed over at the latest; None while that is not asked for."""

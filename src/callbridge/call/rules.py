@@ -1,0 +1,289 @@
+"""What becomes of every event in every phase: `RULES`, at the end of this module.
+
+Most events belong to one part of the call; what belongs to none stands here as a function of all parts. Who
+speaks and what is owed has a table of its own (`floor/table`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+from callbridge.call import events as e
+from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
+from callbridge.call.facts import EndReason, Remembered, noted, warned
+from callbridge.call.floor.floor import Floor
+from callbridge.call.floor.ladder import Ladder
+from callbridge.call.memory import ToolAnswered
+from callbridge.call.parts import Parts
+from callbridge.call.phases import Phase
+from callbridge.call.sessions.sessions import Sessions
+from callbridge.call.sessions.trouble import Trouble
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime as rt
+
+# --- The phone ------------------------------------------------------------------------------------------
+
+
+def started_again(parts: Parts, event: ms.Start, now: float) -> None:
+    """A second start: repeated, or for another stream."""
+    out = parts.out
+    if event.start.call_sid == out.call_sid and event.start.stream_sid == out.stream_sid:
+        out.note(warned("start_repeated"))
+    else:
+        out.then(e.StreamMustEnd(EndReason.REJECTED_PROTOCOL, "a second start names another stream"))
+
+
+def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
+    """The phone has played up to a mark, or a clear has thrown it away."""
+    parts.playout.echoed(event.mark.name, now)
+
+
+def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
+    """The caller pressed a key."""
+    parts.out.note(noted("key_pressed"))
+    if parts.endings.leaving_for is None or parts.sessions.stands:
+        # Without a session the last words only play out: nobody could answer the key.
+        parts.floor.key_pressed(event.dtmf.digit, now)
+
+
+def stopped(parts: Parts, event: ms.Stopped, now: float) -> None:
+    """The caller is gone."""
+    parts.out.then(e.StreamMustEnd(EndReason.CALLER_HANGUP, ""))
+
+
+# --- The model ------------------------------------------------------------------------------------------
+
+
+def response_done(parts: Parts, event: rt.ResponseDone, now: float) -> None:
+    """A response is over, and its price is known."""
+    parts.bill.add(event.response.usage, parts.sessions.plan)
+    parts.ladder.response_done(event, now)
+    parts.out.then(e.PriceRose())
+
+
+def rate_limits(parts: Parts, event: rt.RateLimitsUpdated, now: float) -> None:
+    """What is left of the account's limits."""
+    for limit in event.rate_limits:
+        if limit.remaining == 0:  # The next responses fail with rate_limit_exceeded until it resets.
+            parts.out.note(warned("rate_limit_reached", limit=limit.name, resets_s=limit.reset_seconds))
+
+
+def unknown_event(parts: Parts, event: rt.UnknownEvent | ms.UnknownMessage, now: float) -> None:
+    """A message that we do not know. It changes nothing."""
+    if isinstance(event, rt.UnknownEvent) and event.is_expected:
+        return
+    parts.tally.unknown_events += 1
+    if parts.tally.unknown_events == 1:  # Once: a new event type may come with every response.
+        name = event.type if isinstance(event, rt.UnknownEvent) else event.event
+        parts.out.note(warned("unknown_event", type=name[:80]))
+
+
+def error_while_opening(parts: Parts, event: rt.ErrorEvent, now: float) -> None:
+    """An error of a session that is not confirmed yet."""
+    parts.tally.errors += 1
+    parts.sessions.error(event, now)
+
+
+def error(parts: Parts, event: rt.ErrorEvent, now: float) -> None:
+    """An error of a session that stands."""
+    parts.tally.errors += 1
+    parts.ladder.error(event, now)
+
+
+def spare_connected(parts: Parts, event: e.ModelConnected, now: float) -> None:
+    """The leg of the second session is open. No other is dialled while there is a session."""
+    if event.leg is e.Leg.SPARE:
+        parts.sessions.connected(event, now)
+
+
+def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> None:
+    """The second session could not be dialled."""
+    if event.leg is e.Leg.SPARE:
+        parts.sessions.dial_failed(event, now)
+
+
+def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
+    """A tool answered."""
+    arguments = parts.ladder.tools.arguments_of(event.call_id)
+    if arguments and event.wish is None:
+        turn = parts.transcript.turns
+        answered = ToolAnswered(turn, event.call_id, event.name, arguments, event.output)
+        parts.memory.add(answered)
+        parts.out.note(Remembered(answered))
+    if parts.ladder.tool_finished(event, now) and parts.sessions.stands and parts.endings.leaving_for is None:
+        parts.endings.leave(EndReason.AGENT_HANGUP, now)
+
+
+# --- What goes wrong ------------------------------------------------------------------------------------
+
+
+def leg_gone(parts: Parts, event: e.LegGone, now: float) -> None:
+    """A socket is gone."""
+    detail = f"{event.leg.value} leg closed with {event.code} {event.reason}".rstrip()
+    reason = EndReason.MEDIA_LOST
+    if event.code == SERVER_STOPS:
+        reason = EndReason.SERVICE_STOPPED
+    elif event.code in PROTOCOL_CODES:
+        reason = EndReason.REJECTED_PROTOCOL
+    _leg_failed(parts, event.leg, reason, detail, now)
+
+
+def leg_stalled(parts: Parts, event: e.LegStalled, now: float) -> None:
+    """A peer does not read any more."""
+    detail = f"{event.leg.value} leg stalled: {event.why}"
+    _leg_failed(parts, event.leg, EndReason.MEDIA_LOST, detail, now)
+
+
+def bad_message(parts: Parts, event: e.BadMessage, now: float) -> None:
+    """A peer sent what nobody can read."""
+    parts.bad_messages[event.leg] += 1
+    count = parts.bad_messages[event.leg]
+    if count == 1:  # The rest is counted: a peer may send nothing else.
+        parts.out.note(warned("bad_message", leg=event.leg.value, why=event.why))
+    if event.is_fatal or count > parts.limits.bad_messages_max:
+        parts.bad_messages[event.leg] = 0
+        detail = f"{event.leg.value} leg sent {count} bad messages: {event.why}"
+        _leg_failed(parts, event.leg, EndReason.REJECTED_PROTOCOL, detail, now)
+
+
+def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, detail: str, now: float) -> None:
+    """A leg is of no more use. Without the phone the stream ends, for `reason`; the model can be replaced."""
+    match leg:
+        case e.Leg.PHONE:
+            parts.out.then(e.StreamMustEnd(reason, detail))
+        case e.Leg.MODEL:
+            parts.out.then(e.SessionFailed(Trouble(detail)))
+        case e.Leg.SPARE:
+            parts.sessions.spare_failed(detail, now)
+
+
+# --- The process goes away --------------------------------------------------------------------------------
+
+
+def shut_down(parts: Parts, event: e.ShutdownRequested, now: float) -> None:
+    """The process stops."""
+    parts.out.then(e.StreamMustEnd(EndReason.SERVICE_STOPPED, ""))
+
+
+def hand_over(parts: Parts, event: e.HandOverRequested, now: float) -> None:
+    """The process will stop: the turn that is going on may end. When it has, the machine sees."""
+    if parts.sessions.is_connecting:
+        parts.out.then(e.StreamMustEnd(EndReason.HANDED_OVER, ""))
+    elif parts.hand_over_by is None:
+        parts.hand_over_by = now + parts.limits.hand_over_timeout_s
+        parts.sessions.over()
+
+
+# --- The table ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An event is for a part of the call: `act(part, event, now)`."""
+
+    of: Callable[[Parts], Any]
+    act: Callable[[Any, Any, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An event changes nothing, with the reason."""
+
+    why: str
+
+
+Cell: TypeAlias = Rule | Ignored
+_Row: TypeAlias = tuple[Cell, Cell, Cell]
+
+_floor: Final = partial(Rule, attrgetter("floor"))
+_ladder: Final = partial(Rule, attrgetter("ladder"))
+_sessions: Final = partial(Rule, attrgetter("sessions"))
+
+
+def _all_parts(parts: Parts) -> Parts:
+    return parts
+
+
+_here: Final = partial(Rule, _all_parts)
+
+_REPEATED = Ignored("said before, and nothing depends on it")
+_NO_MODEL = Ignored("the model leg is not open: no event of the model can come")
+_NOT_ASKED = Ignored("the session is not confirmed: no audio was sent and no response asked for")
+_ANSWERED = Ignored("answers a question that is settled")
+_NO_SPARE = Ignored("there is no second session, or no use for it any more")
+_NOTHING_SENT = Ignored("no agent audio was sent, or none that could run away")
+_IS_OVER = Ignored("the call is over")
+_PASSES_BY = Ignored("the relay moves this past the machine")
+_CONFIRMED = Ignored("confirms a command of ours")
+
+
+def _always(cell: Cell) -> _Row:
+    return cell, cell, cell
+
+
+def _standing(cell: Cell) -> _Row:
+    """A row of an event that only a confirmed session sends, and only a session that stands understands."""
+    return _NO_MODEL, _NOT_ASKED, cell
+
+
+# One row for each event; the cells are DIALLING, CONFIGURING, LIVE. While LEAVING all is as in LIVE: what the
+# caller says then still counts, and may keep the agent. Once the call is OVER everything is ignored.
+_ROWS: Final[Mapping[type, _Row]] = {
+    # From the phone.
+    ms.Connected: _always(_REPEATED),
+    ms.Start: _always(_here(started_again)),
+    ms.Media: _always(_PASSES_BY),
+    ms.MarkEchoed: _always(_here(mark_echoed)),
+    ms.Dtmf: _always(_here(key_pressed)),
+    ms.Stopped: _always(_here(stopped)),
+    ms.UnknownMessage: _always(_here(unknown_event)),
+    # From the model.
+    rt.SessionCreated: (_NO_MODEL, _sessions(Sessions.created), _REPEATED),
+    rt.SessionUpdated: (_NO_MODEL, _sessions(Sessions.updated), _CONFIRMED),
+    rt.SpeechStarted: _standing(_floor(Floor.speech_started)),
+    rt.SpeechStopped: _standing(_floor(Floor.speech_stopped)),
+    rt.InputCommitted: _standing(_floor(Floor.input_committed)),
+    rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
+    rt.CallerTranscript: _standing(_floor(Floor.caller_transcribed)),
+    rt.CallerTranscriptFailed: _standing(_floor(Floor.caller_not_transcribed)),
+    rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),
+    rt.OutputItemAdded: _standing(_ladder(Ladder.output_item_added)),
+    rt.OutputItemDone: _standing(_ladder(Ladder.output_item_done)),
+    rt.AudioDelta: _always(_PASSES_BY),
+    rt.AnswerDelta: _always(_PASSES_BY),
+    rt.AudioDone: _standing(_ladder(Ladder.audio_done)),
+    rt.AgentTranscript: _standing(_ladder(Ladder.agent_transcribed)),
+    rt.ResponseDone: _standing(_here(response_done)),
+    rt.RateLimitsUpdated: (_NO_MODEL, _here(rate_limits), _here(rate_limits)),
+    rt.ErrorEvent: (_NO_MODEL, _here(error_while_opening), _here(error)),
+    rt.UnknownEvent: _always(_here(unknown_event)),
+    # Local.
+    e.StreamAdmitted: _always(_ANSWERED),
+    e.StreamRefused: _always(_ANSWERED),
+    e.ModelConnected: (_sessions(Sessions.connected), _here(spare_connected), _here(spare_connected)),
+    e.ModelDialFailed: (_sessions(Sessions.dial_failed), _here(spare_dial_failed), _here(spare_dial_failed)),
+    e.SpareSaid: (_NO_SPARE, _NO_SPARE, _sessions(Sessions.spare_said)),
+    e.AnswerRanAway: (_NOTHING_SENT, _NOTHING_SENT, _floor(Floor.answer_ran_away)),
+    e.LegGone: _always(_here(leg_gone)),
+    e.LegStalled: _always(_here(leg_stalled)),
+    e.BadMessage: _always(_here(bad_message)),
+    e.ToolFinished: _always(_here(tool_finished)),
+    e.ShutdownRequested: _always(_here(shut_down)),
+    e.HandOverRequested: _always(_here(hand_over)),
+}
+
+_PHASES: Final = (Phase.DIALLING, Phase.CONFIGURING, Phase.LIVE)
+_BY_PHASE: Final = {
+    phase: {event: row[index] for event, row in _ROWS.items()} for index, phase in enumerate(_PHASES)
+}
+
+RULES: Final[Mapping[Phase, Mapping[type, Cell]]] = {
+    **_BY_PHASE,
+    Phase.LEAVING: _BY_PHASE[Phase.LIVE],
+    Phase.OVER: dict.fromkeys(_ROWS, _IS_OVER),
+}
+"""What becomes of every event in every phase. That the deadline has come is for the machine itself."""

@@ -1,0 +1,118 @@
+"""One session from its socket to its readiness: configured, and told what was said before.
+
+`Opening` takes the server's events and writes commands. Who dials, and what becomes of a call without a
+session, is decided in `sessions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from callbridge.call.codes import HARMLESS_CODES
+from callbridge.call.facts import noted, warned
+from callbridge.call.sessions.trouble import Trouble
+from callbridge.wire import realtime_commands as commands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from callbridge.call.events import Leg
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.plan import CallPlan
+    from callbridge.wire import realtime
+
+
+class Step(Enum):
+    """How far an opening has come."""
+
+    DIALLED = "dialled"
+    CONFIGURING = "configuring"
+    CONFIGURED = "configured"
+    """Confirmed, and silent: it waits to be told what was said before."""
+    RETELLING = "retelling"
+    READY = "ready"
+
+
+@dataclass(slots=True)
+class Opening:
+    """One session from its socket to its readiness.
+
+    A session that must be told something first is configured to answer nobody until it was: otherwise old
+    audio would be answered without the memory.
+    """
+
+    plan: CallPlan
+    out: Outbox
+    leg: Leg
+    is_retold: bool
+    """Whether it is told what was said before."""
+    step: Step = Step.DIALLED
+    items: int = 0
+    """How many items it was told."""
+    _update_id: str = ""
+
+    def begin(self) -> None:
+        """The server has said `session.created`; a warm session never says it again."""
+        if self.step is Step.DIALLED:
+            self.step = Step.CONFIGURING
+            self._update()
+
+    def updated(self, event: realtime.SessionUpdated) -> Trouble | None:
+        """The whole update was taken. With anything but µ-law the caller would hear loud static."""
+        if not event.session.speaks_mulaw:
+            return Trouble("the model did not confirm audio/pcmu both ways", is_our_fault=True)
+        match self.step:
+            case Step.CONFIGURING if self.is_retold:
+                self.step = Step.CONFIGURED
+            case Step.CONFIGURING | Step.RETELLING:
+                self.step = Step.READY
+            case _:
+                pass
+        return None
+
+    def retell(self, items: Sequence[commands.AnyItem]) -> None:
+        """Tells what was said before; from then on it may answer. Its next confirmation makes it ready.
+
+        Nothing waits for each item: the server takes commands in their order, so that what confirms the last
+        confirms all.
+        """
+        assert self.step is Step.CONFIGURED, f"told in step {self.step.value}"
+        self.step = Step.RETELLING
+        self.items = len(items)
+        for item in items:
+            self.out.tell_model(commands.CreateItem(item=item), self.leg)
+        self._update()
+
+    def error(self, error: realtime.ErrorDetail) -> Trouble | None:
+        """An error before the session is ready."""
+        if error.code in HARMLESS_CODES:
+            # A parked session answers now what the stream before has told it at its end: a truncation, a
+            # cancel.
+            self.out.note(noted("model_error", code=error.code, message=error.message, param=error.param))
+            return None
+        if self.step is Step.RETELLING and error.event_id not in {None, self._update_id}:
+            # An item that the server does not take costs the agent one thing that was said, not the caller
+            # their agent.
+            self.out.note(warned("not_retold", code=error.code, message=error.message))
+            return None
+        names = f"{error.param} {error.message}"
+        if self.plan.has_transcription and "transcription" in names:
+            # One bad field rejects the whole update (Realtime reference, session.update). A call can go on
+            # without the transcription of what the caller says, and without nothing else of it.
+            self.out.note(warned("transcription_refused", code=error.code, message=error.message))
+            self.plan = self.plan.without_transcription()
+            self._update()
+            return None
+        is_ours = error.type == "invalid_request_error" and error.event_id is not None
+        why = f"{error.code or 'error'}: {error.message}"
+        return Trouble(why, code=error.code, is_our_fault=is_ours)
+
+    def _update(self) -> None:
+        is_silent = self.is_retold and self.step is Step.CONFIGURING
+        session = self.plan.silent_session if is_silent else self.plan.session
+        self._update_id = self.out.tell_model(commands.UpdateSession(session=session), self.leg)
+
+    def __repr__(self) -> str:
+        return f"<Opening {self.plan.model} {self.step.value}>"

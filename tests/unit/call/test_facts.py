@@ -1,0 +1,150 @@
+"""Facts: what is written can be read, and each has its place and time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from callbridge.call import events as e
+from callbridge.call import facts
+from callbridge.call.actions import Note
+from callbridge.call.facts import AudioSent, CallClosed, CallerLoud, CallOffered, Fact, decode, encode
+from callbridge.call.machine import CallMachine
+from callbridge.wire.media_streams import UnknownMessage
+from memory_call import PLAN, SPEECH_STARTED, SPEECH_STOPPED, calling, media
+from rigs import Rig
+from vocabulary import (
+    HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    admitted,
+    created,
+    done,
+    error,
+    item,
+    live,
+    says,
+    speech_started,
+    start,
+    tool_call,
+    tool_finished,
+)
+
+KINDS: tuple[type[Any], ...] = get_args(Fact)
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+VALUES = st.none() | st.booleans() | NUMBERS | st.text() | st.floats(allow_nan=False, allow_infinity=False)
+
+
+# --- Written and read -----------------------------------------------------------------------------------
+
+
+@st.composite
+def any_fact(draw: st.DrawFn, kind: type[Any]) -> Any:
+    """A fact of this kind with any values."""
+    fields = dict.fromkeys(kind.__struct_fields__, ...)
+    if kind is facts.Noted:
+        fields["fields"] = st.lists(st.tuples(st.text(), VALUES)).map(tuple)  # type: ignore[assignment]
+    return draw(st.builds(kind, **fields))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_every_fact_is_read_as_it_was_written(kind: type[Any], data: st.DataObject) -> None:
+    fact = data.draw(any_fact(kind))
+    assert decode(encode(fact)) == fact
+    assert type(decode(encode(fact))) is kind
+
+
+def test_the_kinds_of_facts_are_what_others_store_and_ask_for() -> None:
+    """Each has its own, and all that this module defines can be read."""
+    kinds = [kind.__struct_config__.tag for kind in KINDS]
+    assert len(set(kinds)) == len(kinds)
+    assert {*KINDS} == {*facts._Fact.__subclasses__()}  # The base is nobody's business.
+    assert CallOffered("", "").kind == "call_offered"
+
+
+# --- Place and time -------------------------------------------------------------------------------------
+
+
+def judge(told: list[Fact]) -> None:
+    """The facts of one stream: numbered without gaps, and of a time that does not run backwards."""
+    assert {(fact.call_sid, fact.source) for fact in told} == {("CA1", "MZ1")}
+    assert [fact.number for fact in told] == list(range(1, len(told) + 1))
+    assert all(before.at_ms <= after.at_ms for before, after in pairwise(told))
+
+
+@pytest.mark.parametrize("age_s", [0.0, 90.0])
+def test_the_facts_of_a_stream_are_numbered_and_dated(age_s: float) -> None:
+    """Since the call began, over all of its streams."""
+    rig = Rig()
+    outputs = rig.feed(start(), admitted(age_s=age_s), e.ModelConnected())
+    for after_s, events in (
+        (1.0, (SESSION_CREATED, SESSION_UPDATED)),
+        (0.5, (created("hello"), item("hello", "hi"), *says("hello", "hi", 800), done("hello"))),
+        (0.3, (speech_started(),)),
+        (0.5, (created("look"), tool_call("look", "call_1"), done("look"))),
+        (2.0, (tool_finished("call_1"),)),
+    ):
+        rig.now += after_s
+        outputs += rig.feed(*events)
+    outputs += [output for _, _, woken in rig.wakes() for output in woken]
+    told = [output.fact for output in outputs if isinstance(output, Note)]
+    judge(told)
+    assert {"stream_started", "interrupted", "remembered", "stream_ended"} <= {fact.kind for fact in told}
+    began, ended = told[0], told[-1]
+    assert (began.at_ms, ended.at_ms) == (round(age_s * 1000), round((age_s + rig.seconds) * 1000))
+
+
+def test_what_was_noted_before_the_call_has_its_place_as_well() -> None:
+    """Of a socket that has named no stream yet, and of a stream whose token is being checked."""
+    rig = Rig()
+    outputs = rig.feed(UnknownMessage("of_tomorrow"))
+    for event in (start(), start(), admitted(), HANGS_UP):
+        rig.now += 0.3
+        outputs += rig.feed(event)
+    nameless, *told = (output.fact for output in outputs if isinstance(output, Note))
+    assert (nameless.source, nameless.number, nameless.at_ms) == ("", 1, 0)
+    judge(told)
+    assert [fact.kind for fact in told] == ["noted", "stream_started", "stream_ended"]
+
+
+def test_an_event_that_breaks_off_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it led to has not happened."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    rig = live().rig
+    with monkeypatch.context() as patch:
+        patch.setattr(CallMachine, "_settle", broken)
+        with pytest.raises(RuntimeError):
+            rig.feed(error("odd"))
+    told = [output.fact for output in rig.fail("broken") if isinstance(output, Note)]
+    assert [(fact.kind, fact.number) for fact in told] == [("stream_ended", 3)]
+
+
+# --- What passes by the machine -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("notes_audio", [True, False])
+async def test_what_passes_by_the_machine_is_noted_where_that_is_asked_for(notes_audio: bool) -> None:
+    """Among the other facts, so that a stored call can be played again; the last one is that it is closed."""
+    async with calling(plan=replace(PLAN, notes_audio=notes_audio)) as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 160)
+        await rig.model.says(SPEECH_STARTED)
+        for audio in (b"\x00", b"\x00", b"\xff"):
+            await rig.phone.says(media(audio * 160))
+        await rig.model.says(SPEECH_STOPPED)
+        await rig.hangs_up()
+    judge(rig.facts)
+    assert isinstance(rig.facts[-1], CallClosed)
+    sent = [(fact.item_id, fact.byte_count) for fact in rig.facts if isinstance(fact, AudioSent)]
+    loud = [fact.is_loud for fact in rig.facts if isinstance(fact, CallerLoud)]
+    assert (sent, loud) == (([("item_1", 160)], [True, False]) if notes_audio else ([], []))
