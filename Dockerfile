@@ -14,13 +14,13 @@ RUN pip uninstall --yes pip \
  && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/callbridge
 COPY --from=build /opt/callbridge /opt/callbridge
 # Unbuffered, so that a log line is out before a crash; no bytecode, so that a file system that is
-# read-only but for STATE_PATH will do. That file has what was said in live calls: it outlives a crash of the
-# process, and a new container only on a volume. Set STATE_PATH to nothing to keep all in memory.
+# read-only but for the file of the state will do. It has what was said in live calls: it outlives a crash of the
+# process, and a new container only on a volume. Set CALLBRIDGE_STATE_PATH to nothing to keep all in memory.
 ENV PATH=/opt/callbridge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    STATE_PATH=/var/lib/callbridge/state.sqlite
-# An agent of your own goes here (FROM this image, COPY my_agent.py ./), named by AGENT.
+    CALLBRIDGE_STATE_PATH=/var/lib/callbridge/state.sqlite
+# An agent of your own goes here (FROM this image, COPY my_agent.py ./), named by CALLBRIDGE_AGENT.
 WORKDIR /app
 # By number: some hosts refuse an image whose user they cannot tell from root.
 USER 10001:10001
@@ -28,5 +28,5 @@ EXPOSE 8080
 # No HEALTHCHECK: it would start a python interpreter beside live audio every few seconds, and the
 # hosts that run this ask /readyz themselves.
 # In exec form the process gets SIGTERM itself; a shell in between would swallow it. Live calls may go on for
-# DRAIN_SECONDS after it: give the container a minute more (docker stop --time 300).
+# CALLBRIDGE_DRAIN_SECONDS after it: give the container a minute more (docker stop --time 300).
 CMD ["callbridge", "serve"]

@@ -68,13 +68,13 @@ class BridgeKind:
 
 
 _OUT_OF_THE_WAY: Final = {
-    "CALLS_MAX": "5000",
-    "CALL_STARTS_PER_SECOND": "1000",
-    "CALLS_PER_CALLER": "0",
-    "CALLS_PER_CALLER_10_MINUTES": "0",
-    "CALLS_PER_CALLER_DAY": "0",
-    "ANONYMOUS_CALLS_MAX": "0",
-    "PREDIAL": "false",
+    "CALLBRIDGE_CALLS_MAX": "5000",
+    "CALLBRIDGE_CALL_STARTS_PER_SECOND": "1000",
+    "CALLBRIDGE_CALLS_PER_CALLER": "0",
+    "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
+    "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
+    "CALLBRIDGE_ANONYMOUS_CALLS_MAX": "0",
+    "CALLBRIDGE_PREDIAL": "false",
 }
 """What can be carried is measured here, not what is admitted, and all calls come from one number. Without
 dialling ahead, so that the set-up of a call has the same steps as in the other bridges."""
@@ -87,9 +87,9 @@ def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "PUBLIC_BASE_URL": setting.base_url,
-        "HOST": "127.0.0.1",
+        "CALLBRIDGE_HOST": "127.0.0.1",
         "PORT": str(setting.port),
-        "REALTIME_URL": setting.model_url,
+        "CALLBRIDGE_REALTIME_URL": setting.model_url,
         **_OUT_OF_THE_WAY,
     }
     if setting.certificate:

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 import callbridge
-from callbridge.server.settings import Settings
+from callbridge.server.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -88,8 +88,8 @@ def logging_as_it_was() -> Iterator[None]:
 def only_these(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """A process in a folder of its own, whose settings are those that the test sets."""
     monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.records.memory_state import MemoryState
 from callbridge.server.desk import Desk, open_desk
-from callbridge.server.settings import Settings, read_settings
+from callbridge.server.settings import VARIABLES, Settings, read_settings
 
 if TYPE_CHECKING:
     from callbridge.bridge.legs import SocketLeg
@@ -29,8 +29,8 @@ NEEDED = {
 }
 """The settings that have no default."""
 UNSIGNED = {
-    "TWILIO_VALIDATE_SIGNATURES": "false",
-    "HOST": "127.0.0.1",
+    "CALLBRIDGE_VALIDATE_SIGNATURES": "false",
+    "CALLBRIDGE_HOST": "127.0.0.1",
     "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
 }
 """Signatures are switched off, as is allowed on one's own machine."""
@@ -38,7 +38,9 @@ UNSIGNED = {
 
 def made_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of a test, as its environment changes them."""
-    return read_settings({**NEEDED, "APOLOGY": APOLOGY, **(environment or {})})
+    given = {**NEEDED, "CALLBRIDGE_APOLOGY": APOLOGY, **(environment or {})}
+    assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
+    return read_settings(given)
 
 
 class CountingDialer:

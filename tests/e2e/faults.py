@@ -280,7 +280,7 @@ CONNECTING = [
         "nobody listens",
         InSession(),
         _only_before(FALLS_BACK, _SAME_EVENT),
-        environment={"REALTIME_URL": "ws://127.0.0.1:1/v1/realtime"},
+        environment={"CALLBRIDGE_REALTIME_URL": "ws://127.0.0.1:1/v1/realtime"},
     ),
     Row(8, "silent once", AtDial(ConnectFault(kind="silent")), _everywhere(GOES_ON)),
     Row(8, "silent for long", AtDial(ConnectFault(kind="silent"), lasts=True), _everywhere(FALLS_BACK)),
@@ -289,7 +289,7 @@ CONNECTING = [
         "settings rejected",
         InSession(),
         _only_before(FALLS_BACK, _ONE_SESSION),
-        environment={"REALTIME_VOICE": "nobody"},
+        environment={"CALLBRIDGE_REALTIME_VOICE": "nobody"},
     ),
     Row(
         9,

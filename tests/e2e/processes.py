@@ -21,7 +21,7 @@ import httpx
 
 from callbridge.server.clip import load_clip
 from callbridge.server.listening import tcp_listener
-from callbridge.server.settings import read_settings
+from callbridge.server.settings import VARIABLES, read_settings
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -52,22 +52,24 @@ def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
         model_url: where its model is.
         more: what differs, by its names in the environment.
     """
-    return {
+    given = {
         "OPENAI_API_KEY": API_KEY,
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         "PUBLIC_BASE_URL": public_url,
-        "HOST": "127.0.0.1",
-        "REALTIME_URL": model_url,
-        "APOLOGY": APOLOGY,
-        "FALLBACK_VOICEMAIL": "false",
-        "VAD_SILENCE_DURATION_MS": "300",
-        "CALLS_PER_CALLER": "0",
-        "CALLS_PER_CALLER_10_MINUTES": "0",
-        "CALLS_PER_CALLER_DAY": "0",
-        "CALL_STARTS_PER_SECOND": "100",
-        "LOG_FORMAT": "json",
+        "CALLBRIDGE_HOST": "127.0.0.1",
+        "CALLBRIDGE_REALTIME_URL": model_url,
+        "CALLBRIDGE_APOLOGY": APOLOGY,
+        "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
+        "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "300",
+        "CALLBRIDGE_CALLS_PER_CALLER": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
+        "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
+        "CALLBRIDGE_LOG_FORMAT": "json",
     } | more
+    assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
+    return given
 
 
 # --- A process --------------------------------------------------------------------------------------

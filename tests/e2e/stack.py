@@ -21,7 +21,7 @@ from callbridge.server.app import create_app
 from callbridge.server.continuation import CONTINUATIONS_MAX
 from callbridge.server.listening import tcp_listener, uvicorn_config
 from callbridge.server.serving import serving
-from callbridge.server.settings import read_settings
+from callbridge.server.settings import VARIABLES, read_settings
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import SessionSettings, serve_model
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.server import ModelServer
     from lanes import PhoneLane
 
-UNDIALLED = {"PREDIAL": "false"}
+UNDIALLED = {"CALLBRIDGE_PREDIAL": "false"}
 """A webhook dials the model ahead of its stream. Without that, a dial means that a stream was admitted."""
 
 API_KEY = "sk-made-up-for-tests-0123456789"
@@ -271,25 +271,25 @@ async def stack(
 
 
 def _settings(port: int, realtime_url: str, environment: Mapping[str, str]) -> Settings:
-    return read_settings(
-        {
-            "OPENAI_API_KEY": API_KEY,
-            "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-            "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-            "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
-            "REALTIME_URL": realtime_url,
-            "APOLOGY": APOLOGY,
-            "VAD_SILENCE_DURATION_MS": "300",  # Tests wait for it after every word of a caller.
-            "FALLBACK_VOICEMAIL": "false",
-            # All calls of a test come from one number.
-            "CALLS_PER_CALLER": "0",
-            "CALLS_PER_CALLER_10_MINUTES": "0",
-            "CALLS_PER_CALLER_DAY": "0",
-            **environment,
-        }
-    )
+    given = {
+        "OPENAI_API_KEY": API_KEY,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        "CALLBRIDGE_HOST": "127.0.0.1",
+        "PORT": str(port),
+        "CALLBRIDGE_REALTIME_URL": realtime_url,
+        "CALLBRIDGE_APOLOGY": APOLOGY,
+        "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "300",  # Tests wait for it after every word of a caller.
+        "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
+        # All calls of a test come from one number.
+        "CALLBRIDGE_CALLS_PER_CALLER": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
+        **environment,
+    }
+    assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
+    return read_settings(given)
 
 
 # --- Many at once ----------------------------------------------------------------------------------

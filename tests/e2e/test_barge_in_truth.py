@@ -93,7 +93,7 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
     caller = CallerScript([*steps, WaitForEnd()])
     # Callers do not speak in step: frames of all calls at the same moment would be a load of our own making.
     stream = StreamSettings(first_timestamp_ms=95 + 3 * seed + delay_ms // 60)
-    async with stack(script, environment={"VAD_SILENCE_DURATION_MS": "400"}) as running:
+    async with stack(script, environment={"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400"}) as running:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 

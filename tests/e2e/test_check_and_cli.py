@@ -21,16 +21,22 @@ GOOD = {
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "TWILIO_AUTH_TOKEN": "0" * 32,
     "PUBLIC_BASE_URL": "https://calls.example.com",
-    "HOST": "127.0.0.1",
+    "CALLBRIDGE_HOST": "127.0.0.1",
 }
 
 
 async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
-    """Exit status 0 for a good configuration with one's own agent, 1 for none, 2 for a wrong command."""
+    """Exit status 0 for a good configuration with one's own agent, 1 for none, 2 for a wrong command.
+
+    What desktops and other programs set for themselves changes none of them.
+    """
     (tmp_path / "bakery.py").write_text("from callbridge import Agent\n\nagent = Agent(greeting='Hello!')\n")
-    variables = GOOD | {"AGENT": "bakery:agent", "PORT": free_port()}
+    others = {"LANGUAGE": "en_US:en", "HOST": "x", "AGENT": "y"}
+    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": free_port()} | others
     good, nothing, unknown = await asyncio.gather(
-        run(tmp_path, "check", variables=variables), run(tmp_path, "check"), run(tmp_path, "answer")
+        run(tmp_path, "check", variables=variables),
+        run(tmp_path, "check", variables=others),
+        run(tmp_path, "answer"),
     )
     assert (good.status, nothing.status, unknown.status) == (0, 1, 2), (good, nothing, unknown)
     assert "sk-made-up" not in good.stdout + good.stderr
@@ -44,9 +50,12 @@ async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
     [
         ({"PUBLIC_BASE_URL": "http://calls.example.com"}, ("PUBLIC_BASE_URL", "https")),
         ({"TWILIO_ACCOUNT_SID": "AC123"}, ("TWILIO_ACCOUNT_SID",)),
-        ({"VAD_THRESHOLD": "loud"}, ("VAD_THRESHOLD",)),
-        ({"AGENT": "no_such_module:agent"}, ("AGENT", "no_such_module")),
-        ({"TWILIO_VALIDATE_SIGNATURES": "false", "HOST": "0.0.0.0"}, ("TWILIO_VALIDATE_SIGNATURES",)),  # noqa: S104
+        ({"CALLBRIDGE_VAD_THRESHOLD": "loud"}, ("CALLBRIDGE_VAD_THRESHOLD",)),
+        ({"CALLBRIDGE_AGENT": "no_such_module:agent"}, ("CALLBRIDGE_AGENT", "no_such_module")),
+        (
+            {"CALLBRIDGE_VALIDATE_SIGNATURES": "false", "CALLBRIDGE_HOST": "::"},
+            ("CALLBRIDGE_VALIDATE_SIGNATURES",),
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["check", "serve"])
@@ -65,6 +74,28 @@ def test_a_wrong_configuration_is_refused_in_words(
     assert ended.exit_code == 1
     assert isinstance(ended.exception, SystemExit)
     assert all(word in ended.output for word in words), ended.output
+
+
+@pytest.mark.parametrize("where", ["environment", ".env"])
+@pytest.mark.parametrize("command", ["serve", "check", "drain"])
+def test_a_name_that_no_setting_has_is_refused_by_every_command(
+    command: str, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A misspelt limit is told with the name that was meant; names of other programs are not spoken of."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    given = {"CALLBRIDGE_CALL_MAX": "5", "LANGUAGE": "en_US:en", "CALLS_MAX": "5"}
+    if where == ".env":
+        (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+        given = {}
+    ended = CliRunner().invoke(app, [command], env=GOOD | {"PORT": free_port(), "COLUMNS": "200"} | given)
+    assert ended.exit_code == 1
+    lines = ended.output.split("\n")
+    assert [line.strip() for line in lines if line] == [
+        "wrong  CALLBRIDGE_CALL_MAX is no setting.",
+        "Did you mean CALLBRIDGE_CALLS_MAX?",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ async def carried_out(line: Stack, phone: SimulatedCall, after_s: float) -> Fini
 @pytest.mark.heavy
 async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """Short calls end where they are, the others move at the end of a turn and are remembered."""
-    shared = {"STATE_PATH": str(tmp_path / "state.db"), "DRAIN_SECONDS": "2"}
+    shared = {"CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"), "CALLBRIDGE_DRAIN_SECONDS": "2"}
     async with model(small_talk("old")) as before, model(goodbye("new")) as after, Front().open() as front:
         old_settings = variables(front.url, before.url, **shared)
         new_settings = variables(front.url, after.url, **shared)
@@ -177,7 +177,9 @@ async def test_a_tool_that_runs_while_the_process_drains_answers(tmp_path: Path)
         )
     )
     async with serve_model(script, on_event=notice) as server, Front().open() as front:
-        settings = variables(front.url, server.url, AGENT="slow:agent", DRAIN_SECONDS="60")
+        settings = variables(
+            front.url, server.url, CALLBRIDGE_AGENT="slow:agent", CALLBRIDGE_DRAIN_SECONDS="60"
+        )
         async with services(tmp_path, settings) as (old,):
             front.send_to(old)
             line = old.line(server)
@@ -210,7 +212,7 @@ def both(*watchers: Callable[[PhoneEvent], None]) -> Callable[[PhoneEvent], None
 async def test_a_second_signal_hands_over_at_once(tmp_path: Path) -> None:
     """The first lets calls go on for as long as they may; the second has them handed over, now."""
     calls_on = 4
-    shared = {"STATE_PATH": str(tmp_path / "state.db"), "DRAIN_SECONDS": "600"}
+    shared = {"CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"), "CALLBRIDGE_DRAIN_SECONDS": "600"}
     async with model(small_talk("old")) as before, model(goodbye("new")) as after, Front().open() as front:
         old_settings = variables(front.url, before.url, **shared)
         new_settings = variables(front.url, after.url, **shared)

@@ -125,7 +125,7 @@ class Plan:
 
 
 NUMBER = "+15550100077"
-_DIAL, _VOICEMAIL = {"FALLBACK_DIAL": NUMBER}, {"FALLBACK_VOICEMAIL": "true"}
+_DIAL, _VOICEMAIL = {"CALLBRIDGE_FALLBACK_DIAL": NUMBER}, {"CALLBRIDGE_FALLBACK_VOICEMAIL": "true"}
 
 PLANS = (
     Plan({}, LineSettings(), ["Say", "Hangup"]),

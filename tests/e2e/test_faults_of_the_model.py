@@ -98,9 +98,9 @@ class Case:
     session: SessionSettings | None = None
 
 
-NO_OTHER = {"REALTIME_SECOND_MODEL": "off"}
-UNKNOWN_MODEL = {"REALTIME_MODEL": "gpt-realtime-of-2031"}
-BOTH_UNKNOWN = UNKNOWN_MODEL | {"REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"}
+NO_OTHER = {"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"}
+UNKNOWN_MODEL = {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-of-2031"}
+BOTH_UNKNOWN = UNKNOWN_MODEL | {"CALLBRIDGE_REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"}
 WRONG_KEY: dict[str, Any] = {"keys": ("sk-another-key",)}
 ON_THE_SOCKET: dict[str, Any] = {"refuse_by": "socket"}
 
@@ -145,7 +145,7 @@ UNAVAILABLE = [
         script(),
         "Invalid value",
         errors_answered=("invalid_value",),
-        environment={"REALTIME_VOICE": "nobody"},
+        environment={"CALLBRIDGE_REALTIME_VOICE": "nobody"},
     ),
 ]
 

@@ -72,7 +72,7 @@ async def survive_kills(folder: Path, machine: Machine, *, seed: int) -> list[in
         scripts = [*(small_talk(f"process {number}") for number in range(KILLS)), goodbye("the last one")]
         models = [await context.enter_async_context(serve_model(script)) for script in scripts]
         front = await context.enter_async_context(Front().open())
-        settings = [variables(front.url, model.url, STATE_PATH=str(path)) for model in models]
+        settings = [variables(front.url, model.url, CALLBRIDGE_STATE_PATH=str(path)) for model in models]
         chain = await context.enter_async_context(services(folder, *settings))
         calls = await calls_through(chain, front, models, rng)
     assert [service.faults for service in chain] == [[]] * len(chain)

@@ -79,7 +79,7 @@ async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterato
         script,
         circuits=Circuits(lambda: Circuit(OPEN_S, PROBE_EVERY_S)),
         on_refusal=lambda _: refused_at.append(clock()),
-        environment={"CALL_STARTS_PER_SECOND": "100"},
+        environment={"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100"},
     ) as line:
         yield Rehearsal(line, refused_at)
 

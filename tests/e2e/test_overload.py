@@ -102,7 +102,7 @@ async def turned_away(running: Service, offers: int) -> list[float]:
 
 async def test_ten_times_too_many_calls(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """Those that were taken hear each other byte for byte, and are interrupted at once; the rest hear why."""
-    async with service(tmp_path, long_speech("overload", CALLS_MAX), CALLS_MAX=str(CALLS_MAX)) as (
+    async with service(tmp_path, long_speech("overload", CALLS_MAX), CALLBRIDGE_CALLS_MAX=str(CALLS_MAX)) as (
         running,
         model,
     ):
@@ -162,7 +162,7 @@ async def test_calls_that_begin_at_once(tmp_path: Path) -> None:
     starts, offers = 5, 40
     rng = random.Random("starts")
     script = Script(default=Answer(say=(_speech(rng, 400),), calls=(Call(name="end_call"),)))
-    async with service(tmp_path, script, CALL_STARTS_PER_SECOND=str(starts)) as (running, model):
+    async with service(tmp_path, script, CALLBRIDGE_CALL_STARTS_PER_SECOND=str(starts)) as (running, model):
         line = running.line(model)
         began_at = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as calling:

@@ -94,7 +94,7 @@ async def soak(
     delays, samples = Delays(), Samples()
     keeping = SessionSettings(keep_audio=True)
     async with serve_model(script(), settings=keeping, on_event=delays.notice) as model:
-        more = {"AGENT": "census:agent", "STATE_PATH": str(folder / "state.db")}
+        more = {"CALLBRIDGE_AGENT": "census:agent", "CALLBRIDGE_STATE_PATH": str(folder / "state.db")}
         async with services(folder, variables("", model.url, **more)) as (running,):
             before = await census(running)
             calls, during = await calls_for(duration_s, running, model, delays, samples)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
 REQUESTS = 300
-ROOM_FOR_ALL = {"CALLS_MAX": str(REQUESTS + 1), "CALL_STARTS_PER_SECOND": "1000"}
+ROOM_FOR_ALL = {"CALLBRIDGE_CALLS_MAX": str(REQUESTS + 1), "CALLBRIDGE_CALL_STARTS_PER_SECOND": "1000"}
 """None of the calls is declined: each answer makes a token, and dials the model beside itself."""
 
 P99_MS_MAX = 150

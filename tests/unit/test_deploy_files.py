@@ -68,7 +68,7 @@ def test_state_is_kept_where_the_user_may_write() -> None:
     _, final = stages()
     (user,), (steps,) = of(final, "USER"), of(final, "RUN")
     (variables,) = of(final, "ENV")
-    state_path = Path(dict(pair.split("=", 1) for pair in variables.split())["STATE_PATH"])
+    state_path = Path(dict(pair.split("=", 1) for pair in variables.split())["CALLBRIDGE_STATE_PATH"])
     owner, group = user.split(":")
     made = re.search(r"install --directory --owner=(\d+) --group=(\d+) --mode=0700 (\S+)$", steps)
     assert made is not None
@@ -113,7 +113,7 @@ def test_fly_keeps_a_machine_of_its_own_for_calls(fly: dict[str, Any]) -> None:
 
 def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
     """All bounds of a stop, one after the other, end half a minute before the process is killed."""
-    drain_s = int(fly["env"]["DRAIN_SECONDS"])
+    drain_s = int(fly["env"]["CALLBRIDGE_DRAIN_SECONDS"])
     after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S
     assert after_it_s <= 30
     assert drain_s + after_it_s <= fly["kill_timeout"] - 30
@@ -128,14 +128,14 @@ def test_fly_deploys_in_a_way_that_its_storage_allows(fly: dict[str, Any]) -> No
 def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
     """Load is the number of held sockets; webhooks and checks get through however many calls there are."""
     concurrency = fly["http_service"]["concurrency"]
-    calls_max = int(fly["env"]["CALLS_MAX"])
+    calls_max = int(fly["env"]["CALLBRIDGE_CALLS_MAX"])
     assert concurrency["type"] == "connections"
     assert concurrency["soft_limit"] == calls_max == Settings.model_fields["calls_max"].default
     assert concurrency["hard_limit"] >= 1.5 * calls_max
 
 
 def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
-    assert set(fly["env"]) == {"PUBLIC_BASE_URL", "CALLS_MAX", "DRAIN_SECONDS"}
+    assert set(fly["env"]) == {"PUBLIC_BASE_URL", "CALLBRIDGE_CALLS_MAX", "CALLBRIDGE_DRAIN_SECONDS"}
     assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Agent:
     """Who answers.
 
-    What is left out is filled from the settings (`AGENT_INSTRUCTIONS`, `AGENT_GREETING`, `REALTIME_VOICE`).
+    What is left out is filled from the settings (`CALLBRIDGE_AGENT_INSTRUCTIONS`,
+    `CALLBRIDGE_AGENT_GREETING`, `CALLBRIDGE_REALTIME_VOICE`).
 
     Args:
         instructions: who the agent is and how it behaves.

@@ -1,4 +1,4 @@
-"""Finds the agent object that `AGENT=module:name` names."""
+"""Finds the agent object that `CALLBRIDGE_AGENT=module:name` names."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ def load_agent(name: str) -> Agent:
     """
     module_name, _, object_name = name.partition(":")
     if not module_name or not object_name:
-        raise AgentError(f"AGENT={name}: write it as module:name, for example shop.agent:agent")
+        raise AgentError(f"CALLBRIDGE_AGENT={name}: write it as module:name, for example shop.agent:agent")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # A user's module may raise anything while it is imported.
-        raise AgentError(f"AGENT={name}: importing {module_name} failed: {error!r}") from error
+        raise AgentError(f"CALLBRIDGE_AGENT={name}: importing {module_name} failed: {error!r}") from error
     found = getattr(module, object_name, None)
     if found is None:
-        raise AgentError(f"AGENT={name}: {module_name} has no {object_name}")
+        raise AgentError(f"CALLBRIDGE_AGENT={name}: {module_name} has no {object_name}")
     if not isinstance(found, Agent):
-        raise AgentError(f"AGENT={name}: {object_name} is a {type(found).__name__}, not a callbridge.Agent")
+        kind = type(found).__name__
+        raise AgentError(f"CALLBRIDGE_AGENT={name}: {object_name} is a {kind}, not a callbridge.Agent")
     return found

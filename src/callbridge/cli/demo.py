@@ -112,7 +112,7 @@ def _show_summary(console: Console, report: DemoReport) -> None:
     table.add_row("first sound after", f"{report.first_audio_ms} ms")
     table.add_row(
         "dialled ahead",
-        f"first sound after {report.first_audio_with_predial_ms} ms, without PREDIAL after "
+        f"first sound after {report.first_audio_with_predial_ms} ms, with CALLBRIDGE_PREDIAL=false after "
         f"{report.first_audio_without_predial_ms} ms (with handshakes that take half a second)",
     )
     for cut in report.interruptions:

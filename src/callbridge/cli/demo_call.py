@@ -143,10 +143,10 @@ def _settings(port: int, realtime_url: str, predial: bool) -> Settings:
             "TWILIO_ACCOUNT_SID": f"AC{secrets.token_hex(16)}",
             "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
             "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
-            "HOST": "127.0.0.1",
+            "CALLBRIDGE_HOST": "127.0.0.1",
             "PORT": str(port),
-            "REALTIME_URL": realtime_url,
-            "PREDIAL": str(predial),
+            "CALLBRIDGE_REALTIME_URL": realtime_url,
+            "CALLBRIDGE_PREDIAL": str(predial),
         }
     )
 

@@ -85,7 +85,7 @@ def wait_for_the_last_call(
         if clock() >= ends_at:
             raise DrainError(
                 f"After {wait_s:g} s: {_in_words(live)}. The service still drains: run this again to wait "
-                "longer, or stop it, and it hands its calls over after DRAIN_SECONDS."
+                "longer, or stop it, and it hands its calls over after CALLBRIDGE_DRAIN_SECONDS."
             )
         sleep(POLL_S)
         try:

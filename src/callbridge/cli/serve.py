@@ -26,8 +26,8 @@ from callbridge.server.settings import Settings, SettingsError, read_settings
 def serve() -> None:
     """Answer calls until told to stop. Settings come from the environment and a .env file.
 
-    The first SIGTERM or Ctrl-C lets live calls end, for DRAIN_SECONDS at most; the second has them
-    handed over at once; the third stops at once.
+    The first SIGTERM or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
+    has them handed over at once; the third stops at once.
     """
     settings = settings_or_refusal()
     configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
@@ -38,7 +38,7 @@ def serve() -> None:
         state = open_state(settings.state_path)
         app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), "Correct AGENT or the module that it names.")])
+        _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()

@@ -26,7 +26,7 @@ from callbridge.server.models import (
     voice_model,
 )
 from callbridge.server.prices import PRICES_AS_OF, price_of
-from callbridge.server.setting_values import is_loopback
+from callbridge.server.setting_names import variable
 from callbridge.server.settings import Problem, Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def check(
     Args:
         environment: the variables by name.
         today: tells which models are gone.
-        load_agent: finds the agent that AGENT names, or raises `AgentError`.
+        load_agent: finds the agent that CALLBRIDGE_AGENT names, or raises `AgentError`.
         try_to_listen: what becomes of binding a socket to this host and port.
     """
     try:
@@ -150,21 +150,17 @@ def _twilio_account(settings: Settings) -> Iterator[Finding]:
             "TWILIO_AUTH_TOKEN does not look like one (32 digits 0-9 and letters a-f)",
             "Copy the Auth Token, not an API key secret, from https://console.twilio.com.",
         )
-    if settings.twilio_validate_signatures:
+    if settings.validate_signatures:
         yield _ok(f"Twilio's signature is checked for account {settings.twilio_account_sid}")
-    elif _is_public(settings):
-        yield _warning(
-            "TWILIO_VALIDATE_SIGNATURES is false, but PUBLIC_BASE_URL is open to the world: "
-            "whoever finds it can run calls at your cost",
-            "Remove TWILIO_VALIDATE_SIGNATURES.",
-        )
     else:
-        yield _warning("TWILIO_VALIDATE_SIGNATURES is false", "Fine on this machine; remove it elsewhere.")
+        yield _warning(
+            "CALLBRIDGE_VALIDATE_SIGNATURES is false", "Fine on this machine; remove it elsewhere."
+        )
 
 
 def _public_address(settings: Settings) -> Iterator[Finding]:
     host = urlsplit(settings.public_base_url).hostname or ""
-    if not _is_public(settings):
+    if not settings.is_public:
         yield _warning(
             f"PUBLIC_BASE_URL is {settings.public_base_url}, which only this machine can reach",
             "Fine for simulated calls; for real ones set the https:// address of a tunnel or host.",
@@ -178,8 +174,8 @@ def _public_address(settings: Settings) -> Iterator[Finding]:
         yield _ok(f"Twilio reaches the webhook at {settings.voice_url}")
         if settings.listens_on_loopback:
             yield _warning(
-                f"HOST is {settings.host}, so only a tunnel on this machine can bring calls in",
-                "Fine with a tunnel; in a container remove HOST.",
+                f"CALLBRIDGE_HOST is {settings.host}, so only a tunnel on this machine can bring calls in",
+                "Fine with a tunnel; in a container remove CALLBRIDGE_HOST.",
             )
 
 
@@ -193,7 +189,8 @@ def _port(settings: Settings, failure: OSError | None) -> Finding:
             "Fine if it is this service; otherwise stop it, or set another PORT.",
         )
     return _error(
-        f"one cannot listen on {address}: {failure.strerror or failure}", "Set another HOST or PORT."
+        f"one cannot listen on {address}: {failure.strerror or failure}",
+        "Set another CALLBRIDGE_HOST or PORT.",
     )
 
 
@@ -201,13 +198,13 @@ def _model(settings: Settings, model: VoiceModel | None, today: dt.date) -> Iter
     name = settings.realtime_model
     if model is None:
         yield _warning(
-            f"REALTIME_MODEL={name} is not known to this version of callbridge",
+            f"CALLBRIDGE_REALTIME_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name.",
         )
         return
-    remedy = f"Set REALTIME_MODEL={model.successor}."
+    remedy = f"Set CALLBRIDGE_REALTIME_MODEL={model.successor}."
     if model.unfit is not None:
-        yield _error(f"REALTIME_MODEL={name} cannot answer a call: {model.unfit}", remedy)
+        yield _error(f"CALLBRIDGE_REALTIME_MODEL={name} cannot answer a call: {model.unfit}", remedy)
     elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
         yield _ok(f"calls are answered by {name}")
     elif today < model.shutdown:
@@ -224,18 +221,20 @@ def _second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
     model = voice_model(name)
     if model is None:
         yield _warning(
-            f"REALTIME_SECOND_MODEL={name} is not known to this version of callbridge",
+            f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name, or set it to off.",
         )
         return
-    remedy = f"Set REALTIME_SECOND_MODEL={model.successor}, or off."
+    remedy = f"Set CALLBRIDGE_REALTIME_SECOND_MODEL={model.successor}, or off."
     if model.unfit is not None:
-        yield _warning(f"REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
+        yield _warning(f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
     elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
         yield _ok(f"should {settings.realtime_model} not be found, {name} is tried")
     else:
         verb = "is" if today < model.shutdown else "was"
-        yield _warning(f"REALTIME_SECOND_MODEL={name} {verb} switched off on {model.shutdown}", remedy)
+        yield _warning(
+            f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} {verb} switched off on {model.shutdown}", remedy
+        )
 
 
 def _transcription(settings: Settings, model: TranscriptionModel | None, today: dt.date) -> Finding:
@@ -245,10 +244,10 @@ def _transcription(settings: Settings, model: TranscriptionModel | None, today: 
         return _ok("the caller's words are not written down")
     if model is None:
         return _warning(
-            f"TRANSCRIPTION_MODEL={name} is not known to this version of callbridge",
+            f"CALLBRIDGE_TRANSCRIPTION_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name, or set it to off.",
         )
-    remedy = f"Set TRANSCRIPTION_MODEL={model.successor}, or off."
+    remedy = f"Set CALLBRIDGE_TRANSCRIPTION_MODEL={model.successor}, or off."
     if model.unfit is not None:
         return _warning(f"{name} cannot write down a call: {model.unfit}", remedy)
     if model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
@@ -263,46 +262,48 @@ def _turn_detection(settings: Settings) -> Iterator[Finding]:
     silence_ms = settings.vad_silence_duration_ms
     if silence_ms < SILENCE_SHORT_MS:
         yield _warning(
-            f"VAD_SILENCE_DURATION_MS={silence_ms} answers in the middle of sentences",
+            f"CALLBRIDGE_VAD_SILENCE_DURATION_MS={silence_ms} answers in the middle of sentences",
             "Set it to 300 to 700.",
         )
     if silence_ms > SILENCE_LONG_MS:
         yield _warning(
-            f"VAD_SILENCE_DURATION_MS={silence_ms} makes every answer that late",
+            f"CALLBRIDGE_VAD_SILENCE_DURATION_MS={silence_ms} makes every answer that late",
             "Set it to 300 to 700.",
         )
     if settings.vad_threshold in {0.0, 1.0}:
         heard = "every noise as speech" if settings.vad_threshold == 0.0 else "no speech at all"
-        yield _warning(f"VAD_THRESHOLD={settings.vad_threshold:g} hears {heard}", "Set it to 0.3 to 0.8.")
+        yield _warning(
+            f"CALLBRIDGE_VAD_THRESHOLD={settings.vad_threshold:g} hears {heard}", "Set it to 0.3 to 0.8."
+        )
 
 
 def _without_effect(settings: Settings) -> Iterator[Finding]:
     idle: dict[str, str] = {}
     if settings.vad_kind == "server_vad":
-        idle["vad_eagerness"] = "VAD_KIND=semantic_vad"
+        idle["vad_eagerness"] = "CALLBRIDGE_VAD_KIND=semantic_vad"
     else:
         numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
-        idle |= dict.fromkeys(numbers, "VAD_KIND=server_vad")
+        idle |= dict.fromkeys(numbers, "CALLBRIDGE_VAD_KIND=server_vad")
     if settings.fallback_dial is None:
-        idle["fallback_dial_seconds"] = "FALLBACK_DIAL"
+        idle["fallback_dial_seconds"] = "CALLBRIDGE_FALLBACK_DIAL"
     if not settings.fallback_voicemail:
-        idle["voicemail_prompt"] = "FALLBACK_VOICEMAIL=true"
+        idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
-        idle["truncation_post_instructions_tokens"] = "TRUNCATION as a ratio, such as 0.8"
+        idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
     for name, partner in idle.items():
         if name in settings.model_fields_set:
-            yield _warning(f"{name.upper()} has no effect", f"It needs {partner}; set that, or remove it.")
+            yield _warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
 
 
 def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> Iterator[Finding]:
     voice = settings.realtime_voice
     if settings.agent is None:
-        yield _ok("the agent is made from AGENT_INSTRUCTIONS and AGENT_GREETING")
+        yield _ok("the agent is made from CALLBRIDGE_AGENT_INSTRUCTIONS and CALLBRIDGE_AGENT_GREETING")
     else:
         try:
             agent = load_agent(settings.agent)
         except AgentError as error:
-            yield _error(str(error), "Correct AGENT or the module; it is looked for from here.")
+            yield _error(str(error), "Correct CALLBRIDGE_AGENT or the module; it is looked for from here.")
             return
         voice = agent.voice or voice
         tools = ", ".join(agent.toolbox.names) or "none"
@@ -314,7 +315,7 @@ def _voice(settings: Settings, voice: str) -> Finding:
     if voice in VOICES or voice.startswith(CUSTOM_VOICE_PREFIX):
         return _ok(f"it speaks with the voice {voice}")
     what = f"the voice {voice} is none of {', '.join(sorted(VOICES))}"
-    remedy = "Set REALTIME_VOICE to one of these; the model refuses a session with an unknown one."
+    remedy = "Set CALLBRIDGE_REALTIME_VOICE to one of these; the model refuses a session with an unknown one."
     # A new model may have new voices; the ones that we know do not.
     is_certain = _uses_vendor(settings) and voice_model(settings.realtime_model) is not None
     return _error(what, remedy) if is_certain else _warning(what, remedy)
@@ -323,7 +324,8 @@ def _voice(settings: Settings, voice: str) -> Finding:
 def _clip(settings: Settings) -> Iterator[Finding]:
     if settings.clip is not None and not settings.clip.is_file():
         yield _error(
-            f"CLIP={settings.clip} is no file", "Correct the path, or remove it for the built-in clip."
+            f"CALLBRIDGE_CLIP={settings.clip} is no file",
+            "Correct the path, or remove it for the built-in clip.",
         )
 
 
@@ -331,20 +333,20 @@ def _fallback(settings: Settings) -> Finding:
     message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
     if settings.fallback_dial is not None:
         return _ok(
-            f"a caller whom the model cannot serve is put through to FALLBACK_DIAL; if nobody answers, "
-            f"the caller {message}"
+            "a caller whom the model cannot serve is put through to CALLBRIDGE_FALLBACK_DIAL; "
+            f"if nobody answers, the caller {message}"
         )
     if settings.fallback_voicemail:
         return _ok("a caller whom the model cannot serve may leave a message")
     return _warning(
         "a caller whom the model cannot serve hears the apology and nothing else",
-        "Set FALLBACK_DIAL to the number of a human, or remove FALLBACK_VOICEMAIL.",
+        "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
     )
 
 
 def _spending(settings: Settings) -> Iterator[Finding]:
     caps = {name: getattr(settings, name) for name in _SPEND_CAPS}
-    given = [name.upper() for name, cap in caps.items() if cap is not None]
+    given = [variable(name) for name, cap in caps.items() if cap is not None]
     if not given:
         return
     models = [name for name in (settings.realtime_model, settings.second_model) if name is not None]
@@ -368,15 +370,15 @@ def _state(settings: Settings) -> Iterator[Finding]:
     path = settings.state_path
     if path is None:
         lost = "after a restart nothing is known of live calls, of callers' earlier calls and of the spending"
-        remedy = "Set STATE_PATH to a file on a disk that outlives the process."
+        remedy = "Set CALLBRIDGE_STATE_PATH to a file on a disk that outlives the process."
         yield (
-            _warning(f"STATE_PATH is not set: {lost}", remedy)
-            if _is_public(settings)
+            _warning(f"CALLBRIDGE_STATE_PATH is not set: {lost}", remedy)
+            if settings.is_public
             else _ok("what happens is kept in memory only")
         )
     elif not path.parent.is_dir() or path.is_dir():
         yield _error(
-            f"STATE_PATH={path} cannot be a file there",
+            f"CALLBRIDGE_STATE_PATH={path} cannot be a file there",
             "Name a file, in a folder that exists and that the service may write to.",
         )
     else:
@@ -385,10 +387,6 @@ def _state(settings: Settings) -> Iterator[Finding]:
 
 def _uses_vendor(settings: Settings) -> bool:
     return urlsplit(settings.realtime_url).hostname == _VENDOR_HOST
-
-
-def _is_public(settings: Settings) -> bool:
-    return not is_loopback(urlsplit(settings.public_base_url).hostname or "")
 
 
 def _is_private(host: str) -> bool:

@@ -38,10 +38,13 @@ def load_clip(path: Path | None) -> bytes:
     try:
         clip = _from_wave(path) if path.suffix.lower() == ".wav" else path.read_bytes()
     except (OSError, EOFError, wave.Error) as error:
-        raise ClipError(f"CLIP={path} cannot be read: {error}. Correct the path or the file.") from error
+        raise ClipError(
+            f"CALLBRIDGE_CLIP={path} cannot be read: {error}. Correct the path or the file."
+        ) from error
     if not SHORTEST_MS <= milliseconds(len(clip)) <= LONGEST_MS:
         raise ClipError(
-            f"CLIP={path} lasts {milliseconds(len(clip))} ms. Use one of {SHORTEST_MS} to {LONGEST_MS} ms."
+            f"CALLBRIDGE_CLIP={path} lasts {milliseconds(len(clip))} ms. "
+            f"Use one of {SHORTEST_MS} to {LONGEST_MS} ms."
         )
     return clip
 
@@ -51,7 +54,7 @@ def _from_wave(path: Path) -> bytes:
         found = (file.getframerate(), file.getnchannels(), file.getsampwidth())
         samples = array("h", file.readframes(file.getnframes()) if found == (8000, 1, 2) else b"")
     if found != (8000, 1, 2):
-        raise ClipError(f"CLIP={path} must be {_FORMAT}.")
+        raise ClipError(f"CALLBRIDGE_CLIP={path} must be {_FORMAT}.")
     if sys.byteorder == "big":  # WAV is little-endian.
         samples.byteswap()
     return encode(samples)

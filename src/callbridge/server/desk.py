@@ -73,7 +73,7 @@ class Desk:
     @property
     def signature_check(self) -> SignatureCheck | None:
         """The check of this account and address; nothing where it is switched off."""
-        if not self.settings.twilio_validate_signatures:
+        if not self.settings.validate_signatures:
             return None
         return SignatureCheck(
             self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url

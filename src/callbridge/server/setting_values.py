@@ -53,7 +53,7 @@ def _realtime_url(url: str) -> str:
     if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
     if parts.query or parts.fragment:
-        raise ValueError("must have no query; the model is set by REALTIME_MODEL")
+        raise ValueError("must have no query; the model is set by CALLBRIDGE_REALTIME_MODEL")
     return url
 
 

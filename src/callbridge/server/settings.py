@@ -1,8 +1,9 @@
 """Everything that can be configured, read once from the environment and a `.env` file.
 
 Nothing else in the package looks at the environment. An empty variable counts as not set. Every
-fault is told in words, with the variable's name and the remedy; `callbridge check` adds what can
-only be judged with the date, the network port or the user's own agent at hand.
+fault is told in words, with the variable's name and the remedy; so is a name that no setting has.
+`callbridge check` adds what can only be judged with the date, the network port or the user's own
+agent at hand.
 """
 
 from __future__ import annotations
@@ -10,14 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.models import voice_model
+from callbridge.server.setting_names import PREFIX, name_of_others, nearest_name, unknown_names, variable
 from callbridge.server.setting_values import (
     BaseUrl,
     Dollars,
@@ -75,10 +84,10 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """The configuration of one process. Variables have the upper-case names of the fields."""
+    """The configuration of one process. `variable` tells the environment variable of a field."""
 
     model_config = SettingsConfigDict(
-        alias_generator=str.upper,
+        env_prefix=PREFIX,
         env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
@@ -89,27 +98,27 @@ class Settings(BaseSettings):
 
     # Accounts.
 
-    openai_api_key: SecretStr
+    openai_api_key: SecretStr = Field(validation_alias=name_of_others("OPENAI_API_KEY"))
     """Key for the voice model; starts with `sk-`."""
 
-    twilio_account_sid: Sid
+    twilio_account_sid: Sid = Field(validation_alias=name_of_others("TWILIO_ACCOUNT_SID"))
     """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
 
-    twilio_auth_token: SecretStr
+    twilio_auth_token: SecretStr = Field(validation_alias=name_of_others("TWILIO_AUTH_TOKEN"))
     """The key under which Twilio signs its requests."""
 
-    twilio_validate_signatures: bool = True
-    """Off only on a laptop: refused unless the service listens on loopback alone."""
+    validate_signatures: bool = True
+    """Off only on a laptop: refused unless the service is reached from this machine alone."""
 
     # Where the service is reached.
 
-    public_base_url: BaseUrl
+    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
     """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""
 
-    port: int = Field(8080, ge=1, le=65_535)
+    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
     """The port to listen on."""
 
     # The voice model.
@@ -193,7 +202,8 @@ class Settings(BaseSettings):
     250 / 0.44 = 569 calls for a whole one, and p99 of the added latency below 9 ms. The rest is for tools."""
 
     call_starts_per_second: int = Field(20, ge=1, le=10_000)
-    """Calls that may begin in a second: with so many, 200 live calls were late by less than 3 ms (p99)."""
+    """Calls that may begin in a second. With so many (`python -m bench --starts 20 --calls 200`) live calls
+    were late by less than 3 ms (p99)."""
 
     calls_per_caller: int = Field(2, ge=0)
     """One caller's calls at once."""
@@ -216,7 +226,7 @@ class Settings(BaseSettings):
     # State, and stopping.
 
     state_path: Path | None = None
-    """A SQLite file that outlives the process; not set keeps all in memory."""
+    """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
 
     drain_seconds: int = Field(240, ge=0, le=3_600)
     """How long live calls may go on after the process was told to stop, before the next one takes them over.
@@ -303,8 +313,13 @@ class Settings(BaseSettings):
 
     @property
     def listens_on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Whether only this machine can connect to the service; a tunnel on it brings the world in, too."""
         return is_loopback(self.host)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the address that Twilio is told leads here from other machines."""
+        return not is_loopback(urlsplit(self.public_base_url).hostname or "")
 
     @property
     def transcribes(self) -> bool:
@@ -327,10 +342,18 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _signatures_are_checked_in_public(self) -> Self:
-        if not self.twilio_validate_signatures and not self.listens_on_loopback:
+        if self.validate_signatures:
+            return self
+        closed = {}
+        if not self.listens_on_loopback:
+            closed[variable("host")] = "127.0.0.1"
+        if self.is_public:
+            closed[variable("public_base_url")] = f"http://127.0.0.1:{self.port}"
+        if closed:
+            name, remedy = variable("validate_signatures"), " and ".join(map("=".join, closed.items()))
             raise ValueError(
-                "TWILIO_VALIDATE_SIGNATURES is false while HOST is open to others. "
-                "Set HOST=127.0.0.1, or remove TWILIO_VALIDATE_SIGNATURES"
+                f"{name} is false while others can come in by {' and '.join(closed)}. "
+                f"Set {remedy}, or remove {name}"
             )
         return self
 
@@ -344,8 +367,8 @@ class Settings(BaseSettings):
             model = voice_model(name)
             if model is not None and not model.has_reasoning:
                 raise ValueError(
-                    f"REASONING_EFFORT is set, but {name} does not reason. "
-                    f"Remove it, or set {field.upper()}={successor}"
+                    f"{variable('reasoning_effort')} is set, but {name} does not reason. "
+                    f"Remove it, or set {variable(field)}={successor}"
                 )
         return self
 
@@ -366,25 +389,59 @@ class _GivenSettings(Settings):
         return (init_settings,)
 
 
+VARIABLES: Final = tuple(variable(field) for field in Settings.model_fields)
+"""The names of all settings."""
+
+
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of `environment`, or of this process and its `.env` file.
 
     Raises:
-        SettingsError: something is missing or wrong; says everything that is, at once.
+        SettingsError: something is missing, wrong or called by a name that no setting has; says everything
+            that is, at once.
     """
+    given = _given_variables() if environment is None else environment
+    unknown = [_unknown(name) for name in unknown_names(given, VARIABLES)]
     try:
-        if environment is None:
-            return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
-        return _GivenSettings(**environment)  # type: ignore[arg-type]  # text becomes the type
+        settings = _own_settings() if environment is None else _settings_of(environment)
     except ValidationError as error:
-        raise SettingsError(tuple(_problem(details) for details in error.errors())) from None
+        raise SettingsError((*unknown, *map(_problem, error.errors()))) from None
+    if unknown:
+        raise SettingsError(tuple(unknown))
+    return settings
+
+
+def _own_settings() -> Settings:
+    return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
+
+
+def _settings_of(environment: Mapping[str, str]) -> Settings:
+    names = {field: variable(field) for field in Settings.model_fields}
+    values = {field: environment[name] for field, name in names.items() if name in environment}
+    return _GivenSettings(**values)  # type: ignore[arg-type]  # text becomes the type
+
+
+def _given_variables() -> dict[str, str | None]:
+    """Those of this process and of its `.env` file, empty ones too. Case does not matter in them."""
+    sources = (
+        DotEnvSettingsSource(Settings, env_ignore_empty=False),
+        EnvSettingsSource(Settings, env_ignore_empty=False),
+    )
+    return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
+
+
+def _unknown(name: str) -> Problem:
+    nearest = nearest_name(name, VARIABLES)
+    remedy = f"Did you mean {nearest}?" if nearest else "Remove it; .env.example lists all that there are."
+    return Problem(name, "is no setting", remedy)
 
 
 def _problem(error: ErrorDetails) -> Problem:
     if not error["loc"]:
         return _rule_problem(error["msg"])
-    name = str(error["loc"][0])
-    return Problem(name, _what(error), _REMEDIES.get(name) or _back_to_default(name))
+    field = str(error["loc"][0]).lower()
+    name = variable(field)
+    return Problem(name, _what(field, error), _REMEDIES.get(name) or _back_to_default(field))
 
 
 def _rule_problem(message: str) -> Problem:
@@ -394,7 +451,7 @@ def _rule_problem(message: str) -> Problem:
     return Problem(name, what, remedy + ".")
 
 
-def _what(error: ErrorDetails) -> str:
+def _what(field: str, error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":
@@ -415,7 +472,7 @@ def _what(error: ErrorDetails) -> str:
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
-        case "string_pattern_mismatch" if error["loc"] == ("TWILIO_ACCOUNT_SID",):
+        case "string_pattern_mismatch" if field == "twilio_account_sid":
             return "must be AC followed by 32 digits 0-9 and letters a-f"
         case "string_pattern_mismatch":
             return "must be two small letters such as en"
@@ -423,6 +480,6 @@ def _what(error: ErrorDetails) -> str:
             return f"is wrong: {error['msg']}"
 
 
-def _back_to_default(name: str) -> str:
-    default = Settings.model_fields[name.lower()].default
+def _back_to_default(field: str) -> str:
+    default = Settings.model_fields[field].default
     return f"Correct it, or remove it for the default{'' if default is None else f' {default}'}."

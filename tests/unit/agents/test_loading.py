@@ -1,4 +1,4 @@
-"""Finding the agent that `AGENT=module:name` names."""
+"""Finding the agent that `CALLBRIDGE_AGENT=module:name` names."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_other_answers_are_told_in_words(status: int, body: bytes | None, words:
     ],
 )
 def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
-    assert own_address(made_settings({"HOST": host})) == address
+    assert own_address(made_settings({"CALLBRIDGE_HOST": host})) == address
 
 
 def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:

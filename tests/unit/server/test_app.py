@@ -101,7 +101,7 @@ async def test_a_clip_that_cannot_be_used_stops_the_start(tmp_path: Path) -> Non
     """In words, before the first call: not in the middle of one."""
     path = tmp_path / "moment.ulaw"
     path.write_bytes(b"")
-    settings = made_settings({"CLIP": str(path)})
+    settings = made_settings({"CALLBRIDGE_CLIP": str(path)})
     path.unlink()
     with pytest.raises(ClipError):
         create_app(settings, Agent())

@@ -16,10 +16,11 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
 from callbridge.server.check import Finding, Level, can_take_calls, check
-from desks import NEEDED, UNSIGNED
+from callbridge.server.settings import VARIABLES
+from desks import NEEDED
 
 TODAY = dt.date(2026, 11, 20)
-GOOD = NEEDED | {"STATE_PATH": "calls.sqlite3"}
+GOOD = NEEDED | {"CALLBRIDGE_STATE_PATH": "calls.sqlite3"}
 
 
 def load_agent(name: str) -> Agent:
@@ -29,14 +30,16 @@ def load_agent(name: str) -> Agent:
         case "shop:hoarse":
             return Agent(voice="nova")
         case _:
-            raise AgentError(f"AGENT={name}: importing shop failed")
+            raise AgentError(f"CALLBRIDGE_AGENT={name}: importing shop failed")
 
 
 def findings(
     changes: Mapping[str, str] | None = None, *, today: dt.date = TODAY, failure: OSError | None = None
 ) -> list[Finding]:
+    given = {**GOOD, **(changes or {})}
+    assert all(name in VARIABLES for name in given if not name.startswith("CALLBRIDGE_"))
     return check(
-        {**GOOD, **(changes or {})},
+        given,
         today=today,
         load_agent=load_agent,
         try_to_listen=lambda _host, _port: failure,
@@ -75,7 +78,7 @@ def test_unusable_settings_are_errors() -> None:
 
 
 ERROR, WARNING = Level.ERROR, Level.WARNING
-LOCAL_MODEL = {"REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime"}
+LOCAL_MODEL = {"CALLBRIDGE_REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime"}
 
 
 @pytest.mark.parametrize(
@@ -89,58 +92,77 @@ LOCAL_MODEL = {"REALTIME_URL": "ws://127.0.0.1:9000/v1/realtime"}
         ({"PUBLIC_BASE_URL": "https://pbx.local"}, ERROR, "cannot reach", "tunnel"),
         ({"PUBLIC_BASE_URL": "https://pbx"}, ERROR, "cannot reach", "tunnel"),
         ({"PUBLIC_BASE_URL": "http://127.0.0.1:8080"}, WARNING, "only this", "simulated"),
-        ({"HOST": "127.0.0.1"}, WARNING, "only a tunnel", "container"),
-        ({"REALTIME_MODEL": "gpt-realtime-9"}, WARNING, "not known", "correct the name"),
-        ({"REALTIME_MODEL": "gpt-live-1.1"}, ERROR, "another protocol", "gpt-realtime-2.1"),
+        ({"CALLBRIDGE_HOST": "127.0.0.1"}, WARNING, "only a tunnel", "container"),
+        ({"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-9"}, WARNING, "not known", "correct the name"),
+        ({"CALLBRIDGE_REALTIME_MODEL": "gpt-live-1.1"}, ERROR, "another protocol", "gpt-realtime-2.1"),
         (
-            {"REALTIME_MODEL": "gpt-4o-mini-realtime-preview-2024-12-17"},
+            {"CALLBRIDGE_REALTIME_MODEL": "gpt-4o-mini-realtime-preview-2024-12-17"},
             ERROR,
             "beta generation",
             "gpt-realtime-2.1-mini",
         ),
-        ({"TRANSCRIPTION_MODEL": "hear-9"}, WARNING, "not known", "off"),
+        ({"CALLBRIDGE_TRANSCRIPTION_MODEL": "hear-9"}, WARNING, "not known", "off"),
         (
-            {"TRANSCRIPTION_MODEL": "gpt-realtime-whisper"},
+            {"CALLBRIDGE_TRANSCRIPTION_MODEL": "gpt-realtime-whisper"},
             WARNING,
             "transcription sessions only",
             "gpt-transcribe",
         ),
-        ({"REALTIME_VOICE": "nova"}, ERROR, "voice nova is none of", "REALTIME_VOICE"),
-        ({"REALTIME_VOICE": "nova"} | LOCAL_MODEL, WARNING, "voice nova is none of", "REALTIME_VOICE"),
-        ({"VAD_SILENCE_DURATION_MS": "100"}, WARNING, "middle of sentences", "300 to 700"),
-        ({"VAD_SILENCE_DURATION_MS": "3000"}, WARNING, "that late", "300 to 700"),
-        ({"VAD_THRESHOLD": "0"}, WARNING, "every noise", "0.3 to 0.8"),
-        ({"VAD_THRESHOLD": "1"}, WARNING, "no speech", "0.3 to 0.8"),
-        ({"VAD_EAGERNESS": "low"}, WARNING, "no effect", "VAD_KIND=semantic_vad"),
+        ({"CALLBRIDGE_REALTIME_VOICE": "nova"}, ERROR, "voice nova is none of", "CALLBRIDGE_REALTIME_VOICE"),
         (
-            {"VAD_KIND": "semantic_vad", "VAD_THRESHOLD": "0.4"},
+            {"CALLBRIDGE_REALTIME_VOICE": "nova"} | LOCAL_MODEL,
             WARNING,
-            "VAD_THRESHOLD has no effect",
-            "VAD_KIND=server_vad",
+            "voice nova is none of",
+            "CALLBRIDGE_REALTIME_VOICE",
         ),
-        ({"TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"}, WARNING, "no effect", "TRUNCATION as a ratio"),
-        ({"STATE_PATH": ""}, WARNING, "after a restart nothing is known", "STATE_PATH"),
-        ({"STATE_PATH": "/no/such/folder/calls"}, ERROR, "cannot be a file there", "folder"),
-        ({"STATE_PATH": "/"}, ERROR, "cannot be a file there", "Name a file"),
-        ({"CLIP": "/no/such.wav"}, ERROR, "is no file", "built-in"),
-        ({"FALLBACK_VOICEMAIL": "false"}, WARNING, "apology and nothing else", "FALLBACK_DIAL"),
-        ({"FALLBACK_DIAL_SECONDS": "10"}, WARNING, "no effect", "FALLBACK_DIAL"),
+        ({"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "100"}, WARNING, "middle of sentences", "300 to 700"),
+        ({"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "3000"}, WARNING, "that late", "300 to 700"),
+        ({"CALLBRIDGE_VAD_THRESHOLD": "0"}, WARNING, "every noise", "0.3 to 0.8"),
+        ({"CALLBRIDGE_VAD_THRESHOLD": "1"}, WARNING, "no speech", "0.3 to 0.8"),
+        ({"CALLBRIDGE_VAD_EAGERNESS": "low"}, WARNING, "no effect", "CALLBRIDGE_VAD_KIND=semantic_vad"),
         (
-            {"FALLBACK_VOICEMAIL": "false", "VOICEMAIL_PROMPT": "Hi.", "FALLBACK_DIAL": "+14155550123"},
+            {"CALLBRIDGE_VAD_KIND": "semantic_vad", "CALLBRIDGE_VAD_THRESHOLD": "0.4"},
             WARNING,
-            "VOICEMAIL_PROMPT has no effect",
-            "FALLBACK_VOICEMAIL=true",
+            "CALLBRIDGE_VAD_THRESHOLD has no effect",
+            "CALLBRIDGE_VAD_KIND=server_vad",
         ),
-        ({"REALTIME_SECOND_MODEL": "gpt-realtime-9"}, WARNING, "not known", "off"),
-        ({"REALTIME_SECOND_MODEL": "gpt-live-1"}, WARNING, "another protocol", "or off"),
         (
-            {"SPEND_PER_CALL_MAX": "5", "SPEND_PER_DAY_MAX": "4"},
+            {"CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
             WARNING,
-            "of SPEND_PER_CALL_MAX, SPEND_PER_DAY_MAX a longer time has the lower cap",
+            "no effect",
+            "CALLBRIDGE_TRUNCATION as a ratio",
+        ),
+        ({"CALLBRIDGE_STATE_PATH": ""}, WARNING, "after a restart nothing is known", "CALLBRIDGE_STATE_PATH"),
+        ({"CALLBRIDGE_STATE_PATH": "/no/such/folder/calls"}, ERROR, "cannot be a file there", "folder"),
+        ({"CALLBRIDGE_STATE_PATH": "/"}, ERROR, "cannot be a file there", "Name a file"),
+        ({"CALLBRIDGE_CLIP": "/no/such.wav"}, ERROR, "is no file", "built-in"),
+        (
+            {"CALLBRIDGE_FALLBACK_VOICEMAIL": "false"},
+            WARNING,
+            "apology and nothing else",
+            "CALLBRIDGE_FALLBACK_DIAL",
+        ),
+        ({"CALLBRIDGE_FALLBACK_DIAL_SECONDS": "10"}, WARNING, "no effect", "CALLBRIDGE_FALLBACK_DIAL"),
+        (
+            {
+                "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
+                "CALLBRIDGE_VOICEMAIL_PROMPT": "Hi.",
+                "CALLBRIDGE_FALLBACK_DIAL": "+14155550123",
+            },
+            WARNING,
+            "CALLBRIDGE_VOICEMAIL_PROMPT has no effect",
+            "CALLBRIDGE_FALLBACK_VOICEMAIL=true",
+        ),
+        ({"CALLBRIDGE_REALTIME_SECOND_MODEL": "gpt-realtime-9"}, WARNING, "not known", "off"),
+        ({"CALLBRIDGE_REALTIME_SECOND_MODEL": "gpt-live-1"}, WARNING, "another protocol", "or off"),
+        (
+            {"CALLBRIDGE_SPEND_PER_CALL_MAX": "5", "CALLBRIDGE_SPEND_PER_DAY_MAX": "4"},
+            WARNING,
+            "of CALLBRIDGE_SPEND_PER_CALL_MAX, CALLBRIDGE_SPEND_PER_DAY_MAX a longer time has the lower cap",
             "grow",
         ),
-        ({"AGENT": "shop:missing"}, ERROR, "importing shop failed", "AGENT"),
-        ({"AGENT": "shop:hoarse"}, ERROR, "voice nova is none of", "REALTIME_VOICE"),
+        ({"CALLBRIDGE_AGENT": "shop:missing"}, ERROR, "importing shop failed", "CALLBRIDGE_AGENT"),
+        ({"CALLBRIDGE_AGENT": "shop:hoarse"}, ERROR, "voice nova is none of", "CALLBRIDGE_REALTIME_VOICE"),
     ],
 )
 def test_each_fault_is_found(changes: dict[str, str], level: Level, what: str, remedy: str) -> None:
@@ -156,19 +178,23 @@ def test_each_fault_is_found(changes: dict[str, str], level: Level, what: str, r
 @pytest.mark.parametrize(
     "changes",
     [
-        {"REALTIME_VOICE": "voice_123abc"},
-        {"REALTIME_MODEL": "gpt-realtime-2.1-mini", "REASONING_EFFORT": "low"},
-        {"TRANSCRIPTION_MODEL": "off"},
-        {"TRANSCRIPTION_MODEL": "whisper-1"},  # Its end is three months ahead.
-        {"AGENT": "shop:agent"},
-        {"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"},
-        {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
+        {"CALLBRIDGE_REALTIME_VOICE": "voice_123abc"},
+        {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-2.1-mini", "CALLBRIDGE_REASONING_EFFORT": "low"},
+        {"CALLBRIDGE_TRANSCRIPTION_MODEL": "off"},
+        {"CALLBRIDGE_TRANSCRIPTION_MODEL": "whisper-1"},  # Its end is three months ahead.
+        {"CALLBRIDGE_AGENT": "shop:agent"},
+        {"CALLBRIDGE_VAD_KIND": "semantic_vad", "CALLBRIDGE_VAD_EAGERNESS": "low"},
+        {"CALLBRIDGE_TRUNCATION": "0.8", "CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS": "8000"},
         LOCAL_MODEL | {"OPENAI_API_KEY": "anything"},
         {"PUBLIC_BASE_URL": "https://8.8.8.8"},
-        {"REALTIME_SECOND_MODEL": "off"},
-        {"FALLBACK_DIAL": "+14155550123", "FALLBACK_DIAL_SECONDS": "10"},
-        {"FALLBACK_DIAL": "+14155550123", "FALLBACK_VOICEMAIL": "false"},
-        {"SPEND_PER_CALL_MAX": "1", "SPEND_PER_HOUR_MAX": "10", "SPEND_PER_DAY_MAX": "10"},
+        {"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"},
+        {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123", "CALLBRIDGE_FALLBACK_DIAL_SECONDS": "10"},
+        {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123", "CALLBRIDGE_FALLBACK_VOICEMAIL": "false"},
+        {
+            "CALLBRIDGE_SPEND_PER_CALL_MAX": "1",
+            "CALLBRIDGE_SPEND_PER_HOUR_MAX": "10",
+            "CALLBRIDGE_SPEND_PER_DAY_MAX": "10",
+        },
     ],
 )
 def test_good_choices_raise_no_doubt(changes: dict[str, str]) -> None:
@@ -188,21 +214,25 @@ def test_good_choices_raise_no_doubt(changes: dict[str, str]) -> None:
 @pytest.mark.parametrize("model", ["gpt-realtime", "gpt-realtime-2025-08-28"])
 def test_model_is_warned_of_for_sixty_days(model: str, today: dt.date, level: Level) -> None:
     """Before its end a model is warned of, afterwards it is an error; the successor is named."""
-    found = findings({"REALTIME_MODEL": model}, today=today)
+    found = findings({"CALLBRIDGE_REALTIME_MODEL": model}, today=today)
     if level is Level.OK:
         assert faults(found) == []
         return
     fault = only_fault(found)
     assert fault.level is level
     assert "2027-01-20" in fault.what
-    assert fault.remedy == "Set REALTIME_MODEL=gpt-realtime-2.1."
+    assert fault.remedy == "Set CALLBRIDGE_REALTIME_MODEL=gpt-realtime-2.1."
 
 
 @pytest.mark.parametrize(
     ("choice", "end", "remedy"),
     [
-        ("TRANSCRIPTION_MODEL=whisper-1", dt.date(2027, 2, 26), "gpt-transcribe"),
-        ("REALTIME_SECOND_MODEL=gpt-realtime-mini", dt.date(2027, 1, 20), "=gpt-realtime-2.1-mini, or off."),
+        ("CALLBRIDGE_TRANSCRIPTION_MODEL=whisper-1", dt.date(2027, 2, 26), "gpt-transcribe"),
+        (
+            "CALLBRIDGE_REALTIME_SECOND_MODEL=gpt-realtime-mini",
+            dt.date(2027, 1, 20),
+            "=gpt-realtime-2.1-mini, or off.",
+        ),
     ],
 )
 @pytest.mark.parametrize(("before_days", "verb"), [(30, "is"), (0, "was")])
@@ -218,8 +248,10 @@ def test_end_of_a_lesser_model_is_a_warning_only(
     assert can_take_calls(found)
 
 
-@pytest.mark.parametrize("variable", ["REALTIME_MODEL", "REALTIME_SECOND_MODEL"])
-@pytest.mark.parametrize("cap", ["SPEND_PER_CALL_MAX", "SPEND_PER_HOUR_MAX", "SPEND_PER_DAY_MAX"])
+@pytest.mark.parametrize("variable", ["CALLBRIDGE_REALTIME_MODEL", "CALLBRIDGE_REALTIME_SECOND_MODEL"])
+@pytest.mark.parametrize(
+    "cap", ["CALLBRIDGE_SPEND_PER_CALL_MAX", "CALLBRIDGE_SPEND_PER_HOUR_MAX", "CALLBRIDGE_SPEND_PER_DAY_MAX"]
+)
 def test_cap_without_a_price_is_no_cap(cap: str, variable: str) -> None:
     """Whoever relies on a cap is told that it will not hold; without a cap the price does not matter."""
     model = {variable: "gpt-realtime-9"}
@@ -228,7 +260,7 @@ def test_cap_without_a_price_is_no_cap(cap: str, variable: str) -> None:
 
 
 def test_state_may_be_lost_on_a_laptop() -> None:
-    found = findings({"STATE_PATH": "", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"})
+    found = findings({"CALLBRIDGE_STATE_PATH": "", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"})
     assert [fault.what.split()[0] for fault in faults(found)] == ["PUBLIC_BASE_URL"]
     assert any("memory only" in finding.what for finding in found)
 
@@ -236,18 +268,33 @@ def test_state_may_be_lost_on_a_laptop() -> None:
 def test_clip_that_is_there_is_fine(tmp_path: Path) -> None:
     clip = tmp_path / "moment.wav"
     clip.touch()
-    assert faults(findings({"CLIP": str(clip)})) == []
+    assert faults(findings({"CALLBRIDGE_CLIP": str(clip)})) == []
 
 
 def test_transcription_far_from_its_end_is_fine() -> None:
-    assert faults(findings({"TRANSCRIPTION_MODEL": "whisper-1"})) == []
+    assert faults(findings({"CALLBRIDGE_TRANSCRIPTION_MODEL": "whisper-1"})) == []
 
 
-def test_signatures_off_weighs_more_behind_a_tunnel() -> None:
-    """Off is a warning on one machine, and another one where a tunnel lets the world in."""
-    assert any("remove it elsewhere" in fault.remedy for fault in faults(findings(UNSIGNED)))
-    tunnelled = findings(UNSIGNED | {"PUBLIC_BASE_URL": NEEDED["PUBLIC_BASE_URL"]})
-    assert any("at your cost" in fault.what for fault in faults(tunnelled))
+def test_signatures_off_is_a_warning_at_home() -> None:
+    """Where only this machine gets in the service starts without the check, and that is told."""
+    off = {
+        "CALLBRIDGE_VALIDATE_SIGNATURES": "false",
+        "CALLBRIDGE_HOST": "127.0.0.1",
+        "PUBLIC_BASE_URL": "http://127.0.0.1:8080",
+    }
+    found = findings(off)
+    assert any("remove it elsewhere" in fault.remedy for fault in faults(found))
+    assert can_take_calls(found)
+
+
+def test_names_that_no_setting_has_are_errors() -> None:
+    """Each is told beside every other fault, with the name that was meant."""
+    found = findings({"CALLBRIDGE_CALL_MAX": "5", "CALLBRIDGE_PORT": "80", "PORT": "http"})
+    assert [(fault.level, fault.what, fault.remedy.split(",")[0]) for fault in found] == [
+        (Level.ERROR, "CALLBRIDGE_CALL_MAX is no setting", "Did you mean CALLBRIDGE_CALLS_MAX?"),
+        (Level.ERROR, "CALLBRIDGE_PORT is no setting", "Did you mean PORT?"),
+        (Level.ERROR, "PORT must be a whole number", "Correct it"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +313,7 @@ def test_port_that_cannot_be_had(number: int, level: Level, what: str) -> None:
 
 
 def test_agent_tools_are_listed() -> None:
-    found = findings({"AGENT": "shop:agent"})
+    found = findings({"CALLBRIDGE_AGENT": "shop:agent"})
     assert any("shop:agent; its tools: end_call" in finding.what for finding in found)
 
 
@@ -293,8 +340,8 @@ def test_try_to_listen_tells_a_port_in_use() -> None:
 
 
 def test_command_prints_brackets_as_they_are(only_these: pytest.MonkeyPatch) -> None:
-    for name, value in (NEEDED | {"AGENT": "no[red]:x"}).items():
+    for name, value in (NEEDED | {"CALLBRIDGE_AGENT": "no[red]:x"}).items():
         only_these.setenv(name, value)
     result = CliRunner().invoke(app, ["check"])
     assert result.exit_code == 1
-    assert "AGENT=no[red]:x" in result.output
+    assert "CALLBRIDGE_AGENT=no[red]:x" in result.output

@@ -35,7 +35,7 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
 async def test_calls_of_the_process_before_count() -> None:
     """A crash does not give a caller a new day; yesterday is over all the same."""
     state = MemoryState(lambda: WALL)
-    desk = desk_with(state, CALLS_PER_CALLER_10_MINUTES="2", CALLS_PER_CALLER_DAY="3")
+    desk = desk_with(state, CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES="2", CALLBRIDGE_CALLS_PER_CALLER_DAY="3")
     key, other = desk.caller_key(CALLER), desk.caller_key("+14155550111")
     for ago_s in (60.0, 30.0):
         state.note_call(key, WALL - ago_s)
@@ -49,7 +49,7 @@ async def test_calls_of_the_process_before_count() -> None:
 async def test_money_spent_by_the_process_before_counts() -> None:
     """The cap of an hour holds over a restart."""
     state = MemoryState(lambda: WALL)
-    desk = desk_with(state, SPEND_PER_HOUR_MAX="2.50")
+    desk = desk_with(state, CALLBRIDGE_SPEND_PER_HOUR_MAX="2.50")
     state.note_spend(WALL - 600, 2_400_000)
     async with desk.opened():
         assert desk.refusal() is None
@@ -92,7 +92,7 @@ async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
 
 def test_the_model_is_dialled_over_tls_except_on_loopback() -> None:
     assert model_dialer(made_settings()).tls is not None
-    plain = made_settings({"REALTIME_URL": "ws://127.0.0.1:9/v1/realtime"})
+    plain = made_settings({"CALLBRIDGE_REALTIME_URL": "ws://127.0.0.1:9/v1/realtime"})
     assert model_dialer(plain).tls is None
     assert "sk-test" not in repr(model_dialer(plain))
 
@@ -100,8 +100,10 @@ def test_the_model_is_dialled_over_tls_except_on_loopback() -> None:
 def test_the_fallback_is_what_the_settings_say() -> None:
     """Without them there is voicemail, and no human."""
     assert (fallback_plan(made_settings()).dial, fallback_plan(made_settings()).has_voicemail) == ("", True)
-    dial = {"FALLBACK_DIAL": "+14155550123", "FALLBACK_DIAL_SECONDS": "25"}
-    assert fallback_plan(made_settings(dial | {"VOICEMAIL_PROMPT": "After the tone."})) == FallbackPlan(
+    dial = {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123", "CALLBRIDGE_FALLBACK_DIAL_SECONDS": "25"}
+    assert fallback_plan(
+        made_settings(dial | {"CALLBRIDGE_VOICEMAIL_PROMPT": "After the tone."})
+    ) == FallbackPlan(
         apology=APOLOGY,
         dial="+14155550123",
         dial_seconds=25,

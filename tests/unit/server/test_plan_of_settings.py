@@ -23,7 +23,11 @@ def session_of(environment: dict[str, str] | None = None, agent: Agent | None = 
     return session
 
 
-OF_SETTINGS = {"AGENT_INSTRUCTIONS": "Of the settings.", "REALTIME_VOICE": "cedar", "AGENT_GREETING": "Hi."}
+OF_SETTINGS = {
+    "CALLBRIDGE_AGENT_INSTRUCTIONS": "Of the settings.",
+    "CALLBRIDGE_REALTIME_VOICE": "cedar",
+    "CALLBRIDGE_AGENT_GREETING": "Hi.",
+}
 
 
 @pytest.mark.parametrize(
@@ -59,10 +63,17 @@ def test_the_tools_of_the_agent_are_offered() -> None:
     ("settings", "expected"),
     [
         (
-            {"VAD_THRESHOLD": "0.7", "VAD_PREFIX_PADDING_MS": "200", "VAD_SILENCE_DURATION_MS": "400"},
+            {
+                "CALLBRIDGE_VAD_THRESHOLD": "0.7",
+                "CALLBRIDGE_VAD_PREFIX_PADDING_MS": "200",
+                "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400",
+            },
             {"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 200, "silence_duration_ms": 400},
         ),
-        ({"VAD_KIND": "semantic_vad", "VAD_EAGERNESS": "low"}, {"type": "semantic_vad", "eagerness": "low"}),
+        (
+            {"CALLBRIDGE_VAD_KIND": "semantic_vad", "CALLBRIDGE_VAD_EAGERNESS": "low"},
+            {"type": "semantic_vad", "eagerness": "low"},
+        ),
     ],
     ids=["server", "semantic"],
 )
@@ -72,20 +83,20 @@ def test_turn_detection(settings: dict[str, str], expected: dict[str, object]) -
 
 
 def test_noise_reduction_can_be_switched_off() -> None:
-    near = session_of({"NOISE_REDUCTION": "near_field"})["audio"]["input"]
+    near = session_of({"CALLBRIDGE_NOISE_REDUCTION": "near_field"})["audio"]["input"]
     assert near["noise_reduction"] == {"type": "near_field"}
-    off = call_plan(made_settings({"NOISE_REDUCTION": "off"}), Agent())
+    off = call_plan(made_settings({"CALLBRIDGE_NOISE_REDUCTION": "off"}), Agent())
     assert off.session.audio.input.noise_reduction is None
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"TRUNCATION": "auto"}, "auto"),
-        ({"TRUNCATION": "disabled"}, "disabled"),
-        ({"TRUNCATION": "0.8"}, commands.RetentionRatio(0.8, None)),
+        ({"CALLBRIDGE_TRUNCATION": "auto"}, "auto"),
+        ({"CALLBRIDGE_TRUNCATION": "disabled"}, "disabled"),
+        ({"CALLBRIDGE_TRUNCATION": "0.8"}, commands.RetentionRatio(0.8, None)),
         (
-            {"TRUNCATION": "0.8", "TRUNCATION_POST_INSTRUCTIONS_TOKENS": "9000"},
+            {"CALLBRIDGE_TRUNCATION": "0.8", "CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS": "9000"},
             commands.RetentionRatio(0.8, commands.TokenLimits(9000)),
         ),
     ],
@@ -98,7 +109,11 @@ def test_truncation(settings: dict[str, str], expected: object) -> None:
 def test_money_and_models() -> None:
     """The cap in microdollars, the price of the model, and whom to dial when it is gone."""
     settings = made_settings(
-        {"SPEND_PER_CALL_MAX": "1.25", "REALTIME_MODEL": "gpt-realtime-2.1", "REALTIME_SECOND_MODEL": "off"}
+        {
+            "CALLBRIDGE_SPEND_PER_CALL_MAX": "1.25",
+            "CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-2.1",
+            "CALLBRIDGE_REALTIME_SECOND_MODEL": "off",
+        }
     )
     plan = call_plan(settings, Agent())
     assert (plan.model, plan.second_model) == ("gpt-realtime-2.1", None)
@@ -108,6 +123,8 @@ def test_money_and_models() -> None:
 
 
 def test_limits_are_those_of_the_settings() -> None:
-    limits = call_limits(made_settings({"CALL_MINUTES_MAX": "12", "CALLER_SILENCE_SECONDS": "45"}))
+    limits = call_limits(
+        made_settings({"CALLBRIDGE_CALL_MINUTES_MAX": "12", "CALLBRIDGE_CALLER_SILENCE_SECONDS": "45"})
+    )
     assert (limits.call_length_max_s, limits.caller_silence_s) == (720.0, 45.0)
     assert limits.dial_timeout_s == Limits().dial_timeout_s

@@ -121,7 +121,7 @@ async def test_a_session_that_is_lost_says_nothing_of_the_next_dial() -> None:
 @pytest.mark.parametrize("how", [{"status": 404}, {"code": "model_not_found"}])
 async def test_an_unknown_model_counts_as_one_failure(how: dict[str, Any]) -> None:
     """Where there is no second one."""
-    front = FrontDesk({"REALTIME_SECOND_MODEL": "off"})
+    front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"})
     told(front, trouble(is_fatal=True, **how))
     assert not front.desk.circuits.is_open(MODEL, front.now)
     told(front, *[trouble(is_fatal=True, **how)] * (FAILURES_IN_A_ROW - 1))
@@ -146,7 +146,7 @@ async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
     """Every call begins with it and goes on with the second: those that come after could as well. If that one
     is unknown too, it counts.
     """
-    front = FrontDesk({"REALTIME_SECOND_MODEL": "second"})
+    front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "second"})
     unknown: dict[str, Any] = {"status": 404, "is_fatal": True}
     for _ in range(20):
         told(front, trouble(**unknown), READY_WITH_SECOND)
@@ -174,7 +174,7 @@ async def test_a_call_is_paid_for_while_it_goes_on() -> None:
     """A cap is reached in the middle of it. What has no known price is not counted: a guess would make every
     cap a wrong one.
     """
-    front = FrontDesk({"SPEND_PER_HOUR_MAX": "10"})
+    front = FrontDesk({"CALLBRIDGE_SPEND_PER_HOUR_MAX": "10"})
     meter = SpendMeter(front.desk)
     those: list[facts.Fact] = [*BILLS[:3], turn()]
     for fact in those:

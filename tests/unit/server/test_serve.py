@@ -36,7 +36,7 @@ SOURCE = Path(__file__).parents[3] / "src"
 
 
 def test_uvicorn_is_set_up_for_calls() -> None:
-    settings = made_settings({"HOST": "127.0.0.1", "PORT": "8099"})
+    settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1", "PORT": "8099"})
     config = uvicorn_config(FastAPI(), settings)
     assert (config.host, config.port) == ("127.0.0.1", 8099)
     assert config.workers == 1
@@ -52,7 +52,7 @@ def test_uvicorn_is_set_up_for_calls() -> None:
 
 async def test_ready_is_said_once_the_port_answers() -> None:
     app = FastAPI()
-    settings = made_settings({"HOST": "127.0.0.1"})
+    settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1"})
     config = uvicorn_config(app, settings)
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
@@ -122,7 +122,7 @@ class World:
         app.add_api_route("/asked", self._asked)
         self.listener = tcp_listener()
         self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
-        settings = made_settings({"HOST": "127.0.0.1"})
+        settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1"})
         self.client = httpx.AsyncClient()  # It takes a while to make one.
         self.watch = LoopWatch(has_last_resort=False)
         self.server = CallServer(uvicorn_config(app, settings), settings, self.drain, loop_watch=self.watch)
@@ -235,10 +235,15 @@ async def test_a_signal_after_the_drain_waits_for_nothing() -> None:
 
 COMMAND = [sys.executable, "-c", "from callbridge.cli import main; main()", "serve"]
 
+ON_A_DESKTOP = {"LANGUAGE": "en_US:en", "HOST": "x86_64-conda-linux-gnu", "AGENT": "y"}
+"""What Debian, conda and others set for themselves: no settings of ours."""
+
 
 def environment(**changes: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return kept | NEEDED | {"PYTHONPATH": str(SOURCE), "HOST": "127.0.0.1"} | changes
+    return (
+        ON_A_DESKTOP | kept | NEEDED | {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"} | changes
+    )
 
 
 def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -254,7 +259,9 @@ def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("CLIP", "nowhere.wav"), ("STATE_PATH", "nowhere/s.sqlite")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("CALLBRIDGE_CLIP", "nowhere.wav"), ("CALLBRIDGE_STATE_PATH", "nowhere/s.sqlite")]
+)
 def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: str) -> None:
     result = served(tmp_path, **{name: value})
     assert result.returncode == 1

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from callbridge.observe.logs import LogFormat
-from callbridge.server.settings import Settings, SettingsError, read_settings
+from callbridge.server.setting_names import variable
+from callbridge.server.settings import VARIABLES, Settings, SettingsError, read_settings
 
 NEEDED = {
     "OPENAI_API_KEY": "sk-test-key",
@@ -17,11 +18,12 @@ NEEDED = {
     "TWILIO_AUTH_TOKEN": "f" * 32,
     "PUBLIC_BASE_URL": "https://calls.example.com",
 }
-LOOPBACK = {"HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
+LOOPBACK = {"CALLBRIDGE_HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 
 
 def settings(**changes: str) -> Settings:
+    assert changes.keys() <= set(VARIABLES), "a test sets what nothing reads"
     return read_settings(NEEDED | changes)
 
 
@@ -47,7 +49,7 @@ def test_defaults() -> None:
     assert subject.reasoning_effort is None
     assert subject.language is None
     assert subject.log_format is LogFormat.AUTO
-    assert subject.twilio_validate_signatures
+    assert subject.validate_signatures
     assert not subject.log_transcripts
     assert subject.transcribes
     assert (subject.second_model, subject.predial) == ("gpt-realtime-2.1-mini", True)
@@ -83,7 +85,7 @@ def test_the_host_grants_more_than_the_drain() -> None:
 )
 def test_second_model_is_another_one(first: str, second: str, expected: str | None) -> None:
     """Dialling the model that was not found once more is no second choice."""
-    subject = settings(REALTIME_MODEL=first, REALTIME_SECOND_MODEL=second)
+    subject = settings(CALLBRIDGE_REALTIME_MODEL=first, CALLBRIDGE_REALTIME_SECOND_MODEL=second)
     assert subject.second_model == expected
 
 
@@ -158,7 +160,7 @@ def test_everything_missing_is_named_at_once_with_its_remedy() -> None:
 
 def test_empty_and_blank_mean_not_set() -> None:
     """An empty variable gives the default, or is missing where there is none."""
-    subject = settings(PORT="", LANGUAGE=" ", AGENT="", LOG_LEVEL="")
+    subject = settings(PORT="", CALLBRIDGE_LANGUAGE=" ", CALLBRIDGE_AGENT="", CALLBRIDGE_LOG_LEVEL="")
     assert (subject.port, subject.language, subject.agent) == (8080, None, None)
     assert refusal(OPENAI_API_KEY=" ").startswith("OPENAI_API_KEY is not set.")
 
@@ -176,51 +178,51 @@ def test_surrounding_space_is_cut() -> None:
         ("PORT", "http", "must be a whole number"),
         ("PORT", "0", "must be at least 1"),
         ("PORT", "70000", "must be at most 65535"),
-        ("TWILIO_VALIDATE_SIGNATURES", "perhaps", "must be true or false"),
-        ("REALTIME_URL", "https://api.openai.com", "must be an address such as wss://"),
-        ("REALTIME_URL", "ws://models.example", "must begin with wss://"),
-        ("REALTIME_URL", "wss://models.example?model=x", "REALTIME_MODEL"),
-        ("REASONING_EFFORT", "huge", "must be one of minimal, low, medium, high or xhigh"),
-        ("MAX_OUTPUT_TOKENS", "0", "from 1 to 4096, or inf"),
-        ("MAX_OUTPUT_TOKENS", "5000", "from 1 to 4096, or inf"),
-        ("MAX_OUTPUT_TOKENS", "many", "from 1 to 4096, or inf"),
-        ("TRUNCATION", "1.5", "a ratio from 0 to 1"),
-        ("TRUNCATION", "nan", "a ratio from 0 to 1"),
-        ("TRUNCATION", "never", "a ratio from 0 to 1"),
-        ("TRUNCATION_POST_INSTRUCTIONS_TOKENS", "-1", "must be at least 0"),
-        ("LANGUAGE", "english", "two small letters"),
-        ("NOISE_REDUCTION", "much", "must be one of off, near_field or far_field"),
-        ("VAD_KIND", "none", "must be one of server_vad or semantic_vad"),
-        ("VAD_THRESHOLD", "loud", "must be a number"),
-        ("VAD_THRESHOLD", "1.1", "must be at most 1"),
-        ("VAD_THRESHOLD", "nan", "must be at most 1"),
-        ("VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
-        ("VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
-        ("FALLBACK_DIAL", "4155550123", "a phone number with its country code"),
-        ("FALLBACK_DIAL", "+0155550123", "a phone number with its country code"),
-        ("FALLBACK_DIAL", "+1 415 555 0123", "a phone number with its country code"),
-        ("FALLBACK_DIAL", "sip:me@example.com", "a phone number with its country code"),
-        ("FALLBACK_DIAL_SECONDS", "4", "must be at least 5"),
-        ("FALLBACK_DIAL_SECONDS", "61", "must be at most 60"),
-        ("FALLBACK_VOICEMAIL", "perhaps", "must be true or false"),
-        ("CLIP", "moment.mp3", "ends in .wav or .ulaw"),
-        ("PREDIAL", "soon", "must be true or false"),
-        ("CALL_MINUTES_MAX", "0", "must be at least 1"),
-        ("CALL_MINUTES_MAX", "1441", "must be at most 1440"),
-        ("CALLER_SILENCE_SECONDS", "-1", "must be at least 0"),
-        ("SPEND_PER_CALL_MAX", "0", "must be more than 0"),
-        ("SPEND_PER_HOUR_MAX", "inf", "must be a number"),
-        ("SPEND_PER_HOUR_MAX", "nan", "must be a number"),
-        ("SPEND_PER_DAY_MAX", "$5", "must be a number"),
-        ("CALLS_MAX", "0", "must be at least 1"),
-        ("CALL_STARTS_PER_SECOND", "0.5", "must be a whole number"),
-        ("CALLS_PER_CALLER", "-1", "must be at least 0"),
-        ("CALLS_PER_CALLER_10_MINUTES", "-1", "must be at least 0"),
-        ("CALLS_PER_CALLER_DAY", "few", "must be a whole number"),
-        ("ANONYMOUS_CALLS_MAX", "-1", "must be at least 0"),
-        ("DRAIN_SECONDS", "3601", "must be at most 3600"),
-        ("LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
-        ("LOG_FORMAT", "xml", "must be one of auto, json or console"),
+        ("CALLBRIDGE_VALIDATE_SIGNATURES", "perhaps", "must be true or false"),
+        ("CALLBRIDGE_REALTIME_URL", "https://api.openai.com", "must be an address such as wss://"),
+        ("CALLBRIDGE_REALTIME_URL", "ws://models.example", "must begin with wss://"),
+        ("CALLBRIDGE_REALTIME_URL", "wss://models.example?model=x", "CALLBRIDGE_REALTIME_MODEL"),
+        ("CALLBRIDGE_REASONING_EFFORT", "huge", "must be one of minimal, low, medium, high or xhigh"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "0", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "5000", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "many", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_TRUNCATION", "1.5", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION", "nan", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION", "never", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS", "-1", "must be at least 0"),
+        ("CALLBRIDGE_LANGUAGE", "english", "two small letters"),
+        ("CALLBRIDGE_NOISE_REDUCTION", "much", "must be one of off, near_field or far_field"),
+        ("CALLBRIDGE_VAD_KIND", "none", "must be one of server_vad or semantic_vad"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "loud", "must be a number"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "1.1", "must be at most 1"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "nan", "must be at most 1"),
+        ("CALLBRIDGE_VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
+        ("CALLBRIDGE_VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "4155550123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "+0155550123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "+1 415 555 0123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "sip:me@example.com", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "4", "must be at least 5"),
+        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "61", "must be at most 60"),
+        ("CALLBRIDGE_FALLBACK_VOICEMAIL", "perhaps", "must be true or false"),
+        ("CALLBRIDGE_CLIP", "moment.mp3", "ends in .wav or .ulaw"),
+        ("CALLBRIDGE_PREDIAL", "soon", "must be true or false"),
+        ("CALLBRIDGE_CALL_MINUTES_MAX", "0", "must be at least 1"),
+        ("CALLBRIDGE_CALL_MINUTES_MAX", "1441", "must be at most 1440"),
+        ("CALLBRIDGE_CALLER_SILENCE_SECONDS", "-1", "must be at least 0"),
+        ("CALLBRIDGE_SPEND_PER_CALL_MAX", "0", "must be more than 0"),
+        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "inf", "must be a number"),
+        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "nan", "must be a number"),
+        ("CALLBRIDGE_SPEND_PER_DAY_MAX", "$5", "must be a number"),
+        ("CALLBRIDGE_CALLS_MAX", "0", "must be at least 1"),
+        ("CALLBRIDGE_CALL_STARTS_PER_SECOND", "0.5", "must be a whole number"),
+        ("CALLBRIDGE_CALLS_PER_CALLER", "-1", "must be at least 0"),
+        ("CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES", "-1", "must be at least 0"),
+        ("CALLBRIDGE_CALLS_PER_CALLER_DAY", "few", "must be a whole number"),
+        ("CALLBRIDGE_ANONYMOUS_CALLS_MAX", "-1", "must be at least 0"),
+        ("CALLBRIDGE_DRAIN_SECONDS", "3601", "must be at most 3600"),
+        ("CALLBRIDGE_LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
+        ("CALLBRIDGE_LOG_FORMAT", "xml", "must be one of auto, json or console"),
     ],
 )
 def test_wrong_values_are_refused_in_words(name: str, value: str, reason: str) -> None:
@@ -236,18 +238,18 @@ def test_wrong_values_are_refused_in_words(name: str, value: str, reason: str) -
 def test_numbers_and_switches_are_read() -> None:
     """What stands in variables as text comes out as what it means."""
     subject = settings(
-        MAX_OUTPUT_TOKENS="800",
-        TRUNCATION="0.8",
-        TRUNCATION_POST_INSTRUCTIONS_TOKENS="8000",
-        TRANSCRIPTION_MODEL="off",
-        LOG_LEVEL="debug",
-        LOG_TRANSCRIPTS="true",
-        REASONING_EFFORT="low",
-        SPEND_PER_CALL_MAX="0.5",
-        CALLS_PER_CALLER_10_MINUTES="0",
-        FALLBACK_DIAL="+14155550123",
-        CLIP="sounds/Moment.WAV",
-        STATE_PATH="/data/calls.sqlite3",
+        CALLBRIDGE_MAX_OUTPUT_TOKENS="800",
+        CALLBRIDGE_TRUNCATION="0.8",
+        CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS="8000",
+        CALLBRIDGE_TRANSCRIPTION_MODEL="off",
+        CALLBRIDGE_LOG_LEVEL="debug",
+        CALLBRIDGE_LOG_TRANSCRIPTS="true",
+        CALLBRIDGE_REASONING_EFFORT="low",
+        CALLBRIDGE_SPEND_PER_CALL_MAX="0.5",
+        CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES="0",
+        CALLBRIDGE_FALLBACK_DIAL="+14155550123",
+        CALLBRIDGE_CLIP="sounds/Moment.WAV",
+        CALLBRIDGE_STATE_PATH="/data/calls.sqlite3",
     )
     assert (subject.spend_per_call_max, subject.calls_per_caller_10_minutes) == (0.5, 0)
     assert subject.fallback_dial == "+14155550123"
@@ -262,38 +264,57 @@ def test_numbers_and_switches_are_read() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
 def test_signatures_may_be_off_on_loopback(host: str) -> None:
     """On one's own machine the check can be switched off."""
-    subject = settings(TWILIO_VALIDATE_SIGNATURES="false", **LOOPBACK | {"HOST": host})
-    assert not subject.twilio_validate_signatures
+    subject = settings(CALLBRIDGE_VALIDATE_SIGNATURES="false", **LOOPBACK | {"CALLBRIDGE_HOST": host})
+    assert not subject.validate_signatures
     assert subject.listens_on_loopback
+    assert not subject.is_public
 
 
-@pytest.mark.parametrize("host", ["", "::", "10.0.0.1", "myhost", "127.0.0.1.evil.com"])
-def test_signatures_may_not_be_off_where_others_can_come_in(host: str) -> None:
-    """Off and open to others is refused, with both ways out."""
-    text = refusal(TWILIO_VALIDATE_SIGNATURES="false", HOST=host)
-    assert text.startswith("TWILIO_VALIDATE_SIGNATURES is false")
-    assert "HOST=127.0.0.1" in text
+HOST_CLOSED, BASE_CLOSED = "CALLBRIDGE_HOST=127.0.0.1", "PUBLIC_BASE_URL=http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        *(
+            ({"CALLBRIDGE_HOST": host}, HOST_CLOSED)
+            for host in ("", "::", "10.0.0.1", "myhost", "127.0.0.1.x.com")
+        ),
+        ({"PUBLIC_BASE_URL": "https://some-words.trycloudflare.com"}, BASE_CLOSED),
+        (
+            {"PUBLIC_BASE_URL": "https://127.0.0.1.x.com", "CALLBRIDGE_HOST": ""},
+            f"{HOST_CLOSED} and {BASE_CLOSED}",
+        ),
+    ],
+)
+def test_signatures_may_not_be_off_where_others_can_come_in(changes: dict[str, str], remedy: str) -> None:
+    """Neither a socket that is open to others nor a tunnel to a closed one: refused, with both ways out."""
+    text = refusal(**LOOPBACK | {"CALLBRIDGE_VALIDATE_SIGNATURES": "false"} | changes)
+    assert text.startswith("CALLBRIDGE_VALIDATE_SIGNATURES is false")
+    assert text.endswith(f"Set {remedy}, or remove CALLBRIDGE_VALIDATE_SIGNATURES.")
 
 
 @pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini-2025-12-15"])
 def test_reasoning_needs_a_model_that_reasons(model: str) -> None:
     """A model that would refuse the whole session because of the effort is found out here."""
-    text = refusal(REASONING_EFFORT="low", REALTIME_MODEL=model)
-    assert text.startswith("REASONING_EFFORT is set")
+    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_MODEL=model)
+    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set")
     assert model in text
-    assert settings(REALTIME_MODEL=model).reasoning_effort is None
+    assert settings(CALLBRIDGE_REALTIME_MODEL=model).reasoning_effort is None
 
 
 def test_reasoning_needs_a_second_model_that_reasons() -> None:
     """The second model gets the same session, and would refuse it as well."""
-    text = refusal(REASONING_EFFORT="low", REALTIME_SECOND_MODEL="gpt-realtime-1.5")
-    assert text.startswith("REASONING_EFFORT is set, but gpt-realtime-1.5 does not reason")
-    assert "REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
+    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_SECOND_MODEL="gpt-realtime-1.5")
+    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set, but gpt-realtime-1.5 does not reason")
+    assert "CALLBRIDGE_REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
 
 
 def test_unknown_model_is_trusted_with_reasoning() -> None:
     """A model that is newer than this version is let through."""
-    assert settings(REASONING_EFFORT="low", REALTIME_MODEL="gpt-realtime-9").reasoning_effort
+    assert settings(
+        CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_MODEL="gpt-realtime-9"
+    ).reasoning_effort
 
 
 def test_secrets_stay_out_of_sight() -> None:
@@ -305,38 +326,106 @@ def test_secrets_stay_out_of_sight() -> None:
     assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary)
 
 
+# Where they come from, and by which names.
+
+EXAMPLES = {
+    "agent": "shop:agent",
+    "clip": "moment.wav",
+    "fallback_dial": "+14155550123",
+    "language": "en",
+    "reasoning_effort": "low",
+    "spend_per_call_max": "1",
+    "spend_per_day_max": "1",
+    "spend_per_hour_max": "1",
+    "state_path": "state.sqlite",
+    "truncation_post_instructions_tokens": "8000",
+}
+"""A value for what has no default."""
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A process with no settings at all, and no .env file."""
+    monkeypatch.chdir(tmp_path)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_each_variable_sets_its_field(process: pytest.MonkeyPatch) -> None:
+    """What `variable` says of a field is the name under which the process is asked for it."""
+    for field, info in Settings.model_fields.items():
+        name = variable(field)
+        process.setenv(name, NEEDED.get(name) or EXAMPLES.get(field) or str(info.default))
+    assert read_settings().model_fields_set == set(Settings.model_fields)
+
+
+def test_a_name_without_the_prefix_is_of_other_programs(process: pytest.MonkeyPatch) -> None:
+    """LANGUAGE of a desktop, HOST of conda: no field of ours is set by its bare name, and nothing is said."""
+    for field in Settings.model_fields:
+        process.setenv(field.upper(), "en_US:en")
+    for name, value in NEEDED.items():
+        process.setenv(name, value)
+    process.delenv("PORT")
+    assert read_settings().model_fields_set == {name.lower() for name in NEEDED}
+
+
+def test_fields_have_their_names_in_python(process: pytest.MonkeyPatch) -> None:
+    """Whoever makes settings in code names the fields; that counts more than a variable."""
+    for name, value in (NEEDED | {"PORT": "1", "CALLBRIDGE_HOST": "::1"}).items():
+        process.setenv(name, value)
+    subject = Settings(port=7777, host="127.0.0.1", public_base_url="http://127.0.0.1:7777")  # type: ignore[call-arg]  # the process has the rest
+    assert (subject.port, subject.host) == (7777, "127.0.0.1")
+    assert subject.public_base_url == "http://127.0.0.1:7777"
+
+
+@pytest.mark.parametrize("name", ["CALLBRIDGE_AGNET", "callbridge_agnet"])
+def test_a_name_that_no_setting_has_is_a_fault(
+    process: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """In the environment or in .env, it is told beside the other faults; case is not what matters."""
+    (tmp_path / ".env").write_text(f"{name}=a:b\nCOMPOSE_PROJECT_NAME=shop\n")
+    process.setenv("CALLBRIDGE_PORT", "80")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    texts = {problem.name: str(problem) for problem in caught.value.problems}
+    assert set(texts) == {*NEEDED, "CALLBRIDGE_AGNET", "CALLBRIDGE_PORT"}
+    assert texts["CALLBRIDGE_AGNET"] == "CALLBRIDGE_AGNET is no setting. Did you mean CALLBRIDGE_AGENT?"
+    assert texts["CALLBRIDGE_PORT"] == "CALLBRIDGE_PORT is no setting. Did you mean PORT?"
+
+
+def test_a_service_of_kubernetes_is_no_setting(process: pytest.MonkeyPatch) -> None:
+    """Its address, which looks like a setting of ours, neither stops the process nor becomes its port."""
+    for name, value in (NEEDED | {"CALLBRIDGE_PORT": "tcp://10.0.0.11:80"}).items():
+        process.setenv(name, value)
+    assert read_settings().port == 8080
+
+
 def test_given_environment_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Variables of the process and a .env file have no say when an environment is passed in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PORT", "9999")
-    (tmp_path / ".env").write_text("REALTIME_VOICE=cedar\n")
+    (tmp_path / ".env").write_text("CALLBRIDGE_REALTIME_VOICE=cedar\n")
     assert (settings().port, settings().realtime_voice) == (8080, "marin")
 
 
-def test_process_environment_wins_over_the_env_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_process_environment_wins_over_the_env_file(process: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without an argument the process is read, then .env; an empty variable hides nothing."""
-    monkeypatch.chdir(tmp_path)
     lines = [f"{name}={value}" for name, value in NEEDED.items()]
-    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=7777", "REALTIME_VOICE=cedar", "X=1"]))
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("PORT", "9999")
-    monkeypatch.setenv("REALTIME_VOICE", "")
+    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=7777", "CALLBRIDGE_REALTIME_VOICE=cedar", "X=1"]))
+    process.setenv("PORT", "9999")
+    process.setenv("CALLBRIDGE_REALTIME_VOICE", "")
     subject = read_settings()
     assert (subject.port, subject.realtime_voice) == (9999, "cedar")
 
 
-def test_faults_of_the_process_environment_are_told_the_same_way(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_faults_of_the_process_environment_are_told_the_same_way(process: pytest.MonkeyPatch) -> None:
     """The name in the message is the variable's, wherever the value came from."""
-    monkeypatch.chdir(tmp_path)
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("PORT", "abc")
+    process.setenv("PORT", "abc")
+    process.setenv("CALLBRIDGE_CALLS_MAX", "many")
     with pytest.raises(SettingsError) as caught:
         read_settings()
-    assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT"}
+    assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT", "CALLBRIDGE_CALLS_MAX"}
 
 
 # .env.example
@@ -350,14 +439,14 @@ def documented() -> dict[str, tuple[str, bool]]:
 
 def test_example_names_every_setting_and_no_other() -> None:
     """Whoever copies the file sees all there is."""
-    assert set(documented()) == {name.upper() for name in Settings.model_fields}
+    assert set(documented()) == set(VARIABLES)
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_example_shows_the_default(name: str) -> None:
     """A needed variable stands open and empty, any other commented out with its default."""
     field = Settings.model_fields[name]
-    value, is_comment = documented()[name.upper()]
+    value, is_comment = documented()[variable(name)]
     if field.is_required():
         assert (value, is_comment) == ("", False)
         return
@@ -378,3 +467,40 @@ def test_example_explains_every_variable() -> None:
         if re.search(r"^(# )?[A-Z][A-Z0-9_]+=", block, re.MULTILINE):
             assert re.match(r"# [A-Za-z0-9]", block)
             assert not re.match(r"# [A-Z0-9_]+=", block), block
+
+
+SPOKEN_OF = ("README.md", "Dockerfile", "fly.toml", ".env.example", "docs/*.md", "bench/*.py", "src/**/*.py")
+
+
+def test_every_setting_that_is_spoken_of_exists() -> None:
+    """What a document or a message tells people to set is a name that the service reads."""
+    root = EXAMPLE.parent
+    files = [path for pattern in SPOKEN_OF for path in root.glob(pattern)]
+    spoken_of = {
+        (name, path.name)
+        for path in files
+        for name in re.findall(r"\bCALLBRIDGE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text())
+    }
+    assert {"CALLBRIDGE_AGENT", "CALLBRIDGE_DRAIN_SECONDS"} <= {name for name, _ in spoken_of}
+    assert [pair for pair in sorted(spoken_of) if pair[0] not in VARIABLES] == []
+
+
+def test_readme_shows_the_defaults() -> None:
+    """Where the table gives values, they are those of the settings, in the order of the names."""
+    rows = re.findall(
+        r"^\| (`[A-Z].*`) \| .* \| (.*) \|$", (EXAMPLE.parent / "README.md").read_text(), re.MULTILINE
+    )
+    shown = {
+        name: value
+        for names, values in rows
+        for name, value in zip(re.findall(r"\w+", names), values.replace("`", "").split(", "), strict=False)
+    }
+    values = {
+        variable(field): str(info.default).lower()
+        for field, info in Settings.model_fields.items()
+        # Texts are paraphrased, and what has no default is told in words.
+        if isinstance(info.default, int | float | str) and " " not in str(info.default)
+    }
+    told = values.keys() & shown.keys()
+    assert len(told) >= 9
+    assert {name: shown[name] for name in told} == {name: values[name] for name in told}

@@ -47,9 +47,9 @@ FORM = {
 IN_PROGRESS = FORM | {"CallStatus": "in-progress"}
 ENDPOINTS = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
 TWILIO_PATHS = [f"/twilio/{endpoint}" for endpoint in ENDPOINTS.split()]
-ONLY_APOLOGY = {"FALLBACK_VOICEMAIL": "false"}
+ONLY_APOLOGY = {"CALLBRIDGE_FALLBACK_VOICEMAIL": "false"}
 FIRST_STEPS = [
-    pytest.param({"FALLBACK_DIAL": HUMAN}, ["Dial", "Hangup"], id="dial"),
+    pytest.param({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}, ["Dial", "Hangup"], id="dial"),
     pytest.param({}, ["Say", "Record", "Say", "Hangup"], id="voicemail"),
     pytest.param(ONLY_APOLOGY, ["Say", "Hangup"], id="apology"),
 ]
@@ -219,7 +219,7 @@ async def test_the_model_is_dialled_while_twilio_connects(world: World) -> None:
         assert len(world.desk.waiting) == 1
 
 
-@pytest.mark.parametrize(("environment", "drains"), [({"PREDIAL": "false"}, False), ({}, True)])
+@pytest.mark.parametrize(("environment", "drains"), [({"CALLBRIDGE_PREDIAL": "false"}, False), ({}, True)])
 async def test_nobody_is_dialled_ahead(environment: dict[str, str], drains: bool) -> None:
     """Where that is switched off, and for a call that is declined."""
     async with World(environment) as world, world.desk.waiting:
@@ -287,11 +287,11 @@ REFUSALS = [
     (Refusal.STARTS, is_called_by_many, CALLER),
 ]
 SMALL = {
-    "CALLS_MAX": "3",
-    "CALLS_PER_CALLER": "1",
-    "ANONYMOUS_CALLS_MAX": "1",
-    "CALL_STARTS_PER_SECOND": "2",
-    "SPEND_PER_HOUR_MAX": "5",
+    "CALLBRIDGE_CALLS_MAX": "3",
+    "CALLBRIDGE_CALLS_PER_CALLER": "1",
+    "CALLBRIDGE_ANONYMOUS_CALLS_MAX": "1",
+    "CALLBRIDGE_CALL_STARTS_PER_SECOND": "2",
+    "CALLBRIDGE_SPEND_PER_HOUR_MAX": "5",
 }
 
 
@@ -336,7 +336,7 @@ STEPS = {
 @pytest.fixture
 async def answered() -> AsyncIterator[World]:
     """A call whose stream was admitted; its fallback rings a human."""
-    async with World({"FALLBACK_DIAL": HUMAN}) as world:
+    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
         await world.post("/twilio/voice")
         world.started()
         yield world
@@ -443,7 +443,7 @@ async def test_a_call_is_resumed(answered: World) -> None:
 @pytest.mark.parametrize("status", ["completed", "answered", "no-answer", "a word of next year", ""])
 async def test_who_did_not_reach_a_human_may_leave_a_message(method: str, status: str) -> None:
     is_over = status in {"completed", "answered"}
-    async with World({"FALLBACK_DIAL": HUMAN}) as world:
+    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
         form = IN_PROGRESS | {"DialCallStatus": status}
         with structlog.testing.capture_logs() as logs:
             response = await getattr(world, method)("/twilio/fallback-dialed", form)

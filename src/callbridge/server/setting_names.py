@@ -1,0 +1,63 @@
+"""What the variables are called that hold settings, and what is said of a name that none of them has.
+
+A name that others gave stays theirs. All other names are ours and begin with CALLBRIDGE_: desktops set
+LANGUAGE for themselves, conda sets HOST, and neither may configure a telephone. So a name that begins like
+ours and is none of them is a slip of the pen, which would leave a limit or a safeguard off in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+from pydantic import AliasChoices
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+PREFIX: Final = "CALLBRIDGE_"
+
+_OF_OTHERS: Final = frozenset(
+    {"OPENAI_API_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "PUBLIC_BASE_URL", "PORT"}
+)
+"""OpenAI's, Twilio's and the container hosts' own."""
+
+_SERVICE_LINK: Final = re.compile(
+    r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS: Final = re.compile(r"(tcp|udp|sctp)://.*")
+"""Kubernetes tells every container of each Service in these forms, and a Service may be called callbridge."""
+
+
+def variable(field: str) -> str:
+    """The name of the variable that sets this field of the settings."""
+    name = field.upper()
+    return name if name in _OF_OTHERS else PREFIX + name
+
+
+def name_of_others(name: str) -> AliasChoices:
+    """The alias of a field whose variable has no prefix: that name, and in Python the field's own."""
+    return AliasChoices(name, name.lower())
+
+
+def unknown_names(given: Mapping[str, str | None], known: Collection[str]) -> Iterator[str]:
+    """The names in `given` that begin like ours and that no setting has.
+
+    An empty value does not excuse one: to be empty is how a variable of the image is taken back.
+    """
+    for name, value in given.items():
+        if name.startswith(PREFIX) and name not in known and not _is_of_a_service(name, value or ""):
+            yield name
+
+
+def nearest_name(name: str, known: Collection[str]) -> str | None:
+    """The known name that was most likely meant, or nothing when none is like it."""
+    bare = {other.removeprefix(PREFIX): other for other in known}
+    found = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    return bare[found[0]] if found else None
+
+
+def _is_of_a_service(name: str, value: str) -> bool:
+    is_address = name.endswith("PORT") and _SERVICE_ADDRESS.fullmatch(value)
+    return bool(is_address or _SERVICE_LINK.fullmatch(name.removeprefix(PREFIX)))
