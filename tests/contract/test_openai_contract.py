@@ -26,8 +26,6 @@ from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as rc
 from callbridge.wire.realtime import MULAW
 
-# --- The published types ----------------------------------------------------------------------------
-
 
 def by_type(union: object) -> dict[str, type[BaseModel]]:
     """The members of a published union by the value of their `type`."""
@@ -48,8 +46,6 @@ def check_command(text: bytes | str) -> None:
     event_type = json.loads(text)["type"]
     TypeAdapter(CLIENT_EVENTS[event_type]).validate_json(text, strict=True, extra="forbid")
 
-
-# --- Commands ---------------------------------------------------------------------------------------
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 JSON_SCHEMA = st.fixed_dictionaries(
@@ -153,31 +149,7 @@ FULL = rc.UpdateSession(
         reasoning=rc.Reasoning("low"),
     ),
 )
-MINIMAL = rc.UpdateSession(
-    session=rc.Session(
-        "",
-        rc.Audio(rc.AudioInput(MULAW, rc.SemanticVad("auto"), None, None), rc.AudioOutput(MULAW, "marin")),
-        (),
-        "none",
-        ("audio",),
-    )
-)
 CREATE_MESSAGE = rc.CreateItem(item=rc.Message("cb_item_1", "user", (rc.InputText("Hi."),)))
-CREATE_OUTPUT = rc.CreateItem(item=rc.FunctionCallOutput("cb_item_2", "call_1", "{}"))
-BY_HAND: list[rc.AnyCommand] = [
-    FULL,
-    MINIMAL,
-    rc.AppendAudio(audio=b""),
-    rc.AppendAudio(event_id="cb_2", audio=b"\xff" * 160),
-    CREATE_MESSAGE,
-    CREATE_OUTPUT,
-    rc.TruncateItem(item_id="item_1", audio_end_ms=1, content_index=0),
-    rc.DeleteItem(item_id="item_1"),
-    rc.CreateResponse(),
-    rc.CreateResponse(response=rc.ResponseOptions("Greet.", "none")),
-    rc.CancelResponse(),
-    rc.CancelResponse(event_id="cb_3", response_id="resp_1"),
-]
 
 
 def test_every_command_is_generated_here() -> None:
@@ -191,43 +163,24 @@ def test_any_command_is_valid(command: rc.AnyCommand) -> None:
     check_command(rc.encode(command))
 
 
-@pytest.mark.parametrize("command", BY_HAND, ids=repr)
-def test_the_commands_as_they_are_sent_are_valid(command: rc.AnyCommand) -> None:
-    check_command(rc.encode(command))
-
-
 # What the checks above are worth: every one of these must be refused.
 
+INPUT = ("session", "audio", "input")
 SPOILED: list[tuple[rc.AnyCommand, tuple[str | int, ...], object]] = [
     (FULL, ("surprise",), 1),
-    (FULL, ("session", "surprise"), 1),
     (FULL, ("session", "voice"), "marin"),
-    (FULL, ("session", "turn_detection"), None),
-    (FULL, ("session", "temperature"), 0.8),
-    (FULL, ("session", "audio", "surprise"), 1),
-    (FULL, ("session", "audio", "input", "surprise"), 1),
-    (FULL, ("session", "audio", "input", "format", "rate"), 8000),
-    (FULL, ("session", "audio", "output", "format", "rate"), 8000),
-    (FULL, ("session", "audio", "input", "turn_detection", "eagerness"), "low"),
-    (MINIMAL, ("session", "audio", "input", "turn_detection", "threshold"), 0.5),
-    (FULL, ("session", "audio", "input", "transcription", "surprise"), 1),
-    (FULL, ("session", "audio", "input", "noise_reduction", "type"), "loud_field"),
-    (FULL, ("session", "audio", "input", "turn_detection", "threshold"), "0.5"),
-    (FULL, ("session", "audio", "input", "turn_detection", "silence_duration_ms"), 500.5),
+    (FULL, (*INPUT, "format", "rate"), 8000),
+    (FULL, (*INPUT, "turn_detection", "eagerness"), "low"),
+    (FULL, (*INPUT, "turn_detection", "threshold"), "0.5"),
+    (FULL, (*INPUT, "turn_detection", "silence_duration_ms"), 500.5),
+    (FULL, (*INPUT, "noise_reduction", "type"), "loud_field"),
     (FULL, ("session", "tools", 0, "function"), {"name": "look_up"}),
-    (FULL, ("session", "truncation", "surprise"), 1),
     (FULL, ("session", "truncation", "token_limits", "surprise"), 1),
-    (FULL, ("session", "reasoning", "effort"), "boundless"),
-    (FULL, ("session", "type"), "conversation"),
     (FULL, ("session", "output_modalities"), ["video"]),
-    (CREATE_MESSAGE, ("item", "surprise"), 1),
     (CREATE_MESSAGE, ("item", "content", 0, "surprise"), 1),
     (CREATE_MESSAGE, ("item", "role"), "caller"),
-    (CREATE_OUTPUT, ("item", "output"), {"not": "text"}),
     (rc.AppendAudio(audio=b"x"), ("audio",), None),
-    (rc.TruncateItem(item_id="i", audio_end_ms=1, content_index=0), ("audio_end_ms",), "1"),
     (rc.CreateResponse(response=rc.ResponseOptions("Hi.")), ("response", "surprise"), 1),
-    (rc.CancelResponse(), ("response",), {}),
 ]
 
 
@@ -244,37 +197,11 @@ def test_the_check_refuses_what_the_type_does_not_have(
         check_command(json.dumps(raw))
 
 
-# --- Events: is every published type accounted for? -------------------------------------------------
+def test_every_published_event_type_is_either_read_or_ignored_for_a_reason() -> None:
+    """A type that a new version of the package brings or drops turns this red, by its name."""
+    assert sorted([*rt.PARSED, *rt.IGNORED]) == sorted(SERVER_EVENTS)
+    assert all(reason.strip() for reason in rt.IGNORED.values())
 
-
-def unaccounted(published: set[str]) -> set[str]:
-    """Published types that we neither read nor ignore for a reason."""
-    return published - rt.PARSED - set(rt.IGNORED)
-
-
-def test_every_published_event_type_is_read_or_ignored_for_a_reason() -> None:
-    """A type that a new version of the package brings turns this red, by its name."""
-    assert unaccounted(set(SERVER_EVENTS)) == set()
-
-
-def test_a_new_event_type_would_be_named() -> None:
-    assert unaccounted({*SERVER_EVENTS, "response.dreamed"}) == {"response.dreamed"}
-
-
-def test_no_event_type_is_both_read_and_ignored() -> None:
-    assert not rt.PARSED & set(rt.IGNORED)
-
-
-def test_every_ignored_type_has_a_reason() -> None:
-    assert [name for name, reason in rt.IGNORED.items() if not reason.strip()] == []
-
-
-def test_what_we_read_or_ignore_still_exists() -> None:
-    """A type that the package has dropped must be dropped here too."""
-    assert (rt.PARSED | set(rt.IGNORED)) - set(SERVER_EVENTS) == set()
-
-
-# --- Events: is what we read read right? -------------------------------------------------------------
 
 ALWAYS_SENT: dict[tuple[type[BaseModel], str], str] = {
     (RealtimeResponse, "id"): "a response without an id could be neither muted nor cancelled",

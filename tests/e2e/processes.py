@@ -21,14 +21,14 @@ import httpx
 
 from callbridge.server.clip import load_clip
 from callbridge.server.listening import tcp_listener
-from callbridge.server.settings import VARIABLES, read_settings
+from callbridge.server.settings import read_settings
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.commands import COMMAND, environment
 from e2e.raw import ringing
-from e2e.stack import ACCOUNT_SID, API_KEY, APOLOGY, AUTH_TOKEN, Stack, only_request, pipe
+from e2e.stack import Stack, only_request, pipe
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -42,35 +42,6 @@ READY_S = 60.0
 """Three seconds are promised of one process (test_drain.py); here some start at once, on a shared machine."""
 
 PAGE_BYTES = 4096
-
-
-def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
-    """The environment of a service: made-up accounts, and no limit on one caller, who makes all calls.
-
-    Args:
-        public_url: the address of the front; empty for a process that is reached at its own.
-        model_url: where its model is.
-        more: what differs, by its names in the environment.
-    """
-    given = {
-        "OPENAI_API_KEY": API_KEY,
-        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
-        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-        "PUBLIC_BASE_URL": public_url,
-        "CALLBRIDGE_HOST": "127.0.0.1",
-        "CALLBRIDGE_REALTIME_URL": model_url,
-        "CALLBRIDGE_APOLOGY": APOLOGY,
-        "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
-        "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "300",
-        "CALLBRIDGE_CALLS_PER_CALLER": "0",
-        "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
-        "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
-        "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
-        "CALLBRIDGE_LOG_FORMAT": "json",
-    } | more
-    assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
-    return given
-
 
 # --- A process --------------------------------------------------------------------------------------
 
@@ -187,7 +158,11 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
 async def _start(folder: Path, given: Mapping[str, str]) -> Service:
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
-    own = dict(given) | {"PORT": str(port)}
+    own = (
+        {"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100", "CALLBRIDGE_LOG_FORMAT": "json"}
+        | dict(given)
+        | {"PORT": str(port)}
+    )
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -360,13 +335,6 @@ def words_of(document: str) -> str:
     """What a TwiML document says to the caller first."""
     said = re.search(r"<Say[^>]*>([^<]*)</Say>", document)
     return said[1] if said else ""
-
-
-async def eventually(holds: Callable[[], bool], timeout_s: float) -> None:
-    """Waits for something of which nobody is told: that a file has grown, that a port is listened on."""
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - what cannot be told must be looked at
-            await asyncio.sleep(0.05)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

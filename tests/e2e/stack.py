@@ -250,7 +250,9 @@ async def stack(
         script, settings=session, keys=keys, refuse_by=refuse_by, on_refusal=on_refusal
     ) as model:
         with contextlib.closing(tcp_listener()) as listener:
-            settings = _settings(listener.getsockname()[1], realtime_url or model.url, environment or {})
+            port = listener.getsockname()[1]
+            given = variables(f"http://127.0.0.1:{port}", realtime_url or model.url, PORT=str(port))
+            settings = read_settings({**given, **(environment or {})})
             running = Stack(settings, model)
             app = create_app(
                 settings,
@@ -270,26 +272,30 @@ async def stack(
                 yield running
 
 
-def _settings(port: int, realtime_url: str, environment: Mapping[str, str]) -> Settings:
+def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
+    """The environment of a service: made-up accounts, and no limit on one caller, who makes all calls.
+
+    Args:
+        public_url: its public address; empty for a process that is reached at its own.
+        model_url: where its model is.
+        more: what differs, by its names in the environment.
+    """
     given = {
         "OPENAI_API_KEY": API_KEY,
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
-        "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        "PUBLIC_BASE_URL": public_url,
         "CALLBRIDGE_HOST": "127.0.0.1",
-        "PORT": str(port),
-        "CALLBRIDGE_REALTIME_URL": realtime_url,
+        "CALLBRIDGE_REALTIME_URL": model_url,
         "CALLBRIDGE_APOLOGY": APOLOGY,
         "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "300",  # Tests wait for it after every word of a caller.
         "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
-        # All calls of a test come from one number.
         "CALLBRIDGE_CALLS_PER_CALLER": "0",
         "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
         "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
-        **environment,
-    }
+    } | more
     assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
-    return read_settings(given)
+    return given
 
 
 # --- Many at once ----------------------------------------------------------------------------------
@@ -307,27 +313,16 @@ async def together(*calls: Awaitable[FinishedCall]) -> list[FinishedCall]:
 
 
 @contextlib.asynccontextmanager
-async def switchboard(urls: Sequence[str], *, may_answer: asyncio.Event | None = None) -> AsyncIterator[str]:
-    """An address whose n-th connection reaches the n-th of `urls`, byte for byte; the last one has the rest.
-
-    With `may_answer` nothing comes back before it is set: a model that takes its time.
-    """
-    remaining = list(urls)
+async def switchboard(urls: Sequence[str]) -> AsyncIterator[str]:
+    """An address whose n-th connection reaches the n-th of `urls`, byte for byte."""
+    remaining = iter(urls)
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        url = urlsplit(remaining.pop(0) if len(remaining) > 1 else remaining[0])
+        url = urlsplit(next(remaining))
         far_reader, far_writer = await asyncio.open_connection(url.hostname, url.port)
-
-        async def answer() -> None:
-            if may_answer is not None:
-                await may_answer.wait()
-            await pipe(far_reader, writer)
-
         async with asyncio.TaskGroup() as pipes:
-            answering = pipes.create_task(answer())
+            pipes.create_task(pipe(far_reader, writer))
             await pipe(reader, far_writer)
-            if may_answer is not None and not may_answer.is_set():
-                answering.cancel()
         writer.close()
 
     server = await asyncio.start_server(connect, "127.0.0.1", 0)

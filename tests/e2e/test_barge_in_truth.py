@@ -12,10 +12,8 @@ import pytest
 
 from callbridge.call.facts import EndReason, Interrupted
 from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent, WaitForEnd
-from callbridge.simulators.phone.playback import Playback
 from callbridge.simulators.phone.stream import StreamSettings
 from callbridge.simulators.phone.voice_activity import HANGOVER_S
-from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import FinishedCall, stack, together
@@ -192,7 +190,6 @@ def assert_nothing_was_disturbed(call: FinishedCall, within_ms: float) -> None:
     for item in items:
         assert_is_remembered_as_heard(item, within_ms)
     assert any(item.was_heard_to_its_end for item in items)
-    assert_nothing_was_played_after_a_clear(call)
 
 
 def assert_is_remembered_as_heard(item: HeardItem, within_ms: float) -> None:
@@ -205,24 +202,6 @@ def assert_is_remembered_as_heard(item: HeardItem, within_ms: float) -> None:
         assert 0 < item.truncated_at_ms <= item.sent_ms, item
     else:
         assert item.sent_ms - item.heard_ms <= TAIL_MS + within_ms, item
-
-
-def assert_nothing_was_played_after_a_clear(call: FinishedCall) -> None:
-    """Of a response that began before a clear, no byte reached the phone after it."""
-    journal, playback = call.journal, call.stream.playback
-    in_the_end = {item.item_id: item.received_ms for item in call.heard()}
-    for clear in playback.clears:
-        begun = [item for run in journal.responses if run.created_at < clear.at for item in run.item_ids]
-        # What came in the same instant as the clear was before it when the clear has cut it.
-        before = [
-            payload
-            for payload in playback.payloads
-            if payload.received_at < clear.at
-            or (payload.received_at == clear.at and payload.cut_bytes is not None)
-        ]
-        for item in heard_items(Playback(payloads=before), journal.items.values(), clear.at):
-            if item.item_id in begun:
-                assert in_the_end[item.item_id] == item.received_ms, item
 
 
 def p(percent: int, values: list[float]) -> float:

@@ -19,23 +19,22 @@ from e2e.processes import (
     Gathering,
     Service,
     Talker,
-    eventually,
     goodbye,
     percentile,
     services,
     session_of,
     small_talk,
-    variables,
     words_of,
 )
-from e2e.stack import APOLOGY, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack
+from e2e.stack import APOLOGY, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack, variables
+from leftovers import until
 from random_calls import noise
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from callbridge.simulators.phone import PhoneEvent, SimulatedCall, Step
+    from callbridge.simulators.phone import SimulatedCall, Step
     from callbridge.simulators.voice_model import Journal, ModelServer, Note
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
@@ -80,7 +79,7 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], N
                 await gathering.complete(20)
                 front.send_to(new)
                 old.signal(signal.SIGTERM)
-                await eventually(lambda: old.stages != [], 5)
+                assert await until(lambda: old.stages != [], 5)
                 for phone in phones[:SHORT_CALLS]:
                     phone.hang_up()
                 await assert_draining(old)
@@ -199,45 +198,3 @@ async def test_a_tool_that_runs_while_the_process_drains_answers(tmp_path: Path)
     assert "tool look_up({}): forty-two" in journal.memory
     assert [item.was_heard_to_its_end for item in call.heard(journal)] == [True, True]
     assert [line["event"] for line in old.stages] == ["draining", "stopped"]
-
-
-def both(*watchers: Callable[[PhoneEvent], None]) -> Callable[[PhoneEvent], None]:
-    def notice(event: PhoneEvent) -> None:
-        for watch in watchers:
-            watch(event)
-
-    return notice
-
-
-async def test_a_second_signal_hands_over_at_once(tmp_path: Path) -> None:
-    """The first lets calls go on for as long as they may; the second has them handed over, now."""
-    calls_on = 4
-    shared = {"CALLBRIDGE_STATE_PATH": str(tmp_path / "state.db"), "CALLBRIDGE_DRAIN_SECONDS": "600"}
-    async with model(small_talk("old")) as before, model(goodbye("new")) as after, Front().open() as front:
-        old_settings = variables(front.url, before.url, **shared)
-        new_settings = variables(front.url, after.url, **shared)
-        async with services(tmp_path, old_settings, new_settings) as (old, new):
-            front.send_to(old)
-            line = old.line(before)
-            first, more = Gathering(calls_on, utterances=1), Gathering(calls_on, utterances=2)
-
-            phones = [
-                line.phone(Talker(f"{number}"), on_event=both(first.watch(number), more.watch(number)))
-                for number in range(calls_on)
-            ]
-            async with asyncio.TaskGroup() as calling:
-                tasks = [calling.create_task(line.finish(phone)) for phone in phones]
-                await first.complete(20)
-                front.send_to(new)
-                old.signal(signal.SIGTERM)
-                await more.complete(20)
-                assert [line["event"] for line in old.stages] == ["draining"]
-                signalled_at = asyncio.get_running_loop().time()
-                old.signal(signal.SIGTERM)
-                status = await old.ended(15)
-    assert (status, old.faults, new.faults) == (0, [], [])
-    assert_moved([task.result() for task in tasks], before.sessions, after.sessions)
-    assert [line["event"] for line in old.stages] == ["draining", "handing_over", "stopped"]
-    ends = [phone.streams[0].end for phone in phones]
-    # A turn that is going on may end: half a second of speech, and a question with its answer.
-    assert all(end is not None and end.at - signalled_at < 4 for end in ends)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from callbridge.server.listening import tcp_listener
 from e2e.commands import run
-from e2e.processes import READY_S, Service, services, variables
+from e2e.processes import READY_S, Service, services
+from e2e.stack import variables
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -72,30 +72,6 @@ async def test_a_drain_by_command(tmp_path: Path) -> None:
         service.signal(signal.SIGTERM)
         assert await service.ended(EXIT_S) == 0
     assert stages(service) == [("draining", 0), ("draining", 0), ("stopped", 0)]
-
-
-async def test_a_drain_with_another_token_is_refused(tmp_path: Path) -> None:
-    """Without the key, or with a wrong one, nothing is told and nothing is changed."""
-    async with serving(tmp_path) as service:
-        ended = await run(tmp_path, "drain", variables=service.variables | {"TWILIO_AUTH_TOKEN": "1" * 32})
-        assert ended.status == 1
-        assert "TWILIO_AUTH_TOKEN" in ended.stderr
-        assert "Traceback" not in ended.stderr
-        async with httpx.AsyncClient(trust_env=False) as client:
-            for headers in ({}, {"Authorization": "Bearer " + "0" * 64}):
-                for method in ("GET", "POST"):
-                    answer = await client.request(method, f"{service.url}/drain", headers=headers)
-                    assert (answer.status_code, answer.content) == (401, b"")
-        assert await service.readiness() == (200, {"status": "ready"})
-
-
-async def test_a_drain_of_nothing_is_told_in_words(tmp_path: Path) -> None:
-    with tcp_listener() as listener:
-        port = str(listener.getsockname()[1])
-    ended = await run(tmp_path, "drain", variables=variables("https://a.example", NO_MODEL, PORT=port))
-    assert ended.status == 1
-    assert "cannot be reached" in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
 async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machine: Machine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import random
 import secrets
@@ -15,7 +14,6 @@ import pytest
 
 from callbridge.call.facts import EndReason, StreamEnded
 from callbridge.records.memory_state import MemoryState
-from callbridge.records.opening import open_state
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -37,8 +35,6 @@ from random_calls import noise
 from raw_peer import text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from callbridge.simulators.phone import PhoneEvent
     from lanes import PhoneLane
 
@@ -111,30 +107,17 @@ class Intruder:
         return start(SID, "", **({"customParameters": parameters} | self.facts))
 
 
-def with_one_more_bit(token: str, at: int) -> str:
-    return token[:at] + ("B" if token[at] == "A" else "A") + token[at + 1 :]
-
-
 GOOD = token_of()
 INTRUDERS = [
     Intruder("none", None, "missing"),
-    Intruder("an empty one", "", "missing"),
-    Intruder("made up", "let me in", "malformed"),
     Intruder("of the right length", "A" * 72, "malformed"),
-    Intruder("too long", GOOD + "A", "malformed"),
-    Intruder("another expiry", with_one_more_bit(GOOD, 6), "forged"),
-    Intruder("another nonce", with_one_more_bit(GOOD, 20), "forged"),
-    Intruder("another proof", with_one_more_bit(GOOD, 60), "forged"),
     Intruder("of another service", token_of(secret="another auth token"), "forged"),
     Intruder("of another call", token_of(replace(CLAIM, call_sid="CA" + "2" * 32)), "forged"),
     Intruder("of another account", token_of(replace(CLAIM, account_sid="AC" + "2" * 32)), "forged"),
     Intruder("another account at the socket", GOOD, "forged", facts={"accountSid": "AC" + "2" * 32}),
     Intruder("another caller", GOOD, "forged", {"caller": "+19005550000"}),
-    Intruder("no caller", GOOD, "forged", {"caller": ""}),
-    Intruder("another number called", GOOD, "forged", {"called": "+19005550000"}),
     Intruder("caller and called swapped", GOOD, "forged", {"caller": CALLED, "called": CALLER}),
     Intruder("expired", token_of(at=NOW - LIFETIME_S), "expired"),
-    Intruder("of last year", token_of(at=NOW - 365 * 86_400), "expired"),
     Intruder("from the future", token_of(at=NOW + 60), "from_the_future"),
 ]
 
@@ -183,37 +166,6 @@ async def test_who_leaves_before_the_token_was_looked_at_leaves_nothing(lane: Ph
         assert await until(lambda: len(running.ends) == 2)
         assert running.model.sessions == []
     assert await state.events(SID) == ()
-
-
-async def test_a_token_used_by_one_process_is_refused_by_the_next(tmp_path: Path) -> None:
-    """Both look into the same file; it also remembers when the first process is gone."""
-    token = token_of()
-
-    def service() -> contextlib.AbstractAsyncContextManager[Stack]:
-        state = open_state(tmp_path / "state.sqlite", lambda: NOW)
-        return stack(HELLO_AND_GOODBYE, state=state, wall_clock=lambda: NOW)
-
-    async with service() as first, service() as second:
-        assert (await admitted(first, token)).reason is EndReason.AGENT_HANGUP
-        assert await refused(second, Intruder("used", token, "used")) == (1008, "rejected_auth")
-        assert [end.detail for end in second.ends] == ["stream token: used"]
-        assert second.model.sessions == []
-    async with service() as third:
-        assert await refused(third, Intruder("used", token, "used")) == (1008, "rejected_auth")
-        assert third.model.sessions == []
-
-
-async def test_a_wrong_token_is_refused_in_every_stream(lane: PhoneLane) -> None:
-    """As a matter of policy, with nothing dialled; then the apology."""
-    async with stack(HELLO_AND_GOODBYE, lane=lane, environment=UNDIALLED) as running:
-        call = await running.call([WaitForEnd()], misbehaviours=frozenset({Misbehaviour.WRONG_TOKEN}))
-        assert (running.model.sessions, running.model.refused) == ([], [])
-    ends = [(end.reason, end.detail) for end in call.of(StreamEnded)]
-    assert ends == [(EndReason.REJECTED_AUTH, "stream token: malformed")] * 2
-    for stream in call.phone.streams:
-        assert stream.end is not None
-        assert (stream.end.code, stream.playback.payloads) == (1008, [])
-    assert call.verbs == REFUSED_AND_SORRY
 
 
 async def test_a_call_that_dawdles_is_asked_again() -> None:

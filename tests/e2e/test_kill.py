@@ -27,8 +27,8 @@ from e2e.processes import (
     services,
     session_of,
     small_talk,
-    variables,
 )
+from e2e.stack import variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,7 +19,6 @@ from callbridge.server.circuit import Circuit, Circuits
 from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.processes import eventually
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
 from random_calls import noise
 
@@ -70,9 +69,9 @@ class Rehearsal:
 
 
 @contextlib.asynccontextmanager
-async def rehearsal(*faults: ConnectFault, speech_ms: int = 300) -> AsyncIterator[Rehearsal]:
-    speech = Speech(text="Here I am. Goodbye.", audio=noise(random.Random(1), speech_ms))
-    script = Script(default=Answer(say=(speech,), calls=(Call(name="end_call"),)), connect=faults)
+async def rehearsal(fault: ConnectFault) -> AsyncIterator[Rehearsal]:
+    speech = Speech(text="Here I am. Goodbye.", audio=noise(random.Random(1), 300))
+    script = Script(default=Answer(say=(speech,), calls=(Call(name="end_call"),)), connect=(fault,))
     refused_at: list[float] = []
     clock = asyncio.get_running_loop().time
     async with stack(
@@ -129,37 +128,3 @@ async def test_an_outage_and_its_end(
     )
     kept = max(answers_ms) < REFUSED_MS_MAX and noticed_s < OPEN_S + PROBE_EVERY_S + DIAL_S
     machine.judge([] if kept else ["the times above"], tolerates_ms=50)
-
-
-@pytest.mark.parametrize("retry_after_s", [None, 0.3])
-@pytest.mark.heavy
-async def test_a_rate_limit_lowers_admission(retry_after_s: float | None, log: Log) -> None:
-    """The call is dialled again and served; meanwhile no other is taken; the circuit stays closed."""
-    fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=retry_after_s)
-    async with rehearsal(fault, speech_ms=1200) as stage, asyncio.TaskGroup() as calling:
-        first = calling.create_task(stage.call())
-        await eventually(lambda: bool(log.events("model_trouble")), 5)
-        second = await stage.call()
-        assert not first.done()
-        await first
-        third = await stage.call()
-    assert (first.result().verbs, second.verbs, third.verbs) == (
-        CONNECTED_AND_ENDED,
-        SAID_NO,
-        CONNECTED_AND_ENDED,
-    )
-    assert [line["reason"] for line in log.events("call_declined")] == ["capacity"]
-    assert log.events("model_outage") == []
-    assert len(stage.refused_at) == 1
-
-
-async def test_a_rate_limit_for_long_is_not_waited_for(log: Log, machine: Machine) -> None:
-    """A caller does not wait for half a minute: the fallback comes, and the model is not called down."""
-    fault = ConnectFault(kind="refuse", status=429, nth=1, retry_after_s=30)
-    async with rehearsal(fault) as stage:
-        first, second = await stage.call(), await stage.call()
-    assert (first.verbs, second.verbs) == (CONNECTED_AND_SORRY, CONNECTED_AND_ENDED)
-    assert len(stage.refused_at) == 1
-    assert log.events("model_outage") == []
-    took_ms = first.report.duration_ms
-    machine.judge([f"it took {took_ms} ms"] if took_ms >= REFUSED_MS_MAX else [], tolerates_ms=100)

@@ -22,15 +22,14 @@ from e2e.processes import (
     CLIPS,
     Gathering,
     Service,
-    eventually,
     percentile,
     services,
     session_of,
-    variables,
     words_of,
 )
 from e2e.raw import closed_with, media_socket
-from e2e.stack import APOLOGY, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack
+from e2e.stack import APOLOGY, CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Stack, variables
+from leftovers import until
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ async def test_ten_times_too_many_calls(tmp_path: Path, figures: Callable[[str],
         before_bytes = running.memory_bytes
         async with asyncio.TaskGroup() as calling:
             tasks = [calling.create_task(line.finish(phone)) for phone in phones]
-            await eventually(lambda: len(running.events("stream_started")) == CALLS_MAX, 20)
+            assert await until(lambda: len(running.events("stream_started")) == CALLS_MAX, 20)
             one_more = calling.create_task(line.call([WaitForEnd()]))
             answers_ms = await turned_away(running, OFFERS - CALLS_MAX - 1)
             await answered.complete(20)
@@ -155,26 +154,6 @@ def assert_clean(call: FinishedCall, sessions: list[Journal]) -> list[float]:
     assert answer.heard_ms == 800
     (started,), (clear,) = journal.speech_started, call.stream.playback.clears
     return [(clear.at - started.at) * 1000]
-
-
-async def test_calls_that_begin_at_once(tmp_path: Path) -> None:
-    """So many a second are taken as may begin; the rest hear the fallback, and later ones are taken again."""
-    starts, offers = 5, 40
-    rng = random.Random("starts")
-    script = Script(default=Answer(say=(_speech(rng, 400),), calls=(Call(name="end_call"),)))
-    async with service(tmp_path, script, CALLBRIDGE_CALL_STARTS_PER_SECOND=str(starts)) as (running, model):
-        line = running.line(model)
-        began_at = asyncio.get_running_loop().time()
-        async with asyncio.TaskGroup() as calling:
-            tasks = [calling.create_task(line.call([WaitForEnd()])) for _ in range(offers)]
-        lasted_s = asyncio.get_running_loop().time() - began_at
-        calls = [task.result() for task in tasks]
-        later = await line.call([WaitForEnd()])
-    verbs = Counter(tuple(call.verbs) for call in calls)
-    assert set(verbs) == {tuple(CONNECTED_AND_ENDED), tuple(SAID_NO)}
-    assert starts <= verbs[tuple(CONNECTED_AND_ENDED)] <= starts * (1 + lasted_s)
-    assert {line["reason"] for line in running.events("call_declined")} == {"starts"}
-    assert later.verbs == CONNECTED_AND_ENDED
 
 
 FLOOD = 100

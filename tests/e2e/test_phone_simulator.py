@@ -7,8 +7,6 @@ import base64
 import contextlib
 import json
 import socket
-import wave
-from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -27,24 +25,20 @@ from callbridge.simulators.phone import (
     CallerScript,
     CallReport,
     CallSettings,
-    DialOutcome,
     HangUp,
     Interrupt,
     InterruptAt,
-    LineSettings,
     Misbehaviour,
-    Network,
     Pause,
     Press,
     Say,
     SimulatedCall,
-    Vanish,
     WaitForEnd,
 )
 from callbridge.simulators.phone.events import (
     AgentAudioStarted,
-    CallerSpeaking,
     CallEnded,
+    CallerSpeaking,
     CallPlaced,
     Cleared,
     KeyPressed,
@@ -84,7 +78,6 @@ class Phone:
     sid: str = ""
     start: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
-    garbage: list[str | bytes] = field(default_factory=list)
     close_code: int | None = None
     marks: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     speech: asyncio.Event = field(default_factory=asyncio.Event)
@@ -177,7 +170,6 @@ class Bridge:
         try:
             fields = json.loads(text if text is not None else "")
         except ValueError:
-            phone.garbage.append(text if text is not None else message["bytes"])
             return ""
         phone.messages.append(fields)
         match fields:
@@ -283,15 +275,9 @@ async def test_frames_come_in_real_time_and_in_order() -> None:
     async with serving(silent) as bridge:
         placed, report = await call(bridge, Say(LOUD[:1600]), Pause(300), HangUp())
         messages = bridge.phones[0].messages
-    assert [fields["event"] for fields in messages[:2]] == ["connected", "start"]
-    assert messages[-1]["event"] == "stop"
     frames = [fields["media"] for fields in messages if fields["event"] == "media"]
-    assert [int(frame["chunk"]) for frame in frames] == list(range(1, len(frames) + 1))
     stamps = [int(frame["timestamp"]) for frame in frames]
     assert stamps == list(range(99, 99 + 20 * len(frames), 20))
-    sent = b"".join(base64.b64decode(frame["payload"]) for frame in frames)
-    assert sent.startswith(LOUD[:1600])
-    assert not sent[1600:].strip(b"\xff")
     stream = placed.streams[0]
     assert stream.opened_at is not None
     late = [
@@ -299,14 +285,13 @@ async def test_frames_come_in_real_time_and_in_order() -> None:
     ]
     assert min(late) >= 0
     assert sorted(late)[len(late) // 2] < 0.02
-    assert bridge.phones[0].close_code == 1000
     assert report.streams[0].ended_by == "caller"
 
 
 # --- Play-out ---------------------------------------------------------------------------------
 
 
-async def test_an_interruption_is_heard_by_both_sides(tmp_path: Path) -> None:
+async def test_an_interruption_is_heard_by_both_sides() -> None:
 
     async def talk(phone: Phone) -> None:
         await phone.play(LOUD * 5)
@@ -325,7 +310,6 @@ async def test_an_interruption_is_heard_by_both_sides(tmp_path: Path) -> None:
         placed = SimulatedCall(
             f"{bridge.base}/voice",
             CallerScript([Interrupt(300, LOUD[:1600]), WaitForEnd()]),
-            CallSettings(save=tmp_path / "call.wav"),
             on_event=told.append,
         )
         report = await placed.run()
@@ -339,37 +323,10 @@ async def test_an_interruption_is_heard_by_both_sides(tmp_path: Path) -> None:
     assert first.cut_bytes is not None
     assert stream.heard_ms == (first.cut_bytes + len(second.audio)) // 8
     assert stream.clears[0].discarded_ms == (40_000 - first.cut_bytes) // 8
-    mark = placed.streams[0].playback.marks[0]
-    assert mark.was_cleared
     kinds = [type(event) for event in told]
-    assert kinds[0] is CallPlaced
-    assert kinds[-1] is CallEnded
-    for kind in (WebhookAnswered, VerbExecuted, StreamStarted, AgentAudioStarted, Cleared):
-        assert kind in kinds
-    assert CallerSpeaking in kinds
-    with wave.open(str(tmp_path / "call.wav"), "rb") as file:
-        samples = array("h", file.readframes(file.getnframes()))
-    audible_ms = sum(abs(level) > 1000 for level in samples[1::2]) / 8
-    assert audible_ms == pytest.approx(stream.heard_ms, abs=1)
-
-
-async def test_network_delay_is_felt_by_marks() -> None:
-    """With 60 ms each way an idle mark comes back after a round trip of 120 ms."""
-    took: list[float] = []
-
-    async def talk(phone: Phone) -> None:
-        loop = asyncio.get_running_loop()
-        for number in range(3):
-            asked_at = loop.time()
-            await phone.mark(str(number))
-            assert await phone.marks.get() == str(number)
-            took.append(loop.time() - asked_at)
-        await phone.socket.close(1000)
-
-    async with serving(talk) as bridge:
-        _, report = await call(bridge, WaitForEnd(), network=Network(delay_ms=60))
-    assert report.is_clean
-    assert min(took) >= 0.119
+    assert (kinds[0], kinds[-1]) == (CallPlaced, CallEnded)
+    noticed = {WebhookAnswered, VerbExecuted, StreamStarted, AgentAudioStarted, Cleared, CallerSpeaking}
+    assert noticed <= set(kinds)
 
 
 async def test_keys_and_hanging_up_from_outside() -> None:
@@ -404,36 +361,6 @@ async def test_a_call_has_a_bound() -> None:
 # --- What follows a stream --------------------------------------------------------------------
 
 
-async def test_silence_is_measured_over_two_streams_and_what_lies_between() -> None:
-
-    async def talk(phone: Phone) -> None:
-        if len(bridge.phones) == 1:
-            await greet_and_close(phone)
-        else:
-            await asyncio.sleep(1.6)  # The silence that is to be found: it is nothing that is waited for.
-            await greet_and_close(phone)
-
-    async with serving(talk) as bridge:
-        bridge.documents["/voice"] = bridge.connect("/again")
-        bridge.documents["/again"] = bridge.connect("/over")
-        placed, report = await call(bridge, WaitForEnd())
-    first, second = placed.streams
-    assert first.end is not None
-    (silence,) = report.silences
-    spoken_until_ms = round((first.playback.ends_at - placed.placed_at) * 1000)
-    heard_again_ms = report.streams[1].first_audio_from_call_ms
-    assert heard_again_ms is not None
-    assert silence.after == "agent"
-    # A window of 20 ms that holds a sound is one.
-    assert silence.from_ms == pytest.approx(spoken_until_ms, abs=21)
-    assert silence.to_ms == pytest.approx(heard_again_ms, abs=21)
-    assert report.longest_silence_ms == pytest.approx(silence.to_ms - silence.from_ms, abs=1)
-    assert report.longest_silence_ms > max(stream.longest_silence_ms for stream in report.streams)
-    gap_ms = heard_again_ms - (first.end.at - placed.placed_at) * 1000
-    assert report.resumed_after_ms == [pytest.approx(gap_ms, abs=21)]
-    assert second.end is not None
-
-
 async def test_verbs_are_heard_and_pauses_are_not() -> None:
     """In real time Say lasts as long as its words take; what is left of the call is silence."""
     async with serving(silent) as bridge:
@@ -465,17 +392,6 @@ async def test_the_action_after_a_hang_up_is_an_option() -> None:
         assert bridge.seen[-1].form["CallStatus"] == "completed"
 
 
-async def test_a_failed_transfer_is_told_to_the_dial_action() -> None:
-    async with serving(silent) as bridge:
-        bridge.documents["/voice"] = "<Response><Dial action='/dialled'>+15551234567</Dial></Response>"
-        bridge.documents["/dialled"] = "<Response><Say>Nobody is there</Say></Response>"
-        line = LineSettings(dial_outcome=DialOutcome.NO_ANSWER)
-        _, report = await call(bridge, WaitForEnd(), line=line)
-    assert bridge.asked("/dialled").form["DialCallStatus"] == "no-answer"
-    assert report.verbs[-1].detail == "Nobody is there"
-    assert report.streams == []
-
-
 async def test_a_bridge_that_closes_too_early_is_found_out() -> None:
     async def talk(phone: Phone) -> None:
         await phone.play(LOUD * 3)
@@ -498,21 +414,6 @@ async def test_a_refused_status_callback_is_15003() -> None:
 
 
 # --- What Twilio minds ------------------------------------------------------------------------
-
-
-async def test_what_a_bridge_sends_wrongly_is_reported_by_code() -> None:
-    async def talk(phone: Phone) -> None:
-        await phone.socket.send_bytes(b"\xff" * 160)
-        await phone.socket.send_text("not json")
-        await phone.send("media", media={"payload": "AAAA", "track": "outbound"})
-        await phone.mark("last")
-        await phone.marks.get()
-        await phone.socket.close(1000)
-
-    async with serving(talk) as bridge:
-        _, report = await call(bridge, WaitForEnd())
-    assert [(item.code, item.count) for item in report.warnings] == [(31950, 1), (31951, 2)]
-    assert report.streams[0].heard_ms == 0
 
 
 @pytest.mark.parametrize(
@@ -606,17 +507,6 @@ async def test_caller_audio_that_a_bridge_does_not_take_is_31930() -> None:
     assert report.streams[0].frames_sent == 50
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "code"),
-    [(500, "", 11200), (200, "<Response>", 12100), (200, "<Response><say/></Response>", 12200)],
-)
-async def test_a_webhook_that_fails_is_reported_by_code(status: int, body: str, code: int) -> None:
-    async with serving(silent) as bridge:
-        bridge.documents["/voice"], bridge.statuses["/voice"] = body, status
-        _, report = await call(bridge, WaitForEnd())
-    assert [item.code for item in report.warnings] == [code]
-
-
 async def test_a_webhook_that_cannot_be_reached_is_reported_by_code() -> None:
     async with serving(silent) as bridge:
         for url, code in ((bridge.base.replace("http:", "https:"), 11220), ("http://127.0.0.1:1", 11202)):
@@ -650,10 +540,6 @@ async def misbehaving(*misbehaviours: Misbehaviour, **settings: Any) -> Bridge:
 SIGNATURE = "x-twilio-signature"
 
 
-def events_of(bridge: Bridge) -> list[str]:
-    return [fields["event"] for fields in bridge.phones[0].messages]
-
-
 @pytest.mark.parametrize("kind", ["unsigned", "forged"])
 async def test_webhooks_and_sockets_can_be_unsigned_or_forged(kind: str) -> None:
     bridge = await misbehaving(Misbehaviour(f"{kind} webhook"))
@@ -665,42 +551,9 @@ async def test_webhooks_and_sockets_can_be_unsigned_or_forged(kind: str) -> None
 
 
 async def test_a_phone_can_say_what_it_should_not() -> None:
-    assert events_of(await misbehaving(Misbehaviour.NO_START)) == ["connected"]
-    events = events_of(await misbehaving(Misbehaviour.MEDIA_BEFORE_START, Misbehaviour.DUPLICATE_START))
-    assert (events[:3], events.count("start")) == (["connected", "media", "start"], 2)
-    kinds = (Misbehaviour.GARBAGE, Misbehaviour.BINARY, Misbehaviour.OVERSIZED, Misbehaviour.WRONG_TOKEN)
-    bridge = await misbehaving(*kinds)
-    assert [type(message) for message in bridge.phones[0].garbage] == [str, bytes]
-    assert max(map(len, events_of(bridge))) == 1024 * 1024
-    assert bridge.phones[0].start["customParameters"] == {"token": "nek0tx"}
     bridge = await misbehaving(Misbehaviour.BROKEN_FRAME, parameter_overrides={"token": "stolen"})
     assert bridge.phones[0].start["customParameters"] == {"token": "stolen"}
     assert bridge.phones[0].close_code == 1002
-
-
-async def test_a_caller_can_vanish() -> None:
-    async with serving(silent) as bridge:
-        _, report = await call(bridge, Pause(200), Vanish())
-        phone = bridge.phones[0]
-    # Servers tell a connection that broke by either of the codes that cannot be sent.
-    assert phone.close_code in {1005, 1006}
-    assert "stop" not in [fields["event"] for fields in phone.messages]
-    assert report.streams[0].ended_by == "caller"
-    assert report.streams[0].close_code is None
-
-
-async def test_a_caller_can_stop_reading() -> None:
-
-    async def talk(phone: Phone) -> None:
-        for _ in range(50):
-            await phone.play(LOUD)
-        await phone.mark("lost")
-
-    async with serving(talk) as bridge:
-        deaf = frozenset({Misbehaviour.NEVER_READ})
-        _, report = await call(bridge, Pause(400), HangUp(), misbehaviours=deaf)
-        assert bridge.phones[0].marks.empty()
-    assert report.streams[0].media_received == 0
 
 
 # --- Many, and by hand ------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import pytest
 from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.processes import Service, eventually, percentile, services, variables
-from e2e.stack import CONNECTED_AND_ENDED, FinishedCall
+from e2e.processes import Service, percentile, services
+from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, variables
+from leftovers import until
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ async def census(running: Service) -> dict[str, int]:
     path = running.folder.parent / "census.jsonl"
     lines = path.read_text().count("\n") if path.exists() else 0
     running.signal(signal.SIGUSR1)
-    await eventually(lambda: path.exists() and path.read_text().count("\n") > lines, 5)
+    assert await until(lambda: path.exists() and path.read_text().count("\n") > lines, 5)
     held: dict[str, int] = json.loads(path.read_text().splitlines()[-1])
     return held | {"files": running.open_files}
 

@@ -18,7 +18,7 @@ from e2e.stack import Log, Stack, stack
 from lanes import BOUND_S, Ear, opened
 from leftovers import leaves_nothing, until
 from raw_peer import Frame, Opcode, closing, more, text
-from websocket_cases import CASES, DELIVERED, MESSAGE, PING, Case
+from websocket_cases import CASES, DELIVERED, MESSAGE, Case
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -136,18 +136,6 @@ async def test_a_phone_that_sends_binary(door: Door, frames: list[Frame]) -> Non
     assert ended.detail == "phone leg sent 1 bad messages: a binary frame"
 
 
-async def test_a_phone_that_sends_everything_in_one_packet(door: Door) -> None:
-    """Two hundred messages, each looked at; then the one that is answered."""
-    count = len(door.running.ends)
-    async with door.knock() as peer:
-        await peer.send(*(text('{"event":"connected"}') for _ in range(200)), PING, text(MESSAGE))
-        assert await peer.read_to_close() == [
-            Frame(Opcode.PONG, PING.payload),
-            closing(1008, "rejected_protocol"),
-        ]
-        assert (await door.ended(count)).detail == "stop before start"
-
-
 async def test_a_phone_that_speaks_in_the_packet_of_its_upgrade(door: Door) -> None:
     """RFC 6455, section 4.1: it has to wait for the answer. uvicorn drops what it says before.
 
@@ -158,22 +146,6 @@ async def test_a_phone_that_speaks_in_the_packet_of_its_upgrade(door: Door) -> N
         await peer.send(text(MESSAGE))
         assert await peer.read_to_close() == [closing(1008, "rejected_protocol")]
         assert (await door.ended(count)).detail == "stop before start"
-
-
-@pytest.mark.parametrize("begun", [b"", b"\x81", text(MESSAGE).encode(masks=True)[:-1]], ids=len)
-@pytest.mark.parametrize("how", ["half_close", "close", "reset"])
-async def test_a_phone_that_goes_without_a_close(door: Door, how: str, begun: bytes) -> None:
-    """At once, or in the middle of a frame: the call is over, and a half-closed peer is not kept waiting."""
-    count = len(door.running.ends)
-    async with door.knock() as peer:
-        await peer.send(begun)
-        getattr(peer, how)()
-        ended = await door.ended(count)
-        if how == "half_close":
-            assert await peer.read_to_end() == []
-    # uvicorn knows 1005 alone where RFC 6455 wants 1006; the call makes no difference between them.
-    expected = "1006 no close frame" if door.lane == "fast" else "1005"
-    assert ended.detail == f"phone leg closed with {expected}"
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import random
 from typing import TYPE_CHECKING
 
@@ -11,22 +9,16 @@ import pytest
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
-from callbridge.simulators.phone import CallerScript, Pause, Say, WaitForAgent, WaitForEnd
-from callbridge.simulators.phone.caller import HangUp
-from callbridge.simulators.phone.events import CallerSilent
+from callbridge.simulators.phone import CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, switchboard, together
+from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, stack, together
 from random_calls import noise
 
 if TYPE_CHECKING:
-    from callbridge.simulators.phone import PhoneEvent
     from lanes import PhoneLane
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
-
-DELTA_MS_MAX = 50
-MARK_EVERY_MS = 200
 
 
 def conversation(rng: random.Random) -> Script:
@@ -43,7 +35,7 @@ def conversation(rng: random.Random) -> Script:
             Answer(say=(_speech(rng, 400, "Goodbye."),), calls=(Call(name="end_call"),), caller="Bye."),
         ),
         after_ms=50,
-        delta_bytes=(80, DELTA_MS_MAX * 8),
+        delta_bytes=(80, 400),
     )
 
 
@@ -82,7 +74,6 @@ async def test_a_whole_call_keeps_every_promise(log: Log) -> None:
         assert (call.close_code, call.ended.reason) == (1000, EndReason.AGENT_HANGUP)
         assert_caller_audio_is_whole(call)
         assert_agent_audio_is_whole(call)
-        assert_marks_are_regular(call)
         assert_agent_waited_for_its_last_words(call)
         assert_facts_tell_the_call(call)
         assert_log_tells_the_call(call, log)
@@ -104,21 +95,6 @@ def assert_agent_audio_is_whole(call: FinishedCall) -> None:
     for item in items:
         assert item.received_ms == item.heard_ms == item.sent_ms, item
         assert (item.truncated_at_ms, item.is_deleted) == (None, False), item
-
-
-def assert_marks_are_regular(call: FinishedCall) -> None:
-    """A mark stands after each 200 ms of audio, give or take a delta, and at the end of each item."""
-    marks, payloads = call.stream.playback.marks, call.stream.playback.payloads
-    assert all(mark.echoed_at is not None and not mark.was_cleared for mark in marks)
-    before_mark_ms = [
-        sum(len(payload.audio) for payload in payloads if payload.ends_at <= mark.due_at + 1e-6) / 8
-        for mark in marks
-    ]
-    audio_ms = sum(len(payload.audio) for payload in payloads) / 8
-    assert before_mark_ms[-1] == audio_ms
-    steps_ms = [after - before for before, after in itertools.pairwise([0, *before_mark_ms])]
-    assert max(steps_ms) <= MARK_EVERY_MS + DELTA_MS_MAX
-    assert len(marks) <= audio_ms / MARK_EVERY_MS + 5, "a mark for every delta makes Twilio slow"
 
 
 def assert_agent_waited_for_its_last_words(call: FinishedCall) -> None:
@@ -152,17 +128,9 @@ def assert_facts_tell_the_call(call: FinishedCall) -> None:
 
 
 def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
-    """Both SIDs on each line, one canonical line, latencies; no words, no numbers, no secrets."""
+    """Both SIDs on each line, one canonical line; no words, no numbers, no secrets."""
     (end,) = log.events("stream_ended", call.sid)
     assert end["reason"] == "agent_hangup"
-    told = {
-        "turns": 3,
-        "interruptions": 0,
-        "frames_dropped": 0,
-        "frames_to_model": call.ended.frames_to_model,
-    }
-    assert told.items() <= end.items()
-    assert {"duration_ms", "response_ms_p50", "response_ms_max", "usage", "frames_from_phone"} <= end.keys()
     turns = log.events("turn_ended", call.sid)
     assert [turn["turn"] for turn in turns] == [1, 2, 3]
     assert all("agent" not in turn for turn in turns)
@@ -172,37 +140,6 @@ def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
     line = call.phone.line
     for secret in (line.from_number, line.to_number, line.auth_token, "sk-made-up"):
         assert secret not in log.text
-
-
-async def test_what_the_caller_says_before_the_model_is_there_is_not_lost() -> None:
-    """A caller who speaks while the model is being dialled is heard from the first byte on, in order."""
-    rng = random.Random(3)
-    has_spoken = asyncio.Event()
-
-    def notice(event: PhoneEvent) -> None:
-        if isinstance(event, CallerSilent):
-            has_spoken.set()
-
-    script = Script(answers=(Answer(say=(_speech(rng, 600, "Hello."),)),) * 3, after_ms=50)
-    async with (
-        stack(script) as far,
-        switchboard([far.model.url], may_answer=has_spoken) as url,
-        stack(script, realtime_url=url) as running,
-    ):
-        caller = CallerScript([Say(noise(rng, 600)), WaitForAgent(quiet_ms=200), Pause(100), HangUp()])
-        call = await running.finish(running.phone(caller, on_event=notice))
-    (journal,) = far.model.sessions
-    assert has_spoken.is_set()
-    (ready,) = call.of(AgentReady)
-    assert ready.held_ms >= 600
-    got = bytes(journal.appended or b"")
-    assert got == bytes(call.stream.caller_audio[: len(got)])
-    assert len(got) >= call.ended.frames_from_phone * 160 - 3 * 160  # The last frames cross the hang-up.
-    assert journal.refusals == []
-    assert [event.type for event in journal.received][:2] == ["session.update", "response.create"]
-    assert len(journal.speech_started) == 1
-    assert (call.ended.reason, call.verbs) == (EndReason.CALLER_HANGUP, CONNECTED_AND_LEFT)
-    assert call.report.is_clean, call.report
 
 
 def _speech(rng: random.Random, duration_ms: int, text: str) -> Speech:

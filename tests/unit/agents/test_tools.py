@@ -43,9 +43,6 @@ def answering(value: object) -> Callable[[], object]:
     return answer
 
 
-# --- The schema -------------------------------------------------------------------------------------
-
-
 class Address(BaseModel):
     """Where something goes."""
 
@@ -82,33 +79,19 @@ def book(  # noqa: D417  # Not every parameter needs a text.
 
 class TestSchema:
     def test_a_signature_becomes_a_schema(self) -> None:
-        text: dict[str, object] = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}
-        number = {"type": "integer"}
         definition = Tool(book).definition
-        assert definition.parameters == {
-            "type": "object",
-            "additionalProperties": False,
-            "required": ["day"],
-            "properties": {
-                "day": {
-                    "type": "string",
-                    "title": "Day",
-                    "description": "A day of the week, for example Monday.",
-                },
-                "guests": number | {"title": "Guests", "default": 2, "description": "How many: at most 12."},
-                "area": {
-                    "enum": ["inside", "terrace"],
-                    "type": "string",
-                    "title": "Area",
-                    "default": "inside",
-                    "description": "Where to sit.",
-                },
-                "note": text | {"title": "Note"},
-                "phone": text | {"title": "Phone"},
-                "age": number
-                | {"minimum": 0, "title": "Age", "default": 30, "description": "Years, roughly."},
-            },
-        }
+        assert definition.parameters == json.loads("""{
+            "type": "object", "additionalProperties": false, "required": ["day"], "properties": {
+                "day": {"type": "string", "title": "Day",
+                    "description": "A day of the week, for example Monday."},
+                "guests": {"type": "integer", "title": "Guests", "default": 2,
+                    "description": "How many: at most 12."},
+                "area": {"type": "string", "title": "Area", "default": "inside",
+                    "enum": ["inside", "terrace"], "description": "Where to sit."},
+                "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Note", "default": null},
+                "phone": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Phone", "default": null},
+                "age": {"type": "integer", "title": "Age", "default": 30, "minimum": 0,
+                    "description": "Years, roughly."}}}""")
         assert definition.name == "book"
         # The docstring without its sections.
         assert definition.description == (
@@ -167,9 +150,6 @@ class TestSchema:
         assert await run(echo, json.dumps({name: "hello"})) == ToolResult("hello")
 
 
-# --- What cannot be a tool --------------------------------------------------------------------------
-
-
 def written(source: str) -> Callable[..., object]:
     """The function that a user has written so."""
     space: dict[str, Any] = {"json": json, "threading": threading, "Callable": Callable}
@@ -216,9 +196,6 @@ def look_up(value: object) -> object:
     raise KeyError(value)
 
 
-# --- Arguments --------------------------------------------------------------------------------------
-
-
 class TestArguments:
     async def test_given_arguments_arrive_and_defaults_are_filled_in(self) -> None:
         assert await run(book, '{"day":"Monday"}') == ToolResult("Monday 2 inside None None 30")
@@ -260,9 +237,6 @@ class TestArguments:
             return day
 
         assert failure(await run(find, '{"day":"x"}')) == "the tool failed: KeyError"
-
-
-# --- Results ----------------------------------------------------------------------------------------
 
 
 def ring() -> list[object]:
@@ -322,9 +296,6 @@ class TestResults:
 
     async def test_end_call_ends_the_call_and_tells_the_model(self) -> None:
         assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", HangUp())
-
-
-# --- Running ----------------------------------------------------------------------------------------
 
 
 class TestRunning:
@@ -423,9 +394,6 @@ class TestRunning:
             with pytest.raises(asyncio.CancelledError):
                 await running
         assert cancelled.is_set()
-
-
-# --- The box ----------------------------------------------------------------------------------------
 
 
 class TestToolbox:

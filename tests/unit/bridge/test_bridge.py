@@ -15,7 +15,7 @@ import structlog
 
 from callbridge.agents.agent import Agent
 from callbridge.call import facts
-from callbridge.call.events import BadMessage, Leg, LegGone, ModelDialFailed, StreamAdmitted
+from callbridge.call.events import BadMessage, Leg, LegGone, StreamAdmitted
 from callbridge.call.facts import EndReason, Fact, StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
@@ -36,7 +36,6 @@ from memory_call import (
     calling,
     echo,
     media,
-    refused,
     session,
     tool_call,
     until,
@@ -157,37 +156,10 @@ async def test_a_leg_ends_and_takes_the_other_with_it(
         assert rig.ended.detail == f"{leg.value} leg stalled: {event}"
 
 
-async def test_a_refused_stream_dials_nobody() -> None:
-    async with calling(admit=refused) as rig:
-        rig.phone.say(CONNECTED, START)
-        await rig.running
-    assert rig.ended.reason is EndReason.REJECTED_AUTH
-    assert rig.phone.closed == [(1008, "rejected_auth")]
-    assert rig.dialer.models == []
-
-
-async def test_a_model_that_cannot_be_reached_ends_the_call() -> None:
-    limits = Limits(dial_tries_max=1)
-    async with calling(limits=limits, dial_error=ModelDialFailed("no answer in 5 s")) as rig:
-        rig.phone.say(CONNECTED, START)
-        await rig.running
-    assert (rig.ended.reason, rig.ended.detail) == (EndReason.MODEL_UNAVAILABLE, "no answer in 5 s")
-    assert rig.phone.closed == [(1011, "model_unavailable")]
-
-
 async def is_dialling(rig: Rig) -> None:
     rig.dialer.picks_up.clear()
     rig.phone.say(CONNECTED, START)
     await rig.dialer.rings()
-
-
-async def test_a_caller_who_leaves_while_the_model_is_dialled_stops_the_dial() -> None:
-    async with calling() as rig:
-        await is_dialling(rig)
-        rig.phone.end(LegGone(Leg.PHONE, 1006))
-        await rig.running
-    assert rig.dialer.was_cancelled
-    assert rig.ended.reason is EndReason.MEDIA_LOST
 
 
 async def test_a_dial_that_succeeds_while_the_phone_is_closed_leaves_no_socket() -> None:
@@ -215,19 +187,6 @@ async def test_both_peers_end_at_once() -> None:
     assert rig.ended.reason is EndReason.MEDIA_LOST
 
 
-async def test_garbage_is_counted_and_ends_the_call_at_its_bound() -> None:
-    """One bad message is nothing; a peer that sends nothing else does not speak the protocol."""
-    async with calling(limits=Limits(bad_messages_max=3)) as rig:
-        await rig.goes_live()
-        rig.phone.say("{", "[]", "nonsense")
-        rig.phone.say(media(b"\x09" * 160))
-        assert await rig.model.hears("input_audio_buffer.append") == append(b"\x09" * 160)
-        rig.phone.say("}")
-        await rig.running
-    assert rig.ended.reason is EndReason.REJECTED_PROTOCOL
-    assert "4 bad messages" in rig.ended.detail
-
-
 # --- Tools ------------------------------------------------------------------------------------------
 
 
@@ -252,44 +211,6 @@ async def test_a_tool_runs_beside_the_audio() -> None:
         assert (await rig.model.hears("conversation.item.create"))["item"]["output"] == "done"
         await rig.hangs_up()
     assert rig.ended.tools_used == 1
-
-
-async def test_a_tool_that_raises_does_not_end_the_call() -> None:
-    agent = Agent()
-
-    @agent.tool
-    async def breaks() -> str:
-        """Break."""
-        raise RuntimeError("secret")
-
-    async with calling(agent) as rig:
-        await rig.goes_live()
-        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("breaks"), tool_call("unknown", "call_2"))
-        outputs = {(await rig.model.hears("conversation.item.create"))["item"]["output"] for _ in range(2)}
-        await rig.hangs_up()
-    assert rig.ended.reason is EndReason.CALLER_HANGUP
-    assert '{"error": "the tool failed: RuntimeError"}' in outputs
-
-
-async def test_a_tool_that_still_runs_at_the_end_is_cancelled() -> None:
-    agent, started, cancelled = Agent(), asyncio.Event(), asyncio.Event()
-
-    @agent.tool
-    async def forever() -> None:
-        """Wait."""
-        started.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
-    async with calling(agent) as rig:
-        await rig.goes_live()
-        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
-        await started.wait()
-        await rig.hangs_up()
-    assert cancelled.is_set()
-    assert rig.ended.tools_used == 0
 
 
 # --- Our own faults ---------------------------------------------------------------------------------
@@ -337,22 +258,6 @@ async def test_whoever_raises_into_a_call_ends_it_and_closes_its_legs(whose: dic
             await rig.running
     assert rig.ended.reason is EndReason.INTERNAL_ERROR
     assert rig.phone.closed == [(1011, "internal_error")]
-
-
-# --- Cancellation -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("is_live", [False, True])
-async def test_cancellation_closes_all_legs_and_is_raised_again(*, is_live: bool) -> None:
-    """As when the server stops: the record says so, and nobody swallows the cancellation."""
-    async with calling() as rig:
-        await (rig.goes_live() if is_live else rig.phone.says(CONNECTED))
-        rig.running.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await rig.running
-    assert rig.ended.reason is EndReason.SERVICE_STOPPED
-    assert rig.phone.closed == [(1001, "service_stopped")]
-    assert len(rig.model.closed) == is_live
 
 
 # --- Time -------------------------------------------------------------------------------------------

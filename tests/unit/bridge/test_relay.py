@@ -116,14 +116,6 @@ def test_early_audio_is_held_and_flushed_in_order(frames: list[bytes], data: st.
     assert rig.tally.frames_dropped == 0
 
 
-def test_held_audio_is_sent_once() -> None:
-    rig = Rig(Uplink.HELD)
-    rig.relay.from_phone(media(b"\x01"))
-    rig.relay.open_uplink()
-    rig.relay.open_uplink()
-    assert rig.model_audio == b"\x01"
-
-
 @pytest.mark.parametrize("lowered_to_ms", [100, 60])
 def test_of_too_much_held_audio_the_oldest_is_dropped_and_counted(lowered_to_ms: int) -> None:
     """The bound is in milliseconds of audio; stale words would be answered as if just said.
@@ -186,16 +178,6 @@ def test_agent_audio_of_the_audible_response_goes_to_the_phone() -> None:
     assert rig.call.playout.first_sent_at == 1.0
 
 
-@given(st.lists(st.binary(min_size=1, max_size=5000), max_size=20))
-def test_the_caller_gets_what_the_agent_said(deltas: list[bytes]) -> None:
-    """Whatever the sizes of the deltas, marks between them included."""
-    rig = Rig()
-    for audio in deltas:
-        rig.relay.from_model(delta(audio), 1.0)
-    assert rig.phone_audio == b"".join(deltas)
-    assert rig.call.playout.sent_ms("item_1") == len(b"".join(deltas)) // 8
-
-
 @pytest.mark.parametrize("audible", [None, "resp_2"])
 def test_late_audio_of_a_muted_response_is_dropped_and_counted(audible: str | None) -> None:
     """It never reaches the phone; the ledger keeps how much of the item was withheld."""
@@ -234,14 +216,6 @@ def test_a_mark_follows_every_200_ms_of_audio(sizes: list[int]) -> None:
             unmarked = 0
     assert unmarked < 1600
     assert all(first != second for first, second in pairwise(names))
-
-
-def test_the_echo_of_a_mark_is_known_to_the_ledger() -> None:
-    rig = Rig()
-    rig.relay.from_model(delta(silence(200)), 1.0)
-    name = rig.to_phone[1]["mark"]["name"]
-    assert rig.call.playout.echoed(name, 1.3)
-    assert rig.call.playout.is_drained
 
 
 def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:

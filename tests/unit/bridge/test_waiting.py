@@ -15,8 +15,8 @@ from callbridge.bridge.waiting import WAITS_S, Waiting, WaitingRoom
 from callbridge.call.events import Leg, LegGone, ModelDialFailed
 from lanes import BOUND_S, MODEL, Ear, begun, model_listener
 from leftovers import leaves_nothing
-from memory_call import MemoryDialer, MemoryLeg, steps, until
-from raw_peer import Frame, Opcode, RawPeer, closing, text
+from memory_call import MemoryDialer, MemoryLeg, until
+from raw_peer import RawPeer, closing, text
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -203,30 +203,6 @@ async def test_a_session_that_is_discarded_is_closed_or_given_up(*, picks_up: bo
     assert dialer.was_cancelled is not picks_up
 
 
-@pytest.mark.parametrize("moment", range(8))
-@pytest.mark.parametrize("picks_up_first", [True, False])
-async def test_whoever_goes_away_while_it_is_dialled_leaves_no_socket(
-    moment: int, *, picks_up_first: bool
-) -> None:
-    """At whatever moment: before the session stands, as it stands, or when it was adopted a moment ago."""
-    leg = MemoryLeg()
-    dialer = MemoryDialer(leg)
-    dialer.picks_up.clear()
-    async with opened(dialer) as room:
-        room.predial("CA1", MODEL)
-        adopting = asyncio.create_task(taken(room).adopt())
-        await dialer.rings()
-        if picks_up_first:
-            dialer.picks_up.set()
-        await steps(moment)
-        adopting.cancel()
-        dialer.picks_up.set()
-        await asyncio.wait([adopting])
-    has_it = not adopting.cancelled()
-    assert not has_it or adopting.result() is leg
-    assert leg.closed == [] if has_it or dialer.was_cancelled else [(1000, "")]
-
-
 # --- Parked ---------------------------------------------------------------------------------------------
 
 
@@ -359,26 +335,3 @@ async def test_a_parked_session_is_read_on_by_the_next_call() -> None:
         assert await reading == LegGone(Leg.MODEL, 1000, "")
         assert (late.heard, ear.heard) == (["for the late one"], ["1", "2"])
         await leg.close(1000, "")
-
-
-async def test_a_parked_session_that_its_server_has_closed_is_told_so_to_who_reads_it() -> None:
-    """The call then dials another one."""
-    async with at_a_socket() as (room, leg, peer):
-        await peer.send(closing(1001, "expired"))
-        frames = await peer.read_to_close()
-        assert [frame.opcode for frame in frames] == [Opcode.CLOSE]
-        assert await taken(room).adopt() is leg
-        assert await leg.read(Ear()) == LegGone(Leg.MODEL, 1001, "expired")
-        await leg.close(1000, "")
-
-
-async def test_a_dialled_session_that_is_not_taken_is_closed_at_its_socket() -> None:
-    with model_listener() as (listener, url):
-        async with opened(ModelDialer(url, "sk-test")) as room:
-            room.predial("CA1", MODEL)
-            peer = await RawPeer.accept(listener)
-            await peer.send(Frame(Opcode.PING, b"?"))
-            assert await peer.read_frame() == Frame(Opcode.PONG, b"?")  # By now the session stands.
-            closed = asyncio.create_task(peer.read_to_close())
-        assert [frame.payload for frame in await closed] == [closing(1000).payload]
-        peer.close()

@@ -154,30 +154,6 @@ class TestLocked:
         await flushing
         assert [row[1:] for row in stored(path)] == [(1, "stream_started", b"1"), (2, "turn_ended", b"2")]
 
-    async def test_a_long_lock_is_trouble_that_passes(
-        self, path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(sqlite_writer, "STUCK_S", 0.1)
-        await state.flush()
-        with locked(path):
-            state.append(CALL, "stream_started", b"{}")
-            await state.flush()
-            assert "has taken nothing for" in str(state.trouble)
-        await until(lambda: state.trouble is None)
-        await state.flush()
-        assert len(stored(path)) == 1
-
-    async def test_a_token_is_judged_by_this_process_when_it_cannot_be_written_in_time(
-        self, path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.05)
-        with locked(path):
-            assert await state.claim_token(b"a", FAR)
-            assert not await state.claim_token(b"a", FAR)
-            assert await state.claim_token(b"b", FAR)
-        await state.flush()
-        assert not await state.claim_token(b"a", FAR)
-
     async def test_beyond_the_bound_only_memory_is_shed(
         self, path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
     ) -> None:

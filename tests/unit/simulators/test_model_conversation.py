@@ -12,6 +12,8 @@ from callbridge.simulators.voice_model import Answer, Call, Item, Say
 from model_driver import Event, ModelClient, error_of, kinds, loud, scripted
 
 USER: Event = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}
+OUTPUT: Event = {"type": "function_call_output", "call_id": "call_nobody", "output": "{}"}
+APPROVAL: Event = {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True}
 
 
 def message(role: str, kind: str, **fields: object) -> Event:
@@ -70,22 +72,10 @@ def test_a_created_item_is_added_and_done(item: Event) -> None:
         ({"role": "user", "content": []}, "missing_required_parameter", "item.type"),
         ({**USER, "id": "x" * 33}, "string_above_max_length", "item.id"),
         ({**USER, "name": "Ada"}, "unknown_parameter", "item.name"),
-        (
-            {"type": "function_call_output", "call_id": "call_nobody", "output": "{}"},
-            "invalid_tool_call_id",
-            None,
-        ),
-        (
-            {"type": "function_call_output", "call_id": "call_1", "output": {"open": True}},
-            "invalid_type",
-            "item.output",
-        ),
+        (OUTPUT, "invalid_tool_call_id", None),
+        (OUTPUT | {"output": {"open": True}}, "invalid_type", "item.output"),
         ({"type": "function_call", "name": "hours", "arguments": {}}, "invalid_type", "item.arguments"),
-        (
-            {"type": "mcp_approval_response", "approval_request_id": "x", "approve": True},
-            "item_not_found",
-            None,
-        ),
+        (APPROVAL, "item_not_found", None),
         ({"type": "reasoning"}, "invalid_value", "item.type"),
     ],
 )

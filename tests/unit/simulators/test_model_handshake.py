@@ -81,15 +81,6 @@ def test_what_is_not_asked_for_rightly_is_refused(
     assert (found.status, found.code) == (status, code)
 
 
-def test_a_refusal_can_be_made_on_the_socket() -> None:
-    found = refused(beta=("realtime=v1",))
-    assert found is not None
-    fault = found.as_fault()
-    assert (fault.kind, fault.code) == ("reject", 4000)
-    assert fault.reason == "invalid_request_error.beta_api_shape_disabled"
-    assert fault.message == found.message
-
-
 @pytest.mark.parametrize(
     ("status", "code"),
     [

@@ -7,45 +7,32 @@ from typing import Any
 
 import pytest
 
+import model_driver as md
 from callbridge.simulators.voice_model import Answer, Failure, Fault, Say, Script
-from model_driver import (
-    CLOSING,
-    CREATED,
-    Event,
-    ModelClient,
-    answers,
-    error_of,
-    kinds,
-    ladder,
-    loud,
-    quiet,
-    scripted,
-    telephone,
-)
 
 STARTED = "input_audio_buffer.speech_started"
-COMMITTED = ladder("input_audio_buffer.committed conversation.item.added conversation.item.done")
+COMMITTED = md.ladder("input_audio_buffer.committed conversation.item.added conversation.item.done")
 TURN = ["input_audio_buffer.speech_stopped", *COMMITTED]
 
-UTTERANCE = quiet(400) + loud(600) + quiet(520)
+UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(520)
 """Heard from 100 ms on, over at 1500 ms."""
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
 
-def listening(script: Script | None = None, **detection: Any) -> ModelClient:
+def listening(script: Script | None = None, **detection: Any) -> md.ModelClient:
     """A telephone client whose events start after the setting-up."""
-    client = ModelClient(script or answers("Good morning.", "Good evening.", "Good night."))
+    client = md.ModelClient(script or md.answers("Good morning.", "Good evening.", "Good night."))
     client.detect(**detection)
     client.events.clear()
     client.times.clear()
     return client
 
 
-def transcribing(model: str, *scripted: Answer) -> ModelClient:
+def transcribing(model: str, *said: Answer) -> md.ModelClient:
     """A telephone client with input transcription."""
-    client = ModelClient(Script(answers=scripted))
-    session = telephone()
+    client = md.ModelClient(Script(answers=said))
+    session = md.telephone()
     session["audio"]["input"]["transcription"] = {"model": model}
     assert client.send("session.update", session=session)[0]["type"] == "session.updated"
     client.events.clear()
@@ -53,13 +40,10 @@ def transcribing(model: str, *scripted: Answer) -> ModelClient:
     return client
 
 
-# --- Detected turns ---------------------------------------------------------------------------
-
-
 def test_a_voice_turn_has_its_order() -> None:
     client = listening()
     events = client.say(UTTERANCE)
-    assert kinds(events) == [STARTED, *TURN, *CREATED]
+    assert md.kinds(events) == [STARTED, *TURN, *md.CREATED]
     started, stopped, committed, added = events[:4]
     assert started["audio_start_ms"] == 100
     assert stopped["audio_end_ms"] == 1500
@@ -69,7 +53,7 @@ def test_a_voice_turn_has_its_order() -> None:
     assert added["item"]["content"] == [{"type": "input_audio", "transcript": None}]
     assert client.session.journal.items[item_id].audio == UTTERANCE[800:12000]
     client.run(5)
-    assert kinds(client.events)[-1] == "response.done"
+    assert md.kinds(client.events)[-1] == "response.done"
 
 
 def test_the_next_turn_follows_what_the_client_has_seen() -> None:
@@ -87,10 +71,10 @@ def test_the_next_turn_follows_what_the_client_has_seen() -> None:
 
 
 def test_interrupting_closes_the_answer_and_answers_anew() -> None:
-    client = listening(answers("x" * 200, "Good evening."))
+    client = listening(md.answers("x" * 200, "Good evening."))
     client.respond(0.5)
     events = client.say(UTTERANCE)
-    assert kinds(events) == ["(deltas)", STARTED, *CLOSING, "response.done", *TURN, *CREATED]
+    assert md.kinds(events) == ["(deltas)", STARTED, *md.CLOSING, "response.done", *TURN, *md.CREATED]
     (cut,) = client.of("response.done")
     assert cut["response"]["status"] == "cancelled"
     assert cut["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
@@ -103,24 +87,24 @@ def test_after_the_answer_is_done_speech_only_starts() -> None:
     """The server has nothing to cancel, though the phone may still be playing."""
     client = listening()
     client.respond(5)
-    assert kinds(client.say(quiet(400) + loud(100))) == [STARTED]
+    assert md.kinds(client.say(md.quiet(400) + md.loud(100))) == [STARTED]
 
 
 def test_interrupting_the_thinking_closes_an_empty_response() -> None:
-    client = listening(answers("Hm.", "Yes.", after_ms=3000))
+    client = listening(md.answers("Hm.", "Yes.", after_ms=3000))
     client.say(UTTERANCE)
-    events = client.say(loud(100))
-    assert kinds(events) == [STARTED, "response.done"]
+    events = client.say(md.loud(100))
+    assert md.kinds(events) == [STARTED, "response.done"]
     assert client.of("response.done")[0]["response"]["output"] == []
 
 
 def test_with_interrupt_response_off_the_answer_goes_on() -> None:
     """And the answer to the words that were spoken over it is refused: one is active already."""
-    client = listening(answers("x" * 400, "Good evening."), interrupt_response=False)
+    client = listening(md.answers("x" * 400, "Good evening."), interrupt_response=False)
     client.respond(0.5)
     events = client.say(UTTERANCE)
-    assert "response.done" not in kinds(events)
-    assert events[-1]["type"] == "error" or "error" in kinds(events)
+    assert "response.done" not in md.kinds(events)
+    assert events[-1]["type"] == "error" or "error" in md.kinds(events)
     (error,) = client.of("error")
     assert error["error"]["code"] == "conversation_already_has_active_response"
     assert error["error"]["event_id"] is None
@@ -130,20 +114,20 @@ def test_with_interrupt_response_off_the_answer_goes_on() -> None:
 
 def test_an_interruption_may_be_noticed_late() -> None:
     """With a lag, deltas go on after `speech_started` until the response is closed."""
-    client = listening(answers("x" * 400, "Yes.", interrupt_lag_ms=100))
+    client = listening(md.answers("x" * 400, "Yes.", interrupt_lag_ms=100))
     client.respond(0.5)
-    client.append(quiet(400) + loud(100))
-    assert kinds(client.events)[-1] == STARTED
+    client.append(md.quiet(400) + md.loud(100))
+    assert md.kinds(client.events)[-1] == STARTED
     events = client.run(0.2)
-    assert kinds(events)[:2] == ["(deltas)", "response.output_audio.done"]
+    assert md.kinds(events)[:2] == ["(deltas)", "response.output_audio.done"]
     assert client.at("response.done") - client.at(STARTED) == pytest.approx(0.1)
 
 
 def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
-    client = listening(answers("x" * 400, "Yes.", interrupt_lag_ms=2000), silence_duration_ms=200)
+    client = listening(md.answers("x" * 400, "Yes.", interrupt_lag_ms=2000), silence_duration_ms=200)
     client.respond(0.5)
-    events = client.say(quiet(400) + loud(100) + quiet(220))
-    order = [kind for kind in kinds(events) if kind in {"response.done", "response.created"}]
+    events = client.say(md.quiet(400) + md.loud(100) + md.quiet(220))
+    order = [kind for kind in md.kinds(events) if kind in {"response.done", "response.created"}]
     assert order == ["response.done", "response.created"]
     client.run(20)
     assert len(client.of("response.done")) == 2
@@ -151,9 +135,9 @@ def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
 
 def test_late_deltas_may_follow_the_cancelled_response() -> None:
     """They were on their way; they belong to no item's audio any more."""
-    client = listening(answers("x" * 400, "Yes.", late_deltas=3))
+    client = listening(md.answers("x" * 400, "Yes.", late_deltas=3))
     client.respond(0.5)
-    events = client.append(quiet(400) + loud(100))
+    events = client.append(md.quiet(400) + md.loud(100))
     after = events[[event["type"] for event in events].index("response.done") + 1 :]
     assert [event["type"] for event in after] == ["response.output_audio.delta"] * 3
     (item,) = (item for item in client.session.journal.items.values() if item.is_spoken)
@@ -161,13 +145,10 @@ def test_late_deltas_may_follow_the_cancelled_response() -> None:
     assert client.audio(item.id) == item.audio[: item.sent_bytes + late]
 
 
-# --- Turns by hand ----------------------------------------------------------------------------
-
-
-def manual(script: Script | None = None) -> ModelClient:
+def manual(script: Script | None = None) -> md.ModelClient:
     """A telephone client without turn detection."""
-    client = ModelClient(script)
-    session = telephone()
+    client = md.ModelClient(script)
+    session = md.telephone()
     session["audio"]["input"]["turn_detection"] = None
     client.send("session.update", session=session)
     client.events.clear()
@@ -176,21 +157,21 @@ def manual(script: Script | None = None) -> ModelClient:
 
 def test_a_commit_makes_an_item_and_no_response() -> None:
     client = manual()
-    assert client.append(loud(500) + quiet(2000)) == []
+    assert client.append(md.loud(500) + md.quiet(2000)) == []
     events = client.send("input_audio_buffer.commit")
-    assert kinds(events) == COMMITTED
+    assert md.kinds(events) == COMMITTED
     item = client.session.journal.items[events[0]["item_id"]]
-    assert item.audio == loud(500) + quiet(2000)
+    assert item.audio == md.loud(500) + md.quiet(2000)
     assert client.run(10) == []
-    assert kinds(client.send("response.create"))[0] == "response.created"
+    assert md.kinds(client.send("response.create"))[0] == "response.created"
 
 
 @pytest.mark.parametrize(("audio_ms", "held"), [(0, "0.00"), (99, "99.00"), (50, "50.00")])
 def test_less_than_100_ms_cannot_be_committed(audio_ms: int, held: str) -> None:
     client = manual()
     if audio_ms:
-        client.append(loud(audio_ms))
-    code, text, param = error_of(client.send("input_audio_buffer.commit"))
+        client.append(md.loud(audio_ms))
+    code, text, param = md.error_of(client.send("input_audio_buffer.commit"))
     assert (code, param) == ("input_audio_buffer_commit_empty", None)
     assert text == (
         "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, "
@@ -200,35 +181,32 @@ def test_less_than_100_ms_cannot_be_committed(audio_ms: int, held: str) -> None:
 
 def test_a_clear_empties_the_buffer() -> None:
     client = manual()
-    client.append(loud(500))
-    assert kinds(client.send("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
-    assert error_of(client.send("input_audio_buffer.commit"))[0] == ("input_audio_buffer_commit_empty")
+    client.append(md.loud(500))
+    assert md.kinds(client.send("input_audio_buffer.clear")) == ["input_audio_buffer.cleared"]
+    assert md.error_of(client.send("input_audio_buffer.commit"))[0] == ("input_audio_buffer_commit_empty")
 
 
 @pytest.mark.parametrize("command", ["commit", "clear"])
 def test_a_command_in_the_middle_of_detected_speech_ends_that_turn(command: str) -> None:
     """The item has the id that `speech_started` announced, a clear makes none; the detector starts anew."""
     client = listening()
-    client.say(quiet(400) + loud(300))
+    client.say(md.quiet(400) + md.loud(300))
     (started,) = client.of(STARTED)
     events = client.send(f"input_audio_buffer.{command}")
     assert events[0].get("item_id") == (started["item_id"] if command == "commit" else None)
-    assert client.say(quiet(1000)) == []
+    assert client.say(md.quiet(1000)) == []
 
 
 def test_an_update_in_the_middle_of_speech_keeps_the_turn() -> None:
     """Other instructions do not drop what the caller is saying; another threshold does."""
     client = listening()
-    client.say(quiet(400) + loud(300))
+    client.say(md.quiet(400) + md.loud(300))
     client.configure(instructions="Be brief.")
-    assert kinds(client.say(quiet(520)))[0] == "input_audio_buffer.speech_stopped"
+    assert md.kinds(client.say(md.quiet(520)))[0] == "input_audio_buffer.speech_stopped"
     client.run(5)
-    client.say(loud(300))
+    client.say(md.loud(300))
     client.detect(threshold=0.8)
-    assert client.say(quiet(1000)) == []
-
-
-# --- Appends ----------------------------------------------------------------------------------
+    assert client.say(md.quiet(1000)) == []
 
 
 @pytest.mark.parametrize(
@@ -242,43 +220,40 @@ def test_an_update_in_the_middle_of_speech_keeps_the_turn() -> None:
 )
 def test_what_is_no_base64_is_refused(audio: str, text: str) -> None:
     client = listening()
-    code, message, param = error_of(client.send("input_audio_buffer.append", audio=audio))
+    code, message, param = md.error_of(client.send("input_audio_buffer.append", audio=audio))
     assert (code, param) == ("invalid_value", "audio")
     assert message == (f"Invalid 'audio'. Expected base64-encoded audio bytes (G.711 mu-law at 8kHz) {text}")
 
 
 def test_an_append_has_a_size_limit() -> None:
     client = listening()
-    code, _, param = error_of(client.send("input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 1)))
+    code, _, param = md.error_of(client.send("input_audio_buffer.append", audio="A" * (15 * 1024 * 1024 + 1)))
     assert (code, param) == ("string_above_max_length", "audio")
 
 
 def test_appends_are_counted_and_kept_on_request() -> None:
     """The journal has every byte as it came, so that a bridge's pass-through can be checked."""
-    client = ModelClient.configured(keep_audio=True)
+    client = md.ModelClient.configured(keep_audio=True)
     client.append(b"\x01\x02\x03")
-    client.append(quiet(20))
+    client.append(md.quiet(20))
     journal = client.session.journal
-    assert bytes(journal.appended or b"") == b"\x01\x02\x03" + quiet(20)
+    assert bytes(journal.appended or b"") == b"\x01\x02\x03" + md.quiet(20)
     assert (journal.appends, journal.appended_bytes) == (2, 163)
     assert "input_audio_buffer.append" not in {event.type for event in journal.received}
-    assert ModelClient().session.journal.appended is None
+    assert md.ModelClient().session.journal.appended is None
 
 
 def test_a_client_of_pcm_is_heard_too() -> None:
-    client = ModelClient()
+    client = md.ModelClient()
     square = (b"\x00\x40" * 12 + b"\x00\xc0" * 12) * 600
     client.append(bytes(48 * 400) + square)
     (started,) = client.of(STARTED)
     assert started["audio_start_ms"] == 100
 
 
-# --- Transcripts ------------------------------------------------------------------------------
-
-
 def test_transcripts_are_off_by_default() -> None:
     """No transcription events without `audio.input.transcription`; the journal knows anyway."""
-    client = listening(scripted(Answer(say=("Hi.",), caller="Hello there")))
+    client = listening(md.scripted(Answer(say=("Hi.",), caller="Hello there")))
     client.say(UTTERANCE)
     client.run(5)
     assert not [event for event in client.events if "transcription" in event["type"]]
@@ -306,13 +281,9 @@ def test_a_transcript_comes_when_the_script_says(when: Any, before: str, after: 
     deltas = [event["delta"] for event in client.of(f"{TRANSCRIPTION}.delta")]
     assert deltas == ["Is", " it", " open"]
     assert completed["transcript"] == "Is it open"
-    assert completed["usage"] == {
-        "type": "tokens",
-        "total_tokens": 17,
-        "input_tokens": 14,
-        "input_token_details": {"text_tokens": 0, "audio_tokens": 14},
-        "output_tokens": 3,
-    }
+    details = {"input_token_details": {"text_tokens": 0, "audio_tokens": 14}}
+    tokens = {"type": "tokens", "total_tokens": 17, "input_tokens": 14, "output_tokens": 3}
+    assert completed["usage"] == tokens | details
     (event,) = client.send("conversation.item.retrieve", item_id=completed["item_id"])
     assert event["item"]["content"][0]["transcript"] == "Is it open"
 
@@ -332,12 +303,8 @@ def test_a_transcription_may_fail() -> None:
     client.say(UTTERANCE)
     client.run(5)
     (failed,) = client.of(f"{TRANSCRIPTION}.failed")
-    assert failed["error"] == {
-        "type": "transcription",
-        "code": "audio_unintelligible",
-        "message": "Not understood.",
-        "param": None,
-    }
+    told = {"code": "audio_unintelligible", "message": "Not understood."}
+    assert failed["error"] == {"type": "transcription", "param": None, **told}
     assert not client.of(f"{TRANSCRIPTION}.completed")
     assert client.of("response.done")[0]["response"]["status"] == "completed"
 
@@ -350,18 +317,15 @@ def test_speech_that_the_script_does_not_know_is_named_by_its_length() -> None:
     assert client.of(f"{TRANSCRIPTION}.completed")[0]["transcript"] == "(speech of 1.4 s)"
 
 
-# --- Idle timeout -----------------------------------------------------------------------------
-
-
 def test_an_idle_caller_is_prompted() -> None:
     """After the answer's audio and the timeout: triggered, an item of silence, and a response."""
-    speech = loud(2000)
-    script = scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",)))
+    speech = md.loud(2000)
+    script = md.scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",)))
     client = listening(script, idle_timeout_ms=5000)
     client.respond(0.8)
     done_at = client.at("response.done")
-    events = client.say(quiet(8000))
-    assert kinds(events)[:5] == ["input_audio_buffer.timeout_triggered", *COMMITTED, "response.created"]
+    events = client.say(md.quiet(8000))
+    assert md.kinds(events)[:5] == ["input_audio_buffer.timeout_triggered", *COMMITTED, "response.created"]
     assert client.at("input_audio_buffer.timeout_triggered") == pytest.approx(done_at + 7.0)
     triggered, committed = events[:2]
     assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == 5000
@@ -370,17 +334,14 @@ def test_an_idle_caller_is_prompted() -> None:
 
 @pytest.mark.parametrize("disturbance", ["speech", "response", "off"])
 def test_an_idle_timeout_does_not_fire_when_something_happens(disturbance: str) -> None:
-    idle: Event = {} if disturbance == "off" else {"idle_timeout_ms": 5000}
-    client = listening(answers("Hi.", "x" * 1000, "Hm.", after_ms=100), **idle)
+    idle: md.Event = {} if disturbance == "off" else {"idle_timeout_ms": 5000}
+    client = listening(md.answers("Hi.", "x" * 1000, "Hm.", after_ms=100), **idle)
     client.respond(3)
     if disturbance == "speech":
-        client.append(quiet(400) + loud(100))
+        client.append(md.quiet(400) + md.loud(100))
     elif disturbance == "response":
         client.respond(6)
     assert not client.of("input_audio_buffer.timeout_triggered")
-
-
-# --- The short way ----------------------------------------------------------------------------
 
 
 APPEND = "input_audio_buffer.append"
@@ -409,7 +370,7 @@ APPEND = "input_audio_buffer.append"
 def test_an_append_is_judged_alike_whichever_way_it_is_read(message: str) -> None:
     """A session whose script has a fault for a later append reads every one of them the long way."""
     far = Fault(kind="ignore", on=APPEND, nth=1000)
-    short, long = ModelClient(Script()), ModelClient(Script(faults=(far,)))
+    short, long = md.ModelClient(Script()), md.ModelClient(Script(faults=(far,)))
     for client in (short, long):
         client.configure()
         client.send_raw(message)
@@ -423,7 +384,9 @@ def test_an_append_is_judged_alike_whichever_way_it_is_read(message: str) -> Non
 
 def test_a_fault_may_take_the_place_of_an_append() -> None:
     """The short way leaves it to the script."""
-    client = ModelClient.configured(Script(faults=(Fault(kind="error", on=APPEND, nth=2, error_code="x"),)))
-    assert client.append(quiet(20)) == []
-    assert [event["error"]["code"] for event in client.append(quiet(20))] == ["x"]
+    client = md.ModelClient.configured(
+        Script(faults=(Fault(kind="error", on=APPEND, nth=2, error_code="x"),))
+    )
+    assert client.append(md.quiet(20)) == []
+    assert [event["error"]["code"] for event in client.append(md.quiet(20))] == ["x"]
     assert client.session.journal.appends == 1

@@ -9,32 +9,20 @@ from typing import Any
 
 import pytest
 
+import model_driver as md
 from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script, tone
-from model_driver import (
-    CLOSING,
-    CREATED,
-    Event,
-    ModelClient,
-    answers,
-    error_of,
-    kinds,
-    ladder,
-    loud,
-    quiet,
-    scripted,
-)
 
 HOURS = {"type": "function", "name": "opening_hours"}
 
-BEGUN = ladder("response.output_item.added conversation.item.added")
-MESSAGE = [*BEGUN, "response.content_part.added", "(deltas)", *CLOSING]
-CALL = [*BEGUN, "(deltas)", "response.function_call_arguments.done", *CLOSING[3:]]
+BEGUN = md.ladder("response.output_item.added conversation.item.added")
+MESSAGE = [*BEGUN, "response.content_part.added", "(deltas)", *md.CLOSING]
+CALL = [*BEGUN, "(deltas)", "response.function_call_arguments.done", *md.CLOSING[3:]]
 DONE = ["response.done"]
 
 
-def responding(script: Script, for_s: float = 0, **session: Any) -> ModelClient:
+def responding(script: Script, for_s: float = 0, **session: Any) -> md.ModelClient:
     """A telephone client that has asked for its first response, some seconds ago."""
-    client = ModelClient(script)
+    client = md.ModelClient(script)
     client.configure(**session)
     client.events.clear()
     client.times.clear()
@@ -42,17 +30,14 @@ def responding(script: Script, for_s: float = 0, **session: Any) -> ModelClient:
     return client
 
 
-def done(client: ModelClient) -> Event:
+def done(client: md.ModelClient) -> md.Event:
     """The response in the last `response.done`."""
-    response: Event = client.of("response.done")[-1]["response"]
+    response: md.Event = client.of("response.done")[-1]["response"]
     return response
 
 
-# --- Order ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
-    ("answer", "ladder"),
+    ("answer", "rungs"),
     [
         (Answer(say=("Good morning.",)), MESSAGE),
         (Answer(say=("Let me see.", "It is open.")), [*MESSAGE, *MESSAGE]),
@@ -71,25 +56,25 @@ def done(client: ModelClient) -> Event:
     ],
     ids=["message", "two messages", "call", "preamble and call", "call first", "two calls"],
 )
-def test_each_item_has_its_ladder(answer: Answer, ladder: list[str]) -> None:
-    client = responding(scripted(answer), tools=[HOURS], for_s=10)
-    assert kinds(client.events) == [*CREATED, *ladder, *DONE]
+def test_each_item_has_its_ladder(answer: Answer, rungs: list[str]) -> None:
+    client = responding(md.scripted(answer), tools=[HOURS], for_s=10)
+    assert md.kinds(client.events) == [*md.CREATED, *rungs, *DONE]
     indexes = [event["output_index"] for event in client.of("response.output_item.done")]
     assert indexes == list(range(len(indexes)))
 
 
 def test_rate_limits_may_come_after_the_response() -> None:
     """Captures differ; a script may have it either way."""
-    client = responding(scripted(Answer(say=("Hi.",)), rate_limits="end"), for_s=5)
-    assert kinds(client.events) == [CREATED[0], *MESSAGE, *DONE, CREATED[1]]
+    client = responding(md.scripted(Answer(say=("Hi.",)), rate_limits="end"), for_s=5)
+    assert md.kinds(client.events) == [md.CREATED[0], *MESSAGE, *DONE, md.CREATED[1]]
 
 
 def test_a_text_response_has_no_audio() -> None:
-    client = ModelClient(answers("Good morning to you."))
+    client = md.ModelClient(md.answers("Good morning to you."))
     client.send("response.create", response={"output_modalities": ["text"]})
     client.run(5)
-    closing = ["response.output_text.done", *CLOSING[2:], *DONE]
-    assert kinds(client.events)[3:] == [*BEGUN, "response.content_part.added", "(deltas)", *closing]
+    closing = ["response.output_text.done", *md.CLOSING[2:], *DONE]
+    assert md.kinds(client.events)[3:] == [*BEGUN, "response.content_part.added", "(deltas)", *closing]
     assert client.of("response.content_part.added")[0]["part"] == {"type": "text", "text": ""}
     text = "".join(event["delta"] for event in client.of("response.output_text.delta"))
     assert text == client.of("response.output_text.done")[0]["text"] == "Good morning to you."
@@ -99,7 +84,7 @@ def test_a_text_response_has_no_audio() -> None:
 
 
 def test_ids_tie_the_events_of_a_response_together() -> None:
-    client = responding(scripted(Answer(say=("One.", "Two."))), for_s=5)
+    client = responding(md.scripted(Answer(say=("One.", "Two."))), for_s=5)
     response_id = client.events[0]["response"]["id"]
     first, second = (item["id"] for item in done(client)["output"])
     for event in client.events:
@@ -111,7 +96,7 @@ def test_ids_tie_the_events_of_a_response_together() -> None:
 
 
 def test_items_grow_from_in_progress_to_completed() -> None:
-    client = responding(answers("Good morning."), for_s=5)
+    client = responding(md.answers("Good morning."), for_s=5)
     (added,), (finished,) = (client.of("response.output_item.added"), client.of("response.output_item.done"))
     assert (added["item"]["status"], added["item"]["content"]) == ("in_progress", [])
     assert finished["item"]["status"] == "completed"
@@ -119,12 +104,9 @@ def test_items_grow_from_in_progress_to_completed() -> None:
     assert done(client)["output"] == [finished["item"]]
 
 
-# --- Audio ------------------------------------------------------------------------------------
-
-
 def test_deltas_are_the_speech_in_odd_pieces() -> None:
     speech = tone("A long sentence about the history of bread in Northern Europe.")
-    client = responding(scripted(Answer(say=(Say(text="Bread.", audio=speech),))), for_s=10)
+    client = responding(md.scripted(Answer(say=(Say(text="Bread.", audio=speech),))), for_s=10)
     item_id = done(client)["output"][0]["id"]
     assert client.audio(item_id) == speech
     sizes = [len(base64.b64decode(e["delta"])) for e in client.of("response.output_audio.delta")]
@@ -136,7 +118,7 @@ def test_deltas_are_the_speech_in_odd_pieces() -> None:
 def test_the_same_seed_cuts_and_names_alike() -> None:
     runs = []
     for seed, connection in ((7, 1), (7, 1), (8, 1), (7, 2)):
-        client = ModelClient(answers("Good morning."), seed=seed, connection=connection)
+        client = md.ModelClient(md.answers("Good morning."), seed=seed, connection=connection)
         client.respond(5)
         runs.append(client.events)
     assert runs[0] == runs[1]
@@ -146,7 +128,7 @@ def test_the_same_seed_cuts_and_names_alike() -> None:
 
 @pytest.mark.parametrize("pace", [0.5, 1.0, 5.0, 20.0])
 def test_audio_comes_at_its_pace(pace: float) -> None:
-    client = responding(answers("Twelve seconds of a very long sentence.", pace=pace, after_ms=700))
+    client = responding(md.answers("Twelve seconds of a very long sentence.", pace=pace, after_ms=700))
     client.run(60)
     first = client.times[client.events.index(client.of("response.output_audio.delta")[0])]
     assert first - 100.0 == pytest.approx(0.7)
@@ -158,7 +140,7 @@ def test_audio_comes_at_its_pace(pace: float) -> None:
 
 def test_settings_and_latency_apply_where_the_answer_says_nothing() -> None:
     """The server's pace beats the script's; its latency is added to the time to think."""
-    client = ModelClient(answers("Good morning."), pace=2.0, latency_ms=400)
+    client = md.ModelClient(md.answers("Good morning."), pace=2.0, latency_ms=400)
     client.respond(30)
     seconds = len(tone("Good morning.")) / 8000
     assert client.at("response.done") - 100.0 == pytest.approx(0.3 + 0.4 + seconds / 2)
@@ -167,7 +149,7 @@ def test_settings_and_latency_apply_where_the_answer_says_nothing() -> None:
 def test_the_transcript_runs_ahead_of_the_audio() -> None:
     """A quarter of the words are there with the first audio, all of them before the last."""
     words = " ".join(f"word{n}" for n in range(40))
-    client = responding(answers(words), for_s=20)
+    client = responding(md.answers(words), for_s=20)
     order = [event["type"].split(".")[1] for event in client.events if "delta" in event["type"]]
     first_audio = order.index("output_audio")
     assert 10 <= first_audio <= 11
@@ -179,8 +161,8 @@ def test_the_transcript_runs_ahead_of_the_audio() -> None:
 
 @pytest.mark.parametrize(("kind", "width"), [("audio/pcm", 6), ("audio/pcma", 1)])
 def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
-    wanted: Event = {"type": kind} | ({"rate": 24000} if kind == "audio/pcm" else {})
-    client = ModelClient(answers("Good morning."))
+    wanted: md.Event = {"type": kind} | ({"rate": 24000} if kind == "audio/pcm" else {})
+    client = md.ModelClient(md.answers("Good morning."))
     client.send("session.update", session={"type": "realtime", "audio": {"output": {"format": wanted}}})
     client.respond(5)
     item_id = done(client)["output"][0]["id"]
@@ -188,12 +170,9 @@ def test_clients_of_other_formats_get_theirs(kind: str, width: int) -> None:
     assert done(client)["audio"]["output"]["format"] == wanted
 
 
-# --- Calls ------------------------------------------------------------------------------------
-
-
 def test_a_call_streams_its_arguments() -> None:
     call = Call(name="opening_hours", arguments={"day": "Sunday", "city": "Århus"})
-    client = responding(scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
+    client = responding(md.scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
     (finished,) = client.of("response.function_call_arguments.done")
     pieces = [e["delta"] for e in client.of("response.function_call_arguments.delta")]
     assert len(pieces) > 1
@@ -208,7 +187,7 @@ def test_a_call_streams_its_arguments() -> None:
 
 def test_a_call_can_be_scripted_wrong() -> None:
     call = Call(name="launch_rocket", raw_arguments='{"day": Sunday', even_if_not_offered=True)
-    client = responding(scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
+    client = responding(md.scripted(Answer(calls=(call,))), tools=[HOURS], for_s=5)
     (item,) = done(client)["output"]
     assert (item["name"], item["arguments"]) == ("launch_rocket", '{"day": Sunday')
     assert client.of("response.function_call_arguments.done")[0]["arguments"] == '{"day": Sunday'
@@ -216,7 +195,7 @@ def test_a_call_can_be_scripted_wrong() -> None:
 
 def test_a_tool_that_is_not_offered_is_not_called() -> None:
     """The preamble and what would have followed the call are said together, and it is noted."""
-    script = scripted(
+    script = md.scripted(
         Answer(say=("Let me see.",), calls=(Call(name="opening_hours"),)),
         Answer(after_call=True, say=("We are open.",)),
         Answer(say=("Goodbye.",)),
@@ -238,10 +217,10 @@ def test_a_tool_that_is_not_offered_is_not_called() -> None:
         ({"tools": [HOURS]}, {"tools": []}),
     ],
 )
-def test_tool_choice_and_tools_of_the_response_count(session: Event, response: Event) -> None:
+def test_tool_choice_and_tools_of_the_response_count(session: md.Event, response: md.Event) -> None:
     """`tool_choice: "none"`, of session or response, forbids calls; so do other tools."""
-    script = scripted(Answer(say=("Hm.",), calls=(Call(name="opening_hours"),)))
-    client = ModelClient(script)
+    script = md.scripted(Answer(say=("Hm.",), calls=(Call(name="opening_hours"),)))
+    client = md.ModelClient(script)
     client.configure(**session)
     client.send("response.create", response=response)
     client.run(5)
@@ -250,7 +229,7 @@ def test_tool_choice_and_tools_of_the_response_count(session: Event, response: E
 
 def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() -> None:
     """After an interrupted preamble the next turn gets the next answer, not the tool's."""
-    script = scripted(
+    script = md.scripted(
         Answer(say=("Let me look that up for you.",), calls=(Call(name="opening_hours"),)),
         Answer(after_call=True, say=("We are open.",)),
         Answer(say=("Never mind then.",)),
@@ -262,13 +241,10 @@ def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() ->
     assert done(client)["output"][0]["content"][0]["transcript"] == "Never mind then."
 
 
-# --- Status -----------------------------------------------------------------------------------
-
-
 def test_a_failed_response_is_silent() -> None:
     failure = Failure(code="inference_rate_limit_exceeded", message="Slow down.", type="tokens")
-    client = responding(scripted(Answer(status="failed", error=failure)), for_s=5)
-    assert kinds(client.events) == [*CREATED, *DONE]
+    client = responding(md.scripted(Answer(status="failed", error=failure)), for_s=5)
+    assert md.kinds(client.events) == [*md.CREATED, *DONE]
     (record,) = client.session.journal.responses
     assert (done(client)["status"], record.reason) == ("failed", "inference_rate_limit_exceeded")
     assert done(client)["status_details"] == {
@@ -279,7 +255,7 @@ def test_a_failed_response_is_silent() -> None:
 
 def test_an_incomplete_response_breaks_off_in_the_middle() -> None:
     client = responding(
-        scripted(
+        md.scripted(
             Answer(
                 say=("A sentence that the filter does not like at all.", "Never said."),
                 status="incomplete",
@@ -295,19 +271,16 @@ def test_an_incomplete_response_breaks_off_in_the_middle() -> None:
     assert 6400 <= len(client.audio(item["id"])) <= 6400 + 2001
 
 
-# --- Cancel -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("after_s", "closing", "statuses"),
     [
         (0.1, [], []),
-        (0.3, CLOSING, ["incomplete"]),
-        (0.5, CLOSING, ["incomplete"]),
+        (0.3, md.CLOSING, ["incomplete"]),
+        (0.5, md.CLOSING, ["incomplete"]),
         # Between the two items: the first is closed, the second not yet begun.
         (1.24, [], ["completed"]),
-        (1.4, CLOSING, ["completed", "incomplete"]),
-        (2.25, CLOSING[3:], ["completed", "completed", "incomplete"]),
+        (1.4, md.CLOSING, ["completed", "incomplete"]),
+        (2.25, md.CLOSING[3:], ["completed", "completed", "incomplete"]),
     ],
     ids=["thinking", "first delta", "first item", "between items", "second item", "call"],
 )
@@ -316,12 +289,12 @@ def test_a_response_can_be_cancelled_at_every_stage(
 ) -> None:
     said = "x" * 76  # 4.56 s of tone, 0.912 s at this pace
     client = responding(
-        scripted(Answer(say=(said, said), calls=(Call(name="opening_hours"),))), tools=[HOURS]
+        md.scripted(Answer(say=(said, said), calls=(Call(name="opening_hours"),))), tools=[HOURS]
     )
     client.run(after_s)
     events = client.send("response.cancel")
     call = ["response.function_call_arguments.done"] if len(statuses) == 3 else []
-    assert kinds(events) == [*call, *closing, *DONE]
+    assert md.kinds(events) == [*call, *closing, *DONE]
     response = done(client)
     assert response["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
     assert [item["status"] for item in response["output"]] == statuses
@@ -329,7 +302,7 @@ def test_a_response_can_be_cancelled_at_every_stage(
 
 
 def test_a_cut_item_holds_what_was_said_of_it() -> None:
-    client = responding(answers(" ".join(f"word{n}" for n in range(60))))
+    client = responding(md.answers(" ".join(f"word{n}" for n in range(60))))
     client.run(0.6)
     client.send("response.cancel")
     said = "".join(e["delta"] for e in client.of("response.output_audio_transcript.delta"))
@@ -340,32 +313,29 @@ def test_a_cut_item_holds_what_was_said_of_it() -> None:
 
 
 def test_cancelling_nothing_is_an_error() -> None:
-    client = responding(answers("Good morning."))
-    code, message, param = error_of(client.send("response.cancel", response_id="resp_other"))
+    client = responding(md.answers("Good morning."))
+    code, message, param = md.error_of(client.send("response.cancel", response_id="resp_other"))
     assert (code, param) == ("response_cancel_not_active", None)
     assert message == "Cancellation failed: no active response found"
     client.run(5)
-    assert error_of(client.send("response.cancel"))[0] == "response_cancel_not_active"
+    assert md.error_of(client.send("response.cancel"))[0] == "response_cancel_not_active"
 
 
 def test_a_second_response_is_refused_by_the_id_of_the_first() -> None:
-    client = responding(answers("Good morning.", "Good evening."))
+    client = responding(md.answers("Good morning.", "Good evening."))
     response_id = client.events[0]["response"]["id"]
-    code, message, _ = error_of(client.send("response.create", event_id="again"))
+    code, message, _ = md.error_of(client.send("response.create", event_id="again"))
     assert code == "conversation_already_has_active_response"
     assert message == (
         f"Conversation already has an active response in progress: {response_id}. "
         "Wait until the response is finished before creating a new one."
     )
     client.run(5)
-    assert kinds(client.send("response.create")) == CREATED
-
-
-# --- Out of band ------------------------------------------------------------------------------
+    assert md.kinds(client.send("response.create")) == md.CREATED
 
 
 def test_a_response_outside_the_conversation_runs_beside_it() -> None:
-    script = scripted(Answer(say=("x" * 60,)), out_of_band=Answer(say=("A summary of the call.",)))
+    script = md.scripted(Answer(say=("x" * 60,)), out_of_band=Answer(say=("A summary of the call.",)))
     client = responding(script)
     events = client.send(
         "response.create",
@@ -375,7 +345,7 @@ def test_a_response_outside_the_conversation_runs_beside_it() -> None:
     assert response["conversation_id"] is None
     assert response["metadata"] == {"purpose": "summary"}
     client.run(0.5)
-    client.append(quiet(400) + loud(200))
+    client.append(md.quiet(400) + md.loud(200))
     assert done(client)["status"] == "cancelled"
     assert done(client)["id"] != response["id"]
     client.run(10)
@@ -385,41 +355,38 @@ def test_a_response_outside_the_conversation_runs_beside_it() -> None:
     assert item["content"][0]["text"] == "A summary of the call."
     mirrored = {e["item"]["id"] for e in client.of("conversation.item.added")}
     assert item["id"] not in mirrored
-    code, _, _ = error_of(client.send("conversation.item.retrieve", item_id=item["id"]))
+    code, _, _ = md.error_of(client.send("conversation.item.retrieve", item_id=item["id"]))
     assert code == "item_retrieve_invalid_item_id"
 
 
 def test_settings_of_one_response_are_checked_too() -> None:
-    client = responding(answers("Good morning."), for_s=5)
+    client = responding(md.answers("Good morning."), for_s=5)
     for response, code, param in (
         ({"voice": "alloy"}, "unknown_parameter", "response.voice"),
         ({"conversation": "all"}, "invalid_value", "response.conversation"),
         ({"audio": {"output": {"voice": "ash"}}}, "cannot_update_voice", None),
         ({"input": [{"type": "item_reference", "id": "item_x"}]}, "item_not_found", "response.input[0].id"),
         (
-            {"metadata": {f"key{n}": "v" for n in range(17)}},
+            {"metadata": dict.fromkeys("abcdefghijklmnopq", "v")},
             "object_above_max_properties",
             "response.metadata",
         ),
         ({"metadata": {"k" * 65: "v"}}, "string_above_max_length", "response.metadata"),
         ({"metadata": {"k": "v" * 513}}, "string_above_max_length", "response.metadata.k"),
     ):
-        got_code, _, got_param = error_of(client.send("response.create", response=response))
+        got_code, _, got_param = md.error_of(client.send("response.create", response=response))
         assert (got_code, got_param) == (code, param)
-
-
-# --- Usage ------------------------------------------------------------------------------------
 
 
 def test_usage_counts_audio_by_its_rates() -> None:
     """1 token per 100 ms of the caller, 1 per 50 ms of the assistant, cached from the second on."""
-    speech = loud(2000)
-    client = responding(scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",))))
+    speech = md.loud(2000)
+    client = responding(md.scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",))))
     client.run(5)
     first = done(client)["usage"]
     assert first["output_token_details"] == {"text_tokens": 1, "audio_tokens": 40}
     assert first["input_token_details"]["audio_tokens"] == 0
-    client.append(quiet(400) + loud(1000) + quiet(500))
+    client.append(md.quiet(400) + md.loud(1000) + md.quiet(500))
     client.run(5)
     second = done(client)["usage"]["input_token_details"]
     # The caller's item: 300 ms of padding, the second of speech, half a second of silence.
@@ -432,7 +399,7 @@ def test_usage_counts_audio_by_its_rates() -> None:
 
 def test_a_cancelled_response_costs_what_was_made() -> None:
     """Usage comes with cancelled responses too, heard or not."""
-    client = responding(scripted(Answer(say=(Say(text="Hi.", audio=loud(8000)),))))
+    client = responding(md.scripted(Answer(say=(Say(text="Hi.", audio=md.loud(8000)),))))
     client.run(0.7)
     client.send("response.cancel")
     (item,) = done(client)["output"]
@@ -443,7 +410,7 @@ def test_a_cancelled_response_costs_what_was_made() -> None:
 
 
 def test_rate_limits_fall_with_use_and_recover() -> None:
-    client = responding(answers("One.", "Two.", "Three."), for_s=5)
+    client = responding(md.answers("One.", "Two.", "Three."), for_s=5)
     client.respond(70)
     client.send("response.create")
     requests = [

@@ -6,22 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.simulators.voice_model import (
-    Answer,
-    Call,
-    ConnectFault,
-    Fault,
-    Say,
-    Script,
-    ScriptError,
-    caller_speech,
-    demo_script,
-    load_script,
-    parse_fault,
-    placed,
-    tone,
-    voiced,
-)
+from callbridge.simulators import voice_model as vm
 from callbridge.simulators.voice_model.script import Prompter
 from callbridge.simulators.voice_model.vad import EnergyVad, TurnDetection
 from callbridge.simulators.voice_model.voices import clips
@@ -34,56 +19,24 @@ after_ms = 250
 rate_limits = "end"
 answers_go_on = true
 
-[[answer]]
-say = ["Good morning.", {text = "How can I help?", speech = "help.ulaw"}]
-
-[[answer]]
-caller = "Are you open on Sunday?"
-transcript = "after"
-say = ["Let me see."]
-calls = [{name = "opening_hours", arguments = {day = "Sunday"}}]
-faults = [{kind = "close", code = 1011, at = 500}]
-
-[[answer]]
-status = "failed"
-error = {code = "rate_limit_exceeded", message = "Slow down."}
-
-[[answer]]
-silent = true
-
-[[answer]]
-recites = true
-
-[[answer]]
-absent = true
-
-[[answer]]
-say = ["On and on."]
-endless = true
-faults = [{kind = "quota", at = 100, connection = 2}]
-
-[default]
-say = ["That is all."]
-
-[out_of_band]
-say = ["A summary."]
-
-[[fault]]
-kind = "error"
-on = "session.update"
-
-[[connect]]
-kind = "refuse"
-status = 429
-nth = 2
-
-[[connect]]
-kind = "refuse"
-status = 503
-retry_after_s = 0.5
-first = 3
-last = 4
-until_s = 3
+answer = [
+    {say = ["Good morning.", {text = "How can I help?", speech = "help.ulaw"}]},
+    {caller = "Are you open on Sunday?", transcript = "after", say = ["Let me see."], calls = [
+        {name = "opening_hours", arguments = {day = "Sunday"}}], faults = [
+        {kind = "close", code = 1011, at = 500}]},
+    {status = "failed", error = {code = "rate_limit_exceeded", message = "Slow down."}},
+    {silent = true},
+    {recites = true},
+    {absent = true},
+    {say = ["On and on."], endless = true, faults = [{kind = "quota", at = 100, connection = 2}]},
+]
+fault = [{kind = "error", on = "session.update"}]
+connect = [
+    {kind = "refuse", status = 429, nth = 2},
+    {kind = "refuse", status = 503, retry_after_s = 0.5, first = 3, last = 4, until_s = 3},
+]
+default = {say = ["That is all."]}
+out_of_band = {say = ["A summary."]}
 """
 
 
@@ -94,21 +47,24 @@ def written(folder: Path, text: str) -> Path:
 
 
 def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
-    script = load_script(written(tmp_path, WHOLE))
+    script = vm.load_script(written(tmp_path, WHOLE))
     assert (script.name, script.pace, script.delta_bytes) == ("bakery", 4, (200, 900))
     greeting, question, failure, silent, recital, absent, endless = script.answers
     assert (script.answers_go_on, silent.silent, recital.recites, absent.absent) == (True,) * 4
-    assert (endless.endless, endless.faults) == (True, (Fault(kind="quota", at=100, connection=2),))
-    assert greeting.speeches == (Say(text="Good morning."), Say(text="How can I help?", speech="help.ulaw"))
-    assert question.calls == (Call(name="opening_hours", arguments={"day": "Sunday"}),)
-    assert question.faults == (Fault(kind="close", code=1011, at=500),)
+    assert (endless.endless, endless.faults) == (True, (vm.Fault(kind="quota", at=100, connection=2),))
+    assert greeting.speeches == (
+        vm.Say(text="Good morning."),
+        vm.Say(text="How can I help?", speech="help.ulaw"),
+    )
+    assert question.calls == (vm.Call(name="opening_hours", arguments={"day": "Sunday"}),)
+    assert question.faults == (vm.Fault(kind="close", code=1011, at=500),)
     assert (failure.status, failure.error.code) == ("failed", "rate_limit_exceeded")
     assert script.default.say == ("That is all.",)
     assert script.out_of_band is not None
-    assert script.faults == (Fault(kind="error", on="session.update"),)
+    assert script.faults == (vm.Fault(kind="error", on="session.update"),)
     assert script.connect_fault(1) is None
-    assert script.connect_fault(2) == ConnectFault(kind="refuse", status=429, nth=2)
-    outage = ConnectFault(kind="refuse", status=503, retry_after_s=0.5, first=3, last=4, until_s=3)
+    assert script.connect_fault(2) == vm.ConnectFault(kind="refuse", status=429, nth=2)
+    outage = vm.ConnectFault(kind="refuse", status=503, retry_after_s=0.5, first=3, last=4, until_s=3)
     assert script.connect_fault(3) == outage
 
 
@@ -146,8 +102,8 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
 )
 def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(ScriptError) as caught:
-        load_script(path)
+    with pytest.raises(vm.ScriptError) as caught:
+        vm.load_script(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert complaint in str(caught.value)
 
@@ -155,43 +111,43 @@ def test_a_bad_script_is_refused_with_its_place(tmp_path: Path, text: str, compl
 def test_speech_comes_from_file_clip_speaker_or_tone(tmp_path: Path) -> None:
     """In this order; audio that is there already is left alone."""
     (tmp_path / "help.ulaw").write_bytes(b"\x42" * 800)
-    shipped = caller_speech("caller_goodbye")
+    shipped = vm.caller_speech("caller_goodbye")
     said = (
-        Say(text="x", audio=b"\x01"),
-        Say(text="x", speech="help.ulaw"),
-        Say(text=shipped.text),
-        Say(text="New words."),
+        vm.Say(text="x", audio=b"\x01"),
+        vm.Say(text="x", speech="help.ulaw"),
+        vm.Say(text=shipped.text),
+        vm.Say(text="New words."),
     )
-    script = Script(answers=(Answer(say=said),), out_of_band=Answer(say=("Aside.",)))
-    spoken = voiced(script, folder=tmp_path, speaker=lambda text: text.encode())
+    script = vm.Script(answers=(vm.Answer(say=said),), out_of_band=vm.Answer(say=("Aside.",)))
+    spoken = vm.voiced(script, folder=tmp_path, speaker=lambda text: text.encode())
     assert [say.audio for say in spoken.answers[0].speeches] == [
         b"\x01",
         b"\x42" * 800,
         shipped.audio,
         b"New words.",
     ]
-    assert spoken.default.speeches[0].audio == caller_speech("agent_has_nothing_more").audio
+    assert spoken.default.speeches[0].audio == vm.caller_speech("agent_has_nothing_more").audio
     assert spoken.out_of_band is not None
     assert spoken.out_of_band.speeches[0].audio == b"Aside."
-    assert voiced(script, folder=tmp_path).answers[0].speeches[3].audio == tone("New words.")
+    assert vm.voiced(script, folder=tmp_path).answers[0].speeches[3].audio == vm.tone("New words.")
 
 
 def test_a_missing_speech_file_is_refused(tmp_path: Path) -> None:
-    script = Script(answers=(Answer(say=(Say(text="Hello", speech="none.wav"),)),))
-    with pytest.raises(ScriptError, match=r"'Hello' cannot be spoken: .*none.wav"):
-        voiced(script, folder=tmp_path)
+    script = vm.Script(answers=(vm.Answer(say=(vm.Say(text="Hello", speech="none.wav"),)),))
+    with pytest.raises(vm.ScriptError, match=r"'Hello' cannot be spoken: .*none.wav"):
+        vm.voiced(script, folder=tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "Hi.", "A sentence.", "A much longer sentence " * 4])
 def test_a_tone_is_as_long_as_the_text_and_never_silent(text: str) -> None:
     """60 ms a character, at least 400, loud enough for any detector throughout."""
-    audio = tone(text)
+    audio = vm.tone(text)
     assert len(audio) == 8 * max(400, 60 * len(text))
     assert len(EnergyVad(TurnDetection(threshold=0.6, silence_duration_ms=60)).hear(audio)) == 1
 
 
 def test_texts_sound_different() -> None:
-    assert tone("One sentence.")[:800] != tone("Two sentence.")[:800]
+    assert vm.tone("One sentence.")[:800] != vm.tone("Two sentence.")[:800]
 
 
 def test_the_shipped_speech_is_small_and_complete() -> None:
@@ -203,7 +159,7 @@ def test_the_shipped_speech_is_small_and_complete() -> None:
 
 
 def test_the_demo_can_be_interrupted() -> None:
-    script = demo_script()
+    script = vm.demo_script()
     assert all(say.audio for answer in script.answers for say in answer.speeches)
     seconds = [sum(len(say.audio) for say in answer.speeches) / 8000 for answer in script.answers]
     assert sum(8 <= length <= 9 for length in seconds) == 1
@@ -213,7 +169,7 @@ def test_the_demo_can_be_interrupted() -> None:
 
 def test_answers_come_in_their_order_and_then_the_default() -> None:
     """One per response; the next one's `caller` is what is heard before it."""
-    script = Script(answers=(Answer(say=("One.",), caller="First?"), Answer(say=("Two.",))))
+    script = vm.Script(answers=(vm.Answer(say=("One.",), caller="First?"), vm.Answer(say=("Two.",))))
     prompter = Prompter(script)
     assert prompter.caller_said().caller == "First?"
     assert prompter.next([]).say == ("One.",)
@@ -225,29 +181,31 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
 @pytest.mark.parametrize(
     ("text", "answer", "fault"),
     [
-        ("refuse:429", None, ConnectFault(kind="refuse", status=429)),
-        ("refuse", None, ConnectFault(kind="refuse", status=503)),
-        ("silent", None, ConnectFault(kind="silent")),
-        ("reject:3000", None, ConnectFault(kind="reject", code=3000)),
-        ("close:1013", None, ConnectFault(kind="close", code=1013)),
-        ("close:1011@2", 2, Fault(kind="close", code=1011)),
-        ("close:1011@2+500", 2, Fault(kind="close", code=1011, at=500)),
-        ("abort@1", 1, Fault(kind="abort")),
-        ("stall:2.5@1", 1, Fault(kind="stall", seconds=2.5)),
-        ("stall@3+0", 3, Fault(kind="stall", at=0)),
-        ("oversized:6000000@1", 1, Fault(kind="oversized", size_bytes=6_000_000)),
-        ("unknown_event@1", 1, Fault(kind="unknown_event")),
-        ("refuse:429#1", None, ConnectFault(kind="refuse", status=429, nth=1)),
-        ("refuse#2-4", None, ConnectFault(kind="refuse", status=503, first=2, last=4)),
-        ("hang#3-", None, ConnectFault(kind="hang", first=3)),
-        ("close:1013#2", None, ConnectFault(kind="close", code=1013, nth=2)),
-        ("abort@2+500#1", 2, Fault(kind="abort", at=500, connection=1)),
-        ("quota@1", 1, Fault(kind="quota")),
-        ("expire@1+20#2", 1, Fault(kind="expire", at=20, connection=2)),
+        ("refuse:429", None, vm.ConnectFault(kind="refuse", status=429)),
+        ("refuse", None, vm.ConnectFault(kind="refuse", status=503)),
+        ("silent", None, vm.ConnectFault(kind="silent")),
+        ("reject:3000", None, vm.ConnectFault(kind="reject", code=3000)),
+        ("close:1013", None, vm.ConnectFault(kind="close", code=1013)),
+        ("close:1011@2", 2, vm.Fault(kind="close", code=1011)),
+        ("close:1011@2+500", 2, vm.Fault(kind="close", code=1011, at=500)),
+        ("abort@1", 1, vm.Fault(kind="abort")),
+        ("stall:2.5@1", 1, vm.Fault(kind="stall", seconds=2.5)),
+        ("stall@3+0", 3, vm.Fault(kind="stall", at=0)),
+        ("oversized:6000000@1", 1, vm.Fault(kind="oversized", size_bytes=6_000_000)),
+        ("unknown_event@1", 1, vm.Fault(kind="unknown_event")),
+        ("refuse:429#1", None, vm.ConnectFault(kind="refuse", status=429, nth=1)),
+        ("refuse#2-4", None, vm.ConnectFault(kind="refuse", status=503, first=2, last=4)),
+        ("hang#3-", None, vm.ConnectFault(kind="hang", first=3)),
+        ("close:1013#2", None, vm.ConnectFault(kind="close", code=1013, nth=2)),
+        ("abort@2+500#1", 2, vm.Fault(kind="abort", at=500, connection=1)),
+        ("quota@1", 1, vm.Fault(kind="quota")),
+        ("expire@1+20#2", 1, vm.Fault(kind="expire", at=20, connection=2)),
     ],
 )
-def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: Fault | ConnectFault) -> None:
-    assert parse_fault(text) == (answer, fault)
+def test_a_fault_can_be_written_in_a_word(
+    text: str, answer: int | None, fault: vm.Fault | vm.ConnectFault
+) -> None:
+    assert vm.parse_fault(text) == (answer, fault)
 
 
 @pytest.mark.parametrize(
@@ -259,11 +217,11 @@ def test_a_fault_can_be_written_in_a_word(text: str, answer: int | None, fault: 
 )
 def test_a_word_that_is_no_fault_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(ValueError, match=r"write KIND\[:VALUE\]"):
-        parse_fault(text)
+        vm.parse_fault(text)
 
 
 def test_a_fault_is_placed_in_its_answer() -> None:
-    script = placed(demo_script(), 4, Fault(kind="abort"))
+    script = vm.placed(vm.demo_script(), 4, vm.Fault(kind="abort"))
     assert [len(answer.faults) for answer in script.answers] == [0, 0, 0, 1, 0, 0]
-    with pytest.raises(ScriptError, match="there is no answer 7"):
-        placed(demo_script(), 7, Fault(kind="abort"))
+    with pytest.raises(vm.ScriptError, match="there is no answer 7"):
+        vm.placed(vm.demo_script(), 7, vm.Fault(kind="abort"))

@@ -25,8 +25,6 @@ from callbridge.simulators.voice_model import (
 from callbridge.simulators.voice_model.faults import FaultKind
 from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, quiet, scripted
 
-# --- Messages that are none -------------------------------------------------------------------
-
 
 @pytest.mark.parametrize(
     ("message", "code", "text", "param"),
@@ -37,27 +35,12 @@ from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, qu
         ("{}", "missing_required_parameter", "Missing required parameter: 'type'.", "type"),
         ('{"type": 7}', "invalid_type", "but got an integer instead", "type"),
         ('{"type": "nope"}', "invalid_value", "Invalid value: 'nope'. Supported values", "type"),
-        (
-            '{"type": "transcription_session.update"}',
-            "invalid_value",
-            "'session.update', 'input_audio_buffer.append'",
-            "type",
-        ),
+        ('{"type": "transcription_session.update"}', "invalid_value", "'session.update', 'input_", "type"),
         # WebRTC and SIP only.
         ('{"type": "output_audio_buffer.clear"}', "invalid_value", "Supported values are", "type"),
-        (
-            '{"type": "response.cancel", "reason": "x"}',
-            "unknown_parameter",
-            "Unknown parameter: 'reason'.",
-            "reason",
-        ),
+        ('{"type": "response.cancel", "why": "x"}', "unknown_parameter", "parameter: 'why'.", "why"),
         ('{"type": "session.update"}', "missing_required_parameter", "'session'", "session"),
-        (
-            '{"type": "input_audio_buffer.append"}',
-            "missing_required_parameter",
-            "Missing required parameter: 'audio'.",
-            "audio",
-        ),
+        ('{"type": "input_audio_buffer.append"}', "missing_required_parameter", "'audio'.", "audio"),
         ('{"type": "response.cancel", "event_id": 5}', "invalid_type", "event_id", "event_id"),
     ],
 )
@@ -120,9 +103,6 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
     assert not client.session.is_over
 
 
-# --- The journal ------------------------------------------------------------------------------
-
-
 def test_the_journal_tells_what_happened() -> None:
     client = ModelClient.configured(scripted(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
     client.respond(2)
@@ -147,18 +127,6 @@ def test_the_journal_tells_what_happened() -> None:
     assert first.usage["total_tokens"] > 0
 
 
-def test_a_session_can_be_read_in_a_log() -> None:
-    client = ModelClient()
-    assert "gpt-realtime-2.1: listening" in repr(client.session)
-    client.send("response.create")
-    assert "speaking" in repr(client.session)
-    client.session.client_gone("client closed with 1000", client.now)
-    assert "client closed with 1000" in repr(client.session)
-
-
-# --- Lifetime ---------------------------------------------------------------------------------
-
-
 def test_a_session_expires() -> None:
     client = ModelClient()
     assert client.run(3599.9) == []
@@ -180,9 +148,6 @@ def test_a_client_that_leaves_ends_the_session() -> None:
     assert client.session.journal.ended == "client closed with 1000"
 
 
-# --- Faults of the connection -----------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("fault", "codes", "outputs"),
     [
@@ -198,9 +163,6 @@ def test_a_connection_that_is_none(fault: ConnectFault, codes: list[str], output
     assert [output for _, output in client.outputs if not isinstance(output, Send)] == outputs
     assert client.session.deadline is None
     assert client.send("response.create") == []
-
-
-# --- Faults in an answer ----------------------------------------------------------------------
 
 
 def faulty(fault: Fault) -> ModelClient:
@@ -279,9 +241,6 @@ def test_an_endless_stall_has_no_deadline(kind: FaultKind, told: bool) -> None:
     assert (client.outputs[-1][1] == Stall()) == told
 
 
-# --- Faults of the session --------------------------------------------------------------------
-
-
 def test_a_fault_may_take_the_place_of_an_answer_to_a_command() -> None:
     fault = Fault(kind="error", on="session.update", nth=2, error_code="server_error")
     lost = Fault(kind="ignore", on="response.create")
@@ -303,9 +262,6 @@ def test_a_fault_may_come_at_a_time() -> None:
     at, output = client.outputs[-1]
     assert output == Close(1001)
     assert at == pytest.approx(101.5)
-
-
-# --- Time -------------------------------------------------------------------------------------
 
 
 def test_waking_late_loses_nothing() -> None:

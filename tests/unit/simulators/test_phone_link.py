@@ -14,18 +14,11 @@ from callbridge.simulators.link import Link
 def test_delivers_after_the_delay_and_not_before() -> None:
     link: Link[str] = Link(delay_ms=60)
     link.send("a", 1.0)
+    assert len(link) == 1
     assert link.deadline == pytest.approx(1.06)
     assert link.due(1.059) == []
     assert link.due(1.0601) == ["a"]
     assert link.deadline is None
-
-
-def test_without_delay_everything_is_due_at_once() -> None:
-    link: Link[int] = Link()
-    link.send(1, 5.0)
-    link.send(2, 5.0)
-    assert len(link) == 2
-    assert link.due(5.0) == [1, 2]
 
 
 @given(

@@ -2,57 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from callbridge.simulators.audio import SpeechError
+from callbridge.simulators.phone import caller as line
 from callbridge.simulators.phone import plan
-from callbridge.simulators.phone.caller import (
-    HangUp,
-    Interrupt,
-    InterruptAt,
-    Pause,
-    Press,
-    Say,
-    Vanish,
-    WaitForAgent,
-    WaitForEnd,
-)
 from callbridge.simulators.phone.plan import PlanError, load_plan, speech_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SPEECH = b"\x10" * 800
 
 EVERYTHING = """
-[[steps]]
-do = "wait_for_agent"
-quiet_ms = 300
-[[steps]]
-do = "say"
-file = "a.ulaw"
-[[steps]]
-do = "interrupt"
-after_ms = 1500
-file = "a.ulaw"
-[[steps]]
-do = "interrupt_at"
-at_s = 7.5
-file = "a.ulaw"
-[[steps]]
-do = "pause"
-ms = 250
-[[steps]]
-do = "press"
-keys = "12#"
-[[steps]]
-do = "wait_for_end"
-[[steps]]
-do = "vanish"
-[[steps]]
-do = "hang_up"
+steps = [
+    {do = "wait_for_agent", quiet_ms = 300},
+    {do = "say", file = "a.ulaw"},
+    {do = "say", text = "Hello"},
+    {do = "interrupt", after_ms = 1500, file = "a.ulaw"},
+    {do = "interrupt_at", at_s = 7.5, file = "a.ulaw"},
+    {do = "pause", ms = 250},
+    {do = "press", keys = "12#"},
+    {do = "wait_for_end"},
+    {do = "vanish"},
+    {do = "hang_up"},
+]
 """
 
 
@@ -63,24 +36,20 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_reads_every_kind_of_step(tmp_path: Path) -> None:
-    assert load_plan(written(tmp_path, EVERYTHING)) == [
-        WaitForAgent(quiet_ms=300),
-        Say(SPEECH),
-        Interrupt(1500, SPEECH),
-        InterruptAt(7.5, SPEECH),
-        Pause(250),
-        Press("12#"),
-        WaitForEnd(),
-        Vanish(),
-        HangUp(),
-    ]
-
-
-def test_text_is_spoken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_every_kind_of_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "speak", lambda text: text.encode())
-    path = written(tmp_path, '[[steps]]\ndo = "say"\ntext = "Hello"')
-    assert load_plan(path) == [Say(b"Hello")]
+    assert load_plan(written(tmp_path, EVERYTHING)) == [
+        line.WaitForAgent(quiet_ms=300),
+        line.Say(SPEECH),
+        line.Say(b"Hello"),
+        line.Interrupt(1500, SPEECH),
+        line.InterruptAt(7.5, SPEECH),
+        line.Pause(250),
+        line.Press("12#"),
+        line.WaitForEnd(),
+        line.Vanish(),
+        line.HangUp(),
+    ]
 
 
 @pytest.mark.parametrize(

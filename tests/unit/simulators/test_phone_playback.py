@@ -5,40 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from callbridge.simulators.phone.playback import BYTES_PER_S, Playback
+from callbridge.simulators.phone.playback import Playback
 
 
 def audio(ms: float, fill: int = 0) -> bytes:
     return bytes((fill,)) * round(ms * 8)
-
-
-@pytest.mark.parametrize(
-    ("arrivals", "at_ms", "heard_ms"),
-    [
-        # (arrival, length) in ms; then what was heard of each at a moment.
-        ([(0, 100)], 0, [0]),
-        ([(0, 100)], 40, [40]),
-        ([(0, 100)], 100, [100]),
-        ([(0, 100)], 500, [100]),
-        # Queued behind: plays at the end of what is there.
-        ([(0, 100), (10, 50)], 120, [100, 20]),
-        ([(0, 100), (10, 50)], 99, [99, 0]),
-        # Arrives as the buffer runs dry: no gap.
-        ([(0, 100), (100, 50)], 110, [100, 10]),
-        # Ran dry: resumes when audio arrives.
-        ([(0, 100), (300, 50)], 320, [100, 20]),
-        ([(0, 100), (300, 50), (310, 50)], 355, [100, 50, 5]),
-    ],
-)
-def test_audio_plays_in_order_at_8_khz(
-    arrivals: list[tuple[int, int]], at_ms: int, heard_ms: list[int]
-) -> None:
-    playback = Playback()
-    for arrival_ms, length_ms in arrivals:
-        playback.add(audio(length_ms), arrival_ms / 1000)
-    assert [payload.heard_ms(at_ms / 1000) for payload in playback.payloads] == heard_ms
 
 
 def test_a_payload_tells_when_it_plays() -> None:
@@ -134,134 +106,31 @@ def test_what_is_still_to_be_played() -> None:
     assert playback.unheard(0.0125) == b""
 
 
-def test_the_window_of_a_frame_ends_at_a_clear() -> None:
-    playback = Playback()
-    playback.add(audio(100, 1), 0.0)
-    playback.add(audio(100, 2), 0.0)
-    playback.heard_between(0.0, 0.02)
-    playback.clear(0.03)
-    playback.add(audio(5, 3), 0.032)
-    assert playback.heard_between(0.02, 0.04) == audio(10, 1) + audio(5, 3)
-
-
 @given(
-    sizes=st.lists(st.integers(1, 4000), min_size=1, max_size=20),
-    gaps=st.lists(st.floats(0, 0.5), min_size=20, max_size=20),
+    sent=st.lists(st.tuples(st.floats(0, 0.5), st.integers(1, 4000)), min_size=1, max_size=20),
     clear_after=st.integers(0, 20),
 )
-def test_windows_of_20_ms_add_up_to_what_was_heard(
-    sizes: list[int], gaps: list[float], clear_after: int
+def test_whatever_arrives_when_nothing_is_lost_invented_or_reordered(
+    sent: list[tuple[float, int]], clear_after: int
 ) -> None:
-    """Whatever arrives when, the windows miss nothing and count nothing twice."""
-    playback = Playback()
-    arrivals, now = [], 0.0
-    for size, gap in zip(sizes, gaps, strict=False):
-        arrivals.append((now, size))
+    """Windows of 20 ms miss nothing and count nothing twice; every mark comes back once, in order."""
+    playback, now, tick, windows = Playback(buffer_bytes_max=6000), 100.0, 100.0, b""
+    for number, (gap, size) in enumerate(sent):
         now += gap
-    windows = b""
-    tick = 0.0
-    for number, (at, size) in enumerate(arrivals):
-        while tick + 0.02 <= at:
+        while tick + 0.02 <= now:
             windows += playback.heard_between(tick, tick + 0.02)
             tick += 0.02
-        playback.add(bytes((number,)) * size, at)
+        playback.add(bytes((number,)) * size, now)
+        playback.add_mark(str(number), now)
         if number == clear_after:
-            playback.clear(at)
+            playback.clear(now)
+            assert playback.pending_bytes(now) == 0
+        heard, pending = playback.heard_bytes(now), playback.pending_bytes(now)
+        assert heard == sum(item.heard_bytes(now) for item in playback.payloads)
+        assert heard + pending + playback.discarded_bytes + playback.dropped_bytes == playback.received_bytes
+        assert 0 <= pending <= 6000
     while tick < playback.ends_at + 0.02:
         windows += playback.heard_between(tick, tick + 0.02)
         tick += 0.02
-    heard = b"".join(item.audio[: item.heard_bytes(tick)] for item in playback.payloads)
-    assert windows == heard
-
-
-class PlaybackMachine(RuleBasedStateMachine):
-    """Audio, marks and clears at any time; nothing is lost, invented or reordered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.playback = Playback(buffer_bytes_max=40_000)
-        self.now = 100.0
-        self.sent = 0
-        self.marks_sent: list[tuple[str, int]] = []
-        self.echoes: list[str] = []
-        self.heard_before = 0
-
-    @initialize(bytes_max=st.integers(1000, 80_000))
-    def choose_size(self, bytes_max: int) -> None:
-        self.playback.buffer_bytes_max = bytes_max
-
-    @rule(size=st.integers(0, 20_000))
-    def send(self, size: int) -> None:
-        self.sent += size
-        self.playback.add(bytes(size), self.now)
-
-    @rule()
-    def send_mark(self) -> None:
-        name = str(len(self.marks_sent))
-        accepted = self.playback.received_bytes - self.playback.dropped_bytes
-        self.marks_sent.append((name, accepted))
-        self.playback.add_mark(name, self.now)
-        self.collect()
-
-    @rule()
-    def clear(self) -> None:
-        before = self.playback.heard_bytes(self.now)
-        self.playback.clear(self.now)
-        assert self.playback.pending_bytes(self.now) == 0
-        assert self.playback.heard_bytes(self.now) == before
-        self.collect()
-        assert len(self.echoes) == len(self.marks_sent)
-
-    @rule(seconds=st.floats(0, 3))
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.collect()
-
-    @rule()
-    def wait_for_the_next_mark(self) -> None:
-        if self.playback.deadline is not None:
-            self.now = max(self.now, self.playback.deadline)
-            before = len(self.echoes)
-            self.collect()
-            assert len(self.echoes) > before
-
-    def collect(self) -> None:
-        for mark in self.playback.due_marks(self.now):
-            self.echoes.append(mark.name)
-            if not mark.was_cleared:
-                # The byte before the mark was heard, or thrown away by an earlier clear.
-                _, position = self.marks_sent[int(mark.name)]
-                passed = self.playback.heard_bytes(self.now) + self.playback.discarded_bytes
-                assert passed >= position
-
-    @invariant()
-    def bytes_are_conserved(self) -> None:
-        playback = self.playback
-        heard = playback.heard_bytes(self.now)
-        pending = playback.pending_bytes(self.now)
-        assert playback.received_bytes == self.sent
-        assert heard + pending + playback.discarded_bytes + playback.dropped_bytes == playback.received_bytes
-        assert 0 <= pending <= playback.buffer_bytes_max
-
-    @invariant()
-    def payloads_agree_with_the_sum(self) -> None:
-        by_payload = sum(item.heard_bytes(self.now) for item in self.playback.payloads)
-        assert by_payload == self.playback.heard_bytes(self.now)
-
-    @invariant()
-    def what_was_heard_stays_heard(self) -> None:
-        heard = self.playback.heard_bytes(self.now)
-        assert heard >= self.heard_before
-        self.heard_before = heard
-
-    @invariant()
-    def the_buffer_is_dry_when_nothing_is_pending(self) -> None:
-        if self.playback.pending_bytes(self.now) == 0:
-            assert self.playback.ends_at <= self.now + 1 / BYTES_PER_S
-
-    @invariant()
-    def marks_come_back_in_order(self) -> None:
-        assert self.echoes == [name for name, _ in self.marks_sent[: len(self.echoes)]]
-
-
-TestPlaybackMachine = PlaybackMachine.TestCase
+    assert windows == b"".join(item.audio[: item.heard_bytes(tick)] for item in playback.payloads)
+    assert [mark.name for mark in playback.due_marks(tick)] == [str(number) for number in range(len(sent))]

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import wave
 from array import array
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from callbridge.simulators.audio import decode_mulaw
-from callbridge.simulators.phone.caller import Interrupt, Say, WaitForEnd
+from callbridge.simulators.phone import report as rep
+from callbridge.simulators.phone.caller import Interrupt, Say, Step, WaitForEnd
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
 from callbridge.simulators.phone.recording import tracks, write_recording
-from callbridge.simulators.phone.report import (
-    ClearReport,
-    InterruptionReport,
-    carrier_warnings,
-    stream_report,
-)
+from callbridge.simulators.phone.stream import PhoneStream
 from phone_driver import LOUD, mark, media, message, new_stream
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from callbridge.simulators.phone.caller import Step
-    from callbridge.simulators.phone.stream import PhoneStream
 
 AGENT, CALLER = b"\x20" * 8, LOUD
 
@@ -43,7 +33,7 @@ def talk(*steps: Step, until: float = 3.0, cleared_at: float | None = None) -> P
 
 
 def test_reports_what_was_heard() -> None:
-    report = stream_report(talk(WaitForEnd()), placed_at=9.5)
+    report = rep.stream_report(talk(WaitForEnd()), placed_at=9.5)
     assert (report.opened_ms, report.duration_ms) == (500, 3000)
     assert (report.media_received, report.media_received_ms, report.heard_ms) == (1, 2000, 2000)
     assert (report.first_audio_from_call_ms, report.first_audio_from_start_ms) == (1000, 500)
@@ -54,17 +44,17 @@ def test_reports_what_was_heard() -> None:
 
 
 def test_reports_what_was_not_heard() -> None:
-    report = stream_report(talk(WaitForEnd(), until=1.5), placed_at=10.0)
+    report = rep.stream_report(talk(WaitForEnd(), until=1.5), placed_at=10.0)
     assert (report.heard_ms, report.unheard_at_end_ms, report.marks_echoed) == (1000, 1000, 0)
 
 
 def test_reports_an_interruption_and_its_clear() -> None:
     stream = talk(Interrupt(400, CALLER * 500), WaitForEnd(), cleared_at=1.25)
-    report = stream_report(stream, placed_at=10.0)
-    assert report.clears == [ClearReport(1250, 1250)]
+    report = rep.stream_report(stream, placed_at=10.0)
+    assert report.clears == [rep.ClearReport(1250, 1250)]
     assert (report.heard_ms, report.cleared_ms) == (750, 1250)
     (interruption,) = report.interruptions
-    assert interruption == InterruptionReport(
+    assert interruption == rep.InterruptionReport(
         caller_started_ms=interruption.caller_started_ms,
         agent_silent_ms=1250,
         stop_ms=1250 - interruption.caller_started_ms,
@@ -76,7 +66,7 @@ def test_reports_an_interruption_and_its_clear() -> None:
 def test_a_stream_that_never_opened() -> None:
     stream = new_stream()
     stream.fail(31902, "refused", 10.0)
-    report = stream_report(stream, placed_at=9.0)
+    report = rep.stream_report(stream, placed_at=9.0)
     assert (report.opened_ms, report.frames_sent, report.ended_by) == (None, 0, "nobody")
 
 
@@ -87,7 +77,7 @@ def test_warnings_are_counted_by_code_and_level() -> None:
         Complaint(31951, "second", 12.0),
         Complaint(31921, "close code 1011", 13.0),
     ]
-    warnings = carrier_warnings(complaints, placed_at=10.0)
+    warnings = rep.carrier_warnings(complaints, placed_at=10.0)
     assert [(item.code, item.level, item.count, item.detail) for item in warnings] == [
         (31951, "warning", 2, "first"),
         (31921, "notice", 1, "close code 1000"),

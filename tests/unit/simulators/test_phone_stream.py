@@ -9,39 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.simulators.phone.caller import (
-    HangUp,
-    Interrupt,
-    InterruptAt,
-    Pause,
-    Press,
-    Say,
-    Vanish,
-    WaitForAgent,
-    WaitForEnd,
-)
+from callbridge.simulators.phone import caller as line
+from callbridge.simulators.phone import events as ev
 from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Level
-from callbridge.simulators.phone.events import (
-    AgentAudioStarted,
-    AgentAudioStopped,
-    CallerSilent,
-    CallerSpeaking,
-    Cleared,
-    Complained,
-    KeyPressed,
-    StreamEnded,
-    StreamStarted,
-)
 from callbridge.simulators.phone.stream import Abort, Close, Send
 from phone_driver import LOUD, SID, ZERO, PhoneDriver, mark, media, message, new_stream
-
-# --- Caller audio -----------------------------------------------------------------------------
-
-
-def test_opens_with_connected_and_start() -> None:
-    world = PhoneDriver(new_stream())
-    assert [fields["event"] for _, fields in world.sent] == ["connected", "start"]
-    assert world.sent[1][1]["sequenceNumber"] == "1"
 
 
 def test_sends_a_frame_each_20_ms_silence_included() -> None:
@@ -55,7 +27,7 @@ def test_sends_a_frame_each_20_ms_silence_included() -> None:
 
 
 def test_sequence_numbers_are_shared_and_chunks_count_media_only() -> None:
-    world = PhoneDriver(new_stream(Press("5"), WaitForEnd())).run_to(110)
+    world = PhoneDriver(new_stream(line.Press("5"), line.WaitForEnd())).run_to(110)
     world.say(mark("m")).run_to(120)
     world.take(world.stream.hang_up(world.now))
     assert [
@@ -81,25 +53,16 @@ def test_a_late_wake_sends_what_is_due_at_once_with_its_own_timestamps() -> None
 
 
 def test_speech_goes_out_padded_to_whole_frames() -> None:
-    world = PhoneDriver(new_stream(Say(LOUD * 30), HangUp())).run_to(1000)
+    world = PhoneDriver(new_stream(line.Say(LOUD * 30), line.HangUp())).run_to(1000)
     payloads = [base64.b64decode(f["media"]["payload"]) for _, f in world.sent_of("media")]
     assert payloads == [LOUD * 20, LOUD * 10 + b"\xff" * 80]
     assert bytes(world.stream.caller_audio) == b"".join(payloads)
-
-
-# --- Marks and clears -------------------------------------------------------------------------
 
 
 def test_marks_come_back_at_their_byte() -> None:
     world = PhoneDriver(new_stream()).run_to(1000)
     world.say(media(50), mark("a"), media(25), mark("b")).run_to(2000)
     assert world.echoes() == [(1050, "a"), (1075, "b")]
-
-
-def test_an_idle_mark_comes_back_at_once() -> None:
-    world = PhoneDriver(new_stream()).run_to(1000)
-    world.say(mark("idle"))
-    assert world.echoes() == [(1000, "idle")]
 
 
 def test_a_clear_brings_all_marks_back_at_once_and_in_order() -> None:
@@ -132,9 +95,6 @@ def test_a_message_finds_everything_done_that_was_due_before_it() -> None:
     outputs = stream.receive(message("clear"), ZERO + 0.105)
     assert [output.event for output in outputs if isinstance(output, Send)] == ["mark", "media"]
     assert not stream.playback.marks[0].was_cleared
-
-
-# --- What Twilio minds ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -201,11 +161,8 @@ def test_every_code_that_can_be_reported_has_a_meaning_and_a_remedy() -> None:
         assert explained.remedy, code
 
 
-# --- The end ----------------------------------------------------------------------------------
-
-
 def test_hanging_up_sends_stop_and_closes() -> None:
-    world = PhoneDriver(new_stream(Pause(200), HangUp())).run_to(5000)
+    world = PhoneDriver(new_stream(line.Pause(200), line.HangUp())).run_to(5000)
     assert world.sent[-1][1]["event"] == "stop"
     assert world.others == [Close(1000, "")]
     end = world.stream.end
@@ -215,13 +172,13 @@ def test_hanging_up_sends_stop_and_closes() -> None:
 
 
 def test_vanishing_sends_nothing() -> None:
-    world = PhoneDriver(new_stream(Vanish())).run_to(5000)
+    world = PhoneDriver(new_stream(line.Vanish())).run_to(5000)
     assert world.others == [Abort()]
     assert [fields["event"] for _, fields in world.sent] == ["connected", "start"]
 
 
 def test_after_its_end_a_stream_swallows_everything() -> None:
-    world = PhoneDriver(new_stream(HangUp())).run_to(1000)
+    world = PhoneDriver(new_stream(line.HangUp())).run_to(1000)
     stream, now = world.stream, world.now
     assert stream.receive(media(20), now) == []
     assert stream.receive(b"", now) == []
@@ -239,9 +196,8 @@ def test_after_its_end_a_stream_swallows_everything() -> None:
 def test_audio_that_was_not_played_is_lost_at_the_end() -> None:
     world = PhoneDriver(new_stream()).run_to(500).say(media(1000)).run_to(900)
     world.stream.peer_closed(1000, "", world.now)
-    end = world.stream.end
-    assert end is not None
-    assert end.unheard_bytes == 600 * 8
+    assert world.stream.end is not None
+    assert world.stream.end.unheard_bytes == 600 * 8
     assert world.stream.playback.heard_bytes(world.now + 9) == 400 * 8
 
 
@@ -259,29 +215,26 @@ def test_only_keys_of_a_telephone_can_be_pressed() -> None:
         world.stream.press("12", world.now)
 
 
-# --- Conversation -----------------------------------------------------------------------------
-
-
 def test_a_conversation_as_the_watcher_sees_it() -> None:
-    steps = (WaitForAgent(quiet_ms=500), Say(LOUD * 200), Press("9"), WaitForEnd())
+    steps = (line.WaitForAgent(quiet_ms=500), line.Say(LOUD * 200), line.Press("9"), line.WaitForEnd())
     world = PhoneDriver(new_stream(*steps)).run_to(300).say(media(400)).run_to(3000)
     world.stream.peer_closed(1000, "", world.now)
     told = [(type(event), round((event.at - ZERO) * 1000)) for event in world.stream.take_events()]
     assert told == [
-        (StreamStarted, 0),
-        (AgentAudioStarted, 299),
-        (AgentAudioStopped, 719),
-        (CallerSpeaking, 1199),
-        (KeyPressed, 1419),
-        (CallerSilent, 1399),
-        (Complained, 3000),
-        (StreamEnded, 3000),
+        (ev.StreamStarted, 0),
+        (ev.AgentAudioStarted, 299),
+        (ev.AgentAudioStopped, 719),
+        (ev.CallerSpeaking, 1199),
+        (ev.KeyPressed, 1419),
+        (ev.CallerSilent, 1399),
+        (ev.Complained, 3000),
+        (ev.StreamEnded, 3000),
     ]
     assert world.stream.take_events() == []
 
 
 def test_an_interruption_ends_with_the_clear() -> None:
-    steps = (Interrupt(500, LOUD * 300), WaitForEnd())
+    steps = (line.Interrupt(500, LOUD * 300), line.WaitForEnd())
     world = PhoneDriver(new_stream(*steps)).run_to(200).say(media(5000)).run_to(1000)
     world.say(message("clear")).run_to(3000)
     assert len(world.stream.interruptions) == 1
@@ -289,35 +242,29 @@ def test_an_interruption_ends_with_the_clear() -> None:
     assert round((interruption.caller_started_at - ZERO) * 1000) in range(680, 721)
     assert interruption.agent_silent_at == pytest.approx(ZERO + 1.0)
     assert interruption.was_cleared
-    assert Cleared(world.stream.playback.clears[0].at, 4200) in world.stream.take_events()
+    assert ev.Cleared(world.stream.playback.clears[0].at, 4200) in world.stream.take_events()
 
 
 def test_an_interruption_without_a_clear_ends_when_the_agent_is_done() -> None:
     for spoken_ms, silent_at in ((2000, pytest.approx(ZERO + 2.2, abs=0.021)), (9000, None)):
-        steps = (Interrupt(500, LOUD * 300), WaitForEnd())
+        steps = (line.Interrupt(500, LOUD * 300), line.WaitForEnd())
         world = PhoneDriver(new_stream(*steps)).run_to(200).say(media(spoken_ms)).run_to(4000)
         (interruption,) = world.stream.interruptions
         assert (interruption.agent_silent_at, interruption.was_cleared) == (silent_at, False)
 
 
-def test_polite_speech_is_no_interruption() -> None:
-    steps = (WaitForAgent(), Say(LOUD * 300), WaitForEnd())
-    world = PhoneDriver(new_stream(*steps)).run_to(200).say(media(1000)).run_to(4000)
-    assert world.stream.interruptions == []
-
-
 def test_silence_that_a_bridge_sends_is_not_taken_for_speech() -> None:
     """Many bridges send silence all the time; a caller would else wait for ever."""
-    steps = (WaitForAgent(quiet_ms=300), Say(LOUD * 100), WaitForEnd())
+    steps = (line.WaitForAgent(quiet_ms=300), line.Say(LOUD * 100), line.WaitForEnd())
     world = PhoneDriver(new_stream(*steps)).run_to(200)
     world.say(media(500), media(60_000, b"\xff" * 8)).run_to(3000)
-    spoke = [event for event in world.stream.take_events() if isinstance(event, CallerSpeaking)]
+    spoke = [event for event in world.stream.take_events() if isinstance(event, ev.CallerSpeaking)]
     assert [round((event.at - ZERO) * 1000, -2) for event in spoke] == [1000]
     assert world.stream.interruptions == []
 
 
 def test_the_longest_silence_counts_both_sides() -> None:
-    steps = (InterruptAt(2.0, LOUD * 1000), WaitForEnd())
+    steps = (line.InterruptAt(2.0, LOUD * 1000), line.WaitForEnd())
     world = PhoneDriver(new_stream(*steps)).run_to(500).say(media(1000)).run_to(4500)
     # Silent before 0.5 s, from 1.5 s to 2 s, and from 3 s on.
     assert world.stream.longest_silence_s == pytest.approx(1.5, abs=0.04)

@@ -11,16 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callbridge.simulators.phone.program import (
-    DialOutcome,
-    End,
-    Fetch,
-    LineSettings,
-    OpenStream,
-    Program,
-    Spend,
-    Step,
-)
+from callbridge.simulators.phone import program as pg
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.telephony import twiml
 from callbridge.telephony.twiml import FallbackPlan
@@ -124,15 +115,12 @@ def test_nothing_to_say_is_not_said(text: str) -> None:
     ]
 
 
-# --- The fallback's documents -------------------------------------------------------------------------
-
-
 def tags(text: str) -> list[str]:
     return [verb.tag for verb in parsed(text)]
 
 
 def every_document(plan: FallbackPlan) -> list[str]:
-    statuses = [*(outcome.value for outcome in DialOutcome), "answered", "", "unheard-of"]
+    statuses = [*(outcome.value for outcome in pg.DialOutcome), "answered", "", "unheard-of"]
     return [
         document(fallback=plan),
         twiml.first_step(plan),
@@ -213,10 +201,7 @@ def test_a_plan_that_leads_nowhere_is_not_made(broken: dict[str, str | int]) -> 
         replace(FULL, **broken)  # type: ignore[arg-type]  # names and values belong together
 
 
-# --- The fallback on the phone ------------------------------------------------------------------------
-
-
-def asked(plan: FallbackPlan, step: Fetch) -> str:
+def asked(plan: FallbackPlan, step: pg.Fetch) -> str:
     """What our webhooks will answer; the voice URL with the fallback at once."""
     match urlsplit(step.url).path:
         case "/twilio/voice":
@@ -229,18 +214,20 @@ def asked(plan: FallbackPlan, step: Fetch) -> str:
             raise AssertionError(path)
 
 
-def on_the_phone(plan: FallbackPlan, line: LineSettings, voice: str | None = None) -> list[tuple[str, str]]:
+def on_the_phone(
+    plan: FallbackPlan, line: pg.LineSettings, voice: str | None = None
+) -> list[tuple[str, str]]:
     """The verbs that a strict phone executes, which must have nothing to complain about."""
-    program = Program("https://example.com/twilio/voice", "POST", ("+14155550100", "+14155550199"), line)
-    step: Step = program.begin()
-    while not isinstance(step, End):
+    program = pg.Program("https://example.com/twilio/voice", "POST", ("+14155550100", "+14155550199"), line)
+    step: pg.Step = program.begin()
+    while not isinstance(step, pg.End):
         match step:
-            case Fetch():
+            case pg.Fetch():
                 body = voice if voice and step.url.endswith("/voice") else asked(plan, step)
                 step = program.answered(WebAnswer(step.url, 200, twiml.MEDIA_TYPE, body.encode()))
-            case Spend():
+            case pg.Spend():
                 step = program.spent()
-            case OpenStream(noun=noun):
+            case pg.OpenStream(noun=noun):
                 # As if Twilio ran on without asking the action.
                 step = program.stream_ended(replace(noun, action=None))
     assert program.complaints == []
@@ -248,10 +235,10 @@ def on_the_phone(plan: FallbackPlan, line: LineSettings, voice: str | None = Non
     return [(done.verb, done.detail) for done in program.executed]
 
 
-def expected(plan: FallbackPlan, outcome: DialOutcome, recording_s: int) -> list[tuple[str, str]]:
+def expected(plan: FallbackPlan, outcome: pg.DialOutcome, recording_s: int) -> list[tuple[str, str]]:
     """The ladder once more, told as what the caller meets."""
     met = [("Dial", f"Number {HUMAN}: {outcome}")] if plan.dial else []
-    if plan.dial and outcome is DialOutcome.COMPLETED:
+    if plan.dial and outcome is pg.DialOutcome.COMPLETED:
         return [*met, ("Hangup", "")]
     if plan.has_voicemail:
         met += [("Say", PROMPT), ("Record", f"{recording_s} s")]
@@ -260,23 +247,23 @@ def expected(plan: FallbackPlan, outcome: DialOutcome, recording_s: int) -> list
     return [*met, ("Hangup", "")]
 
 
-LINES = list(itertools.product(PLANS, DialOutcome, (0, 12)))
+LINES = list(itertools.product(PLANS, pg.DialOutcome, (0, 12)))
 
 
 @pytest.mark.parametrize(("name", "outcome", "recording_s"), LINES)
-def test_a_strict_phone_goes_down_the_ladder(name: str, outcome: DialOutcome, recording_s: int) -> None:
-    line = LineSettings(dial_outcome=outcome, recording_s=recording_s)
+def test_a_strict_phone_goes_down_the_ladder(name: str, outcome: pg.DialOutcome, recording_s: int) -> None:
+    line = pg.LineSettings(dial_outcome=outcome, recording_s=recording_s)
     assert on_the_phone(PLANS[name], line) == expected(PLANS[name], outcome, recording_s)
 
 
 @pytest.mark.parametrize("name", PLANS)
 def test_a_strict_phone_that_runs_past_the_stream_meets_the_ladder(name: str) -> None:
     plan = PLANS[name]
-    line = LineSettings(dial_outcome=DialOutcome.BUSY, recording_s=5)
+    line = pg.LineSettings(dial_outcome=pg.DialOutcome.BUSY, recording_s=5)
     stream, *behind = on_the_phone(plan, line, voice=document(fallback=plan))
     assert stream == ("Connect/Stream", "wss://example.com/media-stream")
-    assert behind == expected(plan, DialOutcome.BUSY, 5)
+    assert behind == expected(plan, pg.DialOutcome.BUSY, 5)
 
 
 def test_a_caller_who_talks_without_end_is_recorded_for_two_minutes() -> None:
-    assert ("Record", "120 s") in on_the_phone(VOICEMAIL_ONLY, LineSettings(recording_s=3600))
+    assert ("Record", "120 s") in on_the_phone(VOICEMAIL_ONLY, pg.LineSettings(recording_s=3600))

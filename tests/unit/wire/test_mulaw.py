@@ -24,9 +24,6 @@ def test_silence_is_the_code_of_zero() -> None:
     assert mulaw.silence(1) == b"\xff" * 8
 
 
-# --- Encoding -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("sample", "code"),
     [

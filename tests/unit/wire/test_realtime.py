@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, get_args
+from typing import get_args
 
 import msgspec
 import pytest
@@ -18,127 +18,69 @@ from hypothesis import strategies as st
 from callbridge.wire import realtime as rt
 from callbridge.wire.errors import ProtocolError
 
-SESSION = {
-    "id": "sess_C9G5QPteg4UIbotdKLoYQ",
-    "model": "gpt-realtime-2.1",
-    "tracing": None,
-    "expires_at": 1756324625,
-    "audio": {
-        "input": {"format": {"type": "audio/pcm", "rate": 24000}, "transcription": None},
-        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin", "speed": 1},
-    },
-}
-FUNCTION_CALL = {
-    "id": "item_003",
-    "type": "function_call",
-    "status": "completed",
-    "name": "opening_hours",
-    "call_id": "call_7",
-    "arguments": '{"day":"Monday"}',
-}
-DONE = {
-    "id": "resp_001",
-    "status": "completed",
-    "status_details": None,
+SENT = json.loads(r"""[
+{"type": "session.created", "session": {"id": "sess_C9G5", "model": "gpt-realtime-2.1", "tracing": null,
+    "expires_at": 1756324625, "audio": {
+        "input": {"format": {"type": "audio/pcm", "rate": 24000}, "transcription": null},
+        "output": {"format": {"type": "audio/pcm", "rate": 24000}, "voice": "marin", "speed": 1}}}},
+{"type": "session.updated",
+    "session": {"type": "realtime", "audio": {"output": {"voice": {"id": "voice_1234"}}}}},
+{"type": "input_audio_buffer.speech_started", "audio_start_ms": 1000, "item_id": "msg_003"},
+{"type": "input_audio_buffer.speech_stopped", "audio_end_ms": 2000, "item_id": "msg_003"},
+{"type": "input_audio_buffer.committed", "previous_item_id": "msg_001", "item_id": "msg_002"},
+{"type": "conversation.item.added",
+    "item": {"id": "item_1", "type": "message", "status": "completed", "role": "user"}},
+{"type": "conversation.item.input_audio_transcription.completed", "item_id": "item_2", "content_index": 0,
+    "transcript": "Can you hear me?"},
+{"type": "conversation.item.input_audio_transcription.failed", "item_id": "msg_003",
+    "error": {"type": "transcription_error", "code": "audio_unintelligible"}},
+{"type": "response.created",
+    "response": {"id": "resp_001", "status": "in_progress", "output": [], "usage": null}},
+{"type": "response.done", "response": {"id": "resp_001", "status": "completed", "status_details": null,
     "output": [{"id": "item_006", "type": "message", "content": [{"type": "output_audio"}]}],
-    "usage": {
-        "total_tokens": 253,
-        "input_tokens": 132,
-        "output_tokens": 121,
+    "usage": {"total_tokens": 253, "input_tokens": 132, "output_tokens": 121,
         "input_token_details": {"text_tokens": 119, "audio_tokens": 13, "cached_tokens": 64},
-        "output_token_details": {"text_tokens": 30, "audio_tokens": 91},
-    },
-}
-PLACE = {"response_id": "resp_001", "item_id": "msg_007", "output_index": 0, "content_index": 0}
-
-DOCUMENTED: dict[str, tuple[dict[str, Any], rt.Event]] = {
-    "session.created": (
-        {"session": SESSION},
-        rt.SessionCreated(
-            rt.EchoedSession(
-                "sess_C9G5QPteg4UIbotdKLoYQ",
-                "gpt-realtime-2.1",
-                1756324625,
-                rt.EchoedAudio(
-                    rt.EchoedInput(rt.AudioFormat("audio/pcm")),
-                    rt.EchoedOutput(rt.AudioFormat("audio/pcm")),
-                ),
-            )
-        ),
-    ),
-    "session.updated": (
-        {"session": {"type": "realtime", "audio": {"output": {"voice": {"id": "voice_1234"}}}}},
-        rt.SessionUpdated(rt.EchoedSession()),
-    ),
-    "input_audio_buffer.speech_started": (
-        {"audio_start_ms": 1000, "item_id": "msg_003"},
-        rt.SpeechStarted("msg_003", 1000),
-    ),
-    "input_audio_buffer.speech_stopped": (
-        {"audio_end_ms": 2000, "item_id": "msg_003"},
-        rt.SpeechStopped("msg_003", 2000),
-    ),
-    "input_audio_buffer.committed": (
-        {"previous_item_id": "msg_001", "item_id": "msg_002"},
-        rt.InputCommitted("msg_002"),
-    ),
-    "conversation.item.added": (
-        {"item": {"id": "item_1", "type": "message", "status": "completed", "role": "user"}},
-        rt.ItemAdded(rt.Item("item_1", "message", "completed")),
-    ),
-    "conversation.item.input_audio_transcription.completed": (
-        {"item_id": "item_2", "content_index": 0, "transcript": "Can you hear me?"},
-        rt.CallerTranscript("item_2", "Can you hear me?"),
-    ),
-    "conversation.item.input_audio_transcription.failed": (
-        {"item_id": "msg_003", "error": {"type": "transcription_error", "code": "audio_unintelligible"}},
-        rt.CallerTranscriptFailed("msg_003"),
-    ),
-    "response.created": (
-        {"response": {"id": "resp_001", "status": "in_progress", "output": [], "usage": None}},
-        rt.ResponseCreated(rt.Response("resp_001", "in_progress")),
-    ),
-    "response.done": (
-        {"response": DONE},
-        rt.ResponseDone(
-            rt.Response(
-                "resp_001",
-                "completed",
-                usage=rt.Usage(132, 121, rt.InputTokens(119, 13, 64), rt.OutputTokens(30, 91)),
-            )
-        ),
-    ),
-    "response.output_item.added": (
-        {"response_id": "resp_001", "item": {"id": "msg_007", "type": "message", "role": "assistant"}},
-        rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message")),
-    ),
-    "response.output_item.done": (
-        {"response_id": "resp_001", "output_index": 1, "item": FUNCTION_CALL},
-        rt.OutputItemDone(
-            "resp_001",
-            rt.Item("item_003", "function_call", "completed", "opening_hours", "call_7", '{"day":"Monday"}'),
-        ),
-    ),
-    "response.output_audio.delta": (
-        PLACE | {"delta": "//79"},
-        rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd"),
-    ),
-    "response.output_audio.done": (PLACE, rt.AudioDone("resp_001", "msg_007")),
-    "response.output_audio_transcript.delta": (PLACE | {"delta": "Hi"}, rt.AnswerDelta("msg_007", "Hi")),
-    "response.output_audio_transcript.done": (
-        PLACE | {"transcript": "Hello."},
-        rt.AgentTranscript("resp_001", "msg_007", "Hello."),
-    ),
-    "rate_limits.updated": (
-        {"rate_limits": [{"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5}]},
-        rt.RateLimitsUpdated((rt.RateLimit("tokens", 49950, 0.5),)),
-    ),
-    "error": (
-        {"error": {"type": "t", "code": "c", "message": "m", "param": "p", "event_id": "event_567"}},
-        rt.ErrorEvent(rt.ErrorDetail("t", "c", "m", "p", "event_567")),
-    ),
-}
-"""The documented example of every event that is read, without `type` and `event_id`, and its value."""
+        "output_token_details": {"text_tokens": 30, "audio_tokens": 91}}}},
+{"type": "response.output_item.added", "response_id": "resp_001",
+    "item": {"id": "msg_007", "type": "message", "role": "assistant"}},
+{"type": "response.output_item.done", "response_id": "resp_001", "output_index": 1,
+    "item": {"id": "item_003", "type": "function_call", "status": "completed", "name": "opening_hours",
+        "call_id": "call_7", "arguments": "{\"day\":\"Monday\"}"}},
+{"type": "response.output_audio.delta", "response_id": "resp_001", "item_id": "msg_007", "delta": "//79"},
+{"type": "response.output_audio.done", "response_id": "resp_001", "item_id": "msg_007", "output_index": 0},
+{"type": "response.output_audio_transcript.delta", "item_id": "msg_007", "delta": "Hi"},
+{"type": "response.output_audio_transcript.done", "response_id": "resp_001", "item_id": "msg_007",
+    "transcript": "Hello."},
+{"type": "rate_limits.updated",
+    "rate_limits": [{"name": "tokens", "limit": 50000, "remaining": 49950, "reset_seconds": 0.5}]},
+{"type": "error", "error": {"type": "t", "code": "c", "message": "m", "param": "p", "event_id": "event_567"}}
+]""")
+VOICED = rt.EchoedOutput(rt.AudioFormat("audio/pcm"))
+HEARD = rt.EchoedAudio(rt.EchoedInput(rt.AudioFormat("audio/pcm")), VOICED)
+USAGE = rt.Usage(132, 121, rt.InputTokens(119, 13, 64), rt.OutputTokens(30, 91))
+CALL = ("function_call", "completed", "opening_hours", "call_7", '{"day":"Monday"}')
+READ: list[rt.Event] = [
+    rt.SessionCreated(rt.EchoedSession("sess_C9G5", "gpt-realtime-2.1", 1756324625, HEARD)),
+    rt.SessionUpdated(rt.EchoedSession()),
+    rt.SpeechStarted("msg_003", 1000),
+    rt.SpeechStopped("msg_003", 2000),
+    rt.InputCommitted("msg_002"),
+    rt.ItemAdded(rt.Item("item_1", "message", "completed")),
+    rt.CallerTranscript("item_2", "Can you hear me?"),
+    rt.CallerTranscriptFailed("msg_003"),
+    rt.ResponseCreated(rt.Response("resp_001", "in_progress")),
+    rt.ResponseDone(rt.Response("resp_001", "completed", usage=USAGE)),
+    rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message")),
+    rt.OutputItemDone("resp_001", rt.Item("item_003", *CALL)),
+    rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd"),
+    rt.AudioDone("resp_001", "msg_007"),
+    rt.AnswerDelta("msg_007", "Hi"),
+    rt.AgentTranscript("resp_001", "msg_007", "Hello."),
+    rt.RateLimitsUpdated((rt.RateLimit("tokens", 49950, 0.5),)),
+    rt.ErrorEvent(rt.ErrorDetail("t", "c", "m", "p", "event_567")),
+]
+DOCUMENTED = {sent["type"]: (sent, read) for sent, read in zip(SENT, READ, strict=True)}
+"""The documented example of every event that is read, and its value."""
 
 NEEDED = [
     (event_type, name)
@@ -165,7 +107,7 @@ NEEDED = [
 
 def event_text(event_type: str, **changes: object) -> str:
     """The documented example of `event_type` as the server writes it, with `changes`."""
-    return json.dumps({"type": event_type, "event_id": "event_1", **DOCUMENTED[event_type][0], **changes})
+    return json.dumps({"event_id": "event_1", **DOCUMENTED[event_type][0], **changes})
 
 
 @pytest.mark.parametrize("event_type", DOCUMENTED)
