@@ -20,8 +20,8 @@ from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.wire import media_streams as ms
-from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
 from rigs import BEGINS_AT_S, PLAYED, AllPlayed, AudioToModel, AudioToPhone, Input, Output, Rig
 from vocabulary import (
     HANGS_UP,

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 import callbridge
-from callbridge.server.settings import VARIABLES
+from callbridge.server.config.settings import VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -114,7 +114,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rewrite",
         action="store_true",
-        help="record tests/transcripts/*.txt anew; review the diff before you keep it",
+        help="record tests/call/transcripts/*.txt anew; review the diff before you keep it",
     )
     parser.addoption(
         "--seeds",

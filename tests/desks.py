@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from callbridge.bridge.waiting import WaitingRoom
-from callbridge.records.memory_state import MemoryState
-from callbridge.server.desk import Desk, open_desk
-from callbridge.server.settings import VARIABLES, Settings, read_settings
+from callbridge.server.config.settings import VARIABLES, Settings, read_settings
+from callbridge.server.process.desk import Desk, open_desk
+from callbridge.state.memory_state import MemoryState
 
 if TYPE_CHECKING:
-    from callbridge.bridge.legs import SocketLeg
+    from callbridge.bridge.legs.leg import SocketLeg
 
 AUTH_TOKEN = "f" * 32
 ACCOUNT = "AC" + "0" * 32

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import uvicorn
 
 from bell import Bell
-from callbridge.bridge.asgi_leg import AsgiLeg, AsgiMessage
-from callbridge.bridge.callback_leg import CallbackLeg
-from callbridge.bridge.dialer import ModelDialer
-from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX, Patience, SocketLeg
+from callbridge.bridge.legs.asgi_leg import AsgiLeg, AsgiMessage
+from callbridge.bridge.legs.callback_leg import CallbackLeg
+from callbridge.bridge.legs.dialer import ModelDialer
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, Patience, SocketLeg
 from callbridge.call.events import Leg
-from callbridge.server.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
-from callbridge.server.listening import tcp_listener
-from callbridge.server.serving import serving
+from callbridge.server.process.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
+from callbridge.server.process.listening import tcp_listener
+from callbridge.server.process.serving import serving
 from raw_peer import RawPeer
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from bell import Bell
 from callbridge.agents.agent import Agent
 from callbridge.agents.tools import Toolbox
 from callbridge.bridge.bridge import Bridge
-from callbridge.bridge.legs import DialError, Read
+from callbridge.bridge.legs.leg import DialError, Read
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call.actions import Action, BeginCall
 from callbridge.call.entrance import Entrance
@@ -32,8 +32,8 @@ from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.plan import CallPlan
 from callbridge.wire.media_streams import StartFacts
-from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+from callbridge.wire.realtime_events import MULAW
 
 BOUND_S = 60.0
 """Nothing here takes so long unless it hangs, however busy the machine is."""

@@ -44,10 +44,10 @@ import pytest
 
 ROOT: Final = Path(__file__).parent.parent
 TESTS: Final = (
-    "tests/transcripts",
-    "tests/unit/call",
-    "tests/properties/test_playout_properties.py",
-    "tests/properties/test_call_properties.py",
+    "tests/call/transcripts",
+    "tests/call",
+    "tests/call/test_playout_properties.py",
+    "tests/call/test_call_properties.py",
 )
 """The cheap ones first."""
 

@@ -26,9 +26,9 @@ from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
-from callbridge.wire import media_streams, mulaw, realtime
+from callbridge.wire import audio as mulaw
+from callbridge.wire import media_streams, realtime_events
 from callbridge.wire.media_streams import Clear, Media, MediaChunk, SendAudio, SendMark
-from callbridge.wire.realtime import MULAW
 from callbridge.wire.realtime_commands import (
     AppendAudio,
     Audio,
@@ -40,6 +40,7 @@ from callbridge.wire.realtime_commands import (
     Transcription,
     encode,
 )
+from callbridge.wire.realtime_events import MULAW
 
 BEGINS_AT_S: Final = 1000.0
 """Not zero: a time that is taken for "no time" must not go unseen."""
@@ -114,7 +115,13 @@ _LINE_ADDS: Final = frozenset(encode(AppendAudio(audio=payload)) for payload in 
 
 
 _LATER: Final = (
-    *(realtime.ServerEvent, realtime.UnknownEvent, e.ModelConnected, e.ModelDialFailed, e.SpareSaid),
+    *(
+        realtime_events.ServerEvent,
+        realtime_events.UnknownEvent,
+        e.ModelConnected,
+        e.ModelDialFailed,
+        e.SpareSaid,
+    ),
     *(e.AnswerRanAway, e.ToolFinished),
 )
 
@@ -284,7 +291,7 @@ class Rig:
                 mark = self._marks_behind[item_id] if item_id else self._latest_mark
                 assert mark, "nothing was marked that could be echoed"
                 event = media_streams.MarkEchoed(media_streams.MarkName(mark))
-            case realtime.AudioDelta():
+            case realtime_events.AudioDelta():
                 self._spoken_item = event.item_id
             case e.StreamAdmitted():
                 if self.has_line and self._line_at is None:
@@ -292,9 +299,9 @@ class Rig:
                 return dataclasses.replace(event, plan=self._plan)
             case e.ModelConnected(e.Leg.MODEL):
                 self._line_ms = 0
-            case realtime.SpeechStarted():
+            case realtime_events.SpeechStarted():
                 self._is_loud = True
-            case realtime.SpeechStopped():  # The server's clock counts the line's frames as well.
+            case realtime_events.SpeechStopped():  # The server's clock counts the line's frames as well.
                 self._is_loud = False
                 return msgspec.structs.replace(event, audio_end_ms=event.audio_end_ms + self._line_ms)
             case _:
@@ -311,11 +318,11 @@ class Rig:
                 return self.relay.from_phone(_encode(event))
             case media_streams.UnknownMessage(name):
                 return self.relay.from_phone(_encode({"event": name}))
-            case realtime.ServerEvent() if self._entrance.call is not None:
+            case realtime_events.ServerEvent() if self._entrance.call is not None:
                 return self.relay.from_model(_encode(event), self.now)
-            case realtime.UnknownEvent(name):
+            case realtime_events.UnknownEvent(name):
                 return self.relay.from_model(_encode({"type": name}), self.now)
-            case e.SpareSaid(realtime.ServerEvent() as said):
+            case e.SpareSaid(realtime_events.ServerEvent() as said):
                 return self.relay.from_spare(_encode(said))
             case e.ModelConnected(e.Leg.MODEL):
                 self.relay.send_to_model = self._to_model

@@ -23,10 +23,10 @@ from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
 from callbridge.call.sessions import sessions
 from callbridge.call.wishes import HangUp
+from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
-from callbridge.wire import mulaw
-from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
 from playbook import Like, Playbook
 from rigs import BEGINS_AT_S, CLIP_MS, PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbridge.wire import realtime as rt
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
 from vocabulary import (
     SESSION_CREATED,
     SESSION_UPDATED,

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from callbridge.bridge.legs import PHONE_MESSAGE_BYTES_MAX
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
 from raw_peer import Frame, Opcode, closing, more, text
 
 if TYPE_CHECKING:

@@ -25,8 +25,7 @@ from callbridge.call.facts import HTTP, Fact, StreamAsked, StreamEnded, encode
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.call.wishes import HangUp
-from callbridge.server.continuation import Continuation, decide, read_history
-from callbridge.server.reporting import Journal
+from callbridge.server.process.reporting import Journal
 from callbridge.simulators.phone import (
     Caller,
     PhoneStream,
@@ -40,7 +39,7 @@ from callbridge.simulators.voice_model import (
     SessionSettings,
 )
 from callbridge.simulators.voice_model.handshake import fault_refusal
-from callbridge.wire.realtime import MULAW
+from callbridge.switchboard.continuation import Continuation, decide, read_history
 from callbridge.wire.realtime_commands import (
     Audio,
     AudioInput,
@@ -50,10 +49,11 @@ from callbridge.wire.realtime_commands import (
     Session,
     Transcription,
 )
+from callbridge.wire.realtime_events import MULAW
 from streams import SAME_S, Line, Mishap, Stream, Wire
 
 if TYPE_CHECKING:
-    from callbridge.server.desk import Desk
+    from callbridge.server.process.desk import Desk
 
 TOOL = FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
 END_CALL = FunctionTool("end_call", "Ends the call.", {"type": "object", "properties": {}})

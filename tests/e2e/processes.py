@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from callbridge.server.clip import load_clip
-from callbridge.server.listening import tcp_listener
-from callbridge.server.settings import read_settings
+from callbridge.server.config.clip import load_clip
+from callbridge.server.config.settings import read_settings
+from callbridge.server.process.listening import tcp_listener
 from callbridge.simulators.phone import Act, CallerScript, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, AgentAudioStopped, StreamEnded
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -79,7 +79,7 @@ class Service:
         return [line for line in lines if line["event"] == name]
 
     @property
-    def stages(self) -> list[dict[str, Any]]:
+    def steps(self) -> list[dict[str, Any]]:
         """The lines in which it said how far it was on its way out."""
         names = ("draining", "handing_over", "stopped")
         lines = [line for name in names for line in self.events(name)]

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import StreamEnded
-from callbridge.server.app import create_app
-from callbridge.server.continuation import CONTINUATIONS_MAX
-from callbridge.server.listening import tcp_listener, uvicorn_config
-from callbridge.server.serving import serving
-from callbridge.server.settings import VARIABLES, read_settings
+from callbridge.server.config.settings import VARIABLES, read_settings
+from callbridge.server.http.app import create_app
+from callbridge.server.process.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import SessionSettings, serve_model
+from callbridge.switchboard.continuation import CONTINUATIONS_MAX
 from lanes import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
-    from callbridge.records.state import State
-    from callbridge.server.circuit import Circuits
-    from callbridge.server.drain import Drain
-    from callbridge.server.live_calls import LiveCalls
-    from callbridge.server.settings import Settings
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.process.drain import Drain
+    from callbridge.server.process.live_calls import LiveCalls
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.truth import HeardItem
     from callbridge.simulators.voice_model import HandshakeRefusal, Journal, Script
     from callbridge.simulators.voice_model.server import ModelServer
+    from callbridge.state.state import State
+    from callbridge.switchboard.circuit import Circuits
     from lanes import PhoneLane
 
 UNDIALLED = {"CALLBRIDGE_PREDIAL": "false"}

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app
-from callbridge.server.listening import tcp_listener
+from callbridge.server.process.listening import tcp_listener
 from e2e.commands import run
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ async def test_a_deploy_drops_no_call(tmp_path: Path, figures: Callable[[str], N
                 await gathering.complete(20)
                 front.send_to(new)
                 old.signal(signal.SIGTERM)
-                assert await until(lambda: old.stages != [], 5)
+                assert await until(lambda: old.steps != [], 5)
                 for phone in phones[:SHORT_CALLS]:
                     phone.hang_up()
                 await assert_draining(old)
@@ -197,4 +197,4 @@ async def test_a_tool_that_runs_while_the_process_drains_answers(tmp_path: Path)
     (journal,) = server.sessions
     assert "tool look_up({}): forty-two" in journal.memory
     assert [item.was_heard_to_its_end for item in call.heard(journal)] == [True, True]
-    assert [line["event"] for line in old.stages] == ["draining", "stopped"]
+    assert [line["event"] for line in old.steps] == ["draining", "stopped"]

@@ -34,8 +34,8 @@ async def serving(folder: Path) -> AsyncIterator[Service]:
         yield service
 
 
-def stages(service: Service) -> list[tuple[str, int]]:
-    return [(line["event"], line["live_calls"]) for line in service.stages]
+def steps(service: Service) -> list[tuple[str, int]]:
+    return [(line["event"], line["live_calls"]) for line in service.steps]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -43,7 +43,7 @@ async def test_an_idle_process_ends_with_0_at_once(tmp_path: Path, number: signa
     async with serving(tmp_path) as service:
         service.signal(number)
         assert await service.ended(EXIT_S) == 0
-    assert stages(service) == [("draining", 0), ("stopped", 0)]
+    assert steps(service) == [("draining", 0), ("stopped", 0)]
     assert '"level": "warning"' not in service.log
     assert service.faults == []
 
@@ -71,7 +71,7 @@ async def test_a_drain_by_command(tmp_path: Path) -> None:
         assert service.process.returncode is None
         service.signal(signal.SIGTERM)
         assert await service.ended(EXIT_S) == 0
-    assert stages(service) == [("draining", 0), ("draining", 0), ("stopped", 0)]
+    assert steps(service) == [("draining", 0), ("draining", 0), ("stopped", 0)]
 
 
 async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machine: Machine) -> None:

@@ -20,7 +20,7 @@ import pytest
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import EndReason, SessionReplaced, StreamEnded
 from callbridge.call.limits import Limits
-from callbridge.server.clip import load_clip
+from callbridge.server.config.clip import load_clip
 from callbridge.simulators.phone import (
     CallerScript,
     DialOutcome,

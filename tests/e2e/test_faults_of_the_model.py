@@ -15,7 +15,7 @@ import pytest
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble, Noted, SessionReplaced
 from callbridge.call.limits import Limits
-from callbridge.server.clip import load_clip
+from callbridge.server.config.clip import load_clip
 from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import (
     Answer,

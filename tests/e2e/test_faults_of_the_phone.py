@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.bridge.legs import Patience
+from callbridge.bridge.legs.leg import Patience
 from callbridge.call.facts import EndReason, Interrupted, StreamEnded, StreamStarted
 from callbridge.call.limits import Limits
-from callbridge.server import fast_lane
-from callbridge.server import media as media_door
-from callbridge.server.continuation import CONTINUATIONS_MAX
+from callbridge.server.http import media as media_door
+from callbridge.server.process import fast_lane
 from callbridge.simulators.phone import (
     HangUp,
     Misbehaviour,
@@ -31,6 +30,7 @@ from callbridge.simulators.phone import (
 )
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.switchboard.continuation import CONTINUATIONS_MAX
 from e2e.line import Frame, Line, Way
 from e2e.raw import ask_for_token, media, raw_phone, start, stop
 from e2e.stack import (

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callbridge.call.facts import EndReason, StreamEnded
-from callbridge.records.memory_state import MemoryState
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.state.memory_state import MemoryState
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim, StreamTokens
 from e2e.raw import CALLED, CALLER, closed_with, media, media_socket, raw_phone, send, start, stop
 from e2e.stack import (

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.call.facts import Fact, StreamAsked, StreamEnded, StreamStarted, TurnEnded
-from callbridge.records.sqlite_state import SqliteState
-from callbridge.server.continuation import read_facts
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import serve_model
+from callbridge.state.sqlite_state import SqliteState
+from callbridge.switchboard.continuation import read_facts
 from e2e.processes import (
     CLIPS,
     Front,

@@ -1,7 +1,7 @@
 """A model that is down for a while: callers hear the fallback at once, and the agent again when it is back.
 
 The circuit waits for less than in production, so that an outage takes seconds; its own bounds stand in
-tests/unit/server/test_circuit.py.
+tests/switchboard/test_circuit.py.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.server.circuit import Circuit, Circuits
 from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.switchboard.circuit import Circuit, Circuits
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, FinishedCall, Log, Stack, stack
 from random_calls import noise
 

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from callbridge.server.admission import SOCKETS_MAX
 from callbridge.simulators.phone import Interrupt, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStopped
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.switchboard.admission import SOCKETS_MAX
 from e2e.processes import (
     CLIPS,
     Gathering,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from callbridge.bridge.legs import MODEL_MESSAGE_BYTES_MAX
+from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX
 from callbridge.call.events import BadMessage, Leg, LegGone
 from callbridge.call.facts import EndReason
 from callbridge.simulators.voice_model import Script

@@ -13,10 +13,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from callbridge.call.facts import EndReason, Interrupted, ModelTrouble, SessionReplaced
-from callbridge.server.continuation import Continuation
 from callbridge.simulators.phone.carrier_codes import Level
 from callbridge.simulators.phone.silence import ANSWERED, CALLER, silences
 from callbridge.simulators.truth import AudioChangedError, HeardItem, heard_call
+from callbridge.switchboard.continuation import Continuation
 from callbridge.wire.realtime_commands import FunctionCall, Message
 from random_calls import WORDS_MS
 from worlds import BEGINS_AT_S

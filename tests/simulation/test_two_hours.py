@@ -14,7 +14,7 @@ from callbridge.simulators.phone.caller import SILENT
 from callbridge.simulators.phone.messages import media
 from callbridge.simulators.voice_model import Answer, Script
 from callbridge.simulators.voice_model import Say as Speech
-from callbridge.wire.mulaw import silence
+from callbridge.wire.audio import silence
 from random_calls import noise
 from simulation.promises import caller_is_heard, heard, no_dead_air
 from worlds import BEGINS_AT_S, Conditions, World

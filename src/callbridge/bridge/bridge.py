@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import structlog
 
-from callbridge.bridge.legs import Dialer, DialError, Read, SocketLeg
+from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
 from callbridge.call import events as e

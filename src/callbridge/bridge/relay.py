@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.events import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
 from callbridge.call.facts import AudioSent, CallerLoud
-from callbridge.wire import media_streams, realtime
+from callbridge.wire import media_streams, realtime_events
+from callbridge.wire.audio import BYTES_PER_MS, is_loud
 from callbridge.wire.errors import ProtocolError
 from callbridge.wire.media_streams import Audio, Media, SendAudio, SendMark
-from callbridge.wire.mulaw import BYTES_PER_MS, is_loud
-from callbridge.wire.realtime import AnswerDelta, AudioDelta
 from callbridge.wire.realtime_commands import AppendAudio, encode
+from callbridge.wire.realtime_events import AnswerDelta, AudioDelta
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,7 @@ class Relay:
         """One event of the model. Answers what the machine must know, for audio nothing."""
         self._tally.from_model_at = now
         try:
-            event = realtime.parse(text)
+            event = realtime_events.parse(text)
         except ProtocolError as error:
             return BadMessage(Leg.MODEL, str(error))
         if isinstance(event, AudioDelta):
@@ -121,7 +121,7 @@ class Relay:
     def from_spare(self, text: str | bytes) -> Event:
         """One event of the second session, which has no say in the call yet."""
         try:
-            return SpareSaid(realtime.parse(text))
+            return SpareSaid(realtime_events.parse(text))
         except ProtocolError as error:
             return BadMessage(Leg.SPARE, str(error))
 

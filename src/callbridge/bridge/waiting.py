@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from callbridge.bridge.legs import Dialer, DialError, SocketLeg
+from callbridge.bridge.legs.leg import Dialer, DialError, SocketLeg
 from callbridge.call.events import ModelDialFailed
 
 if TYPE_CHECKING:

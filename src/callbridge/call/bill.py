@@ -10,7 +10,7 @@ from callbridge.call.facts import Billed, Usage
 if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
-    from callbridge.wire import realtime
+    from callbridge.wire import realtime_events
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Bill:
     usage: Usage = field(default_factory=Usage)
     cost_microdollars: int = 0
 
-    def add(self, reported: realtime.Usage | None, plan: CallPlan) -> None:
+    def add(self, reported: realtime_events.Usage | None, plan: CallPlan) -> None:
         """A response is over. `plan`: knows the price of the model that made it."""
         if reported is None:
             return

@@ -14,7 +14,7 @@ from callbridge.call.facts import EndReason
 from callbridge.call.memory import Entry
 from callbridge.call.plan import CallPlan
 from callbridge.call.sessions.trouble import Trouble
-from callbridge.wire import media_streams, realtime
+from callbridge.wire import media_streams, realtime_events
 
 if TYPE_CHECKING:
     from callbridge.call.wishes import Wish
@@ -82,7 +82,7 @@ class ModelDialFailed:
 class SpareSaid:
     """An event of the spare session."""
 
-    event: realtime.Parsed
+    event: realtime_events.Parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ LocalEvent: TypeAlias = (
     | HandOverRequested
     | DeadlinePassed
 )
-Event: TypeAlias = media_streams.Parsed | realtime.Parsed | LocalEvent
+Event: TypeAlias = media_streams.Parsed | realtime_events.Parsed | LocalEvent
 
 # --- From a part of the machine to the machine ----------------------------------------------------------
 # Handled when the event that led to them is done, so that no part is entered again in the middle of itself.

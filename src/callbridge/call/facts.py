@@ -15,7 +15,7 @@ import msgspec
 
 from callbridge.call.memory import ToolAnswered
 from callbridge.call.wishes import FallBack, Following
-from callbridge.wire import realtime
+from callbridge.wire import realtime_events
 
 
 class EndReason(Enum):
@@ -183,12 +183,12 @@ class Usage(msgspec.Struct, frozen=True):
     output_audio_tokens: int = 0
     cached_tokens: int = 0
 
-    def plus(self, reported: realtime.Usage | None) -> Usage:
+    def plus(self, reported: realtime_events.Usage | None) -> Usage:
         """The sum with what was reported for one response. Any number may be absent."""
         if reported is None:
             return self
-        read = reported.input_token_details or realtime.InputTokens()
-        wrote = reported.output_token_details or realtime.OutputTokens()
+        read = reported.input_token_details or realtime_events.InputTokens()
+        wrote = reported.output_token_details or realtime_events.OutputTokens()
         return Usage(
             self.input_tokens + (reported.input_tokens or 0),
             self.output_tokens + (reported.output_tokens or 0),

@@ -23,7 +23,7 @@ from callbridge.call.phases import Phase
 from callbridge.call.sessions.sessions import Sessions
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import media_streams as ms
-from callbridge.wire import realtime as rt
+from callbridge.wire import realtime_events as rt
 
 # --- The phone ------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from callbridge.call.events import ToolFinished
     from callbridge.call.floor.responses import LiveResponse
     from callbridge.call.outbox import Outbox
-    from callbridge.wire import realtime
+    from callbridge.wire import realtime_events
 
 
 @dataclass(slots=True)
@@ -60,7 +60,7 @@ class ToolCalls:
         """The arguments of a tool that runs, as the model wrote them."""
         return self.running[call_id].tool.arguments if call_id in self.running else ""
 
-    def start(self, item: realtime.Item, cause: LiveResponse | None, now: float) -> None:
+    def start(self, item: realtime_events.Item, cause: LiveResponse | None, now: float) -> None:
         """A whole function call runs beside the audio, once; an interrupted one may lack arguments."""
         if item.type != "function_call" or item.status != "completed" or not item.call_id:
             return

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from callbridge.agents.loading import load_agent
-from callbridge.server import check as judge
-from callbridge.server.check import Finding, Level
+from callbridge.server.config import check as judge
+from callbridge.server.config.check import Finding, Level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

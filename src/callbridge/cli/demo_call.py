@@ -13,10 +13,10 @@ import msgspec
 from callbridge.call.facts import StreamEnded, TurnEnded
 from callbridge.cli.demo_agent import agent
 from callbridge.cli.greeting_time import greeting_times_ms
-from callbridge.server.app import create_app
-from callbridge.server.listening import tcp_listener, uvicorn_config
-from callbridge.server.serving import serving
-from callbridge.server.settings import read_settings
+from callbridge.server.config.settings import read_settings
+from callbridge.server.http.app import create_app
+from callbridge.server.process.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import (
     CallerScript,
     CallSettings,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from callbridge.call.facts import Fact
-    from callbridge.server.settings import Settings
+    from callbridge.server.config.settings import Settings
     from callbridge.simulators.phone import CallReport, PhoneEvent
     from callbridge.simulators.phone.stream import PhoneStream
     from callbridge.simulators.truth import HeardItem

@@ -11,12 +11,12 @@ import msgspec
 import typer
 
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.server.control import DRAIN_PATH, drain_key
+from callbridge.server.http.control import DRAIN_PATH, drain_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callbridge.server.settings import Settings
+    from callbridge.server.config.settings import Settings
 
 POLL_S = 1.0
 ANSWER_S = 5.0

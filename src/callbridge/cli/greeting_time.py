@@ -11,16 +11,16 @@ import contextlib
 from typing import TYPE_CHECKING, Final
 
 from callbridge.cli.demo_agent import agent
-from callbridge.server.app import create_app
-from callbridge.server.listening import tcp_listener, uvicorn_config
-from callbridge.server.serving import serving
+from callbridge.server.http.app import create_app
+from callbridge.server.process.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import CallerScript, CallSettings, HangUp, SimulatedCall, WaitForAgent
 from callbridge.simulators.voice_model import SessionSettings, demo_script, serve_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callbridge.server.settings import Settings
+    from callbridge.server.config.settings import Settings
 
 HANDSHAKE_MS: Final = 500
 """A socket to the Realtime API, TLS included: 0.5 to 0.75 s were measured by others."""

@@ -11,16 +11,16 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
-from callbridge.records.opening import open_state
-from callbridge.records.state import StateError
-from callbridge.server.app import create_app
-from callbridge.server.check import Finding, Level, as_findings
-from callbridge.server.clip import ClipError
-from callbridge.server.drain import Drain
-from callbridge.server.listening import CallServer, uvicorn_config
-from callbridge.server.live_calls import LiveCalls
-from callbridge.server.memory import keep_large_blocks_apart
-from callbridge.server.settings import Settings, SettingsError, read_settings
+from callbridge.server.config.check import Finding, Level, as_findings
+from callbridge.server.config.clip import ClipError
+from callbridge.server.config.settings import Settings, SettingsError, read_settings
+from callbridge.server.http.app import create_app
+from callbridge.server.process.drain import Drain
+from callbridge.server.process.listening import CallServer, uvicorn_config
+from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.process.memory import keep_large_blocks_apart
+from callbridge.state.opening import open_state
+from callbridge.state.state import StateError
 
 
 def serve() -> None:

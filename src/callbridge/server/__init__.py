@@ -1,4 +1,6 @@
-"""The process: settings, HTTP routes, the media socket, and what stands between calls.
+"""The process, in three rooms, one above the other: what it is told, what it is, what it answers.
 
-FastAPI is used here and nowhere else, and so is pydantic-settings (in `settings`).
+`config` reads settings, `process` keeps what all calls share and listens, `http` has the routes and the media
+socket's door. `process` may import `config`, `http` may import both. FastAPI is used in `server` and nowhere
+else, pydantic-settings in `config` alone.
 """

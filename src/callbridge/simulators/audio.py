@@ -18,8 +18,8 @@ from operator import mul
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from callbridge.wire.mulaw import SILENCE
-from callbridge.wire.mulaw import encode as encode_mulaw
+from callbridge.wire.audio import SILENCE
+from callbridge.wire.audio import encode as encode_mulaw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callbridge.wire.mulaw import BYTES_PER_MS, FRAME_BYTES
+from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

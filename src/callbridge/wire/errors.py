@@ -1,4 +1,4 @@
-"""The one exception of this floor, raised by the two `parse` functions only, and what it stands for."""
+"""The one exception of this storey, raised by the two `parse` functions only, and what it stands for."""
 
 from __future__ import annotations
 

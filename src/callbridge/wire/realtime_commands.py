@@ -1,4 +1,4 @@
-"""OpenAI Realtime (GA): the commands that we send. The events stand in `realtime`.
+"""OpenAI Realtime (GA): the commands that we send. The events stand in `realtime_events`.
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 The server is strict: one unknown field rejects a whole command, so only fields that are meant are declared.
@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from callbridge.wire.realtime import AudioFormat
+from callbridge.wire.realtime_events import AudioFormat
 
 
 class Command(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True, kw_only=True):

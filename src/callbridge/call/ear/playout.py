@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from callbridge.call.limits import Limits
-from callbridge.wire.mulaw import BYTES_PER_MS, milliseconds
+from callbridge.wire.audio import BYTES_PER_MS, milliseconds
 
 _BYTES_PER_S = BYTES_PER_MS * 1000
 _WITHHELD_ITEMS_MAX = 32

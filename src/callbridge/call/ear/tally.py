@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from callbridge.wire.mulaw import milliseconds
+from callbridge.wire.audio import milliseconds
 
 
 @dataclass(slots=True)

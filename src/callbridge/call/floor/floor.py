@@ -16,7 +16,7 @@ from callbridge.call.floor.interruption import Interruption
 from callbridge.call.floor.keys import Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
-from callbridge.wire import media_streams, realtime
+from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_commands as commands
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Floor:
         """Whether this is the response that the server has not finished."""
         return self.now is not Now.NOTHING and response_id == self.response.id
 
-    def ask_of(self, response: realtime.Response) -> Ask | None:
+    def ask_of(self, response: realtime_events.Response) -> Ask | None:
         """Whose response began: the ask that it answers; None for one of the server's own making.
 
         `response.create` carries our id in its metadata, which the response should echo. Where it does not,
@@ -132,7 +132,7 @@ class Floor:
 
     # --- The caller's words ---
 
-    def speech_started(self, event: realtime.SpeechStarted, now: float) -> None:
+    def speech_started(self, event: realtime_events.SpeechStarted, now: float) -> None:
         """The caller speaks. Whatever is unheard of the agent's words stops here."""
         self._out.note(Noted("speech_started", (("audio_start_ms", event.audio_start_ms),)))
         # From here on the line is listened to: a server that stalls would never say that they stopped.
@@ -140,7 +140,7 @@ class Floor:
         self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._server_interrupts)
         self._begin_turn(now)
 
-    def speech_stopped(self, event: realtime.SpeechStopped, now: float) -> None:
+    def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
         self.caller_at, self._gate.hears_caller = now, False
         # `audio_end_ms` counts the audio appended and includes the silence that was waited for.
@@ -165,15 +165,15 @@ class Floor:
         if self.caller is Caller.SILENT:
             self.move(On.SPEECH_BEGAN)
 
-    def input_committed(self, event: realtime.InputCommitted, now: float) -> None:
+    def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
         """The caller's words have an item."""
         self._transcript.caller_committed(event.item_id)
 
-    def caller_transcribed(self, event: realtime.CallerTranscript, now: float) -> None:
+    def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
         """The caller's words came."""
         self._transcript.caller_said(event.item_id, event.transcript.strip())
 
-    def caller_not_transcribed(self, event: realtime.CallerTranscriptFailed, now: float) -> None:
+    def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
         """The caller's words will not come."""
         self._transcript.caller_said(event.item_id, None)
 

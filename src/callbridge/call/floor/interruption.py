@@ -14,7 +14,7 @@ from callbridge.call.ear.playout import CLIP, CutItem
 from callbridge.call.facts import Interrupted
 from callbridge.wire import media_streams
 from callbridge.wire import realtime_commands as commands
-from callbridge.wire.mulaw import milliseconds
+from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout

@@ -19,8 +19,8 @@ from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.tools import ToolCalls
-from callbridge.wire import realtime
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
@@ -177,7 +177,7 @@ class Ladder:
 
     # --- A response, from its birth to its end ---
 
-    def response_created(self, event: realtime.ResponseCreated, now: float) -> None:
+    def response_created(self, event: realtime_events.ResponseCreated, now: float) -> None:
         """A response begins, asked for by us or by the server's turn detection."""
         floor, waits_since = self._floor, self.waits_since
         if floor.now is Now.MUTED:
@@ -195,11 +195,11 @@ class Ladder:
         else:
             self._gate.audible_response_id = event.response.id
 
-    def item_added(self, event: realtime.ItemAdded, now: float) -> None:
+    def item_added(self, event: realtime_events.ItemAdded, now: float) -> None:
         """An item entered the conversation."""
         self._debts.item_added(event.item.id)
 
-    def output_item_added(self, event: realtime.OutputItemAdded, now: float) -> None:
+    def output_item_added(self, event: realtime_events.OutputItemAdded, now: float) -> None:
         """The response begins an item."""
         floor = self._floor
         response = floor.response if floor.is_in_progress(event.response_id) else floor.let_go
@@ -210,21 +210,21 @@ class Ladder:
         if not response.is_muted:
             self._transcript.agent_began(event.item.id)
 
-    def audio_done(self, event: realtime.AudioDone, now: float) -> None:
+    def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
         if event.response_id == self._gate.audible_response_id:
             self._floor.mark()
 
-    def agent_transcribed(self, event: realtime.AgentTranscript, now: float) -> None:
+    def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
         """What the agent says in an item."""
         self._transcript.agent_says(event.item_id, event.transcript.strip())
 
-    def output_item_done(self, event: realtime.OutputItemDone, now: float) -> None:
+    def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
         in_progress = None if self._floor.now is Now.NOTHING else self._floor.response
         self.tools.start(event.item, in_progress, now)
 
-    def response_done(self, event: realtime.ResponseDone, now: float) -> None:
+    def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
         """The only reliable end of a response, whatever its status."""
         floor, done = self._floor, event.response
         if not floor.is_in_progress(done.id):
@@ -260,10 +260,10 @@ class Ladder:
         self._transcript.agent_finished()
         self._ask_if_free(now)
 
-    def _fell_short(self, response: LiveResponse, done: realtime.Response, now: float) -> None:
+    def _fell_short(self, response: LiveResponse, done: realtime_events.Response, now: float) -> None:
         """A failed response is silent on the wire: unless we act, so is the telephone."""
-        details = done.status_details or realtime.StatusDetails()
-        error = details.error or realtime.FailureDetail()
+        details = done.status_details or realtime_events.StatusDetails()
+        error = details.error or realtime_events.FailureDetail()
         why = error.code or details.reason or done.status or "no status"
         self._out.note(warned("response_fell_short", status=done.status, why=why))
         if error.code in FATAL_CODES:
@@ -352,7 +352,7 @@ class Ladder:
 
     # --- Errors ---
 
-    def error(self, event: realtime.ErrorEvent, now: float) -> None:
+    def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
         """An error leaves the session open, unless its code says that nothing will work again."""
         error = event.error
         note = noted if error.code in HARMLESS_CODES else warned
@@ -369,7 +369,7 @@ class Ladder:
             self._floor.move(On.ASK_REFUSED)
             self._retry(error.code, error.code or error.message, now)
 
-    def _refused_by(self, error: realtime.ErrorDetail) -> tuple[bool, bool]:
+    def _refused_by(self, error: realtime_events.ErrorDetail) -> tuple[bool, bool]:
         """Whether our ask, and whether the server's own answer, will not come because of this error."""
         floor = self._floor
         if error.event_id is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from callbridge.call.events import Leg
     from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
-    from callbridge.wire import realtime
+    from callbridge.wire import realtime_events
 
 
 class Step(Enum):
@@ -59,7 +59,7 @@ class Opening:
             self.step = Step.CONFIGURING
             self._update()
 
-    def updated(self, event: realtime.SessionUpdated) -> Trouble | None:
+    def updated(self, event: realtime_events.SessionUpdated) -> Trouble | None:
         """The whole update was taken. With anything but µ-law the caller would hear loud static."""
         if not event.session.speaks_mulaw:
             return Trouble("the model did not confirm audio/pcmu both ways", is_our_fault=True)
@@ -85,7 +85,7 @@ class Opening:
             self.out.tell_model(commands.CreateItem(item=item), self.leg)
         self._update()
 
-    def error(self, error: realtime.ErrorDetail) -> Trouble | None:
+    def error(self, error: realtime_events.ErrorDetail) -> Trouble | None:
         """An error before the session is ready."""
         if error.code in HARMLESS_CODES:
             # A parked session answers now what the stream before has told it at its end: a truncation, a

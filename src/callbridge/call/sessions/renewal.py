@@ -14,7 +14,7 @@ from callbridge.call.events import Leg
 from callbridge.call.facts import warned
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.opening import Opening, Step
-from callbridge.wire import realtime
+from callbridge.wire import realtime_events
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,17 +55,17 @@ class Renewal:
         if self._is_dialled:
             self._opening = Opening(plan, self._out, Leg.SPARE, is_retold=True)
 
-    def said(self, event: realtime.Parsed) -> Trouble | None:
+    def said(self, event: realtime_events.Parsed) -> Trouble | None:
         """One event of the spare session. It makes no answers, so few kinds matter."""
         if self._opening is None:
             return None
         trouble: Trouble | None = None
         match event:
-            case realtime.SessionCreated():
+            case realtime_events.SessionCreated():
                 self._opening.begin()
-            case realtime.SessionUpdated():
+            case realtime_events.SessionUpdated():
                 trouble = self._opening.updated(event)
-            case realtime.ErrorEvent(error):
+            case realtime_events.ErrorEvent(error):
                 trouble = self._opening.error(error)
             case _:
                 pass

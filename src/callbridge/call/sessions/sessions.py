@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
     from callbridge.call.transcript import Transcript
-    from callbridge.wire import realtime
+    from callbridge.wire import realtime_events
     from callbridge.wire.realtime_commands import AnyItem
 
 BROKE_OFF: Final = (
@@ -157,16 +157,16 @@ class Sessions:
         elif Timer.DIAL in self._timers:
             self._not_opened("dial", trouble, now)
 
-    def created(self, event: realtime.SessionCreated, now: float) -> None:
+    def created(self, event: realtime_events.SessionCreated, now: float) -> None:
         """The server has greeted us: it is told what the session is to be."""
         self._opening.begin()
 
-    def error(self, event: realtime.ErrorEvent, now: float) -> None:
+    def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
         """An error before the session was ready."""
         if (trouble := self._opening.error(event.error)) is not None:
             self._not_opened("configure", trouble, now)
 
-    def updated(self, event: realtime.SessionUpdated, now: float) -> None:
+    def updated(self, event: realtime_events.SessionUpdated, now: float) -> None:
         """A confirmation: of the configuration, or of all that was told."""
         if (trouble := self._opening.updated(event)) is not None:
             self._not_opened("configure", trouble, now)

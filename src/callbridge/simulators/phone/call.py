@@ -30,7 +30,7 @@ from callbridge.simulators.phone.report import (
 from callbridge.simulators.phone.silence import Sound, resumed_after, silences
 from callbridge.simulators.phone.stream import PhoneStream, StreamSettings
 from callbridge.simulators.phone.twiml import WebAnswer
-from callbridge.wire.mulaw import milliseconds
+from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import msgspec
 
 from callbridge.simulators.phone.voice_activity import is_audible
-from callbridge.wire.mulaw import FRAME_BYTES
+from callbridge.wire.audio import FRAME_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from callbridge.wire.mulaw import silence
+from callbridge.wire.audio import silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbridge.wire.mulaw import BYTES_PER_MS, milliseconds
+from callbridge.wire.audio import BYTES_PER_MS, milliseconds
 
 BYTES_PER_S = BYTES_PER_MS * 1000
 

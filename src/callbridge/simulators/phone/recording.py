@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from callbridge.simulators.audio import write_stereo
 from callbridge.simulators.phone.playback import BYTES_PER_S
 from callbridge.simulators.phone.stream import FRAME_MS
-from callbridge.wire.mulaw import SILENCE
+from callbridge.wire.audio import SILENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

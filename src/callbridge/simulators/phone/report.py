@@ -11,7 +11,7 @@ import msgspec
 
 from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Complaint, Level
 from callbridge.simulators.phone.silence import SILENCE_LEAST_S
-from callbridge.wire.mulaw import milliseconds
+from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

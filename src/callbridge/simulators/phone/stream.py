@@ -30,7 +30,7 @@ from callbridge.simulators.phone.events import (
 from callbridge.simulators.phone.playback import BUFFER_BYTES_MAX, Playback
 from callbridge.simulators.phone.silence import AGENT, CALLER, Sounds
 from callbridge.simulators.phone.voice_activity import SILENT_FRAME, VoiceActivity, is_audible
-from callbridge.wire.mulaw import FRAME_BYTES, milliseconds
+from callbridge.wire.audio import FRAME_BYTES, milliseconds
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone.messages import StreamIdentity

@@ -6,7 +6,7 @@ Pure. Judged by loudness and not by "audio is queued", because many bridges send
 from __future__ import annotations
 
 from callbridge.simulators.audio import decode_mulaw
-from callbridge.wire.mulaw import silence
+from callbridge.wire.audio import silence
 
 QUIET_LEVEL = 260
 """About -42 dB of full scale: above line noise, far below speech."""

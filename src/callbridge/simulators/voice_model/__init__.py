@@ -47,7 +47,7 @@ from callbridge.simulators.voice_model.session_config import (
     REALTIME_MODELS,
     TRANSCRIPTION_MODELS,
 )
-from callbridge.simulators.voice_model.stage import SessionSettings
+from callbridge.simulators.voice_model.shared import SessionSettings
 from callbridge.simulators.voice_model.voices import (
     Clip,
     caller_speech,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from callbridge.simulators.voice_model.formats import encode
 from callbridge.simulators.voice_model.schema import ClientError, Json
-from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.audio import BYTES_PER_MS
 
 ROOT = "root"
 """As `previous_item_id`: to the front."""

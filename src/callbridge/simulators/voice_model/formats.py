@@ -13,7 +13,7 @@ from functools import cache
 from itertools import pairwise
 
 from callbridge.simulators.audio import decode_mulaw
-from callbridge.wire.mulaw import encode as encode_mulaw
+from callbridge.wire.audio import encode as encode_mulaw
 
 PCM = "audio/pcm"
 PCMU = "audio/pcmu"

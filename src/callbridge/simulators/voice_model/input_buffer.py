@@ -14,7 +14,7 @@ from callbridge.simulators.voice_model.vad import (
     SpeechStopped,
     TurnDetection,
 )
-from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -14,7 +14,7 @@ import msgspec
 from callbridge.simulators.voice_model.faults import Fault
 from callbridge.simulators.voice_model.formats import WIRE_BYTES, encode
 from callbridge.simulators.voice_model.schema import Json
-from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

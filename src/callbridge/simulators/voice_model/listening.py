@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.responses import ResponseRun
     from callbridge.simulators.voice_model.schema import Json
     from callbridge.simulators.voice_model.script import Answer
+    from callbridge.simulators.voice_model.shared import Shared
     from callbridge.simulators.voice_model.speaking import Speaking
-    from callbridge.simulators.voice_model.stage import Stage
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -30,12 +30,12 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 class Listening:
     """What one session hears."""
 
-    def __init__(self, stage: Stage, speaking: Speaking) -> None:
-        self._stage = stage
+    def __init__(self, shared: Shared, speaking: Speaking) -> None:
+        self._shared = shared
         self._speaking = speaking
         speaking.when_done = self.response_done
-        self._decoder = Decoder(stage.config.input_format)
-        self._buffer = InputBuffer(stage.config.turn_detection)
+        self._decoder = Decoder(shared.config.input_format)
+        self._buffer = InputBuffer(shared.config.turn_detection)
         self._turn: Heard | None = None
         """The turn under way: where it began, and the item that it will become."""
         self._idle_watch = 0
@@ -44,7 +44,7 @@ class Listening:
 
     def configure(self) -> None:
         """The configuration has changed."""
-        config = self._stage.config
+        config = self._shared.config
         if config.input_format != self._decoder.kind:
             self._decoder = Decoder(config.input_format)
         self._buffer.detect(config.turn_detection)
@@ -70,7 +70,7 @@ class Listening:
         return self._take(data) if data else None
 
     def _take(self, audio: bytes) -> bool:
-        journal = self._stage.journal
+        journal = self._shared.journal
         journal.appends += 1
         journal.appended_bytes += len(audio)
         if journal.appended is not None:
@@ -94,41 +94,41 @@ class Listening:
                 f"{COMMIT_MIN_MS}ms of audio, but buffer only has {held_ms:.2f}ms of audio.",
             )
         turn, self._turn = self._turn, None
-        item_id = turn.item_id if turn is not None else self._stage.ids.make("item")
+        item_id = turn.item_id if turn is not None else self._shared.ids.make("item")
         self._commit(item_id, self._buffer.take_all())
 
     def clear(self, _event: Json) -> None:
         """`input_audio_buffer.clear`."""
         self._buffer.take_all()
         self._turn = None
-        self._stage.send({"type": "input_audio_buffer.cleared"})
+        self._shared.send({"type": "input_audio_buffer.cleared"})
 
     # --- Turns --------------------------------------------------------------------------------
 
     def _start(self, heard: SpeechStarted) -> None:
-        stage = self._stage
+        shared = self._shared
         self._idle_watch += 1
-        self._turn = Heard(stage.now, heard.audio_start_ms, stage.ids.make("item"))
-        stage.journal.speech_started.append(self._turn)
-        stage.note("speech_started", f"at {heard.audio_start_ms} ms of audio")
-        stage.send(
+        self._turn = Heard(shared.now, heard.audio_start_ms, shared.ids.make("item"))
+        shared.journal.speech_started.append(self._turn)
+        shared.note("speech_started", f"at {heard.audio_start_ms} ms of audio")
+        shared.send(
             {
                 "type": "input_audio_buffer.speech_started",
                 "audio_start_ms": heard.audio_start_ms,
                 "item_id": self._turn.item_id,
             }
         )
-        detection = stage.config.turn_detection
+        detection = shared.config.turn_detection
         if detection is not None and detection.interrupt_response:
             self._speaking.interrupt()
 
     def _stop(self, heard: SpeechStopped) -> None:
-        stage, turn = self._stage, self._turn
+        shared, turn = self._shared, self._turn
         assert turn is not None  # what stops has started
         self._turn = None
-        stage.journal.speech_stopped.append(Heard(stage.now, heard.audio_end_ms, turn.item_id))
-        stage.note("speech_stopped", f"at {heard.audio_end_ms} ms of audio")
-        stage.send(
+        shared.journal.speech_stopped.append(Heard(shared.now, heard.audio_end_ms, turn.item_id))
+        shared.note("speech_stopped", f"at {heard.audio_end_ms} ms of audio")
+        shared.send(
             {
                 "type": "input_audio_buffer.speech_stopped",
                 "audio_end_ms": heard.audio_end_ms,
@@ -136,17 +136,17 @@ class Listening:
             }
         )
         self._commit(turn.item_id, self._buffer.take_turn(turn.audio_ms, heard.audio_end_ms))
-        detection = stage.config.turn_detection
+        detection = shared.config.turn_detection
         if detection is not None and detection.create_response:
             self._respond()
 
     def _commit(self, item_id: str, audio: bytes) -> None:
-        stage = self._stage
+        shared = self._shared
         self._idle_watch += 1
         item = Item(item_id, "message", "user", audio=audio)
         item.content = [{"type": "input_audio", "transcript": None}]
-        previous_item_id = stage.conversation.add(item)
-        stage.send(
+        previous_item_id = shared.conversation.add(item)
+        shared.send(
             {
                 "type": "input_audio_buffer.committed",
                 "previous_item_id": previous_item_id,
@@ -154,7 +154,7 @@ class Listening:
             }
         )
         for kind in ("conversation.item.added", "conversation.item.done"):
-            stage.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+            shared.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
         self._transcribe(item)
 
     def _respond(self) -> None:
@@ -162,37 +162,37 @@ class Listening:
             self._speaking.create({})
         except ClientError as error:
             # No client event caused it: with barge-in off the caller spoke over the answer.
-            self._stage.refuse(error)
+            self._shared.refuse(error)
 
     # --- Transcripts --------------------------------------------------------------------------
 
     def _transcribe(self, item: Item) -> None:
-        answer = self._stage.prompter.caller_said()
+        answer = self._shared.prompter.caller_said()
         item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
-        if self._stage.config.transcription is None:
+        if self._shared.config.transcription is None:
             return
         if answer.transcript == "before":
             self._tell(item, answer)
         elif answer.transcript == "during":
-            self._stage.plan(answer.transcript_after_ms / 1000, lambda: self._tell(item, answer))
+            self._shared.plan(answer.transcript_after_ms / 1000, lambda: self._tell(item, answer))
         else:
             self._untold.append((item, answer))
 
     def _tell(self, item: Item, answer: Answer) -> None:
-        stage, settings = self._stage, self._stage.config.transcription
+        shared, settings = self._shared, self._shared.config.transcription
         where: Json = {"item_id": item.id, "content_index": 0}
         if answer.transcript_error is not None:
             error = answer.transcript_error
             details = {"type": error.type, "code": error.code, "message": error.message}
-            stage.send({"type": f"{_TRANSCRIPTION}.failed", **where, "error": details | {"param": None}})
+            shared.send({"type": f"{_TRANSCRIPTION}.failed", **where, "error": details | {"param": None}})
             return
-        stage.note("caller_said", item.transcript)
+        shared.note("caller_said", item.transcript)
         model = settings["model"] if settings is not None else "gpt-transcribe"
         is_whole = model == "whisper-1"
         for piece in [item.transcript] if is_whole else _pieces(item.transcript):
-            stage.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
+            shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
         item.content = [{"type": "input_audio", "transcript": item.transcript}]
-        stage.send(
+        shared.send(
             {
                 "type": f"{_TRANSCRIPTION}.completed",
                 **where,
@@ -208,20 +208,20 @@ class Listening:
         untold, self._untold = self._untold, []
         for item, answer in untold:
             self._tell(item, answer)
-        detection = self._stage.config.turn_detection
+        detection = self._shared.config.turn_detection
         if detection is None or detection.idle_timeout_ms is None:
             return
         # "The response.done time plus audio playback duration": the server knows no other queue.
         self._idle_watch += 1
         watch, idle_ms = self._idle_watch, detection.idle_timeout_ms
-        self._stage.plan((run.sent_ms + idle_ms) / 1000, lambda: self._time_out(watch, idle_ms))
+        self._shared.plan((run.sent_ms + idle_ms) / 1000, lambda: self._time_out(watch, idle_ms))
 
     def _time_out(self, watch: int, idle_ms: int) -> None:
         if watch != self._idle_watch or self._turn is not None or self._speaking.active is not None:
             return
         end_ms = self._buffer.appended_ms
-        start_ms, item_id = max(0, end_ms - idle_ms), self._stage.ids.make("item")
-        self._stage.send(
+        start_ms, item_id = max(0, end_ms - idle_ms), self._shared.ids.make("item")
+        self._shared.send(
             {
                 "type": "input_audio_buffer.timeout_triggered",
                 "audio_start_ms": start_ms,

@@ -24,7 +24,7 @@ from callbridge.simulators.voice_model.ladder import (
     arguments_text,
 )
 from callbridge.simulators.voice_model.voices import tone
-from callbridge.wire.mulaw import BYTES_PER_MS
+from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

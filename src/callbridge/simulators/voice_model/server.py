@@ -33,7 +33,7 @@ from callbridge.simulators.voice_model.outputs import Abort, Close, Output, Send
 from callbridge.simulators.voice_model.script import Prompter, Script
 from callbridge.simulators.voice_model.session import RealtimeSession
 from callbridge.simulators.voice_model.session_config import REALTIME_MODELS
-from callbridge.simulators.voice_model.stage import SessionSettings
+from callbridge.simulators.voice_model.shared import SessionSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection

@@ -18,8 +18,8 @@ from callbridge.simulators.voice_model.items import client_item, refuse_orphan
 from callbridge.simulators.voice_model.journal import Journal, Received, Truncation
 from callbridge.simulators.voice_model.listening import Listening
 from callbridge.simulators.voice_model.schema import ClientError
+from callbridge.simulators.voice_model.shared import SessionSettings, Shared
 from callbridge.simulators.voice_model.speaking import Speaking
-from callbridge.simulators.voice_model.stage import SessionSettings, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +48,11 @@ class RealtimeSession:
     def __init__(
         self, script: Script, settings: SessionSettings | None = None, prompter: Prompter | None = None
     ) -> None:
-        self._stage = Stage(script, settings or SessionSettings(), prompter)
-        self._speaking = Speaking(self._stage)
-        self._listening = Listening(self._stage, self._speaking)
+        self._shared = Shared(script, settings or SessionSettings(), prompter)
+        self._speaking = Speaking(self._shared)
+        self._listening = Listening(self._shared, self._speaking)
         self._takes_appends_as_they_are = all(
-            fault.on != "input_audio_buffer.append" for fault in self._stage.faults
+            fault.on != "input_audio_buffer.append" for fault in self._shared.faults
         )
         self._held: list[str | bytes] = []
         self.deadline: float | None = None
@@ -79,25 +79,25 @@ class RealtimeSession:
     @property
     def journal(self) -> Journal:
         """What truly happened."""
-        return self._stage.journal
+        return self._shared.journal
 
     @property
     def is_over(self) -> bool:
         """Whether the session has ended. It answers nothing any more."""
-        return self._stage.is_over
+        return self._shared.is_over
 
     def _set_deadline(self) -> None:
         """Worked out once after each thing that happens, because it is asked far more often."""
-        stage = self._stage
-        if stage.is_over or stage.stalled_until == math.inf:
+        shared = self._shared
+        if shared.is_over or shared.stalled_until == math.inf:
             self.deadline = None
             return
         due = -math.inf if self._held else self._next_due
-        self.deadline = None if due is None else max(stage.stalled_until, due)
+        self.deadline = None if due is None else max(shared.stalled_until, due)
 
     @property
     def _next_due(self) -> float | None:
-        planned, speaking = self._stage.next_due, self._speaking.next_due
+        planned, speaking = self._shared.next_due, self._speaking.next_due
         if planned is None or speaking is None:
             return speaking if planned is None else planned
         return min(planned, speaking)
@@ -106,58 +106,58 @@ class RealtimeSession:
 
     def open(self, now: float) -> list[Output]:
         """The client has connected."""
-        stage = self._stage
-        stage.now = stage.journal.opened_at = now
-        stage.journal.session_id = stage.ids.make("sess")
-        if stage.settings.keep_audio:
-            stage.journal.appended = bytearray()
-        stage.note("connected", stage.settings.model)
+        shared = self._shared
+        shared.now = shared.journal.opened_at = now
+        shared.journal.session_id = shared.ids.make("sess")
+        if shared.settings.keep_audio:
+            shared.journal.appended = bytearray()
+        shared.note("connected", shared.settings.model)
         if not self._has_connect_fault():
-            stage.send({"type": "session.created", "session": self._session()})
-            stage.plan(stage.settings.max_duration_s, stage.expire)
-            for fault in stage.faults:
+            shared.send({"type": "session.created", "session": self._session()})
+            shared.plan(shared.settings.max_duration_s, shared.expire)
+            for fault in shared.faults:
                 if fault.after_ms is not None:
-                    stage.plan(fault.after_ms / 1000, partial(stage.commit, fault))
+                    shared.plan(fault.after_ms / 1000, partial(shared.commit, fault))
         self._set_deadline()
-        return stage.take_outputs()
+        return shared.take_outputs()
 
     def receive(self, message: str | bytes, now: float) -> list[Output]:
         """The client has sent a frame: text, or bytes when it was binary."""
         self._catch_up(now)
-        if self._stage.is_talking:
+        if self._shared.is_talking:
             if self._takes_at_once(message):
-                return self._stage.take_outputs()
+                return self._shared.take_outputs()
             self._hear(message)
-        elif self._stage.stalled_until < math.inf and len(self._held) < HELD_MESSAGES_MAX:
+        elif self._shared.stalled_until < math.inf and len(self._held) < HELD_MESSAGES_MAX:
             self._held.append(message)
         self._set_deadline()
-        return self._stage.take_outputs()
+        return self._shared.take_outputs()
 
     def wake(self, now: float) -> list[Output]:
         """The deadline has come."""
         self._catch_up(now)
-        return self._stage.take_outputs()
+        return self._shared.take_outputs()
 
     def client_gone(self, how: str, now: float) -> None:
         """The client has closed or lost the connection."""
-        self._stage.now = now
-        self._stage.end(how)
+        self._shared.now = now
+        self._shared.end(how)
         self.deadline = None
 
     # --- Time ---------------------------------------------------------------------------------
 
     def _catch_up(self, now: float) -> None:
-        stage = self._stage
-        stage.now = now
+        shared = self._shared
+        shared.now = now
         if self.deadline is None or now < self.deadline:
             return
         # After a stall first comes what was due during it, then the answers to what was sent in it.
-        while stage.is_talking and (due := self._next_due) is not None and due <= now:
-            if stage.next_due is not None and stage.next_due <= due:
-                stage.do_next()
+        while shared.is_talking and (due := self._next_due) is not None and due <= now:
+            if shared.next_due is not None and shared.next_due <= due:
+                shared.do_next()
             else:
                 self._speaking.advance()
-        while self._held and stage.is_talking:
+        while self._held and shared.is_talking:
             self._hear(self._held.pop(0))
         self._set_deadline()
 
@@ -171,7 +171,7 @@ class RealtimeSession:
         except ClientError as error:
             event_id = event.get("event_id")
             kind = str(event.get("type", "message"))
-            self._stage.refuse(error, kind, event_id if isinstance(event_id, str) else None)
+            self._shared.refuse(error, kind, event_id if isinstance(event_id, str) else None)
 
     def _takes_at_once(self, message: str | bytes) -> bool:
         """Take a faultless append in which no turn begins or ends, so that nothing can follow of it."""
@@ -188,67 +188,67 @@ class RealtimeSession:
     def _carry_out(self, event: Json) -> None:
         kind = client_events.kind_of(event)
         if kind != "input_audio_buffer.append":
-            self.journal.received.append(Received(kind, self._stage.now))
+            self.journal.received.append(Received(kind, self._shared.now))
         self._seen[kind] += 1
         fault = self._fault_in_place_of(kind)
         if fault is not None:
-            self._stage.commit(fault)
+            self._shared.commit(fault)
         else:
             self._commands[kind](client_events.check(event))
 
     def _fault_in_place_of(self, kind: str) -> Fault | None:
-        faults = self._stage.faults
+        faults = self._shared.faults
         wanted = (kind, self._seen[kind])
         return next((fault for fault in faults if (fault.on, fault.nth) == wanted), None)
 
     def _has_connect_fault(self) -> bool:
-        stage = self._stage
-        fault = stage.script.connect_fault(stage.settings.connection)
+        shared = self._shared
+        fault = shared.script.connect_fault(shared.settings.connection)
         if fault is None or fault.kind in {"refuse", "hang"}:
             return False
-        stage.note("fault", fault.kind)
+        shared.note("fault", fault.kind)
         if fault.kind == "silent":
-            stage.stalled_until = math.inf
+            shared.stalled_until = math.inf
             return True
         if fault.kind == "reject":
             code = INVALID_KEY_CODE if fault.error_code is None else fault.error_code
-            stage.send_error("invalid_request_error", code, fault.message or INVALID_KEY_MESSAGE)
-        stage.close(fault.code, fault.reason)
+            shared.send_error("invalid_request_error", code, fault.message or INVALID_KEY_MESSAGE)
+        shared.close(fault.code, fault.reason)
         return True
 
     # --- Commands -----------------------------------------------------------------------------
 
     def _session(self) -> Json:
-        stage = self._stage
-        expires_at = stage.settings.opened_unix_s + int(stage.settings.max_duration_s)
+        shared = self._shared
+        expires_at = shared.settings.opened_unix_s + int(shared.settings.max_duration_s)
         head = {"object": "realtime.session", "id": self.journal.session_id}
-        return head | stage.config.values | {"expires_at": expires_at}
+        return head | shared.config.values | {"expires_at": expires_at}
 
     def _update(self, event: Json) -> None:
-        stage = self._stage
-        stage.config = stage.config.updated(
+        shared = self._shared
+        shared.config = shared.config.updated(
             event["session"],
-            has_spoken=stage.has_spoken,
-            transcription_models=stage.settings.transcription_models,
+            has_spoken=shared.has_spoken,
+            transcription_models=shared.settings.transcription_models,
         )
         self._listening.configure()
-        stage.send({"type": "session.updated", "session": self._session()})
-        stage.note("configured", stage.config.summary())
+        shared.send({"type": "session.updated", "session": self._session()})
+        shared.note("configured", shared.config.summary())
 
     def _create_item(self, event: Json) -> None:
-        stage = self._stage
-        item = client_item(event["item"], "item", stage.config.input_format, stage.ids)
-        refuse_orphan(item, stage.conversation)
-        previous_item_id = stage.conversation.add(item, event.get("previous_item_id"))
+        shared = self._shared
+        item = client_item(event["item"], "item", shared.config.input_format, shared.ids)
+        refuse_orphan(item, shared.conversation)
+        previous_item_id = shared.conversation.add(item, event.get("previous_item_id"))
         for kind in ("conversation.item.added", "conversation.item.done"):
-            stage.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+            shared.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
 
     def _truncate(self, event: Json) -> None:
-        stage, item_id, end_ms = self._stage, event["item_id"], event["audio_end_ms"]
-        stage.conversation.truncate(item_id, event["content_index"], end_ms)
-        stage.journal.truncations.append(Truncation(stage.now, item_id, end_ms))
-        stage.note("truncated", f"{item_id} at {end_ms} ms")
-        stage.send(
+        shared, item_id, end_ms = self._shared, event["item_id"], event["audio_end_ms"]
+        shared.conversation.truncate(item_id, event["content_index"], end_ms)
+        shared.journal.truncations.append(Truncation(shared.now, item_id, end_ms))
+        shared.note("truncated", f"{item_id} at {end_ms} ms")
+        shared.send(
             {
                 "type": "conversation.item.truncated",
                 "item_id": item_id,
@@ -258,11 +258,11 @@ class RealtimeSession:
         )
 
     def _delete(self, event: Json) -> None:
-        self._stage.conversation.delete(event["item_id"])
-        self._stage.note("deleted", event["item_id"])
-        self._stage.send({"type": "conversation.item.deleted", "item_id": event["item_id"]})
+        self._shared.conversation.delete(event["item_id"])
+        self._shared.note("deleted", event["item_id"])
+        self._shared.send({"type": "conversation.item.deleted", "item_id": event["item_id"]})
 
     def _retrieve(self, event: Json) -> None:
-        item = self._stage.conversation.retrieve(event["item_id"])
-        shown = item.with_audio(self._stage.config.output_format)
-        self._stage.send({"type": "conversation.item.retrieved", "item": shown})
+        item = self._shared.conversation.retrieve(event["item_id"])
+        shown = item.with_audio(self._shared.config.output_format)
+        self._shared.send({"type": "conversation.item.retrieved", "item": shown})

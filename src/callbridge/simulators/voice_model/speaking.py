@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.conversation import Item
     from callbridge.simulators.voice_model.schema import Json
     from callbridge.simulators.voice_model.script import Answer
-    from callbridge.simulators.voice_model.stage import Stage
+    from callbridge.simulators.voice_model.shared import Shared
 
 
 class Speaking:
     """The responses of one session."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, shared: Shared) -> None:
         self.active: ResponseRun | None = None
         """The response of the conversation that is under way."""
         self.when_done: Callable[[ResponseRun], None] = lambda _run: None
         """Who wants to know that the response of the conversation is over."""
-        self._stage = stage
+        self._shared = shared
         self._runs: list[ResponseRun] = []
 
     @property
@@ -51,24 +51,24 @@ class Speaking:
         Raises:
             ClientError: one is active, or its settings are refused.
         """
-        stage = self._stage
+        shared = self._shared
         is_out_of_band = asked.get("conversation") == "none"
         if not is_out_of_band:
             self._settle()
             self._refuse_second()
-        refuse_response_settings(stage.config, asked, has_spoken=stage.has_spoken)
+        refuse_response_settings(shared.config, asked, has_spoken=shared.has_spoken)
         context = self._context(asked)
-        offered = _offered(stage.config.values | asked)
-        prompter = stage.prompter
+        offered = _offered(shared.config.values | asked)
+        prompter = shared.prompter
         answer = prompter.out_of_band(offered) if is_out_of_band else prompter.next(offered)
         for name in prompter.left_out:
-            stage.note("left_out", f"{name}: the session offers no such tool")
+            shared.note("left_out", f"{name}: the session offers no such tool")
         if answer.absent:
-            stage.note("fault", "absent")
+            shared.note("fault", "absent")
             return
-        answer = answer.on_connection(stage.settings.connection)
+        answer = answer.on_connection(shared.settings.connection)
         if answer.recites:
-            answer = answer.reciting(memory(stage.conversation.items() if context is None else context))
+            answer = answer.reciting(memory(shared.conversation.items() if context is None else context))
         order = self._order(asked, answer, context, is_out_of_band=is_out_of_band)
         self._start(answer, order)
 
@@ -88,7 +88,7 @@ class Speaking:
             return
         lag_s = run.answer.interrupt_lag_ms / 1000
         if lag_s:
-            self._stage.plan(lag_s, lambda: self._cut(run, "turn_detected"))
+            self._shared.plan(lag_s, lambda: self._cut(run, "turn_detected"))
             run.is_interrupted = True
         else:
             self._cut(run, "turn_detected")
@@ -96,7 +96,7 @@ class Speaking:
     def advance(self) -> None:
         """Send what is due."""
         for run in list(self._runs):
-            self._carry_out(run, run.advance(self._stage.now))
+            self._carry_out(run, run.advance(self._shared.now))
 
     # --- Inside -------------------------------------------------------------------------------
 
@@ -117,11 +117,11 @@ class Speaking:
     def _context(self, asked: Json) -> tuple[Item, ...] | None:
         if "input" not in asked:
             return None
-        stage = self._stage
+        shared = self._shared
         return tuple(
-            stage.conversation.refer(written["id"], f"response.input[{index}].id")
+            shared.conversation.refer(written["id"], f"response.input[{index}].id")
             if written["type"] == "item_reference"
-            else client_item(written, f"response.input[{index}]", stage.config.input_format, stage.ids)
+            else client_item(written, f"response.input[{index}]", shared.config.input_format, shared.ids)
             for index, written in enumerate(asked["input"])
         )
 
@@ -133,10 +133,10 @@ class Speaking:
         *,
         is_out_of_band: bool,
     ) -> Order:
-        stage = self._stage
-        effective = stage.config.values | asked
-        output = stage.config.values["audio"]["output"] | asked.get("audio", {}).get("output", {})
-        after_ms = stage.script.after_ms if answer.after_ms is None else answer.after_ms
+        shared = self._shared
+        effective = shared.config.values | asked
+        output = shared.config.values["audio"]["output"] | asked.get("audio", {}).get("output", {})
+        after_ms = shared.script.after_ms if answer.after_ms is None else answer.after_ms
         return Order(
             output_format=output["format"],
             voice=output["voice"],
@@ -145,54 +145,54 @@ class Speaking:
             metadata=asked.get("metadata"),
             prompt={name: effective[name] for name in ("instructions", "tools")},
             context=context,
-            conversation_id=None if is_out_of_band else stage.conversation_id,
-            limits_at=stage.script.rate_limits,
-            after_s=(after_ms + stage.settings.latency_ms) / 1000,
+            conversation_id=None if is_out_of_band else shared.conversation_id,
+            limits_at=shared.script.rate_limits,
+            after_s=(after_ms + shared.settings.latency_ms) / 1000,
             delivery=self._delivery(answer),
         )
 
     def _delivery(self, answer: Answer) -> Delivery:
-        stage = self._stage
+        shared = self._shared
         return Delivery(
-            pace=answer.pace or stage.settings.pace or stage.script.pace,
-            delta_bytes=answer.delta_bytes or stage.script.delta_bytes,
+            pace=answer.pace or shared.settings.pace or shared.script.pace,
+            delta_bytes=answer.delta_bytes or shared.script.delta_bytes,
             faults=answer.faults,
-            random=stage.random,
+            random=shared.random,
         )
 
     def _start(self, answer: Answer, order: Order) -> None:
-        stage = self._stage
-        record = ResponseRecord(stage.ids.make("resp"), stage.now)
-        stage.journal.responses.append(record)
-        stage.note("response_created", record.id)
+        shared = self._shared
+        record = ResponseRecord(shared.ids.make("resp"), shared.now)
+        shared.journal.responses.append(record)
+        shared.note("response_created", record.id)
         run = ResponseRun(
             answer,
             order,
             record,
-            conversation=stage.conversation,
-            meter=stage.meter,
-            ids=stage.ids,
-            now=stage.now,
+            conversation=shared.conversation,
+            meter=shared.meter,
+            ids=shared.ids,
+            now=shared.now,
         )
         self._runs.append(run)
         if not run.is_out_of_band:
             self.active = run
-        self._carry_out(run, run.advance(stage.now))
+        self._carry_out(run, run.advance(shared.now))
 
     def _cut(self, run: ResponseRun, reason: str) -> None:
         if run in self._runs:
-            self._carry_out(run, run.cancel(reason, self._stage.now))
+            self._carry_out(run, run.cancel(reason, self._shared.now))
 
     def _carry_out(self, run: ResponseRun, steps: Iterator[Json | Fault]) -> None:
         for step in steps:
             if not isinstance(step, Fault):
                 self._note(step)
-                self._stage.send(step)
+                self._shared.send(step)
                 continue
             if step.kind == "duplicate":
                 run.repeat_next_delta()
-            self._stage.commit(step)
-            if not self._stage.is_talking:
+            self._shared.commit(step)
+            if not self._shared.is_talking:
                 return
         if run.is_over and run in self._runs:
             self._finish(run)
@@ -200,20 +200,20 @@ class Speaking:
     def _finish(self, run: ResponseRun) -> None:
         self._runs.remove(run)
         record = run.record
-        self._stage.note("response_done", f"{record.id} {record.status} {record.reason}".rstrip())
+        self._shared.note("response_done", f"{record.id} {record.status} {record.reason}".rstrip())
         if run.answer.calls and not run.has_called:
-            self._stage.prompter.call_was_cut()
+            self._shared.prompter.call_was_cut()
         if run is self.active:
             self.active = None
             self.when_done(run)
 
     def _note(self, event: Json) -> None:
         if event["type"] == "response.output_audio_transcript.done":
-            self._stage.note("agent_said", event["transcript"])
+            self._shared.note("agent_said", event["transcript"])
         elif event["type"] == "response.output_text.done":
-            self._stage.note("agent_said", event["text"])
+            self._shared.note("agent_said", event["text"])
         elif event["type"] == "response.function_call_arguments.done":
-            self._stage.note("called", f"{event['name']}({event['arguments']})")
+            self._shared.note("called", f"{event['name']}({event['arguments']})")
 
 
 def _offered(settings: Json) -> set[str]:

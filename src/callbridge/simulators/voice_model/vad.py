@@ -19,7 +19,7 @@ from functools import cache
 from typing import Literal
 
 from callbridge.simulators.audio import decode_mulaw
-from callbridge.wire.mulaw import BYTES_PER_MS, silence
+from callbridge.wire.audio import BYTES_PER_MS, silence
 
 WINDOW_MS = 20
 WINDOW_BYTES = WINDOW_MS * BYTES_PER_MS

@@ -25,7 +25,7 @@ from callbridge.simulators.audio import (
     speak,
 )
 from callbridge.simulators.voice_model.script import Answer, Call, Say, Script, ScriptError
-from callbridge.wire.mulaw import encode as encode_mulaw
+from callbridge.wire.audio import encode as encode_mulaw
 
 if TYPE_CHECKING:
     from callbridge.simulators.voice_model.faults import Fault

@@ -1,0 +1,116 @@
+"""Settings and agent into the plan of a call: the session exactly as the wire wants it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, Literal
+
+from callbridge.call.limits import Limits
+from callbridge.call.plan import CallPlan
+from callbridge.call.price import microdollars
+from callbridge.server.config.prices import price_of
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire.realtime_events import MULAW
+
+if TYPE_CHECKING:
+    from callbridge.agents.agent import Agent
+    from callbridge.agents.tools import Toolbox
+    from callbridge.server.config.settings import Settings
+
+DEFAULT_AGENT: Final = "default"
+"""The name of the one agent that a process has."""
+
+
+class Plans:
+    """What each call is to be: which agent answers, and with which session, prices and limits.
+
+    The agent is chosen in the webhook, and its name rides in the stream token, so that whichever process gets
+    the stream makes the same plan.
+
+    Args:
+        settings: fill what an agent leaves open.
+        agent: who answers.
+        limits: the bounds of every call.
+    """
+
+    def __init__(self, settings: Settings, agent: Agent, limits: Limits) -> None:
+        self._settings, self._agent, self.limits = settings, agent, limits
+
+    def choose(self, _called: str) -> str:
+        """The name of the agent that answers a call to this number."""
+        return DEFAULT_AGENT
+
+    def plan(self, _name: str) -> CallPlan:
+        """The plan of a call that this agent answers."""
+        return replace(call_plan(self._settings, self._agent), limits=self.limits, agent=DEFAULT_AGENT)
+
+    def toolbox(self, _name: str) -> Toolbox:
+        """The tools of this agent."""
+        return self._agent.toolbox
+
+
+def call_plan(settings: Settings, agent: Agent) -> CallPlan:
+    """The plan of a call that `agent` answers. What the agent leaves open, the settings fill."""
+    audio = commands.Audio(
+        commands.AudioInput(
+            MULAW, _turn_detection(settings), _transcription(settings), _noise_reduction(settings)
+        ),
+        commands.AudioOutput(MULAW, agent.voice or settings.realtime_voice),
+    )
+    session = commands.Session(
+        instructions=agent.instructions if agent.instructions is not None else settings.agent_instructions,
+        audio=audio,
+        tools=agent.toolbox.definitions,
+        tool_choice="auto",
+        output_modalities=("audio",),
+        max_output_tokens=settings.max_output_tokens,
+        truncation=_truncation(settings),
+        reasoning=commands.Reasoning(settings.reasoning_effort) if settings.reasoning_effort else None,
+    )
+    greeting = agent.greeting if agent.greeting is not None else settings.agent_greeting
+    return CallPlan(
+        settings.realtime_model,
+        session,
+        greeting,
+        second_model=settings.second_model,
+        price=price_of(settings.realtime_model),
+        second_price=None if settings.second_model is None else price_of(settings.second_model),
+        spend_max_microdollars=(
+            None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
+        ),
+    )
+
+
+def call_limits(settings: Settings) -> Limits:
+    """The bounds of every call, as far as they can be set."""
+    return Limits(
+        call_length_max_s=settings.call_minutes_max * 60.0,
+        caller_silence_s=float(settings.caller_silence_seconds),
+    )
+
+
+def _turn_detection(settings: Settings) -> commands.ServerVad | commands.SemanticVad:
+    if settings.vad_kind == "semantic_vad":
+        return commands.SemanticVad(settings.vad_eagerness)
+    return commands.ServerVad(
+        settings.vad_threshold, settings.vad_prefix_padding_ms, settings.vad_silence_duration_ms
+    )
+
+
+def _transcription(settings: Settings) -> commands.Transcription | None:
+    if not settings.transcribes:
+        return None
+    return commands.Transcription(settings.transcription_model, settings.language)
+
+
+def _noise_reduction(settings: Settings) -> commands.NoiseReduction | None:
+    kind = settings.noise_reduction
+    return None if kind == "off" else commands.NoiseReduction(kind)
+
+
+def _truncation(settings: Settings) -> Literal["auto", "disabled"] | commands.RetentionRatio:
+    kept = settings.truncation
+    if kept == "auto" or kept == "disabled":
+        return kept
+    limit = settings.truncation_post_instructions_tokens
+    return commands.RetentionRatio(kept, None if limit is None else commands.TokenLimits(limit))

@@ -1,0 +1,491 @@
+"""Everything that can be configured, read once from the environment and a `.env` file.
+
+Nothing else in the package looks at the environment. An empty variable counts as not set. Every
+fault is told in words, with the variable's name and the remedy; so is a name that no setting has.
+`callbridge check` adds what can only be judged with the date, the network port or the user's own
+agent at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from callbridge.observe.logs import LogFormat
+from callbridge.server.config.models import voice_model
+from callbridge.server.config.setting_names import (
+    PREFIX,
+    name_of_others,
+    nearest_name,
+    unknown_names,
+    variable,
+)
+from callbridge.server.config.setting_values import (
+    BaseUrl,
+    Dollars,
+    LogLevel,
+    OutputLimit,
+    PhoneNumber,
+    RealtimeUrl,
+    Sid,
+    SoundFile,
+    Truncation,
+    is_loopback,
+)
+
+VOICE_PATH = "/twilio/voice"
+STREAM_ENDED_PATH = "/twilio/stream-ended"
+STREAM_STATUS_PATH = "/twilio/stream-status"
+CALL_STATUS_PATH = "/twilio/call-status"
+FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
+VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
+VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
+MEDIA_STREAM_PATH = "/media-stream"
+
+_REMEDIES = {
+    "OPENAI_API_KEY": "Create a key at https://platform.openai.com/api-keys.",
+    "TWILIO_ACCOUNT_SID": "Copy the Account SID from https://console.twilio.com.",
+    "TWILIO_AUTH_TOKEN": "Copy the Auth Token from https://console.twilio.com.",
+    "PUBLIC_BASE_URL": "Set it to the address under which Twilio reaches this process, "
+    "such as https://my-calls.fly.dev.",
+}
+
+
+# Words for people.
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration, and what to do about it."""
+
+    name: str
+    """The environment variable."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.what}. {self.remedy}"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; `problems` says why, variable by variable."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Settings(BaseSettings):
+    """The configuration of one process. `variable` tells the environment variable of a field."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    # Accounts.
+
+    openai_api_key: SecretStr = Field(validation_alias=name_of_others("OPENAI_API_KEY"))
+    """Key for the voice model; starts with `sk-`."""
+
+    twilio_account_sid: Sid = Field(validation_alias=name_of_others("TWILIO_ACCOUNT_SID"))
+    """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
+
+    twilio_auth_token: SecretStr = Field(validation_alias=name_of_others("TWILIO_AUTH_TOKEN"))
+    """The key under which Twilio signs its requests."""
+
+    validate_signatures: bool = True
+    """Off only on a laptop: refused unless the service is reached from this machine alone."""
+
+    # Where the service is reached.
+
+    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
+    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
+    """The address to listen on."""
+
+    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
+    """The port to listen on."""
+
+    # The voice model.
+
+    realtime_url: RealtimeUrl = "wss://api.openai.com/v1/realtime"
+    """The Realtime API, or a simulator of it; ws:// on loopback only."""
+
+    realtime_model: str = "gpt-realtime-2.1"
+    """The model that answers."""
+
+    realtime_second_model: str = "gpt-realtime-2.1-mini"
+    """What is dialled when the first one is not found; off switches it off."""
+
+    predial: bool = True
+    """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner."""
+
+    realtime_voice: str = "marin"
+    """A voice of the vendor, or the id (voice_...) of your own."""
+
+    reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    """How long a reasoning model thinks; not set leaves the model's own default."""
+
+    max_output_tokens: OutputLimit = "inf"
+    """The most that one response may cost, tool calls included: 1 to 4096, or inf."""
+
+    truncation: Truncation = "auto"
+    """When the context is full: auto, disabled (an error), or the share of it to keep."""
+
+    truncation_post_instructions_tokens: int | None = Field(None, ge=0)
+    """With a ratio: the most that may stand after the instructions, in tokens."""
+
+    # The agent.
+
+    agent: str | None = None
+    """An agent in your own code, as module:name; what it leaves open is filled in from here."""
+
+    agent_instructions: str = (
+        "You are a friendly assistant who answers the telephone. Keep answers short, as in "
+        "a conversation. Say so when you do not know something."
+    )
+    """What the agent is told about its task."""
+
+    agent_greeting: str = "Hello, you are speaking with an AI assistant. How can I help?"
+    """What the agent says first."""
+
+    clip: SoundFile | None = None
+    """A .wav or .ulaw file in place of the built-in "one moment, please"."""
+
+    # If the model cannot answer: a human, else voicemail, else the apology.
+
+    fallback_dial: PhoneNumber | None = None
+    """A human who is called then, as +14155550123."""
+
+    fallback_dial_seconds: int = Field(20, ge=5, le=60)
+    """How long it rings there, in seconds."""
+
+    fallback_voicemail: bool = True
+    """Whether the caller may leave a message when no human answers."""
+
+    voicemail_prompt: str = "We cannot take your call at the moment. Please leave a message after the tone."
+    """What Twilio's own voice says before the tone."""
+
+    apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
+    """What Twilio's own voice says when nothing else can answer."""
+
+    # Limits of one call.
+
+    call_minutes_max: int = Field(60, ge=1, le=1_440)
+    """Then the agent says goodbye."""
+
+    caller_silence_seconds: int = Field(60, ge=0, le=3_600)
+    """Then the agent asks whether the caller is there; half as long again, and the call ends. 0: never."""
+
+    spend_per_call_max: Dollars | None = None
+    """US dollars of the model's tokens; then the agent says goodbye."""
+
+    # How many calls. 0 stands for no limit where it may be set.
+
+    calls_max: int = Field(250, ge=1, le=100_000)
+    """Calls at once in this process. Measured with 250 over TLS (bench/results.md): 0.44 of a core, so
+    250 / 0.44 = 569 calls for a whole one, and p99 of the added latency below 9 ms. The rest is for tools."""
+
+    call_starts_per_second: int = Field(20, ge=1, le=10_000)
+    """Calls that may begin in a second. With so many (`python -m bench --starts 20 --calls 200`) live calls
+    were late by less than 3 ms (p99)."""
+
+    calls_per_caller: int = Field(2, ge=0)
+    """One caller's calls at once."""
+
+    calls_per_caller_10_minutes: int = Field(5, ge=0)
+    """One caller's calls in ten minutes."""
+
+    calls_per_caller_day: int = Field(20, ge=0)
+    """One caller's calls in 24 hours."""
+
+    anonymous_calls_max: int = Field(10, ge=0)
+    """Calls at once of all callers without a number together."""
+
+    spend_per_hour_max: Dollars | None = None
+    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology."""
+
+    spend_per_day_max: Dollars | None = None
+    """The same in 24 hours."""
+
+    # State, and stopping.
+
+    state_path: Path | None = None
+    """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
+
+    drain_seconds: int = Field(240, ge=0, le=3_600)
+    """How long live calls may go on after the process was told to stop, before the next one takes them over.
+    Fly grants 300 s (fly.toml); the minute that is left hands the calls over."""
+
+    # Hearing the caller.
+
+    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
+    """The language that callers speak, as ISO-639-1 (en, de, ...); not set detects it."""
+
+    transcription_model: str = "gpt-transcribe"
+    """What writes down the caller's words; off switches it off."""
+
+    noise_reduction: Literal["off", "near_field", "far_field"] = "off"
+    """Cleans the caller's audio before the model hears it."""
+
+    vad_kind: Literal["server_vad", "semantic_vad"] = "server_vad"
+    """How the end of the caller's turn is found: by silence, or by meaning."""
+
+    vad_threshold: float = Field(0.5, ge=0, le=1)
+    """server_vad: how loud speech must be, 0 to 1; higher for noisy lines."""
+
+    vad_prefix_padding_ms: int = Field(300, ge=0, le=5_000)
+    """server_vad: audio kept from before the first sound of speech."""
+
+    vad_silence_duration_ms: int = Field(500, ge=0, le=10_000)
+    """server_vad: silence that ends a turn; shorter answers sooner, and interrupts more."""
+
+    vad_eagerness: Literal["auto", "low", "medium", "high"] = "auto"
+    """semantic_vad: how soon it takes a turn for ended; waits 8 s, 4 s or 2 s at most."""
+
+    # Logs.
+
+    log_level: LogLevel = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
+
+    log_format: LogFormat = LogFormat.AUTO
+    """auto (readable on a terminal, JSON elsewhere), json or console."""
+
+    log_transcripts: bool = False
+    """Whether the words of caller and agent may stand in the logs."""
+
+    # Addresses that Twilio is told.
+
+    @property
+    def voice_url(self) -> str:
+        """What to enter as the webhook of the phone number."""
+        return self.public_base_url + VOICE_PATH
+
+    @property
+    def action_url(self) -> str:
+        """What Twilio asks when the stream has ended."""
+        return self.public_base_url + STREAM_ENDED_PATH
+
+    @property
+    def stream_status_url(self) -> str:
+        """Where Twilio reports about the stream."""
+        return self.public_base_url + STREAM_STATUS_PATH
+
+    @property
+    def call_status_url(self) -> str:
+        """Where Twilio reports about the call, when the number is configured so."""
+        return self.public_base_url + CALL_STATUS_PATH
+
+    @property
+    def fallback_dialed_url(self) -> str:
+        """What Twilio asks when the dial to a human has ended."""
+        return self.public_base_url + FALLBACK_DIALED_PATH
+
+    @property
+    def voicemail_left_url(self) -> str:
+        """What Twilio asks when the caller has left a message."""
+        return self.public_base_url + VOICEMAIL_LEFT_PATH
+
+    @property
+    def voicemail_status_url(self) -> str:
+        """Where Twilio reports that the message can be fetched."""
+        return self.public_base_url + VOICEMAIL_STATUS_PATH
+
+    @property
+    def stream_url(self) -> str:
+        """The media socket: wss, or ws on loopback."""
+        return "ws" + self.public_base_url.removeprefix("http") + MEDIA_STREAM_PATH
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can connect to the service; a tunnel on it brings the world in, too."""
+        return is_loopback(self.host)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the address that Twilio is told leads here from other machines."""
+        return not is_loopback(urlsplit(self.public_base_url).hostname or "")
+
+    @property
+    def transcribes(self) -> bool:
+        """Whether the caller's words are written down."""
+        return self.transcription_model != "off"
+
+    @property
+    def second_model(self) -> str | None:
+        """The model to dial when the first is not found; nothing where there is no other."""
+        name = self.realtime_second_model
+        return None if name in {"off", self.realtime_model} else name
+
+    # Rules.
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, values: dict[str, object]) -> dict[str, object]:
+        stripped = {k: v.strip() if isinstance(v, str) else v for k, v in values.items()}
+        return {name: value for name, value in stripped.items() if value != ""}
+
+    @model_validator(mode="after")
+    def _signatures_are_checked_in_public(self) -> Self:
+        if self.validate_signatures:
+            return self
+        closed = {}
+        if not self.listens_on_loopback:
+            closed[variable("host")] = "127.0.0.1"
+        if self.is_public:
+            closed[variable("public_base_url")] = f"http://127.0.0.1:{self.port}"
+        if closed:
+            name, remedy = variable("validate_signatures"), " and ".join(map("=".join, closed.items()))
+            raise ValueError(
+                f"{name} is false while others can come in by {' and '.join(closed)}. "
+                f"Set {remedy}, or remove {name}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _effort_fits_the_model(self) -> Self:
+        if self.reasoning_effort is None:
+            return self
+        fitting = {"realtime_model": "gpt-realtime-2.1", "realtime_second_model": "gpt-realtime-2.1-mini"}
+        for field, successor in fitting.items():
+            name = getattr(self, field)
+            model = voice_model(name)
+            if model is not None and not model.has_reasoning:
+                raise ValueError(
+                    f"{variable('reasoning_effort')} is set, but {name} does not reason. "
+                    f"Remove it, or set {variable(field)}={successor}"
+                )
+        return self
+
+
+class _GivenSettings(Settings):
+    """Settings from what is passed in, and from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+VARIABLES: Final = tuple(variable(field) for field in Settings.model_fields)
+"""The names of all settings."""
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of `environment`, or of this process and its `.env` file.
+
+    Raises:
+        SettingsError: something is missing, wrong or called by a name that no setting has; says everything
+            that is, at once.
+    """
+    given = _given_variables() if environment is None else environment
+    unknown = [_unknown(name) for name in unknown_names(given, VARIABLES)]
+    try:
+        settings = _own_settings() if environment is None else _settings_of(environment)
+    except ValidationError as error:
+        raise SettingsError((*unknown, *map(_problem, error.errors()))) from None
+    if unknown:
+        raise SettingsError(tuple(unknown))
+    return settings
+
+
+def _own_settings() -> Settings:
+    return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
+
+
+def _settings_of(environment: Mapping[str, str]) -> Settings:
+    names = {field: variable(field) for field in Settings.model_fields}
+    values = {field: environment[name] for field, name in names.items() if name in environment}
+    return _GivenSettings(**values)  # type: ignore[arg-type]  # text becomes the type
+
+
+def _given_variables() -> dict[str, str | None]:
+    """Those of this process and of its `.env` file, empty ones too. Case does not matter in them."""
+    sources = (
+        DotEnvSettingsSource(Settings, env_ignore_empty=False),
+        EnvSettingsSource(Settings, env_ignore_empty=False),
+    )
+    return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
+
+
+def _unknown(name: str) -> Problem:
+    nearest = nearest_name(name, VARIABLES)
+    remedy = f"Did you mean {nearest}?" if nearest else "Remove it; .env.example lists all that there are."
+    return Problem(name, "is no setting", remedy)
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    if not error["loc"]:
+        return _rule_problem(error["msg"])
+    field = str(error["loc"][0]).lower()
+    name = variable(field)
+    return Problem(name, _what(field, error), _REMEDIES.get(name) or _back_to_default(field))
+
+
+def _rule_problem(message: str) -> Problem:
+    # A rule between two variables is worded "NAME what is wrong. The remedy".
+    name, _, rest = message.removeprefix("Value error, ").partition(" ")
+    what, _, remedy = rest.partition(". ")
+    return Problem(name, what, remedy + ".")
+
+
+def _what(field: str, error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "missing":
+            return "is not set"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case "literal_error" | "enum":
+            return f"must be one of {context['expected']}".replace("'", "")
+        case "int_parsing" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing" | "finite_number":
+            return "must be a number"
+        case "bool_parsing":
+            return "must be true or false"
+        case "greater_than":
+            return f"must be more than {context['gt']:g}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']}"
+        case "less_than_equal":
+            return f"must be at most {context['le']}"
+        case "string_pattern_mismatch" if field == "twilio_account_sid":
+            return "must be AC followed by 32 digits 0-9 and letters a-f"
+        case "string_pattern_mismatch":
+            return "must be two small letters such as en"
+        case _:
+            return f"is wrong: {error['msg']}"
+
+
+def _back_to_default(field: str) -> str:
+    default = Settings.model_fields[field].default
+    return f"Correct it, or remove it for the default{'' if default is None else f' {default}'}."

@@ -1,0 +1,128 @@
+"""The FastAPI app: routes put together with what they need. No decision is taken here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.routing import WebSocketRoute
+
+from callbridge.agents.agent import Agent
+from callbridge.agents.loading import load_agent
+from callbridge.observe.call_log import CallLog
+from callbridge.server.config.clip import load_clip
+from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.settings import MEDIA_STREAM_PATH, Settings
+from callbridge.server.http.control import control_router
+from callbridge.server.http.media import MediaDoor
+from callbridge.server.http.webhooks import webhook_router
+from callbridge.server.process.desk import Desk, open_desk
+from callbridge.server.process.probe import probe_forever
+from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from callbridge.bridge.bridge import Observe
+    from callbridge.call.facts import Fact
+    from callbridge.call.limits import Limits
+    from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.process.drain import Drain
+    from callbridge.server.process.live_calls import LiveCalls
+    from callbridge.state.state import State
+    from callbridge.switchboard.circuit import Circuits
+
+
+def create_app(
+    settings: Settings,
+    agent: Agent | None = None,
+    *,
+    observers: Sequence[Observe] = (),
+    limits: Limits | None = None,
+    state: State | None = None,
+    drain: Drain | None = None,
+    live_calls: LiveCalls | None = None,
+    loop_watch: LoopWatch | None = None,
+    circuits: Circuits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> FastAPI:
+    """The service for one configuration.
+
+    Args:
+        settings: the whole configuration.
+        agent: who answers; by default the one that the settings name, or one made of their texts.
+        observers: get every fact of every call, beside the log.
+        limits: the bounds of every call; by default those of the settings.
+        state: what survives the process; by default nothing does.
+        drain: decides when the process may stop; by default it is only told by `callbridge drain`.
+        live_calls: the calls that `drain` waits for.
+        loop_watch: says whether the event loop is too late to take another call.
+        circuits: say whether a model is tried at all; by default with the bounds of their module.
+        clock: seconds that never run backwards, for what outlives a request.
+        wall_clock: seconds since 1970, for what other processes read.
+
+    Raises:
+        AgentError: the agent that the settings name cannot be loaded.
+        ClipError: the clip that the settings name cannot be used.
+    """
+    if agent is None:
+        agent = load_agent(settings.agent) if settings.agent else Agent()
+    desk = open_desk(
+        settings,
+        Plans(settings, agent, limits or call_limits(settings)),
+        state=state,
+        drain=drain,
+        live_calls=live_calls,
+        loop_watch=loop_watch,
+        circuits=circuits,
+        now=clock,
+        wall_now=wall_clock,
+    )
+    door = _media_door(desk, observers)
+    app = FastAPI(
+        title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk)
+    )
+    app.include_router(webhook_router(desk))
+    app.include_router(control_router(desk.drain, desk.live_calls, settings.twilio_auth_token))
+    # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
+    # call, 5 KB of them.
+    app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
+    return app
+
+
+def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
+    settings = desk.settings
+    observe = _fan_out(
+        # The state first: what is logged of a call's end can be read by whoever goes on with it.
+        Journal(desk),
+        ModelHealth(desk),
+        SpendMeter(desk),
+        CallLog(with_transcripts=settings.log_transcripts),
+        *observers,
+    )
+    return MediaDoor(desk, load_clip(settings.clip), observe)
+
+
+def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    """What runs beside the calls, for as long as they are served."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with desk.opened(), asyncio.TaskGroup() as tasks:
+            probing = tasks.create_task(probe_forever(desk), name="model probe")
+            yield
+            probing.cancel()
+
+    return lifespan
+
+
+def _fan_out(*observers: Observe) -> Observe:
+    def observe(fact: Fact) -> None:
+        for observer in observers:
+            observer(fact)
+
+    return observe

@@ -1,0 +1,170 @@
+"""The media socket's door: who may come in, and the bridge that takes over once they are in.
+
+Nothing is dialled and nothing is stored for a socket whose upgrade was not signed. The token comes with
+`start` and is checked there, because Twilio allows no query on the address.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import Response, WebSocket, WebSocketDisconnect
+
+from callbridge.bridge.bridge import Bridge
+from callbridge.bridge.legs.asgi_leg import AsgiLeg
+from callbridge.bridge.legs.callback_leg import CallbackLeg
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
+from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
+from callbridge.server.config.settings import MEDIA_STREAM_PATH
+from callbridge.server.process.fast_lane import take_over
+from callbridge.switchboard.continuation import read_history
+from callbridge.telephony.signatures import SIGNATURE_HEADER
+from callbridge.telephony.signed_tokens import Redeemed, Refusal
+
+if TYPE_CHECKING:
+    from callbridge.agents.tools import Toolbox
+    from callbridge.bridge.bridge import Observe
+    from callbridge.bridge.legs.asgi_leg import AsgiMessage
+    from callbridge.bridge.legs.leg import SocketLeg
+    from callbridge.server.process.desk import Desk
+    from callbridge.wire.media_streams import StartFacts
+
+SPREAD_STEPS = 1000
+"""Retries of calls that failed together are spread over so many moments."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDoor:
+    """What every call needs; one per process."""
+
+    desk: Desk
+    clip: bytes
+    observe: Observe
+
+    async def answer(self, websocket: WebSocket) -> None:
+        """One media socket from its upgrade to the end of its call."""
+        signature = websocket.headers.get(SIGNATURE_HEADER)
+        check = self.desk.signature_check
+        if check is not None and not check.accepts_upgrade(MEDIA_STREAM_PATH, signature):
+            await _refuse(websocket, 403, "wrong signature")
+        elif not self.desk.admission.may_open_socket():
+            await _refuse(websocket, 503, "too many sockets without a call")
+        else:
+            self.desk.admission.socket_opened()
+            await _Visit(self).carry(websocket)
+
+
+class _Visit:
+    """One socket that came in: a call from its admitted start on."""
+
+    def __init__(self, door: MediaDoor) -> None:
+        self._door, self._desk = door, door.desk
+        self._bridge: Bridge | None = None
+        self._call_sid: str | None = None
+        """The call that it carries; nothing before it is admitted."""
+
+    async def carry(self, websocket: WebSocket) -> None:
+        """Carries the call to the end of its stream, and gives back what it held."""
+        try:
+            await self._make_bridge(await _phone_leg(websocket)).run()
+        finally:
+            if self._call_sid is None:
+                self._desk.admission.socket_settled()
+            else:
+                self._desk.admission.ended(self._call_sid, self._desk.now())
+                assert self._bridge is not None
+                self._desk.live_calls.remove(self._call_sid, self._bridge)
+
+    def _make_bridge(self, phone: SocketLeg) -> Bridge:
+        door, desk = self._door, self._desk
+        self._bridge = Bridge(
+            phone,
+            dialer=desk.dialer,
+            admit=self._admit,
+            observe=door.observe,
+            limits=desk.plans.limits,
+            clip=door.clip,
+            waiting=desk.waiting,
+            kept=desk.state.flush,
+            spread=secrets.randbelow(SPREAD_STEPS) / SPREAD_STEPS,
+        )
+        return self._bridge
+
+    async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, Toolbox] | StreamRefused:
+        """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
+        found = await self._redeem(start)
+        if isinstance(found, Refusal):
+            return StreamRefused(f"stream token: {found.value}")
+        caller, called = _numbers(start)
+        if not self._take_place(start.call_sid, caller):
+            return StreamRefused("the process is about to stop")
+        plans = self._desk.plans
+        plan, toolbox = plans.plan(found.agent), plans.toolbox(found.agent)
+        if not found.continues:
+            return StreamAdmitted(plan, caller, called), toolbox
+        events = await self._desk.state.events(start.call_sid)
+        age_s = self._desk.wall_now() - min((event.at for event in events), default=self._desk.wall_now())
+        memory = read_history(events).remembered
+        return StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0)), toolbox
+
+    async def _redeem(self, start: StartFacts) -> Redeemed | Refusal:
+        token = start.custom_parameters.get("token")
+        desk, (caller, called) = self._desk, _numbers(start)
+        found = desk.tokens.check(token, start.call_sid, start.account_sid, caller, called, desk.wall_now())
+        if isinstance(found, Redeemed) and not await desk.state.claim_token(found.digest, found.expires_at):
+            return Refusal.USED
+        return found
+
+    def _take_place(self, call_sid: str, caller: str) -> bool:
+        """From here on the socket is a call: one whose webhook another process answered is one as well."""
+        desk, now = self._desk, self._desk.now()
+        if not desk.admission.started(call_sid, now):
+            desk.admission.continue_(call_sid, desk.caller_key(caller), now)
+            if not desk.admission.started(call_sid, now):
+                return False
+        desk.admission.socket_settled()
+        self._call_sid = call_sid
+        assert self._bridge is not None
+        desk.live_calls.add(call_sid, self._bridge)
+        return True
+
+
+def _numbers(start: StartFacts) -> tuple[str, str]:
+    """Caller and called, as the webhook had them: the token stands for these two."""
+    return start.custom_parameters.get("caller", ""), start.custom_parameters.get("called", "")
+
+
+async def _refuse(websocket: WebSocket, status: int, reason: str) -> None:
+    """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
+    _log.warning("upgrade_refused", reason=reason)
+    await websocket.send_denial_response(Response(status_code=status))
+
+
+async def _phone_leg(websocket: WebSocket) -> SocketLeg:
+    """Accepts the upgrade, in the fast lane where there is one."""
+    leg = CallbackLeg(Leg.PHONE, PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE)
+    if take_over(websocket.scope, leg):
+        return leg
+    await websocket.accept()
+    return AsgiLeg(_Socket(websocket), PHONE_PATIENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Socket:
+    """Starlette's socket with the one exception of its own turned into an ordinary one."""
+
+    websocket: WebSocket
+
+    async def receive(self) -> AsgiMessage:
+        return await self.websocket.receive()
+
+    async def send(self, message: AsgiMessage) -> None:
+        try:
+            await self.websocket.send(message)
+        except WebSocketDisconnect as error:
+            raise ConnectionError("the peer is gone") from error

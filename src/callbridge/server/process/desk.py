@@ -1,0 +1,200 @@
+"""What all calls of a process share, put together once: who may call, what is remembered, how the model is.
+
+No decision stands here: each part has its own module. Routes, the media door and the observers are given the
+desk and ask its parts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import secrets
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge.legs.dialer import ModelDialer
+from callbridge.bridge.legs.leg import MODEL_PATIENCE
+from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call.price import microdollars
+from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.process.drain import Drain
+from callbridge.server.process.live_calls import LiveCalls
+from callbridge.state.memory_state import MemoryState
+from callbridge.switchboard.admission import Admission, Condition, DeclineReason
+from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
+from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.spending import Spending
+from callbridge.telephony.signatures import SignatureCheck
+from callbridge.telephony.signed_tokens import StreamTokens
+from callbridge.telephony.twiml import FallbackPlan
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.config.settings import Settings
+    from callbridge.state.state import State
+
+REMEMBERED_S: Final = 24 * 3600.0
+"""Limits look back one day."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Desk:
+    """The parts. Made by `open_desk`; to be used inside `opened`."""
+
+    settings: Settings
+    state: State
+    dialer: ModelDialer
+    waiting: WaitingRoom
+    tokens: StreamTokens
+    circuits: Circuits
+    callers: CallerLimits
+    spending: Spending
+    condition: Condition
+    admission: Admission
+    live_calls: LiveCalls
+    drain: Drain
+    fallback: FallbackPlan
+    plans: Plans
+    loop_watch: LoopWatch | None
+    now: Callable[[], float]
+    """A monotonic clock, in seconds."""
+    wall_now: Callable[[], float]
+    """The wall clock, in seconds since 1970: for what other processes read."""
+    circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
+    """Wakes whoever probes the model."""
+
+    @property
+    def signature_check(self) -> SignatureCheck | None:
+        """The check of this account and address; nothing where it is switched off."""
+        if not self.settings.validate_signatures:
+            return None
+        return SignatureCheck(
+            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
+        )
+
+    def caller_key(self, caller: str) -> str:
+        """The key under which a caller is counted: no number is kept."""
+        secret = self.settings.twilio_auth_token.get_secret_value().encode()
+        return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+
+    def look_around(self) -> None:
+        """Notes what may have changed in the process itself since the last offer."""
+        self.condition.is_draining = self.drain.reason_not_ready() is not None
+        self.condition.is_leaving = self.drain.is_leaving
+        self.condition.has_healthy_store = self.state.trouble is None
+        self.condition.is_loop_late = self.loop_watch is not None and self.loop_watch.is_late
+
+    def reason_to_decline(self) -> DeclineReason | None:
+        """Why no new call is taken at this moment; nothing when calls are welcome."""
+        self.look_around()
+        model = self.plans.plan(self.plans.choose("")).model
+        return self.admission.reason_to_decline(model, self.now())
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
+        await self._restore()
+        try:
+            async with self.waiting:
+                yield
+        finally:
+            await self.state.close()
+
+    async def _restore(self) -> None:
+        wall_now, now = self.wall_now(), self.now()
+        since = wall_now - REMEMBERED_S
+        self.callers.restore(await self.state.recent_calls(since), wall_now=wall_now, now=now)
+        self.spending.restore(await self.state.spend(since), wall_now=wall_now, now=now)
+
+
+def open_desk(
+    settings: Settings,
+    plans: Plans | None = None,
+    *,
+    state: State | None = None,
+    drain: Drain | None = None,
+    live_calls: LiveCalls | None = None,
+    loop_watch: LoopWatch | None = None,
+    circuits: Circuits | None = None,
+    now: Callable[[], float] = time.monotonic,
+    wall_now: Callable[[], float] = time.time,
+) -> Desk:
+    """The desk of one configuration. What is left out is made here."""
+    # Not `or`: one without a call is false, and the drain would wait for a list that nobody fills.
+    live_calls = LiveCalls() if live_calls is None else live_calls
+    circuits = circuits or Circuits()
+    callers = CallerLimits(
+        CallsPerCaller(
+            at_once=settings.calls_per_caller,
+            per_10_minutes=settings.calls_per_caller_10_minutes,
+            per_day=settings.calls_per_caller_day,
+            anonymous_at_once=settings.anonymous_calls_max,
+        )
+    )
+    spending = Spending(
+        per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
+        per_day_max_microdollars=_cap(settings.spend_per_day_max),
+    )
+    condition = Condition()
+    dialer = model_dialer(settings)
+    return Desk(
+        settings=settings,
+        state=state or MemoryState(wall_now),
+        dialer=dialer,
+        waiting=WaitingRoom(dialer),
+        tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
+        circuits=circuits,
+        callers=callers,
+        spending=spending,
+        condition=condition,
+        admission=Admission(
+            calls_max=settings.calls_max,
+            starts_per_second=settings.call_starts_per_second,
+            circuits=circuits,
+            callers=callers,
+            spending=spending,
+            condition=condition,
+        ),
+        live_calls=live_calls,
+        drain=drain or Drain(live_calls, settings.drain_seconds),
+        fallback=fallback_plan(settings),
+        plans=plans or Plans(settings, Agent(), call_limits(settings)),
+        loop_watch=loop_watch,
+        now=now,
+        wall_now=wall_now,
+    )
+
+
+def model_dialer(settings: Settings) -> ModelDialer:
+    """How all calls reach the model, with the one TLS context of the process."""
+    return ModelDialer(
+        url=settings.realtime_url,
+        key=settings.openai_api_key.get_secret_value(),
+        tls=ssl.create_default_context() if settings.realtime_url.startswith("wss:") else None,
+        patience=MODEL_PATIENCE,
+    )
+
+
+def fallback_plan(settings: Settings) -> FallbackPlan:
+    """What a caller gets whom the agent cannot serve."""
+    return FallbackPlan(
+        apology=settings.apology,
+        dial=settings.fallback_dial or "",
+        dial_seconds=settings.fallback_dial_seconds,
+        has_voicemail=settings.fallback_voicemail,
+        voicemail_prompt=settings.voicemail_prompt,
+        dialed_url=settings.fallback_dialed_url,
+        voicemail_left_url=settings.voicemail_left_url,
+        voicemail_status_url=settings.voicemail_status_url,
+    )
+
+
+def _cap(dollars: float | None) -> int | None:
+    return None if dollars is None else microdollars(dollars)

@@ -1,0 +1,107 @@
+"""The shell of `switchboard/draining.py`: its timer, its log, and the live calls that it counts and asks.
+
+uvicorn closes every WebSocket at once when it is told to exit, so it is told only when this is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+import structlog
+
+from callbridge.switchboard.draining import (
+    HAND_OVER_S,
+    Action,
+    Announce,
+    AskToHandOver,
+    CallsCounted,
+    DrainAsked,
+    Draining,
+    DrainStep,
+    Event,
+    Stop,
+    StopSignalled,
+    StreamPromised,
+    TimePassed,
+)
+
+if TYPE_CHECKING:
+    from callbridge.server.process.live_calls import LiveCalls
+
+_log = structlog.get_logger()
+
+
+class Drain:
+    """The drain of one process: what the control, the signals and the live calls tell it.
+
+    All of it belongs to the event loop; a signal's own callback must go through `call_soon_threadsafe`.
+    """
+
+    def __init__(self, live_calls: LiveCalls, drain_s: float, hand_over_s: float = HAND_OVER_S) -> None:
+        self._live_calls = live_calls
+        self._draining = Draining(drain_s, hand_over_s)
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_stopped = asyncio.Event()
+        live_calls.watch(lambda live: self._tell(CallsCounted(live)))
+
+    def __repr__(self) -> str:
+        return f"<Drain step={self.step.value} live={len(self._live_calls)}>"
+
+    @property
+    def step(self) -> DrainStep:
+        """Where the process stands."""
+        return self._draining.step
+
+    def reason_not_ready(self) -> str | None:
+        """Why this process takes no new call, in a word; nothing while it serves."""
+        return None if self.step is DrainStep.SERVING else "draining"
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether calls are handed over: none may come back to this process any more."""
+        return self.step in {DrainStep.HANDING_OVER, DrainStep.STOPPED}
+
+    def begin(self) -> None:
+        """No new calls from now on; the process stays until a signal. Again: changes nothing."""
+        self._tell(DrainAsked())
+
+    def signalled(self) -> None:
+        """SIGTERM or SIGINT: the first drains, the second hands over at once, the third stops at once."""
+        self._tell(StopSignalled())
+
+    def stream_promised(self) -> None:
+        """A webhook has told Twilio to open a stream here; a stop waits a moment for it."""
+        self._tell(StreamPromised())
+
+    async def run_until_stopped(self) -> None:
+        """Until the process may exit."""
+        try:
+            await self._is_stopped.wait()
+        finally:
+            self._cancel_timer()
+
+    def _tell(self, event: Event) -> None:
+        loop = asyncio.get_running_loop()
+        for action in self._draining.handle(event, loop.time()):
+            self._perform(action)
+        self._cancel_timer()
+        deadline = self._draining.deadline
+        if deadline is not None:
+            self._timer = loop.call_at(deadline, self._tell, TimePassed())
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Announce(step, live, ends_within_s):
+                _log.info(step.value, live_calls=live, ends_within_s=ends_within_s)
+            case AskToHandOver():
+                self._live_calls.hand_over_all()
+            case Stop():
+                self._is_stopped.set()
+            case _:
+                assert_never(action)

@@ -1,0 +1,146 @@
+"""How uvicorn serves calls: one process, strict sockets, one line when ready, a stop that drops no call.
+
+One process, because the calls, the tokens and the audio of a call live in it; more calls are served
+by more machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
+from callbridge.server.process.fast_lane import FastLaneProtocol
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from fastapi import FastAPI
+
+    from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.process.drain import Drain
+
+HANDLERS_END_S = 10
+"""After the sockets were closed: how long their calls may take to write their records. The slowest end of a
+socket takes half of it (`fast_lane.LINGER_S`)."""
+
+_log = structlog.get_logger()
+
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection for requests stays open: longer than its other end keeps it. When it is we who
+close, a request may be on its way already, and of `<Connect action>` that is the end of the call."""
+
+
+def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """Uvicorn, set up for media sockets behind a proxy that ends TLS."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="auto",  # uvloop where it is installed
+        http="httptools",
+        ws=FastLaneProtocol,
+        ws_max_size=PHONE_MESSAGE_BYTES_MAX,
+        # Deflate costs memory and time for every socket, and Twilio never asks for it.
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,  # A phone is never silent: the call watches for gaps in its audio.
+        lifespan="on",
+        # Logging is set up by `configure_logging`; the routes log what matters of a request.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        # Public addresses come from the settings, so nothing a proxy says is believed.
+        proxy_headers=False,
+        timeout_graceful_shutdown=HANDLERS_END_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
+
+
+def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """A listening IPv4 socket to pass to a server; port 0 takes a free one.
+
+    Not `socket.create_server`: the event loops switch Nagle's algorithm off only for sockets that
+    name TCP as their protocol, and its sockets do not. A small message, such as a `clear`, would
+    then wait up to 40 ms for the peer's delayed acknowledgement (measured).
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen()
+    return listener
+
+
+class CallServer(uvicorn.Server):
+    """uvicorn that says, once it listens, what to do next, and that stops only when the drain is done.
+
+    uvicorn's own stop closes every WebSocket at once, then raises the signal again, so that the process does
+    not end with 0. Here signals go to the drain, and meanwhile everything is served as before, so that live
+    calls keep their webhooks. A signal after the drain makes uvicorn wait for nothing more.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: Settings,
+        drain: Drain,
+        *,
+        loop_watch: LoopWatch | None = None,
+    ) -> None:
+        """A server that does not yet listen.
+
+        Args:
+            config: what `uvicorn_config` made.
+            settings: for the line that says it is ready.
+            drain: decides when to stop.
+            loop_watch: watches the loop for as long as this serves.
+        """
+        super().__init__(config)
+        self._settings = settings
+        self._drain = drain
+        self._loop_watch = loop_watch
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serves until the drain is done."""
+        self._loop = asyncio.get_running_loop()
+        async with self._loop_watch or contextlib.nullcontext():
+            await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen, then logs the one line that an operator waits for."""
+        await super().startup(sockets)
+        if not self.started:
+            return
+        _log.info(
+            "ready",
+            webhook=self._settings.voice_url,
+            next_step="Twilio console > Phone Numbers > your number > A call comes in: "
+            "enter this webhook, HTTP POST",
+        )
+
+    async def main_loop(self) -> None:
+        """Serves as uvicorn does, until the drain is done."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(super().main_loop(), name="uvicorn")
+            await self._drain.run_until_stopped()
+            self.should_exit = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT: tells the drain. uvicorn's own would note the signal, to raise it at the end."""
+        del sig, frame
+        assert self._loop is not None
+        # Between any two instructions of the loop's own thread: what is not a callback may be half done.
+        self._loop.call_soon_threadsafe(self._signalled)
+
+    def _signalled(self) -> None:
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            self._drain.signalled()

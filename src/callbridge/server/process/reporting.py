@@ -1,0 +1,90 @@
+"""What the facts of calls tell the rest of the process: state is written, the model judged, money counted.
+
+Observers, each a function of a fact. They decide nothing: what follows is asked of the parts later.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call import facts
+from callbridge.call.codes import UNKNOWN_MODEL_CODES
+from callbridge.call.facts import EndReason, Fact
+
+if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
+
+UNWRITTEN: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
+"""Ends that are not written down. The socket may have named somebody else's call; and if it was the call's
+own, what Twilio asks next is answered as after a crash: with another stream."""
+
+
+class Journal:
+    """Writes down what another process would need to go on with a call."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._state = desk.state
+
+    def __call__(self, fact: Fact) -> None:
+        """One fact, in the order in which it happened."""
+        match fact:
+            case facts.StreamStarted() | facts.Remembered():
+                self._keep(fact)
+            case facts.TurnEnded(_, caller, agent) if caller or agent:
+                self._keep(fact)
+            # Until its token was honoured, a socket may have claimed somebody else's CallSid.
+            case facts.StreamEnded(is_admitted=True, reason=reason) if reason not in UNWRITTEN:
+                self._keep(fact)
+            case _:
+                pass
+
+    def _keep(self, fact: Fact) -> None:
+        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
+
+
+class ModelHealth:
+    """Tells circuits and admission how the sessions of all calls went."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __call__(self, fact: Fact) -> None:
+        """One fact."""
+        desk, now = self._desk, self._desk.now()
+        match fact:
+            case facts.AgentReady(model) | facts.SessionReplaced(model=model):
+                desk.circuits.succeeded(model, now)
+            case facts.ModelTrouble(is_rate_limit=True):
+                desk.admission.rate_limited(now)
+            case facts.ModelTrouble(is_configuration=True):
+                pass  # What one agent asks for is refused: that closes no line of another.
+            case facts.ModelTrouble() if _is_unknown_model(fact) and self._has_second(fact.model):
+                pass  # The call goes on with the second one, and so may the next call.
+            case facts.ModelTrouble() if fact.is_fatal or fact.doing != "call":
+                # Where to a model is known may be a matter of seconds: that counts as one failure.
+                is_fatal = fact.is_fatal and not _is_unknown_model(fact)
+                desk.circuits.failed(fact.model, now, is_fatal=is_fatal)
+                if desk.circuits.is_open(fact.model, now):
+                    desk.circuit_opened.set()
+            case _:
+                pass
+
+    def _has_second(self, model: str) -> bool:
+        return self._desk.settings.second_model not in {None, model}
+
+
+def _is_unknown_model(trouble: facts.ModelTrouble) -> bool:
+    return trouble.status == 404 or trouble.code in UNKNOWN_MODEL_CODES
+
+
+class SpendMeter:
+    """Adds up what calls cost while they go on: a cap that is told at their end would be told too late."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def __call__(self, fact: Fact) -> None:
+        """One fact; a bill follows every response."""
+        if isinstance(fact, facts.Billed) and fact.cost_microdollars > 0:
+            self._desk.spending.add(self._desk.now(), fact.cost_microdollars)
+            self._desk.state.note_spend(self._desk.wall_now(), fact.cost_microdollars)

@@ -1,0 +1,85 @@
+"""What waits to be written, in order and within a bound.
+
+A batch that is being written counts as waiting until it is done: it comes back if the file cannot take it.
+No thread, no lock: whoever uses it from two threads holds a lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from callbridge.state.state import EVENTS_WAITING_MAX
+from callbridge.state.writes import EventWrite
+
+if TYPE_CHECKING:
+    from callbridge.state.writes import Write
+
+
+class Backlog:
+    """Everything that was told and is not written, each under the number of its arrival."""
+
+    def __init__(self, waiting_max: int = EVENTS_WAITING_MAX) -> None:
+        self._waiting_max = waiting_max
+        self._waiting: dict[int, Write] = {}
+        self._details: deque[int] = deque()
+        """Numbers of the waiting memory details, oldest first: what may be shed."""
+        self._in_flight: dict[int, Write] = {}
+        self._told = 0
+        self.shed = 0
+
+    def __len__(self) -> int:
+        return len(self._in_flight) + len(self._waiting)
+
+    def __repr__(self) -> str:
+        return f"<Backlog waiting={len(self._waiting)} in_flight={len(self._in_flight)} shed={self.shed}>"
+
+    @property
+    def told(self) -> int:
+        """The number of what came last."""
+        return self._told
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """All of it, in order."""
+        return (*self._in_flight.values(), *self._waiting.values())
+
+    def put(self, write: Write) -> None:
+        """Adds `write`; at the bound the oldest memory detail makes room, which may be this one."""
+        self._told += 1
+        self._waiting[self._told] = write
+        if _is_detail(write):
+            self._details.append(self._told)
+        self._shed_beyond_the_bound()
+
+    def take(self) -> tuple[Write, ...]:
+        """All that waits, as one batch. `done` or `put_back` must follow before the next."""
+        assert not self._in_flight
+        self._in_flight, self._waiting = self._waiting, {}
+        self._details.clear()
+        return tuple(self._in_flight.values())
+
+    def done(self) -> None:
+        """The batch is written."""
+        self._in_flight = {}
+
+    def put_back(self) -> None:
+        """The batch is not written: it waits again, before what came since."""
+        self._waiting = self._in_flight | self._waiting
+        self._in_flight = {}
+        self._details = deque(number for number, write in self._waiting.items() if _is_detail(write))
+        self._shed_beyond_the_bound()
+
+    def is_written_through(self, number: int) -> bool:
+        """Whether nothing waits that came as `number` or before."""
+        oldest = next(iter(self._in_flight or self._waiting), None)
+        return oldest is None or oldest > number
+
+    def _shed_beyond_the_bound(self) -> None:
+        while len(self._waiting) > self._waiting_max and self._details:
+            del self._waiting[self._details.popleft()]
+            self.shed += 1
+
+
+def _is_detail(write: Write) -> bool:
+    return isinstance(write, EventWrite) and write.is_detail

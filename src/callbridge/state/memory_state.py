@@ -1,0 +1,155 @@
+"""A `State` without a file, for who configured none and for tests: the same promises until the process ends.
+
+It holds as many events as the other one lets wait. Beyond that it forgets calls that have ended, oldest
+first: there is no later process that would ask for them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from callbridge.state.state import (
+    CALL_KEPT_S,
+    CALLER_NOTE_KEPT_S,
+    ENDED,
+    EVENTS_WAITING_MAX,
+    PRUNE_EVERY_S,
+    SPEND_KEPT_S,
+    STARTED,
+    TOKEN_KEPT_S,
+)
+from callbridge.state.writes import (
+    CallerNote,
+    EventWrite,
+    SpendNote,
+    storable,
+    with_calls,
+    with_events,
+    with_spend,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.state.state import CallEvent
+
+
+class MemoryState:
+    """Events, tokens and notes in this process. Belongs to one event loop."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.time, *, events_max: int = EVENTS_WAITING_MAX
+    ) -> None:
+        self._clock = clock
+        self._events_max = events_max
+        self._events: dict[str, list[EventWrite]] = {}
+        self._events_held = 0
+        self._idle: dict[str, None] = {}
+        """Calls without a stream, in the order of their latest events: declined, over, or about to go on."""
+        self._tokens: dict[bytes, float] = {}
+        self._callers: deque[CallerNote] = deque()
+        self._spend: deque[SpendNote] = deque()
+        self._pruned_at = clock()
+        self._events_shed = 0
+
+    def __repr__(self) -> str:
+        return f"<MemoryState calls={len(self._events)} events={self._events_held}>"
+
+    @property
+    def trouble(self) -> str | None:
+        """Never any."""
+        return None
+
+    @property
+    def events_shed(self) -> int:
+        """Memory details that were lost for want of room."""
+        return self._events_shed
+
+    def append(self, call_sid: str, kind: str, body: bytes) -> None:
+        """Adds an event of a call."""
+        self._prune_when_due()
+        event = EventWrite(storable(call_sid), storable(kind), self._clock(), bytes(body))
+        # After the end of a stream Twilio still has news of the call: they do not make it live again.
+        is_idle = event.kind == ENDED or event.call_sid in self._idle or event.call_sid not in self._events
+        self._events.setdefault(event.call_sid, []).append(event)
+        self._events_held += 1
+        self._idle.pop(event.call_sid, None)
+        if is_idle and event.kind != STARTED:
+            self._idle[event.call_sid] = None
+        self._make_room()
+
+    async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
+        """The events of the call, in order."""
+        call_sid = storable(call_sid)
+        return with_events((), self._events.get(call_sid, ()), call_sid)
+
+    async def claim_token(self, digest: bytes, expires_at: float) -> bool:
+        """True for the first who asks."""
+        self._prune_when_due()
+        if digest in self._tokens:
+            return False
+        self._tokens[digest] = expires_at
+        return True
+
+    def note_call(self, caller_key: str, at: float) -> None:
+        """Remembers that this caller called."""
+        self._prune_when_due()
+        self._callers.append(CallerNote(storable(caller_key), at))
+
+    async def recent_calls(self, since: float) -> tuple[tuple[str, float], ...]:
+        """(caller_key, at), oldest first."""
+        return with_calls((), self._callers, since)
+
+    def note_spend(self, at: float, microdollars: int) -> None:
+        """Remembers that money was spent."""
+        self._prune_when_due()
+        self._spend.append(SpendNote(at, microdollars))
+
+    async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
+        """(at, microdollars), oldest first."""
+        return with_spend((), self._spend, since)
+
+    async def flush(self) -> None:
+        """Nothing waits here."""
+
+    async def close(self) -> None:
+        """Nothing is open here."""
+
+    def _make_room(self) -> None:
+        while self._events_held > self._events_max:
+            if self._idle:
+                self._forget(next(iter(self._idle)))
+            elif (oldest := self._oldest_detail()) is not None:
+                self._shed(*oldest)
+            else:
+                return  # Starts and ends of live calls: never shed, and few.
+
+    def _oldest_detail(self) -> tuple[str, int] | None:
+        """Call and position of the first memory detail of the call that is here longest."""
+        for call_sid, events in self._events.items():
+            for position, event in enumerate(events):
+                if event.is_detail:
+                    return call_sid, position
+        return None
+
+    def _shed(self, call_sid: str, position: int) -> None:
+        del self._events[call_sid][position]
+        self._events_held -= 1
+        self._events_shed += 1
+
+    def _forget(self, call_sid: str) -> None:
+        self._events_held -= len(self._events.pop(call_sid))
+        self._idle.pop(call_sid, None)
+
+    def _prune_when_due(self) -> None:
+        now = self._clock()
+        if 0 <= now - self._pruned_at < PRUNE_EVERY_S:
+            return
+        self._pruned_at = now
+        for call_sid in [sid for sid, events in self._events.items() if events[-1].at < now - CALL_KEPT_S]:
+            self._forget(call_sid)
+        self._tokens = {key: end for key, end in self._tokens.items() if end >= now - TOKEN_KEPT_S}
+        self._callers = deque(note for note in self._callers if note.at >= now - CALLER_NOTE_KEPT_S)
+        self._spend = deque(note for note in self._spend if note.at >= now - SPEND_KEPT_S)

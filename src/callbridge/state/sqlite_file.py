@@ -1,0 +1,241 @@
+"""The file: its tables, how it is opened, and what its errors mean to an operator.
+
+https://sqlite.org/wal.html, https://sqlite.org/rescode.html
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    NullPool,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from callbridge.state.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+SCHEMA_VERSION = 1
+
+LOCK_WAIT_S = 0.25
+"""How long one attempt waits for another process's transaction. Reads come up for air in between."""
+
+START_WAIT_S = 10.0
+"""How long the start waits for a process that holds the file; the writer itself waits for ever."""
+
+_ATTEMPT_PAUSE_S = 0.05
+
+tables = MetaData()
+
+schema_version = Table("schema_version", tables, Column("version", Integer, nullable=False))
+
+call_events = Table(
+    "call_events",
+    tables,
+    Column("call_sid", Text, primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("call_events_at", "at"),
+)
+
+used_tokens = Table(
+    "used_tokens",
+    tables,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", Float, nullable=False),
+)
+
+caller_notes = Table(
+    "caller_notes",
+    tables,
+    Column("at", Float, nullable=False),
+    Column("caller_key", Text, nullable=False),
+    Index("caller_notes_at", "at"),
+)
+
+spend_notes = Table(
+    "spend_notes",
+    tables,
+    Column("at", Float, nullable=False),
+    Column("microdollars", BigInteger, nullable=False),
+    Index("spend_notes_at", "at"),
+)
+
+# --- Opening ----------------------------------------------------------------------------------------
+
+
+def check_file(path: Path) -> None:
+    """Makes the file or reads all of it, and shows that it can be written. For the start; blocks.
+
+    Raises:
+        StateError: It cannot be opened, is damaged, held by another process or of another version.
+    """
+    give_up_at = time.monotonic() + START_WAIT_S
+    while True:
+        try:
+            with contextlib.closing(open_file(path)) as connection:
+                _check_pages(connection, path)
+        except SQLAlchemyError as error:
+            if not is_busy(error) or time.monotonic() > give_up_at:
+                raise StateError(in_words(error, path)) from error
+            time.sleep(_ATTEMPT_PAUSE_S)
+        else:
+            return
+
+
+def open_file(path: Path) -> Connection:
+    """A connection that may write, to a file with all its tables. It belongs to the thread that opens it.
+
+    Raises:
+        SQLAlchemyError: The file cannot be used now, or at all; `in_words` says which.
+        StateError: It is no state of ours, or of another version.
+    """
+    _make_private(path)
+    engine = create_engine(
+        # Absolute, because SQLite gives some names a meaning of their own (":memory:").
+        URL.create("sqlite", database=str(path.absolute())),
+        poolclass=NullPool,
+        # Without an isolation level the driver begins no transaction by itself: `writing` does.
+        connect_args={"timeout": LOCK_WAIT_S, "isolation_level": None},
+    )
+    connection = engine.connect()
+    try:
+        _choose_durability(connection, path)
+        _take_possession(connection, path)
+    except (SQLAlchemyError, StateError):
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """One transaction that holds the file's one write lock from its first moment.
+
+    A plain BEGIN takes it at the first write, and is refused at once if another process wrote in between.
+    """
+    try:
+        with connection.begin():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield
+    finally:
+        # A COMMIT that fails may leave the transaction open, and the file locked for everybody.
+        driver = connection.connection.driver_connection
+        if driver is not None and driver.in_transaction:
+            driver.rollback()
+
+
+def _make_private(path: Path) -> None:
+    """The file holds what callers said. SQLite gives its log and index the same rights."""
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StateError(
+            f"The state file {path} cannot be opened ({error.strerror}). "
+            "Make its folder, let this user write there, or choose another path."
+        ) from error
+
+
+def _choose_durability(connection: Connection, path: Path) -> None:
+    with connection.begin():
+        mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
+        # FULL syncs the log at every commit: what was acknowledged survives a power cut, not only a crash.
+        connection.exec_driver_sql("PRAGMA synchronous=FULL")
+    if mode != "wal":
+        raise StateError(
+            f"The file system of the state file {path} cannot hold SQLite's write-ahead log. "
+            "Choose a path on a local disk, not on a network share."
+        )
+
+
+def _take_possession(connection: Connection, path: Path) -> None:
+    """Makes the tables of a new file; refuses one that is not ours. Always writes, to know that it can."""
+    with writing(connection):
+        found = inspect(connection).get_table_names()
+        if not found:
+            tables.create_all(connection)
+            connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+            return
+        if schema_version.name not in found:
+            raise StateError(f"{path} belongs to another program. Choose another path for the state file.")
+        version = connection.execute(select(schema_version.c.version)).scalar()
+        if version != SCHEMA_VERSION:
+            raise StateError(_wrong_version(version, path))
+        connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
+
+
+def _wrong_version(version: int | None, path: Path) -> str:
+    if version is not None and version > SCHEMA_VERSION:
+        return (
+            f"The state file {path} was written by a newer callbridge: it has version {version}, and "
+            f"this one knows {SCHEMA_VERSION}. Start the newer callbridge, or choose another path."
+        )
+    return f"The state file {path} has no version that callbridge ever had ({version}). {_START_ANEW}"
+
+
+def _check_pages(connection: Connection, path: Path) -> None:
+    """A damaged page would otherwise be met in the middle of a call."""
+    with connection.begin():
+        verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if verdict != "ok":
+        raise StateError(f"The state file {path} is damaged ({verdict}). {_START_ANEW}")
+
+
+# --- What went wrong --------------------------------------------------------------------------------
+
+_START_ANEW = (
+    "Move it away together with its -wal and -shm files, and restart: a new one is made. "
+    "Calls that were live lose their memory."
+)
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "its disk is full. Free some space",
+    sqlite3.SQLITE_READONLY: "it may only be read. Let this user write the file and its folder",
+    sqlite3.SQLITE_PERM: "it may not be opened. Let this user write the file and its folder",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened. Let this user write its folder, or choose another path",
+    sqlite3.SQLITE_CORRUPT: f"it is damaged. {_START_ANEW}",
+    sqlite3.SQLITE_NOTADB: f"it is no SQLite file, or damaged. {_START_ANEW}",
+    sqlite3.SQLITE_BUSY: "another process holds it. End that process",
+    sqlite3.SQLITE_IOERR: "its disk does not read or write. Look at the disk",
+}
+
+
+def is_busy(error: SQLAlchemyError) -> bool:
+    """Whether another process is in the way for a moment, and nothing is wrong."""
+    return _code(error) == sqlite3.SQLITE_BUSY
+
+
+def in_words(error: SQLAlchemyError, path: Path) -> str:
+    """What is wrong with the file and what to do."""
+    remedy = _REMEDIES.get(_code(error), "something unforeseen happened")
+    return f"The state file {path} cannot be used: {remedy} ({getattr(error, 'orig', None) or error})."
+
+
+def _code(error: SQLAlchemyError) -> int:
+    """SQLite's primary result code; its lower byte, the rest tells details."""
+    return int(getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)) & 0xFF

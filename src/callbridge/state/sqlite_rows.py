@@ -1,0 +1,132 @@
+"""The statements: what is written and read in an open file. No transaction begins or ends here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, exists, func, insert, select
+from sqlalchemy.dialects.sqlite import insert as insert_unless_there
+
+from callbridge.state.sqlite_file import call_events, caller_notes, spend_notes, used_tokens
+from callbridge.state.state import (
+    CALL_KEPT_S,
+    CALLER_NOTE_KEPT_S,
+    SPEND_KEPT_S,
+    TOKEN_KEPT_S,
+    CallEvent,
+)
+from callbridge.state.writes import CallerNote, EventWrite, SpendNote, TokenClaim
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+    from callbridge.state.writes import Write
+
+CALLS_PRUNED_MAX = 200
+"""Calls deleted in one transaction: some ten thousand rows, a few tens of milliseconds for those who wait."""
+
+# --- Writing ----------------------------------------------------------------------------------------
+
+
+def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[TokenClaim, bool]]:
+    """Writes all of `batch`; answers who was first to show a token, to be told once this is committed."""
+    _write_events(connection, [write for write in batch if isinstance(write, EventWrite)])
+    callers = [
+        {"caller_key": write.caller_key, "at": write.at} for write in batch if isinstance(write, CallerNote)
+    ]
+    if callers:
+        connection.execute(insert(caller_notes), callers)
+    spent = [
+        {"at": write.at, "microdollars": write.microdollars}
+        for write in batch
+        if isinstance(write, SpendNote)
+    ]
+    if spent:
+        connection.execute(insert(spend_notes), spent)
+    return [(write, _claim(connection, write)) for write in batch if isinstance(write, TokenClaim)]
+
+
+def _write_events(connection: Connection, events: Iterable[EventWrite]) -> None:
+    """Numbers are given here, under the write lock: two processes may write to the same call."""
+    last: dict[str, int] = {}
+    rows = []
+    for event in events:
+        if event.call_sid not in last:
+            last[event.call_sid] = _last_sequence(connection, event.call_sid)
+        last[event.call_sid] += 1
+        rows.append(
+            {
+                "call_sid": event.call_sid,
+                "sequence": last[event.call_sid],
+                "at": event.at,
+                "kind": event.kind,
+                "body": event.body,
+            }
+        )
+    if rows:
+        connection.execute(insert(call_events), rows)
+
+
+def _last_sequence(connection: Connection, call_sid: str) -> int:
+    last = select(func.max(call_events.c.sequence)).where(call_events.c.call_sid == call_sid)
+    return connection.execute(last).scalar() or 0
+
+
+def _claim(connection: Connection, claim: TokenClaim) -> bool:
+    row = insert_unless_there(used_tokens).values(digest=claim.digest, expires_at=claim.expires_at)
+    return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+
+
+def prune(connection: Connection, now: float) -> bool:
+    """Deletes what is too old; answers whether some is left for another transaction."""
+    connection.execute(delete(used_tokens).where(used_tokens.c.expires_at < now - TOKEN_KEPT_S))
+    connection.execute(delete(caller_notes).where(caller_notes.c.at < now - CALLER_NOTE_KEPT_S))
+    connection.execute(delete(spend_notes).where(spend_notes.c.at < now - SPEND_KEPT_S))
+    forgotten = _calls_silent_since(connection, now - CALL_KEPT_S)
+    for call_sid in forgotten:
+        connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid))
+    return len(forgotten) == CALLS_PRUNED_MAX
+
+
+def _calls_silent_since(connection: Connection, moment: float) -> Sequence[str]:
+    """Calls whose last event is older, whether it is an end or not: Twilio lets no call last above a day."""
+    later = call_events.alias()
+    is_later = (later.c.call_sid == call_events.c.call_sid) & (later.c.at >= moment)
+    silent = (
+        select(call_events.c.call_sid)
+        .where(call_events.c.at < moment, ~exists().where(is_later))
+        .distinct()
+        .limit(CALLS_PRUNED_MAX)
+    )
+    return connection.execute(silent).scalars().all()
+
+
+# --- Reading ----------------------------------------------------------------------------------------
+
+
+def stored_events(connection: Connection, call_sid: str) -> tuple[CallEvent, ...]:
+    """The events of one call, in order."""
+    wanted = (
+        select(call_events.c.sequence, call_events.c.at, call_events.c.kind, call_events.c.body)
+        .where(call_events.c.call_sid == call_sid)
+        .order_by(call_events.c.sequence)
+    )
+    return tuple(
+        CallEvent(sequence, at, kind, body) for sequence, at, kind, body in connection.execute(wanted)
+    )
+
+
+def stored_calls(connection: Connection, since: float) -> tuple[tuple[str, float], ...]:
+    """(caller_key, at) at `since` or later."""
+    noted = select(caller_notes.c.caller_key, caller_notes.c.at).where(caller_notes.c.at >= since)
+    return tuple((caller_key, at) for caller_key, at in connection.execute(noted.order_by(caller_notes.c.at)))
+
+
+def stored_spend(connection: Connection, since: float) -> tuple[tuple[float, int], ...]:
+    """(at, microdollars) at `since` or later."""
+    noted = select(spend_notes.c.at, spend_notes.c.microdollars).where(spend_notes.c.at >= since)
+    return tuple(
+        (at, microdollars) for at, microdollars in connection.execute(noted.order_by(spend_notes.c.at))
+    )

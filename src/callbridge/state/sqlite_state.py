@@ -1,0 +1,134 @@
+"""A `State` in one SQLite file, which several processes may share: the old and the new one at a deploy.
+
+Everything here runs on the event loop and only talks to `SqliteWriter`, whose thread has the file.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from callbridge.state.reply import Reply
+from callbridge.state.sqlite_file import check_file
+from callbridge.state.sqlite_rows import stored_calls, stored_events, stored_spend
+from callbridge.state.sqlite_writer import SqliteWriter
+from callbridge.state.writes import (
+    CallerNote,
+    EventWrite,
+    SpendNote,
+    TokenClaim,
+    is_first,
+    storable,
+    with_calls,
+    with_events,
+    with_spend,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from callbridge.state.state import CallEvent
+    from callbridge.state.writes import Write
+
+ANSWER_WAIT_S = 5.0
+"""After this a question is answered from what waits, and a flush gives up: the thread hangs in its disk."""
+
+CLAIM_WAIT_S = 2.0
+"""A caller hears nothing while a token is judged; silence becomes noticeable at about four seconds."""
+
+T = TypeVar("T")
+
+
+class SqliteState:
+    """What survives, in the file at `path`.
+
+    Raises:
+        StateError: The file cannot be opened, is damaged, or is of another version.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        check_file(path)
+        self._clock = clock
+        self._writer = SqliteWriter(path, clock)
+        self._writer.start()
+
+    def __repr__(self) -> str:
+        return f"<SqliteState {self._writer!r}>"
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be kept at the moment."""
+        return self._writer.trouble
+
+    @property
+    def events_shed(self) -> int:
+        """Memory details that were lost for want of room."""
+        return self._writer.events_shed
+
+    def append(self, call_sid: str, kind: str, body: bytes) -> None:
+        """Queues an event of a call."""
+        self._writer.put(EventWrite(storable(call_sid), storable(kind), self._clock(), bytes(body)))
+
+    async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
+        """The events of the call, written or waiting."""
+        call_sid = storable(call_sid)
+        return await self._read(
+            partial(stored_events, call_sid=call_sid), partial(with_events, call_sid=call_sid)
+        )
+
+    async def claim_token(self, digest: bytes, expires_at: float) -> bool:
+        """True for the first who asks, in any process with this file."""
+        claim = TokenClaim(digest, expires_at, Reply())
+        self._writer.put(claim)
+        verdict = await claim.reply.within(CLAIM_WAIT_S if self.trouble is None else 0)
+        if verdict is None:
+            verdict = is_first(claim, self._writer.waiting)
+        # Neither answered nor waiting: it was answered between these two looks.
+        return bool(claim.reply.value) if verdict is None else verdict
+
+    def note_call(self, caller_key: str, at: float) -> None:
+        """Queues that this caller called."""
+        self._writer.put(CallerNote(storable(caller_key), at))
+
+    async def recent_calls(self, since: float) -> tuple[tuple[str, float], ...]:
+        """(caller_key, at), oldest first."""
+        return await self._read(partial(stored_calls, since=since), partial(with_calls, since=since))
+
+    def note_spend(self, at: float, microdollars: int) -> None:
+        """Queues that money was spent."""
+        self._writer.put(SpendNote(at, microdollars))
+
+    async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
+        """(at, microdollars), oldest first."""
+        return await self._read(partial(stored_spend, since=since), partial(with_spend, since=since))
+
+    async def flush(self) -> None:
+        """Returns when all that was queued is written, or there is trouble."""
+        reply: Reply[bool] = Reply()
+        self._writer.flush(reply)
+        await reply.within(ANSWER_WAIT_S)
+
+    async def close(self) -> None:
+        """Writes what waits and ends the thread."""
+        await self.flush()
+        reply: Reply[bool] = Reply()
+        self._writer.close(reply)
+        await reply.within(ANSWER_WAIT_S)
+
+    async def _read(
+        self,
+        stored: Callable[[Connection], tuple[T, ...]],
+        merged: Callable[[tuple[T, ...], tuple[Write, ...]], tuple[T, ...]],
+    ) -> tuple[T, ...]:
+        reply: Reply[tuple[T, ...]] = Reply()
+
+        def answer(connection: Connection | None, waiting: tuple[Write, ...]) -> None:
+            reply.settle(merged(() if connection is None else stored(connection), waiting))
+
+        self._writer.ask(answer)
+        found = await reply.within(ANSWER_WAIT_S)
+        return merged((), self._writer.waiting) if found is None else found

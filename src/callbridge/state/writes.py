@@ -1,0 +1,118 @@
+"""What can be told to a state, and how things that are not written yet are read.
+
+Pure: values in, values out. Each `with_…` takes what is stored and what waits, in order, and answers what
+would be stored if all of it were written.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from callbridge.state.state import BODY_BYTES_MAX, DETAILS, CallEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callbridge.state.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class EventWrite:
+    """An event without its number: the transaction gives it, where no other process can take it too."""
+
+    call_sid: str
+    kind: str
+    at: float
+    body: bytes
+
+    def __post_init__(self) -> None:
+        assert len(self.body) <= BODY_BYTES_MAX
+
+    @property
+    def is_detail(self) -> bool:
+        """Whether a call can be understood without it."""
+        return self.kind in DETAILS
+
+
+@dataclass(frozen=True, slots=True, eq=False)  # Two claims of one token are two claims.
+class TokenClaim:
+    """Somebody who shows a token and waits for the answer."""
+
+    digest: bytes
+    expires_at: float
+    reply: Reply[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerNote:
+    """A caller called."""
+
+    caller_key: str
+    at: float
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendNote:
+    """Money was spent."""
+
+    at: float
+    microdollars: int
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.at)
+        assert abs(self.microdollars) < 2**63  # What a column holds.
+
+
+Write: TypeAlias = EventWrite | TokenClaim | CallerNote | SpendNote
+
+
+def storable(text: str) -> str:
+    """`text` without lone surrogates, which UTF-8 has no bytes for: one bad name must not hold up others."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def with_events(
+    stored: tuple[CallEvent, ...], writes: Iterable[Write], call_sid: str
+) -> tuple[CallEvent, ...]:
+    """The events of one call."""
+    mine = [write for write in writes if isinstance(write, EventWrite) and write.call_sid == call_sid]
+    following = stored[-1].sequence + 1 if stored else 1
+    return stored + tuple(
+        CallEvent(sequence, write.at, write.kind, write.body)
+        for sequence, write in enumerate(mine, following)
+    )
+
+
+def with_calls(
+    stored: tuple[tuple[str, float], ...], writes: Iterable[Write], since: float
+) -> tuple[tuple[str, float], ...]:
+    """Who called at `since` or later."""
+    waiting = [
+        (write.caller_key, write.at)
+        for write in writes
+        if isinstance(write, CallerNote) and write.at >= since
+    ]
+    return tuple(sorted([*stored, *waiting], key=lambda note: note[1]))
+
+
+def with_spend(
+    stored: tuple[tuple[float, int], ...], writes: Iterable[Write], since: float
+) -> tuple[tuple[float, int], ...]:
+    """What was spent at `since` or later."""
+    waiting = [
+        (write.at, write.microdollars)
+        for write in writes
+        if isinstance(write, SpendNote) and write.at >= since
+    ]
+    return tuple(sorted([*stored, *waiting], key=lambda note: note[0]))
+
+
+def is_first(claim: TokenClaim, writes: Iterable[Write]) -> bool | None:
+    """Whether nobody showed this token before `claim` did; nothing if the claim does not wait."""
+    rivals = [write for write in writes if isinstance(write, TokenClaim) and write.digest == claim.digest]
+    return rivals[0] is claim if any(rival is claim for rival in rivals) else None

@@ -1,0 +1,334 @@
+"""Whether this process takes a call, decided at the webhook, before Twilio connects anything.
+
+A call that is taken gets a place, first as a reservation, because Twilio needs a moment to open the stream:
+two offers that arrive together must not both get the last place. The places are counted here; what else may
+be against a call (the model, the caller, the money, the process itself) is asked of the parts handed in.
+
+In memory and pure: the time is passed in, always of one clock that never goes back.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from callbridge.switchboard.callers import ANONYMOUS
+
+if TYPE_CHECKING:
+    from callbridge.switchboard.callers import CallerLimits
+    from callbridge.switchboard.circuit import Circuits
+    from callbridge.switchboard.spending import Spending
+
+RESERVED_S: Final = 15.0
+"""A call that brings no stream within this time loses its place. Twilio needs a second."""
+
+LAPSED_KEPT_S: Final = 30.0
+"""A stream that comes even later is known for so much longer: its token may be good for 30 s in all."""
+
+LOWERED_S: Final = 60.0
+"""The model's rate limits are counted by the minute."""
+
+LOWERED_TO_PERCENT: Final = 90
+
+SOCKETS_MAX: Final = 64
+"""Media sockets that have not become a call. They may be anybody's; at 31 KiB each that is 2 MiB."""
+
+
+class DeclineReason(enum.StrEnum):
+    """Why a call is not taken. Fixed words, for logs and metrics."""
+
+    DRAINING = "draining"
+    """The process is about to stop."""
+
+    STATE = "state"
+    """What happens could not be written down."""
+
+    LOOP_LAG = "loop_lag"
+    """The event loop is late: another call would spoil the ones there are."""
+
+    MODEL_OUTAGE = "model_outage"
+    """The circuit to the voice model is open."""
+
+    SPEND = "spend"
+    """The hour or the day has cost as much as it may."""
+
+    CAPACITY = "capacity"
+    """All places are taken."""
+
+    CALLER_LIMIT = "caller_limit"
+    """This caller calls too often."""
+
+    ANONYMOUS_LIMIT = "anonymous_limit"
+    """Callers without a number have all the calls that they may have together."""
+
+    STARTS = "starts"
+    """Too many calls begin at once."""
+
+
+@dataclass(slots=True)
+class Condition:
+    """What is known of the process itself. Written by whoever notices, read at each offer."""
+
+    is_draining: bool = False
+    """It takes no new calls; those that it has may come back to it."""
+    is_leaving: bool = False
+    """It hands its calls over: whoever comes back must go to the next process."""
+    has_healthy_store: bool = True
+    is_loop_late: bool = False
+
+    @property
+    def reason_to_decline(self) -> DeclineReason | None:
+        """Why it takes no call whatever."""
+        if self.is_draining:
+            return DeclineReason.DRAINING
+        if not self.has_healthy_store:
+            return DeclineReason.STATE
+        return DeclineReason.LOOP_LAG if self.is_loop_late else None
+
+
+@dataclass(slots=True)
+class _Place:
+    """What one call holds."""
+
+    caller: str
+    reserved_until: float | None
+    """Until when its next stream is waited for; nothing while none is."""
+    streams: int = 0
+    """More than one for a moment, when a call comes back before its old stream is gone."""
+
+    @property
+    def is_free(self) -> bool:
+        return not self.streams and self.reserved_until is None
+
+
+class Admission:
+    """The places of this process, and who gets one."""
+
+    def __init__(
+        self,
+        *,
+        calls_max: int,
+        starts_per_second: int,
+        circuits: Circuits,
+        callers: CallerLimits,
+        spending: Spending,
+        condition: Condition,
+    ) -> None:
+        assert calls_max > 0
+        assert starts_per_second > 0
+        self._calls_max = calls_max
+        self._starts = _Starts(starts_per_second)
+        self._circuits = circuits
+        self._callers = callers
+        self._spending = spending
+        self._condition = condition
+        self._places: dict[str, _Place] = {}
+        # In order of expiry, which with one time for all is the order of the offers.
+        self._reserved: dict[str, float] = {}
+        self._lapsed: dict[str, tuple[str, float]] = {}
+        self._lowered: tuple[int, float] | None = None
+        self._sockets = 0
+
+    def __repr__(self) -> str:
+        return f"<Admission places={len(self._places)} of {self._calls_max} reserved={len(self._reserved)}>"
+
+    # Calls.
+
+    def offer(self, call_sid: str, caller: str, model: str, now: float) -> DeclineReason | None:
+        """A call rings: its place is reserved, or it is refused and holds nothing.
+
+        Args:
+            call_sid: Twilio's name of the call. One that has a place keeps it: a webhook that Twilio
+                repeats is neither refused nor counted twice.
+            caller: the caller's key, made by `callers.key_of`.
+            model: what its agent speaks with.
+            now: the time.
+        """
+        self._forget(now)
+        if call_sid in self._places:
+            self._reserve(call_sid, now)
+            return None
+        reason = self._reason_to_decline(caller, model, now) or self._starts.take(now)
+        if reason is None:
+            self._lapsed.pop(call_sid, None)
+            self._callers.began(caller, now)
+            self._places[call_sid] = _Place(caller, None)
+            self._reserve(call_sid, now)
+        return reason
+
+    def continue_(self, call_sid: str, caller: str, now: float) -> DeclineReason | None:
+        """A call comes back on a new stream; it is refused only where calls are handed over.
+
+        It was admitted once, here or in the process before. Hanging up on it would be worse than being one
+        call over the limit.
+        """
+        self._forget(now)
+        if self._condition.is_leaving:
+            return DeclineReason.DRAINING
+        if call_sid not in self._places:
+            self._take_again(call_sid, caller)
+        self._reserve(call_sid, now)
+        return None
+
+    def reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
+        """Why a call of somebody who has not called yet would be refused: what `/readyz` tells."""
+        self._forget(now)
+        return self._reason_to_decline(None, model, now)
+
+    def started(self, call_sid: str, now: float) -> bool:
+        """The stream of a call that has a place has begun.
+
+        A stream that comes after its reservation lapsed gets a place if there is one. False: there is
+        none, or the call was never offered; the stream must be refused.
+        """
+        self._forget(now)
+        if call_sid not in self._places and not self._revive(call_sid, now):
+            return False
+        place = self._places[call_sid]
+        place.streams += 1
+        place.reserved_until = None
+        self._reserved.pop(call_sid, None)
+        return True
+
+    def ended(self, call_sid: str, now: float) -> None:
+        """A stream that had `started` has ended; to be told once for each True of it.
+
+        The place is kept where the call is about to come back.
+        """
+        self._forget(now)
+        place = self._places.get(call_sid)
+        assert place is not None, "a stream ends after it started"
+        assert place.streams > 0, "a stream ends once"
+        place.streams -= 1
+        self._leave_if_free(call_sid)
+
+    def abandoned(self, call_sid: str, now: float) -> None:
+        """The call is over at Twilio: no stream of it will come any more."""
+        self._forget(now)
+        self._lapsed.pop(call_sid, None)
+        if self._reserved.pop(call_sid, None) is not None:
+            self._places[call_sid].reserved_until = None
+            self._leave_if_free(call_sid)
+
+    def rate_limited(self, now: float) -> None:
+        """The model has had too many requests: for a minute, nine tenths of the calls that are live now.
+
+        The bound follows the live calls and not the last bound, because one moment of trouble is told by many
+        calls at once.
+        """
+        limit = max(1, self.live(now) * LOWERED_TO_PERCENT // 100)
+        self._lowered = (min(limit, self.limit(now)), now + LOWERED_S)
+
+    def live(self, now: float) -> int:
+        """The places taken: started and reserved."""
+        self._forget(now)
+        return len(self._places)
+
+    def reserved(self, now: float) -> int:
+        """Those of them whose stream is waited for."""
+        self._forget(now)
+        return len(self._reserved)
+
+    def limit(self, now: float) -> int:
+        """The places that there are at this moment."""
+        if self._lowered is None or now >= self._lowered[1]:
+            return self._calls_max
+        return self._lowered[0]
+
+    # Sockets that are not a call yet.
+
+    @property
+    def un_started(self) -> int:
+        """Media sockets accepted, without an admitted start."""
+        return self._sockets
+
+    def may_open_socket(self) -> bool:
+        """Whether another media socket is accepted."""
+        return self._sockets < SOCKETS_MAX
+
+    def socket_opened(self) -> None:
+        """One was accepted."""
+        assert self.may_open_socket(), "asked before"
+        self._sockets += 1
+
+    def socket_settled(self) -> None:
+        """One of them became a call, or is gone. Once for each socket."""
+        assert self._sockets > 0, "opened before"
+        self._sockets -= 1
+
+    # Within.
+
+    def _reason_to_decline(self, caller: str | None, model: str, now: float) -> DeclineReason | None:
+        if reason := self._condition.reason_to_decline:
+            return reason
+        if self._circuits.is_open(model, now):
+            return DeclineReason.MODEL_OUTAGE
+        if self._spending.declines(now):
+            return DeclineReason.SPEND
+        if len(self._places) >= self.limit(now):
+            return DeclineReason.CAPACITY
+        if caller is None or not self._callers.declines(caller, now):
+            return None
+        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+
+    def _reserve(self, call_sid: str, now: float) -> None:
+        self._reserved.pop(call_sid, None)
+        self._reserved[call_sid] = self._places[call_sid].reserved_until = now + RESERVED_S
+
+    def _revive(self, call_sid: str, now: float) -> bool:
+        if call_sid not in self._lapsed or len(self._places) >= self.limit(now):
+            return False
+        caller = self._lapsed[call_sid][0]
+        if self._callers.is_busy(caller):
+            return False
+        self._take_again(call_sid, caller)
+        return True
+
+    def _take_again(self, call_sid: str, caller: str) -> None:
+        self._lapsed.pop(call_sid, None)
+        self._callers.came_back(caller)
+        self._places[call_sid] = _Place(caller, None)
+
+    def _leave_if_free(self, call_sid: str) -> None:
+        place = self._places[call_sid]
+        if place.is_free:
+            del self._places[call_sid]
+            self._callers.ended(place.caller)
+
+    def _forget(self, now: float) -> None:
+        while self._reserved:
+            call_sid, until = next(iter(self._reserved.items()))
+            if now < until:
+                break
+            del self._reserved[call_sid]
+            place = self._places[call_sid]
+            place.reserved_until = None
+            if place.is_free:
+                self._lapsed[call_sid] = (place.caller, until + LAPSED_KEPT_S)
+            self._leave_if_free(call_sid)
+        while self._lapsed:
+            call_sid, (_, until) = next(iter(self._lapsed.items()))
+            if now < until:
+                break
+            del self._lapsed[call_sid]
+
+
+class _Starts:
+    """A bucket of tokens, one for each start; it holds a second's worth."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._left = float(per_second)
+        self._filled_at: float | None = None
+
+    def take(self, now: float) -> DeclineReason | None:
+        """Takes a token, or says that there is none."""
+        if self._filled_at is not None:
+            filled = self._left + (now - self._filled_at) * self._per_second
+            self._left = min(float(self._per_second), filled)
+        self._filled_at = now
+        if self._left < 1:
+            return DeclineReason.STARTS
+        self._left -= 1
+        return None

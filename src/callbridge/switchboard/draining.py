@@ -1,0 +1,180 @@
+"""How the process stops without dropping a call: no new calls, live ones end or hand over, then the exit.
+
+Pure: (event, now) in, actions out. The timer, the log and the live calls are in `server/process/drain.py`.
+
+    SERVING ── drain or signal ──> DRAINING ── second signal, or time is up ──> HANDING_OVER ──> STOPPED
+                                       └──────── signal, and no call is left ────────────────────┘
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Final, TypeAlias, assert_never
+
+HAND_OVER_S: Final = 12.0
+"""A turn boundary comes within this: the longest wait for a tool is 8 s, and a sentence takes 4 s."""
+
+ACTION_S: Final = 3.0
+"""After a stream has ended: Twilio asks the `<Connect action>` within a second, and we know the answer."""
+
+PROMISED_S: Final = 5.0
+"""After a webhook was answered with a stream: Twilio opens it within a second or two."""
+
+
+class DrainStep(enum.StrEnum):
+    """How far the process is on its way out."""
+
+    SERVING = "serving"
+    DRAINING = "draining"
+    """No new calls; the live ones go on, with everything that they can do."""
+    HANDING_OVER = "handing_over"
+    """What is left was asked to hand over at its next turn boundary."""
+    STOPPED = "stopped"
+    """The process may exit; what is still connected is cut."""
+
+
+# What the drain is told.
+
+
+@dataclass(frozen=True, slots=True)
+class DrainAsked:
+    """A deploy script wants no new calls here. The process stays until a signal."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSignalled:
+    """SIGTERM or SIGINT."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsCounted:
+    """The number of live calls was changed."""
+
+    live: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPromised:
+    """Twilio was told to open a stream here, a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """The deadline may have come."""
+
+
+Event: TypeAlias = DrainAsked | StopSignalled | CallsCounted | StreamPromised | TimePassed
+
+
+# What the drain asks for.
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Say where the process stands."""
+
+    step: DrainStep
+    live: int
+    ends_within_s: float | None
+    """The longest that this step can last; nothing when only a signal ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskToHandOver:
+    """Ask all live calls to hand over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Let the process exit."""
+
+
+Action: TypeAlias = Announce | AskToHandOver | Stop
+
+
+class Draining:
+    """The decisions. Pure: time is passed in, in seconds on any clock that never runs backwards."""
+
+    def __init__(self, drain_s: float, hand_over_s: float = HAND_OVER_S) -> None:
+        assert drain_s >= 0
+        assert hand_over_s >= 0
+        self._drain_s = drain_s
+        self._hand_over_s = hand_over_s
+        self._live = 0
+        self._is_signalled = False
+        # Until then Twilio may open a stream that it was promised, or ask what follows one that ended.
+        self._quiet_at = -math.inf
+        self._ends_at: float | None = None
+        self.step = DrainStep.SERVING
+
+    @property
+    def deadline(self) -> float | None:
+        """When `TimePassed` is due; nothing while only an event changes anything."""
+        if not self._is_signalled or self.step is DrainStep.STOPPED:
+            return None
+        assert self._ends_at is not None
+        return self._ends_at if self._live else min(self._quiet_at, self._hard_end)
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """What to do now, in order."""
+        if self.step is DrainStep.STOPPED:
+            return []
+        actions: list[Action] = []
+        match event:
+            case DrainAsked():
+                if self.step is DrainStep.SERVING:
+                    actions = self._drain(None, now)
+            case StopSignalled():
+                actions = self._signalled(now)
+            case CallsCounted(live):
+                if live < self._live:
+                    self._quiet_at = max(self._quiet_at, now + ACTION_S)
+                self._live = live
+            case StreamPromised():
+                self._quiet_at = max(self._quiet_at, now + PROMISED_S)
+            case TimePassed():
+                pass
+            case _:
+                assert_never(event)
+        return actions + self._go_on(now)
+
+    def _signalled(self, now: float) -> list[Action]:
+        is_first, self._is_signalled = not self._is_signalled, True
+        if is_first:
+            return self._drain(now + self._drain_s, now)
+        if self.step is DrainStep.DRAINING:
+            return self._hand_over(now)
+        # Whoever asks a third time wants no courtesy.
+        return self._stop(now)
+
+    def _go_on(self, now: float) -> list[Action]:
+        if not self._is_signalled or self.step is DrainStep.STOPPED:
+            return []
+        assert self._ends_at is not None
+        if not self._live and now >= min(self._quiet_at, self._hard_end):
+            return self._stop(now)
+        if not self._live or now < self._ends_at:
+            return []
+        return self._hand_over(now) if self.step is DrainStep.DRAINING else self._stop(now)
+
+    @property
+    def _hard_end(self) -> float:
+        """Without a live call nothing is worth waiting longer: the last one's action is asked by then."""
+        assert self._ends_at is not None
+        return self._ends_at + ACTION_S
+
+    def _drain(self, ends_at: float | None, now: float) -> list[Action]:
+        return self._enter(DrainStep.DRAINING, ends_at, now)
+
+    def _hand_over(self, now: float) -> list[Action]:
+        return [*self._enter(DrainStep.HANDING_OVER, now + self._hand_over_s, now), AskToHandOver()]
+
+    def _stop(self, now: float) -> list[Action]:
+        return [*self._enter(DrainStep.STOPPED, now, now), Stop()]
+
+    def _enter(self, step: DrainStep, ends_at: float | None, now: float) -> list[Action]:
+        self.step = step
+        self._ends_at = ends_at
+        return [Announce(step, self._live, None if ends_at is None else ends_at - now)]

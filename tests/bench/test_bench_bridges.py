@@ -1,0 +1,30 @@
+"""How bridges are started: this service with no limit in the way of the load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.bridges import BRIDGES, Setting
+from bench.toolchain import Toolchain
+from bench.wishes import WHOLE
+
+from callbridge.server.config.settings import VARIABLES, read_settings
+
+
+def environment() -> dict[str, str]:
+    nothing_built = Toolchain(Path(), with_tls=False)
+    return BRIDGES["callbridge"].launch(nothing_built, Setting(8080, 9000, None)).environment
+
+
+def test_service_takes_every_call_of_the_generator() -> None:
+    """All calls come from one number, up to a thousand at once, and capacity is what is measured."""
+    subject = read_settings(environment())
+    assert subject.calls_max > max(WHOLE.calls)
+    assert subject.call_starts_per_second > WHOLE.pace.starts_per_s
+    assert subject.calls_per_caller == subject.calls_per_caller_10_minutes == 0
+    assert subject.calls_per_caller_day == subject.anonymous_calls_max == 0
+
+
+def test_every_variable_of_the_service_is_one_that_it_reads() -> None:
+    """A limit whose name is wrong would stay in the way, in silence."""
+    assert set(environment()) - set(VARIABLES) == {"PYTHONPATH"}

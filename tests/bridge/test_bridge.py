@@ -1,0 +1,428 @@
+"""One call through the bridge, between two legs in memory: what is performed, and that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+
+from callbridge.agents.agent import Agent
+from callbridge.call import facts
+from callbridge.call.events import BadMessage, Leg, LegGone, StreamAdmitted
+from callbridge.call.facts import EndReason, Fact, StreamEnded
+from callbridge.call.limits import Limits
+from callbridge.call.machine import CallMachine
+from callbridge.call.phases import Phase
+from callbridge.wire import realtime_events
+from callbridge.wire.media_streams import StartFacts
+from memory_call import (
+    CONNECTED,
+    SPEECH_STARTED,
+    SPEECH_STOPPED,
+    START,
+    Rig,
+    answer_begins,
+    answer_done,
+    append,
+    audio_delta,
+    break_on,
+    calling,
+    echo,
+    media,
+    session,
+    tool_call,
+    until,
+)
+
+
+@pytest.fixture(params=["lazy tasks", "eager tasks"] if sys.version_info >= (3, 12) else ["lazy tasks"])
+async def task_factory(request: pytest.FixtureRequest) -> None:
+    """Everything must hold however soon a task takes its first step."""
+    if sys.version_info >= (3, 12) and request.param == "eager tasks":
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+
+
+pytestmark = pytest.mark.usefixtures("task_factory")
+
+
+# --- A whole call -----------------------------------------------------------------------------------
+
+
+async def test_a_whole_call() -> None:
+    """Early words held, greeting, question, tool, interruption, farewell: every part meets every other."""
+    agent = Agent()
+
+    @agent.tool
+    async def opening_hours() -> str:
+        """When the shop is open."""
+        return "7 to 18"
+
+    async with calling(agent) as rig:
+        phone, model = rig.phone, rig.model
+        rig.dialer.picks_up.clear()
+        phone.say(CONNECTED, START, media(b"\x01" * 160), media(b"\x02" * 160))
+        await rig.dialer.rings()
+        rig.dialer.picks_up.set()
+        model.say(session("session.created", "audio/pcm"))
+        update = await model.hears("session.update")
+        assert update["session"]["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+        model.say(session("session.updated", "audio/pcmu"))
+
+        # The greeting is asked for before the held audio is let in.
+        create = await model.hears("response.create")
+        assert "Hello!" in create["response"]["instructions"]
+        assert await model.hears("input_audio_buffer.append") == append(b"\x01" * 160)
+        assert await model.hears("input_audio_buffer.append") == append(b"\x02" * 160)
+        await rig.speaks(b"\x03" * 1600)
+        mark = await phone.hears("mark")
+        model.say(answer_done())
+        phone.say(echo(mark), media(b"\x04" * 160))
+        assert await model.hears("input_audio_buffer.append") == append(b"\x04" * 160)
+
+        # A question that needs a tool.
+        model.say(SPEECH_STARTED, SPEECH_STOPPED, *answer_begins("resp_2", "item_2"))
+        model.say(tool_call("opening_hours", response="resp_2"), answer_done("resp_2"))
+        output = await model.hears("conversation.item.create")
+        assert output["item"]["output"] == "7 to 18"
+        model.say({"type": "conversation.item.added", "item": output["item"]})
+        await model.hears("response.create")
+
+        # Its answer is interrupted after nothing of it was heard.
+        await rig.speaks(b"\x05" * 80_000, "resp_3", "item_3")
+        model.say(SPEECH_STARTED)
+        await phone.hears("clear")
+        assert (await model.hears("conversation.item.delete"))["item_id"] == "item_3"
+        sent = len(phone.sent)
+        model.say(audio_delta(b"\x06" * 800, "resp_3", "item_3"), answer_done("resp_3", "cancelled"))
+        model.say(SPEECH_STOPPED)
+
+        # The agent says goodbye and hangs up once that was heard.
+        await rig.speaks(b"\x07" * 800, "resp_4", "item_4")
+        assert [message["event"] for message in phone.sent[sent:]] == ["media"]
+        model.say(tool_call("end_call", "call_2", "resp_4"), answer_done("resp_4"))
+        phone.say(echo(await phone.hears("mark")))
+        await rig.running
+
+    ended = rig.ended
+    assert (ended.reason, ended.detail) == (EndReason.AGENT_HANGUP, "")
+    assert (ended.frames_from_phone, ended.frames_to_model, ended.frames_dropped) == (3, 3, 0)
+    assert (ended.interruptions, ended.tools_used, ended.deltas_dropped) == (1, 2, 1)
+    assert phone.closed == [(1000, "agent_hangup")]
+    assert model.closed == [(1000, "")]
+    assert rig.facts[-2] is ended
+    assert isinstance(rig.facts[-1], facts.CallClosed)
+    assert isinstance(rig.facts[0], facts.StreamStarted)
+
+
+# --- How calls end ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("leg", "event", "reason", "code"),
+    [
+        (Leg.PHONE, LegGone(Leg.PHONE, 1006), EndReason.MEDIA_LOST, 1000),
+        (Leg.PHONE, LegGone(Leg.PHONE, 1012), EndReason.SERVICE_STOPPED, 1001),
+        (Leg.PHONE, BadMessage(Leg.PHONE, "binary", is_fatal=True), EndReason.REJECTED_PROTOCOL, 1008),
+        (Leg.PHONE, "it does not read", EndReason.MEDIA_LOST, 1000),
+        (Leg.MODEL, LegGone(Leg.MODEL, 1011, "oops"), EndReason.MODEL_LOST, 1011),
+        (Leg.MODEL, BadMessage(Leg.MODEL, "binary", is_fatal=True), EndReason.MODEL_LOST, 1011),
+        (Leg.MODEL, "it does not read", EndReason.MODEL_LOST, 1011),
+    ],
+)
+async def test_a_leg_ends_and_takes_the_other_with_it(
+    leg: Leg, event: LegGone | BadMessage | str, reason: EndReason, code: int
+) -> None:
+    """Whichever it is, both sockets are closed and one reason is recorded, once no session may replace it."""
+    async with calling(limits=Limits(reconnects_max=0)) as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 160)
+        peer = rig.phone if leg is Leg.PHONE else rig.model
+        if isinstance(event, str):
+            peer.stalls.set_result(event)
+        else:
+            peer.end(event)
+        await rig.running
+    assert rig.ended.reason is reason
+    assert rig.phone.closed == [(code, reason.value)]
+    assert len(rig.model.closed) == 1
+    if isinstance(event, str):
+        assert rig.ended.detail == f"{leg.value} leg stalled: {event}"
+
+
+async def is_dialling(rig: Rig) -> None:
+    rig.dialer.picks_up.clear()
+    rig.phone.say(CONNECTED, START)
+    await rig.dialer.rings()
+
+
+async def test_a_dial_that_succeeds_while_the_phone_is_closed_leaves_no_socket() -> None:
+    """Closing takes time, and the model may answer in it."""
+    async with calling() as rig:
+        await is_dialling(rig)
+        rig.phone.may_close.clear()
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        await until(lambda: bool(rig.phone.closed))
+        rig.dialer.picks_up.set()
+        await until(lambda: bool(rig.dialer.opened))
+        rig.phone.may_close.set()
+        await rig.running
+    assert len(rig.phone.closed) == 1
+    assert rig.model.closed == [(1000, "")]
+
+
+async def test_both_peers_end_at_once() -> None:
+    """Only the first end counts."""
+    async with calling() as rig:
+        await rig.goes_live()
+        rig.phone.end(LegGone(Leg.PHONE, 1006))
+        rig.model.end(LegGone(Leg.MODEL, 1006))
+        await rig.running
+    assert rig.ended.reason is EndReason.MEDIA_LOST
+
+
+# --- Tools ------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_runs_beside_the_audio() -> None:
+    """While it runs, audio passes both ways."""
+    agent, finishes = Agent(), asyncio.Event()
+
+    @agent.tool
+    async def slow() -> str:
+        """Take long."""
+        await finishes.wait()
+        return "done"
+
+    async with calling(agent) as rig:
+        await rig.goes_live()
+        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("slow"))
+        rig.phone.say(media(b"\x01" * 160))
+        await rig.model.hears("input_audio_buffer.append")
+        rig.model.say(audio_delta(b"\x02" * 160))
+        await rig.phone.hears("media")
+        finishes.set()
+        assert (await rig.model.hears("conversation.item.create"))["item"]["output"] == "done"
+        await rig.hangs_up()
+    assert rig.ended.tools_used == 1
+
+
+# --- Our own faults ---------------------------------------------------------------------------------
+
+
+async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One recorded reason, both legs closed, one line in the log; the call beside it goes on."""
+    async with calling() as broken, calling() as sound:
+        await broken.goes_live()
+        await sound.goes_live()
+        break_on(broken, realtime_events.SpeechStarted)
+        with structlog.testing.capture_logs() as logs:
+            broken.model.say(SPEECH_STARTED)
+            sound.model.say(SPEECH_STARTED)
+            await broken.running
+        assert broken.ended.reason is EndReason.INTERNAL_ERROR
+        assert "an invariant of ours" in broken.ended.detail
+        assert broken.phone.closed == [(1011, "internal_error")]
+        assert len(broken.model.closed) == 1
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
+        assert [line["call_sid"] for line in logs if line["event"] == "call_broken"] == ["CA1"]
+
+        sound.model.say(SPEECH_STOPPED)
+        await sound.speaks(b"\xff" * 160)
+        await sound.hangs_up()
+        assert sound.ended.reason is EndReason.CALLER_HANGUP
+
+
+def raises(fact: Fact) -> None:
+    if isinstance(fact, facts.StreamStarted):
+        raise ZeroDivisionError
+
+
+async def raises_in_time(_start: StartFacts) -> StreamAdmitted:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "whose", [{"observe": raises}, {"admit": raises_in_time}], ids=["observer", "admission"]
+)
+async def test_whoever_raises_into_a_call_ends_it_and_closes_its_legs(whose: dict[str, Any]) -> None:
+    async with calling(**whose) as rig:
+        with structlog.testing.capture_logs():
+            rig.phone.say(CONNECTED, START)
+            await rig.running
+    assert rig.ended.reason is EndReason.INTERNAL_ERROR
+    assert rig.phone.closed == [(1011, "internal_error")]
+
+
+# --- Time -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Alarms:
+    """Every timer that is set on the loop."""
+
+    set: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    @property
+    def pending(self) -> list[asyncio.TimerHandle]:
+        now = asyncio.get_running_loop().time()
+        return [alarm for alarm in self.set if not alarm.cancelled() and alarm.when() > now]
+
+
+@pytest.fixture
+async def alarms(monkeypatch: pytest.MonkeyPatch) -> Alarms:
+    """Timers set from here on."""
+    loop, alarms = asyncio.get_running_loop(), Alarms()
+    call_at = loop.call_at
+
+    def noted(*arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        alarm = call_at(*arguments, **options)
+        alarms.set.append(alarm)
+        return alarm
+
+    monkeypatch.setattr(loop, "call_at", noted)
+    return alarms
+
+
+@pytest.mark.parametrize("early_s", [0.0, 0.01])
+async def test_a_deadline_is_told_when_its_time_has_come(
+    early_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timers may go off early: loops round to their clock's resolution, uvloop to whole milliseconds."""
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+    monkeypatch.setattr(
+        loop, "call_at", lambda when, *rest, **options: call_at(when - early_s, *rest, **options)
+    )
+    async with calling(limits=Limits(start_timeout_s=0.02)) as rig:
+        await rig.running
+    assert (rig.ended.reason, rig.ended.detail) == (EndReason.REJECTED_PROTOCOL, "no start in time")
+    assert rig.ended.duration_ms >= 20
+    assert rig.phone.closed == [(1008, "rejected_protocol")]
+
+
+async def test_a_deadline_that_moved_is_told_at_its_new_time() -> None:
+    """The dial's bound takes the place of the start's."""
+    async with calling(limits=Limits(start_timeout_s=5.0, dial_timeout_s=0.01, dial_tries_max=1)) as rig:
+        rig.dialer.picks_up.clear()
+        rig.phone.say(CONNECTED, START)
+        await rig.running
+    assert rig.ended.detail == "the model leg did not open in time"
+    assert rig.dialer.was_cancelled
+
+
+async def test_every_deadline_after_the_first_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A media gap is looked at again and again: the first look sees a frame, the third has seen enough."""
+    loop, jumps_s = asyncio.get_running_loop(), [0.0]
+    time = loop.time
+    monkeypatch.setattr(loop, "time", lambda: time() + sum(jumps_s))
+    async with calling(limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0)) as rig:
+
+        async def look(jump_s: float) -> None:
+            due = rig.bridge.decider.deadline
+            jumps_s.append(jump_s)
+            await until(lambda: rig.bridge.decider.deadline != due)
+
+        await rig.goes_live()
+        await rig.phone.says(media())
+        await look(3.1)
+        await look(3.1)
+        assert isinstance(rig.bridge.decider, CallMachine)
+        assert rig.bridge.decider.phase is Phase.LIVE
+        await look(1.1)
+        await rig.running
+    assert rig.ended.reason is EndReason.MEDIA_LOST
+
+
+async def test_the_timer_is_set_only_when_the_deadline_moves(alarms: Alarms) -> None:
+    """Frames and most events leave it alone."""
+    async with calling(limits=Limits(keys_timeout_s=1.0)) as rig:
+        await rig.goes_live()
+        await rig.phone.says(media())
+        before = len(alarms.set)
+        await rig.phone.says(*[media(), CONNECTED] * 50)
+        await rig.model.says({"type": "rate_limits.updated", "rate_limits": []})
+        assert len(alarms.set) == before
+
+        await rig.phone.says({"event": "dtmf", "dtmf": {"digit": "5"}})  # In a second the model is told.
+        assert len(alarms.set) == before + 1
+        assert len(alarms.pending) == 2  # Ours, and the bound of this test.
+
+
+# --- Nothing is left --------------------------------------------------------------------------------
+
+
+async def a_call_that_is_hung_up(rig: Rig) -> None:
+    await rig.goes_live()
+    await rig.speaks(b"\xff" * 16_000)
+    await rig.hangs_up()
+
+
+async def a_call_that_loses_its_model(rig: Rig) -> None:
+    await rig.goes_live()
+    rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+    rig.model.end(LegGone(Leg.MODEL, 1006))
+    await rig.dialer.rings(2)
+    await rig.hangs_up()
+
+
+async def a_call_that_never_gets_a_model(rig: Rig) -> None:
+    await is_dialling(rig)
+    await rig.hangs_up()
+
+
+async def a_call_that_breaks(rig: Rig) -> None:
+    await rig.goes_live()
+    with structlog.testing.capture_logs():
+        break_on(rig, realtime_events.SpeechStarted)
+        rig.model.say(SPEECH_STARTED)
+        await rig.running
+
+
+async def a_call_that_is_cancelled(rig: Rig) -> None:
+    await rig.goes_live()
+    rig.running.cancel()
+    await asyncio.wait([rig.running])
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        a_call_that_is_hung_up,
+        a_call_that_loses_its_model,
+        a_call_that_never_gets_a_model,
+        a_call_that_breaks,
+        a_call_that_is_cancelled,
+    ],
+)
+async def test_nothing_of_a_call_is_left(happens: Callable[[Rig], Any], alarms: Alarms) -> None:
+    """No task, no timer, no object, and no leg is written to or closed twice."""
+    agent = Agent()
+
+    @agent.tool
+    async def forever() -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+    before = asyncio.all_tasks()
+    async with calling(agent) as rig:
+        await happens(rig)
+        assert asyncio.all_tasks() - before <= {rig.running}
+        assert rig.running.done()
+    assert alarms.set
+    assert alarms.pending == []
+    assert len(rig.phone.closed) == 1
+    assert len(rig.model.closed) <= 1
+    assert isinstance(rig.ended, StreamEnded)
+
+    bridge, call = weakref.ref(rig.bridge), weakref.ref(rig.bridge.decider)
+    del rig
+    gc.collect()
+    assert bridge() is None
+    assert call() is None

@@ -1,0 +1,138 @@
+"""The table of the floor: it is whole, and a walk through all states that can be reached finds every cell."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+
+from callbridge.call import actions as a
+from callbridge.call import events as e
+from callbridge.call.floor.floor import Floor
+from callbridge.call.floor.table import TABLE, Caller, Never, Next, Now, On
+from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
+from vocabulary import (
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    done,
+    error,
+    gone,
+    key,
+    live,
+    speech_started,
+    speech_stopped,
+)
+
+if TYPE_CHECKING:
+    from enum import StrEnum
+
+States: TypeAlias = tuple[Caller, Next, Now]
+
+
+class Walker:
+    """One call, and what a peer needs to know of it to go on."""
+
+    def __init__(self) -> None:
+        self.rig = live().rig
+        self.ask_id = "cb_2"
+        """Of the greeting."""
+        self.responses = 0
+
+    def feed(self, *events: e.Event) -> None:
+        """Hands events in, and notes what was asked for."""
+        for output in self.rig.feed(*events):
+            match output:
+                case a.SendToModel(commands.CreateResponse(event_id=str(ask_id))):
+                    self.ask_id = ask_id
+
+    def created(self, ask_id: str | None) -> None:
+        """A response begins, which carries the id of an ask, or none."""
+        self.responses += 1
+        metadata = None if ask_id is None else {commands.ASK_ID: ask_id}
+        self.feed(rt.ResponseCreated(rt.Response(f"r{self.responses}", "in_progress", metadata=metadata)))
+
+    def wakes_for(self, why: Timer) -> None:
+        """Time passes up to this timer, if it is set."""
+        while (due := self.rig.deadline) is not None and due[0] < self.rig.now + 4:
+            self.rig.now = max(self.rig.now, due[0])
+            self.feed(e.DeadlinePassed())
+            if due[1] is why:
+                return
+
+    def tells_keys(self) -> None:
+        """The caller presses the last key, and the model is told."""
+        self.feed(key("#"))
+        self.wakes_for(Timer.KEYS)
+
+    def loses_session(self) -> None:
+        """The session is lost, and another one stands."""
+        self.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+
+
+STEPS: dict[str, Callable[[Walker], None]] = {
+    "speech started": lambda walker: walker.feed(speech_started()),
+    "speech stopped": lambda walker: walker.feed(speech_stopped()),
+    "key": lambda walker: walker.feed(key("1")),
+    "keys are told": lambda walker: walker.tells_keys(),
+    "ours begins": lambda walker: walker.created(walker.ask_id),
+    "theirs begins": lambda walker: walker.created(None),
+    "another's begins": lambda walker: walker.created("cb_of_another"),
+    "done": lambda walker: walker.feed(done(f"r{walker.responses}")),
+    "ask refused": lambda walker: walker.feed(error("x", answers=walker.ask_id)),
+    "promise refused": lambda walker: walker.feed(error("conversation_already_has_active_response")),
+    "fault of the server": lambda walker: walker.feed(error("server_error")),
+    "runs away": lambda walker: walker.feed(e.AnswerRanAway()),
+    "muted for long": lambda walker: walker.wakes_for(Timer.MUTED),
+    "session lost": lambda walker: walker.loses_session(),
+}
+
+
+def cells() -> set[tuple[On, StrEnum]]:
+    """Every event in every state in which it can come."""
+    return {
+        (on, state)
+        for on, row in TABLE.items()
+        for column in row
+        for state, cell in column.items()
+        if not isinstance(cell, Never)
+    }
+
+
+def test_every_event_has_a_cell_for_every_state() -> None:
+    assert set(TABLE) == set(On)
+    for caller, following, now in TABLE.values():
+        assert (set(caller), set(following), set(now)) == (set(Caller), set(Next), set(Now))
+
+
+def test_a_walk_through_all_states_comes_through_every_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step is tried in every state that steps lead to. None raises, and no cell is there in vain."""
+    walked: set[tuple[On, StrEnum]] = set()
+    floors: list[Floor] = []
+    move = Floor.move
+
+    def walking(floor: Floor, on: On) -> None:
+        walked.update((on, state) for state in (floor.caller, floor.next, floor.now))
+        floors[:] = [floor]
+        move(floor, on)
+
+    monkeypatch.setattr(Floor, "move", walking)
+    paths: deque[tuple[str, ...]] = deque([()])
+    reached: dict[tuple[States, bool], tuple[str, ...]] = {}
+    while paths:
+        path = paths.popleft()
+        walker = Walker()
+        for step in path:
+            STEPS[step](walker)
+        if walker.rig.phase is not Phase.LIVE:
+            continue
+        floor = floors[0]
+        # What is owed decides what is asked for next, so a state counts twice.
+        state = (floor.caller, floor.next, floor.now), bool(floor.debts)
+        if state not in reached:
+            reached[state] = path
+            paths.extend((*path, step) for step in STEPS)
+    assert {(on.value, type(state).__name__, state.value) for on, state in cells() - walked} == set()

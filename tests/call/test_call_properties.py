@@ -1,0 +1,792 @@
+"""Calls that nobody wrote: the machine and its relay against a small phone and a small voice model.
+
+What must hold at every moment is checked at every step. At the end of each call the caller falls silent, and
+all that is due must come to rest: every utterance answered, every tool's result told, the agent gone when it
+meant to go, and the model's memory equal to what the caller heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from callbridge.call import actions as a
+from callbridge.call import events as e
+from callbridge.call.facts import Fact, ModelTrouble, Noted, StreamEnded, TurnEnded
+from callbridge.call.limits import Limits
+from callbridge.call.memory import ToolAnswered, TurnSaid
+from callbridge.call.phases import Phase
+from callbridge.wire import audio as mulaw
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
+from phones import Link, Phone
+from rigs import CLIP_MS, AudioToModel, AudioToPhone, Input, Output, Rig, make_plan
+from vocabulary import (
+    HANGS_UP,
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    SESSION_UPDATED_WRONG,
+    admitted,
+    audio,
+    audio_done,
+    caller_said,
+    committed,
+    created,
+    done,
+    echo,
+    error,
+    frame,
+    gone,
+    item,
+    item_added,
+    key,
+    speech_started,
+    speech_stopped,
+    start,
+    tool_call,
+    tool_finished,
+    words,
+)
+from voices import GOODBYE, VoiceModel
+
+STEPS_TO_REST_MAX = 300
+STILL_S = 5
+ROUNDING_MS = 1.001
+"""A byte that floats hide, and the milliseconds that are rounded down."""
+RACES = {"conversation_already_has_active_response", "response_cancel_not_active"}
+"""The only errors that the machine may cause: both sides spoke at once."""
+SILENCE_MAX_S = 3.0
+"""While the caller waits, a clip is due no later than so long after the last sound."""
+LIMITS = [
+    Limits(),
+    Limits(renew_after_s=8, renew_again_after_s=3),
+    Limits(caller_silence_s=12, call_length_max_s=60, call_length_warning_s=20),
+]
+DIALS_THAT_FAIL = [
+    e.ModelDialFailed("HTTP 503", 503),
+    e.ModelDialFailed("HTTP 429", 429, "rate_limit_exceeded", 1.0),
+    e.ModelDialFailed("HTTP 404", 404, "model_not_found"),
+    e.ModelDialFailed("the name did not resolve"),
+]
+DIALS_THAT_END = [
+    e.ModelDialFailed("HTTP 401", 401, "invalid_api_key"),
+    e.ModelDialFailed("HTTP 429", 429, "insufficient_quota"),
+    e.ModelDialFailed("HTTP 429", 429, "rate_limit_exceeded", 30.0),
+]
+_RARELY = st.integers(0, 19).map(lambda dice: dice == 19)
+
+
+class Calls(RuleBasedStateMachine):
+    """One call, driven by both peers and by time."""
+
+    @initialize(
+        interrupts=st.booleans(),
+        transcribes=st.booleans(),
+        delays_ms=st.sampled_from([(0, 0), (60, 60), (120, 60), (120, 120)]),
+        limits=st.sampled_from(LIMITS),
+        has_clip=st.booleans(),
+        held=st.integers(0, 5),
+    )
+    def begin(
+        self,
+        *,
+        interrupts: bool,
+        transcribes: bool,
+        delays_ms: tuple[int, int],
+        limits: Limits,
+        has_clip: bool,
+        held: int,
+    ) -> None:
+        """From the socket to the confirmed session, with some caller audio held meanwhile."""
+        self.plan = make_plan(
+            server_interrupts=interrupts, transcribes=transcribes, second_model="the second one"
+        )
+        self.limits, self.clip_ms = limits, CLIP_MS if has_clip else 0
+        self.rig = self.new_rig()
+        self.sessions = 1
+        self.model = VoiceModel.dialled("", interrupts=interrupts)
+        self.spare: VoiceModel | None = None
+        self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
+        self.seen = Seen()
+        self.log: list[tuple[float, Input, list[Output]]] = []
+        self.running: list[a.RunTool] = []
+        self.still = 0
+        """For how many seconds nothing has left."""
+        self.tell(start())
+        for _ in range(held):
+            self.tell(frame())
+        for event in (admitted("", ""), e.ModelConnected()):
+            self.tell(event)
+        self.set_up()
+        assert self.seen.frames_up == held
+
+    def new_rig(self) -> Rig:
+        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=False)
+
+    def set_up(self) -> None:
+        """The session says what it must before it is ready, and takes what it is told."""
+        while self.model.events and e.Leg.MODEL in self.seen.open and not self.is_live:
+            self.we_read(1)
+            self.model_reads(100)
+
+    @property
+    def is_over(self) -> bool:
+        return self.rig.is_over
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a session that hears the caller."""
+        return self.rig.phase in {Phase.LIVE, Phase.LEAVING} and e.Leg.MODEL in self.seen.open
+
+    @property
+    def is_due(self) -> bool:
+        due = self.rig.deadline
+        return due is not None and due[0] <= self.rig.now
+
+    # --- Between the machine and its peers ---
+
+    def tell(self, event: Input) -> None:
+        """Hands an event to the machine, checks what comes out and carries it to the peers."""
+        self.seen.event(event, self.rig.now)
+        is_heard = self.rig.phase is Phase.LIVE and self.is_live and not self.seen.is_moving
+        outputs = self.rig.feed(event)
+        if self.rig.phase is Phase.LIVE and isinstance(event, ms.Media):
+            assert any(isinstance(output, AudioToModel) for output in outputs) is is_heard
+        self.log.append((self.rig.now, event, outputs))
+        for output in outputs:
+            self.still *= isinstance(output, AudioToModel) or _is_note(output)
+            self.seen.output(event, output, self.rig.now)
+            self.carry(event, output)
+
+    def carry(self, event: Input, output: Output) -> None:
+        match output:
+            case AudioToPhone(duration_ms):
+                item_id = event.item_id if isinstance(event, rt.AudioDelta) else "the clip"
+                self.phone.audio(item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
+            case a.SendToPhone(ms.SendMark(mark=mark)):
+                self.phone.mark(mark.name, self.rig.now)
+            case a.SendToPhone():
+                self.seen.heard_bytes = self.phone.clear(self.rig.now)
+            case a.SendToModel(command, leg):
+                session = self.spare if leg is e.Leg.SPARE else self.model
+                assert session is not None
+                session.commands.append(command)
+            case a.RunTool():
+                self.running.append(output)
+            case a.DropModel(e.Leg.MODEL):
+                self.model = self.next_session(carried=self.what_the_caller_waits_for())
+            case a.DropModel():
+                self.spare = None
+            case a.SwitchModel():
+                assert self.spare is not None
+                self.seen.refusals += self.model.refusals
+                self.model, self.spare = self.spare, None
+            case a.PlayClip():
+                self.check_that_a_clip_is_called_for()
+
+    def next_session(self, carried: str | None = None) -> VoiceModel:
+        self.seen.refusals += self.model.refusals
+        self.sessions += 1
+        session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
+        session.unanswered = carried
+        return session
+
+    def what_the_caller_waits_for(self) -> str | None:
+        """Of what we know: what the lost session had heard and not told us is lost with it."""
+        model = self.model
+        if model.has_unread_question:
+            return "an item of ours"
+        is_ours = model.unanswered is not None and model.unanswered.startswith("cb_")
+        return model.unanswered if is_ours or model.unanswered in self.seen.heard_speech else None
+
+    def check_that_a_clip_is_called_for(self) -> None:
+        """Nobody speaks, and it has been quiet for a while at the phone's end."""
+        assert not self.seen.caller_speaks, "a clip while the caller speaks"
+        assert self.rig.now - self.phone.last_sound_at >= 1.5 - 0.3
+
+    def check_that_who_waits_hears_something(self) -> None:
+        """A clip, at the latest, whatever else is going on."""
+        times = [at for at in (self.seen.waits_since, self.seen.dials_since) if at is not None]
+        if times and self.clip_ms and not self.is_over:
+            quiet_at = max(min(times), self.phone.dry_at)
+            assert self.rig.now <= quiet_at + SILENCE_MAX_S + 0.01
+
+    def pass_time(self, duration_s: float) -> None:
+        """Time goes by: echoes and deadlines, each at its moment."""
+        end = self.rig.now + duration_s
+        while self.rig.now < end:
+            due = self.rig.deadline
+            until = end if due is None else min(max(due[0], self.rig.now), end)
+            for at, name in self.phone.echoes(until):
+                self.rig.now = max(self.rig.now, at)
+                self.tell(echo(name))
+            self.rig.now = max(self.rig.now, until)
+            if self.is_due:
+                self.tell(e.DeadlinePassed())
+                assert not self.is_due, "woken for nothing"
+            self.check_that_who_waits_hears_something()
+
+    # --- What may happen ---
+
+    @rule(duration_s=st.one_of(st.floats(0.001, 0.5), st.floats(0.5, 6)))
+    def wait(self, duration_s: float) -> None:
+        self.tell(frame())
+        self.pass_time(duration_s)
+
+    @rule(count=st.integers(1, 10))
+    def we_read(self, count: int) -> None:
+        for _ in range(count):
+            if not self.model.events or e.Leg.MODEL not in self.seen.open:
+                return
+            self.tell(self.model.events.popleft())
+
+    @rule(count=st.integers(1, 5))
+    def model_reads(self, count: int) -> None:
+        for _ in range(min(count, len(self.model.commands))):
+            self.model.read()
+
+    @rule(duration_s=st.sampled_from([0.0, 0.4, 1.5]))
+    def everybody_reads(self, duration_s: float) -> None:
+        """The usual case: nothing crosses anything."""
+        self.model_reads(100)
+        self.we_read(1000)
+        if duration_s:
+            self.wait(duration_s)
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(sizes_ms=st.lists(st.sampled_from([20, 130, 450]), min_size=1, max_size=3))
+    def model_is_heard(self, sizes_ms: list[int]) -> None:
+        """The model speaks, we read it, and the phone plays it to its end."""
+        self.model_speaks(sizes_ms)
+        self.everybody_reads(sum(sizes_ms) / 1000 + 0.3)
+
+    @precondition(lambda self: self.is_live and not self.model.hears_caller)
+    @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
+    def caller_begins(self, late_ms: int) -> None:
+        self.model.caller_begins(late_ms)
+
+    @precondition(lambda self: self.model.hears_caller)
+    @rule()
+    def caller_ends(self) -> None:
+        self.model.caller_ends()
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(sizes_ms=st.lists(st.sampled_from([20, 130, 450, 1200]), min_size=1, max_size=5))
+    def model_speaks(self, sizes_ms: list[int]) -> None:
+        for size_ms in sizes_ms:
+            if self.model.active is not None:  # It may have been lost in between.
+                self.model.speak(size_ms)
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule()
+    def model_begins_item(self) -> None:
+        self.model.begin_item()
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(name=st.sampled_from(["look_up", "look_up", "end_call"]))
+    def model_calls(self, name: str) -> None:
+        self.model.call(name)
+
+    @precondition(lambda self: self.model.active is not None)
+    @rule(status=st.sampled_from(["completed", "completed", "completed", "failed", "incomplete"]))
+    def model_ends(self, status: str) -> None:
+        self.model.end(status, code="server_error" if status == "failed" else None)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def tool_finishes(self, data: st.DataObject) -> None:
+        self.finish(self.running.pop(data.draw(st.integers(0, len(self.running) - 1))))
+
+    def finish(self, tool: a.RunTool) -> None:
+        ends_call = tool.name == "end_call"
+        output = GOODBYE if ends_call else "yes"
+        self.tell(tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
+
+    @precondition(lambda self: self.is_live and self.model.utterances)
+    @rule(back=st.integers(0, 2))
+    def caller_is_transcribed(self, back: int) -> None:
+        self.tell(caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
+
+    @rule(digit=st.sampled_from("12#"))
+    def caller_presses(self, digit: str) -> None:
+        self.tell(key(digit))
+
+    @rule(
+        event=st.sampled_from(
+            [
+                rt.UnknownEvent("response.video.delta"),
+                ms.UnknownMessage("video"),
+                e.BadMessage(e.Leg.MODEL, "not JSON"),
+                start(),
+                echo("9-9"),
+                echo("greeting"),
+                error("invalid_value"),
+                rt.RateLimitsUpdated((rt.RateLimit("tokens", 0, 1.0),)),
+            ]
+        )
+    )
+    def something_odd(self, event: Input) -> None:
+        if self.is_live or not isinstance(event, rt.ServerEvent):
+            self.tell(event)
+
+    # Sessions come and go.
+
+    @precondition(lambda self: e.Leg.MODEL in self.seen.open and not self.is_over)
+    @rule(
+        event=st.sampled_from(
+            [
+                gone(e.Leg.MODEL, 1000),
+                gone(e.Leg.MODEL, 1011),
+                e.LegStalled(e.Leg.MODEL, "it does not read"),
+                e.BadMessage(e.Leg.MODEL, "binary", is_fatal=True),
+            ]
+        ),
+        happens=st.sampled_from([True, False, False]),
+    )
+    def session_is_lost(self, event: Input, happens: bool) -> None:
+        if happens:
+            self.tell(event)
+
+    @precondition(lambda self: self.seen.dialling)
+    @rule()
+    def dial_succeeds(self) -> None:
+        leg = min(self.seen.dialling, key=str)
+        if leg is e.Leg.SPARE:
+            self.spare = self.next_session()
+        self.tell(e.ModelConnected(leg))
+
+    @precondition(lambda self: e.Leg.MODEL in self.seen.open and not self.is_live)
+    @rule()
+    def session_is_set_up(self) -> None:
+        self.set_up()
+
+    @precondition(lambda self: self.seen.dialling)
+    @rule(failure=st.sampled_from(DIALS_THAT_FAIL), fatal=st.sampled_from(DIALS_THAT_END), is_fatal=_RARELY)
+    def dial_fails(self, failure: e.ModelDialFailed, fatal: e.ModelDialFailed, is_fatal: bool) -> None:
+        leg = min(self.seen.dialling, key=str)
+        self.tell(replace(fatal if is_fatal else failure, leg=leg))
+
+    @precondition(lambda self: self.spare is not None)
+    @rule(count=st.integers(1, 6))
+    def spare_goes_on(self, count: int) -> None:
+        """The second session and we read each other."""
+        for _ in range(count):
+            while self.spare is not None and self.spare.commands:
+                self.spare.read()
+            if self.spare is not None and self.spare.events:
+                self.tell(e.SpareSaid(self.spare.events.popleft()))
+
+    @precondition(lambda self: self.spare is not None)
+    @rule(
+        event=st.sampled_from(
+            [gone(e.Leg.SPARE), e.LegStalled(e.Leg.SPARE, "x"), e.SpareSaid(error("server_error"))]
+        )
+    )
+    def spare_is_lost(self, event: Input) -> None:
+        self.tell(event)
+
+    @rule(
+        event=st.sampled_from(
+            [
+                HANGS_UP,
+                gone(e.Leg.PHONE),
+                e.LegStalled(e.Leg.PHONE, "x"),
+                e.ShutdownRequested(),
+                e.HandOverRequested(),
+                e.HandOverRequested(),
+            ]
+        ),
+        happens=_RARELY,
+    )
+    def the_end(self, event: Input, happens: bool) -> None:
+        if happens:
+            self.seen.is_handed_over |= isinstance(event, e.HandOverRequested)
+            self.tell(event)
+
+    # --- What always holds ---
+
+    @invariant()
+    def the_machine_can_be_woken_until_it_is_over(self) -> None:
+        assert (self.rig.deadline is None) == self.is_over
+        assert len(self.seen.ended) == self.is_over
+
+    @invariant()
+    def marks_keep_their_bound(self) -> None:
+        assert len(self.seen.marks) <= self.limits.marks_outstanding_max
+
+    @invariant()
+    def the_model_refuses_nothing_but_races(self) -> None:
+        assert set(self.model.refusals) | set(self.seen.refusals) <= RACES
+
+    # --- The end of every call ---
+
+    def teardown(self) -> None:
+        if not hasattr(self, "rig"):
+            return
+        self.come_to_rest()
+        if not self.is_over:
+            self.check_that_nothing_is_owed()
+            self.check_that_the_model_remembers_what_was_heard()
+            self.tell(HANGS_UP)
+        assert len(self.seen.ended) == 1
+        self.check_that_no_words_are_remembered_that_were_not_heard()
+        self.check_that_the_same_call_goes_the_same_way()
+
+    def come_to_rest(self) -> None:
+        """The caller is silent, the peers do their part, and time goes by until nothing moves."""
+        if self.model.hears_caller:
+            self.model.caller_ends()
+        for _ in range(STEPS_TO_REST_MAX):
+            if self.is_over or self.is_at_rest:
+                return
+            self.still += 1
+            if e.Leg.MODEL in self.seen.dialling:
+                self.tell(e.ModelConnected())
+            self.set_up()
+            self.model_reads(100)
+            if self.model.active is not None:
+                self.model.speak(100)
+                self.model.end("completed")
+            self.we_read(1000)
+            if self.running:
+                self.finish(self.running.pop())
+            self.wait(1)
+        raise AssertionError(f"the call never comes to rest: {self.rig!r}")
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Nothing has left for longer than keys, a retry or a clip are waited for, and nothing is to come."""
+        model = self.model
+        is_quiet = not (model.events or model.commands or model.active or self.running)
+        return is_quiet and self.is_live and self.still >= STILL_S and self.rig.has_played_all
+
+    def check_that_nothing_is_owed(self) -> None:
+        assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
+        assert self.seen.called - self.seen.ends <= self.seen.answered, "a tool's result was lost"
+        assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
+        assert not self.seen.is_handed_over, "the process went away and the call did not"
+        assert self.seen.responses > 0, "the agent never greeted"
+
+    def check_that_the_model_remembers_what_was_heard(self) -> None:
+        heard_bytes = self.phone.clear(self.rig.now + 60)
+        tail_ms = self.limits.heard_tail_ms
+        for item_id, spoken in self.model.spoken.items():
+            heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
+            allowed_ms = tail_ms if heard_ms else 0
+            assert abs(spoken.remembered_ms - heard_ms) <= allowed_ms + 2, (item_id, spoken, heard_ms)
+
+    def check_that_no_words_are_remembered_that_were_not_heard(self) -> None:
+        """A word counts as said when the audio was heard up to its end, in proportion."""
+        heard_bytes = self.phone.clear(self.rig.now)
+        for word in self.seen.remembered.split():
+            if word == "…":
+                continue
+            item_id, _, place = word.partition(":")
+            heard_ms = heard_bytes.get(item_id, 0.0) / mulaw.BYTES_PER_MS
+            sent_ms = self.seen.sent_ms.get(item_id, 0)
+            needed_ms = min(int(place) / 4 * sent_ms * 0.95, sent_ms - self.limits.heard_tail_ms) - 2
+            assert sent_ms > 0, f"{word} was never said"
+            assert heard_ms >= needed_ms, f"{word}: {heard_ms} of {sent_ms} ms were heard"
+
+    def check_that_the_same_call_goes_the_same_way(self) -> None:
+        again = self.new_rig()
+        for now, event, outputs in self.log:
+            again.now = now
+            assert again.feed(event) == outputs
+
+
+class Seen:
+    """What went over the wires of a call, and what may therefore not go any more."""
+
+    def __init__(self) -> None:
+        self.ended: list[StreamEnded] = []
+        self.called: set[str] = set()
+        self.ends: set[str] = set()
+        """Calls that asked for the end: their wish may be gone with their session."""
+        self.answered: set[str] = set()
+        """Calls whose result was told to any session."""
+        self.heard_bytes: dict[str, float] = {}
+        """What was heard of each item when the last clear took effect."""
+        self.heard_speech: set[str] = set()
+        """Utterances that we were told of."""
+        self.sent_ms: dict[str, int] = {}
+        self.open: set[e.Leg] = set()
+        self.dialling: set[e.Leg] = set()
+        self.refusals: list[str] = []
+        """Of sessions that are gone."""
+        self.is_handed_over = False
+        self.responses = 0
+        self.frames_up = 0
+        self.marks: list[str] = []
+        """Those that were neither echoed nor cleared."""
+        self.waits_since: float | None = None
+        """Since when the caller waits for an answer, as far as it is seen from outside."""
+        self.dials_since: float | None = None
+        """Since when a session is wanted."""
+        self.is_moving = False
+        """A spare is being told the conversation."""
+        self.remembered = ""
+        """The agent's words, as they were recorded."""
+        self.caller_speaks = False
+        self._known: dict[e.Leg, set[str]] = {}
+        """Tool calls that a session has made, or was told of, and has no result of."""
+        self._lost_at: list[float] = []
+        self._begun: list[str] = []
+        self._dead: set[str] = set()
+        """Responses of which the phone may get nothing any more."""
+        self._active: str | None = None
+        self._asked_id: str | None = None
+        self._is_phone_gone = False
+        self._was_cleared = False
+        self._is_clip = False
+
+    def event(self, event: Input, now: float) -> None:
+        self._was_cleared = self._is_clip = False
+        if isinstance(event, ms.MarkEchoed) and event.mark.name in self.marks:
+            del self.marks[: self.marks.index(event.mark.name) + 1]
+        match event:
+            case rt.SpeechStarted(item_id):
+                self.caller_speaks, self.waits_since = True, None
+                self.heard_speech.add(item_id)
+                self._dead.update(self._begun)
+            case ms.Dtmf():
+                self.waits_since = None  # Who presses keys does not wait yet.
+                self._dead.update(self._begun)
+            case rt.SessionUpdated():
+                self.dials_since = None
+            case rt.SpeechStopped():
+                self.caller_speaks, self.waits_since = False, now
+            case rt.ResponseCreated(response):
+                self.responses += 1
+                self._begun.append(response.id)
+                self._active, self._asked_id = response.id, None
+                if self.caller_speaks:
+                    self._dead.add(response.id)
+            case rt.ResponseDone(response) if response.id == self._active:
+                self._active = self.waits_since = None
+            case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
+                self._asked_id = None
+            case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
+                self._leg(event)
+
+    def _leg(self, event: e.ModelConnected | e.ModelDialFailed | e.LegGone) -> None:
+        if isinstance(event, e.LegGone):
+            self._is_phone_gone |= event.leg is e.Leg.PHONE
+            self.open.discard(event.leg)
+            return
+        self.dialling.discard(event.leg)
+        if isinstance(event, e.ModelConnected):
+            self.open.add(event.leg)
+            self._known[event.leg] = set()
+
+    def output(self, event: Input, output: Output, now: float) -> None:
+        assert not self.ended, "a call that is over asks for nothing"
+        match output:
+            case a.PlayClip():
+                self._is_clip = True
+            case AudioToPhone(duration_ms):
+                self._audio(event, duration_ms)
+            case a.SendToPhone(message):
+                assert not self._is_phone_gone
+                self._was_cleared |= isinstance(message, ms.Clear)
+                self.marks = [*self.marks, message.mark.name] if isinstance(message, ms.SendMark) else []
+            case a.SendToModel(command, leg):
+                assert leg in self.open, "a leg that is not open is told nothing"
+                self._command(command, leg, now)
+            case AudioToModel():
+                assert e.Leg.MODEL in self.open, "a leg that is not open is sent no audio"
+                self.frames_up += 1
+            case a.CloseLeg(leg) if leg is not e.Leg.PHONE:
+                assert leg in self.open
+            case a.RunTool(call_id, name):
+                assert call_id not in self.called, "a tool is run once"
+                self.called.add(call_id)
+                self._known[e.Leg.MODEL].add(call_id)
+                if name == "end_call":
+                    self.ends.add(call_id)
+            case a.Note(fact):
+                self._fact(fact, now)
+            case a.DialModel() | a.DropModel() | a.SwitchModel():
+                self._legs(output, now)
+
+    def _fact(self, fact: Fact, now: float) -> None:
+        match fact:
+            case StreamEnded():
+                self.ended.append(fact)
+            case TurnEnded(agent=heard):
+                self.remembered += f" {heard}"
+            case ModelTrouble(doing="call"):
+                self._lost_at.append(now)
+            case Noted("response_done_missing"):
+                self._active = None  # It was interrupted long ago: it keeps nobody waiting any longer.
+
+    def _audio(self, event: Input, duration_ms: int) -> None:
+        if self._is_clip:
+            self._is_clip = False
+            return
+        assert isinstance(event, rt.AudioDelta)
+        assert event.response_id not in self._dead, "audio of an interrupted response"
+        self.waits_since = None
+        self.sent_ms[event.item_id] = self.sent_ms.get(event.item_id, 0) + duration_ms
+
+    def _legs(self, action: a.DialModel | a.DropModel | a.SwitchModel, now: float) -> None:
+        match action:
+            case a.DialModel(leg=leg):
+                assert leg not in self.dialling | self.open, "two dials of one leg"
+                self.dialling.add(leg)
+                if leg is e.Leg.MODEL:
+                    self.dials_since = now
+                recently = [at for at in self._lost_at if at > now - Limits().reconnects_within_s]
+                assert leg is e.Leg.SPARE or len(recently) <= Limits().reconnects_max, "too many replacements"
+            case a.DropModel(leg):
+                self.dialling.discard(leg)
+                self.open.discard(leg)
+                self.is_moving = False
+                if leg is e.Leg.MODEL:
+                    self.waits_since = self.dials_since = None
+                    self._session_is_gone()
+            case a.SwitchModel():
+                assert self.open >= {e.Leg.MODEL, e.Leg.SPARE}
+                self.open.discard(e.Leg.SPARE)
+                self.is_moving = False
+                self._known[e.Leg.MODEL] = self._known.pop(e.Leg.SPARE)
+                self._session_is_gone()
+
+    def _session_is_gone(self) -> None:
+        self._dead.update(self._begun)
+        self._active = self._asked_id = None
+        self.caller_speaks = False
+
+    def _command(self, command: commands.AnyCommand, leg: e.Leg, now: float) -> None:
+        self.is_moving |= leg is e.Leg.SPARE and isinstance(command, commands.CreateItem)
+        match command:
+            case commands.CreateResponse(event_id=event_id):
+                assert leg is e.Leg.MODEL
+                assert self._asked_id is None, "two responses are asked for at once"
+                assert self._active is None, "a response is asked for while one is active"
+                assert not self.caller_speaks, "a response is asked for while the caller speaks"
+                self._asked_id = event_id
+                self.waits_since = now if self.waits_since is None else self.waits_since
+            case commands.CancelResponse(response_id=response_id):
+                assert response_id == self._active, "what is cancelled is active, and named"
+            case commands.CreateItem(item=commands.FunctionCall(call_id=call_id)):
+                assert call_id in self.called, "a call that was never made"
+                assert call_id not in self._known[leg], "a session is told of a call once"
+                self._known[leg].add(call_id)
+            case commands.CreateItem(item=commands.FunctionCallOutput(call_id=call_id)):
+                assert call_id in self._known[leg], "a tool call is answered once, to who knows of it"
+                self._known[leg].discard(call_id)
+                self.answered.add(call_id)
+            case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
+                assert 0 < audio_end_ms <= self.sent_ms[item_id]
+                if self._was_cleared:
+                    error_ms = audio_end_ms - self.heard_bytes[item_id] / mulaw.BYTES_PER_MS
+                    assert -ROUNDING_MS <= error_ms <= ROUNDING_MS
+            case commands.DeleteItem(item_id=item_id) if self._was_cleared:
+                assert self.heard_bytes[item_id] / mulaw.BYTES_PER_MS <= ROUNDING_MS
+
+
+def _is_note(output: Output) -> bool:
+    return isinstance(output, a.Note) and isinstance(output.fact, Noted)
+
+
+TestCalls: Final = Calls.TestCase
+TestCalls.settings = settings(max_examples=5 * settings().max_examples)
+
+# --- Peers that keep to no protocol at all ------------------------------------------------------------
+
+ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
+RESPONSES = st.sampled_from(["resp_1", "resp_2"])
+LEGS = st.sampled_from(e.Leg)
+TOOL_ANSWERED = ToolAnswered(1, "call_1", "look_up", "{}", "yes")
+ANYTHING: st.SearchStrategy[Input] = st.one_of(
+    st.sampled_from(
+        [
+            *(start(), start("CA2"), start(encoding="audio/l16"), frame(), frame(0), key("1"), key("#")),
+            *(HANGS_UP, ms.Connected(), ms.UnknownMessage("video"), echo("0-1"), echo("0-2"), echo("1-2")),
+            *(
+                SESSION_CREATED,
+                SESSION_UPDATED,
+                SESSION_UPDATED_WRONG,
+                rt.UnknownEvent("new"),
+                rt.AnswerDelta(),
+            ),
+            *(admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
+            *(e.ModelConnected(e.Leg.SPARE), e.ModelConnected(is_warm=True)),
+            *(e.ModelDialFailed("busy", 429, None, 1.0), e.ModelDialFailed("none", 404, leg=e.Leg.SPARE)),
+            *(e.SpareSaid(SESSION_CREATED), e.SpareSaid(SESSION_UPDATED), e.SpareSaid(error("server_error"))),
+            admitted("", "", True, (TurnSaid(1, "Hello?", "Yes."), TOOL_ANSWERED), 3590.0),
+            *(e.AnswerRanAway(), e.HandOverRequested(), rt.AnswerDelta(item_id="item_1", delta="Hello ")),
+            *(e.ShutdownRequested(), e.DeadlinePassed()),
+            rt.RateLimitsUpdated((rt.RateLimit("tokens", 0, 1.0),)),
+        ]
+    ),
+    st.builds(speech_started, ITEMS, st.integers(0, 9000)),
+    st.builds(speech_stopped, ITEMS, st.integers(0, 9000)),
+    st.builds(committed, ITEMS),
+    st.builds(caller_said, st.just("Hello."), ITEMS),
+    st.builds(rt.CallerTranscriptFailed, ITEMS),
+    st.builds(item_added, ITEMS),
+    st.builds(created, RESPONSES),
+    st.builds(item, RESPONSES, ITEMS, st.sampled_from(["message", "function_call"])),
+    st.builds(audio, RESPONSES, ITEMS, st.sampled_from([0, 20, 700])),
+    st.builds(audio_done, RESPONSES, ITEMS),
+    st.builds(words, RESPONSES, ITEMS, st.just("Hello there.")),
+    st.builds(tool_call, RESPONSES, st.sampled_from(["call_1", "call_2"])),
+    st.builds(
+        done,
+        RESPONSES,
+        st.sampled_from(["completed", "cancelled", "failed", "incomplete", "a new one"]),
+        code=st.sampled_from([None, "server_error", "insufficient_quota"]),
+    ),
+    st.builds(
+        error,
+        st.sampled_from(
+            [None, "server_error", "session_expired", "conversation_already_has_active_response"]
+        ),
+        answers=st.sampled_from([None, "cb_1", "cb_2", "cb_3", "cb_4"]),
+        param=st.sampled_from([None, "session.audio.input.transcription"]),
+    ),
+    st.builds(e.LegGone, LEGS, st.sampled_from([1000, 1006, 1007, 1012])),
+    st.builds(e.LegStalled, LEGS, st.just("it does not read")),
+    st.builds(e.BadMessage, LEGS, st.just("not JSON"), st.booleans()),
+    st.builds(tool_finished, st.sampled_from(["call_1", "call_2"]), st.just("yes"), ends_call=st.booleans()),
+)
+SOUP = st.lists(st.tuples(st.sampled_from([0.0, 0.02, 0.3, 2.0, 16.0]), ANYTHING), max_size=40)
+
+
+@pytest.mark.parametrize("begun", range(6))
+@given(soup=SOUP)
+def test_whatever_comes_in_whatever_order_the_machine_stands(
+    begun: int, soup: list[tuple[float, Input]]
+) -> None:
+    """It never raises, can always be woken until it is over, ends at most once, and then is silent."""
+    rig = Rig(has_line=False)
+    ends = 0
+    way_in = (start(), admitted("", ""), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)[:begun]
+    for after_s, event in [*((0.0, event) for event in way_in), *soup]:
+        rig.now += after_s
+        was_over = rig.is_over
+        outputs = rig.feed(event)
+        ends += sum(isinstance(output, a.Note) and isinstance(output.fact, StreamEnded) for output in outputs)
+        assert not (was_over and outputs)
+        assert ends == rig.is_over
+        assert (rig.deadline is None) == rig.is_over
+    ends += len(rig.fail("the test is over")) > 0
+    assert ends == 1
+
+
+@given(soup=SOUP)
+def test_the_same_events_at_the_same_times_give_the_same_actions(soup: list[tuple[float, Input]]) -> None:
+    """No clock, no chance, no memory outside the call."""
+    one, two = Rig(has_line=False), Rig(has_line=False)
+    for after_s, event in [(0.0, start()), *soup]:
+        for rig in (one, two):
+            rig.now += after_s
+        assert one.feed(event) == two.feed(event)

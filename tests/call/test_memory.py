@@ -1,0 +1,214 @@
+"""What a call remembers: what a new session is told of it, in which order, and how it is written down."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from callbridge.call import actions as a
+from callbridge.call import events as e
+from callbridge.call import memory
+from callbridge.call.limits import Limits
+from callbridge.call.memory import Entry, ToolAnswered, TurnSaid
+from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events as rt
+from playbook import Playbook
+from rigs import PLAYED, Output, Rig
+from vocabulary import (
+    SESSION_CREATED,
+    SESSION_UPDATED,
+    admitted,
+    answering,
+    audio,
+    caller_said,
+    created,
+    done,
+    gone,
+    greeted,
+    item,
+    key,
+    says,
+    speech_started,
+    start,
+    tool_call,
+    tool_finished,
+    words,
+)
+
+
+def told(outputs: list[Output]) -> list[str]:
+    """The items that a session is told, each on one line, without the note at their end."""
+    sent = [output.command for output in outputs if isinstance(output, a.SendToModel)]
+    items = [command.item for command in sent if isinstance(command, commands.CreateItem)]
+    assert len({item.id for item in items}) == len(items), "the server refuses an id that it has"
+    lines = [_shown(item) for item in items]
+    assert lines.pop().startswith("system: ")
+    return lines
+
+
+def _shown(ours: commands.AnyItem) -> str:
+    match ours:
+        case commands.Message(_, role, (content,)):
+            return f"{role}: {content.text}"
+        case commands.FunctionCall(_, call_id, name, arguments):
+            return f"call {call_id}: {name}({arguments})"
+        case commands.FunctionCallOutput(_, call_id, output):
+            return f"output {call_id}: {output}"
+    raise AssertionError(ours)
+
+
+def retold(*entries: Entry, limits: Limits | None = None) -> list[str]:
+    """What the session of a call is told that goes on with `entries`."""
+    rig = Rig(limits=limits)
+    rig.feed(
+        start(),
+        admitted("", "", is_continued=True, memory=entries),
+        e.ModelConnected(),
+        SESSION_CREATED,
+    )
+    return told(rig.feed(SESSION_UPDATED))
+
+
+def retold_to_the_next(book: Playbook) -> list[str]:
+    """The session is lost now: what the next one is told."""
+    book.rig.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED)
+    return told(book.rig.feed(SESSION_UPDATED))
+
+
+GREETING = TurnSaid(1, None, "Hello.")
+QUESTION = TurnSaid(2, "Are you open?", "From nine.")
+TOOL = ToolAnswered(2, "call_1", "look_up", '{"day":1}', "nine")
+WHOLE = [
+    "assistant: Hello.",
+    "user: Are you open?",
+    'call call_1: look_up({"day":1})',
+    "output call_1: nine",
+    "assistant: From nine.",
+]
+
+
+def test_a_turn_is_told_in_the_order_of_the_conversation() -> None:
+    """The caller's words, the tools that they led to, the agent's words."""
+    assert retold(GREETING, TOOL, QUESTION) == WHOLE
+
+
+def test_a_turn_without_words_is_told_as_nothing() -> None:
+    assert retold(GREETING, TurnSaid(2, None, "")) == ["assistant: Hello."]
+
+
+def test_the_latest_turns_are_told_as_far_as_there_is_room() -> None:
+    """Never half a turn: an answer without its question would be nonsense."""
+    turns = [TurnSaid(number, "1234", "5678") for number in (1, 2)]
+    assert retold(*turns, limits=Limits(retold_characters_max=15)) == ["user: 1234", "assistant: 5678"]
+    assert len(retold(*turns, limits=Limits(retold_characters_max=16))) == 4
+
+
+def test_no_more_turns_are_told_than_the_bound() -> None:
+    """However short they are."""
+    lines = retold(*(TurnSaid(number, f"{number}", "b") for number in range(1, 30)))
+    assert len(lines) == 2 * Limits().retold_turns_max
+    assert lines[0] == f"user: {30 - Limits().retold_turns_max}"
+
+
+def test_the_latest_turn_is_told_whatever_its_length() -> None:
+    """A long tool's answer is what the caller waits for: without it the tool would be run again."""
+    lines = retold(GREETING, ToolAnswered(2, "call_1", "look_up", "{}", "x" * 8000))
+    assert [line.partition(":")[0] for line in lines] == ["call call_1", "output call_1"]
+
+
+def test_the_oldest_entry_is_forgotten_at_the_bound() -> None:
+    """An hour of quick talk; no session would be told it."""
+    book = greeted(limits=Limits(memory_entries_max=2))
+    for number in (1, 2):
+        answering(book, f"r{number}")
+        book.rig.feed(caller_said(f"{number}?", "question"), done(f"r{number}"))
+    assert retold_to_the_next(book) == ["user: 1?", "user: 2?"]
+
+
+def test_turns_are_counted_on_from_those_that_are_remembered() -> None:
+    rig = Rig()
+    rig.feed(start(), admitted("", "", is_continued=True, memory=(GREETING, TOOL)))
+    (*_, last) = rig.feed(e.ShutdownRequested())
+    assert isinstance(last, a.Note)
+    assert getattr(last.fact, "turns", None) == 2
+
+
+# --- What a call has lived through itself -----------------------------------------------------------------
+
+
+def answered(text: str = "From nine.", audio_ms: int = 1000) -> Playbook:
+    """A call in which the caller has asked, a tool has answered, and the agent says something."""
+    book = answering(greeted())
+    book.rig.feed(
+        caller_said("Are you open?", "question"),
+        tool_call("answer", "call_1", arguments='{"day":1}'),
+        item("answer", "it"),
+        audio("answer", "it", audio_ms),
+        words("answer", "it", text),
+        tool_finished("call_1", "nine"),
+    )
+    return book
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["going on", "recorded"])
+def test_the_turn_that_is_going_on_is_told_like_one_that_is_over(*, is_over: bool) -> None:
+    """A tool's answer is kept before the turn in which it was asked for has ended."""
+    book = answered()
+    if is_over:
+        book.rig.feed(done("answer"), created("reply"), done("reply"))
+        book.rig.now += 1.2
+        book.rig.feed(PLAYED)
+    assert retold_to_the_next(book) == WHOLE
+
+
+def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
+    """And the keys that are not told yet are no words."""
+    book = answered("One two three four.")
+    book.rig.now += 0.5
+    book.rig.feed(speech_started("wait"))
+    assert retold_to_the_next(book)[-1] == "assistant: One two …"
+
+
+@pytest.mark.parametrize("is_whole", [False, True], ids=["pieces", "whole"])
+def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
+    """Text runs ahead of the audio: nothing of it was said."""
+    book = answering(greeted())
+    book.rig.feed(*says("answer", "said", 1000), words("answer", "said", "Said."))
+    book.rig.feed(item("answer", "unsaid"))
+    text = words("answer", "unsaid", "Never said.") if is_whole else None
+    book.rig.feed(text or rt.AnswerDelta(item_id="unsaid", delta="Never said."))
+    assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: Said."]
+
+
+def test_text_that_ran_ahead_of_the_audio_is_told_as_far_as_there_was_time_for_it() -> None:
+    """15 characters of speech take a second."""
+    book = answering(greeted())
+    pieces = [rt.AnswerDelta(item_id="it", delta=piece) for piece in ("We are open ", "from nine to twelve.")]
+    book.rig.feed(item("answer", "it"), *pieces, audio("answer", "it", 1000))
+    assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open …"]
+
+
+def test_pieces_of_a_text_give_way_to_the_whole_and_late_ones_change_nothing() -> None:
+    """A piece of an item that nobody has begun, or of an earlier turn, is no word of this one."""
+    book = answering(greeted())
+    piece = rt.AnswerDelta(item_id="it", delta="Nobody said this. ")
+    book.rig.feed(piece, *says("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are"))
+    for event in (words("answer", "it", "We are open!"), done("answer"), key("1"), piece):
+        book.rig.now += 1
+        book.rig.feed(event)
+    assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open!"]
+
+
+# --- As it is written down --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entry", [GREETING, QUESTION, TOOL])
+def test_an_entry_survives_its_text(entry: Entry) -> None:
+    """As it is written down for another process."""
+    assert memory.decode(memory.encode(entry)) == entry
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"kind":"dream"}', b'{"kind":"turn","turn":1}'])
+def test_any_other_text_is_refused(text: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        memory.decode(text)

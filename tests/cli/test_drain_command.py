@@ -1,0 +1,143 @@
+"""`callbridge drain`: what it asks, what it says, and when it gives up."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from callbridge.cli import app as cli
+from callbridge.cli.drain import MISSES_MAX, DrainError, own_address, wait_for_the_last_call
+from callbridge.server.process.listening import tcp_listener
+from desks import NEEDED, made_settings
+
+
+class Service:
+    """A service that has these numbers of live calls, one per question; None: it does not answer."""
+
+    def __init__(self, *numbers: int | None, status: int = 200, body: bytes | None = None) -> None:
+        self._numbers = list(numbers)
+        self._status = status
+        self._body = body
+        self.asked: list[str] = []
+        self.said: list[str] = []
+        self.now = 0.0
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(f"{request.method} {request.url.path}")
+        live = self._numbers.pop(0)
+        if live is None:
+            raise httpx.ConnectError("connection refused")
+        if self._body is not None:
+            return httpx.Response(self._status, content=self._body)
+        return httpx.Response(self._status, json={"state": "draining", "live_calls": live})
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def drain(self, wait_s: float = 3600) -> None:
+        with httpx.Client(
+            transport=httpx.MockTransport(self._answer), base_url="http://127.0.0.1:8080"
+        ) as client:
+            wait_for_the_last_call(
+                client, wait_s, say=self.said.append, clock=lambda: self.now, sleep=self._sleep
+            )
+
+
+def test_an_empty_service_is_drained_at_once() -> None:
+    service = Service(0)
+    service.drain()
+    assert (service.asked, service.said, service.now) == (["POST /drain"], ["no call is live"], 0)
+
+
+def test_the_number_is_said_when_it_changes() -> None:
+    """It is asked once a second; a call that came back counts again."""
+    service = Service(3, 3, 2, 2, 1, 2, 1, 0)
+    service.drain()
+    assert service.asked == ["POST /drain", *["GET /drain"] * 7]
+    assert service.now == 7
+    one, two = "1 call is live", "2 calls are live"
+    assert service.said == ["3 calls are live", two, one, two, one, "no call is live"]
+
+
+@pytest.mark.parametrize("wait_s", [0, 3, 2.5])
+def test_time_is_up_in_words(wait_s: float) -> None:
+    service = Service(*[2] * 10)
+    with pytest.raises(DrainError, match=rf"After {wait_s:g} s: 2 calls are live\. .* run this again"):
+        service.drain(wait_s)
+    assert wait_s <= service.now < wait_s + 1
+
+
+def test_a_service_that_ends_meanwhile_is_no_success() -> None:
+    service = Service(2, *[None] * MISSES_MAX)
+    with pytest.raises(DrainError, match=r"cannot be reached: connection refused.*2 calls are live"):
+        service.drain()
+
+
+def test_a_lost_answer_is_no_failure() -> None:
+    service = Service(2, *[None] * (MISSES_MAX - 1), 1, *[None] * (MISSES_MAX - 1), 0)
+    service.drain()
+    assert service.said[-1] == "no call is live"
+
+
+def test_a_service_that_cannot_be_reached_is_told_at_once() -> None:
+    service = Service(None)
+    with pytest.raises(DrainError, match=r"127\.0\.0\.1:8080 cannot be reached: .* Is it running"):
+        service.drain()
+    assert service.asked == ["POST /drain"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, None, "refuses: its TWILIO_AUTH_TOKEN"),
+        (404, None, r"no callbridge that can be drained \(HTTP 404"),
+        (500, None, "HTTP 500"),
+        (200, b"<html>", "no callbridge"),
+        (200, b'{"state": "draining"}', "no callbridge"),
+        (302, None, "HTTP 302"),
+    ],
+)
+def test_other_answers_are_told_in_words(status: int, body: bytes | None, words: str) -> None:
+    with pytest.raises(DrainError, match=words):
+        Service(0, status=status, body=body).drain()
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),  # noqa: S104 - not listened on
+        ("::", "http://127.0.0.1:8080"),
+        ("127.0.0.1", "http://127.0.0.1:8080"),
+        ("10.1.2.3", "http://10.1.2.3:8080"),
+        ("::1", "http://[::1]:8080"),
+    ],
+)
+def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
+    assert own_address(made_settings({"CALLBRIDGE_HOST": host})) == address
+
+
+def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:
+    ended = CliRunner().invoke(cli, ["drain"], env={"COLUMNS": "200"})
+    assert ended.exit_code == 1
+    assert "TWILIO_AUTH_TOKEN is not set." in ended.output
+    assert "Traceback" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        (None, "cannot be reached"),
+        ("ftp://127.0.0.1", "cannot be reached"),
+        ("nowhere", "is --url right?"),
+        ("http://127.0.0.1:1:1", "--url is no address"),
+    ],
+)
+def test_nobody_there_ends_in_words(only_these: pytest.MonkeyPatch, url: str | None, words: str) -> None:
+    with tcp_listener() as listener:
+        port = listener.getsockname()[1]
+    arguments = ["drain"] if url is None else ["drain", "--url", url]
+    ended = CliRunner().invoke(cli, arguments, env=NEEDED | {"PORT": str(port), "COLUMNS": "200"})
+    assert ended.exit_code == 1
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert words in ended.output

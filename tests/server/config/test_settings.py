@@ -1,0 +1,506 @@
+"""Settings: what is read, what is refused, and that a refusal says what to do."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from callbridge.observe.logs import LogFormat
+from callbridge.server.config.setting_names import variable
+from callbridge.server.config.settings import VARIABLES, Settings, SettingsError, read_settings
+
+NEEDED = {
+    "OPENAI_API_KEY": "sk-test-key",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "f" * 32,
+    "PUBLIC_BASE_URL": "https://calls.example.com",
+}
+LOOPBACK = {"CALLBRIDGE_HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
+EXAMPLE = Path(__file__).parents[3] / ".env.example"
+
+
+def settings(**changes: str) -> Settings:
+    assert changes.keys() <= set(VARIABLES), "a test sets what nothing reads"
+    return read_settings(NEEDED | changes)
+
+
+def refusal(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        settings(**changes)
+    return str(caught.value)
+
+
+def test_defaults() -> None:
+    """With the four needed variables a call can be taken, with the promised defaults."""
+    subject = settings()
+    assert (subject.host, subject.port) == ("0.0.0.0", 8080)  # noqa: S104 - nothing is bound here
+    assert subject.realtime_url == "wss://api.openai.com/v1/realtime"
+    assert subject.realtime_model == "gpt-realtime-2.1"
+    assert subject.realtime_voice == "marin"
+    assert subject.vad_kind == "server_vad"
+    assert (subject.vad_threshold, subject.vad_prefix_padding_ms) == (0.5, 300)
+    assert subject.vad_silence_duration_ms == 500
+    assert subject.transcription_model == "gpt-transcribe"
+    assert subject.max_output_tokens == "inf"
+    assert subject.truncation == "auto"
+    assert subject.reasoning_effort is None
+    assert subject.language is None
+    assert subject.log_format is LogFormat.AUTO
+    assert subject.validate_signatures
+    assert not subject.log_transcripts
+    assert subject.transcribes
+    assert (subject.second_model, subject.predial) == ("gpt-realtime-2.1-mini", True)
+
+
+def test_defaults_of_the_limits() -> None:
+    """Without a word of the operator a call, a caller and a second are bounded; money is not."""
+    subject = settings()
+    assert (subject.fallback_dial, subject.fallback_dial_seconds) == (None, 20)
+    assert subject.fallback_voicemail
+    assert (subject.call_minutes_max, subject.caller_silence_seconds) == (60, 60)
+    assert (subject.calls_max, subject.call_starts_per_second) == (250, 20)
+    assert (subject.calls_per_caller, subject.calls_per_caller_10_minutes) == (2, 5)
+    assert (subject.calls_per_caller_day, subject.anonymous_calls_max) == (20, 10)
+    caps = (subject.spend_per_call_max, subject.spend_per_hour_max, subject.spend_per_day_max)
+    assert caps == (None, None, None)
+    assert (subject.state_path, subject.clip, subject.drain_seconds) == (None, None, 240)
+
+
+def test_the_host_grants_more_than_the_drain() -> None:
+    """Of what fly.toml gives a process that stops, half a minute at least is left for handing over."""
+    granted_s = tomllib.loads((EXAMPLE.parent / "fly.toml").read_text())["kill_timeout"]
+    assert settings().drain_seconds <= granted_s - 30
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ("gpt-realtime-2.1", "gpt-realtime-2", "gpt-realtime-2"),
+        ("gpt-realtime-2.1", "off", None),
+        ("gpt-realtime-2.1-mini", "gpt-realtime-2.1-mini", None),
+    ],
+)
+def test_second_model_is_another_one(first: str, second: str, expected: str | None) -> None:
+    """Dialling the model that was not found once more is no second choice."""
+    subject = settings(CALLBRIDGE_REALTIME_MODEL=first, CALLBRIDGE_REALTIME_SECOND_MODEL=second)
+    assert subject.second_model == expected
+
+
+def test_addresses_that_twilio_is_told() -> None:
+    """All public addresses come from the one base URL."""
+    subject = settings()
+    assert subject.voice_url == "https://calls.example.com/twilio/voice"
+    assert subject.action_url == "https://calls.example.com/twilio/stream-ended"
+    assert subject.stream_status_url == "https://calls.example.com/twilio/stream-status"
+    assert subject.call_status_url == "https://calls.example.com/twilio/call-status"
+    assert subject.fallback_dialed_url == "https://calls.example.com/twilio/fallback-dialed"
+    assert subject.voicemail_left_url == "https://calls.example.com/twilio/voicemail-left"
+    assert subject.voicemail_status_url == "https://calls.example.com/twilio/voicemail-status"
+    assert subject.stream_url == "wss://calls.example.com/media-stream"
+
+
+@pytest.mark.parametrize(
+    ("given", "base", "stream"),
+    [
+        ("https://Calls.Example.COM/", "https://calls.example.com", "wss://calls.example.com"),
+        ("HTTPS://x.example:443", "https://x.example", "wss://x.example"),
+        ("https://x.example:8443/", "https://x.example:8443", "wss://x.example:8443"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "ws://127.0.0.1:8080"),
+        ("http://localhost:80", "http://localhost", "ws://localhost"),
+        ("http://[::1]:8080", "http://[::1]:8080", "ws://[::1]:8080"),
+        ("  https://x.example  ", "https://x.example", "wss://x.example"),
+    ],
+)
+def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> None:
+    """Case, default port, trailing slash and spaces do not matter; http is for this machine."""
+    subject = settings(PUBLIC_BASE_URL=given)
+    assert subject.public_base_url == base
+    assert subject.stream_url == stream + "/media-stream"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ("http://calls.example.com", "must begin with https://"),
+        ("http://10.0.0.1", "must begin with https://"),
+        ("calls.example.com", "must be an address such as"),
+        ("wss://calls.example.com", "must be an address such as"),
+        ("https://", "must be an address such as"),
+        ("https://[::1", "must be an address such as"),
+        ("https://x.example:99999", "must be an address such as"),
+        ("https://x.example:0", "must be an address such as"),
+        ("https://x.example/twilio/voice", "must be a host alone"),
+        ("https://x.example?a=1", "must be a host alone"),
+        ("https://x.example#rc=2", "must be a host alone"),
+        ("https://me:pw@x.example", "must not carry a user name"),
+        ("https://my_calls.example", "underscore"),
+    ],
+)
+def test_base_url_that_twilio_could_not_use_is_refused(given: str, reason: str) -> None:
+    """A base URL that would fail at the first call fails at the start, in words."""
+    text = refusal(PUBLIC_BASE_URL=given)
+    assert text.startswith("PUBLIC_BASE_URL ")
+    assert reason in text
+    assert "https://my-calls.fly.dev" in text
+
+
+def test_everything_missing_is_named_at_once_with_its_remedy() -> None:
+    """A first start says all that it needs, and where to get it."""
+    with pytest.raises(SettingsError) as caught:
+        read_settings({})
+    problems = {problem.name: problem for problem in caught.value.problems}
+    assert set(problems) == set(NEEDED)
+    assert {problem.what for problem in problems.values()} == {"is not set"}
+    assert "platform.openai.com" in problems["OPENAI_API_KEY"].remedy
+    assert "console.twilio.com" in problems["TWILIO_AUTH_TOKEN"].remedy
+
+
+def test_empty_and_blank_mean_not_set() -> None:
+    """An empty variable gives the default, or is missing where there is none."""
+    subject = settings(PORT="", CALLBRIDGE_LANGUAGE=" ", CALLBRIDGE_AGENT="", CALLBRIDGE_LOG_LEVEL="")
+    assert (subject.port, subject.language, subject.agent) == (8080, None, None)
+    assert refusal(OPENAI_API_KEY=" ").startswith("OPENAI_API_KEY is not set.")
+
+
+def test_surrounding_space_is_cut() -> None:
+    """A newline behind a key, the classic of secret stores, does no harm."""
+    assert settings(OPENAI_API_KEY="sk-x\n").openai_api_key.get_secret_value() == "sk-x"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("TWILIO_ACCOUNT_SID", "AC123", "must be AC followed by 32"),
+        ("TWILIO_ACCOUNT_SID", "SK" + "0" * 32, "must be AC followed by 32"),
+        ("PORT", "http", "must be a whole number"),
+        ("PORT", "0", "must be at least 1"),
+        ("PORT", "70000", "must be at most 65535"),
+        ("CALLBRIDGE_VALIDATE_SIGNATURES", "perhaps", "must be true or false"),
+        ("CALLBRIDGE_REALTIME_URL", "https://api.openai.com", "must be an address such as wss://"),
+        ("CALLBRIDGE_REALTIME_URL", "ws://models.example", "must begin with wss://"),
+        ("CALLBRIDGE_REALTIME_URL", "wss://models.example?model=x", "CALLBRIDGE_REALTIME_MODEL"),
+        ("CALLBRIDGE_REASONING_EFFORT", "huge", "must be one of minimal, low, medium, high or xhigh"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "0", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "5000", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "many", "from 1 to 4096, or inf"),
+        ("CALLBRIDGE_TRUNCATION", "1.5", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION", "nan", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION", "never", "a ratio from 0 to 1"),
+        ("CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS", "-1", "must be at least 0"),
+        ("CALLBRIDGE_LANGUAGE", "english", "two small letters"),
+        ("CALLBRIDGE_NOISE_REDUCTION", "much", "must be one of off, near_field or far_field"),
+        ("CALLBRIDGE_VAD_KIND", "none", "must be one of server_vad or semantic_vad"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "loud", "must be a number"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "1.1", "must be at most 1"),
+        ("CALLBRIDGE_VAD_THRESHOLD", "nan", "must be at most 1"),
+        ("CALLBRIDGE_VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
+        ("CALLBRIDGE_VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "4155550123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "+0155550123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "+1 415 555 0123", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL", "sip:me@example.com", "a phone number with its country code"),
+        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "4", "must be at least 5"),
+        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "61", "must be at most 60"),
+        ("CALLBRIDGE_FALLBACK_VOICEMAIL", "perhaps", "must be true or false"),
+        ("CALLBRIDGE_CLIP", "moment.mp3", "ends in .wav or .ulaw"),
+        ("CALLBRIDGE_PREDIAL", "soon", "must be true or false"),
+        ("CALLBRIDGE_CALL_MINUTES_MAX", "0", "must be at least 1"),
+        ("CALLBRIDGE_CALL_MINUTES_MAX", "1441", "must be at most 1440"),
+        ("CALLBRIDGE_CALLER_SILENCE_SECONDS", "-1", "must be at least 0"),
+        ("CALLBRIDGE_SPEND_PER_CALL_MAX", "0", "must be more than 0"),
+        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "inf", "must be a number"),
+        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "nan", "must be a number"),
+        ("CALLBRIDGE_SPEND_PER_DAY_MAX", "$5", "must be a number"),
+        ("CALLBRIDGE_CALLS_MAX", "0", "must be at least 1"),
+        ("CALLBRIDGE_CALL_STARTS_PER_SECOND", "0.5", "must be a whole number"),
+        ("CALLBRIDGE_CALLS_PER_CALLER", "-1", "must be at least 0"),
+        ("CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES", "-1", "must be at least 0"),
+        ("CALLBRIDGE_CALLS_PER_CALLER_DAY", "few", "must be a whole number"),
+        ("CALLBRIDGE_ANONYMOUS_CALLS_MAX", "-1", "must be at least 0"),
+        ("CALLBRIDGE_DRAIN_SECONDS", "3601", "must be at most 3600"),
+        ("CALLBRIDGE_LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
+        ("CALLBRIDGE_LOG_FORMAT", "xml", "must be one of auto, json or console"),
+    ],
+)
+def test_wrong_values_are_refused_in_words(name: str, value: str, reason: str) -> None:
+    """Each wrong value names its variable, the rule and a remedy, and no library's jargon."""
+    text = refusal(**{name: value})
+    assert text.startswith(f"{name} ")
+    assert reason in text
+    assert text.endswith(".")
+    assert "pydantic" not in text.lower()
+    assert "validation error" not in text.lower()
+
+
+def test_numbers_and_switches_are_read() -> None:
+    """What stands in variables as text comes out as what it means."""
+    subject = settings(
+        CALLBRIDGE_MAX_OUTPUT_TOKENS="800",
+        CALLBRIDGE_TRUNCATION="0.8",
+        CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS="8000",
+        CALLBRIDGE_TRANSCRIPTION_MODEL="off",
+        CALLBRIDGE_LOG_LEVEL="debug",
+        CALLBRIDGE_LOG_TRANSCRIPTS="true",
+        CALLBRIDGE_REASONING_EFFORT="low",
+        CALLBRIDGE_SPEND_PER_CALL_MAX="0.5",
+        CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES="0",
+        CALLBRIDGE_FALLBACK_DIAL="+14155550123",
+        CALLBRIDGE_CLIP="sounds/Moment.WAV",
+        CALLBRIDGE_STATE_PATH="/data/calls.sqlite3",
+    )
+    assert (subject.spend_per_call_max, subject.calls_per_caller_10_minutes) == (0.5, 0)
+    assert subject.fallback_dial == "+14155550123"
+    assert (subject.clip, subject.state_path) == (Path("sounds/Moment.WAV"), Path("/data/calls.sqlite3"))
+    assert subject.max_output_tokens == 800
+    assert (subject.truncation, subject.truncation_post_instructions_tokens) == (0.8, 8000)
+    assert not subject.transcribes
+    assert (subject.log_level, subject.log_transcripts) == ("DEBUG", True)
+    assert subject.reasoning_effort == "low"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.9"])
+def test_signatures_may_be_off_on_loopback(host: str) -> None:
+    """On one's own machine the check can be switched off."""
+    subject = settings(CALLBRIDGE_VALIDATE_SIGNATURES="false", **LOOPBACK | {"CALLBRIDGE_HOST": host})
+    assert not subject.validate_signatures
+    assert subject.listens_on_loopback
+    assert not subject.is_public
+
+
+HOST_CLOSED, BASE_CLOSED = "CALLBRIDGE_HOST=127.0.0.1", "PUBLIC_BASE_URL=http://127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        *(
+            ({"CALLBRIDGE_HOST": host}, HOST_CLOSED)
+            for host in ("", "::", "10.0.0.1", "myhost", "127.0.0.1.x.com")
+        ),
+        ({"PUBLIC_BASE_URL": "https://some-words.trycloudflare.com"}, BASE_CLOSED),
+        (
+            {"PUBLIC_BASE_URL": "https://127.0.0.1.x.com", "CALLBRIDGE_HOST": ""},
+            f"{HOST_CLOSED} and {BASE_CLOSED}",
+        ),
+    ],
+)
+def test_signatures_may_not_be_off_where_others_can_come_in(changes: dict[str, str], remedy: str) -> None:
+    """Neither a socket that is open to others nor a tunnel to a closed one: refused, with both ways out."""
+    text = refusal(**LOOPBACK | {"CALLBRIDGE_VALIDATE_SIGNATURES": "false"} | changes)
+    assert text.startswith("CALLBRIDGE_VALIDATE_SIGNATURES is false")
+    assert text.endswith(f"Set {remedy}, or remove CALLBRIDGE_VALIDATE_SIGNATURES.")
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini-2025-12-15"])
+def test_reasoning_needs_a_model_that_reasons(model: str) -> None:
+    """A model that would refuse the whole session because of the effort is found out here."""
+    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_MODEL=model)
+    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set")
+    assert model in text
+    assert settings(CALLBRIDGE_REALTIME_MODEL=model).reasoning_effort is None
+
+
+def test_reasoning_needs_a_second_model_that_reasons() -> None:
+    """The second model gets the same session, and would refuse it as well."""
+    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_SECOND_MODEL="gpt-realtime-1.5")
+    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set, but gpt-realtime-1.5 does not reason")
+    assert "CALLBRIDGE_REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
+
+
+def test_unknown_model_is_trusted_with_reasoning() -> None:
+    """A model that is newer than this version is let through."""
+    assert settings(
+        CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_MODEL="gpt-realtime-9"
+    ).reasoning_effort
+
+
+def test_secrets_stay_out_of_sight() -> None:
+    """Neither repr, dump nor error message shows a key, even one that is wrong."""
+    canary = "sk-canary-123"
+    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary)
+    for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
+        assert canary not in text
+    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary)
+
+
+# Where they come from, and by which names.
+
+EXAMPLES = {
+    "agent": "shop:agent",
+    "clip": "moment.wav",
+    "fallback_dial": "+14155550123",
+    "language": "en",
+    "reasoning_effort": "low",
+    "spend_per_call_max": "1",
+    "spend_per_day_max": "1",
+    "spend_per_hour_max": "1",
+    "state_path": "state.sqlite",
+    "truncation_post_instructions_tokens": "8000",
+}
+"""A value for what has no default."""
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """A process with no settings at all, and no .env file."""
+    monkeypatch.chdir(tmp_path)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def test_each_variable_sets_its_field(process: pytest.MonkeyPatch) -> None:
+    """What `variable` says of a field is the name under which the process is asked for it."""
+    for field, info in Settings.model_fields.items():
+        name = variable(field)
+        process.setenv(name, NEEDED.get(name) or EXAMPLES.get(field) or str(info.default))
+    assert read_settings().model_fields_set == set(Settings.model_fields)
+
+
+def test_a_name_without_the_prefix_is_of_other_programs(process: pytest.MonkeyPatch) -> None:
+    """LANGUAGE of a desktop, HOST of conda: no field of ours is set by its bare name, and nothing is said."""
+    for field in Settings.model_fields:
+        process.setenv(field.upper(), "en_US:en")
+    for name, value in NEEDED.items():
+        process.setenv(name, value)
+    process.delenv("PORT")
+    assert read_settings().model_fields_set == {name.lower() for name in NEEDED}
+
+
+def test_fields_have_their_names_in_python(process: pytest.MonkeyPatch) -> None:
+    """Whoever makes settings in code names the fields; that counts more than a variable."""
+    for name, value in (NEEDED | {"PORT": "1", "CALLBRIDGE_HOST": "::1"}).items():
+        process.setenv(name, value)
+    subject = Settings(port=7777, host="127.0.0.1", public_base_url="http://127.0.0.1:7777")  # type: ignore[call-arg]  # the process has the rest
+    assert (subject.port, subject.host) == (7777, "127.0.0.1")
+    assert subject.public_base_url == "http://127.0.0.1:7777"
+
+
+@pytest.mark.parametrize("name", ["CALLBRIDGE_AGNET", "callbridge_agnet"])
+def test_a_name_that_no_setting_has_is_a_fault(
+    process: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """In the environment or in .env, it is told beside the other faults; case is not what matters."""
+    (tmp_path / ".env").write_text(f"{name}=a:b\nCOMPOSE_PROJECT_NAME=shop\n")
+    process.setenv("CALLBRIDGE_PORT", "80")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    texts = {problem.name: str(problem) for problem in caught.value.problems}
+    assert set(texts) == {*NEEDED, "CALLBRIDGE_AGNET", "CALLBRIDGE_PORT"}
+    assert texts["CALLBRIDGE_AGNET"] == "CALLBRIDGE_AGNET is no setting. Did you mean CALLBRIDGE_AGENT?"
+    assert texts["CALLBRIDGE_PORT"] == "CALLBRIDGE_PORT is no setting. Did you mean PORT?"
+
+
+def test_a_service_of_kubernetes_is_no_setting(process: pytest.MonkeyPatch) -> None:
+    """Its address, which looks like a setting of ours, neither stops the process nor becomes its port."""
+    for name, value in (NEEDED | {"CALLBRIDGE_PORT": "tcp://10.0.0.11:80"}).items():
+        process.setenv(name, value)
+    assert read_settings().port == 8080
+
+
+def test_given_environment_is_all_that_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Variables of the process and a .env file have no say when an environment is passed in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PORT", "9999")
+    (tmp_path / ".env").write_text("CALLBRIDGE_REALTIME_VOICE=cedar\n")
+    assert (settings().port, settings().realtime_voice) == (8080, "marin")
+
+
+def test_process_environment_wins_over_the_env_file(process: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without an argument the process is read, then .env; an empty variable hides nothing."""
+    lines = [f"{name}={value}" for name, value in NEEDED.items()]
+    (tmp_path / ".env").write_text("\n".join([*lines, "PORT=7777", "CALLBRIDGE_REALTIME_VOICE=cedar", "X=1"]))
+    process.setenv("PORT", "9999")
+    process.setenv("CALLBRIDGE_REALTIME_VOICE", "")
+    subject = read_settings()
+    assert (subject.port, subject.realtime_voice) == (9999, "cedar")
+
+
+def test_faults_of_the_process_environment_are_told_the_same_way(process: pytest.MonkeyPatch) -> None:
+    """The name in the message is the variable's, wherever the value came from."""
+    process.setenv("PORT", "abc")
+    process.setenv("CALLBRIDGE_CALLS_MAX", "many")
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT", "CALLBRIDGE_CALLS_MAX"}
+
+
+# .env.example
+
+
+def documented() -> dict[str, tuple[str, bool]]:
+    """Each variable of .env.example: its value, and whether it is commented out."""
+    found = re.findall(r"^(# )?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
+    return {name: (value, bool(comment)) for comment, name, value in found}
+
+
+def test_example_names_every_setting_and_no_other() -> None:
+    """Whoever copies the file sees all there is."""
+    assert set(documented()) == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_example_shows_the_default(name: str) -> None:
+    """A needed variable stands open and empty, any other commented out with its default."""
+    field = Settings.model_fields[name]
+    value, is_comment = documented()[variable(name)]
+    if field.is_required():
+        assert (value, is_comment) == ("", False)
+        return
+    default = field.default
+    shown = str(default).lower() if isinstance(default, bool) else str(default or "")
+    assert (value, is_comment) == (shown, True)
+
+
+def test_example_with_all_comments_removed_is_valid() -> None:
+    """Every default in the file is one that Settings takes."""
+    example = {name: value for name, (value, _) in documented().items()}
+    assert read_settings(example | NEEDED) == settings()
+
+
+def test_example_explains_every_variable() -> None:
+    """Above each variable, or the group it stands in, there is a comment in words."""
+    for block in EXAMPLE.read_text().split("\n\n"):
+        if re.search(r"^(# )?[A-Z][A-Z0-9_]+=", block, re.MULTILINE):
+            assert re.match(r"# [A-Za-z0-9]", block)
+            assert not re.match(r"# [A-Z0-9_]+=", block), block
+
+
+SPOKEN_OF = ("README.md", "Dockerfile", "fly.toml", ".env.example", "docs/*.md", "bench/*.py", "src/**/*.py")
+
+
+def test_every_setting_that_is_spoken_of_exists() -> None:
+    """What a document or a message tells people to set is a name that the service reads."""
+    root = EXAMPLE.parent
+    files = [path for pattern in SPOKEN_OF for path in root.glob(pattern)]
+    spoken_of = {
+        (name, path.name)
+        for path in files
+        for name in re.findall(r"\bCALLBRIDGE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text())
+    }
+    assert {"CALLBRIDGE_AGENT", "CALLBRIDGE_DRAIN_SECONDS"} <= {name for name, _ in spoken_of}
+    assert [pair for pair in sorted(spoken_of) if pair[0] not in VARIABLES] == []
+
+
+def test_readme_shows_the_defaults() -> None:
+    """Where the table gives values, they are those of the settings, in the order of the names."""
+    rows = re.findall(
+        r"^\| (`[A-Z].*`) \| .* \| (.*) \|$", (EXAMPLE.parent / "README.md").read_text(), re.MULTILINE
+    )
+    shown = {
+        name: value
+        for names, values in rows
+        for name, value in zip(re.findall(r"\w+", names), values.replace("`", "").split(", "), strict=False)
+    }
+    values = {
+        variable(field): str(info.default).lower()
+        for field, info in Settings.model_fields.items()
+        # Texts are paraphrased, and what has no default is told in words.
+        if isinstance(info.default, int | float | str) and " " not in str(info.default)
+    }
+    told = values.keys() & shown.keys()
+    assert len(told) >= 9
+    assert {name: shown[name] for name in told} == {name: values[name] for name in told}

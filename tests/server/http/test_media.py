@@ -1,0 +1,402 @@
+"""The media door: which sockets become calls, what a call holds, and that all of it is given back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from fastapi import WebSocket
+
+from callbridge.agents.agent import Agent
+from callbridge.call.facts import EndReason, StreamEnded, StreamStarted, TurnEnded, encode
+from callbridge.call.limits import Limits
+from callbridge.call.machine import CallMachine
+from callbridge.call.memory import TurnSaid
+from callbridge.server.config.plan import Plans
+from callbridge.server.http.media import MediaDoor
+from callbridge.server.process.reporting import Journal
+from callbridge.switchboard.admission import SOCKETS_MAX
+from callbridge.telephony.signatures import sign
+from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
+from desks import ACCOUNT, AUTH_TOKEN, CALL, CALLED, CALLER, FrontDesk
+from leftovers import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from callbridge.call.events import StreamAdmitted
+    from callbridge.call.facts import Fact
+    from callbridge.call.plan import CallPlan
+
+SIGNATURE = sign(AUTH_TOKEN, "wss://calls.example.com/media-stream")
+CLAIM = StreamClaim(CALL, ACCOUNT, CALLER, CALLED)
+
+
+@dataclass
+class Door(FrontDesk):
+    """The door, and all facts of those who came in."""
+
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.facts: list[Fact] = []
+        self._journal = Journal(self.desk)
+        self.desk.plans = Plans(self.desk.settings, Agent(), self.limits)
+        self.door = MediaDoor(self.desk, b"", self._observe)
+
+    def _observe(self, fact: Fact) -> None:
+        self._journal(fact)
+        self.facts.append(fact)
+
+    def of(self, kind: type[Fact]) -> list[Any]:
+        """The facts of one kind."""
+        return [fact for fact in self.facts if isinstance(fact, kind)]
+
+    def token(self, claim: StreamClaim = CLAIM) -> str:
+        """As a webhook gives it out at this moment."""
+        return self.desk.tokens.issue(claim, self.wall_now)
+
+    def offered(self, call_sid: str = CALL) -> None:
+        """The webhook of the call came before."""
+        assert self.desk.admission.offer(call_sid, self.desk.caller_key(CALLER), "m", self.now) is None
+
+    @contextlib.asynccontextmanager
+    async def socket(self, *, signature: str | None = SIGNATURE) -> AsyncIterator[Socket]:
+        """A media socket at the door; it is gone at the end of the context."""
+        socket = Socket(signature)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            socket.task = tasks.create_task(self.door.answer(socket.as_starlette()))
+            yield socket
+            socket.leave()
+
+
+class Socket:
+    """The far end of an upgrade, by the messages of ASGI."""
+
+    def __init__(self, signature: str | None) -> None:
+        self._signature = signature
+        self._coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._coming.put_nowait({"type": "websocket.connect"})
+        self.sent: list[dict[str, Any]] = []
+        self.task: asyncio.Task[None]
+
+    def as_starlette(self) -> WebSocket:
+        """What a route is given."""
+        headers = [] if self._signature is None else [(b"x-twilio-signature", self._signature.encode())]
+        scope = {
+            "type": "websocket",
+            "path": "/media-stream",
+            "headers": headers,
+            "query_string": b"",
+            "extensions": {"websocket.http.response": {}},
+        }
+        return WebSocket(scope, self._coming.get, self._take)
+
+    async def _take(self, message: Any) -> None:
+        self.sent.append(dict(message))
+
+    def say(self, message: dict[str, Any]) -> None:
+        """A message of Twilio's."""
+        self._coming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    def leave(self) -> None:
+        """The connection breaks off."""
+        self._coming.put_nowait({"type": "websocket.disconnect", "code": 1006})
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the upgrade was."""
+        return self.sent[:1] == [{"type": "websocket.accept", "subprotocol": None, "headers": []}]
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that denied the upgrade."""
+        found = [message["status"] for message in self.sent if "status" in message]
+        return found[0] if found else None
+
+    @property
+    def closed_with(self) -> list[tuple[int, str]]:
+        """Code and reason of each close."""
+        return [(m["code"], m["reason"]) for m in self.sent if m["type"] == "websocket.close"]
+
+
+def start(token: str | None, **parameters: str) -> dict[str, Any]:
+    """Of the one call of these tests; `parameters` beside its token, where they are not those of the call."""
+    stream_sid = "MZ" + CALL[2:]
+    spoken = {"caller": CALLER, "called": CALLED} | parameters
+    facts = {
+        "accountSid": ACCOUNT,
+        "streamSid": stream_sid,
+        "callSid": CALL,
+        "tracks": ["inbound"],
+        "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+        "customParameters": spoken | ({} if token is None else {"token": token}),
+    }
+    return {"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": facts}
+
+
+# --- The upgrade ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [None, "", "AAAA", sign(AUTH_TOKEN, "https://calls.example.com/media-stream"), SIGNATURE[:-2] + "x="],
+    ids=["missing", "empty", "made up", "of https", "altered"],
+)
+async def test_an_upgrade_without_its_signature_is_denied(signature: str | None) -> None:
+    """403 before anything is accepted or counted; the log has one line."""
+    door = Door()
+    with structlog.testing.capture_logs() as logs:
+        async with door.socket(signature=signature) as socket:
+            await socket.task
+    assert (socket.status, socket.is_accepted) == (403, False)
+    assert door.desk.admission.un_started == 0
+    assert door.facts == []
+    assert logs == [{"event": "upgrade_refused", "log_level": "warning", "reason": "wrong signature"}]
+
+
+async def test_sockets_without_a_call_are_bounded() -> None:
+    """A signature can be replayed: a flood of sockets gets 503; each that leaves makes room again."""
+    door = Door()
+    async with contextlib.AsyncExitStack() as flood:
+        for _ in range(SOCKETS_MAX):
+            await flood.enter_async_context(door.socket())
+        assert await until(lambda: door.desk.admission.un_started == SOCKETS_MAX)
+        async with door.socket() as refused:
+            await refused.task
+        assert (refused.status, refused.is_accepted) == (503, False)
+    assert door.desk.admission.un_started == 0
+    assert {end.reason for end in door.of(StreamEnded)} == {EndReason.REJECTED_PROTOCOL}
+    assert door.dialer.dialled == []
+
+
+# --- The token ------------------------------------------------------------------------------------------
+
+
+async def test_a_good_token_makes_a_call_of_a_socket() -> None:
+    """It takes the place that was reserved, is found by its CallSid, and the model is dialled."""
+    door = Door()
+    door.offered()
+    async with door.socket() as socket:
+        assert await until(lambda: door.desk.admission.un_started == 1)
+        assert door.dialer.dialled == []
+        socket.say(start(door.token()))
+        assert await until(lambda: bool(door.dialer.dialled))
+        assert (door.desk.admission.un_started, door.places) == (0, 1)
+        assert door.desk.admission.reserved(door.now) == 0
+        assert door.desk.live_calls.find(CALL) is not None
+    assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
+    (started,) = door.of(StreamStarted)
+    assert (started.caller, started.called, started.is_continued) == (CALLER, CALLED, False)
+    assert await door.kinds() == ["stream_started", "stream_ended"]
+
+
+ANOTHER = replace(CLAIM, call_sid="CA" + "2" * 32)
+
+
+@pytest.mark.parametrize(
+    ("issued_for", "age_s", "parameters", "why"),
+    [
+        (None, 0, {}, "missing"),
+        (ANOTHER, 0, {}, "forged"),
+        (replace(CLAIM, account_sid="AC" + "2" * 32), 0, {}, "forged"),
+        (CLAIM, 0, {"caller": CALLED}, "forged"),
+        (CLAIM, 0, {"called": CALLER}, "forged"),
+        (CLAIM, LIFETIME_S, {}, "expired"),
+        (CLAIM, -60, {}, "from_the_future"),
+    ],
+)
+async def test_any_other_token_is_refused(
+    issued_for: StreamClaim | None, age_s: float, parameters: dict[str, str], why: str
+) -> None:
+    """No dial, no record, no place; the honest call's reservation stays."""
+    door = Door()
+    door.offered()
+    token = None if issued_for is None else door.desk.tokens.issue(issued_for, door.wall_now - age_s)
+    async with door.socket() as socket:
+        socket.say(start(token, **parameters))
+        await socket.task
+    assert socket.closed_with == [(1008, "rejected_auth")]
+    (ended,) = door.of(StreamEnded)
+    assert ended.detail == f"stream token: {why}"
+    assert door.dialer.dialled == []
+    assert await door.kinds() == []
+    assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
+    assert door.desk.admission.reserved(door.now) == 1
+
+
+async def test_a_token_is_used_up() -> None:
+    """A second socket with the same start is refused while the first one lives."""
+    door = Door()
+    door.offered()
+    hello = start(door.token())
+    async with door.socket() as honest:
+        honest.say(hello)
+        assert await until(lambda: door.places == 1 and bool(door.dialer.dialled))
+        async with door.socket() as thief:
+            thief.say(hello)
+            await thief.task
+        assert thief.closed_with == [(1008, "rejected_auth")]
+        assert door.of(StreamEnded)[-1].detail == "stream token: used"
+        assert door.desk.live_calls.find(CALL) is not None
+        assert (door.places, len(door.dialer.dialled)) == (1, 1)
+
+
+async def test_a_forged_token_is_not_asked_of_the_state() -> None:
+    """The state is for genuine tokens: strangers cannot keep it busy, or wait for it."""
+    door = Door()
+    door.state.is_stalled = True
+    async with door.socket() as socket:
+        socket.say(start(door.token(ANOTHER)))
+        assert await until(lambda: bool(door.of(StreamEnded)))
+        door.state.is_stalled = False
+    assert door.of(StreamEnded)[0].detail == "stream token: forged"
+
+
+# --- Places ---------------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_another_process_answered_gets_a_place() -> None:
+    """Its webhook is not known here; its token is proof enough."""
+    door = Door()
+    async with door.socket() as socket:
+        socket.say(start(door.token()))
+        assert await until(lambda: door.places == 1)
+        assert door.desk.admission.reserved(door.now) == 0
+    assert door.places == 0
+
+
+async def test_a_process_that_stops_takes_no_call_of_another() -> None:
+    door = Door()
+    door.desk.drain.signalled()
+    door.desk.look_around()
+    async with door.socket() as socket:
+        socket.say(start(door.token()))
+        await socket.task
+    (ended,) = door.of(StreamEnded)
+    assert ended.detail == "the process is about to stop"
+    assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
+
+
+async def test_a_call_that_was_promised_a_stream_gets_it_while_the_process_stops() -> None:
+    """Its caller has heard nothing but the ringing yet; a drain waits for it."""
+    door = Door()
+    door.offered()
+    door.desk.drain.begin()
+    door.desk.look_around()
+    async with door.socket() as socket:
+        socket.say(start(door.token()))
+        assert await until(lambda: len(door.desk.live_calls) == 1)
+
+
+async def test_a_call_that_comes_back_before_its_old_stream_is_gone_has_one_place() -> None:
+    """The old socket is told, and its end takes nothing from the new one."""
+    door = Door()
+    door.offered()
+    async with door.socket() as new:
+        async with door.socket() as old:
+            old.say(start(door.token()))
+            assert await until(lambda: bool(door.dialer.dialled))
+            before = door.desk.live_calls.find(CALL)
+            new.say(start(door.token(replace(CLAIM, continues=True))))
+            await old.task
+        assert [end.reason for end in door.of(StreamEnded)] == [EndReason.MEDIA_LOST]
+        assert await until(lambda: len(door.dialer.dialled) == 2)
+        assert door.places == 1
+        assert door.desk.live_calls.find(CALL) not in {None, before}
+    assert (door.places, len(door.desk.live_calls)) == (0, 0)
+
+
+async def test_a_call_that_fails_gives_everything_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of ours ends one call: place, list and count of sockets are as before."""
+
+    async def broken(*_: object) -> bool:
+        raise RuntimeError("a fault of ours")
+
+    door = Door()
+    door.offered()
+    monkeypatch.setattr(door.state, "claim_token", broken)
+    with structlog.testing.capture_logs() as logs:
+        async with door.socket() as socket:
+            socket.say(start(door.token()))
+            await socket.task
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.INTERNAL_ERROR]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
+    assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
+    assert await door.kinds() == []
+
+
+# --- Continued ------------------------------------------------------------------------------------------
+
+
+SAID = TurnEnded(1, "Do you have a table?", "For how many?", 500, interrupted=False)
+
+
+@pytest.mark.parametrize("continues", [True, False])
+async def test_a_continued_call_knows_what_was_said(continues: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the facts of whichever process had it. Only the token says that a call goes on: no record can."""
+    admitted: list[StreamAdmitted] = []
+    door = Door()
+    begin = CallMachine.__init__
+
+    def noted(self: CallMachine, event: StreamAdmitted, *more: Any, **parts: Any) -> None:
+        admitted.append(event)
+        begin(self, event, *more, **parts)
+
+    monkeypatch.setattr(CallMachine, "__init__", noted)
+    door.state.append(CALL, SAID.kind, encode(SAID))
+    async with door.socket() as socket:
+        socket.say(start(door.token(replace(CLAIM, continues=continues))))
+        assert await until(lambda: bool(door.dialer.dialled))
+    assert admitted[0].memory == (
+        (TurnSaid(1, "Do you have a table?", "For how many?"),) if continues else ()
+    )
+    assert [started.is_continued for started in door.of(StreamStarted)] == [continues]
+
+
+async def test_the_call_is_what_the_webhook_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent's name rides in the token, so that every process makes the same plan of it."""
+    door = Door()
+    asked: list[str] = []
+    plan = door.desk.plans.plan
+
+    def chosen(name: str) -> CallPlan:
+        asked.append(name)
+        return replace(plan(name), model="gpt-of-the-clinic", agent=name)
+
+    monkeypatch.setattr(door.desk.plans, "plan", chosen)
+    async with door.socket() as socket:
+        socket.say(start(door.token(replace(CLAIM, agent="clinic"))))
+        assert await until(lambda: door.dialer.dialled == ["gpt-of-the-clinic"])
+    assert asked == ["clinic"]
+    assert [started.agent for started in door.of(StreamStarted)] == ["clinic"]
+
+
+async def test_a_call_grows_old_over_all_of_its_streams() -> None:
+    """Who was cut off after 50 minutes of 60 has ten left."""
+    door = Door(limits=Limits(call_length_max_s=60.0))
+    door.state.append(CALL, "stream_started", b"{}")
+    door.wall_now += 61
+    async with door.socket() as socket:
+        socket.say(start(door.token(replace(CLAIM, continues=True))))
+        await socket.task
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.LIMIT_DURATION]
+
+
+@pytest.mark.parametrize("back_s", [None, 7200.0], ids=["no record", "clock set back"])
+async def test_a_continued_call_of_no_known_age_begins_anew(back_s: float | None) -> None:
+    """The file is gone, or the clock was set back: nobody is hung up upon for that."""
+    door = Door(limits=Limits(call_length_max_s=60.0))
+    if back_s is not None:
+        door.state.append(CALL, "stream_started", b"{}")
+        door.wall_now -= back_s
+    async with door.socket() as socket:
+        socket.say(start(door.token(replace(CLAIM, continues=True))))
+        assert await until(lambda: bool(door.dialer.dialled))
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.MEDIA_LOST]

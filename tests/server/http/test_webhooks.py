@@ -1,0 +1,707 @@
+"""Webhooks over ASGI: genuine requests get their TwiML, all others get nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import xml.etree.ElementTree as ET
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, Self
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+import pytest
+import structlog
+from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from callbridge.call import facts
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import EndReason, Fact
+from callbridge.server.http.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_router
+from callbridge.switchboard import continuation
+from callbridge.switchboard.admission import DeclineReason
+from callbridge.switchboard.continuation import CONTINUATIONS_MAX, Continuation, read_facts
+from callbridge.telephony.signatures import sign
+from callbridge.telephony.signed_tokens import Redeemed
+from desks import ACCOUNT, APOLOGY, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, UNSIGNED, FrontDesk, LiveCall
+from leftovers import until
+
+HUMAN = "+14155550123"
+FORM = {
+    "CallSid": CALL,
+    "AccountSid": ACCOUNT,
+    "From": CALLER,
+    "To": CALLED,
+    "CallStatus": "ringing",
+    "Direction": "inbound",
+    "ApiVersion": "2010-04-01",
+    "CallerName": " Zoë & Söhne ",
+    "SomethingNew": "",
+}
+IN_PROGRESS = FORM | {"CallStatus": "in-progress"}
+ENDPOINTS = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
+TWILIO_PATHS = [f"/twilio/{endpoint}" for endpoint in ENDPOINTS.split()]
+ONLY_APOLOGY = {"CALLBRIDGE_FALLBACK_VOICEMAIL": "false"}
+FIRST_STEPS = [
+    pytest.param({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}, ["Dial", "Hangup"], id="dial"),
+    pytest.param({}, ["Say", "Record", "Say", "Hangup"], id="voicemail"),
+    pytest.param(ONLY_APOLOGY, ["Say", "Hangup"], id="apology"),
+]
+"""Settings, and with which document the fallback begins."""
+
+
+@dataclass
+class World(FrontDesk):
+    """One service without a socket, and a Twilio that signs."""
+
+    agent: str = "default"
+    """Who has the call."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sids = (f"CA{number:032d}" for number in itertools.count())
+        self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        self.app.include_router(webhook_router(self.desk))
+        # The host of the requests is a proxy's: nothing may depend on it.
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.app), base_url="http://10.0.0.7:8080"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.client.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.client.aclose()
+
+    async def post(self, path: str, form: Mapping[str, str] = FORM, query: str = "") -> httpx.Response:
+        target = f"{path}?{query}" if query else path
+        signature = sign(AUTH_TOKEN, BASE + target, form.items())
+        return await self.client.post(target, data=dict(form), headers={"X-Twilio-Signature": signature})
+
+    async def post_raw(self, path: str, form: list[tuple[str, str]], signature: str) -> httpx.Response:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature}
+        return await self.client.post(path, content=urlencode(form), headers=headers)
+
+    async def get(self, path: str, form: Mapping[str, str] = FORM) -> httpx.Response:
+        target = f"{path}?{urlencode(form)}"
+        signature = sign(AUTH_TOKEN, BASE + target)
+        return await self.client.get(target, headers={"X-Twilio-Signature": signature})
+
+    async def stream_ended(self, status: str = "in-progress") -> list[str]:
+        """What Twilio is told to do after a stream."""
+        return verbs(await self.post("/twilio/stream-ended", FORM | {"CallStatus": status}))
+
+    def started(self) -> None:
+        """What the media door and the journal do when a stream is admitted."""
+        assert self.desk.admission.started(CALL, self.now)
+        self.started_elsewhere()
+
+    def started_elsewhere(self) -> None:
+        """The journal of another process has done so."""
+        self._write(facts.StreamStarted(CALLER, CALLED, agent=self.agent, source="MZ1"))
+
+    def ended(self, reason: EndReason) -> None:
+        """The same when its stream has ended."""
+        self.desk.admission.ended(CALL, self.now)
+        self._write(facts.StreamEnded(reason, follows=FOLLOWS[reason], source="MZ1"))
+
+    def _write(self, fact: Fact) -> None:
+        self.state.append(CALL, fact.kind, facts.encode(fact))
+
+    async def noted(self) -> list[Fact]:
+        """What webhooks have written of the call, without place and time."""
+        found = [fact for _, fact in read_facts(await self.state.events(CALL)) if fact.source == facts.HTTP]
+        assert {fact.call_sid for fact in found} <= {CALL}
+        bare = {"call_sid": "", "source": "", "number": 0, "at_ms": 0}
+        return [msgspec.structs.replace(fact, **bare) for fact in found]
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    async with World() as made:
+        yield made
+
+
+def verbs(response: httpx.Response) -> list[str]:
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/xml")
+    assert response.content.startswith(b"<?xml")
+    return [verb.tag for verb in ET.fromstring(response.text)]  # noqa: S314 - our own document
+
+
+def token_in(response: httpx.Response) -> str | None:
+    root = ET.fromstring(response.text)  # noqa: S314 - our own document
+    return next((p.get("value") for p in root.iter("Parameter") if p.get("name") == "token"), None)
+
+
+def redeemed(world: World, response: httpx.Response) -> Redeemed:
+    """The token of this answer, which is good for this call."""
+    found = world.desk.tokens.check(token_in(response), CALL, ACCOUNT, CALLER, CALLED, world.wall_now)
+    assert isinstance(found, Redeemed), found
+    return found
+
+
+# --- Voice --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+async def test_call_is_connected_to_the_media_socket(world: World, method: str) -> None:
+    response = await getattr(world, method)("/twilio/voice")
+    assert verbs(response) == ["Connect", "Say", "Record", "Say", "Hangup"]
+    assert 'url="wss://calls.example.com/media-stream"' in response.text
+    assert 'action="https://calls.example.com/twilio/stream-ended"' in response.text
+    assert 'statusCallback="https://calls.example.com/twilio/stream-status"' in response.text
+    assert APOLOGY in response.text
+    claim = redeemed(world, response)
+    assert (claim.continues, claim.agent) == (False, "default")
+    assert await world.noted() == [facts.CallOffered(CALLER, CALLED, agent="default")]
+
+
+async def test_repeated_webhook_is_answered_again(world: World) -> None:
+    """With a token of its own; the call has one place, and keeps it whatever went wrong in between."""
+    first = await world.post("/twilio/voice")
+    await lost_its_model(world)
+    second = await world.post("/twilio/voice")
+    assert verbs(first) == verbs(second)
+    assert token_in(first) != token_in(second)
+    assert world.places == 1
+
+
+@pytest.mark.parametrize(
+    ("form", "query"), [(FORM, "shop=7&x=%20"), ({"CallSid": CALL, "AccountSid": ACCOUNT}, "")]
+)
+async def test_odd_calls_are_answered(world: World, form: dict[str, str], query: str) -> None:
+    """A number may be configured with a query, which is signed; a caller may withhold the number."""
+    assert verbs(await world.post("/twilio/voice", form, query))[0] == "Connect"
+
+
+async def test_the_call_is_noted_without_its_number(world: World) -> None:
+    """Limits per caller survive the process, under a key that gives no number away."""
+    await world.post("/twilio/voice")
+    ((key, at),) = await world.state.recent_calls(0.0)
+    assert at == world.wall_now
+    assert CALLER[2:] not in key
+
+
+async def test_nothing_is_waited_for_before_a_call_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ringing phone waits for no disk and no network; the state hangs here, and sockets are forbidden."""
+
+    def forbidden(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("the webhook went to the network or to a file")
+
+    world.state.is_stalled = True
+    for target in ("socket.socket.connect", "socket.getaddrinfo", "builtins.open", "os.open"):
+        monkeypatch.setattr(target, forbidden)
+    assert socket.getaddrinfo is forbidden
+    async with asyncio.timeout(20):
+        async with world.desk.waiting:
+            assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
+
+
+# --- The model is dialled ahead of the stream ---------------------------------------------------------
+
+
+async def test_the_model_is_dialled_while_twilio_connects(world: World) -> None:
+    """Once for each call, however often its webhook comes; the answer does not wait for it."""
+    async with world.desk.waiting:
+        await world.post("/twilio/voice")
+        await world.post("/twilio/voice")
+        assert await until(lambda: world.dialer.dialled == [world.desk.settings.realtime_model])
+        assert len(world.desk.waiting) == 1
+
+
+@pytest.mark.parametrize(("environment", "drains"), [({"CALLBRIDGE_PREDIAL": "false"}, False), ({}, True)])
+async def test_nobody_is_dialled_ahead(environment: dict[str, str], drains: bool) -> None:
+    """Where that is switched off, and for a call that is declined."""
+    async with World(environment) as world, world.desk.waiting:
+        if drains:
+            world.desk.drain.begin()
+        assert verbs(await world.post("/twilio/voice"))[0] == ("Say" if drains else "Connect")
+        assert len(world.desk.waiting) == 0
+
+
+# --- Declined -----------------------------------------------------------------------------------------
+
+
+async def drains(world: World) -> None:
+    world.desk.drain.begin()
+
+
+async def cannot_write(world: World) -> None:
+    world.state.told_trouble = "the disk is full"
+
+
+async def is_late(world: World) -> None:
+    world.loop_watch.is_late = True
+
+
+async def lost_its_model(world: World) -> None:
+    world.desk.circuits.failed(world.desk.settings.realtime_model, world.now, is_fatal=True)
+
+
+async def spent_it_all(world: World) -> None:
+    world.desk.spending.add(world.now, 10_000_000)
+
+
+async def is_called(world: World, *callers: str, every_s: float = 0.0) -> None:
+    for caller in callers:
+        form = FORM | {"CallSid": next(world.sids), "From": caller}
+        assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
+        world.now += every_s
+
+
+async def is_full(world: World) -> None:
+    await is_called(world, "+14155550200", "+14155550201", "+14155550202", every_s=0.5)
+
+
+async def is_called_twice(world: World) -> None:
+    await is_called(world, CALLER)
+
+
+async def is_called_by_nobody(world: World) -> None:
+    await is_called(world, "anonymous")
+
+
+async def is_called_by_many(world: World) -> None:
+    await is_called(world, "+14155550300", "+14155550301")
+
+
+REFUSALS = [
+    (DeclineReason.DRAINING, drains, CALLER),
+    (DeclineReason.STATE, cannot_write, CALLER),
+    (DeclineReason.LOOP_LAG, is_late, CALLER),
+    (DeclineReason.MODEL_OUTAGE, lost_its_model, CALLER),
+    (DeclineReason.SPEND, spent_it_all, CALLER),
+    (DeclineReason.CAPACITY, is_full, CALLER),
+    (DeclineReason.CALLER_LIMIT, is_called_twice, CALLER),
+    (DeclineReason.ANONYMOUS_LIMIT, is_called_by_nobody, "anonymous"),
+    (DeclineReason.STARTS, is_called_by_many, CALLER),
+]
+SMALL = {
+    "CALLBRIDGE_CALLS_MAX": "3",
+    "CALLBRIDGE_CALLS_PER_CALLER": "1",
+    "CALLBRIDGE_ANONYMOUS_CALLS_MAX": "1",
+    "CALLBRIDGE_CALL_STARTS_PER_SECOND": "2",
+    "CALLBRIDGE_SPEND_PER_HOUR_MAX": "5",
+}
+
+
+def test_every_refusal_has_a_case() -> None:
+    assert {refusal for refusal, _, _ in REFUSALS} == set(DeclineReason)
+
+
+@pytest.mark.parametrize(("environment", "expected"), FIRST_STEPS)
+@pytest.mark.parametrize(
+    ("refusal", "happens", "caller"), REFUSALS, ids=[refusal.value for refusal, _, _ in REFUSALS]
+)
+async def test_a_call_that_is_not_taken_gets_the_fallback(
+    refusal: DeclineReason,
+    happens: Callable[[World], Any],
+    caller: str,
+    environment: dict[str, str],
+    expected: list[str],
+) -> None:
+    """Whatever is against a call, its caller gets the first step of the fallback, and the log the reason."""
+    async with World(SMALL | environment) as world:
+        await happens(world)
+        before = world.places
+        with structlog.testing.capture_logs() as logs:
+            response = await world.post("/twilio/voice", FORM | {"From": caller})
+        assert verbs(response) == expected
+        assert token_in(response) is None
+        assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
+        assert world.places == before, "a call that was declined holds a place"
+        assert (await world.noted())[-1:] == [facts.CallOffered(caller, CALLED, refusal.value, "default")]
+
+
+# --- After the stream ---------------------------------------------------------------------------------
+
+
+STEPS = {
+    Continuation.HANG_UP: ["Hangup"],
+    Continuation.FALL_BACK: ["Dial", "Hangup"],
+    Continuation.RESUME: ["Connect", "Dial", "Hangup"],
+}
+
+
+@pytest.fixture
+async def answered() -> AsyncIterator[World]:
+    """A call whose stream was admitted; its fallback rings a human."""
+    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
+        await world.post("/twilio/voice")
+        world.started()
+        yield world
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("reason", [*EndReason, None], ids=str)
+async def test_a_call_goes_on_as_its_stream_ended(
+    answered: World, method: str, reason: EndReason | None
+) -> None:
+    if reason is not None:
+        answered.ended(reason)
+    response = await getattr(answered, method)("/twilio/stream-ended", IN_PROGRESS)
+    follows = "resume" if reason is None else str(FOLLOWS[reason].__struct_config__.tag)
+    is_resumed = follows == "resume"
+    assert verbs(response) == STEPS[Continuation(follows)]
+    assert (await answered.noted())[1:] == [facts.StreamAsked(follows, reason)]
+    assert answered.places == is_resumed
+    if is_resumed:
+        assert redeemed(answered, response).continues
+    assert await answered.stream_ended("completed") == ["Hangup"], "nobody is left to listen"
+
+
+async def test_a_call_that_nobody_knows_is_resumed() -> None:
+    """The process before this one may have died before it wrote a word; Twilio's signature vouches for it."""
+    async with World(ONLY_APOLOGY) as world:
+        assert (await world.stream_ended())[0] == "Connect"
+        assert await world.kinds() == ["stream_asked"]
+        assert world.places == 1
+
+
+async def test_a_call_is_resumed_three_times(answered: World) -> None:
+    """A fourth continuation within ten minutes is the fallback; later ones are allowed again."""
+    for _ in range(CONTINUATIONS_MAX):
+        assert (await answered.stream_ended())[0] == "Connect"
+        answered.started()
+        answered.wall_now += 10
+    assert await answered.stream_ended() == STEPS[Continuation.FALL_BACK]
+    asked = [fact.follows for fact in await answered.noted() if isinstance(fact, facts.StreamAsked)]
+    assert asked == ["resume"] * CONTINUATIONS_MAX + ["fall_back"]
+    answered.wall_now += continuation.CONTINUATIONS_WITHIN_S
+    assert (await answered.stream_ended())[0] == "Connect"
+
+
+async def test_a_call_goes_on_with_the_agent_that_it_had() -> None:
+    """Whatever would be chosen for its number by now."""
+    async with World(agent="clinic") as world:
+        world.started_elsewhere()
+        response = await world.post("/twilio/stream-ended", IN_PROGRESS)
+        assert redeemed(world, response).agent == "clinic"
+
+
+async def test_a_stream_that_never_begins_is_tried_once_more(answered: World) -> None:
+    """What kept two from it keeps the third as well, and the caller has heard nothing so far."""
+    assert (await answered.stream_ended())[0] == "Connect"
+    assert await answered.stream_ended() == STEPS[Continuation.FALL_BACK]
+
+
+async def stops(world: World) -> None:
+    for _ in range(2):  # The first one drains.
+        world.desk.drain.signalled()
+
+
+@pytest.mark.parametrize("happens", [stops, cannot_write])
+async def test_a_process_that_cannot_go_on_with_a_call_falls_back(
+    answered: World, happens: Callable[[World], Any]
+) -> None:
+    """Handing over, it will be gone; without its record, it does not know how often the call came back."""
+    answered.ended(EndReason.MEDIA_LOST)
+    await happens(answered)
+    assert await answered.stream_ended() == STEPS[Continuation.FALL_BACK]
+    assert answered.places == 0
+
+
+@pytest.mark.parametrize("happens", [is_late, lost_its_model, spent_it_all, drains])
+async def test_what_is_against_a_new_call_is_not_against_an_old_one(
+    answered: World, happens: Callable[[World], Any]
+) -> None:
+    """Hanging up on somebody who was admitted is worse than one call over a limit."""
+    answered.ended(EndReason.MEDIA_LOST)
+    await happens(answered)
+    assert (await answered.stream_ended())[0] == "Connect"
+
+
+async def test_a_call_is_resumed(answered: World) -> None:
+    """Its old stream, which may hang in the air, is told; the model is dialled ahead; the log has a line."""
+    answered.ended(EndReason.MEDIA_LOST)
+    live = LiveCall()
+    answered.desk.live_calls.add(CALL, live)
+    with structlog.testing.capture_logs() as logs:
+        async with answered.desk.waiting:
+            await answered.stream_ended()
+            assert await until(lambda: len(answered.dialer.dialled) == 1)
+    assert live.told == ["phone replaced"]
+    (line,) = [line for line in logs if line["event"] == "stream_continued"]
+    told = {"call_sid": CALL, "continuation": "resume", "reason": "media_lost"}
+    assert line == {"event": "stream_continued", "log_level": "info", **told}
+
+
+# --- The fallback, step by step -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("status", ["completed", "answered", "no-answer", "a word of next year", ""])
+async def test_who_did_not_reach_a_human_may_leave_a_message(method: str, status: str) -> None:
+    is_over = status in {"completed", "answered"}
+    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
+        form = IN_PROGRESS | {"DialCallStatus": status}
+        with structlog.testing.capture_logs() as logs:
+            response = await getattr(world, method)("/twilio/fallback-dialed", form)
+        assert verbs(response) == (["Hangup"] if is_over else ["Say", "Record", "Say", "Hangup"])
+        assert logs == [{"event": "fallback_dialed", "log_level": "info", "call_sid": CALL, "status": status}]
+        assert await world.noted() == [facts.FallbackDialed(status)]
+
+
+RECORDING = "https://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE1"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [
+        ("/twilio/voicemail-left", "", ["Hangup"]),
+        ("/twilio/voicemail-status", "completed", []),
+        ("/twilio/voicemail-status", "absent", []),
+    ],
+)
+async def test_where_a_message_is_to_be_found_is_kept(
+    world: World, method: str, path: str, status: str, expected: list[str]
+) -> None:
+    form = FORM | {"RecordingUrl": RECORDING, "RecordingDuration": "17"}
+    if status:
+        form |= {"RecordingStatus": status}
+    with structlog.testing.capture_logs() as logs:
+        assert verbs(await getattr(world, method)(path, form)) == expected
+    assert await world.noted() == [facts.VoicemailLeft(RECORDING, "17", status or "left")]
+    told = {"recording": RECORDING, "duration_s": "17", "status": status or "left"}
+    assert logs == [{"event": "voicemail", "log_level": "info", "call_sid": CALL, **told}]
+
+
+# --- Status callbacks ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "news", "fact", "line"),
+    [
+        (
+            "/twilio/stream-status",
+            {"StreamSid": "MZ1", "StreamEvent": "stream-error", "StreamError": "31920"},
+            facts.StreamReported("stream-error", "31920"),
+            {"log_level": "warning", "stream_sid": "MZ1", "status": "stream-error", "error": "31920"},
+        ),
+        (
+            "/twilio/stream-status",
+            {"StreamSid": "MZ1", "StreamEvent": "stream-started"},
+            facts.StreamReported("stream-started"),
+            {"log_level": "info", "stream_sid": "MZ1", "status": "stream-started"},
+        ),
+        (
+            "/twilio/call-status",
+            {"CallStatus": "completed", "CallDuration": "61", "SequenceNumber": "3"},
+            facts.CallReported("completed", "61"),
+            {"log_level": "info", "status": "completed", "duration_s": "61", "sequence_number": "3"},
+        ),
+    ],
+)
+async def test_news_are_logged_and_kept(
+    world: World, path: str, news: dict[str, str], fact: Fact, line: dict[str, str]
+) -> None:
+    """An error of a stream is all that is ever heard of one that did not reach us: it is a warning."""
+    with structlog.testing.capture_logs() as logs:
+        assert verbs(await world.post(path, FORM | news)) == []
+    event = path.rpartition("/")[2].replace("-", "_")
+    assert logs == [{"event": event, "call_sid": CALL, **line}]
+    assert await world.noted() == [fact]
+
+
+@pytest.mark.parametrize(
+    "status", [*sorted(continuation.CALL_OVER), "initiated", "ringing", "in-progress", ""]
+)
+async def test_a_call_has_its_place_until_it_is_over(world: World, status: str) -> None:
+    """A caller who hung up before the stream came frees place and session at once; again is no harm."""
+    left = int(status not in continuation.CALL_OVER)
+    async with world.desk.waiting:
+        await world.post("/twilio/voice")
+        for _ in range(2):
+            assert verbs(await world.post("/twilio/call-status", FORM | {"CallStatus": status})) == []
+            assert (world.places, len(world.desk.waiting)) == (left, left)
+
+
+# --- Strangers ---------------------------------------------------------------------------------------
+
+
+FORGERIES: dict[str, str | bytes | None] = {
+    "missing": None,
+    "empty": "",
+    "made up": "AAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "not ascii": "\u00fc".encode("latin-1"),
+    "other account": sign("0" * 32, BASE + "/twilio/voice", FORM.items()),
+    "address of the proxy": sign(AUTH_TOKEN, "http://10.0.0.7:8080/twilio/voice", FORM.items()),
+}
+
+
+@pytest.mark.parametrize("path", TWILIO_PATHS)
+@pytest.mark.parametrize("forgery", FORGERIES)
+async def test_forged_request_is_refused_without_details(world: World, path: str, forgery: str) -> None:
+    signature = FORGERIES[forgery]
+    headers: Any = {} if signature is None else {"X-Twilio-Signature": signature}
+    for response in (
+        await world.client.post(path, data=FORM, headers=headers),
+        await world.client.get(path, params=FORM, headers=headers),
+    ):
+        assert response.status_code == 403
+        assert response.json() == {"detail": "Forbidden"}
+    assert world.places == 0
+    assert await world.kinds() == []
+
+
+VALID = sorted(FORM.items())
+Request = tuple[str, list[tuple[str, str]], str]
+"""Path, form and signature."""
+
+
+@st.composite
+def one_change(draw: st.DrawFn) -> Request:
+    """A genuine request with one thing changed."""
+    path = draw(st.sampled_from(TWILIO_PATHS))
+    form, signature = list(VALID), sign(AUTH_TOKEN, BASE + path, VALID)
+    match draw(st.sampled_from(["value", "name", "left out", "added", "path", "signature"])):
+        case "value":
+            at = draw(st.integers(0, len(form) - 1))
+            name, value = form[at]
+            form[at] = (name, draw(st.text(max_size=30).filter(lambda other: other.strip() != value.strip())))
+        case "name":
+            at = draw(st.integers(0, len(form) - 1))
+            form[at] = (draw(st.text("abcXYZ", min_size=1, max_size=9)), form[at][1])
+        case "left out":
+            # An empty value leaves its name to be signed, so this changes what is signed as well.
+            del form[draw(st.integers(0, len(form) - 1))]
+        case "added":
+            form.append((draw(st.text("abcXYZ", min_size=1, max_size=9)), draw(st.text("xyz", max_size=9))))
+        case "path":
+            path = draw(st.sampled_from([other for other in TWILIO_PATHS if other != path]))
+        case _:
+            at = draw(st.integers(0, len(signature) - 1))
+            other = draw(st.characters(min_codepoint=33, max_codepoint=126))
+            signature = signature[:at] + (other if other != signature[at] else "!") + signature[at + 1 :]
+    return path, form, signature
+
+
+@given(request=one_change())
+@hypothesis_settings(max_examples=60)
+async def test_a_genuine_request_with_one_change_is_refused(request: Request) -> None:
+    path, form, signature = request
+    async with World() as world:
+        assert (await world.post_raw(path, form, signature)).status_code == 403
+        assert world.places == 0
+        assert await world.kinds() == []
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-Host", "X-Forwarded-Proto", "Host", "Forwarded"])
+async def test_headers_have_no_say_in_the_address(world: World, name: str) -> None:
+    """A request signed for an attacker's host is refused, whatever its headers claim."""
+    signature = sign(AUTH_TOKEN, "https://evil.example/twilio/voice", FORM.items())
+    value = "host=evil.example;proto=https" if name == "Forwarded" else "evil.example"
+    response = await world.client.post(
+        "/twilio/voice", data=FORM, headers={"X-Twilio-Signature": signature, name: value}
+    )
+    assert response.status_code == 403
+
+
+async def test_repeated_parameters_are_all_signed(world: World) -> None:
+    """A form in which a name comes twice is checked as Twilio signs it."""
+    form = [*FORM.items(), ("MediaUrl", "b"), ("MediaUrl", "a")]
+    signature = sign(AUTH_TOKEN, BASE + "/twilio/voice", form)
+    assert verbs(await world.post_raw("/twilio/voice", form, signature))[0] == "Connect"
+
+
+@pytest.mark.parametrize("path", TWILIO_PATHS)
+@pytest.mark.parametrize("name", ["CallSid", "AccountSid"])
+@pytest.mark.parametrize("value", [None, ""])
+async def test_form_of_no_call_is_refused_in_words(
+    world: World, path: str, name: str, value: str | None
+) -> None:
+    form = {key: entry for key, entry in (FORM | {name: value}).items() if entry is not None}
+    response = await world.post(path, form)
+    assert response.status_code == 400
+    assert response.json() == {"detail": f"The parameter {name} is missing."}
+
+
+async def test_oversized_form_is_refused(world: World) -> None:
+    """An unsigned request cannot make the process hold much."""
+    response = await world.client.post("/twilio/voice", content=b"a" * (FORM_BYTES_MAX + 1))
+    assert response.status_code == 413
+    response = await world.client.post("/twilio/voice", content=b"a=1&" * (FORM_FIELDS_MAX + 1))
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe=%ff&=&&&=%", b"{}", b"%00=%00", b""])
+async def test_garbage_is_refused_not_an_error(world: World, content: bytes) -> None:
+    response = await world.client.post("/twilio/voice", content=content)
+    assert response.status_code == 403
+
+
+async def test_request_that_breaks_off_is_not_an_error_of_ours(world: World) -> None:
+    begun = {"type": "http.request", "body": b"CallSid=", "more_body": True}
+    messages = iter([begun, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/twilio/voice", "query_string": b"", "headers": []}
+    await world.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+
+
+async def test_other_methods_are_not_known(world: World) -> None:
+    for method in ("PUT", "DELETE", "PATCH"):
+        assert (await world.client.request(method, "/twilio/voice")).status_code == 405
+
+
+async def test_switched_off_check_lets_unsigned_requests_in() -> None:
+    """On loopback, with the check switched off, a plain form is enough; the account must fit."""
+    async with World(UNSIGNED) as world:
+        response = await world.client.post("/twilio/voice", data=FORM)
+        assert verbs(response)[0] == "Connect"
+        assert 'url="ws://127.0.0.1:8080/media-stream"' in response.text
+        other = FORM | {"AccountSid": "AC" + "9" * 32}
+        assert (await world.client.post("/twilio/voice", data=other)).status_code == 403
+    assert world.desk.signature_check is None
+
+
+async def test_refusals_are_logged_without_the_form(world: World) -> None:
+    """A forged request leaves one line, and nothing of what it claimed."""
+    with structlog.testing.capture_logs() as logs:
+        await world.client.post("/twilio/voice", data=FORM)
+    line = {"path": "/twilio/voice", "reason": "wrong signature"}
+    assert logs == [{"event": "webhook_refused", "log_level": "warning", **line}]
+
+
+# --- Health ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("happens", "path", "status", "told"),
+    [
+        (drains, "/healthz", 200, {"status": "alive"}),
+        (drains, "/readyz", 503, {"status": "not ready", "reason": "draining"}),
+        *[
+            (happens, "/readyz", 200, {"status": "ready", "declines_for": refusal.value})
+            for refusal, happens, _ in REFUSALS[1:6]
+        ],
+    ],
+)
+async def test_health(happens: Callable[[World], Any], path: str, status: int, told: object) -> None:
+    """A process that drains lives, but gets no calls. Another that declines has the fallback to give, where
+    a balancer with nowhere else to go would let callers wait.
+    """
+    async with World(SMALL) as world:
+        assert (await world.client.get("/readyz")).json() == {"status": "ready"}
+        assert world.places == 0
+        await happens(world)
+        response = await world.client.get(path)
+        assert (response.status_code, response.json()) == (status, told)

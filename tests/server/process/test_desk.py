@@ -1,0 +1,120 @@
+"""The desk: what a process knows when it begins, what it looks at, and how settings become its parts."""
+
+from __future__ import annotations
+
+from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
+from callbridge.state.memory_state import MemoryState
+from callbridge.switchboard.admission import DeclineReason
+from callbridge.telephony.twiml import FallbackPlan
+from desks import APOLOGY, BASE, CALL, CALLER, UNSIGNED, FrontDesk, made_settings
+from leftovers import until
+
+WALL = 1_800_000_000.0
+
+
+def desk_with(state: MemoryState, **environment: str) -> Desk:
+    """The desk of a process that begins now."""
+    return open_desk(made_settings(environment), state=state, now=lambda: 50.0, wall_now=lambda: WALL)
+
+
+# --- Who calls --------------------------------------------------------------------------------------
+
+
+async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
+    """The same on every process of the account, another with another secret, and without a digit of it."""
+    key = FrontDesk().desk.caller_key(CALLER)
+    assert key == FrontDesk().desk.caller_key(CALLER)
+    assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
+    assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
+    assert CALLER[-7:] not in key
+
+
+# --- What earlier processes knew -----------------------------------------------------------------------
+
+
+async def test_calls_of_the_process_before_count() -> None:
+    """A crash does not give a caller a new day; yesterday is over all the same."""
+    state = MemoryState(lambda: WALL)
+    desk = desk_with(state, CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES="2", CALLBRIDGE_CALLS_PER_CALLER_DAY="3")
+    key, other = desk.caller_key(CALLER), desk.caller_key("+14155550111")
+    for ago_s in (60.0, 30.0):
+        state.note_call(key, WALL - ago_s)
+    for _ in range(3):
+        state.note_call(other, WALL - REMEMBERED_S - 1)
+    async with desk.opened():
+        assert desk.admission.offer(CALL, key, "m", 50.0) is DeclineReason.CALLER_LIMIT
+        assert desk.admission.offer(CALL, other, "m", 50.0) is None
+
+
+async def test_money_spent_by_the_process_before_counts() -> None:
+    """The cap of an hour holds over a restart."""
+    state = MemoryState(lambda: WALL)
+    desk = desk_with(state, CALLBRIDGE_SPEND_PER_HOUR_MAX="2.50")
+    state.note_spend(WALL - 600, 2_400_000)
+    async with desk.opened():
+        assert desk.reason_to_decline() is None
+        desk.spending.add(50.0, 100_000)
+        assert desk.reason_to_decline() is DeclineReason.SPEND
+
+
+# --- What it looks at ---------------------------------------------------------------------------------
+
+
+async def test_the_desk_looks_around_before_it_answers() -> None:
+    """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
+    front = FrontDesk()
+    assert front.desk.reason_to_decline() is None
+    front.loop_watch.is_late = True
+    assert front.desk.reason_to_decline() is DeclineReason.LOOP_LAG
+    front.state.told_trouble = "the disk is full"
+    assert front.desk.reason_to_decline() is DeclineReason.STATE
+    front.state.told_trouble, front.loop_watch.is_late = None, False
+    assert front.desk.reason_to_decline() is None
+    front.desk.drain.begin()
+    assert front.desk.reason_to_decline() is DeclineReason.DRAINING
+    assert open_desk(made_settings()).reason_to_decline() is None, "a desk without a loop watch"
+
+
+# --- Open and closed ------------------------------------------------------------------------------------
+
+
+async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
+    front = FrontDesk()
+    async with front.desk.opened():
+        front.desk.waiting.predial(CALL, "gpt-realtime-2.1")
+        assert await until(lambda: bool(front.dialer.dialled))
+        assert len(front.desk.waiting) == 1
+    assert len(front.desk.waiting) == 0
+
+
+# --- Settings become parts ----------------------------------------------------------------------------
+
+
+def test_the_model_is_dialled_over_tls_except_on_loopback() -> None:
+    assert model_dialer(made_settings()).tls is not None
+    plain = made_settings({"CALLBRIDGE_REALTIME_URL": "ws://127.0.0.1:9/v1/realtime"})
+    assert model_dialer(plain).tls is None
+    assert "sk-test" not in repr(model_dialer(plain))
+
+
+def test_the_fallback_is_what_the_settings_say() -> None:
+    """Without them there is voicemail, and no human."""
+    assert (fallback_plan(made_settings()).dial, fallback_plan(made_settings()).has_voicemail) == ("", True)
+    dial = {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123", "CALLBRIDGE_FALLBACK_DIAL_SECONDS": "25"}
+    assert fallback_plan(
+        made_settings(dial | {"CALLBRIDGE_VOICEMAIL_PROMPT": "After the tone."})
+    ) == FallbackPlan(
+        apology=APOLOGY,
+        dial="+14155550123",
+        dial_seconds=25,
+        has_voicemail=True,
+        voicemail_prompt="After the tone.",
+        dialed_url=f"{BASE}/twilio/fallback-dialed",
+        voicemail_left_url=f"{BASE}/twilio/voicemail-left",
+        voicemail_status_url=f"{BASE}/twilio/voicemail-status",
+    )
+
+
+async def test_signatures_are_checked_unless_that_is_switched_off() -> None:
+    assert open_desk(made_settings()).signature_check is not None
+    assert open_desk(made_settings(UNSIGNED)).signature_check is None

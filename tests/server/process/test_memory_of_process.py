@@ -1,0 +1,56 @@
+"""How the C library's memory is set up."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from callbridge.server.process import memory
+
+PROGRAM = """
+import ctypes
+from callbridge.server.process.memory import keep_large_blocks_apart
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+if {is_fixed}:
+    assert keep_large_blocks_apart()
+libc.free(libc.malloc(1024 * 1024))  # From now on glibc cuts such blocks from the heap.
+large = [libc.malloc(256 * 1024) for _ in range(60)]
+heap = next(line.split()[0] for line in open("/proc/self/maps") if line.endswith("[heap]\\n"))
+begin, end = (int(at, 16) for at in heap.split("-"))
+print(sum(begin <= block < end for block in large))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's own")
+def test_large_blocks_have_pages_of_their_own_even_after_one_was_freed() -> None:
+    """Without the setting they are cut from the heap, whose pages are in use or soon will be."""
+    assert blocks_on_the_heap(is_fixed=True) == 0
+    assert blocks_on_the_heap(is_fixed=False) > 50
+
+
+def blocks_on_the_heap(*, is_fixed: bool) -> int:
+    """How many of 60 large blocks lie on the heap, in a process of its own."""
+    program = PROGRAM.format(is_fixed=is_fixed)
+    source = Path(memory.__file__).parents[3]
+    done = subprocess.run(  # noqa: S603  # The program above.
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(source)},
+    )
+    return int(done.stdout)
+
+
+def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
+    assert memory.keep_large_blocks_apart() is False

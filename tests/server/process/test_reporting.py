@@ -1,0 +1,185 @@
+"""What facts of calls do to the rest of the process: records, circuit, money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from callbridge.call import facts, memory
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import EndReason, Usage
+from callbridge.server.process.reporting import UNWRITTEN, Journal, ModelHealth, SpendMeter
+from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
+from callbridge.switchboard.continuation import read_history
+from desks import CALL, CALLED, CALLER, FrontDesk
+
+STREAM = "MZ" + "1" * 32
+MODEL = "gpt-realtime-2.1"
+STARTED = facts.StreamStarted(CALLER, CALLED, call_sid=CALL, source=STREAM, number=1)
+READY = facts.AgentReady(MODEL, 300, 240, has_transcription=True)
+READY_WITH_SECOND = facts.AgentReady("second", 300, 240, has_transcription=True)
+TOOL = memory.ToolAnswered(1, "call_1", "look_up", "{}", "nine to five")
+
+
+def turn(caller: str | None = "Hello?", agent: str = "Hello.") -> facts.TurnEnded:
+    return facts.TurnEnded(1, caller, agent, 500, interrupted=False, call_sid=CALL, source=STREAM)
+
+
+def ended(reason: EndReason, *, is_admitted: bool = True) -> facts.StreamEnded:
+    place = {"call_sid": CALL, "source": STREAM}
+    return facts.StreamEnded(reason, "", FOLLOWS[reason], is_admitted, **place)  # type: ignore[arg-type]
+
+
+def trouble(doing: str = "dial", model: str = MODEL, **what: Any) -> facts.ModelTrouble:
+    what = {"status": None, "code": None, "is_fatal": False, "is_rate_limit": False} | what
+    return facts.ModelTrouble(doing, "no", model=model, **what)
+
+
+# --- The journal ----------------------------------------------------------------------------------------
+
+
+async def test_a_call_is_written_down_so_that_another_process_can_go_on() -> None:
+    """Start, turns, tool answers, end: in their order, and read back as they were."""
+    front = FrontDesk()
+    journal = Journal(front.desk)
+    remembered = facts.Remembered(TOOL, call_sid=CALL, source=STREAM)
+    told = (STARTED, READY, turn(), remembered, ended(EndReason.MEDIA_LOST))
+    for fact in told:
+        journal(fact)
+    events = await front.state.events(CALL)
+    assert [event.kind for event in events] == [
+        *("stream_started", "turn_ended", "remembered", "stream_ended")
+    ]
+    assert [facts.decode(event.body) for event in events] == [fact for fact in told if fact is not READY]
+    history = read_history(events)
+    assert (history.caller, history.called, history.ended) == (CALLER, CALLED, EndReason.MEDIA_LOST)
+    assert history.remembered == (memory.TurnSaid(1, "Hello?", "Hello."), TOOL)
+
+
+@pytest.mark.parametrize("is_admitted", [True, False])
+@pytest.mark.parametrize("reason", EndReason)
+async def test_the_end_of_an_admitted_stream_is_written(reason: EndReason, is_admitted: bool) -> None:
+    """Except where the end says nothing of the call. A stranger may claim any CallSid, and end in any way:
+    hang up on others it must not.
+    """
+    front = FrontDesk()
+    Journal(front.desk)(ended(reason, is_admitted=is_admitted))
+    is_written = is_admitted and reason not in UNWRITTEN
+    assert await front.kinds() == ["stream_ended"] * is_written
+    assert read_history(await front.state.events(CALL)).follows == (FOLLOWS[reason] if is_written else None)
+
+
+async def test_a_turn_in_which_nobody_was_heard_is_not_written() -> None:
+    front = FrontDesk()
+    Journal(front.desk)(turn(None, ""))
+    assert await front.kinds() == []
+
+
+# --- The model's health ---------------------------------------------------------------------------------
+
+
+def told(front: FrontDesk, *those: facts.Fact) -> None:
+    health = ModelHealth(front.desk)
+    for fact in those:
+        health(fact)
+
+
+@pytest.mark.parametrize("doing", ["dial", "configure"])
+async def test_sessions_that_cannot_be_had_open_the_circuit(doing: str) -> None:
+    """Five in a row; whoever probes the model is woken."""
+    front = FrontDesk()
+    told(front, *[trouble(doing)] * (FAILURES_IN_A_ROW - 1))
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+    assert not front.desk.circuit_opened.is_set()
+    told(front, trouble(doing))
+    assert front.desk.circuits.is_open(MODEL, front.now)
+    assert front.desk.circuit_opened.is_set()
+
+
+@pytest.mark.parametrize("success", [READY, facts.SessionReplaced("lost", 100, 3, MODEL)])
+async def test_a_session_that_was_had_begins_the_count_anew(success: facts.Fact) -> None:
+    front = FrontDesk()
+    told(front, *[trouble()] * (FAILURES_IN_A_ROW - 1), success, trouble())
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+
+
+@pytest.mark.parametrize("doing", ["dial", "configure", "call"])
+async def test_what_no_try_can_mend_opens_it_at_once(doing: str) -> None:
+    """A key that is not valid any more is not tried by a second caller, whenever it came out."""
+    front = FrontDesk()
+    told(front, trouble(doing, code="invalid_api_key", is_fatal=True))
+    assert front.desk.circuits.is_open(MODEL, front.now)
+
+
+async def test_a_session_that_is_lost_says_nothing_of_the_next_dial() -> None:
+    front = FrontDesk()
+    told(front, *[trouble("call")] * 20)
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+
+
+@pytest.mark.parametrize("how", [{"status": 404}, {"code": "model_not_found"}])
+async def test_an_unknown_model_counts_as_one_failure(how: dict[str, Any]) -> None:
+    """Where there is no second one."""
+    front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"})
+    told(front, trouble(is_fatal=True, **how))
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+    told(front, *[trouble(is_fatal=True, **how)] * (FAILURES_IN_A_ROW - 1))
+    assert front.desk.circuits.is_open(MODEL, front.now)
+
+
+async def test_what_one_agent_asks_for_in_vain_says_nothing_of_the_model() -> None:
+    """Its session is refused for its configuration: calls of other agents go on."""
+    front = FrontDesk()
+    told(front, *[trouble("configure", is_fatal=True, is_configuration=True)] * 20)
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+
+
+async def test_one_model_is_not_judged_by_another() -> None:
+    front = FrontDesk()
+    told(front, *[trouble(model="another")] * FAILURES_IN_A_ROW, READY)
+    assert front.desk.circuits.open_models(front.now) == ["another"]
+    assert front.desk.reason_to_decline() is None
+
+
+async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
+    """Every call begins with it and goes on with the second: those that come after could as well. If that one
+    is unknown too, it counts.
+    """
+    front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "second"})
+    unknown: dict[str, Any] = {"status": 404, "is_fatal": True}
+    for _ in range(20):
+        told(front, trouble(**unknown), READY_WITH_SECOND)
+    assert front.desk.reason_to_decline() is None
+    told(front, *[trouble(model="second", **unknown)] * FAILURES_IN_A_ROW)
+    assert front.desk.circuits.open_models(front.now) == ["second"]
+
+
+async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:
+    """The model is well, and we ask too much of it."""
+    front = FrontDesk()
+    for number in range(10):
+        front.desk.admission.offer(f"CA{number}", f"caller {number}", MODEL, front.now)
+    told(front, *[trouble(status=429, is_rate_limit=True)] * 20)
+    assert front.desk.admission.limit(front.now) == 9
+    assert not front.desk.circuits.is_open(MODEL, front.now)
+
+
+# --- Money ----------------------------------------------------------------------------------------------
+
+BILLS = [facts.Billed(Usage(output_tokens=9), dollars * 1_000_000) for dollars in (3, 0, 6, 1)]
+
+
+async def test_a_call_is_paid_for_while_it_goes_on() -> None:
+    """A cap is reached in the middle of it. What has no known price is not counted: a guess would make every
+    cap a wrong one.
+    """
+    front = FrontDesk({"CALLBRIDGE_SPEND_PER_HOUR_MAX": "10"})
+    meter = SpendMeter(front.desk)
+    those: list[facts.Fact] = [*BILLS[:3], turn()]
+    for fact in those:
+        meter(fact)
+    assert not front.desk.spending.declines(front.now)
+    meter(BILLS[3])
+    assert front.desk.spending.declines(front.now)
+    assert await front.state.spend(0.0) == tuple((front.wall_now, cost * 1_000_000) for cost in (3, 6, 1))

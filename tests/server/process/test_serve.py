@@ -1,0 +1,279 @@
+"""`callbridge serve`: how uvicorn is set up, what is said at the start, how it stops, refusals in words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+import structlog
+from fastapi import FastAPI, WebSocket
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from callbridge.observe.loop_watch import LoopWatch
+from callbridge.server.process.drain import Drain
+from callbridge.server.process.fast_lane import FastLaneProtocol
+from callbridge.server.process.listening import CallServer, tcp_listener, uvicorn_config
+from callbridge.server.process.live_calls import LiveCalls
+from callbridge.switchboard.draining import DrainStep
+from desks import NEEDED, LiveCall, made_settings
+from leftovers import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SOURCE = Path(__file__).parents[3] / "src"
+
+
+def test_uvicorn_is_set_up_for_calls() -> None:
+    settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1", "PORT": "8099"})
+    config = uvicorn_config(FastAPI(), settings)
+    assert (config.host, config.port) == ("127.0.0.1", 8099)
+    assert config.workers == 1
+    assert config.ws is FastLaneProtocol
+    assert config.http == "httptools"
+    assert config.loop == "auto"
+    assert config.lifespan == "on"
+    assert config.ws_max_size == 65_536
+    assert config.ws_ping_interval is None
+    off = "ws_per_message_deflate proxy_headers access_log server_header log_config limit_concurrency"
+    assert not any(getattr(config, name) for name in off.split())
+
+
+async def test_ready_is_said_once_the_port_answers() -> None:
+    app = FastAPI()
+    settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1"})
+    config = uvicorn_config(app, settings)
+    with tcp_listener() as listener:
+        port = listener.getsockname()[1]
+        server = CallServer(config, settings, Drain(LiveCalls(), 240))
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        with structlog.testing.capture_logs() as logs:
+            await server.startup(sockets=[listener])
+        try:
+            (line,) = logs
+            assert (line["event"], line["log_level"]) == ("ready", "info")
+            assert line["webhook"] == "https://calls.example.com/twilio/voice"
+            assert "Twilio console" in line["next_step"]
+            async with asyncio.timeout(5), httpx.AsyncClient() as client:
+                response = await client.get(f"http://127.0.0.1:{port}/nothing")
+            assert response.status_code == http.HTTPStatus.NOT_FOUND
+            assert "server" not in response.headers
+        finally:
+            await server.shutdown(sockets=[listener])
+
+
+async def test_connections_of_a_listener_send_at_once() -> None:
+    """No accepted connection holds a small message back until the last one was acknowledged."""
+    no_delay: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def accepted(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        no_delay.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+        await writer.wait_closed()
+
+    with tcp_listener() as listener:
+        server = await asyncio.start_server(accepted, sock=listener)
+        async with server, asyncio.timeout(5):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await no_delay != 0
+            writer.close()
+            await writer.wait_closed()
+
+
+# --- Stopping -------------------------------------------------------------------------------------
+
+
+class Call(LiveCall):
+    """A call on a media socket that ends when it is asked to hand over, if it is willing to."""
+
+    def __init__(self, *, is_willing: bool) -> None:
+        super().__init__()
+        self.is_willing = is_willing
+        self.is_asked = asyncio.Event()
+
+    def hand_over(self) -> None:
+        if self.is_willing:
+            self.is_asked.set()
+
+
+class World:
+    """A server with live calls, and what is left of it."""
+
+    def __init__(self) -> None:
+        self.live_calls = LiveCalls()
+        self.drain = Drain(self.live_calls, 240)
+        self.ended: list[str] = []
+        self.is_willing = True
+        app = FastAPI()
+        app.add_api_websocket_route("/media-stream", self._carry)
+        app.add_api_route("/asked", self._asked)
+        self.listener = tcp_listener()
+        self.address = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1"})
+        self.client = httpx.AsyncClient()  # It takes a while to make one.
+        self.watch = LoopWatch(has_last_resort=False)
+        self.server = CallServer(uvicorn_config(app, settings), settings, self.drain, loop_watch=self.watch)
+
+    async def _asked(self) -> dict[str, str]:
+        return {"step": self.drain.step}
+
+    async def _carry(self, websocket: WebSocket) -> None:
+        call = Call(is_willing=self.is_willing)
+        await websocket.accept()
+        self.live_calls.add("CA1", call)
+        async with asyncio.TaskGroup() as tasks:
+            asked = tasks.create_task(call.is_asked.wait())
+            heard = tasks.create_task(websocket.receive())
+            await asyncio.wait([asked, heard], return_when=asyncio.FIRST_COMPLETED)
+            self.ended.append("cut or closed" if heard.done() else "handed over")
+            if not heard.done():
+                await websocket.close(1000, "handed over")
+            asked.cancel()
+            heard.cancel()
+        self.live_calls.remove("CA1", call)
+
+    async def ask(self) -> str:
+        """The step as a webhook finds it, over a new connection."""
+        answer = await self.client.get(f"http://{self.address}/asked", headers={"Connection": "close"})
+        return str(answer.json()["step"])
+
+    def signal(self) -> None:
+        """What Python does for a signal."""
+        self.server.handle_exit(signal.SIGTERM, None)
+
+
+@contextlib.asynccontextmanager
+async def running(world: World) -> AsyncIterator[asyncio.Task[None]]:
+    """Serves; by the end of the context the server must have stopped by itself, in order."""
+    async with asyncio.timeout(20), world.client, asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(world.server.serve(sockets=[world.listener]))
+        await until(lambda: world.server.started)
+        yield serving
+
+
+@contextlib.asynccontextmanager
+async def calling(world: World) -> AsyncIterator[ClientConnection]:
+    """A phone whose call is live."""
+    async with connect(f"ws://{world.address}/media-stream") as phone:
+        await until(lambda: len(world.live_calls) == 1)
+        yield phone
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twilio asks what follows a stream sooner than in life."""
+    monkeypatch.setattr("callbridge.switchboard.draining.ACTION_S", 0.2)
+
+
+async def test_a_signal_during_a_call_lets_it_go_on(soon: None) -> None:
+    """The call keeps its socket and new connections are answered until it ends, and for a moment after."""
+    world = World()
+    async with running(world) as serving, calling(world) as phone:
+        world.signal()
+        await until(lambda: world.drain.step is DrainStep.DRAINING)
+        assert await world.ask() == "draining"
+        await phone.ping()
+        assert not serving.done()
+        await phone.close()
+        assert await world.ask() == "draining"  # As Twilio does when the stream has ended.
+        await serving
+    assert world.ended == ["cut or closed"]
+    assert world.watch.lags.count > 0
+    # uvicorn would raise what it has noted, and the process would not end with 0.
+    assert world.server._captured_signals == []
+
+
+async def test_a_second_signal_hands_over_at_once(soon: None) -> None:
+    world = World()
+    async with running(world), calling(world) as phone:
+        world.signal()
+        world.signal()
+        with pytest.raises(ConnectionClosed) as closed:
+            await phone.recv()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1000, "handed over")
+        assert await world.ask() == "handing_over"
+    assert world.ended == ["handed over"]
+
+
+async def test_a_third_signal_cuts_what_is_left() -> None:
+    """What does not hand over is cut with 1012, RFC 6455's code for a restart."""
+    world = World()
+    world.is_willing = False
+    async with running(world), connect(f"ws://{world.address}/media-stream") as phone:
+        await until(lambda: len(world.live_calls) == 1)
+        for _ in range(3):
+            world.signal()
+        with pytest.raises(ConnectionClosed) as closed:
+            await phone.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+
+
+async def test_a_signal_after_the_drain_waits_for_nothing() -> None:
+    world = World()
+    async with running(world) as serving:
+        world.signal()
+        await until(lambda: world.server.should_exit)
+        world.signal()
+        await serving
+    assert world.server.force_exit
+
+
+COMMAND = [sys.executable, "-c", "from callbridge.cli import main; main()", "serve"]
+
+ON_A_DESKTOP = {"LANGUAGE": "en_US:en", "HOST": "x86_64-conda-linux-gnu", "AGENT": "y"}
+"""What Debian, conda and others set for themselves: no settings of ours."""
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return (
+        ON_A_DESKTOP | kept | NEEDED | {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"} | changes
+    )
+
+
+def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """What a process that ends by itself has said."""
+    return subprocess.run(  # noqa: S603 - our own command
+        COMMAND,
+        cwd=folder,
+        env=environment(**changes),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("CALLBRIDGE_CLIP", "nowhere.wav"), ("CALLBRIDGE_STATE_PATH", "nowhere/s.sqlite")]
+)
+def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: str) -> None:
+    result = served(tmp_path, **{name: value})
+    assert result.returncode == 1
+    assert value.partition("/")[0] in result.stdout
+    assert "Traceback" not in result.stdout + result.stderr
+
+
+def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
+    with tcp_listener() as listener:
+        result = served(tmp_path, PORT=str(listener.getsockname()[1]))
+    assert result.returncode != 0
+    (line,) = result.stderr.splitlines()
+    assert json.loads(line)["level"] == "error"
+    assert "address already in use" in json.loads(line)["event"]

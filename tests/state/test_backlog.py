@@ -1,0 +1,104 @@
+"""The backlog keeps order and its bound, whatever becomes of a batch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.state.backlog import Backlog
+from callbridge.state.writes import EventWrite, SpendNote, Write
+
+
+def detail(name: str = "") -> EventWrite:
+    return EventWrite("CA", "turn_ended", 1.0, name.encode())
+
+
+def end() -> EventWrite:
+    return EventWrite("CA", "stream_ended", 1.0, b"{}")
+
+
+def bodies(backlog: Backlog) -> list[str]:
+    return [write.body.decode() for write in backlog.writes if isinstance(write, EventWrite)]
+
+
+def filled(backlog: Backlog, names: str) -> Backlog:
+    for name in names:
+        backlog.put(detail(name))
+    return backlog
+
+
+def test_starts_ends_and_notes_stay_beyond_the_bound() -> None:
+    backlog = Backlog(waiting_max=2)
+    backlog.put(detail())
+    kept: list[Write] = [EventWrite("CA", "stream_started", 1.0, b"{}"), SpendNote(1.0, 1), end(), end()]
+    for write in kept:
+        backlog.put(write)
+    backlog.put(detail())
+    assert list(backlog.writes) == kept
+    assert backlog.shed == 2
+
+
+def test_a_batch_that_comes_back_stands_first_and_is_shed_first() -> None:
+    backlog = filled(Backlog(waiting_max=3), "abc")
+    backlog.take()
+    filled(backlog, "de")
+    backlog.put_back()
+    assert bodies(backlog) == ["c", "d", "e"]
+    assert backlog.shed == 2
+
+
+def test_a_batch_under_way_is_not_shed() -> None:
+    """It may be written already; counting it as lost would be wrong."""
+    backlog = filled(Backlog(waiting_max=2), "ab")
+    backlog.take()
+    filled(backlog, "cd")
+    assert bodies(backlog) == ["a", "b", "c", "d"]
+    assert backlog.shed == 0
+
+
+def test_written_through_a_number() -> None:
+    assert Backlog().is_written_through(0)
+    backlog = filled(Backlog(), "ab")
+    through = backlog.told
+    assert not backlog.is_written_through(through)
+    backlog.take()
+    with pytest.raises(AssertionError):
+        backlog.take()  # One batch at a time.
+    filled(backlog, "c")
+    assert not backlog.is_written_through(through)
+    backlog.done()
+    assert backlog.is_written_through(through)
+    assert not backlog.is_written_through(backlog.told)
+
+
+@given(st.lists(st.sampled_from(["detail", "end", "take", "done", "put_back"]), max_size=80))
+def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None:
+    """Against the plainest model: all that was told, less what is written."""
+    backlog = Backlog(waiting_max=4)
+    told: list[EventWrite] = []
+    written: list[Write] = []
+    batch: tuple[Write, ...] | None = None
+    for number, step in enumerate(steps):
+        if step in ("detail", "end"):
+            told.append(
+                EventWrite("CA", "turn_ended" if step == "detail" else "stream_ended", float(number), b"")
+            )
+            backlog.put(told[-1])
+        elif step == "take" and batch is None:
+            batch = backlog.take()
+        elif step == "done" and batch is not None:
+            written.extend(batch)
+            batch = None
+            backlog.done()
+        elif step == "put_back" and batch is not None:
+            batch = None
+            backlog.put_back()
+        known = [*written, *backlog.writes]
+        lost = [write for write in told if write not in known]
+        assert known == [write for write in told if write in known]
+        assert all(write.is_detail for write in lost)
+        assert len(lost) == backlog.shed
+        waiting = backlog.writes[len(batch or ()) :]
+        is_all_needed = not any(isinstance(write, EventWrite) and write.is_detail for write in waiting)
+        assert len(waiting) <= 4 or is_all_needed

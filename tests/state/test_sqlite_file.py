@@ -1,0 +1,196 @@
+"""The file: its promises to the disk, and a start that says what to do when it cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from callbridge.state import sqlite_file
+from callbridge.state.sqlite_file import SCHEMA_VERSION, check_file, open_file, writing
+from callbridge.state.state import StateError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.db"
+
+
+def execute(path: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_commits_are_synced_to_a_write_ahead_log(path: Path) -> None:
+    with contextlib.closing(open_file(path)) as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
+
+
+def test_the_file_is_for_this_user_only(path: Path) -> None:
+    with contextlib.closing(open_file(path)):
+        files = list(path.parent.iterdir())
+        assert len(files) == 3  # The file, its log and the log's index.
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_new_file_has_a_version(path: Path) -> None:
+    check_file(path)
+    check_file(path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT version FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
+
+
+def test_processes_that_start_at_once_make_one_file(path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        try:
+            check_file(path)
+        except (StateError, SQLAlchemyError) as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    test_a_new_file_has_a_version(path)
+
+
+def complaint(path: Path) -> str:
+    with pytest.raises(StateError) as caught:
+        check_file(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing/state.db", "Make its folder"),
+        (".", "choose another path"),
+        ("a file/state.db", "choose another path"),
+    ],
+)
+def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / "a file").touch()
+    assert words in complaint(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anything")
+def test_a_folder_that_must_not_be_written(path: Path) -> None:
+    path.parent.chmod(0o500)
+    assert "let this user write there" in complaint(path)
+
+
+def test_a_file_that_must_not_be_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite opens such a file without a word and complains at the first write."""
+    check_file(path)
+
+    def read_only(_: object, **options: Any) -> Engine:
+        return create_engine(f"sqlite:///file:{path}?mode=ro&uri=true", **options)
+
+    monkeypatch.setattr(sqlite_file, "create_engine", read_only)
+    assert "may only be read" in complaint(path)
+
+
+def test_a_file_of_something_else(path: Path) -> None:
+    path.write_bytes(b"Dear diary, " * 1000)
+    assert "no SQLite file" in complaint(path)
+    assert "Move it away" in complaint(path)
+
+
+def test_a_database_of_another_program(path: Path) -> None:
+    execute(path, "CREATE TABLE recipes (name TEXT)")
+    assert "belongs to another program" in complaint(path)
+    execute(path, "SELECT name FROM recipes")
+
+
+def test_a_damaged_page(path: Path) -> None:
+    check_file(path)
+    execute(
+        path,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+        "INSERT INTO call_events SELECT 'CA', i, 1.0, 'memory', zeroblob(100) FROM n",
+        "PRAGMA wal_checkpoint(TRUNCATE)",
+    )
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 8192] = os.urandom(8192)
+    path.write_bytes(content)
+    assert "damaged" in complaint(path)
+    assert "Move it away" in complaint(path)
+    path.write_bytes(content[:5000])
+    assert "damaged" in complaint(path)
+
+
+NO_VERSION = "no version that callbridge ever had"
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE schema_version SET version = 99", "Start the newer callbridge"),
+        ("UPDATE schema_version SET version = 0", NO_VERSION),
+        ("DELETE FROM schema_version", NO_VERSION),
+    ],
+)
+def test_another_version(path: Path, statement: str, words: str) -> None:
+    check_file(path)
+    execute(path, statement)
+    assert words in complaint(path)
+
+
+def test_a_process_that_holds_the_file_is_waited_for(path: Path) -> None:
+    check_file(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.6, holder.execute, ["COMMIT"])
+        release.start()
+        check_file(path)
+        release.join()
+
+
+def test_but_not_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_file, "START_WAIT_S", 0.0)
+    check_file(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        assert "another process holds it. End that process" in complaint(path)
+
+
+def test_a_transaction_holds_the_write_lock_from_its_first_moment(path: Path) -> None:
+    with contextlib.closing(open_file(path)) as connection, writing(connection):
+        rival = sqlite3.connect(path, timeout=0, isolation_level=None)
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            rival.execute("BEGIN IMMEDIATE")
+        rival.close()
+
+
+def test_a_transaction_that_fails_leaves_nothing_and_no_lock(path: Path) -> None:
+    rows = ["INSERT INTO spend_notes VALUES (1.0, 1)", "INSERT INTO spend_notes VALUES (NULL, 1)"]
+
+    def write(connection: Connection) -> None:
+        with writing(connection):
+            for row in rows:
+                connection.exec_driver_sql(row)
+
+    with contextlib.closing(open_file(path)) as connection:
+        with pytest.raises(SQLAlchemyError):
+            write(connection)
+        execute(path, "BEGIN IMMEDIATE", "COMMIT")
+        assert connection.exec_driver_sql("SELECT * FROM spend_notes").all() == []

@@ -1,0 +1,364 @@
+"""Admission: every refusal, places that are never oversold and never leak, and strangers' sockets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.switchboard.admission import (
+    LAPSED_KEPT_S,
+    RESERVED_S,
+    SOCKETS_MAX,
+    Admission,
+    Condition,
+    DeclineReason,
+)
+from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller
+from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.spending import Spending
+
+MODEL = "gpt-realtime-2.1"
+UNBOUNDED = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0)
+
+
+@dataclass
+class Desk:
+    """An admission and the parts that it asks."""
+
+    calls_max: int = 3
+    starts_per_second: int = 100
+    bounds: CallsPerCaller = UNBOUNDED
+    circuits: Circuits = field(default_factory=Circuits)
+    spending: Spending = field(default_factory=lambda: Spending(per_hour_max_microdollars=100))
+    condition: Condition = field(default_factory=Condition)
+
+    def __post_init__(self) -> None:
+        self.callers = CallerLimits(self.bounds)
+        self.admission = Admission(
+            calls_max=self.calls_max,
+            starts_per_second=self.starts_per_second,
+            circuits=self.circuits,
+            callers=self.callers,
+            spending=self.spending,
+            condition=self.condition,
+        )
+
+    def offer(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> DeclineReason | None:
+        return self.admission.offer(call_sid, caller, MODEL, now)
+
+    def take(self, call_sid: str, now: float = 0.0, caller: str = "someone") -> None:
+        """A call that is offered, taken and live."""
+        assert self.offer(call_sid, now, caller) is None
+        assert self.admission.started(call_sid, now)
+
+
+# Refusals. Those of everybody are in test_webhooks.py.
+
+
+@pytest.mark.parametrize(
+    ("bounds", "caller", "refusal"),
+    [
+        (CallsPerCaller(at_once=1), "someone", DeclineReason.CALLER_LIMIT),
+        (CallsPerCaller(anonymous_at_once=1), ANONYMOUS, DeclineReason.ANONYMOUS_LIMIT),
+    ],
+)
+def test_caller_who_calls_too_often(bounds: CallsPerCaller, caller: str, refusal: DeclineReason) -> None:
+    """The one is refused, the next one not; and `/readyz` does not care."""
+    desk = Desk(bounds=bounds)
+    desk.take("CA1", caller=caller)
+    assert desk.offer("CA2", caller=caller) is refusal
+    assert desk.admission.reason_to_decline(MODEL, 0.0) is None
+    assert desk.offer("CA3", caller="other") is None
+
+
+def test_the_outage_of_a_model_refuses_only_those_who_ask_for_it() -> None:
+    desk = Desk()
+    desk.circuits.failed("another", 0.0, is_fatal=True)
+    assert desk.admission.offer("CA1", "someone", "another", 0.0) is DeclineReason.MODEL_OUTAGE
+    assert desk.admission.reason_to_decline("another", 0.0) is DeclineReason.MODEL_OUTAGE
+    assert desk.admission.reason_to_decline(MODEL, 0.0) is desk.offer("CA1") is None
+
+
+def test_too_many_begin_at_once() -> None:
+    """A second's worth may begin at once, then one each time that another is due."""
+    desk = Desk(calls_max=100, starts_per_second=4)
+    taken = [desk.offer(f"CA{number}", 10.0) for number in range(6)]
+    assert taken == [None] * 4 + [DeclineReason.STARTS] * 2
+    assert desk.admission.live(10.0) == 4
+    assert desk.offer("CA6", 10.24) is DeclineReason.STARTS
+    assert desk.offer("CA7", 10.25) is None
+    assert desk.offer("CA8", 10.25) is DeclineReason.STARTS
+    assert [desk.offer(f"CB{number}", 99.0) for number in range(5)] == [None] * 4 + [DeclineReason.STARTS]
+
+
+def test_refused_calls_take_no_start() -> None:
+    desk = Desk(calls_max=1, starts_per_second=2)
+    desk.take("CA1")
+    for number in range(50):
+        assert desk.offer(f"CB{number}") is DeclineReason.CAPACITY
+    desk.admission.ended("CA1", 0.0)
+    assert desk.offer("CA2") is None
+
+
+# The life of a place.
+
+
+def test_place_from_offer_to_end() -> None:
+    """Reserved, started, free again."""
+    desk = Desk(calls_max=1)
+    admission = desk.admission
+    assert desk.offer("CA1") is None
+    assert (admission.live(0.0), admission.reserved(0.0)) == (1, 1)
+    assert desk.offer("CA2") is DeclineReason.CAPACITY
+    assert admission.started("CA1", 1.0)
+    assert (admission.live(900.0), admission.reserved(900.0)) == (1, 0)
+    admission.ended("CA1", 900.0)
+    assert admission.live(900.0) == desk.callers.live("someone") == 0
+    assert desk.offer("CA2", 900.0) is None
+    assert repr(admission) == "<Admission places=1 of 1 reserved=1>"
+
+
+def test_repeated_webhook_is_one_call() -> None:
+    """Twilio repeats a request whose answer it did not get: same place, one start, fresh time to come."""
+    desk = Desk(calls_max=1, starts_per_second=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
+    assert desk.offer("CA1", 0.0) is None
+    desk.condition.is_draining = True
+    assert desk.offer("CA1", 14.0) is None
+    assert desk.admission.live(28.9) == desk.callers.live("someone") == 1
+    assert desk.admission.live(29.0) == desk.callers.live("someone") == 0
+
+
+def test_call_that_brings_no_stream_loses_its_place() -> None:
+    """After 15 s the place is another's; that the caller called stays counted."""
+    desk = Desk(calls_max=1, bounds=CallsPerCaller(per_10_minutes=1))
+    assert desk.offer("CA1") is None
+    assert desk.offer("CA2", RESERVED_S - 0.1, "other") is DeclineReason.CAPACITY
+    assert desk.offer("CA2", RESERVED_S, "other") is None
+    assert desk.offer("CA3", 40.0) is DeclineReason.CALLER_LIMIT
+
+
+def test_late_stream_takes_a_place_that_is_free() -> None:
+    desk = Desk(calls_max=1)
+    assert desk.offer("CA1") is None
+    assert desk.admission.live(20.0) == 0
+    assert desk.admission.started("CA1", 20.0)
+    assert desk.admission.live(20.0) == desk.callers.live("someone") == 1
+
+
+@pytest.mark.parametrize(
+    ("bounds", "other", "now"),
+    [
+        (UNBOUNDED, "other", 20.0),  # The place is gone.
+        (CallsPerCaller(at_once=1), "someone", 20.0),  # The caller has another call by now.
+        (UNBOUNDED, None, RESERVED_S + LAPSED_KEPT_S),  # Nothing is known of it any more.
+    ],
+)
+def test_late_stream_that_finds_no_place(bounds: CallsPerCaller, other: str | None, now: float) -> None:
+    """A stream that comes after its reservation is never one call too many."""
+    desk = Desk(calls_max=1 if bounds is UNBOUNDED else 2, bounds=bounds)
+    assert desk.offer("CA1") is None
+    if other is not None:
+        desk.take("CA2", now, other)
+    before = desk.admission.live(now)
+    assert not desk.admission.started("CA1", now)
+    assert desk.admission.live(now) == before
+
+
+def test_stream_that_was_never_offered_is_refused() -> None:
+    assert not Desk().admission.started("CA1", 0.0)
+
+
+def test_call_that_is_over_before_its_stream_gives_up_its_place() -> None:
+    """A caller who hangs up while it rings; told again, or of a live call, it changes nothing."""
+    desk = Desk(calls_max=1)
+    assert desk.offer("CA1") is None
+    for _ in range(2):
+        desk.admission.abandoned("CA1", 1.0)
+    assert desk.admission.live(1.0) == desk.callers.live("someone") == 0
+    assert not desk.admission.started("CA1", 1.0)
+    assert desk.offer("CA3", 1.0) is None
+    assert desk.admission.live(20.0) == 0
+    desk.admission.abandoned("CA3", 20.0)  # Its reservation had lapsed already.
+    assert not desk.admission.started("CA3", 20.0)
+    desk.take("CA2", 21.0)
+    desk.admission.abandoned("CA2", 22.0)
+    assert desk.admission.live(22.0) == 1
+
+
+def test_end_of_a_stream_that_never_started_is_a_fault_of_ours() -> None:
+    """A place given back twice would be sold twice."""
+    desk = Desk()
+    assert desk.offer("CA1") is None
+    assert not desk.admission.started("CA2", 0.0), "only a webhook makes a call"
+    for call_sid in ("CA1", "CA2"):
+        with pytest.raises(AssertionError):
+            desk.admission.ended(call_sid, 0.0)
+
+
+# A call that comes back.
+
+
+def test_call_comes_back_whatever_is_against_new_ones() -> None:
+    """Full, model down, money spent, caller over the limit: it goes on."""
+    desk = Desk(calls_max=1, bounds=CallsPerCaller(at_once=1, per_10_minutes=1))
+    desk.take("CA1")
+    desk.circuits.failed(MODEL, 0.0, is_fatal=True)
+    desk.spending.add(0.0, 100)
+    desk.condition.is_loop_late = True
+    assert desk.admission.continue_("CA2", "someone", 0.0) is None
+    assert desk.admission.started("CA2", 0.0)
+    assert desk.admission.live(0.0) == desk.callers.live("someone") == 2
+
+
+@pytest.mark.parametrize("old_ends_first", [True, False])
+def test_call_keeps_its_place_between_two_streams(old_ends_first: bool) -> None:
+    desk = Desk()
+    admission = desk.admission
+    desk.take("CA1")
+    assert admission.continue_("CA1", "someone", 10.0) is None
+    if old_ends_first:
+        admission.ended("CA1", 10.5)
+        assert admission.live(10.5) == 1
+    assert admission.started("CA1", 11.0)
+    if not old_ends_first:
+        admission.ended("CA1", 11.5)
+    assert admission.live(99.0) == desk.callers.live("someone") == 1
+    admission.ended("CA1", 99.0)
+    assert admission.live(99.0) == desk.callers.live("someone") == 0
+
+
+def test_call_that_was_to_come_back_and_did_not() -> None:
+    desk = Desk()
+    desk.take("CA1")
+    desk.admission.ended("CA1", 5.0)
+    assert desk.admission.continue_("CA1", "someone", 5.0) is None
+    assert desk.admission.live(19.9) == desk.callers.live("someone") == 1
+    assert desk.admission.live(20.0) == desk.callers.live("someone") == 0
+
+
+# The model's rate limit.
+
+
+def test_rate_limit_lowers_the_limit_for_a_minute() -> None:
+    """Nine tenths of what is live, once for all who tell of it; each begins the minute anew."""
+    desk = Desk(calls_max=50)
+    for number in range(20):
+        desk.take(f"CA{number}")
+    for moment in range(91, 101):
+        desk.admission.rate_limited(float(moment))
+    assert desk.admission.limit(100.0) == 18
+    assert desk.offer("CB1", 100.0) is DeclineReason.CAPACITY
+    assert desk.admission.live(100.0) == 20
+    for number in range(3):
+        desk.admission.ended(f"CA{number}", 110.0)
+    assert desk.offer("CB1", 110.0) is None
+    assert desk.admission.limit(159.9) == 18
+    assert desk.admission.limit(160.0) == 50
+
+
+@pytest.mark.parametrize(("calls_max", "live"), [(3, 0), (3, 1), (1, 10)])
+def test_rate_limit_leaves_one_call_and_raises_nothing(calls_max: int, live: int) -> None:
+    """A limit of nothing could never be seen to have passed. Calls that came back may exceed the limit."""
+    desk = Desk(calls_max=calls_max)
+    for number in range(live):
+        assert desk.admission.continue_(f"CA{number}", "someone", 0.0) is None
+    desk.admission.rate_limited(1.0)
+    assert desk.admission.limit(1.0) == 1
+
+
+# Sockets.
+
+
+def test_sockets_that_are_not_a_call_are_bounded() -> None:
+    """Sixty-four strangers may wait to be judged. Neither one more, nor one that is settled twice."""
+    admission = Desk().admission
+    with pytest.raises(AssertionError):
+        admission.socket_settled()
+    for _ in range(SOCKETS_MAX):
+        assert admission.may_open_socket()
+        admission.socket_opened()
+    assert not admission.may_open_socket()
+    with pytest.raises(AssertionError):
+        admission.socket_opened()
+    assert admission.un_started == SOCKETS_MAX
+    admission.socket_settled()
+    assert admission.may_open_socket()
+
+
+# Whatever happens.
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["offer", "offer", "offer", "start", "start", "end", "abandon", "return", "limit"]),
+        st.integers(0, 7),
+        st.sampled_from([0.0, 0.0, 0.3, 2.0, 9.0, 40.0]),
+    ),
+    max_size=120,
+)
+"""What, of which call, and how long after what was before. Call 7 has no number, the others three callers."""
+BOUNDS = CallsPerCaller(at_once=2, per_10_minutes=9, per_day=30, anonymous_at_once=1)
+
+
+@given(STEPS)
+def test_places_are_never_oversold_and_never_leak(steps: list[tuple[str, int, float]]) -> None:
+    """New calls never exceed the limit, a caller never theirs, and at the end every place is free."""
+    desk = Desk(calls_max=4, starts_per_second=3, bounds=BOUNDS)
+    admission = desk.admission
+    streams: list[str] = []
+    now = 0.0
+    for step, number, after_s in steps:
+        now += after_s
+        call_sid = f"CA{number}"
+        caller = ANONYMOUS if number == 7 else f"caller{number % 3}"
+        before, at_once = admission.live(now), desk.callers.live(caller)
+        match step:
+            case "offer":
+                taken = admission.offer(call_sid, caller, MODEL, now) is None
+                assert admission.live(now) in ((before, before + 1) if taken else (before,))
+            case "start" if admission.started(call_sid, now):
+                streams.append(call_sid)
+            case "end" if streams:
+                admission.ended(streams.pop(number % len(streams)), now)
+            case "abandon":
+                admission.abandoned(call_sid, now)
+            case "return":
+                assert admission.continue_(call_sid, caller, now) is None
+            case "limit":
+                admission.rate_limited(now)
+        if step in {"offer", "start"}:
+            if admission.live(now) > before:
+                assert admission.live(now) <= admission.limit(now)
+            if desk.callers.live(caller) > at_once:
+                assert desk.callers.live(caller) <= (1 if caller == ANONYMOUS else 2)
+        everybody = (ANONYMOUS, "caller0", "caller1", "caller2")
+        assert sum(map(desk.callers.live, everybody)) == admission.live(now)
+        assert admission.live(now) - admission.reserved(now) <= len(set(streams)) <= admission.live(now)
+    for call_sid in streams:
+        admission.ended(call_sid, now)
+    assert admission.live(now) == admission.reserved(now)
+    assert admission.live(now + RESERVED_S) == 0
+
+
+@given(st.lists(st.floats(0, 1.5), max_size=100))
+def test_starts_in_any_second_are_bounded(gaps_s: list[float]) -> None:
+    """However calls arrive, no window of a second sees more than twice what may begin in one."""
+    desk = Desk(calls_max=1_000, starts_per_second=5)
+    now, begun = 0.0, []
+    for number, gap_s in enumerate(gaps_s):
+        now += gap_s / 5
+        if desk.offer(f"CA{number}", now) is None:
+            begun.append(now)
+    for index, start in enumerate(begun):
+        # A full bucket, and what flows in meanwhile.
+        assert sum(1 for later in begun[index:] if later - start < 1) <= 5 + 5
+    assert len(begun) <= 5 + 5 * now + 1e-6
+
+
+def test_it_says_how_full_it_is() -> None:
+    desk = Desk()
+    desk.take("CA1")
+    assert desk.offer("CA2") is None
+    assert repr(desk.admission) == "<Admission places=2 of 3 reserved=1>"

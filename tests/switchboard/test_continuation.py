@@ -1,0 +1,272 @@
+"""What follows a stream, and what the events of a call say about it."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.call import memory
+from callbridge.call.endings import FOLLOWS
+from callbridge.call.facts import (
+    CallReported,
+    EndReason,
+    Fact,
+    Remembered,
+    StreamAsked,
+    StreamEnded,
+    StreamStarted,
+    TurnEnded,
+    VoicemailLeft,
+    encode,
+)
+from callbridge.call.wishes import HangUp, Resume
+from callbridge.state.state import CallEvent
+from callbridge.switchboard.continuation import (
+    CALL_OVER,
+    CONTINUATIONS_MAX,
+    CONTINUATIONS_WITHIN_S,
+    CallHistory,
+    Continuation,
+    decide,
+    read_facts,
+    read_history,
+)
+
+NOW = 1_800_000_000.0
+
+
+def decided(
+    ended: EndReason | None,
+    *continued_ago_s: float,
+    call_status: str = "in-progress",
+    can_continue: bool = True,
+) -> Continuation:
+    return decide(
+        call_status=call_status,
+        follows=None if ended is None else FOLLOWS[ended],
+        continued_at=[NOW - ago for ago in continued_ago_s],
+        now=NOW,
+        can_continue=can_continue,
+    )
+
+
+# --- The table ----------------------------------------------------------------------------------------
+
+
+WHAT_FOLLOWS: dict[str, list[str | None]] = {
+    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost"],
+    "resume": ["media_lost", "handed_over", "service_stopped", None],
+    "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
+}
+
+
+def test_what_follows_each_end() -> None:
+    """Every end, and none, has its row; what somebody meant is hung up, and nothing else."""
+    rows = {
+        None if value is None else EndReason(value): follows
+        for follows, values in WHAT_FOLLOWS.items()
+        for value in values
+    }
+    assert set(rows) == {*EndReason, None}
+    for ended, follows in rows.items():
+        assert decided(ended) == follows
+        assert (follows == "hang_up") == (ended is not None and ended.is_normal)
+
+
+@pytest.mark.parametrize("status", sorted(CALL_OVER))
+@pytest.mark.parametrize("ended", [*EndReason, None])
+def test_a_call_that_is_over_is_over(status: str, ended: EndReason | None) -> None:
+    assert decided(ended, call_status=status) is Continuation.HANG_UP
+
+
+@pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "", "unheard-of"])
+def test_any_other_status_keeps_the_call(status: str) -> None:
+    assert decided(EndReason.MEDIA_LOST, call_status=status) is Continuation.RESUME
+
+
+# --- The bounds ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "follows"),
+    [
+        ([], "resume"),
+        ([1, 2], "resume"),
+        ([1, 2, 3], "fall_back"),
+        ([1, 2, 599.9], "fall_back"),
+        ([1, 2, 600], "resume"),
+        ([601, 602, 603, 604, 1, 2], "resume"),
+        ([-5, -5, -5], "fall_back"),
+    ],
+)
+def test_three_continuations_in_ten_minutes(ago_s: list[float], follows: str) -> None:
+    """Times ahead of our clock count too: the bound must hold whatever the clocks do."""
+    assert decided(None, *ago_s) == follows
+
+
+@pytest.mark.parametrize("ended", [*EndReason, None])
+def test_where_nothing_can_be_continued_a_human_takes_over(ended: EndReason | None) -> None:
+    would = decided(ended)
+    wants = Continuation.FALL_BACK if would is Continuation.RESUME else would
+    assert decided(ended, can_continue=False) is wants
+
+
+@given(st.lists(st.floats(0, 120), max_size=60))
+def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after_s: list[float]) -> None:
+    continued: list[float] = []
+    now = NOW
+    for after_s in breaks_after_s:
+        now += after_s
+        follows = decide(
+            call_status="in-progress", follows=None, continued_at=continued, now=now, can_continue=True
+        )
+        if follows is Continuation.RESUME:
+            continued.append(now)
+    for first, fourth in zip(continued, continued[CONTINUATIONS_MAX:], strict=False):
+        assert fourth - first >= CONTINUATIONS_WITHIN_S
+
+
+# --- The history --------------------------------------------------------------------------------------
+
+
+def event(fact: Fact | bytes, at: float = NOW) -> CallEvent:
+    """A fact as the store gives it back, or a body as it is."""
+    return CallEvent(1, at, "", fact if isinstance(fact, bytes) else encode(fact))
+
+
+def started(stream_sid: str = "MZ1") -> CallEvent:
+    return event(StreamStarted("+14155550100", "+14155550199", agent="clinic", source=stream_sid))
+
+
+def ended(reason: str, stream_sid: str = "MZ1") -> CallEvent:
+    return event(StreamEnded(EndReason(reason), follows=FOLLOWS[EndReason(reason)], source=stream_sid))
+
+
+def continued(at: float = NOW) -> CallEvent:
+    return event(StreamAsked("resume", source="http"), at)
+
+
+def test_of_a_call_without_events_nothing_is_known() -> None:
+    assert read_history([]) == CallHistory(None, None, (), "", "", "", ())
+
+
+def test_a_whole_history() -> None:
+    tool = memory.ToolAnswered(2, "call_1", "look_up", "{}", "42")
+    assert read_history(
+        [
+            started("MZ1"),
+            event(TurnEnded(1, "Are you open?", "Until six.", 500, interrupted=False)),
+            event(TurnEnded(2, None, "", 500, interrupted=True)),
+            ended("media_lost", "MZ1"),
+            continued(NOW + 1),
+            started("MZ2"),
+            event(Remembered(tool)),
+            ended("handed_over", "MZ2"),
+            continued(NOW + 9),
+            started("MZ3"),
+            ended("agent_hangup", "MZ3"),
+        ]
+    ) == CallHistory(
+        EndReason.AGENT_HANGUP,
+        HangUp(),
+        (NOW + 1, NOW + 9),
+        "+14155550100",
+        "+14155550199",
+        "clinic",
+        (memory.TurnSaid(1, "Are you open?", "Until six."), tool),
+    )
+
+
+def test_what_is_to_follow_is_read_and_not_concluded() -> None:
+    """An end of its own may ask for what no other end of the same reason asks for."""
+    end = event(StreamEnded(EndReason.AGENT_HANGUP, follows=Resume(), source="MZ1"))
+    assert read_history([started(), end]).follows == Resume()
+
+
+@pytest.mark.parametrize(
+    ("events", "is_so"),
+    [
+        ([], False),
+        ([started(), continued()], True),
+        ([started(), continued(), started("MZ2")], False),
+        ([started(), event(StreamAsked("fall_back", source="http"))], False),
+    ],
+)
+def test_a_stream_that_was_promised_and_never_began(events: list[CallEvent], is_so: bool) -> None:
+    assert read_history(events).never_began is is_so
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ([started()], None),
+        ([started(), ended("media_lost")], "media_lost"),
+        ([ended("media_lost")], "media_lost"),
+        # The one after the last start or continuation counts.
+        ([started(), ended("media_lost"), continued()], None),
+        ([started(), ended("media_lost"), continued(), started("MZ2")], None),
+        ([started(), started("MZ2")], None),
+        ([started(), continued(), started("MZ2"), ended("model_lost", "MZ2")], "model_lost"),
+        # A repeated webhook continues twice.
+        ([started(), ended("media_lost"), continued(), continued()], None),
+        # The end of an earlier stream comes late.
+        ([started(), continued(), started("MZ2"), ended("media_lost", "MZ1")], None),
+        (
+            [
+                started(),
+                continued(),
+                started("MZ2"),
+                ended("agent_hangup", "MZ2"),
+                ended("media_lost", "MZ1"),
+            ],
+            "agent_hangup",
+        ),
+        # Where a stream is not named it is the latest.
+        ([started(""), ended("media_lost", "MZ1")], "media_lost"),
+    ],
+)
+def test_the_end_of_the_latest_stream_counts(events: list[CallEvent], reason: str | None) -> None:
+    assert read_history(events).ended == (None if reason is None else EndReason(reason))
+
+
+UNREADABLE = [
+    *(b"", b"{", b"\xff", b"null", b"[]", b'"x"', b'{"kind":"of_tomorrow"}', b'{"kind":"stream_started"}'),
+    *(b'{"kind":"stream_ended","reason":"of_tomorrow"}', b'{"kind":"stream_ended","reason":1}'),
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_what_cannot_be_read_counts_as_not_written(body: bytes) -> None:
+    """Such as what a newer version of the service wrote: the call goes on with what is known."""
+    assert read_facts([event(body)]) == []
+    assert read_history([started(), event(body)]) == read_history([started()])
+
+
+def test_other_facts_change_nothing() -> None:
+    """Nor do fields that others add."""
+    more = ended("media_lost").body[:-1] + b',"of_tomorrow":5}'
+    others = [event(fact) for fact in (VoicemailLeft("x"), CallReported("completed"))]
+    assert read_history([started(), event(more), *others]) == read_history([started(), ended("media_lost")])
+
+
+def test_what_a_webhook_learnt_gets_its_place_from_the_store() -> None:
+    """Several processes write it, and only the store sees them all; the facts of a stream have theirs."""
+    start = StreamStarted("", "", call_sid="CA1", source="MZ1", number=1, at_ms=40)
+    status = CallReported("in-progress", call_sid="CA1", source="http")
+    clocks = (NOW, NOW + 1.5, NOW - 9)  # One machine's clock is behind.
+    events = [
+        CallEvent(1, clocks[0], "", encode(start)),
+        CallEvent(2, clocks[1], "", encode(status)),
+        CallEvent(3, clocks[2], "", encode(status)),
+    ]
+    second, third = (
+        msgspec.structs.replace(status, number=number, at_ms=at_ms) for number, at_ms in ((2, 1500), (3, 0))
+    )
+    assert read_facts(events) == list(zip(clocks, (start, second, third), strict=True))
+
+
+@given(st.lists(st.sampled_from([started().body, continued().body, ended("media_lost").body]) | st.binary()))
+def test_no_body_breaks_the_reading(bodies: list[bytes]) -> None:
+    read_history(map(event, bodies))

@@ -1,0 +1,131 @@
+"""The decisions of a drain, by tables."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.switchboard import draining as decided
+from callbridge.switchboard.draining import (
+    ACTION_S,
+    HAND_OVER_S,
+    PROMISED_S,
+    Announce,
+    AskToHandOver,
+    CallsCounted,
+    Draining,
+    DrainStep,
+    Event,
+    Stop,
+)
+
+DRAIN_S = 240.0
+SIGNAL, DRAIN = decided.StopSignalled(), decided.DrainAsked()
+TIME, PROMISE = decided.TimePassed(), decided.StreamPromised()
+
+
+def live(number: int) -> CallsCounted:
+    return CallsCounted(number)
+
+
+def after(*events: tuple[float, Event]) -> Draining:
+    """A drain that was told these, each at its time."""
+    draining = Draining(DRAIN_S)
+    for now, event in events:
+        draining.handle(event, now)
+    return draining
+
+
+# --- The steps -----------------------------------------------------------------------------------
+
+
+SIGNALLED: list[tuple[float, Event]] = [(0, live(1)), (10, SIGNAL)]
+LEFT_EMPTY = [*SIGNALLED, (20, live(0))]
+TWICE = [*SIGNALLED, (11, SIGNAL)]
+DRAINED: list[tuple[float, Event]] = [(0, live(1)), (5, DRAIN)]
+PROMISED: list[tuple[float, Event]] = [(0, PROMISE), (1, SIGNAL)]
+TIMELINES: dict[str, tuple[list[tuple[float, Event]], DrainStep, float | None]] = {
+    "nothing": ([], DrainStep.SERVING, None),
+    "calls alone": ([(0, live(3)), (1, TIME)], DrainStep.SERVING, None),
+    "a signal without calls": ([(0, SIGNAL)], DrainStep.STOPPED, None),
+    "a signal with a call": (SIGNALLED, DrainStep.DRAINING, 250),
+    "one call ends": ([(0, live(2)), (10, SIGNAL), (20, live(1))], DrainStep.DRAINING, 250),
+    "its action is due": (LEFT_EMPTY, DrainStep.DRAINING, 23),
+    "not yet asked": ([*LEFT_EMPTY, (22.9, TIME)], DrainStep.DRAINING, 23),
+    "no call is left": ([*LEFT_EMPTY, (23, TIME)], DrainStep.STOPPED, None),
+    "the phone came back": ([*LEFT_EMPTY, (21, live(1)), (23, TIME)], DrainStep.DRAINING, 250),
+    "time is not up": ([*SIGNALLED, (249, TIME)], DrainStep.DRAINING, 250),
+    "time is up": ([*SIGNALLED, (250, TIME)], DrainStep.HANDING_OVER, 262),
+    "two signals": (TWICE, DrainStep.HANDING_OVER, 23),
+    "three signals": ([*TWICE, (12, SIGNAL)], DrainStep.STOPPED, None),
+    "all handed over, their actions are due": ([*TWICE, (13, live(0))], DrainStep.HANDING_OVER, 16),
+    "all handed over": ([*TWICE, (13, live(0)), (16, TIME)], DrainStep.STOPPED, None),
+    "one would not go": ([*TWICE, (23, TIME)], DrainStep.STOPPED, None),
+    "a drain without calls stays": ([(0, DRAIN)], DrainStep.DRAINING, None),
+    "a drain has no end": ([*DRAINED, (9999, TIME)], DrainStep.DRAINING, None),
+    "nor does it exit": ([*DRAINED, (6, live(0))], DrainStep.DRAINING, None),
+    "two drains are one": ([*DRAINED, (6, DRAIN)], DrainStep.DRAINING, None),
+    "a signal after an empty drain": ([(0, DRAIN), (5, SIGNAL)], DrainStep.STOPPED, None),
+    "a signal after a drain": ([*DRAINED, (100, SIGNAL)], DrainStep.DRAINING, 340),
+    "drain after signal": ([*SIGNALLED, (11, DRAIN)], DrainStep.DRAINING, 250),
+    "a promised stream is waited for": (PROMISED, DrainStep.DRAINING, 5),
+    "it never came": ([*PROMISED, (5, TIME)], DrainStep.STOPPED, None),
+    "it came": ([*PROMISED, (2, live(1)), (5, TIME)], DrainStep.DRAINING, 241),
+    "it is long past": ([(0, PROMISE), (5, SIGNAL)], DrainStep.STOPPED, None),
+}
+
+
+@pytest.mark.parametrize(("told", "step", "deadline"), TIMELINES.values(), ids=TIMELINES)
+def test_stage_and_deadline(told: list[tuple[float, Event]], step: DrainStep, deadline: float | None) -> None:
+    draining = after(*told)
+    assert (draining.step, draining.deadline) == (step, deadline)
+
+
+def test_every_stage_is_announced_with_its_calls_and_its_longest_time() -> None:
+    draining = after((0, live(2)))
+    assert draining.handle(SIGNAL, 10) == [Announce(DrainStep.DRAINING, 2, DRAIN_S)]
+    assert draining.handle(live(1), 20) == []
+    assert draining.handle(TIME, 250) == [Announce(DrainStep.HANDING_OVER, 1, HAND_OVER_S), AskToHandOver()]
+    assert draining.handle(TIME, 262) == [Announce(DrainStep.STOPPED, 1, 0), Stop()]
+    assert draining.handle(SIGNAL, 263) == []
+    began = Announce(DrainStep.DRAINING, 0, DRAIN_S)
+    assert Draining(DRAIN_S).handle(SIGNAL, 10) == [began, Announce(DrainStep.STOPPED, 0, 0), Stop()]
+    # A drain by command has no end of its own.
+    assert after((0, live(1))).handle(DRAIN, 1) == [Announce(DrainStep.DRAINING, 1, None)]
+
+
+def test_no_time_to_drain_hands_over_at_once() -> None:
+    draining = Draining(0)
+    draining.handle(live(1), 0)
+    assert AskToHandOver() in draining.handle(SIGNAL, 1)
+    assert draining.step is DrainStep.HANDING_OVER
+
+
+def test_promises_cannot_keep_the_process() -> None:
+    draining = after((0, live(1)), (0, SIGNAL), (0, SIGNAL), (1, live(0)))
+    now = 1.0
+    while draining.deadline is not None:
+        draining.handle(PROMISE, now)
+        now += 1
+        draining.handle(TIME, now)
+    assert now <= HAND_OVER_S + ACTION_S
+
+
+EVENTS = st.one_of(
+    st.sampled_from([SIGNAL, DRAIN, TIME, PROMISE]), st.builds(CallsCounted, st.integers(0, 3))
+)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), EVENTS.filter(lambda event: event != SIGNAL)), max_size=30))
+def test_without_a_signal_it_never_stops(steps: list[tuple[float, Event]]) -> None:
+    draining, now = Draining(DRAIN_S), 0.0
+    for wait_s, event in steps:
+        now += wait_s
+        assert Stop() not in draining.handle(event, now)
+        assert draining.deadline is None
+
+
+def test_a_promise_outlasts_the_action_of_another_call() -> None:
+    draining = after((0, live(1)), (0, SIGNAL), (1, PROMISE), (2, live(0)))
+    assert draining.deadline == 1 + PROMISED_S > 2 + ACTION_S

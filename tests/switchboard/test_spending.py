@@ -1,0 +1,96 @@
+"""Spending: rolling windows that never forget too early, and stay small."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.switchboard.spending import Spending
+
+DOLLAR = 1_000_000
+
+
+def test_without_caps_nothing_is_refused() -> None:
+    subject = Spending()
+    subject.add(0.0, 1_000 * DOLLAR)
+    assert not subject.declines(0.0)
+    assert subject.hour_microdollars(0.0) == subject.day_microdollars(0.0) == 1_000 * DOLLAR
+
+
+@pytest.mark.parametrize(
+    ("spent", "now", "refused"),
+    [
+        ([], 0.0, False),
+        ([(0.0, DOLLAR - 1)], 0.0, False),
+        ([(0.0, DOLLAR)], 0.0, True),
+        ([(0.0, DOLLAR)], 3_600.0, True),
+        ([(0.0, DOLLAR)], 3_660.0, False),  # The minute in which the window begins counts in full.
+        ([(0.0, DOLLAR), (4_000.0, DOLLAR - 1)], 4_000.0, False),
+        ([(hour * 7_200.0, DOLLAR - 1) for hour in range(6)], 40_000.0, True),
+        ([(hour * 7_200.0, DOLLAR - 1) for hour in range(6)], 86_460.0, False),
+    ],
+)
+def test_caps_of_an_hour_and_a_day(spent: list[tuple[float, int]], now: float, refused: bool) -> None:
+    """A dollar an hour, and five and a half a day."""
+    subject = Spending(per_hour_max_microdollars=DOLLAR, per_day_max_microdollars=11 * DOLLAR // 2)
+    for at, amount in spent:
+        subject.add(at, amount)
+    assert subject.declines(now) is refused
+
+
+def test_only_one_cap_may_be_set() -> None:
+    by_hour, by_day = Spending(per_hour_max_microdollars=1), Spending(per_day_max_microdollars=1)
+    for subject in (by_hour, by_day):
+        subject.add(0.0, 1)
+        assert subject.declines(0.0)
+    assert not by_hour.declines(7_200.0)
+    assert by_day.declines(7_200.0)
+
+
+def test_memory_is_bounded() -> None:
+    subject = Spending()
+    for minute in range(5_000):
+        subject.add(minute * 60.0, 1)
+    assert "minutes=1441 " in repr(subject)
+    assert subject.day_microdollars(4_999 * 60.0) == 1_441
+
+
+def test_restored_spending_counts_in_the_clock_of_the_process() -> None:
+    """Wall-clock times of a store become ages; in any order, without what is over a day old."""
+    subject = Spending(per_hour_max_microdollars=3)
+    wall = 1_700_000_000.0
+    subject.restore(
+        [(wall - 60, 1), (wall - 86_000, 4), (wall - 1_200, 2), (wall + 9, 8), (wall - 100_000, 64)],
+        wall_now=wall,
+        now=30.0,
+    )
+    assert subject.day_microdollars(30.0) == 15
+    assert "minutes=4 " in repr(subject)
+    assert subject.hour_microdollars(30.0) == 11
+    assert subject.declines(30.0)
+    assert not subject.declines(30.0 + 3_661)
+
+
+def test_nobody_pays_us() -> None:
+    """A sum below nothing would take a cap away."""
+    with pytest.raises(AssertionError):
+        Spending().add(0.0, -1)
+
+
+@given(st.lists(st.tuples(st.floats(0, 20_000), st.integers(0, 10 * DOLLAR)), max_size=60))
+def test_windows_are_never_too_short_and_hardly_too_long(spent: list[tuple[float, int]]) -> None:
+    """At every moment: all of the last hour, nothing older than 61 minutes; the same for the day."""
+    subject = Spending()
+    now, history = 0.0, []
+    for after_s, amount in spent:
+        now += after_s
+        subject.add(now, amount)
+        history.append((now, amount))
+        for window_s, counted in (
+            (3_600, subject.hour_microdollars(now)),
+            (86_400, subject.day_microdollars(now)),
+        ):
+            least = sum(amount for at, amount in history if now - at <= window_s)
+            most = sum(amount for at, amount in history if now - at <= window_s + 60)
+            assert least <= counted <= most

@@ -1,0 +1,147 @@
+"""The Dockerfile and fly.toml say what a live call needs of its host."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from callbridge.server.config.settings import Settings
+from callbridge.server.process.listening import HANDLERS_END_S
+from callbridge.switchboard.draining import ACTION_S, HAND_OVER_S
+
+ROOT = Path(__file__).parents[1]
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order, comments dropped and long lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    lines = text.replace("\\\n", " ").splitlines()
+    return [(word, rest.strip()) for word, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    found: list[list[tuple[str, str]]] = []
+    for word, rest in instructions():
+        if word == "FROM":
+            found.append([])
+        found[-1].append((word, rest))
+    return found
+
+
+def of(stage: list[tuple[str, str]], word: str) -> list[str]:
+    return [rest for found, rest in stage if found == word]
+
+
+def test_image_has_two_stages_on_a_slim_base() -> None:
+    build, final = stages()
+    (build_base,), (final_base,) = of(build, "FROM"), of(final, "FROM")
+    assert build_base == f"{final_base} AS build"
+    assert re.fullmatch(r"python:3\.1[1-9]-slim", final_base)
+
+
+def test_final_stage_takes_the_environment_and_nothing_else() -> None:
+    """Neither source nor build tools reach the final image; even the installer is taken out."""
+    _, final = stages()
+    assert of(final, "COPY") == ["--from=build /opt/callbridge /opt/callbridge"]
+    (steps,) = of(final, "RUN")
+    assert [step.split()[0] for step in steps.split("&&")] == ["pip", "install"]
+    assert steps.startswith("pip uninstall --yes pip ")
+    assert of(final, "ADD") == []
+
+
+def test_process_is_not_root_and_gets_its_signals() -> None:
+    _, final = stages()
+    (user,) = of(final, "USER")
+    assert re.fullmatch(r"[1-9]\d{3,}:[1-9]\d{3,}", user)
+    (command,) = of(final, "CMD")
+    assert json.loads(command) == ["callbridge", "serve"]
+    assert [word for word, _ in final].index("USER") > [word for word, _ in final].index("RUN")
+    assert of(final, "ENTRYPOINT") == []
+
+
+def test_state_is_kept_where_the_user_may_write() -> None:
+    _, final = stages()
+    (user,), (steps,) = of(final, "USER"), of(final, "RUN")
+    (variables,) = of(final, "ENV")
+    state_path = Path(dict(pair.split("=", 1) for pair in variables.split())["CALLBRIDGE_STATE_PATH"])
+    owner, group = user.split(":")
+    made = re.search(r"install --directory --owner=(\d+) --group=(\d+) --mode=0700 (\S+)$", steps)
+    assert made is not None
+    assert made.groups() == (owner, group, str(state_path.parent))
+
+
+def test_image_contains_no_secret_and_no_address() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    assert "://" not in text
+    assert not re.search(r"API_KEY|AUTH_TOKEN|index-url", text)
+
+
+def test_builder_gets_only_what_the_image_is_made_of() -> None:
+    """All is shut out but the package's own files, so no .env can slip in."""
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    copied = {word for stage in stages() for rest in of(stage, "COPY") for word in rest.split()[:-1]}
+    needed = {name.removesuffix("/") for name in copied if not name.startswith(("-", "/"))}
+    assert {rule.removeprefix("!") for rule in rules if rule.startswith("!")} == needed
+    assert "**/.env" in rules
+
+
+@pytest.fixture(scope="module")
+def fly() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "fly.toml").read_text())
+
+
+def test_fly_keeps_a_machine_of_its_own_for_calls(fly: dict[str, Any]) -> None:
+    """None is stopped by itself, shared, or killed before it had the most time that there is. Routing follows
+    /readyz on the port that the service listens on.
+    """
+    service = fly["http_service"]
+    assert (fly["kill_signal"], fly["kill_timeout"]) == ("SIGTERM", 300)
+    assert (service["auto_stop_machines"], service["min_machines_running"]) == ("off", 1)
+    assert fly["restart"] == [{"policy": "always"}]
+    assert fly["vm"][0]["size"].startswith("performance-")
+    assert (service["internal_port"], service["force_https"]) == (Settings.model_fields["port"].default, True)
+    (check,) = service["checks"]
+    assert (check["method"], check["path"]) == ("GET", "/readyz")
+
+
+def test_fly_waits_for_the_whole_drain(fly: dict[str, Any]) -> None:
+    """All bounds of a stop, one after the other, end half a minute before the process is killed."""
+    drain_s = int(fly["env"]["CALLBRIDGE_DRAIN_SECONDS"])
+    after_it_s = HAND_OVER_S + ACTION_S + HANDLERS_END_S
+    assert after_it_s <= 30
+    assert drain_s + after_it_s <= fly["kill_timeout"] - 30
+    assert Settings.model_fields["drain_seconds"].default == drain_s
+
+
+def test_fly_deploys_in_a_way_that_its_storage_allows(fly: dict[str, Any]) -> None:
+    """Fly refuses bluegreen with a volume; without it, the new machine is there before the old one goes."""
+    assert fly["deploy"]["strategy"] == ("rolling" if "mounts" in fly else "bluegreen")
+
+
+def test_fly_counts_calls_as_connections(fly: dict[str, Any]) -> None:
+    """Load is the number of held sockets; webhooks and checks get through however many calls there are."""
+    concurrency = fly["http_service"]["concurrency"]
+    calls_max = int(fly["env"]["CALLBRIDGE_CALLS_MAX"])
+    assert concurrency["type"] == "connections"
+    assert concurrency["soft_limit"] == calls_max == Settings.model_fields["calls_max"].default
+    assert concurrency["hard_limit"] >= 1.5 * calls_max
+
+
+def test_fly_file_holds_no_secret(fly: dict[str, Any]) -> None:
+    assert set(fly["env"]) == {"PUBLIC_BASE_URL", "CALLBRIDGE_CALLS_MAX", "CALLBRIDGE_DRAIN_SECONDS"}
+    assert fly["env"]["PUBLIC_BASE_URL"] == f"https://{fly['app']}.fly.dev"
+
+
+def test_every_line_of_fly_has_its_reason() -> None:
+    lines = (ROOT / "fly.toml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\w+ = ", line):
+            assert lines[number - 1].startswith("# "), line
+        assert len(line) <= 120, line

@@ -1,0 +1,68 @@
+"""8 kHz µ-law as numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callbridge.wire import audio
+
+
+@pytest.mark.parametrize(("byte_count", "duration_ms"), [(0, 0), (7, 0), (8, 1), (160, 20), (8000, 1000)])
+def test_bytes_become_whole_milliseconds(byte_count: int, duration_ms: int) -> None:
+    assert audio.milliseconds(byte_count) == duration_ms
+
+
+@given(st.integers(min_value=0, max_value=10_000))
+def test_silence_has_the_length_asked_for(duration_ms: int) -> None:
+    assert audio.milliseconds(len(audio.silence(duration_ms))) == duration_ms
+
+
+def test_silence_is_the_code_of_zero() -> None:
+    """0xFF decodes to 0; 0x00 would be a click at full scale."""
+    assert audio.silence(1) == b"\xff" * 8
+
+
+@pytest.mark.parametrize(
+    ("sample", "code"),
+    [
+        *((0, 0xFF), (3, 0xFF), (4, 0xFE), (-1, 0x7F), (-4, 0x7E), (1000, 0xCE), (-1000, 0x4E)),
+        *((32_635, 0x80), (32_767, 0x80), (-32_768, 0x00)),
+    ],
+)
+def test_samples_have_the_codes_of_the_standard(sample: int, code: int) -> None:
+    """ITU-T G.711 table 2a, with every bit inverted; louder than full scale is clipped."""
+    assert audio.encode([sample]) == bytes((code,))
+
+
+def test_what_was_encoded_is_heard_as_it_was() -> None:
+    """Of every sample: no further off than half a step of its segment, 1/32 of its loudness."""
+    samples = range(-0x8000, 0x8000)
+    for sample, code in zip(samples, audio.encode(samples), strict=True):
+        bits = ~code & 0xFF
+        level = (((bits & 0x0F) << 3) + 132 << (bits >> 4 & 7)) - 132
+        heard = -level if bits & 0x80 else level
+        assert abs(heard - max(-32_635, min(sample, 32_635))) <= (abs(sample) + 132) / 32 + 1, sample
+
+
+def test_louder_is_never_quieter() -> None:
+    codes = [~code & 0xFF for code in audio.encode(range(0x8000))]
+    assert codes == sorted(codes)
+
+
+def test_speech_is_told_from_the_noise_of_a_line() -> None:
+    """More than a tenth of the samples beyond -39 dB: a click is no word."""
+    assert not audio.is_loud(audio.silence(20))
+    assert not audio.is_loud(audio.encode([300, -300] * 80))
+    assert audio.is_loud(audio.encode([2000, -2000] * 80))
+    assert not audio.is_loud(audio.encode([20_000] * 16 + [0] * 144))
+    assert audio.is_loud(audio.encode([20_000] * 17 + [0] * 143))
+    assert not audio.is_loud(b"")
+
+
+def test_the_quiet_codes_are_those_of_small_samples() -> None:
+    assert audio.encode([372])[0] in audio.QUIET
+    assert audio.encode([-372])[0] in audio.QUIET
+    assert audio.encode([400])[0] not in audio.QUIET
+    assert len(audio.QUIET) == 64
