@@ -46,8 +46,6 @@ ROOT: Final = Path(__file__).parent.parent
 TESTS: Final = (
     "tests/call/transcripts",
     "tests/call",
-    "tests/call/test_playout_properties.py",
-    "tests/call/test_call_properties.py",
 )
 """The cheap ones first."""
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 SOURCE = Path(__file__).parents[1] / "src"
 PACKAGE = "callbridge"
@@ -700,18 +700,12 @@ CALLED_BY_LIBRARIES = {
 }
 """Methods that are there for somebody else's code."""
 
-DEAD_FOR_NOW = frozenset(
-    {
-        "callbridge.observe.loop_watch.Lags.p99_ms",
-        "callbridge.server.process.live_calls.LiveCalls.wait_empty",
-        "callbridge.simulators.truth.HeardItem.was_heard_to_its_end",
-        "callbridge.simulators.voice_model.client_events.CLIENT_EVENTS",
-        "callbridge.simulators.voice_model.conversation.Conversation.previous_id",
-        "callbridge.switchboard.admission.Admission.reserved",
-        "callbridge.switchboard.admission.Admission.un_started",
-    }
-)
-"""Only tests use these, or nobody. To be deleted, or used; nothing may be added."""
+READ_BY_TESTS = {
+    "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",
+    "callbridge.switchboard.admission.Admission.reserved": "no other figure shows a lost place",
+    "callbridge.switchboard.admission.Admission.un_started": "no other figure shows a lost socket",
+}
+"""Public names that nothing in the house reads, and why they stay."""
 
 
 @dataclass(frozen=True)
@@ -797,7 +791,7 @@ PLAIN_DECORATORS = frozenset(
 
 
 def test_no_name_is_dead() -> None:
-    assert set(dead_names(house())) - DEAD_FOR_NOW == set()
+    assert set(dead_names(house())) == READ_BY_TESTS.keys()
 
 
 def test_a_dead_name_is_found() -> None:
@@ -816,6 +810,74 @@ def test_a_dead_name_is_found() -> None:
     user = named("from callbridge.wire.example import USED, used, Used\nUsed().used_too()", "callbridge.cli")
     dead = [f"{module.name}.{name}" for name in ("DEAD", "dead", "Used.dead_too")]
     assert dead_names([module, face, user]) == dead
+
+
+# --- The page -----------------------------------------------------------------------------------------
+
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "architecture.md"
+NOT_OURS = frozenset({"media", "clear", "truncate", "delete", "speech_started", "session.updated"}) | {
+    *("input_audio_buffer.append", "send", "callbridge"),
+}
+"""Words of the two wires, what every leg does, and the command."""
+WITH_ITS_OWNER = {"handle": "CallMachine", "deadline": "CallMachine"}
+
+
+def names_on(page: str) -> list[str]:
+    """What stands between backticks: a file, a folder, a class, a method, or a word of the wires."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+
+
+def unknown_names(names: Iterable[str], modules: Sequence[Module]) -> list[str]:
+    """Those that nothing in the house bears."""
+    bearers = _bearers(modules)
+    return [
+        name
+        for name in names
+        if not (name in NOT_OURS or _is_file(name) or _is_route(name, modules) or _is_borne(name, bearers))
+    ]
+
+
+def _is_route(name: str, modules: Iterable[Module]) -> bool:
+    return name.startswith("/") and any(f'"{name}"' in module.text for module in modules)
+
+
+def _is_file(name: str) -> bool:
+    places = (ROOT, ROOT / "src" / "callbridge", ROOT / "src" / "callbridge" / "server")
+    return "/" in name and any((place / name.rpartition(" ")[2]).exists() for place in places)
+
+
+def _is_borne(name: str, bearers: Mapping[str, set[str]]) -> bool:
+    """Whether there is such a `Class.method`, class, method or table."""
+    owner, _, part = re.sub(r"\(.*\)", "", name).rpartition(".")
+    if not owner:
+        owner = WITH_ITS_OWNER.get(part, "")
+    return part in bearers.get(owner, set()) if owner else part in bearers
+
+
+def _bearers(modules: Iterable[Module]) -> dict[str, set[str]]:
+    """Every class, function and table with what it contains."""
+    found: dict[str, set[str]] = {}
+    for module in modules:
+        for node in module.tree.body:
+            for name in _defined(node):
+                parts = node.body if isinstance(node, ast.ClassDef) else []
+                found.setdefault(name, set()).update(part for one in parts for part in _defined(one))
+    return found
+
+
+def test_every_name_on_the_page_exists() -> None:
+    names = names_on(PAGE.read_text(encoding="utf-8"))
+    assert len(names) > 50
+    assert unknown_names(names, house()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Relay.from_nowhere", "Earphone", "call/ears/", "call/rule.py", "handle_it"]
+)
+def test_a_name_that_nobody_bears_is_found(name: str) -> None:
+    assert unknown_names([name], house()) == [name]
 
 
 VAGUE = frozenset(

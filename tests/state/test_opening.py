@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.state import open_state
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.opening import open_state
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import StateError
 

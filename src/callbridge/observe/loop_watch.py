@@ -135,34 +135,16 @@ class LagJudge:
 
 
 class Lags:
-    """How often the loop was how late. Bounded: one counter per millisecond, and one for all above."""
-
-    FINE_MS: Final = 200
-    """Ten times what is promised for 99 of 100 beats; above it the worst lag says enough."""
+    """How many beats there were, and how late the latest of them."""
 
     def __init__(self) -> None:
-        self._counts = [0] * (self.FINE_MS + 1)
         self.count = 0
         self.max_ms = 0.0
 
     def add(self, lag_s: float) -> None:
         """Counts one beat."""
-        lag_ms = lag_s * 1000
-        self._counts[min(int(lag_ms), self.FINE_MS)] += 1
         self.count += 1
-        self.max_ms = max(self.max_ms, lag_ms)
-
-    @property
-    def p99_ms(self) -> float:
-        """What 99 of 100 beats kept to, rounded up to a millisecond; 0 before the first beat."""
-        rest = self.count - self.count // 100
-        if not rest:
-            return 0.0
-        for lag_ms, count in enumerate(self._counts[:-1]):
-            rest -= count
-            if rest <= 0:
-                return min(lag_ms + 1.0, self.max_ms)
-        return self.max_ms
+        self.max_ms = max(self.max_ms, lag_s * 1000)
 
 
 class LoopWatch:

@@ -3,7 +3,3 @@
 SQLAlchemy is used here and nowhere else. Nothing here knows what an event means: kinds and bodies are the
 caller's words. Nothing here may keep a call waiting: what is told is queued; trouble is shown, not raised.
 """
-
-from callbridge.state.opening import open_state
-
-__all__ = ["open_state"]

@@ -228,6 +228,3 @@ _CHECKS = {
 }
 
 _KIND = choice(*_CHECKS)
-
-CLIENT_EVENTS = tuple(_CHECKS)
-"""The types that a client may send."""

@@ -100,11 +100,6 @@ class Conversation:
         self.ever[item.id] = item
         return self._order[place - 1].id if place else None
 
-    def previous_id(self, item: Item) -> str | None:
-        """The id of the item before this one."""
-        place = self._order.index(item)
-        return self._order[place - 1].id if place else None
-
     def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
         """Cut what the assistant said, and forget its transcript.
 
