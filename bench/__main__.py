@@ -19,7 +19,7 @@ from rich.console import Console
 
 from bench.bridges import BRIDGES
 from bench.errors import BenchError
-from bench.guard import DEFAULT_FLOOR, judge
+from bench.guard import DEFAULT_CEILING, DEFAULT_FLOOR, Bounds, judge
 from bench.machine import this_machine
 from bench.plan import Leg
 from bench.process import allow_many_files, choose_cores
@@ -47,7 +47,7 @@ class Outputs:
 
     json: Path | None
     writes_page: bool
-    floor: float | None
+    bounds: Bounds | None
     """The guard's; nothing where nothing is judged."""
 
 
@@ -64,9 +64,15 @@ def measure(
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="All bridges once, in less than a minute.")] = False,
     guard: Annotated[
-        bool, typer.Option("--guard", help="Judge the ratio to the Node.js relay; exit 1 below the floor.")
+        bool,
+        typer.Option("--guard", help="Judge the ratios to the Node.js relay; exit 1 outside the bounds."),
     ] = False,
-    floor: Annotated[float, typer.Option(help="The least ratio that the guard lets pass.")] = DEFAULT_FLOOR,
+    ceiling: Annotated[
+        float, typer.Option(help="Guard: the most user time per frame, as a ratio.")
+    ] = DEFAULT_CEILING,
+    floor: Annotated[
+        float, typer.Option(help="Guard: the fewest calls per core, as a ratio.")
+    ] = DEFAULT_FLOOR,
     alone: Annotated[bool, typer.Option("--self", help="No bridge: what the generator can do.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write everything to this file.")] = None,
     write_results: Annotated[bool, typer.Option("--write-results", help="Write the results page.")] = False,
@@ -82,7 +88,7 @@ def measure(
     }
     pace = replace(base.pace, **{name: value for name, value in given.items() if value is not None})
     base = replace(base, pace=pace, repeats=repeats or base.repeats)
-    outputs = Outputs(json, write_results, floor if guard else None)
+    outputs = Outputs(json, write_results, Bounds(ceiling, floor) if guard else None)
     try:
         wishes = base.with_words(bridges=bridges, legs=legs, calls=calls)
         asyncio.run(_carry_out(wishes, outputs, cache or default_cache(), is_alone=alone))
@@ -160,8 +166,8 @@ def _show(
     if outputs.writes_page:
         text = page(runs, alone, machine, wishes.pace, wishes.repeats)
         RESULTS.write_text(text, encoding="utf-8")
-    if outputs.floor is not None:
-        verdict = judge(runs, outputs.floor)
+    if outputs.bounds is not None:
+        verdict = judge(runs, outputs.bounds)
         console.print(("guard passed: " if verdict.passes else "guard FAILED: ") + verdict.sentence)
         if not verdict.passes:
             raise typer.Exit(1)

@@ -117,6 +117,10 @@ def _sample(_toolchain: Toolchain, setting: Setting) -> Launch:
     return Launch((sys.executable, str(BASELINES / "sample_relay.py")), _baseline_environment(setting))
 
 
+def _bare(_toolchain: Toolchain, setting: Setting) -> Launch:
+    return Launch((sys.executable, str(BASELINES / "bare_relay.py")), _baseline_environment(setting))
+
+
 def _relay(toolchain: Toolchain, setting: Setting) -> Launch:
     command = [str(toolchain.relay), "--port", str(setting.port), "--model-port", str(setting.model_port)]
     if setting.certificate:
@@ -132,6 +136,7 @@ BRIDGES: Final = {
             "node", "a Node.js relay on `ws`, JSON.parse and JSON.stringify", _node, ("node", "node_relay")
         ),
         BridgeKind("sample", "a FastAPI relay in the style of Twilio's Python sample", _sample),
+        BridgeKind("bare", "callbridge's two sockets and nothing else: no check, no bound, no ledger", _bare),
         BridgeKind("relay", "a relay in C that only copies: the limit of the machine", _relay, ("relay",)),
     )
 }

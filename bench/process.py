@@ -23,6 +23,8 @@ START_TIMEOUT_S = 15.0
 _LOG_TAIL_BYTES = 2000
 _CLOCK_OF_PROCESS = 2
 """In the numbers of Linux' CPU clocks: user and system time of all threads, in nanoseconds."""
+_UTIME, _STIME = 11, 12
+"""In /proc/PID/stat, counted from what follows the name of the command (fields 14 and 15 of the manual)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,18 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTime:
+    """CPU time of a process so far, all its threads together."""
+
+    total_s: float
+    """In nanoseconds, by the scheduler's clock."""
+    user_s: float
+    """In its own code, to a hundredth of a second."""
+    system_s: float
+    """In the kernel on its behalf; as coarse."""
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """A child in a process group of its own."""
 
@@ -96,10 +110,13 @@ class Process:
         """Its number."""
         return self.inner.pid
 
-    def cpu_s(self) -> float:
-        """CPU time used so far by all its threads, the kernel's work on its behalf included."""
+    def cpu(self) -> CpuTime:
+        """CPU time used so far."""
         # What clock_getcpuclockid(3) answers; Python has no name for it.
-        return time.clock_gettime((~self.pid << 3) | _CLOCK_OF_PROCESS)
+        total_s = time.clock_gettime((~self.pid << 3) | _CLOCK_OF_PROCESS)
+        stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        user_s, system_s = parse_user_and_system_s(stat)
+        return CpuTime(total_s, user_s, system_s)
 
     def memory(self) -> Memory:
         """Memory held now."""
@@ -114,6 +131,13 @@ class Process:
     def log_tail(self) -> str:
         """The end of what it said."""
         return "" if self.log is None else self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+
+
+def parse_user_and_system_s(stat: str) -> tuple[float, float]:
+    """The CPU times in a file `/proc/PID/stat`. The name of the command may hold spaces and brackets."""
+    words = stat.rpartition(")")[2].split()
+    ticks_per_s = os.sysconf("SC_CLK_TCK")
+    return int(words[_UTIME]) / ticks_per_s, int(words[_STIME]) / ticks_per_s
 
 
 def parse_kilobytes(text: str) -> dict[str, int]:

@@ -8,7 +8,17 @@ import msgspec
 
 from bench.bridges import BRIDGES
 from bench.plan import Leg
-from bench.summary import Figures, Key, calls_per_core, cores_used, memory_per_call, ratios, summarize
+from bench.summary import (
+    Figures,
+    Key,
+    calls_per_core,
+    cores_used,
+    memory_per_call,
+    ratios,
+    summarize,
+    system_us_per_frame,
+    user_us_per_frame,
+)
 from bench.table import Grid, alone_grid, conditions_grid, figures_grid, ratios_grid
 
 if TYPE_CHECKING:
@@ -79,5 +89,10 @@ def _run(run: Run) -> dict[str, object]:
         "end": run.end,
     }
     if run.is_complete:
-        found |= {"calls_per_core": calls_per_core(run), "cores_used": cores_used(run)}
+        found |= {
+            "calls_per_core": calls_per_core(run),
+            "cores_used": cores_used(run),
+            "user_us_per_frame": user_us_per_frame(run),
+            "system_us_per_frame": system_us_per_frame(run),
+        }
     return found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from bench.plan import Case, Pace
-    from bench.process import Cores, Memory
+    from bench.process import Cores, CpuTime, Memory
     from bench.toolchain import Toolchain
 
 Progress: TypeAlias = Callable[[Second], None]
@@ -41,7 +41,7 @@ _SLACK_S = 15.0
 class Watched:
     """What the bridge's process had used and held at an edge of the window."""
 
-    cpu_s: float
+    cpu: CpuTime
     memory: Memory
     open_files: int
 
@@ -204,8 +204,8 @@ class _Measurement:
 
     def _at_edge(self, edge: WindowEdge) -> None:
         with contextlib.suppress(OSError):  # The bridge is dead: the report counts its calls as lost.
-            cpu_s = self._bridge.cpu_s()  # First: it must be read at the very edge.
-            self._edges.append(Watched(cpu_s, self._bridge.memory(), self._bridge.open_files()))
+            cpu = self._bridge.cpu()  # First: it must be read at the very edge.
+            self._edges.append(Watched(cpu, self._bridge.memory(), self._bridge.open_files()))
         if edge.is_begin:
             self._calls.window_begins.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,8 +52,10 @@ class Figures:
     calls_per_core_least: float
     calls_per_core_most: float
     cores_used: float
-    us_per_frame: float
-    """CPU time for one frame of audio moved, either way."""
+    user_us_per_frame: float
+    """CPU time in the bridge's own code for one frame of audio moved, either way."""
+    system_us_per_frame: float
+    """The same in the kernel."""
     up: Latency
     down: Latency
     lost: int
@@ -82,16 +85,25 @@ Summary: TypeAlias = Mapping[Key, Figures | tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Spread:
+    """Some quotients of one figure of two bridges."""
+
+    median: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class Ratio:
-    """Calls per core of one bridge over those of another, in runs that lay side by side."""
+    """One bridge over another, in runs that lay side by side."""
 
     leg: Leg
     calls: int
     ours: str
     theirs: str
-    median: float
-    least: float
-    most: float
+    calls_per_core: Spread
+    user_time: Spread
+    """Of user time per frame: what the bridges themselves do, without what the kernel does for both."""
 
 
 def calls_per_core(run: Run) -> float:
@@ -105,13 +117,25 @@ def cores_used(run: Run) -> float:
     """CPU time of the bridge in the window, over the window's length."""
     assert run.begin is not None, "only complete runs have figures"
     assert run.end is not None, "only complete runs have figures"
-    return (run.end.cpu_s - run.begin.cpu_s) / run.report.window_s
+    return (run.end.cpu.total_s - run.begin.cpu.total_s) / run.report.window_s
 
 
-def us_per_frame(run: Run) -> float:
-    """CPU time of the bridge for one frame moved, in µs."""
-    frames = run.report.up.received + run.report.down.received
-    return cores_used(run) * run.report.window_s * 1e6 / frames
+def user_us_per_frame(run: Run) -> float:
+    """CPU time in the bridge's own code for one frame moved, in µs."""
+    assert run.begin is not None, "only complete runs have figures"
+    assert run.end is not None, "only complete runs have figures"
+    return (run.end.cpu.user_s - run.begin.cpu.user_s) * 1e6 / _frames(run)
+
+
+def system_us_per_frame(run: Run) -> float:
+    """CPU time in the kernel on the bridge's behalf for one frame moved, in µs."""
+    assert run.begin is not None, "only complete runs have figures"
+    assert run.end is not None, "only complete runs have figures"
+    return (run.end.cpu.system_s - run.begin.cpu.system_s) * 1e6 / _frames(run)
+
+
+def _frames(run: Run) -> int:
+    return run.report.up.received + run.report.down.received
 
 
 def summarize(runs: Iterable[Run]) -> Summary:
@@ -140,7 +164,8 @@ def _figures(key: Key, runs: Sequence[Run]) -> Figures | tuple[str, ...]:
         calls_per_core_least=min(density),
         calls_per_core_most=max(density),
         cores_used=_median(complete, cores_used),
-        us_per_frame=_median(complete, us_per_frame),
+        user_us_per_frame=_median(complete, user_us_per_frame),
+        system_us_per_frame=_median(complete, system_us_per_frame),
         up=_latency([run.report.up for run in complete]),
         down=_latency([run.report.down for run in complete]),
         lost=sum(way.lost for run in complete for way in _ways(run)),
@@ -191,7 +216,7 @@ def _open_files(run: Run) -> float:
 
 
 def ratios(runs: Sequence[Run], ours: str) -> list[Ratio]:
-    """How many times the calls per core of every other bridge `ours` reaches, case by case.
+    """What `ours` reaches of every other bridge's calls per core, and takes of its user time, case by case.
 
     The first run of ours is divided by the first of theirs, the second by the second: they lay side by side,
     so what disturbed the machine for longer than that disturbed both.
@@ -203,10 +228,16 @@ def ratios(runs: Sequence[Run], ours: str) -> list[Ratio]:
         if key.bridge == ours or own is None:
             continue
         pairs = [(a, b) for a, b in zip(own, theirs, strict=False) if a.is_complete and b.is_complete]
-        if quotients := [calls_per_core(a) / calls_per_core(b) for a, b in pairs]:
-            bounds = (median(quotients), min(quotients), max(quotients))
-            found.append(Ratio(key.leg, key.calls, ours, key.bridge, *bounds))
+        if pairs:
+            spreads = (_spread(pairs, calls_per_core), _spread(pairs, user_us_per_frame))
+            found.append(Ratio(key.leg, key.calls, ours, key.bridge, *spreads))
     return found
+
+
+def _spread(pairs: Sequence[tuple[Run, Run]], figure: Callable[[Run], float]) -> Spread:
+    # A short run of few calls may take less user time than the kernel counts.
+    quotients = [figure(a) / figure(b) if figure(b) else math.inf for a, b in pairs]
+    return Spread(median(quotients), min(quotients), max(quotients))
 
 
 def memory_per_call(summary: Summary) -> dict[tuple[str, Leg], float]:

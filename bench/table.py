@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bench.plan import Leg
     from bench.report import Report
-    from bench.summary import Key, Ratio
+    from bench.summary import Key, Ratio, Spread
 
 NOTHING = "-"
 
@@ -54,14 +54,14 @@ def figures_grid(summary: Summary, leg: Leg) -> Grid:
     return Grid(
         title=f"Model leg {leg}",
         columns=(
-            *("bridge", "calls", "calls per core", "CPU µs per frame"),
+            *("bridge", "calls", "calls per core", "user µs per frame", "system µs per frame"),
             *("up p50 / p99 / max ms", "down p50 / p99 / max ms", "frames lost", "KB per call"),
         ),
         rows=tuple(
             (
                 key.bridge,
                 f"{key.calls:,}",
-                *(_figures_cells(figures) if isinstance(figures, Figures) else [NOTHING] * 5),
+                *(_figures_cells(figures) if isinstance(figures, Figures) else [NOTHING] * 6),
                 _kilobytes(memory.get((key.bridge, leg))),
             )
             for key, figures in _with_leg(summary, leg)
@@ -72,7 +72,8 @@ def figures_grid(summary: Summary, leg: Leg) -> Grid:
 def _figures_cells(figures: Figures) -> tuple[str, ...]:
     return (
         f"{figures.calls_per_core:,.0f}",
-        f"{figures.us_per_frame:.1f}",
+        f"{figures.user_us_per_frame:.1f}",
+        f"{figures.system_us_per_frame:.1f}",
         _latency(figures.up),
         _latency(figures.down),
         f"{figures.lost:,}",
@@ -151,13 +152,20 @@ def ratios_grid(ratios: Sequence[Ratio]) -> Grid:
             f"{ratio.ours} / {ratio.theirs}",
             ratio.leg,
             f"{ratio.calls:,}",
-            f"{ratio.median:.2f}",
-            f"{ratio.least:.2f} to {ratio.most:.2f}",
+            *_spread(ratio.calls_per_core),
+            *_spread(ratio.user_time),
         )
         for ratio in ratios
     )
-    columns = ("calls per core", "model leg", "calls", "ratio", "(least to most)")
+    columns = (
+        *("bridges", "model leg", "calls"),
+        *("calls per core", "least to most", "user µs per frame", "from least to most"),
+    )
     return Grid("Ratios", columns, rows, words=frozenset({"model leg"}))
+
+
+def _spread(spread: Spread) -> tuple[str, str]:
+    return f"{spread.median:.2f}", f"{spread.least:.2f} to {spread.most:.2f}"
 
 
 def alone_grid(reports: Sequence[Report]) -> Grid:

@@ -53,9 +53,22 @@ class Wishes:
         )
 
 
-WHOLE: Final = Wishes(tuple(BRIDGES.values()), tuple(Leg), (10, 50, 250, 1000), 3, Pace())
-QUICK: Final = Wishes(tuple(BRIDGES.values()), (Leg.PLAIN,), (10, 50), 1, Pace(window_s=3, warm_up_s=1))
-GUARD: Final = Wishes((BRIDGES[OURS], BRIDGES[THEIRS]), (Leg.PLAIN,), (50,), 3, Pace(window_s=4, warm_up_s=2))
+WHOLE: Final = Wishes(tuple(BRIDGES.values()), tuple(Leg), (10, 50, 250, 600, 1000), 3, Pace())
+QUICK: Final = Wishes(
+    tuple(BRIDGES.values()),
+    (Leg.PLAIN,),
+    (10, 50),
+    1,
+    Pace(window_s=2, warm_up_s=1, starts_per_s=100),
+)
+GUARD: Final = Wishes(
+    (BRIDGES[OURS], BRIDGES[THEIRS]),
+    (Leg.PLAIN,),
+    (250,),
+    3,
+    Pace(window_s=5, warm_up_s=2, starts_per_s=100),
+)
+"""As many calls as a core carries well, because the kernel counts user time in hundredths of a second."""
 
 
 def _each(words: str, value_of: Callable[[str], Item]) -> tuple[Item, ...]:

@@ -28,7 +28,7 @@ from raw_peer import RawPeer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
-    from callbridge.call.events import BadMessage, LegGone
+    from callbridge.bridge.legs.leg import LegEnd
 
 PhoneLane: TypeAlias = Literal["fast", "slow"]
 Lane: TypeAlias = Literal["fast", "slow", "model"]
@@ -75,11 +75,11 @@ class Ear:
         await self._bell.until(lambda: len(self.heard) >= count)
 
 
-async def begun(reading: Coroutine[Any, Any, LegGone | BadMessage]) -> asyncio.Task[LegGone | BadMessage]:
+async def begun(reading: Coroutine[Any, Any, LegEnd]) -> asyncio.Task[LegEnd]:
     """Its task, which listens by now: what a leg hears before somebody listens may be for nobody."""
     has_begun = asyncio.Event()
 
-    async def begin() -> LegGone | BadMessage:
+    async def begin() -> LegEnd:
         has_begun.set()
         return await reading
 

@@ -14,12 +14,11 @@ from bell import Bell
 from callbridge.agents.agent import Agent
 from callbridge.agents.tools import Toolbox
 from callbridge.bridge.bridge import Bridge
-from callbridge.bridge.legs.leg import DialError, Read
+from callbridge.bridge.legs.leg import DialError, LegEnd, Read
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call.actions import Action, BeginCall
 from callbridge.call.entrance import Entrance
 from callbridge.call.events import (
-    BadMessage,
     Event,
     Leg,
     LegGone,
@@ -73,13 +72,11 @@ class MemoryLeg:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.closed: list[tuple[int, str]] = []
-        self.stalls: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.may_close = asyncio.Event()
         self.may_close.set()
-        self.tasks = 0
-        """Those that read it or see to its writing."""
+        self.readers = 0
         self._said: Read | None = None
-        self._incoming = asyncio.Queue[str | LegGone | BadMessage | Exception]()
+        self._incoming = asyncio.Queue[str | LegEnd | Exception]()
         self._heard = 0
 
     # The bridge's side.
@@ -89,9 +86,9 @@ class MemoryLeg:
         self.sent.append(json.loads(frame))
         _news.ring()
 
-    async def read(self, said: Read) -> LegGone | BadMessage:
+    async def read(self, said: Read) -> LegEnd:
         self._said = said
-        with self._used():
+        with self._read_by_one():
             try:
                 while True:
                     message = await self._incoming.get()
@@ -107,10 +104,6 @@ class MemoryLeg:
                 if self._said is said:
                     self._said = None
 
-    async def write(self) -> str:
-        with self._used():
-            return await asyncio.shield(self.stalls)
-
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
         _news.ring()
@@ -118,13 +111,13 @@ class MemoryLeg:
         self.end(LegGone(Leg.MODEL, code, reason))
 
     @contextmanager
-    def _used(self) -> Iterator[None]:
-        self.tasks += 1
+    def _read_by_one(self) -> Iterator[None]:
+        self.readers += 1
         _news.ring()
         try:
             yield
         finally:
-            self.tasks -= 1
+            self.readers -= 1
             _news.ring()
 
     # The test's side.
@@ -149,11 +142,11 @@ class MemoryLeg:
             self._said = None
             self._incoming.put_nowait(broken)
 
-    def end(self, event: LegGone | BadMessage) -> None:
+    def end(self, event: LegEnd) -> None:
         """The peer is gone, or as good as."""
         self._incoming.put_nowait(event)
 
-    async def ends(self, event: LegGone | BadMessage) -> None:
+    async def ends(self, event: LegEnd) -> None:
         """The peer is gone, and the call knows."""
         self.end(event)
         await self._incoming.join()

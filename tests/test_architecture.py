@@ -540,7 +540,11 @@ BROAD = {
     (
         "callbridge.bridge.legs.callback_leg",
         "CallbackLeg._tell",
-    ): "the task of the call raises it, not the socket",
+    ): "the call's task raises it, not the socket",
+    (
+        "callbridge.bridge.legs.callback_leg",
+        "CallbackLeg.on_ws_frame",
+    ): "so here, for one in one frame",
 }
 """The only places that catch whatever comes."""
 

@@ -101,11 +101,21 @@ static uint64_t fire_timers(void)
     return SECOND;
 }
 
+/* Xorshift (Marsaglia, 2003), the same row of numbers in every run. */
+static uint64_t jitter(void)
+{
+    static uint64_t state = 88172645463325252;
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state % JITTER_NS;
+}
+
 uint64_t next_beat(uint64_t now, uint64_t period, uint32_t index, uint32_t count)
 {
     uint64_t place = period * (index % count) / count;
     uint64_t beat = now / period * period + place;
-    return beat > now ? beat : beat + period;
+    return (beat > now ? beat : beat + period) + jitter();
 }
 
 /* --- Counts --- */

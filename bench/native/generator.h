@@ -47,7 +47,13 @@ typedef void fire_fn(void *owner, uint64_t due);
 
 void timer_add(uint64_t due, fire_fn *fire, void *owner);
 
-/* The first moment after `now` of a rhythm in which `index` of `count` has its place: all evenly spread. */
+/* Less than a frame: so much later than in its rhythm something may be said, as after a real network. It also keeps
+ * the kernel's user and system time honest. It samples them at its ticks, of which 20 ms are a whole number, so that
+ * a strict rhythm would show every tick the same moment of the bridge's work. */
+#define JITTER_NS (10 * MILLISECOND)
+
+/* The next moment after `now` of a rhythm in which `index` of `count` has its place, all evenly spread; somewhat
+ * late, and none is left out when it is asked for from the moment of the one before. */
 uint64_t next_beat(uint64_t now, uint64_t period, uint32_t index, uint32_t count);
 
 /* --- Counts of one direction, for measured calls --- */

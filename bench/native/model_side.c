@@ -115,7 +115,7 @@ static void delta_due(void *owner, uint64_t due)
     say_delta(session);
     if (options.is_direct)
         say_direct_mark(session);
-    timer_add(due + DELTA_NS, delta_due, session);
+    timer_add(next_beat(due, DELTA_NS, session->call->number, options.calls), delta_due, session);
 }
 
 static void speak_if_wanted(struct session *session)

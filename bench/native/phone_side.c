@@ -56,7 +56,7 @@ static void frame_due(void *owner, uint64_t due)
     if (call->is_over || !is_sending())
         return;
     say_frame(call);
-    timer_add(due + FRAME_NS, frame_due, call);
+    timer_add(next_beat(due, FRAME_NS, call->number, options.calls), frame_due, call);
 }
 
 static void echo_due(void *owner, uint64_t due)

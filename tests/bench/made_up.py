@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.bridges import BRIDGES
 from bench.plan import Case, Leg
-from bench.process import Memory
+from bench.process import CpuTime, Memory
 from bench.report import Direction, GeneratorHealth, Histogram, Report
 from bench.run import Run, Watched
 
@@ -28,6 +28,7 @@ def run(
     leg: Leg = Leg.PLAIN,
     *,
     cores_used: float = 0.1,
+    user_share: float = 0.5,
     rss: int = 50 * MB,
     lost: int = 0,
     latency_ms: float = 1.0,
@@ -50,7 +51,10 @@ def run(
         generator=GeneratorHealth(1.0, histogram(0.01), histogram(0.02)),
     )
     memory = Memory(rss, rss - MB)
-    begin, end = Watched(5.0, memory, 12), Watched(5.0 + cores_used * WINDOW_S, memory, 12 + 2 * calls)
+    total_s = cores_used * WINDOW_S
+    user_s = total_s * user_share
+    begin = Watched(CpuTime(5.0, 3.0, 2.0), memory, 12)
+    end = Watched(CpuTime(5.0 + total_s, 3.0 + user_s, 2.0 + total_s - user_s), memory, 12 + 2 * calls)
     return Run(Case(BRIDGES[bridge], leg, calls), report, memory, begin, end)
 
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from bench.bridges import Launch
 from bench.errors import BenchError, UnavailableError
-from bench.process import Cores, choose_cores, parse_core_list, parse_kilobytes, running, wait_until_listening
+from bench.process import (
+    Cores,
+    choose_cores,
+    parse_core_list,
+    parse_kilobytes,
+    parse_user_and_system_s,
+    running,
+    wait_until_listening,
+)
 from bench.toolchain import Toolchain
 
 
@@ -28,6 +36,23 @@ class TestCores:
         assert cores.are_shared == (len(os.sched_getaffinity(0)) == 1)
         assert Cores(frozenset({0}), frozenset({0})).are_shared
         assert str(Cores(frozenset({0}), frozenset({2}))) == "bridge on core 0, generator on core 2"
+
+
+def test_user_and_system_time_are_told_apart() -> None:
+    """Whatever the command is called."""
+    words = ["S", *("0" for _ in range(10)), "250", "75", "9", "9"]
+    stat = f"4711 (a) b (c) {' '.join(words)}\n"
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert parse_user_and_system_s(stat) == (250 / ticks, 75 / ticks)
+
+
+async def test_a_process_that_computes_spends_user_time(tmp_path: Path) -> None:
+    launch = Launch((sys.executable, "-c", "while True: sum(range(1000))"), {})
+    async with asyncio.timeout(10), running(launch, all_cores(), tmp_path, log=None) as process:
+        while (cpu := process.cpu()).user_s < 0.1:  # noqa: ASYNC110 - nobody tells how long it has computed
+            await asyncio.sleep(0.02)
+    assert cpu.user_s > cpu.system_s
+    assert cpu.total_s == pytest.approx(cpu.user_s + cpu.system_s, abs=0.05)
 
 
 def test_sizes_in_proc_are_read_in_bytes() -> None:
@@ -48,7 +73,7 @@ class TestRunning:
             assert process.inner.stdout is not None
             assert await process.inner.stdout.readline() == b"up\n"
             assert os.sched_getaffinity(process.pid) == core
-            assert process.cpu_s() > 0
+            assert process.cpu().total_s > 0
             assert process.memory().rss >= process.memory().pss > 0
             assert process.open_files() >= 3
         assert os.sched_getaffinity(0) == ours

@@ -27,12 +27,12 @@ ROWS = """\
 - A Processor, 2 cores, Linux 6.1
 - 1 x 10 s after 3 s of warm-up; medians over the repeats, but the
 - **node**: a Node.js relay on `ws`, JSON.parse and JSON.stringify
-| node | 10 | 50 | 333.3 | 1.00 / 1.00 / 1.0 | 1.00 / 1.00 / 1.0 | 0 | 0 |
-| sample | 50 | - | - | - | - | - | - |
-| callbridge | 60 | 600 | 27.8 | 1.00 / 1.00 / 1.0 | 1.00 / 1.00 / 1.0 | 0 | 80 |
+| node | 10 | 50 | 166.7 | 166.7 | 1.00 / 1.00 / 1.0 | 1.00 / 1.00 / 1.0 | 0 | 0 |
+| sample | 50 | - | - | - | - | - | - | - |
+| callbridge | 60 | 600 | 13.9 | 13.9 | 1.00 / 1.00 / 1.0 | 1.00 / 1.00 / 1.0 | 0 | 80 |
 | sample | 50 | - | - | - | - | - | - | overrun |
 | callbridge | 60 | 600 to 600 | 0.10 | 20 / 20 | 0 | 10% | 0.01 |  |
-| callbridge / node | plain | 60 | 2.00 | 2.00 to 2.00 |
+| callbridge / node | plain | 60 | 2.00 | 2.00 to 2.00 | 0.50 | 0.50 to 0.50 |
 """.splitlines()
 
 

@@ -17,11 +17,15 @@ def only_figures(*runs: object) -> Figures:
 
 
 class TestFigures:
-    def test_calls_and_frames_cost_the_time_of_a_core(self) -> None:
+    def test_calls_per_core_are_calls_over_cores_used(self) -> None:
         figures = only_figures(run(calls=50, cores_used=0.25))
         assert figures.calls_per_core == pytest.approx(200)
         assert figures.cores_used == pytest.approx(0.25)
-        assert figures.us_per_frame == pytest.approx(0.25 * 1e6 / (50 * 60))
+
+    def test_a_frame_costs_the_time_of_a_core_over_all_frames_moved(self) -> None:
+        figures = only_figures(run(calls=50, cores_used=0.3, user_share=0.25))
+        assert figures.user_us_per_frame == pytest.approx(0.25 * 100)
+        assert figures.system_us_per_frame == pytest.approx(0.75 * 100)
 
     def test_audio_that_does_not_arrive_is_not_carried(self) -> None:
         """A bridge that throws half of the audio away does not carry twice the calls."""
@@ -63,7 +67,19 @@ class TestRatios:
         ]
         (ratio,) = ratios(runs, "callbridge")
         assert (ratio.ours, ratio.theirs, ratio.calls) == ("callbridge", "node", 50)
-        assert [ratio.median, ratio.least, ratio.most] == pytest.approx([2, 2, 3])
+        density = ratio.calls_per_core
+        assert [density.median, density.least, density.most] == pytest.approx([2, 2, 3])
+
+    def test_user_time_has_a_ratio_of_its_own(self) -> None:
+        """The kernel's share is the same work for both, and hides what differs."""
+        runs = [run(cores_used=0.2, user_share=0.3), run("node", cores_used=0.2, user_share=0.6)]
+        (ratio,) = ratios(runs, "callbridge")
+        assert ratio.user_time.median == pytest.approx(0.5)
+        assert ratio.calls_per_core.median == pytest.approx(1)
+
+    def test_a_bridge_too_quick_for_the_kernels_clock_does_not_break_the_table(self) -> None:
+        (ratio,) = ratios([run(), run("relay", user_share=0.0)], "callbridge")
+        assert ratio.user_time.median == float("inf")
 
     def test_every_case_and_bridge_has_a_ratio_of_its_own(self) -> None:
         names = ("callbridge", "node", "relay")
@@ -79,7 +95,7 @@ class TestRatios:
             *(run(cores_used=0.1), run("node", cores_used=0.4)),
         ]
         (ratio,) = ratios(runs, "callbridge")
-        assert ratio.median == ratio.least == pytest.approx(4)
+        assert ratio.calls_per_core.median == ratio.calls_per_core.least == pytest.approx(4)
 
 
 class TestMemory:

@@ -20,7 +20,7 @@ def test_words_replace_what_they_name_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"bridges": "asterisk"}, "'asterisk'; there are callbridge, node, sample, relay"),
+        ({"bridges": "asterisk"}, "'asterisk'; there are callbridge, node, sample, bare, relay"),
         ({"legs": "quic"}, "plain or tls, not 'quic'"),
         ({"calls": "10,many"}, "not 'many'"),
         ({"calls": "0"}, "not '0'"),
@@ -44,4 +44,4 @@ def test_the_quick_set_fits_a_minute() -> None:
 
 
 def test_the_guard_compares_two_bridges_in_one_case() -> None:
-    assert {str(case) for case in GUARD.cases} == {"callbridge, plain, 50 calls", "node, plain, 50 calls"}
+    assert {str(case) for case in GUARD.cases} == {"callbridge, plain, 250 calls", "node, plain, 250 calls"}

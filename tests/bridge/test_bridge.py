@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 
 from callbridge.agents.agent import Agent
 from callbridge.call import facts
-from callbridge.call.events import BadMessage, Leg, LegGone, StreamAdmitted
+from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled, StreamAdmitted
 from callbridge.call.facts import EndReason, Fact, StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
@@ -40,6 +41,9 @@ from memory_call import (
     tool_call,
     until,
 )
+
+if TYPE_CHECKING:
+    from callbridge.bridge.legs.leg import LegEnd
 
 
 @pytest.fixture(params=["lazy tasks", "eager tasks"] if sys.version_info >= (3, 12) else ["lazy tasks"])
@@ -130,30 +134,48 @@ async def test_a_whole_call() -> None:
         (Leg.PHONE, LegGone(Leg.PHONE, 1006), EndReason.MEDIA_LOST, 1000),
         (Leg.PHONE, LegGone(Leg.PHONE, 1012), EndReason.SERVICE_STOPPED, 1001),
         (Leg.PHONE, BadMessage(Leg.PHONE, "binary", is_fatal=True), EndReason.REJECTED_PROTOCOL, 1008),
-        (Leg.PHONE, "it does not read", EndReason.MEDIA_LOST, 1000),
+        (Leg.PHONE, LegStalled(Leg.PHONE, "it does not read"), EndReason.MEDIA_LOST, 1000),
         (Leg.MODEL, LegGone(Leg.MODEL, 1011, "oops"), EndReason.MODEL_LOST, 1011),
         (Leg.MODEL, BadMessage(Leg.MODEL, "binary", is_fatal=True), EndReason.MODEL_LOST, 1011),
-        (Leg.MODEL, "it does not read", EndReason.MODEL_LOST, 1011),
+        (Leg.MODEL, LegStalled(Leg.MODEL, "it does not read"), EndReason.MODEL_LOST, 1011),
     ],
 )
 async def test_a_leg_ends_and_takes_the_other_with_it(
-    leg: Leg, event: LegGone | BadMessage | str, reason: EndReason, code: int
+    leg: Leg, event: LegEnd, reason: EndReason, code: int
 ) -> None:
     """Whichever it is, both sockets are closed and one reason is recorded, once no session may replace it."""
     async with calling(limits=Limits(reconnects_max=0)) as rig:
         await rig.goes_live()
         await rig.speaks(b"\xff" * 160)
-        peer = rig.phone if leg is Leg.PHONE else rig.model
-        if isinstance(event, str):
-            peer.stalls.set_result(event)
-        else:
-            peer.end(event)
+        (rig.phone if leg is Leg.PHONE else rig.model).end(event)
         await rig.running
     assert rig.ended.reason is reason
     assert rig.phone.closed == [(code, reason.value)]
     assert len(rig.model.closed) == 1
-    if isinstance(event, str):
-        assert rig.ended.detail == f"{leg.value} leg stalled: {event}"
+    if isinstance(event, LegStalled):
+        assert rig.ended.detail == f"{leg.value} leg stalled: {event.why}"
+
+
+async def test_an_echo_in_the_middle_of_an_answer_arms_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes five times a second, and looking for the next deadline is most of its price."""
+    async with calling() as rig:
+        await rig.goes_live()
+        await rig.speaks(b"\xff" * 1600)
+        first = await rig.phone.hears("mark")
+        await rig.speaks(b"\xff" * 1600)
+        last = await rig.phone.hears("mark")
+        deadline, looks = CallMachine.deadline, list[str]()
+
+        def look(call: CallMachine) -> object:
+            looks.append(call.stream_sid)
+            return deadline.fget(call)  # type: ignore[attr-defined]  # A property of the class.
+
+        monkeypatch.setattr(CallMachine, "deadline", property(look))
+        rig.bridge.phone_said(json.dumps(echo(first)))
+        assert looks == []
+        rig.bridge.phone_said(json.dumps(echo(last)))
+        assert looks != []
+        await rig.hangs_up()
 
 
 async def is_dialling(rig: Rig) -> None:

@@ -100,7 +100,7 @@ async def test_a_session_that_is_lost_is_replaced() -> None:
         rig.phone.say(media(b"\x05" * 160))
         await becomes_ready(second)
         assert await second.hears("input_audio_buffer.append") == append(b"\x05" * 160)
-        await until(lambda: first.tasks == 0)
+        await until(lambda: first.readers == 0)
         assert first.closed == [(1000, "")]
         assert append(b"\x05" * 160) not in first.sent
         await rig.hangs_up()
@@ -158,7 +158,7 @@ async def test_a_dropped_session_that_closes_slowly_holds_up_nobody_and_is_close
         assert not rig.running.done()
         first.may_close.set()
         await rig.running
-    assert first.tasks == 0
+    assert first.readers == 0
 
 
 async def test_an_observer_that_raises_as_a_session_is_dropped_is_not_lost() -> None:
@@ -220,7 +220,7 @@ async def test_the_spare_takes_over_and_loses_nothing_that_comes_in_the_same_rea
         rig.model.end(GONE)
         assert len(rig.phone.sent) == sent
         assert await spare.hears("input_audio_buffer.append") == append(b"\x05" * 160)
-        await until(lambda: rig.model.tasks == 0)
+        await until(lambda: rig.model.readers == 0)
         assert rig.model.closed == [(1000, "")]
         assert append(b"\x05" * 160) not in rig.model.sent
         # From now on it is the model leg: losing it costs a session.
@@ -246,7 +246,7 @@ async def test_a_spare_that_dies_costs_nothing(stage: str) -> None:
             spare.end(LegGone(Leg.SPARE, 1006))
         await until(lambda: append(b"\x05" * 160) in rig.model.sent)
         await until(lambda: "renewal_put_off" in [note.event for note in of(facts.Noted, rig)])
-        await until(lambda: spare.tasks == 0)
+        await until(lambda: spare.readers == 0)
         assert rig.model.closed == []
         await rig.hangs_up()
     assert spare.closed == ([] if stage == "refused" else [(1000, "")])
@@ -261,7 +261,7 @@ async def test_a_call_that_ends_beside_a_spare_closes_both_sessions(
     spare = MemoryLeg()
     async with renewing(spare) as rig:
         if stage == "dialled":
-            await until(lambda: spare.tasks == 2)
+            await until(lambda: spare.readers == 1)
         else:
             await is_told(spare)
         if how == "hangs up":
@@ -318,7 +318,7 @@ async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> N
             rig.phone.end(PHONE_LOST)
             await rig.running
         assert rig.ended.reason is EndReason.MEDIA_LOST
-        assert (len(room), leg.tasks, leg.closed) == (1, 0, [])
+        assert (len(room), leg.readers, leg.closed) == (1, 0, [])
         bridge = weakref.ref(rig.bridge)
         del rig
         gc.collect()
@@ -330,7 +330,7 @@ async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> N
             leg.say(UPDATED)
             await leg.hears("response.create")
             assert "conversation.item.create" not in leg.kinds()[leg.kinds().index("response.create") + 1 :]
-            assert leg.tasks == 2
+            assert leg.readers == 1
             await rig.hangs_up()
         assert (len(room), leg.closed) == (0, [(1000, "")])
     assert dialer.models == [PLAN.model]
@@ -632,7 +632,7 @@ async def whole_life(rig: Rig) -> None:
     await rig.model.says(*answer_begins("resp_1", "item_1"), tool_call("forever"))
     rig.model.end(GONE)
     await rig.dialer.rings(2)
-    await until(lambda: len(rig.dialer.opened) == 2 and rig.dialer.opened[1].tasks == 2)
+    await until(lambda: len(rig.dialer.opened) == 2 and rig.dialer.opened[1].readers == 1)
     rig.phone.say(STOP)
     await rig.running
 
@@ -664,7 +664,7 @@ async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: 
         assert asyncio.all_tasks() == before
         stopped = rig.ended.reason is EndReason.SERVICE_STOPPED
         assert rig.phone.closed[0] == ((1001, "service_stopped") if stopped else (1000, "caller_hangup"))
-        assert all(leg.closed and not leg.tasks for leg in rig.dialer.opened), moment
+        assert all(leg.closed and not leg.readers for leg in rig.dialer.opened), moment
         if ended:
             break
     assert ended

@@ -316,9 +316,10 @@ def test_a_clip_goes_to_the_phone_with_a_mark_of_its_own() -> None:
 def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
     """The watchdog of the answer reads this."""
     rig = Rig()
-    for text in (delta(b"\x01"), "{", '{"type":"response.dreamed"}', '{"type":"rate_limits.updated"}'):
-        rig.relay.from_model(text, 1.0)
-    assert rig.tally.from_model_at == 1.0
+    texts = (delta(b"\x01"), "{", '{"type":"response.dreamed"}', '{"type":"rate_limits.updated"}')
+    for now, text in enumerate(texts, start=1):
+        rig.relay.from_model(text, float(now))
+        assert rig.tally.from_model_at == now
 
 
 def test_the_latest_loud_frame_is_noted_while_the_gate_hears_the_caller() -> None:

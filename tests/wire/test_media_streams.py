@@ -137,6 +137,11 @@ class TestBrokenMessages:
         with pytest.raises(ProtocolError):
             ms.parse(with_field(DTMF, ("dtmf", "digit"), 5))
 
+    @pytest.mark.parametrize("path", [("media", "timestamp"), ("media", "track"), ("sequenceNumber",)])
+    def test_what_nobody_reads_costs_no_audio(self, path: tuple[str, ...]) -> None:
+        """Whatever Twilio makes of those fields."""
+        assert ms.parse(with_field(MEDIA, path, 5)) == ms.parse(json.dumps(MEDIA))
+
     @pytest.mark.parametrize(
         "payload",
         [
@@ -225,3 +230,12 @@ def test_audio_comes_out_as_it_went_in(audio: bytes) -> None:
     parsed = ms.parse(json.dumps(sent))
     assert isinstance(parsed, ms.Media)
     assert parsed.media.payload == audio
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.binary(max_size=400))
+@example('""', b"")
+@example("", b"")
+def test_audio_has_a_shorter_way_to_the_same_text(stream_sid: str, audio: bytes) -> None:
+    """Whatever the stream is called."""
+    whole = ms.encode(ms.SendAudio(stream_sid, ms.Audio(audio)))
+    assert ms.encode_audio(ms.audio_head(stream_sid), audio) == whole

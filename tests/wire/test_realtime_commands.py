@@ -114,6 +114,7 @@ def test_caller_audio_goes_out_unchanged(audio: bytes) -> None:
     sent = json.loads(rc.encode(rc.AppendAudio(audio=audio)))
     assert set(sent) == {"type", "audio"}
     assert base64.b64decode(sent["audio"], validate=True) == audio
+    assert rc.encode_append(audio) == rc.encode(rc.AppendAudio(audio=audio)), "the shorter way"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))

@@ -85,7 +85,7 @@ class Bridge:
         self._entrance = Entrance(self._loop.time(), limits, spread)
         self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send)
         self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
-        self._readers: dict[e.Leg, list[asyncio.Task[None]]] = {}
+        self._readers: dict[e.Leg, asyncio.Task[None]] = {}
         self._dials: dict[e.Leg, asyncio.Task[None]] = {}
         self._models: dict[e.Leg, str] = {}
         """The names under which the legs were dialled."""
@@ -192,8 +192,17 @@ class Bridge:
             return
         if self._traces:
             self._log.debug("<", told=type(event).__name__, decider=repr(self.decider))
-        self._perform(self.decider.handle(event, self._loop.time()))
-        self._arm_timer()
+        actions = self.decider.handle(event, self._loop.time())
+        self._perform(actions)
+        if actions or not self._is_in_the_middle(event):
+            self._arm_timer()
+
+    def _is_in_the_middle(self, event: e.Event) -> bool:
+        """An echo within an answer moves no deadline that the next one would not move, 200 ms later."""
+        if type(event) is not media_streams.MarkEchoed:
+            return False
+        call = self._entrance.call
+        return call is not None and not call.playout.is_drained
 
     @property
     def decider(self) -> Entrance | CallMachine:
@@ -276,22 +285,13 @@ class Bridge:
         return self._tasks.create_task(work, name=f"{name} {self._call_sid}".rstrip())
 
     def _own_leg(self, leg: e.Leg, door: Read) -> None:
-        """Begins to read and write a leg. What it is now may change: it is looked up when it ends."""
-        socket = self._legs[leg]
-        self._readers[leg] = [
-            self._own(self._read(socket, door), f"{leg.value} reader"),
-            self._own(self._write(socket), f"{leg.value} writer"),
-        ]
+        """Begins to read a leg. What it is now may change: it is looked up when it ends."""
+        self._readers[leg] = self._own(self._read(self._legs[leg], door), f"{leg.value} reader")
 
     async def _read(self, socket: SocketLeg, door: Read) -> None:
         event = await socket.read(door)
         if (leg := self._leg_of(socket)) is not None:
             self._tell(replace(event, leg=leg))
-
-    async def _write(self, socket: SocketLeg) -> None:
-        why = await socket.write()
-        if (leg := self._leg_of(socket)) is not None:
-            self._tell(e.LegStalled(leg, why))
 
     def _leg_of(self, socket: SocketLeg) -> e.Leg | None:
         """What a socket is now: a spare may have become the model leg, and who was dropped is nobody."""
@@ -331,28 +331,28 @@ class Bridge:
         """Forgets a model leg: what it is at is cancelled, and its socket closed beside the call."""
         if (dial := self._dials.pop(leg, None)) is not None:
             dial.cancel()
-        socket, readers = self._release(leg)
+        socket, reader = self._release(leg)
         if socket is None:
             return
         self._dropped.append(socket)
         # At the end of the call it is closed with the others: then its tasks may have ended already.
         if self._entrance.call is not None and self._entrance.call.phase is not Phase.OVER:
-            self._own(self._close_dropped(socket, readers), f"{leg.value} close")
+            self._own(self._close_dropped(socket, reader), f"{leg.value} close")
 
-    async def _close_dropped(self, socket: SocketLeg, readers: list[asyncio.Task[None]]) -> None:
+    async def _close_dropped(self, socket: SocketLeg, reader: asyncio.Task[None] | None) -> None:
         await self._close(socket, 1000, "")
         self._dropped.remove(socket)
         # Not sooner: what made us drop the leg may have failed in its reader, which then raises it.
-        for reader in readers:
+        if reader is not None:
             reader.cancel()
 
-    def _release(self, leg: e.Leg) -> tuple[SocketLeg | None, list[asyncio.Task[None]]]:
+    def _release(self, leg: e.Leg) -> tuple[SocketLeg | None, asyncio.Task[None] | None]:
         """Takes a leg out of the call. What was read of it already, or still is, leads nowhere."""
         if (door := self._doors.pop(leg, None)) is not None:
             door.leads_to = _nowhere
         if leg is e.Leg.MODEL:
             self._relay.send_to_model = None
-        return self._legs.pop(leg, None), self._readers.pop(leg, [])
+        return self._legs.pop(leg, None), self._readers.pop(leg, None)
 
     def _switch_model(self) -> None:
         self._drop(e.Leg.MODEL)
@@ -365,10 +365,10 @@ class Bridge:
         self._relay.send_to_model = socket.send
 
     def _park_model(self) -> None:
-        socket, readers = self._release(e.Leg.MODEL)
+        socket, reader = self._release(e.Leg.MODEL)
         if socket is None:
             return
-        for reader in readers:  # At once: the next call reads it.
+        if reader is not None:  # At once: the next call reads it.
             reader.cancel()
         model = self._models[e.Leg.MODEL]
         if self._waiting is None or not self._waiting.park(self._call_sid, socket, model):
@@ -460,7 +460,8 @@ class _Door:
         self.leads_to = leads_to
 
     def __call__(self, text: str | bytes) -> None:
-        self.leads_to(text)
+        leads_to = self.leads_to
+        leads_to(text)
 
 
 def _nowhere(_text: str | bytes) -> None:

@@ -15,10 +15,12 @@ from callbridge.call.events import AnswerRanAway, BadMessage, Event, Leg, SpareS
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire.audio import BYTES_PER_MS, is_loud
-from callbridge.wire.errors import ProtocolError
-from callbridge.wire.media_streams import Audio, Media, SendAudio, SendMark
-from callbridge.wire.realtime_commands import AppendAudio, encode
+from callbridge.wire.errors import UNREADABLE, ProtocolError
+from callbridge.wire.media_streams import Media, SendMark, encode_audio
+from callbridge.wire.media_streams import decode as decode_from_phone
+from callbridge.wire.realtime_commands import encode_append
 from callbridge.wire.realtime_events import AnswerDelta, AudioDelta
+from callbridge.wire.realtime_events import decode as decode_from_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
     from callbridge.call.transcript import Transcript
+
+_UNSTARTED, _HELD, _OPEN = Uplink.UNSTARTED, Uplink.HELD, Uplink.OPEN
+"""Read for every frame: by their class's name they would cost as much as all else that is looked at."""
 
 FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
@@ -44,6 +49,7 @@ class Relay:
     """
 
     __slots__ = (
+        "_audio_head",
         "_gate",
         "_held",
         "_held_bytes",
@@ -66,6 +72,7 @@ class Relay:
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
         self._stream_sid = ""
+        self._audio_head = b""
         self._unheard_ms_max = 0
         self._note: Callable[[Fact], None] | None = None
         self._was_loud = False
@@ -82,23 +89,25 @@ class Relay:
         """
         self._playout, self._transcript = call.playout, call.transcript
         self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
+        self._audio_head = media_streams.audio_head(call.stream_sid)
         self._note = note
 
     def from_phone(self, text: str | bytes) -> Event | None:
         """One message of Twilio. Answers what the machine must know, for audio nothing."""
         try:
-            message = media_streams.parse(text)
-        except ProtocolError as error:
-            return BadMessage(Leg.PHONE, str(error))
-        if not isinstance(message, Media) or self._gate.uplink is Uplink.UNSTARTED:
+            message = decode_from_phone(text)
+        except UNREADABLE:
+            return _rare(Leg.PHONE, media_streams.parse, text)
+        uplink = self._gate.uplink
+        if type(message) is not Media or uplink is _UNSTARTED:
             return message
         payload = message.media.payload
         if not 0 < len(payload) <= FRAME_BYTES_MAX:
             return BadMessage(Leg.PHONE, f"a frame of {len(payload)} bytes of audio")
         self._tally.frames_from_phone += 1
-        if self._gate.uplink is Uplink.OPEN:
+        if uplink is _OPEN:
             self._append(payload)
-        elif self._gate.uplink is Uplink.HELD:
+        elif uplink is _HELD:
             self._hold(payload)
         else:
             self._tally.frames_dropped += 1
@@ -108,12 +117,12 @@ class Relay:
         """One event of the model. Answers what the machine must know, for audio nothing."""
         self._tally.from_model_at = now
         try:
-            event = realtime_events.parse(text)
-        except ProtocolError as error:
-            return BadMessage(Leg.MODEL, str(error))
-        if isinstance(event, AudioDelta):
+            event = decode_from_model(text)
+        except UNREADABLE:
+            return _rare(Leg.MODEL, realtime_events.parse, text)
+        if type(event) is AudioDelta:
             return self._play(event, now)
-        if isinstance(event, AnswerDelta):
+        if type(event) is AnswerDelta:
             self._transcript.agent_adds(event.item_id, event.delta)
             return None
         return event
@@ -133,15 +142,17 @@ class Relay:
 
     def play_clip(self, clip: bytes, now: float) -> None:
         """Lets the caller hear audio of ours, behind what is queued already."""
-        self.send_to_phone(media_streams.encode(SendAudio(self._stream_sid, Audio(clip))))
+        self.send_to_phone(encode_audio(self._audio_head, clip))
         self._playout.clip_sent(len(clip), now)
         self._send_mark(self._playout.mark())
 
     def _append(self, payload: bytes) -> None:
-        assert self.send_to_model is not None, "the gate opens after the model leg"
-        self.send_to_model(encode(AppendAudio(audio=payload)))
-        self._tally.frames_to_model += 1
-        self._tally.uplink_bytes += len(payload)
+        send = self.send_to_model
+        assert send is not None, "the gate opens after the model leg"
+        send(encode_append(payload))
+        tally = self._tally
+        tally.frames_to_model += 1
+        tally.uplink_bytes += len(payload)
         if self._gate.hears_caller:
             self._listen(payload)
 
@@ -168,9 +179,11 @@ class Relay:
             return None
         if not audio:
             return None
-        self.send_to_phone(media_streams.encode(SendAudio(self._stream_sid, Audio(audio))))
-        self._tally.frames_to_phone += 1
-        self._tally.downlink_bytes += len(audio)
+        send = self.send_to_phone
+        send(encode_audio(self._audio_head, audio))
+        tally = self._tally
+        tally.frames_to_phone += 1
+        tally.downlink_bytes += len(audio)
         if self._note is not None:
             self._note(AudioSent(delta.item_id, len(audio)))
         mark = self._playout.sent(delta.item_id, len(audio), now)
@@ -184,3 +197,11 @@ class Relay:
         if mark is not None:
             name = media_streams.MarkName(mark)
             self.send_to_phone(media_streams.encode(SendMark(self._stream_sid, name)))
+
+
+def _rare(leg: Leg, parse: Callable[[str | bytes], Event], text: str | bytes) -> Event:
+    """What is no message that we know: a newer one, or a broken one."""
+    try:
+        return parse(text)
+    except ProtocolError as error:
+        return BadMessage(leg, str(error))

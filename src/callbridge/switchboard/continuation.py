@@ -61,8 +61,7 @@ def decide(
     Args:
         call_status: Twilio's `CallStatus` in the very request that asks.
         follows: what its last fact says is to follow; None when nobody wrote down an end: the process
-        crashed, or
-            never saw the stream.
+            crashed, or never saw the stream.
         continued_at: when this call was continued before, in seconds on the clock of `now`.
         now: wall time in seconds: several processes write these times.
         can_continue: whether this process takes a stream of an old call now. Must be false while the history

@@ -225,3 +225,11 @@ _encode: Final = msgspec.json.Encoder().encode
 def encode(command: AnyCommand) -> bytes:
     """`command` as the UTF-8 text of one frame."""
     return _encode(command)
+
+
+_APPEND, _, _END = encode(AppendAudio(audio=b"")).rpartition(b'""')
+
+
+def encode_append(audio: bytes) -> bytes:
+    """`encode` for `AppendAudio`, at half the price: only the audio is new in every command."""
+    return _APPEND + _encode(audio) + _END

@@ -335,7 +335,8 @@ class _Envelope(msgspec.Struct, gc=False):
     type: str
 
 
-_decode_event: Final[Callable[[str | bytes], Event]] = msgspec.json.Decoder(Event).decode
+decode: Final[Callable[[str | bytes], Event]] = msgspec.json.Decoder(Event).decode
+"""`parse` for the flood of deltas: raises one of `UNREADABLE` for all that is not an event of ours."""
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
 PARSED: Final = frozenset(member.__struct_config__.tag for member in get_args(Event))
 """The event types that `parse` turns into values of their own."""
@@ -348,7 +349,7 @@ def parse(text: str | bytes) -> Parsed:
         ProtocolError: it is not JSON, or a known type with missing or wrongly typed fields.
     """
     try:
-        return _decode_event(text)  # The common case: one pass, no look at the type.
+        return decode(text)  # The common case: one pass, no look at the type.
     except UNREADABLE as error:
         return _unknown_or_raise(text, error)
 

@@ -14,7 +14,7 @@ import pytest_asyncio
 from callbridge.bridge.legs import picows_protocol
 from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.events import Leg, LegGone
+from callbridge.call.events import Leg, LegGone, LegStalled
 from lanes import Connect, Ear, Lane, opened
 from leftovers import leaves_nothing, until
 from machine import BEAT_S, Machine
@@ -207,7 +207,7 @@ async def test_a_peer_that_takes_nothing_has_stalled_at_the_second_look(
     patience = Patience(outbox_bytes_max=2**30, send_timeout_s=0.3, close_timeout_s=0.05)
     async with connect(patience, 4096) as line:
         line.leg.send(MORE_THAN_THE_KERNEL_KEEPS)
-        assert await line.leg.write() == "nothing was taken for 0.3 s"
+        assert await line.leg.read(Ear()) == LegStalled(line.whose, "nothing was taken for 0.3 s")
     assert len(looks) <= 2
 
 
@@ -217,16 +217,16 @@ async def test_a_peer_that_takes_something_in_time_has_not_stalled(
     """However little it was: it is looked at again."""
     patience = Patience(outbox_bytes_max=2**30, send_timeout_s=0.2)
     async with Machine() as machine, connect(patience, 65536) as line:
-        writing = asyncio.create_task(line.leg.write())
+        reading = asyncio.create_task(line.leg.read(Ear()))
         line.leg.send(b"x" * 2**26)
         while len(looks) < 3:
             assert await line.peer.read_some(4096)
-            await asyncio.wait([writing], timeout=0.001)
-            if writing.done():
+            await asyncio.wait([reading], timeout=0.001)
+            if reading.done():
                 break
-        writing.cancel()
-        await asyncio.wait([writing])
-    machine.judge([] if writing.cancelled() else [writing.result()], tolerates_ms=50)
+        reading.cancel()
+        await asyncio.wait([reading])
+    machine.judge([] if reading.cancelled() else [repr(reading.result())], tolerates_ms=50)
 
 
 # --- The end ------------------------------------------------------------------------------------------

@@ -14,13 +14,15 @@ import pytest
 import pytest_asyncio
 
 from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX, PHONE_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.events import Leg, LegGone
+from callbridge.call.events import Leg, LegGone, LegStalled
 from lanes import BOUND_S, Connect, Ear, Lane, Line, begun, opened
 from leftovers import leaves_nothing
 from raw_peer import Frame, Opcode, closing, more, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from callbridge.bridge.legs.leg import LegEnd
 
 pytestmark = pytest.mark.asyncio(loop_scope="module", loop_factories=["asyncio", "uvloop"])
 
@@ -45,9 +47,9 @@ async def connect(lane: tuple[Lane, Connect]) -> AsyncIterator[Connect]:
 
 
 @contextlib.asynccontextmanager
-async def writing(line: Line) -> AsyncIterator[asyncio.Task[str]]:
-    """The writer runs, as it does in a call."""
-    task = asyncio.create_task(line.leg.write())
+async def reading(line: Line) -> AsyncIterator[asyncio.Task[LegEnd]]:
+    """Somebody reads, as in a call: what is sent is only then sure to be written."""
+    task = asyncio.create_task(line.leg.read(Ear()))
     try:
         yield task
     finally:
@@ -202,10 +204,10 @@ async def test_what_the_listener_raises_is_raised_by_the_reading(connect: Connec
 
 
 async def test_frames_go_out_as_text_in_order_and_before_the_close(connect: Connect) -> None:
-    """Those sent before the writer runs, and those sent while it does."""
+    """Those sent before anybody reads, and those sent while somebody does."""
     async with connect() as line:
         line.leg.send(b'{"n":1}')
-        async with writing(line):
+        async with reading(line):
             line.leg.send('{"n":"ä"}'.encode())
             assert await line.peer.read_frame() == text('{"n":1}')
             assert await line.peer.read_frame() == text('{"n":"ä"}')
@@ -225,7 +227,7 @@ async def closed_in_words(line: Line, code: int, reason: str, *before: Frame) ->
 
 async def test_a_frame_of_any_length_arrives_unchanged(connect: Connect) -> None:
     """The three forms of a length (RFC 6455, section 5.2), and both ways in which they are written."""
-    async with connect() as line, writing(line):
+    async with connect() as line, reading(line):
         for size in (0, 125, 126, 127, 8192, 8193, 65535, 65536, 1_000_000):
             message = (string.ascii_lowercase.encode() * (size // 26 + 1))[:size]
             line.leg.send(message)
@@ -235,13 +237,13 @@ async def test_a_frame_of_any_length_arrives_unchanged(connect: Connect) -> None
 async def test_a_peer_that_does_not_read_is_still_heard(connect: Connect) -> None:
     """Sending never waits: neither does anything else."""
     ear = Ear()
-    async with connect(Patience(outbox_bytes_max=2**30), SMALL_BUFFER_BYTES) as line, writing(line):
+    async with connect(Patience(outbox_bytes_max=2**30), SMALL_BUFFER_BYTES) as line:
         fall_behind(line)
-        reading = asyncio.create_task(line.leg.read(ear))
+        hearing = asyncio.create_task(line.leg.read(ear))
         await line.peer.send(text("still here"))
         await ear.hears()
-        reading.cancel()
-        await asyncio.wait([reading])
+        hearing.cancel()
+        await asyncio.wait([hearing])
     assert ear.heard == ["still here"]
 
 
@@ -249,7 +251,10 @@ async def test_a_peer_that_takes_nothing_stalls_by_time(connect: Connect) -> Non
     patience = Patience(outbox_bytes_max=2**30, send_timeout_s=0.05, close_timeout_s=0.05)
     async with connect(patience, SMALL_BUFFER_BYTES) as line:
         fall_behind(line)
-        assert (await line.leg.write()).endswith("taken for 0.05 s")
+        stalled = await line.leg.read(Ear())
+        assert isinstance(stalled, LegStalled)
+        assert stalled.leg is line.whose
+        assert stalled.why.endswith("taken for 0.05 s")
 
 
 def fall_behind(line: Line, count: int = 16, size: int = 2**20) -> None:
@@ -261,23 +266,23 @@ def fall_behind(line: Line, count: int = 16, size: int = 2**20) -> None:
 async def test_a_peer_that_only_trickles_stalls_by_bytes(connect: Connect) -> None:
     """It takes something all the time, and falls behind all the same."""
     patience = Patience(outbox_bytes_max=200_000, close_timeout_s=0.05)
-    async with connect(patience) as line, writing(line) as stalled:
-        while not stalled.done():
+    async with connect(patience) as line, reading(line) as ended:
+        while not ended.done():
             line.leg.send(b"x" * 20_000)
-            await asyncio.wait([stalled], timeout=0.001)
+            await asyncio.wait([ended], timeout=0.001)
             assert await line.peer.read_some(10_000)
-        assert stalled.result() == "more than 200000 bytes wait for it"
+        assert ended.result() == LegStalled(line.whose, "more than 200000 bytes wait for it")
 
 
 async def test_a_peer_that_reads_slowly_gets_everything(connect: Connect) -> None:
     """Behind, but within the bounds: no stall, no gap."""
     count, size = 400, 9000
-    async with connect(receive_buffer_bytes=SMALL_BUFFER_BYTES) as line, writing(line) as stalled:
+    async with connect(receive_buffer_bytes=SMALL_BUFFER_BYTES) as line, reading(line) as ended:
         for number in range(count):
             line.leg.send(numbered(number, size))
         for number in range(count):
             assert await line.peer.read_frame() == text(numbered(number, size))
-        assert not stalled.done()
+        assert not ended.done()
 
 
 @pytest.mark.parametrize("stalled_by", ["time", "bytes"])
@@ -287,10 +292,10 @@ async def test_after_a_stall_no_gap_is_written(connect: Connect, stalled_by: str
     outbox_bytes_max = 2**30 if stalled_by == "time" else 300_000
     # It takes as long as it likes to come back: what is judged is the order.
     patience = Patience(outbox_bytes_max=outbox_bytes_max, send_timeout_s=0.1, close_timeout_s=BOUND_S)
-    async with connect(patience, SMALL_BUFFER_BYTES) as line, writing(line) as stalled:
+    async with connect(patience, SMALL_BUFFER_BYTES) as line, reading(line) as ended:
         for number in range(count):
             line.leg.send(numbered(number, size))
-        await stalled
+        assert isinstance(await ended, LegStalled)
         line.leg.send(numbered(count, size))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(line.end(1011, "media_lost"))
@@ -300,18 +305,16 @@ async def test_after_a_stall_no_gap_is_written(connect: Connect, stalled_by: str
     assert got == [numbered(number, size) for number in range(len(got))]
 
 
-async def test_a_peer_that_is_gone_does_not_break_the_writer(connect: Connect) -> None:
-    """Its end is the reader's to tell, once; what is sent to it goes nowhere."""
-    async with connect() as line, writing(line) as stalled:
+async def test_what_is_sent_to_a_peer_that_is_gone_goes_nowhere(connect: Connect) -> None:
+    """It is gone, which is told once, and has not stalled."""
+    async with connect() as line:
         line.peer.reset()
         for number in range(50):
             line.leg.send(numbered(number, 1000))
-        gone = await line.leg.read(Ear())
-        assert isinstance(gone, LegGone)
+        assert isinstance(await line.leg.read(Ear()), LegGone)
         for number in range(50):
             line.leg.send(numbered(number, 1000))
         await line.end(1000, "")
-        assert not stalled.done()
 
 
 # --- Closing ------------------------------------------------------------------------------------------

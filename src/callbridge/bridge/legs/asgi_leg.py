@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from callbridge.bridge.legs.leg import Patience
-from callbridge.call.events import BadMessage, Leg, LegGone
+from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled
 
 if TYPE_CHECKING:
-    from callbridge.bridge.legs.leg import Read
+    from callbridge.bridge.legs.leg import LegEnd, Read
 
 
 class Outbox:
@@ -97,8 +97,20 @@ class AsgiLeg:
         self._outbox = Outbox(self._send_text, self._patience)
         self.send = self._outbox.put
 
-    async def read(self, said: Read) -> LegGone | BadMessage:
-        """See `SocketLeg`."""
+    async def read(self, said: Read) -> LegEnd:
+        """See `SocketLeg`. What was sent is written by a task of its own, for as long as this reads."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._read(said), name="phone queue reader")
+                writing = tasks.create_task(self._write(), name="phone queue writer")
+                await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+                reading.cancel()
+                writing.cancel()
+        except ExceptionGroup as broken:  # What `said` raised, and nothing else.
+            raise broken.exceptions[0] from None
+        return (writing if reading.cancelled() else reading).result()
+
+    async def _read(self, said: Read) -> LegGone | BadMessage:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -109,9 +121,8 @@ class AsgiLeg:
                 return BadMessage(Leg.PHONE, "a binary frame", is_fatal=True)
             said(text)
 
-    async def write(self) -> str:
-        """See `SocketLeg`."""
-        return await self._outbox.write_forever()
+    async def _write(self) -> LegStalled:
+        return LegStalled(Leg.PHONE, await self._outbox.write_forever())
 
     async def close(self, code: int, reason: str) -> None:
         """See `SocketLeg`. What is queued goes first.

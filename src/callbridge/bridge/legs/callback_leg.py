@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from picows import WSError, WSListener, WSMsgType
 
-from callbridge.call.events import BadMessage, Leg, LegGone
+from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from picows import WSFrame, WSTransport
     from picows.picows import WSCloseHandshake
 
-    from callbridge.bridge.legs.leg import Patience, Read
+    from callbridge.bridge.legs.leg import LegEnd, Patience, Read
 
 PEERS_CLOSE_CODES: Final = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
 """What a close frame may carry (RFC 6455, section 7.4, and its registry)."""
@@ -48,15 +48,15 @@ class CallbackLeg(WSListener):
     __slots__ = (
         "_disconnected",
         "_early",
+        "_ended",
         "_fragments",
-        "_gone",
+        "_free",
         "_leg",
         "_loop",
         "_may_send",
         "_patience",
         "_said",
         "_stall_watch",
-        "_stalled",
         "_taken_bytes",
         "_transport",
         "message_bytes_max",
@@ -68,13 +68,14 @@ class CallbackLeg(WSListener):
         self._patience = patience
         self._loop = asyncio.get_running_loop()
         self._transport: WSTransport | None = None
+        self._free: WSTransport | None = None
+        """The transport, while nothing is in the way of a send."""
         self._may_send = False
         self._early: list[bytes] = []
         self._said: Callable[[bytes], None] = self._early.append
         self._fragments: bytearray | None = None
-        self._gone: asyncio.Future[LegGone | BadMessage] = self._loop.create_future()
+        self._ended: asyncio.Future[LegEnd] = self._loop.create_future()
         self._disconnected: asyncio.Future[None] = self._loop.create_future()
-        self._stalled: asyncio.Future[str] = self._loop.create_future()
         self._stall_watch: asyncio.TimerHandle | None = None
         self._taken_bytes = 0
 
@@ -87,26 +88,24 @@ class CallbackLeg(WSListener):
 
     def send(self, frame: bytes) -> None:
         """See `SocketLeg`. Written at once; what the kernel does not take waits in the transport."""
-        if self._may_send:
-            self._transport.send(_TEXT, frame)  # type: ignore[union-attr]  # It may send, so there is one.
-            if self._stall_watch is not None:
-                self._bound_what_waits()
+        transport = self._free
+        if transport is not None:
+            transport.send(_TEXT, frame)
+        elif self._may_send and self._transport is not None:
+            self._transport.send(_TEXT, frame)
+            self._bound_what_waits()
 
-    async def read(self, said: Read) -> LegGone | BadMessage:
+    async def read(self, said: Read) -> LegEnd:
         """See `SocketLeg`. Also raises what `said` raises: a callback has nobody else to tell."""
         for message in self._early:
             said(message)
         self._early.clear()
         self._said = said
         try:
-            return await asyncio.shield(self._gone)
+            return await asyncio.shield(self._ended)
         finally:
             if self._said is said:  # Not that of somebody who reads on: a parked session changes hands.
                 self._said = _forget
-
-    async def write(self) -> str:
-        """See `SocketLeg`."""
-        return await asyncio.shield(self._stalled)
 
     async def close(self, code: int, reason: str) -> None:
         """See `SocketLeg`. What is queued goes first."""
@@ -131,7 +130,7 @@ class CallbackLeg(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is done."""
-        self._transport = transport
+        self._transport = self._free = transport
         self._may_send = True
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -139,18 +138,30 @@ class CallbackLeg(WSListener):
 
         It must be looked for: picows says nothing of a fault that it finds itself, and goes on reading.
         """
-        if transport.is_close_frame_sent and frame.msg_type is not _CLOSE:
-            return
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._reject(1002, "reserved bits are set")
-        elif frame.msg_type is _TEXT and frame.fin and self._fragments is None:
-            self._tell(frame.get_payload_as_bytes())
-        else:
+        if (
+            frame.msg_type is not _TEXT
+            or not frame.fin
+            or frame.rsv1
+            or frame.rsv2
+            or frame.rsv3
+            or self._fragments is not None
+            or transport.is_close_frame_sent
+        ):
             self._rare_frame(transport, frame)
+            return
+        message = frame.get_payload_as_bytes()
+        if not message.isascii():
+            self._tell(message)
+            return
+        said = self._said  # Called by a name of its own: a call through a slot costs twice as much.
+        try:
+            said(message)
+        except Exception as broken:  # noqa: BLE001  # The task that reads raises it.
+            self._fail(broken)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """The connection is lost, whoever ended it."""
-        self._may_send = False
+        self._free, self._may_send = None, False
         self._stop_watching()
         self._end(self._as_it_closed(transport))
         self._disconnected.set_result(None)
@@ -161,28 +172,38 @@ class CallbackLeg(WSListener):
 
     def pause_writing(self) -> None:
         """The transport holds more than it likes: the peer must now take some of it in time."""
+        self._free = None
         self._taken_bytes = self._bytes_taken()
         self._stall_watch = self._loop.call_later(self._patience.send_timeout_s, self._has_it_stalled)
 
     def resume_writing(self) -> None:
         """The peer has taken enough."""
         self._stop_watching()
+        if self._may_send:
+            self._free = self._transport
 
     # --- Messages ---
 
     def _tell(self, message: bytes) -> None:
-        if not message.isascii() and not _is_utf8(message):
+        if not _is_utf8(message):
             self._reject(1007, "text that is not UTF-8")
             return
         try:
             self._said(message)
         except Exception as broken:  # noqa: BLE001  # The task that reads raises it.
-            self._said = _forget
-            if not self._gone.done():
-                self._gone.set_exception(broken)
+            self._fail(broken)
+
+    def _fail(self, broken: Exception) -> None:
+        self._said = _forget
+        if not self._ended.done():
+            self._ended.set_exception(broken)
 
     def _rare_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type is _CLOSE:
+        if transport.is_close_frame_sent and frame.msg_type is not _CLOSE:
+            return
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._reject(1002, "reserved bits are set")
+        elif frame.msg_type is _CLOSE:
             self._answer_close(transport, frame.get_payload_as_bytes())
         elif frame.msg_type is _PING:
             # Not to a peer that does not read: it could make us hold pongs without bound.
@@ -221,7 +242,7 @@ class CallbackLeg(WSListener):
             self._reject(1002, f"closed with {code}")
 
     def _tell_fault(self) -> None:
-        self._may_send = False
+        self._free, self._may_send = None, False
         if self._transport is not None:
             self._end(self._as_it_closed(self._transport))
 
@@ -237,7 +258,7 @@ class CallbackLeg(WSListener):
 
     def _reject(self, code: int, why: str) -> None:
         """Ends a leg whose peer broke the protocol. One that has ended is closed by its call."""
-        if not self._gone.done():
+        if not self._ended.done():
             self._finish(LegGone(self._leg, code, why), code, why)
 
     def _finish(self, how: LegGone, code: int, reason: str) -> None:
@@ -248,15 +269,15 @@ class CallbackLeg(WSListener):
 
     def _send_close(self, code: int, reason: str) -> None:
         """Sends the one close frame; does nothing when one was sent, by us or by the protocol."""
-        self._may_send = False
+        self._free, self._may_send = None, False
         assert self._transport is not None
         self._transport.send_close(code, reason)  # type: ignore[arg-type]  # Any number will do.
 
-    def _end(self, how: LegGone | BadMessage) -> None:
+    def _end(self, how: LegEnd) -> None:
         """Tells the reader, once, and hands over no more."""
         self._said = _forget
-        if not self._gone.done():
-            self._gone.set_result(how)
+        if not self._ended.done():
+            self._ended.set_result(how)
 
     # --- A peer that does not read ---
 
@@ -289,10 +310,9 @@ class CallbackLeg(WSListener):
 
     def _stall(self, why: str) -> None:
         """Nothing more is sent: a gap in the audio must not be followed by more of it."""
-        self._may_send = False
+        self._free, self._may_send = None, False
         self._stop_watching()
-        if not self._stalled.done():
-            self._stalled.set_result(why)
+        self._end(LegStalled(self._leg, why))
 
     def _stop_watching(self) -> None:
         if self._stall_watch is not None:

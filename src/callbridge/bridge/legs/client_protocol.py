@@ -2,22 +2,21 @@
 
 picows judges an answer by its first packet: the words of a refusal are lost when they come in a second one,
 and a `Connection` with more than one word is no upgrade to it. So the answer is collected here and handed on
-in its plainest form. From the upgrade on this class only passes buffers through.
+in its plainest form. With the upgrade picows' protocol takes this one's place at the event loop, so that no
+packet of the call passes through here.
 """
 
 from __future__ import annotations
 
+import asyncio
 from http.client import HTTPException, parse_headers
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-from callbridge.bridge.legs.picows_protocol import LegProtocol
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from http.client import HTTPMessage
 
-    from callbridge.bridge.legs.callback_leg import CallbackLeg
+    from callbridge.bridge.legs.picows_protocol import LegProtocol
 
 ANSWER_BYTES_MAX: Final = 12 * 1024
 """Of head and body together. A refusal with more words is not read further."""
@@ -25,38 +24,41 @@ ANSWER_BYTES_MAX: Final = 12 * 1024
 ARRIVALS_BYTES: Final = 4096
 
 
-class ClientProtocol(LegProtocol):
-    """The asyncio protocol of a leg that dials."""
+class Handshake(asyncio.BufferedProtocol):
+    """The asyncio protocol of a connection that dials, up to the upgrade. From there on `socket` has it."""
 
-    def __init__(self, leg: CallbackLeg, *, host: str, resource: str, headers: Mapping[str, str]) -> None:
-        super().__init__(leg, host=host, resource=resource, headers=headers)
+    def __init__(self, socket: LegProtocol) -> None:
+        self.socket = socket
         self.refusal_body = b""
         """What a peer said who refused, in whatever pieces."""
-        self._answer: bytes | None = b""
-        """What came of the answer; nothing once it is handed on."""
+        self._answer = b""
         self._arrivals = bytearray(ARRIVALS_BYTES)
 
-    def get_buffer(self, size_hint: int) -> Any:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The peer has answered the telephone: the request goes out."""
+        self._transport = transport
+        self.socket.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It is gone before it was upgraded."""
+        self.socket.connection_lost(error)
+
+    def get_buffer(self, _size_hint: int) -> bytearray:
         """Where the event loop is to put what it reads."""
-        return super().get_buffer(size_hint) if self._answer is None else self._arrivals
+        return self._arrivals
 
     def buffer_updated(self, size: int) -> None:
         """The event loop has read something."""
-        if self._answer is None:
-            super().buffer_updated(size)
-            return
-        self._answer += bytes(self._arrivals[:size])
+        self._answer += self._arrivals[:size]
         self._judge(is_last=len(self._answer) > ANSWER_BYTES_MAX)
 
     def eof_received(self) -> Any:
         """The peer has said its last: its answer is what came so far."""
-        if self._answer is not None:
-            self._judge(is_last=True)
-        return super().eof_received()
+        self._judge(is_last=True)
+        return self.socket.eof_received()
 
     def _judge(self, *, is_last: bool) -> None:
         """Hands on what picows needs of the answer, as soon as it is complete."""
-        assert self._answer is not None
         head, blank, body = self._answer.partition(b"\r\n\r\n")
         if not blank and not is_last:
             return
@@ -73,9 +75,8 @@ class ClientProtocol(LegProtocol):
             self._hand_on(head + blank)
 
     def _hand_on(self, answer: bytes) -> None:
-        self._answer = None
-        del self._arrivals
-        self.feed(answer)
+        self._transport.set_protocol(self.socket)
+        self.socket.feed(answer)
 
 
 def _upgrade(headers: HTTPMessage, lines: bytes) -> bytes:

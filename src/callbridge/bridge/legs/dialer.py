@@ -15,8 +15,9 @@ from picows.common import WSHandshakeError
 from picows.url import parse_url
 
 from callbridge.bridge.legs.callback_leg import CallbackLeg
-from callbridge.bridge.legs.client_protocol import ClientProtocol
+from callbridge.bridge.legs.client_protocol import Handshake
 from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX, MODEL_PATIENCE, DialError, Patience
+from callbridge.bridge.legs.picows_protocol import LegProtocol
 from callbridge.call.events import Leg, ModelDialFailed
 from callbridge.wire.errors import UNREADABLE
 
@@ -62,9 +63,10 @@ class ModelDialer:
             raise ValueError("wss needs a TLS context")
         host = url.netloc.rpartition("@")[2]  # No name and no password in `Host`.
         headers = {"Authorization": f"Bearer {self.key}"}
-        _, socket = await aiofastnet.create_connection(
+        socket = LegProtocol(leg, host=host, resource=url.resource_name, headers=headers)
+        _, handshake = await aiofastnet.create_connection(
             asyncio.get_running_loop(),
-            lambda: ClientProtocol(leg, host=host, resource=url.resource_name, headers=headers),
+            lambda: Handshake(socket),
             url.host,
             url.port,
             ssl=self.tls if url.is_secure else None,
@@ -74,7 +76,7 @@ class ModelDialer:
             await socket.wait_until_handshake_complete()
         except WSHandshakeError as refused:
             socket.transport.disconnect(graceful=False)
-            raise DialError(_refusal(refused, socket.refusal_body)) from refused
+            raise DialError(_refusal(refused, handshake.refusal_body)) from refused
         except BaseException:  # Whatever ends the dial, a cancellation too, takes the socket with it.
             socket.transport.disconnect(graceful=False)
             raise

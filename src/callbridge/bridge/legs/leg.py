@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from callbridge.call.events import BadMessage, LegGone, LegStalled
+
 if TYPE_CHECKING:
-    from callbridge.call.events import BadMessage, LegGone, ModelDialFailed
+    from callbridge.call.events import ModelDialFailed
 
 PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
 """Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""
@@ -45,18 +47,18 @@ is for one that nobody waits for: a short pause of the network must not cost it 
 
 Read: TypeAlias = Callable[[str | bytes], None]
 
+LegEnd: TypeAlias = LegGone | LegStalled | BadMessage
+"""How a leg ends: its peer is gone, has stopped reading, or broke the protocol beyond mending."""
+
 
 class SocketLeg(Protocol):
-    """One socket. `read` and `write` run as tasks of the call; the rest is called from anywhere."""
+    """One socket. `read` runs as a task of the call; the rest is called from anywhere."""
 
     def send(self, frame: bytes) -> None:
-        """Queues the UTF-8 text of one frame. After the end of the leg it is thrown away."""
+        """Sends the UTF-8 text of one frame. After the end of the leg it is thrown away."""
 
-    async def read(self, said: Read) -> LegGone | BadMessage:
-        """Hands every text message to `said` until the peer is gone or sends a binary frame."""
-
-    async def write(self) -> str:
-        """Sees to it that what was sent is written. Ends with the reason when the peer stops reading."""
+    async def read(self, said: Read) -> LegEnd:
+        """Hands every text message to `said` until the leg ends. Then nothing is heard and nothing sent."""
 
     async def close(self, code: int, reason: str) -> None:
         """Closes with `code`. Bounded, whatever the peer does; safe on a leg that is gone."""

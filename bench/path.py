@@ -1,0 +1,312 @@
+"""`python -m bench.path`: what the audio path costs in one thread, without sockets, kernel or load generator.
+
+Real bridges with their real legs: each is a picows protocol fed with bytes as an event loop feeds it, and
+what it writes is thrown away in the place of the system call. The calls take turns, as in a real process:
+with one alone everything would lie in the processor's caches.
+
+The figures are user time, the least of many rounds, so that they can be repeated beside other work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import hashlib
+import json
+import math
+import re
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+import uvloop
+
+from callbridge.agents.agent import Agent
+from callbridge.bridge.bridge import Bridge
+from callbridge.bridge.legs.callback_leg import CallbackLeg
+from callbridge.bridge.legs.client_protocol import Handshake
+from callbridge.bridge.legs.leg import (
+    MODEL_MESSAGE_BYTES_MAX,
+    MODEL_PATIENCE,
+    PHONE_MESSAGE_BYTES_MAX,
+    PHONE_PATIENCE,
+)
+from callbridge.bridge.legs.picows_protocol import LegProtocol
+from callbridge.call.events import Leg, StreamAdmitted
+from callbridge.call.facts import StreamEnded
+from callbridge.call.machine import CallMachine
+from callbridge.call.phases import Phase
+from callbridge.call.plan import CallPlan
+from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
+from callbridge.wire.realtime_events import MULAW
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from callbridge.agents.tools import Toolbox
+    from callbridge.call.facts import Fact
+    from callbridge.wire.media_streams import StartFacts
+
+SET_UP_WITHIN_S: Final = 30.0
+UP_FRAMES, DELTAS = 10, 2
+"""Of one call in 200 ms: then a mark is due, and its echo comes."""
+FRAME, DELTA = bytes(range(160)), bytes(range(200)) * 4
+
+_DETECTION = ServerVad(0.5, 300, 500)
+PLAN: Final = CallPlan(
+    "gpt-realtime-2.1",
+    Session(
+        "Be brief.",
+        Audio(AudioInput(MULAW, _DETECTION, None, None), AudioOutput(MULAW, "marin")),
+        (),
+        "auto",
+        ("audio",),
+    ),
+)
+
+
+class Wire(asyncio.Transport):
+    """A transport into nothing, as picows may use it, and the protocol at its end."""
+
+    def __init__(self, tcp: socket.socket) -> None:
+        super().__init__()
+        self._tcp = tcp
+        self.latest: deque[bytes] = deque(maxlen=1)
+        self.write = self.latest.append  # type: ignore[method-assign,assignment]  # In C, as it should be.
+        self.protocol: LegProtocol | Handshake | None = None
+        self._is_open = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """What picows asks for: a socket to be set up, and whether it may write there past us."""
+        return {"socket": self._tcp, "ssl_object": self}.get(name, default)
+
+    def get_write_buffer_size(self) -> int:
+        """Everything was taken."""
+        return 0
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Another one goes on."""
+        assert isinstance(protocol, LegProtocol), "the one of the leg"
+        self.protocol = protocol
+
+    def close(self) -> None:
+        """The end of the leg, at once."""
+        if self._is_open and self.protocol is not None:
+            self._is_open = False
+            asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
+
+    abort = close
+
+    def begin(self, protocol: LegProtocol | Handshake) -> None:
+        """The connection is made."""
+        self.protocol = protocol
+        protocol.connection_made(self)
+
+    def feed(self, data: bytes) -> None:
+        """The event loop has read something."""
+        assert self.protocol is not None, "the connection was made"
+        view = self.protocol.get_buffer(len(data))
+        view[: len(data)] = data
+        self.protocol.buffer_updated(len(data))
+
+
+def _frame(message: Mapping[str, object], *, is_masked: bool) -> bytes:
+    """One text frame (RFC 6455, section 5.2). A mask of zeros costs its reader as much as any other."""
+    payload = json.dumps(message, separators=(",", ":")).encode()
+    mask_bit = 0x80 if is_masked else 0
+    if len(payload) <= 125:
+        size = bytes((mask_bit | len(payload),))
+    else:
+        size = bytes((mask_bit | 126,)) + len(payload).to_bytes(2, "big")
+    return b"\x81" + size + (bytes(4) if is_masked else b"") + payload
+
+
+class Line:
+    """One call between two wires."""
+
+    def __init__(self, tcp: socket.socket, number: int) -> None:
+        self._tcp = tcp
+        self._name = f"{number:032x}"
+        self.phone, self.model = Wire(tcp), Wire(tcp)
+        self._is_dialled = asyncio.Event()
+        self._next_mark: dict[str, object] = {}
+        self.moved: tuple[int, int] | None = None
+        """Frames to the model and to the phone, once the call is over."""
+        leg = CallbackLeg(Leg.PHONE, PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE)
+        self.phone.begin(LegProtocol(leg))
+        self.phone.feed(
+            b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        self._bridge = Bridge(
+            leg,
+            dialer=self,
+            admit=_admitted,
+            observe=self._note,
+        )
+        self.running = asyncio.ensure_future(self._bridge.run())
+
+    async def dial(self, model: str) -> CallbackLeg:
+        """See `Dialer`: the other wire, whose upgrade is answered at once."""
+        leg = CallbackLeg(Leg.MODEL, MODEL_MESSAGE_BYTES_MAX, MODEL_PATIENCE)
+        self.model.begin(
+            Handshake(LegProtocol(leg, host="localhost", resource=f"/?model={model}", headers={}))
+        )
+        (asked,) = self.model.latest
+        key = re.search(rb"(?i)sec-websocket-key: (\S+)", asked)
+        assert key is not None, "picows asked for an upgrade"
+        digest = hashlib.sha1(
+            key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False
+        ).digest()
+        self.model.feed(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+        )
+        self._is_dialled.set()
+        return leg
+
+    @property
+    def _is_live(self) -> bool:
+        call = self._bridge.decider
+        return isinstance(call, CallMachine) and call.phase is Phase.LIVE
+
+    def _note(self, fact: Fact) -> None:
+        if isinstance(fact, StreamEnded):
+            self.moved = fact.frames_to_model, fact.frames_to_phone
+
+    async def begin(self) -> None:
+        """Brings the call to where the agent speaks."""
+        self._phone_says({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+        self._phone_says(self._start())
+        await self._is_dialled.wait()
+        for kind, audio_format in (("created", "audio/pcm"), ("updated", "audio/pcmu")):
+            audio = {"format": {"type": audio_format}}
+            session = {"type": "realtime", "audio": {"input": audio, "output": audio}}
+            self._model_says({"type": f"session.{kind}", "session": session})
+        while not self._is_live:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        response = {"id": f"resp_{self._name}", "status": "in_progress"}
+        item = {"id": f"item_{self._name}", "type": "message", "role": "assistant"}
+        self._model_says({"type": "response.created", "response": response})
+        self._model_says({"type": "response.output_item.added", "response_id": response["id"], "item": item})
+
+    def _start(self) -> dict[str, object]:
+        media_format = {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1}
+        start = {
+            "accountSid": "AC1",
+            "streamSid": f"MZ{self._name}",
+            "callSid": f"CA{self._name}",
+            "tracks": ["inbound"],
+            "mediaFormat": media_format,
+            "customParameters": {"token": "t"},
+        }
+        return {"event": "start", "sequenceNumber": "1", "start": start, "streamSid": f"MZ{self._name}"}
+
+    def _phone_says(self, message: dict[str, object]) -> None:
+        self.phone.feed(_frame(message, is_masked=True))
+
+    def _model_says(self, message: dict[str, object]) -> None:
+        self.model.feed(_frame(message, is_masked=False))
+
+    # What is measured; made before the clock runs.
+
+    def up_frame(self) -> bytes:
+        """20 ms of the caller, as Twilio words it."""
+        payload = base64.b64encode(FRAME).decode()
+        chunk = {"track": "inbound", "chunk": "122", "timestamp": "2440", "payload": payload}
+        message = {"event": "media", "sequenceNumber": "123", "media": chunk, "streamSid": f"MZ{self._name}"}
+        return _frame(message, is_masked=True)
+
+    def delta(self) -> bytes:
+        """100 ms of the agent, as the vendor words it."""
+        message = {
+            "type": "response.output_audio.delta",
+            "event_id": f"event_{self._name}",
+            "response_id": f"resp_{self._name}",
+            "item_id": f"item_{self._name}",
+            "output_index": 0,
+            "content_index": 0,
+            "delta": base64.b64encode(DELTA).decode(),
+        }
+        return _frame(message, is_masked=False)
+
+    def echo(self) -> bytes:
+        """The echo of the mark before the one that was sent last: the phone still plays what lies between."""
+        (mark,) = self.phone.latest
+        message = json.loads(mark[mark.index(b"{") :])
+        assert message["event"] == "mark", "a mark is due after each round"
+        due, self._next_mark = self._next_mark or message, message
+        return _frame(due | {"sequenceNumber": "124"}, is_masked=True)
+
+
+async def _admitted(_start: StartFacts) -> tuple[StreamAdmitted, Toolbox]:
+    return StreamAdmitted(PLAN, "+15550100", "+15550111"), Agent().toolbox
+
+
+async def _set_up(calls: int, tcp: socket.socket) -> list[Line]:
+    lines = [Line(tcp, number) for number in range(calls)]
+    async with asyncio.timeout(SET_UP_WITHIN_S):
+        for line in lines:
+            await line.begin()
+    return lines
+
+
+class Stopwatch:
+    """How long one kind of message takes, over all calls and rounds."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.least_us = math.inf
+
+    def feed(self, messages: list[tuple[Wire, bytes]]) -> None:
+        """Feeds each wire its message. Nothing in here enters the kernel, so that all of it is user time."""
+        began_ns = time.thread_time_ns()
+        for wire, data in messages:
+            wire.feed(data)
+        took_us = (time.thread_time_ns() - began_ns) / 1000
+        self.least_us = min(self.least_us, took_us / len(messages))
+
+
+def _measure(lines: list[Line], rounds: int) -> tuple[Stopwatch, Stopwatch, Stopwatch]:
+    """Plays so many times 200 ms of all calls."""
+    up, down, echo = Stopwatch("frame up"), Stopwatch("delta down"), Stopwatch("echo of a mark")
+    frames = [(line.phone, line.up_frame()) for line in lines]
+    deltas = [(line.model, line.delta()) for line in lines]
+    for _ in range(rounds):
+        for _ in range(UP_FRAMES):
+            up.feed(frames)
+        for _ in range(DELTAS):
+            down.feed(deltas)
+        echo.feed([(line.phone, line.echo()) for line in lines])
+    return up, down, echo
+
+
+async def _carry_out(calls: int, rounds: int) -> None:
+    with socket.socket() as tcp:
+        lines = await _set_up(calls, tcp)
+        gc.collect()
+        gc.freeze()  # What a call holds is old by the time in which it speaks.
+        watches = up, down, echo = _measure(lines, rounds)
+        for line in lines:
+            line.running.cancel()
+        await asyncio.wait([line.running for line in lines])
+        assert {line.moved for line in lines} == {(UP_FRAMES * rounds, DELTAS * rounds)}, "all audio passed"
+    for watch in watches:
+        print(f"{watch.what:<16}{watch.least_us:6.2f} µs")  # noqa: T201 - what it is for
+    whole_us = UP_FRAMES * up.least_us + DELTAS * down.least_us + echo.least_us
+    print(f"{'per frame':<16}{whole_us / (UP_FRAMES + DELTAS):6.2f} µs")  # noqa: T201
+
+
+def measure(
+    calls: Annotated[int, typer.Option(min=1, max=5000, help="Calls that take turns.")] = 250,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each of them speaks for 200 ms.")] = 40,
+) -> None:
+    """Measure the user time of the audio path alone."""
+    uvloop.run(_carry_out(calls, rounds))
+
+
+if __name__ == "__main__":
+    typer.run(measure)

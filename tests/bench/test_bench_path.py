@@ -1,0 +1,28 @@
+"""The audio path alone: that what is measured is real calls, whose audio all passes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import callbridge
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_kind_of_message_has_its_price() -> None:
+    """It ends by an assertion when a frame did not pass."""
+    done = subprocess.run(
+        (sys.executable, "-m", "bench.path", "--calls", "3", "--rounds", "2"),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(Path(callbridge.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    prices = {line[:16].strip(): float(line[16:].split()[0]) for line in done.stdout.splitlines()}
+    assert list(prices) == ["frame up", "delta down", "echo of a mark", "per frame"]
+    assert all(price > 0 for price in prices.values())
