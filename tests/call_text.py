@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias, assert_never
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
@@ -23,79 +24,49 @@ from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from rigs import BEGINS_AT_S, PLAYED, AllPlayed, AudioToModel, AudioToPhone, Input, Output, Rig
-from vocabulary import (
-    HANGS_UP,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    SESSION_UPDATED_WRONG,
-    SPARE_CONNECTED,
-    admitted,
-    audio,
-    audio_done,
-    caller_said,
-    committed,
-    created,
-    done,
-    echo,
-    error,
-    frame,
-    gone,
-    item,
-    item_added,
-    key,
-    spare,
-    speech_started,
-    speech_stopped,
-    start,
-    tool_call,
-    tool_finished,
-    words,
-)
-
-# --- Reading --------------------------------------------------------------------------------------------
 
 Match: TypeAlias = re.Match[str]
 
 _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"phone: connected": lambda _: ms.Connected(),
-    r"phone: start(?: (\S+))?": lambda found: start(found[1]) if found[1] else start(),
-    r"phone: audio (\d+) ms": lambda found: frame(int(found[1])),
-    r"phone: echo (\S+)": lambda found: echo(found[1]),
+    r"phone: start(?: (\S+))?": lambda found: v.start(found[1]) if found[1] else v.start(),
+    r"phone: audio (\d+) ms": lambda found: v.frame(int(found[1])),
+    r"phone: echo (\S+)": lambda found: v.echo(found[1]),
     r"phone: has played all": lambda _: PLAYED,
     r"phone: has played item (\S+)": lambda found: AllPlayed(found[1]),
-    r"phone: key (\S)": lambda found: key(found[1]),
-    r"phone: hangs up": lambda _: HANGS_UP,
-    r"phone: closes (\d+)": lambda found: gone(e.Leg.PHONE, int(found[1])),
+    r"phone: key (\S)": lambda found: v.key(found[1]),
+    r"phone: hangs up": lambda _: v.HANGS_UP,
+    r"phone: closes (\d+)": lambda found: v.gone(e.Leg.PHONE, int(found[1])),
     r'phone: garbage "(.*)"': lambda found: e.BadMessage(e.Leg.PHONE, found[1]),
     r'phone: stops reading "(.*)"': lambda found: e.LegStalled(e.Leg.PHONE, found[1]),
-    r"model: session\.created": lambda _: SESSION_CREATED,
-    r"model: session\.updated": lambda _: SESSION_UPDATED,
-    r"model: session\.updated with pcm": lambda _: SESSION_UPDATED_WRONG,
-    r"model: speech_started (\S+)": lambda found: speech_started(found[1]),
-    r"model: speech_stopped (\S+)": lambda found: speech_stopped(found[1]),
-    r"model: committed (\S+)": lambda found: committed(found[1]),
-    r'model: heard (\S+) "(.*)"': lambda found: caller_said(found[2], found[1]),
-    r"model: item added (\S+)": lambda found: item_added(found[1]),
-    r"model: response\.created (\S+)": lambda found: created(found[1]),
-    r"model: item (\S+) (\S+)": lambda found: item(found[1], found[2]),
-    r"model: audio (\S+) (\S+) (\d+) ms": lambda found: audio(found[1], found[2], int(found[3])),
-    r"model: audio done (\S+) (\S+)": lambda found: audio_done(found[1], found[2]),
-    r'model: says (\S+) (\S+) "(.*)"': lambda found: words(found[1], found[2], found[3]),
-    r"model: calls (\S+) (\S+) (\w+)\((.*)\)": lambda found: tool_call(
+    r"model: session\.created": lambda _: v.SESSION_CREATED,
+    r"model: session\.updated": lambda _: v.SESSION_UPDATED,
+    r"model: session\.updated with pcm": lambda _: v.SESSION_UPDATED_WRONG,
+    r"model: speech_started (\S+)": lambda found: v.speech_started(found[1]),
+    r"model: speech_stopped (\S+)": lambda found: v.speech_stopped(found[1]),
+    r"model: committed (\S+)": lambda found: v.committed(found[1]),
+    r'model: heard (\S+) "(.*)"': lambda found: v.caller_said(found[2], found[1]),
+    r"model: item added (\S+)": lambda found: v.item_added(found[1]),
+    r"model: response\.created (\S+)": lambda found: v.created(found[1]),
+    r"model: item (\S+) (\S+)": lambda found: v.item(found[1], found[2]),
+    r"model: audio (\S+) (\S+) (\d+) ms": lambda found: v.audio(found[1], found[2], int(found[3])),
+    r"model: audio done (\S+) (\S+)": lambda found: v.audio_done(found[1], found[2]),
+    r'model: says (\S+) (\S+) "(.*)"': lambda found: v.words(found[1], found[2], found[3]),
+    r"model: calls (\S+) (\S+) (\w+)\((.*)\)": lambda found: v.tool_call(
         found[1], found[2], found[3], arguments=found[4]
     ),
-    r"model: response\.done (\S+) (\w+)(?: (\w+))?": lambda found: done(found[1], found[2], code=found[3]),
-    r'model: error (\w+)(?: "(.*)")?(?: for (\w+))?': lambda found: error(
+    r"model: response\.done (\S+) (\w+)(?: (\w+))?": lambda found: v.done(found[1], found[2], code=found[3]),
+    r'model: error (\w+)(?: "(.*)")?(?: for (\w+))?': lambda found: v.error(
         found[1], message=found[2] or "", answers=found[3]
     ),
     r'model: text (\S+) (\S+) "(.*)"': lambda found: rt.AnswerDelta(item_id=found[2], delta=found[3]),
-    r"model: closes (\d+)": lambda found: gone(e.Leg.MODEL, int(found[1])),
-    r"us: admitted from (\S+) to (\S+)": lambda found: admitted(found[1], found[2]),
+    r"model: closes (\d+)": lambda found: v.gone(e.Leg.MODEL, int(found[1])),
+    r"us: admitted from (\S+) to (\S+)": lambda found: v.admitted(found[1], found[2]),
     r"us: admitted again after (\d+) s, remembering (.*)": lambda found: _admitted_again(found[1], found[2]),
     r'us: refused "(.*)"': lambda found: e.StreamRefused(found[1]),
     r"us: model connected": lambda _: e.ModelConnected(),
     r"us: model connected, warm": lambda _: e.ModelConnected(is_warm=True),
-    r"us: spare connected": lambda _: SPARE_CONNECTED,
+    r"us: spare connected": lambda _: v.SPARE_CONNECTED,
     r'us: (spare )?dial failed(?: with (\d+))?(?: (\w+))?(?:, retry after (\d+) s)? "(.*)"': lambda found: (
         e.ModelDialFailed(
             found[5],
@@ -106,13 +77,13 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
         )
     ),
     r"us: the answer runs away": lambda _: e.AnswerRanAway(),
-    r'us: tool (\S+) answers "(.*)"': lambda found: tool_finished(found[1], found[2]),
-    r'us: tool (\S+) ends the call "(.*)"': lambda found: tool_finished(
+    r'us: tool (\S+) answers "(.*)"': lambda found: v.tool_finished(found[1], found[2]),
+    r'us: tool (\S+) ends the call "(.*)"': lambda found: v.tool_finished(
         found[1], found[2], name="end_call", ends_call=True
     ),
     r"us: shut down": lambda _: e.ShutdownRequested(),
     r"us: hand over": lambda _: e.HandOverRequested(),
-    r"spare: closes (\d+)": lambda found: gone(e.Leg.SPARE, int(found[1])),
+    r"spare: closes (\d+)": lambda found: v.gone(e.Leg.SPARE, int(found[1])),
     r"spare: (.*)": lambda found: _spare_said(found[1]),
 }
 """What a line may say after its time. `us: wait` is time alone."""
@@ -124,13 +95,13 @@ def _admitted_again(age_s: str, memory: str) -> e.StreamAdmitted:
     entries = tuple(
         TurnSaid(number, caller or None, agent) for number, (caller, agent) in enumerate(turns, 1)
     )
-    return admitted("+15550100001", "+15550100002", is_continued=True, memory=entries, age_s=float(age_s))
+    return v.admitted("+15550100001", "+15550100002", is_continued=True, memory=entries, age_s=float(age_s))
 
 
 def _spare_said(text: str) -> e.SpareSaid:
     event = read_event(f"model: {text}")
     assert isinstance(event, rt.ServerEvent)
-    return spare(event)
+    return v.spare(event)
 
 
 _LINE: Final = re.compile(r"(\d+\.\d+)  (.+)")
@@ -191,9 +162,6 @@ def _feed(event: Input, rig: Rig) -> list[str]:
 
 def _is_mark(output: Output) -> bool:
     return isinstance(output, a.SendToPhone) and isinstance(output.message, ms.SendMark)
-
-
-# --- Describing -----------------------------------------------------------------------------------------
 
 
 def describe(output: Output) -> str:

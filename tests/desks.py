@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from callbridge.bridge.legs.leg import SocketLeg
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.state.memory_state import MemoryState
-
-if TYPE_CHECKING:
-    from callbridge.bridge.legs.leg import SocketLeg
 
 AUTH_TOKEN = "f" * 32
 ACCOUNT = "AC" + "0" * 32
@@ -70,17 +68,14 @@ class StallingState(MemoryState):
         return self.told_trouble
 
     async def events(self, call_sid: str) -> Any:
-        """Never, while it is stalled."""
         await self._wait()
         return await super().events(call_sid)
 
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:
-        """Never, while it is stalled."""
         await self._wait()
         return await super().claim_token(digest, expires_at)
 
     async def flush(self) -> None:
-        """Never, while it is stalled."""
         await self._wait()
 
     async def _wait(self) -> None:
@@ -95,11 +90,9 @@ class LiveCall:
     told: list[str] = field(default_factory=list)
 
     def hand_over(self) -> None:
-        """Noted."""
         self.told.append("hand over")
 
     def phone_replaced(self) -> None:
-        """Noted."""
         self.told.append("phone replaced")
 
 

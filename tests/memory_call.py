@@ -16,16 +16,9 @@ from callbridge.agents.tools import Toolbox
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.leg import DialError, LegEnd, Read
 from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call import events as e
 from callbridge.call.actions import Action, BeginCall
 from callbridge.call.entrance import Entrance
-from callbridge.call.events import (
-    Event,
-    Leg,
-    LegGone,
-    ModelDialFailed,
-    StreamAdmitted,
-    StreamRefused,
-)
 from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
@@ -61,9 +54,6 @@ PLAN = CallPlan(
     ),
     greeting="Hello!",
 )
-
-
-# --- The legs ---------------------------------------------------------------------------------------
 
 
 class MemoryLeg:
@@ -108,7 +98,7 @@ class MemoryLeg:
         self.closed.append((code, reason))
         _news.ring()
         await self.may_close.wait()
-        self.end(LegGone(Leg.MODEL, code, reason))
+        self.end(e.LegGone(e.Leg.MODEL, code, reason))
 
     @contextmanager
     def _read_by_one(self) -> Iterator[None]:
@@ -202,19 +192,17 @@ class MemoryDialer:
         return answer
 
 
-# --- The call ---------------------------------------------------------------------------------------
-
-CALLER = StreamAdmitted(PLAN, "+15550100", "+15550111")
+CALLER = e.StreamAdmitted(PLAN, "+15550100", "+15550111")
 
 
-async def admitted(start: StartFacts) -> StreamAdmitted:
+async def admitted(start: StartFacts) -> e.StreamAdmitted:
     """Every stream with the right token."""
     assert start.custom_parameters == {"token": "t"}
     return CALLER
 
 
-async def refused(start: StartFacts) -> StreamRefused:
-    return StreamRefused("stream token: unknown")
+async def refused(start: StartFacts) -> e.StreamRefused:
+    return e.StreamRefused("stream token: unknown")
 
 
 @dataclass
@@ -264,7 +252,7 @@ class Rig:
 
 
 Observe = Callable[[Fact], None]
-Admit = Callable[[StartFacts], Awaitable[StreamAdmitted | StreamRefused]]
+Admit = Callable[[StartFacts], Awaitable[e.StreamAdmitted | e.StreamRefused]]
 
 
 async def nothing_to_keep() -> None:
@@ -277,7 +265,7 @@ async def calling(
     *,
     limits: Limits | None = None,
     admit: Admit = admitted,
-    dial_error: ModelDialFailed | None = None,
+    dial_error: e.ModelDialFailed | None = None,
     observe: Observe | None = None,
     dialer: MemoryDialer | None = None,
     waiting: WaitingRoom | None = None,
@@ -298,9 +286,9 @@ async def calling(
             if observe is not None:
                 observe(fact)
 
-        async def admitting(start: StartFacts) -> tuple[StreamAdmitted, Toolbox] | StreamRefused:
+        async def admitting(start: StartFacts) -> tuple[e.StreamAdmitted, Toolbox] | e.StreamRefused:
             found = await admit(start)
-            if isinstance(found, StreamRefused):
+            if isinstance(found, e.StreamRefused):
                 return found
             bounded = replace(plan, limits=limits or Limits())
             return replace(found, plan=bounded), (agent or Agent()).toolbox
@@ -331,7 +319,7 @@ def _ring_at_every_event(decider: Entrance | CallMachine, broken_by: list[type])
     """Who waits is woken when all actions of an event were performed."""
     handle = decider.handle
 
-    def ringing(event: Event, now: float) -> tuple[Action, ...]:
+    def ringing(event: e.Event, now: float) -> tuple[Action, ...]:
         _news.ring()
         assert not isinstance(event, tuple(broken_by)), "an invariant of ours"
         actions = handle(event, now)
@@ -343,8 +331,6 @@ def _ring_at_every_event(decider: Entrance | CallMachine, broken_by: list[type])
 
     decider.handle = ringing  # type: ignore[method-assign]
 
-
-# --- What the peers say -----------------------------------------------------------------------------
 
 CONNECTED = {"event": "connected", "protocol": "Call", "version": "1.0.0"}
 START = {
@@ -409,11 +395,7 @@ def answer_done(response: str = "resp_1", status: str = "completed") -> dict[str
 
 def tool_call(name: str, call_id: str = "call_1", response: str = "resp_1") -> dict[str, Any]:
     item = {"id": "fc_1", "type": "function_call", "status": "completed", "name": name, "call_id": call_id}
-    return {
-        "type": "response.output_item.done",
-        "response_id": response,
-        "item": {**item, "arguments": "{}"},
-    }
+    return {"type": "response.output_item.done", "response_id": response, "item": {**item, "arguments": "{}"}}
 
 
 SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "in_1"}

@@ -184,9 +184,6 @@ class Playbook:
         return "the call went otherwise\n" + "\n".join(lines)
 
 
-# --- Comparing ------------------------------------------------------------------------------------------
-
-
 def _compare(expected: list[object], outputs: list[Output]) -> tuple[list[object], bool]:
     """Aligns what is expected with what came; marks and notes that nobody asked for are taken as expected."""
     wanted: list[object] = []
@@ -270,8 +267,6 @@ def _resolve(value: object) -> object:
         return msgspec.structs.replace(value, **changes)
     return dataclasses.replace(value, **changes)  # type: ignore[type-var]  # `_fields` knows only these two.
 
-
-# --- Showing --------------------------------------------------------------------------------------------
 
 _SHOWN_BYTES_MAX: Final = 8
 

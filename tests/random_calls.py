@@ -9,18 +9,7 @@ from typing import Literal
 import msgspec
 
 from callbridge.call.limits import Limits
-from callbridge.simulators.phone import (
-    CallerScript,
-    Departure,
-    Interrupt,
-    InterruptAt,
-    Pause,
-    Press,
-    Say,
-    Step,
-    WaitForAgent,
-    WaitForEnd,
-)
+from callbridge.simulators import phone
 from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Failure, Fault, Script
 from callbridge.simulators.voice_model import Say as Speech
 from streams import Mishap, MishapKind
@@ -44,9 +33,6 @@ def noise(rng: random.Random, duration_ms: int) -> bytes:
     # Eight bytes are drawn for each that is used, as `rng.choices` would: a seed keeps its call. All in one
     # piece, because this was a quarter of the cost of a call.
     return rng.randbytes(duration_ms * 8 * 8)[3::8].translate(LOUD_OF)
-
-
-# --- Calls in which nothing goes wrong ------------------------------------------------------------------
 
 
 def random_script(rng: random.Random) -> Script:
@@ -74,25 +60,25 @@ def random_script(rng: random.Random) -> Script:
     return Script(answers=tuple(answers), default=goodbye)
 
 
-def random_caller(rng: random.Random, *, keys: bool) -> CallerScript:
+def random_caller(rng: random.Random, *, keys: bool) -> phone.CallerScript:
     """Questions, interruptions at any moment, pauses; then waits for the agent to end the call."""
-    steps: list[Step] = []
+    steps: list[phone.Step] = []
     if rng.random() < 0.2:
-        steps.append(InterruptAt(rng.uniform(0.1, 1.5), noise(rng, rng.randint(200, 900))))
+        steps.append(phone.InterruptAt(rng.uniform(0.1, 1.5), noise(rng, rng.randint(200, 900))))
     for _ in range(rng.randint(2, 6)):
         audio = noise(rng, rng.randint(250, 1500))
-        kinds: list[list[Step]] = [
-            [WaitForAgent(), Say(audio)],
-            [Interrupt(rng.choice((30, 200, 700, 1500, 3000)), audio)],
-            [Pause(rng.uniform(0, 2500)), Say(audio)],
+        kinds: list[list[phone.Step]] = [
+            [phone.WaitForAgent(), phone.Say(audio)],
+            [phone.Interrupt(rng.choice((30, 200, 700, 1500, 3000)), audio)],
+            [phone.Pause(rng.uniform(0, 2500)), phone.Say(audio)],
         ]
         if keys:
-            kinds.append([Pause(rng.uniform(0, 2000)), Press(rng.choice(("1", "42#", "0")))])
+            kinds.append([phone.Pause(rng.uniform(0, 2000)), phone.Press(rng.choice(("1", "42#", "0")))])
         steps += rng.choice(kinds)
     # Whatever is left of the script, the caller talks on until the agent says goodbye.
     for _ in range(6):
-        steps += [WaitForAgent(quiet_ms=1200), Say(noise(rng, 400))]
-    return CallerScript([*steps, WaitForEnd()])
+        steps += [phone.WaitForAgent(quiet_ms=1200), phone.Say(noise(rng, 400))]
+    return phone.CallerScript([*steps, phone.WaitForEnd()])
 
 
 def random_world(seed: int, *, keys: bool = False) -> World:
@@ -112,8 +98,6 @@ def random_world(seed: int, *, keys: bool = False) -> World:
 def _speech(rng: random.Random, *, most_ms: int = 5000) -> Speech:
     return Speech(text="Words of the agent.", audio=noise(rng, rng.randint(200, most_ms)))
 
-
-# --- Short calls in which anything goes wrong -----------------------------------------------------------
 
 WORDS_MS = 200
 """One word of a numbered speech takes so long."""
@@ -179,13 +163,7 @@ def faulty_world(seed: int, *, traces: bool = False) -> World:
         answers_go_on=True,
     )
     return World(
-        script,
-        _short_caller(rng),
-        seed,
-        conditions,
-        limits=_limits(rng),
-        clip=noise(rng, 600),
-        traces=traces,
+        script, _short_caller(rng), seed, conditions, limits=_limits(rng), clip=noise(rng, 600), traces=traces
     )
 
 
@@ -328,22 +306,22 @@ def _limits(rng: random.Random) -> Limits:
     )
 
 
-def _short_caller(rng: random.Random) -> CallerScript:
+def _short_caller(rng: random.Random) -> phone.CallerScript:
     """Some words, interruptions or keys; then waits for the agent to end the call."""
-    steps: list[Step] = []
+    steps: list[phone.Step] = []
     if rng.random() < 0.2:
-        steps.append(InterruptAt(rng.uniform(0.1, 1.5), noise(rng, rng.randint(200, 600))))
+        steps.append(phone.InterruptAt(rng.uniform(0.1, 1.5), noise(rng, rng.randint(200, 600))))
     for _ in range(rng.choice((1, 1, 2))):
         audio = noise(rng, rng.randint(200, 600))
-        kinds: list[list[Step]] = [
-            [WaitForAgent(quiet_ms=300, patience_ms=4000), Say(audio)],
-            [Interrupt(rng.choice((30, 200, 700)), audio, patience_ms=4000)],
-            [Pause(rng.uniform(0, 1200)), Say(audio)],
-            [Pause(rng.uniform(0, 1200)), Press(rng.choice(("1", "42#", "0")))],
+        kinds: list[list[phone.Step]] = [
+            [phone.WaitForAgent(quiet_ms=300, patience_ms=4000), phone.Say(audio)],
+            [phone.Interrupt(rng.choice((30, 200, 700)), audio, patience_ms=4000)],
+            [phone.Pause(rng.uniform(0, 1200)), phone.Say(audio)],
+            [phone.Pause(rng.uniform(0, 1200)), phone.Press(rng.choice(("1", "42#", "0")))],
         ]
         steps += rng.choices(kinds, (4, 3, 2, 1))[0]
     for _ in range(rng.choice((0, 1, 1))):
-        steps += [WaitForAgent(quiet_ms=300, patience_ms=5000), Say(noise(rng, 300))]
+        steps += [phone.WaitForAgent(quiet_ms=300, patience_ms=5000), phone.Say(noise(rng, 300))]
     leaves = rng.choices((LEAVES_AFTER_S / 2, LEAVES_AFTER_S, rng.uniform(0.2, 8)), (6, 1, 1))[0]
-    leave_by = rng.choice((Departure.HANG_UP, Departure.HANG_UP, Departure.VANISH))
-    return CallerScript([*steps, WaitForEnd()], leave_at_s=leaves, leave_by=leave_by)
+    leave_by = rng.choice((phone.Departure.HANG_UP, phone.Departure.HANG_UP, phone.Departure.VANISH))
+    return phone.CallerScript([*steps, phone.WaitForEnd()], leave_at_s=leaves, leave_by=leave_by)

@@ -155,8 +155,6 @@ class RawPeer:
         end, (_host, port) = await asyncio.get_running_loop().sock_accept(listener)
         return cls(end, masks=False, port=port)
 
-    # --- What it does ---
-
     async def send(self, *what: Frame | bytes) -> None:
         """Sends everything at once: it comes in one packet if it fits."""
         parts = [part if isinstance(part, bytes) else part.encode(masks=self._masks) for part in what]
@@ -186,8 +184,6 @@ class RawPeer:
     def close(self) -> None:
         """Lets the socket go. May be done twice."""
         self._socket.close()
-
-    # --- What it hears ---
 
     async def read_head(self) -> bytes:
         """The HTTP head; what comes after it stays unread."""

@@ -28,24 +28,14 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams, realtime_events
+from callbridge.wire import realtime_commands as commands
 from callbridge.wire.media_streams import Clear, Media, MediaChunk, SendAudio, SendMark
-from callbridge.wire.realtime_commands import (
-    AppendAudio,
-    Audio,
-    AudioInput,
-    AudioOutput,
-    FunctionTool,
-    ServerVad,
-    Session,
-    Transcription,
-    encode,
-)
 from callbridge.wire.realtime_events import MULAW
 
 BEGINS_AT_S: Final = 1000.0
 """Not zero: a time that is taken for "no time" must not go unseen."""
 
-LOOK_UP = FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
+LOOK_UP = commands.FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
 
 
 def make_plan(
@@ -56,10 +46,12 @@ def make_plan(
     second_model: str | None = None,
 ) -> CallPlan:
     """The plan of an ordinary call."""
-    detection = ServerVad(0.5, 300, 500, interrupt_response=server_interrupts)
-    transcription = Transcription("gpt-transcribe") if transcribes else None
-    audio = Audio(AudioInput(MULAW, detection, transcription, None), AudioOutput(MULAW, "marin"))
-    session = Session("You answer the telephone.", audio, (LOOK_UP,), "auto", ("audio",))
+    detection = commands.ServerVad(0.5, 300, 500, interrupt_response=server_interrupts)
+    transcription = commands.Transcription("gpt-transcribe") if transcribes else None
+    audio = commands.Audio(
+        commands.AudioInput(MULAW, detection, transcription, None), commands.AudioOutput(MULAW, "marin")
+    )
+    session = commands.Session("You answer the telephone.", audio, (LOOK_UP,), "auto", ("audio",))
     return CallPlan("gpt-realtime-2.1", session, greeting, second_model)
 
 
@@ -106,23 +98,19 @@ Input: TypeAlias = e.Event | AllPlayed
 
 _encode: Final = msgspec.json.Encoder().encode
 _decode_to_phone: Final = msgspec.json.Decoder(SendAudio | SendMark | Clear).decode
-_decode_to_model: Final = msgspec.json.Decoder(AppendAudio).decode
+_decode_to_model: Final = msgspec.json.Decoder(commands.AppendAudio).decode
 
 _QUIET: Final = b"\xfe" * 160
 _LOUD: Final = b"\x11\x91" * 80
 _LINE_SAYS: Final = [_encode(Media(MediaChunk(payload))) for payload in (_QUIET, _LOUD)]
-_LINE_ADDS: Final = frozenset(encode(AppendAudio(audio=payload)) for payload in (_QUIET, _LOUD))
+_LINE_ADDS: Final = frozenset(
+    commands.encode(commands.AppendAudio(audio=payload)) for payload in (_QUIET, _LOUD)
+)
 
 
 _LATER: Final = (
-    *(
-        realtime_events.ServerEvent,
-        realtime_events.UnknownEvent,
-        e.ModelConnected,
-        e.ModelDialFailed,
-        e.SpareSaid,
-    ),
-    *(e.AnswerRanAway, e.ToolFinished),
+    *(realtime_events.ServerEvent, realtime_events.UnknownEvent, e.ModelConnected, e.ModelDialFailed),
+    *(e.SpareSaid, e.AnswerRanAway, e.ToolFinished),
 )
 
 
@@ -167,8 +155,6 @@ class Rig:
         self._entrance = Entrance(self.now, self.limits, spread)
         self.relay = Relay(self._entrance.gate, self._entrance.tally, self._to_phone)
 
-    # --- What may be seen of the call ---
-
     @property
     def seconds(self) -> float:
         """The time since the rig began, to the microsecond."""
@@ -204,8 +190,6 @@ class Rig:
             self._happens(e.DeadlinePassed())
             self.now = max(given, self.now)
         return due
-
-    # --- What happens ---
 
     def feed(self, *events: Input) -> list[Output]:
         """Hands in events now, one after the other; answers all that left because of them, in order."""
@@ -275,8 +259,6 @@ class Rig:
             case _:
                 pass
 
-    # --- The line, and what it changes of an event ---
-
     def _line_sends(self) -> None:
         """The phone's own frames, up to now."""
         if self._line_at is None or self.phase is Phase.OVER:
@@ -309,8 +291,6 @@ class Rig:
         if isinstance(event, media_streams.MarkEchoed) and event.mark.name == self._latest_mark:
             self._unplayed = self._unmarked
         return event
-
-    # --- Between the machine and the wires ---
 
     def _through_relay(self, event: e.Event) -> e.Event | None:
         match event:

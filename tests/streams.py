@@ -189,8 +189,6 @@ class Stream:
         self.deadline: float | None = None
         self._arm()
 
-    # --- Twilio's side ---
-
     def open(self) -> None:
         """Twilio's socket stands."""
         self.do_phone(self.phone.open(self.world.now))
@@ -268,8 +266,6 @@ class Stream:
             self.tell(event)
         elif self.world.keeps_audio:
             self.received.append(text)
-
-    # --- The service's side ---
 
     @property
     def decider(self) -> Entrance | CallMachine:

@@ -15,13 +15,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from callbridge import call
 from vocabulary import answering, audio, greeted, item, speech_started, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-CORE = Path(__file__).parents[1] / "src" / "callbridge" / "call"
+CORE = Path(call.__file__).parent
 
 
 @dataclass

@@ -3,20 +3,8 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
-from callbridge.call import codes, endings
+from callbridge.call import codes, endings, facts
 from callbridge.call import events as e
-from callbridge.call.facts import (
-    ClipPlayed,
-    EndReason,
-    ModelTrouble,
-    Noted,
-    Remembered,
-    SessionReplaced,
-    StreamEnded,
-    ToolUsed,
-    noted,
-    warned,
-)
 from callbridge.call.limits import Limits
 from callbridge.call.memory import Entry
 from callbridge.call.phases import Phase
@@ -43,8 +31,6 @@ CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS = codes.CLOSE_CODES, codes.PROTOCOL_CO
 
 CALL_SID = "CA1"
 STREAM_SID = "MZ1"
-
-# --- The phone ----------------------------------------------------------------------------------------
 
 
 def start(
@@ -83,8 +69,6 @@ def key(digit: str) -> ms.Dtmf:
 
 
 HANGS_UP = ms.Stopped()
-
-# --- The model ----------------------------------------------------------------------------------------
 
 
 def _session(audio_format: rt.AudioFormat | None) -> rt.EchoedSession:
@@ -158,12 +142,7 @@ def words(response_id: str, item_id: str, text: str) -> rt.AgentTranscript:
 
 
 def tool_call(
-    response_id: str,
-    call_id: str,
-    name: str = "look_up",
-    *,
-    arguments: str = "{}",
-    status: str = "completed",
+    response_id: str, call_id: str, name: str = "look_up", *, arguments: str = "{}", status: str = "completed"
 ) -> rt.OutputItemDone:
     """The model asks for a tool."""
     call = rt.Item(f"item_{call_id}", "function_call", status, name, call_id, arguments)
@@ -187,11 +166,7 @@ def done(
 
 
 def error(
-    code: str | None,
-    *,
-    answers: str | None = None,
-    message: str = "It went wrong.",
-    param: str | None = None,
+    code: str | None, *, answers: str | None = None, message: str = "It went wrong.", param: str | None = None
 ) -> rt.ErrorEvent:
     """An error. `answers` is the `event_id` of the command that it is about."""
     return rt.ErrorEvent(rt.ErrorDetail("invalid_request_error", code, message, param, answers))
@@ -215,9 +190,6 @@ def spare(event: rt.Parsed) -> e.SpareSaid:
 
 
 SPARE_CONNECTED = e.ModelConnected(e.Leg.SPARE)
-
-
-# --- What the machine answers -------------------------------------------------------------------------
 
 
 def clear() -> a.SendToPhone:
@@ -290,7 +262,7 @@ def tool_output(
 
 def tool_result(item_id: str, call_id: str, output: str = "yes") -> tuple[object, ...]:
     """A tool's answer is kept, counted and told to the model that asked for it."""
-    return (recorded(Remembered), recorded(ToolUsed), tool_output(item_id, call_id, output))
+    return (recorded(facts.Remembered), recorded(facts.ToolUsed), tool_output(item_id, call_id, output))
 
 
 def foreign_call(
@@ -320,27 +292,27 @@ def recorded(kind: type, **fields: object) -> a.Note:
 
 def note(event: str, **fields: str | float | bool | None) -> a.Note:
     """A note for the log."""
-    return a.Note(noted(event, **fields))
+    return a.Note(facts.noted(event, **fields))
 
 
 def warning(event: str, **fields: str | float | bool | None) -> a.Note:
     """A warning for the log."""
-    return a.Note(warned(event, **fields))
+    return a.Note(facts.warned(event, **fields))
 
 
 def any_warning(event: str) -> a.Note:
     """A warning whose fields do not matter."""
-    return recorded(Noted, event=event, is_warning=True)
+    return recorded(facts.Noted, event=event, is_warning=True)
 
 
 def clip() -> tuple[object, ...]:
     """The caller hears the clip."""
-    return (recorded(ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS))
+    return (recorded(facts.ClipPlayed), a.PlayClip(), AudioToPhone(CLIP_MS))
 
 
 def trouble(doing: object = "call", **fields: object) -> a.Note:
     """A session could not be had, or is lost."""
-    return recorded(ModelTrouble, doing=doing, **fields)
+    return recorded(facts.ModelTrouble, doing=doing, **fields)
 
 
 def dials(model: str = PLAN.model) -> a.DialModel:
@@ -358,36 +330,28 @@ def replaces(**fields: object) -> tuple[object, ...]:
     return (trouble(**fields), drops(), dials())
 
 
-def loses_model(detail: str, **fields: object) -> tuple[object, ...]:
-    """The session is lost, and there is to be no other one: the call ends for the fallback."""
-    return (trouble(), drops(), *ends_without_model(EndReason.MODEL_LOST, detail=detail, **fields))
-
-
 def has_replaced(cause: str = "lost", **fields: object) -> a.Note:
     """The call goes on with another session."""
-    return recorded(SessionReplaced, cause=cause, **fields)
+    return recorded(facts.SessionReplaced, cause=cause, **fields)
 
 
-def ends(reason: EndReason, **fields: object) -> tuple[object, ...]:
+def ends(reason: facts.EndReason, **fields: object) -> tuple[object, ...]:
     """Both legs are closed and the end is recorded."""
     return (
         Like(a.CloseLeg, {"leg": e.Leg.MODEL, "code": 1000}),
         Like(a.CloseLeg, {"leg": e.Leg.PHONE}),
-        recorded(StreamEnded, reason=reason, **fields),
+        recorded(facts.StreamEnded, reason=reason, **fields),
     )
 
 
 def parks(**fields: object) -> tuple[object, ...]:
     """The phone is lost: the session is left for the stream that may follow."""
-    return (a.ParkModel(), *ends_without_model(EndReason.MEDIA_LOST, **fields))
+    return (a.ParkModel(), *ends_without_model(facts.EndReason.MEDIA_LOST, **fields))
 
 
-def ends_without_model(reason: EndReason, **fields: object) -> tuple[object, ...]:
+def ends_without_model(reason: facts.EndReason, **fields: object) -> tuple[object, ...]:
     """The end of a call whose model leg is not open, or is gone."""
     return ends(reason, **fields)[1:]
-
-
-# --- Calls that are under way -------------------------------------------------------------------------
 
 
 def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
@@ -458,9 +422,9 @@ def hears(book: Playbook) -> bool:
     return AudioToModel(20) in book.rig.feed(frame())
 
 
-def ended(book: Playbook) -> StreamEnded:
+def ended(book: Playbook) -> facts.StreamEnded:
     """The record of the call, which ends now if it has not."""
     (*_, last) = book.rig.feed(HANGS_UP)
     assert isinstance(last, a.Note)
-    assert isinstance(last.fact, StreamEnded)
+    assert isinstance(last.fact, facts.StreamEnded)
     return last.fact

@@ -10,24 +10,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+import vocabulary as v
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
-from vocabulary import (
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    audio,
-    audio_done,
-    committed,
-    created,
-    done,
-    error,
-    item,
-    item_added,
-    speech_started,
-    speech_stopped,
-    tool_call,
-    words,
-)
 
 GOODBYE = "the call ends"
 """A tool's result that needs no answer."""
@@ -94,7 +79,7 @@ class VoiceModel:
     @classmethod
     def dialled(cls, name: str, *, interrupts: bool) -> VoiceModel:
         """A session whose socket has just been opened."""
-        return cls(interrupts, name, answers_by_itself=False, events=deque([SESSION_CREATED]))
+        return cls(interrupts, name, answers_by_itself=False, events=deque([v.SESSION_CREATED]))
 
     # What it is told.
 
@@ -125,10 +110,10 @@ class VoiceModel:
             case commands.CreateItem(item=ours):
                 if self.answers_by_itself and _is_question(ours):
                     self.unanswered = ours.id
-                self.events.append(item_added(ours.id))
+                self.events.append(v.item_added(ours.id))
             case commands.UpdateSession(session=session):
                 self.answers_by_itself = session.audio.input.turn_detection.create_response
-                self.events.append(SESSION_UPDATED)
+                self.events.append(v.SESSION_UPDATED)
             case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
                 self._truncate(item_id, audio_end_ms, event_id)
             case commands.DeleteItem(event_id=event_id, item_id=item_id):
@@ -154,11 +139,11 @@ class VoiceModel:
             return
         self.responses += 1
         self.active = Response(f"{self.name}resp_{self.responses}", self.unanswered)
-        self.events.append(created(self.active.id))
+        self.events.append(v.created(self.active.id))
 
     def _refuse(self, code: str, event_id: str | None) -> None:
         self.refusals.append(code)
-        self.events.append(error(code, answers=event_id))
+        self.events.append(v.error(code, answers=event_id))
 
     # What it hears.
 
@@ -166,7 +151,7 @@ class VoiceModel:
         """The caller speaks. An interrupted response may still say `late_ms` that were on their way."""
         self.hears_caller = True
         self.utterances += 1
-        self.events.append(speech_started(f"{self.name}user_{self.utterances}"))
+        self.events.append(v.speech_started(f"{self.name}user_{self.utterances}"))
         if self.active is not None and self.interrupts:
             if late_ms:
                 self.speak(late_ms)
@@ -176,7 +161,7 @@ class VoiceModel:
         """The caller's turn is an item, and the model answers it, unless it is answering already."""
         self.hears_caller = False
         self.unanswered = item_id = f"{self.name}user_{self.utterances}"
-        self.events.extend((speech_stopped(item_id), committed(item_id), item_added(item_id)))
+        self.events.extend((v.speech_stopped(item_id), v.committed(item_id), v.item_added(item_id)))
         self._begin(None)
 
     # What it says.
@@ -188,7 +173,7 @@ class VoiceModel:
         self.active.items += 1
         self.active.item_id = f"{self.active.id}_item_{self.active.items}"
         self.spoken[self.active.item_id] = Spoken()
-        self.events.append(item(self.active.id, self.active.item_id))
+        self.events.append(v.item(self.active.id, self.active.item_id))
 
     def speak(self, duration_ms: int) -> None:
         """A piece of audio."""
@@ -197,21 +182,21 @@ class VoiceModel:
             self.begin_item()
         assert self.active.item_id is not None
         self.spoken[self.active.item_id].made_ms += duration_ms
-        self.events.append(audio(self.active.id, self.active.item_id, duration_ms))
+        self.events.append(v.audio(self.active.id, self.active.item_id, duration_ms))
 
     def call(self, name: str) -> None:
         """A function call, whole."""
         assert self.active is not None
         self._end_item()
         self.active.calls += 1
-        self.events.append(tool_call(self.active.id, f"call_{self.active.id}_{self.active.calls}", name))
+        self.events.append(v.tool_call(self.active.id, f"call_{self.active.id}_{self.active.calls}", name))
 
     def end(self, status: str, *, code: str | None = None, reason: str | None = None) -> None:
         """The response is over."""
         assert self.active is not None
         self._end_item()
         response, self.active = self.active, None
-        self.events.append(done(response.id, status, code=code, reason=reason))
+        self.events.append(v.done(response.id, status, code=code, reason=reason))
         is_answer = status == "completed" or (status == "incomplete" and response.items)
         if is_answer and self.unanswered == response.answers:
             self.unanswered = None
@@ -219,10 +204,10 @@ class VoiceModel:
     def _end_item(self) -> None:
         assert self.active is not None
         if self.active.item_id is not None:
-            self.events.append(audio_done(self.active.id, self.active.item_id))
+            self.events.append(v.audio_done(self.active.id, self.active.item_id))
             if self.spoken[self.active.item_id].made_ms:  # Text is of what was said.
                 text = spoken_words(self.active.item_id)
-                self.events.append(words(self.active.id, self.active.item_id, text))
+                self.events.append(v.words(self.active.id, self.active.item_id, text))
             self.active.item_id = None
 
 

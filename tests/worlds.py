@@ -26,45 +26,29 @@ from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.call.wishes import HangUp
 from callbridge.server.process.reporting import Journal
-from callbridge.simulators.phone import (
-    Caller,
-    PhoneStream,
-)
-from callbridge.simulators.voice_model import (
-    ConnectFault,
-    Outages,
-    Prompter,
-    RealtimeSession,
-    Script,
-    SessionSettings,
-)
+from callbridge.simulators import voice_model
+from callbridge.simulators.phone import Caller, PhoneStream
 from callbridge.simulators.voice_model.handshake import fault_refusal
 from callbridge.switchboard.continuation import Continuation, decide, read_history
-from callbridge.wire.realtime_commands import (
-    Audio,
-    AudioInput,
-    AudioOutput,
-    FunctionTool,
-    ServerVad,
-    Session,
-    Transcription,
-)
+from callbridge.wire import realtime_commands as commands
 from callbridge.wire.realtime_events import MULAW
 from streams import SAME_S, Line, Mishap, Stream, Wire
 
 if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
 
-TOOL = FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
-END_CALL = FunctionTool("end_call", "Ends the call.", {"type": "object", "properties": {}})
+TOOL = commands.FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
+END_CALL = commands.FunctionTool("end_call", "Ends the call.", {"type": "object", "properties": {}})
 
 PLAN = CallPlan(
     "gpt-realtime-2.1",
-    Session(
+    commands.Session(
         instructions="You answer the telephone.",
-        audio=Audio(
-            AudioInput(MULAW, ServerVad(0.5, 300, 500), Transcription("gpt-transcribe"), None),
-            AudioOutput(MULAW, "marin"),
+        audio=commands.Audio(
+            commands.AudioInput(
+                MULAW, commands.ServerVad(0.5, 300, 500), commands.Transcription("gpt-transcribe"), None
+            ),
+            commands.AudioOutput(MULAW, "marin"),
         ),
         tools=(TOOL, END_CALL),
         tool_choice="auto",
@@ -142,7 +126,7 @@ class World:
 
     def __init__(
         self,
-        script: Script,
+        script: voice_model.Script,
         caller: Caller,
         seed: int = 0,
         conditions: Conditions | None = None,
@@ -168,8 +152,8 @@ class World:
         self.breaks_at: list[float] = []
         """When a stream broke off, whoever was to blame."""
         self._rng = random.Random(f"links {seed}")
-        self._outages = Outages(script.connect)
-        self._prompter = Prompter(script)
+        self._outages = voice_model.Outages(script.connect)
+        self._prompter = voice_model.Prompter(script)
         self._numbers = itertools.count(1)
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
         self._parked: tuple[Wire, str] | None = None
@@ -180,8 +164,6 @@ class World:
         self._open_stream(is_continued=False)
         for mishap in self.conditions.mishaps:
             self.later(mishap.at_s, lambda mishap=mishap: self._befall(mishap))  # type: ignore[misc]
-
-    # --- What can be asked ---
 
     @property
     def phone(self) -> PhoneStream:
@@ -210,8 +192,6 @@ class World:
         ]
         faults = f"{self.script.connect} {self.script.faults}"
         return "\n".join([faults, *map(repr, answers)])
-
-    # --- Time ---
 
     def run(self, limit_s: float = 600) -> World:
         """Plays until nothing is left to happen, at most `limit_s` of the call's time."""
@@ -255,8 +235,6 @@ class World:
             *((stream, stream.wake) for stream in self.streams),
         ]
 
-    # --- Twilio ---
-
     def _open_stream(self, *, is_continued: bool) -> None:
         self.streams.append(Stream(self, len(self.streams) + 1, self._rng, is_continued=is_continued))
         self._time_all()
@@ -297,8 +275,6 @@ class World:
             self._note(f"!      {mishap.kind} {mishap.seconds or ''}".rstrip())
             self.streams[-1].suffer(mishap)
 
-    # --- The process, and what it keeps ---
-
     def crash(self, stream: Stream) -> None:
         """The process is killed."""
         self._discard_parked()
@@ -338,8 +314,6 @@ class World:
         done = e.ToolFinished(tool.call_id, tool.name, output, round(took_s * 1000), wish)
         self.later(0.001 if ends_call else took_s, lambda: stream.tell(done))
 
-    # --- The model ---
-
     def dial(self, stream: Stream, model: str, leg: e.Leg) -> int:
         """Begins a dial; answers its number."""
         number = next(self._numbers)
@@ -363,27 +337,31 @@ class World:
     _refused = 0
     """Connections that never became a session."""
 
-    def _failure(self, fault: ConnectFault, leg: e.Leg) -> tuple[e.ModelDialFailed, float]:
+    def _failure(self, fault: voice_model.ConnectFault, leg: e.Leg) -> tuple[e.ModelDialFailed, float]:
         if fault.kind == "hang":
             return e.ModelDialFailed(f"no answer in {OPEN_TIMEOUT_S:g} s", leg=leg), OPEN_TIMEOUT_S
         found = fault_refusal(fault)
         failed = e.ModelDialFailed(found.message, found.status, found.code, found.retry_after_s, leg)
         return failed, self.conditions.dial_s
 
-    def _session(self, connection: int, model: str, fault: ConnectFault | None) -> RealtimeSession:
+    def _session(
+        self, connection: int, model: str, fault: voice_model.ConnectFault | None
+    ) -> voice_model.RealtimeSession:
         met = (
             ()
             if fault is None
             else (msgspec.structs.replace(fault, nth=None, first=1, last=None, until_s=None),)
         )
-        settings = SessionSettings(
+        settings = voice_model.SessionSettings(
             model=model,
             seed=self.seed,
             connection=connection,
             max_duration_s=self.conditions.session_s,
             keep_audio=self.keeps_audio,
         )
-        return RealtimeSession(msgspec.structs.replace(self.script, connect=met), settings, self._prompter)
+        return voice_model.RealtimeSession(
+            msgspec.structs.replace(self.script, connect=met), settings, self._prompter
+        )
 
     def _answered(self, stream: Stream, number: int, leg: e.Leg, model: str, wire: Wire) -> None:
         stream.connected(number, leg, model, wire, is_warm=False)
@@ -406,8 +384,6 @@ class World:
             wire, self._parked = self._parked[0], None
             wire.parked = None
             wire.close()
-
-    # --- The trace ---
 
     def trace_event(self, stream: Stream, event: e.Event) -> None:
         """Writes down what a machine was told."""

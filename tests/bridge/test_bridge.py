@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+import memory_call as mc
 from callbridge.agents.agent import Agent
 from callbridge.call import facts
 from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled, StreamAdmitted
@@ -23,24 +24,6 @@ from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.wire import realtime_events
 from callbridge.wire.media_streams import StartFacts
-from memory_call import (
-    CONNECTED,
-    SPEECH_STARTED,
-    SPEECH_STOPPED,
-    START,
-    Rig,
-    answer_begins,
-    answer_done,
-    append,
-    audio_delta,
-    break_on,
-    calling,
-    echo,
-    media,
-    session,
-    tool_call,
-    until,
-)
 
 if TYPE_CHECKING:
     from callbridge.bridge.legs.leg import LegEnd
@@ -56,9 +39,6 @@ async def task_factory(request: pytest.FixtureRequest) -> None:
 pytestmark = pytest.mark.usefixtures("task_factory")
 
 
-# --- A whole call -----------------------------------------------------------------------------------
-
-
 async def test_a_whole_call() -> None:
     """Early words held, greeting, question, tool, interruption, farewell: every part meets every other."""
     agent = Agent()
@@ -68,31 +48,31 @@ async def test_a_whole_call() -> None:
         """When the shop is open."""
         return "7 to 18"
 
-    async with calling(agent) as rig:
+    async with mc.calling(agent) as rig:
         phone, model = rig.phone, rig.model
         rig.dialer.picks_up.clear()
-        phone.say(CONNECTED, START, media(b"\x01" * 160), media(b"\x02" * 160))
+        phone.say(mc.CONNECTED, mc.START, mc.media(b"\x01" * 160), mc.media(b"\x02" * 160))
         await rig.dialer.rings()
         rig.dialer.picks_up.set()
-        model.say(session("session.created", "audio/pcm"))
+        model.say(mc.session("session.created", "audio/pcm"))
         update = await model.hears("session.update")
         assert update["session"]["audio"]["input"]["format"] == {"type": "audio/pcmu"}
-        model.say(session("session.updated", "audio/pcmu"))
+        model.say(mc.session("session.updated", "audio/pcmu"))
 
         # The greeting is asked for before the held audio is let in.
         create = await model.hears("response.create")
         assert "Hello!" in create["response"]["instructions"]
-        assert await model.hears("input_audio_buffer.append") == append(b"\x01" * 160)
-        assert await model.hears("input_audio_buffer.append") == append(b"\x02" * 160)
+        assert await model.hears("input_audio_buffer.append") == mc.append(b"\x01" * 160)
+        assert await model.hears("input_audio_buffer.append") == mc.append(b"\x02" * 160)
         await rig.speaks(b"\x03" * 1600)
         mark = await phone.hears("mark")
-        model.say(answer_done())
-        phone.say(echo(mark), media(b"\x04" * 160))
-        assert await model.hears("input_audio_buffer.append") == append(b"\x04" * 160)
+        model.say(mc.answer_done())
+        phone.say(mc.echo(mark), mc.media(b"\x04" * 160))
+        assert await model.hears("input_audio_buffer.append") == mc.append(b"\x04" * 160)
 
         # A question that needs a tool.
-        model.say(SPEECH_STARTED, SPEECH_STOPPED, *answer_begins("resp_2", "item_2"))
-        model.say(tool_call("opening_hours", response="resp_2"), answer_done("resp_2"))
+        model.say(mc.SPEECH_STARTED, mc.SPEECH_STOPPED, *mc.answer_begins("resp_2", "item_2"))
+        model.say(mc.tool_call("opening_hours", response="resp_2"), mc.answer_done("resp_2"))
         output = await model.hears("conversation.item.create")
         assert output["item"]["output"] == "7 to 18"
         model.say({"type": "conversation.item.added", "item": output["item"]})
@@ -100,18 +80,18 @@ async def test_a_whole_call() -> None:
 
         # Its answer is interrupted after nothing of it was heard.
         await rig.speaks(b"\x05" * 80_000, "resp_3", "item_3")
-        model.say(SPEECH_STARTED)
+        model.say(mc.SPEECH_STARTED)
         await phone.hears("clear")
         assert (await model.hears("conversation.item.delete"))["item_id"] == "item_3"
         sent = len(phone.sent)
-        model.say(audio_delta(b"\x06" * 800, "resp_3", "item_3"), answer_done("resp_3", "cancelled"))
-        model.say(SPEECH_STOPPED)
+        model.say(mc.audio_delta(b"\x06" * 800, "resp_3", "item_3"), mc.answer_done("resp_3", "cancelled"))
+        model.say(mc.SPEECH_STOPPED)
 
         # The agent says goodbye and hangs up once that was heard.
         await rig.speaks(b"\x07" * 800, "resp_4", "item_4")
         assert [message["event"] for message in phone.sent[sent:]] == ["media"]
-        model.say(tool_call("end_call", "call_2", "resp_4"), answer_done("resp_4"))
-        phone.say(echo(await phone.hears("mark")))
+        model.say(mc.tool_call("end_call", "call_2", "resp_4"), mc.answer_done("resp_4"))
+        phone.say(mc.echo(await phone.hears("mark")))
         await rig.running
 
     ended = rig.ended
@@ -123,9 +103,6 @@ async def test_a_whole_call() -> None:
     assert rig.facts[-2] is ended
     assert isinstance(rig.facts[-1], facts.CallClosed)
     assert isinstance(rig.facts[0], facts.StreamStarted)
-
-
-# --- How calls end ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,7 +121,7 @@ async def test_a_leg_ends_and_takes_the_other_with_it(
     leg: Leg, event: LegEnd, reason: EndReason, code: int
 ) -> None:
     """Whichever it is, both sockets are closed and one reason is recorded, once no session may replace it."""
-    async with calling(limits=Limits(reconnects_max=0)) as rig:
+    async with mc.calling(limits=Limits(reconnects_max=0)) as rig:
         await rig.goes_live()
         await rig.speaks(b"\xff" * 160)
         (rig.phone if leg is Leg.PHONE else rig.model).end(event)
@@ -158,7 +135,7 @@ async def test_a_leg_ends_and_takes_the_other_with_it(
 
 async def test_an_echo_in_the_middle_of_an_answer_arms_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """It comes five times a second, and looking for the next deadline is most of its price."""
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await rig.goes_live()
         await rig.speaks(b"\xff" * 1600)
         first = await rig.phone.hears("mark")
@@ -171,28 +148,28 @@ async def test_an_echo_in_the_middle_of_an_answer_arms_no_timer(monkeypatch: pyt
             return deadline.fget(call)  # type: ignore[attr-defined]  # A property of the class.
 
         monkeypatch.setattr(CallMachine, "deadline", property(look))
-        rig.bridge.phone_said(json.dumps(echo(first)))
+        rig.bridge.phone_said(json.dumps(mc.echo(first)))
         assert looks == []
-        rig.bridge.phone_said(json.dumps(echo(last)))
+        rig.bridge.phone_said(json.dumps(mc.echo(last)))
         assert looks != []
         await rig.hangs_up()
 
 
-async def is_dialling(rig: Rig) -> None:
+async def is_dialling(rig: mc.Rig) -> None:
     rig.dialer.picks_up.clear()
-    rig.phone.say(CONNECTED, START)
+    rig.phone.say(mc.CONNECTED, mc.START)
     await rig.dialer.rings()
 
 
 async def test_a_dial_that_succeeds_while_the_phone_is_closed_leaves_no_socket() -> None:
     """Closing takes time, and the model may answer in it."""
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await is_dialling(rig)
         rig.phone.may_close.clear()
         rig.phone.end(LegGone(Leg.PHONE, 1006))
-        await until(lambda: bool(rig.phone.closed))
+        await mc.until(lambda: bool(rig.phone.closed))
         rig.dialer.picks_up.set()
-        await until(lambda: bool(rig.dialer.opened))
+        await mc.until(lambda: bool(rig.dialer.opened))
         rig.phone.may_close.set()
         await rig.running
     assert len(rig.phone.closed) == 1
@@ -201,15 +178,12 @@ async def test_a_dial_that_succeeds_while_the_phone_is_closed_leaves_no_socket()
 
 async def test_both_peers_end_at_once() -> None:
     """Only the first end counts."""
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await rig.goes_live()
         rig.phone.end(LegGone(Leg.PHONE, 1006))
         rig.model.end(LegGone(Leg.MODEL, 1006))
         await rig.running
     assert rig.ended.reason is EndReason.MEDIA_LOST
-
-
-# --- Tools ------------------------------------------------------------------------------------------
 
 
 async def test_a_tool_runs_beside_the_audio() -> None:
@@ -222,12 +196,12 @@ async def test_a_tool_runs_beside_the_audio() -> None:
         await finishes.wait()
         return "done"
 
-    async with calling(agent) as rig:
+    async with mc.calling(agent) as rig:
         await rig.goes_live()
-        rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("slow"))
-        rig.phone.say(media(b"\x01" * 160))
+        rig.model.say(*mc.answer_begins("resp_1", "item_1"), mc.tool_call("slow"))
+        rig.phone.say(mc.media(b"\x01" * 160))
         await rig.model.hears("input_audio_buffer.append")
-        rig.model.say(audio_delta(b"\x02" * 160))
+        rig.model.say(mc.audio_delta(b"\x02" * 160))
         await rig.phone.hears("media")
         finishes.set()
         assert (await rig.model.hears("conversation.item.create"))["item"]["output"] == "done"
@@ -235,18 +209,15 @@ async def test_a_tool_runs_beside_the_audio() -> None:
     assert rig.ended.tools_used == 1
 
 
-# --- Our own faults ---------------------------------------------------------------------------------
-
-
 async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """One recorded reason, both legs closed, one line in the log; the call beside it goes on."""
-    async with calling() as broken, calling() as sound:
+    async with mc.calling() as broken, mc.calling() as sound:
         await broken.goes_live()
         await sound.goes_live()
-        break_on(broken, realtime_events.SpeechStarted)
+        mc.break_on(broken, realtime_events.SpeechStarted)
         with structlog.testing.capture_logs() as logs:
-            broken.model.say(SPEECH_STARTED)
-            sound.model.say(SPEECH_STARTED)
+            broken.model.say(mc.SPEECH_STARTED)
+            sound.model.say(mc.SPEECH_STARTED)
             await broken.running
         assert broken.ended.reason is EndReason.INTERNAL_ERROR
         assert "an invariant of ours" in broken.ended.detail
@@ -255,7 +226,7 @@ async def test_a_broken_invariant_ends_this_call_and_no_other(monkeypatch: pytes
         assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
         assert [line["call_sid"] for line in logs if line["event"] == "call_broken"] == ["CA1"]
 
-        sound.model.say(SPEECH_STOPPED)
+        sound.model.say(mc.SPEECH_STOPPED)
         await sound.speaks(b"\xff" * 160)
         await sound.hangs_up()
         assert sound.ended.reason is EndReason.CALLER_HANGUP
@@ -274,15 +245,12 @@ async def raises_in_time(_start: StartFacts) -> StreamAdmitted:
     "whose", [{"observe": raises}, {"admit": raises_in_time}], ids=["observer", "admission"]
 )
 async def test_whoever_raises_into_a_call_ends_it_and_closes_its_legs(whose: dict[str, Any]) -> None:
-    async with calling(**whose) as rig:
+    async with mc.calling(**whose) as rig:
         with structlog.testing.capture_logs():
-            rig.phone.say(CONNECTED, START)
+            rig.phone.say(mc.CONNECTED, mc.START)
             await rig.running
     assert rig.ended.reason is EndReason.INTERNAL_ERROR
     assert rig.phone.closed == [(1011, "internal_error")]
-
-
-# --- Time -------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -322,7 +290,7 @@ async def test_a_deadline_is_told_when_its_time_has_come(
     monkeypatch.setattr(
         loop, "call_at", lambda when, *rest, **options: call_at(when - early_s, *rest, **options)
     )
-    async with calling(limits=Limits(start_timeout_s=0.02)) as rig:
+    async with mc.calling(limits=Limits(start_timeout_s=0.02)) as rig:
         await rig.running
     assert (rig.ended.reason, rig.ended.detail) == (EndReason.REJECTED_PROTOCOL, "no start in time")
     assert rig.ended.duration_ms >= 20
@@ -331,9 +299,9 @@ async def test_a_deadline_is_told_when_its_time_has_come(
 
 async def test_a_deadline_that_moved_is_told_at_its_new_time() -> None:
     """The dial's bound takes the place of the start's."""
-    async with calling(limits=Limits(start_timeout_s=5.0, dial_timeout_s=0.01, dial_tries_max=1)) as rig:
+    async with mc.calling(limits=Limits(start_timeout_s=5.0, dial_timeout_s=0.01, dial_tries_max=1)) as rig:
         rig.dialer.picks_up.clear()
-        rig.phone.say(CONNECTED, START)
+        rig.phone.say(mc.CONNECTED, mc.START)
         await rig.running
     assert rig.ended.detail == "the model leg did not open in time"
     assert rig.dialer.was_cancelled
@@ -344,15 +312,15 @@ async def test_every_deadline_after_the_first_is_told_too(monkeypatch: pytest.Mo
     loop, jumps_s = asyncio.get_running_loop(), [0.0]
     time = loop.time
     monkeypatch.setattr(loop, "time", lambda: time() + sum(jumps_s))
-    async with calling(limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0)) as rig:
+    async with mc.calling(limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0)) as rig:
 
         async def look(jump_s: float) -> None:
             due = rig.bridge.decider.deadline
             jumps_s.append(jump_s)
-            await until(lambda: rig.bridge.decider.deadline != due)
+            await mc.until(lambda: rig.bridge.decider.deadline != due)
 
         await rig.goes_live()
-        await rig.phone.says(media())
+        await rig.phone.says(mc.media())
         await look(3.1)
         await look(3.1)
         assert isinstance(rig.bridge.decider, CallMachine)
@@ -364,11 +332,11 @@ async def test_every_deadline_after_the_first_is_told_too(monkeypatch: pytest.Mo
 
 async def test_the_timer_is_set_only_when_the_deadline_moves(alarms: Alarms) -> None:
     """Frames and most events leave it alone."""
-    async with calling(limits=Limits(keys_timeout_s=1.0)) as rig:
+    async with mc.calling(limits=Limits(keys_timeout_s=1.0)) as rig:
         await rig.goes_live()
-        await rig.phone.says(media())
+        await rig.phone.says(mc.media())
         before = len(alarms.set)
-        await rig.phone.says(*[media(), CONNECTED] * 50)
+        await rig.phone.says(*[mc.media(), mc.CONNECTED] * 50)
         await rig.model.says({"type": "rate_limits.updated", "rate_limits": []})
         assert len(alarms.set) == before
 
@@ -377,37 +345,34 @@ async def test_the_timer_is_set_only_when_the_deadline_moves(alarms: Alarms) -> 
         assert len(alarms.pending) == 2  # Ours, and the bound of this test.
 
 
-# --- Nothing is left --------------------------------------------------------------------------------
-
-
-async def a_call_that_is_hung_up(rig: Rig) -> None:
+async def a_call_that_is_hung_up(rig: mc.Rig) -> None:
     await rig.goes_live()
     await rig.speaks(b"\xff" * 16_000)
     await rig.hangs_up()
 
 
-async def a_call_that_loses_its_model(rig: Rig) -> None:
+async def a_call_that_loses_its_model(rig: mc.Rig) -> None:
     await rig.goes_live()
-    rig.model.say(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+    rig.model.say(*mc.answer_begins("resp_1", "item_1"), mc.tool_call("forever"))
     rig.model.end(LegGone(Leg.MODEL, 1006))
     await rig.dialer.rings(2)
     await rig.hangs_up()
 
 
-async def a_call_that_never_gets_a_model(rig: Rig) -> None:
+async def a_call_that_never_gets_a_model(rig: mc.Rig) -> None:
     await is_dialling(rig)
     await rig.hangs_up()
 
 
-async def a_call_that_breaks(rig: Rig) -> None:
+async def a_call_that_breaks(rig: mc.Rig) -> None:
     await rig.goes_live()
     with structlog.testing.capture_logs():
-        break_on(rig, realtime_events.SpeechStarted)
-        rig.model.say(SPEECH_STARTED)
+        mc.break_on(rig, realtime_events.SpeechStarted)
+        rig.model.say(mc.SPEECH_STARTED)
         await rig.running
 
 
-async def a_call_that_is_cancelled(rig: Rig) -> None:
+async def a_call_that_is_cancelled(rig: mc.Rig) -> None:
     await rig.goes_live()
     rig.running.cancel()
     await asyncio.wait([rig.running])
@@ -423,7 +388,7 @@ async def a_call_that_is_cancelled(rig: Rig) -> None:
         a_call_that_is_cancelled,
     ],
 )
-async def test_nothing_of_a_call_is_left(happens: Callable[[Rig], Any], alarms: Alarms) -> None:
+async def test_nothing_of_a_call_is_left(happens: Callable[[mc.Rig], Any], alarms: Alarms) -> None:
     """No task, no timer, no object, and no leg is written to or closed twice."""
     agent = Agent()
 
@@ -433,7 +398,7 @@ async def test_nothing_of_a_call_is_left(happens: Callable[[Rig], Any], alarms: 
         await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
-    async with calling(agent) as rig:
+    async with mc.calling(agent) as rig:
         await happens(rig)
         assert asyncio.all_tasks() - before <= {rig.running}
         assert rig.running.done()

@@ -13,66 +13,34 @@ from typing import Any
 import pytest
 import structlog
 
+import memory_call as mc
 from callbridge.agents.agent import Agent
 from callbridge.bridge.legs.leg import DialError
 from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.entrance import Entrance, Step
-from callbridge.call.events import (
-    HandOverRequested,
-    Leg,
-    LegGone,
-    ModelDialFailed,
-    ShutdownRequested,
-    StreamAdmitted,
-)
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
 from callbridge.wire import realtime_events
 from callbridge.wire.media_streams import StartFacts
-from memory_call import (
-    BOUND_S,
-    CALLER,
-    CONNECTED,
-    PLAN,
-    SPEECH_STARTED,
-    SPEECH_STOPPED,
-    START,
-    STOP,
-    MemoryDialer,
-    MemoryLeg,
-    Rig,
-    answer_begins,
-    answer_done,
-    append,
-    audio_delta,
-    break_on,
-    calling,
-    echo,
-    encoded,
-    media,
-    session,
-    steps,
-    tool_call,
-    until,
-)
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
-CREATED = session("session.created", "audio/pcm")
-UPDATED = session("session.updated", "audio/pcmu")
-GONE = LegGone(Leg.MODEL, 1006)
-PHONE_LOST = LegGone(Leg.PHONE, 1006)
-REFUSED = DialError(ModelDialFailed("no answer in 5 s"))
+CREATED = mc.session("session.created", "audio/pcm")
+UPDATED = mc.session("session.updated", "audio/pcmu")
+GONE = e.LegGone(e.Leg.MODEL, 1006)
+PHONE_LOST = e.LegGone(e.Leg.PHONE, 1006)
+REFUSED = DialError(e.ModelDialFailed("no answer in 5 s"))
 
 
-def of(kind: type[Fact], rig: Rig) -> list[Any]:
+def of(kind: type[Fact], rig: mc.Rig) -> list[Any]:
     """The facts of one kind, in order."""
     return [fact for fact in rig.facts if isinstance(fact, kind)]
 
 
-async def is_told(leg: MemoryLeg) -> None:
+async def is_told(leg: mc.MemoryLeg) -> None:
     """A session that is to replace another is configured and told what was said; it has to confirm that."""
     leg.say(CREATED)
     await leg.hears("session.update")
@@ -80,29 +48,26 @@ async def is_told(leg: MemoryLeg) -> None:
     await leg.hears("session.update")
 
 
-async def becomes_ready(leg: MemoryLeg) -> None:
+async def becomes_ready(leg: mc.MemoryLeg) -> None:
     await is_told(leg)
     leg.say(UPDATED)
 
 
-# --- Lost and replaced ----------------------------------------------------------------------------------
-
-
 async def test_a_session_that_is_lost_is_replaced() -> None:
     """What the caller says meanwhile is held for the next one; of the old one nothing is left."""
-    first, second = MemoryLeg(), MemoryLeg()
-    async with calling(dialer=MemoryDialer(first, second)) as rig:
+    first, second = mc.MemoryLeg(), mc.MemoryLeg()
+    async with mc.calling(dialer=mc.MemoryDialer(first, second)) as rig:
         rig.model = first
         await rig.goes_live()
         await rig.is_quiet()
         first.end(GONE)
         await rig.dialer.rings(2)
-        rig.phone.say(media(b"\x05" * 160))
+        rig.phone.say(mc.media(b"\x05" * 160))
         await becomes_ready(second)
-        assert await second.hears("input_audio_buffer.append") == append(b"\x05" * 160)
-        await until(lambda: first.readers == 0)
+        assert await second.hears("input_audio_buffer.append") == mc.append(b"\x05" * 160)
+        await mc.until(lambda: first.readers == 0)
         assert first.closed == [(1000, "")]
-        assert append(b"\x05" * 160) not in first.sent
+        assert mc.append(b"\x05" * 160) not in first.sent
         await rig.hangs_up()
     assert [fact.cause for fact in of(facts.SessionReplaced, rig)] == ["lost"]
     assert rig.ended.reason is EndReason.CALLER_HANGUP
@@ -111,15 +76,15 @@ async def test_a_session_that_is_lost_is_replaced() -> None:
 
 async def test_what_a_dropped_session_still_says_changes_nothing() -> None:
     """It may have come in the packet that made us drop it, or be read before its reader is gone."""
-    first, second = MemoryLeg(), MemoryLeg()
-    async with calling(dialer=MemoryDialer(first, second), limits=Limits(bad_messages_max=0)) as rig:
+    first, second = mc.MemoryLeg(), mc.MemoryLeg()
+    async with mc.calling(dialer=mc.MemoryDialer(first, second), limits=Limits(bad_messages_max=0)) as rig:
         rig.model = first
         await rig.goes_live()
         rig.dialer.picks_up.clear()
         sent = len(rig.phone.sent)
         # The first ends the session: it cannot be read. A second would end the call.
-        first.say_at_once({"type": 7}, {"type": 7}, *answer_begins("resp_1", "item_1"))
-        first.say_at_once(audio_delta(b"\xff" * 1600), {"type": 7}, tool_call("end_call"))
+        first.say_at_once({"type": 7}, {"type": 7}, *mc.answer_begins("resp_1", "item_1"))
+        first.say_at_once(mc.audio_delta(b"\xff" * 1600), {"type": 7}, mc.tool_call("end_call"))
         rig.dialer.picks_up.set()
         await becomes_ready(second)
         await second.hears("response.create")
@@ -130,10 +95,10 @@ async def test_what_a_dropped_session_still_says_changes_nothing() -> None:
 
 async def test_a_dial_that_is_dropped_is_cancelled_and_the_next_one_counts() -> None:
     limits = Limits(dial_timeout_s=0.05, dial_tries_max=100, redial_delay_s=0.0, redial_spread_s=0.0)
-    second = MemoryLeg()
-    async with calling(dialer=MemoryDialer(second), limits=limits) as rig:
+    second = mc.MemoryLeg()
+    async with mc.calling(dialer=mc.MemoryDialer(second), limits=limits) as rig:
         rig.dialer.picks_up.clear()
-        rig.phone.say(CONNECTED, START)
+        rig.phone.say(mc.CONNECTED, mc.START)
         await rig.dialer.rings(2)
         assert rig.dialer.was_cancelled
         rig.dialer.picks_up.set()
@@ -145,16 +110,16 @@ async def test_a_dial_that_is_dropped_is_cancelled_and_the_next_one_counts() -> 
 
 async def test_a_dropped_session_that_closes_slowly_holds_up_nobody_and_is_closed_with_the_call() -> None:
     """Its close is bounded by the leg; the call goes on, and may end before."""
-    first, second = MemoryLeg(), MemoryLeg()
+    first, second = mc.MemoryLeg(), mc.MemoryLeg()
     first.may_close.clear()
-    async with calling(dialer=MemoryDialer(first, second)) as rig:
+    async with mc.calling(dialer=mc.MemoryDialer(first, second)) as rig:
         rig.model = first
         await rig.goes_live()
         first.end(GONE)
         await becomes_ready(second)
         await second.hears("response.create")
-        rig.phone.say(STOP)
-        await until(lambda: bool(second.closed))
+        rig.phone.say(mc.STOP)
+        await mc.until(lambda: bool(second.closed))
         assert not rig.running.done()
         first.may_close.set()
         await rig.running
@@ -169,7 +134,7 @@ async def test_an_observer_that_raises_as_a_session_is_dropped_is_not_lost() -> 
             raise ZeroDivisionError
 
     limits = Limits(bad_messages_max=0, reconnects_max=0)
-    async with calling(limits=limits, observe=observe) as rig:
+    async with mc.calling(limits=limits, observe=observe) as rig:
         await rig.goes_live()
         with structlog.testing.capture_logs() as logs:
             rig.model.say_at_once({"type": 7})
@@ -179,23 +144,21 @@ async def test_an_observer_that_raises_as_a_session_is_dropped_is_not_lost() -> 
     assert len(rig.model.closed) == 1
 
 
-# --- Renewed --------------------------------------------------------------------------------------------
-
 ANSWER = (
-    SPEECH_STARTED,
-    SPEECH_STOPPED,
-    *answer_begins("r2", "i2"),
-    audio_delta(b"\x06" * 800, "r2", "i2"),
+    mc.SPEECH_STARTED,
+    mc.SPEECH_STOPPED,
+    *mc.answer_begins("r2", "i2"),
+    mc.audio_delta(b"\x06" * 800, "r2", "i2"),
 )
-RENEWED_SOON = Limits(renew_after_s=0.02, move_timeout_s=BOUND_S)
+RENEWED_SOON = Limits(renew_after_s=0.02, move_timeout_s=mc.BOUND_S)
 
 
 @asynccontextmanager
-async def renewing(*spares: MemoryLeg | Exception, **options: Any) -> AsyncIterator[Rig]:
+async def renewing(*spares: mc.MemoryLeg | Exception, **options: Any) -> AsyncIterator[mc.Rig]:
     """A quiet call whose session is about to be renewed."""
-    first = MemoryLeg()
-    dialer = MemoryDialer(first, *spares)
-    async with calling(dialer=dialer, limits=options.pop("limits", RENEWED_SOON), **options) as rig:
+    first = mc.MemoryLeg()
+    dialer = mc.MemoryDialer(first, *spares)
+    async with mc.calling(dialer=dialer, limits=options.pop("limits", RENEWED_SOON), **options) as rig:
         rig.model = first
         await rig.goes_live()
         await rig.is_quiet()
@@ -205,24 +168,24 @@ async def renewing(*spares: MemoryLeg | Exception, **options: Any) -> AsyncItera
 
 async def test_the_spare_takes_over_and_loses_nothing_that_comes_in_the_same_read() -> None:
     """Its first answer may follow its confirmation in one packet."""
-    spare = MemoryLeg()
+    spare = mc.MemoryLeg()
     async with renewing(spare) as rig:
         await is_told(spare)
-        await rig.phone.says(media(b"\x05" * 160))
-        assert append(b"\x05" * 160) not in [*rig.model.sent, *spare.sent]
+        await rig.phone.says(mc.media(b"\x05" * 160))
+        assert mc.append(b"\x05" * 160) not in [*rig.model.sent, *spare.sent]
         spare.say_at_once(UPDATED, *ANSWER)
-        assert rig.phone.sent[-1]["media"]["payload"] == encoded(b"\x06" * 800)
+        assert rig.phone.sent[-1]["media"]["payload"] == mc.encoded(b"\x06" * 800)
         # The old session has no say any more, whatever comes of it in the same turn of the loop.
         sent = len(rig.phone.sent)
         rig.model.say_at_once(
-            SPEECH_STARTED, *answer_begins("r3", "i3"), audio_delta(b"\x07" * 800, "r3", "i3")
+            mc.SPEECH_STARTED, *mc.answer_begins("r3", "i3"), mc.audio_delta(b"\x07" * 800, "r3", "i3")
         )
         rig.model.end(GONE)
         assert len(rig.phone.sent) == sent
-        assert await spare.hears("input_audio_buffer.append") == append(b"\x05" * 160)
-        await until(lambda: rig.model.readers == 0)
+        assert await spare.hears("input_audio_buffer.append") == mc.append(b"\x05" * 160)
+        await mc.until(lambda: rig.model.readers == 0)
         assert rig.model.closed == [(1000, "")]
-        assert append(b"\x05" * 160) not in rig.model.sent
+        assert mc.append(b"\x05" * 160) not in rig.model.sent
         # From now on it is the model leg: losing it costs a session.
         spare.end(GONE)
         await rig.dialer.rings(3)
@@ -234,19 +197,19 @@ async def test_the_spare_takes_over_and_loses_nothing_that_comes_in_the_same_rea
 @pytest.mark.parametrize("stage", ["refused", "dialled", "connected", "told"])
 async def test_a_spare_that_dies_costs_nothing(stage: str) -> None:
     """The present session goes on, with all that the caller said meanwhile; another one is tried later."""
-    spare = MemoryLeg()
+    spare = mc.MemoryLeg()
     async with renewing(REFUSED if stage == "refused" else spare) as rig:
         if stage == "told":
             await is_told(spare)
         elif stage == "connected":
             spare.say(CREATED)
             await spare.hears("session.update")
-        await rig.phone.says(media(b"\x05" * 160))
+        await rig.phone.says(mc.media(b"\x05" * 160))
         if stage != "refused":
-            spare.end(LegGone(Leg.SPARE, 1006))
-        await until(lambda: append(b"\x05" * 160) in rig.model.sent)
-        await until(lambda: "renewal_put_off" in [note.event for note in of(facts.Noted, rig)])
-        await until(lambda: spare.readers == 0)
+            spare.end(e.LegGone(e.Leg.SPARE, 1006))
+        await mc.until(lambda: mc.append(b"\x05" * 160) in rig.model.sent)
+        await mc.until(lambda: "renewal_put_off" in [note.event for note in of(facts.Noted, rig)])
+        await mc.until(lambda: spare.readers == 0)
         assert rig.model.closed == []
         await rig.hangs_up()
     assert spare.closed == ([] if stage == "refused" else [(1000, "")])
@@ -258,18 +221,18 @@ async def test_a_call_that_ends_beside_a_spare_closes_both_sessions(
     stage: str, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where its tasks are over before the spare is dropped."""
-    spare = MemoryLeg()
+    spare = mc.MemoryLeg()
     async with renewing(spare) as rig:
         if stage == "dialled":
-            await until(lambda: spare.readers == 1)
+            await mc.until(lambda: spare.readers == 1)
         else:
             await is_told(spare)
         if how == "hangs up":
             await rig.hangs_up()
         elif how == "breaks":
-            break_on(rig, realtime_events.SpeechStarted)
+            mc.break_on(rig, realtime_events.SpeechStarted)
             with structlog.testing.capture_logs():
-                rig.model.say(SPEECH_STARTED)
+                rig.model.say(mc.SPEECH_STARTED)
                 await rig.running
             assert rig.ended.reason is EndReason.INTERNAL_ERROR
         else:
@@ -282,36 +245,36 @@ async def test_a_call_that_ends_beside_a_spare_closes_both_sessions(
 
 async def test_a_spare_is_dialled_and_never_one_that_waits() -> None:
     """What waits is for a stream that is still to come."""
-    leg = MemoryLeg()
-    async with WaitingRoom(MemoryDialer(leg)) as room, calling(limits=RENEWED_SOON, waiting=room) as rig:
+    leg = mc.MemoryLeg()
+    async with (
+        WaitingRoom(mc.MemoryDialer(leg)) as room,
+        mc.calling(limits=RENEWED_SOON, waiting=room) as rig,
+    ):
         await rig.goes_live()
-        room.predial("CA1", PLAN.model)
+        room.predial("CA1", mc.PLAN.model)
         await rig.dialer.rings(2)
         assert len(room) == 1
         await rig.hangs_up()
     assert leg.closed == [(1000, "")]
 
 
-# --- Parked ---------------------------------------------------------------------------------------------
-
-
-def phase_of(rig: Rig) -> Phase | None:
+def phase_of(rig: mc.Rig) -> Phase | None:
     """Where its call stands; None before there is one."""
     decider = rig.bridge.decider
     return None if isinstance(decider, Entrance) else decider.phase
 
 
-async def continued(_start: StartFacts) -> StreamAdmitted:
+async def continued(_start: StartFacts) -> e.StreamAdmitted:
     """The second stream of a call."""
-    return StreamAdmitted(PLAN, "+15550100", "+15550111", is_continued=True)
+    return e.StreamAdmitted(mc.PLAN, "+15550100", "+15550111", is_continued=True)
 
 
 async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> None:
     """The phone was lost without a stop. No second handshake, and the session is not told what it knows."""
-    leg = MemoryLeg()
-    dialer = MemoryDialer(leg)
+    leg = mc.MemoryLeg()
+    dialer = mc.MemoryDialer(leg)
     async with WaitingRoom(dialer) as room:
-        async with calling(dialer=dialer, waiting=room) as rig:
+        async with mc.calling(dialer=dialer, waiting=room) as rig:
             rig.model = leg
             await rig.goes_live()
             await rig.is_quiet()
@@ -324,8 +287,8 @@ async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> N
         gc.collect()
         assert bridge() is None  # The next stream has its session, and nothing of the bridge before.
 
-        async with calling(dialer=dialer, waiting=room, admit=continued) as rig:
-            rig.phone.say(CONNECTED, START)
+        async with mc.calling(dialer=dialer, waiting=room, admit=continued) as rig:
+            rig.phone.say(mc.CONNECTED, mc.START)
             await leg.hears("session.update")
             leg.say(UPDATED)
             await leg.hears("response.create")
@@ -333,19 +296,19 @@ async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> N
             assert leg.readers == 1
             await rig.hangs_up()
         assert (len(room), leg.closed) == (0, [(1000, "")])
-    assert dialer.models == [PLAN.model]
+    assert dialer.models == [mc.PLAN.model]
 
 
 async def test_a_parked_session_that_died_is_replaced() -> None:
     """Who adopts it finds out by reading it."""
-    dead, fresh = MemoryLeg(), MemoryLeg()
+    dead, fresh = mc.MemoryLeg(), mc.MemoryLeg()
     dead.end(GONE)
-    dialer = MemoryDialer(fresh)
+    dialer = mc.MemoryDialer(fresh)
     async with WaitingRoom(dialer) as room:
-        room.park("CA1", dead, PLAN.model)
+        room.park("CA1", dead, mc.PLAN.model)
         limits = Limits(redial_delay_s=0.0, redial_spread_s=0.0)
-        async with calling(dialer=dialer, waiting=room, admit=continued, limits=limits) as rig:
-            rig.phone.say(CONNECTED, START)
+        async with mc.calling(dialer=dialer, waiting=room, admit=continued, limits=limits) as rig:
+            rig.phone.say(mc.CONNECTED, mc.START)
             fresh.say(CREATED)
             await fresh.hears("session.update")
             await rig.hangs_up()
@@ -355,13 +318,13 @@ async def test_a_parked_session_that_died_is_replaced() -> None:
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_call_finds_the_session_that_was_dialled_for_it(*, fails: bool) -> None:
     """Cold: it is greeted and configured as ever. A dial that failed counts as a try."""
-    leg = MemoryLeg()
-    dialer = MemoryDialer(*[REFUSED] * fails, leg)
+    leg = mc.MemoryLeg()
+    dialer = mc.MemoryDialer(*[REFUSED] * fails, leg)
     limits = Limits(redial_delay_s=0.0, redial_spread_s=0.0)
     async with WaitingRoom(dialer) as room:
-        room.predial("CA1", PLAN.model)
+        room.predial("CA1", mc.PLAN.model)
         await dialer.rings()
-        async with calling(dialer=dialer, waiting=room, limits=limits) as rig:
+        async with mc.calling(dialer=dialer, waiting=room, limits=limits) as rig:
             rig.model = leg
             await rig.goes_live()
             await rig.hangs_up()
@@ -375,17 +338,17 @@ async def test_a_call_finds_the_session_that_was_dialled_for_it(*, fails: bool) 
 async def test_a_caller_who_leaves_as_the_predial_stands_leaves_no_socket(
     moment: int, *, picks_up_first: bool
 ) -> None:
-    leg = MemoryLeg()
-    dialer = MemoryDialer(leg)
+    leg = mc.MemoryLeg()
+    dialer = mc.MemoryDialer(leg)
     dialer.picks_up.clear()
     async with WaitingRoom(dialer) as room:
-        room.predial("CA1", PLAN.model)
-        async with calling(dialer=dialer, waiting=room) as rig:
-            await rig.phone.says(CONNECTED, START)
-            await until(lambda: len(room) == 0)  # The call has taken it.
+        room.predial("CA1", mc.PLAN.model)
+        async with mc.calling(dialer=dialer, waiting=room) as rig:
+            await rig.phone.says(mc.CONNECTED, mc.START)
+            await mc.until(lambda: len(room) == 0)  # The call has taken it.
             if picks_up_first:
                 dialer.picks_up.set()
-            await steps(moment)
+            await mc.steps(moment)
             rig.phone.end(PHONE_LOST)
             await rig.running
     assert len(leg.closed) + dialer.was_cancelled == 1
@@ -394,10 +357,10 @@ async def test_a_caller_who_leaves_as_the_predial_stands_leaves_no_socket(
 @pytest.mark.parametrize("has_room", [True, False])
 async def test_a_session_that_nobody_will_keep_is_closed(*, has_room: bool) -> None:
     """There is no room, or the process stops and it is closed."""
-    dialer = MemoryDialer()
+    dialer = mc.MemoryDialer()
     async with WaitingRoom(dialer) as room:
         pass
-    async with calling(waiting=room if has_room else None) as rig:
+    async with mc.calling(waiting=room if has_room else None) as rig:
         await rig.goes_live()
         await rig.is_quiet()
         rig.phone.end(PHONE_LOST)
@@ -407,65 +370,62 @@ async def test_a_session_that_nobody_will_keep_is_closed(*, has_room: bool) -> N
 
 async def test_a_renewed_session_is_parked_under_the_model_that_it_is_with() -> None:
     """Here the second one: the first does not exist any more."""
-    first, spare = MemoryLeg(), MemoryLeg()
-    unknown = DialError(ModelDialFailed("no such model", 404, "model_not_found"))
-    dialer = MemoryDialer(unknown, first, spare)
-    plan = replace(PLAN, second_model="another model")
-    async with WaitingRoom(MemoryDialer()) as room:
-        async with calling(dialer=dialer, limits=RENEWED_SOON, plan=plan, waiting=room) as rig:
+    first, spare = mc.MemoryLeg(), mc.MemoryLeg()
+    unknown = DialError(e.ModelDialFailed("no such model", 404, "model_not_found"))
+    dialer = mc.MemoryDialer(unknown, first, spare)
+    plan = replace(mc.PLAN, second_model="another model")
+    async with WaitingRoom(mc.MemoryDialer()) as room:
+        async with mc.calling(dialer=dialer, limits=RENEWED_SOON, plan=plan, waiting=room) as rig:
             rig.model = first
             await rig.goes_live()
             await rig.is_quiet()
             await is_told(spare)
             spare.say(UPDATED)
-            await until(lambda: first.closed == [(1000, "")])
+            await mc.until(lambda: first.closed == [(1000, "")])
             rig.phone.end(PHONE_LOST)
             await rig.running
-        assert dialer.models == [PLAN.model, "another model", "another model"]
+        assert dialer.models == [mc.PLAN.model, "another model", "another model"]
         waiting = room.take("CA1", "another model")
         assert waiting is not None
         assert await waiting.adopt() is spare
     assert spare.closed == []
 
 
-# --- Told from outside ----------------------------------------------------------------------------------
+async def waits_for_its_stream(rig: mc.Rig) -> None:
+    await rig.phone.says(mc.CONNECTED)
 
 
-async def waits_for_its_stream(rig: Rig) -> None:
-    await rig.phone.says(CONNECTED)
-
-
-async def is_being_admitted(rig: Rig) -> None:
-    rig.phone.say(CONNECTED, START)
-    await until(
+async def is_being_admitted(rig: mc.Rig) -> None:
+    rig.phone.say(mc.CONNECTED, mc.START)
+    await mc.until(
         lambda: isinstance(rig.bridge.decider, Entrance) and rig.bridge.decider.step is Step.ADMITTING
     )
 
 
-async def is_dialling(rig: Rig) -> None:
+async def is_dialling(rig: mc.Rig) -> None:
     rig.dialer.picks_up.clear()
-    rig.phone.say(CONNECTED, START)
+    rig.phone.say(mc.CONNECTED, mc.START)
     await rig.dialer.rings()
 
 
-async def is_configuring(rig: Rig) -> None:
-    rig.phone.say(CONNECTED, START)
-    await until(lambda: phase_of(rig) is Phase.CONFIGURING)
+async def is_configuring(rig: mc.Rig) -> None:
+    rig.phone.say(mc.CONNECTED, mc.START)
+    await mc.until(lambda: phase_of(rig) is Phase.CONFIGURING)
 
 
-async def is_live(rig: Rig) -> None:
+async def is_live(rig: mc.Rig) -> None:
     await rig.goes_live()
     await rig.is_quiet()
 
 
-async def is_leaving(rig: Rig) -> None:
+async def is_leaving(rig: mc.Rig) -> None:
     await rig.goes_live()
     await rig.speaks(b"\xff" * 1600)
-    rig.model.say(tool_call("end_call"), answer_done())
-    await until(lambda: phase_of(rig) is Phase.LEAVING)
+    rig.model.say(mc.tool_call("end_call"), mc.answer_done())
+    await mc.until(lambda: phase_of(rig) is Phase.LEAVING)
 
 
-async def has_ended(rig: Rig) -> None:
+async def has_ended(rig: mc.Rig) -> None:
     await rig.goes_live()
     await rig.hangs_up()
 
@@ -483,15 +443,15 @@ STAGES = [
 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("wish", ["hand_over", "phone_replaced"])
-async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[Rig], Any], wish: str) -> None:
+async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[mc.Rig], Any], wish: str) -> None:
     """Once is enough, twice does no harm; what is open is closed, and one end is recorded."""
     may_admit = asyncio.Event()
 
-    async def admit(_start: StartFacts) -> StreamAdmitted:
+    async def admit(_start: StartFacts) -> e.StreamAdmitted:
         await may_admit.wait()
-        return CALLER
+        return mc.CALLER
 
-    async with calling(admit=admit) as rig:
+    async with mc.calling(admit=admit) as rig:
         if stage is not is_being_admitted:
             may_admit.set()
         await stage(rig)
@@ -499,11 +459,11 @@ async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[Rig], 
         getattr(rig.bridge, wish)()
         may_admit.set()
         if stage is is_leaving and wish == "hand_over":  # The last words may be heard.
-            rig.phone.say(echo(await rig.phone.hears("mark")))
+            rig.phone.say(mc.echo(await rig.phone.hears("mark")))
         await rig.running
     assert len(rig.phone.closed) == 1
     assert len(rig.model.closed) == (stage in {is_configuring, is_live, is_leaving, has_ended})
-    reasons: dict[tuple[str, Callable[[Rig], Any]], EndReason] = {
+    reasons: dict[tuple[str, Callable[[mc.Rig], Any]], EndReason] = {
         ("hand_over", waits_for_its_stream): EndReason.SERVICE_STOPPED,
         ("hand_over", is_leaving): EndReason.AGENT_HANGUP,
         ("hand_over", has_ended): EndReason.CALLER_HANGUP,
@@ -519,9 +479,9 @@ async def test_the_process_may_end_a_call_in_every_stage(stage: Callable[[Rig], 
 async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
     wish: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await is_live(rig)
-        break_on(rig, HandOverRequested if wish == "hand_over" else LegGone)
+        mc.break_on(rig, e.HandOverRequested if wish == "hand_over" else e.LegGone)
         with structlog.testing.capture_logs() as logs:
             getattr(rig.bridge, wish)()
             await rig.running
@@ -532,17 +492,14 @@ async def test_a_fault_of_ours_ends_the_call_and_not_who_told_it(
 
 
 async def test_a_fault_of_ours_does_not_swallow_a_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await is_live(rig)
-        break_on(rig, ShutdownRequested)
+        mc.break_on(rig, e.ShutdownRequested)
         with structlog.testing.capture_logs():
             rig.running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await rig.running
     assert [len(rig.phone.closed), len(rig.model.closed)] == [1, 1]
-
-
-# --- What is kept ---------------------------------------------------------------------------------------
 
 
 async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
@@ -555,10 +512,10 @@ async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
         is_asked.set()
         await may_keep.wait()
 
-    async with calling(kept=kept) as rig:
+    async with mc.calling(kept=kept) as rig:
         await is_live(rig)
         assert asked == 0
-        rig.phone.say(STOP)
+        rig.phone.say(mc.STOP)
         await is_asked.wait()
         assert (rig.phone.closed, rig.model.closed) == ([], [])
         assert of(facts.StreamEnded, rig)  # It is among what is to be kept.
@@ -582,7 +539,7 @@ async def test_entries_that_are_not_kept_leave_no_socket(
 ) -> None:
     """They hold up nobody."""
     monkeypatch.setattr("callbridge.bridge.bridge.KEPT_WITHIN_S", 0.01)
-    async with calling(kept=kept) as rig:
+    async with mc.calling(kept=kept) as rig:
         await is_live(rig)
         with structlog.testing.capture_logs() as logs:
             await rig.hangs_up()
@@ -597,43 +554,37 @@ async def test_a_model_that_answers_while_entries_are_kept_is_closed_too() -> No
         is_asked.set()
         await may_keep.wait()
 
-    async with calling(kept=kept) as rig:
+    async with mc.calling(kept=kept) as rig:
         await is_dialling(rig)
         rig.phone.end(PHONE_LOST)
         await is_asked.wait()
         rig.dialer.picks_up.set()
-        await until(lambda: bool(rig.dialer.opened))
+        await mc.until(lambda: bool(rig.dialer.opened))
         may_keep.set()
         await rig.running
     assert rig.model.closed == [(1000, "")]
 
 
-# --- The clip -------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("clip", [b"", bytes(range(256)) * 50], ids=["none", "a clip"])
 async def test_a_caller_who_waits_for_a_session_hears_the_clip(clip: bytes) -> None:
     """One message, and a mark that tells when it was heard. Without a clip, nothing."""
-    async with calling(clip=clip, limits=Limits(connect_clip_after_s=0.01)) as rig:
+    async with mc.calling(clip=clip, limits=Limits(connect_clip_after_s=0.01)) as rig:
         await is_dialling(rig)
-        await until(lambda: bool(of(facts.ClipPlayed, rig)))
+        await mc.until(lambda: bool(of(facts.ClipPlayed, rig)))
         await rig.hangs_up()
     assert rig.phone.kinds() == (["media", "mark"] if clip else [])
-    assert not clip or rig.phone.sent[0]["media"]["payload"] == encoded(clip)
+    assert not clip or rig.phone.sent[0]["media"]["payload"] == mc.encoded(clip)
     assert len(of(facts.ClipPlayed, rig)) == 1
 
 
-# --- Cancelled ------------------------------------------------------------------------------------------
-
-
-async def whole_life(rig: Rig) -> None:
+async def whole_life(rig: mc.Rig) -> None:
     """Waits, is dialled, loses its session, has another one, and is hung up."""
     await rig.goes_live()
-    await rig.model.says(*answer_begins("resp_1", "item_1"), tool_call("forever"))
+    await rig.model.says(*mc.answer_begins("resp_1", "item_1"), mc.tool_call("forever"))
     rig.model.end(GONE)
     await rig.dialer.rings(2)
-    await until(lambda: len(rig.dialer.opened) == 2 and rig.dialer.opened[1].readers == 1)
-    rig.phone.say(STOP)
+    await mc.until(lambda: len(rig.dialer.opened) == 2 and rig.dialer.opened[1].readers == 1)
+    rig.phone.say(mc.STOP)
     await rig.running
 
 
@@ -649,14 +600,14 @@ async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: 
             """Wait."""
             await asyncio.Event().wait()
 
-        async with calling(agent) as rig:
-            await steps(1)  # A task that never took a step has nothing to leave.
+        async with mc.calling(agent) as rig:
+            await mc.steps(1)  # A task that never took a step has nothing to leave.
             living = asyncio.create_task(whole_life(rig))
-            await steps(moment)
+            await mc.steps(moment)
             ended = rig.running.done()
             for _ in range(how_often):
                 rig.running.cancel()
-                await steps(1)
+                await mc.steps(1)
             await asyncio.wait([rig.running])
             living.cancel()
             await asyncio.wait([living])
@@ -675,20 +626,20 @@ async def test_a_cancellation_while_the_legs_are_closed_closes_them_all_the_same
     end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Closing is bounded, and nobody else would do it."""
-    async with calling() as rig:
+    async with mc.calling() as rig:
         await is_live(rig)
         rig.phone.may_close.clear()
         with structlog.testing.capture_logs():
             if end == "hangs up":
-                rig.phone.say(STOP)
+                rig.phone.say(mc.STOP)
             elif end == "is cancelled":
                 rig.running.cancel()
             else:
-                break_on(rig, realtime_events.SpeechStarted)
-                rig.model.say(SPEECH_STARTED)
-            await until(lambda: bool(rig.phone.closed))
+                mc.break_on(rig, realtime_events.SpeechStarted)
+                rig.model.say(mc.SPEECH_STARTED)
+            await mc.until(lambda: bool(rig.phone.closed))
             rig.running.cancel()
-            await until(lambda: len(rig.phone.closed) == 2)
+            await mc.until(lambda: len(rig.phone.closed) == 2)
             assert not rig.running.done()
             rig.phone.may_close.set()
             with pytest.raises(asyncio.CancelledError):

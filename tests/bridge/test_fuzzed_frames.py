@@ -85,9 +85,6 @@ def recording() -> Recording:
     return Recording(tuple(both))
 
 
-# --- Breaking -------------------------------------------------------------------------------------------
-
-
 def _flip_bits(frame: bytes, rng: random.Random) -> bytes:
     broken = bytearray(frame)
     for _ in range(rng.choice((1, 1, 2, 8))):
@@ -182,9 +179,6 @@ def broken(frame: str, rng: random.Random) -> str | bytes:
         return data.decode()
     except UnicodeDecodeError:
         return data
-
-
-# --- The call under fire --------------------------------------------------------------------------------
 
 
 @dataclass
@@ -353,9 +347,6 @@ def test_no_frame_breaks_a_call(first: int, frames: int) -> None:
     fire(first * 1_000_000, frames // CHUNKS)
 
 
-# --- Memory ---------------------------------------------------------------------------------------------
-
-
 def _weight(call: object) -> int:
     """How many objects a call holds on to."""
     seen: set[int] = set()
@@ -393,9 +384,6 @@ def test_names_that_nobody_knows_do_not_pile_up() -> None:
         assert (under.ended, call.phase) == (None, Phase.LIVE)
         weights.append(_weight(call))
     assert weights[-1] <= weights[0] + 200, weights
-
-
-# --- The parsers ----------------------------------------------------------------------------------------
 
 
 def assert_parsed_or_refused_in_words(frame: str | bytes) -> None:

@@ -28,7 +28,7 @@ STREAM = "MZ1"
 SPEECH_STARTED = '{"type":"input_audio_buffer.speech_started","item_id":"i","audio_start_ms":7}'
 AUDIO_DONE = '{"type":"response.output_audio.done","response_id":"r","item_id":"i"}'
 STARTED = media_streams.Start(
-    media_streams.StartFacts(STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), {}),
+    media_streams.StartFacts(STREAM, "AC1", "CA1", media_streams.MediaFormat("audio/x-mulaw", 8000, 1), {})
 )
 
 
@@ -78,9 +78,6 @@ def delta(audio: bytes, response_id: str = "resp_1", item_id: str = "item_1") ->
             "delta": base64.b64encode(audio).decode(),
         }
     )
-
-
-# --- From the phone ---------------------------------------------------------------------------------
 
 
 def test_caller_audio_passes_through_an_open_gate() -> None:
@@ -167,9 +164,6 @@ def test_an_open_gate_without_a_model_is_our_own_fault() -> None:
         rig.relay.from_phone(media(b"\x01"))
 
 
-# --- From the model ---------------------------------------------------------------------------------
-
-
 def test_agent_audio_of_the_audible_response_goes_to_the_phone() -> None:
     rig = Rig()
     assert rig.relay.from_model(delta(b"\x01\x02\x03"), 1.0) is None
@@ -236,9 +230,6 @@ def test_audio_that_nobody_would_say_is_told_with_a_mark() -> None:
     assert rig.phone_audio == silence(1400)
 
 
-# --- What is not audio ------------------------------------------------------------------------------
-
-
 def told(whose: Leg, text: str | bytes) -> object:
     """What the machine is told of a message on a leg."""
     relay = Rig().relay
@@ -294,9 +285,6 @@ def test_not_even_the_audio_of_the_spare_passes() -> None:
     rig = Rig()
     assert isinstance(rig.relay.from_spare(delta(b"\x01")), SpareSaid)
     assert rig.to_phone == []
-
-
-# --- The clip ---------------------------------------------------------------------------------------
 
 
 def test_a_clip_goes_to_the_phone_with_a_mark_of_its_own() -> None:

@@ -50,9 +50,6 @@ async def stands(room: WaitingRoom, dialer: MemoryDialer, call_sid: str = "CA1")
     await until(lambda: len(dialer.opened) > count)
 
 
-# --- Dialled before its stream ------------------------------------------------------------------------
-
-
 async def test_a_session_that_stands_is_adopted() -> None:
     """It is cold, the room forgets it, and whoever has it closes it."""
     leg = MemoryLeg()
@@ -138,9 +135,6 @@ async def test_a_session_with_another_model_is_not_given() -> None:
         assert await taken(room).adopt() is leg
 
 
-# --- Nobody comes -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("how", ["dialled", "parked"])
 async def test_a_session_is_closed_when_its_time_is_over(how: str) -> None:
     leg = MemoryLeg()
@@ -203,9 +197,6 @@ async def test_a_session_that_is_discarded_is_closed_or_given_up(*, picks_up: bo
     assert dialer.was_cancelled is not picks_up
 
 
-# --- Parked ---------------------------------------------------------------------------------------------
-
-
 async def test_a_parked_session_is_adopted_warm() -> None:
     leg = MemoryLeg()
     async with opened(MemoryDialer()) as room:
@@ -240,9 +231,6 @@ async def test_a_closed_room_parks_nothing() -> None:
     room.predial("CA1", MODEL)
     assert room.take("CA1", MODEL) is None
     assert leg.closed == []
-
-
-# --- The room is closed ---------------------------------------------------------------------------------
 
 
 async def test_a_room_that_is_closed_closes_all_that_waits() -> None:
@@ -293,9 +281,6 @@ async def test_a_room_that_is_left_by_an_error_closes_all_the_same() -> None:
     with pytest.raises(ZeroDivisionError):
         await breaks()
     assert leg.closed == [(1000, "")]
-
-
-# --- On sockets -----------------------------------------------------------------------------------------
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import Fact, ModelTrouble, Noted, StreamEnded, TurnEnded
@@ -27,32 +28,6 @@ from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from phones import Link, Phone
 from rigs import CLIP_MS, AudioToModel, AudioToPhone, Input, Output, Rig, make_plan
-from vocabulary import (
-    HANGS_UP,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    SESSION_UPDATED_WRONG,
-    admitted,
-    audio,
-    audio_done,
-    caller_said,
-    committed,
-    created,
-    done,
-    echo,
-    error,
-    frame,
-    gone,
-    item,
-    item_added,
-    key,
-    speech_started,
-    speech_stopped,
-    start,
-    tool_call,
-    tool_finished,
-    words,
-)
 from voices import GOODBYE, VoiceModel
 
 STEPS_TO_REST_MAX = 300
@@ -118,10 +93,10 @@ class Calls(RuleBasedStateMachine):
         self.running: list[a.RunTool] = []
         self.still = 0
         """For how many seconds nothing has left."""
-        self.tell(start())
+        self.tell(v.start())
         for _ in range(held):
-            self.tell(frame())
-        for event in (admitted("", ""), e.ModelConnected()):
+            self.tell(v.frame())
+        for event in (v.admitted("", ""), e.ModelConnected()):
             self.tell(event)
         self.set_up()
         assert self.seen.frames_up == held
@@ -148,8 +123,6 @@ class Calls(RuleBasedStateMachine):
     def is_due(self) -> bool:
         due = self.rig.deadline
         return due is not None and due[0] <= self.rig.now
-
-    # --- Between the machine and its peers ---
 
     def tell(self, event: Input) -> None:
         """Hands an event to the machine, checks what comes out and carries it to the peers."""
@@ -225,18 +198,16 @@ class Calls(RuleBasedStateMachine):
             until = end if due is None else min(max(due[0], self.rig.now), end)
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)
-                self.tell(echo(name))
+                self.tell(v.echo(name))
             self.rig.now = max(self.rig.now, until)
             if self.is_due:
                 self.tell(e.DeadlinePassed())
                 assert not self.is_due, "woken for nothing"
             self.check_that_who_waits_hears_something()
 
-    # --- What may happen ---
-
     @rule(duration_s=st.one_of(st.floats(0.001, 0.5), st.floats(0.5, 6)))
     def wait(self, duration_s: float) -> None:
-        self.tell(frame())
+        self.tell(v.frame())
         self.pass_time(duration_s)
 
     @rule(count=st.integers(1, 10))
@@ -306,16 +277,16 @@ class Calls(RuleBasedStateMachine):
     def finish(self, tool: a.RunTool) -> None:
         ends_call = tool.name == "end_call"
         output = GOODBYE if ends_call else "yes"
-        self.tell(tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
+        self.tell(v.tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
 
     @precondition(lambda self: self.is_live and self.model.utterances)
     @rule(back=st.integers(0, 2))
     def caller_is_transcribed(self, back: int) -> None:
-        self.tell(caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
+        self.tell(v.caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
 
     @rule(digit=st.sampled_from("12#"))
     def caller_presses(self, digit: str) -> None:
-        self.tell(key(digit))
+        self.tell(v.key(digit))
 
     @rule(
         event=st.sampled_from(
@@ -323,10 +294,10 @@ class Calls(RuleBasedStateMachine):
                 rt.UnknownEvent("response.video.delta"),
                 ms.UnknownMessage("video"),
                 e.BadMessage(e.Leg.MODEL, "not JSON"),
-                start(),
-                echo("9-9"),
-                echo("greeting"),
-                error("invalid_value"),
+                v.start(),
+                v.echo("9-9"),
+                v.echo("greeting"),
+                v.error("invalid_value"),
                 rt.RateLimitsUpdated((rt.RateLimit("tokens", 0, 1.0),)),
             ]
         )
@@ -341,8 +312,8 @@ class Calls(RuleBasedStateMachine):
     @rule(
         event=st.sampled_from(
             [
-                gone(e.Leg.MODEL, 1000),
-                gone(e.Leg.MODEL, 1011),
+                v.gone(e.Leg.MODEL, 1000),
+                v.gone(e.Leg.MODEL, 1011),
                 e.LegStalled(e.Leg.MODEL, "it does not read"),
                 e.BadMessage(e.Leg.MODEL, "binary", is_fatal=True),
             ]
@@ -385,7 +356,7 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.spare is not None)
     @rule(
         event=st.sampled_from(
-            [gone(e.Leg.SPARE), e.LegStalled(e.Leg.SPARE, "x"), e.SpareSaid(error("server_error"))]
+            [v.gone(e.Leg.SPARE), e.LegStalled(e.Leg.SPARE, "x"), e.SpareSaid(v.error("server_error"))]
         )
     )
     def spare_is_lost(self, event: Input) -> None:
@@ -394,8 +365,8 @@ class Calls(RuleBasedStateMachine):
     @rule(
         event=st.sampled_from(
             [
-                HANGS_UP,
-                gone(e.Leg.PHONE),
+                v.HANGS_UP,
+                v.gone(e.Leg.PHONE),
                 e.LegStalled(e.Leg.PHONE, "x"),
                 e.ShutdownRequested(),
                 e.HandOverRequested(),
@@ -408,8 +379,6 @@ class Calls(RuleBasedStateMachine):
         if happens:
             self.seen.is_handed_over |= isinstance(event, e.HandOverRequested)
             self.tell(event)
-
-    # --- What always holds ---
 
     @invariant()
     def the_machine_can_be_woken_until_it_is_over(self) -> None:
@@ -424,8 +393,6 @@ class Calls(RuleBasedStateMachine):
     def the_model_refuses_nothing_but_races(self) -> None:
         assert set(self.model.refusals) | set(self.seen.refusals) <= RACES
 
-    # --- The end of every call ---
-
     def teardown(self) -> None:
         if not hasattr(self, "rig"):
             return
@@ -433,7 +400,7 @@ class Calls(RuleBasedStateMachine):
         if not self.is_over:
             self.check_that_nothing_is_owed()
             self.check_that_the_model_remembers_what_was_heard()
-            self.tell(HANGS_UP)
+            self.tell(v.HANGS_UP)
         assert len(self.seen.ended) == 1
         self.check_that_no_words_are_remembered_that_were_not_heard()
         self.check_that_the_same_call_goes_the_same_way()
@@ -699,8 +666,6 @@ def _is_note(output: Output) -> bool:
 TestCalls: Final = Calls.TestCase
 TestCalls.settings = settings(max_examples=5 * settings().max_examples)
 
-# --- Peers that keep to no protocol at all ------------------------------------------------------------
-
 ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
 RESPONSES = st.sampled_from(["resp_1", "resp_2"])
 LEGS = st.sampled_from(e.Leg)
@@ -708,45 +673,40 @@ TOOL_ANSWERED = ToolAnswered(1, "call_1", "look_up", "{}", "yes")
 ANYTHING: st.SearchStrategy[Input] = st.one_of(
     st.sampled_from(
         [
-            *(start(), start("CA2"), start(encoding="audio/l16"), frame(), frame(0), key("1"), key("#")),
-            *(HANGS_UP, ms.Connected(), ms.UnknownMessage("video"), echo("0-1"), echo("0-2"), echo("1-2")),
-            *(
-                SESSION_CREATED,
-                SESSION_UPDATED,
-                SESSION_UPDATED_WRONG,
-                rt.UnknownEvent("new"),
-                rt.AnswerDelta(),
-            ),
-            *(admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
+            *(v.start(), v.start("CA2"), v.start(encoding="audio/l16"), v.frame(), v.frame(0), v.HANGS_UP),
+            *(v.key("1"), v.key("#"), v.echo("0-1"), v.echo("0-2"), v.echo("1-2"), ms.Connected()),
+            *(v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED_WRONG, ms.UnknownMessage("video")),
+            *(rt.UnknownEvent("new"), rt.AnswerDelta(), e.SpareSaid(v.error("server_error"))),
+            *(e.SpareSaid(v.SESSION_CREATED), e.SpareSaid(v.SESSION_UPDATED)),
+            *(v.admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
             *(e.ModelConnected(e.Leg.SPARE), e.ModelConnected(is_warm=True)),
             *(e.ModelDialFailed("busy", 429, None, 1.0), e.ModelDialFailed("none", 404, leg=e.Leg.SPARE)),
-            *(e.SpareSaid(SESSION_CREATED), e.SpareSaid(SESSION_UPDATED), e.SpareSaid(error("server_error"))),
-            admitted("", "", True, (TurnSaid(1, "Hello?", "Yes."), TOOL_ANSWERED), 3590.0),
+            v.admitted("", "", True, (TurnSaid(1, "Hello?", "Yes."), TOOL_ANSWERED), 3590.0),
             *(e.AnswerRanAway(), e.HandOverRequested(), rt.AnswerDelta(item_id="item_1", delta="Hello ")),
             *(e.ShutdownRequested(), e.DeadlinePassed()),
             rt.RateLimitsUpdated((rt.RateLimit("tokens", 0, 1.0),)),
         ]
     ),
-    st.builds(speech_started, ITEMS, st.integers(0, 9000)),
-    st.builds(speech_stopped, ITEMS, st.integers(0, 9000)),
-    st.builds(committed, ITEMS),
-    st.builds(caller_said, st.just("Hello."), ITEMS),
+    st.builds(v.speech_started, ITEMS, st.integers(0, 9000)),
+    st.builds(v.speech_stopped, ITEMS, st.integers(0, 9000)),
+    st.builds(v.committed, ITEMS),
+    st.builds(v.caller_said, st.just("Hello."), ITEMS),
     st.builds(rt.CallerTranscriptFailed, ITEMS),
-    st.builds(item_added, ITEMS),
-    st.builds(created, RESPONSES),
-    st.builds(item, RESPONSES, ITEMS, st.sampled_from(["message", "function_call"])),
-    st.builds(audio, RESPONSES, ITEMS, st.sampled_from([0, 20, 700])),
-    st.builds(audio_done, RESPONSES, ITEMS),
-    st.builds(words, RESPONSES, ITEMS, st.just("Hello there.")),
-    st.builds(tool_call, RESPONSES, st.sampled_from(["call_1", "call_2"])),
+    st.builds(v.item_added, ITEMS),
+    st.builds(v.created, RESPONSES),
+    st.builds(v.item, RESPONSES, ITEMS, st.sampled_from(["message", "function_call"])),
+    st.builds(v.audio, RESPONSES, ITEMS, st.sampled_from([0, 20, 700])),
+    st.builds(v.audio_done, RESPONSES, ITEMS),
+    st.builds(v.words, RESPONSES, ITEMS, st.just("Hello there.")),
+    st.builds(v.tool_call, RESPONSES, st.sampled_from(["call_1", "call_2"])),
     st.builds(
-        done,
+        v.done,
         RESPONSES,
         st.sampled_from(["completed", "cancelled", "failed", "incomplete", "a new one"]),
         code=st.sampled_from([None, "server_error", "insufficient_quota"]),
     ),
     st.builds(
-        error,
+        v.error,
         st.sampled_from(
             [None, "server_error", "session_expired", "conversation_already_has_active_response"]
         ),
@@ -756,7 +716,9 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
     st.builds(e.LegGone, LEGS, st.sampled_from([1000, 1006, 1007, 1012])),
     st.builds(e.LegStalled, LEGS, st.just("it does not read")),
     st.builds(e.BadMessage, LEGS, st.just("not JSON"), st.booleans()),
-    st.builds(tool_finished, st.sampled_from(["call_1", "call_2"]), st.just("yes"), ends_call=st.booleans()),
+    st.builds(
+        v.tool_finished, st.sampled_from(["call_1", "call_2"]), st.just("yes"), ends_call=st.booleans()
+    ),
 )
 SOUP = st.lists(st.tuples(st.sampled_from([0.0, 0.02, 0.3, 2.0, 16.0]), ANYTHING), max_size=40)
 
@@ -769,7 +731,7 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
     """It never raises, can always be woken until it is over, ends at most once, and then is silent."""
     rig = Rig(has_line=False)
     ends = 0
-    way_in = (start(), admitted("", ""), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)[:begun]
+    way_in = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)[:begun]
     for after_s, event in [*((0.0, event) for event in way_in), *soup]:
         rig.now += after_s
         was_over = rig.is_over
@@ -786,7 +748,7 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
 def test_the_same_events_at_the_same_times_give_the_same_actions(soup: list[tuple[float, Input]]) -> None:
     """No clock, no chance, no memory outside the call."""
     one, two = Rig(has_line=False), Rig(has_line=False)
-    for after_s, event in [(0.0, start()), *soup]:
+    for after_s, event in [(0.0, v.start()), *soup]:
         for rig in (one, two):
             rig.now += after_s
         assert one.feed(event) == two.feed(event)

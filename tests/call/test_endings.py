@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import EndReason, ToolUsed, TurnEnded
@@ -15,46 +16,6 @@ from callbridge.call.price import Price
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToPhone, Rig
-from vocabulary import (
-    ASK_WHETHER_THERE,
-    SAY_IT_ENDS,
-    SAY_IT_ENDS_SOON,
-    SAY_NOBODY_IS_THERE,
-    admitted,
-    answering,
-    answers,
-    any_warning,
-    ask,
-    ask_farewell,
-    ask_words,
-    audio,
-    clip,
-    created,
-    done,
-    drops,
-    ends,
-    ends_without_model,
-    error,
-    gone,
-    greeted,
-    item,
-    item_added,
-    key,
-    live,
-    recorded,
-    replaced,
-    replaces,
-    run_tool,
-    says,
-    speech_started,
-    speech_stopped,
-    start,
-    tool_call,
-    tool_finished,
-    tool_output,
-    tool_result,
-    trouble,
-)
 
 QUIET = Limits(media_gap_warning_s=600, media_gap_timeout_s=600)
 SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_silence_s=0)
@@ -66,55 +27,34 @@ UNWARNED = replace(SHORT, call_length_warning_s=11)
 def say(book: Playbook, response_id: str) -> None:
     """The agent says 200 ms, and they are heard."""
     book.rig.feed(
-        created(response_id),
-        item(response_id, f"{response_id}_item"),
-        audio(response_id, f"{response_id}_item", 200),
-        done(response_id),
+        v.created(response_id),
+        v.item(response_id, f"{response_id}_item"),
+        v.audio(response_id, f"{response_id}_item", 200),
+        v.done(response_id),
     )
     book.rig.now += 0.3
     book.rig.feed(PLAYED)
 
 
-# --- Length -------------------------------------------------------------------------------------------
-
-
-def test_a_call_is_warned_and_then_ended_in_words() -> None:
-    book = greeted(limits=SHORT)
-    assert book >> at(10, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    say(book, "soon")
-    assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
-    assert book.rig.phase is Phase.LEAVING
-    book.rig.feed(created("bye"), *says("bye", "goodbye", 200))
-    assert book >> done("bye") >> after(0.3, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION)
-
-
 def test_a_short_call_is_not_warned() -> None:
-    book = greeted(limits=UNWARNED)
-    assert book >> at(19.9, e.DeadlinePassed()) >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS)
+    book = v.greeted(limits=UNWARNED)
+    assert book >> at(19.9, e.DeadlinePassed()) >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
 
 
 @pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
 def test_the_age_of_a_continued_call_counts(age_s: float, ends_after_s: float) -> None:
     """One that is too old is not warned any more, and ends."""
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(start(), admitted("", "", age_s=age_s))
-    assert book >> deadline(Timer.CALL_LENGTH) << ends_without_model(EndReason.LIMIT_DURATION)
+    book.rig.feed(v.start(), v.admitted("", "", age_s=age_s))
+    assert book >> deadline(Timer.CALL_LENGTH) << v.ends_without_model(EndReason.LIMIT_DURATION)
     assert book.rig.seconds == ends_after_s
-
-
-def test_a_limit_that_is_reached_is_not_withdrawn_by_speech() -> None:
-    """The caller is answered, and the call ends all the same."""
-    book = greeted(limits=SHORT)
-    book.rig.now = 1020.0
-    book.rig.feed(e.DeadlinePassed(), speech_started("but"), speech_stopped("but"), created("sorry"))
-    assert book.rig.phase is Phase.LEAVING
 
 
 def test_a_goodbye_that_never_comes_has_a_bound() -> None:
     """A caller who goes on talking does not keep the line."""
-    book = greeted(limits=SHORT)
+    book = v.greeted(limits=SHORT)
     book.rig.now = 1020.0
-    book.rig.feed(e.DeadlinePassed(), speech_started("but"))
+    book.rig.feed(e.DeadlinePassed(), v.speech_started("but"))
     while book.rig.deadline is not None:
         book.rig.now = max(book.rig.deadline[0], book.rig.now)
         book.rig.feed(e.DeadlinePassed())
@@ -125,137 +65,157 @@ def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
     """Otherwise a caller who says "wait" would have a call without a bound. The goodbye is heard out."""
     book = own_goodbye()
     assert book >> at(20, e.DeadlinePassed()) >> at(21, e.DeadlinePassed())
-    book.rig.feed(speech_started("wait"))
+    book.rig.feed(v.speech_started("wait"))
     *_, (ended_at, why, _) = book.rig.wakes()
     assert (ended_at, why) == (20 + SHORT.leave_timeout_s, Timer.LEAVE)
 
 
 def own_goodbye(limits: Limits = SHORT) -> Playbook:
     """From 4 s on the agent says a long goodbye of its own."""
-    book = answering(greeted(limits=limits))
-    book.rig.feed(*says("answer", "bye", 20_000), tool_call("answer", "end"))
-    book.rig.feed(tool_finished("end", ends_call=True), done("answer"))
+    book = v.answering(v.greeted(limits=limits))
+    book.rig.feed(*v.says("answer", "bye", 20_000), v.tool_call("answer", "end"))
+    book.rig.feed(v.tool_finished("end", ends_call=True), v.done("answer"))
     return book
 
 
 def test_a_goodbye_is_waited_for_and_heard_out() -> None:
     """Its own bound is far off, whatever else wakes the machine meanwhile."""
-    book = greeted(limits=UNWARNED)
-    assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> at(21, e.DeadlinePassed())
-    assert book >> at(22, created("bye")) >> item("bye", "it")
-    assert book >> audio("bye", "it", 2000) << AudioToPhone(2000)
-    assert book >> done("bye") >> at(23, e.DeadlinePassed())
-    assert book >> at(24.05, PLAYED) << recorded(TurnEnded) << ends(EndReason.LIMIT_DURATION, detail="")
+    book = v.greeted(limits=UNWARNED)
+    assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS) >> at(21, e.DeadlinePassed())
+    assert book >> at(22, v.created("bye")) >> v.item("bye", "it")
+    assert book >> v.audio("bye", "it", 2000) << AudioToPhone(2000)
+    assert book >> v.done("bye") >> at(23, e.DeadlinePassed())
+    assert book >> at(24.05, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.LIMIT_DURATION, detail="")
 
 
 def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
     """The caller hears the clip, and another session is asked for it."""
-    book = greeted(limits=replace(SHORT, call_length_max_s=60, call_length_warning_s=30))
-    assert book >> at(30, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    assert book >> deadline(Timer.CLIP) << clip()
+    book = v.greeted(limits=replace(SHORT, call_length_max_s=60, call_length_warning_s=30))
+    assert book >> at(30, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 30 + SHORT.clip_after_s
-    assert book >> deadline(Timer.CLIP) << clip() >> deadline(Timer.ANSWER) << replaces()
+    assert book >> deadline(Timer.CLIP) << v.clip() >> deadline(Timer.ANSWER) << v.replaces()
 
 
 @pytest.mark.parametrize("is_handed_over", [False, True])
 def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_over: bool) -> None:
     """The model is gone for good: nobody is left who could answer them."""
-    book = greeted(limits=UNWARNED)
+    book = v.greeted(limits=UNWARNED)
     if is_handed_over:
-        assert book >> key("1") >> e.HandOverRequested()
+        assert book >> v.key("1") >> e.HandOverRequested()
     else:
-        assert book >> at(20, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS) >> key("1")
+        assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS) >> v.key("1")
     reason = EndReason.HANDED_OVER if is_handed_over else EndReason.LIMIT_DURATION
     assert (
-        book >> gone(e.Leg.MODEL) << (trouble(), drops(), recorded(TurnEnded)) << ends_without_model(reason)
+        book
+        >> v.gone(e.Leg.MODEL)
+        << (v.trouble(), v.drops(), v.recorded(TurnEnded))
+        << v.ends_without_model(reason)
     )
 
 
 def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> None:
     """The model is gone for good: its goodbye is heard, and that is all."""
-    book = answering(greeted())
-    book.rig.feed(*says("answer", "bye", 400), tool_call("answer", "book"), tool_call("answer", "end"))
-    book.rig.feed(tool_finished("end", ends_call=True))
-    assert book >> gone(e.Leg.MODEL) << (trouble(), drops())
-    assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.AGENT_HANGUP)
+    book = v.answering(v.greeted())
+    book.rig.feed(*v.says("answer", "bye", 400), v.tool_call("answer", "book"), v.tool_call("answer", "end"))
+    book.rig.feed(v.tool_finished("end", ends_call=True))
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops())
+    assert (
+        book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends_without_model(EndReason.AGENT_HANGUP)
+    )
 
 
 def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
-    book = greeted(limits=SHORT)
+    book = v.greeted(limits=SHORT)
     book.rig.now = 1020.0
     book.rig.feed(e.DeadlinePassed())
-    assert book >> gone(e.Leg.MODEL) << (trouble(), drops()) << ends_without_model(EndReason.LIMIT_DURATION)
-
-
-# --- What is to be said -------------------------------------------------------------------------------
+    assert (
+        book
+        >> v.gone(e.Leg.MODEL)
+        << (v.trouble(), v.drops())
+        << v.ends_without_model(EndReason.LIMIT_DURATION)
+    )
 
 
 def test_words_wait_for_the_answer_that_is_going_on() -> None:
-    book = answering(greeted(limits=SHORT))
+    book = v.answering(v.greeted(limits=SHORT))
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
-    assert book >> done("answer") << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> v.done("answer") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
 def test_words_are_not_said_by_a_response_that_was_asked_for_before_them() -> None:
     """It has never heard of them."""
-    book = answering(greeted(limits=SHORT))
-    book.rig.feed(tool_call("answer", "call_1"), done("answer"))
+    book = v.answering(v.greeted(limits=SHORT))
+    book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"))
     book.rig.now = 1009.9
-    book.rig.feed(tool_finished("call_1"))  # Asks.
+    book.rig.feed(v.tool_finished("call_1"))  # Asks.
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())  # The warning is due.
-    assert book >> item_added("cb_item_1") >> created("plain") >> done("plain") << ask_words(SAY_IT_ENDS_SOON)
+    assert (
+        book
+        >> v.item_added("cb_item_1")
+        >> v.created("plain")
+        >> v.done("plain")
+        << v.ask_words(v.SAY_IT_ENDS_SOON)
+    )
 
 
 def test_a_response_that_was_told_what_to_say_answers_nothing_else() -> None:
     """A tool's result that comes meanwhile is answered after it."""
     output = Id("output")
-    book = answering(greeted(limits=SHORT))
-    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
+    book = v.answering(v.greeted(limits=SHORT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
     book.rig.now = 1010.0
     assert a.DropModel() not in book.rig.feed(e.DeadlinePassed())
-    assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
-    assert book >> answers("soon", "words", 100) << AudioToPhone(100) << ask()
+    assert book >> v.tool_finished("call_1") << v.tool_result(output, "call_1") >> v.item_added(output)
+    assert book >> v.answers("soon", "words", 100) << AudioToPhone(100) << v.ask()
 
 
 def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
     """The caller's question is the older one."""
     output = Id("output")
-    book = answering(greeted(limits=SHORT))
-    book.rig.feed(tool_call("answer", "call_1"))
+    book = v.answering(v.greeted(limits=SHORT))
+    book.rig.feed(v.tool_call("answer", "call_1"))
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
-    assert book >> tool_finished("call_1") << tool_result(output, "call_1") >> item_added(output)
-    assert book >> done("answer") << ask() >> created("reply") >> done("reply") << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> v.tool_finished("call_1") << v.tool_result(output, "call_1") >> v.item_added(output)
+    assert (
+        book
+        >> v.done("answer")
+        << v.ask()
+        >> v.created("reply")
+        >> v.done("reply")
+        << v.ask_words(v.SAY_IT_ENDS_SOON)
+    )
 
 
 def test_words_outlive_a_failed_answer_to_something_else() -> None:
-    book = answering(greeted(limits=SHORT))
+    book = v.answering(v.greeted(limits=SHORT))
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
-    assert book >> done("answer", "failed", code="server_error") << any_warning("response_fell_short")
-    assert book >> deadline(Timer.RETRY) << ask() >> created("again")
-    assert book >> done("again") << ask_words(SAY_IT_ENDS_SOON)
+    assert book >> v.done("answer", "failed", code="server_error") << v.any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << v.ask() >> v.created("again")
+    assert book >> v.done("again") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
 def test_words_are_said_by_the_session_that_replaces_the_lost_one(is_begun: bool) -> None:
-    book = greeted(limits=SHORT)
+    book = v.greeted(limits=SHORT)
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
     if is_begun:
-        book.rig.feed(created("soon"))
-    replaced(book)
-    assert book >> error("server_error", answers="none") << any_warning("model_error")
-    assert book >> created("soon") >> done("soon", "failed") << any_warning("response_fell_short")
-    assert book >> deadline(Timer.RETRY) << ask_words(SAY_IT_ENDS_SOON)
+        book.rig.feed(v.created("soon"))
+    v.replaced(book)
+    assert book >> v.error("server_error", answers="none") << v.any_warning("model_error")
+    assert book >> v.created("soon") >> v.done("soon", "failed") << v.any_warning("response_fell_short")
+    assert book >> deadline(Timer.RETRY) << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
 def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> None:
     """No clip into their words, and no fallback after 15 s of them."""
-    book = greeted(limits=SHORT)
-    book.rig.feed(speech_started("long"))
+    book = v.greeted(limits=SHORT)
+    book.rig.feed(v.speech_started("long"))
     book.rig.now = 1010.0
     assert book.rig.feed(e.DeadlinePassed()) == []
     assert book >> at(19, e.DeadlinePassed())
@@ -263,78 +223,60 @@ def test_a_caller_who_speaks_when_a_warning_falls_due_does_not_wait_for_it() -> 
 
 def test_newer_words_outlive_the_response_that_says_the_older_ones() -> None:
     """The warning is being said when the end is due."""
-    book = greeted(limits=replace(SHORT, call_length_warning_s=2))
-    assert book >> at(18, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    assert book >> at(19, created("soon")) >> at(20, e.DeadlinePassed())
-    assert book >> done("soon") << ask_words(SAY_IT_ENDS)
+    book = v.greeted(limits=replace(SHORT, call_length_warning_s=2))
+    assert book >> at(18, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> at(19, v.created("soon")) >> at(20, e.DeadlinePassed())
+    assert book >> v.done("soon") << v.ask_words(v.SAY_IT_ENDS)
 
 
 def test_the_servers_own_response_says_no_words_of_ours() -> None:
     """It crossed them; they are asked for again when it is done."""
-    book = greeted(limits=SHORT)
-    assert book >> at(10, e.DeadlinePassed()) << ask_words(SAY_IT_ENDS_SOON)
-    assert book >> speech_started() >> after(1, speech_stopped()) >> created("servers_own")
-    assert book >> done("servers_own") << ask_words(SAY_IT_ENDS_SOON)
+    book = v.greeted(limits=SHORT)
+    assert book >> at(10, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> v.speech_started() >> after(1, v.speech_stopped()) >> v.created("servers_own")
+    assert book >> v.done("servers_own") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
 def test_the_greeting_comes_before_any_other_words() -> None:
     """It was owed first, and is still."""
-    book = live(limits=replace(SHORT, clip_after_s=3.9))
+    book = v.live(limits=replace(SHORT, clip_after_s=3.9))
     book.rig.now = 1009.5
-    book.rig.feed(created("greeting"), done("greeting", "failed", code="server_error"))
-    assert book >> at(10, e.DeadlinePassed()) << clip()
-    assert book >> deadline(Timer.RETRY) << ask(options=PLAN.greeting_options)
-    assert book >> created("again") >> done("again") << ask_words(SAY_IT_ENDS_SOON)
+    book.rig.feed(v.created("greeting"), v.done("greeting", "failed", code="server_error"))
+    assert book >> at(10, e.DeadlinePassed()) << v.clip()
+    assert book >> deadline(Timer.RETRY) << v.ask(options=PLAN.greeting_options)
+    assert book >> v.created("again") >> v.done("again") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
 def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
     """It reads all that is in the conversation. Nobody warns of an end, or asks who is there, after it."""
     result = Id("result")
-    book = answering(greeted(limits=replace(SHORT, call_length_max_s=12, call_length_warning_s=6)))
+    book = v.answering(v.greeted(limits=replace(SHORT, call_length_max_s=12, call_length_warning_s=6)))
     for call_id in ("book", "end"):
-        book.rig.feed(tool_call("answer", call_id))
-    assert book >> at(6, e.DeadlinePassed()) >> tool_finished("book") << tool_result(result, "book")
-    assert book >> tool_finished("end", ends_call=True) << (recorded(ToolUsed), tool_output(Id(), "end"))
-    assert book >> item_added(result) >> done("answer") << ask_farewell() >> created("bye")
-    book.rig.feed(*says("bye", "it", 400), done("bye"))
-    assert book >> after(0.45, PLAYED) << recorded(TurnEnded) << ends(EndReason.AGENT_HANGUP)
-
-
-# --- Price --------------------------------------------------------------------------------------------
+        book.rig.feed(v.tool_call("answer", call_id))
+    assert book >> at(6, e.DeadlinePassed()) >> v.tool_finished("book") << v.tool_result(result, "book")
+    assert (
+        book >> v.tool_finished("end", ends_call=True) << (v.recorded(ToolUsed), v.tool_output(Id(), "end"))
+    )
+    assert book >> v.item_added(result) >> v.done("answer") << v.ask_farewell() >> v.created("bye")
+    book.rig.feed(*v.says("bye", "it", 400), v.done("bye"))
+    assert book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP)
 
 
 def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
     price = Price(
         text_input=0, text_cached=0, text_output=0, audio_input=0, audio_cached=0, audio_output=1_000_000
     )
-    book = live(replace(PLAN, price=price, spend_max_microdollars=100))
-    book.rig.feed(created("greeting"))
+    book = v.live(replace(PLAN, price=price, spend_max_microdollars=100))
+    book.rig.feed(v.created("greeting"))
     dear = rt.Usage(0, 100, None, rt.OutputTokens(0, 100))
-    assert book >> done("greeting", usage=dear) << ask_words(SAY_IT_ENDS)
+    assert book >> v.done("greeting", usage=dear) << v.ask_words(v.SAY_IT_ENDS)
     say(book, "bye")
     assert book.rig.phase is Phase.OVER
 
 
-# --- A silent caller ----------------------------------------------------------------------------------
-
-
-def test_a_silent_caller_is_asked_and_then_hung_up_upon() -> None:
-    book = greeted(limits=QUIET)
-    book.rig.feed(e.DeadlinePassed())
-    book.rig.now = 1010.0
-    book.rig.feed(e.DeadlinePassed())
-    assert book >> deadline(Timer.CALLER_SILENT) << ask_words(ASK_WHETHER_THERE)
-    assert book.rig.seconds == 2 + QUIET.caller_silence_s  # The greeting was heard at 2 s.
-    say(book, "there")
-    book.rig.now += 20
-    book.rig.feed(e.DeadlinePassed())
-    assert book >> deadline(Timer.CALLER_SILENT) << ask_words(SAY_NOBODY_IS_THERE)
-    assert book.rig.phase is Phase.LEAVING
-
-
-@pytest.mark.parametrize("event", [key("1"), speech_started()], ids=["key", "speech"])
+@pytest.mark.parametrize("event", [v.key("1"), v.speech_started()], ids=["key", "speech"])
 def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
-    book = greeted(limits=QUIET)
+    book = v.greeted(limits=QUIET)
     book.rig.now = 1062.0
     book.rig.feed(e.DeadlinePassed())
     say(book, "there")
@@ -345,58 +287,55 @@ def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
 
 
 def test_a_caller_may_be_silent_for_ever_where_that_is_wanted() -> None:
-    book = greeted(limits=replace(QUIET, caller_silence_s=0))
+    book = v.greeted(limits=replace(QUIET, caller_silence_s=0))
     book.rig.now = 1400.0
     assert book.rig.feed(e.DeadlinePassed()) == []
 
 
-# --- Hand-over ----------------------------------------------------------------------------------------
-
-
 def test_a_quiet_call_is_handed_over_at_once() -> None:
-    assert greeted() >> e.HandOverRequested() << ends(EndReason.HANDED_OVER)
+    assert v.greeted() >> e.HandOverRequested() << v.ends(EndReason.HANDED_OVER)
 
 
 def test_a_turn_may_end_before_the_hand_over() -> None:
-    book = answering(greeted())
-    book.rig.feed(audio("answer", "it", 200))
-    assert book >> e.HandOverRequested() >> e.HandOverRequested() >> done("answer")
-    assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
+    book = v.answering(v.greeted())
+    book.rig.feed(v.audio("answer", "it", 200))
+    assert book >> e.HandOverRequested() >> e.HandOverRequested() >> v.done("answer")
+    assert book >> after(0.25, PLAYED) << (v.recorded(TurnEnded), *v.ends(EndReason.HANDED_OVER))
 
 
 def test_a_turn_that_does_not_end_is_handed_over_in_its_middle() -> None:
-    book = greeted(limits=QUIET)
-    book.rig.feed(speech_started(), e.HandOverRequested())
+    book = v.greeted(limits=QUIET)
+    book.rig.feed(v.speech_started(), e.HandOverRequested())
     assert book >> at(12.9, e.DeadlinePassed())
-    assert book >> at(13, e.DeadlinePassed()) << (recorded(TurnEnded), *ends(EndReason.HANDED_OVER))
+    assert book >> at(13, e.DeadlinePassed()) << (v.recorded(TurnEnded), *v.ends(EndReason.HANDED_OVER))
 
 
 def test_a_call_that_is_connecting_is_handed_over_at_once() -> None:
     """The next process dials for itself."""
     book = Playbook(Rig())
-    book.rig.feed(start(), admitted("", ""))
-    assert book >> e.HandOverRequested() << ends_without_model(EndReason.HANDED_OVER)
+    book.rig.feed(v.start(), v.admitted("", ""))
+    assert book >> e.HandOverRequested() << v.ends_without_model(EndReason.HANDED_OVER)
 
 
 def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> None:
     """What was said of the turn is still heard."""
-    book = answering(greeted())
-    book.rig.feed(audio("answer", "it", 200), e.HandOverRequested())
-    assert book >> gone(e.Leg.MODEL) << (trouble(), drops())
-    assert book >> after(0.25, PLAYED) << recorded(TurnEnded) << ends_without_model(EndReason.HANDED_OVER)
+    book = v.answering(v.greeted())
+    book.rig.feed(v.audio("answer", "it", 200), e.HandOverRequested())
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops())
+    assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.ends_without_model(EndReason.HANDED_OVER)
 
 
 def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None:
-    book = answering(greeted())
+    book = v.answering(v.greeted())
     book.rig.feed(
-        item("answer", "bye"),
-        audio("answer", "bye", 200),
-        tool_call("answer", "end"),
-        tool_finished("end", ends_call=True),
+        v.item("answer", "bye"),
+        v.audio("answer", "bye", 200),
+        v.tool_call("answer", "end"),
+        v.tool_finished("end", ends_call=True),
         e.HandOverRequested(),
-        done("answer"),
+        v.done("answer"),
     )
-    assert book >> after(0.25, PLAYED) << (recorded(TurnEnded), *ends(EndReason.AGENT_HANGUP))
+    assert book >> after(0.25, PLAYED) << (v.recorded(TurnEnded), *v.ends(EndReason.AGENT_HANGUP))
 
 
 def test_a_goodbye_that_is_handed_over_in_its_middle_was_a_goodbye() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import vocabulary as v
 from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.actions import Note
@@ -18,29 +19,10 @@ from callbridge.call.machine import CallMachine
 from callbridge.wire.media_streams import UnknownMessage
 from memory_call import PLAN, SPEECH_STARTED, SPEECH_STOPPED, calling, media
 from rigs import Rig
-from vocabulary import (
-    HANGS_UP,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    admitted,
-    created,
-    done,
-    error,
-    item,
-    live,
-    says,
-    speech_started,
-    start,
-    tool_call,
-    tool_finished,
-)
 
 KINDS: tuple[type[Any], ...] = get_args(Fact)
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
 VALUES = st.none() | st.booleans() | NUMBERS | st.text() | st.floats(allow_nan=False, allow_infinity=False)
-
-
-# --- Written and read -----------------------------------------------------------------------------------
 
 
 @st.composite
@@ -69,9 +51,6 @@ def test_the_kinds_of_facts_are_what_others_store_and_ask_for() -> None:
     assert CallOffered("", "").kind == "call_offered"
 
 
-# --- Place and time -------------------------------------------------------------------------------------
-
-
 def judge(told: list[Fact]) -> None:
     """The facts of one stream: numbered without gaps, and of a time that does not run backwards."""
     assert {(fact.call_sid, fact.source) for fact in told} == {("CA1", "MZ1")}
@@ -83,13 +62,13 @@ def judge(told: list[Fact]) -> None:
 def test_the_facts_of_a_stream_are_numbered_and_dated(age_s: float) -> None:
     """Since the call began, over all of its streams."""
     rig = Rig()
-    outputs = rig.feed(start(), admitted(age_s=age_s), e.ModelConnected())
+    outputs = rig.feed(v.start(), v.admitted(age_s=age_s), e.ModelConnected())
     for after_s, events in (
-        (1.0, (SESSION_CREATED, SESSION_UPDATED)),
-        (0.5, (created("hello"), item("hello", "hi"), *says("hello", "hi", 800), done("hello"))),
-        (0.3, (speech_started(),)),
-        (0.5, (created("look"), tool_call("look", "call_1"), done("look"))),
-        (2.0, (tool_finished("call_1"),)),
+        (1.0, (v.SESSION_CREATED, v.SESSION_UPDATED)),
+        (0.5, (v.created("hello"), v.item("hello", "hi"), *v.says("hello", "hi", 800), v.done("hello"))),
+        (0.3, (v.speech_started(),)),
+        (0.5, (v.created("look"), v.tool_call("look", "call_1"), v.done("look"))),
+        (2.0, (v.tool_finished("call_1"),)),
     ):
         rig.now += after_s
         outputs += rig.feed(*events)
@@ -105,7 +84,7 @@ def test_what_was_noted_before_the_call_has_its_place_as_well() -> None:
     """Of a socket that has named no stream yet, and of a stream whose token is being checked."""
     rig = Rig()
     outputs = rig.feed(UnknownMessage("of_tomorrow"))
-    for event in (start(), start(), admitted(), HANGS_UP):
+    for event in (v.start(), v.start(), v.admitted(), v.HANGS_UP):
         rig.now += 0.3
         outputs += rig.feed(event)
     nameless, *told = (output.fact for output in outputs if isinstance(output, Note))
@@ -120,16 +99,13 @@ def test_an_event_that_breaks_off_leaves_no_gap(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    rig = live().rig
+    rig = v.live().rig
     with monkeypatch.context() as patch:
         patch.setattr(CallMachine, "_settle", broken)
         with pytest.raises(RuntimeError):
-            rig.feed(error("odd"))
+            rig.feed(v.error("odd"))
     told = [output.fact for output in rig.fail("broken") if isinstance(output, Note)]
     assert [(fact.kind, fact.number) for fact in told] == [("stream_ended", 3)]
-
-
-# --- What passes by the machine -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("notes_audio", [True, False])

@@ -6,6 +6,7 @@ from typing import get_args
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import entrance
 from callbridge.call import events as e
@@ -14,34 +15,6 @@ from callbridge.call.facts import EndReason
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_events
 from rigs import PLAYED, Input, Output, Rig
-from vocabulary import (
-    HANGS_UP,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    admitted,
-    audio,
-    audio_done,
-    caller_said,
-    committed,
-    created,
-    done,
-    echo,
-    error,
-    frame,
-    gone,
-    greeted,
-    item,
-    item_added,
-    key,
-    says,
-    spare,
-    speech_started,
-    speech_stopped,
-    start,
-    tool_call,
-    tool_finished,
-    words,
-)
 
 FROM_PHONE = frozenset(get_args(media_streams.Parsed))
 FROM_MODEL = frozenset(get_args(realtime_events.Parsed))
@@ -49,27 +22,20 @@ LOCAL = frozenset(get_args(e.LocalEvent))
 SAMPLES: dict[type, e.Event] = {
     type(event): event
     for event in (
-        *(media_streams.Connected(), start(), frame(), echo("0-1"), key("1"), HANGS_UP),
+        *(media_streams.Connected(), v.start(), v.frame(), v.echo("0-1"), v.key("1"), v.HANGS_UP),
         *(media_streams.UnknownMessage("video"), realtime_events.UnknownEvent("response.video.delta")),
-        *(SESSION_CREATED, SESSION_UPDATED, speech_started(), speech_stopped(), committed()),
-        *(caller_said("Hello."), realtime_events.CallerTranscriptFailed("user_1"), item_added("it")),
-        *(created("r"), item("r", "it")),
-        *(
-            audio("r", "it", 20),
-            realtime_events.AnswerDelta(),
-            audio_done("r", "it"),
-            words("r", "it", "Hello."),
-        ),
-        *(tool_call("r", "call_1"), done("r"), error("server_error")),
+        *(v.SESSION_CREATED, v.SESSION_UPDATED, v.speech_started(), v.speech_stopped(), v.committed()),
+        *(v.caller_said("Hello."), realtime_events.CallerTranscriptFailed("user_1"), v.item_added("it")),
+        *(v.created("r"), v.item("r", "it"), v.audio("r", "it", 20), v.audio_done("r", "it")),
+        *(realtime_events.AnswerDelta(), v.words("r", "it", "Hello."), v.spare(v.SESSION_UPDATED)),
+        *(v.tool_call("r", "call_1"), v.done("r"), v.error("server_error")),
         realtime_events.RateLimitsUpdated((realtime_events.RateLimit("tokens", 0, 1.0),)),
-        *(admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
-        *(spare(SESSION_UPDATED), e.AnswerRanAway(), gone(e.Leg.MODEL), e.LegStalled(e.Leg.MODEL, "full")),
-        *(e.BadMessage(e.Leg.MODEL, "not JSON"), tool_finished("call_1"), e.ShutdownRequested()),
+        *(v.admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
+        *(e.AnswerRanAway(), v.gone(e.Leg.MODEL), e.LegStalled(e.Leg.MODEL, "full")),
+        *(e.BadMessage(e.Leg.MODEL, "not JSON"), v.tool_finished("call_1"), e.ShutdownRequested()),
         *(e.HandOverRequested(), e.DeadlinePassed()),
     )
 }
-
-# --- What means nothing in which stage ----------------------------------------------------------------
 
 PASSES_BY = {media_streams.Connected, realtime_events.AudioDelta, realtime_events.AnswerDelta}
 """Repeated, or moved by the relay."""
@@ -112,9 +78,9 @@ def test_there_is_a_sample_of_every_event() -> None:
     assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 19, 13)
 
 
-WAY_IN: tuple[Input, ...] = (start(), admitted("", ""), e.ModelConnected(), SESSION_CREATED)
-SPEAKS: tuple[Input, ...] = (SESSION_UPDATED, created("r"), *says("r", "it", 500))
-LEAVES: tuple[Input, ...] = (tool_call("r", "end", "end_call"), tool_finished("end", ends_call=True))
+WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)
+SPEAKS: tuple[Input, ...] = (v.SESSION_UPDATED, v.created("r"), *v.says("r", "it", 500))
+LEAVES: tuple[Input, ...] = (v.tool_call("r", "end", "end_call"), v.tool_finished("end", ends_call=True))
 WAY: dict[Step | Phase, tuple[Input, ...]] = {
     Step.WAITING: (),
     Step.ADMITTING: WAY_IN[:1],
@@ -122,10 +88,14 @@ WAY: dict[Step | Phase, tuple[Input, ...]] = {
     Phase.CONFIGURING: WAY_IN,
     Phase.LIVE: WAY_IN + SPEAKS,
     Phase.LEAVING: WAY_IN + SPEAKS + LEAVES,
-    Phase.OVER: (*WAY_IN, *SPEAKS, HANGS_UP),
+    Phase.OVER: (*WAY_IN, *SPEAKS, v.HANGS_UP),
 }
 REST: dict[Step | Phase, tuple[Input, ...]] = {
-    phase: (*(WAY_IN + SPEAKS)[len(WAY[phase]) :], done("r"), *((PLAYED,) if phase is not Phase.OVER else ()))
+    phase: (
+        *(WAY_IN + SPEAKS)[len(WAY[phase]) :],
+        v.done("r"),
+        *((PLAYED,) if phase is not Phase.OVER else ()),
+    )
     for phase in STAGES
 }
 """How an ordinary call goes on from there."""
@@ -177,7 +147,7 @@ def test_every_event_can_come_in_every_stage(phase: Step | Phase) -> None:
 def test_the_end_of_a_phone_leg_is_never_ignored(phase: Step | Phase) -> None:
     """A call whose socket is gone must not live on."""
     bad = e.BadMessage(e.Leg.PHONE, "binary", is_fatal=True)
-    for event in (gone(e.Leg.PHONE), e.LegStalled(e.Leg.PHONE, "full"), bad, e.ShutdownRequested()):
+    for event in (v.gone(e.Leg.PHONE), e.LegStalled(e.Leg.PHONE, "full"), bad, e.ShutdownRequested()):
         rig = in_phase(phase)
         rig.handle(event)
         assert rig.phase in {Phase.OVER, Step.SHUT}, event
@@ -185,7 +155,7 @@ def test_the_end_of_a_phone_leg_is_never_ignored(phase: Step | Phase) -> None:
 
 def test_an_event_that_nobody_has_thought_of_is_our_own_fault() -> None:
     """It ends this call, loudly, and no other; what was half decided is not done."""
-    rig = greeted().rig
+    rig = v.greeted().rig
     with pytest.raises(AssertionError, match="str"):
         rig.handle("surprise")
     *legs, last = rig.fail("no rule")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import memory
@@ -14,26 +15,6 @@ from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook
 from rigs import PLAYED, Output, Rig
-from vocabulary import (
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    admitted,
-    answering,
-    audio,
-    caller_said,
-    created,
-    done,
-    gone,
-    greeted,
-    item,
-    key,
-    says,
-    speech_started,
-    start,
-    tool_call,
-    tool_finished,
-    words,
-)
 
 
 def told(outputs: list[Output]) -> list[str]:
@@ -61,18 +42,18 @@ def retold(*entries: Entry, limits: Limits | None = None) -> list[str]:
     """What the session of a call is told that goes on with `entries`."""
     rig = Rig(limits=limits)
     rig.feed(
-        start(),
-        admitted("", "", is_continued=True, memory=entries),
+        v.start(),
+        v.admitted("", "", is_continued=True, memory=entries),
         e.ModelConnected(),
-        SESSION_CREATED,
+        v.SESSION_CREATED,
     )
-    return told(rig.feed(SESSION_UPDATED))
+    return told(rig.feed(v.SESSION_UPDATED))
 
 
 def retold_to_the_next(book: Playbook) -> list[str]:
     """The session is lost now: what the next one is told."""
-    book.rig.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED)
-    return told(book.rig.feed(SESSION_UPDATED))
+    book.rig.feed(v.gone(e.Leg.MODEL), e.ModelConnected(), v.SESSION_CREATED)
+    return told(book.rig.feed(v.SESSION_UPDATED))
 
 
 GREETING = TurnSaid(1, None, "Hello.")
@@ -118,34 +99,31 @@ def test_the_latest_turn_is_told_whatever_its_length() -> None:
 
 def test_the_oldest_entry_is_forgotten_at_the_bound() -> None:
     """An hour of quick talk; no session would be told it."""
-    book = greeted(limits=Limits(memory_entries_max=2))
+    book = v.greeted(limits=Limits(memory_entries_max=2))
     for number in (1, 2):
-        answering(book, f"r{number}")
-        book.rig.feed(caller_said(f"{number}?", "question"), done(f"r{number}"))
+        v.answering(book, f"r{number}")
+        book.rig.feed(v.caller_said(f"{number}?", "question"), v.done(f"r{number}"))
     assert retold_to_the_next(book) == ["user: 1?", "user: 2?"]
 
 
 def test_turns_are_counted_on_from_those_that_are_remembered() -> None:
     rig = Rig()
-    rig.feed(start(), admitted("", "", is_continued=True, memory=(GREETING, TOOL)))
+    rig.feed(v.start(), v.admitted("", "", is_continued=True, memory=(GREETING, TOOL)))
     (*_, last) = rig.feed(e.ShutdownRequested())
     assert isinstance(last, a.Note)
     assert getattr(last.fact, "turns", None) == 2
 
 
-# --- What a call has lived through itself -----------------------------------------------------------------
-
-
 def answered(text: str = "From nine.", audio_ms: int = 1000) -> Playbook:
     """A call in which the caller has asked, a tool has answered, and the agent says something."""
-    book = answering(greeted())
+    book = v.answering(v.greeted())
     book.rig.feed(
-        caller_said("Are you open?", "question"),
-        tool_call("answer", "call_1", arguments='{"day":1}'),
-        item("answer", "it"),
-        audio("answer", "it", audio_ms),
-        words("answer", "it", text),
-        tool_finished("call_1", "nine"),
+        v.caller_said("Are you open?", "question"),
+        v.tool_call("answer", "call_1", arguments='{"day":1}'),
+        v.item("answer", "it"),
+        v.audio("answer", "it", audio_ms),
+        v.words("answer", "it", text),
+        v.tool_finished("call_1", "nine"),
     )
     return book
 
@@ -155,7 +133,7 @@ def test_the_turn_that_is_going_on_is_told_like_one_that_is_over(*, is_over: boo
     """A tool's answer is kept before the turn in which it was asked for has ended."""
     book = answered()
     if is_over:
-        book.rig.feed(done("answer"), created("reply"), done("reply"))
+        book.rig.feed(v.done("answer"), v.created("reply"), v.done("reply"))
         book.rig.now += 1.2
         book.rig.feed(PLAYED)
     assert retold_to_the_next(book) == WHOLE
@@ -165,41 +143,38 @@ def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
     """And the keys that are not told yet are no words."""
     book = answered("One two three four.")
     book.rig.now += 0.5
-    book.rig.feed(speech_started("wait"))
+    book.rig.feed(v.speech_started("wait"))
     assert retold_to_the_next(book)[-1] == "assistant: One two …"
 
 
 @pytest.mark.parametrize("is_whole", [False, True], ids=["pieces", "whole"])
 def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
     """Text runs ahead of the audio: nothing of it was said."""
-    book = answering(greeted())
-    book.rig.feed(*says("answer", "said", 1000), words("answer", "said", "Said."))
-    book.rig.feed(item("answer", "unsaid"))
-    text = words("answer", "unsaid", "Never said.") if is_whole else None
+    book = v.answering(v.greeted())
+    book.rig.feed(*v.says("answer", "said", 1000), v.words("answer", "said", "Said."))
+    book.rig.feed(v.item("answer", "unsaid"))
+    text = v.words("answer", "unsaid", "Never said.") if is_whole else None
     book.rig.feed(text or rt.AnswerDelta(item_id="unsaid", delta="Never said."))
     assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: Said."]
 
 
 def test_text_that_ran_ahead_of_the_audio_is_told_as_far_as_there_was_time_for_it() -> None:
     """15 characters of speech take a second."""
-    book = answering(greeted())
+    book = v.answering(v.greeted())
     pieces = [rt.AnswerDelta(item_id="it", delta=piece) for piece in ("We are open ", "from nine to twelve.")]
-    book.rig.feed(item("answer", "it"), *pieces, audio("answer", "it", 1000))
+    book.rig.feed(v.item("answer", "it"), *pieces, v.audio("answer", "it", 1000))
     assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open …"]
 
 
 def test_pieces_of_a_text_give_way_to_the_whole_and_late_ones_change_nothing() -> None:
     """A piece of an item that nobody has begun, or of an earlier turn, is no word of this one."""
-    book = answering(greeted())
+    book = v.answering(v.greeted())
     piece = rt.AnswerDelta(item_id="it", delta="Nobody said this. ")
-    book.rig.feed(piece, *says("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are"))
-    for event in (words("answer", "it", "We are open!"), done("answer"), key("1"), piece):
+    book.rig.feed(piece, *v.says("answer", "it", 1000), rt.AnswerDelta(item_id="it", delta="We are"))
+    for event in (v.words("answer", "it", "We are open!"), v.done("answer"), v.key("1"), piece):
         book.rig.now += 1
         book.rig.feed(event)
     assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open!"]
-
-
-# --- As it is written down --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("entry", [GREETING, QUESTION, TOOL])

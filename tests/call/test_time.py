@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Noted, TurnEnded
@@ -14,41 +15,6 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAYED, AudioToModel, AudioToPhone, Rig
-from vocabulary import (
-    PATIENT,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    admitted,
-    answering,
-    any_warning,
-    ask,
-    audio,
-    caller_said,
-    clip,
-    committed,
-    created,
-    done,
-    drops,
-    ends_without_model,
-    frame,
-    gone,
-    greeted,
-    item,
-    key,
-    live,
-    parks,
-    recorded,
-    replaces,
-    run_tool,
-    says,
-    speech_started,
-    speech_stopped,
-    start,
-    tool_call,
-    tool_finished,
-    tool_result,
-    trouble,
-)
 
 LIMITS = Limits()
 FRAME_UP = AudioToModel(20)
@@ -56,17 +22,17 @@ FRAME_UP = AudioToModel(20)
 
 def dialling(clip_ms: int = 1000) -> Playbook:
     book = Playbook(Rig(clip_ms=clip_ms))
-    book.rig.feed(start(), admitted("", ""))
+    book.rig.feed(v.start(), v.admitted("", ""))
     return book
 
 
 def test_each_stage_on_the_way_has_its_own_deadline() -> None:
     """A stage that nobody ends is ended by its bound."""
-    rig = Rig(limits=PATIENT)
+    rig = Rig(limits=v.PATIENT)
     assert rig.due(1001) == (1000 + LIMITS.start_timeout_s, Timer.START)
-    rig.feed(start())
+    rig.feed(v.start())
     assert rig.deadline == (1000 + LIMITS.start_timeout_s, Timer.START)
-    rig.feed(admitted("", ""))
+    rig.feed(v.admitted("", ""))
     assert [(at_s, why) for at_s, why, _ in rig.wakes(3.9)] == [(1.5, Timer.CLIP)]
     rig.now = 1004.5
     rig.feed(e.DeadlinePassed())
@@ -79,7 +45,7 @@ def test_each_stage_on_the_way_has_its_own_deadline() -> None:
 
 def test_a_deadline_that_comes_early_changes_nothing() -> None:
     """A timer may fire a moment before its time; it is set again."""
-    book = live()
+    book = v.live()
     before = book.rig.deadline
     assert book >> e.DeadlinePassed()
     assert book.rig.deadline == before
@@ -87,8 +53,8 @@ def test_a_deadline_that_comes_early_changes_nothing() -> None:
 
 def test_several_deadlines_at_once_are_all_kept() -> None:
     """A process that slept wakes to more than one."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(done("answer", "failed", code="server_error"), key("1"))
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(v.done("answer", "failed", code="server_error"), v.key("1"))
     assert book.rig.deadline == (1005.0, Timer.RETRY)
     book.rig.now += 10
     kinds = [repr(output) for output in book.rig.feed(e.DeadlinePassed())]
@@ -101,65 +67,59 @@ def test_the_first_end_of_several_deadlines_counts() -> None:
     assert (
         dialling()
         >> after(90, e.DeadlinePassed())
-        << clip()
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="the model leg did not open in time")
+        << v.clip()
+        << (v.trouble("dial"), v.drops())
+        << v.ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="the model leg did not open in time")
     )
 
 
 def test_a_retry_and_its_answer_leave_no_timer_behind() -> None:
     """A timer that is settled is gone, or the machine would be woken for nothing for ever."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(done("answer", "failed", code="server_error"))
-    assert book >> deadline(Timer.RETRY) << ask() >> created("again") >> done("again")
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(v.done("answer", "failed", code="server_error"))
+    assert book >> deadline(Timer.RETRY) << v.ask() >> v.created("again") >> v.done("again")
     assert len(book.rig.wakes(60)) <= 3
 
 
 def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None:
     """The second model may take its time, or never answer."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(*says("answer", "it", 200), done("answer"))
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(*v.says("answer", "it", 200), v.done("answer"))
     assert book >> after(0.25, PLAYED)
-    assert book >> deadline(Timer.TRANSCRIPT) << recorded(TurnEnded, turn=2, caller=None)
-    assert book >> after(1, caller_said("Hello?", "question"))
+    assert book >> deadline(Timer.TRANSCRIPT) << v.recorded(TurnEnded, turn=2, caller=None)
+    assert book >> after(1, v.caller_said("Hello?", "question"))
     assert book.rig.seconds == 4.25 + LIMITS.transcript_timeout_s + 1
-
-
-# --- A phone that sends nothing -----------------------------------------------------------------------
 
 
 def test_a_phone_without_audio_is_noted_at_each_gap_and_then_lost() -> None:
     """A gap is noted once, not at each look. At its bound the session is left for what may follow."""
-    book = greeted(has_line=False)
-    book.rig.feed(frame())
-    assert book >> at(4, e.DeadlinePassed()) >> at(6, e.DeadlinePassed()) << any_warning("media_gap")
-    assert book >> at(8, e.DeadlinePassed()) >> frame() << FRAME_UP >> at(10, e.DeadlinePassed())
-    assert book >> at(12, e.DeadlinePassed()) << any_warning("media_gap") >> at(14, e.DeadlinePassed())
-    assert book >> at(24.9, e.DeadlinePassed()) >> deadline(Timer.MEDIA_GAP) << parks()
+    book = v.greeted(has_line=False)
+    book.rig.feed(v.frame())
+    assert book >> at(4, e.DeadlinePassed()) >> at(6, e.DeadlinePassed()) << v.any_warning("media_gap")
+    assert book >> at(8, e.DeadlinePassed()) >> v.frame() << FRAME_UP >> at(10, e.DeadlinePassed())
+    assert book >> at(12, e.DeadlinePassed()) << v.any_warning("media_gap") >> at(14, e.DeadlinePassed())
+    assert book >> at(24.9, e.DeadlinePassed()) >> deadline(Timer.MEDIA_GAP) << v.parks()
     assert book.rig.seconds == 10 + LIMITS.media_gap_timeout_s
 
 
 def test_a_phone_that_sends_audio_is_there() -> None:
     """One frame between two looks is enough."""
-    book = greeted(limits=Limits(media_gap_warning_s=15, caller_silence_s=0), has_line=False)
+    book = v.greeted(limits=Limits(media_gap_warning_s=15, caller_silence_s=0), has_line=False)
     for second in range(4, 120, 5):
-        assert book >> at(second, frame()) << FRAME_UP >> e.DeadlinePassed()
-
-
-# --- What the caller hears ----------------------------------------------------------------------------
+        assert book >> at(second, v.frame()) << FRAME_UP >> e.DeadlinePassed()
 
 
 def test_who_waits_for_an_answer_hears_clips_and_at_last_gets_the_fallback() -> None:
     """The clips are counted from the last sound, the fallback from when the caller began to wait: 3.5 s."""
-    book = answering(greeted(limits=PATIENT))
-    assert book >> deadline(Timer.CLIP) << clip()
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 3.5 + LIMITS.clip_after_s
-    assert book >> deadline(Timer.CLIP) << clip()
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 3.5 + 2 * LIMITS.clip_after_s + 1  # The first was 1 s long.
     why = "the model fell silent while an answer was due"
-    assert book >> deadline(Timer.ANSWER) << replaces(why=why)
+    assert book >> deadline(Timer.ANSWER) << v.replaces(why=why)
     assert book.rig.seconds == 4 + LIMITS.answer_timeout_s
-    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
     *_, (ended_at, _, outputs) = book.rig.wakes()
     assert ended_at == 3.5 + LIMITS.give_up_after_s
     assert a.CloseLeg(e.Leg.PHONE, 1011, "model_lost") in outputs
@@ -167,7 +127,7 @@ def test_who_waits_for_an_answer_hears_clips_and_at_last_gets_the_fallback() -> 
 
 def test_a_model_that_never_answers_a_request_is_replaced() -> None:
     """The greeting was asked for and does not come."""
-    book = live(limits=PATIENT)
+    book = v.live(limits=v.PATIENT)
     clips, lost = book.rig.wakes(1 + LIMITS.answer_timeout_s)[:-1], book.rig.now
     assert [why for _, why, _ in clips] == [Timer.CLIP, Timer.CLIP]
     assert lost == 1001 + LIMITS.answer_timeout_s
@@ -176,87 +136,87 @@ def test_a_model_that_never_answers_a_request_is_replaced() -> None:
 
 def test_agent_audio_puts_the_clip_and_the_fallback_off() -> None:
     """Who has just heard the agent waits again from there. A clip does not count."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(item("answer", "it"))
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(v.item("answer", "it"))
     book.rig.now += 2
-    book.rig.feed(audio("answer", "it", 2000))
-    assert book >> deadline(Timer.CLIP) << clip()
+    book.rig.feed(v.audio("answer", "it", 2000))
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 6 + 2 + LIMITS.clip_after_s
     book.rig.wakes(14.5)
-    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
     assert book.rig.wakes()[-1][0] == 8 + LIMITS.give_up_after_s
 
 
 def test_a_phone_that_began_late_is_heard_for_longer() -> None:
     """As its echo has proven: the clip waits for the last word, wherever the phone is."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(*says("answer", "it", 1000))
-    assert book >> at(5.35, PLAYED) >> deadline(Timer.CLIP) << clip()  # 50 ms there and back, 300 late.
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(*v.says("answer", "it", 1000))
+    assert book >> at(5.35, PLAYED) >> deadline(Timer.CLIP) << v.clip()  # 50 ms there and back, 300 late.
     assert round(book.rig.seconds, 3) == 5.3 + LIMITS.clip_after_s
 
 
 def test_a_phone_that_echoes_nothing_any_more_does_not_put_the_clip_off_for_ever() -> None:
     """An overdue echo could mean that the phone is late; it must not mean that nobody is told anything."""
-    book = answering(greeted())
-    book.rig.feed(audio("answer", "it", 400))
-    assert book >> deadline(Timer.CLIP) << clip()
+    book = v.answering(v.greeted())
+    book.rig.feed(v.audio("answer", "it", 400))
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert round(book.rig.seconds, 3) == 4.4 + LIMITS.clip_after_s
 
 
 def test_who_waits_for_anybody_hears_the_clip_sooner() -> None:
     """Nobody is there at all: that is worse than an answer that stays out."""
     book = dialling()
-    assert book >> deadline(Timer.CLIP) << clip()
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == LIMITS.connect_clip_after_s
 
 
 def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
     """Nobody waits: the caller has heard all, and may think."""
-    book = greeted(limits=PATIENT)
-    assert book >> at(60, gone(e.Leg.MODEL)) << replaces() >> deadline(Timer.CLIP) << clip()
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> at(60, v.gone(e.Leg.MODEL)) << v.replaces() >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 60 + LIMITS.clip_after_s
 
 
 def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
     """They wait from then on, and for anybody."""
-    book = greeted(limits=PATIENT)
-    assert book >> at(4, speech_started()) >> at(5, gone(e.Leg.MODEL)) << replaces()
-    assert book >> deadline(Timer.CLIP) << clip()
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> at(4, v.speech_started()) >> at(5, v.gone(e.Leg.MODEL)) << v.replaces()
+    assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
 
 
 def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_silence() -> None:
     """The model owes nothing while it runs. From its answer on the fallback is counted, the clip is not."""
-    book = answering(greeted(limits=replace(PATIENT, answer_timeout_s=14)))
-    assert book >> tool_call("answer", "call_1") << run_tool("call_1") >> done("answer")
-    assert book >> at(11, e.DeadlinePassed()) << clip()
-    assert book >> at(12, tool_finished("call_1")) << (*tool_result(Id(), "call_1"), ask())
-    assert book >> at(13, created("reply")) >> deadline(Timer.CLIP) << clip()
+    book = v.answering(v.greeted(limits=replace(v.PATIENT, answer_timeout_s=14)))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    assert book >> at(11, e.DeadlinePassed()) << v.clip()
+    assert book >> at(12, v.tool_finished("call_1")) << (*v.tool_result(Id(), "call_1"), v.ask())
+    assert book >> at(13, v.created("reply")) >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 15
     assert book.rig.wakes()[-1][0] == 12 + LIMITS.give_up_after_s
 
 
 def test_a_model_that_sends_anything_is_alive() -> None:
     """Audio counts too, though it goes past the machine; and the wait is counted from the last of it."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(item("answer", "long"))
-    assert book >> after(7.9, audio("answer", "long", 7000)) << AudioToPhone(7000)
-    assert book >> after(0.1, e.DeadlinePassed()) >> deadline(Timer.ANSWER) << replaces()
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(v.item("answer", "long"))
+    assert book >> after(7.9, v.audio("answer", "long", 7000)) << AudioToPhone(7000)
+    assert book >> after(0.1, e.DeadlinePassed()) >> deadline(Timer.ANSWER) << v.replaces()
     assert round(book.rig.seconds, 3) == 4 + 7.9 + LIMITS.answer_timeout_s
 
 
 def test_a_caller_who_speaks_for_long_is_waited_for() -> None:
     """While the caller speaks no answer is due, and no clip."""
-    book = answering(greeted(limits=PATIENT))
-    book.rig.feed(done("answer"), speech_started("long"))
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(v.done("answer"), v.speech_started("long"))
     assert [why for _, why, done_then in book.rig.wakes(84) if done_then] == [Timer.TRANSCRIPT]
-    assert book >> speech_stopped("long") >> committed("long")
+    assert book >> v.speech_stopped("long") >> v.committed("long")
     assert book.rig.deadline == (1084 + LIMITS.clip_after_s - 0.5, Timer.CLIP)  # They fell silent before.
 
 
 def test_a_caller_who_says_nothing_is_waited_for() -> None:
     """Nothing is due: no watch runs out."""
-    book = greeted(limits=PATIENT)
+    book = v.greeted(limits=v.PATIENT)
     assert len(book.rig.wakes(200)) <= 1
 
 
@@ -269,31 +229,29 @@ def test_a_call_without_a_clip_is_not_woken_without_end() -> None:
 
 def test_the_clip_is_an_interruption_like_any_audio_of_ours_but_nothing_is_cut_of_the_model() -> None:
     """The model knows nothing of it. What it says meanwhile plays behind the clip."""
-    book = answering(greeted())
-    assert book >> at(6.5, e.DeadlinePassed()) << clip() >> item("answer", "it")
-    assert book >> at(6.7, audio("answer", "it", 2000)) << AudioToPhone(2000)
-    outputs = book.rig.feed(speech_started("again"))
+    book = v.answering(v.greeted())
+    assert book >> at(6.5, e.DeadlinePassed()) << v.clip() >> v.item("answer", "it")
+    assert book >> at(6.7, v.audio("answer", "it", 2000)) << AudioToPhone(2000)
+    outputs = book.rig.feed(v.speech_started("again"))
     sent = [output.command for output in outputs if isinstance(output, a.SendToModel)]
     assert [getattr(command, "item_id", None) for command in sent] == ["it"]
     assert book.rig.has_played_all
 
-
-# --- A caller of whom the model says that they speak ----------------------------------------------------
 
 LOUD_FRAME = ms.Media(ms.MediaChunk(bytes((0x10, 0x90)) * 80))
 
 
 def stalled() -> Playbook:
     """At 4 s the model says that the caller speaks, and then nothing any more."""
-    book = greeted(limits=PATIENT, has_line=False)
-    assert book >> at(4, speech_started())
+    book = v.greeted(limits=v.PATIENT, has_line=False)
+    assert book >> at(4, v.speech_started())
     return book
 
 
 def line(book: Playbook, *, loud_s: float = 0.0, quiet_s: float = 0.0) -> list[str]:
     """The caller is loud and then quiet. Answers what was done or noted, and how long after 4 s."""
     seen = []
-    for event, seconds in ((LOUD_FRAME, loud_s), (frame(), quiet_s)):
+    for event, seconds in ((LOUD_FRAME, loud_s), (v.frame(), quiet_s)):
         for _ in range(round(seconds / 0.02)):
             book.rig.now += 0.02
             outputs = book.rig.feed(event)
@@ -343,6 +301,6 @@ def test_a_caller_who_only_paused_does_not_wait() -> None:
 def test_an_answer_ends_the_watch() -> None:
     """From then on the line's quiet means nothing."""
     book = stalled()
-    assert book >> after(1, speech_stopped()) >> created("answer") >> item("answer", "it")
-    assert book >> audio("answer", "it", 8000) << AudioToPhone(8000)
+    assert book >> after(1, v.speech_stopped()) >> v.created("answer") >> v.item("answer", "it")
+    assert book >> v.audio("answer", "it", 8000) << AudioToPhone(8000)
     assert line(book, quiet_s=5) == []

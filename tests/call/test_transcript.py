@@ -4,42 +4,25 @@ from __future__ import annotations
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import TurnEnded
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook, after
 from rigs import PLAYED, Output
-from vocabulary import (
-    HANGS_UP,
-    answering,
-    audio,
-    caller_said,
-    committed,
-    created,
-    done,
-    ended,
-    greeted,
-    item,
-    key,
-    live,
-    recorded,
-    speech_started,
-    speech_stopped,
-    words,
-)
 
 
 def answered(text: str = "Yes.", audio_ms: int = 1000) -> Playbook:
     """The caller has asked something, at 3 to 3.5 s; at 4 s the agent says `text`, in the item `it`."""
-    book = answering(greeted())
-    book.rig.feed(item("answer", "it"), audio("answer", "it", audio_ms), words("answer", "it", text))
+    book = v.answering(v.greeted())
+    book.rig.feed(v.item("answer", "it"), v.audio("answer", "it", audio_ms), v.words("answer", "it", text))
     return book
 
 
 def heard(book: Playbook) -> Playbook:
     """The answer is over, and was heard to its end."""
-    book.rig.feed(done("answer"))
+    book.rig.feed(v.done("answer"))
     book.rig.now += 1.05
     book.rig.feed(PLAYED)
     return book
@@ -53,7 +36,7 @@ def turns(outputs: list[Output]) -> list[TurnEnded]:
 
 @pytest.mark.parametrize(
     ("event", "caller"),
-    [(caller_said(" Open? ", "question"), "Open?"), (rt.CallerTranscriptFailed("question"), None)],
+    [(v.caller_said(" Open? ", "question"), "Open?"), (rt.CallerTranscriptFailed("question"), None)],
     ids=["words", "no words"],
 )
 def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_come(
@@ -61,7 +44,7 @@ def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_co
 ) -> None:
     """They may come after the answer."""
     book = heard(answered())
-    assert book >> caller_said("Somebody else's.", "other")
+    assert book >> v.caller_said("Somebody else's.", "other")
     assert book >> after(0.1, event) << a.Note(TurnEnded(2, caller, "Yes.", 500, interrupted=False))
     assert book >> event
 
@@ -69,20 +52,24 @@ def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_co
 def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
     """The order between utterances is not promised."""
     book = heard(answered())
-    book.rig.feed(speech_started("second"), speech_stopped("second"), committed("second"), created("two"))
-    assert book >> done("two")
+    book.rig.feed(
+        v.speech_started("second"), v.speech_stopped("second"), v.committed("second"), v.created("two")
+    )
+    assert book >> v.done("two")
     assert (
         book
-        >> caller_said("And Sunday?", "second")
-        << recorded(TurnEnded, turn=3, caller="And Sunday?", agent="")
+        >> v.caller_said("And Sunday?", "second")
+        << v.recorded(TurnEnded, turn=3, caller="And Sunday?", agent="")
     )
     assert (
-        book >> caller_said("Open?", "question") << recorded(TurnEnded, turn=2, caller="Open?", agent="Yes.")
+        book
+        >> v.caller_said("Open?", "question")
+        << v.recorded(TurnEnded, turn=2, caller="Open?", agent="Yes.")
     )
 
 
 def test_silence_is_no_turn() -> None:
-    assert ended(live()).turns == 0
+    assert v.ended(v.live()).turns == 0
 
 
 @pytest.mark.parametrize(
@@ -99,9 +86,9 @@ def test_silence_is_no_turn() -> None:
 def test_a_cut_item_is_recorded_as_far_as_it_was_heard(audio_ms: int, cut_after_ms: int, text: str) -> None:
     """In proportion to the audio, never half a word, never more than was heard."""
     book = answered("one two three four", audio_ms)
-    book.rig.feed(done("answer"), caller_said("Count!", "question"))
+    book.rig.feed(v.done("answer"), v.caller_said("Count!", "question"))
     book.rig.now += cut_after_ms / 1000
-    (turn,) = turns(book.rig.feed(speech_started("wait")))
+    (turn,) = turns(book.rig.feed(v.speech_started("wait")))
     assert (turn.agent, turn.interrupted) == (text, cut_after_ms < 940)
 
 
@@ -109,11 +96,11 @@ def test_a_response_that_was_muted_says_nothing_of_what_it_had_not_begun() -> No
     """Its end may be a long time coming, and the turn be recorded before."""
     book = answered("Heard.")
     book.rig.feed(
-        item("answer", "unsaid"), words("answer", "unsaid", "Never said."), words("answer", "no", "No.")
+        v.item("answer", "unsaid"), v.words("answer", "unsaid", "Never said."), v.words("answer", "no", "No.")
     )
     book.rig.now += 1.05
-    book.rig.feed(PLAYED, speech_started("wait"))
-    (*_, turn) = turns(book.rig.feed(HANGS_UP))[:1]
+    book.rig.feed(PLAYED, v.speech_started("wait"))
+    (*_, turn) = turns(book.rig.feed(v.HANGS_UP))[:1]
     assert turn.agent == "Heard."
 
 
@@ -122,32 +109,34 @@ def test_latencies_are_kept_for_the_calls_record() -> None:
     book = heard(answered())
     for wait_s in (0.1, 0.3):
         book.rig.now += 1
-        book.rig.feed(speech_started("more"), speech_stopped("more"), created("reply"), item("reply", "it_2"))
+        book.rig.feed(
+            v.speech_started("more"), v.speech_stopped("more"), v.created("reply"), v.item("reply", "it_2")
+        )
         book.rig.now += wait_s
-        book.rig.feed(audio("reply", "it_2", 400), done("reply"))
+        book.rig.feed(v.audio("reply", "it_2", 400), v.done("reply"))
         book.rig.now += 0.45
         book.rig.feed(PLAYED)
-    assert (ended(book).response_ms_p50, ended_ms(answered())) == (600, (500, 500))
+    assert (v.ended(book).response_ms_p50, ended_ms(answered())) == (600, (500, 500))
 
 
 def ended_ms(book: Playbook) -> tuple[int | None, int | None]:
     """The latencies in the record of a call, the middle and the worst."""
-    record = ended(book)
+    record = v.ended(book)
     return record.response_ms_p50, record.response_ms_max
 
 
 def test_audio_from_before_the_last_key_is_no_answer_to_the_keys() -> None:
     """It has no latency; a negative one would be nonsense in every statistic."""
-    book = greeted()
+    book = v.greeted()
     book.rig.feed(
-        speech_started(),
-        speech_stopped(),
-        key("4"),
-        created("answer"),
-        item("answer", "it"),
-        audio("answer", "it", 200),
+        v.speech_started(),
+        v.speech_stopped(),
+        v.key("4"),
+        v.created("answer"),
+        v.item("answer", "it"),
+        v.audio("answer", "it", 200),
     )
     book.rig.now += 0.5
-    book.rig.feed(key("#"), done("answer"), e.DeadlinePassed())
-    found = [turn for turn in turns(book.rig.feed(HANGS_UP)) if turn.caller == "[keys 4#]"]
+    book.rig.feed(v.key("#"), v.done("answer"), e.DeadlinePassed())
+    found = [turn for turn in turns(book.rig.feed(v.HANGS_UP)) if turn.caller == "[keys 4#]"]
     assert [turn.response_ms for turn in found] == [None]

@@ -44,14 +44,11 @@ class Service:
             )
 
 
-def test_an_empty_service_is_drained_at_once() -> None:
+def test_the_number_is_said_when_it_changes() -> None:
+    """It is asked once a second; a call that came back counts again. An empty service is drained at once."""
     service = Service(0)
     service.drain()
     assert (service.asked, service.said, service.now) == (["POST /drain"], ["no call is live"], 0)
-
-
-def test_the_number_is_said_when_it_changes() -> None:
-    """It is asked once a second; a call that came back counts again."""
     service = Service(3, 3, 2, 2, 1, 2, 1, 0)
     service.drain()
     assert service.asked == ["POST /drain", *["GET /drain"] * 7]
@@ -68,23 +65,26 @@ def test_time_is_up_in_words(wait_s: float) -> None:
     assert wait_s <= service.now < wait_s + 1
 
 
-def test_a_service_that_ends_meanwhile_is_no_success() -> None:
-    service = Service(2, *[None] * MISSES_MAX)
-    with pytest.raises(DrainError, match=r"cannot be reached: connection refused.*2 calls are live"):
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([2, *[None] * MISSES_MAX], r"cannot be reached: connection refused.*2 calls are live"),
+        ([None], r"127\.0\.0\.1:8080 cannot be reached: .* Is it running"),
+    ],
+    ids=["it ended meanwhile", "it never answered"],
+)
+def test_a_service_that_cannot_be_reached_is_no_success(numbers: list[int | None], words: str) -> None:
+    """At the first question that is told at once."""
+    service = Service(*numbers)
+    with pytest.raises(DrainError, match=words):
         service.drain()
+    assert service.asked == ["POST /drain", *["GET /drain"] * (len(numbers) - 1)]
 
 
 def test_a_lost_answer_is_no_failure() -> None:
     service = Service(2, *[None] * (MISSES_MAX - 1), 1, *[None] * (MISSES_MAX - 1), 0)
     service.drain()
     assert service.said[-1] == "no call is live"
-
-
-def test_a_service_that_cannot_be_reached_is_told_at_once() -> None:
-    service = Service(None)
-    with pytest.raises(DrainError, match=r"127\.0\.0\.1:8080 cannot be reached: .* Is it running"):
-        service.drain()
-    assert service.asked == ["POST /drain"]
 
 
 @pytest.mark.parametrize(

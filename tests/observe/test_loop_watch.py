@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from dataclasses import replace
@@ -21,9 +20,6 @@ from leftovers import until
 
 BOUNDS = LagBounds()
 ENOUGH = BOUNDS.looks_before_exit
-
-
-# --- The judgement --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -107,9 +103,6 @@ def test_each_step_comes_once_and_the_exit_after_the_stack(ages: list[float], ea
 def test_bounds_are_in_their_order() -> None:
     with pytest.raises(AssertionError):
         replace(BOUNDS, exit_s=1.0)
-
-
-# --- The thread -----------------------------------------------------------------------------------
 
 
 def threads() -> list[str]:
@@ -204,7 +197,7 @@ loop_watch.LAST_RESORT_S = 1.0
 
 
 def program(tool: str) -> subprocess.CompletedProcess[str]:
-    text = PROGRAM + textwrap.dedent(tool) + "\nasyncio.run(main())\n"
+    text = PROGRAM + tool + "\nasyncio.run(main())\n"
     return subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=False
     )
@@ -220,14 +213,8 @@ def test_a_process_whose_loop_sleeps_forever_ends() -> None:
 
 def test_a_process_whose_log_nobody_reads_ends() -> None:
     """The loop is stuck in writing a line, so that no other line can be written."""
-    tool = """
-    def tool():
-        import logging
-        handler, = logging.getLogger().handlers
-        with handler.lock:
-            time.sleep(600)
-    """
-    ended = program(tool)
+    writes = "import logging\n    with logging.getLogger().handlers[0].lock: time.sleep(600)"
+    ended = program(f"def tool():\n    {writes}")
     assert (ended.returncode, ended.stdout) == (STUCK_EXIT_STATUS, "")
 
 

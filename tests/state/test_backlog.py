@@ -1,12 +1,17 @@
-"""The backlog keeps order and its bound, whatever becomes of a batch."""
+"""The backlog keeps order and its bound, whatever becomes of a batch; what waits is read as if written."""
 
 from __future__ import annotations
+
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callbridge.call import facts
+from callbridge.state import writes
 from callbridge.state.backlog import Backlog
+from callbridge.state.state import ENDED, STARTED
 from callbridge.state.writes import EventWrite, SpendNote, Write
 
 
@@ -102,3 +107,25 @@ def test_nothing_but_details_is_lost_and_order_is_kept(steps: list[str]) -> None
         waiting = backlog.writes[len(batch or ()) :]
         is_all_needed = not any(isinstance(write, EventWrite) and write.is_detail for write in waiting)
         assert len(waiting) <= 4 or is_all_needed
+
+
+def test_waiting_notes_are_sorted_in() -> None:
+    calls = [writes.CallerNote("b", 2.0), writes.CallerNote("c", 0.5)]
+    assert writes.with_calls((("a", 3.0),), calls, 1.0) == (("b", 2.0), ("a", 3.0))
+    spent = [writes.SpendNote(2.0, 20), writes.SpendNote(0.5, 5)]
+    assert writes.with_spend(((3.0, 30),), spent, 1.0) == ((2.0, 20), (3.0, 30))
+
+
+def test_text_that_cannot_be_written_is_mended() -> None:
+    assert writes.storable("grüß\x00") == "grüß\x00"
+    assert writes.storable("a\ud800b") == "a?b"
+
+
+def test_only_what_was_said_is_detail() -> None:
+    """The kinds are those of the facts: under other names nothing would be shed, and no call have an end."""
+    kinds = {fact.__struct_config__.tag: fact for fact in get_args(facts.Fact)}
+    assert {kinds[kind] for kind in kinds if writes.EventWrite("a", kind, 1.0, b"{}").is_detail} == {
+        facts.TurnEnded,
+        facts.Remembered,
+    }
+    assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

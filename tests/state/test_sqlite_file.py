@@ -7,20 +7,18 @@ import os
 import sqlite3
 import stat
 import threading
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state import sqlite_file
 from callbridge.state.sqlite_file import SCHEMA_VERSION, check_file, open_file, writing
-from callbridge.state.state import StateError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from sqlalchemy import Connection
+from callbridge.state.sqlite_rows import CALLS_PRUNED_MAX, prune, write_batch
+from callbridge.state.state import CALL_KEPT_S, StateError
+from callbridge.state.writes import EventWrite
 
 
 @pytest.fixture
@@ -34,14 +32,10 @@ def execute(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def test_commits_are_synced_to_a_write_ahead_log(path: Path) -> None:
+def test_commits_are_synced_to_a_log_in_files_for_this_user_only(path: Path) -> None:
     with contextlib.closing(open_file(path)) as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
-
-
-def test_the_file_is_for_this_user_only(path: Path) -> None:
-    with contextlib.closing(open_file(path)):
         files = list(path.parent.iterdir())
         assert len(files) == 3  # The file, its log and the log's index.
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
@@ -83,8 +77,7 @@ def complaint(path: Path) -> str:
     ("name", "words"),
     [
         ("missing/state.db", "Make its folder"),
-        (".", "choose another path"),
-        ("a file/state.db", "choose another path"),
+        *((name, "choose another path") for name in (".", "a file/state.db")),
     ],
 )
 def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, words: str) -> None:
@@ -139,16 +132,14 @@ def test_a_damaged_page(path: Path) -> None:
 
 
 NO_VERSION = "no version that callbridge ever had"
+VERSIONS = {
+    "UPDATE schema_version SET version = 99": "Start the newer callbridge",
+    "UPDATE schema_version SET version = 0": NO_VERSION,
+    "DELETE FROM schema_version": NO_VERSION,
+}
 
 
-@pytest.mark.parametrize(
-    ("statement", "words"),
-    [
-        ("UPDATE schema_version SET version = 99", "Start the newer callbridge"),
-        ("UPDATE schema_version SET version = 0", NO_VERSION),
-        ("DELETE FROM schema_version", NO_VERSION),
-    ],
-)
+@pytest.mark.parametrize(("statement", "words"), VERSIONS.items())
 def test_another_version(path: Path, statement: str, words: str) -> None:
     check_file(path)
     execute(path, statement)
@@ -194,3 +185,15 @@ def test_a_transaction_that_fails_leaves_nothing_and_no_lock(path: Path) -> None
             write(connection)
         execute(path, "BEGIN IMMEDIATE", "COMMIT")
         assert connection.exec_driver_sql("SELECT * FROM spend_notes").all() == []
+
+
+def test_much_that_is_old_is_deleted_in_portions(path: Path) -> None:
+    """Nobody waits long for the write lock."""
+    with contextlib.closing(open_file(path)) as connection, writing(connection):
+        calls = [*(f"CA{number}" for number in range(CALLS_PRUNED_MAX + 1) for _ in "ab"), "young"]
+        events = [EventWrite(call, "turn_ended", 10.0 if call == "young" else 1.0, b"{}") for call in calls]
+        write_batch(connection, events)
+        assert prune(connection, CALL_KEPT_S + 5.0)
+        assert not prune(connection, CALL_KEPT_S + 5.0)
+        left = connection.exec_driver_sql("SELECT call_sid FROM call_events").scalars().all()
+        assert left == ["young"]

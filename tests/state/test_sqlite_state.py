@@ -7,7 +7,8 @@ import contextlib
 import sqlite3
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
@@ -17,10 +18,6 @@ import leftovers
 from callbridge.state import sqlite_state, sqlite_writer
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import EVENTS_WAITING_MAX
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
 CALL = "CA" + "1" * 32
 FAR = 4e9
@@ -80,204 +77,198 @@ def stored(path: Path) -> list[tuple[str, int, str, bytes]]:
         return rows.fetchall()
 
 
-class TestKeeping:
-    async def test_what_was_flushed_is_there_for_the_next_process(self, path: Path) -> None:
-        state = SqliteState(path)
-        state.append(CALL, "stream_started", b"{}")
-        state.note_call("caller", 5.0)
-        state.note_spend(6.0, 7)
-        assert await state.claim_token(b"a", FAR)
-        with contextlib.closing(sqlite3.connect(path)) as connection:  # By the time that it is answered.
-            assert connection.execute("SELECT digest FROM used_tokens").fetchall() == [(b"a",)]
-        await state.close()
-        again = SqliteState(path)
-        assert [found.kind for found in await again.events(CALL)] == ["stream_started"]
-        assert not await again.claim_token(b"a", FAR)
-        await again.close()
+async def test_what_was_flushed_is_there_for_the_next_process(path: Path) -> None:
+    state = SqliteState(path)
+    state.append(CALL, "stream_started", b"{}")
+    state.note_call("caller", 5.0)
+    state.note_spend(6.0, 7)
+    assert await state.claim_token(b"a", FAR)
+    with contextlib.closing(sqlite3.connect(path)) as connection:  # By the time that it is answered.
+        assert connection.execute("SELECT digest FROM used_tokens").fetchall() == [(b"a",)]
+    await state.close()
+    again = SqliteState(path)
+    assert [found.kind for found in await again.events(CALL)] == ["stream_started"]
+    assert not await again.claim_token(b"a", FAR)
+    await again.close()
 
-    async def test_closing_writes_what_waits_and_ends_the_thread(self, path: Path) -> None:
-        state = SqliteState(path)
-        for number in range(100):
+
+async def test_closing_writes_what_waits_and_ends_the_thread(path: Path) -> None:
+    state = SqliteState(path)
+    for number in range(100):
+        state.append(CALL, "turn_ended", b"%d" % number)
+    await state.close()
+    assert len(stored(path)) == 100
+    assert "closed" in str(state.trouble)
+    await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
+    assert [file.name for file in path.parent.iterdir()] == [path.name]  # Its log is folded in.
+
+
+async def test_the_start_prunes(path: Path) -> None:
+    state = SqliteState(path, lambda: 1_000.0)
+    state.note_spend(1_000.0, 1)
+    await state.close()
+    state = SqliteState(path, lambda: 1_000_000.0)
+    await state.events(CALL)
+    assert await state.spend(0) == ()
+    await state.close()
+
+
+async def test_many_appends_are_few_commits(path: Path, state: SqliteState) -> None:
+    await state.events(CALL)
+    commits: list[object] = []
+    with told_of("commit", commits.append):
+        for number in range(2_000):
             state.append(CALL, "turn_ended", b"%d" % number)
-        await state.close()
-        assert len(stored(path)) == 100
-        assert "closed" in str(state.trouble)
-        await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
-        assert [file.name for file in path.parent.iterdir()] == [path.name]  # Its log is folded in.
+            if number % 100 == 0:
+                await asyncio.sleep(0)
+        await state.flush()
+    assert 1 <= len(commits) <= 40
+    assert "waiting=0" in repr(state)
+    assert "trouble=None" in repr(state)
+    assert [row[3] for row in stored(path)] == [b"%d" % number for number in range(2_000)]
 
-    async def test_the_start_prunes(self, path: Path) -> None:
-        state = SqliteState(path, lambda: 1_000.0)
-        state.note_spend(1_000.0, 1)
-        await state.close()
-        state = SqliteState(path, lambda: 1_000_000.0)
+
+async def test_the_loop_goes_on_while_another_process_holds_the_file(path: Path, state: SqliteState) -> None:
+    """A loop that is held up would turn once in half a second. What was told meanwhile can be read."""
+    state.append(CALL, "stream_started", b"1")
+    await state.flush()
+    turns = 0
+    with locked(path):
+        state.append(CALL, "turn_ended", b"2")
+        flushing = asyncio.create_task(state.flush())
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert turns > 5
+        assert not flushing.done()
+        assert [found.body for found in await state.events(CALL)] == [b"1", b"2"]
+        assert state.trouble is None
+        assert [row[3] for row in stored(path)] == [b"1"]
+    await flushing
+    assert [row[1:] for row in stored(path)] == [(1, "stream_started", b"1"), (2, "turn_ended", b"2")]
+
+
+async def test_beyond_the_bound_only_memory_is_shed(
+    path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.0)
+    with locked(path):
         await state.events(CALL)
-        assert await state.spend(0) == ()
-        await state.close()
+        state.append(CALL, "stream_started", b"")
+        for number in range(2 * EVENTS_WAITING_MAX + 5_000):  # One bound waits, one is under way.
+            state.append(CALL, "turn_ended", b"%d" % number)
+        state.append(CALL, "stream_ended", b"")
+        assert await state.claim_token(b"a", FAR)
+    await state.flush()
+    rows = stored(path)
+    assert [row[1] for row in rows] == list(range(1, len(rows) + 1))
+    assert [rows[0][2], rows[-1][2]] == ["stream_started", "stream_ended"]
+    assert rows[-2][3] == b"%d" % (2 * EVENTS_WAITING_MAX + 4_999)
+    assert len(rows) + state.events_shed == 2 * EVENTS_WAITING_MAX + 5_002
+    assert state.events_shed >= 5_000
 
 
-class TestGroupCommit:
-    async def test_many_appends_are_few_commits(self, path: Path, state: SqliteState) -> None:
-        await state.events(CALL)
-        commits: list[object] = []
-        with told_of("commit", commits.append):
-            for number in range(2_000):
-                state.append(CALL, "turn_ended", b"%d" % number)
-                if number % 100 == 0:
-                    await asyncio.sleep(0)
-            await state.flush()
-        assert 1 <= len(commits) <= 40
-        assert "waiting=0" in repr(state)
-        assert "trouble=None" in repr(state)
-        assert [row[3] for row in stored(path)] == [b"%d" % number for number in range(2_000)]
+async def test_a_token_is_claimed_once(path: Path) -> None:
+    old, new = SqliteState(path), SqliteState(path)
+    digests = [b"%d" % number for number in range(50)]
+    claims = [state.claim_token(digest, FAR) for digest in digests for state in (old, new)]
+    answers = await asyncio.gather(*claims)
+    assert [sum(answers[at : at + 2]) for at in range(0, 100, 2)] == [1] * 50
+    await old.close()
+    await new.close()
 
 
-class TestLocked:
-    async def test_the_loop_goes_on_while_another_process_holds_the_file(
-        self, path: Path, state: SqliteState
-    ) -> None:
-        """A loop that is held up would turn once in half a second. What was told meanwhile can be read."""
-        state.append(CALL, "stream_started", b"1")
-        await state.flush()
-        turns = 0
-        with locked(path):
-            state.append(CALL, "turn_ended", b"2")
-            flushing = asyncio.create_task(state.flush())
-            end = time.monotonic() + 0.5
-            while time.monotonic() < end:
-                await asyncio.sleep(0.001)
-                turns += 1
-            assert turns > 5
-            assert not flushing.done()
-            assert [found.body for found in await state.events(CALL)] == [b"1", b"2"]
-            assert state.trouble is None
-            assert [row[3] for row in stored(path)] == [b"1"]
-        await flushing
-        assert [row[1:] for row in stored(path)] == [(1, "stream_started", b"1"), (2, "turn_ended", b"2")]
-
-    async def test_beyond_the_bound_only_memory_is_shed(
-        self, path: Path, state: SqliteState, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.0)
-        with locked(path):
-            await state.events(CALL)
-            state.append(CALL, "stream_started", b"")
-            for number in range(2 * EVENTS_WAITING_MAX + 5_000):  # One bound waits, one is under way.
-                state.append(CALL, "turn_ended", b"%d" % number)
-            state.append(CALL, "stream_ended", b"")
-            assert await state.claim_token(b"a", FAR)
-        await state.flush()
-        rows = stored(path)
-        assert [row[1] for row in rows] == list(range(1, len(rows) + 1))
-        assert [rows[0][2], rows[-1][2]] == ["stream_started", "stream_ended"]
-        assert rows[-2][3] == b"%d" % (2 * EVENTS_WAITING_MAX + 4_999)
-        assert len(rows) + state.events_shed == 2 * EVENTS_WAITING_MAX + 5_002
-        assert state.events_shed >= 5_000
-
-
-class TestTwoProcesses:
-    async def test_a_token_is_claimed_once(self, path: Path) -> None:
-        old, new = SqliteState(path), SqliteState(path)
-        digests = [b"%d" % number for number in range(50)]
-        claims = [state.claim_token(digest, FAR) for digest in digests for state in (old, new)]
-        answers = await asyncio.gather(*claims)
-        assert [sum(answers[at : at + 2]) for at in range(0, 100, 2)] == [1] * 50
-        await old.close()
-        await new.close()
-
-
-class TestTrouble:
-    async def test_a_full_disk_is_told_and_passes(self, path: Path) -> None:
-        """Until then a call has its memory and a caller is let in, all without delay."""
-        with pages_limited() as pages_max:
-            pages_max[0] = 40
-            state = SqliteState(path)
-            state.append(CALL, "stream_started", b"{}")
-            await state.flush()
-            assert state.trouble is None
-            state.append(CALL, "turn_ended", b"x" * 200_000)
-            state.note_call("caller", 1.0)
-            await state.flush()
-            assert "its disk is full. Free some space" in str(state.trouble)
-            assert str(path) in str(state.trouble)
-            assert [found.kind for found in await state.events(CALL)] == ["stream_started", "turn_ended"]
-            assert await state.recent_calls(0) == (("caller", 1.0),)
-            assert await state.claim_token(b"a", FAR)
-            assert not await state.claim_token(b"a", FAR)
-            pages_max[0] = 2**30
-            await until(lambda: state.trouble is None)
-        await state.flush()
-        assert [row[1:3] for row in stored(path)] == [(1, "stream_started"), (2, "turn_ended")]
-        assert not await state.claim_token(b"a", FAR)
-        await state.close()
-
-    async def test_closing_with_a_full_disk_ends_all_the_same(self, path: Path) -> None:
-        with pages_limited() as pages_max:
-            pages_max[0] = 40
-            state = SqliteState(path)
-            state.append(CALL, "turn_ended", b"x" * 200_000)
-            await state.close()
-        assert "disk is full" in str(state.trouble)
-        assert stored(path) == []
-
-    async def test_a_commit_that_fails_is_told_and_tried_again(self, path: Path) -> None:
+async def test_a_full_disk_is_told_and_passes(path: Path) -> None:
+    """Until then a call has its memory and a caller is let in, all without delay."""
+    with pages_limited() as pages_max:
+        pages_max[0] = 40
         state = SqliteState(path)
-        await state.flush()
-        broken = threading.Event()
-
-        def break_off(*_: object) -> None:
-            if not broken.is_set():
-                broken.set()
-                failure = sqlite3.OperationalError("disk I/O error")
-                failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
-                raise OperationalError("COMMIT", None, failure)
-
-        with told_of("commit", break_off):
-            state.append(CALL, "stream_started", b"{}")
-            await until(broken.is_set)
-            await state.flush()
-            assert state.trouble is None or "its disk does not read or write" in state.trouble
-            await until(lambda: state.trouble is None)
-        await state.flush()
-        assert len(stored(path)) == 1
-        await state.close()
-
-    async def test_a_disk_that_hangs_is_told(
-        self, state: SqliteState, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The thread cannot say so, it hangs. The loop knows since when things wait, and what they are."""
-        monkeypatch.setattr(sqlite_writer, "STUCK_S", 0.05)
-        monkeypatch.setattr(sqlite_state, "ANSWER_WAIT_S", 0.1)
-        monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.1)
-        hangs = threading.Event()
-        await state.flush()
-        with told_of("commit", lambda _: hangs.wait(10)):
-            state.append(CALL, "stream_started", b"{}")
-            await state.flush()
-            assert "has taken nothing for" in str(state.trouble)
-            assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
-            assert await state.claim_token(b"a", FAR)
-            assert not await state.claim_token(b"a", FAR)
-            hangs.set()
-            await until(lambda: state.trouble is None)
-        assert not await state.claim_token(b"a", FAR)
-
-    @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-    async def test_a_fault_of_ours_in_the_thread_is_no_silence(
-        self, path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        state = SqliteState(path)
-        await state.flush()
-
-        def fault(*_: object) -> list[object]:
-            raise ZeroDivisionError
-
-        monkeypatch.setattr(sqlite_writer, "write_batch", fault)
         state.append(CALL, "stream_started", b"{}")
         await state.flush()
-        await until(lambda: state.trouble is not None)
-        # Its fault is told when it ends: here, and not in the middle of another test.
-        await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
-        assert "Restart the process" in str(state.trouble)
+        assert state.trouble is None
+        state.append(CALL, "turn_ended", b"x" * 200_000)
+        state.note_call("caller", 1.0)
+        await state.flush()
+        assert "its disk is full. Free some space" in str(state.trouble)
+        assert str(path) in str(state.trouble)
+        assert [found.kind for found in await state.events(CALL)] == ["stream_started", "turn_ended"]
+        assert await state.recent_calls(0) == (("caller", 1.0),)
+        assert await state.claim_token(b"a", FAR)
+        assert not await state.claim_token(b"a", FAR)
+        pages_max[0] = 2**30
+        await until(lambda: state.trouble is None)
+    await state.flush()
+    assert [row[1:3] for row in stored(path)] == [(1, "stream_started"), (2, "turn_ended")]
+    assert not await state.claim_token(b"a", FAR)
+    await state.close()
+
+
+async def test_closing_with_a_full_disk_ends_all_the_same(path: Path) -> None:
+    with pages_limited() as pages_max:
+        pages_max[0] = 40
+        state = SqliteState(path)
+        state.append(CALL, "turn_ended", b"x" * 200_000)
+        await state.close()
+    assert "disk is full" in str(state.trouble)
+    assert stored(path) == []
+
+
+async def test_a_commit_that_fails_is_told_and_tried_again(path: Path, state: SqliteState) -> None:
+    await state.flush()
+    broken = threading.Event()
+
+    def break_off(*_: object) -> None:
+        if not broken.is_set():
+            broken.set()
+            failure = sqlite3.OperationalError("disk I/O error")
+            failure.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise OperationalError("COMMIT", None, failure)
+
+    with told_of("commit", break_off):
+        state.append(CALL, "stream_started", b"{}")
+        await until(broken.is_set)
+        await state.flush()
+        assert state.trouble is None or "its disk does not read or write" in state.trouble
+        await until(lambda: state.trouble is None)
+    await state.flush()
+    assert len(stored(path)) == 1
+
+
+async def test_a_disk_that_hangs_is_told(state: SqliteState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread cannot say so, it hangs. The loop knows since when things wait, and what they are."""
+    monkeypatch.setattr(sqlite_writer, "STUCK_S", 0.05)
+    monkeypatch.setattr(sqlite_state, "ANSWER_WAIT_S", 0.1)
+    monkeypatch.setattr(sqlite_state, "CLAIM_WAIT_S", 0.1)
+    hangs = threading.Event()
+    await state.flush()
+    with told_of("commit", lambda _: hangs.wait(10)):
+        state.append(CALL, "stream_started", b"{}")
+        await state.flush()
+        assert "has taken nothing for" in str(state.trouble)
         assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
         assert await state.claim_token(b"a", FAR)
-        await state.close()
+        assert not await state.claim_token(b"a", FAR)
+        hangs.set()
+        await until(lambda: state.trouble is None)
+    assert not await state.claim_token(b"a", FAR)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_fault_of_ours_in_the_thread_is_no_silence(
+    state: SqliteState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await state.flush()
+
+    def fault(*_: object) -> list[object]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sqlite_writer, "write_batch", fault)
+    state.append(CALL, "stream_started", b"{}")
+    await state.flush()
+    await until(lambda: state.trouble is not None)
+    # Its fault is told when it ends: here, and not in the middle of another test.
+    await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
+    assert "Restart the process" in str(state.trouble)
+    assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
+    assert await state.claim_token(b"a", FAR)

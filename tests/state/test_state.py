@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.opening import open_state
 from callbridge.state.sqlite_state import SqliteState
-from callbridge.state.state import BODY_BYTES_MAX, CallEvent
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from callbridge.state.state import State
+from callbridge.state.state import BODY_BYTES_MAX, CallEvent, State, StateError
 
 CALL = "CA" + "1" * 32
 OTHER = "CA" + "2" * 32
@@ -175,3 +171,13 @@ async def test_it_may_be_closed_twice_and_told_more(state: State) -> None:
     assert [event.kind for event in await state.events(CALL)] == ["stream_ended"]
     assert await state.claim_token(b"a" * 32, 2e9)
     await state.flush()
+
+
+async def test_a_path_chooses_the_file_and_none_memory(tmp_path: Path) -> None:
+    assert isinstance(open_state(None), MemoryState)
+    state = open_state(tmp_path / "state.db")
+    assert isinstance(state, SqliteState)
+    await state.close()
+    assert (tmp_path / "state.db").exists()
+    with pytest.raises(StateError):
+        open_state(tmp_path)

@@ -11,14 +11,11 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from callbridge.state.sqlite_state import SqliteState
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WRITER = """
 import asyncio, sys
@@ -46,12 +43,9 @@ def killed_after(path: Path, call_sids: list[str], choice: random.Random) -> dic
     errors: dict[str, str] = {}
 
     def watch(call_sid: str, kill_after_s: float) -> None:
-        with subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-c", WRITER, str(path), call_sid],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
+        command = [sys.executable, "-c", WRITER, str(path), call_sid]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:  # noqa: S603 - our own
             assert process.stdout is not None
             assert process.stderr is not None
             killer = threading.Timer(kill_after_s, os.kill, [process.pid, signal.SIGKILL])

@@ -8,14 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.switchboard.admission import (
-    LAPSED_KEPT_S,
-    RESERVED_S,
-    SOCKETS_MAX,
-    Admission,
-    Condition,
-    DeclineReason,
-)
+from callbridge.switchboard import admission as places
+from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.spending import Spending
@@ -103,9 +97,6 @@ def test_refused_calls_take_no_start() -> None:
     assert desk.offer("CA2") is None
 
 
-# The life of a place.
-
-
 def test_place_from_offer_to_end() -> None:
     """Reserved, started, free again."""
     desk = Desk(calls_max=1)
@@ -115,6 +106,7 @@ def test_place_from_offer_to_end() -> None:
     assert desk.offer("CA2") is DeclineReason.CAPACITY
     assert admission.started("CA1", 1.0)
     assert (admission.live(900.0), admission.reserved(900.0)) == (1, 0)
+    assert repr(admission) == "<Admission places=1 of 1 reserved=0>"
     admission.ended("CA1", 900.0)
     assert admission.live(900.0) == desk.callers.live("someone") == 0
     assert desk.offer("CA2", 900.0) is None
@@ -135,40 +127,38 @@ def test_call_that_brings_no_stream_loses_its_place() -> None:
     """After 15 s the place is another's; that the caller called stays counted."""
     desk = Desk(calls_max=1, bounds=CallsPerCaller(per_10_minutes=1))
     assert desk.offer("CA1") is None
-    assert desk.offer("CA2", RESERVED_S - 0.1, "other") is DeclineReason.CAPACITY
-    assert desk.offer("CA2", RESERVED_S, "other") is None
+    assert desk.offer("CA2", places.RESERVED_S - 0.1, "other") is DeclineReason.CAPACITY
+    assert desk.offer("CA2", places.RESERVED_S, "other") is None
     assert desk.offer("CA3", 40.0) is DeclineReason.CALLER_LIMIT
 
 
-def test_late_stream_takes_a_place_that_is_free() -> None:
-    desk = Desk(calls_max=1)
-    assert desk.offer("CA1") is None
-    assert desk.admission.live(20.0) == 0
-    assert desk.admission.started("CA1", 20.0)
-    assert desk.admission.live(20.0) == desk.callers.live("someone") == 1
-
-
 @pytest.mark.parametrize(
-    ("bounds", "other", "now"),
+    ("bounds", "other", "now", "is_taken"),
     [
-        (UNBOUNDED, "other", 20.0),  # The place is gone.
-        (CallsPerCaller(at_once=1), "someone", 20.0),  # The caller has another call by now.
-        (UNBOUNDED, None, RESERVED_S + LAPSED_KEPT_S),  # Nothing is known of it any more.
+        (UNBOUNDED, None, 20.0, True),
+        (UNBOUNDED, "other", 20.0, False),  # The place is gone.
+        (CallsPerCaller(at_once=1), "someone", 20.0, False),  # The caller has another call by now.
+        (
+            UNBOUNDED,
+            None,
+            places.RESERVED_S + places.LAPSED_KEPT_S,
+            False,
+        ),  # Nothing is known of it any more.
     ],
 )
-def test_late_stream_that_finds_no_place(bounds: CallsPerCaller, other: str | None, now: float) -> None:
+def test_late_stream_takes_a_place_that_is_free(
+    bounds: CallsPerCaller, other: str | None, now: float, is_taken: bool
+) -> None:
     """A stream that comes after its reservation is never one call too many."""
     desk = Desk(calls_max=1 if bounds is UNBOUNDED else 2, bounds=bounds)
     assert desk.offer("CA1") is None
     if other is not None:
         desk.take("CA2", now, other)
     before = desk.admission.live(now)
-    assert not desk.admission.started("CA1", now)
-    assert desk.admission.live(now) == before
-
-
-def test_stream_that_was_never_offered_is_refused() -> None:
-    assert not Desk().admission.started("CA1", 0.0)
+    assert before == int(other is not None)
+    assert desk.admission.started("CA1", now) is is_taken
+    assert desk.admission.live(now) == before + is_taken
+    assert desk.callers.live("someone") == (is_taken or other == "someone")
 
 
 def test_call_that_is_over_before_its_stream_gives_up_its_place() -> None:
@@ -196,9 +186,6 @@ def test_end_of_a_stream_that_never_started_is_a_fault_of_ours() -> None:
     for call_sid in ("CA1", "CA2"):
         with pytest.raises(AssertionError):
             desk.admission.ended(call_sid, 0.0)
-
-
-# A call that comes back.
 
 
 def test_call_comes_back_whatever_is_against_new_ones() -> None:
@@ -239,9 +226,6 @@ def test_call_that_was_to_come_back_and_did_not() -> None:
     assert desk.admission.live(20.0) == desk.callers.live("someone") == 0
 
 
-# The model's rate limit.
-
-
 def test_rate_limit_lowers_the_limit_for_a_minute() -> None:
     """Nine tenths of what is live, once for all who tell of it; each begins the minute anew."""
     desk = Desk(calls_max=50)
@@ -269,26 +253,21 @@ def test_rate_limit_leaves_one_call_and_raises_nothing(calls_max: int, live: int
     assert desk.admission.limit(1.0) == 1
 
 
-# Sockets.
-
-
 def test_sockets_that_are_not_a_call_are_bounded() -> None:
     """Sixty-four strangers may wait to be judged. Neither one more, nor one that is settled twice."""
     admission = Desk().admission
     with pytest.raises(AssertionError):
         admission.socket_settled()
-    for _ in range(SOCKETS_MAX):
+    for _ in range(places.SOCKETS_MAX):
         assert admission.may_open_socket()
         admission.socket_opened()
     assert not admission.may_open_socket()
     with pytest.raises(AssertionError):
         admission.socket_opened()
-    assert admission.un_started == SOCKETS_MAX
+    assert admission.un_started == places.SOCKETS_MAX
     admission.socket_settled()
     assert admission.may_open_socket()
 
-
-# Whatever happens.
 
 STEPS = st.lists(
     st.tuples(
@@ -339,7 +318,7 @@ def test_places_are_never_oversold_and_never_leak(steps: list[tuple[str, int, fl
     for call_sid in streams:
         admission.ended(call_sid, now)
     assert admission.live(now) == admission.reserved(now)
-    assert admission.live(now + RESERVED_S) == 0
+    assert admission.live(now + places.RESERVED_S) == 0
 
 
 @given(st.lists(st.floats(0, 1.5), max_size=100))
@@ -355,10 +334,3 @@ def test_starts_in_any_second_are_bounded(gaps_s: list[float]) -> None:
         # A full bucket, and what flows in meanwhile.
         assert sum(1 for later in begun[index:] if later - start < 1) <= 5 + 5
     assert len(begun) <= 5 + 5 * now + 1e-6
-
-
-def test_it_says_how_full_it_is() -> None:
-    desk = Desk()
-    desk.take("CA1")
-    assert desk.offer("CA2") is None
-    assert repr(desk.admission) == "<Admission places=2 of 3 reserved=1>"

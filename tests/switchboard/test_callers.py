@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller, key_of
@@ -54,19 +55,14 @@ def test_callers_have_different_keys() -> None:
     ]
     keys = {key_of(caller, secret) for caller in callers for secret in (SECRET, b"other")}
     assert len(keys) == 2 * len(callers)
-
-
-def test_key_shows_nothing_of_the_number() -> None:
-    key = key_of("+14155550123", SECRET)
-    assert len(key) == 64
-    assert set(key) <= set("0123456789abcdef")
-    assert "4155550123" not in key
+    assert not any("4155550123" in key for key in keys), "a key shows the number"
 
 
 @given(st.text())
+@example("+14155550123")
 def test_any_text_has_a_key(caller: str) -> None:
     key = key_of(caller, SECRET)
-    assert key == ANONYMOUS or len(key) == 64
+    assert key == ANONYMOUS or re.fullmatch("[0-9a-f]{64}", key)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +209,3 @@ def test_no_caller_ever_gets_more_than_the_rules_allow(calls: list[tuple[str, bo
                 live[caller] += 1
                 starts[caller].append(now)
         assert subject.live(caller) == live[caller]
-
-
-def test_it_says_how_much_it_holds() -> None:
-    subject = CallerLimits(CallsPerCaller())
-    subject.began("secret-key", 0.0)
-    assert repr(subject) == "<CallerLimits remembered=1 live=1 of 1 callers>"

@@ -7,32 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.call import memory
+from callbridge.call import facts, memory
 from callbridge.call.endings import FOLLOWS
-from callbridge.call.facts import (
-    CallReported,
-    EndReason,
-    Fact,
-    Remembered,
-    StreamAsked,
-    StreamEnded,
-    StreamStarted,
-    TurnEnded,
-    VoicemailLeft,
-    encode,
-)
+from callbridge.call.facts import EndReason, StreamEnded
 from callbridge.call.wishes import HangUp, Resume
 from callbridge.state.state import CallEvent
-from callbridge.switchboard.continuation import (
-    CALL_OVER,
-    CONTINUATIONS_MAX,
-    CONTINUATIONS_WITHIN_S,
-    CallHistory,
-    Continuation,
-    decide,
-    read_facts,
-    read_history,
-)
+from callbridge.switchboard import continuation
+from callbridge.switchboard.continuation import Continuation, decide, read_facts, read_history
 
 NOW = 1_800_000_000.0
 
@@ -50,9 +31,6 @@ def decided(
         now=NOW,
         can_continue=can_continue,
     )
-
-
-# --- The table ----------------------------------------------------------------------------------------
 
 
 WHAT_FOLLOWS: dict[str, list[str | None]] = {
@@ -75,7 +53,7 @@ def test_what_follows_each_end() -> None:
         assert (follows == "hang_up") == (ended is not None and ended.is_normal)
 
 
-@pytest.mark.parametrize("status", sorted(CALL_OVER))
+@pytest.mark.parametrize("status", sorted(continuation.CALL_OVER))
 @pytest.mark.parametrize("ended", [*EndReason, None])
 def test_a_call_that_is_over_is_over(status: str, ended: EndReason | None) -> None:
     assert decided(ended, call_status=status) is Continuation.HANG_UP
@@ -84,9 +62,6 @@ def test_a_call_that_is_over_is_over(status: str, ended: EndReason | None) -> No
 @pytest.mark.parametrize("status", ["queued", "initiated", "ringing", "in-progress", "", "unheard-of"])
 def test_any_other_status_keeps_the_call(status: str) -> None:
     assert decided(EndReason.MEDIA_LOST, call_status=status) is Continuation.RESUME
-
-
-# --- The bounds ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -124,20 +99,17 @@ def test_a_call_that_breaks_again_and_again_is_not_resumed_for_ever(breaks_after
         )
         if follows is Continuation.RESUME:
             continued.append(now)
-    for first, fourth in zip(continued, continued[CONTINUATIONS_MAX:], strict=False):
-        assert fourth - first >= CONTINUATIONS_WITHIN_S
+    for first, fourth in zip(continued, continued[continuation.CONTINUATIONS_MAX :], strict=False):
+        assert fourth - first >= continuation.CONTINUATIONS_WITHIN_S
 
 
-# --- The history --------------------------------------------------------------------------------------
-
-
-def event(fact: Fact | bytes, at: float = NOW) -> CallEvent:
+def event(fact: facts.Fact | bytes, at: float = NOW) -> CallEvent:
     """A fact as the store gives it back, or a body as it is."""
-    return CallEvent(1, at, "", fact if isinstance(fact, bytes) else encode(fact))
+    return CallEvent(1, at, "", fact if isinstance(fact, bytes) else facts.encode(fact))
 
 
 def started(stream_sid: str = "MZ1") -> CallEvent:
-    return event(StreamStarted("+14155550100", "+14155550199", agent="clinic", source=stream_sid))
+    return event(facts.StreamStarted("+14155550100", "+14155550199", agent="clinic", source=stream_sid))
 
 
 def ended(reason: str, stream_sid: str = "MZ1") -> CallEvent:
@@ -145,11 +117,11 @@ def ended(reason: str, stream_sid: str = "MZ1") -> CallEvent:
 
 
 def continued(at: float = NOW) -> CallEvent:
-    return event(StreamAsked("resume", source="http"), at)
+    return event(facts.StreamAsked("resume", source="http"), at)
 
 
 def test_of_a_call_without_events_nothing_is_known() -> None:
-    assert read_history([]) == CallHistory(None, None, (), "", "", "", ())
+    assert read_history([]) == continuation.CallHistory(None, None, (), "", "", "", ())
 
 
 def test_a_whole_history() -> None:
@@ -157,18 +129,18 @@ def test_a_whole_history() -> None:
     assert read_history(
         [
             started("MZ1"),
-            event(TurnEnded(1, "Are you open?", "Until six.", 500, interrupted=False)),
-            event(TurnEnded(2, None, "", 500, interrupted=True)),
+            event(facts.TurnEnded(1, "Are you open?", "Until six.", 500, interrupted=False)),
+            event(facts.TurnEnded(2, None, "", 500, interrupted=True)),
             ended("media_lost", "MZ1"),
             continued(NOW + 1),
             started("MZ2"),
-            event(Remembered(tool)),
+            event(facts.Remembered(tool)),
             ended("handed_over", "MZ2"),
             continued(NOW + 9),
             started("MZ3"),
             ended("agent_hangup", "MZ3"),
         ]
-    ) == CallHistory(
+    ) == continuation.CallHistory(
         EndReason.AGENT_HANGUP,
         HangUp(),
         (NOW + 1, NOW + 9),
@@ -191,38 +163,33 @@ def test_what_is_to_follow_is_read_and_not_concluded() -> None:
         ([], False),
         ([started(), continued()], True),
         ([started(), continued(), started("MZ2")], False),
-        ([started(), event(StreamAsked("fall_back", source="http"))], False),
+        ([started(), event(facts.StreamAsked("fall_back", source="http"))], False),
     ],
 )
 def test_a_stream_that_was_promised_and_never_began(events: list[CallEvent], is_so: bool) -> None:
     assert read_history(events).never_began is is_so
 
 
+AGAIN = [started(), continued(), started("MZ2")]
+LOST = [started(), ended("media_lost")]
+
+
 @pytest.mark.parametrize(
     ("events", "reason"),
     [
         ([started()], None),
-        ([started(), ended("media_lost")], "media_lost"),
+        (LOST, "media_lost"),
         ([ended("media_lost")], "media_lost"),
         # The one after the last start or continuation counts.
-        ([started(), ended("media_lost"), continued()], None),
-        ([started(), ended("media_lost"), continued(), started("MZ2")], None),
+        ([*LOST, continued()], None),
+        ([*LOST, continued(), started("MZ2")], None),
         ([started(), started("MZ2")], None),
-        ([started(), continued(), started("MZ2"), ended("model_lost", "MZ2")], "model_lost"),
+        ([*AGAIN, ended("model_lost", "MZ2")], "model_lost"),
         # A repeated webhook continues twice.
-        ([started(), ended("media_lost"), continued(), continued()], None),
+        ([*LOST, continued(), continued()], None),
         # The end of an earlier stream comes late.
-        ([started(), continued(), started("MZ2"), ended("media_lost", "MZ1")], None),
-        (
-            [
-                started(),
-                continued(),
-                started("MZ2"),
-                ended("agent_hangup", "MZ2"),
-                ended("media_lost", "MZ1"),
-            ],
-            "agent_hangup",
-        ),
+        ([*AGAIN, ended("media_lost", "MZ1")], None),
+        ([*AGAIN, ended("agent_hangup", "MZ2"), ended("media_lost", "MZ1")], "agent_hangup"),
         # Where a stream is not named it is the latest.
         ([started(""), ended("media_lost", "MZ1")], "media_lost"),
     ],
@@ -247,19 +214,19 @@ def test_what_cannot_be_read_counts_as_not_written(body: bytes) -> None:
 def test_other_facts_change_nothing() -> None:
     """Nor do fields that others add."""
     more = ended("media_lost").body[:-1] + b',"of_tomorrow":5}'
-    others = [event(fact) for fact in (VoicemailLeft("x"), CallReported("completed"))]
+    others = [event(fact) for fact in (facts.VoicemailLeft("x"), facts.CallReported("completed"))]
     assert read_history([started(), event(more), *others]) == read_history([started(), ended("media_lost")])
 
 
 def test_what_a_webhook_learnt_gets_its_place_from_the_store() -> None:
     """Several processes write it, and only the store sees them all; the facts of a stream have theirs."""
-    start = StreamStarted("", "", call_sid="CA1", source="MZ1", number=1, at_ms=40)
-    status = CallReported("in-progress", call_sid="CA1", source="http")
+    start = facts.StreamStarted("", "", call_sid="CA1", source="MZ1", number=1, at_ms=40)
+    status = facts.CallReported("in-progress", call_sid="CA1", source="http")
     clocks = (NOW, NOW + 1.5, NOW - 9)  # One machine's clock is behind.
     events = [
-        CallEvent(1, clocks[0], "", encode(start)),
-        CallEvent(2, clocks[1], "", encode(status)),
-        CallEvent(3, clocks[2], "", encode(status)),
+        CallEvent(1, clocks[0], "", facts.encode(start)),
+        CallEvent(2, clocks[1], "", facts.encode(status)),
+        CallEvent(3, clocks[2], "", facts.encode(status)),
     ]
     second, third = (
         msgspec.structs.replace(status, number=number, at_ms=at_ms) for number, at_ms in ((2, 1500), (3, 0))

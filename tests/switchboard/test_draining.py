@@ -7,29 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbridge.switchboard import draining as decided
-from callbridge.switchboard.draining import (
-    ACTION_S,
-    HAND_OVER_S,
-    PROMISED_S,
-    Announce,
-    AskToHandOver,
-    CallsCounted,
-    Draining,
-    DrainStep,
-    Event,
-    Stop,
-)
+from callbridge.switchboard.draining import Announce, AskToHandOver, Draining, DrainStep, Stop
 
 DRAIN_S = 240.0
 SIGNAL, DRAIN = decided.StopSignalled(), decided.DrainAsked()
 TIME, PROMISE = decided.TimePassed(), decided.StreamPromised()
 
 
-def live(number: int) -> CallsCounted:
-    return CallsCounted(number)
+def live(number: int) -> decided.CallsCounted:
+    return decided.CallsCounted(number)
 
 
-def after(*events: tuple[float, Event]) -> Draining:
+def after(*events: tuple[float, decided.Event]) -> Draining:
     """A drain that was told these, each at its time."""
     draining = Draining(DRAIN_S)
     for now, event in events:
@@ -37,15 +26,12 @@ def after(*events: tuple[float, Event]) -> Draining:
     return draining
 
 
-# --- The steps -----------------------------------------------------------------------------------
-
-
-SIGNALLED: list[tuple[float, Event]] = [(0, live(1)), (10, SIGNAL)]
+SIGNALLED: list[tuple[float, decided.Event]] = [(0, live(1)), (10, SIGNAL)]
 LEFT_EMPTY = [*SIGNALLED, (20, live(0))]
 TWICE = [*SIGNALLED, (11, SIGNAL)]
-DRAINED: list[tuple[float, Event]] = [(0, live(1)), (5, DRAIN)]
-PROMISED: list[tuple[float, Event]] = [(0, PROMISE), (1, SIGNAL)]
-TIMELINES: dict[str, tuple[list[tuple[float, Event]], DrainStep, float | None]] = {
+DRAINED: list[tuple[float, decided.Event]] = [(0, live(1)), (5, DRAIN)]
+PROMISED: list[tuple[float, decided.Event]] = [(0, PROMISE), (1, SIGNAL)]
+TIMELINES: dict[str, tuple[list[tuple[float, decided.Event]], DrainStep, float | None]] = {
     "nothing": ([], DrainStep.SERVING, None),
     "calls alone": ([(0, live(3)), (1, TIME)], DrainStep.SERVING, None),
     "a signal without calls": ([(0, SIGNAL)], DrainStep.STOPPED, None),
@@ -72,12 +58,19 @@ TIMELINES: dict[str, tuple[list[tuple[float, Event]], DrainStep, float | None]] 
     "a promised stream is waited for": (PROMISED, DrainStep.DRAINING, 5),
     "it never came": ([*PROMISED, (5, TIME)], DrainStep.STOPPED, None),
     "it came": ([*PROMISED, (2, live(1)), (5, TIME)], DrainStep.DRAINING, 241),
+    "it outlasts the action of another call": (
+        [(0, live(1)), (0, SIGNAL), (1, PROMISE), (2, live(0))],
+        DrainStep.DRAINING,
+        6,
+    ),
     "it is long past": ([(0, PROMISE), (5, SIGNAL)], DrainStep.STOPPED, None),
 }
 
 
 @pytest.mark.parametrize(("told", "step", "deadline"), TIMELINES.values(), ids=TIMELINES)
-def test_stage_and_deadline(told: list[tuple[float, Event]], step: DrainStep, deadline: float | None) -> None:
+def test_stage_and_deadline(
+    told: list[tuple[float, decided.Event]], step: DrainStep, deadline: float | None
+) -> None:
     draining = after(*told)
     assert (draining.step, draining.deadline) == (step, deadline)
 
@@ -86,7 +79,10 @@ def test_every_stage_is_announced_with_its_calls_and_its_longest_time() -> None:
     draining = after((0, live(2)))
     assert draining.handle(SIGNAL, 10) == [Announce(DrainStep.DRAINING, 2, DRAIN_S)]
     assert draining.handle(live(1), 20) == []
-    assert draining.handle(TIME, 250) == [Announce(DrainStep.HANDING_OVER, 1, HAND_OVER_S), AskToHandOver()]
+    assert draining.handle(TIME, 250) == [
+        Announce(DrainStep.HANDING_OVER, 1, decided.HAND_OVER_S),
+        AskToHandOver(),
+    ]
     assert draining.handle(TIME, 262) == [Announce(DrainStep.STOPPED, 1, 0), Stop()]
     assert draining.handle(SIGNAL, 263) == []
     began = Announce(DrainStep.DRAINING, 0, DRAIN_S)
@@ -109,16 +105,16 @@ def test_promises_cannot_keep_the_process() -> None:
         draining.handle(PROMISE, now)
         now += 1
         draining.handle(TIME, now)
-    assert now <= HAND_OVER_S + ACTION_S
+    assert now <= decided.HAND_OVER_S + decided.ACTION_S
 
 
 EVENTS = st.one_of(
-    st.sampled_from([SIGNAL, DRAIN, TIME, PROMISE]), st.builds(CallsCounted, st.integers(0, 3))
+    st.sampled_from([SIGNAL, DRAIN, TIME, PROMISE]), st.builds(decided.CallsCounted, st.integers(0, 3))
 )
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), EVENTS.filter(lambda event: event != SIGNAL)), max_size=30))
-def test_without_a_signal_it_never_stops(steps: list[tuple[float, Event]]) -> None:
+def test_without_a_signal_it_never_stops(steps: list[tuple[float, decided.Event]]) -> None:
     draining, now = Draining(DRAIN_S), 0.0
     for wait_s, event in steps:
         now += wait_s
@@ -126,6 +122,28 @@ def test_without_a_signal_it_never_stops(steps: list[tuple[float, Event]]) -> No
         assert draining.deadline is None
 
 
-def test_a_promise_outlasts_the_action_of_another_call() -> None:
-    draining = after((0, live(1)), (0, SIGNAL), (1, PROMISE), (2, live(0)))
-    assert draining.deadline == 1 + PROMISED_S > 2 + ACTION_S
+@given(st.lists(st.tuples(st.floats(0, 100), EVENTS), max_size=30), st.floats(0, 300))
+def test_stages_only_go_on_and_a_signal_always_ends(
+    steps: list[tuple[float, decided.Event]], drain_s: float
+) -> None:
+    """No step is taken back; after a signal the process is gone within the three bounds together."""
+    draining, now = Draining(drain_s), 0.0
+    order = list(DrainStep)
+    asked = stopped = 0
+    for wait_s, event in steps:
+        now += wait_s
+        before = draining.step
+        actions = draining.handle(event, now)
+        assert order.index(draining.step) >= order.index(before)
+        asked += actions.count(AskToHandOver())
+        stopped += actions.count(Stop())
+    signalled_at = now
+    draining.handle(SIGNAL, now)
+    while (deadline := draining.deadline) is not None:
+        assert deadline > now
+        now = deadline
+        draining.handle(TIME, now)
+    assert draining.step is DrainStep.STOPPED
+    assert now <= signalled_at + drain_s + decided.HAND_OVER_S + decided.ACTION_S + 1e-6
+    assert asked <= 1
+    assert stopped <= 1

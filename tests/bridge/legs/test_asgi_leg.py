@@ -23,9 +23,6 @@ async def _bound() -> AsyncIterator[None]:
         yield
 
 
-# --- The outbox -------------------------------------------------------------------------------------
-
-
 async def written(outbox_bytes_max: int, *frames: bytes) -> list[bytes]:
     """What of the frames is written for a peer that takes nothing before all were put."""
     taken: list[bytes] = []
@@ -69,8 +66,6 @@ async def test_a_peer_that_goes_while_it_is_behind_is_not_called_stalled() -> No
     writing.cancel()
     await asyncio.wait([writing])
 
-
-# --- The leg -----------------------------------------------------------------------------------------
 
 GONE = {"type": "websocket.disconnect", "code": 1000, "reason": "bye"}
 

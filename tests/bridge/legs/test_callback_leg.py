@@ -55,9 +55,6 @@ def a_leg() -> CallbackLeg:
     return CallbackLeg(Leg.MODEL, MODEL_MESSAGE_BYTES_MAX, Patience())
 
 
-# --- Without a socket ---------------------------------------------------------------------------------
-
-
 async def test_a_leg_that_was_never_connected_is_closed_by_nothing() -> None:
     """A dial that failed has a leg, too."""
     leg = a_leg()
@@ -65,9 +62,6 @@ async def test_a_leg_that_was_never_connected_is_closed_by_nothing() -> None:
     leg.send(b"nobody hears it")
     await leg.close(1000, "")
     assert not leg.is_connected
-
-
-# --- Silent models ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -118,8 +112,6 @@ async def test_a_model_that_talks_is_not_asked(dial: Connect) -> None:
     machine.judge([] if heard == [closing(1000)] else [f"it got {heard}"], tolerates_ms=100)
 
 
-# --- Faults -------------------------------------------------------------------------------------------
-
 FAULTS = {
     "reserved opcode": [Frame(3, b"x")],
     "fragmented ping": [Frame(Opcode.PING, b"x", fin=False)],
@@ -166,9 +158,6 @@ async def test_a_fault_is_told_even_when_the_peer_does_not_let_the_socket_go(con
         gone = await line.leg.read(Ear())
         assert isinstance(gone, LegGone)
         assert gone.code == 1002
-
-
-# --- A peer that does not read ------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -227,9 +216,6 @@ async def test_a_peer_that_takes_something_in_time_has_not_stalled(
         reading.cancel()
         await asyncio.wait([reading])
     machine.judge([] if reading.cancelled() else [repr(reading.result())], tolerates_ms=50)
-
-
-# --- The end ------------------------------------------------------------------------------------------
 
 
 async def test_a_leg_that_is_cut_tells_both_sides(connect: Connect) -> None:

@@ -40,9 +40,6 @@ async def _bound() -> AsyncIterator[None]:
         yield
 
 
-# --- The far end --------------------------------------------------------------------------------------
-
-
 @contextlib.asynccontextmanager
 async def model(served: Callable[[ServerConnection], Awaitable[None]], **options: Any) -> AsyncIterator[str]:
     """A WebSocket server of another make; where it is, without the scheme."""
@@ -85,9 +82,6 @@ async def failed_dial(url: str, open_timeout_s: float = BOUND_S) -> ModelDialFai
     assert str(failed.value) == failed.value.event.why
     assert "sk-test" not in str(failed.value)
     return failed.value.event
-
-
-# --- An open leg --------------------------------------------------------------------------------------
 
 
 async def asked_by_a_dial(login: str = "", model_name: str = MODEL) -> tuple[Request, str]:
@@ -158,9 +152,6 @@ async def test_an_answer_by_a_proxy_is_as_good(connection: str) -> None:
             tasks.create_task(accept())
             leg = await ModelDialer(url, "sk-test").dial(MODEL)
             await leg.close(1000, "")
-
-
-# --- TLS ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -244,9 +235,6 @@ async def test_wss_without_tls_is_not_dialled() -> None:
         assert (await failed_dial(url.replace("ws:", "wss:"))).why == "ValueError: wss needs a TLS context"
         with pytest.raises(BlockingIOError):
             listener.accept()
-
-
-# --- Refusals -----------------------------------------------------------------------------------------
 
 
 async def refused_by(answer: Callable[[ServerConnection, Request], Response]) -> ModelDialFailed:
@@ -357,9 +345,6 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert failed.status == status
 
 
-# --- No answer, or a wrong one ------------------------------------------------------------------------
-
-
 async def test_nobody_listens() -> None:
     with model_listener() as (listener, url):
         listener.close()
@@ -403,9 +388,6 @@ async def test_an_answer_without_end_is_cut_off() -> None:
 async def test_an_address_that_cannot_be_dialled_is_a_failed_dial(url: str) -> None:
     """A fault of the configuration must not look like one of ours."""
     assert (await failed_dial(url)).why
-
-
-# --- A dial that is given up --------------------------------------------------------------------------
 
 
 @contextlib.contextmanager

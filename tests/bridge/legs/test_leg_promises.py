@@ -67,9 +67,6 @@ async def texts_to_end(line: Line) -> list[bytes]:
     return [frame.payload for frame in await line.peer.read_to_end() if frame.opcode == Opcode.TEXT]
 
 
-# --- Reading ------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("code", [1000, 4000])
 async def test_every_message_is_handed_over_in_order_until_the_peer_is_gone(
     connect: Connect, code: int
@@ -200,9 +197,6 @@ async def test_what_the_listener_raises_is_raised_by_the_reading(connect: Connec
     assert len(heard) == 1
 
 
-# --- Sending ------------------------------------------------------------------------------------------
-
-
 async def test_frames_go_out_as_text_in_order_and_before_the_close(connect: Connect) -> None:
     """Those sent before anybody reads, and those sent while somebody does."""
     async with connect() as line:
@@ -315,9 +309,6 @@ async def test_what_is_sent_to_a_peer_that_is_gone_goes_nowhere(connect: Connect
         for number in range(50):
             line.leg.send(numbered(number, 1000))
         await line.end(1000, "")
-
-
-# --- Closing ------------------------------------------------------------------------------------------
 
 
 async def test_a_leg_is_closed_once(connect: Connect) -> None:

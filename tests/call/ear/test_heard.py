@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import Interrupted
@@ -15,20 +16,6 @@ from callbridge.call.limits import Limits
 from callbridge.wire import realtime_events as rt
 from callbridge.wire.media_streams import SendMark
 from rigs import BEGINS_AT_S, Input, Output
-from vocabulary import (
-    PATIENT,
-    answering,
-    audio,
-    audio_done,
-    created,
-    done,
-    echo,
-    greeted,
-    item,
-    live,
-    rests,
-    speech_started,
-)
 
 T = 4.0
 TRIP = 0.05
@@ -43,12 +30,12 @@ def marks(outputs: list[Output]) -> list[str]:
 class Told:
     """An answer that is on its way to the phone. Times are seconds since `T`."""
 
-    def __init__(self, limits: Limits = PATIENT, *, knows_round_trip: bool = True) -> None:
+    def __init__(self, limits: Limits = v.PATIENT, *, knows_round_trip: bool = True) -> None:
         if knows_round_trip:
-            self.book = answering(greeted(limits=limits))
+            self.book = v.answering(v.greeted(limits=limits))
         else:
-            self.book = live(limits=limits)
-            self.feed(created("answer"))
+            self.book = v.live(limits=limits)
+            self.feed(v.created("answer"))
         assert self.book.rig.seconds <= T
 
     def feed(self, event: Input, seconds: float | None = None) -> list[Output]:
@@ -58,25 +45,23 @@ class Told:
 
     def says(self, item_id: str, duration_ms: int, seconds: float) -> list[str]:
         """Audio of an item is sent. Answers the marks that follow it."""
-        self.feed(item("answer", item_id), seconds)
-        return marks(self.feed(audio("answer", item_id, duration_ms)))
+        self.feed(v.item("answer", item_id), seconds)
+        return marks(self.feed(v.audio("answer", item_id, duration_ms)))
 
     def echo(self, name: str, seconds: float) -> None:
         """The echo of a mark comes."""
-        self.feed(echo(name), seconds)
+        self.feed(v.echo(name), seconds)
 
     def cut(self, seconds: float) -> tuple[dict[str, int], int]:
         """The caller speaks: what was heard of each item that is not heard whole, and what is thrown away."""
-        facts = [o.fact for o in self.feed(speech_started("wait"), seconds) if isinstance(o, a.Note)]
-        late = self.feed(done("answer", "cancelled"))
+        facts = [o.fact for o in self.feed(v.speech_started("wait"), seconds) if isinstance(o, a.Note)]
+        late = self.feed(v.done("answer", "cancelled"))
         assert not any(isinstance(output, a.SendToModel) for output in late), "all is settled"
         for fact in facts:
             if isinstance(fact, Interrupted):
                 return dict(fact.truncated) | dict.fromkeys(fact.deleted, 0), fact.unheard_ms
         return {}, 0
 
-
-# --- The model of the phone -----------------------------------------------------------------------------
 
 Says = tuple[str, int, float]
 
@@ -112,7 +97,7 @@ def test_audio_plays_from_the_moment_it_is_sent_or_behind_what_is_queued(
 def test_a_byte_too_few_for_a_millisecond_is_not_overstated() -> None:
     """What was heard is rounded down, and what was not, up: the server refuses what is beyond the item."""
     told = Told()
-    told.feed(item("answer", "it"), 0.0)
+    told.feed(v.item("answer", "it"), 0.0)
     told.feed(rt.AudioDelta("answer", "it", bytes(8 * 100 + 7)))
     assert told.cut(0.0) == ({"it": 0}, 101)
 
@@ -124,9 +109,6 @@ def test_an_echo_that_is_not_ours_proves_nothing(name: str) -> None:
     told.says("it", 1000, 0.0)
     told.echo(name, 0.1)
     assert told.cut(0.1)[0] == pytest.approx({"it": 100}, abs=1)
-
-
-# --- Phones that are late -------------------------------------------------------------------------------
 
 
 def in_pieces(told: Told, count: int, piece_ms: int = 400) -> list[str]:
@@ -192,12 +174,9 @@ def test_an_interruption_forgets_how_late_the_phone_was() -> None:
         told.echo(name, 0.4 * number + TRIP + 0.3)
     told.cut(1.6)
     told.feed(rt.SpeechStopped("wait", 0))
-    told.feed(created("answer"))
+    told.feed(v.created("answer"))
     told.says("next", 1000, 2.0)
     assert told.cut(2.5)[0] == pytest.approx({"next": 500}, abs=1)
-
-
-# --- Marks ----------------------------------------------------------------------------------------------
 
 
 def test_a_mark_follows_every_so_much_audio() -> None:
@@ -214,8 +193,8 @@ def test_the_end_of_an_item_is_marked_once_however_it_is_told() -> None:
     for is_told in (False, True):
         told = Told()
         assert told.says("it", 40, 0.0) == []
-        names = marks(told.feed(audio_done("answer", "it"))) if is_told else []
-        assert len(names + marks(told.feed(done("answer")))) == 1
+        names = marks(told.feed(v.audio_done("answer", "it"))) if is_told else []
+        assert len(names + marks(told.feed(v.done("answer")))) == 1
 
 
 def test_marks_are_bounded_and_come_again_when_echoes_do() -> None:
@@ -224,20 +203,20 @@ def test_marks_are_bounded_and_come_again_when_echoes_do() -> None:
     (first, second) = in_pieces(told, 2)
     assert told.says("it", 400, 0.0) == []
     told.echo(first, 0.45)
-    (last,) = marks(told.feed(audio_done("answer", "it")))
+    (last,) = marks(told.feed(v.audio_done("answer", "it")))
     assert not {first, second} & {last}
-    told.feed(done("answer"))
+    told.feed(v.done("answer"))
     told.echo(second, 0.85)
     assert not told.book.rig.has_played_all
     told.echo(last, 1.25)
-    assert rests(told.book)
+    assert v.rests(told.book)
 
 
 def test_an_echo_stands_for_those_before_it_and_one_that_comes_again_for_nothing() -> None:
     """A phone plays in order."""
     told = Told()
     (first, second, last) = in_pieces(told, 3)
-    told.feed(done("answer"))
+    told.feed(v.done("answer"))
     told.echo(second, 0.85)
     told.echo(first, 0.9)
     told.feed(e.HandOverRequested())
@@ -250,7 +229,7 @@ def test_only_echoes_prove_that_all_was_played() -> None:
     """What a clock believes is not enough to hand a call over."""
     told = Told()
     (name,) = in_pieces(told, 1)
-    told.feed(done("answer"))
+    told.feed(v.done("answer"))
     told.feed(e.HandOverRequested(), 5.0)
     assert told.book.rig.deadline is not None
     told.echo(name, 6.0)

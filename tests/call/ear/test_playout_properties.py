@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import Interrupted
@@ -21,19 +22,6 @@ from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_events as rt
 from phones import Link, Phone
 from rigs import BEGINS_AT_S, Input, Rig
-from vocabulary import (
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    admitted,
-    audio_done,
-    created,
-    done,
-    echo,
-    item,
-    speech_started,
-    speech_stopped,
-    start,
-)
 
 DELAYS_MS = (0, 60, 120)
 ITEMS = ("a", "b", "c")
@@ -87,8 +75,8 @@ class Played:
         """Items of different generations share no name: an item that was cut does not go on."""
         self.sent: dict[str, int] = {}
         self.old_marks: list[str] = []
-        way_in = (start(), admitted("", ""), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED)
-        self.rig.feed(*way_in, created("r0"))
+        way_in = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+        self.rig.feed(*way_in, v.created("r0"))
 
     def play(self, step: Delta | Cut | ItemEnds) -> None:
         match step:
@@ -96,7 +84,7 @@ class Played:
                 self.wait(after_s, jitter)
                 self.audio(f"{ITEMS[item_number]}{self.generation}", byte_count, jitter)
             case ItemEnds(jitter):
-                self.feed(audio_done(f"r{self.generation}", "it"), jitter)
+                self.feed(v.audio_done(f"r{self.generation}", "it"), jitter)
             case Cut():
                 self.cut(step)
 
@@ -120,13 +108,13 @@ class Played:
         end = self.now + duration_s
         for at, name in self.phone.echoes(end, jitter * self.jitter_s):
             self.now = max(self.now, at)
-            self.feed(echo(name))
+            self.feed(v.echo(name))
         self.now = end
 
     def audio(self, item_id: str, byte_count: int, jitter: float = 0) -> None:
         response_id = f"r{self.generation}"
         if item_id not in self.sent:
-            self.feed(item(response_id, item_id))
+            self.feed(v.item(response_id, item_id))
         self.sent[item_id] = self.sent.get(item_id, 0) + byte_count
         self.phone.audio(item_id, byte_count, self.now, jitter * self.jitter_s)
         self.feed(rt.AudioDelta(response_id, item_id, b"\xff" * byte_count), jitter)
@@ -134,7 +122,7 @@ class Played:
     def cut(self, cut: Cut) -> dict[str, int]:
         """The caller speaks, and the next response begins. Answers what was heard of what was cut."""
         self.wait(cut.after_s, cut.jitter)
-        cuts = self.feed(speech_started("wait"))
+        cuts = self.feed(v.speech_started("wait"))
         heard = {k: v for one in cuts for k, v in (*one.truncated, *((gone, 0) for gone in one.deleted))}
         allowed_ms = 1.001 + 3 * self.jitter_s * 1000  # A byte that floats hide.
         if cuts:
@@ -147,7 +135,11 @@ class Played:
             self.compare(heard.get(item_id), byte_count // 8, played[item_id] / 8, allowed_ms)
         response_id, self.generation = f"r{self.generation}", self.generation + 1
         self.sent = {}
-        for event in (done(response_id, "cancelled"), speech_stopped("wait"), created(f"r{self.generation}")):
+        for event in (
+            v.done(response_id, "cancelled"),
+            v.speech_stopped("wait"),
+            v.created(f"r{self.generation}"),
+        ):
             self.feed(event)
         return heard
 
@@ -243,7 +235,7 @@ def test_a_phone_that_falls_silent_is_not_believed_beyond_its_next_mark(
     for _ in range(10):
         played.audio("it", spacing_ms * 8)
     played.wait(heard * spacing_ms / 1000 + 2 * delay_ms / 1000 + waited_s)
-    (cut,) = played.feed(speech_started("wait"))
+    (cut,) = played.feed(v.speech_started("wait"))
     heard_ms = dict(cut.truncated).get("it", 0)
     assert heard * spacing_ms - 1 <= heard_ms <= (heard + 1) * spacing_ms + 2 * delay_ms + 1
 
@@ -258,11 +250,11 @@ def test_the_echoes_of_an_epoch_that_is_over_change_nothing(steps: list[Delta | 
         played.audio("cut off", 8000)
         played.cut(Cut(0, 0))
     for name in told.old_marks:
-        assert told.feed(echo(name)) == []
+        assert told.feed(v.echo(name)) == []
     told.old_marks.clear()
     heard = []
     for played in (told, untold):
         for size in (1600, 800, 1600):
             played.audio("next", size)
-        heard.append(played.feed(speech_started("again")))
+        heard.append(played.feed(v.speech_started("again")))
     assert heard[0] == heard[1]

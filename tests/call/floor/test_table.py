@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.floor.floor import Floor
@@ -15,17 +16,6 @@ from callbridge.call.floor.table import TABLE, Caller, Never, Next, Now, On
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
-from vocabulary import (
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    done,
-    error,
-    gone,
-    key,
-    live,
-    speech_started,
-    speech_stopped,
-)
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -37,7 +27,7 @@ class Walker:
     """One call, and what a peer needs to know of it to go on."""
 
     def __init__(self) -> None:
-        self.rig = live().rig
+        self.rig = v.live().rig
         self.ask_id = "cb_2"
         """Of the greeting."""
         self.responses = 0
@@ -65,26 +55,28 @@ class Walker:
 
     def tells_keys(self) -> None:
         """The caller presses the last key, and the model is told."""
-        self.feed(key("#"))
+        self.feed(v.key("#"))
         self.wakes_for(Timer.KEYS)
 
     def loses_session(self) -> None:
         """The session is lost, and another one stands."""
-        self.feed(gone(e.Leg.MODEL), e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, SESSION_UPDATED)
+        self.feed(
+            v.gone(e.Leg.MODEL), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED
+        )
 
 
 STEPS: dict[str, Callable[[Walker], None]] = {
-    "speech started": lambda walker: walker.feed(speech_started()),
-    "speech stopped": lambda walker: walker.feed(speech_stopped()),
-    "key": lambda walker: walker.feed(key("1")),
+    "speech started": lambda walker: walker.feed(v.speech_started()),
+    "speech stopped": lambda walker: walker.feed(v.speech_stopped()),
+    "key": lambda walker: walker.feed(v.key("1")),
     "keys are told": lambda walker: walker.tells_keys(),
     "ours begins": lambda walker: walker.created(walker.ask_id),
     "theirs begins": lambda walker: walker.created(None),
     "another's begins": lambda walker: walker.created("cb_of_another"),
-    "done": lambda walker: walker.feed(done(f"r{walker.responses}")),
-    "ask refused": lambda walker: walker.feed(error("x", answers=walker.ask_id)),
-    "promise refused": lambda walker: walker.feed(error("conversation_already_has_active_response")),
-    "fault of the server": lambda walker: walker.feed(error("server_error")),
+    "done": lambda walker: walker.feed(v.done(f"r{walker.responses}")),
+    "ask refused": lambda walker: walker.feed(v.error("x", answers=walker.ask_id)),
+    "promise refused": lambda walker: walker.feed(v.error("conversation_already_has_active_response")),
+    "fault of the server": lambda walker: walker.feed(v.error("server_error")),
     "runs away": lambda walker: walker.feed(e.AnswerRanAway()),
     "muted for long": lambda walker: walker.wakes_for(Timer.MUTED),
     "session lost": lambda walker: walker.loses_session(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble
@@ -13,29 +14,6 @@ from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook, after, deadline
 from rigs import PLAN, Output, Rig, make_plan
-from vocabulary import (
-    FATAL_CODES,
-    HARMLESS_CODES,
-    PATIENT,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    SESSION_UPDATED_WRONG,
-    admitted,
-    any_warning,
-    ask,
-    clip,
-    dials,
-    drops,
-    ends_without_model,
-    error,
-    greeted,
-    has_replaced,
-    recorded,
-    retelling,
-    start,
-    trouble,
-    update,
-)
 
 SECOND = "gpt-realtime-2.1-mini"
 JITTER = 0.5
@@ -43,15 +21,15 @@ JITTER = 0.5
 
 
 def dialling(*, spread: float = 0.5, second: str | None = SECOND, is_continued: bool = False) -> Playbook:
-    book = Playbook(Rig(make_plan(second_model=second), PATIENT, spread=spread))
-    book.rig.feed(start(), admitted("", "", is_continued=is_continued))
+    book = Playbook(Rig(make_plan(second_model=second), v.PATIENT, spread=spread))
+    book.rig.feed(v.start(), v.admitted("", "", is_continued=is_continued))
     return book
 
 
 def configuring(*, is_continued: bool = False) -> Playbook:
     """The session was asked for, with the command `cb_1`."""
     book = dialling(is_continued=is_continued)
-    book.rig.feed(e.ModelConnected(), SESSION_CREATED)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED)
     return book
 
 
@@ -69,8 +47,6 @@ def fails(book: Playbook, event: e.Event) -> tuple[ModelTrouble, float | None]:
     return seen, round(due[0] - failed_at, 6)
 
 
-# --- Tried again or not -------------------------------------------------------------------------------
-
 failed = e.ModelDialFailed
 
 
@@ -87,7 +63,10 @@ failed = e.ModelDialFailed
         (failed("busy", None, "inference_rate_limit_exceeded"), JITTER, False, True),
         (failed("HTTP 401", 401), None, True, False),
         (failed("HTTP 403", 403), None, True, False),
-        *((failed("no", 429, code), None, True, False) for code in sorted(FATAL_CODES - {"model_not_found"})),
+        *(
+            (failed("no", 429, code), None, True, False)
+            for code in sorted(v.FATAL_CODES - {"model_not_found"})
+        ),
         (failed("HTTP 404", 404), 0.0, True, False),
         (failed("gone", None, "model_not_found"), 0.0, True, False),
     ],
@@ -111,13 +90,13 @@ def test_calls_that_fail_together_try_again_apart(spread: float, delay_s: float)
 def test_there_is_one_second_try() -> None:
     """A third would let the caller wait for longer than the fallback."""
     book = dialling()
-    assert book >> failed("it failed", 503) << (trouble("dial", status=503), drops())
-    assert book >> deadline(Timer.REDIAL) << dials()
+    assert book >> failed("it failed", 503) << (v.trouble("dial", status=503), v.drops())
+    assert book >> deadline(Timer.REDIAL) << v.dials()
     assert (
         book
         >> failed("it failed")
-        << (trouble("dial"), drops())
-        << ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="it failed")
+        << (v.trouble("dial"), v.drops())
+        << v.ends_without_model(EndReason.MODEL_UNAVAILABLE, detail="it failed")
     )
 
 
@@ -125,19 +104,19 @@ def test_each_session_has_its_own_tries() -> None:
     """The first was had at the second try; the one in its place may have a second one as well."""
     book = dialling()
     assert fails(book, failed("busy"))[1] == JITTER
-    assert book >> deadline(Timer.REDIAL) << dials()
-    book.rig.feed(e.ModelConnected(), SESSION_CREATED, SESSION_UPDATED, e.LegGone(e.Leg.MODEL, 1006))
+    assert book >> deadline(Timer.REDIAL) << v.dials()
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, e.LegGone(e.Leg.MODEL, 1006))
     assert fails(book, failed("busy"))[1] == JITTER
 
 
 def test_the_second_model_is_tried_once_and_has_its_own_two_tries() -> None:
     book = dialling()
     assert fails(book, failed("timeout"))[1] == JITTER
-    assert book >> deadline(Timer.REDIAL) << dials()
+    assert book >> deadline(Timer.REDIAL) << v.dials()
     assert fails(book, failed("HTTP 404", 404))[1] == 0.0
-    assert book >> deadline(Timer.REDIAL) << dials(SECOND)
+    assert book >> deadline(Timer.REDIAL) << v.dials(SECOND)
     assert fails(book, failed("timeout"))[1] == JITTER
-    assert book >> deadline(Timer.REDIAL) << dials(SECOND)
+    assert book >> deadline(Timer.REDIAL) << v.dials(SECOND)
     assert fails(book, failed("HTTP 404", 404))[1] is None
 
 
@@ -158,7 +137,7 @@ def test_all_tries_together_have_a_bound() -> None:
     book = dialling()
     book.rig.feed(failed("busy"))
     book.rig.now += 1
-    assert dials() in book.rig.feed(e.DeadlinePassed())
+    assert v.dials() in book.rig.feed(e.DeadlinePassed())
     book.rig.now += 7
     assert a.CloseLeg(e.Leg.PHONE, 1011, "model_unavailable") in book.rig.feed(e.DeadlinePassed())
     assert book.rig.seconds == Limits().connect_timeout_s
@@ -175,19 +154,16 @@ def test_a_dial_that_is_answered_after_it_was_given_up_changes_nothing() -> None
 def test_a_session_that_is_never_confirmed_is_tried_again() -> None:
     book = dialling()
     book.rig.feed(e.ModelConnected())
-    assert book >> after(1.5, e.DeadlinePassed()) << clip()
-    assert book >> deadline(Timer.CONFIGURE) << (trouble("configure"), drops())
-    assert book >> deadline(Timer.REDIAL) << dials()
-
-
-# --- From socket to readiness -------------------------------------------------------------------------
+    assert book >> after(1.5, e.DeadlinePassed()) << v.clip()
+    assert book >> deadline(Timer.CONFIGURE) << (v.trouble("configure"), v.drops())
+    assert book >> deadline(Timer.REDIAL) << v.dials()
 
 
 def test_a_greeting_that_comes_twice_configures_once_and_a_confirmation_before_it_nothing() -> None:
     book = dialling()
     book.rig.feed(e.ModelConnected())
-    assert book >> SESSION_UPDATED >> SESSION_CREATED << update() >> SESSION_CREATED
-    assert a.OpenUplink() in book.rig.feed(SESSION_UPDATED)
+    assert book >> v.SESSION_UPDATED >> v.SESSION_CREATED << v.update() >> v.SESSION_CREATED
+    assert a.OpenUplink() in book.rig.feed(v.SESSION_UPDATED)
 
 
 @pytest.mark.parametrize("answers", [None, "cb_1"])
@@ -198,11 +174,11 @@ def test_a_fault_of_the_server_is_tried_again(answers: str | None) -> None:
     assert (seen.doing, seen.is_fatal, delay) == ("configure", False, JITTER)
 
 
-@pytest.mark.parametrize("code", sorted(HARMLESS_CODES))
+@pytest.mark.parametrize("code", sorted(v.HARMLESS_CODES))
 def test_a_late_answer_to_the_stream_before_is_no_refusal(code: str) -> None:
     """A warm session was cleaned when the phone was lost: a cancel or truncate may have come too late."""
     book = configuring()
-    assert book >> error(code, answers="cb_17")
+    assert book >> v.error(code, answers="cb_17")
     assert book.rig.phase is Phase.CONFIGURING
 
 
@@ -211,9 +187,9 @@ def test_a_refused_transcription_stays_silent_while_it_must() -> None:
     book = configuring(is_continued=True)
     assert (
         book
-        >> error("invalid_value", param="audio.input.transcription", answers="cb_1")
-        << any_warning("transcription_refused")
-        << update(PLAN.without_transcription().silent_session)
+        >> v.error("invalid_value", param="audio.input.transcription", answers="cb_1")
+        << v.any_warning("transcription_refused")
+        << v.update(PLAN.without_transcription().silent_session)
     )
 
 
@@ -226,31 +202,33 @@ def sent_ids(outputs: list[Output], kind: type) -> list[str | None]:
 @pytest.mark.parametrize("answers", ["an item", "the configuration"])
 def test_an_item_that_is_refused_is_no_reason_to_have_no_session(answers: str) -> None:
     """The configuration that follows the items is: without it nobody would be answered."""
-    book = greeted()
-    book.rig.feed(e.LegGone(e.Leg.MODEL, 1006), e.ModelConnected(), SESSION_CREATED)
-    outputs = book.rig.feed(SESSION_UPDATED)
+    book = v.greeted()
+    book.rig.feed(e.LegGone(e.Leg.MODEL, 1006), e.ModelConnected(), v.SESSION_CREATED)
+    outputs = book.rig.feed(v.SESSION_UPDATED)
     kind = commands.CreateItem if answers == "an item" else commands.UpdateSession
-    refusal = error("invalid_value", answers=sent_ids(outputs, kind)[0])
+    refusal = v.error("invalid_value", answers=sent_ids(outputs, kind)[0])
     if answers == "an item":
-        assert book >> refusal << any_warning("not_retold")
-        assert book >> SESSION_UPDATED << (has_replaced(), a.OpenUplink())
+        assert book >> refusal << v.any_warning("not_retold")
+        assert book >> v.SESSION_UPDATED << (v.has_replaced(), a.OpenUplink())
     else:
         seen, delay = fails(book, refusal)
         assert (seen.is_fatal, delay) == (True, None)
 
 
 def test_anything_but_mulaw_is_our_fault_also_in_mid_call() -> None:
-    seen, delay = fails(retelling(greeted()), SESSION_UPDATED_WRONG)
+    seen, delay = fails(v.retelling(v.greeted()), v.SESSION_UPDATED_WRONG)
     assert (seen.doing, seen.is_fatal, delay) == ("configure", True, None)
 
 
 def test_a_model_that_does_not_exist_is_left_for_the_second_and_never_asked_for_again() -> None:
     """Neither to replace nor to renew."""
     book = dialling()
-    assert book >> failed("HTTP 404", 404) << (trouble("dial", is_fatal=True), drops())
-    assert book >> deadline(Timer.REDIAL) << dials(SECOND) >> e.ModelConnected()
-    assert book >> SESSION_CREATED << update()
+    assert book >> failed("HTTP 404", 404) << (v.trouble("dial", is_fatal=True), v.drops())
+    assert book >> deadline(Timer.REDIAL) << v.dials(SECOND) >> e.ModelConnected()
+    assert book >> v.SESSION_CREATED << v.update()
     assert (
-        book >> SESSION_UPDATED << (recorded(AgentReady), ask(options=PLAN.greeting_options), a.OpenUplink())
+        book
+        >> v.SESSION_UPDATED
+        << (v.recorded(AgentReady), v.ask(options=PLAN.greeting_options), a.OpenUplink())
     )
-    assert book >> e.LegGone(e.Leg.MODEL, 1006) << (trouble(), drops(), dials(SECOND))
+    assert book >> e.LegGone(e.Leg.MODEL, 1006) << (v.trouble(), v.drops(), v.dials(SECOND))

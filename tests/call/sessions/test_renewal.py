@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import EndReason
@@ -11,50 +12,21 @@ from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToModel, Input, Rig, make_plan
-from vocabulary import (
-    RENEWED,
-    SESSION_CREATED,
-    SESSION_UPDATED,
-    SESSION_UPDATED_WRONG,
-    SPARE_CONNECTED,
-    admitted,
-    answering,
-    any_warning,
-    caller_said,
-    created,
-    done,
-    drops,
-    ends_without_model,
-    error,
-    frame,
-    gone,
-    greeted,
-    has_replaced,
-    hears,
-    key,
-    replaces,
-    spare,
-    speech_started,
-    start,
-    told,
-    update,
-    update_silent,
-)
 
 LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=600)
 """A minute is long enough to read about."""
 
-PUT_OFF = (any_warning("renewal_put_off"), drops(e.Leg.SPARE))
+PUT_OFF = (v.any_warning("renewal_put_off"), v.drops(e.Leg.SPARE))
 DIALS_SPARE = a.DialModel(PLAN.model, e.Leg.SPARE)
 
 
 def with_spare(book: Playbook | None = None) -> Playbook:
     """A spare is open, and has greeted us."""
-    book = book or greeted(limits=LIMITS)
+    book = book or v.greeted(limits=LIMITS)
     book.rig.now = 1011.0
     assert a.DialModel(PLAN.model, e.Leg.SPARE) in book.rig.feed(e.DeadlinePassed())
-    book.rig.feed(SPARE_CONNECTED)
-    assert book >> spare(SESSION_CREATED) << update_silent(leg=e.Leg.SPARE)
+    book.rig.feed(v.SPARE_CONNECTED)
+    assert book >> v.spare(v.SESSION_CREATED) << v.update_silent(leg=e.Leg.SPARE)
     return book
 
 
@@ -63,26 +35,26 @@ def moving() -> Playbook:
     book = with_spare()
     assert (
         book
-        >> spare(SESSION_UPDATED)
-        << told(Id(), "Hello.", role="assistant", leg=e.Leg.SPARE)
-        << (told(Id(), RENEWED, role="system", leg=e.Leg.SPARE), update(leg=e.Leg.SPARE))
+        >> v.spare(v.SESSION_UPDATED)
+        << v.told(Id(), "Hello.", role="assistant", leg=e.Leg.SPARE)
+        << (v.told(Id(), v.RENEWED, role="system", leg=e.Leg.SPARE), v.update(leg=e.Leg.SPARE))
     )
     return book
 
 
 def test_a_session_is_renewed_in_good_time() -> None:
     """Counted from its readiness."""
-    book = greeted(limits=LIMITS)
+    book = v.greeted(limits=LIMITS)
     assert book >> at(10.9, e.DeadlinePassed()) >> at(11, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
     book = moving()
-    assert book >> after(0.1, frame())
+    assert book >> after(0.1, v.frame())
     assert (
         book
-        >> after(0.1, spare(SESSION_UPDATED))
-        << (has_replaced("renewed", after_ms=200, items=2), a.SwitchModel())
+        >> after(0.1, v.spare(v.SESSION_UPDATED))
+        << (v.has_replaced("renewed", after_ms=200, items=2), a.SwitchModel())
         << (a.OpenUplink(), AudioToModel(20))
     )
     assert book.rig.phase is Phase.LIVE
@@ -90,36 +62,36 @@ def test_the_spare_takes_over_with_the_audio_that_was_held() -> None:
 
 def test_the_next_renewal_is_counted_from_the_move() -> None:
     book = moving()
-    book.rig.feed(spare(SESSION_UPDATED))
+    book.rig.feed(v.spare(v.SESSION_UPDATED))
     assert book >> at(20.9, e.DeadlinePassed()) >> at(21, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     """The caller speaks, the agent answers; only then it is told."""
-    book = with_spare(answering(greeted(limits=LIMITS)))
-    assert book >> spare(SESSION_UPDATED)
-    assert hears(book)
-    assert book >> done("answer") >> after(1.1, PLAYED)  # The clip, in the meantime.
-    assert hears(book), "the caller's words have not come yet"
-    outputs = book.rig.feed(caller_said("Are you open?", "question"))
+    book = with_spare(v.answering(v.greeted(limits=LIMITS)))
+    assert book >> v.spare(v.SESSION_UPDATED)
+    assert v.hears(book)
+    assert book >> v.done("answer") >> after(1.1, PLAYED)  # The clip, in the meantime.
+    assert v.hears(book), "the caller's words have not come yet"
+    outputs = book.rig.feed(v.caller_said("Are you open?", "question"))
     told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]
     assert any("Are you open?" in text for text in told_texts)
-    assert not hears(book)
+    assert not v.hears(book)
 
 
 def test_a_spare_is_not_given_up_because_somebody_speaks_for_long() -> None:
     """It is ready, and a ready session costs nothing."""
     book = with_spare()
-    book.rig.feed(speech_started("long"))
-    assert book >> spare(SESSION_UPDATED) >> at(40, e.DeadlinePassed())
-    assert hears(book)
+    book.rig.feed(v.speech_started("long"))
+    assert book >> v.spare(v.SESSION_UPDATED) >> at(40, e.DeadlinePassed())
+    assert v.hears(book)
 
 
-@pytest.mark.parametrize("event", [speech_started(), key("1")], ids=["speech", "key"])
+@pytest.mark.parametrize("event", [v.speech_started(), v.key("1")], ids=["speech", "key"])
 def test_a_move_is_put_off_when_somebody_speaks(event: Input) -> None:
     """The old session has their first word."""
     book = moving()
-    book.rig.feed(frame())
+    book.rig.feed(v.frame())
     outputs = book.rig.feed(event)
     assert a.DropModel(e.Leg.SPARE) in outputs
     assert outputs[-2:] == [a.OpenUplink(), AudioToModel(20)]
@@ -128,10 +100,10 @@ def test_a_move_is_put_off_when_somebody_speaks(event: Input) -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        gone(e.Leg.SPARE),
+        v.gone(e.Leg.SPARE),
         e.LegStalled(e.Leg.SPARE, "full"),
-        spare(error("server_error")),
-        spare(SESSION_UPDATED_WRONG),
+        v.spare(v.error("server_error")),
+        v.spare(v.SESSION_UPDATED_WRONG),
     ],
     ids=["gone", "stalled", "error", "pcm"],
 )
@@ -139,12 +111,12 @@ def test_a_spare_that_fails_during_the_move_leaves_the_caller_heard(event: Input
     """Whatever went wrong with it, the old session goes on and gets what was held."""
     book = moving()
     assert book >> event << (*PUT_OFF, a.OpenUplink())
-    assert hears(book)
+    assert v.hears(book)
 
 
 def test_a_spare_that_cannot_be_read_is_given_up() -> None:
     bad = e.BadMessage(e.Leg.SPARE, "binary", is_fatal=True)
-    assert moving() >> bad << (any_warning("bad_message"), *PUT_OFF, a.OpenUplink())
+    assert moving() >> bad << (v.any_warning("bad_message"), *PUT_OFF, a.OpenUplink())
 
 
 def test_a_move_that_takes_too_long_is_given_up() -> None:
@@ -162,31 +134,31 @@ def test_a_spare_that_does_not_come_about_is_tried_again_later() -> None:
 
 
 def test_a_spare_that_could_not_be_dialled_is_tried_again_later() -> None:
-    book = greeted(limits=LIMITS)
+    book = v.greeted(limits=LIMITS)
     book.rig.now = 1011.0
     book.rig.feed(e.DeadlinePassed())
     assert book >> e.ModelDialFailed("HTTP 503", 503, leg=e.Leg.SPARE) << PUT_OFF
-    assert book >> gone(e.Leg.SPARE) >> spare(SESSION_CREATED) >> SPARE_CONNECTED
+    assert book >> v.gone(e.Leg.SPARE) >> v.spare(v.SESSION_CREATED) >> v.SPARE_CONNECTED
 
 
 def test_the_loss_of_the_old_session_drops_the_spare() -> None:
     """A fresh session is told all of it; the spare was made for a quiet moment."""
     book = moving()
-    (lost, _, dialled) = replaces()
-    assert book >> gone(e.Leg.MODEL) << (lost, drops(e.Leg.SPARE), drops(), dialled)
+    (lost, _, dialled) = v.replaces()
+    assert book >> v.gone(e.Leg.MODEL) << (lost, v.drops(e.Leg.SPARE), v.drops(), dialled)
 
 
 def test_a_move_that_was_confirmed_twice_changes_nothing_more() -> None:
     book = moving()
-    book.rig.feed(spare(SESSION_UPDATED))
-    assert book >> SESSION_UPDATED >> spare(SESSION_UPDATED)
+    book.rig.feed(v.spare(v.SESSION_UPDATED))
+    assert book >> v.SESSION_UPDATED >> v.spare(v.SESSION_UPDATED)
 
 
 def test_a_first_word_right_after_the_move_is_the_new_sessions() -> None:
     book = moving()
-    book.rig.feed(spare(SESSION_UPDATED))
-    assert book >> speech_started("first")
-    assert hears(book)
+    book.rig.feed(v.spare(v.SESSION_UPDATED))
+    assert book >> v.speech_started("first")
+    assert v.hears(book)
 
 
 def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:
@@ -194,8 +166,8 @@ def test_a_hand_over_during_the_move_ends_the_call_where_it_is() -> None:
     assert (
         book
         >> e.HandOverRequested()
-        << (drops(e.Leg.SPARE), a.CloseLeg(e.Leg.MODEL, 1000, ""))
-        << ends_without_model(EndReason.HANDED_OVER)
+        << (v.drops(e.Leg.SPARE), a.CloseLeg(e.Leg.MODEL, 1000, ""))
+        << v.ends_without_model(EndReason.HANDED_OVER)
     )
 
 
@@ -203,15 +175,15 @@ def test_a_call_with_the_second_model_is_renewed_with_it() -> None:
     """The first does not exist any more."""
     book = Playbook(Rig(make_plan(second_model="other"), LIMITS))
     book.rig.feed(
-        start(),
-        admitted("", ""),
+        v.start(),
+        v.admitted("", ""),
         e.ModelDialFailed("HTTP 404", 404),
         e.DeadlinePassed(),
         e.ModelConnected(),
-        SESSION_CREATED,
-        SESSION_UPDATED,
-        created("hi"),
-        done("hi"),
+        v.SESSION_CREATED,
+        v.SESSION_UPDATED,
+        v.created("hi"),
+        v.done("hi"),
     )
     book.rig.now += 10
     assert a.DialModel("other", e.Leg.SPARE) in book.rig.feed(e.DeadlinePassed())

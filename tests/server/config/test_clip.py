@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import wave
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from callbridge.server.config.clip import LONGEST_MS, SHORTEST_MS, ClipError, load_clip
 from callbridge.wire import audio
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 HALF_A_SECOND = 4000
 

@@ -59,15 +59,15 @@ def test_the_tools_of_the_agent_are_offered() -> None:
     assert "look_up" in names
 
 
+SERVER_VAD = {"CALLBRIDGE_VAD_THRESHOLD": "0.7", "CALLBRIDGE_VAD_PREFIX_PADDING_MS": "200"}
+SERVER_VAD |= {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400"}
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         (
-            {
-                "CALLBRIDGE_VAD_THRESHOLD": "0.7",
-                "CALLBRIDGE_VAD_PREFIX_PADDING_MS": "200",
-                "CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400",
-            },
+            SERVER_VAD,
             {"type": "server_vad", "threshold": 0.7, "prefix_padding_ms": 200, "silence_duration_ms": 400},
         ),
         (
@@ -108,13 +108,8 @@ def test_truncation(settings: dict[str, str], expected: object) -> None:
 
 def test_money_and_models() -> None:
     """The cap in microdollars, the price of the model, and whom to dial when it is gone."""
-    settings = made_settings(
-        {
-            "CALLBRIDGE_SPEND_PER_CALL_MAX": "1.25",
-            "CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-2.1",
-            "CALLBRIDGE_REALTIME_SECOND_MODEL": "off",
-        }
-    )
+    models = {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-2.1", "CALLBRIDGE_REALTIME_SECOND_MODEL": "off"}
+    settings = made_settings(models | {"CALLBRIDGE_SPEND_PER_CALL_MAX": "1.25"})
     plan = call_plan(settings, Agent())
     assert (plan.model, plan.second_model) == ("gpt-realtime-2.1", None)
     assert plan.spend_max_microdollars == 1_250_000

@@ -8,16 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.observe.logs import LogFormat
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.settings import VARIABLES, Settings, SettingsError, read_settings
+from desks import NEEDED
 
-NEEDED = {
-    "OPENAI_API_KEY": "sk-test-key",
-    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
-    "TWILIO_AUTH_TOKEN": "f" * 32,
-    "PUBLIC_BASE_URL": "https://calls.example.com",
-}
 LOOPBACK = {"CALLBRIDGE_HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
 EXAMPLE = Path(__file__).parents[3] / ".env.example"
 
@@ -34,39 +28,8 @@ def refusal(**changes: str) -> str:
 
 
 def test_defaults() -> None:
-    """With the four needed variables a call can be taken, with the promised defaults."""
-    subject = settings()
-    assert (subject.host, subject.port) == ("0.0.0.0", 8080)  # noqa: S104 - nothing is bound here
-    assert subject.realtime_url == "wss://api.openai.com/v1/realtime"
-    assert subject.realtime_model == "gpt-realtime-2.1"
-    assert subject.realtime_voice == "marin"
-    assert subject.vad_kind == "server_vad"
-    assert (subject.vad_threshold, subject.vad_prefix_padding_ms) == (0.5, 300)
-    assert subject.vad_silence_duration_ms == 500
-    assert subject.transcription_model == "gpt-transcribe"
-    assert subject.max_output_tokens == "inf"
-    assert subject.truncation == "auto"
-    assert subject.reasoning_effort is None
-    assert subject.language is None
-    assert subject.log_format is LogFormat.AUTO
-    assert subject.validate_signatures
-    assert not subject.log_transcripts
-    assert subject.transcribes
-    assert (subject.second_model, subject.predial) == ("gpt-realtime-2.1-mini", True)
-
-
-def test_defaults_of_the_limits() -> None:
-    """Without a word of the operator a call, a caller and a second are bounded; money is not."""
-    subject = settings()
-    assert (subject.fallback_dial, subject.fallback_dial_seconds) == (None, 20)
-    assert subject.fallback_voicemail
-    assert (subject.call_minutes_max, subject.caller_silence_seconds) == (60, 60)
-    assert (subject.calls_max, subject.call_starts_per_second) == (250, 20)
-    assert (subject.calls_per_caller, subject.calls_per_caller_10_minutes) == (2, 5)
-    assert (subject.calls_per_caller_day, subject.anonymous_calls_max) == (20, 10)
-    caps = (subject.spend_per_call_max, subject.spend_per_hour_max, subject.spend_per_day_max)
-    assert caps == (None, None, None)
-    assert (subject.state_path, subject.clip, subject.drain_seconds) == (None, None, 240)
+    """With the four needed variables a call can be taken. The other defaults: where .env.example is read."""
+    assert (settings().second_model, settings().transcribes) == ("gpt-realtime-2.1-mini", True)
 
 
 def test_the_host_grants_more_than_the_drain() -> None:
@@ -92,13 +55,17 @@ def test_second_model_is_another_one(first: str, second: str, expected: str | No
 def test_addresses_that_twilio_is_told() -> None:
     """All public addresses come from the one base URL."""
     subject = settings()
-    assert subject.voice_url == "https://calls.example.com/twilio/voice"
+    for name in (
+        "voice",
+        "stream-status",
+        "call-status",
+        "fallback-dialed",
+        "voicemail-left",
+        "voicemail-status",
+    ):
+        url = getattr(subject, name.replace("-", "_") + "_url")
+        assert url == f"https://calls.example.com/twilio/{name}"
     assert subject.action_url == "https://calls.example.com/twilio/stream-ended"
-    assert subject.stream_status_url == "https://calls.example.com/twilio/stream-status"
-    assert subject.call_status_url == "https://calls.example.com/twilio/call-status"
-    assert subject.fallback_dialed_url == "https://calls.example.com/twilio/fallback-dialed"
-    assert subject.voicemail_left_url == "https://calls.example.com/twilio/voicemail-left"
-    assert subject.voicemail_status_url == "https://calls.example.com/twilio/voicemail-status"
     assert subject.stream_url == "wss://calls.example.com/media-stream"
 
 
@@ -121,23 +88,18 @@ def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> 
     assert subject.stream_url == stream + "/media-stream"
 
 
+USELESS = {
+    "must begin with https://": "http://calls.example.com http://10.0.0.1",
+    "must be an address such as": "calls.example.com wss://calls.example.com https:// https://[::1 "
+    "https://x.example:99999 https://x.example:0",
+    "must be a host alone": "https://x.example/twilio/voice https://x.example?a=1 https://x.example#rc=2",
+    "must not carry a user name": "https://me:pw@x.example",
+    "underscore": "https://my_calls.example",
+}
+
+
 @pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        ("http://calls.example.com", "must begin with https://"),
-        ("http://10.0.0.1", "must begin with https://"),
-        ("calls.example.com", "must be an address such as"),
-        ("wss://calls.example.com", "must be an address such as"),
-        ("https://", "must be an address such as"),
-        ("https://[::1", "must be an address such as"),
-        ("https://x.example:99999", "must be an address such as"),
-        ("https://x.example:0", "must be an address such as"),
-        ("https://x.example/twilio/voice", "must be a host alone"),
-        ("https://x.example?a=1", "must be a host alone"),
-        ("https://x.example#rc=2", "must be a host alone"),
-        ("https://me:pw@x.example", "must not carry a user name"),
-        ("https://my_calls.example", "underscore"),
-    ],
+    ("given", "reason"), [(given, reason) for reason, those in USELESS.items() for given in those.split()]
 )
 def test_base_url_that_twilio_could_not_use_is_refused(given: str, reason: str) -> None:
     """A base URL that would fail at the first call fails at the start, in words."""
@@ -170,65 +132,50 @@ def test_surrounding_space_is_cut() -> None:
     assert settings(OPENAI_API_KEY="sk-x\n").openai_api_key.get_secret_value() == "sk-x"
 
 
+WRONG = {
+    "must be AC followed by 32": f"twilio_account_sid=AC123, twilio_account_sid=SK{'0' * 32}",
+    "must be a whole number": "port=http, vad_silence_duration_ms=1.5, call_starts_per_second=0.5, "
+    "calls_per_caller_day=few",
+    "must be a number": "vad_threshold=loud, spend_per_hour_max=inf, spend_per_hour_max=nan, "
+    "spend_per_day_max=$5",
+    "must be at least 0": "truncation_post_instructions_tokens=-1, caller_silence_seconds=-1, "
+    "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1",
+    "must be more than 0": "spend_per_call_max=0",
+    "must be at least 1": "port=0, call_minutes_max=0, calls_max=0",
+    "must be at least 5": "fallback_dial_seconds=4",
+    "must be at most 1": "vad_threshold=1.1, vad_threshold=nan",
+    "must be at most 60": "fallback_dial_seconds=61",
+    "must be at most 1440": "call_minutes_max=1441",
+    "must be at most 3600": "drain_seconds=3601",
+    "must be at most 65535": "port=70000",
+    "must be true or false": "validate_signatures=perhaps, fallback_voicemail=perhaps, predial=soon",
+    "must be an address such as wss://": "realtime_url=https://api.openai.com",
+    "must begin with wss://": "realtime_url=ws://models.example",
+    "CALLBRIDGE_REALTIME_MODEL": "realtime_url=wss://models.example?model=x",
+    "must be one of minimal, low, medium, high or xhigh": "reasoning_effort=huge",
+    "must be one of off, near_field or far_field": "noise_reduction=much",
+    "must be one of server_vad or semantic_vad": "vad_kind=none",
+    "must be one of auto, low, medium or high": "vad_eagerness=very",
+    "must be one of auto, json or console": "log_format=xml",
+    "must be DEBUG, INFO, WARNING or ERROR": "log_level=LOUD",
+    "from 1 to 4096, or inf": "max_output_tokens=0, max_output_tokens=5000, max_output_tokens=many",
+    "a ratio from 0 to 1": "truncation=1.5, truncation=nan, truncation=never",
+    "two small letters": "language=english",
+    "a phone number with its country code": "fallback_dial=4155550123, fallback_dial=+0155550123, "
+    "fallback_dial=+1 415 555 0123, fallback_dial=sip:me@example.com",
+    "ends in .wav or .ulaw": "clip=moment.mp3",
+}
+"""What is said of these fields with these values."""
+
+
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
-    [
-        ("TWILIO_ACCOUNT_SID", "AC123", "must be AC followed by 32"),
-        ("TWILIO_ACCOUNT_SID", "SK" + "0" * 32, "must be AC followed by 32"),
-        ("PORT", "http", "must be a whole number"),
-        ("PORT", "0", "must be at least 1"),
-        ("PORT", "70000", "must be at most 65535"),
-        ("CALLBRIDGE_VALIDATE_SIGNATURES", "perhaps", "must be true or false"),
-        ("CALLBRIDGE_REALTIME_URL", "https://api.openai.com", "must be an address such as wss://"),
-        ("CALLBRIDGE_REALTIME_URL", "ws://models.example", "must begin with wss://"),
-        ("CALLBRIDGE_REALTIME_URL", "wss://models.example?model=x", "CALLBRIDGE_REALTIME_MODEL"),
-        ("CALLBRIDGE_REASONING_EFFORT", "huge", "must be one of minimal, low, medium, high or xhigh"),
-        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "0", "from 1 to 4096, or inf"),
-        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "5000", "from 1 to 4096, or inf"),
-        ("CALLBRIDGE_MAX_OUTPUT_TOKENS", "many", "from 1 to 4096, or inf"),
-        ("CALLBRIDGE_TRUNCATION", "1.5", "a ratio from 0 to 1"),
-        ("CALLBRIDGE_TRUNCATION", "nan", "a ratio from 0 to 1"),
-        ("CALLBRIDGE_TRUNCATION", "never", "a ratio from 0 to 1"),
-        ("CALLBRIDGE_TRUNCATION_POST_INSTRUCTIONS_TOKENS", "-1", "must be at least 0"),
-        ("CALLBRIDGE_LANGUAGE", "english", "two small letters"),
-        ("CALLBRIDGE_NOISE_REDUCTION", "much", "must be one of off, near_field or far_field"),
-        ("CALLBRIDGE_VAD_KIND", "none", "must be one of server_vad or semantic_vad"),
-        ("CALLBRIDGE_VAD_THRESHOLD", "loud", "must be a number"),
-        ("CALLBRIDGE_VAD_THRESHOLD", "1.1", "must be at most 1"),
-        ("CALLBRIDGE_VAD_THRESHOLD", "nan", "must be at most 1"),
-        ("CALLBRIDGE_VAD_SILENCE_DURATION_MS", "1.5", "must be a whole number"),
-        ("CALLBRIDGE_VAD_EAGERNESS", "very", "must be one of auto, low, medium or high"),
-        ("CALLBRIDGE_FALLBACK_DIAL", "4155550123", "a phone number with its country code"),
-        ("CALLBRIDGE_FALLBACK_DIAL", "+0155550123", "a phone number with its country code"),
-        ("CALLBRIDGE_FALLBACK_DIAL", "+1 415 555 0123", "a phone number with its country code"),
-        ("CALLBRIDGE_FALLBACK_DIAL", "sip:me@example.com", "a phone number with its country code"),
-        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "4", "must be at least 5"),
-        ("CALLBRIDGE_FALLBACK_DIAL_SECONDS", "61", "must be at most 60"),
-        ("CALLBRIDGE_FALLBACK_VOICEMAIL", "perhaps", "must be true or false"),
-        ("CALLBRIDGE_CLIP", "moment.mp3", "ends in .wav or .ulaw"),
-        ("CALLBRIDGE_PREDIAL", "soon", "must be true or false"),
-        ("CALLBRIDGE_CALL_MINUTES_MAX", "0", "must be at least 1"),
-        ("CALLBRIDGE_CALL_MINUTES_MAX", "1441", "must be at most 1440"),
-        ("CALLBRIDGE_CALLER_SILENCE_SECONDS", "-1", "must be at least 0"),
-        ("CALLBRIDGE_SPEND_PER_CALL_MAX", "0", "must be more than 0"),
-        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "inf", "must be a number"),
-        ("CALLBRIDGE_SPEND_PER_HOUR_MAX", "nan", "must be a number"),
-        ("CALLBRIDGE_SPEND_PER_DAY_MAX", "$5", "must be a number"),
-        ("CALLBRIDGE_CALLS_MAX", "0", "must be at least 1"),
-        ("CALLBRIDGE_CALL_STARTS_PER_SECOND", "0.5", "must be a whole number"),
-        ("CALLBRIDGE_CALLS_PER_CALLER", "-1", "must be at least 0"),
-        ("CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES", "-1", "must be at least 0"),
-        ("CALLBRIDGE_CALLS_PER_CALLER_DAY", "few", "must be a whole number"),
-        ("CALLBRIDGE_ANONYMOUS_CALLS_MAX", "-1", "must be at least 0"),
-        ("CALLBRIDGE_DRAIN_SECONDS", "3601", "must be at most 3600"),
-        ("CALLBRIDGE_LOG_LEVEL", "LOUD", "must be DEBUG, INFO, WARNING or ERROR"),
-        ("CALLBRIDGE_LOG_FORMAT", "xml", "must be one of auto, json or console"),
-    ],
+    ("field", "value", "reason"),
+    [(*case.split("=", 1), reason) for reason, cases in WRONG.items() for case in cases.split(", ")],
 )
-def test_wrong_values_are_refused_in_words(name: str, value: str, reason: str) -> None:
+def test_wrong_values_are_refused_in_words(field: str, value: str, reason: str) -> None:
     """Each wrong value names its variable, the rule and a remedy, and no library's jargon."""
-    text = refusal(**{name: value})
-    assert text.startswith(f"{name} ")
+    text = refusal(**{variable(field): value})
+    assert text.startswith(f"{variable(field)} ")
     assert reason in text
     assert text.endswith(".")
     assert "pydantic" not in text.lower()
@@ -294,20 +241,22 @@ def test_signatures_may_not_be_off_where_others_can_come_in(changes: dict[str, s
     assert text.endswith(f"Set {remedy}, or remove CALLBRIDGE_VALIDATE_SIGNATURES.")
 
 
-@pytest.mark.parametrize("model", ["gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini-2025-12-15"])
-def test_reasoning_needs_a_model_that_reasons(model: str) -> None:
-    """A model that would refuse the whole session because of the effort is found out here."""
-    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_MODEL=model)
-    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set")
-    assert model in text
-    assert settings(CALLBRIDGE_REALTIME_MODEL=model).reasoning_effort is None
-
-
-def test_reasoning_needs_a_second_model_that_reasons() -> None:
-    """The second model gets the same session, and would refuse it as well."""
-    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", CALLBRIDGE_REALTIME_SECOND_MODEL="gpt-realtime-1.5")
-    assert text.startswith("CALLBRIDGE_REASONING_EFFORT is set, but gpt-realtime-1.5 does not reason")
-    assert "CALLBRIDGE_REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
+@pytest.mark.parametrize(
+    ("variable_of", "model"),
+    [
+        *(("MODEL", model) for model in ("gpt-realtime-1.5", "gpt-realtime", "gpt-realtime-mini-2025-12-15")),
+        ("SECOND_MODEL", "gpt-realtime-1.5"),
+    ],
+)
+def test_reasoning_needs_models_that_reason(variable_of: str, model: str) -> None:
+    """A model that would refuse the whole session because of the effort is found out here: the second one
+    gets the same session.
+    """
+    choice = {f"CALLBRIDGE_REALTIME_{variable_of}": model}
+    text = refusal(CALLBRIDGE_REASONING_EFFORT="low", **choice)
+    assert text.startswith(f"CALLBRIDGE_REASONING_EFFORT is set, but {model} does not reason")
+    assert variable_of == "MODEL" or "CALLBRIDGE_REALTIME_SECOND_MODEL=gpt-realtime-2.1-mini" in text
+    assert settings(**choice).reasoning_effort is None
 
 
 def test_unknown_model_is_trusted_with_reasoning() -> None:
@@ -325,8 +274,6 @@ def test_secrets_stay_out_of_sight() -> None:
         assert canary not in text
     assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary)
 
-
-# Where they come from, and by which names.
 
 EXAMPLES = {
     "agent": "shop:agent",
@@ -352,6 +299,12 @@ def process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
     return monkeypatch
 
 
+def given(process: pytest.MonkeyPatch, **changes: str) -> None:
+    """A process that has the needed variables, and these."""
+    for name, value in (NEEDED | changes).items():
+        process.setenv(name, value)
+
+
 def test_each_variable_sets_its_field(process: pytest.MonkeyPatch) -> None:
     """What `variable` says of a field is the name under which the process is asked for it."""
     for field, info in Settings.model_fields.items():
@@ -364,16 +317,14 @@ def test_a_name_without_the_prefix_is_of_other_programs(process: pytest.MonkeyPa
     """LANGUAGE of a desktop, HOST of conda: no field of ours is set by its bare name, and nothing is said."""
     for field in Settings.model_fields:
         process.setenv(field.upper(), "en_US:en")
-    for name, value in NEEDED.items():
-        process.setenv(name, value)
+    given(process)
     process.delenv("PORT")
     assert read_settings().model_fields_set == {name.lower() for name in NEEDED}
 
 
 def test_fields_have_their_names_in_python(process: pytest.MonkeyPatch) -> None:
     """Whoever makes settings in code names the fields; that counts more than a variable."""
-    for name, value in (NEEDED | {"PORT": "1", "CALLBRIDGE_HOST": "::1"}).items():
-        process.setenv(name, value)
+    given(process, PORT="1", CALLBRIDGE_HOST="::1")
     subject = Settings(port=7777, host="127.0.0.1", public_base_url="http://127.0.0.1:7777")  # type: ignore[call-arg]  # the process has the rest
     assert (subject.port, subject.host) == (7777, "127.0.0.1")
     assert subject.public_base_url == "http://127.0.0.1:7777"
@@ -396,8 +347,7 @@ def test_a_name_that_no_setting_has_is_a_fault(
 
 def test_a_service_of_kubernetes_is_no_setting(process: pytest.MonkeyPatch) -> None:
     """Its address, which looks like a setting of ours, neither stops the process nor becomes its port."""
-    for name, value in (NEEDED | {"CALLBRIDGE_PORT": "tcp://10.0.0.11:80"}).items():
-        process.setenv(name, value)
+    given(process, CALLBRIDGE_PORT="tcp://10.0.0.11:80")
     assert read_settings().port == 8080
 
 
@@ -426,9 +376,6 @@ def test_faults_of_the_process_environment_are_told_the_same_way(process: pytest
     with pytest.raises(SettingsError) as caught:
         read_settings()
     assert {problem.name for problem in caught.value.problems} == {*NEEDED, "PORT", "CALLBRIDGE_CALLS_MAX"}
-
-
-# .env.example
 
 
 def documented() -> dict[str, tuple[str, bool]]:

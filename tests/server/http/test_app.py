@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from callbridge.agents.agent import Agent
 from callbridge.server.config.clip import ClipError
@@ -18,17 +20,11 @@ from callbridge.server.process.live_calls import LiveCalls
 from callbridge.state.memory_state import MemoryState
 from desks import CALL, made_settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from fastapi import FastAPI
-
 
 class _Noting(MemoryState):
     is_closed = False
 
     async def close(self) -> None:
-        """Noted."""
         self.is_closed = True
 
 

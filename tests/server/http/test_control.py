@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -17,9 +17,6 @@ from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.switchboard.draining import DrainStep
 from desks import LiveCall
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 TOKEN = SecretStr("0123456789abcdef0123456789abcdef")
 KEY = drain_key(TOKEN)
@@ -89,7 +86,7 @@ async def test_a_stranger_gets_401_without_a_word(
     assert KEY not in str(logs)
 
 
-async def test_other_methods_are_refused(world: World) -> None:
-    for method in ("PUT", "DELETE", "PATCH"):
-        assert (await world.client.request(method, "/drain", headers=RIGHT)).status_code == 405
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+async def test_other_methods_are_refused(world: World, method: str) -> None:
+    assert (await world.client.request(method, "/drain", headers=RIGHT)).status_code == 405
     assert world.drain.step is DrainStep.SERVING

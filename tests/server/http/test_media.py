@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import structlog
 from fastapi import WebSocket
 
 from callbridge.agents.agent import Agent
-from callbridge.call.facts import EndReason, StreamEnded, StreamStarted, TurnEnded, encode
+from callbridge.call.events import StreamAdmitted
+from callbridge.call.facts import EndReason, Fact, StreamEnded, StreamStarted, TurnEnded, encode
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.memory import TurnSaid
+from callbridge.call.plan import CallPlan
 from callbridge.server.config.plan import Plans
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.process.reporting import Journal
@@ -25,13 +28,6 @@ from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 from desks import ACCOUNT, AUTH_TOKEN, CALL, CALLED, CALLER, FrontDesk
 from leftovers import until
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from callbridge.call.events import StreamAdmitted
-    from callbridge.call.facts import Fact
-    from callbridge.call.plan import CallPlan
 
 SIGNATURE = sign(AUTH_TOKEN, "wss://calls.example.com/media-stream")
 CLAIM = StreamClaim(CALL, ACCOUNT, CALLER, CALLED)
@@ -75,6 +71,13 @@ class Door(FrontDesk):
             yield socket
             socket.leave()
 
+    @contextlib.asynccontextmanager
+    async def caller(self, claim: StreamClaim = CLAIM) -> AsyncIterator[Socket]:
+        """A socket that has begun, with a token for `claim`."""
+        async with self.socket() as socket:
+            socket.say(start(self.token(claim)))
+            yield socket
+
 
 class Socket:
     """The far end of an upgrade, by the messages of ASGI."""
@@ -89,14 +92,10 @@ class Socket:
     def as_starlette(self) -> WebSocket:
         """What a route is given."""
         headers = [] if self._signature is None else [(b"x-twilio-signature", self._signature.encode())]
-        scope = {
-            "type": "websocket",
-            "path": "/media-stream",
-            "headers": headers,
-            "query_string": b"",
-            "extensions": {"websocket.http.response": {}},
-        }
-        return WebSocket(scope, self._coming.get, self._take)
+        scope = {"type": "websocket", "path": "/media-stream", "headers": headers, "query_string": b""}
+        return WebSocket(
+            scope | {"extensions": {"websocket.http.response": {}}}, self._coming.get, self._take
+        )
 
     async def _take(self, message: Any) -> None:
         self.sent.append(dict(message))
@@ -141,9 +140,6 @@ def start(token: str | None, **parameters: str) -> dict[str, Any]:
     return {"event": "start", "sequenceNumber": "1", "streamSid": stream_sid, "start": facts}
 
 
-# --- The upgrade ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "signature",
     [None, "", "AAAA", sign(AUTH_TOKEN, "https://calls.example.com/media-stream"), SIGNATURE[:-2] + "x="],
@@ -174,9 +170,6 @@ async def test_sockets_without_a_call_are_bounded() -> None:
     assert door.desk.admission.un_started == 0
     assert {end.reason for end in door.of(StreamEnded)} == {EndReason.REJECTED_PROTOCOL}
     assert door.dialer.dialled == []
-
-
-# --- The token ------------------------------------------------------------------------------------------
 
 
 async def test_a_good_token_makes_a_call_of_a_socket() -> None:
@@ -252,21 +245,16 @@ async def test_a_forged_token_is_not_asked_of_the_state() -> None:
     """The state is for genuine tokens: strangers cannot keep it busy, or wait for it."""
     door = Door()
     door.state.is_stalled = True
-    async with door.socket() as socket:
-        socket.say(start(door.token(ANOTHER)))
+    async with door.caller(ANOTHER):
         assert await until(lambda: bool(door.of(StreamEnded)))
         door.state.is_stalled = False
     assert door.of(StreamEnded)[0].detail == "stream token: forged"
 
 
-# --- Places ---------------------------------------------------------------------------------------------
-
-
 async def test_a_call_that_another_process_answered_gets_a_place() -> None:
     """Its webhook is not known here; its token is proof enough."""
     door = Door()
-    async with door.socket() as socket:
-        socket.say(start(door.token()))
+    async with door.caller():
         assert await until(lambda: door.places == 1)
         assert door.desk.admission.reserved(door.now) == 0
     assert door.places == 0
@@ -276,8 +264,7 @@ async def test_a_process_that_stops_takes_no_call_of_another() -> None:
     door = Door()
     door.desk.drain.signalled()
     door.desk.look_around()
-    async with door.socket() as socket:
-        socket.say(start(door.token()))
+    async with door.caller() as socket:
         await socket.task
     (ended,) = door.of(StreamEnded)
     assert ended.detail == "the process is about to stop"
@@ -290,8 +277,7 @@ async def test_a_call_that_was_promised_a_stream_gets_it_while_the_process_stops
     door.offered()
     door.desk.drain.begin()
     door.desk.look_around()
-    async with door.socket() as socket:
-        socket.say(start(door.token()))
+    async with door.caller():
         assert await until(lambda: len(door.desk.live_calls) == 1)
 
 
@@ -323,16 +309,12 @@ async def test_a_call_that_fails_gives_everything_back(monkeypatch: pytest.Monke
     door.offered()
     monkeypatch.setattr(door.state, "claim_token", broken)
     with structlog.testing.capture_logs() as logs:
-        async with door.socket() as socket:
-            socket.say(start(door.token()))
+        async with door.caller() as socket:
             await socket.task
     assert [end.reason for end in door.of(StreamEnded)] == [EndReason.INTERNAL_ERROR]
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
     assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
     assert await door.kinds() == []
-
-
-# --- Continued ------------------------------------------------------------------------------------------
 
 
 SAID = TurnEnded(1, "Do you have a table?", "For how many?", 500, interrupted=False)
@@ -351,12 +333,9 @@ async def test_a_continued_call_knows_what_was_said(continues: bool, monkeypatch
 
     monkeypatch.setattr(CallMachine, "__init__", noted)
     door.state.append(CALL, SAID.kind, encode(SAID))
-    async with door.socket() as socket:
-        socket.say(start(door.token(replace(CLAIM, continues=continues))))
+    async with door.caller(replace(CLAIM, continues=continues)):
         assert await until(lambda: bool(door.dialer.dialled))
-    assert admitted[0].memory == (
-        (TurnSaid(1, "Do you have a table?", "For how many?"),) if continues else ()
-    )
+    assert admitted[0].memory == (TurnSaid(1, "Do you have a table?", "For how many?"),) * continues
     assert [started.is_continued for started in door.of(StreamStarted)] == [continues]
 
 
@@ -371,32 +350,27 @@ async def test_the_call_is_what_the_webhook_has_chosen(monkeypatch: pytest.Monke
         return replace(plan(name), model="gpt-of-the-clinic", agent=name)
 
     monkeypatch.setattr(door.desk.plans, "plan", chosen)
-    async with door.socket() as socket:
-        socket.say(start(door.token(replace(CLAIM, agent="clinic"))))
+    async with door.caller(replace(CLAIM, agent="clinic")):
         assert await until(lambda: door.dialer.dialled == ["gpt-of-the-clinic"])
     assert asked == ["clinic"]
     assert [started.agent for started in door.of(StreamStarted)] == ["clinic"]
 
 
-async def test_a_call_grows_old_over_all_of_its_streams() -> None:
-    """Who was cut off after 50 minutes of 60 has ten left."""
+@pytest.mark.parametrize(
+    ("age_s", "reason"),
+    [(61, "limit_duration"), (None, "media_lost"), (-7200, "media_lost")],
+    ids=["too old", "no record", "clock set back"],
+)
+async def test_a_call_grows_old_over_all_of_its_streams(age_s: float | None, reason: str) -> None:
+    """Who was cut off after 50 minutes of 60 has ten left. Where the file is gone, or the clock was set back,
+    nobody is hung up upon for that.
+    """
     door = Door(limits=Limits(call_length_max_s=60.0))
-    door.state.append(CALL, "stream_started", b"{}")
-    door.wall_now += 61
-    async with door.socket() as socket:
-        socket.say(start(door.token(replace(CLAIM, continues=True))))
-        await socket.task
-    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.LIMIT_DURATION]
-
-
-@pytest.mark.parametrize("back_s", [None, 7200.0], ids=["no record", "clock set back"])
-async def test_a_continued_call_of_no_known_age_begins_anew(back_s: float | None) -> None:
-    """The file is gone, or the clock was set back: nobody is hung up upon for that."""
-    door = Door(limits=Limits(call_length_max_s=60.0))
-    if back_s is not None:
+    if age_s is not None:
         door.state.append(CALL, "stream_started", b"{}")
-        door.wall_now -= back_s
-    async with door.socket() as socket:
-        socket.say(start(door.token(replace(CLAIM, continues=True))))
+        door.wall_now += age_s
+    async with door.caller(replace(CLAIM, continues=True)) as socket:
+        if reason == "limit_duration":
+            await socket.task
         assert await until(lambda: bool(door.dialer.dialled))
-    assert [end.reason for end in door.of(StreamEnded)] == [EndReason.MEDIA_LOST]
+    assert [end.reason for end in door.of(StreamEnded)] == [EndReason(reason)]

@@ -8,6 +8,7 @@ import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn, Self
 from urllib.parse import urlencode
 
@@ -148,9 +149,6 @@ def redeemed(world: World, response: httpx.Response) -> Redeemed:
     return found
 
 
-# --- Voice --------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("method", ["get", "post"])
 async def test_call_is_connected_to_the_media_socket(world: World, method: str) -> None:
     response = await getattr(world, method)("/twilio/voice")
@@ -207,9 +205,6 @@ async def test_nothing_is_waited_for_before_a_call_is_answered(
             assert verbs(await world.post("/twilio/voice"))[0] == "Connect"
 
 
-# --- The model is dialled ahead of the stream ---------------------------------------------------------
-
-
 async def test_the_model_is_dialled_while_twilio_connects(world: World) -> None:
     """Once for each call, however often its webhook comes; the answer does not wait for it."""
     async with world.desk.waiting:
@@ -227,9 +222,6 @@ async def test_nobody_is_dialled_ahead(environment: dict[str, str], drains: bool
             world.desk.drain.begin()
         assert verbs(await world.post("/twilio/voice"))[0] == ("Say" if drains else "Connect")
         assert len(world.desk.waiting) == 0
-
-
-# --- Declined -----------------------------------------------------------------------------------------
 
 
 async def drains(world: World) -> None:
@@ -252,29 +244,15 @@ async def spent_it_all(world: World) -> None:
     world.desk.spending.add(world.now, 10_000_000)
 
 
-async def is_called(world: World, *callers: str, every_s: float = 0.0) -> None:
-    for caller in callers:
+async def is_called(world: World, callers: str, every_s: float = 0.0) -> None:
+    for caller in callers.split():
         form = FORM | {"CallSid": next(world.sids), "From": caller}
         assert verbs(await world.post("/twilio/voice", form))[0] == "Connect"
         world.now += every_s
 
 
-async def is_full(world: World) -> None:
-    await is_called(world, "+14155550200", "+14155550201", "+14155550202", every_s=0.5)
-
-
-async def is_called_twice(world: World) -> None:
-    await is_called(world, CALLER)
-
-
-async def is_called_by_nobody(world: World) -> None:
-    await is_called(world, "anonymous")
-
-
-async def is_called_by_many(world: World) -> None:
-    await is_called(world, "+14155550300", "+14155550301")
-
-
+is_full = partial(is_called, callers="+14155550200 +14155550201 +14155550202", every_s=0.5)
+is_called_by_many = partial(is_called, callers="+14155550300 +14155550301")
 REFUSALS = [
     (DeclineReason.DRAINING, drains, CALLER),
     (DeclineReason.STATE, cannot_write, CALLER),
@@ -282,8 +260,8 @@ REFUSALS = [
     (DeclineReason.MODEL_OUTAGE, lost_its_model, CALLER),
     (DeclineReason.SPEND, spent_it_all, CALLER),
     (DeclineReason.CAPACITY, is_full, CALLER),
-    (DeclineReason.CALLER_LIMIT, is_called_twice, CALLER),
-    (DeclineReason.ANONYMOUS_LIMIT, is_called_by_nobody, "anonymous"),
+    (DeclineReason.CALLER_LIMIT, partial(is_called, callers=CALLER), CALLER),
+    (DeclineReason.ANONYMOUS_LIMIT, partial(is_called, callers="anonymous"), "anonymous"),
     (DeclineReason.STARTS, is_called_by_many, CALLER),
 ]
 SMALL = {
@@ -321,9 +299,6 @@ async def test_a_call_that_is_not_taken_gets_the_fallback(
         assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
         assert world.places == before, "a call that was declined holds a place"
         assert (await world.noted())[-1:] == [facts.CallOffered(caller, CALLED, refusal.value, "default")]
-
-
-# --- After the stream ---------------------------------------------------------------------------------
 
 
 STEPS = {
@@ -400,25 +375,26 @@ async def stops(world: World) -> None:
         world.desk.drain.signalled()
 
 
-@pytest.mark.parametrize("happens", [stops, cannot_write])
-async def test_a_process_that_cannot_go_on_with_a_call_falls_back(
-    answered: World, happens: Callable[[World], Any]
+@pytest.mark.parametrize(
+    ("happens", "goes_on"),
+    [
+        (stops, False),
+        (cannot_write, False),
+        *((it, True) for it in (is_late, lost_its_model, spent_it_all, drains)),
+    ],
+)
+async def test_what_is_against_a_new_call_is_hardly_against_an_old_one(
+    answered: World, happens: Callable[[World], Any], goes_on: bool
 ) -> None:
-    """Handing over, it will be gone; without its record, it does not know how often the call came back."""
+    """Hanging up on somebody who was admitted is worse than one call over a limit. Only a process that cannot
+    go on with a call falls back: handing over, it will be gone; without its record, it does not know how
+    often the call came back.
+    """
     answered.ended(EndReason.MEDIA_LOST)
     await happens(answered)
-    assert await answered.stream_ended() == STEPS[Continuation.FALL_BACK]
-    assert answered.places == 0
-
-
-@pytest.mark.parametrize("happens", [is_late, lost_its_model, spent_it_all, drains])
-async def test_what_is_against_a_new_call_is_not_against_an_old_one(
-    answered: World, happens: Callable[[World], Any]
-) -> None:
-    """Hanging up on somebody who was admitted is worse than one call over a limit."""
-    answered.ended(EndReason.MEDIA_LOST)
-    await happens(answered)
-    assert (await answered.stream_ended())[0] == "Connect"
+    follows = Continuation.RESUME if goes_on else Continuation.FALL_BACK
+    assert await answered.stream_ended() == STEPS[follows]
+    assert answered.places == goes_on
 
 
 async def test_a_call_is_resumed(answered: World) -> None:
@@ -434,9 +410,6 @@ async def test_a_call_is_resumed(answered: World) -> None:
     (line,) = [line for line in logs if line["event"] == "stream_continued"]
     told = {"call_sid": CALL, "continuation": "resume", "reason": "media_lost"}
     assert line == {"event": "stream_continued", "log_level": "info", **told}
-
-
-# --- The fallback, step by step -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
@@ -477,40 +450,34 @@ async def test_where_a_message_is_to_be_found_is_kept(
     assert logs == [{"event": "voicemail", "log_level": "info", "call_sid": CALL, **told}]
 
 
-# --- Status callbacks ---------------------------------------------------------------------------------
+OF_A_STREAM = {"StreamSid": "MZ1", "StreamEvent": "stream-started"}
+BROKEN = OF_A_STREAM | {"StreamEvent": "stream-error", "StreamError": "31920"}
+OF_A_CALL = {"CallStatus": "completed", "CallDuration": "61", "SequenceNumber": "3"}
+INFO = {"log_level": "info"}
+NEWS: list[tuple[str, dict[str, str], Fact, dict[str, str]]] = [
+    (
+        *("stream", BROKEN, facts.StreamReported("stream-error", "31920")),
+        {"log_level": "warning", "stream_sid": "MZ1", "status": "stream-error", "error": "31920"},
+    ),
+    (
+        *("stream", OF_A_STREAM, facts.StreamReported("stream-started")),
+        INFO | {"stream_sid": "MZ1", "status": "stream-started"},
+    ),
+    (
+        *("call", OF_A_CALL, facts.CallReported("completed", "61")),
+        INFO | {"status": "completed", "duration_s": "61", "sequence_number": "3"},
+    ),
+]
 
 
-@pytest.mark.parametrize(
-    ("path", "news", "fact", "line"),
-    [
-        (
-            "/twilio/stream-status",
-            {"StreamSid": "MZ1", "StreamEvent": "stream-error", "StreamError": "31920"},
-            facts.StreamReported("stream-error", "31920"),
-            {"log_level": "warning", "stream_sid": "MZ1", "status": "stream-error", "error": "31920"},
-        ),
-        (
-            "/twilio/stream-status",
-            {"StreamSid": "MZ1", "StreamEvent": "stream-started"},
-            facts.StreamReported("stream-started"),
-            {"log_level": "info", "stream_sid": "MZ1", "status": "stream-started"},
-        ),
-        (
-            "/twilio/call-status",
-            {"CallStatus": "completed", "CallDuration": "61", "SequenceNumber": "3"},
-            facts.CallReported("completed", "61"),
-            {"log_level": "info", "status": "completed", "duration_s": "61", "sequence_number": "3"},
-        ),
-    ],
-)
+@pytest.mark.parametrize(("of", "news", "fact", "line"), NEWS)
 async def test_news_are_logged_and_kept(
-    world: World, path: str, news: dict[str, str], fact: Fact, line: dict[str, str]
+    world: World, of: str, news: dict[str, str], fact: Fact, line: dict[str, str]
 ) -> None:
     """An error of a stream is all that is ever heard of one that did not reach us: it is a warning."""
     with structlog.testing.capture_logs() as logs:
-        assert verbs(await world.post(path, FORM | news)) == []
-    event = path.rpartition("/")[2].replace("-", "_")
-    assert logs == [{"event": event, "call_sid": CALL, **line}]
+        assert verbs(await world.post(f"/twilio/{of}-status", FORM | news)) == []
+    assert logs == [{"event": f"{of}_status", "call_sid": CALL, **line}]
     assert await world.noted() == [fact]
 
 
@@ -527,9 +494,6 @@ async def test_a_call_has_its_place_until_it_is_over(world: World, status: str) 
             assert (world.places, len(world.desk.waiting)) == (left, left)
 
 
-# --- Strangers ---------------------------------------------------------------------------------------
-
-
 FORGERIES: dict[str, str | bytes | None] = {
     "missing": None,
     "empty": "",
@@ -543,14 +507,16 @@ FORGERIES: dict[str, str | bytes | None] = {
 @pytest.mark.parametrize("path", TWILIO_PATHS)
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_forged_request_is_refused_without_details(world: World, path: str, forgery: str) -> None:
+    """It leaves one line, with nothing of what it claimed."""
     signature = FORGERIES[forgery]
     headers: Any = {} if signature is None else {"X-Twilio-Signature": signature}
-    for response in (
-        await world.client.post(path, data=FORM, headers=headers),
-        await world.client.get(path, params=FORM, headers=headers),
-    ):
-        assert response.status_code == 403
-        assert response.json() == {"detail": "Forbidden"}
+    with structlog.testing.capture_logs() as logs:
+        posted = await world.client.post(path, data=FORM, headers=headers)
+        got = await world.client.get(path, params=FORM, headers=headers)
+    for response in (posted, got):
+        assert (response.status_code, response.json()) == (403, {"detail": "Forbidden"})
+    line = {"event": "webhook_refused", "log_level": "warning", "path": path, "reason": "wrong signature"}
+    assert logs == [line] * 2
     assert world.places == 0
     assert await world.kinds() == []
 
@@ -627,18 +593,17 @@ async def test_form_of_no_call_is_refused_in_words(
     assert response.json() == {"detail": f"The parameter {name} is missing."}
 
 
-async def test_oversized_form_is_refused(world: World) -> None:
-    """An unsigned request cannot make the process hold much."""
-    response = await world.client.post("/twilio/voice", content=b"a" * (FORM_BYTES_MAX + 1))
-    assert response.status_code == 413
-    response = await world.client.post("/twilio/voice", content=b"a=1&" * (FORM_FIELDS_MAX + 1))
-    assert response.status_code == 400
-
-
-@pytest.mark.parametrize("content", [b"\xff\xfe=%ff&=&&&=%", b"{}", b"%00=%00", b""])
-async def test_garbage_is_refused_not_an_error(world: World, content: bytes) -> None:
-    response = await world.client.post("/twilio/voice", content=content)
-    assert response.status_code == 403
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        *((garbage, 403) for garbage in (b"\xff\xfe=%ff&=&&&=%", b"{}", b"%00=%00", b"")),
+        *((b"a" * (FORM_BYTES_MAX + 1), 413), (b"a=1&" * (FORM_FIELDS_MAX + 1), 400)),
+    ],
+    ids=[*range(4), "many bytes", "many fields"],
+)
+async def test_garbage_is_refused_and_no_error(world: World, content: bytes, status: int) -> None:
+    """An unsigned request cannot make the process hold much, either."""
+    assert (await world.client.post("/twilio/voice", content=content)).status_code == status
 
 
 async def test_request_that_breaks_off_is_not_an_error_of_ours(world: World) -> None:
@@ -671,17 +636,6 @@ async def test_switched_off_check_lets_unsigned_requests_in() -> None:
         other = FORM | {"AccountSid": "AC" + "9" * 32}
         assert (await world.client.post("/twilio/voice", data=other)).status_code == 403
     assert world.desk.signature_check is None
-
-
-async def test_refusals_are_logged_without_the_form(world: World) -> None:
-    """A forged request leaves one line, and nothing of what it claimed."""
-    with structlog.testing.capture_logs() as logs:
-        await world.client.post("/twilio/voice", data=FORM)
-    line = {"path": "/twilio/voice", "reason": "wrong signature"}
-    assert logs == [{"event": "webhook_refused", "log_level": "warning", **line}]
-
-
-# --- Health ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, mo
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.telephony.twiml import FallbackPlan
-from desks import APOLOGY, BASE, CALL, CALLER, UNSIGNED, FrontDesk, made_settings
+from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
 
 WALL = 1_800_000_000.0
@@ -17,9 +17,6 @@ def desk_with(state: MemoryState, **environment: str) -> Desk:
     return open_desk(made_settings(environment), state=state, now=lambda: 50.0, wall_now=lambda: WALL)
 
 
-# --- Who calls --------------------------------------------------------------------------------------
-
-
 async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     """The same on every process of the account, another with another secret, and without a digit of it."""
     key = FrontDesk().desk.caller_key(CALLER)
@@ -27,9 +24,6 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
     assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
     assert CALLER[-7:] not in key
-
-
-# --- What earlier processes knew -----------------------------------------------------------------------
 
 
 async def test_calls_of_the_process_before_count() -> None:
@@ -57,9 +51,6 @@ async def test_money_spent_by_the_process_before_counts() -> None:
         assert desk.reason_to_decline() is DeclineReason.SPEND
 
 
-# --- What it looks at ---------------------------------------------------------------------------------
-
-
 async def test_the_desk_looks_around_before_it_answers() -> None:
     """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
     front = FrontDesk()
@@ -75,9 +66,6 @@ async def test_the_desk_looks_around_before_it_answers() -> None:
     assert open_desk(made_settings()).reason_to_decline() is None, "a desk without a loop watch"
 
 
-# --- Open and closed ------------------------------------------------------------------------------------
-
-
 async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
     front = FrontDesk()
     async with front.desk.opened():
@@ -85,9 +73,6 @@ async def test_sessions_that_wait_are_closed_with_the_desk() -> None:
         assert await until(lambda: bool(front.dialer.dialled))
         assert len(front.desk.waiting) == 1
     assert len(front.desk.waiting) == 0
-
-
-# --- Settings become parts ----------------------------------------------------------------------------
 
 
 def test_the_model_is_dialled_over_tls_except_on_loopback() -> None:
@@ -113,8 +98,3 @@ def test_the_fallback_is_what_the_settings_say() -> None:
         voicemail_left_url=f"{BASE}/twilio/voicemail-left",
         voicemail_status_url=f"{BASE}/twilio/voicemail-status",
     )
-
-
-async def test_signatures_are_checked_unless_that_is_switched_off() -> None:
-    assert open_desk(made_settings()).signature_check is not None
-    assert open_desk(made_settings(UNSIGNED)).signature_check is None

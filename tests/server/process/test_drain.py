@@ -7,63 +7,13 @@ from dataclasses import dataclass, field
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
-from callbridge.switchboard import draining as decided
-from callbridge.switchboard.draining import (
-    ACTION_S,
-    HAND_OVER_S,
-    AskToHandOver,
-    CallsCounted,
-    Draining,
-    DrainStep,
-    Event,
-    Stop,
-)
+from callbridge.switchboard.draining import HAND_OVER_S, DrainStep
 from desks import LiveCall
 
 DRAIN_S = 240.0
-SIGNAL, DRAIN = decided.StopSignalled(), decided.DrainAsked()
-TIME, PROMISE = decided.TimePassed(), decided.StreamPromised()
-
-
-# --- The steps -----------------------------------------------------------------------------------
-
-
-EVENTS = st.one_of(
-    st.sampled_from([SIGNAL, DRAIN, TIME, PROMISE]), st.builds(CallsCounted, st.integers(0, 3))
-)
-
-
-@given(st.lists(st.tuples(st.floats(0, 100), EVENTS), max_size=30), st.floats(0, 300))
-def test_stages_only_go_on_and_a_signal_always_ends(steps: list[tuple[float, Event]], drain_s: float) -> None:
-    """No step is taken back; after a signal the process is gone within the three bounds together."""
-    draining, now = Draining(drain_s), 0.0
-    order = list(DrainStep)
-    asked = stopped = 0
-    for wait_s, event in steps:
-        now += wait_s
-        before = draining.step
-        actions = draining.handle(event, now)
-        assert order.index(draining.step) >= order.index(before)
-        asked += actions.count(AskToHandOver())
-        stopped += actions.count(Stop())
-    signalled_at = now
-    draining.handle(SIGNAL, now)
-    while (deadline := draining.deadline) is not None:
-        assert deadline > now
-        now = deadline
-        draining.handle(TIME, now)
-    assert draining.step is DrainStep.STOPPED
-    assert now <= signalled_at + drain_s + HAND_OVER_S + ACTION_S + 1e-6
-    assert asked <= 1
-    assert stopped <= 1
-
-
-# --- The shell ------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -127,18 +77,6 @@ async def test_shell_gives_up_on_a_call_that_does_not_hand_over() -> None:
     await stopped(drain)
     assert call.told == ["hand over"]
     assert len(call.calls) == 1
-
-
-async def test_shell_drained_by_command_waits_for_a_signal() -> None:
-    drain, call = with_a_call(DRAIN_S)
-    drain.begin()
-    drain.begin()
-    assert drain.reason_not_ready() == "draining"
-    call.calls.remove("CA1", call)
-    assert drain.step is DrainStep.DRAINING
-    drain.signalled()
-    await stopped(drain)
-    assert call.told == []
 
 
 async def test_shell_waits_for_a_promised_stream(monkeypatch: pytest.MonkeyPatch) -> None:

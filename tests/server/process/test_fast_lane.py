@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import pytest_asyncio
@@ -23,14 +24,10 @@ from lanes import BOUND_S, Ear
 from leftovers import leaves_nothing, until
 from raw_peer import KEY, Frame, Opcode, RawPeer, closing, text
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-
-    Message: TypeAlias = MutableMapping[str, Any]
-
-    Receive: TypeAlias = Callable[[], Awaitable[Message]]
-    Send: TypeAlias = Callable[[Message], Awaitable[None]]
-    App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module", loop_factories=["asyncio", "uvloop"])
 
@@ -164,9 +161,6 @@ def upgrade(**changes: str) -> bytes:
     } | {name.replace("_", "-"): value for name, value in changes.items()}
     lines = ["GET /media HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items() if value)]
     return "\r\n".join([*lines, "", ""]).encode()
-
-
-# --- Before -------------------------------------------------------------------------------------------
 
 
 async def test_without_the_offer_nothing_is_taken_over() -> None:
@@ -322,9 +316,6 @@ async def test_a_refused_upgrade_is_no_fault_of_ours(house: House, caplog: pytes
         assert await until(lambda: not house.connections)
         assert await until(lambda: not house.routes)
     assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
-
-
-# --- After --------------------------------------------------------------------------------------------
 
 
 async def test_a_peer_that_takes_nothing_is_dropped_after_its_call(

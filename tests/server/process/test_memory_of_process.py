@@ -39,15 +39,9 @@ def test_large_blocks_have_pages_of_their_own_even_after_one_was_freed() -> None
 
 def blocks_on_the_heap(*, is_fixed: bool) -> int:
     """How many of 60 large blocks lie on the heap, in a process of its own."""
-    program = PROGRAM.format(is_fixed=is_fixed)
-    source = Path(memory.__file__).parents[3]
-    done = subprocess.run(  # noqa: S603  # The program above.
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": str(source)},
-    )
+    command = [sys.executable, "-c", PROGRAM.format(is_fixed=is_fixed)]
+    source = {"PYTHONPATH": str(Path(memory.__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=source)  # noqa: S603
     return int(done.stdout)
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 import structlog
 
-from callbridge.bridge.legs.leg import DialError
+from callbridge.bridge.legs.leg import DialError, Read, SocketLeg
 from callbridge.call.events import Leg, LegGone, ModelDialFailed
 from callbridge.server.process import probe
 from callbridge.switchboard.circuit import OPEN_S, PROBE_EVERY_S
 from desks import FrontDesk
 from leftovers import until
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from callbridge.bridge.legs.leg import Read, SocketLeg
 
 REFUSED = ModelDialFailed("HTTP 503: overloaded", 503)
 OPENED_AT = 100.0
@@ -42,7 +38,6 @@ class _Leg:
         raise AssertionError("unreachable: nobody sets the event")
 
     async def close(self, code: int, reason: str) -> None:
-        """Noted."""
         self.closed_with.append((code, reason))
 
 
@@ -92,10 +87,6 @@ def open_circuit(front: FrontDesk) -> None:
     front.desk.circuit_opened.set()
 
 
-async def turn_until(condition: Callable[[], bool]) -> None:
-    assert await until(condition)
-
-
 async def test_a_model_that_is_well_is_not_probed(monkeypatch: pytest.MonkeyPatch) -> None:
     async with probing(monkeypatch) as (front, model):
         await asyncio.create_task(asyncio.sleep(0))  # It began later: the prober has taken its first step.
@@ -109,7 +100,7 @@ async def test_the_first_success_closes_the_circuit(monkeypatch: pytest.MonkeyPa
     with structlog.testing.capture_logs() as logs:
         async with probing(monkeypatch, REFUSED, REFUSED, leg) as (front, model):
             open_circuit(front)
-            await turn_until(lambda: not front.desk.circuit_opened.is_set())
+            assert await until(lambda: not front.desk.circuit_opened.is_set())
             first = OPENED_AT + OPEN_S
             name = front.desk.settings.realtime_model
             assert model.dials == [(first + number * PROBE_EVERY_S, name) for number in range(3)]
@@ -137,34 +128,28 @@ async def test_a_rate_limit_says_that_the_model_is_well(
     async with probing(monkeypatch, answer, _Leg(), _Leg()) as (front, model):
         for outages in (0, 1):  # The second one is probed like the first.
             open_circuit(front)
-            await turn_until(lambda: not front.desk.circuit_opened.is_set())
+            assert await until(lambda: not front.desk.circuit_opened.is_set())
             assert len(model.dials) == (1 if is_well else 2) + outages
             assert not front.desk.circuits.open_models(front.now)
 
 
 @pytest.mark.parametrize(
     "first_words",
-    [None, '{"type":"error","error":{"code":"invalid_api_key","message":"No."}}', "not JSON"],
-    ids=["closed", "refused", "garbage"],
+    [None, '{"type":"error","error":{"code":"invalid_api_key","message":"No."}}', "not JSON", ...],
+    ids=["closed", "refused", "garbage", "silent"],
 )
 async def test_a_socket_without_a_session_is_no_success(
-    monkeypatch: pytest.MonkeyPatch, first_words: str | None
+    monkeypatch: pytest.MonkeyPatch, first_words: Any
 ) -> None:
-    """The vendor may open the socket for a key that it then refuses: calls would meet the same."""
+    """The vendor may open the socket for a key that it then refuses: calls would meet the same. The wait for
+    its first words has a bound.
+    """
     refused, well = _Leg(first_words), _Leg()
+    if first_words is ...:
+        monkeypatch.setattr(probe, "GREETED_WITHIN_S", 0.01)
+        monkeypatch.setattr(refused, "read", lambda _said: asyncio.Event().wait())
     async with probing(monkeypatch, refused, well) as (front, model):
         open_circuit(front)
-        await turn_until(lambda: not front.desk.circuits.open_models(front.now))
+        assert await until(lambda: not front.desk.circuits.open_models(front.now))
         assert len(model.dials) == 2
     assert refused.closed_with == well.closed_with == [(1000, "")]
-
-
-async def test_a_server_that_says_nothing_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The wait for its first words has a bound."""
-    monkeypatch.setattr(probe, "GREETED_WITHIN_S", 0.01)
-    silent = _Leg()
-    monkeypatch.setattr(silent, "read", lambda _said: asyncio.Event().wait())
-    async with probing(monkeypatch, silent, _Leg()) as (front, model):
-        open_circuit(front)
-        await turn_until(lambda: not front.desk.circuits.open_models(front.now))
-        assert len(model.dials) == 2

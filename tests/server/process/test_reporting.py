@@ -36,9 +36,6 @@ def trouble(doing: str = "dial", model: str = MODEL, **what: Any) -> facts.Model
     return facts.ModelTrouble(doing, "no", model=model, **what)
 
 
-# --- The journal ----------------------------------------------------------------------------------------
-
-
 async def test_a_call_is_written_down_so_that_another_process_can_go_on() -> None:
     """Start, turns, tool answers, end: in their order, and read back as they were."""
     front = FrontDesk()
@@ -48,9 +45,8 @@ async def test_a_call_is_written_down_so_that_another_process_can_go_on() -> Non
     for fact in told:
         journal(fact)
     events = await front.state.events(CALL)
-    assert [event.kind for event in events] == [
-        *("stream_started", "turn_ended", "remembered", "stream_ended")
-    ]
+    kinds = "stream_started turn_ended remembered stream_ended"
+    assert " ".join(event.kind for event in events) == kinds
     assert [facts.decode(event.body) for event in events] == [fact for fact in told if fact is not READY]
     history = read_history(events)
     assert (history.caller, history.called, history.ended) == (CALLER, CALLED, EndReason.MEDIA_LOST)
@@ -76,9 +72,6 @@ async def test_a_turn_in_which_nobody_was_heard_is_not_written() -> None:
     assert await front.kinds() == []
 
 
-# --- The model's health ---------------------------------------------------------------------------------
-
-
 def told(front: FrontDesk, *those: facts.Fact) -> None:
     health = ModelHealth(front.desk)
     for fact in those:
@@ -97,49 +90,34 @@ async def test_sessions_that_cannot_be_had_open_the_circuit(doing: str) -> None:
     assert front.desk.circuit_opened.is_set()
 
 
-@pytest.mark.parametrize("success", [READY, facts.SessionReplaced("lost", 100, 3, MODEL)])
-async def test_a_session_that_was_had_begins_the_count_anew(success: facts.Fact) -> None:
-    front = FrontDesk()
-    told(front, *[trouble()] * (FAILURES_IN_A_ROW - 1), success, trouble())
-    assert not front.desk.circuits.is_open(MODEL, front.now)
+FEW = [trouble()] * (FAILURES_IN_A_ROW - 1)
+UNKNOWN: tuple[dict[str, Any], ...] = ({"status": 404}, {"code": "model_not_found"})
+TOLD: dict[str, tuple[list[facts.Fact], list[str]]] = {
+    "ready begins the count anew": ([*FEW, READY, trouble()], []),
+    "so does a new session": ([*FEW, facts.SessionReplaced("lost", 100, 3, MODEL), trouble()], []),
+    # A key that is not valid any more is not tried by a second caller, whenever it came out.
+    **{
+        f"no try can mend {doing}": ([trouble(doing, code="invalid_api_key", is_fatal=True)], [MODEL])
+        for doing in ("dial", "configure", "call")
+    },
+    "a session that is lost says nothing of the next dial": ([trouble("call")] * 20, []),
+    # An unknown model counts as one failure where there is no second one.
+    **{f"{how} once": ([trouble(is_fatal=True, **how)], []) for how in UNKNOWN},
+    **{f"{how}": ([trouble(is_fatal=True, **how)] * FAILURES_IN_A_ROW, [MODEL]) for how in UNKNOWN},
+    # The session of one agent is refused for its configuration: calls of other agents go on.
+    "one agent asks in vain": ([trouble("configure", is_fatal=True, is_configuration=True)] * 20, []),
+    "not judged by another": ([*[trouble(model="another")] * FAILURES_IN_A_ROW, READY], ["another"]),
+}
 
 
-@pytest.mark.parametrize("doing", ["dial", "configure", "call"])
-async def test_what_no_try_can_mend_opens_it_at_once(doing: str) -> None:
-    """A key that is not valid any more is not tried by a second caller, whenever it came out."""
-    front = FrontDesk()
-    told(front, trouble(doing, code="invalid_api_key", is_fatal=True))
-    assert front.desk.circuits.is_open(MODEL, front.now)
-
-
-async def test_a_session_that_is_lost_says_nothing_of_the_next_dial() -> None:
-    front = FrontDesk()
-    told(front, *[trouble("call")] * 20)
-    assert not front.desk.circuits.is_open(MODEL, front.now)
-
-
-@pytest.mark.parametrize("how", [{"status": 404}, {"code": "model_not_found"}])
-async def test_an_unknown_model_counts_as_one_failure(how: dict[str, Any]) -> None:
-    """Where there is no second one."""
+@pytest.mark.parametrize(("those", "are_open"), TOLD.values(), ids=TOLD)
+async def test_what_is_told_opens_the_circuit_of_its_model(
+    those: list[facts.Fact], are_open: list[str]
+) -> None:
     front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"})
-    told(front, trouble(is_fatal=True, **how))
-    assert not front.desk.circuits.is_open(MODEL, front.now)
-    told(front, *[trouble(is_fatal=True, **how)] * (FAILURES_IN_A_ROW - 1))
-    assert front.desk.circuits.is_open(MODEL, front.now)
-
-
-async def test_what_one_agent_asks_for_in_vain_says_nothing_of_the_model() -> None:
-    """Its session is refused for its configuration: calls of other agents go on."""
-    front = FrontDesk()
-    told(front, *[trouble("configure", is_fatal=True, is_configuration=True)] * 20)
-    assert not front.desk.circuits.is_open(MODEL, front.now)
-
-
-async def test_one_model_is_not_judged_by_another() -> None:
-    front = FrontDesk()
-    told(front, *[trouble(model="another")] * FAILURES_IN_A_ROW, READY)
-    assert front.desk.circuits.open_models(front.now) == ["another"]
-    assert front.desk.reason_to_decline() is None
+    told(front, *those)
+    assert front.desk.circuits.open_models(front.now) == are_open
+    assert (front.desk.reason_to_decline() is None) is (MODEL not in are_open)
 
 
 async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
@@ -164,8 +142,6 @@ async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:
     assert front.desk.admission.limit(front.now) == 9
     assert not front.desk.circuits.is_open(MODEL, front.now)
 
-
-# --- Money ----------------------------------------------------------------------------------------------
 
 BILLS = [facts.Billed(Usage(output_tokens=9), dollars * 1_000_000) for dollars in (3, 0, 6, 1)]
 

@@ -11,8 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -30,9 +30,6 @@ from callbridge.switchboard.draining import DrainStep
 from desks import NEEDED, LiveCall, made_settings
 from leftovers import until
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 SOURCE = Path(__file__).parents[3] / "src"
 
 
@@ -40,13 +37,9 @@ def test_uvicorn_is_set_up_for_calls() -> None:
     settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1", "PORT": "8099"})
     config = uvicorn_config(FastAPI(), settings)
     assert (config.host, config.port) == ("127.0.0.1", 8099)
-    assert config.workers == 1
-    assert config.ws is FastLaneProtocol
-    assert config.http == "httptools"
-    assert config.loop == "auto"
-    assert config.lifespan == "on"
-    assert config.ws_max_size == 65_536
-    assert config.ws_ping_interval is None
+    assert (config.workers, config.http, config.ws) == (1, "httptools", FastLaneProtocol)
+    assert (config.loop, config.lifespan) == ("auto", "on")
+    assert (config.ws_max_size, config.ws_ping_interval) == (65_536, None)
     off = "ws_per_message_deflate proxy_headers access_log server_header log_config limit_concurrency"
     assert not any(getattr(config, name) for name in off.split())
 
@@ -92,9 +85,6 @@ async def test_connections_of_a_listener_send_at_once() -> None:
             assert await no_delay != 0
             writer.close()
             await writer.wait_closed()
-
-
-# --- Stopping -------------------------------------------------------------------------------------
 
 
 class Call(LiveCall):
@@ -197,31 +187,28 @@ async def test_a_signal_during_a_call_lets_it_go_on(soon: None) -> None:
     assert world.server._captured_signals == []
 
 
-async def test_a_second_signal_hands_over_at_once(soon: None) -> None:
+@pytest.mark.parametrize(
+    ("signals", "is_willing", "told", "ended"),
+    [(2, True, (1000, "handed over"), ["handed over"]), (3, False, (1012, ""), ["cut or closed"])],
+)
+async def test_a_further_signal_ends_calls(
+    soon: None, signals: int, is_willing: bool, told: tuple[int, str], ended: list[str]
+) -> None:
+    """The second hands over at once. The third cuts what does not hand over, with 1012, RFC 6455's code for a
+    restart.
+    """
     world = World()
+    world.is_willing = is_willing
     async with running(world), calling(world) as phone:
-        world.signal()
-        world.signal()
-        with pytest.raises(ConnectionClosed) as closed:
-            await phone.recv()
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1000, "handed over")
-        assert await world.ask() == "handing_over"
-    assert world.ended == ["handed over"]
-
-
-async def test_a_third_signal_cuts_what_is_left() -> None:
-    """What does not hand over is cut with 1012, RFC 6455's code for a restart."""
-    world = World()
-    world.is_willing = False
-    async with running(world), connect(f"ws://{world.address}/media-stream") as phone:
-        await until(lambda: len(world.live_calls) == 1)
-        for _ in range(3):
+        for _ in range(signals):
             world.signal()
         with pytest.raises(ConnectionClosed) as closed:
             await phone.recv()
         assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1012
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == told
+        if is_willing:
+            assert await world.ask() == "handing_over"
+    assert world.ended == ended
 
 
 async def test_a_signal_after_the_drain_waits_for_nothing() -> None:
@@ -242,9 +229,8 @@ ON_A_DESKTOP = {"LANGUAGE": "en_US:en", "HOST": "x86_64-conda-linux-gnu", "AGENT
 
 def environment(**changes: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return (
-        ON_A_DESKTOP | kept | NEEDED | {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"} | changes
-    )
+    ours = {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"}
+    return ON_A_DESKTOP | kept | NEEDED | ours | changes
 
 
 def served(folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
