@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import re
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,7 @@ from e2e.stack import APOLOGY, CALL_TIMEOUT_S, FinishedCall, Log, stack
 from random_calls import noise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from callbridge.simulators.phone import Step
     from callbridge.simulators.truth import HeardCall
@@ -450,9 +451,21 @@ class Played:
             text = _text_of(by_id[item.item_id], texts)
             heard_ms[text] = heard_ms.get(text, 0) + item.heard_ms
         for journal in self.journals[1:]:
-            yield from _unheard_words(journal.memory, heard_ms)
+            yield from _unheard_words(journal.memory, heard_ms | self._heard_whole(journal, by_id, texts))
         if self.cell.row.is_drop and self.cell.moment is not Moment.BEFORE:
             yield from self._of_the_replacement(heard_ms)
+
+    def _heard_whole(
+        self, journal: Journal, by_id: Mapping[str, Any], texts: dict[str, Speech]
+    ) -> dict[str, float]:
+        """What this session said itself and was heard as far as it was sent.
+
+        Who interrupts just then cuts nothing off, so nothing is truncated, and the few words by which the
+        transcript ran ahead of the audio stay.
+        """
+        own = [item for item in self._heard.items if item.item_id in journal.items]
+        whole = [item for item in own if item.sent_ms - item.heard_ms <= Limits().heard_tail_ms]
+        return {_text_of(by_id[item.item_id], texts): math.inf for item in whole if item.sent_ms}
 
     def _of_the_replacement(self, heard_ms: dict[str, float]) -> Iterator[str]:
         memory = self.journals[1].memory

@@ -8,6 +8,7 @@ call is in `entrance`.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.call import actions as a
@@ -197,7 +198,7 @@ class CallMachine:
         """The time has come for whatever is due."""
         for timer in sorted(due := self._due(), key=due.__getitem__):
             # What one of them does may have moved or ended another.
-            if self._due().get(timer, now + 1) <= now:
+            if self._due().get(timer, math.inf) <= now:
                 self._expired(timer, now)
                 self._take_consequences(now)
 

@@ -150,7 +150,6 @@ class Ladder:
         self._debts.session_lost()
         self.tools.session_lost()
         floor.interruption.session_lost()
-        floor.let_go = None
         self._transcript.agent_finished()
         floor.mark()
 
