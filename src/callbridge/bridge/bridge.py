@@ -140,8 +140,7 @@ class Bridge:
         except* _CallOver:
             pass
         except* Exception as broken:  # noqa: BLE001  # Our fault ends this call and nothing else.
-            self._log.exception("call_broken", exc_info=broken)
-            self._perform(self.decider.fail(repr(broken.exceptions[0]), self._loop.time()))
+            self._break(broken, repr(broken.exceptions[0]))
 
     # --- The doors ---
 
@@ -181,8 +180,12 @@ class Bridge:
         try:
             self._tell(event)
         except Exception as broken:  # noqa: BLE001  # Our fault ends this call, and not whoever told it.
-            self._log.exception("call_broken", exc_info=broken)
-            self._perform(self.decider.fail(repr(broken), self._loop.time()))
+            self._break(broken, repr(broken))
+
+    def _break(self, broken: Exception, why: str) -> None:
+        """An invariant of ours does not hold: the machine ends the call, as far as it still can."""
+        self._log.exception("call_broken", exc_info=broken)
+        self._perform(self.decider.fail(why, self._loop.time()))
 
     # --- The machine ---
 
