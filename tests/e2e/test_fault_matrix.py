@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import math
 import random
 import re
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from callbridge.simulators.phone import (
 from callbridge.simulators.truth import heard_call
 from callbridge.simulators.voice_model import Answer, Call, Fault, Script
 from callbridge.simulators.voice_model import Say as Speech
+from callbridge.simulators.voice_model.ladder import TRANSCRIPT_LEAD
 from e2e import faults
 from e2e.faults import (
     AtDial,
@@ -451,21 +451,24 @@ class Played:
             text = _text_of(by_id[item.item_id], texts)
             heard_ms[text] = heard_ms.get(text, 0) + item.heard_ms
         for journal in self.journals[1:]:
-            yield from _unheard_words(journal.memory, heard_ms | self._heard_whole(journal, by_id, texts))
+            yield from _unheard_words(journal.memory, heard_ms | self._ran_ahead_ms(journal, by_id, texts))
         if self.cell.row.is_drop and self.cell.moment is not Moment.BEFORE:
             yield from self._of_the_replacement(heard_ms)
 
-    def _heard_whole(
+    def _ran_ahead_ms(
         self, journal: Journal, by_id: Mapping[str, Any], texts: dict[str, Speech]
     ) -> dict[str, float]:
-        """What this session said itself and was heard as far as it was sent.
+        """How far the transcripts reach of what this session said, and was heard as far as it was sent.
 
-        Who interrupts just then cuts nothing off, so nothing is truncated, and the few words by which the
-        transcript ran ahead of the audio stay.
+        Who interrupts just then cuts nothing off, so nothing is truncated, and the words by which the
+        transcript ran ahead of the audio stay: a share of the whole, and the word that this ends in.
         """
         own = [item for item in self._heard.items if item.item_id in journal.items]
         whole = [item for item in own if item.sent_ms - item.heard_ms <= Limits().heard_tail_ms]
-        return {_text_of(by_id[item.item_id], texts): math.inf for item in whole if item.sent_ms}
+        sent_ms = {_text_of(by_id[item.item_id], texts): item.sent_ms for item in whole if item.sent_ms}
+        return {
+            text: ms + len(text.split()) * WORD_MS * TRANSCRIPT_LEAD + WORD_MS for text, ms in sent_ms.items()
+        }
 
     def _of_the_replacement(self, heard_ms: dict[str, float]) -> Iterator[str]:
         memory = self.journals[1].memory
