@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
-import hashlib
 import json
 import math
 import re
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 import uvloop
+from websockets.utils import accept_key
 
 from callbridge.agents.agent import Agent
 from callbridge.bridge.bridge import Bridge
@@ -158,12 +158,9 @@ class Line:
         (asked,) = self.model.latest
         key = re.search(rb"(?i)sec-websocket-key: (\S+)", asked)
         assert key is not None, "picows asked for an upgrade"
-        digest = hashlib.sha1(
-            key[1] + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False
-        ).digest()
         self.model.feed(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
-            b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+            b"Sec-WebSocket-Accept: " + accept_key(key[1].decode()).encode() + b"\r\n\r\n"
         )
         self._is_dialled.set()
         return leg

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import hashlib
 import socket
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from websockets.utils import accept_key
 
 from leftovers import until
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 """The example of RFC 6455, section 1.3."""
 
-_ACCEPT_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _MASK: Final = b"\x37\xfa\x21\x3d"
 
 
@@ -272,4 +271,4 @@ def _unread_bytes(local_port: str, remote_port: str) -> int:
 
 
 def _accept(key: bytes) -> bytes:
-    return base64.b64encode(hashlib.sha1(key + _ACCEPT_GUID).digest())  # noqa: S324 - RFC 6455 wants SHA-1.
+    return accept_key(key.decode()).encode()

@@ -131,6 +131,12 @@ def answers(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, ..
     return created(response_id), *says(response_id, item_id, duration_ms), done(response_id)
 
 
+def takes_leave(duration_ms: int) -> tuple[Input, ...]:
+    """In response `answer` the agent says goodbye and calls `end_call`, which is done at once."""
+    leave = tool_call("answer", "end"), tool_finished("end", ends_call=True)
+    return (*says("answer", "bye", duration_ms), *leave)
+
+
 def audio_done(response_id: str, item_id: str) -> rt.AudioDone:
     """An item's audio is whole."""
     return rt.AudioDone(response_id, item_id)

@@ -328,10 +328,7 @@ def test_a_session_that_is_lost_before_the_hand_over_is_not_replaced_here() -> N
 def test_an_agent_that_takes_its_leave_hangs_up_rather_than_hands_over() -> None:
     book = v.answering(v.greeted())
     book.rig.feed(
-        v.item("answer", "bye"),
-        v.audio("answer", "bye", 200),
-        v.tool_call("answer", "end"),
-        v.tool_finished("end", ends_call=True),
+        *v.takes_leave(200),
         e.HandOverRequested(),
         v.done("answer"),
     )

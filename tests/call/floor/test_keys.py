@@ -99,10 +99,7 @@ def test_a_key_while_the_agent_takes_its_leave_keeps_the_call() -> None:
     """Nobody is hung up upon while pressing keys."""
     book = v.answering(v.greeted())
     book.rig.feed(
-        v.item("answer", "bye"),
-        v.audio("answer", "bye", 1000),
-        v.tool_call("answer", "end"),
-        v.tool_finished("end", ends_call=True),
+        *v.takes_leave(1000),
         v.done("answer"),
     )
     assert book.rig.phase.value == "leaving"

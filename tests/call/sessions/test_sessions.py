@@ -296,10 +296,7 @@ def test_a_session_that_is_lost_during_the_last_words_is_not_replaced() -> None:
     """What was said of the goodbye is still heard."""
     book = v.answering(v.greeted())
     book.rig.feed(
-        v.item("answer", "bye"),
-        v.audio("answer", "bye", 1000),
-        v.tool_call("answer", "end"),
-        v.tool_finished("end", ends_call=True),
+        *v.takes_leave(1000),
     )
     assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops())
     assert book.rig.phase is Phase.LEAVING
