@@ -133,8 +133,8 @@ async def test_a_leg_ends_and_takes_the_other_with_it(
         assert rig.ended.detail == f"{leg.value} leg stalled: {event.why}"
 
 
-async def test_an_echo_in_the_middle_of_an_answer_arms_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes five times a second, and looking for the next deadline is most of its price."""
+async def test_an_echo_in_the_middle_of_an_answer_reaches_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes five times a second: the ledger takes it, and nobody looks for the next deadline."""
     async with mc.calling() as rig:
         await rig.goes_live()
         await rig.speaks(b"\xff" * 1600)

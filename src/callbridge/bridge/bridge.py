@@ -147,8 +147,11 @@ class Bridge:
     def phone_said(self, text: str | bytes) -> None:
         """One message of Twilio."""
         event = self._relay.from_phone(text)
-        if event is not None:
-            self._tell(event)
+        if event is None:
+            return
+        if type(event) is media_streams.MarkEchoed and self._relay.echoed(event.mark.name, self._loop.time()):
+            return
+        self._tell(event)
 
     def model_said(self, text: str | bytes) -> None:
         """One event of the model."""
@@ -197,15 +200,7 @@ class Bridge:
             self._log.debug("<", told=type(event).__name__, decider=repr(self.decider))
         actions = self.decider.handle(event, self._loop.time())
         self._perform(actions)
-        if actions or not self._is_in_the_middle(event):
-            self._arm_timer()
-
-    def _is_in_the_middle(self, event: e.Event) -> bool:
-        """An echo within an answer moves no deadline that the next one would not move, 200 ms later."""
-        if type(event) is not media_streams.MarkEchoed:
-            return False
-        call = self._entrance.call
-        return call is not None and not call.playout.is_drained
+        self._arm_timer()
 
     @property
     def decider(self) -> Entrance | CallMachine:

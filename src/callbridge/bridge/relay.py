@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.call.ear.gate import Uplink
+from callbridge.call.ear.playout import Playout
 from callbridge.call.events import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime_events
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.call.ear.gate import Gate
-    from callbridge.call.ear.playout import Playout
     from callbridge.call.ear.tally import Tally
     from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
@@ -64,13 +64,13 @@ class Relay:
         "send_to_phone",
     )
 
-    _playout: Playout
     _transcript: Transcript
 
     def __init__(self, gate: Gate, tally: Tally, send_to_phone: Callable[[bytes], None]) -> None:
         self._gate, self._tally = gate, tally
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
+        self._playout = Playout()  # Of nobody: nothing is sent before there is a call.
         self._stream_sid = ""
         self._audio_head = b""
         self._unheard_ms_max = 0
@@ -126,6 +126,14 @@ class Relay:
             self._transcript.agent_adds(event.item_id, event.delta)
             return None
         return event
+
+    def echoed(self, name: str, now: float) -> bool:
+        """Takes a mark's echo, unless the machine must know of it.
+
+        An echo within an answer proves only that so much was heard: more of it is on its way to the caller,
+        and nothing can be due. Five a second of every agent who speaks.
+        """
+        return self._playout.echoed_on_the_way(name, now)
 
     def from_spare(self, text: str | bytes) -> Event:
         """One event of the second session, which has no say in the call yet."""

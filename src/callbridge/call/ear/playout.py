@@ -74,11 +74,6 @@ class Playout:
     """When the first audio of the call was sent."""
     first_sent_at: float | None = None
     """When the first audio since the machine last reset this was sent."""
-    agent_until: float = float("-inf")
-    """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
-    sent_bytes: dict[str, int] = field(default_factory=dict)
-    """Bytes sent of each item of the response in progress, and of those still in play."""
-
     _run: int = 0
     _run_began_at: float = 0.0
     _quiet_before: float = 0.0
@@ -87,6 +82,12 @@ class Playout:
     _proven_bytes: int = 0
     """Bytes of the run that echoes prove as played."""
     _parts: list[_Part] = field(default_factory=list)
+    _last: _Part | None = None
+    """The last of them: it is what every frame adds to."""
+    _sent_before: dict[str, int] = field(default_factory=dict)
+    """Bytes sent in earlier runs of each item of the response in progress."""
+    _agent_until_before: float = float("-inf")
+    """`agent_until` as it was before this run."""
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
@@ -111,7 +112,6 @@ class Playout:
             if self.began_at is None:
                 self.began_at = now
         self._queue(item_id, byte_count)
-        self.agent_until = self._run_began_at + self._run_bytes / _BYTES_PER_S
         if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
             return None
         return self.mark()
@@ -123,14 +123,17 @@ class Playout:
         self._queue(CLIP, byte_count)
 
     def _queue(self, item_id: str, byte_count: int) -> None:
-        item_begin = self.sent_bytes.get(item_id, 0)
-        if self._parts and self._parts[-1].item_id == item_id:
-            self._parts[-1].size += byte_count
-        else:
-            self._parts.append(_Part(item_id, self._run_bytes, byte_count, item_begin))
-        self.sent_bytes[item_id] = item_begin + byte_count
+        part = self._last
+        if part is None or part.item_id != item_id:
+            part = self._begin_part(item_id)
+        part.size += byte_count
         self._run_bytes += byte_count
         self._unmarked_bytes += byte_count
+
+    def _begin_part(self, item_id: str) -> _Part:
+        part = self._last = _Part(item_id, self._run_bytes, 0, self._bytes_sent(item_id))
+        self._parts.append(part)
+        return part
 
     def withheld(self, item_id: str, byte_count: int) -> None:
         """Notes audio of a muted item that was kept from the phone."""
@@ -172,6 +175,11 @@ class Playout:
             self._lateness_min_s = max(self._lateness_min_s, played_at - self._run_began_at)
         return True
 
+    def echoed_on_the_way(self, name: str, now: float) -> bool:
+        """`echoed`, unless this proves that all was heard. Answers whether it was taken."""
+        is_last = bool(self._marks) and self._marks[-1].name == name and not self._unmarked_bytes
+        return not is_last and self.echoed(name, now)
+
     def cut(self, now: float, tail_ms: int) -> tuple[int, tuple[CutItem, ...]]:
         """Freezes the heard position, forgets what was queued and opens a new epoch.
 
@@ -185,12 +193,14 @@ class Playout:
         if unheard_ms <= tail_ms:
             return 0, ()
         heard: dict[str, int] = {}
+        sent: dict[str, int] = {}
         for part in self._parts:
             before = heard.get(part.item_id, part.item_begin)
             heard[part.item_id] = before + min(max(position - part.begin, 0), part.size)
+            sent[part.item_id] = part.item_begin + part.size
         cuts = []
         for item_id, heard_bytes in heard.items():
-            sent_ms, heard_ms = milliseconds(self.sent_bytes[item_id]), milliseconds(heard_bytes)
+            sent_ms, heard_ms = milliseconds(sent[item_id]), milliseconds(heard_bytes)
             cuts.append(CutItem(item_id, sent_ms, heard_ms, heard_ms > 0 and sent_ms - heard_ms <= tail_ms))
         self.epoch += 1
         self._marks.clear()
@@ -202,7 +212,7 @@ class Playout:
     def begin_response(self) -> None:
         """Forgets the items of earlier responses, but for those still in play."""
         in_play = {part.item_id for part in self._parts}
-        self.sent_bytes = {item: size for item, size in self.sent_bytes.items() if item in in_play}
+        self._sent_before = {item: size for item, size in self._sent_before.items() if item in in_play}
 
     def forget_withheld(self) -> dict[str, int]:
         """Hands over, and forgets, how many bytes of which items were withheld."""
@@ -213,7 +223,25 @@ class Playout:
 
     def sent_ms(self, item_id: str) -> int:
         """Milliseconds sent of an item of the response in progress, or of one still in play."""
-        return milliseconds(self.sent_bytes.get(item_id, 0))
+        return milliseconds(self._bytes_sent(item_id))
+
+    def has_sent(self, item_id: str) -> bool:
+        """Whether anything was sent of such an item."""
+        return item_id in self._sent_before or any(part.item_id == item_id for part in self._parts)
+
+    def _bytes_sent(self, item_id: str) -> int:
+        for part in reversed(self._parts):
+            if part.item_id == item_id:
+                return part.item_begin + part.size
+        return self._sent_before.get(item_id, 0)
+
+    @property
+    def agent_until(self) -> float:
+        """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
+        for part in reversed(self._parts):
+            if part.item_id != CLIP:
+                return self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
+        return self._agent_until_before
 
     def unheard_ms(self, now: float) -> int:
         """Milliseconds sent to the phone that the caller has not heard yet."""
@@ -264,7 +292,11 @@ class Playout:
 
     def _begin_run(self, now: float, quiet_since: float) -> None:
         self._quiet_before = quiet_since
-        self._parts = []
+        for part in self._parts:
+            self._sent_before[part.item_id] = part.item_begin + part.size
+            if part.item_id != CLIP:
+                self._agent_until_before = self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
+        self._parts, self._last = [], None
         self._run += 1
         self._run_began_at = now
         self._run_bytes = self._proven_bytes = 0

@@ -83,7 +83,7 @@ class Interruption:
 
         Its end may be a long time coming, and the turn be recorded before.
         """
-        unsent = [item_id for item_id in response.items if item_id not in self._playout.sent_bytes]
+        unsent = [item_id for item_id in response.items if not self._playout.has_sent(item_id)]
         if unsent:
             self._transcript.agent_was_cut(CutItem(item_id, 1, 0) for item_id in unsent)
 
