@@ -219,7 +219,9 @@ def _command(command: commands.AnyCommand) -> str:
     match command:
         case commands.UpdateSession(session=session):
             model = session.audio.input.transcription
-            answers = "" if session.audio.input.turn_detection.create_response else ", answers nobody"
+            detection = session.audio.input.turn_detection
+            answers = "" if detection.create_response else ", answers nobody"
+            answers += "" if detection.interrupt_response else ", interrupts nobody"
             return f"session.update, transcription {'off' if model is None else model.model}{answers}"
         case commands.CreateItem(item=ours):
             return f"conversation.item.create {ours.id}: {_item(ours)}"
@@ -231,6 +233,8 @@ def _command(command: commands.AnyCommand) -> str:
             return f"response.create {event_id}{_options(options)}"
         case commands.CancelResponse(response_id=response_id):
             return f"response.cancel {response_id}"
+        case commands.CommitInput():
+            return "input_audio_buffer.commit"
         case commands.AppendAudio():
             raise AssertionError("audio goes past the machine")
         case _:

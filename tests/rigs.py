@@ -44,15 +44,22 @@ def make_plan(
     transcribes: bool = True,
     server_interrupts: bool = True,
     second_model: str | None = None,
+    is_greeting_interruptible: bool = True,
 ) -> CallPlan:
-    """The plan of an ordinary call."""
+    """The plan of an ordinary call. Its greeting gives way: only few scripts are about a greeting."""
     detection = commands.ServerVad(0.5, 300, 500, interrupt_response=server_interrupts)
     transcription = commands.Transcription("gpt-transcribe") if transcribes else None
     audio = commands.Audio(
         commands.AudioInput(MULAW, detection, transcription, None), commands.AudioOutput(MULAW, "marin")
     )
     session = commands.Session("You answer the telephone.", audio, (LOOK_UP,), "auto", ("audio",))
-    return CallPlan("gpt-realtime-2.1", session, greeting, second_model)
+    return CallPlan(
+        "gpt-realtime-2.1",
+        session,
+        greeting,
+        second_model,
+        is_greeting_interruptible=is_greeting_interruptible,
+    )
 
 
 PLAN: Final = make_plan()
@@ -65,6 +72,10 @@ LOOK_LATE_S: Final = 0.001
 
 FRAME_S: Final = 0.02
 """Twilio's frames are so long."""
+
+GAP_EVERY: Final = 15
+GAP_FRAMES: Final = 3
+"""Who speaks leaves a gap of 60 ms between two words, four times a second."""
 
 CLIP_MS: Final = 1000
 """How long the rig's clip is."""
@@ -142,6 +153,7 @@ class Rig:
         self._outputs: list[Output] = []
         self._line_at: float | None = None
         """Up to when the line has sent; nothing before the stream is admitted."""
+        self._line_frames = 0
         self._line_ms = 0
         """What the present session has of the line."""
         self._is_loud = False
@@ -265,7 +277,11 @@ class Rig:
             return
         for _ in range(int((self.now - self._line_at) / FRAME_S + 1e-6)):
             self._line_at += FRAME_S
-            self.relay.from_phone(_LINE_SAYS[self._is_loud])
+            self._line_frames += 1
+            is_word = self._line_frames % GAP_EVERY >= GAP_FRAMES
+            event = self.relay.from_phone(_LINE_SAYS[self._is_loud and is_word])
+            if event is not None:
+                self._happens(event)
 
     def _as_it_is(self, event: Input) -> e.Event:
         match event:

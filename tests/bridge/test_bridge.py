@@ -312,7 +312,9 @@ async def test_every_deadline_after_the_first_is_told_too(monkeypatch: pytest.Mo
     loop, jumps_s = asyncio.get_running_loop(), [0.0]
     time = loop.time
     monkeypatch.setattr(loop, "time", lambda: time() + sum(jumps_s))
-    async with mc.calling(limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0)) as rig:
+    async with mc.calling(
+        limits=Limits(media_gap_warning_s=3.0, media_gap_timeout_s=4.0, command_timeout_s=60)
+    ) as rig:
 
         async def look(jump_s: float) -> None:
             due = rig.bridge.decider.deadline

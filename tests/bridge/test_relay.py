@@ -310,13 +310,52 @@ def test_everything_from_the_model_counts_as_a_sign_of_life() -> None:
         assert rig.tally.from_model_at == now
 
 
-def test_the_latest_loud_frame_is_noted_while_the_gate_hears_the_caller() -> None:
-    """And not otherwise: it is a look at every frame."""
+LOUD, QUIET = bytes((0x10, 0x90)) * 80, silence(20)
+
+
+def test_a_caller_who_is_loud_is_told_of_unless_the_model_hears_them() -> None:
+    """After 1.5 s, and again after as much more."""
     rig = Rig()
-    loud = base64.b64encode(bytes((0x10, 0x90)) * 80).decode()
-    quiet = base64.b64encode(silence(20)).decode()
-    for hears, payload, noted in ((False, loud, 0), (True, quiet, 0), (True, loud, 3), (True, quiet, 3)):
-        rig.gate.hears_caller = hears
-        media = {"track": "inbound", "chunk": "1", "timestamp": "99", "payload": payload}
-        rig.relay.from_phone(json.dumps({"event": "media", "streamSid": STREAM, "media": media}))
-        assert rig.tally.loud_at_frame == noted
+    told = [rig.relay.from_phone(media(LOUD)) for _ in range(160)]
+    assert [place for place, event in enumerate(told) if event is not None] == [75, 149]
+    rig.gate.model_hears = True
+    assert {rig.relay.from_phone(media(LOUD)) for _ in range(200)} == {None}
+
+
+def test_what_the_caller_said_to_a_dead_session_goes_to_the_next_one() -> None:
+    """From the first loud frame on, before what they have said since; never without being asked for."""
+    for resends, kept in ((True, 50), (False, 0)):
+        rig = Rig()
+        for payload in [QUIET] * 20 + [LOUD] * 50:
+            rig.relay.from_phone(media(payload))
+        rig.to_model.clear()
+        rig.gate.uplink, rig.gate.resends = Uplink.HELD, resends
+        rig.relay.from_phone(media(QUIET))
+        rig.gate.uplink = Uplink.OPEN
+        rig.relay.open_uplink()
+        assert rig.model_audio in (LOUD * kept + QUIET, LOUD * (kept - 1) + QUIET)
+
+
+def test_what_is_kept_of_the_caller_is_bounded() -> None:
+    """Eight seconds; what comes after it is held on top of that."""
+    rig = Rig()
+    words = [LOUD] * 12 + [QUIET] * 3
+    for payload in words * 30:
+        rig.relay.from_phone(media(payload))
+    rig.to_model.clear()
+    rig.gate.uplink, rig.gate.resends, rig.gate.held_ms_max = Uplink.HELD, True, 100
+    for payload in words * 2:
+        rig.relay.from_phone(media(payload))
+    rig.relay.open_uplink()
+    assert len(rig.model_audio) == (400 + 5) * 160
+
+
+def test_a_pause_between_words_ends_nothing_and_half_a_second_of_quiet_does() -> None:
+    """What was said and answered, or was nothing, is not kept for a later session."""
+    rig = Rig()
+    for payload in [LOUD] * 40 + [QUIET] * 20 + [LOUD] * 10:
+        rig.relay.from_phone(media(payload))
+    assert rig.tally.loudness.loud_for in range(48, 53)
+    for _ in range(30):
+        rig.relay.from_phone(media(QUIET))
+    assert rig.tally.loudness.loud_for == 0

@@ -141,6 +141,7 @@ def test_words_wait_for_the_answer_that_is_going_on() -> None:
     book = v.answering(v.greeted(limits=SHORT))
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
+    assert book >> v.says("answer", "it", 100) << AudioToPhone(100)
     assert book >> v.done("answer") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
@@ -155,8 +156,8 @@ def test_words_are_not_said_by_a_response_that_was_asked_for_before_them() -> No
     assert (
         book
         >> v.item_added("cb_item_1")
-        >> v.created("plain")
-        >> v.done("plain")
+        >> v.answers("plain", "it", 100)
+        << AudioToPhone(100)
         << v.ask_words(v.SAY_IT_ENDS_SOON)
     )
 
@@ -184,8 +185,8 @@ def test_what_is_owed_is_answered_before_the_warning_is_given() -> None:
         book
         >> v.done("answer")
         << v.ask()
-        >> v.created("reply")
-        >> v.done("reply")
+        >> v.answers("reply", "it", 100)
+        << AudioToPhone(100)
         << v.ask_words(v.SAY_IT_ENDS_SOON)
     )
 
@@ -195,8 +196,8 @@ def test_words_outlive_a_failed_answer_to_something_else() -> None:
     book.rig.now = 1010.0
     book.rig.feed(e.DeadlinePassed())
     assert book >> v.done("answer", "failed", code="server_error") << v.any_warning("response_fell_short")
-    assert book >> deadline(Timer.RETRY) << v.ask() >> v.created("again")
-    assert book >> v.done("again") << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> deadline(Timer.RETRY) << v.ask()
+    assert book >> v.answers("again", "it", 100) << (AudioToPhone(100), v.ask_words(v.SAY_IT_ENDS_SOON))
 
 
 @pytest.mark.parametrize("is_begun", [False, True])
@@ -225,8 +226,8 @@ def test_newer_words_outlive_the_response_that_says_the_older_ones() -> None:
     """The warning is being said when the end is due."""
     book = v.greeted(limits=replace(SHORT, call_length_warning_s=2))
     assert book >> at(18, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
-    assert book >> at(19, v.created("soon")) >> at(20, e.DeadlinePassed())
-    assert book >> v.done("soon") << v.ask_words(v.SAY_IT_ENDS)
+    assert book >> at(19, v.created("soon")) >> v.says("soon", "it", 100) << AudioToPhone(100)
+    assert book >> at(20, e.DeadlinePassed()) >> v.done("soon") << v.ask_words(v.SAY_IT_ENDS)
 
 
 def test_the_servers_own_response_says_no_words_of_ours() -> None:
@@ -234,6 +235,7 @@ def test_the_servers_own_response_says_no_words_of_ours() -> None:
     book = v.greeted(limits=SHORT)
     assert book >> at(10, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
     assert book >> v.speech_started() >> after(1, v.speech_stopped()) >> v.created("servers_own")
+    assert book >> v.says("servers_own", "it", 100) << AudioToPhone(100)
     assert book >> v.done("servers_own") << v.ask_words(v.SAY_IT_ENDS_SOON)
 
 
@@ -244,7 +246,7 @@ def test_the_greeting_comes_before_any_other_words() -> None:
     book.rig.feed(v.created("greeting"), v.done("greeting", "failed", code="server_error"))
     assert book >> at(10, e.DeadlinePassed()) << v.clip()
     assert book >> deadline(Timer.RETRY) << v.ask(options=PLAN.greeting_options)
-    assert book >> v.created("again") >> v.done("again") << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> v.answers("again", "it", 100) << (AudioToPhone(100), v.ask_words(v.SAY_IT_ENDS_SOON))
 
 
 def test_the_goodbye_that_is_meant_pays_for_what_was_asked_as_well() -> None:
@@ -267,7 +269,7 @@ def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
         text_input=0, text_cached=0, text_output=0, audio_input=0, audio_cached=0, audio_output=1_000_000
     )
     book = v.live(replace(PLAN, price=price, spend_max_microdollars=100))
-    book.rig.feed(v.created("greeting"))
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 100))
     dear = rt.Usage(0, 100, None, rt.OutputTokens(0, 100))
     assert book >> v.done("greeting", usage=dear) << v.ask_words(v.SAY_IT_ENDS)
     say(book, "bye")

@@ -115,7 +115,7 @@ async def test_what_passes_by_the_machine_is_noted_where_that_is_asked_for(notes
         await rig.goes_live()
         await rig.speaks(b"\xff" * 160)
         await rig.model.says(SPEECH_STARTED)
-        for audio in (b"\x00", b"\x00", b"\xff"):
+        for audio in [b"\x00"] * 4 + [b"\xff"] * 30:
             await rig.phone.says(media(audio * 160))
         await rig.model.says(SPEECH_STOPPED)
         await rig.hangs_up()

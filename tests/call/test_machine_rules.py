@@ -31,7 +31,7 @@ SAMPLES: dict[type, e.Event] = {
         *(v.tool_call("r", "call_1"), v.done("r"), v.error("server_error")),
         realtime_events.RateLimitsUpdated((realtime_events.RateLimit("tokens", 0, 1.0),)),
         *(v.admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
-        *(e.AnswerRanAway(), v.gone(e.Leg.MODEL), e.LegStalled(e.Leg.MODEL, "full")),
+        *(e.AnswerRanAway(), e.CallerIsLoud(), v.gone(e.Leg.MODEL), e.LegStalled(e.Leg.MODEL, "full")),
         *(e.BadMessage(e.Leg.MODEL, "not JSON"), v.tool_finished("call_1"), e.ShutdownRequested()),
         *(e.HandOverRequested(), e.DeadlinePassed()),
     )
@@ -45,7 +45,7 @@ OF_A_SESSION = {
     realtime_events.SessionUpdated,
     realtime_events.RateLimitsUpdated,
 }
-CONFIRMED = {realtime_events.SessionCreated, realtime_events.SessionUpdated}
+CONFIRMED = {realtime_events.SessionCreated}
 MEANS_SOMETHING = {realtime_events.ErrorEvent, realtime_events.UnknownEvent}
 STANDING = PASSES_BY | SETTLED | CONFIRMED | {media_streams.Media}
 STAGES: tuple[Step | Phase, ...] = (Step.WAITING, Step.ADMITTING, *Phase)
@@ -61,11 +61,11 @@ IGNORED: dict[Step | Phase, set[type]] = {
     Phase.DIALLING: PASSES_BY
     | SETTLED
     | (FROM_MODEL - {realtime_events.UnknownEvent})
-    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway},
+    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
     Phase.CONFIGURING: PASSES_BY
     | SETTLED
     | (FROM_MODEL - OF_A_SESSION - MEANS_SOMETHING)
-    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway},
+    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
     Phase.LIVE: STANDING,
     Phase.LEAVING: STANDING,
     Phase.OVER: set(SAMPLES),
@@ -75,7 +75,7 @@ IGNORED: dict[Step | Phase, set[type]] = {
 def test_there_is_a_sample_of_every_event() -> None:
     """A new event turns this red until somebody has decided what it means; the unions have not come apart."""
     assert set(SAMPLES) == FROM_PHONE | FROM_MODEL | LOCAL
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 19, 13)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 19, 14)
 
 
 WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)

@@ -102,7 +102,10 @@ def test_the_oldest_entry_is_forgotten_at_the_bound() -> None:
     book = v.greeted(limits=Limits(memory_entries_max=2))
     for number in (1, 2):
         v.answering(book, f"r{number}")
-        book.rig.feed(v.caller_said(f"{number}?", "question"), v.done(f"r{number}"))
+        said = v.says(f"r{number}", f"it{number}", 100)
+        book.rig.feed(v.caller_said(f"{number}?", "question"), *said, v.done(f"r{number}"))
+        book.rig.now += 0.2
+        book.rig.feed(PLAYED)
     assert retold_to_the_next(book) == ["user: 1?", "user: 2?"]
 
 
@@ -133,7 +136,7 @@ def test_the_turn_that_is_going_on_is_told_like_one_that_is_over(*, is_over: boo
     """A tool's answer is kept before the turn in which it was asked for has ended."""
     book = answered()
     if is_over:
-        book.rig.feed(v.done("answer"), v.created("reply"), v.done("reply"))
+        book.rig.feed(v.done("answer"), *v.answers("reply", "more", 100))
         book.rig.now += 1.2
         book.rig.feed(PLAYED)
     assert retold_to_the_next(book) == WHOLE

@@ -63,7 +63,12 @@ def test_one_response_answers_several_results() -> None:
     assert book >> v.tool_finished("call_1") << v.tool_result(first, "call_1")
     assert book >> v.tool_finished("call_2") << v.tool_result(second, "call_2") >> v.item_added(first)
     assert (
-        book >> v.item_added(second) >> v.done("answer") << v.ask() >> v.created("second") >> v.done("second")
+        book
+        >> v.item_added(second)
+        >> v.done("answer")
+        << v.ask()
+        >> v.answers("second", "it", 100)
+        << AudioToPhone(100)
     )
     assert first.value != second.value
     assert v.rests(book)
@@ -218,7 +223,8 @@ def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
     book.rig.feed(v.tool_call("answer", "end"), v.tool_finished("end", ends_call=True), v.done("answer"))
     assert book >> v.created("bye")
     assert book >> v.done("bye", "failed", code="server_error") << v.any_warning("response_fell_short")
-    assert book >> deadline(Timer.RETRY) << v.ask() >> v.answers("again", "goodbye", 200) << AudioToPhone(200)
+    assert book >> deadline(Timer.RETRY) << v.ask_farewell()
+    assert book >> v.answers("again", "goodbye", 200) << AudioToPhone(200)
     assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP)
 
 
@@ -278,8 +284,8 @@ def test_an_end_that_the_caller_overtook_is_answered_like_any_result() -> None:
     assert (
         book >> v.done("answer") >> after(1.05, PLAYED) >> v.speech_started("wait") << v.recorded(TurnEnded)
     )
-    assert book >> after(0.5, v.speech_stopped("wait")) >> v.created("second") >> v.item("second", "yes")
-    assert book >> v.done("second")
+    assert book >> after(0.5, v.speech_stopped("wait")) >> v.created("second")
+    assert book >> v.says("second", "yes", 100) << AudioToPhone(100) >> v.done("second")
     assert (
         book
         >> after(0.5, v.tool_finished("end", name="end_call", ends_call=True))

@@ -51,18 +51,15 @@ def test_louder_is_never_quieter() -> None:
     assert codes == sorted(codes)
 
 
-def test_speech_is_told_from_the_noise_of_a_line() -> None:
-    """More than a tenth of the samples beyond -39 dB: a click is no word."""
-    assert not audio.is_loud(audio.silence(20))
-    assert not audio.is_loud(audio.encode([300, -300] * 80))
-    assert audio.is_loud(audio.encode([2000, -2000] * 80))
-    assert not audio.is_loud(audio.encode([20_000] * 16 + [0] * 144))
-    assert audio.is_loud(audio.encode([20_000] * 17 + [0] * 143))
-    assert not audio.is_loud(b"")
+def test_levels_are_two_decibels_each() -> None:
+    """From -70 dB below full scale up to it."""
+    assert [audio.level(dbfs) for dbfs in (-90, -70, -50, -1, 0)] == [0, 0, 10, 34, 35]
+    for level in range(audio.LEVELS - 1):
+        assert set(audio.softer_than(level)) <= set(audio.softer_than(level + 1))
 
 
-def test_the_quiet_codes_are_those_of_small_samples() -> None:
-    assert audio.encode([372])[0] in audio.QUIET
-    assert audio.encode([-372])[0] in audio.QUIET
-    assert audio.encode([400])[0] not in audio.QUIET
-    assert len(audio.QUIET) == 64
+def test_a_sample_is_softer_than_the_level_above_it() -> None:
+    """372 of 32,768 are -38.9 dB: level 15 is -40, level 16 is -38."""
+    for sample in (372, -372):
+        (code,) = audio.encode([sample])
+        assert (code in audio.softer_than(15), code in audio.softer_than(16)) == (False, True)

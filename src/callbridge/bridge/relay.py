@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.ear.playout import Playout
-from callbridge.call.events import AnswerRanAway, BadMessage, Event, Leg, SpareSaid
+from callbridge.call.events import AnswerRanAway, BadMessage, CallerIsLoud, Event, Leg, SpareSaid
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime_events
-from callbridge.wire.audio import BYTES_PER_MS, is_loud
+from callbridge.wire.audio import BYTES_PER_MS
 from callbridge.wire.errors import UNREADABLE, ProtocolError
 from callbridge.wire.media_streams import Media, SendMark, encode_audio
 from callbridge.wire.media_streams import decode as decode_from_phone
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 _UNSTARTED, _HELD, _OPEN = Uplink.UNSTARTED, Uplink.HELD, Uplink.OPEN
 """Read for every frame: by their class's name they would cost as much as all else that is looked at."""
 
+LOUD_FRAMES = 75
+"""1.5 s of loudness that the model does not take for speech: the machine is told, and again each 1.5 s."""
+
+KEPT_FRAMES_MAX = 400
+"""8 s of what a model may not have heard: whom nobody answers does not speak for longer."""
+
 FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
@@ -53,10 +59,14 @@ class Relay:
         "_gate",
         "_held",
         "_held_bytes",
+        "_kept",
+        "_kept_bytes",
+        "_loudness",
         "_note",
         "_playout",
         "_stream_sid",
         "_tally",
+        "_told_at",
         "_transcript",
         "_unheard_ms_max",
         "_was_loud",
@@ -70,6 +80,12 @@ class Relay:
         self._gate, self._tally = gate, tally
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
+        self._loudness = tally.loudness
+        self._kept: deque[bytes] = deque(maxlen=KEPT_FRAMES_MAX)
+        """What the caller has said since they became loud, as long as the model hears no speech."""
+        self._kept_bytes = 0
+        """What was taken over from there, on top of what may be held."""
+        self._told_at = LOUD_FRAMES
         self._playout = Playout()  # Of nobody: nothing is sent before there is a call.
         self._stream_sid = ""
         self._audio_head = b""
@@ -107,7 +123,8 @@ class Relay:
         self._tally.frames_from_phone += 1
         if uplink is _OPEN:
             self._append(payload)
-        elif uplink is _HELD:
+            return self._listen(payload)
+        if uplink is _HELD:
             self._hold(payload)
         else:
             self._tally.frames_dropped += 1
@@ -146,7 +163,7 @@ class Relay:
         """Sends what was held, in order. From now on the gate decides."""
         while self._held:
             self._append(self._held.popleft())
-        self._held_bytes = 0
+        self._held_bytes = self._kept_bytes = 0
 
     def play_clip(self, clip: bytes, now: float) -> None:
         """Lets the caller hear audio of ours, behind what is queued already."""
@@ -161,23 +178,50 @@ class Relay:
         tally = self._tally
         tally.frames_to_model += 1
         tally.uplink_bytes += len(payload)
-        if self._gate.hears_caller:
-            self._listen(payload)
 
-    def _listen(self, payload: bytes) -> None:
-        if loud := is_loud(payload):
-            self._tally.loud_at_frame = self._tally.frames_from_phone
-        if loud is not self._was_loud:
-            self._was_loud = loud
-            if self._note is not None:
-                self._note(CallerLoud(loud))
+    def _listen(self, payload: bytes) -> Event | None:
+        loudness = self._loudness
+        loudness.hears(payload)
+        loud_for = loudness.loud_for
+        if not loud_for:
+            if self._was_loud:
+                self._loudness_changed(is_loud=False)
+            return None
+        if not self._was_loud:
+            self._loudness_changed(is_loud=True)
+        if self._gate.model_hears:
+            self._kept.clear()
+            self._told_at = loud_for + LOUD_FRAMES
+            return None
+        self._kept.append(payload)
+        if loud_for < self._told_at:
+            return None
+        self._told_at += LOUD_FRAMES
+        return CallerIsLoud()
+
+    def _loudness_changed(self, *, is_loud: bool) -> None:
+        self._was_loud, self._told_at = is_loud, LOUD_FRAMES
+        self._kept.clear()
+        if self._note is not None:
+            self._note(CallerLoud(is_loud))
 
     def _hold(self, payload: bytes) -> None:
+        if self._kept:
+            self._hold_kept()
+        self._loudness.hears(payload)
         self._held.append(payload)
         self._held_bytes += len(payload)
-        while self._held_bytes > self._gate.held_ms_max * BYTES_PER_MS:
+        while self._held_bytes > self._gate.held_ms_max * BYTES_PER_MS + self._kept_bytes:
             self._held_bytes -= len(self._held.popleft())
             self._tally.frames_dropped += 1
+
+    def _hold_kept(self) -> None:
+        """The session is lost, and may not have heard what the caller was saying: that comes first."""
+        if self._gate.resends:
+            self._held.extend(self._kept)
+            self._kept_bytes = sum(map(len, self._kept))
+            self._held_bytes += self._kept_bytes
+        self._kept.clear()
 
     def _play(self, delta: AudioDelta, now: float) -> Event | None:
         audio = delta.delta

@@ -39,6 +39,7 @@ HARMLESS_CODES: Final = frozenset(
         "item_truncate_invalid_item_id",
         "item_not_found",
         "audio_unintelligible",
+        "input_audio_buffer_commit_empty",
     }
 )
 """Error codes of races that the protocol cannot avoid: what we wanted has happened already."""

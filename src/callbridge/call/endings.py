@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.call.events import StreamMustEnd
 from callbridge.call.facts import EndReason
+from callbridge.call.floor.table import Caller
 from callbridge.call.phases import Timer
 from callbridge.call.wishes import FallBack, Following, HangUp, Resume
 
@@ -128,16 +129,28 @@ class Endings:
         """Adds when to look at what. `is_quiet`: it is the caller's turn, and they say nothing."""
         limits = self._limits
         due.update(self._timers)
-        if not is_quiet or not limits.caller_silence_s:
+        floor = self._floor
+        if not limits.caller_silence_s or self.leaving_for is not None:
+            return
+        said_until = self._playout.agent_until
+        if floor.noise_since is not None:
+            # A street speaks all the time, and the agent answers it: neither puts anything off.
+            said_until = min(said_until, floor.noise_since)
+        elif not is_quiet:
             return
         patience_s = limits.caller_silence_s / 2 if self._has_asked else limits.caller_silence_s
-        since = max(self._floor.caller_at, self._asked_at or 0.0, self._playout.agent_until)
-        due[Timer.CALLER_SILENT] = since + patience_s
+        silent_at = max(floor.understood_at, said_until, self._asked_at or 0.0) + patience_s
+        if floor.noise_since is not None and floor.speaking_since < silent_at:
+            # They were speaking when it was due: their words may come yet, and are waited for.
+            if floor.caller is Caller.SPEAKING:
+                silent_at = max(silent_at, floor.speaking_since + limits.utterance_max_s)
+            silent_at = max(silent_at, floor.silent_since + limits.transcript_timeout_s)
+        due[Timer.CALLER_SILENT] = silent_at
 
     @property
     def _has_asked(self) -> bool:
-        """Whether the caller was asked if they are there, and has not said anything since."""
-        return self._asked_at is not None and self._asked_at >= self._floor.caller_at
+        """Whether the caller was asked if they are there, and has said nothing since that was understood."""
+        return self._asked_at is not None and self._asked_at >= self._floor.understood_at
 
     def expired(self, timer: Timer, now: float) -> tuple[EndReason, str] | None:
         """The time of one of them has come. Answers the limit that is reached, with the words for it."""

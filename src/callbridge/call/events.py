@@ -91,6 +91,11 @@ class AnswerRanAway:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerIsLoud:
+    """The caller has been loud for a while, and the model does not say that they speak."""
+
+
+@dataclass(frozen=True, slots=True)
 class LegGone:
     """A socket closed, from the other side or by a fault."""
 
@@ -151,6 +156,7 @@ LocalEvent: TypeAlias = (
     | ModelDialFailed
     | SpareSaid
     | AnswerRanAway
+    | CallerIsLoud
     | LegGone
     | LegStalled
     | BadMessage

@@ -68,13 +68,42 @@ class Limits:
     """How often that is looked at while the caller speaks: a look at a counter."""
 
     answer_timeout_s: float = 8.0
-    """An answer is owed and nothing at all came from the model: the session is replaced."""
+    """An answer is owed and nothing at all came from the model: the session is replaced. A model that is
+    asked to think harder has longer; the caller hears the clip meanwhile."""
 
     give_up_after_s: float = 15.0
     """The caller waits and has not heard the agent for so long: the fallback plan."""
 
+    wait_max_s: float = 45.0
+    """The caller has not heard the agent for so long, whatever tools do meanwhile: the fallback plan."""
+
     unheard_ms_max: int = 120_000
     """Agent audio ahead of the phone. Nobody speaks for two minutes: the answer has run away and is cut."""
+
+    # What the line says against the model.
+
+    greeting_protected_s: float = 12.0
+    """From its first sound on: the caller's words do not stop the greeting. Nobody greets for longer."""
+
+    utterance_max_s: float = 45.0
+    """The model says that the caller speaks: then it is told that they have ended, and asked. 110 words."""
+
+    unseen_end_timeout_s: float = 2.0
+    """The line is quiet, and the model still says that the caller speaks: then it is asked."""
+
+    loud_again_after_s: float = 30.0
+    """A line that is loud while the model hears no speech is asked about once in so long: a street is."""
+
+    command_timeout_s: float = 2.0
+    """The server confirms or refuses every command but audio, within a round trip. Then it is asked for a
+    sign of life."""
+
+    sign_timeout_s: float = 1.5
+    """It has said nothing at all to that: there is nobody. With the 1.5 s of loudness before, a caller who
+    talks to a dead session gets another one after 3 s."""
+
+    cough_ms: int = 400
+    """Loudness of an utterance below this is a cough or a door: a model that stays silent is right."""
 
     # The phone.
 
@@ -130,8 +159,14 @@ class Limits:
     retry_delay_s: float = 1.0
     """After a failed response, before the next attempt. Rate limits recover within seconds."""
 
+    retry_delay_max_s: float = 10.0
+    """An error may name the wait ("try again in 7.2s"): it is kept up to here, with the clip meanwhile."""
+
     response_attempts_max: int = 3
     """Failed responses in a row before the model counts as lost."""
+
+    silent_rounds_max: int = 5
+    """Responses in a row that call tools and say nothing: then the agent must speak."""
 
     held_audio_ms_max: int = 9_000
     """Caller audio held until the first session is ready: the connect timeout, and a second. Beyond it the

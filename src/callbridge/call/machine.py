@@ -73,7 +73,7 @@ class CallMachine:
         agent = admitted.plan.agent
         out.note(StreamStarted(admitted.caller, admitted.called, admitted.is_continued, agent))
         self._parts.ladder.begin(out.now, is_continued=admitted.is_continued)
-        self._sessions.open(out.now)
+        self._open_session(out.now)
         return out.taken()
 
     def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
@@ -91,6 +91,11 @@ class CallMachine:
         if out.consequences:
             self._take_consequences(now)
         self._settle(now)
+        hearing, tally = self._parts.hearing, self._parts.tally
+        if hearing.told != out.told_model:  # The model was told something, and has to answer.
+            hearing.told = out.told_model
+            if tally.from_model_at > hearing.commanded_at:
+                hearing.commanded_at = now
         actions, out.actions = tuple(out.actions), []
         return actions
 
@@ -149,16 +154,18 @@ class CallMachine:
                 self._session_failed(trouble, now)
             case e.SessionGone():
                 ladder.session_lost(now)
-                sessions.open(now)
+                self._open_session(now)
             case e.SessionRetold():
                 ladder.session_retold()
             case e.SessionStands():
+                self._parts.hearing.session_stands()
                 ladder.session_stands(now)
                 # After the words were asked for: otherwise the caller's held "hello?" would be answered
                 # first.
                 sessions.open_uplink()
             case e.SpareTookOver():
                 ladder.session_lost(now)
+                self._parts.hearing.session_stands()
                 ladder.session_stands(now)
                 sessions.open_uplink()
             case e.PriceRose():
@@ -168,6 +175,12 @@ class CallMachine:
                 self._end(reason, detail)
             case _:
                 assert_never(consequence)
+
+    def _open_session(self, now: float) -> None:
+        """There is to be a session: one in which the greeting is safe, as long as it is owed."""
+        debts, plan = self._parts.floor.debts, self._sessions.plan
+        is_protecting = debts.greeting is not None and not plan.is_greeting_interruptible
+        self._sessions.open(now, is_protecting=is_protecting)
 
     def _session_failed(self, trouble: Trouble, now: float) -> None:
         """The present session is of no more use. A call that ends anyway needs no other one.
@@ -213,6 +226,10 @@ class CallMachine:
                 self._end(self._sessions.reason_without, why)
             case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS:
                 self._parts.ladder.expired(timer, now)
+            case Timer.GREETING:
+                self._parts.floor.greeting.is_over(now)
+            case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNANSWERED | Timer.SIGN:
+                self._parts.hearing.expired(timer, now)
             case Timer.TRANSCRIPT:
                 pass  # `_settle` records what is late.
             case Timer.CALLER_QUIET:
@@ -251,6 +268,9 @@ class CallMachine:
         is_connecting = sessions.is_connecting
         sessions.add_due(due)
         ladder.add_due(due)
+        parts.hearing.add_due(due)
+        if (greeted_by := parts.floor.greeting.due) is not None:
+            due[Timer.GREETING] = greeted_by
         parts.line.add_due(due, parts.floor.caller_at, is_standing=not is_connecting)
         parts.endings.add_due(due, is_quiet=self.phase is Phase.LIVE and ladder.is_idle)
         add_sound_due(
@@ -278,6 +298,8 @@ class CallMachine:
         if endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != parts.floor.turn:
             endings.stay()
             self._out.note(noted("farewell_withdrawn"))
+        if parts.floor.greeting.response is not None:
+            parts.floor.greeting.settle(now)
         # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
         is_standing = self._sessions.phase is Phase.LIVE
         is_idle = is_standing and parts.floor.caller is Caller.SILENT and parts.ladder.is_idle

@@ -37,6 +37,8 @@ class Outbox:
         self.actions: list[Action] = []
         self.consequences: deque[Consequence] = deque()
         self._call_began_at = now
+        self.told_model = 0
+        """Commands to the present session, each of which it has to answer."""
         self._facts = self._commands = self._items = 0
         self._item_prefix = "cb_item"
 
@@ -70,6 +72,7 @@ class Outbox:
     def tell_model(self, command: AnyCommand, leg: Leg = Leg.MODEL) -> str:
         """A command. Answers its `event_id`: it comes back in the error that answers the command."""
         self._commands += 1
+        self.told_model += leg is Leg.MODEL
         command_id = f"cb_{self._commands}"
         self.actions.append(SendToModel(msgspec.structs.replace(command, event_id=command_id), leg))
         return command_id

@@ -10,6 +10,7 @@ from callbridge.call.ear.playout import Playout
 from callbridge.call.endings import Endings
 from callbridge.call.events import Leg
 from callbridge.call.floor.floor import Floor
+from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.memory import Memory
 from callbridge.call.sessions.sessions import Sessions
@@ -63,6 +64,7 @@ class Parts:
             transcript=transcript,
             out=out,
         )
+        self.hearing = Hearing(self.floor, self.ladder, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.
         silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s
         self.line = Line(plan.limits, gate, tally, silence_s, now)

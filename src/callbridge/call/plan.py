@@ -39,6 +39,8 @@ class CallPlan:
     limits: Limits = field(default_factory=Limits)
     agent: str = ""
     """The name under which the agent was chosen."""
+    is_greeting_interruptible: bool = False
+    """Whether the caller's first word stops the greeting."""
     notes_audio: bool = False
     """Whether it is written down when agent audio was sent and when the caller was loud: without that a
     stored call cannot be played again."""
@@ -73,6 +75,12 @@ class CallPlan:
         """The session as long as it must not answer: it is still being told what was said before."""
         detection = self.session.audio.input.turn_detection
         return self._with_input(turn_detection=msgspec.structs.replace(detection, create_response=False))
+
+    @property
+    def protected_session(self) -> Session:
+        """The session as long as the greeting is to be heard: the server does not interrupt."""
+        detection = self.session.audio.input.turn_detection
+        return self._with_input(turn_detection=msgspec.structs.replace(detection, interrupt_response=False))
 
     def without_transcription(self) -> CallPlan:
         """The same plan for a server that refuses the transcription model."""

@@ -16,6 +16,7 @@ from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
 from callbridge.call.facts import EndReason, Remembered, noted, warned
 from callbridge.call.floor.floor import Floor
+from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.memory import ToolAnswered
 from callbridge.call.parts import Parts
@@ -202,6 +203,7 @@ _Row: TypeAlias = tuple[Cell, Cell, Cell]
 _floor: Final = partial(Rule, attrgetter("floor"))
 _ladder: Final = partial(Rule, attrgetter("ladder"))
 _sessions: Final = partial(Rule, attrgetter("sessions"))
+_hearing: Final = partial(Rule, attrgetter("hearing"))
 
 
 def _all_parts(parts: Parts) -> Parts:
@@ -216,9 +218,9 @@ _NOT_ASKED = Ignored("the session is not confirmed: no audio was sent and no res
 _ANSWERED = Ignored("answers a question that is settled")
 _NO_SPARE = Ignored("there is no second session, or no use for it any more")
 _NOTHING_SENT = Ignored("no agent audio was sent, or none that could run away")
+_HELD = Ignored("the caller's audio waits for the session")
 _IS_OVER = Ignored("the call is over")
 _PASSES_BY = Ignored("the relay moves this past the machine")
-_CONFIRMED = Ignored("confirms a command of ours")
 
 
 def _always(cell: Cell) -> _Row:
@@ -243,7 +245,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     ms.UnknownMessage: _always(_here(unknown_event)),
     # From the model.
     rt.SessionCreated: (_NO_MODEL, _sessions(Sessions.created), _REPEATED),
-    rt.SessionUpdated: (_NO_MODEL, _sessions(Sessions.updated), _CONFIRMED),
+    rt.SessionUpdated: (_NO_MODEL, _sessions(Sessions.updated), _sessions(Sessions.amended)),
     rt.SpeechStarted: _standing(_floor(Floor.speech_started)),
     rt.SpeechStopped: _standing(_floor(Floor.speech_stopped)),
     rt.InputCommitted: _standing(_floor(Floor.input_committed)),
@@ -268,6 +270,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.ModelDialFailed: (_sessions(Sessions.dial_failed), _here(spare_dial_failed), _here(spare_dial_failed)),
     e.SpareSaid: (_NO_SPARE, _NO_SPARE, _sessions(Sessions.spare_said)),
     e.AnswerRanAway: (_NOTHING_SENT, _NOTHING_SENT, _floor(Floor.answer_ran_away)),
+    e.CallerIsLoud: (_HELD, _HELD, _hearing(Hearing.caller_is_loud)),
     e.LegGone: _always(_here(leg_gone)),
     e.LegStalled: _always(_here(leg_stalled)),
     e.BadMessage: _always(_here(bad_message)),

@@ -67,6 +67,8 @@ class ToolCalls:
         if item.call_id in self._seen:
             return
         self._seen.add(item.call_id)
+        if cause is not None:
+            cause.has_called = True
         tool = RunTool(item.call_id, item.name or "", item.arguments or "{}", self._timeout_s)
         self.running[item.call_id] = Running(tool, cause, now if cause is None else cause.since)
         self._out.do(tool)

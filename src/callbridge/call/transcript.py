@@ -70,6 +70,11 @@ class Transcript:
         """The utterance has an item, under which its words will come."""
         self._current().caller_item_id = item_id
 
+    @property
+    def latest_caller_item(self) -> str | None:
+        """The item of the open turn's utterance."""
+        return None if self._open is None else self._open.caller_item_id
+
     def caller_said(self, item_id: str, words: str | None) -> None:
         """The words of an utterance, or the news that none will come."""
         for turn in self._unrecorded:

@@ -7,7 +7,7 @@ for files of ours, once.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,8 @@ FRAME_BYTES = 160
 SILENCE = 0xFF
 """The µ-law code of zero. Byte 0x00 is full-scale noise, not silence."""
 
-QUIET = bytes((*range(0x60, 0x80), *range(0xE0, 0x100)))
-"""The codes of samples below 373 of 32,768, or -39 dB: silence, and the noise of an ordinary line."""
+LEVELS: Final = 36
+"""Loudness in steps of 2 dB: level 0 is -70 dB below full scale, level 35 is full scale."""
 
 
 def milliseconds(byte_count: int) -> int:
@@ -30,9 +30,14 @@ def milliseconds(byte_count: int) -> int:
     return byte_count // BYTES_PER_MS
 
 
-def is_loud(audio: bytes) -> bool:
-    """Whether somebody may be speaking: more than a tenth of the samples are above the noise of a line."""
-    return len(audio.translate(None, QUIET)) * 10 > len(audio)
+def level(dbfs: float) -> int:
+    """The level of so many decibels, counted from full scale down: `level(-50)` is 10."""
+    return min(max(round((dbfs + 70) / 2), 0), LEVELS - 1)
+
+
+def softer_than(level: int) -> bytes:
+    """The codes of all samples below a level, for `bytes.translate` to take out: what is left is louder."""
+    return _BELOW[level]
 
 
 def silence(duration_ms: int) -> bytes:
@@ -57,3 +62,18 @@ def _code(sample: int) -> int:
     segment = magnitude.bit_length() - 8
     code = segment << 4 | magnitude >> segment + 3 & 0x0F
     return ~(code | (0x80 if sample < 0 else 0)) & 0xFF  # G.711 sends every bit inverted.
+
+
+def _magnitude(code: int) -> int:
+    """The 16-bit magnitude of a code."""
+    bits = ~code & 0x7F
+    return (((bits & 0x0F) << 3) + 132 << (bits >> 4)) - 132
+
+
+def _codes_below(level: int) -> bytes:
+    limit = 32_768 * 10 ** ((2 * level - 70) / 20)
+    return bytes(code for code in range(256) if _magnitude(code) < limit)
+
+
+_BELOW: Final = tuple(map(_codes_below, range(LEVELS)))
+"""For each level the codes of all softer samples."""

@@ -117,6 +117,10 @@ class Session(msgspec.Struct, frozen=True, tag_field="type", tag="realtime", omi
     reasoning: Reasoning | None = None
 
 
+class CommitInput(Command, tag="input_audio_buffer.commit", frozen=True):
+    """Makes an item of what was appended since the last one: the caller's turn is over."""
+
+
 class UpdateSession(Command, tag="session.update", frozen=True):
     """All or nothing: one bad field rejects the whole update."""
 
@@ -216,7 +220,14 @@ class CancelResponse(Command, tag="response.cancel", frozen=True):
 
 
 AnyCommand: TypeAlias = (
-    UpdateSession | AppendAudio | CreateItem | TruncateItem | DeleteItem | CreateResponse | CancelResponse
+    UpdateSession
+    | AppendAudio
+    | CommitInput
+    | CreateItem
+    | TruncateItem
+    | DeleteItem
+    | CreateResponse
+    | CancelResponse
 )
 
 _encode: Final = msgspec.json.Encoder().encode

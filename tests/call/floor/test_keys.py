@@ -77,7 +77,7 @@ def test_keys_wait_for_the_response_that_is_active() -> None:
     book = v.greeted()
     assert book >> v.key("1") >> v.speech_started() << v.recorded(TurnEnded)
     assert book >> deadline(Timer.KEYS) << v.told(output, pressed("1")) >> v.item_added(output)
-    assert book >> v.speech_stopped() >> v.created("servers_own") >> v.done("servers_own")
+    assert book >> v.speech_stopped() >> v.answers("servers_own", "it", 100) << AudioToPhone(100)
     assert v.rests(book)
 
 

@@ -119,15 +119,28 @@ def test_a_greeting_that_failed_is_asked_for_with_its_own_words_again() -> None:
     assert book >> deadline(Timer.RETRY) << v.ask(options=PLAN.greeting_options)
 
 
-@pytest.mark.parametrize(
-    ("status", "reason"), [("incomplete", "max_output_tokens"), ("cancelled", "turn_detected")]
-)
-def test_a_response_that_was_heard_or_that_the_server_cancelled_leaves_nothing_owed(
-    status: str, reason: str
-) -> None:
-    """Its beginning was said; the caller will ask if it was not enough, or is speaking already."""
+@pytest.mark.parametrize("reason", ["max_output_tokens", "content_filter"])
+def test_an_answer_that_breaks_off_goes_on_once(reason: str) -> None:
+    """Its beginning was said. One that breaks off again would break off for ever."""
     book = v.answering(v.greeted())
-    book.rig.feed(*v.says("answer", "long", 100), v.done("answer", status, reason=reason))
+    assert book >> v.says("answer", "long", 100) << AudioToPhone(100)
+    assert (
+        book
+        >> v.done("answer", "incomplete", reason=reason)
+        << (v.any_warning("response_fell_short"), v.ask())
+        >> v.created("more")
+        >> v.says("more", "rest", 100)
+        << AudioToPhone(100)
+        >> v.done("more", "incomplete", reason=reason)
+        << v.any_warning("response_fell_short")
+    )
+    assert v.rests(book)
+
+
+def test_an_answer_that_the_server_cancelled_leaves_nothing_owed() -> None:
+    """The caller is speaking, and says so next."""
+    book = v.answering(v.greeted())
+    book.rig.feed(*v.says("answer", "long", 100), v.done("answer", "cancelled", reason="turn_detected"))
     assert v.rests(book)
 
 
@@ -197,8 +210,7 @@ def test_a_response_that_completes_forgives_the_failures_before_it() -> None:
         book.rig.now += 1
         book.rig.feed(
             e.DeadlinePassed(),
-            v.created("retry"),
-            v.done("retry"),
+            *v.answers("retry", f"retry{number}", 100),
             v.speech_started(),
             v.speech_stopped(),
             v.created(f"answer{number + 1}"),
@@ -259,7 +271,8 @@ def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it() -> 
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
     assert book >> v.item_added(output) >> v.created("servers_own")
-    assert book >> v.error("conversation_already_has_active_response", answers=asked) >> v.done("servers_own")
+    assert book >> v.error("conversation_already_has_active_response", answers=asked)
+    assert book >> v.audio("servers_own", "it", 100) << AudioToPhone(100) >> v.done("servers_own")
     assert v.rests(book)
 
 
@@ -269,7 +282,8 @@ def test_a_result_that_the_servers_response_did_not_see_is_asked_for_after_it() 
     book = with_tool_result(asked, output)
     assert book >> v.created("servers_own") >> v.item_added(output)
     assert book >> v.error("conversation_already_has_active_response", answers=asked)
-    assert book >> v.done("servers_own") << v.ask() >> v.created("ours") >> v.done("ours")
+    assert book >> v.audio("servers_own", "it", 100) << AudioToPhone(100) >> v.done("servers_own") << v.ask()
+    assert book >> v.answers("ours", "more", 100) << AudioToPhone(100)
     assert v.rests(book)
 
 
@@ -287,6 +301,7 @@ def test_a_conflict_with_a_response_that_shows_later_leaves_the_asking_to_its_en
     book = with_tool_result(asked, output)
     assert book >> v.error("conversation_already_has_active_response", answers=asked)
     assert book >> after(0.1, v.created("servers_own")) >> v.item_added(output)
+    assert book >> v.audio("servers_own", "it", 100) << AudioToPhone(100)
     assert book >> after(2, v.done("servers_own")) << v.ask()
 
 
@@ -295,8 +310,9 @@ def test_an_item_that_the_server_refused_is_not_asked_for_without_end() -> None:
     asked = Id("asked")
     book = with_tool_result(asked)
     assert book >> v.error("invalid_value", message="No tool call found.") << v.any_warning("model_error")
-    assert book >> deadline(Timer.RETRY) << v.ask() >> v.created("first") >> v.done("first") << v.ask()
-    assert book >> v.created("second") >> v.done("second")
+    assert book >> deadline(Timer.RETRY) << v.ask()
+    assert book >> v.answers("first", "no", 100) << (AudioToPhone(100), v.ask())
+    assert book >> v.answers("second", "no_more", 100) << AudioToPhone(100)
     assert v.rests(book)
 
 
@@ -313,7 +329,8 @@ def test_a_fault_inside_the_server_does_not_double_an_answer_that_comes() -> Non
     book = v.greeted()
     assert book >> v.speech_started() >> after(1, v.speech_stopped())
     assert book >> after(0.1, v.error("server_error")) << v.any_warning("model_error")
-    assert book >> after(0.1, v.created("answer")) >> after(2, v.done("answer"))
+    assert book >> after(0.1, v.created("answer")) >> v.says("answer", "it", 100) << AudioToPhone(100)
+    assert book >> after(2, v.done("answer"))
     assert v.rests(book)
 
 
@@ -365,7 +382,7 @@ def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.speech_started("more"))
     assert book >> v.tool_finished("call_1") << v.tool_result(output, "call_1") >> v.item_added(output)
     assert book >> after(1, v.speech_stopped("more")) >> v.committed("more") >> v.created("servers_own")
-    assert book >> v.done("servers_own")
+    assert book >> v.says("servers_own", "it", 100) << AudioToPhone(100) >> v.done("servers_own")
     assert v.rests(book)
 
 

@@ -16,9 +16,12 @@ from callbridge.call.floor.table import TABLE, Caller, Never, Next, Now, On
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
+from rigs import PLAN, Input, make_plan
 
 if TYPE_CHECKING:
     from enum import StrEnum
+
+    from callbridge.call.plan import CallPlan
 
 States: TypeAlias = tuple[Caller, Next, Now]
 
@@ -26,13 +29,13 @@ States: TypeAlias = tuple[Caller, Next, Now]
 class Walker:
     """One call, and what a peer needs to know of it to go on."""
 
-    def __init__(self) -> None:
-        self.rig = v.live().rig
+    def __init__(self, plan: CallPlan) -> None:
+        self.rig = v.live(plan).rig
         self.ask_id = "cb_2"
         """Of the greeting."""
         self.responses = 0
 
-    def feed(self, *events: e.Event) -> None:
+    def feed(self, *events: Input) -> None:
         """Hands events in, and notes what was asked for."""
         for output in self.rig.feed(*events):
             match output:
@@ -45,13 +48,20 @@ class Walker:
         metadata = None if ask_id is None else {commands.ASK_ID: ask_id}
         self.feed(rt.ResponseCreated(rt.Response(f"r{self.responses}", "in_progress", metadata=metadata)))
 
-    def wakes_for(self, why: Timer) -> None:
+    def wakes_for(self, why: Timer, within_s: float = 4) -> None:
         """Time passes up to this timer, if it is set."""
-        while (due := self.rig.deadline) is not None and due[0] < self.rig.now + 4:
+        until = self.rig.now + within_s
+        while (due := self.rig.deadline) is not None and due[0] < until:
             self.rig.now = max(self.rig.now, due[0])
             self.feed(e.DeadlinePassed())
             if due[1] is why:
                 return
+
+    def says_all(self) -> None:
+        """The response in progress is said, and its end does not come."""
+        response = f"r{self.responses}"
+        self.feed(*v.says(response, f"it{self.responses}", 20), v.audio_done(response, f"it{self.responses}"))
+        self.wakes_for(Timer.ANSWER, within_s=9)
 
     def tells_keys(self) -> None:
         """The caller presses the last key, and the model is told."""
@@ -79,6 +89,7 @@ STEPS: dict[str, Callable[[Walker], None]] = {
     "fault of the server": lambda walker: walker.feed(v.error("server_error")),
     "runs away": lambda walker: walker.feed(e.AnswerRanAway()),
     "muted for long": lambda walker: walker.wakes_for(Timer.MUTED),
+    "said, and never done": lambda walker: walker.says_all(),
     "session lost": lambda walker: walker.loses_session(),
 }
 
@@ -112,19 +123,20 @@ def test_a_walk_through_all_states_comes_through_every_cell(monkeypatch: pytest.
         move(floor, on)
 
     monkeypatch.setattr(Floor, "move", walking)
-    paths: deque[tuple[str, ...]] = deque([()])
-    reached: dict[tuple[States, bool], tuple[str, ...]] = {}
+    plans = (PLAN, make_plan(is_greeting_interruptible=False))
+    paths: deque[tuple[CallPlan, tuple[str, ...]]] = deque((plan, ()) for plan in plans)
+    reached: set[tuple[bool, States, bool]] = set()
     while paths:
-        path = paths.popleft()
-        walker = Walker()
+        plan, path = paths.popleft()
+        walker = Walker(plan)
         for step in path:
             STEPS[step](walker)
         if walker.rig.phase is not Phase.LIVE:
             continue
         floor = floors[0]
         # What is owed decides what is asked for next, so a state counts twice.
-        state = (floor.caller, floor.next, floor.now), bool(floor.debts)
+        state = plan is PLAN, (floor.caller, floor.next, floor.now), bool(floor.debts)
         if state not in reached:
-            reached[state] = path
-            paths.extend((*path, step) for step in STEPS)
+            reached.add(state)
+            paths.extend((plan, (*path, step)) for step in STEPS)
     assert {(on.value, type(state).__name__, state.value) for on, state in cells() - walked} == set()

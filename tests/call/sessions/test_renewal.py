@@ -11,7 +11,7 @@ from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToModel, Input, Rig, make_plan
+from rigs import PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig, make_plan
 
 LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=600)
 """A minute is long enough to read about."""
@@ -71,7 +71,7 @@ def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     book = with_spare(v.answering(v.greeted(limits=LIMITS)))
     assert book >> v.spare(v.SESSION_UPDATED)
     assert v.hears(book)
-    assert book >> v.done("answer") >> after(1.1, PLAYED)  # The clip, in the meantime.
+    assert book >> v.says("answer", "it", 100) << AudioToPhone(100) >> v.done("answer") >> after(1.2, PLAYED)
     assert v.hears(book), "the caller's words have not come yet"
     outputs = book.rig.feed(v.caller_said("Are you open?", "question"))
     told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]
@@ -182,8 +182,7 @@ def test_a_call_with_the_second_model_is_renewed_with_it() -> None:
         e.ModelConnected(),
         v.SESSION_CREATED,
         v.SESSION_UPDATED,
-        v.created("hi"),
-        v.done("hi"),
+        *v.answers("hi", "it", 100),
     )
     book.rig.now += 10
     assert a.DialModel("other", e.Leg.SPARE) in book.rig.feed(e.DeadlinePassed())

@@ -14,7 +14,7 @@ from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_events as rt
 from playbook import About, Id, Playbook, after, deadline
-from rigs import PLAN, PLAYED, AudioToModel, Rig
+from rigs import PLAN, PLAYED, AudioToModel, AudioToPhone, Rig
 
 SECOND = "gpt-realtime-2.1-mini"
 
@@ -58,8 +58,10 @@ def test_a_session_that_waited_for_the_call_is_told_nothing_and_its_items_have_o
         >> v.done("of_the_stream_before", "cancelled")
         >> v.SESSION_UPDATED
         << (v.recorded(AgentReady), v.ask(), a.OpenUplink())
-        >> v.created("answer")
-        >> v.done("answer")
+        >> v.answers("answer", "it", 100)
+        << AudioToPhone(100)
+        >> after(0.2, PLAYED)
+        << v.recorded(TurnEnded)
         >> v.key("#")
         >> deadline(Timer.KEYS)
         << (v.told("cb_MZ1_1", "[The caller pressed # on the telephone keypad.]"), v.ask())
@@ -107,7 +109,7 @@ def test_what_is_owed_is_asked_for_once_after_a_loss(owed: Callable[[], Playbook
     book = v.retelling(owed())
     options = PLAN.greeting_options if owed is owed_a_greeting else None
     assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(options=options), a.OpenUplink())
-    book.rig.feed(v.created("again"), v.done("again"))
+    book.rig.feed(*v.answers("again", "it", 100))
     assert v.rests(book)
 
 
@@ -117,7 +119,7 @@ def test_a_result_that_came_between_two_sessions_is_answered_once() -> None:
     book.rig.feed(v.tool_call("answer", "call_1"), v.gone(e.Leg.MODEL), v.tool_finished("call_1"))
     book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
     assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(), a.OpenUplink())
-    book.rig.feed(v.created("again"), v.done("again"))
+    book.rig.feed(*v.answers("again", "it", 100))
     assert v.rests(book)
 
 
@@ -136,11 +138,22 @@ def test_a_greeting_of_which_nothing_was_heard_is_said_in_its_own_words(has_text
     )
 
 
-def test_a_greeting_that_was_half_said_is_not_said_again() -> None:
+def test_a_greeting_that_broke_off_is_said_again() -> None:
+    """Nobody knows how much of it is missing."""
     book = v.live()
     book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 100))
     v.retelling(book)
-    assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(), a.OpenUplink())
+    assert (
+        book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(options=PLAN.greeting_options), a.OpenUplink())
+    )
+
+
+def test_a_greeting_that_was_whole_is_not_said_again() -> None:
+    """The session is lost while it plays: it plays on."""
+    book = v.live()
+    book.rig.feed(*v.answers("greeting", "hello", 1000))
+    v.retelling(book)
+    assert book >> v.SESSION_UPDATED << (v.has_replaced(), a.OpenUplink())
 
 
 def test_the_clock_of_the_models_audio_begins_anew_with_each_session() -> None:
@@ -280,7 +293,7 @@ def test_keys_pressed_while_nobody_is_there_are_told_to_who_comes() -> None:
 def test_a_turn_is_written_down_in_time_also_while_the_session_is_replaced() -> None:
     """Otherwise its deadline would wake the machine without end."""
     book = v.answering(v.greeted())
-    book.rig.feed(v.done("answer"), v.speech_started("again"))
+    book.rig.feed(*v.says("answer", "it", 100), v.done("answer"), v.speech_started("again"))
     book.rig.now += 4
     book.rig.feed(v.gone(e.Leg.MODEL))
     book.rig.now += 1

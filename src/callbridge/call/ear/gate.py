@@ -25,7 +25,9 @@ class Gate:
     uplink: Uplink = Uplink.UNSTARTED
     held_ms_max: int = 0
     """How much caller audio is kept while the uplink is held; beyond it the oldest is dropped."""
-    hears_caller: bool = False
-    """Whether it matters if the caller is loud: the model's last word is that they speak."""
+    resends: bool = False
+    """While the uplink is held: the next session also gets what the last one may not have heard."""
+    model_hears: bool = False
+    """The model says that the caller speaks. While it does not, what they say may have to be said again."""
     audible_response_id: str | None = None
     """The one response whose audio may reach the phone. Late deltas of any other are dropped."""

@@ -57,13 +57,13 @@ class Line:
             is_standing: whether that matters: the session is configured.
         """
         due[Timer.MEDIA_GAP] = self._look_at
-        if self.gate.hears_caller and is_standing:
+        if self.gate.model_hears and is_standing:
             due[Timer.CALLER_QUIET] = max(spoke_at, self._looked_at) + self.limits.caller_look_every_s
 
     def quiet_s(self, now: float) -> float | None:
         """For how many seconds the caller has been quiet; None while that is no longer than any patience."""
         self._looked_at = now
-        quiet_s = (self.tally.frames_from_phone - self.tally.loud_at_frame) * FRAME_S
+        quiet_s = self.tally.loudness.quiet_for * FRAME_S
         return quiet_s if quiet_s >= self.silence_s + self.limits.quiet_margin_s else None
 
     # --- The phone ---

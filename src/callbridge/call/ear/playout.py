@@ -225,6 +225,16 @@ class Playout:
         """Milliseconds sent of an item of the response in progress, or of one still in play."""
         return milliseconds(self._bytes_sent(item_id))
 
+    def heard_ms(self, item_id: str, now: float) -> int:
+        """Milliseconds heard of such an item."""
+        position = self._position(now)
+        unheard = sum(
+            part.size - min(max(position - part.begin, 0), part.size)
+            for part in self._parts
+            if part.item_id == item_id
+        )
+        return milliseconds(self._bytes_sent(item_id) - unheard)
+
     def has_sent(self, item_id: str) -> bool:
         """Whether anything was sent of such an item."""
         return item_id in self._sent_before or any(part.item_id == item_id for part in self._parts)

@@ -44,4 +44,7 @@ def add_sound_due(
         due[Timer.CLIP] = min(due.get(Timer.CLIP, clip_due), clip_due)
         # A tool that answered starts the patience with the agent anew, and not the one with silence: the
         # caller has heard nothing meanwhile.
-        due[Timer.GIVE_UP] = max(waits_since, tool_done_at, playout.agent_until) + limits.give_up_after_s
+        waits_since = max(waits_since, playout.agent_until)
+        patience_at = max(waits_since, tool_done_at) + limits.give_up_after_s
+        # Whatever tools do: the wait for the agent's voice has an end that does not move with them.
+        due[Timer.GIVE_UP] = min(patience_at, waits_since + limits.wait_max_s)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from callbridge.call.ear.loudness import Loudness
 from callbridge.wire.audio import milliseconds
 
 
@@ -13,8 +14,7 @@ class Tally:
     """The counts of one stream."""
 
     frames_from_phone: int = 0
-    loud_at_frame: int = 0
-    """The latest of those frames in which the caller was loud; only while the gate hears them."""
+    loudness: Loudness = field(default_factory=Loudness)
     frames_to_model: int = 0
     frames_dropped: int = 0
     uplink_bytes: int = 0

@@ -16,7 +16,7 @@ from callbridge.wire.realtime_commands import ResponseOptions
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbridge.call.floor.responses import LiveResponse
+    from callbridge.call.floor.responses import Ask, LiveResponse
 
 
 @dataclass(slots=True)
@@ -111,18 +111,23 @@ class Debts:
             return ResponseOptions(instructions=words, tool_choice="none")
         return None
 
-    def pay(self, response: LiveResponse, *, is_ours: bool) -> None:
-        """A response begins and pays. `is_ours`: it is the one that we asked for last."""
+    def pay(self, response: LiveResponse, ask: Ask | None) -> None:
+        """A response begins and pays. `ask`: what it was asked for with, if by us.
+
+        What it does not say after all is owed again. The greeting is paid by nothing but itself.
+        """
         if response.words:
             # The words may have been replaced by more important ones while the ask was out: then those stay
             # owed.
             if self.words == response.words:
                 self.words = ""
             return
-        response.is_greeting = self.greeting is not None
-        self.greeting = self.answer = self.farewell = None
+        if ask is not None and ask.is_greeting:
+            response.is_greeting, self.greeting = True, None
+        response.is_farewell = ask is not None and ask.is_farewell
+        self.answer = self.farewell = None
         for owed in self.items.values():
-            owed.passed += is_ours
+            owed.passed += ask is not None
         self.items = {item: owed for item, owed in self.items.items() if not owed.is_settled}
 
     # --- What was not paid after all ---
@@ -131,6 +136,8 @@ class Debts:
         """A response has not said what it began for."""
         if response.is_greeting:
             self.greeting = response.since
+        elif response.is_farewell:
+            self.farewell = response.since
         elif response.words:
             if not self.words:
                 self.owe_words(response.words, response.since)

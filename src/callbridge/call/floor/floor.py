@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callbridge.call.ear.loudness import FRAME_MS
 from callbridge.call.facts import Noted, noted, warned
 from callbridge.call.floor.debts import Debts
+from callbridge.call.floor.greeting import Greeting
 from callbridge.call.floor.interruption import Interruption
 from callbridge.call.floor.keys import Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
@@ -53,7 +55,6 @@ class Floor:
     ) -> None:
         self._sessions, self._gate, self._tally, self._playout = sessions, gate, tally, playout
         self._transcript, self._out = transcript, out
-        self._server_interrupts = sessions.plan.server_interrupts
 
         self.caller, self.next, self.now = Caller.SILENT, Next.NOTHING, Now.NOTHING
         # An ask, a promise and a response are kept after they are settled: whether one counts is said by the
@@ -67,12 +68,25 @@ class Floor:
         """The number of the caller's turn: one more at each `speech_started` and each first key."""
         self.caller_at = out.now
         """When the caller last began or stopped to speak, or pressed a key."""
+        self.understood_at = out.now
+        """When they last said something that was understood, or pressed a key."""
+        self.noise_since: float | None = None
+        """Since when something is heard that is not, or not yet; None while there is nothing of the kind."""
+        self.speaking_since = out.now
+        """When the model last said that they began to speak."""
         self.silent_since = out.now
         """Since when they have not spoken."""
         self.due_since = 0.0
         """Since when the model has had an answer to give."""
 
+        self._cough_ms = sessions.plan.limits.cough_ms
+        self._loud_before = 0
+        """Loud frames of the line before their latest utterance."""
+        self.utterance_loud_ms = 0
+        """How much of their latest utterance was loud."""
+
         self.debts = Debts()
+        self.greeting = Greeting(sessions, playout, self.debts, out)
         self.keys = Keys(sessions.plan.limits)
         self.interruption = Interruption(
             sessions.plan.limits.heard_tail_ms, playout, transcript, sessions, out
@@ -135,30 +149,60 @@ class Floor:
     def speech_started(self, event: realtime_events.SpeechStarted, now: float) -> None:
         """The caller speaks. Whatever is unheard of the agent's words stops here."""
         self._out.note(Noted("speech_started", (("audio_start_ms", event.audio_start_ms),)))
-        # From here on the line is listened to: a server that stalls would never say that they stopped.
-        self._gate.hears_caller, self._tally.loud_at_frame = True, self._tally.frames_from_phone
-        self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._server_interrupts)
+        # From here on the line says when they stopped: a server that stalls would never.
+        loudness = self._tally.loudness
+        self._gate.model_hears, loudness.quiet_for = True, 0
+        self._loud_before, self.speaking_since = loudness.loud_in_all - loudness.loud_for, now
+        if self._sessions.is_protecting:
+            self.move(On.SPOKEN_INTO)
+        else:
+            self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._sessions.server_interrupts)
         self._begin_turn(now)
 
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
-        self.caller_at, self._gate.hears_caller = now, False
+        self.caller_at = now
         # `audio_end_ms` counts the audio appended and includes the silence that was waited for.
         behind_ms = self._tally.uplink_ms - event.audio_end_ms + self._sessions.plan.silence_ms
         stopped_at = now - max(behind_ms, 0) / 1000
         self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
-        self._speech_ended(stopped_at, due_since=now)
+        self._speech_ended(stopped_at, now, due_since=now)
+
+    def speech_unseen(self, now: float) -> None:
+        """The caller has been speaking, and the model has not noticed: a turn of theirs, so far."""
+        self._begin_turn(now)
+        self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
+
+    def utterance_ends(self, now: float) -> None:
+        """The model says that they speak, and has said so for too long: their turn is over."""
+        self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
+        self._speech_ended(now, now, due_since=now)
 
     def line_fell_quiet(self, quiet_s: float, now: float) -> None:
         """The caller stopped, and the model has not noticed: an answer is due all the same."""
-        if self.caller is Caller.SPEAKING:
+        # Where their voice hardly stands out of the noise, the line cannot say when they stop.
+        is_judged = self._loud_ms >= self._cough_ms
+        if self.caller is Caller.SPEAKING and is_judged:
             self._out.note(noted("speech_ended_unseen", quiet_s=round(quiet_s, 1)))
-            self._speech_ended(now - quiet_s, due_since=now - quiet_s)
+            self._speech_ended(now - quiet_s, now, due_since=now - quiet_s, is_unseen=True)
+            # If it was only a pause, the line will say so.
+            self._gate.model_hears = True
 
-    def _speech_ended(self, stopped_at: float, due_since: float) -> None:
+    def _speech_ended(
+        self, stopped_at: float, now: float, *, due_since: float, is_unseen: bool = False
+    ) -> None:
         self.move(On.SPEECH_ENDED)
-        self.promise = Promise(self.turn, stopped_at)
+        self._gate.model_hears = False
+        self.utterance_loud_ms = self._loud_ms
+        if not self._sessions.plan.has_transcription and self.utterance_loud_ms >= self._cough_ms:
+            self._is_understood(now)  # Nobody will ever say what it was.
+        self.promise = Promise(self.turn, stopped_at, is_unseen)
         self.silent_since, self.due_since = stopped_at, due_since
+
+    @property
+    def _loud_ms(self) -> int:
+        """How much of what they have been saying was loud."""
+        return (self._tally.loudness.loud_in_all - self._loud_before) * FRAME_MS
 
     def line_is_loud(self) -> None:
         """It was only a pause: the caller goes on with what they were saying."""
@@ -170,7 +214,11 @@ class Floor:
         self._transcript.caller_committed(event.item_id)
 
     def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
-        """The caller's words came."""
+        """The caller's words came. None at all: it was a noise."""
+        if event.transcript.strip():
+            self._is_understood(now)
+        elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
+            self.debts.answer = None  # Nobody waits for an answer to it.
         self._transcript.caller_said(event.item_id, event.transcript.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
@@ -179,15 +227,22 @@ class Floor:
 
     def key_pressed(self, digit: str, now: float) -> None:
         """A key interrupts like speech, but the server does not know: we cancel."""
-        self._interrupt(On.KEY_PRESSED, now, cancels=True)
+        if not self._sessions.is_protecting:
+            self._interrupt(On.KEY_PRESSED, now, cancels=True)
         if not self.keys.pressed:
             self._begin_turn(now)
         self.caller_at = now
+        self._is_understood(now)
         self.keys.press(digit, now)
+
+    def _is_understood(self, now: float) -> None:
+        self.understood_at, self.noise_since = now, None
 
     def _begin_turn(self, now: float) -> None:
         self.turn += 1
         self.caller_at = now
+        if self.noise_since is None:
+            self.noise_since = now
         first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
         self._transcript.caller_began(now, first_sent_at, awaits_agent=self.now is not Now.NOTHING)
 
@@ -200,6 +255,8 @@ class Floor:
 
     def _interrupt(self, on: On, now: float, *, cancels: bool) -> None:
         """Stops the agent's words and makes the model forget what was not heard of them."""
+        if self.greeting.response is not None:
+            self.greeting.is_cut(now)
         was_audible = self.now is Now.AUDIBLE
         self.move(on)
         self.debts.farewell = None

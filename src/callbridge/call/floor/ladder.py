@@ -9,7 +9,8 @@ Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.events import SessionFailed
@@ -21,6 +22,9 @@ from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.tools import ToolCalls
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events
+
+_TRY_AGAIN_IN: Final = re.compile(r"try again in (\d{1,4}(?:\.\d{1,6})?) ?(ms|s)\b", re.IGNORECASE)
+"""As the vendor's rate limit errors word it."""
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
@@ -62,7 +66,9 @@ class Ladder:
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
         self.tools = ToolCalls(self._limits.tool_timeout_s, out)
-        self._failed_attempts = 0
+        self._failed_attempts = self._silent_rounds = 0
+        self._has_gone_on = False
+        """The answer was asked to go on after it had broken off."""
         self._retry_at: float | None = None
         """Nothing is asked for before; None: at any time."""
         self._is_given_up = False
@@ -85,9 +91,9 @@ class Ladder:
         if floor.caller is Caller.SPEAKING:
             return None
         times: list[float] = []
-        if floor.now is Now.AUDIBLE:
+        if floor.now is Now.AUDIBLE and not floor.response.is_whole:
             times.append(floor.response.since)
-        if floor.is_asked:
+        if floor.is_asked and not floor.ask.is_for_sign:
             times.append(floor.ask.since)
         if floor.is_promised:
             times.append(floor.promise.since)
@@ -146,7 +152,9 @@ class Ladder:
             self._broken_off(floor.response)
         floor.move(On.SESSION_LOST)
         self._retry_at, self._failed_attempts, self._is_given_up = None, 0, False
-        self._gate.audible_response_id, self._gate.hears_caller = None, False
+        self._gate.audible_response_id, self._gate.model_hears = None, False
+        if floor.greeting.response is not None:
+            floor.greeting.session_lost(now)
         self._debts.session_lost()
         self.tools.session_lost()
         floor.interruption.session_lost()
@@ -155,11 +163,11 @@ class Ladder:
 
     def _broken_off(self, response: LiveResponse) -> None:
         """The session is gone in the middle of a response."""
-        is_said = any(self._playout.sent_ms(item_id) for item_id in response.items)
         # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
         # called a tool: its result asks by itself, and an answer before that might call the tool again.
-        if not response.is_muted and response not in self.tools.causes:
-            response.is_greeting = response.is_greeting and not is_said
+        # Nor for the greeting, which knows by itself what becomes of it.
+        is_owed = response.is_owed and not response.is_muted and not response.is_greeting
+        if is_owed and response not in self.tools.causes:
             self._debts.owe_again(response)
         # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
         # had time for was said.
@@ -183,12 +191,20 @@ class Ladder:
             floor.interruption.settle(floor.response)
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
-        floor.response = LiveResponse(event.response.id, turn, since, "" if ask is None else ask.words)
+        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
+        floor.response = response
+        if ask is None:
+            response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
+        else:
+            response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
-        self._debts.pay(floor.response, is_ours=ask is not None)
+        self._debts.pay(response, ask)
+        if response.is_greeting:
+            floor.greeting.begins(response)
         self._playout.begin_response()
-        self._retry_at, self._gate.hears_caller = None, False
-        if floor.caller is Caller.SPEAKING or turn != floor.turn:
+        self._retry_at, self._gate.model_hears = None, False
+        is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
+        if is_overtaken and not self._sessions.is_protecting:
             # It was asked for before the caller's latest word or key: nobody is to hear it.
             floor.silence(now)
         else:
@@ -205,6 +221,7 @@ class Ladder:
         if response is None or response.id != event.response_id or event.item.type != "message":
             return
         response.items.append(event.item.id)
+        response.unfinished.add(event.item.id)
         floor.interruption.item_begun(event.item.id)
         if not response.is_muted:
             self._transcript.agent_began(event.item.id)
@@ -212,6 +229,7 @@ class Ladder:
     def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
         if event.response_id == self._gate.audible_response_id:
+            self._floor.response.unfinished.discard(event.item_id)
             self._floor.mark()
 
     def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
@@ -244,18 +262,56 @@ class Ladder:
             floor.interruption.settle(floor.response)
         elif done.status in {"failed", "incomplete"}:
             self._fell_short(floor.response, done, now)
+        elif done.status == "cancelled":
+            self._was_cancelled(floor.response, now)
+        elif floor.response.has_called or self._is_said(floor.response):
+            self._is_paid(floor.response)
         else:
-            self._failed_attempts = 0
+            self._brought_nothing(floor.response, now)
         self._transcript.agent_finished()
         self._ask_if_free(now)
 
+    def _is_said(self, response: LiveResponse) -> bool:
+        """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
+        return self._tally.downlink_bytes > response.sent_before_bytes
+
+    def _is_paid(self, response: LiveResponse) -> None:
+        """A response has brought what it was to bring: words, or the call of a tool."""
+        is_said = self._is_said(response)
+        self._failed_attempts, self._has_gone_on = 0, False
+        self._silent_rounds = 0 if is_said else self._silent_rounds + 1
+        if response.is_greeting and is_said:
+            self._floor.greeting.is_made()
+
+    def _was_cancelled(self, response: LiveResponse, now: float) -> None:
+        """The server has stopped a response that we have not: what was sent of it is still heard."""
+        if response.is_greeting and self._floor.greeting.response is response:
+            self._floor.greeting.is_cut(now)
+        elif self._floor.caller is Caller.SILENT and not self._is_said(response):
+            self._brought_nothing(response, now)
+
+    def _brought_nothing(self, response: LiveResponse, now: float) -> None:
+        """Complete, and without a sound: empty, text alone, or a transcript that nobody heard.
+
+        What it left in the conversation goes, so that the model does not believe it said. A model that stays
+        silent about a cough is right; otherwise the caller waits as before.
+        """
+        self._floor.interruption.settle(response)
+        if response.is_owed:
+            self._out.note(warned("response_without_sound", response_id=response.id))
+            self._debts.owe_again(response)
+            self._retry(None, "no sound", now)
+
     def _let_go(self, now: float) -> None:
-        """The end of a muted response does not come: it keeps nobody waiting any longer."""
-        floor = self._floor
-        self._out.note(warned("response_done_missing", response_id=floor.response.id))
+        """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
+        floor, response = self._floor, self._floor.response
+        self._out.note(warned("response_done_missing", response_id=response.id))
         floor.move(On.LET_GO)
-        floor.let_go = floor.response
-        floor.interruption.settle(floor.response)
+        floor.let_go = response
+        if response.is_muted:
+            floor.interruption.settle(response)
+        else:
+            self._is_paid(response)
         self._transcript.agent_finished()
         self._ask_if_free(now)
 
@@ -267,19 +323,32 @@ class Ladder:
         self._out.note(warned("response_fell_short", status=done.status, why=why))
         if error.code in FATAL_CODES:
             self._lost(Trouble(why, code=error.code))
-        elif response in self.tools.causes:
+        elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
             pass
-        elif done.status == "failed" or not response.items:
+        elif done.status == "failed" or not self._is_said(response):
             self._debts.owe_again(response)
-            self._retry(error.code, why, now)
+            self._retry(error.code, why, now, error.message or "")
+        elif not self._has_gone_on:
+            # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
+            self._has_gone_on = True
+            self._debts.owe_again(response)
 
-    def _retry(self, code: str | None, why: str, now: float) -> None:
+    def _retry(self, code: str | None, why: str, now: float, message: str = "") -> None:
         self._failed_attempts += 1
-        self._retry_at = now + self._limits.retry_delay_s
+        self._retry_at = now + self._delay_s(message)
         if self._failed_attempts >= self._limits.response_attempts_max:
             self._lost(Trouble(f"{self._failed_attempts} responses failed: {why}", code=code))
+
+    def _delay_s(self, message: str) -> float:
+        """How long to wait before the next try. An error may say it: "Please try again in 7.2s"."""
+        limits = self._limits
+        named = _TRY_AGAIN_IN.search(message)
+        if named is None:
+            return limits.retry_delay_s
+        delay_s = float(named[1]) / (1000 if named[2] == "ms" else 1)
+        return min(max(delay_s, limits.retry_delay_s), limits.retry_delay_max_s)
 
     def _lost(self, trouble: Trouble) -> None:
         self._is_given_up = True
@@ -343,11 +412,47 @@ class Ladder:
         if is_busy or self._retry_at is not None or not is_there:
             return
         if self._debts.may_ask(running := self.tools.causes):
-            since, words = self.waits_since, self._debts.next_words(running)
-            ask_id = self._out.ask_model(self._debts.options(running, self._sessions.plan.greeting_options))
-            floor.ask = Ask(ask_id, floor.turn, now if since is None else since, words)
-            floor.move(On.ASKED)
-            floor.due_since = now
+            since = self.waits_since
+            self._ask(
+                self._debts.options(running, self._sessions.plan.greeting_options),
+                now,
+                since=now if since is None else since,
+                words=self._debts.next_words(running),
+                is_greeting=self._debts.greeting is not None,
+                is_farewell=self._debts.greeting is None and self._debts.farewell is not None,
+            )
+
+    def _ask(
+        self,
+        options: commands.ResponseOptions | None,
+        now: float,
+        *,
+        since: float,
+        words: str = "",
+        is_greeting: bool = False,
+        is_farewell: bool = False,
+        is_for_sign: bool = False,
+    ) -> None:
+        """The one place in which a response is asked for."""
+        if options is None and self._silent_rounds >= self._limits.silent_rounds_max:
+            # Tool after tool, and not a word: the caller has waited long enough for both.
+            options = commands.ResponseOptions(tool_choice="none")
+        ask_id, floor = self._out.ask_model(options), self._floor
+        floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
+        floor.move(On.ASKED)
+        floor.due_since = now
+
+    def ask_for_sign(self, now: float) -> None:
+        """The model is to show that it is there: whatever it makes of what it has heard."""
+        if not self._floor.is_answering and self._retry_at is None and self._sessions.stands:
+            self._ask(None, now, since=now, is_for_sign=True)
+
+    def promise_broken(self, now: float) -> None:
+        """The server does not answer by itself what it has not noticed: it is asked."""
+        if self._floor.is_promised:
+            self._debts.owe_answer(self._floor.promise.since)
+            self._floor.move(On.PROMISE_REFUSED)
+        self._ask_if_free(now)
 
     # --- Errors ---
 
@@ -356,6 +461,8 @@ class Ladder:
         error = event.error
         note = noted if error.code in HARMLESS_CODES else warned
         self._out.note(note("model_error", code=error.code, message=error.message, param=error.param))
+        if self._sessions.not_amended(error):
+            return
         if error.code in FATAL_CODES or error.code == "session_expired":
             self._lost(Trouble(error.code or "", code=error.code))
             return
@@ -366,7 +473,7 @@ class Ladder:
             self._retry_at = now + self._limits.retry_delay_s
         if is_of_ask:
             self._floor.move(On.ASK_REFUSED)
-            self._retry(error.code, error.code or error.message, now)
+            self._retry(error.code, error.code or error.message, now, error.message)
 
     def _refused_by(self, error: realtime_events.ErrorDetail) -> tuple[bool, bool]:
         """Whether our ask, and whether the server's own answer, will not come because of this error."""
@@ -402,6 +509,8 @@ class Ladder:
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""
         match timer:
+            case Timer.ANSWER if self._floor.now is Now.AUDIBLE and self._floor.response.is_whole:
+                self._let_go(now)
             case Timer.ANSWER:
                 self._lost(Trouble("the model fell silent while an answer was due"))
             case Timer.MUTED:

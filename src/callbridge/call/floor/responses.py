@@ -20,6 +20,10 @@ class Ask:
     """Since when the caller waits for what it asks for."""
     words: str
     """What the agent was told to say; empty for an ordinary answer."""
+    is_greeting: bool = False
+    is_farewell: bool = False
+    is_for_sign: bool = False
+    """Nobody waits for an answer: the model is to show that it is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Promise:
     turn: int
     since: float
     """When they stopped."""
+    is_unseen: bool = False
+    """The line says so. The model has not noticed."""
 
 
 @dataclass(slots=True)
@@ -39,12 +45,26 @@ class LiveResponse:
     turn: int
     since: float
     """Since when the caller waits for it."""
+    sent_before_bytes: int = 0
+    """Agent audio that had left for the phone when it began."""
     words: str = ""
     """What it was told to say, when it was told anything."""
     is_greeting: bool = False
+    is_farewell: bool = False
+    is_owed: bool = True
+    """Whether the caller waits for it: nobody waits for an answer to a cough."""
+    has_called: bool = False
+    """It has called a tool."""
     is_muted: bool = False
     muted_at: float = 0.0
     items: list[str] = field(default_factory=list)
     """Its spoken items, in order."""
+    unfinished: set[str] = field(default_factory=set)
+    """Those of them whose audio is not whole."""
     settled: set[str] = field(default_factory=set)
     """Spoken items that an interruption has truncated, deleted or found heard to the end."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that it has begun to say is made: then only its end is missing."""
+        return bool(self.items) and not self.unfinished

@@ -50,6 +50,8 @@ class On(StrEnum):
 
     SPEECH_BEGAN = "speech_began"
     """The server says that the caller speaks; or they go on after what was only a pause."""
+    SPOKEN_INTO = "spoken_into"
+    """The same, into a greeting that may not be interrupted."""
     SPEECH_ENDED = "speech_ended"
     """The server says that they stopped; or the line is quiet and the server has not noticed."""
     KEY_PRESSED = "key_pressed"
@@ -63,7 +65,7 @@ class On(StrEnum):
     FINISHED = "finished"
     """response.done of the response that is in progress."""
     LET_GO = "let_go"
-    """Nothing more is expected of a muted response: its response.done does not come."""
+    """Nothing more is expected of a response that is muted, or said: its response.done does not come."""
     ASK_REFUSED = "ask_refused"
     PROMISE_REFUSED = "promise_refused"
     SESSION_LOST = "session_lost"
@@ -124,6 +126,11 @@ TABLE: Final[Mapping[On, Row]] = {
             Now.AUDIBLE: Now.MUTED,
             Now.MUTED: Stays("it is muted already"),
         },
+    ),
+    On.SPOKEN_INTO: (
+        {Caller.SILENT: Caller.SPEAKING, Caller.SPEAKING: Stays("it was said before")},
+        _next("without interrupt_response the server drops nothing (Realtime reference, turn_detection)"),
+        _now("the agent talks on"),
     ),
     On.SPEECH_ENDED: (
         {Caller.SILENT: Stays("they were not speaking"), Caller.SPEAKING: Caller.SILENT},
@@ -203,8 +210,8 @@ TABLE: Final[Mapping[On, Row]] = {
         _SAYS_NOTHING_OF_CALLER,
         _next("it says nothing of what is to come"),
         {
-            Now.NOTHING: Never("nothing is muted"),
-            Now.AUDIBLE: Never("an audible one is waited for: the wait for an answer bounds it"),
+            Now.NOTHING: Never("nothing is in progress"),
+            Now.AUDIBLE: Now.NOTHING,
             Now.MUTED: Now.NOTHING,
         },
     ),
@@ -221,7 +228,7 @@ TABLE: Final[Mapping[On, Row]] = {
     On.PROMISE_REFUSED: (
         {
             Caller.SILENT: Stays("it says nothing of the caller"),
-            Caller.SPEAKING: Never("nothing is promised while they speak"),
+            Caller.SPEAKING: Stays("they speak into a protected greeting, behind which an answer is to come"),
         },
         {
             Next.NOTHING: Never("nothing was promised"),

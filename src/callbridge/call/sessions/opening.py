@@ -48,6 +48,8 @@ class Opening:
     leg: Leg
     is_retold: bool
     """Whether it is told what was said before."""
+    is_protecting: bool = False
+    """Whether the agent may not be interrupted in it at first: the caller has not been greeted."""
     step: Step = Step.DIALLED
     items: int = 0
     """How many items it was told."""
@@ -110,8 +112,11 @@ class Opening:
         return Trouble(why, code=error.code, is_our_fault=is_ours)
 
     def _update(self) -> None:
-        is_silent = self.is_retold and self.step is Step.CONFIGURING
-        session = self.plan.silent_session if is_silent else self.plan.session
+        session = self.plan.session
+        if self.is_retold and self.step is Step.CONFIGURING:
+            session = self.plan.silent_session
+        elif self.is_protecting:
+            session = self.plan.protected_session
         self._update_id = self.out.tell_model(commands.UpdateSession(session=session), self.leg)
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ from callbridge.call.events import (
     Leg,
     ModelConnected,
     ModelDialFailed,
+    SessionFailed,
     SessionGone,
     SessionRetold,
     SessionStands,
@@ -22,12 +23,13 @@ from callbridge.call.events import (
     SpareTookOver,
     StreamMustEnd,
 )
-from callbridge.call.facts import AgentReady, EndReason, SessionReplaced
+from callbridge.call.facts import AgentReady, EndReason, SessionReplaced, warned
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
 from callbridge.call.sessions.renewal import Renewal
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.wire.realtime_commands import UpdateSession
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
@@ -97,9 +99,16 @@ class Sessions:
             transcript,
             out,
         )
+        self.is_protecting = False
+        """The agent talks on when the caller speaks: the greeting is not over."""
+        self.server_interrupts = False
+        """Whether the server itself cancels a response when the caller speaks, as far as it has confirmed."""
+        self._amendment = ""
+        """The command that amends it, while that is not confirmed."""
         self._has_been_live = False
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
+        self._is_protecting_next = False
         self._redial = self._new_redial()
         self._opening = self._new_opening(is_retold=False)
 
@@ -120,8 +129,14 @@ class Sessions:
 
     # --- From stream to session ---
 
-    def open(self, now: float) -> None:
-        """The call needs a session: its first one, or another in place of one that was lost."""
+    def open(self, now: float, *, is_protecting: bool = False) -> None:
+        """The call needs a session: its first one, or another in place of one that was lost.
+
+        Args:
+            now: monotonic seconds.
+            is_protecting: whether the caller has still to be greeted, and may not interrupt that.
+        """
+        self._is_protecting_next = is_protecting
         self._redial = self._new_redial()
         self.began_at = now
         self._timers[Timer.CONNECT] = now + self._limits.connect_timeout_s
@@ -189,6 +204,8 @@ class Sessions:
         self.renewal.schedule(now)
         # A model that does not exist any more is not asked for again, neither to replace nor to renew.
         self._adopt(self._opening.plan.with_model(self._redial.model))
+        if self._opening.is_protecting:
+            self.is_protecting, self.server_interrupts = True, False
         after_ms = round((now - self.began_at) * 1000)
         if self._has_been_live:
             self._out.note(SessionReplaced("lost", after_ms, self._opening.items, self.plan.model))
@@ -201,7 +218,31 @@ class Sessions:
     def _adopt(self, plan: CallPlan) -> None:
         """A session stands as `plan` says, and has heard nothing yet."""
         self.plan = plan
+        self.is_protecting, self.server_interrupts, self._amendment = False, plan.server_interrupts, ""
         self._tally.uplink_bytes = 0
+
+    # --- A session is amended ---
+
+    def amend(self, now: float) -> None:
+        """The present session is to be from now on what the plan says. It counts when it is confirmed."""
+        if self.stands and self.is_protecting:
+            self.is_protecting = False
+            self._amendment = self._out.tell_model(UpdateSession(session=self.plan.session))
+
+    def amended(self, event: realtime_events.SessionUpdated, now: float) -> None:
+        """An amendment is confirmed. With anything but µ-law the caller would hear loud static."""
+        if not event.session.speaks_mulaw:
+            why = "the model did not confirm audio/pcmu both ways"
+            self._out.then(SessionFailed(Trouble(why, is_our_fault=True)))
+        elif self._amendment:
+            self.server_interrupts, self._amendment = self.plan.server_interrupts, ""
+
+    def not_amended(self, error: realtime_events.ErrorDetail) -> bool:
+        """Whether this error refuses an amendment: then the session stays as it was, and we interrupt."""
+        is_refused = bool(self._amendment) and error.event_id == self._amendment
+        if is_refused:
+            self._out.note(warned("session_not_amended", code=error.code, message=error.message))
+        return is_refused
 
     def open_uplink(self) -> None:
         """The caller is heard, from the first word that was held."""
@@ -220,7 +261,7 @@ class Sessions:
             self._out.then(StreamMustEnd(EndReason.MODEL_LOST, trouble.why))
             return
         self._lost_at.append(now)
-        self._hold_uplink()
+        self._hold_uplink(resends=True)
         self._out.then(SessionGone())
 
     def leave(self, trouble: Trouble) -> None:
@@ -249,6 +290,10 @@ class Sessions:
         """Why a call ends that has no session."""
         return EndReason.MODEL_LOST if self._has_been_live else EndReason.MODEL_UNAVAILABLE
 
+    def may_replace(self, now: float) -> bool:
+        """Whether a session may be given up that still works: another loss would not end the call."""
+        return sum(at > now - self._limits.reconnects_within_s for at in self._lost_at) == 0
+
     def _may_reconnect(self, now: float) -> bool:
         since = now - self._limits.reconnects_within_s
         return sum(at > since for at in self._lost_at) < self._limits.reconnects_max
@@ -259,7 +304,8 @@ class Sessions:
             self._timers.pop(timer, None)
         self._out.do(DropModel())
 
-    def _hold_uplink(self) -> None:
+    def _hold_uplink(self, *, resends: bool) -> None:
+        self._gate.resends = resends
         self._gate.held_ms_max = self._limits.held_again_ms_max
         self._gate.uplink = Uplink.HELD
 
@@ -283,7 +329,7 @@ class Sessions:
         Unless a turn waits for the caller's words: what is not in the memory would not be told.
         """
         if self.renewal.is_prepared and self._transcript.deadline is None:
-            self._hold_uplink()
+            self._hold_uplink(resends=False)
             self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
 
     def spare_failed(self, why: str, now: float) -> None:
@@ -330,7 +376,7 @@ class Sessions:
         return Redial(self._limits, self.plan.model, self.plan.second_model, self._spread)
 
     def _new_opening(self, *, is_retold: bool) -> Opening:
-        return Opening(self.plan, self._out, Leg.MODEL, is_retold)
+        return Opening(self.plan, self._out, Leg.MODEL, is_retold, self._is_protecting_next)
 
     def __repr__(self) -> str:
         return f"<Sessions {self.phase.value} {self.plan.model}>"

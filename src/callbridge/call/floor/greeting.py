@@ -1,0 +1,104 @@
+"""The greeting: owed until the caller has heard it, and not to be talked away before.
+
+It is where a caller learns whom they speak to, and perhaps that it is a machine. The first thing that most
+people say is "hello?", into its first word: a server that may interrupt drops it for that. So the first
+session is one that may not; the caller is listened to all the same, and answered behind the greeting. When it
+was heard the session is amended. An agent may have its greeting interrupted like anything else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call.facts import noted
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.floor.debts import Debts
+    from callbridge.call.floor.responses import LiveResponse
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.sessions.sessions import Sessions
+
+HEARD_ENOUGH: Final = 0.8
+"""Of a greeting that was cut off, so much is as good as all of it."""
+
+ECHO_LATE_S: Final = 0.5
+"""Beyond the end of the greeting: how long its last mark may take. Behind it there may be more audio."""
+
+
+class Greeting:
+    """The greeting of one call.
+
+    Args:
+        sessions: has the session that may not interrupt, and amends it.
+        playout: says what was heard.
+        debts: where it is owed.
+        out: where facts go.
+    """
+
+    def __init__(self, sessions: Sessions, playout: Playout, debts: Debts, out: Outbox) -> None:
+        self._sessions, self._playout, self._debts, self._out = sessions, playout, debts, out
+        self._limits = sessions.plan.limits
+        self._may_be_interrupted = sessions.plan.is_greeting_interruptible
+        self.response: LiveResponse | None = None
+        """The one that says it, until enough was heard."""
+        self._is_whole = False
+        """All of it was made. Before that nobody knows how long it is."""
+
+    def begins(self, response: LiveResponse) -> None:
+        """A response begins that was asked to greet."""
+        self.response, self._is_whole = response, False
+
+    def is_made(self) -> None:
+        """That response is complete."""
+        self._is_whole = True
+
+    def session_lost(self, now: float) -> None:
+        """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
+        if not self._is_whole:
+            self.is_cut(now)
+
+    def is_cut(self, now: float) -> None:
+        """It was interrupted, or broke off: enough was heard of it, or it stays owed."""
+        response, self.response = self.response, None
+        assert response is not None
+        share = self._share_heard(response, now)
+        if share >= HEARD_ENOUGH or (self._may_be_interrupted and share):
+            return
+        self._debts.greeting = now
+        self._out.note(noted("greeting_cut", heard_percent=round(100 * share)))
+
+    def settle(self, now: float) -> None:
+        """After every event, while it is said: whether it was heard."""
+        response = self.response
+        if response is None or not self._is_whole:
+            return
+        if self._share_heard(response, now) >= 1:
+            self.response = None
+            self._sessions.amend(now)
+
+    @property
+    def due(self) -> float | None:
+        """When it is to be over at the latest; None while it does not sound, or protects nothing."""
+        began_at = self._playout.began_at
+        if began_at is None or not self._sessions.is_protecting:
+            return None
+        if self.response is None or not self._is_whole:
+            return began_at + self._limits.greeting_protected_s
+        length_s = self._sent_ms(self.response) / 1000
+        return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
+
+    def is_over(self, now: float) -> None:
+        """Its time is over: from here on it may be interrupted. What was not heard of it stays owed."""
+        self._sessions.amend(now)
+
+    def _sent_ms(self, response: LiveResponse) -> int:
+        return sum(self._playout.sent_ms(item_id) for item_id in response.items)
+
+    def _share_heard(self, response: LiveResponse, now: float) -> float:
+        sent_ms = self._sent_ms(response)
+        if not sent_ms:
+            return 0.0
+        heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
+        # One that broke off in the making was longer than what was sent: that alone is not enough.
+        return heard_ms / sent_ms if self._is_whole else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)
