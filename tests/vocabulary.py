@@ -161,12 +161,13 @@ def done(
     *,
     code: str | None = None,
     reason: str | None = None,
+    message: str | None = None,
     usage: rt.Usage | None = None,
 ) -> rt.ResponseDone:
     """A response is over."""
     details = None
     if code or reason:
-        failure = rt.FailureDetail(code) if code else None
+        failure = rt.FailureDetail(code, message) if code else None
         details = rt.StatusDetails(reason, failure)
     return rt.ResponseDone(rt.Response(response_id, status, details, usage=usage))
 

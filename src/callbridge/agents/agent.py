@@ -24,6 +24,8 @@ class Agent:
         voice: a voice of the model.
         tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
         can_hang_up: whether the agent may end the call by itself, after a goodbye.
+        greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
+            caller is listened to meanwhile, and answered behind it.
 
     Example:
         ```python
@@ -44,10 +46,12 @@ class Agent:
         voice: str | None = None,
         tools: Iterable[Callable[..., object]] = (),
         can_hang_up: bool = True,
+        greeting_interruptible: bool = False,
     ) -> None:
         self.instructions = instructions
         self.greeting = greeting
         self.voice = voice
+        self.greeting_interruptible = greeting_interruptible
         self.toolbox = Toolbox()
         if can_hang_up:
             self.toolbox.add(Tool(end_call))

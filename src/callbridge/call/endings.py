@@ -32,6 +32,10 @@ SAY_IT_ENDS: Final = (
     f"Tell the caller that this call has to end now, and say goodbye, in one sentence. {_IN_THEIR_LANGUAGE}"
 )
 ASK_WHETHER_THERE: Final = f"Ask the caller in a few words whether they are still there. {_IN_THEIR_LANGUAGE}"
+CALL_GOES_ON: Final = (
+    "[The caller spoke before the call was ended: it goes on. When they have no more to say, say goodbye "
+    "and end it again.]"
+)
 SAY_NOBODY_IS_THERE: Final = (
     "Nobody has said anything for a while. Say in one sentence that you are hanging up, and goodbye. "
     f"{_IN_THEIR_LANGUAGE}"
@@ -103,14 +107,17 @@ class Endings:
         """The agent says its last words: those of its own answer, or `words` that it is told to say."""
         self.leaving_for, self.turn = reason, self._floor.turn
         self.extend_farewell(now)
+        # A bound that moves with nothing: an agent may ask for its leave again and again, and call tools.
+        unheard_s = self._playout.unheard_ms(now) / 1000
+        self._timers[Timer.LEAVE] = now + unheard_s + self._limits.leave_timeout_s
         if words:
-            self._timers[Timer.LEAVE] = now + self._limits.leave_timeout_s
             self._ladder.say(words, now)
 
     def stay(self) -> None:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
         self.leaving_for = None
-        del self._timers[Timer.FAREWELL]
+        del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
+        self._ladder.tell(CALL_GOES_ON)
 
     def limit_reached(self, reason: EndReason, now: float) -> None:
         """A limit is reached while the agent is leaving already: now no word of the caller keeps it."""

@@ -130,7 +130,7 @@ class Limits:
     and it says goodbye. 0: never."""
 
     leave_timeout_s: float = 20.0
-    """For a goodbye that has to be said; then the call ends without it."""
+    """For a goodbye, beyond what is unheard when it begins; then the call ends without it."""
 
     hand_over_timeout_s: float = 10.0
     """A process that goes away waits so long for the end of a turn, then hands over in the middle of it."""

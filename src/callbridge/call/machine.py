@@ -94,7 +94,7 @@ class CallMachine:
         hearing, tally = self._parts.hearing, self._parts.tally
         if hearing.told != out.told_model:  # The model was told something, and has to answer.
             hearing.told = out.told_model
-            if tally.from_model_at > hearing.commanded_at:
+            if tally.from_model_at >= hearing.commanded_at:
                 hearing.commanded_at = now
         actions, out.actions = tuple(out.actions), []
         return actions

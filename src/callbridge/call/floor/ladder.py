@@ -398,6 +398,12 @@ class Ladder:
 
     # --- Asking: this is the only place ---
 
+    def tell(self, note: str) -> None:
+        """The model is told something that the caller does not hear, and that is not answered by itself."""
+        if self._sessions.stands:
+            message = commands.Message(self._out.next_item_id(), "system", (commands.InputText(note),))
+            self._out.tell_model(commands.CreateItem(item=message))
+
     def say(self, words: str, now: float) -> None:
         """The agent is to be told to say something as soon as nobody speaks."""
         self._debts.owe_words(words, now)

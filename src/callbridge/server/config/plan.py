@@ -21,6 +21,13 @@ DEFAULT_AGENT: Final = "default"
 """The name of the one agent that a process has."""
 
 
+ANSWER_PATIENCE_S: Final = {"medium": 12.0, "high": 20.0, "xhigh": 30.0}
+"""How long a model may say nothing that is asked to think harder; otherwise 8 s."""
+
+GIVE_UP_LATER_S: Final = 7.0
+"""From the loss of a silent session to the fallback plan: the time in which another one may be had."""
+
+
 class Plans:
     """What each call is to be: which agent answers, and with which session, prices and limits.
 
@@ -78,14 +85,22 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
         spend_max_microdollars=(
             None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
         ),
+        is_greeting_interruptible=agent.greeting_interruptible,
     )
 
 
 def call_limits(settings: Settings) -> Limits:
     """The bounds of every call, as far as they can be set."""
+    answer_s = settings.answer_patience_seconds or ANSWER_PATIENCE_S.get(
+        settings.reasoning_effort or "low", 8.0
+    )
     return Limits(
         call_length_max_s=settings.call_minutes_max * 60.0,
         caller_silence_s=float(settings.caller_silence_seconds),
+        utterance_max_s=float(settings.utterance_seconds_max),
+        answer_timeout_s=answer_s,
+        give_up_after_s=answer_s + GIVE_UP_LATER_S,
+        wait_max_s=max(Limits().wait_max_s, answer_s + 2 * GIVE_UP_LATER_S),
     )
 
 

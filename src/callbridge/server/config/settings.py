@@ -198,6 +198,13 @@ class Settings(BaseSettings):
     caller_silence_seconds: int = Field(60, ge=0, le=3_600)
     """Then the agent asks whether the caller is there; half as long again, and the call ends. 0: never."""
 
+    utterance_seconds_max: int = Field(45, ge=10, le=600)
+    """The longest utterance: then what was said is answered, whatever the model still hears. 110 words."""
+
+    answer_patience_seconds: float | None = Field(None, ge=2, le=60)
+    """A model that says nothing for so long when it should answer is replaced. Not set: 8, and 12, 20 or 30
+    with CALLBRIDGE_REASONING_EFFORT medium, high or xhigh."""
+
     spend_per_call_max: Dollars | None = None
     """US dollars of the model's tokens; then the agent says goodbye."""
 

@@ -1,0 +1,164 @@
+"""A model that is deaf, dead or taken in by a noise: the line and the clock say so, and it is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+import vocabulary as v
+from callbridge.call import actions as a
+from callbridge.call import events as e
+from callbridge.call.limits import Limits
+from callbridge.call.phases import Phase, Timer
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime_commands as commands
+from playbook import Playbook, after, at, deadline
+from rigs import AudioToModel, AudioToPhone
+
+LIMITS = Limits()
+COMMIT = a.SendToModel(commands.CommitInput())
+ASKED = v.any_warning("model_asked")
+WORDS = ([b"\x12\x92" * 80] * 12 + [b"\xfd" * 160] * 3) * 40
+"""12 s of somebody who speaks."""
+
+
+def speaks(book: Playbook, seconds: float) -> list[object]:
+    """The caller speaks for so long, and the model says nothing of it. Answers what left."""
+    outputs: list[object] = []
+    for payload in WORDS[: round(seconds / 0.02)]:
+        book.rig.now += 0.02
+        outputs += book.rig.feed(ms.Media(ms.MediaChunk(payload)))
+        outputs += [output for _, _, done in book.rig.wakes(book.rig.seconds) for output in done]
+    return [output for output in outputs if not isinstance(output, a.Note)]
+
+
+def quiet_line(limits: Limits = v.PATIENT) -> Playbook:
+    """A greeted call whose phone sends only what the test says."""
+    return v.greeted(limits=limits, has_line=False)
+
+
+def test_a_caller_whom_the_model_does_not_hear_is_noticed_after_a_second_and_a_half() -> None:
+    """It is asked: what was said becomes a turn, and an answer is asked for."""
+    book = quiet_line()
+    sent = [output.command for output in speaks(book, 2.5) if isinstance(output, a.SendToModel)]
+    assert [type(command) for command in sent] == [commands.CommitInput, commands.CreateResponse]
+    assert 4.5 <= book.rig.seconds <= 5.6
+    assert book >> v.committed() >> v.created("answer") >> v.says("answer", "it", 200) << AudioToPhone(200)
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_a_session_that_answers_nothing_is_replaced_and_the_next_one_gets_what_was_said() -> None:
+    """Three seconds after the caller began."""
+    book = quiet_line()
+    outputs = speaks(book, 3.6)
+    assert a.DropModel() in outputs
+    assert isinstance(outputs[-1], a.DialModel)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    said = book.rig.feed(v.SESSION_UPDATED)
+    audio_ms = sum(getattr(output, "duration_ms", 0) for output in said)
+    assert 3000 <= audio_ms <= 3600
+
+
+def test_a_session_that_answers_anything_stays_and_a_street_is_asked_about_once() -> None:
+    """Whatever it makes of the noise: an empty buffer, or a response without a word."""
+    book = quiet_line()
+    sent = [output.command for output in speaks(book, 2.5) if isinstance(output, a.SendToModel)]
+    assert commands.CommitInput in map(type, sent)
+    assert book >> v.error("input_audio_buffer_commit_empty") >> v.created("r") >> v.done("r")
+    assert [output for output in speaks(book, 10) if isinstance(output, a.SendToModel)] == []
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_the_agents_own_voice_on_the_line_is_nobody() -> None:
+    """A telephone on loudspeaker brings it back."""
+    book = quiet_line()
+    book.rig.feed(*v.answers("more", "long", 8000))
+    assert [output for output in speaks(book, 6) if isinstance(output, a.SendToModel)] == []
+
+
+def test_a_command_that_nothing_follows_is_followed_by_a_question() -> None:
+    """A half-open socket takes everything and says nothing: 2 s, and 1.5 s to show a sign of life."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    book.rig.now += 0.1
+    asked_at = book.rig.seconds
+    book.rig.feed(v.tool_finished("call_1"))
+    assert book >> deadline(Timer.UNANSWERED) << (ASKED, COMMIT)
+    assert book.rig.seconds == asked_at + LIMITS.command_timeout_s
+    assert (
+        book
+        >> deadline(Timer.CLIP)
+        << v.clip()
+        >> deadline(Timer.SIGN)
+        << v.replaces(why="the model gives no sign of life")
+    )
+    assert book.rig.seconds == asked_at + LIMITS.command_timeout_s + LIMITS.sign_timeout_s
+
+
+def test_a_sign_of_life_is_enough() -> None:
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    book.rig.now += 0.1
+    book.rig.feed(v.tool_finished("call_1"))
+    assert book >> deadline(Timer.UNANSWERED) << (ASKED, COMMIT)
+    assert book >> after(0.2, v.error("input_audio_buffer_commit_empty"))
+    assert book >> after(1, v.created("result")) >> v.says("result", "it", 200) << AudioToPhone(200)
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_an_utterance_without_end_is_answered() -> None:
+    """A street that the model takes for a voice: after 45 s it is told that the caller has ended."""
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> v.speech_started()
+    assert book >> deadline(Timer.UTTERANCE) << (ASKED, COMMIT, v.ask())
+    assert book.rig.seconds == 3 + LIMITS.utterance_max_s
+    assert book >> v.committed() >> v.created("answer") >> v.says("answer", "it", 200) << AudioToPhone(200)
+
+
+def test_a_session_that_hears_no_end_for_the_second_time_is_replaced() -> None:
+    """The next one may hear better."""
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> v.speech_started() >> deadline(Timer.UTTERANCE) << (ASKED, COMMIT, v.ask())
+    assert book >> v.answers("answer", "it", 200) << AudioToPhone(200)
+    assert book >> after(1, v.speech_started("again"))
+    book.rig.now += LIMITS.utterance_max_s
+    outputs = book.rig.feed(e.DeadlinePassed())
+    assert [type(output) for output in outputs if isinstance(output, a.DropModel | a.DialModel)] == [
+        a.DropModel,
+        a.DialModel,
+    ]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["confirmed", "refused"])
+def test_a_model_that_answers_by_itself_after_all_is_not_asked_twice(*, late: bool) -> None:
+    """What a commit does in the middle of detected speech is nobody's promise."""
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> v.speech_started() >> deadline(Timer.UTTERANCE) << (ASKED, COMMIT, v.ask())
+    assert book >> v.speech_stopped() >> v.created("its_own")
+    if late:
+        assert book >> v.error("conversation_already_has_active_response", answers="cb_4")
+    assert book >> v.says("its_own", "it", 200) << AudioToPhone(200) >> v.done("its_own")
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_where_a_voice_hardly_stands_out_of_the_noise_the_line_says_nothing() -> None:
+    """The model hears them all the same: they are not cut short after three seconds."""
+    book = v.greeted(limits=v.PATIENT, has_line=False)
+    assert book >> v.speech_started()
+    for _ in range(500):
+        book.rig.now += 0.02
+        assert book.rig.feed(v.frame()) == [AudioToModel(20)]
+    assert book >> v.speech_stopped() >> v.created("answer")
+
+
+def test_a_soft_voice_is_heard_by_its_own_line() -> None:
+    """-48 dB on a quiet line: no clip into their words, and no other session."""
+    book = v.greeted(limits=v.PATIENT, has_line=False)
+    for _ in range(250):
+        book.rig.now += 0.02
+        book.rig.feed(v.frame())
+    assert book >> v.speech_started()
+    soft = ([b"\x6e\xee" * 80] * 12 + [b"\xff" * 160] * 3) * 20
+    for payload in soft:
+        book.rig.now += 0.02
+        assert book.rig.feed(ms.Media(ms.MediaChunk(payload))) == [AudioToModel(20)]
+    assert book >> at(book.rig.seconds + 0.4, v.speech_stopped())
