@@ -286,6 +286,22 @@ def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
     assert book.rig.phase is Phase.LIVE
 
 
+def test_a_caller_is_silent_from_their_last_key_on() -> None:
+    """Not from the first of them."""
+    book = v.greeted(limits=replace(QUIET, caller_silence_s=10))
+    keys = Id("keys")
+    book.rig.feed(v.key("1"))
+    assert (
+        book
+        >> at(4.5, v.key("2"))
+        >> deadline(Timer.KEYS)
+        << (v.told(keys, "[The caller pressed 1 2 on the telephone keypad.]"), v.ask())
+    )
+    assert book >> v.item_added(keys) >> v.created("nothing") >> v.done("nothing") << v.recorded(TurnEnded)
+    assert book >> deadline(Timer.CALLER_SILENT) << v.ask_words(v.ASK_WHETHER_THERE)
+    assert book.rig.seconds == 14.5
+
+
 def test_a_caller_may_be_silent_for_ever_where_that_is_wanted() -> None:
     book = v.greeted(limits=replace(QUIET, caller_silence_s=0))
     book.rig.now = 1400.0

@@ -178,11 +178,13 @@ def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
 
 
 def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
-    """They wait from then on, and for anybody."""
-    book = v.greeted(limits=v.PATIENT)
-    assert book >> at(4, v.speech_started()) >> at(5, v.gone(e.Leg.MODEL)) << v.replaces()
-    assert book >> deadline(Timer.CLIP) << v.clip()
-    assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
+    """They wait from then on, and for anybody. Before that they spoke, though a tool ran for them."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    book.rig.feed(v.caller_said("Are you open?", "question"))
+    assert book >> at(5, v.speech_started()) << v.recorded(TurnEnded)
+    assert book >> at(9, v.gone(e.Leg.MODEL)) << v.replaces() >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 9 + LIMITS.connect_clip_after_s
 
 
 def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_silence() -> None:

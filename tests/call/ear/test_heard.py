@@ -179,6 +179,19 @@ def test_an_interruption_forgets_how_late_the_phone_was() -> None:
     assert told.cut(2.5)[0] == pytest.approx({"next": 500}, abs=1)
 
 
+def test_an_interruption_forgets_how_late_the_run_before_it_ended() -> None:
+    """The phone was done with that long before it is sent the next answer."""
+    told = Told()
+    (name,) = in_pieces(told, 1)
+    told.says("second", 1000, 0.41)
+    told.echo(name, 0.4 + TRIP + 0.4)
+    told.cut(1.01)
+    told.feed(rt.SpeechStopped("wait", 0))
+    told.feed(v.created("answer"))
+    told.says("next", 1000, 2.0)
+    assert told.cut(2.5)[0] == pytest.approx({"next": 500}, abs=1)
+
+
 def test_a_mark_follows_every_so_much_audio() -> None:
     """Not every delta: very many marks add delay. Each has a name of its own."""
     told = Told()

@@ -151,6 +151,27 @@ def test_an_answer_that_a_key_has_overtaken_is_not_heard() -> None:
     )
 
 
+def test_keys_are_answered_though_the_end_of_what_they_cancelled_does_not_come() -> None:
+    """Until it is let go nothing can be asked for: `response.create` is refused while one is active."""
+    book = speaking()
+    book.rig.now += 1
+    book.rig.feed(v.key("1"))
+    assert book >> deadline(Timer.KEYS) << v.told(Id(), pressed("1"))
+    missing = v.warning("response_done_missing", response_id="answer")
+    assert book >> deadline(Timer.MUTED) << (missing, v.ask())
+    assert book.rig.seconds == 5 + book.rig.limits.muted_timeout_s
+
+
+def test_who_has_pressed_their_keys_while_nobody_is_there_waits_from_then_on() -> None:
+    """From the first that were whole: a caller who sends more of them has waited all the while."""
+    book = v.greeted()
+    assert book >> v.gone(e.Leg.MODEL) << v.replaces()
+    for seconds in (4, 4.5):
+        assert book >> at(seconds, v.key("#")) >> deadline(Timer.KEYS)
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 4 + book.rig.limits.connect_clip_after_s
+
+
 def test_a_greeting_that_a_key_has_overtaken_is_not_heard() -> None:
     """It was asked for and has not begun."""
     book = v.live()

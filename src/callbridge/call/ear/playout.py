@@ -76,7 +76,7 @@ class Playout:
     """When the first audio since the machine last reset this was sent."""
     _run: int = 0
     _run_began_at: float = 0.0
-    _quiet_before: float = 0.0
+    _quiet_before: float = float("-inf")
     """Since when the caller hears nothing, as long as nothing was sent in this run."""
     _run_bytes: int = 0
     _proven_bytes: int = 0

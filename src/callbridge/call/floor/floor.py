@@ -108,6 +108,11 @@ class Floor:
         """Whether the model has a response to make, or to finish."""
         return self.next is not Next.NOTHING or self.now is not Now.NOTHING
 
+    @property
+    def in_progress(self) -> LiveResponse | None:
+        """The response that the server has not finished, if any."""
+        return None if self.now is Now.NOTHING else self.response
+
     def is_in_progress(self, response_id: str) -> bool:
         """Whether this is the response that the server has not finished."""
         return self.now is not Now.NOTHING and response_id == self.response.id
@@ -221,7 +226,6 @@ class Floor:
         """The response in progress is not to be heard any more, though nobody has interrupted it."""
         self.move(On.SILENCED)
         self._mute(now, cancels=True)
-        self.interruption.muted(self.response)
 
     def answer_ran_away(self, event: AnswerRanAway, now: float) -> None:
         """More is unheard than anybody would say: what was sent will do."""

@@ -220,8 +220,7 @@ class Ladder:
 
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
-        in_progress = None if self._floor.now is Now.NOTHING else self._floor.response
-        self.tools.start(event.item, in_progress, now)
+        self.tools.start(event.item, self._floor.in_progress, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
         """The only reliable end of a response, whatever its status."""

@@ -49,8 +49,8 @@ class Opening:
     is_retold: bool
     """Whether it is told what was said before."""
     step: Step = Step.DIALLED
-    items: int = 0
-    """How many items it was told."""
+    retold: Sequence[commands.AnyItem] = ()
+    """The items that it was told."""
     _update_id: str = ""
 
     def begin(self) -> None:
@@ -80,7 +80,7 @@ class Opening:
         """
         assert self.step is Step.CONFIGURED, f"told in step {self.step.value}"
         self.step = Step.RETELLING
-        self.items = len(items)
+        self.retold = items
         for item in items:
             self.out.tell_model(commands.CreateItem(item=item), self.leg)
         self._update()
