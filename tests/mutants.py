@@ -132,6 +132,8 @@ def _of_statement(
 
     text = ast.unparse(node).partition("\n")[0]
     match node:
+        case ast.Expr(ast.Call(ast.Name("assert_never"))):
+            pass  # An assertion too.
         case ast.Expr(ast.Call()) | ast.AugAssign() | ast.Delete():
             yield node.lineno, f"without `{text}`", put(ast.Pass())
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript() | ast.Tuple()]):

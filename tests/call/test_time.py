@@ -155,6 +155,18 @@ def test_a_phone_that_began_late_is_heard_for_longer() -> None:
     assert round(book.rig.seconds, 3) == 5.3 + LIMITS.clip_after_s
 
 
+def test_an_end_that_is_told_long_after_the_last_word_does_not_put_the_clip_off() -> None:
+    """Its mark comes back late because it was sent late: the caller has heard nothing since the word."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(*v.says("answer", "it", 100))
+    book.rig.now += 2
+    book.rig.feed(v.audio_done("answer", "it"))
+    book.rig.now += 0.05
+    book.rig.feed(PLAYED)
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert round(book.rig.seconds, 3) == 4.1 + LIMITS.clip_after_s
+
+
 def test_a_phone_that_echoes_nothing_any_more_does_not_put_the_clip_off_for_ever() -> None:
     """An overdue echo could mean that the phone is late; it must not mean that nobody is told anything."""
     book = v.answering(v.greeted())

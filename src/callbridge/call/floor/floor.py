@@ -120,9 +120,10 @@ class Floor:
     def ask_of(self, response: realtime_events.Response) -> Ask | None:
         """Whose response began: the ask that it answers; None for one of the server's own making.
 
-        `response.create` carries our id in its metadata, which the response should echo. Where it does not,
-        the order of asking decides: with an ask out it is ours, unless the caller has spoken and stopped
-        since. Then the server has dropped the ask, and answers them.
+        `response.create` carries our id in its metadata, which the response should echo (Realtime reference,
+        response.create, "metadata"). Where it does not, the order of asking decides: with an ask out it is
+        ours, unless the caller has spoken and stopped since. Then the server has dropped the ask, and answers
+        them.
         """
         metadata = response.metadata
         if isinstance(metadata, dict) and (echoed := metadata.get(commands.ASK_ID)) is not None:
@@ -148,7 +149,8 @@ class Floor:
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
         self.caller_at, self._gate.hears_caller = now, False
-        # `audio_end_ms` counts the audio appended and includes the silence that was waited for.
+        # `audio_end_ms` counts the audio appended and includes the silence that was waited for (Realtime
+        # reference, input_audio_buffer.speech_stopped).
         behind_ms = self._tally.uplink_ms - event.audio_end_ms + self._sessions.plan.silence_ms
         stopped_at = now - max(behind_ms, 0) / 1000
         self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
@@ -175,7 +177,10 @@ class Floor:
         self._transcript.caller_committed(event.item_id)
 
     def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
-        """The caller's words came."""
+        """The caller's words came, before, during or after the answer to them.
+
+        Realtime reference, conversation.item.input_audio_transcription.completed: nothing waits for it.
+        """
         self._transcript.caller_said(event.item_id, event.transcript.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
@@ -183,7 +188,10 @@ class Floor:
         self._transcript.caller_said(event.item_id, None)
 
     def key_pressed(self, digit: str, now: float) -> None:
-        """A key interrupts like speech, but the server does not know: we cancel."""
+        """A key interrupts like speech, but the server does not know: we cancel.
+
+        Twilio tells it in a message of its own (docs, "DTMF message"); what the server hears is the audio.
+        """
         self._interrupt(On.KEY_PRESSED, now, cancels=True)
         if not self.keys.pressed:
             self._begin_turn(now)
@@ -213,7 +221,11 @@ class Floor:
         self.interruption.cut(now, self.response if self.now is Now.MUTED else None)
 
     def _mute(self, now: float, *, cancels: bool) -> None:
-        """The response in progress is to be heard no more. `cancels`: the server does not stop it itself."""
+        """The response in progress is to be heard no more.
+
+        `cancels`: the server does not stop it itself. On the caller's voice it does, unless
+        `interrupt_response` is off (Realtime reference, session.audio.input.turn_detection).
+        """
         response = self.response
         response.is_muted, response.muted_at = True, now
         self._gate.audible_response_id = None
@@ -240,8 +252,11 @@ class Floor:
         self.interruption.cut(now, None, clears=False)
 
     def mark(self) -> None:
-        """Marks the end of the audio sent so far, unless it is marked."""
-        if (name := self._playout.mark()) is not None:
+        """Marks the end of the audio sent so far, unless it is marked: it comes back when that was played.
+
+        Twilio docs, "Mark message".
+        """
+        if (name := self._playout.mark(self._out.now)) is not None:
             mark = media_streams.SendMark(self._out.stream_sid, media_streams.MarkName(name))
             self._out.tell_phone(mark)
 

@@ -49,7 +49,7 @@ class Interruption:
         """Stops what the phone plays, and makes the model forget what was not heard of it.
 
         If everything was heard nothing is sent at all: truncation would take the item's transcript from the
-        model's memory.
+        model's memory (Realtime reference, conversation.item.truncate).
 
         Args:
             now: monotonic seconds.

@@ -1,8 +1,8 @@
 """The response ladder: when the model is asked to speak, what comes of it, and what its tools owe.
 
 This is the only place that asks for a response. There is never more than one, and none while the server makes
-one by itself: `response.create` is refused while a response is active
-(conversation_already_has_active_response).
+one by itself: only one at a time may write to the conversation (Realtime reference, response.create), and
+another is refused (conversation_already_has_active_response).
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
@@ -223,7 +223,7 @@ class Ladder:
         self.tools.start(event.item, self._floor.in_progress, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
-        """The only reliable end of a response, whatever its status."""
+        """The only reliable end of a response, whatever its status (Realtime reference, response.done)."""
         floor, done = self._floor, event.response
         if not floor.is_in_progress(done.id):
             self._out.note(warned("response_done_unexpected", response_id=done.id))
@@ -259,7 +259,10 @@ class Ladder:
         self._ask_if_free(now)
 
     def _fell_short(self, response: LiveResponse, done: realtime_events.Response, now: float) -> None:
-        """A failed response is silent on the wire: unless we act, so is the telephone."""
+        """A failed response is silent on the wire: unless we act, so is the telephone.
+
+        Why it fell short stands in `status_details` (Realtime reference, response.done).
+        """
         details = done.status_details or realtime_events.StatusDetails()
         error = details.error or realtime_events.FailureDetail()
         why = error.code or details.reason or done.status or "no status"
@@ -302,6 +305,8 @@ class Ladder:
 
     def tool_finished(self, event: ToolFinished, now: float) -> bool:
         """Posts the result, and asks for one response when all calls of a response are answered.
+
+        The server does not go on by itself (Realtime guide, "Function calling").
 
         Answers whether the agent's wish stands, if it has one.
         """
@@ -351,7 +356,10 @@ class Ladder:
     # --- Errors ---
 
     def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
-        """An error leaves the session open, unless its code says that nothing will work again."""
+        """An error leaves the session open (Realtime reference, error), unless nothing will work again.
+
+        That is so for fatal codes, and after 60 minutes (Realtime guide, "Session lifecycle events").
+        """
         error = event.error
         note = noted if error.code in HARMLESS_CODES else warned
         self._out.note(note("model_error", code=error.code, message=error.message, param=error.param))

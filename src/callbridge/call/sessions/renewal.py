@@ -1,5 +1,7 @@
 """The renewal of a session before it expires: a second one is made ready beside it, and takes over unheard.
 
+A session lasts at most 60 minutes (Realtime guide, "Session lifecycle events").
+
 Make before break: the old session goes on until the new one has confirmed that it knows the conversation.
 When nobody speaks, the caller's audio is held for the moment that the telling takes, and then goes to the new
 one. When the moment is right is decided in `sessions`.
