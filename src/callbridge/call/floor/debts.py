@@ -120,7 +120,9 @@ class Debts:
                 self.words = ""
             return
         response.is_greeting = self.greeting is not None
-        self.greeting = self.answer = self.farewell = None
+        self.greeting = self.farewell = None
+        if not response.is_muted:  # What has overtaken it may be what is owed an answer.
+            self.answer = None
         for owed in self.items.values():
             owed.passed += is_ours
         self.items = {item: owed for item, owed in self.items.items() if not owed.is_settled}

@@ -185,7 +185,6 @@ class Ladder:
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         floor.response = LiveResponse(event.response.id, turn, since, "" if ask is None else ask.words)
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
-        self._debts.pay(floor.response, is_ours=ask is not None)
         self._playout.begin_response()
         self._retry_at, self._gate.hears_caller = None, False
         if floor.caller is Caller.SPEAKING or turn != floor.turn:
@@ -193,6 +192,7 @@ class Ladder:
             floor.silence(now)
         else:
             self._gate.audible_response_id = event.response.id
+        self._debts.pay(floor.response, is_ours=ask is not None)
 
     def item_added(self, event: realtime_events.ItemAdded, now: float) -> None:
         """An item entered the conversation."""
