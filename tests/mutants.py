@@ -12,8 +12,8 @@ The checkout is never touched. A change inside a function is made in a child of 
 tests are collected already: it costs no more than the tests that run. Any other change is written into a copy
 of the package that stands first on the path of a process of its own.
 
-Last figures: seed 1, the first 50 of 150 drawn: 42 noticed (84 %). Of the eight, two make no difference that
-is seen, and two are noticed by tests that were written since.
+Last figures: seed 1, 150 drawn: 129 noticed (86 %). Of the 21, tests written since notice eight, and six
+cannot be made any more; four make no difference that is seen, and three are bounds, which may be any number.
 
 Only tests that go through `CallMachine.handle` or the rig belong here: inside, the package may be cut anew.
 """
@@ -132,6 +132,8 @@ def _of_statement(
 
     text = ast.unparse(node).partition("\n")[0]
     match node:
+        case ast.Expr(ast.Call(ast.Name("assert_never"))):
+            pass  # An assertion too.
         case ast.Expr(ast.Call()) | ast.AugAssign() | ast.Delete():
             yield node.lineno, f"without `{text}`", put(ast.Pass())
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript() | ast.Tuple()]):

@@ -241,6 +241,11 @@ class Rig:
         """What a bridge does when its own code broke."""
         return list(self._decider.fail(detail, self.now))
 
+    def close(self) -> list[Output]:
+        """What a bridge does when nothing of the stream is left."""
+        assert self._entrance.call is not None
+        return list(self._entrance.call.close(self.now))
+
     def _happens(self, event: e.Event) -> None:
         if self._entrance.call is None and type(event) not in entrance.RULES and isinstance(event, _LATER):
             return  # No model is dialled before there is a call.

@@ -92,6 +92,7 @@ def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
     """The caller hears the clip, and another session is asked for it."""
     book = v.greeted(limits=replace(SHORT, call_length_max_s=60, call_length_warning_s=30))
     assert book >> at(30, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS_SOON)
+    assert book >> after(0.1, v.item_added("of_another"))  # It is alive.
     assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 30 + SHORT.clip_after_s
     assert book >> deadline(Timer.CLIP) << v.clip() >> deadline(Timer.ANSWER) << v.replaces()

@@ -8,7 +8,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Step
-from callbridge.call.facts import EndReason, StreamEnded, TurnEnded
+from callbridge.call.facts import CallClosed, EndReason, StreamEnded, TurnEnded
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_events as rt
@@ -245,6 +245,31 @@ def test_our_own_fault_ends_the_call_with_a_record() -> None:
     assert isinstance(last.fact, StreamEnded)
     assert (last.fact.reason, last.fact.detail) == (EndReason.INTERNAL_ERROR, "ZeroDivisionError()")
     assert book.rig.fail("again") == []
+
+
+def test_the_last_fact_of_a_stream_says_how_long_its_end_took() -> None:
+    """In milliseconds, from the end to the moment in which nothing is left. A call that goes on has none."""
+    rig = v.greeted().rig
+    assert rig.close() == []
+    rig.feed(v.HANGS_UP)
+    rig.now += 0.0126
+    (last,) = rig.close()
+    assert isinstance(last, a.Note)
+    assert isinstance(last.fact, CallClosed)
+    assert last.fact.after_ms == 13
+
+
+def test_a_stream_that_became_no_call_has_counted_nothing_of_one() -> None:
+    """Its record has the frames that came, and nothing else."""
+    rig = Rig()
+    rig.feed(v.start(), *[v.frame()] * 3)
+    (*_, last) = rig.feed(e.StreamRefused("no"))
+    assert isinstance(last, a.Note)
+    counts = {name: getattr(last.fact, name) for name in last.fact.__struct_fields__}
+    assert {name: count for name, count in counts.items() if count and isinstance(count, int)} == {
+        "number": last.fact.number,
+        "frames_from_phone": 3,
+    }
 
 
 def test_time_that_runs_backwards_is_our_own_fault() -> None:

@@ -156,6 +156,18 @@ def test_a_phone_that_began_late_is_heard_for_longer() -> None:
     assert round(book.rig.seconds, 3) == 5.3 + LIMITS.clip_after_s
 
 
+def test_an_end_that_is_told_long_after_the_last_word_does_not_put_the_clip_off() -> None:
+    """Its mark comes back late because it was sent late: the caller has heard nothing since the word."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    book.rig.feed(*v.says("answer", "it", 100))
+    book.rig.now += 2
+    book.rig.feed(v.audio_done("answer", "it"), v.item("answer", "more"))
+    book.rig.now += 0.05
+    book.rig.feed(PLAYED)
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert round(book.rig.seconds, 3) == 4.1 + LIMITS.clip_after_s
+
+
 def test_a_phone_that_echoes_nothing_any_more_does_not_put_the_clip_off_for_ever() -> None:
     """An overdue echo could mean that the phone is late; it must not mean that nobody is told anything."""
     book = v.answering(v.greeted())
@@ -179,11 +191,13 @@ def test_a_session_that_is_lost_in_a_quiet_moment_is_missed_later() -> None:
 
 
 def test_a_caller_who_spoke_to_a_session_that_is_lost_hears_the_clip_sooner() -> None:
-    """They wait from then on, and for anybody."""
-    book = v.greeted(limits=v.PATIENT)
-    assert book >> at(4, v.speech_started()) >> at(5, v.gone(e.Leg.MODEL)) << v.replaces()
-    assert book >> deadline(Timer.CLIP) << v.clip()
-    assert book.rig.seconds == 5 + LIMITS.connect_clip_after_s
+    """They wait from then on, and for anybody. Before that they spoke, though a tool ran for them."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    book.rig.feed(v.caller_said("Are you open?", "question"))
+    assert book >> at(5, v.speech_started()) << v.recorded(TurnEnded)
+    assert book >> at(9, v.gone(e.Leg.MODEL)) << v.replaces() >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 9 + LIMITS.connect_clip_after_s
 
 
 def test_a_tool_is_bounded_by_its_own_timeout_and_gives_the_agent_time_but_no_silence() -> None:

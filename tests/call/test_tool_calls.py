@@ -186,7 +186,7 @@ def test_a_caller_who_speaks_into_the_farewell_is_not_hung_up_upon() -> None:
         book
         >> after(0.5, v.speech_started("wait"))
         << (v.clear(), v.truncate("bye", About(500)), v.recorded(Interrupted))
-        << (v.note("farewell_withdrawn"), v.recorded(TurnEnded))
+        << (v.told(Id(), v.CALL_GOES_ON, role="system"), v.note("farewell_withdrawn"), v.recorded(TurnEnded))
     )
     assert book >> after(1, v.speech_stopped("wait")) >> v.committed("wait")
     assert book >> v.answers("second", "yes", 200) << AudioToPhone(200) >> after(0.3, PLAYED)

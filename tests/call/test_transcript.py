@@ -8,9 +8,10 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import TurnEnded
+from callbridge.call.limits import Limits
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook, after
-from rigs import PLAYED, Output
+from rigs import PLAYED, Input, Output
 
 
 def answered(text: str = "Yes.", audio_ms: int = 1000) -> Playbook:
@@ -92,16 +93,33 @@ def test_a_cut_item_is_recorded_as_far_as_it_was_heard(audio_ms: int, cut_after_
     assert (turn.agent, turn.interrupted) == (text, cut_after_ms < 940)
 
 
-def test_a_response_that_was_muted_says_nothing_of_what_it_had_not_begun() -> None:
-    """Its end may be a long time coming, and the turn be recorded before."""
+@pytest.mark.parametrize(
+    "events",
+    [(v.speech_started("wait"), v.HANGS_UP), (v.HANGS_UP,), (v.gone(e.Leg.PHONE),)],
+    ids=["interrupted", "hung up", "phone lost"],
+)
+def test_a_response_that_is_stopped_says_nothing_of_what_it_had_not_begun(events: tuple[Input, ...]) -> None:
+    """Words come ahead of their audio. Its end may be a long time coming, and the turn be recorded before."""
     book = answered("Heard.")
     book.rig.feed(
         v.item("answer", "unsaid"), v.words("answer", "unsaid", "Never said."), v.words("answer", "no", "No.")
     )
     book.rig.now += 1.05
-    book.rig.feed(PLAYED, v.speech_started("wait"))
-    (*_, turn) = turns(book.rig.feed(v.HANGS_UP))[:1]
+    turn, *_ = turns(book.rig.feed(PLAYED, *events))
     assert turn.agent == "Heard."
+
+
+@pytest.mark.parametrize("is_let_go", [False, True], ids=["session lost", "let go"])
+def test_a_turn_waits_for_no_more_words_of_an_answer_that_will_not_end(*, is_let_go: bool) -> None:
+    """The caller has interrupted it. What it says yet will not be heard, whether or not anybody says so."""
+    book = answered("One two three four.", 2000)
+    book.rig.now += 1.001
+    book.rig.feed(v.caller_said("Count!", "question"))
+    assert turns(book.rig.feed(v.speech_started("wait"))) == []
+    if is_let_go:
+        book.rig.now += Limits().muted_timeout_s
+    (turn,) = turns(book.rig.feed(e.DeadlinePassed() if is_let_go else v.gone(e.Leg.MODEL)))
+    assert (turn.caller, turn.agent) == ("Count!", "One two …")
 
 
 def test_latencies_are_kept_for_the_calls_record() -> None:

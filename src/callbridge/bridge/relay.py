@@ -169,7 +169,7 @@ class Relay:
         """Lets the caller hear audio of ours, behind what is queued already."""
         self.send_to_phone(encode_audio(self._audio_head, clip))
         self._playout.clip_sent(len(clip), now)
-        self._send_mark(self._playout.mark())
+        self._send_mark(self._playout.mark(now))
 
     def _append(self, payload: bytes) -> None:
         send = self.send_to_model

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # --- The model's error codes ----------------------------------------------------------------------------
+#
+# The Realtime reference (error.code) gives no list: where no page is named, they were seen on the wire.
 
 FATAL_CODES: Final = frozenset(
     {
@@ -21,13 +23,14 @@ FATAL_CODES: Final = frozenset(
         "model_not_found",
     }
 )
-"""Error codes that no retry can mend."""
+"""Error codes that no retry can mend (OpenAI guide, "Error codes": key and quota)."""
 
 UNKNOWN_MODEL_CODES: Final = frozenset({"model_not_found"})
 """Another model may be tried instead."""
 
 FATAL_STATUSES: Final = frozenset({401, 403, 404})
-"""HTTP answers to a dial that the next dial will get as well: key, country, model."""
+"""HTTP answers to a dial that the next dial will get as well: key, country (OpenAI guide, "Error codes"),
+model."""
 
 RATE_LIMIT_CODES: Final = frozenset({"rate_limit_exceeded", "inference_rate_limit_exceeded"})
 """The account has too much going on: another session would not help."""
@@ -61,4 +64,5 @@ PROTOCOL_CODES: Final = frozenset({1002, 1003, 1007, 1009})
 """A frame was broken, of the wrong kind, or too large."""
 
 SERVER_STOPS: Final = 1012
-"""uvicorn says this of the phone leg when it is told to stop; Twilio never sends it."""
+"""uvicorn says this of the phone leg when it is told to stop; Twilio never sends it. Of the registry of RFC
+6455 section 11.7: service restart."""

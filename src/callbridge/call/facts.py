@@ -183,10 +183,8 @@ class Usage(msgspec.Struct, frozen=True):
     output_audio_tokens: int = 0
     cached_tokens: int = 0
 
-    def plus(self, reported: realtime_events.Usage | None) -> Usage:
+    def plus(self, reported: realtime_events.Usage) -> Usage:
         """The sum with what was reported for one response. Any number may be absent."""
-        if reported is None:
-            return self
         read = reported.input_token_details or realtime_events.InputTokens()
         wrote = reported.output_token_details or realtime_events.OutputTokens()
         return Usage(

@@ -306,7 +306,7 @@ class CallMachine:
         if is_idle:
             self._settle_idle(now)
         elif is_standing:
-            if self._sessions.renewal.is_moving:
+            if self._sessions.renewal.moving_since is not None:
                 self._sessions.spare_failed("somebody spoke", now)
             if endings.leaving_for is not None:
                 endings.extend_farewell(now)
@@ -352,7 +352,7 @@ class CallMachine:
         self._ended_at = now
         parts.gate.uplink, parts.gate.audible_response_id = Uplink.SHUT, None
         self._sessions.over()
-        parts.floor.interruption.freeze(now)
+        parts.floor.interruption.freeze(now, parts.floor.in_progress)
         parts.floor.close_turn(now)
         for turn in parts.transcript.ended(now, is_last=True):
             out.note(turn)

@@ -94,7 +94,10 @@ class Memory:
 
 
 def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyItem]:
-    """One turn: the caller's words, the tools that they led to, the agent's words."""
+    """One turn: the caller's words, the tools that they led to, the agent's words.
+
+    As text: a client cannot add audio of the assistant (Realtime reference, conversation.item.create).
+    """
     said = [entry for entry in turn if isinstance(entry, TurnSaid)]
     items: list[commands.AnyItem] = [
         commands.Message(next_id(), "user", (commands.InputText(entry.caller),))

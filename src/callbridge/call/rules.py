@@ -2,6 +2,9 @@
 
 Most events belong to one part of the call; what belongs to none stands here as a function of all parts. Who
 speaks and what is owed has a table of its own (`floor/table`).
+
+Vendor pages: https://www.twilio.com/docs/voice/media-streams/websocket-messages ("Twilio docs") and
+https://developers.openai.com/api/docs/guides/realtime-conversations
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from callbridge.wire import realtime_events as rt
 
 
 def started_again(parts: Parts, event: ms.Start, now: float) -> None:
-    """A second start: repeated, or for another stream."""
+    """A second start: repeated, or for another stream. Each has one (Twilio docs, "Start message")."""
     out = parts.out
     if event.start.call_sid == out.call_sid and event.start.stream_sid == out.stream_sid:
         out.note(warned("start_repeated"))
@@ -39,12 +42,12 @@ def started_again(parts: Parts, event: ms.Start, now: float) -> None:
 
 
 def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
-    """The phone has played up to a mark, or a clear has thrown it away."""
+    """The phone has played up to a mark, or a clear has thrown it away (Twilio docs, "Mark message")."""
     parts.playout.echoed(event.mark.name, now)
 
 
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
-    """The caller pressed a key."""
+    """The caller pressed a key (Twilio docs, "DTMF message")."""
     parts.out.note(noted("key_pressed"))
     if parts.endings.leaving_for is None or parts.sessions.stands:
         # Without a session the last words only play out: nobody could answer the key.
@@ -52,7 +55,7 @@ def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
 
 
 def stopped(parts: Parts, event: ms.Stopped, now: float) -> None:
-    """The caller is gone."""
+    """The caller is gone (Twilio docs, "Stop message")."""
     parts.out.then(e.StreamMustEnd(EndReason.CALLER_HANGUP, ""))
 
 
@@ -67,7 +70,7 @@ def response_done(parts: Parts, event: rt.ResponseDone, now: float) -> None:
 
 
 def rate_limits(parts: Parts, event: rt.RateLimitsUpdated, now: float) -> None:
-    """What is left of the account's limits."""
+    """What is left of the account's limits (Realtime reference, rate_limits.updated)."""
     for limit in event.rate_limits:
         if limit.remaining == 0:  # The next responses fail with rate_limit_exceeded until it resets.
             parts.out.note(warned("rate_limit_reached", limit=limit.name, resets_s=limit.reset_seconds))

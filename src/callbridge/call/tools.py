@@ -61,7 +61,10 @@ class ToolCalls:
         return self.running[call_id].tool.arguments if call_id in self.running else ""
 
     def start(self, item: realtime_events.Item, cause: LiveResponse | None, now: float) -> None:
-        """A whole function call runs beside the audio, once; an interrupted one may lack arguments."""
+        """A whole function call runs beside the audio, once; an interrupted one may lack arguments.
+
+        It is told of as well (Realtime reference, response.output_item.done), with another status.
+        """
         if item.type != "function_call" or item.status != "completed" or not item.call_id:
             return
         if item.call_id in self._seen:
@@ -80,7 +83,10 @@ class ToolCalls:
         return running
 
     def tell(self, running: Running, result: ToolFinished) -> str:
-        """Posts a result and answers its item; a session that did not make the call is told of it first."""
+        """Posts a result and answers its item; a session that did not make the call is told of it first.
+
+        A result names its call (Realtime guide, "Function calling").
+        """
         tool = running.tool
         if running.is_foreign:
             call = commands.FunctionCall(self._out.next_item_id(), tool.call_id, tool.name, tool.arguments)

@@ -149,6 +149,30 @@ def test_an_echo_that_is_overdue_stops_the_clock() -> None:
     assert told.cut(9.0)[0] == pytest.approx({"it": 800 + TRIP * 1000}, abs=1)
 
 
+def test_a_mark_that_follows_long_after_its_audio_shows_the_round_trip_all_the_same() -> None:
+    """The end of an item may be told late: its echo is due a round trip after that."""
+    told = Told(knows_round_trip=False)
+    assert told.says("it", 100, 0.0) == []
+    (late,) = marks(told.feed(v.audio_done("answer", "it"), 0.9))
+    told.echo(late, 0.9 + TRIP)
+    for _ in range(2):
+        told.says("next", 800, 1.0)
+    assert told.cut(9.0)[0] == pytest.approx({"next": 800 + TRIP * 1000}, abs=1)
+
+
+def test_a_mark_that_follows_its_audio_does_not_hide_how_late_the_phone_is() -> None:
+    """It was sent when its audio should have been played, and was not."""
+    told = Told()
+    (first, second) = in_pieces(told, 2)
+    told.echo(first, 0.7 + TRIP)
+    told.says("it", 100, 0.85)
+    (late,) = marks(told.feed(v.audio_done("answer", "it"), 1.05))
+    told.echo(second, 1.1 + TRIP)
+    told.says("next", 1000, 1.15)
+    told.echo(late, 1.2 + TRIP)
+    assert told.cut(1.7)[0] == pytest.approx({"next": 500}, abs=1)
+
+
 def test_what_was_proven_is_heard_whatever_the_clock_says() -> None:
     """An echo is a proof; a clock that runs behind gives way."""
     told = Told(knows_round_trip=False)
@@ -173,6 +197,19 @@ def test_an_interruption_forgets_how_late_the_phone_was() -> None:
     for number, name in enumerate(names[:3], start=1):
         told.echo(name, 0.4 * number + TRIP + 0.3)
     told.cut(1.6)
+    told.feed(rt.SpeechStopped("wait", 0))
+    told.feed(v.created("answer"))
+    told.says("next", 1000, 2.0)
+    assert told.cut(2.5)[0] == pytest.approx({"next": 500}, abs=1)
+
+
+def test_an_interruption_forgets_how_late_the_run_before_it_ended() -> None:
+    """The phone was done with that long before it is sent the next answer."""
+    told = Told()
+    (name,) = in_pieces(told, 1)
+    told.says("second", 1000, 0.41)
+    told.echo(name, 0.4 + TRIP + 0.4)
+    told.cut(1.01)
     told.feed(rt.SpeechStopped("wait", 0))
     told.feed(v.created("answer"))
     told.says("next", 1000, 2.0)

@@ -48,8 +48,9 @@ class Cut:
 
 @dataclass(frozen=True)
 class ItemEnds:
-    """The end of an item is marked, however short it was."""
+    """The end of an item is marked, however short it was, perhaps long after it was played."""
 
+    after_s: float
     jitter: float
 
 
@@ -57,7 +58,9 @@ PAUSES_S = st.one_of(st.just(0.0), st.floats(0, 0.3), st.floats(0, 5))
 JITTER = st.floats(0, 1)
 DELTAS = st.builds(Delta, st.integers(0, 2), st.integers(1, 4000), PAUSES_S, JITTER)
 STEPS = st.lists(
-    st.one_of(DELTAS, DELTAS, DELTAS, st.builds(ItemEnds, JITTER), st.builds(Cut, PAUSES_S, JITTER)),
+    st.one_of(
+        DELTAS, DELTAS, DELTAS, st.builds(ItemEnds, PAUSES_S, JITTER), st.builds(Cut, PAUSES_S, JITTER)
+    ),
     min_size=1,
     max_size=30,
 )
@@ -83,7 +86,8 @@ class Played:
             case Delta(item_number, byte_count, after_s, jitter):
                 self.wait(after_s, jitter)
                 self.audio(f"{ITEMS[item_number]}{self.generation}", byte_count, jitter)
-            case ItemEnds(jitter):
+            case ItemEnds(after_s, jitter):
+                self.wait(after_s, jitter)
                 self.feed(v.audio_done(f"r{self.generation}", "it"), jitter)
             case Cut():
                 self.cut(step)
@@ -192,7 +196,7 @@ def test_with_jitter_a_cut_is_wrong_by_the_jitter_at_most(
             jitter = jitters.pop()
             played.audio(f"item_{number}", byte_count, jitter)
             played.wait(byte_count / 8000 / pace, jitter)
-        played.play(ItemEnds(0))
+        played.play(ItemEnds(0, 0))
         played.wait(pause_s)
     played.cut(last)
 

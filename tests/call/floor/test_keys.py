@@ -10,6 +10,8 @@ from callbridge.call.phases import Phase, Timer
 from playbook import About, Id, Playbook, after, at, deadline
 from rigs import PLAYED, AudioToPhone
 
+GOES_ON = (v.told(Id(), v.CALL_GOES_ON, role="system"), v.note("farewell_withdrawn"))
+
 
 def pressed(keys: str) -> str:
     """What the model is told."""
@@ -107,7 +109,7 @@ def test_a_key_while_the_agent_takes_its_leave_keeps_the_call() -> None:
         book
         >> after(0.5, v.key("0"))
         << (v.clear(), v.truncate("bye", About(500)), v.recorded(Interrupted))
-        << v.note("farewell_withdrawn")
+        << (v.told(Id(), v.CALL_GOES_ON, role="system"), v.note("farewell_withdrawn"))
     )
     assert book.rig.phase is Phase.LIVE
 
@@ -122,7 +124,7 @@ def test_a_farewell_that_is_owed_is_taken_back_by_a_key() -> None:
         >> v.tool_finished("end", ends_call=True, name="end_call")
         << (v.recorded(ToolUsed), v.tool_output(output, "end"))
     )
-    assert book >> v.key("0") << v.cancel("answer") << v.note("farewell_withdrawn") >> v.item_added(output)
+    assert book >> v.key("0") << v.cancel("answer") << GOES_ON >> v.item_added(output)
     assert book >> v.done("answer", "cancelled", reason="client_cancelled")
     assert book >> deadline(Timer.KEYS) << (v.told(Id(), pressed("0")), v.ask())
     assert book.rig.phase is Phase.LIVE
@@ -149,6 +151,29 @@ def test_an_answer_that_a_key_has_overtaken_is_not_heard() -> None:
     assert (
         book >> v.created("answers_the_key") >> v.says("answers_the_key", "heard", 400) << AudioToPhone(400)
     )
+
+
+def test_keys_are_answered_though_the_end_of_what_they_cancelled_does_not_come() -> None:
+    """Until it is let go nothing can be asked for: `response.create` is refused while one is active."""
+    book = speaking()
+    book.rig.now += 1
+    book.rig.feed(v.key("1"))
+    book.rig.now += 0.1
+    book.rig.feed(v.item_added("of_another"))  # It is alive.
+    assert book >> deadline(Timer.KEYS) << v.told(Id(), pressed("1"))
+    missing = v.warning("response_done_missing", response_id="answer")
+    assert book >> deadline(Timer.MUTED) << (missing, v.ask())
+    assert book.rig.seconds == 5 + book.rig.limits.muted_timeout_s
+
+
+def test_who_has_pressed_their_keys_while_nobody_is_there_waits_from_then_on() -> None:
+    """From the first that were whole: a caller who sends more of them has waited all the while."""
+    book = v.greeted()
+    assert book >> v.gone(e.Leg.MODEL) << v.replaces()
+    for seconds in (4, 4.5):
+        assert book >> at(seconds, v.key("#")) >> deadline(Timer.KEYS)
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 4 + book.rig.limits.connect_clip_after_s
 
 
 def test_a_greeting_that_a_key_has_overtaken_is_not_heard() -> None:

@@ -375,6 +375,19 @@ def test_an_answer_that_the_server_could_not_begin_is_asked_for() -> None:
     assert book >> v.done("ours", "cancelled", reason="client_cancelled") >> deadline(Timer.RETRY) << v.ask()
 
 
+def test_a_response_that_nobody_is_to_hear_does_not_pay_for_the_answer_that_is_owed() -> None:
+    """Ours stood in the way of the server's own answer, and was itself overtaken by the caller's words."""
+    output = Id("output")
+    book = with_tool_result(Id("asked"), output)
+    assert book >> v.item_added(output) >> v.speech_started("wait") >> after(1, v.speech_stopped("wait"))
+    assert (
+        book >> v.error("conversation_already_has_active_response") >> v.created("ours") << v.cancel("ours")
+    )
+    assert book >> v.done("ours", "cancelled", reason="client_cancelled") << v.ask()
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 5 + book.rig.limits.clip_after_s
+
+
 def test_nothing_is_asked_for_while_the_caller_speaks() -> None:
     """The server answers the speech, and with it all that is owed and in the conversation."""
     output = Id("output")

@@ -65,13 +65,13 @@ def test_a_model_that_is_silent_about_a_cough_is_right() -> None:
 def test_what_turns_out_to_be_no_words_is_owed_nothing() -> None:
     """A lorry: loud for a second, and its transcript is empty."""
     book = asked()
-    assert book >> v.done("answer") << NO_SOUND >> v.caller_said("", "question")
+    assert book >> v.done("answer") << NO_SOUND >> v.caller_said("", "question") << v.recorded(TurnEnded)
     assert book >> deadline(Timer.RETRY)
     assert book.rig.phase is Phase.LIVE
 
 
 def test_the_wait_that_an_error_names_is_kept() -> None:
-    """ "Please try again in 7.2s": sooner it would be refused again."""
+    """Sooner than after "try again in 7.2s" it would be refused again."""
     book = asked()
     message = "Rate limit reached. Please try again in 7.2s. Visit the limits page."
     failed = v.done("answer", "failed", code="rate_limit_exceeded", message=message)
@@ -97,6 +97,7 @@ def test_an_answer_that_was_said_to_its_end_is_paid_though_its_end_does_not_come
     book = asked()
     assert book >> v.says("answer", "it", 1000) << AudioToPhone(1000) >> v.audio_done("answer", "it")
     assert book >> after(1.1, PLAYED) >> deadline(Timer.ANSWER) << v.any_warning("response_done_missing")
+    assert book >> v.caller_said("When?", "question") << v.recorded(TurnEnded)
     assert book >> after(5, v.done("answer")) << v.any_warning("response_done_unexpected")
     assert book.rig.phase is Phase.LIVE
     assert v.rests(book)

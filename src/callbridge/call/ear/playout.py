@@ -60,7 +60,9 @@ class _Mark:
     position: int
     """Bytes of the run before the mark."""
     due_at: float
-    """When the model of the play-out reaches the mark, lateness aside."""
+    """When the model of the play-out reaches the mark, lateness aside: not before it was sent."""
+    is_late: bool
+    """It was sent after that: the phone may have waited for it, and not it for the phone."""
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Playout:
     """When the first audio since the machine last reset this was sent."""
     _run: int = 0
     _run_began_at: float = 0.0
-    _quiet_before: float = 0.0
+    _quiet_before: float = float("-inf")
     """Since when the caller hears nothing, as long as nothing was sent in this run."""
     _run_bytes: int = 0
     _proven_bytes: int = 0
@@ -114,7 +116,7 @@ class Playout:
         self._queue(item_id, byte_count)
         if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
             return None
-        return self.mark()
+        return self.mark(now)
 
     def clip_sent(self, byte_count: int, now: float) -> None:
         """Notes a clip sent to the phone: audio that the model knows nothing of."""
@@ -144,7 +146,7 @@ class Playout:
 
     # Told by the machine.
 
-    def mark(self) -> str | None:
+    def mark(self, now: float) -> str | None:
         """The name of a mark to send now, or nothing when all audio is marked already."""
         if not self._unmarked_bytes or len(self._marks) >= self.limits.marks_outstanding_max:
             return None
@@ -152,7 +154,7 @@ class Playout:
         self._mark_count += 1
         name = f"{self.epoch}-{self._mark_count}"
         due_at = self._run_began_at + self._run_bytes / _BYTES_PER_S
-        self._marks.append(_Mark(name, self._run, self._run_bytes, due_at))
+        self._marks.append(_Mark(name, self._run, self._run_bytes, max(due_at, now), now > due_at))
         return name
 
     def echoed(self, name: str, now: float) -> bool:
@@ -169,7 +171,8 @@ class Playout:
             self._round_trip_s = surplus_s
         if mark.run == self._run:
             self._proven_bytes = max(self._proven_bytes, mark.position)
-            self._surpluses_s.append(surplus_s)
+            if not mark.is_late:
+                self._surpluses_s.append(surplus_s)
         else:
             played_at = now - self._round_trip_s
             self._lateness_min_s = max(self._lateness_min_s, played_at - self._run_began_at)

@@ -122,10 +122,12 @@ class Debts:
             if self.words == response.words:
                 self.words = ""
             return
-        if ask is not None and ask.is_greeting:
+        if ask is not None and ask.is_greeting and not response.is_muted:
             response.is_greeting, self.greeting = True, None
         response.is_farewell = ask is not None and ask.is_farewell
-        self.answer = self.farewell = None
+        self.farewell = None
+        if not response.is_muted:  # What has overtaken it may be what is owed an answer.
+            self.answer = None
         for owed in self.items.values():
             owed.passed += ask is not None
         self.items = {item: owed for item, owed in self.items.items() if not owed.is_settled}

@@ -122,6 +122,11 @@ class Floor:
         """Whether the model has a response to make, or to finish."""
         return self.next is not Next.NOTHING or self.now is not Now.NOTHING
 
+    @property
+    def in_progress(self) -> LiveResponse | None:
+        """The response that the server has not finished, if any."""
+        return None if self.now is Now.NOTHING else self.response
+
     def is_in_progress(self, response_id: str) -> bool:
         """Whether this is the response that the server has not finished."""
         return self.now is not Now.NOTHING and response_id == self.response.id
@@ -129,9 +134,10 @@ class Floor:
     def ask_of(self, response: realtime_events.Response) -> Ask | None:
         """Whose response began: the ask that it answers; None for one of the server's own making.
 
-        `response.create` carries our id in its metadata, which the response should echo. Where it does not,
-        the order of asking decides: with an ask out it is ours, unless the caller has spoken and stopped
-        since. Then the server has dropped the ask, and answers them.
+        `response.create` carries our id in its metadata, which the response should echo (Realtime reference,
+        response.create, "metadata"). Where it does not, the order of asking decides: with an ask out it is
+        ours, unless the caller has spoken and stopped since. Then the server has dropped the ask, and answers
+        them.
         """
         metadata = response.metadata
         if isinstance(metadata, dict) and (echoed := metadata.get(commands.ASK_ID)) is not None:
@@ -162,7 +168,8 @@ class Floor:
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
         self.caller_at = now
-        # `audio_end_ms` counts the audio appended and includes the silence that was waited for.
+        # `audio_end_ms` counts the audio appended and includes the silence that was waited for (Realtime
+        # reference, input_audio_buffer.speech_stopped).
         behind_ms = self._tally.uplink_ms - event.audio_end_ms + self._sessions.plan.silence_ms
         stopped_at = now - max(behind_ms, 0) / 1000
         self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
@@ -214,7 +221,10 @@ class Floor:
         self._transcript.caller_committed(event.item_id)
 
     def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
-        """The caller's words came. None at all: it was a noise."""
+        """The caller's words came, before, during or after the answer to them. None at all: it was a noise.
+
+        Realtime reference, conversation.item.input_audio_transcription.completed: nothing waits for it.
+        """
         if event.transcript.strip():
             self._is_understood(now)
         elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
@@ -226,7 +236,10 @@ class Floor:
         self._transcript.caller_said(event.item_id, None)
 
     def key_pressed(self, digit: str, now: float) -> None:
-        """A key interrupts like speech, but the server does not know: we cancel."""
+        """A key interrupts like speech, but the server does not know: we cancel.
+
+        Twilio tells it in a message of its own (docs, "DTMF message"); what the server hears is the audio.
+        """
         if not self._sessions.is_protecting:
             self._interrupt(On.KEY_PRESSED, now, cancels=True)
         if not self.keys.pressed:
@@ -265,7 +278,11 @@ class Floor:
         self.interruption.cut(now, self.response if self.now is Now.MUTED else None)
 
     def _mute(self, now: float, *, cancels: bool) -> None:
-        """The response in progress is to be heard no more. `cancels`: the server does not stop it itself."""
+        """The response in progress is to be heard no more.
+
+        `cancels`: the server does not stop it itself. On the caller's voice it does, unless
+        `interrupt_response` is off (Realtime reference, session.audio.input.turn_detection).
+        """
         response = self.response
         response.is_muted, response.muted_at = True, now
         self._gate.audible_response_id = None
@@ -278,7 +295,6 @@ class Floor:
         """The response in progress is not to be heard any more, though nobody has interrupted it."""
         self.move(On.SILENCED)
         self._mute(now, cancels=True)
-        self.interruption.muted(self.response)
 
     def answer_ran_away(self, event: AnswerRanAway, now: float) -> None:
         """More is unheard than anybody would say: what was sent will do."""
@@ -293,8 +309,11 @@ class Floor:
         self.interruption.cut(now, None, clears=False)
 
     def mark(self) -> None:
-        """Marks the end of the audio sent so far, unless it is marked."""
-        if (name := self._playout.mark()) is not None:
+        """Marks the end of the audio sent so far, unless it is marked: it comes back when that was played.
+
+        Twilio docs, "Mark message".
+        """
+        if (name := self._playout.mark(self._out.now)) is not None:
             mark = media_streams.SendMark(self._out.stream_sid, media_streams.MarkName(name))
             self._out.tell_phone(mark)
 

@@ -49,7 +49,7 @@ class Interruption:
         """Stops what the phone plays, and makes the model forget what was not heard of it.
 
         If everything was heard nothing is sent at all: truncation would take the item's transcript from the
-        model's memory.
+        model's memory (Realtime reference, conversation.item.truncate).
 
         Args:
             now: monotonic seconds.
@@ -57,7 +57,7 @@ class Interruption:
             clears: whether the phone is still there to be told.
         """
         if muted is not None:
-            self.muted(muted)
+            self._never_begun(muted)
         # The heard position is frozen before the clear: Twilio answers a clear with the echoes of all marks
         # that are out, also of those that were never played (docs, "Clear message").
         unheard_ms, cuts = self._playout.cut(now, self._heard_tail_ms)
@@ -73,13 +73,15 @@ class Interruption:
         self.count += 1
         self._out.note(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms))
 
-    def freeze(self, now: float) -> None:
+    def freeze(self, now: float, in_progress: LiveResponse | None) -> None:
         """Nothing more will be heard: for the record, what was said is what was heard until now."""
+        if in_progress is not None:
+            self._never_begun(in_progress)
         _, cuts = self._playout.cut(now, self._heard_tail_ms)
         self._transcript.agent_was_cut(cut for cut in cuts if not cut.is_heard)
 
-    def muted(self, response: LiveResponse) -> None:
-        """Items of a muted response that were not begun will never be heard.
+    def _never_begun(self, response: LiveResponse) -> None:
+        """Items of a response that is heard no more, and that were not begun, will never be heard.
 
         Its end may be a long time coming, and the turn be recorded before.
         """

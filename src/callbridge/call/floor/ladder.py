@@ -1,8 +1,8 @@
 """The response ladder: when the model is asked to speak, what comes of it, and what its tools owe.
 
 This is the only place that asks for a response. There is never more than one, and none while the server makes
-one by itself: `response.create` is refused while a response is active
-(conversation_already_has_active_response).
+one by itself: only one at a time may write to the conversation (Realtime reference, response.create), and
+another is refused (conversation_already_has_active_response).
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
@@ -198,9 +198,6 @@ class Ladder:
         else:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
-        self._debts.pay(response, ask)
-        if response.is_greeting:
-            floor.greeting.begins(response)
         self._playout.begin_response()
         self._retry_at, self._gate.model_hears = None, False
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
@@ -209,6 +206,9 @@ class Ladder:
             floor.silence(now)
         else:
             self._gate.audible_response_id = event.response.id
+        self._debts.pay(response, ask)
+        if response.is_greeting:
+            floor.greeting.begins(response)
 
     def item_added(self, event: realtime_events.ItemAdded, now: float) -> None:
         """An item entered the conversation."""
@@ -238,11 +238,10 @@ class Ladder:
 
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
-        in_progress = None if self._floor.now is Now.NOTHING else self._floor.response
-        self.tools.start(event.item, in_progress, now)
+        self.tools.start(event.item, self._floor.in_progress, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
-        """The only reliable end of a response, whatever its status."""
+        """The only reliable end of a response, whatever its status (Realtime reference, response.done)."""
         floor, done = self._floor, event.response
         if not floor.is_in_progress(done.id):
             self._out.note(warned("response_done_unexpected", response_id=done.id))
@@ -316,7 +315,10 @@ class Ladder:
         self._ask_if_free(now)
 
     def _fell_short(self, response: LiveResponse, done: realtime_events.Response, now: float) -> None:
-        """A failed response is silent on the wire: unless we act, so is the telephone."""
+        """A failed response is silent on the wire: unless we act, so is the telephone.
+
+        Why it fell short stands in `status_details` (Realtime reference, response.done).
+        """
         details = done.status_details or realtime_events.StatusDetails()
         error = details.error or realtime_events.FailureDetail()
         why = error.code or details.reason or done.status or "no status"
@@ -372,6 +374,8 @@ class Ladder:
 
     def tool_finished(self, event: ToolFinished, now: float) -> bool:
         """Posts the result, and asks for one response when all calls of a response are answered.
+
+        The server does not go on by itself (Realtime guide, "Function calling").
 
         Answers whether the agent's wish stands, if it has one.
         """
@@ -463,7 +467,10 @@ class Ladder:
     # --- Errors ---
 
     def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
-        """An error leaves the session open, unless its code says that nothing will work again."""
+        """An error leaves the session open (Realtime reference, error), unless nothing will work again.
+
+        That is so for fatal codes, and after 60 minutes (Realtime guide, "Session lifecycle events").
+        """
         error = event.error
         note = noted if error.code in HARMLESS_CODES else warned
         self._out.note(note("model_error", code=error.code, message=error.message, param=error.param))

@@ -135,6 +135,7 @@ TABLE: Final[Mapping[On, Row]] = {
     On.SPEECH_ENDED: (
         {Caller.SILENT: Stays("they were not speaking"), Caller.SPEAKING: Caller.SILENT},
         {
+            # With create_response (Realtime reference, session.audio.input.turn_detection).
             Next.NOTHING: Next.PROMISED,
             Next.PROMISED: Stays("it is promised already"),
             Next.ASKED: Next.BOTH,

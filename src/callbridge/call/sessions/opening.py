@@ -40,7 +40,7 @@ class Opening:
     """One session from its socket to its readiness.
 
     A session that must be told something first is configured to answer nobody until it was: otherwise old
-    audio would be answered without the memory.
+    audio would be answered without the memory (Realtime guide, "Keep VAD, but disable automatic responses").
     """
 
     plan: CallPlan
@@ -51,18 +51,24 @@ class Opening:
     is_protecting: bool = False
     """Whether the agent may not be interrupted in it at first: the caller has not been greeted."""
     step: Step = Step.DIALLED
-    items: int = 0
-    """How many items it was told."""
+    retold: Sequence[commands.AnyItem] = ()
+    """The items that it was told."""
     _update_id: str = ""
 
     def begin(self) -> None:
-        """The server has said `session.created`; a warm session never says it again."""
+        """The server has said `session.created`; a warm session never says it again.
+
+        It is the first event of a connection (Realtime reference, session.created).
+        """
         if self.step is Step.DIALLED:
             self.step = Step.CONFIGURING
             self._update()
 
     def updated(self, event: realtime_events.SessionUpdated) -> Trouble | None:
-        """The whole update was taken. With anything but µ-law the caller would hear loud static."""
+        """The whole update was taken. With anything but µ-law the caller would hear loud static.
+
+        Until it is told otherwise a session speaks PCM (Realtime reference, session.audio.output.format).
+        """
         if not event.session.speaks_mulaw:
             return Trouble("the model did not confirm audio/pcmu both ways", is_our_fault=True)
         match self.step:
@@ -82,7 +88,7 @@ class Opening:
         """
         assert self.step is Step.CONFIGURED, f"told in step {self.step.value}"
         self.step = Step.RETELLING
-        self.items = len(items)
+        self.retold = items
         for item in items:
             self.out.tell_model(commands.CreateItem(item=item), self.leg)
         self._update()
@@ -107,6 +113,7 @@ class Opening:
             self.plan = self.plan.without_transcription()
             self._update()
             return None
+        # It names the command that it answers (Realtime reference, error.event_id).
         is_ours = error.type == "invalid_request_error" and error.event_id is not None
         why = f"{error.code or 'error'}: {error.message}"
         return Trouble(why, code=error.code, is_our_fault=is_ours)

@@ -1,5 +1,7 @@
 """The renewal of a session before it expires: a second one is made ready beside it, and takes over unheard.
 
+A session lasts at most 60 minutes (Realtime guide, "Session lifecycle events").
+
 Make before break: the old session goes on until the new one has confirmed that it knows the conversation.
 When nobody speaks, the caller's audio is held for the moment that the telling takes, and then goes to the new
 one. When the moment is right is decided in `sessions`.
@@ -9,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import DialModel, DropModel
+from callbridge.call.actions import DialModel, DropModel, SwitchModel
 from callbridge.call.events import Leg
-from callbridge.call.facts import warned
+from callbridge.call.facts import SessionReplaced, warned
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.wire import realtime_events
@@ -33,11 +35,8 @@ class Renewal:
         self._limits, self._out = limits, out
         self._opening: Opening | None = None
         self._is_dialled = False
-        self.is_moving = False
-        """The conversation is being told; the caller's audio waits."""
-        self.began_at = 0.0
-        """When the move began."""
-        self.items = 0
+        self.moving_since: float | None = None
+        """Since when the conversation is being told, and the caller's audio waits; None while it is not."""
         self.due: dict[Timer, float] = {}
 
     def schedule(self, now: float) -> None:
@@ -86,15 +85,19 @@ class Renewal:
     def move(self, items: Sequence[commands.AnyItem], now: float) -> None:
         """A quiet moment: the spare is told what was said. The caller's audio must be held from now on."""
         assert self._opening is not None
-        self.is_moving, self.began_at, self.items = True, now, len(items)
+        self.moving_since = now
         self.due = {Timer.SPARE: now + self._limits.move_timeout_s}
         self._opening.retell(items)
 
     def moved(self, now: float) -> CallPlan:
-        """The spare has taken over. Answers the plan that it has confirmed."""
+        """The spare takes over. Answers the plan that it has confirmed."""
         assert self._opening is not None
-        plan = self._opening.plan
-        self._opening, self._is_dialled, self.is_moving = None, False, False
+        assert self.moving_since is not None
+        plan, items = self._opening.plan, len(self._opening.retold)
+        held_ms = round((now - self.moving_since) * 1000)
+        self._out.note(SessionReplaced("renewed", held_ms, items, plan.model))
+        self._out.do(SwitchModel())
+        self._opening, self._is_dialled, self.moving_since = None, False, None
         self.schedule(now)
         return plan
 
@@ -110,5 +113,5 @@ class Renewal:
         """No spare is needed any more."""
         if self._is_dialled:
             self._out.do(DropModel(Leg.SPARE))
-        self._opening, self._is_dialled, self.is_moving = None, False, False
+        self._opening, self._is_dialled, self.moving_since = None, False, None
         self.due = {}

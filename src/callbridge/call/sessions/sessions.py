@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.actions import DialModel, DropModel, OpenUplink, SwitchModel
+from callbridge.call.actions import DialModel, DropModel, OpenUplink
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.events import (
     Leg,
@@ -208,7 +208,7 @@ class Sessions:
             self.is_protecting, self.server_interrupts = True, False
         after_ms = round((now - self.began_at) * 1000)
         if self._has_been_live:
-            self._out.note(SessionReplaced("lost", after_ms, self._opening.items, self.plan.model))
+            self._out.note(SessionReplaced("lost", after_ms, len(self._opening.retold), self.plan.model))
         else:
             self._has_been_live = True
             held_ms = self._tally.frames_from_phone * 20
@@ -317,9 +317,6 @@ class Sessions:
             self.spare_failed(trouble.why, now)
         if not self.renewal.is_ready:
             return
-        held_ms = round((now - self.renewal.began_at) * 1000)
-        self._out.note(SessionReplaced("renewed", held_ms, self.renewal.items, self.plan.model))
-        self._out.do(SwitchModel())
         self._adopt(self.renewal.moved(now))
         self._out.then(SpareTookOver())
 
@@ -334,7 +331,7 @@ class Sessions:
 
     def spare_failed(self, why: str, now: float) -> None:
         """The spare will not do: the present session goes on."""
-        is_held = self.renewal.is_moving
+        is_held = self.renewal.moving_since is not None
         self.renewal.give_up(why, now)
         if is_held:
             self.open_uplink()

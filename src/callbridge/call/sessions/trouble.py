@@ -18,7 +18,7 @@ class Trouble:
     code: str | None = None
     """The vendor's error code, when there was one."""
     retry_after_s: float | None = None
-    """When the server asks to be tried again."""
+    """When the server asks to be tried again (RFC 9110 section 10.2.3, Retry-After)."""
     is_our_fault: bool = False
     """The server refused what our configuration asks for: it will again."""
 
@@ -34,7 +34,7 @@ class Trouble:
 
     @property
     def is_rate_limit(self) -> bool:
-        """Whether the account has too much going on for another session."""
+        """Whether the account has too much going on for another session (RFC 6585 section 4, 429)."""
         is_limit = self.status == 429 or self.code in RATE_LIMIT_CODES
         return is_limit and not self.is_fatal
 
