@@ -361,17 +361,63 @@ async def test_a_call_has_a_bound() -> None:
 # --- What follows a stream --------------------------------------------------------------------
 
 
-async def test_verbs_are_heard_and_pauses_are_not() -> None:
-    """In real time Say lasts as long as its words take; what is left of the call is silence."""
+@pytest.mark.parametrize("verb_time", [0, 0.05])
+async def test_verbs_are_heard_and_pauses_are_not(verb_time: float) -> None:
+    """Say lasts as long as its words take, and Pause as long as it says, however long the test waits."""
     async with serving(silent) as bridge:
         words = "x" * 15
-        bridge.documents["/voice"] = f'<Response><Say>{words}</Say><Pause length="2"/></Response>'
-        _, report = await call(bridge, WaitForEnd(), real_time=True)
-    (silence,) = report.silences
-    assert silence.after == "<Say>"
+        bridge.documents["/voice"] = (
+            f'<Response><Say loop="3">{words}</Say><Pause length="2"/><Say>{words}</Say></Response>'
+        )
+        _, report = await call(bridge, WaitForEnd(), verb_time=verb_time)
+    first, second = report.heard
+    assert (first.what, second.what) == ("<Say>", "<Say>")
+    assert first.to_ms - first.from_ms == pytest.approx(3000, abs=100)
+    assert second.to_ms - second.from_ms == pytest.approx(1000, abs=100)
+    (silence,) = report.dead_air()
+    assert (silence.from_ms, silence.to_ms) == (first.to_ms, second.from_ms)
+    assert (silence.after, silence.before) == ("<Say>", "<Say>")
     assert silence.to_ms - silence.from_ms == pytest.approx(2000, abs=100)
-    assert report.longest_silence_ms == pytest.approx(silence.to_ms - silence.from_ms, abs=1)
+    moments = (first.from_ms + 10, silence.from_ms + 10, second.from_ms + 10)
+    assert [report.heard_at(at) for at in moments] == [{"<Say>"}, set(), {"<Say>"}]
+    assert report.dead_air(longer_than_ms=2500) == []
+    assert report.duration_ms == pytest.approx(6000, abs=300)
     assert report.resumed_after_ms == []
+    assert report.greeting is None
+
+
+async def test_what_follows_a_verb_is_as_much_later() -> None:
+    """The times of a stream are those of the caller, who heard the whole of the verbs before it."""
+
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD)
+        await phone.mark("said")
+        assert await phone.marks.get() == "said"
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        words = "x" * 45
+        bridge.documents["/voice"] = bridge.connect().replace(
+            "<Response>", f"<Response><Say>{words}</Say><Pause/>"
+        )
+        _, report = await call(bridge, WaitForEnd(), stream_delay_ms=100)
+    (stream,) = report.streams
+    assert [sound.what for sound in report.heard] == ["<Say>", "agent"]
+    assert stream.opened_ms == pytest.approx(4100, abs=150)
+    # The ear is asked with each frame, of which the first is sent after 99 ms.
+    assert stream.first_audio_from_call_ms == pytest.approx(report.heard[1].from_ms, abs=100)
+    assert report.greeting is not None
+    assert report.greeting.from_ms == stream.first_audio_from_call_ms
+    assert (report.greeting.sent_ms, report.greeting.heard_ms) == (1000, 1000)
+    assert report.is_clean
+
+
+async def test_a_caller_who_hangs_up_does_not_hear_a_verb_to_its_end() -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = '<Response><Pause length="3600"/><Say>never</Say></Response>'
+        _, report = await call(bridge, WaitForEnd(), verb_time=1, max_call_s=0.3)
+    assert [verb.verb for verb in report.verbs] == ["Pause"]
+    assert report.duration_ms < 1500
 
 
 async def test_a_call_that_is_not_answered_has_no_silence() -> None:

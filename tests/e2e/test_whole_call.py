@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,10 @@ import pytest
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
-from callbridge.simulators.phone import CallerScript, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import CallerScript, Incoming, Place, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, stack, together
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, together
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -144,3 +146,47 @@ def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
 
 def _speech(rng: random.Random, duration_ms: int, text: str) -> Speech:
     return Speech(text=text, audio=noise(rng, duration_ms))
+
+
+ADD_ONS = json.dumps({"status": "successful", "results": {"spam": {"status": "successful", "score": 0.1}}})
+
+CALLERS = {
+    "+447700900123": Incoming(passports=1, stir_verstat=None),
+    "+266696687": Incoming(),
+    "Anonymous": Incoming(),
+    "client:alice_ÄÖ": Incoming(more={"customer": "Ärger & Söhne=1", "empty": ""}),
+    "sip:bob@10.0.0.1:5061;transport=tls": Incoming(sip_headers={"X-Tenant": " spaces kept "}),
+    "+17735550100": Incoming(
+        from_place=Place("US", "CHICAGO", "IL", "60712"),
+        to_place=Place("FR", "SAINT-ÉTIENNE"),
+        passports=1,
+        forwarded_from="+15550100009",
+        caller_name="ACME, INC.",
+        add_ons=ADD_ONS,
+    ),
+    "+351911000000": Incoming(add_ons=ADD_ONS * 40),
+}
+
+
+async def test_whoever_calls_is_connected(log: Log) -> None:
+    """Numbers of all countries, none, SIP and apps, with all that Twilio tells of them: signed, and taken."""
+    greeting = Script(answers=(Answer(say=(_speech(random.Random(0), 300, "Welcome."),)),), after_ms=0)
+    async with stack(greeting, agent=Agent(greeting="Welcome.")) as running:
+        calls = await together(
+            *(
+                running.call(
+                    [WaitForAgent(quiet_ms=200)], from_number=number, incoming=incoming, method=method
+                )
+                for (number, incoming), method in zip(
+                    CALLERS.items(), itertools.cycle(("POST", "GET")), strict=False
+                )
+            )
+        )
+    for call in calls:
+        number = call.phone.line.from_number
+        assert call.report.is_clean, (number, call.report)
+        assert call.verbs == CONNECTED_AND_LEFT, number
+        assert call.of(StreamStarted)[0].caller == number
+        assert call.report.greeting is not None
+        assert call.report.greeting.heard_ms == call.report.greeting.sent_ms >= 300
+    assert not log.events("webhook_refused")
