@@ -624,7 +624,7 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
         words = await asyncio.to_thread(
             run_command, url, "--say", speech, "--save", str(tmp_path / "call.wav")
         )
-        data = await asyncio.to_thread(run_command, url, "--say", speech, "--json")
+        data = await asyncio.to_thread(run_command, url, "--say", speech, "--json", "--clip", speech)
     assert words.exit_code == 0, words.output
     for expected in ("agent is heard", "caller speaks", "Nothing to complain about"):
         assert expected in words.output
@@ -633,6 +633,7 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
     assert data.exit_code == 0
     report = json.loads(data.output)
     assert report["streams"][0]["heard_ms"] == 200
+    assert [sound["what"] for sound in report["heard"]] == ["clip"], "the agent says what the caller says"
     assert report["warnings"] == []
 
 

@@ -11,7 +11,24 @@ import pytest
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
-from callbridge.simulators.phone import CallerScript, Incoming, Place, Say, WaitForAgent, WaitForEnd
+from callbridge.call.limits import Limits
+from callbridge.server.config.clip import load_clip
+from callbridge.simulators.phone import (
+    Background,
+    CallerScript,
+    ComfortNoise,
+    Echo,
+    Incoming,
+    Pause,
+    Place,
+    Say,
+    StreamSettings,
+    Surrounded,
+    Surroundings,
+    WaitForAgent,
+    WaitForEnd,
+)
+from callbridge.simulators.sounds import SoundKind
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, together
@@ -190,3 +207,34 @@ async def test_whoever_calls_is_connected(log: Log) -> None:
         assert call.report.greeting is not None
         assert call.report.greeting.heard_ms == call.report.greeting.sent_ms >= 300
     assert not log.events("webhook_refused")
+
+
+async def test_the_caller_witnesses_what_was_heard_in_a_noisy_place() -> None:
+    """Noise and an echo of the agent's voice are no turn of the caller's; the clip is not the agent."""
+    rng = random.Random(3)
+    slow = Script(
+        answers=(
+            Answer(say=(_speech(rng, 600, "Welcome."),)),
+            Answer(say=(_speech(rng, 400, "We do."),), after_ms=2500, caller="Do you have bread?"),
+        ),
+        after_ms=0,
+    )
+    question = Say(noise(rng, 300))
+    visitor = CallerScript([WaitForAgent(300), Pause(1300), question, WaitForAgent(2000)])
+    place = Surroundings(Background(SoundKind.NOISE, -50), ComfortNoise(), Echo(loss_db=40))
+    limits = Limits(connect_clip_after_s=1.0, clip_after_s=1.0)
+    async with stack(slow, agent=Agent(greeting="Welcome."), limits=limits) as running:
+        call = await running.call(Surrounded(visitor, place), stream=StreamSettings(clips=(load_clip(None),)))
+    report = call.report
+    assert report.is_clean, report
+    assert report.greeting is not None
+    assert report.greeting.heard_ms == report.greeting.sent_ms == 600
+    # A busy machine may have needed a clip before the greeting, too.
+    greeting, clip, answer = report.heard[-3:]
+    assert [sound.what for sound in (greeting, clip, answer)] == ["agent", "clip", "agent"]
+    assert report.heard_at(clip.from_ms + 10) == {"clip"}
+    assert report.streams[0].interruptions == []
+    pause, *_, end = (silence for silence in report.silences if silence.after != "answer")
+    assert (pause.after, pause.before, pause.is_callers_turn) == ("agent", "caller", True)
+    assert (end.after, end.before, end.is_callers_turn) == ("agent", "hang-up", True)
+    assert not {pause, end} & set(report.dead_air())

@@ -31,6 +31,7 @@ from callbridge.simulators.phone import (
     Press,
     Say,
     Step,
+    StreamSettings,
     Surrounded,
     WaitForAgent,
     events,
@@ -104,6 +105,15 @@ AuthToken = Annotated[
 MaxCall = Annotated[
     float, typer.Option(min=1, rich_help_panel=CALL, help="Hang up at the latest, in seconds.")
 ]
+Clips = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clip",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="A sound that the bridge plays of its own: the report tells it from the agent. Repeatable.",
+    ),
+]
 DelayMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Delay each way.")]
 JitterMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Random delay on top of it.")]
 Seed = Annotated[int, typer.Option(rich_help_panel=NETWORK, help="Of the jitter.")]
@@ -133,6 +143,7 @@ def simulate_call(
     jitter_ms: JitterMs = 0.0,
     seed: Seed = 0,
     save: Save = None,
+    clip: Clips = None,
     as_json: AsJson = False,
 ) -> None:
     """Call a voice webhook as Twilio would, and report what the caller heard.
@@ -150,6 +161,7 @@ def simulate_call(
         to_number=to_number or planned.to_number or TO_NUMBER,
         incoming=planned.incoming,
         network=Network(delay_ms, jitter_ms, seed=seed),
+        stream=StreamSettings(clips=tuple(_speech(file) for file in clip or [])),
         verb_time=verb_time,
         max_call_s=max_call,
         save=save,

@@ -230,6 +230,21 @@ def test_a_dial_that_twilio_refuses_fails(body: str, code: int) -> None:
     assert dict(done.fetched[1].parameters)["DialCallStatus"] == "failed"
 
 
+@pytest.mark.parametrize("caller", ["client:alice", "sip:bob@example.com", "anonymous", "+266696687"])
+def test_who_has_no_number_cannot_be_shown_to_a_telephone(caller: str) -> None:
+    """Twilio's page on `callerId`: without one the caller's own number is shown, if there is one."""
+    for attributes, noun, codes in (
+        ("", "+15551234567", [13214]),
+        (f"callerId='{TO}'", "+15551234567", []),
+        ("", "<Client>bob</Client>", []),
+    ):
+        program = pg.Program(f"{BASE}/voice", "POST", (caller, TO))
+        program.begin()
+        body = {"/voice": f"<Dial {attributes}>{noun}</Dial>"}
+        program.answered(_answer(f"{BASE}/voice", body))
+        assert [code for code, _ in program.complaints] == codes
+
+
 @pytest.mark.parametrize("caller_id", [FROM, TO, "+15557654321"])
 def test_a_caller_id_of_the_call_or_verified_is_allowed(caller_id: str) -> None:
     line = pg.LineSettings(verified_numbers=frozenset({"+15557654321"}))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from callbridge.simulators.phone import twiml
+from callbridge.simulators.phone.incoming import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -235,8 +236,11 @@ class Program:
 
     def _dial_outcome(self, verb: twiml.Dial) -> DialOutcome:
         allowed = {*self.numbers, *self.line.verified_numbers}
-        if verb.caller_id is not None and verb.caller_id not in allowed:
-            self.complaints.append((13214, f"callerId {verb.caller_id!r}"))
+        shown = self.numbers[0] if verb.caller_id is None else verb.caller_id
+        # A telephone must be shown a number: one of the call's, and the caller may have none.
+        rings_telephone = any(noun == "Number" for noun, _ in verb.targets)
+        if shown not in allowed or (rings_telephone and not is_number(shown)):
+            self.complaints.append((13214, f"callerId {shown!r}"))
             return DialOutcome.FAILED
         for noun, address in verb.targets:
             if noun == "Number" and not re.fullmatch(r"\+?[\d ().-]*\d[\d ().-]*", address):
