@@ -135,7 +135,8 @@ class Bridge:
         form = form or dict(request.query_params)
         self.seen.append(Seen(path, form, dict(request.headers), is_signed))
         if path in self.redirects:
-            return Response(status_code=307, headers={"Location": self.redirects[path]})
+            status = self.statuses.get(path, 307)
+            return Response(status_code=status, headers={"Location": self.redirects[path]})
         status = self.statuses.get(path, 200)
         body = self.documents.get(path, "<Response/>")
         return Response(body, status, media_type="text/xml")
@@ -251,6 +252,20 @@ async def test_a_call_from_webhook_to_report() -> None:
     assert json.loads(report.to_json())["call_sid"] == report.call_sid
 
 
+@pytest.mark.parametrize("redirected", [False, True])
+async def test_a_request_by_get_has_no_token(redirected: bool) -> None:
+    async with serving(greet_and_close) as bridge:
+        if redirected:
+            bridge.statuses["/voice"], bridge.redirects["/voice"] = 302, "/moved"
+            bridge.documents["/moved"] = bridge.connect()
+        _, report = await call(bridge, WaitForEnd(), method="POST" if redirected else "GET")
+    assert report.is_clean, report
+    last = bridge.asked("/moved" if redirected else "/voice")
+    assert last.is_signed
+    assert "StirVerstat" in last.form
+    assert "CallToken" not in last.form
+
+
 async def test_requests_look_like_twilios() -> None:
     async with serving(greet_and_close) as bridge:
         bridge.documents["/voice"] = bridge.connect("/ended", callback="/stream-status")
@@ -260,6 +275,8 @@ async def test_requests_look_like_twilios() -> None:
     expected = {"CallStatus": "ringing", "FromCity": "", "Direction": "inbound", "ApiVersion": "2010-04-01"}
     assert expected.items() <= voice.form.items()
     assert bridge.asked("/ended").form["CallStatus"] == "in-progress"
+    told = {seen.path for seen in bridge.seen if "CallToken" in seen.form}
+    assert told == {"/voice"}, "a token is told once, at the beginning"
     assert voice.headers["user-agent"] == "TwilioProxy/1.1"
     assert len({seen.headers["i-twilio-idempotency-token"] for seen in bridge.seen}) == len(bridge.seen)
     streamed = [seen.form for seen in bridge.seen if seen.path == "/stream-status"]
