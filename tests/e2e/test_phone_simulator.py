@@ -135,7 +135,8 @@ class Bridge:
         form = form or dict(request.query_params)
         self.seen.append(Seen(path, form, dict(request.headers), is_signed))
         if path in self.redirects:
-            return Response(status_code=307, headers={"Location": self.redirects[path]})
+            status = self.statuses.get(path, 307)
+            return Response(status_code=status, headers={"Location": self.redirects[path]})
         status = self.statuses.get(path, 200)
         body = self.documents.get(path, "<Response/>")
         return Response(body, status, media_type="text/xml")
@@ -251,6 +252,20 @@ async def test_a_call_from_webhook_to_report() -> None:
     assert json.loads(report.to_json())["call_sid"] == report.call_sid
 
 
+@pytest.mark.parametrize("redirected", [False, True])
+async def test_a_request_by_get_has_no_token(redirected: bool) -> None:
+    async with serving(greet_and_close) as bridge:
+        if redirected:
+            bridge.statuses["/voice"], bridge.redirects["/voice"] = 302, "/moved"
+            bridge.documents["/moved"] = bridge.connect()
+        _, report = await call(bridge, WaitForEnd(), method="POST" if redirected else "GET")
+    assert report.is_clean, report
+    last = bridge.asked("/moved" if redirected else "/voice")
+    assert last.is_signed
+    assert "StirVerstat" in last.form
+    assert "CallToken" not in last.form
+
+
 async def test_requests_look_like_twilios() -> None:
     async with serving(greet_and_close) as bridge:
         bridge.documents["/voice"] = bridge.connect("/ended", callback="/stream-status")
@@ -260,6 +275,8 @@ async def test_requests_look_like_twilios() -> None:
     expected = {"CallStatus": "ringing", "FromCity": "", "Direction": "inbound", "ApiVersion": "2010-04-01"}
     assert expected.items() <= voice.form.items()
     assert bridge.asked("/ended").form["CallStatus"] == "in-progress"
+    told = {seen.path for seen in bridge.seen if "CallToken" in seen.form}
+    assert told == {"/voice"}, "a token is told once, at the beginning"
     assert voice.headers["user-agent"] == "TwilioProxy/1.1"
     assert len({seen.headers["i-twilio-idempotency-token"] for seen in bridge.seen}) == len(bridge.seen)
     streamed = [seen.form for seen in bridge.seen if seen.path == "/stream-status"]
@@ -361,17 +378,63 @@ async def test_a_call_has_a_bound() -> None:
 # --- What follows a stream --------------------------------------------------------------------
 
 
-async def test_verbs_are_heard_and_pauses_are_not() -> None:
-    """In real time Say lasts as long as its words take; what is left of the call is silence."""
+@pytest.mark.parametrize("verb_time", [0, 0.05])
+async def test_verbs_are_heard_and_pauses_are_not(verb_time: float) -> None:
+    """Say lasts as long as its words take, and Pause as long as it says, however long the test waits."""
     async with serving(silent) as bridge:
         words = "x" * 15
-        bridge.documents["/voice"] = f'<Response><Say>{words}</Say><Pause length="2"/></Response>'
-        _, report = await call(bridge, WaitForEnd(), real_time=True)
-    (silence,) = report.silences
-    assert silence.after == "<Say>"
+        bridge.documents["/voice"] = (
+            f'<Response><Say loop="3">{words}</Say><Pause length="2"/><Say>{words}</Say></Response>'
+        )
+        _, report = await call(bridge, WaitForEnd(), verb_time=verb_time)
+    first, second = report.heard
+    assert (first.what, second.what) == ("<Say>", "<Say>")
+    assert first.to_ms - first.from_ms == pytest.approx(3000, abs=100)
+    assert second.to_ms - second.from_ms == pytest.approx(1000, abs=100)
+    (silence,) = report.dead_air()
+    assert (silence.from_ms, silence.to_ms) == (first.to_ms, second.from_ms)
+    assert (silence.after, silence.before) == ("<Say>", "<Say>")
     assert silence.to_ms - silence.from_ms == pytest.approx(2000, abs=100)
-    assert report.longest_silence_ms == pytest.approx(silence.to_ms - silence.from_ms, abs=1)
+    moments = (first.from_ms + 10, silence.from_ms + 10, second.from_ms + 10)
+    assert [report.heard_at(at) for at in moments] == [{"<Say>"}, set(), {"<Say>"}]
+    assert report.dead_air(longer_than_ms=2500) == []
+    assert report.duration_ms == pytest.approx(6000, abs=300)
     assert report.resumed_after_ms == []
+    assert report.greeting is None
+
+
+async def test_what_follows_a_verb_is_as_much_later() -> None:
+    """The times of a stream are those of the caller, who heard the whole of the verbs before it."""
+
+    async def talk(phone: Phone) -> None:
+        await phone.play(LOUD)
+        await phone.mark("said")
+        assert await phone.marks.get() == "said"
+        await phone.socket.close(1000)
+
+    async with serving(talk) as bridge:
+        words = "x" * 45
+        bridge.documents["/voice"] = bridge.connect().replace(
+            "<Response>", f"<Response><Say>{words}</Say><Pause/>"
+        )
+        _, report = await call(bridge, WaitForEnd(), stream_delay_ms=100)
+    (stream,) = report.streams
+    assert [sound.what for sound in report.heard] == ["<Say>", "agent"]
+    assert stream.opened_ms == pytest.approx(4100, abs=150)
+    # The ear is asked with each frame, of which the first is sent after 99 ms.
+    assert stream.first_audio_from_call_ms == pytest.approx(report.heard[1].from_ms, abs=100)
+    assert report.greeting is not None
+    assert report.greeting.from_ms == stream.first_audio_from_call_ms
+    assert (report.greeting.sent_ms, report.greeting.heard_ms) == (1000, 1000)
+    assert report.is_clean
+
+
+async def test_a_caller_who_hangs_up_does_not_hear_a_verb_to_its_end() -> None:
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = '<Response><Pause length="3600"/><Say>never</Say></Response>'
+        _, report = await call(bridge, WaitForEnd(), verb_time=1, max_call_s=0.3)
+    assert [verb.verb for verb in report.verbs] == ["Pause"]
+    assert report.duration_ms < 1500
 
 
 async def test_a_call_that_is_not_answered_has_no_silence() -> None:
@@ -578,7 +641,7 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
         words = await asyncio.to_thread(
             run_command, url, "--say", speech, "--save", str(tmp_path / "call.wav")
         )
-        data = await asyncio.to_thread(run_command, url, "--say", speech, "--json")
+        data = await asyncio.to_thread(run_command, url, "--say", speech, "--json", "--clip", speech)
     assert words.exit_code == 0, words.output
     for expected in ("agent is heard", "caller speaks", "Nothing to complain about"):
         assert expected in words.output
@@ -587,6 +650,7 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
     assert data.exit_code == 0
     report = json.loads(data.output)
     assert report["streams"][0]["heard_ms"] == 200
+    assert [sound["what"] for sound in report["heard"]] == ["clip"], "the agent says what the caller says"
     assert report["warnings"] == []
 
 

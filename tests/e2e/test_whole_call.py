@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,27 @@ import pytest
 
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, Interrupted, StreamStarted, ToolUsed, TurnEnded
-from callbridge.simulators.phone import CallerScript, Say, WaitForAgent, WaitForEnd
+from callbridge.call.limits import Limits
+from callbridge.server.config.clip import load_clip
+from callbridge.simulators.phone import (
+    Background,
+    CallerScript,
+    ComfortNoise,
+    Echo,
+    Incoming,
+    Pause,
+    Place,
+    Say,
+    StreamSettings,
+    Surrounded,
+    Surroundings,
+    WaitForAgent,
+    WaitForEnd,
+)
+from callbridge.simulators.sounds import SoundKind
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
-from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, stack, together
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, together
 from random_calls import noise
 
 if TYPE_CHECKING:
@@ -144,3 +163,78 @@ def assert_log_tells_the_call(call: FinishedCall, log: Log) -> None:
 
 def _speech(rng: random.Random, duration_ms: int, text: str) -> Speech:
     return Speech(text=text, audio=noise(rng, duration_ms))
+
+
+ADD_ONS = json.dumps({"status": "successful", "results": {"spam": {"status": "successful", "score": 0.1}}})
+
+CALLERS = {
+    "+447700900123": Incoming(passports=1, stir_verstat=None),
+    "+266696687": Incoming(),
+    "Anonymous": Incoming(),
+    "client:alice_ÄÖ": Incoming(more={"customer": "Ärger & Söhne=1", "empty": ""}),
+    "sip:bob@10.0.0.1:5061;transport=tls": Incoming(sip_headers={"X-Tenant": " spaces kept "}),
+    "+17735550100": Incoming(
+        from_place=Place("US", "CHICAGO", "IL", "60712"),
+        to_place=Place("FR", "SAINT-ÉTIENNE"),
+        passports=1,
+        forwarded_from="+15550100009",
+        caller_name="ACME, INC.",
+        add_ons=ADD_ONS,
+    ),
+    "+351911000000": Incoming(add_ons=ADD_ONS * 40),
+}
+
+
+async def test_whoever_calls_is_connected(log: Log) -> None:
+    """Numbers of all countries, none, SIP and apps, with all that Twilio tells of them: signed, and taken."""
+    greeting = Script(answers=(Answer(say=(_speech(random.Random(0), 300, "Welcome."),)),), after_ms=0)
+    async with stack(greeting, agent=Agent(greeting="Welcome.")) as running:
+        calls = await together(
+            *(
+                running.call(
+                    [WaitForAgent(quiet_ms=200)], from_number=number, incoming=incoming, method=method
+                )
+                for (number, incoming), method in zip(
+                    CALLERS.items(), itertools.cycle(("POST", "GET")), strict=False
+                )
+            )
+        )
+    for call in calls:
+        number = call.phone.line.from_number
+        assert call.report.is_clean, (number, call.report)
+        assert call.verbs == CONNECTED_AND_LEFT, number
+        assert call.of(StreamStarted)[0].caller == number
+        assert call.report.greeting is not None
+        assert call.report.greeting.heard_ms == call.report.greeting.sent_ms >= 300
+    assert not log.events("webhook_refused")
+
+
+async def test_the_caller_witnesses_what_was_heard_in_a_noisy_place() -> None:
+    """Noise and an echo of the agent's voice are no turn of the caller's; the clip is not the agent."""
+    rng = random.Random(3)
+    slow = Script(
+        answers=(
+            Answer(say=(_speech(rng, 600, "Welcome."),)),
+            Answer(say=(_speech(rng, 400, "We do."),), after_ms=2500, caller="Do you have bread?"),
+        ),
+        after_ms=0,
+    )
+    question = Say(noise(rng, 300))
+    visitor = CallerScript([WaitForAgent(300), Pause(1300), question, WaitForAgent(2000)])
+    place = Surroundings(Background(SoundKind.NOISE, -50), ComfortNoise(), Echo(loss_db=40))
+    limits = Limits(connect_clip_after_s=1.0, clip_after_s=1.0)
+    async with stack(slow, agent=Agent(greeting="Welcome."), limits=limits) as running:
+        call = await running.call(Surrounded(visitor, place), stream=StreamSettings(clips=(load_clip(None),)))
+    report = call.report
+    assert report.is_clean, report
+    assert report.greeting is not None
+    assert report.greeting.heard_ms == report.greeting.sent_ms == 600
+    # A busy machine may have needed a clip before the greeting, too.
+    greeting, clip, answer = report.heard[-3:]
+    assert [sound.what for sound in (greeting, clip, answer)] == ["agent", "clip", "agent"]
+    assert report.heard_at(clip.from_ms + 10) == {"clip"}
+    assert report.streams[0].interruptions == []
+    pause, *_, end = (silence for silence in report.silences if silence.after != "answer")
+    assert (pause.after, pause.before, pause.is_callers_turn) == ("agent", "caller", True)
+    assert (end.after, end.before, end.is_callers_turn) == ("agent", "hang-up", True)
+    assert not {pause, end} & set(report.dead_air())

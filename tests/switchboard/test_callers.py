@@ -17,7 +17,8 @@ NONE = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=
 
 NO_NUMBERS = (
     *("", " ", "anonymous", "Anonymous", "RESTRICTED", "unavailable", "unknown", "+266696687", "266696687"),
-    *("+7378742833", "+86282452253", "sip:anonymous@anonymous.invalid", "sip:+266696687@carrier.example"),
+    *("+7378742833", "+86282452253", "+8656696", "+2562533"),
+    *("sip:anonymous@anonymous.invalid", "sip:+266696687@carrier.example"),
     *("Alice", "+", "+1 415 555", "12", "١٢٣٤٥", "sip:", "tel", "\udcff"),
 )
 

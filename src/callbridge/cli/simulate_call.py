@@ -31,11 +31,13 @@ from callbridge.simulators.phone import (
     Press,
     Say,
     Step,
+    StreamSettings,
+    Surrounded,
     WaitForAgent,
     events,
     place_call,
 )
-from callbridge.simulators.phone.plan import PlanError, load_plan, speech_of
+from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
 
 CALL = "The call"
 NETWORK = "The network"
@@ -69,9 +71,27 @@ VanishAfter = Annotated[
     float | None,
     typer.Option(min=0, help="Cut the connection without closing it at this second."),
 ]
-Plan = Annotated[Path | None, typer.Option(help="TOML file with the whole script, instead of the above.")]
-FromNumber = Annotated[str, typer.Option("--from", rich_help_panel=CALL, help="The caller's number.")]
-ToNumber = Annotated[str, typer.Option("--to", rich_help_panel=CALL, help="The number that is called.")]
+PlanFile = Annotated[
+    Path | None,
+    typer.Option(help="TOML file with the script, the caller and their surroundings, instead of the above."),
+]
+FromNumber = Annotated[
+    str | None,
+    typer.Option("--from", rich_help_panel=CALL, help=f"The caller's number; {FROM_NUMBER} by default."),
+]
+ToNumber = Annotated[
+    str | None,
+    typer.Option("--to", rich_help_panel=CALL, help=f"The number that is called; {TO_NUMBER} by default."),
+]
+VerbTime = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        rich_help_panel=CALL,
+        help="How much of the time of Say, Pause, Dial and the like is waited for; the report counts it all.",
+    ),
+]
 AccountSid = Annotated[str, typer.Option(envvar="TWILIO_ACCOUNT_SID", rich_help_panel=CALL, help="AC…")]
 AuthToken = Annotated[
     str,
@@ -84,6 +104,15 @@ AuthToken = Annotated[
 ]
 MaxCall = Annotated[
     float, typer.Option(min=1, rich_help_panel=CALL, help="Hang up at the latest, in seconds.")
+]
+Clips = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--clip",
+        metavar="FILE",
+        rich_help_panel=OUTPUT,
+        help="A sound that the bridge plays of its own: the report tells it from the agent. Repeatable.",
+    ),
 ]
 DelayMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Delay each way.")]
 JitterMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="Random delay on top of it.")]
@@ -103,16 +132,18 @@ def simulate_call(
     press: PressKeys = None,
     hang_up_after: HangUpAfter = None,
     vanish_after: VanishAfter = None,
-    plan: Plan = None,
-    from_number: FromNumber = FROM_NUMBER,
-    to_number: ToNumber = TO_NUMBER,
+    plan: PlanFile = None,
+    from_number: FromNumber = None,
+    to_number: ToNumber = None,
     account_sid: AccountSid = ACCOUNT_SID,
     auth_token: AuthToken = AUTH_TOKEN,
     max_call: MaxCall = 300.0,
+    verb_time: VerbTime = 0.0,
     delay_ms: DelayMs = 0.0,
     jitter_ms: JitterMs = 0.0,
     seed: Seed = 0,
     save: Save = None,
+    clip: Clips = None,
     as_json: AsJson = False,
 ) -> None:
     """Call a voice webhook as Twilio would, and report what the caller heard.
@@ -121,14 +152,17 @@ def simulate_call(
     about, 2 when the command was not understood.
     """
     _check_url(url)
-    steps = _planned(plan) if plan else _steps(say or [], pause, interrupt or [], press)
-    caller = _caller(steps, hang_up_after, vanish_after)
+    planned = _planned(plan) if plan else Plan(_steps(say or [], pause, interrupt or [], press))
+    caller = Surrounded(_caller(planned.steps, hang_up_after, vanish_after), planned.surroundings)
     settings = CallSettings(
         account_sid=account_sid,
         auth_token=auth_token,
-        from_number=from_number,
-        to_number=to_number,
+        from_number=from_number or planned.from_number or FROM_NUMBER,
+        to_number=to_number or planned.to_number or TO_NUMBER,
+        incoming=planned.incoming,
         network=Network(delay_ms, jitter_ms, seed=seed),
+        stream=StreamSettings(clips=tuple(_speech(file) for file in clip or [])),
+        verb_time=verb_time,
         max_call_s=max_call,
         save=save,
     )
@@ -149,7 +183,7 @@ def _check_url(url: str) -> None:
         raise typer.BadParameter(f"{url!r} must begin with http:// or https://")
 
 
-def _planned(plan: Path) -> list[Step]:
+def _planned(plan: Path) -> Plan:
     try:
         return load_plan(plan)
     except (PlanError, SpeechError) as error:
@@ -247,6 +281,13 @@ def _facts(report: CallReport) -> list[tuple[str, str]]:
             ("interruption", _stopped_in_words(interruption.stop_ms)) for interruption in stream.interruptions
         ]
         facts.append(("longest silence", f"{stream.longest_silence_ms} ms"))
+    if report.greeting is not None:
+        greeting = report.greeting
+        facts.append(("greeting", f"{greeting.heard_ms} of {greeting.sent_ms} ms heard"))
+    facts += [
+        ("dead air", f"{(silence.to_ms - silence.from_ms) / 1000:.1f} s after {silence.after}")
+        for silence in report.dead_air()
+    ]
     if report.recording:
         facts.append(("recording", report.recording))
     return facts

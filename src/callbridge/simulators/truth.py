@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES
+from callbridge.simulators.phone.playback import is_piece
+from callbridge.wire.audio import BYTES_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -115,7 +116,7 @@ class _Search:
         received_ms = len(audio) / BYTES_PER_MS
         heard_ms = payload.heard_bytes(at) / BYTES_PER_MS
         # An item that goes on is more likely than a clip, and a clip than an item that was passed over.
-        if not self._goes_on(audio) and any(_is_piece(audio, clip) for clip in self.clips):
+        if not self._goes_on(audio) and any(is_piece(audio, clip) for clip in self.clips):
             self.found.clip_ms += received_ms
             self.found.clip_heard_ms += heard_ms
         else:
@@ -137,14 +138,3 @@ class _Search:
         raise AudioChangedError(
             f"payload {self.number} ({len(audio)} bytes) is not what the model sent there, and no known clip"
         )
-
-
-def _is_piece(audio: bytes, clip: bytes) -> bool:
-    """Whether `audio` is the clip, or frames of it: a bridge that paces a clip sends it in such pieces."""
-    at = clip.find(audio) if audio else -1
-    while at >= 0:
-        is_whole = len(audio) % FRAME_BYTES == 0 or at + len(audio) == len(clip)
-        if at % FRAME_BYTES == 0 and is_whole:
-            return True
-        at = clip.find(audio, at + 1)
-    return False

@@ -43,6 +43,8 @@ _NO_NUMBER = frozenset(
         "266696687",  # ANONYMOUS
         "7378742833",  # RESTRICTED
         "86282452253",  # UNAVAILABLE
+        "8656696",  # UNKNOWN
+        "2562533",  # BLOCKED
     }
 )
 

@@ -9,7 +9,10 @@ import pytest
 from callbridge.simulators.audio import SpeechError
 from callbridge.simulators.phone import caller as line
 from callbridge.simulators.phone import plan
-from callbridge.simulators.phone.plan import PlanError, load_plan, speech_of
+from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
+from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
+from callbridge.simulators.sounds import SoundKind, dbfs
 
 SPEECH = b"\x10" * 800
 
@@ -38,18 +41,55 @@ def written(folder: Path, text: str) -> Path:
 
 def test_reads_every_kind_of_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "speak", lambda text: text.encode())
-    assert load_plan(written(tmp_path, EVERYTHING)) == [
-        line.WaitForAgent(quiet_ms=300),
-        line.Say(SPEECH),
-        line.Say(b"Hello"),
-        line.Interrupt(1500, SPEECH),
-        line.InterruptAt(7.5, SPEECH),
-        line.Pause(250),
-        line.Press("12#"),
-        line.WaitForEnd(),
-        line.Vanish(),
-        line.HangUp(),
-    ]
+    assert load_plan(written(tmp_path, EVERYTHING)) == Plan(
+        [
+            line.WaitForAgent(quiet_ms=300),
+            line.Say(SPEECH),
+            line.Say(b"Hello"),
+            line.Interrupt(1500, SPEECH),
+            line.InterruptAt(7.5, SPEECH),
+            line.Pause(250),
+            line.Press("12#"),
+            line.WaitForEnd(),
+            line.Vanish(),
+            line.HangUp(),
+        ]
+    )
+
+
+WHOLE = """
+steps = [{do = "say", file = "a.ulaw", level_dbfs = -47}]
+
+[call]
+from = "+447700900123"
+from_place = {country = "GB", city = "LONDON"}
+stir_verstat = ""
+forwarded_from = "+15550100009"
+add_ons = '{"status":"successful"}'
+
+[around]
+background = "babble"
+level_dbfs = -45
+comfort_noise_dbfs = [-55, -60]
+echo_loss_db = 25
+"""
+
+
+def test_a_plan_says_who_calls_and_from_where(tmp_path: Path) -> None:
+    read = load_plan(written(tmp_path, WHOLE))
+    (said,) = read.steps
+    assert isinstance(said, line.Say)
+    assert dbfs(said.audio) == pytest.approx(-47, abs=1)
+    assert (read.from_number, read.to_number) == ("+447700900123", None)
+    assert read.incoming == Incoming(
+        from_place=Place("GB", "LONDON"),
+        stir_verstat=None,
+        forwarded_from="+15550100009",
+        add_ons='{"status":"successful"}',
+    )
+    assert read.surroundings == Surroundings(
+        Background(SoundKind.BABBLE, -45), ComfortNoise((-55, -60)), Echo(25)
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,6 +104,8 @@ def test_reads_every_kind_of_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ('[[steps]]\ndo = "say"', "either `file` or `text`"),
         ('[[steps]]\ndo = "say"\nfile = "a.ulaw"\ntext = "a"', "either `file` or `text`"),
         ('[[steps]]\ndo = "press"\nkeys = "x"', "not keys of a telephone"),
+        ('steps = []\n[around]\nbackground = "birds"', "Invalid enum value 'birds'"),
+        ("steps = []\n[call]\nnumber = 1", "unknown field `number`"),
     ],
 )
 def test_says_what_is_wrong_with_a_plan(tmp_path: Path, text: str, reason: str) -> None:

@@ -73,6 +73,29 @@ def test_executes_in_order_and_hangs_up_at_the_end() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ("<Say loop='3'>Thirty characters of a text.</Say>", 6),
+        ("<Say loop='0'>Thirty characters of a text..</Say>", 2000),
+        ("<Gather><Say>Thirty characters of a text..</Say><Pause/></Gather>", 2 + 1 + 5),
+        ("<Gather timeout='3'/>", 3),
+        ("<Gather timeout='auto'/>", 5),
+    ],
+)
+def test_what_a_verb_takes(body: str, seconds: float) -> None:
+    assert voice(body).spent_s == pytest.approx(seconds, rel=0.07)
+
+
+def test_who_is_asked_to_enter_something_is_not_let_wait() -> None:
+    program = pg.Program(f"{BASE}/voice", "POST", (FROM, TO))
+    program.begin()
+    step = program.answered(_answer(f"{BASE}/voice", {"/voice": "<Gather><Say>Enter.</Say></Gather>"}))
+    assert step == pg.Spend(6 / 15, "<Say>")
+    assert program.spent() == pg.Spend(5.0, is_callers_turn=True)
+    assert program.spent() == pg.End("completed")
+
+
+@pytest.mark.parametrize(
     ("body", "status"), [("<Reject/>", "no-answer"), ("<Reject reason='busy'/>", "busy")]
 )
 def test_reject_as_first_verb_does_not_answer(body: str, status: str) -> None:
@@ -205,6 +228,21 @@ def test_a_dial_that_twilio_refuses_fails(body: str, code: int) -> None:
     done = voice(body, d="<Hangup/>")
     assert [item[0] for item in done.program.complaints] == [code]
     assert dict(done.fetched[1].parameters)["DialCallStatus"] == "failed"
+
+
+@pytest.mark.parametrize("caller", ["client:alice", "sip:bob@example.com", "anonymous", "+266696687"])
+def test_who_has_no_number_cannot_be_shown_to_a_telephone(caller: str) -> None:
+    """Twilio's page on `callerId`: without one the caller's own number is shown, if there is one."""
+    for attributes, noun, codes in (
+        ("", "+15551234567", [13214]),
+        (f"callerId='{TO}'", "+15551234567", []),
+        ("", "<Client>bob</Client>", []),
+    ):
+        program = pg.Program(f"{BASE}/voice", "POST", (caller, TO))
+        program.begin()
+        body = {"/voice": f"<Dial {attributes}>{noun}</Dial>"}
+        program.answered(_answer(f"{BASE}/voice", body))
+        assert [code for code, _ in program.complaints] == codes
 
 
 @pytest.mark.parametrize("caller_id", [FROM, TO, "+15557654321"])

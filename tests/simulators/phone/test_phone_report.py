@@ -6,9 +6,11 @@ import wave
 from array import array
 from pathlib import Path
 
+import pytest
+
 from callbridge.simulators.audio import decode_mulaw
 from callbridge.simulators.phone import report as rep
-from callbridge.simulators.phone.caller import Interrupt, Say, Step, WaitForEnd
+from callbridge.simulators.phone.caller import Interrupt, InterruptAt, Say, Step, WaitForEnd
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
 from callbridge.simulators.phone.recording import tracks, write_recording
 from callbridge.simulators.phone.stream import PhoneStream
@@ -61,6 +63,57 @@ def test_reports_an_interruption_and_its_clear() -> None:
         was_cleared=True,
     )
     assert 860 <= interruption.caller_started_ms <= 940
+
+
+@pytest.mark.parametrize(
+    ("steps", "cleared_at", "until", "later", "expected"),
+    [
+        ((WaitForEnd(),), None, 6.0, None, (2000, 2000)),
+        ((WaitForEnd(),), 1.25, 6.0, 1.3, (2000, 750)),  # What comes after a clear is another answer.
+        ((WaitForEnd(),), None, 1.5, None, (2000, 1000)),  # The call ended in its midst.
+        ((WaitForEnd(),), None, 6.0, 2.9, (3000, 3000)),  # A short pause.
+        ((WaitForEnd(),), None, 6.0, 4.1, (2000, 2000)),  # A long one.
+        ((Interrupt(400, CALLER * 500), WaitForEnd()), None, 6.0, 2.4, (2000, 2000)),  # An answer.
+        ((InterruptAt(0.1, CALLER * 300), WaitForEnd()), None, 6.0, 2.4, (3000, 3000)),  # "Hello?"
+    ],
+)
+def test_how_much_of_the_greeting_was_heard(
+    steps: tuple[Step, ...],
+    cleared_at: float | None,
+    until: float,
+    later: float | None,
+    expected: tuple[int, int],
+) -> None:
+    stream = new_stream(*steps)
+    stream.open(10.0)
+    stream.wake(10.5)
+    stream.receive(media(2000, AGENT), 10.5)
+    if cleared_at is not None:
+        stream.receive(message("clear"), 10 + cleared_at)
+    if later is not None:
+        stream.receive(media(1000, AGENT), 10 + later)
+    stream.wake(10 + until)
+    stream.peer_closed(1000, "", 10 + until)
+    greeting = rep.greeting_report(stream, placed_at=9.0)
+    assert greeting == rep.GreetingReport(1500, *expected)
+
+
+def test_a_clip_is_no_greeting() -> None:
+    stream = new_stream(WaitForEnd(), clips=(AGENT * 100,))
+    stream.open(10.0)
+    stream.receive(media(100, AGENT), 10.5)
+    stream.wake(12.0)
+    stream.receive(media(300, b"\x21" * 8), 12.0)
+    stream.peer_closed(1000, "", 13.0)
+    assert rep.greeting_report(stream, placed_at=10.0) == rep.GreetingReport(2000, 300, 300)
+
+
+def test_who_heard_only_a_clip_heard_no_greeting() -> None:
+    stream = new_stream(WaitForEnd(), clips=(AGENT * 100,))
+    stream.open(10.0)
+    stream.receive(media(100, AGENT), 10.5)
+    stream.peer_closed(1000, "", 12.0)
+    assert rep.greeting_report(stream, placed_at=10.0) is None
 
 
 def test_a_stream_that_never_opened() -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from callbridge.simulators.phone.caller import Interrupt, InterruptAt, WaitForEnd
+from callbridge.simulators.phone.caller import Interrupt, InterruptAt, Pause, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.report import SilenceReport, longest_silence_ms, resumed_ms, silence_reports
-from callbridge.simulators.phone.silence import Silence, Sound, resumed_after, silences
+from callbridge.simulators.phone.silence import (
+    Silence,
+    Sound,
+    heard,
+    is_callers_turn,
+    resumed_after,
+    silences,
+)
 from callbridge.simulators.phone.stream import PhoneStream
 from phone_driver import LOUD, media, message, new_stream
 
@@ -16,22 +23,66 @@ QUIET = b"\xff" * 8
 @pytest.mark.parametrize(
     ("sounds", "expected"),
     [
-        ([], [Silence(10, 20, "answer")]),
+        ([], [Silence(10, 20, "answer", "end")]),
         ([Sound(10, 20, "agent")], []),
-        ([Sound(12, 14, "agent")], [Silence(10, 12, "answer"), Silence(14, 20, "agent")]),
+        (
+            [Sound(12, 14, "agent")],
+            [Silence(10, 12, "answer", "agent"), Silence(14, 20, "agent", "end")],
+        ),
         (
             [Sound(16, 17, "caller"), Sound(12, 14, "agent")],
-            [Silence(10, 12, "answer"), Silence(14, 16, "agent"), Silence(17, 20, "caller")],
+            [
+                Silence(10, 12, "answer", "agent"),
+                Silence(14, 16, "agent", "caller"),
+                Silence(17, 20, "caller", "end"),
+            ],
         ),
-        ([Sound(10, 18, "agent"), Sound(12, 13, "caller")], [Silence(18, 20, "agent")]),
-        ([Sound(10, 14, "agent"), Sound(13, 16, "caller")], [Silence(16, 20, "caller")]),
-        ([Sound(15, 15, "<Say>")], [Silence(10, 15, "answer"), Silence(15, 20, "<Say>")]),
-        ([Sound(18, 25, "agent")], [Silence(10, 18, "answer")]),
-        ([Sound(21, 25, "agent")], [Silence(10, 20, "answer")]),
+        ([Sound(10, 18, "agent"), Sound(12, 13, "caller")], [Silence(18, 20, "agent", "end")]),
+        ([Sound(10, 14, "agent"), Sound(13, 16, "caller")], [Silence(16, 20, "caller", "end")]),
+        ([Sound(15, 15, "<Say>")], [Silence(10, 15, "answer", "<Say>"), Silence(15, 20, "<Say>", "end")]),
+        ([Sound(18, 25, "agent")], [Silence(10, 18, "answer", "agent")]),
+        ([Sound(21, 25, "agent")], [Silence(10, 20, "answer", "end")]),
     ],
 )
 def test_silences_are_the_gaps(sounds: list[Sound], expected: list[Silence]) -> None:
     assert silences(sounds, 10, 20) == expected
+
+
+@pytest.mark.parametrize(
+    ("after", "before", "turns", "expected"),
+    [
+        ("agent", "caller", [], True),
+        ("agent", "hang-up", [], True),
+        ("agent", "agent", [], False),
+        ("agent", "end", [], False),
+        ("caller", "agent", [], False),
+        ("caller", "hang-up", [], False),
+        ("answer", "caller", [], False),
+        ("clip", "caller", [], False),
+        ("<Say>", "caller", [], False),
+        ("agent", "agent", [Sound(11, 12, "caller")], True),
+        ("agent", "agent", [Sound(9, 10, "caller"), Sound(14, 15, "caller")], False),
+    ],
+)
+def test_whose_turn_a_silence_was(after: str, before: str, turns: list[Sound], expected: bool) -> None:
+    assert is_callers_turn(Silence(10, 14, after, before), turns) == expected
+
+
+def test_what_was_heard_is_told_without_the_pauses_between_words() -> None:
+    sounds = [
+        Sound(5.0, 6.0, "clip"),
+        Sound(1.0, 1.2, "agent"),
+        Sound(1.5, 2.0, "agent"),
+        Sound(1.3, 4.0, "caller"),
+        Sound(2.5, 3.0, "agent"),
+        Sound(6.0, 6.5, "agent"),
+    ]
+    assert [(one.start, one.end, one.source) for one in heard(sounds)] == [
+        (1.0, 2.0, "agent"),
+        (2.5, 3.0, "agent"),
+        (5.0, 6.0, "clip"),
+        (6.0, 6.5, "agent"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -54,13 +105,13 @@ def test_a_call_resumes_with_the_next_sound(
 
 def test_the_report_lists_long_silences_and_knows_the_longest() -> None:
     quiet = [
-        Silence(100.0, 101.499, "answer"),
-        Silence(103.0, 104.5, "agent"),
-        Silence(106, 109.25, "caller"),
+        Silence(100.0, 101.499, "answer", "agent"),
+        Silence(103.0, 104.5, "agent", "caller"),
+        Silence(106, 109.25, "caller", "end"),
     ]
-    assert silence_reports(quiet, 99.0) == [
-        SilenceReport(4000, 5500, "agent"),
-        SilenceReport(7000, 10250, "caller"),
+    assert silence_reports(quiet, [], 99.0) == [
+        SilenceReport(4000, 5500, "agent", "caller", is_callers_turn=True),
+        SilenceReport(7000, 10250, "caller", "end", is_callers_turn=False),
     ]
     assert longest_silence_ms(quiet) == 3250
     assert longest_silence_ms([]) == 0
@@ -100,3 +151,28 @@ def test_what_is_heard_after_the_last_frame_counts() -> None:
     stream.peer_closed(1000, "", 1.011)
     (heard,) = spans(stream)
     assert heard == (0.499, 1.011, "agent")
+
+
+def test_a_clip_is_told_from_the_agent() -> None:
+    """Frames of what the bridge plays of its own, and the agent's voice right behind them."""
+    clip = LOUD * 200 + b"\x25" * 800
+    stream = new_stream(WaitForEnd(), clips=(clip,))
+    stream.open(0.0)
+    stream.wake(0.099)
+    stream.receive(media(1, clip[:1600]), 0.099)
+    stream.receive(media(1, clip[1600:]), 0.099)
+    stream.receive(media(100), 0.099)
+    stream.receive(media(1, b"\x22" * 800), 0.099)
+    stream.wake(2.0)
+    assert spans(stream) == [(0.099, 0.499, "clip"), (0.499, 0.599, "agent")]
+
+
+def test_a_pause_after_the_agents_words_is_the_callers_own() -> None:
+    """And one after the caller's own words is not: they wait for an answer."""
+    stream = new_stream(WaitForAgent(200), Pause(1000), Say(LOUD * 100), Pause(1000))
+    stream.open(0.0)
+    stream.wake(0.099)
+    stream.receive(media(300), 0.099)
+    stream.wake(4.0)
+    assert spans(stream) == [(0.099, 0.399, "agent"), (1.579, 1.679, "caller")]
+    assert [(round(one.start, 3), round(one.end, 3)) for one in stream.thinking.all] == [(0.579, 1.579)]

@@ -1,8 +1,9 @@
 """Twilio on a laptop: a caller who dials a voice webhook and talks over a media stream.
 
-The parts, from the inside out. Pure: `playback` (what is heard), `caller` (what is said), `stream`
-(one media socket), `twiml` and `program` (what Twilio executes), `report`. Shells: `webhooks`,
-`media_socket`, `call`. Strict on purpose: what Twilio would warn about is reported by its code.
+The parts, from the inside out. Pure: `playback` (what is heard), `caller` (what is said), `surroundings`
+(where), `stream` (one media socket), `incoming` (who calls), `twiml` and `program` (what Twilio executes),
+`silence` (the witness in the caller's ear), `report`. Shells: `webhooks`, `media_socket`, `call`.
+Strict on purpose: what Twilio would warn about is reported by its code.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from callbridge.simulators.phone.caller import (
     WaitForEnd,
 )
 from callbridge.simulators.phone.events import PhoneEvent
+from callbridge.simulators.phone.incoming import Incoming, Place
 from callbridge.simulators.phone.media_socket import Network
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
@@ -42,6 +44,8 @@ from callbridge.simulators.phone.program import DialOutcome, LineSettings
 from callbridge.simulators.phone.report import (
     CallReport,
     CarrierWarning,
+    GreetingReport,
+    HeardReport,
     SilenceReport,
     StreamReport,
 )
@@ -54,6 +58,13 @@ from callbridge.simulators.phone.stream import (
     Send,
     StreamSettings,
 )
+from callbridge.simulators.phone.surroundings import (
+    Background,
+    ComfortNoise,
+    Echo,
+    Surrounded,
+    Surroundings,
+)
 
 __all__ = [
     "ACCOUNT_SID",
@@ -62,6 +73,7 @@ __all__ = [
     "TO_NUMBER",
     "Abort",
     "Act",
+    "Background",
     "CallReport",
     "CallSettings",
     "Caller",
@@ -69,10 +81,15 @@ __all__ = [
     "CarrierWarning",
     "Clear",
     "Close",
+    "ComfortNoise",
     "Departure",
     "DialOutcome",
     "Ear",
+    "Echo",
+    "GreetingReport",
     "HangUp",
+    "HeardReport",
+    "Incoming",
     "Interrupt",
     "InterruptAt",
     "LineSettings",
@@ -84,6 +101,7 @@ __all__ = [
     "Payload",
     "PhoneEvent",
     "PhoneStream",
+    "Place",
     "Playback",
     "Press",
     "Say",
@@ -94,6 +112,8 @@ __all__ = [
     "StreamIdentity",
     "StreamReport",
     "StreamSettings",
+    "Surrounded",
+    "Surroundings",
     "Vanish",
     "WaitForAgent",
     "WaitForEnd",

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.phone import events, webhooks
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
+from callbridge.simulators.phone.incoming import Incoming
+from callbridge.simulators.phone.line_clock import LineClock
 from callbridge.simulators.phone.media_socket import MediaSocket, Network, Unreachable, open_socket
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.program import End, Fetch, LineSettings, OpenStream, Program, Spend
@@ -21,24 +23,28 @@ from callbridge.simulators.phone.recording import write_recording
 from callbridge.simulators.phone.report import (
     CallReport,
     carrier_warnings,
+    greeting_report,
+    heard_reports,
     longest_silence_ms,
     resumed_ms,
     silence_reports,
     stream_report,
     verb_reports,
 )
-from callbridge.simulators.phone.silence import Sound, resumed_after, silences
+from callbridge.simulators.phone.silence import CALLER, ENDED, HUNG_UP, Sound, heard, resumed_after, silences
 from callbridge.simulators.phone.stream import PhoneStream, StreamSettings
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.program import Step
+    from callbridge.simulators.phone.report import GreetingReport
+    from callbridge.simulators.phone.silence import Silence
 
 ACCOUNT_SID = "AC" + "5" * 32
 """Used when no account is given: well formed, and nobody's."""
@@ -58,6 +64,8 @@ class CallSettings:
     auth_token: str = AUTH_TOKEN
     from_number: str = FROM_NUMBER
     to_number: str = TO_NUMBER
+    incoming: Incoming = field(default_factory=Incoming)
+    """What the first request says beside the numbers."""
     call_sid: str | None = None
     """Made up when None."""
     method: str = "POST"
@@ -72,8 +80,9 @@ class CallSettings:
     misbehaviours: frozenset[Misbehaviour] = frozenset()
     parameter_overrides: Mapping[str, str] = field(default_factory=dict)
     """Replaces `<Parameter>` values in `start`, as an attacker with a stolen token would."""
-    real_time: bool = False
-    """Let Say, Pause, Dial and Record take their time."""
+    verb_time: float = 0.0
+    """How much of the time that Say, Pause, Dial and the like take is waited for: 1 as in life. The report
+    counts the whole of it either way."""
     action_after_hang_up: bool = False
     """Ask `<Connect action>` also after the caller hung up, and ignore the answer. Twilio does not
     document it either way, so a bridge must be able to live with both."""
@@ -119,6 +128,7 @@ class SimulatedCall:
             call_sid=self.settings.call_sid or _sid("CA"),
             from_number=self.settings.from_number,
             to_number=self.settings.to_number,
+            incoming=self.settings.incoming,
         )
         self.streams: list[PhoneStream] = []
         """Every stream of the call, also those that could not be opened."""
@@ -141,8 +151,11 @@ class SimulatedCall:
         self._told_complaints = 0
         self._background: asyncio.TaskGroup | None = None
         self._status = "failed"
+        self._clock = LineClock()
         self._sounds: list[Sound] = []
-        """What the caller heard outside of streams."""
+        """What the caller heard outside of streams, by the clock of the line as all that the report says."""
+        self._turns: list[Sound] = []
+        """When the caller was asked to enter something, outside of streams."""
         self._over_at = 0.0
         """When the line was cut; a callback may take longer."""
 
@@ -204,7 +217,10 @@ class SimulatedCall:
         status = "in-progress" if step.is_answered else "ringing"
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        parameters = webhooks.voice_parameters(self.line, status) | dict(step.parameters)
+        standard = webhooks.voice_parameters(self.line, status)
+        if not self._answers_ms:
+            standard = webhooks.first_parameters(self.line)
+        parameters = standard | dict(step.parameters)
         answer = await web.ask(step.url, step.method, parameters)
         now = loop.time()
         took_ms = (now - asked_at) * 1000
@@ -220,11 +236,18 @@ class SimulatedCall:
         return following
 
     async def _spend(self, step: Spend) -> Step:
-        began_at = self._now()
-        await asyncio.sleep(step.seconds if self.settings.real_time else 0)
+        began_at = self._clock.on_line(self._now())
+        waited_s = step.seconds * self.settings.verb_time
+        left_s = self.placed_at + self.settings.max_call_s - self._now()
+        await asyncio.sleep(min(waited_s, left_s))
+        now = self._now()
+        self._clock.skip(now, step.seconds - waited_s)
+        spent = Sound(began_at, self._clock.on_line(now), step.sound or CALLER)
         if step.sound:
-            self._sounds.append(Sound(began_at, self._now(), step.sound))
-        return self._program.spent()
+            self._sounds.append(spent)
+        elif step.is_callers_turn:
+            self._turns.append(spent)
+        return self._program.spent() if waited_s <= left_s else End("completed")
 
     def _caller_has_left(self) -> bool:
         end = self.streams[-1].end if self.streams else None
@@ -301,7 +324,7 @@ class SimulatedCall:
         url = self.settings.status_callback_url
         if url is None:
             return
-        duration_s = math.ceil(ended_at - self.placed_at)
+        duration_s = math.ceil(self._clock.on_line(ended_at) - self.placed_at)
         parameters = webhooks.ended_parameters(self.line, self._status, duration_s)
         await self._post(web, url, "POST", parameters)
 
@@ -320,28 +343,60 @@ class SimulatedCall:
         complaints = self._complaints + [
             complaint for stream in self.streams for complaint in stream.complaints
         ]
-        warnings = carrier_warnings(sorted(complaints, key=lambda complaint: complaint.at), self.placed_at)
-        sounds = self._all_sounds()
-        quiet = [] if self.answered_at is None else silences(sounds, self.answered_at, self._over_at)
-        ends = [stream.end.at for stream in self.streams if stream.end is not None]
+        on_line = [replace(complaint, at=self._clock.on_line(complaint.at)) for complaint in complaints]
+        warnings = carrier_warnings(sorted(on_line, key=lambda complaint: complaint.at), self.placed_at)
+        sounds, quiet = self._all_sounds(), self._silences()
         return CallReport(
             call_sid=self.line.call_sid,
             status=self._status,
-            duration_ms=round((ended_at - self.placed_at) * 1000),
+            duration_ms=round((self._clock.on_line(ended_at) - self.placed_at) * 1000),
             webhook_answer_ms=self._answers_ms[0],
             verbs=verb_reports(self._program.executed),
-            streams=[stream_report(stream, self.placed_at) for stream in self.streams],
+            streams=[stream_report(stream, self._zero_of(stream)) for stream in self.streams],
             warnings=[warning for warning in warnings if warning.level != Level.NOTICE],
             notices=[warning for warning in warnings if warning.level == Level.NOTICE],
             findings=self._findings(),
             longest_silence_ms=longest_silence_ms(quiet),
-            silences=silence_reports(quiet, self.placed_at),
-            resumed_after_ms=resumed_ms(resumed_after(ends, sounds)),
+            silences=silence_reports(quiet, self._all_turns(), self.placed_at),
+            heard=heard_reports(heard(sounds), self.placed_at),
+            greeting=self._greeting(),
+            resumed_after_ms=resumed_ms(resumed_after(self._stream_ends(), sounds)),
             recording=None if self.settings.save is None else str(self.settings.save),
         )
 
+    def _zero_of(self, stream: PhoneStream) -> float:
+        """When the call was placed, as a stream counts that began after verbs whose time was skipped."""
+        began_at = stream.opened_at
+        if began_at is None:
+            began_at = stream.end.at if stream.end else self.placed_at
+        return self.placed_at - (self._clock.on_line(began_at) - began_at)
+
+    def _greeting(self) -> GreetingReport | None:
+        greetings = (greeting_report(stream, self._zero_of(stream)) for stream in self.streams)
+        return next((greeting for greeting in greetings if greeting is not None), None)
+
+    def _silences(self) -> list[Silence]:
+        if self.answered_at is None:
+            return []
+        ended_by = HUNG_UP if self._caller_has_left() else ENDED
+        # Tones of keys are heard by who presses them.
+        keys = [Sound(at, at, CALLER) for stream in self.streams for at, _ in stream.keys]
+        said = self._all_sounds() + self._on_line(keys)
+        begun_at, over_at = self._clock.on_line(self.answered_at), self._clock.on_line(self._over_at)
+        return silences(said, begun_at, over_at, ended_by)
+
+    def _stream_ends(self) -> list[float]:
+        return [self._clock.on_line(stream.end.at) for stream in self.streams if stream.end is not None]
+
     def _all_sounds(self) -> list[Sound]:
-        return self._sounds + [sound for stream in self.streams for sound in stream.sounds.all]
+        return self._sounds + self._on_line(sound for stream in self.streams for sound in stream.sounds.all)
+
+    def _all_turns(self) -> list[Sound]:
+        return self._turns + self._on_line(turn for stream in self.streams for turn in stream.thinking.all)
+
+    def _on_line(self, sounds: Iterable[Sound]) -> list[Sound]:
+        clock = self._clock
+        return [Sound(clock.on_line(sound.start), clock.on_line(sound.end), sound.source) for sound in sounds]
 
     def _findings(self) -> list[str]:
         findings = list(self._caller.complaints)

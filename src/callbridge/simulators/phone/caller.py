@@ -44,6 +44,8 @@ class Ear(msgspec.Struct, frozen=True, gc=False):
     """When the agent's latest utterance began to be heard."""
     agent_audible_until_ms: float | None
     """When the agent was last heard; silence inside its audio does not count."""
+    heard: bytes = b""
+    """The agent's audio of the last 20 ms, gaps left out."""
 
 
 class Departure(StrEnum):
@@ -61,9 +63,14 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     """At most 160 bytes of µ-law; the rest of the frame is silence."""
     key: str | None = None
     departure: Departure | None = None
+    around: bytes = b""
+    """What the place adds: noise, an echo. Sent along, and no word of the caller's."""
+    is_thinking: bool = False
+    """The caller is silent on purpose. After the agent's words such a silence is nobody's fault."""
 
 
 SILENT = Act()
+THINKING = Act(is_thinking=True)
 
 
 class Caller(Protocol):
@@ -290,5 +297,7 @@ def _departure_of(step: Step) -> Act:
             return Act(departure=Departure.HANG_UP)
         case Vanish():
             return Act(departure=Departure.VANISH)
+        case Pause():
+            return THINKING
         case _:
             return SILENT

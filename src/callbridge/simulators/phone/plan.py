@@ -1,4 +1,4 @@
-"""A caller's script written down in a TOML file.
+"""A call written down in a TOML file: what the caller does, and if need be who and where they are.
 
     [[steps]]
     do = "wait_for_agent"
@@ -7,6 +7,16 @@
     [[steps]]
     do = "say"
     file = "question.wav"      # or: text = "What time is it?"
+    level_dbfs = -48           # said softly
+
+    [call]
+    from = "+447700900123"     # also "sip:…", "client:…", "anonymous"
+    forwarded_from = "+15550100009"
+
+    [around]
+    background = "babble"      # or "noise", "music"
+    level_dbfs = -45
+    echo_loss_db = 25
 
 Files are looked up beside the plan. Text is spoken by espeak-ng.
 """
@@ -14,6 +24,7 @@ Files are looked up beside the plan. Text is spoken by espeak-ng.
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias, assert_never
 
@@ -21,6 +32,9 @@ import msgspec
 
 from callbridge.simulators.audio import load_speech, speak
 from callbridge.simulators.phone import caller
+from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
+from callbridge.simulators.sounds import SoundKind, at_level
 
 
 class PlanError(ValueError):
@@ -36,6 +50,8 @@ class _Spoken(_Planned, frozen=True, kw_only=True):
 
     file: str | None = None
     text: str | None = None
+    level_dbfs: float | None = None
+    """How loud; as it is when None."""
 
 
 class _Say(_Spoken, frozen=True, tag="say"):
@@ -81,12 +97,54 @@ _Step: TypeAlias = (
 )
 
 
+class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[call]`: see `Incoming`."""
+
+    from_number: str | None = msgspec.field(name="from", default=None)
+    to_number: str | None = msgspec.field(name="to", default=None)
+    from_place: Place | None = None
+    to_place: Place | None = None
+    call_token: bool = True
+    passports: int = 0
+    stir_verstat: str = "TN-Validation-Passed-A"
+    forwarded_from: str | None = None
+    called_via: str | None = None
+    caller_name: str | None = None
+    add_ons: str | None = None
+    sip_headers: dict[str, str] = {}
+    more: dict[str, str] = {}
+
+
+class _Around(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[around]`: see `Surroundings`."""
+
+    background: SoundKind | None = None
+    level_dbfs: float = -50.0
+    seed: int = 0
+    comfort_noise_dbfs: tuple[float, ...] = ()
+    echo_loss_db: float | None = None
+    echo_delay_ms: int = 120
+
+
 class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: list[_Step]
+    call: _Call = _Call()
+    around: _Around = _Around()
 
 
-def load_plan(path: Path) -> list[caller.Step]:
-    """The steps of a plan, with their speech loaded.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A planned call, with its speech loaded."""
+
+    steps: list[caller.Step]
+    from_number: str | None = None
+    to_number: str | None = None
+    incoming: Incoming = field(default_factory=Incoming)
+    surroundings: Surroundings = field(default_factory=Surroundings)
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a file.
 
     Raises:
         PlanError: the file is missing, is not TOML, or a step is not one of those above.
@@ -94,7 +152,13 @@ def load_plan(path: Path) -> list[caller.Step]:
     """
     try:
         plan = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), type=_Plan)
-        return [_step(planned, path.parent) for planned in plan.steps]
+        return Plan(
+            [_step(planned, path.parent) for planned in plan.steps],
+            plan.call.from_number,
+            plan.call.to_number,
+            _incoming(plan.call),
+            _surroundings(plan.around),
+        )
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
@@ -137,7 +201,37 @@ def _step(planned: _Step, folder: Path) -> caller.Step:
             assert_never(planned)
 
 
+def _incoming(call: _Call) -> Incoming:
+    return Incoming(
+        from_place=call.from_place,
+        to_place=call.to_place,
+        has_call_token=call.call_token,
+        passports=call.passports,
+        stir_verstat=call.stir_verstat or None,
+        forwarded_from=call.forwarded_from,
+        called_via=call.called_via,
+        caller_name=call.caller_name,
+        add_ons=call.add_ons,
+        sip_headers=call.sip_headers,
+        more=call.more,
+    )
+
+
+def _surroundings(around: _Around) -> Surroundings:
+    levels = around.comfort_noise_dbfs
+    return Surroundings(
+        Background(around.background, around.level_dbfs, around.seed) if around.background else None,
+        ComfortNoise(levels, seed=around.seed) if levels else None,
+        None if around.echo_loss_db is None else Echo(around.echo_loss_db, around.echo_delay_ms),
+    )
+
+
 def _audio(planned: _Spoken, folder: Path) -> bytes:
+    speech = _speech(planned, folder)
+    return speech if planned.level_dbfs is None else at_level(speech, planned.level_dbfs)
+
+
+def _speech(planned: _Spoken, folder: Path) -> bytes:
     if planned.file is not None and planned.text is None:
         return load_speech(folder / planned.file)
     if planned.text is not None and planned.file is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from callbridge.wire.audio import BYTES_PER_MS, milliseconds
+from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES, milliseconds
 
 BYTES_PER_S = BYTES_PER_MS * 1000
 
@@ -36,6 +36,8 @@ class Payload:
     """Bytes of the message that did not fit into the buffer."""
     cut_bytes: int | None = None
     """Bytes heard before a clear or the end of the stream took the rest; None when never cut."""
+    is_clip: bool = False
+    """A piece of a sound that the bridge plays of its own, and not the agent."""
 
     @property
     def plays_from(self) -> float:
@@ -88,6 +90,8 @@ class Playback:
     """The buffer, with a journal of everything that went through it."""
 
     buffer_bytes_max: int = BUFFER_BYTES_MAX
+    clips: tuple[bytes, ...] = ()
+    """What the bridge plays of its own, each whole."""
     payloads: list[Payload] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
     clears: list[Clear] = field(default_factory=list)
@@ -137,6 +141,7 @@ class Playback:
         payload = Payload(
             now, taken, self._run_started_at, self._run_bytes, dropped_bytes=len(audio) - len(taken)
         )
+        payload.is_clip = any(is_piece(audio, clip) for clip in self.clips)
         self._run_bytes += len(payload.audio)
         self.received_bytes += len(audio)
         self.dropped_bytes += payload.dropped_bytes
@@ -203,6 +208,15 @@ class Playback:
             index += 1
         return pieces
 
+    def is_clip_at(self, at: float) -> bool:
+        """Whether what was heard last before `at` was a clip; asked with rising times only."""
+        index = min(self._unheard, len(self.payloads) - 1)
+        while index >= 0 and (
+            self.payloads[index].plays_from >= at or not self.payloads[index].heard_bytes(at)
+        ):
+            index -= 1
+        return index >= 0 and self.payloads[index].is_clip
+
     def unheard(self, now: float) -> bytes:
         """The audio that is still to be played, in its order."""
         self._settle(now)
@@ -221,6 +235,17 @@ class Playback:
     def _pass_over(self, payload: Payload) -> None:
         self._unheard += 1
         self._heard_until = payload.ends_at
+
+
+def is_piece(audio: bytes, clip: bytes) -> bool:
+    """Whether `audio` is the clip, or frames of it: a bridge that paces a clip sends it in such pieces."""
+    at = clip.find(audio) if audio else -1
+    while at >= 0:
+        is_whole = len(audio) % FRAME_BYTES == 0 or at + len(audio) == len(clip)
+        if at % FRAME_BYTES == 0 and is_whole:
+            return True
+        at = clip.find(audio, at + 1)
+    return False
 
 
 def _played_bytes(run_started_at: float, at: float) -> int:

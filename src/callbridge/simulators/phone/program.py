@@ -1,7 +1,7 @@
 """A call as Twilio executes it: documents are fetched, verbs carried out, actions asked.
 
 Pure. `Program` says what to do next as one `Step`; whoever does it comes back with the result and
-gets the next one. Verbs other than the stream need nothing but time, and by default not even that.
+gets the next one. Verbs other than the stream need nothing but time.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from callbridge.simulators.phone import twiml
+from callbridge.simulators.phone.incoming import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,7 @@ APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What a real caller hears when Twilio cannot get or execute a document."""
 
 SPOKEN_CHARACTERS_PER_S = 15
-"""Ordinary English speech; used for the length of `<Say>` in real time."""
+"""Ordinary English speech, 150 words a minute; used for the length of `<Say>`."""
 
 
 class DialOutcome(StrEnum):
@@ -73,11 +74,13 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A verb is being carried out, which takes so long in real time."""
+    """A verb is being carried out, which takes so long."""
 
     seconds: float
     sound: str = ""
     """The verb, as `<Say>`, when the caller hears something meanwhile that somebody meant them to hear."""
+    is_callers_turn: bool = False
+    """The caller is asked to enter something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,8 @@ class Program:
     complaints: list[tuple[int, str]] = field(default_factory=list)
     """Carrier codes met so far, with what they are about."""
     _verbs: deque[twiml.Verb] = field(default_factory=deque)
-    _after: Step | None = None
-    """What follows the verb that is being carried out; None for the next verb."""
+    _after: deque[Step] = field(default_factory=deque)
+    """What follows the verb that is being carried out; then comes the next verb."""
     _documents: int = 0
     _asked_url: str = ""
     _is_answered: bool = False
@@ -155,8 +158,7 @@ class Program:
 
     def spent(self) -> Step:
         """The time of a verb is over."""
-        after, self._after = self._after, None
-        return after or self._next()
+        return self._after.popleft() if self._after else self._next()
 
     def stream_ended(self, noun: twiml.ConnectStream) -> Step:
         """The stream is over, or never stood: `<Connect action>`, else the next verb."""
@@ -174,10 +176,8 @@ class Program:
     def _execute(self, verb: twiml.Verb) -> Step | None:
         """Carry out one verb; None when it neither takes time nor leads anywhere."""
         match verb:
-            case twiml.Say() | twiml.Play():
-                return Spend(self._perform(verb), f"<{type(verb).__name__}>")
-            case twiml.Pause():
-                return Spend(self._perform(verb))
+            case twiml.Say() | twiml.Play() | twiml.Pause():
+                return self._perform(verb)
             case twiml.Dial():
                 return self._dial(verb)
             case twiml.Gather():
@@ -200,18 +200,18 @@ class Program:
             case _:
                 assert_never(verb)
 
-    def _perform(self, verb: twiml.Say | twiml.Play | twiml.Pause) -> float:
-        """Let the caller hear it; returns how long that takes."""
+    def _perform(self, verb: twiml.Say | twiml.Play | twiml.Pause) -> Spend:
+        """Let the caller hear it."""
         match verb:
-            case twiml.Say(text):
+            case twiml.Say(text, loop):
                 self._note("Say", text)
-                return len(text) / SPOKEN_CHARACTERS_PER_S
+                return Spend(loop * len(text) / SPOKEN_CHARACTERS_PER_S, "<Say>")
             case twiml.Play(url):
                 self._note("Play", urljoin(self.url, url))
-                return 1.0
+                return Spend(1.0, "<Play>")
             case twiml.Pause(length_s):
                 self._note("Pause", f"{length_s} s")
-                return float(length_s)
+                return Spend(float(length_s))
 
     def _reject(self, verb: twiml.Reject) -> Step:
         """Twilio's page on `<Reject>`: the status is busy or no-answer, by the reason."""
@@ -231,13 +231,16 @@ class Program:
             result = [("DialCallStatus", outcome.value), ("DialCallSid", "CA" + "d" * 32)]
             if outcome is DialOutcome.COMPLETED:
                 result.append(("DialCallDuration", str(seconds)))
-            self._after = self._act(verb.action, verb.method, result)
+            self._after.append(self._act(verb.action, verb.method, result))
         return Spend(float(seconds), "<Dial>")
 
     def _dial_outcome(self, verb: twiml.Dial) -> DialOutcome:
         allowed = {*self.numbers, *self.line.verified_numbers}
-        if verb.caller_id is not None and verb.caller_id not in allowed:
-            self.complaints.append((13214, f"callerId {verb.caller_id!r}"))
+        shown = self.numbers[0] if verb.caller_id is None else verb.caller_id
+        # A telephone must be shown a number: one of the call's, and the caller may have none.
+        rings_telephone = any(noun == "Number" for noun, _ in verb.targets)
+        if shown not in allowed or (rings_telephone and not is_number(shown)):
+            self.complaints.append((13214, f"callerId {shown!r}"))
             return DialOutcome.FAILED
         for noun, address in verb.targets:
             if noun == "Number" and not re.fullmatch(r"\+?[\d ().-]*\d[\d ().-]*", address):
@@ -248,14 +251,15 @@ class Program:
     def _gather(self, verb: twiml.Gather) -> Step:
         for prompt in verb.prompts:
             assert isinstance(prompt, twiml.Say | twiml.Play | twiml.Pause), "the parser saw to it"
-            self._perform(prompt)
+            self._after.append(self._perform(prompt))
         entered = self._inputs.popleft() if self._inputs else ""
         result = _gathered(verb, entered)
         self._note("Gather", entered or "nothing entered")
+        # Who enters something does so when the prompts are over; else the timeout has to pass.
+        self._after.append(Spend(0.0 if result else float(verb.timeout_s), is_callers_turn=True))
         if result or verb.acts_on_nothing:
-            self._after = self._act(verb.action or self.url, verb.method, result or [("Digits", "")])
-        is_heard = any(isinstance(prompt, twiml.Say | twiml.Play) for prompt in verb.prompts)
-        return Spend(0.0, "<Gather>" if is_heard else "")
+            self._after.append(self._act(verb.action or self.url, verb.method, result or [("Digits", "")]))
+        return self._after.popleft()
 
     def _record(self, verb: twiml.Record) -> Step:
         seconds = min(self.line.recording_s, verb.length_max_s)
@@ -267,7 +271,7 @@ class Program:
                 ("RecordingDuration", str(seconds)),
                 ("Digits", "hangup"),
             ]
-            self._after = self._act(verb.action or self.url, verb.method, result)
+            self._after.append(self._act(verb.action or self.url, verb.method, result))
         # Its beep is heard even when nothing is recorded, and then the caller speaks.
         return Spend(float(seconds), "<Record>")
 

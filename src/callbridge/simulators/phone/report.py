@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Complaint, Level
-from callbridge.simulators.phone.silence import SILENCE_LEAST_S
+from callbridge.simulators.phone.silence import CALLER, SILENCE_LEAST_S, is_callers_turn
+from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from callbridge.simulators.phone.playback import Payload
     from callbridge.simulators.phone.program import ExecutedVerb
-    from callbridge.simulators.phone.silence import Silence
+    from callbridge.simulators.phone.silence import Silence, Sound
     from callbridge.simulators.phone.stream import Interruption, PhoneStream
 
 
@@ -65,7 +67,31 @@ class SilenceReport(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     after: str
-    """The last sound before it: `agent`, `caller`, a verb as `<Say>`, or `answer` when there was none yet."""
+    """The last sound before it: `agent`, `clip`, `caller`, a verb as `<Say>`; `answer` when none was."""
+    before: str
+    """The sound that ended it; `end` when there was none, `hang-up` when the caller ended the call."""
+    is_callers_turn: bool
+    """The agent had spoken and was waiting for the caller: nobody's fault."""
+
+
+class HeardReport(msgspec.Struct, frozen=True):
+    """A stretch in which the caller heard something, short pauses between words included."""
+
+    from_ms: int
+    to_ms: int
+    what: str
+    """`agent`, `clip`, or a verb as `<Say>`."""
+
+
+class GreetingReport(msgspec.Struct, frozen=True):
+    """The agent's first words: up to its first pause of 1.5 s, a clear, or an answer to the caller."""
+
+    from_ms: int
+    """When the caller began to hear it."""
+    sent_ms: int
+    """What the bridge sent of it."""
+    heard_ms: int
+    """What the caller heard of it."""
 
 
 class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +148,10 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     Streams, the gaps between them and verbs are one line of time; Say, Play, Dial and Record are heard."""
     silences: list[SilenceReport]
     """Every such time of at least 1.5 s."""
+    heard: list[HeardReport]
+    """Everything that the caller heard, in its order."""
+    greeting: GreetingReport | None
+    """None when the agent was never heard."""
     resumed_after_ms: list[int | None]
     """For each stream after the first: from the end of the one before it to the first sound that the caller
     heard then, of the agent or of a verb. None when nothing was heard any more."""
@@ -131,6 +161,18 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     def is_clean(self) -> bool:
         """Whether neither Twilio nor the caller has anything to complain about."""
         return not self.warnings and not self.findings
+
+    def dead_air(self, longer_than_ms: int = 1500) -> list[SilenceReport]:
+        """The silences that were not the caller's own turn and lasted longer; none is shorter than 1.5 s."""
+        return [
+            silence
+            for silence in self.silences
+            if not silence.is_callers_turn and silence.to_ms - silence.from_ms > longer_than_ms
+        ]
+
+    def heard_at(self, at_ms: int) -> set[str]:
+        """What the caller heard at that moment; empty for nothing."""
+        return {sound.what for sound in self.heard if sound.from_ms <= at_ms < sound.to_ms}
 
     def to_json(self) -> bytes:
         """The report as indented JSON."""
@@ -189,13 +231,67 @@ def carrier_warnings(complaints: Iterable[Complaint], placed_at: float) -> list[
     ]
 
 
-def silence_reports(quiet: Iterable[Silence], placed_at: float) -> list[SilenceReport]:
-    """The silences that are long enough to be listed."""
+def silence_reports(
+    quiet: Iterable[Silence], turns: Sequence[Sound], placed_at: float
+) -> list[SilenceReport]:
+    """The silences that are long enough to be listed; `turns` as for `is_callers_turn`."""
     return [
-        SilenceReport(_ms(silence.start - placed_at), _ms(silence.end - placed_at), silence.after)
+        SilenceReport(
+            _ms(silence.start - placed_at),
+            _ms(silence.end - placed_at),
+            silence.after,
+            silence.before,
+            is_callers_turn(silence, turns),
+        )
         for silence in quiet
         if silence.duration_s >= SILENCE_LEAST_S
     ]
+
+
+def heard_reports(sounds: Iterable[Sound], placed_at: float) -> list[HeardReport]:
+    """What was heard (`silence.heard`), in milliseconds."""
+    return [
+        HeardReport(_ms(sound.start - placed_at), _ms(sound.end - placed_at), sound.source)
+        for sound in sounds
+    ]
+
+
+def greeting_report(stream: PhoneStream, placed_at: float) -> GreetingReport | None:
+    """The greeting of a stream, whose journal is complete; None when the agent was never heard in it."""
+    ended_at = stream.end.at if stream.end else placed_at
+    payloads = _greeting(stream)
+    if not payloads or not payloads[0].heard_bytes(ended_at):
+        return None
+    return GreetingReport(
+        from_ms=_ms(payloads[0].plays_from - placed_at),
+        sent_ms=milliseconds(sum(len(payload.audio) for payload in payloads)),
+        heard_ms=milliseconds(sum(payload.heard_bytes(ended_at) for payload in payloads)),
+    )
+
+
+def _greeting(stream: PhoneStream) -> list[Payload]:
+    said = [payload for payload in stream.playback.payloads if not payload.is_clip]
+    first = next((number for number, payload in enumerate(said) if is_audible(payload.audio)), None)
+    if first is None:
+        return []
+    cleared_at = next(
+        (clear.at for clear in stream.playback.clears if clear.at > said[first].received_at), float("inf")
+    )
+    answered_at = min(
+        (
+            sound.end
+            for sound in stream.sounds.all
+            if sound.source == CALLER and sound.end > said[first].plays_from
+        ),
+        default=float("inf"),
+    )
+    greeting = [said[first]]
+    for payload in said[first + 1 :]:
+        has_paused = payload.plays_from - greeting[-1].ends_at >= SILENCE_LEAST_S
+        if has_paused or payload.received_at >= min(cleared_at, answered_at):
+            break
+        greeting.append(payload)
+    return greeting
 
 
 def longest_silence_ms(quiet: Iterable[Silence]) -> int:

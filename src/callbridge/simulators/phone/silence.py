@@ -1,4 +1,4 @@
-"""Dead air over a whole call: stretches in which the caller heard nothing and said nothing.
+"""A witness in the caller's ear: what they heard over a whole call, and when they heard and said nothing.
 
 Pure. A stream knows only its own silences; the worst ones lie across its ends, where a webhook is asked and
 the next stream is connected. So all sounds of a call are laid onto one line of time, and the gaps are read
@@ -19,10 +19,22 @@ SILENCE_LEAST_S = 1.5
 ANSWERED = "answer"
 """What a silence follows that begins with the call itself."""
 
+ENDED = "end"
+"""What follows a silence that lasts to the end of the call."""
+
+HUNG_UP = "hang-up"
+"""The same, when it was the caller who ended the call."""
+
 CALLER = "caller"
 """Whose sounds the caller makes; every other sound is one that the caller hears."""
 
 AGENT = "agent"
+
+CLIP = "clip"
+"""A sound that the bridge plays of its own, where it is known to the phone (`StreamSettings.clips`)."""
+
+PAUSE_MAX_S = 0.4
+"""A gap as short as this lies between words: it belongs to what is heard."""
 
 
 @dataclass(slots=True)
@@ -33,7 +45,7 @@ class Sound:
     end: float
     """The same as `start` for a verb that took no time: it ends one silence and begins another."""
     source: str
-    """`agent`, `caller`, or the verb that Twilio carried out, as `<Say>`."""
+    """`agent`, `clip`, `caller`, or the verb that Twilio carried out, as `<Say>`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,8 @@ class Silence:
     end: float
     after: str
     """Source of the sound before it; `answer` when there was none yet."""
+    before: str = ENDED
+    """Source of the sound that ended it; `end` or `hang-up` when there was none any more."""
 
     @property
     def duration_s(self) -> float:
@@ -72,7 +86,9 @@ _TOUCHING_S = 1e-6
 """Windows are 20 ms; what lies nearer is rounding."""
 
 
-def silences(sounds: Iterable[Sound], answered_at: float, ended_at: float) -> list[Silence]:
+def silences(
+    sounds: Iterable[Sound], answered_at: float, ended_at: float, ended_by: str = ENDED
+) -> list[Silence]:
     """Every gap between the sounds of a call, from its answer to its end, however short."""
     gaps = []
     quiet_from, after = answered_at, ANSWERED
@@ -80,12 +96,41 @@ def silences(sounds: Iterable[Sound], answered_at: float, ended_at: float) -> li
         if sound.start >= ended_at:
             break
         if sound.start > quiet_from:
-            gaps.append(Silence(quiet_from, sound.start, after))
+            gaps.append(Silence(quiet_from, sound.start, after, sound.source))
         if sound.end >= quiet_from:
             quiet_from, after = sound.end, sound.source
     if ended_at > quiet_from:
-        gaps.append(Silence(quiet_from, ended_at, after))
+        gaps.append(Silence(quiet_from, ended_at, after, ended_by))
     return gaps
+
+
+def is_callers_turn(silence: Silence, turns: Iterable[Sound]) -> bool:
+    """Whether it was the caller who let the other side wait.
+
+    So it is between the agent's words and the caller's, or their hang-up, and wherever `turns` says that the
+    caller meant to be silent. After a clip or a verb, and before the first sound, the agent is waited for.
+
+    Args:
+        silence: one of the call's.
+        turns: when the caller was silent on purpose, or was asked to enter something.
+    """
+    if silence.after == AGENT and silence.before in {CALLER, HUNG_UP}:
+        return True
+    return any(turn.start < silence.end and turn.end > silence.start for turn in turns)
+
+
+def heard(sounds: Iterable[Sound]) -> list[Sound]:
+    """What the caller heard, in its order; the gaps between the words of one source belong to it."""
+    joined: list[Sound] = []
+    for sound in sorted(sounds, key=lambda sound: sound.start):
+        if sound.source == CALLER:
+            continue
+        latest = joined[-1] if joined else None
+        if latest and latest.source == sound.source and sound.start - latest.end < PAUSE_MAX_S:
+            latest.end = max(latest.end, sound.end)
+        else:
+            joined.append(Sound(sound.start, sound.end, sound.source))
+    return joined
 
 
 def resumed_after(stream_ends: Sequence[float], sounds: Iterable[Sound]) -> list[float | None]:

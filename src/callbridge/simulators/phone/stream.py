@@ -28,8 +28,9 @@ from callbridge.simulators.phone.events import (
     StreamStarted,
 )
 from callbridge.simulators.phone.playback import BUFFER_BYTES_MAX, Playback
-from callbridge.simulators.phone.silence import AGENT, CALLER, Sounds
+from callbridge.simulators.phone.silence import AGENT, CALLER, CLIP, Sounds
 from callbridge.simulators.phone.voice_activity import SILENT_FRAME, VoiceActivity, is_audible
+from callbridge.simulators.sounds import mixed
 from callbridge.wire.audio import FRAME_BYTES, milliseconds
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class StreamSettings:
     """When the first frame is sent, and its timestamp."""
     buffer_bytes_max: int = BUFFER_BYTES_MAX
     """Size of the play-out buffer."""
+    clips: tuple[bytes, ...] = ()
+    """Sounds that the bridge plays of its own, each whole: the report tells them from the agent's voice."""
 
 
 @dataclass(slots=True)
@@ -125,7 +128,7 @@ class PhoneStream:
         self.settings = settings
 
         # The journal: read it freely, during the call or after it.
-        self.playback = Playback(settings.buffer_bytes_max)
+        self.playback = Playback(settings.buffer_bytes_max, settings.clips)
         """Every payload, mark and clear with its times."""
         self.opened_at: float | None = None
         self.frames_sent_at: list[float] = []
@@ -140,6 +143,8 @@ class PhoneStream:
         """Longest time in which neither side was heard."""
         self.sounds = Sounds()
         """When either side was heard, for the silences of the whole call."""
+        self.thinking = Sounds()
+        """When the agent had spoken last and the caller was silent on purpose."""
         self.end: StreamEnd | None = None
 
         self.deadline: float | None = None
@@ -291,22 +296,29 @@ class PhoneStream:
             self.deadline = mark_due
 
     def _send_frame(self, at: float, now: float) -> list[Output]:
-        self._listen(at)
-        act = self._caller.next_frame(self._ear_at(at))
+        heard = self._listen(at)
+        act = self._caller.next_frame(self._ear_at(at, heard))
         if act.departure is not None:
             return self.hang_up(now) if act.departure is Departure.HANG_UP else self.vanish(now)
-        frame = _whole_frame(act.audio)
+        speech = _whole_frame(act.audio)
+        frame = mixed(speech, act.around)[:FRAME_BYTES] if act.around else speech
         timestamp_ms = self._timestamp_ms
         self.frames_sent_at.append(now)
         self._set_next_frame()
         self.caller_audio += frame
-        self._speak(frame, at)
+        self._speak(speech, at)
+        if act.is_thinking and self._agent_spoke_last():
+            self.thinking.add(at - FRAME_MS / 1000, at, CALLER)
         chunk = len(self.frames_sent_at)
         text = messages.media(self.identity, self._next_sequence(), chunk, timestamp_ms, frame)
         sent: list[Output] = [Send(text, "media")]
         return sent if act.key is None else sent + self.press(act.key, now)
 
-    def _ear_at(self, at: float) -> Ear:
+    def _agent_spoke_last(self) -> bool:
+        heard, said = self._ear.audible_until, self._mouth.audible_until
+        return heard is not None and (said is None or said < heard)
+
+    def _ear_at(self, at: float, heard: bytes) -> Ear:
         assert self.opened_at is not None, "asked only while frames are sent"
         opened_at, ear = self.opened_at, self._ear
         began_at, until = ear.began_at, ear.audible_until
@@ -315,15 +327,17 @@ class PhoneStream:
             ear.is_speaking,
             None if began_at is None else (began_at - opened_at) * 1000,
             None if until is None else (until - opened_at) * 1000,
+            heard,
         )
 
-    def _listen(self, at: float) -> None:
+    def _listen(self, at: float) -> bytes:
         """What reached the caller's ear during the last 20 ms."""
         start = at - FRAME_MS / 1000
         ear = self._ear
-        has_turned = ear.hear(self.playback.heard_between(start, at), start, at)
+        heard = self.playback.heard_between(start, at)
+        has_turned = ear.hear(heard, start, at)
         if ear.audible_until == at:
-            self.sounds.add(start, at, AGENT)
+            self.sounds.add(start, at, self._source(at))
         if has_turned:
             if ear.is_speaking:
                 self._tell(AgentAudioStarted(start))
@@ -332,6 +346,11 @@ class PhoneStream:
                 self._tell(AgentAudioStopped(ear.audible_until))
         if self.interruptions and not ear.is_speaking and ear.audible_until is not None:
             self._end_interruption(ear.audible_until, was_cleared=False)
+        return heard
+
+    def _source(self, at: float) -> str:
+        """Whose sound the caller heard until `at`."""
+        return CLIP if self.settings.clips and self.playback.is_clip_at(at) else AGENT
 
     def _speak(self, frame: bytes, at: float) -> None:
         """The caller's mouth during the last 20 ms; a frame is sent when it was spoken."""
@@ -405,7 +424,7 @@ class PhoneStream:
             return
         start = self._next_frame_at - FRAME_MS / 1000
         if start < at and is_audible(self.playback.heard_between(start, at)):
-            self.sounds.add(start, at, AGENT)
+            self.sounds.add(start, at, self._source(at))
 
     def _next_sequence(self) -> int:
         self._sequence += 1

@@ -19,6 +19,12 @@ TWIML_BYTES_MAX = 64 * 1024
 PARAMETER_CHARACTERS_MAX = 500
 """Name and value of a `<Parameter>` together must stay under it."""
 
+LOOP_ENDLESS = 1000
+"""What `loop="0"` means."""
+
+GATHER_TIMEOUT_S = 5
+"""Twilio's default; also taken for `auto`."""
+
 # --- What a document holds --------------------------------------------------------------------
 
 
@@ -27,6 +33,8 @@ class Say:
     """Speak a text."""
 
     text: str
+    loop: int = 1
+    """How often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,8 @@ class Gather:
     digits_max: int | None
     acts_on_nothing: bool
     """`actionOnEmptyResult`."""
+    timeout_s: int = GATHER_TIMEOUT_S
+    """How long the caller is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +277,7 @@ class _Reader:
         if not text:
             self.complaints.append((13520, "<Say> without text"))
             return None
-        return Say(text)
+        return Say(text, self._number(element, "loop", 1) or LOOP_ENDLESS)
 
     def play(self, element: ET.Element) -> Verb | None:
         url = (element.text or "").strip()
@@ -312,6 +322,9 @@ class _Reader:
             takes_speech="speech" in element.get("input", "dtmf").split(),
             digits_max=self._number(element, "numDigits", 0) or None,
             acts_on_nothing=element.get("actionOnEmptyResult", "false").lower() == "true",
+            timeout_s=GATHER_TIMEOUT_S
+            if element.get("timeout") == "auto"
+            else self._number(element, "timeout", GATHER_TIMEOUT_S),
         )
 
     def record(self, element: ET.Element) -> Verb:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import cache
@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urljoin
 
 import httpx
 
+from callbridge.simulators.phone.incoming import Incoming, Place, call_parameters, place_of
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.signature import HEADER, sign_form
 from callbridge.simulators.phone.twiml import TWIML_BYTES_MAX, WebAnswer, WebFailure
@@ -48,6 +49,13 @@ class Line:
     call_sid: str
     from_number: str
     to_number: str
+    incoming: Incoming = field(default_factory=Incoming)
+
+
+def first_parameters(line: Line) -> dict[str, str]:
+    """The parameters of the request with which a call begins."""
+    told = call_parameters(line.incoming, (line.from_number, line.to_number), line.call_sid)
+    return voice_parameters(line, "ringing") | told
 
 
 def voice_parameters(line: Line, status: str) -> dict[str, str]:
@@ -56,23 +64,30 @@ def voice_parameters(line: Line, status: str) -> dict[str, str]:
     Geography is best effort with Twilio, so fields do come empty; a validator that drops empty
     fields breaks on real calls and must break here.
     """
-    place = {"City": "", "State": "", "Zip": "", "Country": "US"}
+    caller = place_of(line.from_number, line.incoming.from_place)
+    called = place_of(line.to_number, line.incoming.to_place)
     return {
         "AccountSid": line.account_sid,
         "ApiVersion": "2010-04-01",
         "CallSid": line.call_sid,
         "CallStatus": status,
         "Called": line.to_number,
-        **{f"Called{part}": value for part, value in place.items()},
+        **_place("Called", called),
         "Caller": line.from_number,
-        **{f"Caller{part}": value for part, value in place.items()},
+        **_place("Caller", caller),
         "Direction": "inbound",
         "From": line.from_number,
-        **{f"From{part}": value for part, value in place.items()},
-        "StirVerstat": "TN-Validation-Passed-A",
+        **_place("From", caller),
         "To": line.to_number,
-        **{f"To{part}": value for part, value in place.items()},
+        **_place("To", called),
     }
+
+
+def _place(whose: str, place: Place | None) -> dict[str, str]:
+    if place is None:
+        return {}
+    parts = {"City": place.city, "State": place.state, "Zip": place.zip, "Country": place.country}
+    return {f"{whose}{part}": value for part, value in parts.items()}
 
 
 def stream_parameters(line: Line, stream_sid: str, name: str | None, event: str) -> dict[str, str]:
@@ -171,14 +186,16 @@ class Webhooks:
             "I-Twilio-Idempotency-Token": token,
             "X-Home-Region": "us1",
         }
-        form = urlencode(parameters)
         if method == "GET":
+            # `CallToken` is told by POST only.
+            form = urlencode({name: value for name, value in parameters.items() if name != "CallToken"})
             base = url.partition("#")[0]
             joint = "&" if "?" in base else "?"
             request = self._client.build_request("GET", f"{base}{joint}{form}", headers=headers)
             parameters = {}
         else:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
+            form = urlencode(parameters)
             request = self._client.build_request("POST", url, headers=headers, content=form)
         # Signed is the URL as it is sent: httpx may have escaped a character.
         self._sign(request, str(request.url), parameters)
