@@ -164,6 +164,27 @@ async def test_a_deaf_server_stops_reading() -> None:
     assert sent < 100
 
 
+async def test_a_half_open_connection_takes_everything_and_answers_nothing() -> None:
+    """A ping and a close frame too, and more than any buffer holds."""
+    half_open = Fault(kind="stall", on="response.create", pongs=False)
+    ending = Ending()
+    async with served(Script(faults=(half_open,)), on_event=ending) as server:
+        socket = await client(server)
+        await until(socket, "session.created")
+        await (await socket.ping())
+        await send(socket, "response.create")
+        junk = base64.b64encode(bytes(1_000_000)).decode()
+        assert await written(socket, junk, most=40) == 40
+        pong = await socket.ping()
+        leaving = asyncio.create_task(socket.close())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await asyncio.gather(leaving, pong)
+        socket.transport.abort()
+        await ending.wait()
+    assert server.sessions[0].ended == "client vanished"
+
+
 async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:
     ending = Ending()
     async with served(answers("x" * 1000, pace=1.0), on_event=ending) as server:

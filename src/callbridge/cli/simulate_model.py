@@ -52,7 +52,8 @@ def simulate_model(
         Path | None,
         typer.Option(
             help="TOML file with the tables answer (say, calls, caller, after_ms, status, faults, ...), "
-            "default, fault and connect. The built-in bakery when absent."
+            "default, fault, odd (event, set, null, remove, ...) and connect. "
+            "The built-in bakery when absent."
         ),
     ] = None,
     key: Annotated[

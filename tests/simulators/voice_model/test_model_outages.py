@@ -220,8 +220,8 @@ def test_an_endless_answer_ends_after_ten_minutes() -> None:
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        (vm.Answer(say=("Hi.",), silent=True), "says something and is silent or absent"),
-        (vm.Answer(say=("Hi.",), absent=True), "says something and is silent or absent"),
+        (vm.Answer(say=("Hi.",), silent=True), "says something and is silent, absent or empty"),
+        (vm.Answer(say=("Hi.",), absent=True), "says something and is silent, absent or empty"),
         (vm.Answer(recites=True, endless=True), "endless, but nothing is said"),
         (vm.Answer(), "says nothing"),
     ],

@@ -138,6 +138,8 @@ class Speech:
         """From `output_item.added` to the last delta."""
         yield from self._track.added(self.item)
         yield self._event("response.content_part.added", part={"type": "audio", "transcript": ""})
+        if not self.item.audio:
+            yield from self._transcript_alone()
         while self.item.sent_bytes < len(self.item.audio):
             yield from self._transcript_ahead()
             yield from self._delivery.due_faults()
@@ -184,6 +186,13 @@ class Speech:
             self._said += 1
             self.item.transcript += word
             yield self._event("response.output_audio_transcript.delta", delta=word)
+
+    def _transcript_alone(self) -> Iterator[Step]:
+        for word in self._words:
+            self.item.transcript += word
+            yield self._event("response.output_audio_transcript.delta", delta=word)
+            yield 1 / (WORDS_PER_SECOND * self._delivery.pace)
+        self._said = len(self._words)
 
     def _delta(self, start: int, end: int) -> Json:
         width = WIRE_BYTES[self._format]

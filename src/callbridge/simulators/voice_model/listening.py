@@ -15,9 +15,15 @@ from callbridge.simulators.voice_model.items import decoded
 from callbridge.simulators.voice_model.journal import Heard
 from callbridge.simulators.voice_model.schema import ClientError
 from callbridge.simulators.voice_model.usage import caller_tokens, text_tokens
-from callbridge.simulators.voice_model.vad import SpeechStarted, SpeechStopped
+from callbridge.simulators.voice_model.vad import (
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetection,
+    holds_speech,
+)
 
 if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.faults import Fault
     from callbridge.simulators.voice_model.responses import ResponseRun
     from callbridge.simulators.voice_model.schema import Json
     from callbridge.simulators.voice_model.script import Answer
@@ -34,10 +40,14 @@ class Listening:
         self._shared = shared
         self._speaking = speaking
         speaking.when_done = self.response_done
+        shared.when_vad_fails = self.spoil
         self._decoder = Decoder(shared.config.input_format)
         self._buffer = InputBuffer(shared.config.turn_detection)
         self._turn: Heard | None = None
         """The turn under way: where it began, and the item that it will become."""
+        self._noise_id = ""
+        """The item of the last turn that noise began."""
+        self._vad_fault: Fault | None = None
         self._idle_watch = 0
         self._untold: list[tuple[Item, Answer]] = []
         """Transcripts that wait for the end of the answer."""
@@ -103,12 +113,34 @@ class Listening:
         self._turn = None
         self._shared.send({"type": "input_audio_buffer.cleared"})
 
+    # --- Faults -------------------------------------------------------------------------------
+
+    def spoil(self, fault: Fault) -> None:
+        """A fault of turn detection begins, or happens, now."""
+        if fault.kind == "vad_noise":
+            self._take_noise()
+        elif fault.kind in {"vad_deaf", "vad_stuck"}:
+            self._vad_fault = fault
+            self._buffer.spoil(fault.kind)
+            if fault.seconds is not None:
+                self._shared.plan(fault.seconds, lambda: self._mend(fault))
+
+    def _mend(self, fault: Fault) -> None:
+        # Not when another fault has begun meanwhile.
+        if self._vad_fault is fault:
+            self._buffer.spoil(None)
+
+    def _take_noise(self) -> None:
+        heard = self._buffer.take_noise()
+        if heard is not None:
+            self._noise_id = self._start(heard).item_id
+
     # --- Turns --------------------------------------------------------------------------------
 
-    def _start(self, heard: SpeechStarted) -> None:
+    def _start(self, heard: SpeechStarted) -> Heard:
         shared = self._shared
         self._idle_watch += 1
-        self._turn = Heard(shared.now, heard.audio_start_ms, shared.ids.make("item"))
+        self._turn = turn = Heard(shared.now, heard.audio_start_ms, shared.ids.make("item"))
         shared.journal.speech_started.append(self._turn)
         shared.note("speech_started", f"at {heard.audio_start_ms} ms of audio")
         shared.send(
@@ -121,6 +153,7 @@ class Listening:
         detection = shared.config.turn_detection
         if detection is not None and detection.interrupt_response:
             self._speaking.interrupt()
+        return turn
 
     def _stop(self, heard: SpeechStopped) -> None:
         shared, turn = self._shared, self._turn
@@ -169,7 +202,9 @@ class Listening:
     def _transcribe(self, item: Item) -> None:
         answer = self._shared.prompter.caller_said()
         item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
-        if self._shared.config.transcription is None:
+        if self._is_noise(item):
+            item.transcript = ""
+        if self._shared.config.transcription is None or answer.transcript == "never":
             return
         if answer.transcript == "before":
             self._tell(item, answer)
@@ -178,18 +213,24 @@ class Listening:
         else:
             self._untold.append((item, answer))
 
+    def _is_noise(self, item: Item) -> bool:
+        # The caller may have begun to speak in the middle of it.
+        detection = self._shared.config.turn_detection or TurnDetection()
+        return item.id == self._noise_id and not holds_speech(item.audio, detection)
+
     def _tell(self, item: Item, answer: Answer) -> None:
         shared, settings = self._shared, self._shared.config.transcription
         where: Json = {"item_id": item.id, "content_index": 0}
         if answer.transcript_error is not None:
             error = answer.transcript_error
-            details = {"type": error.type, "code": error.code, "message": error.message}
+            details = {"type": error.type, "code": error.code, "message": error.text}
             shared.send({"type": f"{_TRANSCRIPTION}.failed", **where, "error": details | {"param": None}})
             return
         shared.note("caller_said", item.transcript)
         model = settings["model"] if settings is not None else "gpt-transcribe"
         is_whole = model == "whisper-1"
-        for piece in [item.transcript] if is_whole else _pieces(item.transcript):
+        pieces = _pieces(item.transcript)
+        for piece in [item.transcript] if is_whole and pieces else pieces:
             shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
         item.content = [{"type": "input_audio", "transcript": item.transcript}]
         shared.send(
@@ -235,7 +276,7 @@ class Listening:
 
 def _pieces(text: str) -> list[str]:
     first, *rest = text.split() or [""]
-    return [first, *(f" {word}" for word in rest)]
+    return [first, *(f" {word}" for word in rest)] if first else []
 
 
 def _usage(item: Item, *, in_seconds: bool) -> Json:

@@ -160,6 +160,7 @@ class ResponseRun:
             self._open = None
             if is_cut:
                 break
+        yield self._until_done_s()
         yield from self._faults_at("end")
         yield from self._done(self.answer.status, self._reason())
 
@@ -168,6 +169,10 @@ class ResponseRun:
             yield step
             if isinstance(step, float) and self._breaks_off():
                 return
+
+    def _until_done_s(self) -> float:
+        after_ms = self.answer.done_after_ms
+        return math.inf if after_ms == "never" else after_ms / 1000
 
     def _breaks_off(self) -> bool:
         stop_ms = self.answer.stop_after_ms
@@ -205,10 +210,11 @@ class ResponseRun:
     def _speech(self, say: Say, *, is_endless: bool = False) -> Part:
         item = self._item("message", role="assistant")
         track = self._track(item)
-        if self.order.modalities == ["text"]:
+        if self.order.modalities == ["text"] or say.form == "text":
             return Writing(item, say.text, track, self.order.delivery)
-        item.audio, item.is_spoken = say.audio or tone(say.text), True
-        repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless else 1
+        item.audio = b"" if say.form == "transcript" else say.audio or tone(say.text)
+        item.is_spoken = True
+        repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless and item.audio else 1
         kind = self.order.output_format["type"]
         return Speech(item, say.text, track, self.order.delivery, kind, repeats=repeats)
 
@@ -280,6 +286,6 @@ class ResponseRun:
             return {"type": status, "reason": self.record.reason}
         if status == "failed":
             error = self.answer.error
-            details = {"type": error.type, "code": error.code, "message": error.message}
+            details = {"type": error.type, "code": error.code, "message": error.text}
             return {"type": "failed", "error": details}
         return None

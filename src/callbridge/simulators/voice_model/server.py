@@ -29,7 +29,15 @@ from callbridge.simulators.voice_model.handshake import (
     refusal,
 )
 from callbridge.simulators.voice_model.journal import Journal, Note
-from callbridge.simulators.voice_model.outputs import Abort, Close, Output, Send, SendBinary, Stall
+from callbridge.simulators.voice_model.outputs import (
+    Abort,
+    Close,
+    Mute,
+    Output,
+    Send,
+    SendBinary,
+    Stall,
+)
 from callbridge.simulators.voice_model.script import Prompter, Script
 from callbridge.simulators.voice_model.session import RealtimeSession
 from callbridge.simulators.voice_model.session_config import REALTIME_MODELS
@@ -268,6 +276,8 @@ class _Line:
                 case Stall():
                     self._connection.transport.pause_reading()
                     await self._connection.wait_closed()
+                case Mute():
+                    await _fall_mute(self._connection)
                 case _:
                     assert_never(output)
 
@@ -278,6 +288,26 @@ class _Line:
         for note in journal.notes[self._told :]:
             self._on_event(journal, note)
         self._told = len(journal.notes)
+
+
+class _Sink(asyncio.Protocol):
+    """Takes what comes and answers nothing; tells the connection that was there before when it is lost."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has cut TCP."""
+        self._connection.connection_lost(exc)
+
+
+async def _fall_mute(connection: ServerConnection) -> None:
+    """Half open: TCP takes everything, and nobody is there. Until the client cuts it."""
+    # The server's own pings would end it: nobody reads their pongs.
+    if connection.keepalive_task is not None:
+        connection.keepalive_task.cancel()
+    connection.transport.set_protocol(_Sink(connection))
+    await connection.wait_closed()
 
 
 def _how(closed: ConnectionClosed) -> str:

@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,11 @@ from callbridge.simulators.voice_model.faults import (
 )
 from callbridge.simulators.voice_model.ids import Ids
 from callbridge.simulators.voice_model.journal import Journal, Note, NoteKind, Refusal
+from callbridge.simulators.voice_model.oddities import Oddities
 from callbridge.simulators.voice_model.outputs import (
     Abort,
     Close,
+    Mute,
     Output,
     Send,
     SendBinary,
@@ -87,6 +90,10 @@ class Shared:
         self.now = 0.0
         self.is_over = False
         self.stalled_until = -math.inf
+        self.when_vad_fails: Callable[[Fault], None] = lambda _fault: None
+        """Who wants to know that a fault of turn detection begins."""
+        odd = script.oddities_on(settings.connection)
+        self._oddities = Oddities(odd) if odd else None
         self._outputs: list[Output] = []
         self._agenda: list[tuple[float, int, Action]] = []
         self._planned = 0
@@ -106,7 +113,19 @@ class Shared:
     def send(self, event: Json) -> None:
         """Send a server event. Every one has a `type` and an `event_id`."""
         whole = {"type": event["type"], "event_id": self.ids.make("event"), **event}
+        if self._oddities is not None:
+            whole = self._spoilt(self._oddities, whole)
+            if not whole:
+                return
         self._outputs.append(Send(msgspec.json.encode(whole).decode()))
+
+    def _spoilt(self, oddities: Oddities, event: Json) -> Json:
+        spoilt, missing = oddities.spoilt(event)
+        if spoilt is not event:
+            self.note("fault", f"odd {event['type']}")
+        for place in missing:
+            self.note("left_out", f"{event['type']} has no {place} that could be odd")
+        return spoilt
 
     def refuse(self, error: ClientError, event_type: str = "", event_id: str | None = None) -> None:
         """Answer with an `error` event. The session goes on: most errors are recoverable."""
@@ -191,11 +210,16 @@ class Shared:
             case "stall":
                 seconds = math.inf if fault.seconds is None else fault.seconds
                 self.stalled_until = self.now + seconds
+                if not fault.pongs:
+                    self._outputs.append(Mute())
             case "deaf":
                 self.stalled_until = math.inf
                 self._outputs.append(Stall())
             case "expire":
                 self.expire()
+            case "vad_deaf" | "vad_stuck" | "vad_noise":
+                # Not from within the response that has the fault: noise interrupts it.
+                self.plan(0, partial(self.when_vad_fails, fault))
             case _:
                 self._misspeak(fault)
 

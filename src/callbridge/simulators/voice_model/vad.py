@@ -90,6 +90,10 @@ class SpeechStopped:
     """Counted over all appended audio, the silence that ended the turn included."""
 
 
+VadFault = Literal["vad_deaf", "vad_stuck"]
+"""Out of order: it takes nothing for speech; or everything, once speech has started."""
+
+
 class EnergyVad:
     """Hears appended µ-law and says where turns start and stop."""
 
@@ -98,12 +102,22 @@ class EnergyVad:
         self.is_speaking = False
         # A turn's padding must not reach back into audio of the turn before.
         self._floor_ms = from_byte // BYTES_PER_MS
-        self._loudness = loudness(settings.threshold)
+        self._loudness: Loudness | _Alike = loudness(settings.threshold)
+        self._fault: VadFault | None = None
         self._rest = b""
         self._at_byte = from_byte
         self._loud_windows = 0
         self._speech_from_ms = 0
         self._quiet_ms = 0
+
+    def spoil(self, fault: VadFault | None) -> None:
+        """Out of order from the next window on; in order again with None."""
+        self._fault = fault
+        self._set_loudness()
+
+    def take_noise(self) -> SpeechStarted:
+        """Take for speech what comes next, however quiet. It stops as speech does. Never within a turn."""
+        return self._start()
 
     def hear(self, audio: bytes) -> list[SpeechStarted | SpeechStopped]:
         """What is heard in `audio`, in order."""
@@ -130,10 +144,17 @@ class EnergyVad:
 
     def _start(self) -> SpeechStarted:
         self.is_speaking, self._quiet_ms, self._loud_windows = True, 0, 0
+        self._set_loudness()
         self._speech_from_ms = self._at_byte // BYTES_PER_MS - START_WINDOWS * WINDOW_MS
         is_server_vad = self.settings.kind == "server_vad"
         padding_ms = self.settings.prefix_padding_ms if is_server_vad else SEMANTIC_PREFIX_MS
         return SpeechStarted(max(self._floor_ms, self._speech_from_ms - padding_ms))
+
+    def _set_loudness(self) -> None:
+        # Chosen here and not in each window: fifty of them come in a second.
+        self._loudness = loudness(self.settings.threshold)
+        if self._fault == "vad_deaf" or (self._fault == "vad_stuck" and self.is_speaking):
+            self._loudness = _Alike(is_loud=self._fault == "vad_stuck")
 
     def _in_speech(self, is_loud: bool) -> SpeechStopped | None:
         self._quiet_ms = 0 if is_loud else self._quiet_ms + WINDOW_MS
@@ -149,6 +170,11 @@ SILENT_WINDOW = silence(WINDOW_MS)
 
 SURE_SAMPLES = 4
 """So many samples that each have this part of a window's limit decide without a sum."""
+
+
+def holds_speech(audio: bytes, settings: TurnDetection) -> bool:
+    """Whether a detector in order would hear speech in it."""
+    return bool(EnergyVad(settings).hear(audio))
 
 
 class Loudness:
@@ -167,6 +193,17 @@ class Loudness:
         if len(window.translate(None, self._softer)) >= SURE_SAMPLES:
             return True
         return energy(window) >= self._limit
+
+
+class _Alike:
+    """Takes all windows for loud, or none."""
+
+    def __init__(self, *, is_loud: bool) -> None:
+        self._is_loud = is_loud
+
+    def is_loud(self, _window: bytes) -> bool:
+        """The same for every window."""
+        return self._is_loud
 
 
 @cache
