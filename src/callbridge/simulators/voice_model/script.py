@@ -63,23 +63,25 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Call it although the session has no such tool, as a model may imagine one."""
 
 
+RATE_LIMITS_PAGE = "Visit https://platform.openai.com/account/rate-limits to learn more."
+"""What stands at the end of every message about a rate limit."""
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`status_details.error` of a failed response, or the error of a failed transcription."""
 
     code: str = "server_error"
     message: str = "The server had an error while processing your request."
     type: str = "server_error"
-    try_again_s: Annotated[float, msgspec.Meta(gt=0, lt=60)] | None = None
-    """A wait that the message names at its end, as a rate limit does: `Please try again in 7.2s.`"""
+    try_again_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
+    """A wait that the message names at its end, as that of a rate limit does: `Please try again in 7.2s.`"""
 
     @property
     def text(self) -> str:
-        """The message as it is sent, below a second in whole milliseconds as the API writes it."""
-        wait_s = self.try_again_s
-        if wait_s is None:
+        """The message as it is sent."""
+        if self.try_again_s is None:
             return self.message
-        wait = f"{wait_s:.6g}s" if wait_s >= 1 else f"{math.ceil(wait_s * 1000)}ms"
-        return f"{self.message} Please try again in {wait}."
+        return f"{self.message} Please try again in {_duration(self.try_again_s)}. {RATE_LIMITS_PAGE}"
 
 
 OUT_OF_QUOTA = Failure(code=QUOTA_CODE, message=QUOTA_MESSAGE, type=QUOTA_CODE)
@@ -257,6 +259,18 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "connect": ConnectFault,
 }
 """What each table of a script is."""
+
+
+def _duration(seconds: float) -> str:
+    """As the API writes it: `426ms`, `7.2s`, `1m26.4s`, `6h0m0s`."""
+    if seconds < 1:
+        return f"{math.ceil(seconds * 1000)}ms"
+    minutes, rest_s = divmod(round(seconds, 3), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    text = f"{rest_s:.6g}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text
 
 
 def _only(faults: tuple[Fault, ...], connection: int) -> tuple[Fault, ...]:
