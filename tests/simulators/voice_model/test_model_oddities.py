@@ -49,10 +49,12 @@ def test_a_field_may_be_null_or_missing() -> None:
 def test_a_list_may_be_long_and_its_entries_nameless() -> None:
     client = odd(
         vm.Oddity(event="rate_limits.updated", repeat={"rate_limits": 51}, null=("rate_limits.*.name",)),
+        vm.Oddity(event="rate_limits.updated", nth=2, remove=("rate_limits.*",)),
         vm.Oddity(event="response.done", remove=("response.output.0",)),
     )
-    limits = client.of("rate_limits.updated")[0]["rate_limits"]
-    assert (len(limits), {limit["name"] for limit in limits}) == (51, {None})
+    first, second = (event["rate_limits"] for event in client.of("rate_limits.updated"))
+    assert (len(first), {limit["name"] for limit in first}) == (51, {None})
+    assert second == []
     assert [event["response"]["output"] for event in client.of("response.done")] == [[], []]
 
 

@@ -214,7 +214,7 @@ class ResponseRun:
             return Writing(item, say.text, track, self.order.delivery)
         item.audio = b"" if say.form == "transcript" else say.audio or tone(say.text)
         item.is_spoken = True
-        repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless and item.audio else 1
+        repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless else 1
         kind = self.order.output_format["type"]
         return Speech(item, say.text, track, self.order.delivery, kind, repeats=repeats)
 
