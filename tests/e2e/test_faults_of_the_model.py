@@ -247,6 +247,11 @@ SURVIVED = [
         "caller is not understood",
         script(GREETING, Answer(say=GOODBYE.say, calls=GOODBYE.calls, transcript_error=Failure())),
     ),
+    survived(
+        "words come before their item",
+        script(GREETING, Answer(say=GOODBYE.say, calls=GOODBYE.calls, caller="a b c")),
+        environment={"CALLBRIDGE_TRANSCRIPTION_MODEL": "gpt-realtime-whisper"},
+    ),
 ]
 
 

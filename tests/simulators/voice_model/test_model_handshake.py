@@ -90,7 +90,7 @@ def test_what_is_not_asked_for_rightly_is_refused(
 def test_an_unknown_model_has_another_name_at_a_gateway() -> None:
     found = refused("/v1/realtime?model=gpt-live-1")
     assert found is not None
-    assert (found.close_code, found.close_reason) == (4000, "invalid_request_error.invalid_model")
+    assert (found.close_code, found.code) == (4000, "invalid_model")
     assert found.message == 'Model "gpt-live-1" is not supported in realtime mode.'
     assert json.loads(found.body)["error"]["code"] == "model_not_found"
 

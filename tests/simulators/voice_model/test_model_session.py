@@ -160,10 +160,27 @@ def test_a_client_that_leaves_ends_the_session() -> None:
         (ConnectFault(kind="silent"), [], []),
         (ConnectFault(kind="close", code=1013, reason="later"), [], [Close(1013, "later")]),
         (ConnectFault(kind="reject", code=3000, reason="a.b"), ["invalid_api_key"], [Close(3000, "a.b")]),
+        (
+            ConnectFault(kind="reject", code=4004),
+            ["model_not_found"],
+            [Close(4004, "invalid_request_error.model_not_found")],
+        ),
+        (
+            ConnectFault(kind="reject", code=4000),
+            ["invalid_model"],
+            [Close(4000, "invalid_request_error.invalid_model")],
+        ),
+        (
+            ConnectFault(kind="reject", code=3000, error_code=""),
+            [None],
+            [Close(3000, "invalid_request_error")],
+        ),
     ],
-    ids=["silent", "closed at once", "rejected as the live API does"],
+    ids=["silent", "closed at once", "wrong key", "model not found", "model of another API", "no key"],
 )
-def test_a_connection_that_is_none(fault: ConnectFault, codes: list[str], outputs: list[Close]) -> None:
+def test_a_connection_that_is_none(
+    fault: ConnectFault, codes: list[str | None], outputs: list[Close]
+) -> None:
     client = ModelClient(Script(connect=(fault,)))
     assert [event["error"]["code"] for event in client.events] == codes
     assert [output for _, output in client.outputs if not isinstance(output, Send)] == outputs

@@ -64,18 +64,12 @@ class HandshakeRefusal:
         }
         return msgspec.json.encode({"error": error})
 
-    @property
-    def close_reason(self) -> str:
-        """The reason of the close frame, as `type.code`."""
-        return self.kind if self.code is None else f"{self.kind}.{self.code}"
-
     def as_fault(self) -> ConnectFault:
         """The same refusal on the socket."""
         assert self.close_code is not None  # else it never got that far
         return ConnectFault(
             kind="reject",
             code=self.close_code,
-            reason=self.close_reason,
             error_code=self.code or "",
             message=self.message,
         )

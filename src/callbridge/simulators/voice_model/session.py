@@ -218,11 +218,13 @@ class RealtimeSession:
         if fault.kind == "silent":
             shared.stalled_until = math.inf
             return True
+        reason = fault.reason
         if fault.kind == "reject":
             code, message = REJECTIONS.get(fault.code, (INVALID_KEY_CODE, INVALID_KEY_MESSAGE))
             code = code if fault.error_code is None else fault.error_code
             shared.send_error("invalid_request_error", code or None, fault.message or message)
-        shared.close(fault.code, fault.reason)
+            reason = reason or ".".join(filter(None, ("invalid_request_error", code)))
+        shared.close(fault.code, reason)
         return True
 
     # --- Commands -----------------------------------------------------------------------------
