@@ -15,7 +15,12 @@ from callbridge.simulators.voice_model.items import decoded
 from callbridge.simulators.voice_model.journal import Heard
 from callbridge.simulators.voice_model.schema import ClientError
 from callbridge.simulators.voice_model.usage import caller_tokens, text_tokens
-from callbridge.simulators.voice_model.vad import SpeechStarted, SpeechStopped, holds_speech
+from callbridge.simulators.voice_model.vad import (
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetection,
+    holds_speech,
+)
 
 if TYPE_CHECKING:
     from callbridge.simulators.voice_model.responses import ResponseRun
@@ -58,7 +63,7 @@ class Listening:
             self._decoder = Decoder(config.input_format)
         self._buffer.detect(config.turn_detection)
         if not self._buffer.is_speaking:
-            self._turn = None
+            self._drop_turn()
 
     # --- Commands -----------------------------------------------------------------------------
 
@@ -89,6 +94,7 @@ class Listening:
             has_heard = True
             if isinstance(heard, SpeechStarted):
                 self._start(heard)
+                self._begin_dictation()
             else:
                 self._stop(heard)
         return has_heard
@@ -105,14 +111,13 @@ class Listening:
         turn, self._turn = self._turn, None
         item_id = turn.item_id if turn is not None else self._shared.ids.make("item")
         audio = self._buffer.take_all()
-        self._commit(item_id, audio, has_speech=turn is not None or holds_speech(audio))
+        has_speech = turn is not None or holds_speech(audio, TurnDetection())
+        self._commit(item_id, audio, has_speech=has_speech)
 
     def clear(self, _event: Json) -> None:
         """`input_audio_buffer.clear`."""
         self._buffer.take_all()
-        if self._turn is not None:
-            self._dictated.pop(self._turn.item_id, None)
-        self._turn = None
+        self._drop_turn()
         self._shared.send({"type": "input_audio_buffer.cleared"})
 
     # --- Turns --------------------------------------------------------------------------------
@@ -133,10 +138,6 @@ class Listening:
         detection = shared.config.turn_detection
         if detection is not None and detection.interrupt_response:
             self._speaking.interrupt()
-        answer = shared.prompter.caller_said()
-        if shared.config.transcribes_at_once and answer.caller and answer.transcript_error is None:
-            self._dictated[self._turn.item_id] = (answer, _pieces(answer.caller))
-            self._dictate(self._turn)
 
     def _stop(self, heard: SpeechStopped) -> None:
         shared, turn = self._shared, self._turn
@@ -156,18 +157,10 @@ class Listening:
         if detection is not None and detection.create_response:
             self._respond()
 
-    def _dictate(self, turn: Heard) -> None:
-        # Before the turn is committed: its item is announced, and not there.
-        self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
-
-    def _write_next(self, turn: Heard) -> None:
-        if turn is not self._turn or turn.item_id not in self._dictated:
-            return
-        _, pieces = self._dictated[turn.item_id]
-        if pieces:
-            where = {"item_id": turn.item_id, "content_index": 0}
-            self._shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": pieces.pop(0)})
-            self._dictate(turn)
+    def _drop_turn(self) -> None:
+        if self._turn is not None:
+            self._dictated.pop(self._turn.item_id, None)
+        self._turn = None
 
     def _commit(self, item_id: str, audio: bytes, *, has_speech: bool = True) -> None:
         shared = self._shared
@@ -193,6 +186,24 @@ class Listening:
             self._shared.refuse(error)
 
     # --- Transcripts --------------------------------------------------------------------------
+
+    def _begin_dictation(self) -> None:
+        answer, turn = self._shared.prompter.caller_said(), self._turn
+        if turn is None or not self._shared.config.transcribes_at_once:
+            return
+        if answer.caller and answer.transcript_error is None:
+            self._dictated[turn.item_id] = (answer, _pieces(answer.caller))
+            self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
+
+    def _write_next(self, turn: Heard) -> None:
+        # Before the turn is committed: its item is announced, and not there.
+        if turn is not self._turn or turn.item_id not in self._dictated:
+            return
+        _, pieces = self._dictated[turn.item_id]
+        if pieces:
+            where = {"item_id": turn.item_id, "content_index": 0}
+            self._shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": pieces.pop(0)})
+            self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
 
     def _transcribe(self, item: Item, *, has_speech: bool) -> None:
         answer, _ = self._dictated.get(item.id, (self._shared.prompter.caller_said(), None))
@@ -267,7 +278,8 @@ class Listening:
 
 
 def _pieces(text: str) -> list[str]:
-    return [word if index == 0 else f" {word}" for index, word in enumerate(text.split())]
+    first, *rest = text.split() or [""]
+    return [first, *(f" {word}" for word in rest)] if first else []
 
 
 def _usage(item: Item, *, in_seconds: bool) -> Json:

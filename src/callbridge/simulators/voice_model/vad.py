@@ -144,15 +144,15 @@ class EnergyVad:
         return SpeechStopped(end_ms)
 
 
-def holds_speech(audio: bytes) -> bool:
-    """Whether there is any speech in it, by the default threshold."""
-    return bool(EnergyVad(TurnDetection()).hear(audio))
-
-
 SILENT_WINDOW = silence(WINDOW_MS)
 
 SURE_SAMPLES = 4
 """So many samples that each have this part of a window's limit decide without a sum."""
+
+
+def holds_speech(audio: bytes, settings: TurnDetection) -> bool:
+    """Whether a detector in order would hear speech in it."""
+    return bool(EnergyVad(settings).hear(audio))
 
 
 class Loudness:
