@@ -13,18 +13,18 @@ from callbridge.simulators import voice_model as vm
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 STARTED, STOPPED = "input_audio_buffer.speech_started", "input_audio_buffer.speech_stopped"
 LOOK_UP = {"type": "function", "name": "look_up"}
-UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(520)
+UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(560)
 SAID = "One two three four five six seven eight."
 
 
-def talking(*said: vm.Answer, transcribed: bool = False, **fields: Any) -> md.ModelClient:
+def talking(*said: vm.Answer, transcribed_by: str = "", **fields: Any) -> md.ModelClient:
     """A client with turn detection and a tool, whose events start after the setting-up."""
     script = md.scripted(*said, **fields)
     vm.refuse_impossible(script)
     client = md.ModelClient(script)
     session = md.telephone(tools=[LOOK_UP])
-    if transcribed:
-        session["audio"]["input"]["transcription"] = {"model": "gpt-transcribe"}
+    if transcribed_by:
+        session["audio"]["input"]["transcription"] = {"model": transcribed_by}
     client.send("session.update", session=session)
     client.events.clear()
     client.times.clear()
@@ -141,7 +141,9 @@ def test_a_response_that_is_not_done_can_be_ended(by: str) -> None:
 def hearing(kind: Any, seconds: float | None = None, after_ms: int = 0) -> md.ModelClient:
     """A client of a session whose detector is out of order."""
     fault = vm.Fault(kind=kind, after_ms=after_ms, seconds=seconds)
-    return talking(*(vm.Answer(say=(SAID,)) for _ in range(3)), transcribed=True, faults=(fault,))
+    return talking(
+        *(vm.Answer(say=(SAID,)) for _ in range(3)), transcribed_by="gpt-transcribe", faults=(fault,)
+    )
 
 
 def test_a_deaf_detector_hears_nothing_while_all_else_goes_on() -> None:
@@ -204,14 +206,14 @@ def test_noise_makes_a_turn_without_words() -> None:
     """It interrupts and is answered, as words would be; it lasts as long as the silence that ends a turn."""
     noise = vm.Fault(kind="vad_noise", at=1000)
     answers = (vm.Answer(say=("x" * 100,), faults=(noise,)), vm.Answer(say=("Yes?",), caller="Words."))
-    client = talking(*answers, transcribed=True)
+    client = talking(*answers, transcribed_by="gpt-transcribe")
     client.send("response.create")
     client.say(md.quiet(4000))
     client.run(5)
     assert statuses(client) == ["cancelled", "completed"]
     (started,), (stopped,) = client.of(STARTED), client.of(STOPPED)
     assert started["item_id"] == stopped["item_id"]
-    assert stopped["audio_end_ms"] - started["audio_start_ms"] == pytest.approx(500 + 300, abs=100)
+    assert stopped["audio_end_ms"] - started["audio_start_ms"] == pytest.approx(500 + 300, abs=120)
     (heard,) = client.of(f"{TRANSCRIPTION}.completed")
     assert (heard["item_id"], heard["transcript"]) == (started["item_id"], "")
     assert client.of(f"{TRANSCRIPTION}.delta") == []
@@ -222,7 +224,7 @@ def test_noise_in_the_middle_of_speech_is_part_of_it() -> None:
     client = talking(
         vm.Answer(say=("Yes?",), caller="First."),
         vm.Answer(say=("Yes?",), caller="Second."),
-        transcribed=True,
+        transcribed_by="gpt-transcribe",
         faults=(vm.Fault(kind="vad_noise", after_ms=800), vm.Fault(kind="vad_noise", after_ms=4200)),
     )
     client.say(UTTERANCE + md.quiet(2480) + UTTERANCE)
@@ -282,7 +284,7 @@ def test_transcripts_may_come_out_of_order() -> None:
     client = talking(
         vm.Answer(say=("Yes.",), caller="First.", transcript_after_ms=8000),
         vm.Answer(say=("Yes.",), caller="Second.", transcript_after_ms=100),
-        transcribed=True,
+        transcribed_by="gpt-transcribe",
     )
     for _ in range(2):
         client.say(UTTERANCE)
@@ -293,8 +295,10 @@ def test_transcripts_may_come_out_of_order() -> None:
     assert heard == [(committed[1]["item_id"], "Second."), (committed[0]["item_id"], "First.")]
 
 
-def test_a_transcript_may_never_come() -> None:
-    client = talking(vm.Answer(say=("Yes.",), caller="Words.", transcript="never"), transcribed=True)
+@pytest.mark.parametrize("model", ["gpt-transcribe", "gpt-realtime-whisper"])
+def test_a_transcript_may_never_come(model: str) -> None:
+    """Nor a word of it while the caller speaks."""
+    client = talking(vm.Answer(say=("Yes.",), caller="Words.", transcript="never"), transcribed_by=model)
     client.say(UTTERANCE)
     client.run(600)
     assert statuses(client) == ["completed"]

@@ -10,7 +10,7 @@ import pytest
 import model_driver as md
 from callbridge.simulators import voice_model as vm
 
-UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(520)
+UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(560)
 
 
 def odd(*oddities: vm.Oddity, **settings: Any) -> md.ModelClient:

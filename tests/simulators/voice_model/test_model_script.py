@@ -16,7 +16,8 @@ name = "bakery"
 pace = 4
 delta_bytes = [200, 900]
 after_ms = 250
-rate_limits = "end"
+truncate_at_zero = "refused"
+reasoning_tokens = 0
 answers_go_on = true
 
 answer = [

@@ -108,7 +108,8 @@ class ConnectFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     code: Annotated[int, msgspec.Meta(ge=1000, le=4999)] = 1011
     reason: str = ""
     error_code: str | None = None
-    """What goes with `status` when absent; for `reject` `invalid_api_key`. `insufficient_quota` brings its
+    """What goes with `status` when absent; for `reject` with `code`: `invalid_model` with 4000,
+    `model_not_found` with 4004, else `invalid_api_key`. Null when empty. `insufficient_quota` brings its
     own message."""
     message: str | None = None
     """As `error_code`."""
@@ -151,6 +152,19 @@ QUOTA_MESSAGE = "You exceeded your current quota, please check your plan and bil
 INVALID_KEY_CODE = "invalid_api_key"
 
 INVALID_KEY_MESSAGE = "Incorrect API key provided."
+
+INVALID_MODEL_CODE = "invalid_model"
+"""A model that is none of this API's, or none at all."""
+
+MODEL_NOT_FOUND_CODE = "model_not_found"
+
+MODEL_NOT_FOUND_MESSAGE = "The model does not exist or you do not have access to it."
+
+REJECTIONS = {
+    4000: (INVALID_MODEL_CODE, "The model is not supported in realtime mode."),
+    4004: (MODEL_NOT_FOUND_CODE, MODEL_NOT_FOUND_MESSAGE),
+}
+"""Code and message of the `error` event that goes before these close codes; before others that of the key."""
 
 _FAULT_TEXT = re.compile(
     r"(?P<kind>[a-z_]+)(:(?P<value>[\d.]+))?(@(?P<answer>\d+)(\+(?P<ms>\d+))?)?"

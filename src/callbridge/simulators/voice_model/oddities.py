@@ -34,6 +34,8 @@ EventType = Literal[
     "input_audio_buffer.speech_started",
     "input_audio_buffer.speech_stopped",
     "input_audio_buffer.timeout_triggered",
+    "mcp_list_tools.completed",
+    "mcp_list_tools.in_progress",
     "rate_limits.updated",
     "response.content_part.added",
     "response.content_part.done",

@@ -168,11 +168,15 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     faults: tuple[Fault, ...] = msgspec.field(default=(), name="fault")
     oddities: tuple[Oddity, ...] = msgspec.field(default=(), name="odd")
     connect: tuple[ConnectFault, ...] = ()
-    pace: Pace = 5.0
-    delta_bytes: DeltaBytes = (300, 2000)
+    pace: Pace | None = None
+    """That of the model when absent: 13 for `gpt-realtime-2.1-mini`, 5 for the others."""
+    delta_bytes: DeltaBytes = (1600, 3040)
+    """290 ms on average; recorded sessions have 250 to 330."""
     after_ms: Milliseconds = 300
-    rate_limits: Literal["start", "end"] = "start"
-    """Captures show `rate_limits.updated` after `response.created`, and after `response.done`."""
+    reasoning_tokens: Annotated[int, msgspec.Meta(ge=0)] = 16
+    """What models that reason think before each answer; none leaves the field out of the usage."""
+    truncate_at_zero: Literal["accepted", "refused"] = "accepted"
+    """A truncation to nothing: one report of the live API says this, another that. Depend on neither."""
     answers_go_on: bool = False
     """A server's next connection goes on with the next answer, where otherwise each begins with the first."""
 

@@ -24,6 +24,7 @@ from callbridge.simulators.voice_model.handshake import (
     PATH,
     HandshakeRefusal,
     fault_refusal,
+    kind_of,
     model_of,
     reason_phrase,
     refusal,
@@ -72,7 +73,7 @@ async def serve_model(
     keys: Collection[str] | None = None,
     models: Collection[str] = REALTIME_MODELS,
     settings: SessionSettings | None = None,
-    refuse_by: Literal["http", "socket"] = "http",
+    refuse_by: Literal["http", "socket"] = "socket",
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
 ) -> AsyncIterator[ModelServer]:
@@ -85,7 +86,8 @@ async def serve_model(
         keys: API keys that are accepted; any when None.
         models: models that are served.
         settings: of every session; model, connection number and wall clock are filled in.
-        refuse_by: how wrong keys, models and headers are refused: with an HTTP error, or on the socket.
+        refuse_by: how wrong keys, models and headers are refused: on a socket that opens, as by the API, or
+            with an HTTP error, as by a gateway before it.
         on_event: told of everything worth showing in a session.
         on_refusal: told of every handshake that was refused.
 
@@ -106,8 +108,8 @@ async def serve_model(
         host,
         port,
         process_request=model.admit,
-        # Audio does not compress; deflate would cost more than everything else here.
-        compression=None,
+        # As the API does on every upgrade that offers it. A client pays for it and gains nothing.
+        compression="deflate",
         max_size=MESSAGE_BYTES_MAX,
         open_timeout=OPEN_TIMEOUT_S,
         close_timeout=CLOSE_TIMEOUT_S,
@@ -210,6 +212,7 @@ class ModelServer:
         settings = replace(
             self._settings,
             model=model_of(connection.request.path),
+            kind=kind_of(connection.request.path),
             connection=admission.number,
             opened_unix_s=int(time.time()),
         )

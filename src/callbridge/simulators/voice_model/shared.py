@@ -39,12 +39,27 @@ from callbridge.simulators.voice_model.session_config import (
     TRANSCRIPTION_MODELS,
     SessionConfig,
 )
+from callbridge.simulators.voice_model.session_schema import SessionKind
 from callbridge.simulators.voice_model.usage import Meter
 
 if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.conversation import Item
     from callbridge.simulators.voice_model.schema import ClientError, Json
 
 Action = Callable[[], None]
+
+OBFUSCATED = frozenset(
+    {
+        "conversation.item.input_audio_transcription.delta",
+        "response.function_call_arguments.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_text.delta",
+    }
+)
+"""Deltas of words carry `obfuscation`: letters that hide how long the words are. Those of audio do not."""
+
+OBFUSCATED_LENGTH = 16
+"""Words and letters together are a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +67,16 @@ class SessionSettings:
     """One session, as its server has set it up."""
 
     model: str = "gpt-realtime-2.1"
+    kind: SessionKind = "realtime"
+    """`transcription` when the client asks with `?intent=transcription`: it hears and writes down, and says
+    nothing."""
     seed: int = 0
     connection: int = 1
     """Number of the connection, counted from 1: part of the seed, and what connect faults go by."""
     opened_unix_s: int = 0
     """Wall clock at the opening, for `session.expires_at` alone."""
     pace: float | None = None
-    """Times real time, for answers that do not say; the script's when absent."""
+    """Times real time, for answers that do not say; the script's or the model's when absent."""
     latency_ms: int = 0
     """Added to the time to think before each answer."""
     handshake_ms: int = 0
@@ -78,7 +96,7 @@ class Shared:
         self.faults = script.faults_on(settings.connection)
         """The faults of the script, not of its answers, that are for this session."""
         self.settings = settings
-        self.config = SessionConfig(settings.model)
+        self.config = SessionConfig(settings.model, settings.kind)
         self.conversation = Conversation()
         self.prompter = prompter or Prompter(script)
         self.meter = Meter()
@@ -113,11 +131,20 @@ class Shared:
     def send(self, event: Json) -> None:
         """Send a server event. Every one has a `type` and an `event_id`."""
         whole = {"type": event["type"], "event_id": self.ids.make("event"), **event}
+        if event["type"] in OBFUSCATED:
+            whole["obfuscation"] = self.ids.letters(
+                OBFUSCATED_LENGTH - len(event["delta"]) % OBFUSCATED_LENGTH
+            )
         if self._oddities is not None:
             whole = self._spoilt(self._oddities, whole)
             if not whole:
                 return
         self._outputs.append(Send(msgspec.json.encode(whole).decode()))
+
+    def send_item(self, item: Item, previous_item_id: str | None) -> None:
+        """Tell of an item that is whole from its beginning."""
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
 
     def _spoilt(self, oddities: Oddities, event: Json) -> Json:
         spoilt, missing = oddities.spoilt(event)

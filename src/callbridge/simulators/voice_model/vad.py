@@ -1,4 +1,4 @@
-"""Turn detection by energy, over 8 kHz µ-law, in windows of 20 ms.
+"""Turn detection by energy, over 8 kHz µ-law, in windows of 32 ms.
 
 `threshold` 0..1 is a loudness: -60 dBFS at 0, -35 dBFS at 0.5, -10 dBFS at 1 (mean square of a window
 against full scale). The real detector is a trained one whose scale is not published; speech at a
@@ -21,11 +21,13 @@ from typing import Literal
 from callbridge.simulators.audio import decode_mulaw
 from callbridge.wire.audio import BYTES_PER_MS, silence
 
-WINDOW_MS = 20
+WINDOW_MS = 32
+"""Recorded sessions start and stop at multiples of it, the padding left out."""
+
 WINDOW_BYTES = WINDOW_MS * BYTES_PER_MS
 
 START_WINDOWS = 3
-"""Loud windows in a row that make speech: 60 ms, longer than a click, shorter than a syllable."""
+"""Loud windows in a row that make speech: 96 ms, longer than a click, shorter than a syllable."""
 
 SEMANTIC_PREFIX_MS = 300
 """`semantic_vad` has no setting for it; the default of `server_vad`."""
@@ -104,8 +106,9 @@ class EnergyVad:
         self._floor_ms = from_byte // BYTES_PER_MS
         self._loudness: Loudness | _Alike = loudness(settings.threshold)
         self._fault: VadFault | None = None
-        self._rest = b""
-        self._at_byte = from_byte
+        # Windows stand at multiples of their length, wherever the detector begins.
+        self._rest = SILENT_WINDOW[: from_byte % WINDOW_BYTES]
+        self._at_byte = from_byte - len(self._rest)
         self._loud_windows = 0
         self._speech_from_ms = 0
         self._quiet_ms = 0
@@ -121,10 +124,6 @@ class EnergyVad:
 
     def hear(self, audio: bytes) -> list[SpeechStarted | SpeechStopped]:
         """What is heard in `audio`, in order."""
-        if not self._rest and len(audio) == WINDOW_BYTES:
-            # The common case: a bridge passes on the frames that it gets.
-            only = self._window(self._loudness.is_loud(audio))
-            return [] if only is None else [only]
         heard: list[SpeechStarted | SpeechStopped] = []
         audio = self._rest + audio
         whole = len(audio) // WINDOW_BYTES * WINDOW_BYTES
