@@ -148,10 +148,11 @@ def ladder(text: str) -> list[str]:
     return text.split()
 
 
-CREATED = ladder("response.created rate_limits.updated")
+CREATED = ladder("response.created")
+DONE = ladder("response.done rate_limits.updated")
 CLOSING = ladder("""
     response.output_audio.done response.output_audio_transcript.done response.content_part.done
-    response.output_item.done conversation.item.done
+    conversation.item.done response.output_item.done
 """)
 """How a spoken item ends."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from callbridge.call.limits import Limits
 from callbridge.simulators import phone
-from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Failure, Fault, Script
+from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Failure, Fault, Oddity, Script
 from callbridge.simulators.voice_model import Say as Speech
 from streams import Mishap, MishapKind
 from worlds import Conditions, World
@@ -120,16 +120,23 @@ class _Numbers:
         return Speech(text=text, audio=noise(rng, count * WORDS_MS))
 
 
-def faulty_world(seed: int, *, traces: bool = False) -> World:
-    """A short call with up to three faults of the model, of the phone, of tools and of the process."""
+def faulty_world(seed: int, *, traces: bool = False, wider: bool = False) -> World:
+    """A short call with up to three faults of the model, of the phone, of tools and of the process.
+
+    Args:
+        seed: what is drawn; the same call for the same seed.
+        traces: whether the world writes down all that happens.
+        wider: draws from `WIDER_FAULTS` too, which not every call survives. Another call for the same seed.
+    """
     rng = random.Random(f"faulty {seed}")
     kinds = rng.choices((0, 1, 2, 3), (2, 5, 3, 1))[0]
-    at_once = [rng.choice(_FAULTS) for _ in range(kinds)]
+    at_once = [rng.choice(_FAULTS + WIDER_FAULTS if wider else _FAULTS) for _ in range(kinds)]
     delay_ms, jitter_ms = rng.choice(NETWORKS)
     numbers = _Numbers()
     answers = [_answer(rng, numbers, is_first=not number) for number in range(rng.randint(2, 3))]
     connect: list[ConnectFault] = []
     faults: list[Fault] = []
+    oddities: list[Oddity] = []
     mishaps: list[Mishap] = []
     for fault in at_once:
         match fault:
@@ -140,6 +147,15 @@ def faulty_world(seed: int, *, traces: bool = False) -> World:
                 answers[place] = _spoilt(rng, answers[place])
             case "session":
                 faults.append(_session_fault(rng))
+            case "odd answer":
+                place = rng.randrange(len(answers))
+                answers[place] = _odd_answer(rng, answers[place])
+            case "hearing":
+                faults.append(_hearing_fault(rng))
+            case "half open":
+                faults.append(_half_open(rng))
+            case "odd event":
+                oddities.append(_oddity(rng))
             case _:
                 mishaps.append(_mishap(rng))
     conditions = Conditions(
@@ -160,6 +176,7 @@ def faulty_world(seed: int, *, traces: bool = False) -> World:
         default=goodbye,
         connect=tuple(connect),
         faults=tuple(faults),
+        oddities=tuple(oddities),
         answers_go_on=True,
     )
     return World(
@@ -168,6 +185,9 @@ def faulty_world(seed: int, *, traces: bool = False) -> World:
 
 
 _FAULTS = ("connect", "answer", "answer", "session", "session", "mishap", "mishap")
+
+WIDER_FAULTS = ("odd answer", "odd answer", "hearing", "half open", "odd event", "odd event")
+"""What the world shows as well. With `--wider` they are drawn, too."""
 
 
 def _answer(rng: random.Random, numbers: _Numbers, *, is_first: bool) -> Answer:
@@ -225,6 +245,94 @@ def _spoilt(rng: random.Random, answer: Answer) -> Answer:
                 Fault(kind="quota", at=at),
             )
             return msgspec.structs.replace(answer, faults=(rng.choice(kinds),))
+
+
+def _odd_answer(rng: random.Random, answer: Answer) -> Answer:
+    """An answer without sound, without end, without a word, or whose words are reported oddly."""
+    if not answer.say:  # It is spoilt already.
+        return answer
+    said, *rest = answer.speeches
+    asked: dict[str, Any] = {"pace": answer.pace, "caller": answer.caller}
+    wait_s = rng.choice((0.4, 2.5, 7.2))
+    no_tokens = Failure(code="rate_limit_exceeded", message="Rate limit reached.", try_again_s=wait_s)
+    times = rng.choice((2, 5, 100))  # The last is for ever, as long as such a call lasts.
+    form: Any = rng.choice(("text", "transcript"))
+    kinds: tuple[Answer, ...] = (
+        Answer(empty=True, **asked),
+        Answer(say=(msgspec.structs.replace(said, form=form), *rest), calls=answer.calls, **asked),
+        Answer(
+            say=answer.say,
+            status="incomplete",
+            reason=rng.choice(("max_output_tokens", "content_filter")),
+            stop_after_ms=rng.randint(100, 1500),
+            **asked,
+        ),
+        Answer(status="failed", error=no_tokens, **asked),
+        msgspec.structs.replace(answer, done_after_ms=rng.choice((1500, 6000, "never"))),
+        Answer(calls=(Call(name="look_up"),), times=times, **asked),
+        Answer(calls=(Call(name="end_call"),), times=times, **asked),
+        msgspec.structs.replace(answer, transcript="never"),
+        msgspec.structs.replace(
+            answer, transcript="during", transcript_after_ms=rng.choice((3000, 8000, 20_000))
+        ),
+        msgspec.structs.replace(answer, transcript_error=Failure(code="audio_unintelligible")),
+        msgspec.structs.replace(answer, faults=(Fault(kind="vad_noise", at=rng.randint(0, 1500)),)),
+    )
+    return rng.choice(kinds)
+
+
+def _hearing_fault(rng: random.Random) -> Fault:
+    """The model's turn detection is out of order, for a while or for the rest of a session."""
+    after_ms, connection = rng.choice((0, rng.randint(100, 5000))), rng.choice((None, 1, 1, 2))
+    kinds = (
+        Fault(
+            kind="vad_deaf", after_ms=after_ms, seconds=rng.choice((None, 2.0, 6.0)), connection=connection
+        ),
+        Fault(
+            kind="vad_stuck", after_ms=after_ms, seconds=rng.choice((None, 2.0, 6.0)), connection=connection
+        ),
+        Fault(kind="vad_noise", after_ms=after_ms, connection=connection),
+    )
+    return rng.choice(kinds)
+
+
+def _half_open(rng: random.Random) -> Fault:
+    """A session of which nothing is heard any more, though its socket stays open."""
+    connection, pongs = rng.choice((1, 1, 2)), rng.random() < 0.5
+    kinds = (
+        Fault(kind="stall", after_ms=rng.randint(0, 5000), connection=connection, pongs=pongs),
+        Fault(kind="stall", on="response.create", connection=connection, pongs=pongs),
+        Fault(kind="stall", on="conversation.item.create", connection=connection, pongs=pongs),
+    )
+    return rng.choice(kinds)
+
+
+def _oddity(rng: random.Random) -> Oddity:
+    """A field that is null, odd, missing or unknown, or an event that is left out."""
+    nth = rng.choice((None, 1, 2))
+    of_agent = {"item.role": "assistant"}
+    kinds = (
+        Oddity(event="response.done", nth=nth, set={"response.usage.total_tokens": 12.5}),
+        Oddity(event="response.done", nth=nth, null=("response.usage",)),
+        Oddity(event="response.done", nth=nth, null=("response.status_details", "response.metadata")),
+        Oddity(event="response.done", nth=nth, set={"response.output": []}),
+        Oddity(
+            event="rate_limits.updated",
+            nth=nth,
+            repeat={"rate_limits": 51},
+            null=("rate_limits.*.name", "rate_limits.*.remaining"),
+        ),
+        Oddity(event="input_audio_buffer.speech_started", nth=nth, null=("audio_start_ms",)),
+        Oddity(event="input_audio_buffer.speech_stopped", nth=nth, remove=("audio_end_ms",)),
+        Oddity(event="response.output_audio.delta", nth=nth, null=("content_index",)),
+        Oddity(event="response.output_item.added", nth=nth, where=of_agent, set={"item.mood": ["calm"]}),
+        Oddity(event="response.output_item.added", nth=nth, where=of_agent, left_out=True),
+        Oddity(event="conversation.item.added", nth=nth, where=of_agent, left_out=True),
+        Oddity(event="conversation.item.done", nth=nth, where=of_agent, left_out=True),
+        Oddity(event="response.output_item.done", nth=nth, where=of_agent, left_out=True),
+        Oddity(event="session.updated", nth=nth, set={"session.audio.input.turn_detection.mood": 0.5}),
+    )
+    return rng.choice(kinds)
 
 
 def _session_fault(rng: random.Random) -> Fault:

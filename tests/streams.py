@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from callbridge.bridge.relay import Relay
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 DEAF_S = 5.0
 """A leg whose peer reads nothing is declared dead by then."""
+
+MUTE_S = 40.0
+"""So is one whose peer is silent for 20 s, and then for 20 s does not answer a ping."""
 
 MishapKind = Literal[
     "crash",
@@ -128,6 +132,8 @@ class Wire:
                     self.down.send((self._gone, (1006, "")), now)
                 case voice_model.Stall():
                     self.world.later(DEAF_S, self._stalled)
+                case voice_model.Mute():
+                    self.world.later(MUTE_S, partial(self._gone, (1006, "")))
 
     def _says(self, text: str | bytes) -> None:
         if self.parked is not None:

@@ -224,7 +224,7 @@ async def stack(
     realtime_url: str | None = None,
     session: SessionSettings | None = None,
     keys: Sequence[str] = (API_KEY,),
-    refuse_by: Literal["http", "socket"] = "http",
+    refuse_by: Literal["http", "socket"] = "socket",
     on_refusal: Callable[[HandshakeRefusal], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
@@ -244,7 +244,7 @@ async def stack(
         realtime_url: where the service looks for its model, when that is not the simulator itself.
         session: of the model; its journal keeps the caller's audio unless told otherwise.
         keys: API keys that the model accepts.
-        refuse_by: how the model refuses a handshake.
+        refuse_by: how the model refuses a handshake: as the API, or as a gateway before it.
         on_refusal: told of every handshake that it refuses.
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.

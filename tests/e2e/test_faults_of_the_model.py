@@ -92,7 +92,7 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
     tries: int = 1
     """How often the model was dialled, with or without success."""
-    refuse_by: Literal["http", "socket"] = "http"
+    refuse_by: Literal["http", "socket"] = "socket"
     keys: tuple[str, ...] = (API_KEY,)
     session: SessionSettings | None = None
 
@@ -101,7 +101,7 @@ NO_OTHER = {"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"}
 UNKNOWN_MODEL = {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-of-2031"}
 BOTH_UNKNOWN = UNKNOWN_MODEL | {"CALLBRIDGE_REALTIME_SECOND_MODEL": "gpt-realtime-of-2032"}
 WRONG_KEY: dict[str, Any] = {"keys": ("sk-another-key",)}
-ON_THE_SOCKET: dict[str, Any] = {"refuse_by": "socket"}
+BY_A_GATEWAY: dict[str, Any] = {"refuse_by": "http"}
 
 
 def rejected(name: str, faulty: Script, detail: str, tries: int = 1, **fields: Any) -> Case:
@@ -125,8 +125,9 @@ def at_connecting(detail: str, **fields: Any) -> Case:
 UNAVAILABLE = [
     refused(401, "Incorrect API key provided.", 1),
     refused(503, "That model is currently overloaded", 2),
-    rejected("wrong key on the socket", script(), "invalid_api_key", **ON_THE_SOCKET, **WRONG_KEY),
-    rejected("both models are unknown", script(), "HTTP 404", 2, environment=BOTH_UNKNOWN),
+    rejected("wrong key", script(), "invalid_api_key", **WRONG_KEY),
+    rejected("wrong key at a gateway", script(), "HTTP 401", **BY_A_GATEWAY, **WRONG_KEY),
+    rejected("both models are unknown", script(), "HTTP 404", 2, environment=BOTH_UNKNOWN, **BY_A_GATEWAY),
     at_connecting("did not confirm the session in time", kind="silent"),
     at_connecting("closed with 1013 try again later", kind="close", code=1013, reason="try again later"),
     at_setup("ignore", "did not confirm the session in time"),
@@ -223,9 +224,11 @@ def inside(kind: FaultKind, **fields: Any) -> Script:
 
 
 REFUSED_ONCE = ConnectFault(kind="refuse", status=503, last=1)
+NOT_FOUND_ONCE = ConnectFault(kind="reject", code=4004, last=1)
 SURVIVED = [
     survived("refused once", script(GREETING, connect=(REFUSED_ONCE,)), tries=2),
-    survived("the model is gone", script(GREETING), environment=UNKNOWN_MODEL, tries=2, **ON_THE_SOCKET),
+    survived("the model is gone", script(GREETING, connect=(NOT_FOUND_ONCE,)), tries=2),
+    survived("unknown to a gateway", script(GREETING), environment=UNKNOWN_MODEL, tries=2, **BY_A_GATEWAY),
     survived(
         "refuses transcription",
         script(GREETING),
@@ -244,7 +247,11 @@ SURVIVED = [
         "caller is not understood",
         script(GREETING, Answer(say=GOODBYE.say, calls=GOODBYE.calls, transcript_error=Failure())),
     ),
-    survived("limits told at the end", script(GREETING, rate_limits="end")),
+    survived(
+        "words come before their item",
+        script(GREETING, Answer(say=GOODBYE.say, calls=GOODBYE.calls, caller="a b c")),
+        environment={"CALLBRIDGE_TRANSCRIPTION_MODEL": "gpt-realtime-whisper"},
+    ),
 ]
 
 
@@ -300,6 +307,6 @@ def assert_ended_as(case: Case, call: FinishedCall, log: Log) -> None:
     assert (case.name, tuple(answered)) == (case.name, case.errors_answered)
     model = call.stack.model
     # Who is refused on the socket has a session first, if a short one.
-    refused = len(model.refused) if case.refuse_by == "http" else 0
-    assert (case.name, len(model.sessions) + refused) == (case.name, case.tries)
+    refused = [one for one in model.refused if case.refuse_by == "http" or one.close_code is None]
+    assert (case.name, len(model.sessions) + len(refused)) == (case.name, case.tries)
     assert call.ended.frames_dropped == 0

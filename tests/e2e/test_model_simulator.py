@@ -93,9 +93,56 @@ async def test_the_published_client_can_talk_to_it() -> None:
     assert audio == tone("Good morning.")
 
 
-async def test_a_wrong_handshake_is_refused_with_a_body() -> None:
+@pytest.mark.parametrize(
+    ("headers", "target", "code", "close"),
+    [
+        ({"Authorization": ""}, "gpt-realtime-2.1", None, (3000, "invalid_request_error")),
+        (
+            {"Authorization": "Bearer sk-wrong"},
+            "gpt-realtime-2.1",
+            "invalid_api_key",
+            (3000, "invalid_request_error.invalid_api_key"),
+        ),
+        ({}, "gpt-of-2031", "invalid_model", (4000, "invalid_request_error.invalid_model")),
+    ],
+    ids=["no key", "wrong key", "unknown model"],
+)
+async def test_a_wrong_client_is_let_in_told_and_shown_out(
+    headers: dict[str, str], target: str, code: str | None, close: tuple[int, str]
+) -> None:
+    """The API itself has no HTTP errors at the handshake."""
+    wanted = {"Authorization": "Bearer sk-test"} | headers
+    async with (
+        served(answers("Hi."), keys={"sk-test"}) as server,
+        connect(f"{server.url}?model={target}", additional_headers=wanted) as socket,
+    ):
+        (event,) = await until(socket, "error")
+        with pytest.raises(ConnectionClosed) as caught:
+            await socket.recv()
+    assert (event["error"]["type"], event["error"]["code"]) == ("invalid_request_error", code)
+    assert caught.value.rcvd is not None
+    assert (caught.value.rcvd.code, caught.value.rcvd.reason) == close
+
+
+@pytest.mark.parametrize("offers", [True, False])
+async def test_compression_is_agreed_with_who_offers_it(offers: bool) -> None:
+    async with served(answers("Hi.")) as server:
+        compression = "deflate" if offers else None
+        async with connect(
+            f"{server.url}?intent=transcription",
+            additional_headers={"Authorization": "Bearer sk-test"},
+            compression=compression,
+        ) as socket:
+            (created,) = await until(socket, "session.created")
+            assert socket.response is not None
+            agreed = socket.response.headers.get("Sec-WebSocket-Extensions", "")
+    assert ("permessage-deflate" in agreed) is offers
+    assert created["session"]["type"] == "transcription"
+
+
+async def test_a_wrong_handshake_is_refused_with_a_body_by_a_gateway() -> None:
     told: list[HandshakeRefusal] = []
-    async with served(answers("Hi."), keys={"sk-test"}, on_refusal=told.append) as server:
+    async with served(answers("Hi."), keys={"sk-test"}, refuse_by="http", on_refusal=told.append) as server:
         with pytest.raises(InvalidStatus) as caught:
             async with client(server, Authorization="Bearer sk-wrong"):
                 pass
@@ -162,6 +209,27 @@ async def test_a_deaf_server_stops_reading() -> None:
         sent = await written(socket, junk, most=100)
         socket.transport.abort()
     assert sent < 100
+
+
+async def test_a_half_open_connection_takes_everything_and_answers_nothing() -> None:
+    """A ping and a close frame too, and more than any buffer holds."""
+    half_open = Fault(kind="stall", on="response.create", pongs=False)
+    ending = Ending()
+    async with served(Script(faults=(half_open,)), on_event=ending) as server:
+        socket = await client(server)
+        await until(socket, "session.created")
+        await (await socket.ping())
+        await send(socket, "response.create")
+        junk = base64.b64encode(bytes(1_000_000)).decode()
+        assert await written(socket, junk, most=40) == 40
+        pong = await socket.ping()
+        leaving = asyncio.create_task(socket.close())
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await asyncio.gather(leaving, pong)
+        socket.transport.abort()
+        await ending.wait()
+    assert server.sessions[0].ended == "client vanished"
 
 
 async def test_a_client_that_vanishes_leaves_nothing_behind() -> None:

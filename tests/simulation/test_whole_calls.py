@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
 from callbridge.call.facts import EndReason
 from callbridge.simulators.phone.carrier_codes import Level
 from callbridge.simulators.truth import HeardItem, heard_items
+from callbridge.simulators.voice_model import refuse_impossible
+from callbridge.simulators.voice_model.vad import VadFault
 from random_calls import faulty_world, random_world
 from simulation.promises import TAIL_MS, complaints
 
@@ -42,29 +44,30 @@ def test_calls_keep_every_promise_whatever_goes_wrong(
     chunk: range, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Up to three faults of model, phone, tools and process; `promises` has what must hold all the same."""
+    wider = pytestconfig.getoption("wider")
     if pytestconfig.getoption("seed") is not None:
         with capsys.disabled():
-            _show(chunk.start)
+            _show(chunk.start, wider=wider)
         return
     failed: dict[int, list[str]] = {}
     for seed in chunk:
-        if found := _play(seed):
+        if found := _play(seed, wider=wider):
             failed[seed] = found
     lines = [f"--seed {seed}: {text}" for seed, texts in failed.items() for text in texts]
     assert not failed, "\n".join(["replay with `pytest -n 0 tests/simulation --seed …`", *lines])
 
 
-def _play(seed: int) -> list[str]:
+def _play(seed: int, *, wider: bool) -> list[str]:
     """What a call did not keep; a broken invariant of ours is a complaint of that seed as well."""
     try:
-        return complaints(faulty_world(seed).run())
+        return complaints(faulty_world(seed, wider=wider).run())
     except AssertionError as broken:
         return [f"{type(broken).__name__}: {broken}"]
 
 
-def _show(seed: int) -> None:
+def _show(seed: int, *, wider: bool) -> None:
     """Plays one call, writes down all that happens in it, and fails with what it did not keep."""
-    world = faulty_world(seed, traces=True)
+    world = faulty_world(seed, traces=True, wider=wider)
     try:
         found = complaints(world.run())
     finally:
@@ -82,6 +85,28 @@ def test_the_same_seed_gives_the_same_call(seed: int) -> None:
     assert len(first.trace) > 10
     assert "\n".join(first.trace) == "\n".join(second.trace)
     assert first.facts == second.facts
+
+
+@pytest.mark.parametrize("wider", [False, True])
+def test_wider_faults_are_drawn_when_they_are_asked_for(wider: bool) -> None:
+    """Each kind, in scripts that can be; without the option none of them, so that a seed keeps its call."""
+    scripts = [faulty_world(seed, wider=wider).script for seed in range(300)]
+    answers = [answer for script in scripts for answer in script.answers]
+    faults = [fault for script in scripts for fault in script.faults]
+    drawn = {
+        "empty": any(answer.empty for answer in answers),
+        "text": any(say.form != "speech" for answer in answers for say in answer.speeches),
+        "late": any(answer.done_after_ms for answer in answers),
+        "loop": any(answer.times != 1 for answer in answers),
+        "untold": any(answer.transcript == "never" for answer in answers),
+        "odd": any(script.oddities for script in scripts),
+        "mute": any(not fault.pongs for fault in faults),
+        **{kind: any(fault.kind == kind for fault in faults) for kind in get_args(VadFault)},
+        "noise": any(fault.kind == "vad_noise" for answer in answers for fault in answer.faults),
+    }
+    assert set(drawn.values()) == {wider}, drawn
+    for script in scripts:
+        refuse_impossible(script)
 
 
 # --- Nothing goes wrong ---------------------------------------------------------------------------------

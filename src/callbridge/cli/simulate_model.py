@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
@@ -52,7 +52,8 @@ def simulate_model(
         Path | None,
         typer.Option(
             help="TOML file with the tables answer (say, calls, caller, after_ms, status, faults, ...), "
-            "default, fault and connect. The built-in bakery when absent."
+            "default, fault, odd (event, set, null, remove, ...) and connect. "
+            "The built-in bakery when absent."
         ),
     ] = None,
     key: Annotated[
@@ -63,11 +64,11 @@ def simulate_model(
     latency_ms: Annotated[int, typer.Option(min=0, help="More time to think per answer.")] = 0,
     seed: Annotated[int, typer.Option(help="Same seed, same ids and delta sizes.")] = 0,
     fault: Annotated[list[str] | None, typer.Option(help=FAULT_SYNTAX)] = None,
-    live_refusals: Annotated[
+    http_refusals: Annotated[
         bool,
         typer.Option(
-            help="Refuse a wrong key or model as the live API does: accept, send an error, close. "
-            "With HTTP 401 and so on otherwise."
+            help="Refuse a wrong key or model with HTTP 401 and so on, as a gateway does. "
+            "As the API itself otherwise: accept, send an error, close."
         ),
     ] = False,
 ) -> None:
@@ -76,7 +77,11 @@ def simulate_model(
     settings = SessionSettings(pace=pace, latency_ms=latency_ms, seed=seed)
     try:
         chosen = _with_faults(_script(script), fault or [])
-        asyncio.run(_serve(console, chosen, host, port, key, settings, live=live_refusals))
+        asyncio.run(
+            _serve(
+                console, chosen, host, port, key, settings, refuse_by="http" if http_refusals else "socket"
+            )
+        )
     except (ScriptError, ValueError) as error:
         console.print(f"[bold red]{escape(str(error))}")
         raise typer.Exit(2) from error
@@ -111,7 +116,7 @@ async def _serve(
     key: str | None,
     settings: SessionSettings,
     *,
-    live: bool,
+    refuse_by: Literal["http", "socket"],
 ) -> None:
     keys = None if not key else {key}
     async with serve_model(
@@ -120,7 +125,7 @@ async def _serve(
         port=port,
         keys=keys,
         settings=settings,
-        refuse_by="socket" if live else "http",
+        refuse_by=refuse_by,
         on_event=lambda journal, note: _show(console, journal, note),
         on_refusal=lambda found: console.print(
             f"[bold red]connection refused: {found.status} {escape(found.message)}", soft_wrap=True

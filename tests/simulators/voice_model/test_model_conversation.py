@@ -133,7 +133,7 @@ def test_truncate_is_bounded_by_the_audio(size: int, end_ms: int) -> None:
     client, item = spoken(loud(5000)[:size])
     length_ms = size // 8
     events = truncate(client, item.id, end_ms)
-    if 0 < end_ms <= length_ms:
+    if 0 <= end_ms <= length_ms:
         assert [event["type"] for event in events] == ["conversation.item.truncated"]
         assert events[0]["audio_end_ms"] == item.truncated_at_ms == end_ms
         assert client.session.journal.truncations[0].audio_end_ms == end_ms
@@ -142,12 +142,19 @@ def test_truncate_is_bounded_by_the_audio(size: int, end_ms: int) -> None:
     assert item.truncated_at_ms is None
     if end_ms < 0:
         assert (code, param) == ("integer_below_min_value", "audio_end_ms")
-    elif end_ms == 0:
-        assert (code, param) == (None, None)
-        assert text == "Only model output audio messages can be truncated"
     else:
         assert (code, param) == ("invalid_value", "audio_end_ms")
         assert text == f"Audio content of {length_ms}ms is already shorter than {end_ms}ms"
+
+
+def test_a_truncation_to_nothing_may_be_refused() -> None:
+    """Reports of the live API differ: a script may have it either way."""
+    script = scripted(Answer(say=("Words.",)), truncate_at_zero="refused")
+    client = ModelClient.configured(script)
+    client.respond(3)
+    (item,) = client.session.journal.items.values()
+    code, text, param = error_of(truncate(client, item.id, 0))
+    assert (code, text, param) == (None, "Only model output audio messages can be truncated", None)
 
 
 def test_truncate_forgets_the_transcript_and_the_audio_behind_the_cut() -> None:

@@ -7,7 +7,13 @@ import json
 import pytest
 
 from callbridge.simulators.voice_model import REALTIME_MODELS, ConnectFault
-from callbridge.simulators.voice_model.handshake import HandshakeRefusal, fault_refusal, model_of, refusal
+from callbridge.simulators.voice_model.handshake import (
+    HandshakeRefusal,
+    fault_refusal,
+    kind_of,
+    model_of,
+    refusal,
+)
 
 GOOD = "/v1/realtime?model=gpt-realtime-2.1"
 
@@ -43,7 +49,7 @@ def test_each_model_of_the_realtime_api_is_served(model: str) -> None:
     ],
 )
 def test_a_missing_or_wrong_key_is_401(authorization: tuple[str, ...], code: str | None, text: str) -> None:
-    """With the JSON body of the real one; on the socket it is close code 3000."""
+    """On the socket it is close code 3000; from a gateway a status with the JSON body of the real one."""
     found = refused(authorization=authorization, keys={"sk-good"})
     assert found is not None
     assert (found.status, found.code, found.close_code) == (401, code, 3000)
@@ -67,8 +73,8 @@ def test_a_wrong_key_is_not_repeated_in_full() -> None:
         (GOOD, ("realtime=v1",), 400, "beta_api_shape_disabled"),
         ("/v1/realtime", (), 400, "missing_model"),
         ("/v1/realtime?model=", (), 400, "missing_model"),
-        ("/v1/realtime?model=gpt-live-1", (), 404, "model_not_found"),
-        ("/v1/realtime?model=gpt-4o-realtime-preview", (), 404, "model_not_found"),
+        ("/v1/realtime?model=gpt-live-1", (), 404, "invalid_model"),
+        ("/v1/realtime?model=gpt-4o-realtime-preview", (), 404, "invalid_model"),
         ("/v1/realtimes?model=gpt-realtime-2.1", (), 404, None),
         ("/?model=gpt-realtime-2.1", (), 404, None),
     ],
@@ -79,6 +85,21 @@ def test_what_is_not_asked_for_rightly_is_refused(
     found = refused(target, beta=beta)
     assert found is not None
     assert (found.status, found.code) == (status, code)
+
+
+def test_an_unknown_model_has_another_name_at_a_gateway() -> None:
+    found = refused("/v1/realtime?model=gpt-live-1")
+    assert found is not None
+    assert (found.close_code, found.code) == (4000, "invalid_model")
+    assert found.message == 'Model "gpt-live-1" is not supported in realtime mode.'
+    assert json.loads(found.body)["error"]["code"] == "model_not_found"
+
+
+def test_who_wants_a_transcription_needs_no_model() -> None:
+    target = "/v1/realtime?intent=transcription"
+    assert refused(target) is None
+    assert (kind_of(target), kind_of(GOOD)) == ("transcription", "realtime")
+    assert refused(target + "&model=gpt-live-1") is not None
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ STARTED = "input_audio_buffer.speech_started"
 COMMITTED = md.ladder("input_audio_buffer.committed conversation.item.added conversation.item.done")
 TURN = ["input_audio_buffer.speech_stopped", *COMMITTED]
 
-UTTERANCE = md.quiet(400) + md.loud(600) + md.quiet(520)
-"""Heard from 100 ms on, over at 1500 ms."""
+UTTERANCE = md.quiet(416) + md.loud(608) + md.quiet(544)
+"""Heard from 116 ms on, over at 1536 ms."""
 
 TRANSCRIPTION = "conversation.item.input_audio_transcription"
 
@@ -45,15 +45,15 @@ def test_a_voice_turn_has_its_order() -> None:
     events = client.say(UTTERANCE)
     assert md.kinds(events) == [STARTED, *TURN, *md.CREATED]
     started, stopped, committed, added = events[:4]
-    assert started["audio_start_ms"] == 100
-    assert stopped["audio_end_ms"] == 1500
+    assert started["audio_start_ms"] == 116
+    assert stopped["audio_end_ms"] == 1536
     item_id = started["item_id"]
     assert [stopped["item_id"], committed["item_id"], added["item"]["id"]] == [item_id] * 3
     assert committed["previous_item_id"] is None
     assert added["item"]["content"] == [{"type": "input_audio", "transcript": None}]
-    assert client.session.journal.items[item_id].audio == UTTERANCE[800:12000]
+    assert client.session.journal.items[item_id].audio == UTTERANCE[928:12288]
     client.run(5)
-    assert md.kinds(client.events)[-1] == "response.done"
+    assert md.kinds(client.events)[-2:] == md.DONE
 
 
 def test_the_next_turn_follows_what_the_client_has_seen() -> None:
@@ -67,14 +67,14 @@ def test_the_next_turn_follows_what_the_client_has_seen() -> None:
     assert second["previous_item_id"] == answer["item"]["id"]
     starts = [event["audio_start_ms"] for event in client.of(STARTED)]
     # Counted over appended audio, not over time: nothing was appended for five seconds.
-    assert starts == [100, 1520 + 100]
+    assert starts == [116, 1568 + 116]
 
 
 def test_interrupting_closes_the_answer_and_answers_anew() -> None:
     client = listening(md.answers("x" * 200, "Good evening."))
     client.respond(0.5)
     events = client.say(UTTERANCE)
-    assert md.kinds(events) == ["(deltas)", STARTED, *md.CLOSING, "response.done", *TURN, *md.CREATED]
+    assert md.kinds(events) == ["(deltas)", STARTED, *md.CLOSING, *md.DONE, *TURN, *md.CREATED]
     (cut,) = client.of("response.done")
     assert cut["response"]["status"] == "cancelled"
     assert cut["response"]["status_details"] == {"type": "cancelled", "reason": "turn_detected"}
@@ -126,7 +126,7 @@ def test_an_interruption_may_be_noticed_late() -> None:
 def test_a_turn_that_ends_within_the_lag_closes_the_answer_first() -> None:
     client = listening(md.answers("x" * 400, "Yes.", interrupt_lag_ms=2000), silence_duration_ms=200)
     client.respond(0.5)
-    events = client.say(md.quiet(400) + md.loud(100) + md.quiet(220))
+    events = client.say(md.quiet(400) + md.loud(100) + md.quiet(260))
     order = [kind for kind in md.kinds(events) if kind in {"response.done", "response.created"}]
     assert order == ["response.done", "response.created"]
     client.run(20)
@@ -202,7 +202,7 @@ def test_an_update_in_the_middle_of_speech_keeps_the_turn() -> None:
     client = listening()
     client.say(md.quiet(400) + md.loud(300))
     client.configure(instructions="Be brief.")
-    assert md.kinds(client.say(md.quiet(520)))[0] == "input_audio_buffer.speech_stopped"
+    assert md.kinds(client.say(md.quiet(540)))[0] == "input_audio_buffer.speech_stopped"
     client.run(5)
     client.say(md.loud(300))
     client.detect(threshold=0.8)
@@ -246,9 +246,9 @@ def test_appends_are_counted_and_kept_on_request() -> None:
 def test_a_client_of_pcm_is_heard_too() -> None:
     client = md.ModelClient()
     square = (b"\x00\x40" * 12 + b"\x00\xc0" * 12) * 600
-    client.append(bytes(48 * 400) + square)
+    client.append(bytes(48 * 416) + square)
     (started,) = client.of(STARTED)
-    assert started["audio_start_ms"] == 100
+    assert started["audio_start_ms"] == 116
 
 
 def test_transcripts_are_off_by_default() -> None:
@@ -281,8 +281,8 @@ def test_a_transcript_comes_when_the_script_says(when: Any, before: str, after: 
     deltas = [event["delta"] for event in client.of(f"{TRANSCRIPTION}.delta")]
     assert deltas == ["Is", " it", " open"]
     assert completed["transcript"] == "Is it open"
-    details = {"input_token_details": {"text_tokens": 0, "audio_tokens": 14}}
-    tokens = {"type": "tokens", "total_tokens": 17, "input_tokens": 14, "output_tokens": 3}
+    details = {"input_token_details": {"text_tokens": 0, "audio_tokens": 15}}
+    tokens = {"type": "tokens", "total_tokens": 18, "input_tokens": 15, "output_tokens": 3}
     assert completed["usage"] == tokens | details
     (event,) = client.send("conversation.item.retrieve", item_id=completed["item_id"])
     assert event["item"]["content"][0]["transcript"] == "Is it open"
@@ -294,7 +294,45 @@ def test_whisper_bills_seconds_and_writes_in_one_piece() -> None:
     client.run(5)
     assert [event["delta"] for event in client.of(f"{TRANSCRIPTION}.delta")] == ["Is it open"]
     (completed,) = client.of(f"{TRANSCRIPTION}.completed")
-    assert completed["usage"] == {"type": "duration", "seconds": 1.4}
+    assert completed["usage"] == {"type": "duration", "seconds": 2}
+
+
+def test_a_streaming_model_writes_while_the_caller_speaks() -> None:
+    """Beside turn detection: before commit and item, for the id that `speech_started` announced."""
+    words = "one two three four five six seven eight"
+    client = transcribing("gpt-realtime-whisper", Answer(say=("Yes.",), caller=words))
+    client.say(md.quiet(416) + md.loud(1504) + md.quiet(544))
+    client.run(5)
+    order = [event["type"] for event in client.events]
+    deltas = client.of(f"{TRANSCRIPTION}.delta")
+    assert "".join(event["delta"] for event in deltas) == words
+    early = order[: order.index("input_audio_buffer.speech_stopped")].count(f"{TRANSCRIPTION}.delta")
+    assert 3 < early < len(deltas)
+    (started,), (completed,) = client.of(STARTED), client.of(f"{TRANSCRIPTION}.completed")
+    assert {event["item_id"] for event in deltas} == {started["item_id"]} == {completed["item_id"]}
+    assert completed["transcript"] == words
+    # 300 ms of padding, 1504 of speech, 512 of silence.
+    assert completed["usage"] == {"type": "duration", "seconds": 3}
+
+
+def test_what_is_written_of_a_turn_that_is_cleared_goes_no_further() -> None:
+    client = transcribing("gpt-realtime-whisper", Answer(say=("Yes.",), caller="one two three four"))
+    client.say(md.quiet(416) + md.loud(608))
+    assert client.of(f"{TRANSCRIPTION}.delta")
+    client.send("input_audio_buffer.clear")
+    assert client.run(5) == []
+
+
+@pytest.mark.parametrize("model", ["gpt-realtime-whisper", "gpt-transcribe"])
+def test_an_empty_turn_has_an_empty_transcript(model: str) -> None:
+    client = transcribing(model, Answer(say=("Yes.",), caller="Is it open"))
+    client.append(md.quiet(2000))
+    client.send("input_audio_buffer.commit")
+    client.run(5)
+    (completed,) = client.of(f"{TRANSCRIPTION}.completed")
+    assert completed["transcript"] == ""
+    assert not client.of(f"{TRANSCRIPTION}.delta")
+    assert completed["usage"].get("seconds", 0) == 0
 
 
 def test_a_transcription_may_fail() -> None:
@@ -310,7 +348,7 @@ def test_a_transcription_may_fail() -> None:
 
 
 def test_speech_that_the_script_does_not_know_is_named_by_its_length() -> None:
-    """A transcript is never empty, so that a turn can be seen."""
+    """The transcript of a turn in which there is speech is never empty, so that it can be seen."""
     client = transcribing("gpt-transcribe", Answer(say=("Yes.",)))
     client.say(UTTERANCE)
     client.run(5)
@@ -318,16 +356,18 @@ def test_speech_that_the_script_does_not_know_is_named_by_its_length() -> None:
 
 
 def test_an_idle_caller_is_prompted() -> None:
-    """After the answer's audio and the timeout: triggered, an item of silence, and a response."""
+    """After the answer's audio and the timeout: a word of the system, an item of silence, and a response."""
     speech = md.loud(2000)
     script = md.scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Hello?",)))
     client = listening(script, idle_timeout_ms=5000)
     client.respond(0.8)
     done_at = client.at("response.done")
     events = client.say(md.quiet(8000))
-    assert md.kinds(events)[:5] == ["input_audio_buffer.timeout_triggered", *COMMITTED, "response.created"]
+    assert md.kinds(events)[:7] == [
+        "input_audio_buffer.timeout_triggered", *COMMITTED[1:], *COMMITTED, "response.created"]  # fmt: skip
     assert client.at("input_audio_buffer.timeout_triggered") == pytest.approx(done_at + 7.0)
-    triggered, committed = events[:2]
+    triggered, told, _done, committed = events[:4]
+    assert (told["item"]["role"], committed["previous_item_id"]) == ("system", told["item"]["id"])
     assert triggered["audio_end_ms"] - triggered["audio_start_ms"] == 5000
     assert committed["item_id"] == triggered["item_id"]
 

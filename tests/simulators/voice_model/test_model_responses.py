@@ -15,14 +15,18 @@ from callbridge.simulators.voice_model import Answer, Call, Failure, Say, Script
 HOURS = {"type": "function", "name": "opening_hours"}
 
 BEGUN = md.ladder("response.output_item.added conversation.item.added")
-MESSAGE = [*BEGUN, "response.content_part.added", "(deltas)", *md.CLOSING]
-CALL = [*BEGUN, "(deltas)", "response.function_call_arguments.done", *md.CLOSING[3:]]
-DONE = ["response.done"]
+SAYING = [*BEGUN, "response.content_part.added", "(deltas)"]
+MESSAGE = [*SAYING, *md.CLOSING]
+CALLING = [*BEGUN, "(deltas)"]
+CALLED = ["response.function_call_arguments.done", *md.CLOSING[3:]]
+CALL = [*CALLING, *CALLED]
 
 
-def responding(script: Script, for_s: float = 0, **session: Any) -> md.ModelClient:
+def responding(
+    script: Script, for_s: float = 0, model: str = "gpt-realtime-2.1", **session: Any
+) -> md.ModelClient:
     """A telephone client that has asked for its first response, some seconds ago."""
-    client = md.ModelClient(script)
+    client = md.ModelClient(script, model=model)
     client.configure(**session)
     client.events.clear()
     client.times.clear()
@@ -57,24 +61,72 @@ def done(client: md.ModelClient) -> md.Event:
     ids=["message", "two messages", "call", "preamble and call", "call first", "two calls"],
 )
 def test_each_item_has_its_ladder(answer: Answer, rungs: list[str]) -> None:
-    client = responding(md.scripted(answer), tools=[HOURS], for_s=10)
-    assert md.kinds(client.events) == [*md.CREATED, *rungs, *DONE]
+    client = responding(md.scripted(answer), tools=[HOURS], for_s=10, model="gpt-realtime")
+    assert md.kinds(client.events) == [*md.CREATED, *rungs, *md.DONE]
     indexes = [event["output_index"] for event in client.of("response.output_item.done")]
     assert indexes == list(range(len(indexes)))
 
 
-def test_rate_limits_may_come_after_the_response() -> None:
-    """Captures differ; a script may have it either way."""
-    client = responding(md.scripted(Answer(say=("Hi.",)), rate_limits="end"), for_s=5)
-    assert md.kinds(client.events) == [md.CREATED[0], *MESSAGE, *DONE, md.CREATED[1]]
+def test_items_of_the_newest_models_overlap() -> None:
+    """A call begins before the message in front of it is done. Interrupted there, both are incomplete."""
+    answer = Answer(
+        say=("Well.", "Let me see."), calls=(Call(name="opening_hours"), Call(name="opening_hours"))
+    )
+    client = responding(md.scripted(answer), tools=[HOURS], for_s=10)
+    overlapping = [*SAYING, *CALLING, *md.CLOSING, *CALLED]
+    assert md.kinds(client.events) == [*md.CREATED, *MESSAGE, *overlapping, *CALL, *md.DONE]
+    client = responding(md.scripted(answer), tools=[HOURS])
+    while not client.of("response.function_call_arguments.delta"):
+        client.run(0.01)
+    client.send("response.cancel")
+    assert [item["status"] for item in done(client)["output"]] == ["completed", "incomplete", "incomplete"]
+    assert [event["output_index"] for event in client.of("response.output_item.done")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_messages_of_the_newest_models_tell_their_phase(is_first: bool) -> None:
+    """All but the last item of a response are commentary. Other models say nothing of it."""
+    answer = Answer(say=("Well.", "So."), calls=(Call(name="opening_hours"),), calls_first=is_first)
+    phases = {}
+    for model in ("gpt-realtime-2.1", "gpt-realtime"):
+        client = responding(md.scripted(answer), tools=[HOURS], for_s=10, model=model)
+        items = [item for item in done(client)["output"] if item["type"] == "message"]
+        phases[model] = [item.get("phase") for item in items]
+        added = [event["item"] for event in client.of("response.output_item.added")]
+        assert [item.get("phase") for item in added if item["type"] == "message"] == phases[model]
+    last = "final_answer" if is_first else "commentary"
+    assert phases == {"gpt-realtime-2.1": ["commentary", last], "gpt-realtime": [None, None]}
+
+
+def test_rate_limits_come_a_moment_after_the_response() -> None:
+    """Of tokens alone."""
+    client = responding(md.answers("Hi."), for_s=5)
+    (event,) = client.of("rate_limits.updated")
+    assert client.at("rate_limits.updated") - client.at("response.done") == pytest.approx(0.036)
+    assert [limit["name"] for limit in event["rate_limits"]] == ["tokens"]
+
+
+def test_what_is_done_first_in_a_conversation_forgets_what_was_before_it() -> None:
+    """`previous_item_id` of the model's first answer to a first turn is null in `conversation.item.done`."""
+    client = responding(md.answers("Hello.", "Good morning.", "Good evening."))
+    client.send("response.cancel")
+    client.append(md.quiet(400) + md.loud(600) + md.quiet(700))
+    client.run(5)
+    client.respond(5)
+    before = {}
+    for kind in ("conversation.item.added", "conversation.item.done"):
+        before[kind] = [event["previous_item_id"] for event in client.of(kind)]
+    user, first, _second = (event["item"]["id"] for event in client.of("conversation.item.done"))
+    assert before["conversation.item.added"] == [None, user, first]
+    assert before["conversation.item.done"] == [None, None, first]
 
 
 def test_a_text_response_has_no_audio() -> None:
     client = md.ModelClient(md.answers("Good morning to you."))
     client.send("response.create", response={"output_modalities": ["text"]})
     client.run(5)
-    closing = ["response.output_text.done", *md.CLOSING[2:], *DONE]
-    assert md.kinds(client.events)[3:] == [*BEGUN, "response.content_part.added", "(deltas)", *closing]
+    closing = ["response.output_text.done", *md.CLOSING[2:], *md.DONE]
+    assert md.kinds(client.events)[2:] == [*BEGUN, "response.content_part.added", "(deltas)", *closing]
     assert client.of("response.content_part.added")[0]["part"] == {"type": "text", "text": ""}
     text = "".join(event["delta"] for event in client.of("response.output_text.delta"))
     assert text == client.of("response.output_text.done")[0]["text"] == "Good morning to you."
@@ -105,14 +157,15 @@ def test_items_grow_from_in_progress_to_completed() -> None:
 
 
 def test_deltas_are_the_speech_in_odd_pieces() -> None:
-    speech = tone("A long sentence about the history of bread in Northern Europe.")
+    speech = tone("A long sentence about the history of bread in Northern Europe." * 4)
     client = responding(md.scripted(Answer(say=(Say(text="Bread.", audio=speech),))), for_s=10)
     item_id = done(client)["output"][0]["id"]
     assert client.audio(item_id) == speech
     sizes = [len(base64.b64decode(e["delta"])) for e in client.of("response.output_audio.delta")]
     assert all(size % 160 for size in sizes[:-1])
     assert len(set(sizes)) > len(sizes) / 2
-    assert all(300 <= size <= 2001 for size in sizes[:-1])
+    assert all(1600 <= size <= 3041 for size in sizes[:-1])
+    assert 250 < sum(sizes[:-1]) / len(sizes[:-1]) / 8 < 330
 
 
 def test_the_same_seed_cuts_and_names_alike() -> None:
@@ -136,6 +189,13 @@ def test_audio_comes_at_its_pace(pace: float) -> None:
     assert client.at("response.done") - first == pytest.approx(seconds / pace)
     for earlier, later in pairwise(client.times):
         assert earlier <= later
+
+
+@pytest.mark.parametrize(("model", "pace"), [("gpt-realtime-2.1", 5.0), ("gpt-realtime-2.1-mini", 13.0)])
+def test_each_model_has_its_pace(model: str, pace: float) -> None:
+    client = responding(md.answers("A long sentence about bread."), for_s=20, model=model)
+    seconds = len(tone("A long sentence about bread.")) / 8000
+    assert client.at("response.done") - 100.3 == pytest.approx(seconds / pace)
 
 
 def test_settings_and_latency_apply_where_the_answer_says_nothing() -> None:
@@ -244,7 +304,7 @@ def test_an_answer_that_follows_a_call_is_skipped_when_the_call_was_cut_off() ->
 def test_a_failed_response_is_silent() -> None:
     failure = Failure(code="inference_rate_limit_exceeded", message="Slow down.", type="tokens")
     client = responding(md.scripted(Answer(status="failed", error=failure)), for_s=5)
-    assert md.kinds(client.events) == [*md.CREATED, *DONE]
+    assert md.kinds(client.events) == [*md.CREATED, *md.DONE]
     (record,) = client.session.journal.responses
     assert (done(client)["status"], record.reason) == ("failed", "inference_rate_limit_exceeded")
     assert done(client)["status_details"] == {
@@ -268,7 +328,7 @@ def test_an_incomplete_response_breaks_off_in_the_middle() -> None:
     assert done(client)["status_details"] == {"type": "incomplete", "reason": "content_filter"}
     (item,) = done(client)["output"]
     assert item["status"] == "incomplete"
-    assert 6400 <= len(client.audio(item["id"])) <= 6400 + 2001
+    assert 6400 <= len(client.audio(item["id"])) <= 6400 + 3041
 
 
 @pytest.mark.parametrize(
@@ -289,16 +349,18 @@ def test_a_response_can_be_cancelled_at_every_stage(
 ) -> None:
     said = "x" * 76  # 4.56 s of tone, 0.912 s at this pace
     client = responding(
-        md.scripted(Answer(say=(said, said), calls=(Call(name="opening_hours"),))), tools=[HOURS]
+        md.scripted(Answer(say=(said, said), calls=(Call(name="opening_hours"),))),
+        tools=[HOURS],
+        model="gpt-realtime",
     )
     client.run(after_s)
     events = client.send("response.cancel")
     call = ["response.function_call_arguments.done"] if len(statuses) == 3 else []
-    assert md.kinds(events) == [*call, *closing, *DONE]
+    assert md.kinds(events) == [*call, *closing, "response.done"]
     response = done(client)
     assert response["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
     assert [item["status"] for item in response["output"]] == statuses
-    assert client.run(10) == []
+    assert md.kinds(client.run(10)) == ["rate_limits.updated"]
 
 
 def test_a_cut_item_holds_what_was_said_of_it() -> None:
@@ -384,13 +446,17 @@ def test_usage_counts_audio_by_its_rates() -> None:
     client = responding(md.scripted(Answer(say=(Say(text="Hi.", audio=speech),)), Answer(say=("Bye.",))))
     client.run(5)
     first = done(client)["usage"]
-    assert first["output_token_details"] == {"text_tokens": 1, "audio_tokens": 40}
+    assert first["output_token_details"] == {
+        "text_tokens": 1 + 16,
+        "audio_tokens": 40,
+        "reasoning_tokens": 16,
+    }
     assert first["input_token_details"]["audio_tokens"] == 0
-    client.append(md.quiet(400) + md.loud(1000) + md.quiet(500))
+    client.append(md.quiet(416) + md.loud(1024) + md.quiet(544))
     client.run(5)
     second = done(client)["usage"]["input_token_details"]
-    # The caller's item: 300 ms of padding, the second of speech, half a second of silence.
-    assert second["audio_tokens"] == 40 + 18
+    # The caller's item: 300 ms of padding, 1024 of speech, 512 of silence.
+    assert second["audio_tokens"] == 40 + 19
     assert second["cached_tokens"] % 64 == 0
     usage = done(client)["usage"]
     assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
@@ -410,11 +476,12 @@ def test_a_cancelled_response_costs_what_was_made() -> None:
 
 
 def test_rate_limits_fall_with_use_and_recover() -> None:
+    """What a response cost comes back within a minute."""
     client = responding(md.answers("One.", "Two.", "Three."), for_s=5)
     client.respond(70)
-    client.send("response.create")
-    requests = [
-        next(limit for limit in event["rate_limits"] if limit["name"] == "requests")["remaining"]
-        for event in client.of("rate_limits.updated")
-    ]
-    assert requests == [400, 399, 400]
+    client.respond(5)
+    first, second, third = (
+        event["rate_limits"][0]["remaining"] for event in client.of("rate_limits.updated")
+    )
+    costs = [run.usage["total_tokens"] for run in client.session.journal.responses]
+    assert (first, second, third) == (200_000 - costs[0], 200_000 - costs[0] - costs[1], 200_000 - costs[2])

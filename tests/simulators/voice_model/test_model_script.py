@@ -16,7 +16,8 @@ name = "bakery"
 pace = 4
 delta_bytes = [200, 900]
 after_ms = 250
-rate_limits = "end"
+truncate_at_zero = "refused"
+reasoning_tokens = 0
 answers_go_on = true
 
 answer = [
@@ -73,8 +74,8 @@ def test_a_script_can_use_everything_that_there_is(tmp_path: Path) -> None:
     [
         ("pace = ", "not TOML"),
         ("speed = 3", "unknown field `speed`"),
-        ("speed = 3", "what may stand there: name, answer, default, out_of_band, fault, connect"),
-        ("[[answer]]\nsay = [{words = 'Hi'}]", "what may stand there: text, speech, audio"),
+        ("speed = 3", "what may stand there: name, answer, default, out_of_band, fault, odd, connect"),
+        ("[[answer]]\nsay = [{words = 'Hi'}]", "what may stand there: text, form, speech, audio"),
         ("pace = 0", "> 0.0 - at `$.pace`"),
         ("pace = 'fast'", "got `str` - at `$.pace`"),
         ("[[answer]]\nsay = 'Hi'", "at `$.answer[0].say`"),

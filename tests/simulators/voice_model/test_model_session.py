@@ -23,7 +23,7 @@ from callbridge.simulators.voice_model import (
     Stall,
 )
 from callbridge.simulators.voice_model.faults import FaultKind
-from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, quiet, scripted
+from model_driver import DONE, ModelClient, answers, error_of, kinds, ladder, loud, quiet, scripted
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,16 @@ from model_driver import ModelClient, answers, error_of, kinds, ladder, loud, qu
         ("{}", "missing_required_parameter", "Missing required parameter: 'type'.", "type"),
         ('{"type": 7}', "invalid_type", "but got an integer instead", "type"),
         ('{"type": "nope"}', "invalid_value", "Invalid value: 'nope'. Supported values", "type"),
-        ('{"type": "transcription_session.update"}', "invalid_value", "'session.update', 'input_", "type"),
+        (
+            '{"type": "transcription_session.update"}',
+            "invalid_value",
+            "'session.update', 'session.close'",
+            "type",
+        ),
         # WebRTC and SIP only.
         ('{"type": "output_audio_buffer.clear"}', "invalid_value", "Supported values are", "type"),
         ('{"type": "response.cancel", "why": "x"}', "unknown_parameter", "parameter: 'why'.", "why"),
+        ('{"type": "session.close"}', "invalid_event", "is for translation sessions.", "type"),
         ('{"type": "session.update"}', "missing_required_parameter", "'session'", "session"),
         ('{"type": "input_audio_buffer.append"}', "missing_required_parameter", "'audio'.", "audio"),
         ('{"type": "response.cancel", "event_id": 5}', "invalid_type", "event_id", "event_id"),
@@ -106,7 +112,7 @@ def test_no_shape_of_an_event_breaks_the_session(kind: str, name: str, value: ob
 def test_the_journal_tells_what_happened() -> None:
     client = ModelClient.configured(scripted(Answer(say=("Hi.",)), Answer(say=("Yes.",), caller="Is it")))
     client.respond(2)
-    client.say(quiet(400) + loud(600) + quiet(520))
+    client.say(quiet(416) + loud(608) + quiet(544))
     client.run(2)
     journal = client.session.journal
     assert journal.session_id.startswith("sess_")
@@ -115,9 +121,9 @@ def test_the_journal_tells_what_happened() -> None:
     assert [item.role for item in journal.items.values()] == ["assistant", "user", "assistant"]
     started, stopped = journal.speech_started[0], journal.speech_stopped[0]
     assert started.item_id == stopped.item_id
-    assert (started.audio_ms, stopped.audio_ms) == (100, 1500)
-    # The third loud window was complete after 460 ms of audio.
-    assert started.at == pytest.approx(102.46)
+    assert (started.audio_ms, stopped.audio_ms) == (116, 1536)
+    # The third loud window was complete after 512 ms of audio, in the frame that ends at 520.
+    assert started.at == pytest.approx(102.52)
     answer = ladder("response_created agent_said response_done")
     heard = ladder("connected configured"), ladder("speech_started speech_stopped")
     assert [note.kind for note in journal.notes] == [*heard[0], *answer, *heard[1], *answer]
@@ -154,10 +160,27 @@ def test_a_client_that_leaves_ends_the_session() -> None:
         (ConnectFault(kind="silent"), [], []),
         (ConnectFault(kind="close", code=1013, reason="later"), [], [Close(1013, "later")]),
         (ConnectFault(kind="reject", code=3000, reason="a.b"), ["invalid_api_key"], [Close(3000, "a.b")]),
+        (
+            ConnectFault(kind="reject", code=4004),
+            ["model_not_found"],
+            [Close(4004, "invalid_request_error.model_not_found")],
+        ),
+        (
+            ConnectFault(kind="reject", code=4000),
+            ["invalid_model"],
+            [Close(4000, "invalid_request_error.invalid_model")],
+        ),
+        (
+            ConnectFault(kind="reject", code=3000, error_code=""),
+            [None],
+            [Close(3000, "invalid_request_error")],
+        ),
     ],
-    ids=["silent", "closed at once", "rejected as the live API does"],
+    ids=["silent", "closed at once", "wrong key", "model not found", "model of another API", "no key"],
 )
-def test_a_connection_that_is_none(fault: ConnectFault, codes: list[str], outputs: list[Close]) -> None:
+def test_a_connection_that_is_none(
+    fault: ConnectFault, codes: list[str | None], outputs: list[Close]
+) -> None:
     client = ModelClient(Script(connect=(fault,)))
     assert [event["error"]["code"] for event in client.events] == codes
     assert [output for _, output in client.outputs if not isinstance(output, Send)] == outputs
@@ -178,7 +201,7 @@ def test_the_socket_may_close_in_the_middle_of_an_answer(code: int) -> None:
     assert client.outputs[-1][1] == Close(code, "oops")
     assert client.session.is_over
     sent = len(client.audio(client.of("response.output_item.added")[0]["item"]["id"]))
-    assert 8000 <= sent <= 8000 + 2001
+    assert 8000 <= sent <= 8000 + 3041
     assert not client.of("response.done")
 
 
@@ -188,7 +211,7 @@ def test_the_connection_may_be_cut(fault: Fault) -> None:
     client = faulty(fault)
     assert client.outputs[-1][1] == Abort()
     assert client.session.journal.ended == "connection cut"
-    assert kinds(client.events)[2:] == ["response.created", "rate_limits.updated"]
+    assert kinds(client.events)[2:] == ["response.created"]
 
 
 def test_garbage_binary_and_unknown_events_come_between() -> None:
@@ -202,7 +225,7 @@ def test_garbage_binary_and_unknown_events_come_between() -> None:
     assert [o for _, o in client.outputs if isinstance(o, SendBinary)]
     assert client.of("response.output_scent.delta")
     assert client.of("error")[0]["error"]["code"] == "x"
-    assert kinds(client.events)[-1] == "response.done"
+    assert kinds(client.events)[-2:] == DONE
     assert client.of("response.done")[0]["response"]["status"] == "completed"
 
 
@@ -229,7 +252,7 @@ def test_a_stall_delays_everything_and_then_catches_up() -> None:
     assert client.session.deadline == pytest.approx(stalled_from + 3)
     events = client.run(1)
     assert client.times[-len(events)] == pytest.approx(stalled_from + 3)
-    assert kinds(events)[-2:] == ["response.done", "session.updated"]
+    assert kinds(events)[-3:] == ["response.done", "session.updated", "rate_limits.updated"]
 
 
 @pytest.mark.parametrize(("kind", "told"), [("stall", False), ("deaf", True)])

@@ -9,7 +9,7 @@ import pytest
 
 from callbridge.simulators.voice_model import REALTIME_MODELS
 from callbridge.simulators.voice_model.session_config import REASONING_MODELS
-from model_driver import PCMU, Event, ModelClient, answers, error_of, telephone
+from model_driver import PCMU, Event, ModelClient, answers, error_of, loud, quiet, telephone
 
 
 def nested(path: str, value: Any) -> Event:
@@ -38,9 +38,44 @@ def test_a_session_starts_with_the_documented_defaults() -> None:
             "idle_timeout_ms": null, "create_response": true, "interrupt_response": true}}""")
 
 
-def test_only_reasoning_models_have_reasoning() -> None:
-    assert ModelClient().events[0]["session"]["reasoning"] == {"effort": "low"}
-    assert "reasoning" not in ModelClient(model="gpt-realtime-1.5").events[0]["session"]
+@pytest.mark.parametrize("model", REALTIME_MODELS)
+def test_silence_and_voice_depend_on_the_model(model: str) -> None:
+    """Those of 2025 wait shorter, and speak with another voice."""
+    is_old = "-2025-" in model or model in {"gpt-realtime", "gpt-realtime-mini"}
+    audio = ModelClient(model=model).events[0]["session"]["audio"]
+    found = (audio["input"]["turn_detection"]["silence_duration_ms"], audio["output"]["voice"])
+    assert found == ((200, "alloy") if is_old else (500, "marin"))
+
+
+def test_reasoning_is_taken_and_not_shown() -> None:
+    client = ModelClient()
+    session = {"type": "realtime", "reasoning": {"effort": "low"}, "parallel_tool_calls": False}
+    (event,) = client.send("session.update", session=session)
+    for shown in (client.events[0]["session"], event["session"]):
+        assert shown.keys().isdisjoint({"reasoning", "parallel_tool_calls"})
+
+
+def test_a_session_of_type_transcription() -> None:
+    """It hears and writes down what it hears; its settings are fewer, and it has no responses."""
+    client = ModelClient(kind="transcription", model="")
+    shown = client.events[0]["session"]
+    assert (shown["type"], shown["object"]) == ("transcription", "realtime.transcription_session")
+    assert shown["audio"].keys() == {"input"}
+    assert shown["audio"]["input"]["turn_detection"].keys() == {
+        "type", "threshold", "prefix_padding_ms", "silence_duration_ms"}  # fmt: skip
+    code, text, _ = error_of(client.send("session.update", session={"type": "realtime"}))
+    assert (code, "to a transcription session is not allowed" in text) == ("invalid_value", True)
+    heard: Event = {"format": PCMU, "transcription": {"model": "gpt-realtime-whisper"}}
+    session = {"type": "transcription", "audio": {"input": heard}}
+    code, text, param = error_of(client.send("session.update", session=session))
+    assert (code, param) == ("invalid_value", "session.audio.input.turn_detection")
+    heard["transcription"] = {"model": "gpt-transcribe"}
+    assert client.send("session.update", session=session)[0]["type"] == "session.updated"
+    client.say(quiet(416) + loud(608) + quiet(544))
+    client.run(5)
+    assert client.events[-1]["type"] == "conversation.item.input_audio_transcription.completed"
+    assert not client.of("response.created")
+    assert error_of(client.send("response.create"))[0] == "invalid_event"
 
 
 def vad(**fields: Any) -> Event:
@@ -112,7 +147,6 @@ TRAPS: list[tuple[Event, str, str, str]] = [
     (nested("truncation", RATIO), "truncation.retention_ratio", "decimal_above_max_value", "<= 1.0, but"),
     (nested(HEARING, KEYWORDS), f"{HEARING}.keywords", "unsupported_parameter", "with model 'whisper-1'"),
     (nested("tools", [HOURS | {"parameters": vad()}]), "tools[0].parameters", *NO_SCHEMA),
-    (nested(HEARING, {"model": "gpt-realtime-whisper"}), DETECTION, "invalid_value", "must be null"),
 ]
 """What is sent; the param, the code and a part of the text of the error."""
 
@@ -195,7 +229,9 @@ def test_null_and_empty_values_clear() -> None:
     second["audio"]["input"] |= {"transcription": None, "noise_reduction": None, "turn_detection": None}
     (event,) = client.send("session.update", session=second)
     session = event["session"]
-    assert (session["instructions"], session["tools"], session["tracing"]) == ("", [], None)
+    # The server's own words stand in their place.
+    assert session["instructions"] == client.events[0]["session"]["instructions"]
+    assert (session["tools"], session["tracing"]) == ([], None)
     cleared = {"transcription": None, "noise_reduction": None, "turn_detection": None}
     assert session["audio"]["input"] == {"format": PCMU, **cleared}
 
@@ -244,6 +280,18 @@ def test_the_full_session_of_a_careful_client_is_accepted() -> None:
         "include": ["item.input_audio_transcription.logprobs"],
         "prompt": {"id": "pmpt_1", "version": "2", "variables": {}}}""")
     client = ModelClient()
-    (event,) = client.send("session.update", session=session)
+    event, *listing = client.send("session.update", session=session)
     assert event["type"] == "session.updated", event
+    session["audio"]["input"]["transcription"] |= {"language": None, "prompt": None}
+    for name in ("reasoning", "parallel_tool_calls"):
+        del session[name]
     assert {name: event["session"][name] for name in session} == session
+    events = [*listing, *client.run(1)]
+    assert [event["type"] for event in events] == [
+        "conversation.item.added", "mcp_list_tools.in_progress",
+        "mcp_list_tools.completed", "conversation.item.done"]  # fmt: skip
+    assert {event.get("item_id", event.get("item", {}).get("id")) for event in events} == {
+        events[1]["item_id"]
+    }
+    # Each server is asked once.
+    assert len(client.send("session.update", session={"type": "realtime"})) == 1

@@ -70,7 +70,7 @@ VOICE_MODELS = (
 TRANSCRIPTION_MODELS = (
     TranscriptionModel("gpt-transcribe"),
     TranscriptionModel("gpt-live-transcribe", None, "gpt-transcribe", _STREAMING_ONLY),
-    TranscriptionModel("gpt-realtime-whisper", None, "gpt-transcribe", _STREAMING_ONLY),
+    TranscriptionModel("gpt-realtime-whisper"),
     TranscriptionModel("whisper-1", _WHISPER_SHUTDOWN, "gpt-transcribe"),
     TranscriptionModel("gpt-4o-transcribe", _WHISPER_SHUTDOWN, "gpt-transcribe"),
     TranscriptionModel("gpt-4o-mini-transcribe", _WHISPER_SHUTDOWN, "gpt-transcribe"),

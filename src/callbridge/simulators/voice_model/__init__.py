@@ -22,9 +22,11 @@ from callbridge.simulators.voice_model.journal import (
     ResponseRecord,
     Truncation,
 )
+from callbridge.simulators.voice_model.oddities import Oddity
 from callbridge.simulators.voice_model.outputs import (
     Abort,
     Close,
+    Mute,
     Output,
     Send,
     SendBinary,
@@ -40,6 +42,7 @@ from callbridge.simulators.voice_model.script import (
     Script,
     ScriptError,
     load_script,
+    refuse_impossible,
 )
 from callbridge.simulators.voice_model.server import ModelServer, serve_model
 from callbridge.simulators.voice_model.session import RealtimeSession
@@ -76,7 +79,9 @@ __all__ = [
     "Item",
     "Journal",
     "ModelServer",
+    "Mute",
     "Note",
+    "Oddity",
     "Outages",
     "Output",
     "Prompter",
@@ -98,6 +103,7 @@ __all__ = [
     "load_script",
     "parse_fault",
     "placed",
+    "refuse_impossible",
     "serve_model",
     "tone",
     "voiced",

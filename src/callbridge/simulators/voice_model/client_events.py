@@ -210,6 +210,9 @@ def _event(required: tuple[str, ...] = (), **fields: Any) -> Any:
 _CHECKS = {
     # What a session may be is `SessionConfig`'s to say.
     "session.update": _event(("session",), session=anything),
+    # These two are named where the API lists what it takes; they belong to sessions that translate.
+    "session.close": _event(),
+    "session.input_audio_buffer.append": _event(("audio",), audio=_audio),
     "input_audio_buffer.append": _event(("audio",), audio=_audio),
     "input_audio_buffer.commit": _event(),
     "input_audio_buffer.clear": _event(),

@@ -16,6 +16,9 @@ from callbridge.wire.audio import BYTES_PER_MS
 ROOT = "root"
 """As `previous_item_id`: to the front."""
 
+_WITHOUT_STATUS = frozenset({"function_call_output", "mcp_list_tools"})
+"""Items that the API shows without `status`. None has an `object`, whatever the schema says."""
+
 
 @dataclass(slots=True)
 class Item:
@@ -39,6 +42,8 @@ class Item:
     truncated_at_ms: int | None = None
     is_spoken: bool = False
     """Whether it is model output audio."""
+    phase: str = ""
+    """Messages of models that tell: `commentary` before a call or another message, else `final_answer`."""
     deleted: bool = False
 
     @property
@@ -51,15 +56,14 @@ class Item:
 
     def as_json(self) -> Json:
         """The item as events carry it."""
-        item: Json = {
-            "id": self.id,
-            "object": "realtime.item",
-            "type": self.type,
-            "status": self.status,
-        }
+        item: Json = {"id": self.id, "type": self.type}
+        if self.type not in _WITHOUT_STATUS:
+            item["status"] = self.status
         if self.type == "message":
             # A copy: an event must not change when its item does.
             item |= {"role": self.role, "content": [dict(part) for part in self.content]}
+        if self.phase:
+            item["phase"] = self.phase
         return item | self.fields
 
     def with_audio(self, format_kind: str) -> Json:
@@ -100,14 +104,22 @@ class Conversation:
         self.ever[item.id] = item
         return self._order[place - 1].id if place else None
 
-    def truncate(self, item_id: str, content_index: int, audio_end_ms: int) -> None:
+    def truncate(
+        self, item_id: str, content_index: int, audio_end_ms: int, *, refuses_zero: bool = False
+    ) -> None:
         """Cut what the assistant said, and forget its transcript.
+
+        Args:
+            item_id: of a spoken message.
+            content_index: 0.
+            audio_end_ms: what is left of it.
+            refuses_zero: whether one of which nothing would be left is refused.
 
         Raises:
             ClientError: no such item, not speech of the model, or shorter than that already.
         """
         item = self._find(item_id, "item_truncate_invalid_item_id", "truncating")
-        if not item.is_spoken or audio_end_ms == 0:
+        if not item.is_spoken or (refuses_zero and audio_end_ms == 0):
             raise ClientError(None, "Only model output audio messages can be truncated")
         if content_index != 0:
             raise ClientError(
@@ -124,6 +136,11 @@ class Conversation:
         item.truncated_at_ms = audio_end_ms
         # "There must be no text in the context that hasn't been heard by the user."
         item.content = [{"type": "output_audio"}]
+
+    @property
+    def has_two(self) -> bool:
+        """Whether it has two items and no more."""
+        return len(self._order) == 2
 
     def delete(self, item_id: str) -> None:
         """Take an item out. Raises ClientError when there is none."""

@@ -28,7 +28,13 @@ FaultKind = Literal[
     "expire",
     "duplicate",
     "ignore",
+    "vad_deaf",
+    "vad_stuck",
+    "vad_noise",
 ]
+
+LASTING_FAULTS: frozenset[FaultKind] = frozenset({"stall", "vad_deaf", "vad_stuck"})
+"""Those that may have an end, by `seconds`."""
 
 SERVER_ERROR_MESSAGE = "The server had an error while processing your request. Sorry about that!"
 
@@ -44,8 +50,12 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Something that the real server would not do on a good day."""
 
     kind: FaultKind
-    """`close` with `code`; `abort` cuts TCP; `stall` is silence for `seconds`, or for ever;
-    `deaf` is silence for ever with nothing read from the socket;
+    """`close` with `code`; `abort` cuts TCP; `stall` is silence for `seconds`, or for ever, not broken by
+    errors either; `deaf` is silence for ever with nothing read from the socket;
+    `vad_deaf`: for `seconds`, or for ever, turn detection takes nothing for speech, though all else goes on;
+    `vad_stuck`: speech that starts does not stop any more, as on a loud street;
+    `vad_noise`: it takes quiet noise for speech, at once and until it has been quiet for long enough: a turn
+    with an empty transcript, unless the caller speaks in it, which interrupts and is answered like any other;
     `garbage` is text that is not JSON; `binary` a binary frame; `oversized` one event of `size_bytes`;
     `unknown_event` an event of a type that nobody knows; `wrong_type` a known one with fields of wrong types;
     `error` an `error` event; `quota` the one of an account without credit; `expire` the end of a session that
@@ -65,6 +75,10 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     code: Annotated[int, msgspec.Meta(ge=1000, le=4999)] = 1011
     reason: str = ""
     seconds: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """How long a `stall`, `vad_deaf` or `vad_stuck` lasts; for ever when absent."""
+    pongs: bool = True
+    """With `stall`: pings are still answered. Without, the connection is half open: what the client sends is
+    taken and lost, a ping and a close frame too. That has no end."""
     size_bytes: Annotated[int, msgspec.Meta(ge=1)] = 5 * 1024 * 1024
     """Above what a bridge should take: a leg to the model that accepts 4 MiB refuses it."""
     error_code: str = "server_error"
@@ -94,7 +108,8 @@ class ConnectFault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     code: Annotated[int, msgspec.Meta(ge=1000, le=4999)] = 1011
     reason: str = ""
     error_code: str | None = None
-    """What goes with `status` when absent; for `reject` `invalid_api_key`. `insufficient_quota` brings its
+    """What goes with `status` when absent; for `reject` with `code`: `invalid_model` with 4000,
+    `model_not_found` with 4004, else `invalid_api_key`. Null when empty. `insufficient_quota` brings its
     own message."""
     message: str | None = None
     """As `error_code`."""
@@ -138,6 +153,19 @@ INVALID_KEY_CODE = "invalid_api_key"
 
 INVALID_KEY_MESSAGE = "Incorrect API key provided."
 
+INVALID_MODEL_CODE = "invalid_model"
+"""A model that is none of this API's, or none at all."""
+
+MODEL_NOT_FOUND_CODE = "model_not_found"
+
+MODEL_NOT_FOUND_MESSAGE = "The model does not exist or you do not have access to it."
+
+REJECTIONS = {
+    4000: (INVALID_MODEL_CODE, "The model is not supported in realtime mode."),
+    4004: (MODEL_NOT_FOUND_CODE, MODEL_NOT_FOUND_MESSAGE),
+}
+"""Code and message of the `error` event that goes before these close codes; before others that of the key."""
+
 _FAULT_TEXT = re.compile(
     r"(?P<kind>[a-z_]+)(:(?P<value>[\d.]+))?(@(?P<answer>\d+)(\+(?P<ms>\d+))?)?"
     r"(#(?P<first>\d+)(?P<range>-(?P<last>\d+)?)?)?"
@@ -153,7 +181,7 @@ def parse_fault(text: str) -> tuple[int | None, Fault | ConnectFault]:
     """A fault as it is written on the command line, and the number of the answer that it is in.
 
     `refuse`, `hang`, `silent` and `reject` are about connecting and have no answer. VALUE is the HTTP status,
-    the close code, the seconds of a stall, or the bytes of an oversized frame. CONNECTION is the one
+    the close code, the seconds that a fault lasts, or the bytes of an oversized frame. CONNECTION is the one
     connection that the fault is for, counted from 1; faults of connecting may have a range of them.
 
     Raises:
@@ -194,5 +222,7 @@ def _connections(match: re.Match[str], *, is_connecting: bool) -> dict[str, int]
 
 
 def _value_field(kind: str) -> str:
-    fields = {"refuse": "status", "stall": "seconds", "oversized": "size_bytes"}
+    if kind in LASTING_FAULTS:
+        return "seconds"
+    fields = {"refuse": "status", "oversized": "size_bytes"}
     return fields.get(kind, "code")

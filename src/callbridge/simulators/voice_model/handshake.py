@@ -1,8 +1,8 @@
 """Which upgrades are refused, and how: the checks before a session. Pure.
 
-The live API answers a wrong key, an unknown model or the beta header in one of two ways: with an HTTP
-error at the handshake, or by accepting it, sending an `error` event and closing with 3000 (who you
-are) or 4000 (what you ask for). A refusal knows both.
+The live API accepts the upgrade of a wrong key, an unknown model or the beta header, sends an `error` event
+and closes with 3000 (who you are) or 4000 (what you ask for). HTTP errors come from gateways and proxies
+before it. A refusal knows both.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ import msgspec
 from callbridge.simulators.voice_model.faults import (
     INVALID_KEY_CODE,
     INVALID_KEY_MESSAGE,
+    INVALID_MODEL_CODE,
+    MODEL_NOT_FOUND_CODE,
+    MODEL_NOT_FOUND_MESSAGE,
     QUOTA_CODE,
     QUOTA_MESSAGE,
     SERVER_ERROR_MESSAGE,
@@ -25,6 +28,8 @@ from callbridge.simulators.voice_model.faults import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+    from callbridge.simulators.voice_model.session_schema import SessionKind
 
 PATH = "/v1/realtime"
 
@@ -39,22 +44,25 @@ class HandshakeRefusal:
     status: int
     """HTTP status."""
     code: str | None
+    """Null for a missing key."""
     message: str
     close_code: int | None = None
     """The close code when it is refused on the socket; None when it is always refused with HTTP."""
     kind: str = "invalid_request_error"
     retry_after_s: float | None = None
+    gateway_code: str | None = None
+    """What a gateway says in place of `code`, where it has another word."""
 
     @property
     def body(self) -> bytes:
         """The JSON body of the HTTP answer."""
-        error = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+        error = {
+            "message": self.message,
+            "type": self.kind,
+            "param": None,
+            "code": self.gateway_code or self.code,
+        }
         return msgspec.json.encode({"error": error})
-
-    @property
-    def close_reason(self) -> str:
-        """The reason of the close frame, as `type.code`."""
-        return self.kind if self.code is None else f"{self.kind}.{self.code}"
 
     def as_fault(self) -> ConnectFault:
         """The same refusal on the socket."""
@@ -62,7 +70,6 @@ class HandshakeRefusal:
         return ConnectFault(
             kind="reject",
             code=self.close_code,
-            reason=self.close_reason,
             error_code=self.code or "",
             message=self.message,
         )
@@ -70,7 +77,16 @@ class HandshakeRefusal:
 
 def model_of(target: str) -> str:
     """The model in the request target, or nothing."""
-    return parse_qs(urlsplit(target).query).get("model", [""])[0]
+    return _asked(target, "model")
+
+
+def kind_of(target: str) -> SessionKind:
+    """The type of session that the request target asks for."""
+    return "transcription" if _asked(target, "intent") == "transcription" else "realtime"
+
+
+def _asked(target: str, name: str) -> str:
+    return parse_qs(urlsplit(target).query).get(name, [""])[0]
 
 
 def refusal(
@@ -142,6 +158,8 @@ def _wrong_shape(beta: Sequence[str]) -> HandshakeRefusal | None:
 
 def _wrong_model(target: str, models: Collection[str]) -> HandshakeRefusal | None:
     model = model_of(target)
+    if not model and kind_of(target) == "transcription":
+        return None
     if not model:
         message = (
             "You must provide a model parameter, for example "
@@ -149,8 +167,13 @@ def _wrong_model(target: str, models: Collection[str]) -> HandshakeRefusal | Non
         )
         return HandshakeRefusal(400, "missing_model", message, SOCKET_REFUSAL_WHAT)
     if model not in models:
-        message = f"The model `{model}` does not exist or you do not have access to it."
-        return HandshakeRefusal(404, "model_not_found", message, SOCKET_REFUSAL_WHAT)
+        return HandshakeRefusal(
+            404,
+            INVALID_MODEL_CODE,
+            f'Model "{model}" is not supported in realtime mode.',
+            SOCKET_REFUSAL_WHAT,
+            gateway_code=MODEL_NOT_FOUND_CODE,
+        )
     return None
 
 
@@ -167,11 +190,7 @@ _FAULTS = {
         "request_forbidden",
         "Country, region, or territory not supported",
     ),
-    404: (
-        "model_not_found",
-        "invalid_request_error",
-        "The model does not exist or you do not have access to it.",
-    ),
+    404: (MODEL_NOT_FOUND_CODE, "invalid_request_error", MODEL_NOT_FOUND_MESSAGE),
     429: (
         "rate_limit_exceeded",
         "requests",

@@ -20,4 +20,8 @@ class Ids:
     def make(self, prefix: str) -> str:
         """`event_Dq4...`, `item_...`, `resp_...`: below the 32 characters that an id may have."""
         # Every event has one: letter by letter they were a quarter of the cost of an answer.
-        return f"{prefix}_{self._random.randbytes(21).translate(_LETTER_OF).decode('ascii')}"
+        return f"{prefix}_{self.letters(21)}"
+
+    def letters(self, count: int) -> str:
+        """So many letters and digits."""
+        return self._random.randbytes(count).translate(_LETTER_OF).decode("ascii")

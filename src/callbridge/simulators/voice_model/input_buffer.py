@@ -13,6 +13,7 @@ from callbridge.simulators.voice_model.vad import (
     SpeechStarted,
     SpeechStopped,
     TurnDetection,
+    VadFault,
 )
 from callbridge.wire.audio import BYTES_PER_MS
 
@@ -31,6 +32,7 @@ class InputBuffer:
         """All audio since the session started."""
         self._audio = bytearray()
         self._vad: EnergyVad | None = None
+        self._fault: VadFault | None = None
         self._kept_bytes = 0
         """What is kept of the audio between turns."""
         self.detect(detection)
@@ -59,7 +61,7 @@ class InputBuffer:
         if self._vad is not None and self._vad.settings.hears_like(detection):
             self._vad.settings = detection
         else:
-            self._vad = EnergyVad(detection, from_byte=self.appended_bytes)
+            self._detect_anew(detection)
 
     def append(self, audio: bytes) -> Iterable[SpeechStarted | SpeechStopped]:
         """Add audio and yield what is heard in it. A stop must be answered by `take_turn`."""
@@ -93,8 +95,24 @@ class InputBuffer:
         audio = bytes(self._audio)
         self._audio.clear()
         if self._vad is not None:
-            self._vad = EnergyVad(self._vad.settings, from_byte=self.appended_bytes)
+            self._detect_anew(self._vad.settings)
         return audio
+
+    def spoil(self, fault: VadFault | None) -> None:
+        """Detectors are out of order from now on, this one and later ones; in order again with None."""
+        self._fault = fault
+        if self._vad is not None:
+            self._vad.spoil(fault)
+
+    def take_noise(self) -> SpeechStarted | None:
+        """Take what comes next for speech. None when nothing is detected, or in the middle of a turn."""
+        if self._vad is None or self._vad.is_speaking:
+            return None
+        return self._vad.take_noise()
+
+    def _detect_anew(self, detection: TurnDetection) -> None:
+        self._vad = EnergyVad(detection, from_byte=self.appended_bytes)
+        self._vad.spoil(self._fault)
 
     def _trim(self) -> None:
         # Between turns only what may become a turn's padding is kept, else an hour of silence stays.

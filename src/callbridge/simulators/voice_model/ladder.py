@@ -56,19 +56,21 @@ class Track:
         self.is_mirrored = is_mirrored
         """Whether the item goes into the conversation, which mirrors it as `conversation.item.*`."""
         self.previous_item_id: str | None = None
+        self.previous_when_done: str | None = None
+        """What `conversation.item.done` gives as the item before."""
 
     def added(self, item: Item) -> Iterator[Step]:
         """The item is there, still without content."""
         yield self.event("response.output_item.added", item=item.as_json())
         if self.is_mirrored:
-            yield self._mirror("conversation.item.added", item)
+            yield _mirror("conversation.item.added", item, self.previous_item_id)
 
     def done(self, item: Item, status: str) -> Iterator[Step]:
         """The item is as it will stay."""
         item.status = status
-        yield self.event("response.output_item.done", item=item.as_json())
         if self.is_mirrored and not item.deleted:
-            yield self._mirror("conversation.item.done", item)
+            yield _mirror("conversation.item.done", item, self.previous_when_done)
+        yield self.event("response.output_item.done", item=item.as_json())
 
     def event(self, kind: str, **fields: object) -> Json:
         """An event about the item, with its place in the response."""
@@ -79,8 +81,9 @@ class Track:
             **fields,
         }
 
-    def _mirror(self, kind: str, item: Item) -> Json:
-        return {"type": kind, "previous_item_id": self.previous_item_id, "item": item.as_json()}
+
+def _mirror(kind: str, item: Item, previous_item_id: str | None) -> Json:
+    return {"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()}
 
 
 class Delivery:
@@ -138,6 +141,8 @@ class Speech:
         """From `output_item.added` to the last delta."""
         yield from self._track.added(self.item)
         yield self._event("response.content_part.added", part={"type": "audio", "transcript": ""})
+        if not self.item.audio:
+            yield from self._transcript_alone()
         while self.item.sent_bytes < len(self.item.audio):
             yield from self._transcript_ahead()
             yield from self._delivery.due_faults()
@@ -184,6 +189,13 @@ class Speech:
             self._said += 1
             self.item.transcript += word
             yield self._event("response.output_audio_transcript.delta", delta=word)
+
+    def _transcript_alone(self) -> Iterator[Step]:
+        for word in self._words:
+            self.item.transcript += word
+            yield self._event("response.output_audio_transcript.delta", delta=word)
+            yield 1 / (WORDS_PER_SECOND * self._delivery.pace)
+        self._said = len(self._words)
 
     def _delta(self, start: int, end: int) -> Json:
         width = WIRE_BYTES[self._format]

@@ -15,9 +15,15 @@ from callbridge.simulators.voice_model.items import decoded
 from callbridge.simulators.voice_model.journal import Heard
 from callbridge.simulators.voice_model.schema import ClientError
 from callbridge.simulators.voice_model.usage import caller_tokens, text_tokens
-from callbridge.simulators.voice_model.vad import SpeechStarted, SpeechStopped
+from callbridge.simulators.voice_model.vad import (
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetection,
+    holds_speech,
+)
 
 if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.faults import Fault
     from callbridge.simulators.voice_model.responses import ResponseRun
     from callbridge.simulators.voice_model.schema import Json
     from callbridge.simulators.voice_model.script import Answer
@@ -25,6 +31,12 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model.speaking import Speaking
 
 _TRANSCRIPTION = "conversation.item.input_audio_transcription"
+
+DICTATION_EVERY_S = 0.3
+"""Between the words that a streaming transcription model writes while the caller speaks."""
+
+IDLE_TEXT = "The caller has been silent for a while."
+"""What the system says of an idle timeout; the API has its own words."""
 
 
 class Listening:
@@ -34,13 +46,20 @@ class Listening:
         self._shared = shared
         self._speaking = speaking
         speaking.when_done = self.response_done
+        shared.when_vad_fails = self.spoil
         self._decoder = Decoder(shared.config.input_format)
         self._buffer = InputBuffer(shared.config.turn_detection)
         self._turn: Heard | None = None
         """The turn under way: where it began, and the item that it will become."""
+        self._noise_id = ""
+        """The item of the last turn that noise began."""
+        self._vad_fault: Fault | None = None
         self._idle_watch = 0
         self._untold: list[tuple[Item, Answer]] = []
         """Transcripts that wait for the end of the answer."""
+        self._dictated: dict[str, tuple[Answer, list[str]]] = {}
+        """What is written of turns as they are spoken, by item: whose caller's words, and what of them is
+        still to be written."""
 
     def configure(self) -> None:
         """The configuration has changed."""
@@ -49,7 +68,7 @@ class Listening:
             self._decoder = Decoder(config.input_format)
         self._buffer.detect(config.turn_detection)
         if not self._buffer.is_speaking:
-            self._turn = None
+            self._drop_turn()
 
     # --- Commands -----------------------------------------------------------------------------
 
@@ -80,6 +99,7 @@ class Listening:
             has_heard = True
             if isinstance(heard, SpeechStarted):
                 self._start(heard)
+                self._begin_dictation()
             else:
                 self._stop(heard)
         return has_heard
@@ -95,20 +115,44 @@ class Listening:
             )
         turn, self._turn = self._turn, None
         item_id = turn.item_id if turn is not None else self._shared.ids.make("item")
-        self._commit(item_id, self._buffer.take_all())
+        audio = self._buffer.take_all()
+        has_speech = turn is not None or holds_speech(audio, TurnDetection())
+        self._commit(item_id, audio, has_speech=has_speech)
 
     def clear(self, _event: Json) -> None:
         """`input_audio_buffer.clear`."""
         self._buffer.take_all()
-        self._turn = None
+        self._drop_turn()
         self._shared.send({"type": "input_audio_buffer.cleared"})
+
+    # --- Faults -------------------------------------------------------------------------------
+
+    def spoil(self, fault: Fault) -> None:
+        """A fault of turn detection begins, or happens, now."""
+        if fault.kind == "vad_noise":
+            self._take_noise()
+        elif fault.kind in {"vad_deaf", "vad_stuck"}:
+            self._vad_fault = fault
+            self._buffer.spoil(fault.kind)
+            if fault.seconds is not None:
+                self._shared.plan(fault.seconds, lambda: self._mend(fault))
+
+    def _mend(self, fault: Fault) -> None:
+        # Not when another fault has begun meanwhile.
+        if self._vad_fault is fault:
+            self._buffer.spoil(None)
+
+    def _take_noise(self) -> None:
+        heard = self._buffer.take_noise()
+        if heard is not None:
+            self._noise_id = self._start(heard).item_id
 
     # --- Turns --------------------------------------------------------------------------------
 
-    def _start(self, heard: SpeechStarted) -> None:
+    def _start(self, heard: SpeechStarted) -> Heard:
         shared = self._shared
         self._idle_watch += 1
-        self._turn = Heard(shared.now, heard.audio_start_ms, shared.ids.make("item"))
+        self._turn = turn = Heard(shared.now, heard.audio_start_ms, shared.ids.make("item"))
         shared.journal.speech_started.append(self._turn)
         shared.note("speech_started", f"at {heard.audio_start_ms} ms of audio")
         shared.send(
@@ -121,6 +165,7 @@ class Listening:
         detection = shared.config.turn_detection
         if detection is not None and detection.interrupt_response:
             self._speaking.interrupt()
+        return turn
 
     def _stop(self, heard: SpeechStopped) -> None:
         shared, turn = self._shared, self._turn
@@ -140,7 +185,12 @@ class Listening:
         if detection is not None and detection.create_response:
             self._respond()
 
-    def _commit(self, item_id: str, audio: bytes) -> None:
+    def _drop_turn(self) -> None:
+        if self._turn is not None:
+            self._dictated.pop(self._turn.item_id, None)
+        self._turn = None
+
+    def _commit(self, item_id: str, audio: bytes, *, has_speech: bool = True) -> None:
         shared = self._shared
         self._idle_watch += 1
         item = Item(item_id, "message", "user", audio=audio)
@@ -153,9 +203,8 @@ class Listening:
                 "item_id": item_id,
             }
         )
-        for kind in ("conversation.item.added", "conversation.item.done"):
-            shared.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
-        self._transcribe(item)
+        shared.send_item(item, previous_item_id)
+        self._transcribe(item, has_speech=has_speech)
 
     def _respond(self) -> None:
         try:
@@ -166,10 +215,29 @@ class Listening:
 
     # --- Transcripts --------------------------------------------------------------------------
 
-    def _transcribe(self, item: Item) -> None:
-        answer = self._shared.prompter.caller_said()
-        item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
-        if self._shared.config.transcription is None:
+    def _begin_dictation(self) -> None:
+        answer, turn = self._shared.prompter.caller_said(), self._turn
+        if turn is None or not self._shared.config.transcribes_at_once:
+            return
+        if answer.caller and answer.transcript != "never" and answer.transcript_error is None:
+            self._dictated[turn.item_id] = (answer, _pieces(answer.caller))
+            self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
+
+    def _write_next(self, turn: Heard) -> None:
+        # Before the turn is committed: its item is announced, and not there.
+        if turn is not self._turn or turn.item_id not in self._dictated:
+            return
+        _, pieces = self._dictated[turn.item_id]
+        if pieces:
+            where = {"item_id": turn.item_id, "content_index": 0}
+            self._shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": pieces.pop(0)})
+            self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
+
+    def _transcribe(self, item: Item, *, has_speech: bool) -> None:
+        answer, _ = self._dictated.get(item.id, (self._shared.prompter.caller_said(), None))
+        if has_speech and not self._is_noise(item):
+            item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
+        if self._shared.config.transcription is None or answer.transcript == "never":
             return
         if answer.transcript == "before":
             self._tell(item, answer)
@@ -178,18 +246,24 @@ class Listening:
         else:
             self._untold.append((item, answer))
 
+    def _is_noise(self, item: Item) -> bool:
+        # The caller may have begun to speak in the middle of it.
+        detection = self._shared.config.turn_detection or TurnDetection()
+        return item.id == self._noise_id and not holds_speech(item.audio, detection)
+
     def _tell(self, item: Item, answer: Answer) -> None:
         shared, settings = self._shared, self._shared.config.transcription
         where: Json = {"item_id": item.id, "content_index": 0}
+        _, pieces = self._dictated.pop(item.id, (answer, _pieces(item.transcript)))
         if answer.transcript_error is not None:
             error = answer.transcript_error
-            details = {"type": error.type, "code": error.code, "message": error.message}
+            details = {"type": error.type, "code": error.code, "message": error.text}
             shared.send({"type": f"{_TRANSCRIPTION}.failed", **where, "error": details | {"param": None}})
             return
         shared.note("caller_said", item.transcript)
         model = settings["model"] if settings is not None else "gpt-transcribe"
         is_whole = model == "whisper-1"
-        for piece in [item.transcript] if is_whole else _pieces(item.transcript):
+        for piece in [item.transcript] if is_whole and pieces else pieces:
             shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
         item.content = [{"type": "input_audio", "transcript": item.transcript}]
         shared.send(
@@ -197,7 +271,7 @@ class Listening:
                 "type": f"{_TRANSCRIPTION}.completed",
                 **where,
                 "transcript": item.transcript,
-                "usage": _usage(item, in_seconds=is_whole),
+                "usage": _usage(item, in_seconds=is_whole or model == "gpt-realtime-whisper"),
             }
         )
 
@@ -229,18 +303,22 @@ class Listening:
                 "item_id": item_id,
             }
         )
-        self._commit(item_id, self._buffer.take_turn(start_ms, end_ms))
+        system = Item(self._shared.ids.make("item"), "message", "system", transcript=IDLE_TEXT)
+        system.content = [{"type": "input_text", "text": IDLE_TEXT}]
+        self._shared.send_item(system, self._shared.conversation.add(system))
+        self._commit(item_id, self._buffer.take_turn(start_ms, end_ms), has_speech=False)
         self._respond()
 
 
 def _pieces(text: str) -> list[str]:
     first, *rest = text.split() or [""]
-    return [first, *(f" {word}" for word in rest)]
+    return [first, *(f" {word}" for word in rest)] if first else []
 
 
 def _usage(item: Item, *, in_seconds: bool) -> Json:
     if in_seconds:
-        return {"type": "duration", "seconds": item.audio_ms / 1000}
+        # Whole seconds; nothing was said in a turn without a word.
+        return {"type": "duration", "seconds": -(-item.audio_ms // 1000) if item.transcript else 0}
     audio, written = caller_tokens(item.audio_ms), text_tokens(item.transcript)
     return {
         "type": "tokens",

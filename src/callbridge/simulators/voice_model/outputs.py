@@ -37,4 +37,9 @@ class Stall:
     """Keep the connection open but take nothing more out of it. Nothing follows."""
 
 
-Output = Send | SendBinary | Close | Abort | Stall
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Take everything out of the connection and answer nothing, not even a ping. Nothing follows."""
+
+
+Output = Send | SendBinary | Close | Abort | Stall | Mute

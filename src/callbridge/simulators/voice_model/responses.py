@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from callbridge.simulators.voice_model.conversation import Conversation, Item
 from callbridge.simulators.voice_model.faults import Fault
@@ -57,7 +57,10 @@ class Order:
     """Input of its own in place of the conversation."""
     conversation_id: str | None = None
     """None for a response outside the conversation."""
-    limits_at: Literal["start", "end"] = "start"
+    is_phased: bool = False
+    """Its messages tell their phase, and the last of them is still open when a call begins."""
+    reasoning_tokens: int = 0
+    """Thought that is not said; 0 also for models that do not reason."""
     after_s: float = 0.0
     """Time to think."""
     delivery: Delivery
@@ -89,7 +92,8 @@ class ResponseRun:
         self._due = now
         self._now = now
         self._items: list[Item] = []
-        self._open: Part | None = None
+        self._open: list[Part] = []
+        """Items that are begun and not done, oldest first."""
         self._steps: Generator[Step] = self._ladder()
 
     @property
@@ -128,11 +132,11 @@ class ResponseRun:
         """Close what is open and end: `turn_detected` or `client_cancelled`."""
         self._now = now
         self._steps.close()
-        part = self._open
-        yield from self._events(self._cut(), now)
+        speech = next((part for part in self._open if isinstance(part, Speech)), None)
+        yield from self._events(self._close("incomplete"), now)
         yield from self._events(self._done("cancelled", reason), now)
-        if isinstance(part, Speech):
-            yield from self._events(part.late(self.answer.late_deltas), now)
+        if speech is not None:
+            yield from self._events(speech.late(self.answer.late_deltas), now)
         self.is_over = True
 
     def repeat_next_delta(self) -> None:
@@ -143,8 +147,6 @@ class ResponseRun:
 
     def _ladder(self) -> Generator[Step]:
         yield {"type": "response.created", "response": self._body()}
-        if self.order.limits_at == "start":
-            yield self._rate_limits()
         yield from self._faults_at("start")
         if self.answer.silent:
             yield math.inf
@@ -153,13 +155,16 @@ class ResponseRun:
             if index:
                 yield ITEM_GAP_S
             # Made only now: an interruption in the gap must not find an item that was never added.
-            self._open = part = make_part()
+            part = make_part()
+            self._open.append(part)
             yield from self._opening(part)
             is_cut = self._breaks_off()
-            yield from part.closing(self._item_status(is_cut=is_cut))
-            self._open = None
+            if index == self._overlapping and not is_cut:
+                continue
+            yield from self._close(self._item_status(is_cut=is_cut))
             if is_cut:
                 break
+        yield self._until_done_s()
         yield from self._faults_at("end")
         yield from self._done(self.answer.status, self._reason())
 
@@ -168,6 +173,17 @@ class ResponseRun:
             yield step
             if isinstance(step, float) and self._breaks_off():
                 return
+
+    def _until_done_s(self) -> float:
+        after_ms = self.answer.done_after_ms
+        return math.inf if after_ms == "never" else after_ms / 1000
+
+    @property
+    def _overlapping(self) -> int | None:
+        """The message that is done only when the call after it has begun."""
+        answer = self.answer
+        has_next = answer.say and answer.calls and not answer.calls_first
+        return len(answer.say) - 1 if has_next and self.order.is_phased else None
 
     def _breaks_off(self) -> bool:
         stop_ms = self.answer.stop_after_ms
@@ -189,13 +205,10 @@ class ResponseRun:
         self.record.usage = self._usage()
         self._meter.spend(self.record.usage["total_tokens"], self._now)
         yield {"type": "response.done", "response": self._body()}
-        if self.order.limits_at == "end":
-            yield self._rate_limits()
 
-    def _cut(self) -> Iterator[Step]:
-        if self._open is not None:
-            yield from self._open.closing("incomplete")
-            self._open = None
+    def _close(self, status: str) -> Iterator[Step]:
+        while self._open:
+            yield from self._open.pop(0).closing(status)
 
     def _faults_at(self, place: str) -> Iterator[Step]:
         yield from (fault for fault in self.answer.faults if fault.at == place)
@@ -204,13 +217,21 @@ class ResponseRun:
 
     def _speech(self, say: Say, *, is_endless: bool = False) -> Part:
         item = self._item("message", role="assistant")
+        item.phase = self._phase()
         track = self._track(item)
-        if self.order.modalities == ["text"]:
+        if self.order.modalities == ["text"] or say.form == "text":
             return Writing(item, say.text, track, self.order.delivery)
-        item.audio, item.is_spoken = say.audio or tone(say.text), True
+        item.audio = b"" if say.form == "transcript" else say.audio or tone(say.text)
+        item.is_spoken = True
         repeats = ENDLESS_BYTES // len(item.audio) + 1 if is_endless else 1
         kind = self.order.output_format["type"]
         return Speech(item, say.text, track, self.order.delivery, kind, repeats=repeats)
+
+    def _phase(self) -> str:
+        if not self.order.is_phased:
+            return ""
+        is_last = len(self._items) == len(self.answer.say) + len(self.answer.calls)
+        return "final_answer" if is_last else "commentary"
 
     def _call(self, call: Call) -> Part:
         fields = {"call_id": self._ids.make("call"), "name": call.name, "arguments": ""}
@@ -228,6 +249,8 @@ class ResponseRun:
         track = Track(self.record.id, len(self._items) - 1, is_mirrored=not self.is_out_of_band)
         if not self.is_out_of_band:
             track.previous_item_id = self._conversation.add(item)
+            # Recorded sessions: null when the item before it is the first of the conversation.
+            track.previous_when_done = None if self._conversation.has_two else track.previous_item_id
         return track
 
     # --- Events -------------------------------------------------------------------------------
@@ -245,14 +268,12 @@ class ResponseRun:
             self.record.first_audio_at = self._now
         return step
 
-    def _rate_limits(self) -> Json:
-        return {"type": "rate_limits.updated", "rate_limits": self._meter.rate_limits(self._now)}
-
     def _usage(self) -> Json:
         context = self.order.context
         before = self._conversation.items() if context is None else context
         known = [item for item in before if item not in self._items]
-        return self._meter.usage(self.order.prompt, known, self._items)
+        thought = self.order.reasoning_tokens if self._items else 0
+        return self._meter.usage(self.order.prompt, known, self._items, reasoning_tokens=thought)
 
     def _reason(self) -> str:
         if self.answer.status == "incomplete":
@@ -280,6 +301,6 @@ class ResponseRun:
             return {"type": status, "reason": self.record.reason}
         if status == "failed":
             error = self.answer.error
-            details = {"type": error.type, "code": error.code, "message": error.message}
+            details = {"type": error.type, "code": error.code, "message": error.text}
             return {"type": "failed", "error": details}
         return None

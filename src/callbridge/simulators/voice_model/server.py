@@ -24,12 +24,21 @@ from callbridge.simulators.voice_model.handshake import (
     PATH,
     HandshakeRefusal,
     fault_refusal,
+    kind_of,
     model_of,
     reason_phrase,
     refusal,
 )
 from callbridge.simulators.voice_model.journal import Journal, Note
-from callbridge.simulators.voice_model.outputs import Abort, Close, Output, Send, SendBinary, Stall
+from callbridge.simulators.voice_model.outputs import (
+    Abort,
+    Close,
+    Mute,
+    Output,
+    Send,
+    SendBinary,
+    Stall,
+)
 from callbridge.simulators.voice_model.script import Prompter, Script
 from callbridge.simulators.voice_model.session import RealtimeSession
 from callbridge.simulators.voice_model.session_config import REALTIME_MODELS
@@ -64,7 +73,7 @@ async def serve_model(
     keys: Collection[str] | None = None,
     models: Collection[str] = REALTIME_MODELS,
     settings: SessionSettings | None = None,
-    refuse_by: Literal["http", "socket"] = "http",
+    refuse_by: Literal["http", "socket"] = "socket",
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
 ) -> AsyncIterator[ModelServer]:
@@ -77,7 +86,8 @@ async def serve_model(
         keys: API keys that are accepted; any when None.
         models: models that are served.
         settings: of every session; model, connection number and wall clock are filled in.
-        refuse_by: how wrong keys, models and headers are refused: with an HTTP error, or on the socket.
+        refuse_by: how wrong keys, models and headers are refused: on a socket that opens, as by the API, or
+            with an HTTP error, as by a gateway before it.
         on_event: told of everything worth showing in a session.
         on_refusal: told of every handshake that was refused.
 
@@ -98,8 +108,8 @@ async def serve_model(
         host,
         port,
         process_request=model.admit,
-        # Audio does not compress; deflate would cost more than everything else here.
-        compression=None,
+        # As the API does on every upgrade that offers it. A client pays for it and gains nothing.
+        compression="deflate",
         max_size=MESSAGE_BYTES_MAX,
         open_timeout=OPEN_TIMEOUT_S,
         close_timeout=CLOSE_TIMEOUT_S,
@@ -202,6 +212,7 @@ class ModelServer:
         settings = replace(
             self._settings,
             model=model_of(connection.request.path),
+            kind=kind_of(connection.request.path),
             connection=admission.number,
             opened_unix_s=int(time.time()),
         )
@@ -268,6 +279,8 @@ class _Line:
                 case Stall():
                     self._connection.transport.pause_reading()
                     await self._connection.wait_closed()
+                case Mute():
+                    await _fall_mute(self._connection)
                 case _:
                     assert_never(output)
 
@@ -278,6 +291,26 @@ class _Line:
         for note in journal.notes[self._told :]:
             self._on_event(journal, note)
         self._told = len(journal.notes)
+
+
+class _Sink(asyncio.Protocol):
+    """Takes what comes and answers nothing; tells the connection that was there before when it is lost."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has cut TCP."""
+        self._connection.connection_lost(exc)
+
+
+async def _fall_mute(connection: ServerConnection) -> None:
+    """Half open: TCP takes everything, and nobody is there. Until the client cuts it."""
+    # The server's own pings would end it: nobody reads their pongs.
+    if connection.keepalive_task is not None:
+        connection.keepalive_task.cancel()
+    connection.transport.set_protocol(_Sink(connection))
+    await connection.wait_closed()
 
 
 def _how(closed: ConnectionClosed) -> str:

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model import client_events
-from callbridge.simulators.voice_model.faults import INVALID_KEY_CODE, INVALID_KEY_MESSAGE
+from callbridge.simulators.voice_model.conversation import Item
+from callbridge.simulators.voice_model.faults import INVALID_KEY_CODE, INVALID_KEY_MESSAGE, REJECTIONS
 from callbridge.simulators.voice_model.items import client_item, refuse_orphan
 from callbridge.simulators.voice_model.journal import Journal, Received, Truncation
 from callbridge.simulators.voice_model.listening import Listening
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 HELD_MESSAGES_MAX = 10_000
 """Messages that wait for the end of a stall: more than three minutes of frames. Later ones are lost."""
+
+MCP_LISTING_S = 0.2
+"""What an MCP server takes to list its tools; it has none."""
 
 
 class RealtimeSession:
@@ -58,8 +62,12 @@ class RealtimeSession:
         self.deadline: float | None = None
         """When to call `wake`; None when only a message can make a difference."""
         self._seen: Counter[str] = Counter()
+        self._mcp_servers: set[str] = set()
+        """Labels of those that were asked for their tools."""
         self._commands: dict[str, Callable[[Json], None]] = {
             "session.update": self._update,
+            "session.close": _refuse_translation,
+            "session.input_audio_buffer.append": _refuse_translation,
             "input_audio_buffer.append": self._listening.append,
             "input_audio_buffer.commit": self._listening.commit,
             "input_audio_buffer.clear": self._listening.clear,
@@ -210,10 +218,13 @@ class RealtimeSession:
         if fault.kind == "silent":
             shared.stalled_until = math.inf
             return True
+        reason = fault.reason
         if fault.kind == "reject":
-            code = INVALID_KEY_CODE if fault.error_code is None else fault.error_code
-            shared.send_error("invalid_request_error", code, fault.message or INVALID_KEY_MESSAGE)
-        shared.close(fault.code, fault.reason)
+            code, message = REJECTIONS.get(fault.code, (INVALID_KEY_CODE, INVALID_KEY_MESSAGE))
+            code = code if fault.error_code is None else fault.error_code
+            shared.send_error("invalid_request_error", code or None, fault.message or message)
+            reason = reason or ".".join(filter(None, ("invalid_request_error", code)))
+        shared.close(fault.code, reason)
         return True
 
     # --- Commands -----------------------------------------------------------------------------
@@ -221,8 +232,7 @@ class RealtimeSession:
     def _session(self) -> Json:
         shared = self._shared
         expires_at = shared.settings.opened_unix_s + int(shared.settings.max_duration_s)
-        head = {"object": "realtime.session", "id": self.journal.session_id}
-        return head | shared.config.values | {"expires_at": expires_at}
+        return shared.config.echo | {"id": self.journal.session_id, "expires_at": expires_at}
 
     def _update(self, event: Json) -> None:
         shared = self._shared
@@ -234,18 +244,41 @@ class RealtimeSession:
         self._listening.configure()
         shared.send({"type": "session.updated", "session": self._session()})
         shared.note("configured", shared.config.summary())
+        self._list_mcp_tools()
+
+    def _list_mcp_tools(self) -> None:
+        tools = self._shared.config.values["tools"]
+        for label in (tool["server_label"] for tool in tools if tool["type"] == "mcp"):
+            if label not in self._mcp_servers:
+                self._mcp_servers.add(label)
+                self._list_tools_of(label)
+
+    def _list_tools_of(self, label: str) -> None:
+        shared = self._shared
+        fields = {"server_label": label, "tools": []}
+        item = Item(shared.ids.make("mcpl"), "mcp_list_tools", fields=fields)
+        previous_item_id = shared.conversation.add(item)
+        about = {"previous_item_id": previous_item_id, "item": item.as_json()}
+        shared.send({"type": "conversation.item.added", **about})
+        shared.send({"type": "mcp_list_tools.in_progress", "item_id": item.id})
+
+        def listed() -> None:
+            shared.send({"type": "mcp_list_tools.completed", "item_id": item.id})
+            shared.send({"type": "conversation.item.done", **about})
+
+        shared.plan(MCP_LISTING_S, listed)
 
     def _create_item(self, event: Json) -> None:
         shared = self._shared
         item = client_item(event["item"], "item", shared.config.input_format, shared.ids)
         refuse_orphan(item, shared.conversation)
         previous_item_id = shared.conversation.add(item, event.get("previous_item_id"))
-        for kind in ("conversation.item.added", "conversation.item.done"):
-            shared.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+        shared.send_item(item, previous_item_id)
 
     def _truncate(self, event: Json) -> None:
         shared, item_id, end_ms = self._shared, event["item_id"], event["audio_end_ms"]
-        shared.conversation.truncate(item_id, event["content_index"], end_ms)
+        refuses_zero = shared.script.truncate_at_zero == "refused"
+        shared.conversation.truncate(item_id, event["content_index"], end_ms, refuses_zero=refuses_zero)
         shared.journal.truncations.append(Truncation(shared.now, item_id, end_ms))
         shared.note("truncated", f"{item_id} at {end_ms} ms")
         shared.send(
@@ -266,3 +299,7 @@ class RealtimeSession:
         item = self._shared.conversation.retrieve(event["item_id"])
         shown = item.with_audio(self._shared.config.output_format)
         self._shared.send({"type": "conversation.item.retrieved", "item": shown})
+
+
+def _refuse_translation(event: Json) -> None:
+    raise ClientError("invalid_event", f"'{event['type']}' is for translation sessions.", "type")

@@ -9,11 +9,13 @@ https://developers.openai.com/api/docs/guides/realtime-conversations and the sch
 from __future__ import annotations
 
 import copy
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from callbridge.simulators.voice_model.formats import PCM, PCM_RATE
 from callbridge.simulators.voice_model.schema import ClientError, Json, not_supported
-from callbridge.simulators.voice_model.session_schema import check_session
+from callbridge.simulators.voice_model.session_schema import SessionKind, check_session
 from callbridge.simulators.voice_model.vad import TurnDetection
 
 if TYPE_CHECKING:
@@ -33,7 +35,18 @@ REALTIME_MODELS = (
 """Models that `/v1/realtime` serves in 2026."""
 
 REASONING_MODELS = frozenset({"gpt-realtime-2.1", "gpt-realtime-2.1-mini", "gpt-realtime-2"})
-"""Models that take `reasoning` and `parallel_tool_calls`."""
+"""Models that take `reasoning` and `parallel_tool_calls`; the session that is echoed shows neither."""
+
+PHASED_MODELS = frozenset({"gpt-realtime-2.1", "gpt-realtime-2.1-mini"})
+"""Models whose messages tell their `phase`, and whose items overlap."""
+
+_MODELS_OF_2025 = frozenset(
+    name for name in REALTIME_MODELS if re.match(r"gpt-realtime(-mini)?(-2025|$)", name)
+)
+"""They have a shorter silence and another voice, as long as they are not told."""
+
+_STREAMING_MODELS = frozenset({"gpt-realtime-whisper"})
+"""Transcription models that write while the caller still speaks."""
 
 TRANSCRIPTION_MODELS = (
     "gpt-transcribe",
@@ -57,7 +70,7 @@ _SERVER_VAD: Json = {
     "type": "server_vad",
     "threshold": 0.5,
     "prefix_padding_ms": 300,
-    # 500 by the schema. Captured sessions have also shown 200: a client should set it.
+    # 200 with the models of 2025: a client should set it.
     "silence_duration_ms": 500,
     "idle_timeout_ms": None,
     "create_response": True,
@@ -75,7 +88,8 @@ _SEMANTIC_VAD: Json = {
 class SessionConfig:
     """The effective configuration. Never changed in place: `updated` makes a new one."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, kind: SessionKind = "realtime") -> None:
+        self.kind = kind
         self.values = _defaults(model)
 
     def updated(
@@ -86,9 +100,11 @@ class SessionConfig:
         Raises:
             ClientError: something in it is refused, and so all of it.
         """
-        checked: Json = check_session(patch, "session")
+        checked: Json = check_session(self.kind)(patch, "session")
         after = copy.copy(self)
-        after.values = _merge(self.values, checked)
+        after.values = _merge(self.values, checked, self.model)
+        # Cleared are the client's instructions, not the server's own.
+        after.values["instructions"] = after.values["instructions"] or INSTRUCTIONS
         _refuse_other_model(self.values["model"], checked)
         _refuse_reasoning(self.values["model"], checked, "session")
         refuse_other_voice(self.voice, checked, has_spoken=has_spoken)
@@ -99,6 +115,20 @@ class SessionConfig:
     def model(self) -> str:
         """The model that the client connected to."""
         return str(self.values["model"])
+
+    @property
+    def echo(self) -> Json:
+        """The session as `session.created` and `session.updated` show it, but for what no setting changes."""
+        if self.kind == "realtime":
+            shown = {name: value for name, value in self.values.items() if name not in _NEVER_ECHOED}
+            return {"object": "realtime.session"} | shown
+        heard = dict(self.values["audio"]["input"])
+        if heard["turn_detection"] is not None:
+            answering = {"create_response", "interrupt_response", "idle_timeout_ms"}
+            detection = heard["turn_detection"].items()
+            heard["turn_detection"] = {name: value for name, value in detection if name not in answering}
+        shown = {"type": "transcription", "object": "realtime.transcription_session"}
+        return shown | {"audio": {"input": heard}, "include": self.values["include"]}
 
     @property
     def input_format(self) -> str:
@@ -122,13 +152,21 @@ class SessionConfig:
         return settings
 
     @property
+    def transcribes_at_once(self) -> bool:
+        """Whether what the caller says is written while it is said."""
+        return self.transcription is not None and self.transcription["model"] in _STREAMING_MODELS
+
+    @property
     def turn_detection(self) -> TurnDetection | None:
         """Settings of the turn detection, or None for turns by hand."""
         settings: Json | None = self.values["audio"]["input"]["turn_detection"]
         if settings is None:
             return None
         named = {name: value for name, value in settings.items() if name != "type"}
-        return TurnDetection(kind=settings["type"], **named)
+        detection = TurnDetection(kind=settings["type"], **named)
+        if self.kind == "transcription":
+            return replace(detection, create_response=False, interrupt_response=False, idle_timeout_ms=None)
+        return detection
 
     def summary(self) -> str:
         """The settings that decide how a call sounds, in one line."""
@@ -141,6 +179,18 @@ class SessionConfig:
             f"transcription {transcription['model'] if transcription else 'off'}, "
             f"tools {', '.join(tools) or 'none'}"
         )
+
+
+def pace_of(model: str) -> float:
+    """How many times faster than real time its audio comes."""
+    return 13.0 if model == "gpt-realtime-2.1-mini" else 5.0
+
+
+_NEVER_ECHOED = frozenset({"reasoning", "parallel_tool_calls"})
+
+
+def _server_vad(model: str) -> Json:
+    return _SERVER_VAD | ({"silence_duration_ms": 200} if model in _MODELS_OF_2025 else {})
 
 
 def _defaults(model: str) -> Json:
@@ -161,11 +211,11 @@ def _defaults(model: str) -> Json:
                 "format": {"type": PCM, "rate": PCM_RATE},
                 "transcription": None,
                 "noise_reduction": None,
-                "turn_detection": dict(_SERVER_VAD),
+                "turn_detection": _server_vad(model),
             },
             "output": {
                 "format": {"type": PCM, "rate": PCM_RATE},
-                "voice": "marin",
+                "voice": "alloy" if model in _MODELS_OF_2025 else "marin",
                 "speed": 1.0,
             },
         },
@@ -178,13 +228,13 @@ def _defaults(model: str) -> Json:
 # --- Patching ---------------------------------------------------------------------------------
 
 
-def _merge(current: Json, patch: Json) -> Json:
+def _merge(current: Json, patch: Json, model: str) -> Json:
     after = dict(current)
     for name, value in patch.items():
         if name in {"audio", "input", "output"}:
-            after[name] = _merge(current[name], value)
+            after[name] = _merge(current[name], value, model)
         elif name == "turn_detection" and value is not None:
-            after[name] = _turn_detection(current[name], value)
+            after[name] = _turn_detection(current[name], value, model)
         elif name in {"noise_reduction", "transcription"} and value is not None:
             after[name] = _kept(name, current[name], value)
         else:
@@ -192,10 +242,10 @@ def _merge(current: Json, patch: Json) -> Json:
     return after
 
 
-def _turn_detection(current: Json | None, patch: Json) -> Json:
+def _turn_detection(current: Json | None, patch: Json, model: str) -> Json:
     if current is not None and current["type"] == patch["type"]:
         return current | patch
-    defaults = _SERVER_VAD if patch["type"] == "server_vad" else _SEMANTIC_VAD
+    defaults = _server_vad(model) if patch["type"] == "server_vad" else _SEMANTIC_VAD
     return defaults | patch
 
 
@@ -205,7 +255,8 @@ def _kept(name: str, current: Json | None, patch: Json) -> Json:
         return {"strength": 1.0} | (current or {}) | patch
     # The settings of one transcription model mean nothing to another.
     is_same = current is not None and current["model"] == patch.get("model", current["model"])
-    return {"model": "whisper-1"} | (current or {} if is_same else {}) | patch
+    defaults: Json = {"model": "whisper-1", "language": None, "prompt": None}
+    return defaults | (current or {} if is_same else {}) | patch
 
 
 # --- What a field may not be, given the rest --------------------------------------------------
@@ -261,7 +312,9 @@ def _refuse_transcription(config: SessionConfig, models: Collection[str]) -> Non
             param = f"{path}.{name}"
             message = f"Unsupported parameter: '{param}' is not supported with model '{model}'."
             raise ClientError("unsupported_parameter", message, param)
-    if model == "gpt-realtime-whisper" and config.turn_detection is not None:
+    # In a voice session it stands beside turn detection.
+    is_alone = config.kind == "transcription" and model in _STREAMING_MODELS
+    if is_alone and config.turn_detection is not None:
         raise ClientError(
             "invalid_value",
             f"Turn detection must be null with transcription model '{model}'.",

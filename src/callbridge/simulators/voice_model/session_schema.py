@@ -6,10 +6,11 @@ the rest of the session, is in `session_config`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from callbridge.simulators.voice_model.formats import PCM, PCM_RATE, PCMA, PCMU
 from callbridge.simulators.voice_model.schema import (
+    Check,
     ClientError,
     Json,
     anything,
@@ -24,6 +25,9 @@ from callbridge.simulators.voice_model.schema import (
     text,
     whole,
 )
+
+SessionKind = Literal["realtime", "transcription"]
+"""`session.type`: what the client asked for when it connected."""
 
 VOICES = (
     "alloy",
@@ -193,16 +197,18 @@ _NOISE_REDUCTION = record(
     {"type": choice("near_field", "far_field"), "strength": number(0.0)}, required=("type",)
 )
 
+_INPUT = record(
+    {
+        "format": FORMAT,
+        "noise_reduction": nullable(_NOISE_REDUCTION),
+        "transcription": nullable(_TRANSCRIPTION),
+        "turn_detection": nullable(_TURN_DETECTION),
+    }
+)
+
 _AUDIO = record(
     {
-        "input": record(
-            {
-                "format": FORMAT,
-                "noise_reduction": nullable(_NOISE_REDUCTION),
-                "transcription": nullable(_TRANSCRIPTION),
-                "turn_detection": nullable(_TURN_DETECTION),
-            }
-        ),
+        "input": _INPUT,
         "output": record({"format": FORMAT, "voice": VOICE, "speed": number(0.25, 1.5)}),
     }
 )
@@ -232,36 +238,59 @@ _TRACING = nullable(
 )
 
 
-def _transcription_session(_value: Any, _path: str) -> Json:
-    raise ClientError(
-        "invalid_value",
-        "Passing a transcription session update event to a realtime session is not allowed.",
-        "session.type",
-    )
+_INCLUDE = nullable(listing(choice("item.input_audio_transcription.logprobs")))
 
-
-check_session = tagged(
-    "type",
+_REALTIME = record(
     {
-        "realtime": record(
-            {
-                "type": anything,
-                "model": text(),
-                "instructions": text(),
-                "output_modalities": MODALITIES,
-                "audio": _AUDIO,
-                "tools": TOOLS,
-                "tool_choice": TOOL_CHOICE,
-                "parallel_tool_calls": flag,
-                "reasoning": REASONING,
-                "max_output_tokens": MAX_OUTPUT_TOKENS,
-                "truncation": _TRUNCATION,
-                "tracing": _TRACING,
-                "include": nullable(listing(choice("item.input_audio_transcription.logprobs"))),
-                "prompt": PROMPT,
-            }
-        ),
-        "transcription": _transcription_session,
-    },
+        "type": anything,
+        "model": text(),
+        "instructions": text(),
+        "output_modalities": MODALITIES,
+        "audio": _AUDIO,
+        "tools": TOOLS,
+        "tool_choice": TOOL_CHOICE,
+        "parallel_tool_calls": flag,
+        "reasoning": REASONING,
+        "max_output_tokens": MAX_OUTPUT_TOKENS,
+        "truncation": _TRUNCATION,
+        "tracing": _TRACING,
+        "include": _INCLUDE,
+        "prompt": PROMPT,
+    }
 )
-"""`session` of a `session.update`."""
+
+_TRANSCRIBING = record({"type": anything, "audio": record({"input": _INPUT}), "include": _INCLUDE})
+
+
+def _refused(message: str) -> Check:
+    def check(_value: Any, _path: str) -> Json:
+        raise ClientError("invalid_value", message, "session.type")
+
+    return check
+
+
+_SESSIONS: dict[SessionKind, Check] = {
+    "realtime": tagged(
+        "type",
+        {
+            "realtime": _REALTIME,
+            "transcription": _refused(
+                "Passing a transcription session update event to a realtime session is not allowed."
+            ),
+        },
+    ),
+    "transcription": tagged(
+        "type",
+        {
+            "realtime": _refused(
+                "Passing a realtime session update event to a transcription session is not allowed."
+            ),
+            "transcription": _TRANSCRIBING,
+        },
+    ),
+}
+
+
+def check_session(kind: SessionKind) -> Check:
+    """The check of the `session` of a `session.update`, for sessions of this type."""
+    return _SESSIONS[kind]

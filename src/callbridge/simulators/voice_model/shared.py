@@ -9,6 +9,7 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,11 @@ from callbridge.simulators.voice_model.faults import (
 )
 from callbridge.simulators.voice_model.ids import Ids
 from callbridge.simulators.voice_model.journal import Journal, Note, NoteKind, Refusal
+from callbridge.simulators.voice_model.oddities import Oddities
 from callbridge.simulators.voice_model.outputs import (
     Abort,
     Close,
+    Mute,
     Output,
     Send,
     SendBinary,
@@ -36,12 +39,27 @@ from callbridge.simulators.voice_model.session_config import (
     TRANSCRIPTION_MODELS,
     SessionConfig,
 )
+from callbridge.simulators.voice_model.session_schema import SessionKind
 from callbridge.simulators.voice_model.usage import Meter
 
 if TYPE_CHECKING:
+    from callbridge.simulators.voice_model.conversation import Item
     from callbridge.simulators.voice_model.schema import ClientError, Json
 
 Action = Callable[[], None]
+
+OBFUSCATED = frozenset(
+    {
+        "conversation.item.input_audio_transcription.delta",
+        "response.function_call_arguments.delta",
+        "response.output_audio_transcript.delta",
+        "response.output_text.delta",
+    }
+)
+"""Deltas of words carry `obfuscation`: letters that hide how long the words are. Those of audio do not."""
+
+OBFUSCATED_LENGTH = 16
+"""Words and letters together are a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +67,16 @@ class SessionSettings:
     """One session, as its server has set it up."""
 
     model: str = "gpt-realtime-2.1"
+    kind: SessionKind = "realtime"
+    """`transcription` when the client asks with `?intent=transcription`: it hears and writes down, and says
+    nothing."""
     seed: int = 0
     connection: int = 1
     """Number of the connection, counted from 1: part of the seed, and what connect faults go by."""
     opened_unix_s: int = 0
     """Wall clock at the opening, for `session.expires_at` alone."""
     pace: float | None = None
-    """Times real time, for answers that do not say; the script's when absent."""
+    """Times real time, for answers that do not say; the script's or the model's when absent."""
     latency_ms: int = 0
     """Added to the time to think before each answer."""
     handshake_ms: int = 0
@@ -75,7 +96,7 @@ class Shared:
         self.faults = script.faults_on(settings.connection)
         """The faults of the script, not of its answers, that are for this session."""
         self.settings = settings
-        self.config = SessionConfig(settings.model)
+        self.config = SessionConfig(settings.model, settings.kind)
         self.conversation = Conversation()
         self.prompter = prompter or Prompter(script)
         self.meter = Meter()
@@ -87,6 +108,10 @@ class Shared:
         self.now = 0.0
         self.is_over = False
         self.stalled_until = -math.inf
+        self.when_vad_fails: Callable[[Fault], None] = lambda _fault: None
+        """Who wants to know that a fault of turn detection begins."""
+        odd = script.oddities_on(settings.connection)
+        self._oddities = Oddities(odd) if odd else None
         self._outputs: list[Output] = []
         self._agenda: list[tuple[float, int, Action]] = []
         self._planned = 0
@@ -106,7 +131,28 @@ class Shared:
     def send(self, event: Json) -> None:
         """Send a server event. Every one has a `type` and an `event_id`."""
         whole = {"type": event["type"], "event_id": self.ids.make("event"), **event}
+        if event["type"] in OBFUSCATED:
+            whole["obfuscation"] = self.ids.letters(
+                OBFUSCATED_LENGTH - len(event["delta"]) % OBFUSCATED_LENGTH
+            )
+        if self._oddities is not None:
+            whole = self._spoilt(self._oddities, whole)
+            if not whole:
+                return
         self._outputs.append(Send(msgspec.json.encode(whole).decode()))
+
+    def send_item(self, item: Item, previous_item_id: str | None) -> None:
+        """Tell of an item that is whole from its beginning."""
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self.send({"type": kind, "previous_item_id": previous_item_id, "item": item.as_json()})
+
+    def _spoilt(self, oddities: Oddities, event: Json) -> Json:
+        spoilt, missing = oddities.spoilt(event)
+        if spoilt is not event:
+            self.note("fault", f"odd {event['type']}")
+        for place in missing:
+            self.note("left_out", f"{event['type']} has no {place} that could be odd")
+        return spoilt
 
     def refuse(self, error: ClientError, event_type: str = "", event_id: str | None = None) -> None:
         """Answer with an `error` event. The session goes on: most errors are recoverable."""
@@ -191,11 +237,16 @@ class Shared:
             case "stall":
                 seconds = math.inf if fault.seconds is None else fault.seconds
                 self.stalled_until = self.now + seconds
+                if not fault.pongs:
+                    self._outputs.append(Mute())
             case "deaf":
                 self.stalled_until = math.inf
                 self._outputs.append(Stall())
             case "expire":
                 self.expire()
+            case "vad_deaf" | "vad_stuck" | "vad_noise":
+                # Not from within the response that has the fault: noise interrupts it.
+                self.plan(0, partial(self.when_vad_fails, fault))
             case _:
                 self._misspeak(fault)
 

@@ -15,7 +15,15 @@ from callbridge.simulators.voice_model.ladder import Delivery
 from callbridge.simulators.voice_model.recital import memory
 from callbridge.simulators.voice_model.responses import Order, ResponseRun
 from callbridge.simulators.voice_model.schema import ClientError
-from callbridge.simulators.voice_model.session_config import refuse_response_settings
+from callbridge.simulators.voice_model.session_config import (
+    PHASED_MODELS,
+    REASONING_MODELS,
+    pace_of,
+    refuse_response_settings,
+)
+
+RATE_LIMITS_AFTER_S = 0.036
+"""From `response.done` to `rate_limits.updated`: 30 to 43 ms in recorded sessions."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,6 +60,8 @@ class Speaking:
             ClientError: one is active, or its settings are refused.
         """
         shared = self._shared
+        if shared.config.kind == "transcription":
+            raise ClientError("invalid_event", "A transcription session has no responses.")
         is_out_of_band = asked.get("conversation") == "none"
         if not is_out_of_band:
             self._settle()
@@ -146,7 +156,8 @@ class Speaking:
             prompt={name: effective[name] for name in ("instructions", "tools")},
             context=context,
             conversation_id=None if is_out_of_band else shared.conversation_id,
-            limits_at=shared.script.rate_limits,
+            is_phased=shared.config.model in PHASED_MODELS,
+            reasoning_tokens=shared.script.reasoning_tokens if shared.config.model in REASONING_MODELS else 0,
             after_s=(after_ms + shared.settings.latency_ms) / 1000,
             delivery=self._delivery(answer),
         )
@@ -154,7 +165,7 @@ class Speaking:
     def _delivery(self, answer: Answer) -> Delivery:
         shared = self._shared
         return Delivery(
-            pace=answer.pace or shared.settings.pace or shared.script.pace,
+            pace=answer.pace or shared.settings.pace or shared.script.pace or pace_of(shared.config.model),
             delta_bytes=answer.delta_bytes or shared.script.delta_bytes,
             faults=answer.faults,
             random=shared.random,
@@ -201,11 +212,16 @@ class Speaking:
         self._runs.remove(run)
         record = run.record
         self._shared.note("response_done", f"{record.id} {record.status} {record.reason}".rstrip())
+        self._shared.plan(RATE_LIMITS_AFTER_S, self._tell_limits)
         if run.answer.calls and not run.has_called:
             self._shared.prompter.call_was_cut()
         if run is self.active:
             self.active = None
             self.when_done(run)
+
+    def _tell_limits(self) -> None:
+        shared = self._shared
+        shared.send({"type": "rate_limits.updated", "rate_limits": shared.meter.rate_limits(shared.now)})
 
     def _note(self, event: Json) -> None:
         if event["type"] == "response.output_audio_transcript.done":

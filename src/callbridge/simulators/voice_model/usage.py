@@ -27,9 +27,6 @@ CHARACTERS_PER_TOKEN = 4
 TOKENS_PER_MINUTE = 200_000
 """The smallest tier that serves `gpt-realtime-2.1`."""
 
-REQUESTS_PER_MINUTE = 400
-"""As above."""
-
 CACHE_BLOCK = 64
 """Cached counts come in multiples of this."""
 
@@ -44,14 +41,18 @@ class Meter:
         self._cached: list[tuple[str, Counts]] = []
         self._spent: deque[tuple[float, int]] = deque()
 
-    def usage(self, prompt: Json, context: Iterable[Item], output: Iterable[Item]) -> Json:
-        """`response.usage` for a response that `output` came of."""
+    def usage(
+        self, prompt: Json, context: Iterable[Item], output: Iterable[Item], *, reasoning_tokens: int = 0
+    ) -> Json:
+        """`response.usage` for a response that `output` came of, and thought that is not in it."""
         parts = [("prompt", (text_tokens(msgspec.json.encode(prompt).decode()), 0))]
         parts += [(item.id, _counts(item)) for item in context]
         text, audio = _sum(counts for _, counts in parts)
         cached_text, cached_audio = self._in_cache(parts)
         self._cached = parts
         out_text, out_audio = _sum(map(_counts, output))
+        out_text += reasoning_tokens
+        thought = {"reasoning_tokens": reasoning_tokens} if reasoning_tokens else {}
         return {
             "total_tokens": text + audio + out_text + out_audio,
             "input_tokens": text + audio,
@@ -67,7 +68,7 @@ class Meter:
                     "image_tokens": 0,
                 },
             },
-            "output_token_details": {"text_tokens": out_text, "audio_tokens": out_audio},
+            "output_token_details": {"text_tokens": out_text, "audio_tokens": out_audio} | thought,
         }
 
     def spend(self, tokens: int, now: float) -> None:
@@ -75,13 +76,17 @@ class Meter:
         self._spent.append((now, tokens))
 
     def rate_limits(self, now: float) -> list[Json]:
-        """`rate_limits` of a `rate_limits.updated`: what the last minute has left."""
+        """`rate_limits` of a `rate_limits.updated`: the tokens that the last minute has left."""
         while self._spent and self._spent[0][0] <= now - 60:
             self._spent.popleft()
         tokens = sum(count for _, count in self._spent)
         return [
-            _limit("requests", REQUESTS_PER_MINUTE, len(self._spent)),
-            _limit("tokens", TOKENS_PER_MINUTE, tokens),
+            {
+                "name": "tokens",
+                "limit": TOKENS_PER_MINUTE,
+                "remaining": max(0, TOKENS_PER_MINUTE - tokens),
+                "reset_seconds": round(60 * tokens / TOKENS_PER_MINUTE, 3),
+            }
         ]
 
     def _in_cache(self, parts: list[tuple[str, Counts]]) -> Counts:
@@ -119,12 +124,3 @@ def _sum(counts: Iterable[Counts]) -> Counts:
     for one_text, one_audio in counts:
         text, audio = text + one_text, audio + one_audio
     return text, audio
-
-
-def _limit(name: str, limit: int, used: int) -> Json:
-    return {
-        "name": name,
-        "limit": limit,
-        "remaining": max(0, limit - used),
-        "reset_seconds": round(60 * used / limit, 3),
-    }

@@ -1,4 +1,4 @@
-"""Turn detection by energy, over 8 kHz µ-law, in windows of 20 ms.
+"""Turn detection by energy, over 8 kHz µ-law, in windows of 32 ms.
 
 `threshold` 0..1 is a loudness: -60 dBFS at 0, -35 dBFS at 0.5, -10 dBFS at 1 (mean square of a window
 against full scale). The real detector is a trained one whose scale is not published; speech at a
@@ -21,11 +21,13 @@ from typing import Literal
 from callbridge.simulators.audio import decode_mulaw
 from callbridge.wire.audio import BYTES_PER_MS, silence
 
-WINDOW_MS = 20
+WINDOW_MS = 32
+"""Recorded sessions start and stop at multiples of it, the padding left out."""
+
 WINDOW_BYTES = WINDOW_MS * BYTES_PER_MS
 
 START_WINDOWS = 3
-"""Loud windows in a row that make speech: 60 ms, longer than a click, shorter than a syllable."""
+"""Loud windows in a row that make speech: 96 ms, longer than a click, shorter than a syllable."""
 
 SEMANTIC_PREFIX_MS = 300
 """`semantic_vad` has no setting for it; the default of `server_vad`."""
@@ -90,6 +92,10 @@ class SpeechStopped:
     """Counted over all appended audio, the silence that ended the turn included."""
 
 
+VadFault = Literal["vad_deaf", "vad_stuck"]
+"""Out of order: it takes nothing for speech; or everything, once speech has started."""
+
+
 class EnergyVad:
     """Hears appended µ-law and says where turns start and stop."""
 
@@ -98,19 +104,26 @@ class EnergyVad:
         self.is_speaking = False
         # A turn's padding must not reach back into audio of the turn before.
         self._floor_ms = from_byte // BYTES_PER_MS
-        self._loudness = loudness(settings.threshold)
-        self._rest = b""
-        self._at_byte = from_byte
+        self._loudness: Loudness | _Alike = loudness(settings.threshold)
+        self._fault: VadFault | None = None
+        # Windows stand at multiples of their length, wherever the detector begins.
+        self._rest = SILENT_WINDOW[: from_byte % WINDOW_BYTES]
+        self._at_byte = from_byte - len(self._rest)
         self._loud_windows = 0
         self._speech_from_ms = 0
         self._quiet_ms = 0
 
+    def spoil(self, fault: VadFault | None) -> None:
+        """Out of order from the next window on; in order again with None."""
+        self._fault = fault
+        self._set_loudness()
+
+    def take_noise(self) -> SpeechStarted:
+        """Take for speech what comes next, however quiet. It stops as speech does. Never within a turn."""
+        return self._start()
+
     def hear(self, audio: bytes) -> list[SpeechStarted | SpeechStopped]:
         """What is heard in `audio`, in order."""
-        if not self._rest and len(audio) == WINDOW_BYTES:
-            # The common case: a bridge passes on the frames that it gets.
-            only = self._window(self._loudness.is_loud(audio))
-            return [] if only is None else [only]
         heard: list[SpeechStarted | SpeechStopped] = []
         audio = self._rest + audio
         whole = len(audio) // WINDOW_BYTES * WINDOW_BYTES
@@ -130,10 +143,17 @@ class EnergyVad:
 
     def _start(self) -> SpeechStarted:
         self.is_speaking, self._quiet_ms, self._loud_windows = True, 0, 0
+        self._set_loudness()
         self._speech_from_ms = self._at_byte // BYTES_PER_MS - START_WINDOWS * WINDOW_MS
         is_server_vad = self.settings.kind == "server_vad"
         padding_ms = self.settings.prefix_padding_ms if is_server_vad else SEMANTIC_PREFIX_MS
         return SpeechStarted(max(self._floor_ms, self._speech_from_ms - padding_ms))
+
+    def _set_loudness(self) -> None:
+        # Chosen here and not in each window: fifty of them come in a second.
+        self._loudness = loudness(self.settings.threshold)
+        if self._fault == "vad_deaf" or (self._fault == "vad_stuck" and self.is_speaking):
+            self._loudness = _Alike(is_loud=self._fault == "vad_stuck")
 
     def _in_speech(self, is_loud: bool) -> SpeechStopped | None:
         self._quiet_ms = 0 if is_loud else self._quiet_ms + WINDOW_MS
@@ -149,6 +169,11 @@ SILENT_WINDOW = silence(WINDOW_MS)
 
 SURE_SAMPLES = 4
 """So many samples that each have this part of a window's limit decide without a sum."""
+
+
+def holds_speech(audio: bytes, settings: TurnDetection) -> bool:
+    """Whether a detector in order would hear speech in it."""
+    return bool(EnergyVad(settings).hear(audio))
 
 
 class Loudness:
@@ -167,6 +192,17 @@ class Loudness:
         if len(window.translate(None, self._softer)) >= SURE_SAMPLES:
             return True
         return energy(window) >= self._limit
+
+
+class _Alike:
+    """Takes all windows for loud, or none."""
+
+    def __init__(self, *, is_loud: bool) -> None:
+        self._is_loud = is_loud
+
+    def is_loud(self, _window: bytes) -> bool:
+        """The same for every window."""
+        return self._is_loud
 
 
 @cache
