@@ -152,7 +152,10 @@ class Limits:
     transcript from the model's memory, too high a price for three frames of trailing silence."""
 
     bad_messages_max: int = 50
-    """Messages of one peer that could not be read: above it the peer is not speaking the protocol."""
+    bad_messages_within_s: float = 10.0
+    """So many messages of one peer that could not be read, in so long a time: one more, and the peer is not
+    speaking the protocol. A phone whose every frame is bad is known after a second, a model's one strange
+    event with each answer never comes near."""
 
     tool_timeout_s: float = 8.0
     """A tool that takes longer is told to the model as failed."""

@@ -62,7 +62,9 @@ class ToolCalls:
 
     def start(self, item: realtime_events.Item, cause: LiveResponse | None, now: float) -> None:
         """A whole function call runs beside the audio, once; an interrupted one may lack arguments."""
-        if item.type != "function_call" or item.status != "completed" or not item.call_id:
+        # Without a status it is whole unless the caller has interrupted it.
+        is_whole = item.status == "completed" or (item.status is None and not (cause and cause.is_muted))
+        if item.type != "function_call" or not is_whole or not item.call_id:
             return
         if item.call_id in self._seen:
             return
