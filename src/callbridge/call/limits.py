@@ -20,6 +20,10 @@ class Limits:
     configure_timeout_s: float = 3.0
     """Socket open, `session.updated` not seen. Measured elsewhere: about 0.3 s after the socket."""
 
+    refusal_timeout_s: float = 0.5
+    """An error that does not say what it is of: so long is waited for the close that does, which a server
+    sends with it. Then the session counts as refused, and there is time for a second try."""
+
     connect_timeout_s: float = 8.0
     """From the first dial to a session that is ready, all tries together; then the fallback plan. One dial
     that hangs for its 5 s leaves time for a second one."""

@@ -129,7 +129,7 @@ def leg_gone(parts: Parts, event: e.LegGone, now: float) -> None:
         reason = EndReason.SERVICE_STOPPED
     elif event.code in PROTOCOL_CODES:
         reason = EndReason.REJECTED_PROTOCOL
-    _leg_failed(parts, event.leg, reason, Trouble(detail), now)
+    _leg_failed(parts, event.leg, reason, Trouble.of_close(detail, event.code, event.reason), now)
 
 
 def leg_stalled(parts: Parts, event: e.LegStalled, now: float) -> None:

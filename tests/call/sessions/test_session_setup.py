@@ -13,6 +13,7 @@ from callbridge.call.facts import AgentReady, EndReason, StreamStarted
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
+from callbridge.wire.realtime_events import ErrorEvent
 from playbook import Id, Like, Playbook, at, deadline
 from rigs import PLAN, AudioToModel, Rig, make_plan
 
@@ -204,11 +205,18 @@ def test_a_refused_transcription_is_left_out_and_the_session_asked_for_again() -
     assert without.audio.output == PLAN.session.audio.output
 
 
-def test_a_refusal_that_names_transcription_in_its_text_alone_is_understood() -> None:
-    """Not every refusal has a param."""
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        v.error(None, message="The transcription model is not available."),
+        v.error("invalid_model", message="No such transcription model.", answers="cb_1"),
+        v.error("invalid_model", param="session.audio.input.transcription.model"),
+    ],
+)
+def test_a_refusal_that_names_transcription_anywhere_is_understood(refusal: ErrorEvent) -> None:
+    """Not every refusal has a param, or a code. It is not the session's own model that is unknown."""
     book = configuring()
     book.rig.feed(v.SESSION_CREATED)
-    refusal = v.error(None, message="The transcription model is not available.")
     assert (
         book
         >> refusal
