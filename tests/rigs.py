@@ -306,7 +306,8 @@ class Rig:
                 self._is_loud = True
             case realtime_events.SpeechStopped():  # The server's clock counts the line's frames as well.
                 self._is_loud = False
-                return msgspec.structs.replace(event, audio_end_ms=event.audio_end_ms + self._line_ms)
+                if event.audio_end_ms is not None:
+                    return msgspec.structs.replace(event, audio_end_ms=event.audio_end_ms + self._line_ms)
             case _:
                 pass
         if isinstance(event, media_streams.MarkEchoed) and event.mark.name == self._latest_mark:

@@ -28,6 +28,7 @@ SAY_IT_ENDS, SAY_IT_ENDS_SOON = endings.SAY_IT_ENDS, endings.SAY_IT_ENDS_SOON
 ASK_WHETHER_THERE, SAY_NOBODY_IS_THERE = endings.ASK_WHETHER_THERE, endings.SAY_NOBODY_IS_THERE
 CALL_GOES_ON = endings.CALL_GOES_ON
 FATAL_CODES, HARMLESS_CODES = codes.FATAL_CODES, codes.HARMLESS_CODES
+UNKNOWN_MODEL_CODES = codes.UNKNOWN_MODEL_CODES
 CLOSE_CODES, PROTOCOL_CODES, SERVER_STOPS = codes.CLOSE_CODES, codes.PROTOCOL_CODES, codes.SERVER_STOPS
 
 CALL_SID = "CA1"
@@ -74,10 +75,10 @@ HANGS_UP = ms.Stopped()
 
 def _session(audio_format: rt.AudioFormat | None) -> rt.EchoedSession:
     audio = rt.EchoedAudio(rt.EchoedInput(audio_format), rt.EchoedOutput(audio_format))
-    return rt.EchoedSession("sess_1", "gpt-realtime-2.1", None, audio)
+    return rt.EchoedSession(audio)
 
 
-SESSION_CREATED = rt.SessionCreated(_session(rt.AudioFormat("audio/pcm")))
+SESSION_CREATED = rt.SessionCreated()
 SESSION_UPDATED = rt.SessionUpdated(_session(rt.MULAW))
 SESSION_UPDATED_WRONG = rt.SessionUpdated(_session(rt.AudioFormat("audio/pcm")))
 
@@ -87,7 +88,7 @@ def speech_started(item_id: str = "user_1", audio_start_ms: int = 0) -> rt.Speec
     return rt.SpeechStarted(item_id, audio_start_ms)
 
 
-def speech_stopped(item_id: str = "user_1", audio_end_ms: int = 0) -> rt.SpeechStopped:
+def speech_stopped(item_id: str = "user_1", audio_end_ms: int | None = 0) -> rt.SpeechStopped:
     """The caller's turn ended."""
     return rt.SpeechStopped(item_id, audio_end_ms)
 
@@ -102,9 +103,9 @@ def caller_said(words: str, item_id: str = "user_1") -> rt.CallerTranscript:
     return rt.CallerTranscript(item_id, words)
 
 
-def item_added(item_id: str) -> rt.ItemAdded:
-    """An item of ours is in the conversation."""
-    return rt.ItemAdded(rt.Item(item_id))
+def item_added(item_id: str, by: type[rt.ItemKnown] = rt.ItemAdded) -> rt.ItemKnown:
+    """An item of ours is in the conversation, says one of the three events that say so."""
+    return by(rt.Item(item_id))
 
 
 def created(response_id: str) -> rt.ResponseCreated:
@@ -117,9 +118,9 @@ def item(response_id: str, item_id: str, kind: str = "message") -> rt.OutputItem
     return rt.OutputItemAdded(response_id, rt.Item(item_id, kind))
 
 
-def audio(response_id: str, item_id: str, duration_ms: int) -> rt.AudioDelta:
-    """Agent audio."""
-    return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms))
+def audio(response_id: str, item_id: str, duration_ms: int, *, part: int = 0) -> rt.AudioDelta:
+    """Agent audio. `part`: its place among the contents of the item."""
+    return rt.AudioDelta(response_id, item_id, mulaw.silence(duration_ms), part)
 
 
 def says(response_id: str, item_id: str, duration_ms: int) -> tuple[Input, Input]:
@@ -145,7 +146,7 @@ def audio_done(response_id: str, item_id: str) -> rt.AudioDone:
 
 def words(response_id: str, item_id: str, text: str) -> rt.AgentTranscript:
     """What the agent says in an item."""
-    return rt.AgentTranscript(response_id, item_id, text)
+    return rt.AgentTranscript(item_id, text)
 
 
 def tool_call(
@@ -153,12 +154,12 @@ def tool_call(
 ) -> rt.OutputItemDone:
     """The model asks for a tool."""
     call = rt.Item(f"item_{call_id}", "function_call", status, name, call_id, arguments)
-    return rt.OutputItemDone(response_id, call)
+    return rt.OutputItemDone(call)
 
 
 def done(
     response_id: str,
-    status: str = "completed",
+    status: str | None = "completed",
     *,
     code: str | None = None,
     reason: str | None = None,
@@ -210,9 +211,15 @@ def mark(name: str) -> a.SendToPhone:
     return a.SendToPhone(ms.SendMark(STREAM_SID, ms.MarkName(name)))
 
 
-def truncate(item_id: str, heard_ms: int, *, id: str | None = None) -> a.SendToModel:  # noqa: A002  # As the wire calls it.
+def truncate(
+    item_id: str,
+    heard_ms: int,
+    *,
+    id: str | None = None,  # noqa: A002  # As the wire calls it.
+    part: int = 0,
+) -> a.SendToModel:
     """Make the model forget what was not heard."""
-    command = commands.TruncateItem(event_id=id, item_id=item_id, audio_end_ms=heard_ms, content_index=0)
+    command = commands.TruncateItem(event_id=id, item_id=item_id, audio_end_ms=heard_ms, content_index=part)
     return a.SendToModel(command)
 
 

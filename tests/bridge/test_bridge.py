@@ -105,6 +105,26 @@ async def test_a_whole_call() -> None:
     assert isinstance(rig.facts[0], facts.StreamStarted)
 
 
+async def test_a_call_in_which_everything_is_a_little_odd_is_an_ordinary_call() -> None:
+    """Numbers that are fractions, names that are null, places that are left out."""
+    async with mc.calling() as rig:
+        await rig.goes_live()
+        model, phone = rig.model, rig.phone
+        await rig.speaks(b"\xff" * 8_000)
+        model.say(*[{"type": "rate_limits.updated", "rate_limits": [{"name": None}]}] * 51)
+        done = mc.answer_done()
+        done["response"] |= {"usage": {"total_tokens": 12.5, "input_tokens": 12.5}}
+        model.say({"type": "input_audio_buffer.speech_started", "audio_start_ms": None}, done)
+        await phone.hears("clear")
+        model.say({"type": "input_audio_buffer.speech_stopped", "item_id": "in_1"})
+        await rig.speaks(b"\xff" * 800, "resp_2", "item_2")
+        phone.say(mc.STOP)
+        await rig.running
+    assert (rig.ended.reason, rig.ended.usage.input_tokens) == (EndReason.CALLER_HANGUP, 12)
+    assert rig.ended.interruptions == 1
+    assert not any(isinstance(fact, facts.ModelTrouble) for fact in rig.facts)
+
+
 @pytest.mark.parametrize(
     ("leg", "event", "reason", "code"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import random
 import re
 from collections import Counter
@@ -46,7 +47,7 @@ FRAMES_OF_A_LONG_RUN = 1_000_000
 
 CHUNKS = 10
 
-LIMITS = Limits()
+LIMITS = Limits(bad_messages_within_s=math.inf)
 
 LENGTH_MAX = 400
 """Frames of one call. Many calls find more than long ones: a broken frame may end one."""

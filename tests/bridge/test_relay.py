@@ -222,6 +222,16 @@ def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:
     assert rig.call.transcript.heard_words("i") == "Hello"
 
 
+def test_audio_and_words_with_an_odd_field_pass_all_the_same() -> None:
+    """They do not become events of the machine, which has no ear for them."""
+    rig = Rig()
+    rig.call.transcript.agent_began("item_1")
+    odd = json.loads(delta(b"\x01")) | {"content_index": None}
+    words = {"type": "response.output_audio_transcript.delta", "delta": None, "item_id": "item_1"}
+    assert rig.relay.from_model(json.dumps(odd), 1.0) is rig.relay.from_model(json.dumps(words), 1.0) is None
+    assert rig.phone_audio == b"\x01"
+
+
 def test_audio_that_nobody_would_say_is_told_with_a_mark() -> None:
     """Every delta is checked no later than 200 ms after the bound; nothing of it is kept back."""
     rig = Rig(limits=Limits(unheard_ms_max=1000))
@@ -246,7 +256,7 @@ def told(whose: Leg, text: str | bytes) -> object:
         (Leg.PHONE, '{"event":"dtmf","dtmf":{"digit":"5"}}', media_streams.Dtmf(media_streams.Key("5"))),
         (Leg.PHONE, '{"event":"new"}', media_streams.UnknownMessage("new")),
         (Leg.MODEL, SPEECH_STARTED, realtime_events.SpeechStarted("i", 7)),
-        (Leg.MODEL, AUDIO_DONE, realtime_events.AudioDone("r", "i")),
+        (Leg.MODEL, AUDIO_DONE, realtime_events.AudioDone("r")),
         (Leg.MODEL, '{"type":"response.dreamed"}', realtime_events.UnknownEvent("response.dreamed")),
         (Leg.SPARE, SPEECH_STARTED, SpareSaid(realtime_events.SpeechStarted("i", 7))),
         (

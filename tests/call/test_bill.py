@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 import vocabulary as v
 from callbridge.call import actions as a
-from callbridge.call.facts import Billed
+from callbridge.call.facts import Billed, Usage
 from callbridge.call.price import Price
 from callbridge.wire import realtime_events as rt
 from rigs import PLAN
@@ -28,3 +30,12 @@ def test_what_each_response_adds_is_told() -> None:
         (100, 100_000),
         (130, 30_000),
     ]
+
+
+@pytest.mark.parametrize(("tokens", "counted"), [(12.5, 12), (-7, 0), (10**40, 262_144), (1e300, 262_144)])
+def test_a_number_that_no_response_can_have_used_does_not_close_the_line(tokens: float, counted: int) -> None:
+    """Caps on spending are for all calls: one odd number must not reach them."""
+    book = v.live()
+    usage = rt.Usage(0, tokens, None, rt.OutputTokens(0, tokens))
+    book.rig.feed(v.created("greeting"), v.done("greeting", usage=usage))
+    assert v.ended(book).usage == Usage(output_tokens=counted, output_audio_tokens=counted)

@@ -9,6 +9,7 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Step
 from callbridge.call.facts import CallClosed, EndReason, StreamEnded, TurnEnded
+from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_events as rt
@@ -170,6 +171,29 @@ def test_a_model_that_cannot_be_read_is_replaced_at_a_bound_and_the_next_begins_
     book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
     assert book >> bad << v.any_warning("bad_message") >> bad
     assert book.rig.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("leg", e.Leg)
+def test_bad_messages_count_against_a_peer_for_ten_seconds(leg: e.Leg) -> None:
+    """One that says something strange now and then speaks the protocol, however long the call."""
+    book = unreadable(leg)
+    book.rig.now += 10
+    for number in range(200):
+        book.rig.now += 0.21
+        book.rig.feed(e.BadMessage(leg, f"strange {number}"))
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_bad_messages_before_a_call_count_for_ten_seconds_too() -> None:
+    """The start may be long in coming where the limits say so."""
+    rig = Rig(limits=Limits(start_timeout_s=100, bad_messages_max=1))
+    bad = e.BadMessage(e.Leg.PHONE, "not JSON")
+    assert Playbook(rig) >> bad << v.any_warning("bad_message") >> after(10, bad)
+    assert (
+        Playbook(rig)
+        >> after(9.9, bad)
+        << v.ends_without_model(EndReason.REJECTED_PROTOCOL, detail="phone leg sent 2 bad messages: not JSON")
+    )
 
 
 def test_the_legs_bad_messages_are_counted_apart() -> None:

@@ -85,7 +85,17 @@ def test_one_response_answers_several_results() -> None:
 )
 def test_anything_but_a_whole_call_runs_nothing(whole: rt.Item) -> None:
     """The arguments of one that was interrupted may be cut off."""
-    assert v.answering(v.greeted()) >> rt.OutputItemDone("answer", whole)
+    assert v.answering(v.greeted()) >> rt.OutputItemDone(whole)
+
+
+@pytest.mark.parametrize("is_interrupted", [False, True])
+def test_a_call_without_a_status_is_whole_unless_it_was_interrupted(*, is_interrupted: bool) -> None:
+    """The caller waits for its result; whole or not, whoever was interrupted waits for nothing."""
+    book = v.answering(v.greeted())
+    if is_interrupted:
+        book.rig.feed(v.speech_started("wait"))
+    call = rt.OutputItemDone(rt.Item("i", "function_call", None, "look_up", "call_1", "{}"))
+    assert book >> call << (() if is_interrupted else v.run_tool("call_1"))
 
 
 def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> None:

@@ -35,10 +35,21 @@ def turns(outputs: list[Output]) -> list[TurnEnded]:
     return [fact for fact in facts if isinstance(fact, TurnEnded)]
 
 
+def test_a_whole_text_that_cannot_be_read_is_the_sum_of_its_pieces() -> None:
+    book = v.answering(v.greeted())
+    book.rig.feed(*v.says("answer", "it", 1000), rt.AnswerDelta("it", "From "), rt.AnswerDelta("it", "nine."))
+    book.rig.feed(rt.AgentTranscript("it"))
+    assert heard(book) >> v.caller_said("When?", "question") << v.recorded(TurnEnded, agent="From nine.")
+
+
 @pytest.mark.parametrize(
     ("event", "caller"),
-    [(v.caller_said(" Open? ", "question"), "Open?"), (rt.CallerTranscriptFailed("question"), None)],
-    ids=["words", "no words"],
+    [
+        (v.caller_said(" Open? ", "question"), "Open?"),
+        (rt.CallerTranscriptFailed("question"), None),
+        (rt.CallerTranscript("question"), None),
+    ],
+    ids=["words", "no words", "words that cannot be read"],
 )
 def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_come(
     event: rt.CallerTranscript | rt.CallerTranscriptFailed, caller: str | None

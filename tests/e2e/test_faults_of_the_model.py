@@ -117,6 +117,14 @@ def at_setup(kind: FaultKind, detail: str, **fields: Any) -> Case:
     return rejected(kind, script(faults=(Fault(kind=kind, on="session.update", **fields),)), detail, 2)
 
 
+def on_the_socket(code: int, error_code: str, message: str = "", **fields: Any) -> ConnectFault:
+    """A refusal as the live API makes it: a socket that opens, an error, a close."""
+    reason = f"invalid_request_error.{error_code}".rstrip(".")
+    return ConnectFault(
+        kind="reject", code=code, reason=reason, error_code=error_code, message=message or "No.", **fields
+    )
+
+
 def at_connecting(detail: str, **fields: Any) -> Case:
     fault = ConnectFault(**fields)
     return rejected(fault.kind, script(connect=(fault,)), detail, 2)
@@ -127,6 +135,12 @@ UNAVAILABLE = [
     refused(503, "That model is currently overloaded", 2),
     rejected("wrong key", script(), "invalid_api_key", **WRONG_KEY),
     rejected("wrong key at a gateway", script(), "HTTP 401", **BY_A_GATEWAY, **WRONG_KEY),
+    rejected(
+        "no key",
+        script(connect=(on_the_socket(3000, "", "No key."),)),
+        "No key. (model leg closed with 3000",
+        warnings=("model_error",),
+    ),
     rejected("both models are unknown", script(), "HTTP 404", 2, environment=BOTH_UNKNOWN, **BY_A_GATEWAY),
     at_connecting("did not confirm the session in time", kind="silent"),
     at_connecting("closed with 1013 try again later", kind="close", code=1013, reason="try again later"),
@@ -265,6 +279,27 @@ async def test_a_fault_that_passes_does_not_end_the_call(log: Log) -> None:
         has_transcription = case.name != "refuses transcription"
         (ready,) = call.of(AgentReady)
         assert ready.has_transcription is has_transcription
+
+
+NOT_SERVED = [
+    survived(name, script(GREETING, connect=(fault,)), tries=2)
+    for name, fault in {
+        "an error": on_the_socket(4000, "invalid_model", last=1),
+        "another error": on_the_socket(4004, "model_not_found", last=1),
+        "a close": ConnectFault(kind="close", code=4000, reason="x.invalid_model", last=1),
+        "another close": ConnectFault(kind="close", code=4004, last=1),
+        "a gateway": ConnectFault(kind="refuse", status=404, last=1),
+    }.items()
+]
+
+
+async def test_a_model_that_is_not_served_is_replaced_by_the_second(log: Log) -> None:
+    """However that is said: on the socket, as the live API does, or before it."""
+    for case, call in await outcomes(NOT_SERVED):
+        assert_ended_as(case, call, log)
+        (ready,) = call.of(AgentReady)
+        assert (case.name, ready.model) == (case.name, call.stack.settings.second_model)
+        assert call.of(ModelTrouble)[0].is_fatal
 
 
 # --- What all cases have in common --------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from callbridge.wire import media_streams as ms
 from callbridge.wire.errors import ProtocolError
+from odd_fields import MISSING, ODD, Path, paths_of, values_beside, with_odd
 
 STREAM = "MZXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
 
@@ -52,8 +53,7 @@ DOCUMENTED: dict[str, tuple[dict[str, Any], ms.Message]] = {
 NEEDED = [
     (event, tuple(path.split(".")))
     for event, paths in {
-        "start": "start start.streamSid start.accountSid start.callSid start.mediaFormat "
-        "start.mediaFormat.encoding start.mediaFormat.sampleRate start.mediaFormat.channels",
+        "start": "start start.streamSid start.accountSid start.callSid",
         "media": "media media.payload",
         "dtmf": "dtmf dtmf.digit",
         "mark": "mark mark.name",
@@ -62,20 +62,13 @@ NEEDED = [
 ]
 """The fields without which a message says nothing."""
 
-
-MISSING = object()
-
-
-def with_field(message: dict[str, Any], path: tuple[str, ...], value: object) -> str:
-    """`message` as text, with the field at `path` set, or taken out."""
-    copy = json.loads(json.dumps(message))
-    place = copy
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = value
-    if value is MISSING:
-        del place[path[-1]]
-    return json.dumps(copy)
+SIDE = [
+    (event, path)
+    for event, (message, _) in DOCUMENTED.items()
+    for path in paths_of(message)
+    if path[0] != "event" and (event, path) not in NEEDED
+]
+"""Every other field of every documented message."""
 
 
 class TestDocumentedMessages:
@@ -86,16 +79,16 @@ class TestDocumentedMessages:
         text = json.dumps(message)
         assert ms.parse(text) == ms.parse(text.encode()) == expected
         assert ms.parse(json.dumps(dict(reversed(message.items())))) == expected
-        assert ms.parse(with_field(message, ("new",), {"deep": [1, None]})) == expected
+        assert ms.parse(with_odd(message, ("new",), {"deep": [1, None]})) == expected
         if isinstance(message.get(event), dict):
-            assert ms.parse(with_field(message, (event, "new"), "x")) == expected
+            assert ms.parse(with_odd(message, (event, "new"), "x")) == expected
 
     def test_every_message_that_can_come_is_among_these(self) -> None:
         assert {type(expected) for _, expected in DOCUMENTED.values()} == set(get_args(ms.Message))
 
     def test_custom_parameters_may_be_absent(self) -> None:
         """Old captures have none, although the page lists them."""
-        parsed = ms.parse(with_field(START, ("start", "customParameters"), MISSING))
+        parsed = ms.parse(with_odd(START, ("start", "customParameters"), MISSING))
         assert isinstance(parsed, ms.Start)
         assert parsed.start.custom_parameters == {}
 
@@ -120,7 +113,7 @@ class TestBrokenMessages:
     @pytest.mark.parametrize(("event", "path"), NEEDED)
     def test_a_needed_field_is_missing(self, event: str, path: tuple[str, ...]) -> None:
         with pytest.raises(ProtocolError, match=f"`{event}`: .*{path[-1]}"):
-            ms.parse(with_field(DOCUMENTED[event][0], path, MISSING))
+            ms.parse(with_odd(DOCUMENTED[event][0], path, MISSING))
 
     @pytest.mark.parametrize("wrong", [None, True, 7.5, [], {}], ids=repr)
     @pytest.mark.parametrize(("event", "path"), NEEDED)
@@ -128,19 +121,12 @@ class TestBrokenMessages:
         self, event: str, path: tuple[str, ...], wrong: object
     ) -> None:
         with pytest.raises(ProtocolError, match=f"`{event}`: "):
-            ms.parse(with_field(DOCUMENTED[event][0], path, wrong))
+            ms.parse(with_odd(DOCUMENTED[event][0], path, wrong))
 
-    def test_numbers_are_numbers_in_the_media_format_only(self) -> None:
-        """Elsewhere Twilio writes numbers as strings."""
+    def test_a_key_that_is_a_number_is_none(self) -> None:
+        """Twilio writes numbers as strings."""
         with pytest.raises(ProtocolError):
-            ms.parse(with_field(START, ("start", "mediaFormat", "sampleRate"), "8000"))
-        with pytest.raises(ProtocolError):
-            ms.parse(with_field(DTMF, ("dtmf", "digit"), 5))
-
-    @pytest.mark.parametrize("path", [("media", "timestamp"), ("media", "track"), ("sequenceNumber",)])
-    def test_what_nobody_reads_costs_no_audio(self, path: tuple[str, ...]) -> None:
-        """Whatever Twilio makes of those fields."""
-        assert ms.parse(with_field(MEDIA, path, 5)) == ms.parse(json.dumps(MEDIA))
+            ms.parse(with_odd(DTMF, ("dtmf", "digit"), 5))
 
     @pytest.mark.parametrize(
         "payload",
@@ -153,7 +139,7 @@ class TestBrokenMessages:
     def test_a_payload_that_is_not_base64_is_refused(self, payload: str) -> None:
         """Nothing of a peer's text gets into our own messages: the payload is decoded or refused."""
         with pytest.raises(ProtocolError, match=r"`media`: .*base64"):
-            ms.parse(with_field(MEDIA, ("media", "payload"), payload))
+            ms.parse(with_odd(MEDIA, ("media", "payload"), payload))
 
     @pytest.mark.parametrize("text", ["", "null", "[]", '"media"', "{}", '{"event":5}', '{"event":null}'])
     def test_text_that_is_no_message_is_refused(self, text: str) -> None:
@@ -176,13 +162,36 @@ class TestBrokenMessages:
     def test_the_refusal_does_not_quote_the_content(self) -> None:
         """What is said ends in a log: key presses and parameters may be secrets."""
         for text in (
-            with_field(DTMF, ("dtmf", "digit"), ["4711"]),
-            with_field(START, ("start", "customParameters"), {"pin": ["4711"]}),
-            with_field(MEDIA, ("media", "payload"), "4711!"),
+            with_odd(DTMF, ("dtmf", "digit"), ["4711"]),
+            with_odd(START, ("start", "callSid"), ["4711"]),
+            with_odd(MEDIA, ("media", "payload"), "4711!"),
         ):
             with pytest.raises(ProtocolError) as refusal:
                 ms.parse(text)
             assert "4711" not in str(refusal.value)
+
+
+class TestOddFields:
+    @given(st.sampled_from(SIDE), ODD)
+    @example(("start", ("start", "customParameters")), None)
+    @example(("start", ("start", "customParameters", "LastName")), 5)
+    @example(("start", ("start", "mediaFormat", "sampleRate")), "8000")
+    def test_an_odd_field_costs_nothing_but_itself(self, place: tuple[str, Path], value: object) -> None:
+        """Null, another type, a huge number, or nothing: the message is read, and all else that it says."""
+        event, path = place
+        message, read = DOCUMENTED[event]
+        parsed = ms.parse(with_odd(message, path, value))
+        assert type(parsed) is type(read)
+        assert values_beside(parsed, path) == values_beside(read, path)
+
+    @pytest.mark.parametrize("path", [(), ("encoding",), ("sampleRate",), ("channels",)])
+    @pytest.mark.parametrize("value", [MISSING, None, "loud", []])
+    def test_a_format_that_is_not_told_is_the_only_one_there_is(self, path: Path, value: object) -> None:
+        """Unless it is told, and another one."""
+        parsed = ms.parse(with_odd(START, ("start", "mediaFormat", *path), value))
+        assert isinstance(parsed, ms.Start)
+        is_another = path == ("encoding",) and isinstance(value, str)
+        assert parsed.start.media_format.is_telephone_mulaw is not is_another
 
 
 class TestUnknownMessages:

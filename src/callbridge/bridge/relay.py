@@ -133,10 +133,11 @@ class Relay:
     def from_model(self, text: str | bytes, now: float) -> Event | None:
         """One event of the model. Answers what the machine must know, for audio nothing."""
         self._tally.from_model_at = now
+        event: Event
         try:
             event = decode_from_model(text)
         except UNREADABLE:
-            return _rare(Leg.MODEL, realtime_events.parse, text)
+            event = _rare(Leg.MODEL, realtime_events.parse, text)
         if type(event) is AudioDelta:
             return self._play(event, now)
         if type(event) is AnswerDelta:
@@ -238,6 +239,8 @@ class Relay:
         tally.downlink_bytes += len(audio)
         if self._note is not None:
             self._note(AudioSent(delta.item_id, len(audio)))
+        if delta.content_index:  # A rare item begins with something else than its audio.
+            self._playout.content_indexes[delta.item_id] = delta.content_index
         mark = self._playout.sent(delta.item_id, len(audio), now)
         if mark is None:
             return None
@@ -252,7 +255,7 @@ class Relay:
 
 
 def _rare(leg: Leg, parse: Callable[[str | bytes], Event], text: str | bytes) -> Event:
-    """What is no message that we know: a newer one, or a broken one."""
+    """What is not what we know: a newer message, one with something odd in it, or a broken one."""
     try:
         return parse(text)
     except ProtocolError as error:

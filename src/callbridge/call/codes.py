@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 #
 # The Realtime reference (error.code) gives no list: where no page is named, they were seen on the wire.
 
+UNKNOWN_MODEL_CODES: Final = frozenset({"invalid_model", "model_not_found"})
+"""Another model may be tried instead."""
+
 FATAL_CODES: Final = frozenset(
     {
         "insufficient_quota",
@@ -20,13 +23,10 @@ FATAL_CODES: Final = frozenset(
         "billing_hard_limit_reached",
         "invalid_api_key",
         "account_deactivated",
-        "model_not_found",
+        *UNKNOWN_MODEL_CODES,
     }
 )
 """Error codes that no retry can mend (OpenAI guide, "Error codes": key and quota)."""
-
-UNKNOWN_MODEL_CODES: Final = frozenset({"model_not_found"})
-"""Another model may be tried instead."""
 
 FATAL_STATUSES: Final = frozenset({401, 403, 404})
 """HTTP answers to a dial that the next dial will get as well: key, country (OpenAI guide, "Error codes"),
@@ -46,6 +46,15 @@ HARMLESS_CODES: Final = frozenset(
     }
 )
 """Error codes of races that the protocol cannot avoid: what we wanted has happened already."""
+
+# --- The model's close codes ------------------------------------------------------------------------------
+# A refusal may be a socket that opens, an `error` event, and then one of these.
+
+CLOSE_SAYS: Final[Mapping[int, str]] = {3000: "invalid_api_key", 4004: "model_not_found"}
+"""The error codes that they stand for, with or without an error event before them."""
+
+REQUEST_REFUSED: Final = 4000
+"""The reason of the close ends in the error code: `invalid_request_error.invalid_model`."""
 
 # --- Close codes of RFC 6455 section 7.4.1 ----------------------------------------------------------------
 

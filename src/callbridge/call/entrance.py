@@ -153,12 +153,11 @@ class Entrance:
 
     def bad_message(self, event: e.BadMessage) -> None:
         """The phone sent what nobody can read."""
-        self.tally.bad_from_phone += 1
-        count = self.tally.bad_from_phone
-        if count == 1:  # The rest is counted: a peer may send nothing else.
+        bad = self.tally.bad_from_phone
+        if bad.is_first:
             self._out.note(warned("bad_message", leg=event.leg.value, why=event.why))
-        if event.is_fatal or count > self.limits.bad_messages_max:
-            detail = f"{event.leg.value} leg sent {count} bad messages: {event.why}"
+        if bad.add(self._out.now, self.limits) or event.is_fatal:
+            detail = f"{event.leg.value} leg sent {len(bad)} bad messages: {event.why}"
             self.shut(EndReason.REJECTED_PROTOCOL, detail)
 
     def shut_down(self, event: e.ShutdownRequested | e.HandOverRequested) -> None:

@@ -174,6 +174,11 @@ class TurnEnded(_Fact, frozen=True):
     interrupted: bool
 
 
+RESPONSE_TOKENS_MAX: Final = 262_144
+"""Of one kind in one response: twice the context of a model (128k). A number above it is none, and must not
+close the line by a limit of cost."""
+
+
 class Usage(msgspec.Struct, frozen=True):
     """Billed tokens."""
 
@@ -188,12 +193,16 @@ class Usage(msgspec.Struct, frozen=True):
         read = reported.input_token_details or realtime_events.InputTokens()
         wrote = reported.output_token_details or realtime_events.OutputTokens()
         return Usage(
-            self.input_tokens + (reported.input_tokens or 0),
-            self.output_tokens + (reported.output_tokens or 0),
-            self.input_audio_tokens + (read.audio_tokens or 0),
-            self.output_audio_tokens + (wrote.audio_tokens or 0),
-            self.cached_tokens + (read.cached_tokens or 0),
+            self.input_tokens + _count(reported.input_tokens),
+            self.output_tokens + _count(reported.output_tokens),
+            self.input_audio_tokens + _count(read.audio_tokens),
+            self.output_audio_tokens + _count(wrote.audio_tokens),
+            self.cached_tokens + _count(read.cached_tokens),
         )
+
+
+def _count(tokens: realtime_events.Tokens) -> int:
+    return int(min(max(tokens or 0, 0), RESPONSE_TOKENS_MAX))
 
 
 class Billed(_Fact, frozen=True):

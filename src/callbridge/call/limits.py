@@ -20,6 +20,10 @@ class Limits:
     configure_timeout_s: float = 3.0
     """Socket open, `session.updated` not seen. Measured elsewhere: about 0.3 s after the socket."""
 
+    refusal_timeout_s: float = 0.5
+    """An error that does not say what it is of: so long is waited for the close that does, which a server
+    sends with it. Then the session counts as refused, and there is time for a second try."""
+
     connect_timeout_s: float = 8.0
     """From the first dial to a session that is ready, all tries together; then the fallback plan. One dial
     that hangs for its 5 s leaves time for a second one."""
@@ -187,7 +191,10 @@ class Limits:
     transcript from the model's memory, too high a price for three frames of trailing silence."""
 
     bad_messages_max: int = 50
-    """Messages of one peer that could not be read: above it the peer is not speaking the protocol."""
+    bad_messages_within_s: float = 10.0
+    """So many messages of one peer that could not be read, in so long a time: one more, and the peer is not
+    speaking the protocol. A phone whose every frame is bad is known after a second, a model's one strange
+    event with each answer never comes near."""
 
     tool_timeout_s: float = 8.0
     """A tool that takes longer is told to the model as failed."""

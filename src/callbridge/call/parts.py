@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callbridge.call.bad_messages import BadMessages
 from callbridge.call.bill import Bill
 from callbridge.call.ear.line import Line
 from callbridge.call.ear.playout import Playout
@@ -70,6 +71,6 @@ class Parts:
         self.line = Line(plan.limits, gate, tally, silence_s, now)
         self.endings = Endings(plan.limits, self.floor, self.ladder, playout, out, admitted.age_s)
         self.bill = Bill(out)
-        self.bad_messages = dict.fromkeys(Leg, 0) | {Leg.PHONE: tally.bad_from_phone}
+        self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}
         self.hand_over_by: float | None = None
         """When the call is handed over at the latest; None while that is not asked for."""

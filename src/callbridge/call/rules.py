@@ -73,7 +73,7 @@ def rate_limits(parts: Parts, event: rt.RateLimitsUpdated, now: float) -> None:
     """What is left of the account's limits (Realtime reference, rate_limits.updated)."""
     for limit in event.rate_limits:
         if limit.remaining == 0:  # The next responses fail with rate_limit_exceeded until it resets.
-            parts.out.note(warned("rate_limit_reached", limit=limit.name, resets_s=limit.reset_seconds))
+            parts.out.note(warned("rate_limit_reached", limit=limit.name[:80], resets_s=limit.reset_seconds))
 
 
 def unknown_event(parts: Parts, event: rt.UnknownEvent | ms.UnknownMessage, now: float) -> None:
@@ -133,36 +133,35 @@ def leg_gone(parts: Parts, event: e.LegGone, now: float) -> None:
         reason = EndReason.SERVICE_STOPPED
     elif event.code in PROTOCOL_CODES:
         reason = EndReason.REJECTED_PROTOCOL
-    _leg_failed(parts, event.leg, reason, detail, now)
+    _leg_failed(parts, event.leg, reason, Trouble.of_close(detail, event.code, event.reason), now)
 
 
 def leg_stalled(parts: Parts, event: e.LegStalled, now: float) -> None:
     """A peer does not read any more."""
     detail = f"{event.leg.value} leg stalled: {event.why}"
-    _leg_failed(parts, event.leg, EndReason.MEDIA_LOST, detail, now)
+    _leg_failed(parts, event.leg, EndReason.MEDIA_LOST, Trouble(detail), now)
 
 
 def bad_message(parts: Parts, event: e.BadMessage, now: float) -> None:
     """A peer sent what nobody can read."""
-    parts.bad_messages[event.leg] += 1
-    count = parts.bad_messages[event.leg]
-    if count == 1:  # The rest is counted: a peer may send nothing else.
+    bad = parts.bad_messages[event.leg]
+    if bad.is_first:
         parts.out.note(warned("bad_message", leg=event.leg.value, why=event.why))
-    if event.is_fatal or count > parts.limits.bad_messages_max:
-        parts.bad_messages[event.leg] = 0
-        detail = f"{event.leg.value} leg sent {count} bad messages: {event.why}"
-        _leg_failed(parts, event.leg, EndReason.REJECTED_PROTOCOL, detail, now)
+    if bad.add(now, parts.limits) or event.is_fatal:
+        detail = f"{event.leg.value} leg sent {len(bad)} bad messages: {event.why}"
+        bad.clear()
+        _leg_failed(parts, event.leg, EndReason.REJECTED_PROTOCOL, Trouble(detail), now)
 
 
-def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, detail: str, now: float) -> None:
+def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, trouble: Trouble, now: float) -> None:
     """A leg is of no more use. Without the phone the stream ends, for `reason`; the model can be replaced."""
     match leg:
         case e.Leg.PHONE:
-            parts.out.then(e.StreamMustEnd(reason, detail))
+            parts.out.then(e.StreamMustEnd(reason, trouble.why))
         case e.Leg.MODEL:
-            parts.out.then(e.SessionFailed(Trouble(detail)))
+            parts.out.then(e.SessionFailed(trouble))
         case e.Leg.SPARE:
-            parts.sessions.spare_failed(detail, now)
+            parts.sessions.spare_failed(trouble.why, now)
 
 
 # --- The process goes away --------------------------------------------------------------------------------
@@ -253,6 +252,8 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.SpeechStopped: _standing(_floor(Floor.speech_stopped)),
     rt.InputCommitted: _standing(_floor(Floor.input_committed)),
     rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
+    rt.ItemCreated: _standing(_ladder(Ladder.item_added)),
+    rt.ItemDone: _standing(_ladder(Ladder.item_added)),
     rt.CallerTranscript: _standing(_floor(Floor.caller_transcribed)),
     rt.CallerTranscriptFailed: _standing(_floor(Floor.caller_not_transcribed)),
     rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),

@@ -63,9 +63,11 @@ class ToolCalls:
     def start(self, item: realtime_events.Item, cause: LiveResponse | None, now: float) -> None:
         """A whole function call runs beside the audio, once; an interrupted one may lack arguments.
 
-        It is told of as well (Realtime reference, response.output_item.done), with another status.
+        It is told of as well (Realtime reference, response.output_item.done), with another status. Without a
+        status it is whole unless the caller has interrupted it.
         """
-        if item.type != "function_call" or item.status != "completed" or not item.call_id:
+        is_whole = item.status == "completed" or (item.status is None and not (cause and cause.is_muted))
+        if item.type != "function_call" or not is_whole or not item.call_id:
             return
         if item.call_id in self._seen:
             return

@@ -2,18 +2,23 @@
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 Only fields that something reads are declared; unknown fields and unknown event types are ignored, because
-both are added within the year. What is known but of no use to a call stands in `IGNORED` with its reason.
+both are added within the year. A field with a default is one that the event can do without: an odd value in
+it counts as none (`side_fields`). What is known but of no use to a call stands in `IGNORED` with its reason.
 The retired beta protocol (flat session, `response.audio.delta`) is not spoken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, TypeAlias, get_args
 
 import msgspec
 
 from callbridge.wire.errors import UNREADABLE, ProtocolError
+from callbridge.wire.side_fields import without_odd_ones
+
+Milliseconds: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=24 * 3_600_000)]
+"""A position in the audio of a session, which ends after an hour: what lies outside a day is none."""
 
 
 class ServerEvent(msgspec.Struct, frozen=True, tag_field="type", gc=False):
@@ -49,11 +54,8 @@ class EchoedAudio(msgspec.Struct, frozen=True):
 
 
 class EchoedSession(msgspec.Struct, frozen=True):
-    """The effective session, as `session.created` and `session.updated` carry it."""
+    """The effective session, as `session.updated` carries it."""
 
-    id: str = ""
-    model: str = ""
-    expires_at: float | None = None
     audio: EchoedAudio = EchoedAudio()
 
     @property
@@ -62,10 +64,8 @@ class EchoedSession(msgspec.Struct, frozen=True):
         return self.audio.input.format == MULAW and self.audio.output.format == MULAW
 
 
-class SessionCreated(ServerEvent, tag="session.created", frozen=True, gc=True):
-    """The first event: the session with the server's defaults, which are not ours."""
-
-    session: EchoedSession
+class SessionCreated(ServerEvent, tag="session.created", frozen=True):
+    """The first event. Its session has the server's defaults, which are not ours."""
 
 
 class SessionUpdated(ServerEvent, tag="session.updated", frozen=True, gc=True):
@@ -78,7 +78,7 @@ class SpeechStarted(ServerEvent, tag="input_audio_buffer.speech_started", frozen
     """The caller speaks."""
 
     item_id: str = ""
-    audio_start_ms: int = 0
+    audio_start_ms: Milliseconds | None = None
     """Counted over all audio appended in the session, prefix padding included."""
 
 
@@ -86,7 +86,7 @@ class SpeechStopped(ServerEvent, tag="input_audio_buffer.speech_stopped", frozen
     """The caller stopped, the configured silence included."""
 
     item_id: str = ""
-    audio_end_ms: int = 0
+    audio_end_ms: Milliseconds | None = None
 
 
 class InputCommitted(ServerEvent, tag="input_audio_buffer.committed", frozen=True):
@@ -112,11 +112,27 @@ class ItemAdded(ServerEvent, tag="conversation.item.added", frozen=True):
     item: Item
 
 
+class ItemCreated(ServerEvent, tag="conversation.item.created", frozen=True):
+    """The beta name of `ItemAdded`, which some servers say instead."""
+
+    item: Item
+
+
+class ItemDone(ServerEvent, tag="conversation.item.done", frozen=True):
+    """An item is whole: then it is in the conversation, too."""
+
+    item: Item
+
+
+ItemKnown: TypeAlias = ItemAdded | ItemCreated | ItemDone
+"""Whichever comes first says that the item is in the conversation."""
+
+
 class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcription.completed", frozen=True):
     """What a second model thinks the caller said. May come long after the answer."""
 
     item_id: str
-    transcript: str = ""
+    transcript: str | None = None
 
 
 class CallerTranscriptFailed(
@@ -141,26 +157,30 @@ class StatusDetails(msgspec.Struct, frozen=True, gc=False):
     error: FailureDetail | None = None
 
 
+Tokens: TypeAlias = int | float | None
+"""As the server says it. `facts.Usage` makes a count of it."""
+
+
 class InputTokens(msgspec.Struct, frozen=True, gc=False):
     """What the response read."""
 
-    text_tokens: int | None = None
-    audio_tokens: int | None = None
-    cached_tokens: int | None = None
+    text_tokens: Tokens = None
+    audio_tokens: Tokens = None
+    cached_tokens: Tokens = None
 
 
 class OutputTokens(msgspec.Struct, frozen=True, gc=False):
     """What the response wrote."""
 
-    text_tokens: int | None = None
-    audio_tokens: int | None = None
+    text_tokens: Tokens = None
+    audio_tokens: Tokens = None
 
 
 class Usage(msgspec.Struct, frozen=True, gc=False):
     """Billed tokens of one response. Any field may be absent."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens = None
+    output_tokens: Tokens = None
     input_token_details: InputTokens | None = None
     output_token_details: OutputTokens | None = None
 
@@ -198,7 +218,6 @@ class OutputItemAdded(ServerEvent, tag="response.output_item.added", frozen=True
 class OutputItemDone(ServerEvent, tag="response.output_item.done", frozen=True):
     """An item is whole. A `function_call` with status `completed` is acted upon here."""
 
-    response_id: str
     item: Item
 
 
@@ -209,21 +228,22 @@ class AudioDelta(ServerEvent, tag="response.output_audio.delta", frozen=True):
     item_id: str
     delta: bytes
     """µ-law, base64 on the wire."""
+    content_index: Annotated[int, msgspec.Meta(ge=0, le=999)] = 0
+    """Which part of the item this is. To truncate the item is to truncate this part."""
 
 
 class AudioDone(ServerEvent, tag="response.output_audio.done", frozen=True):
     """All audio of an item was sent, or the item was interrupted."""
 
     response_id: str
-    item_id: str
+    item_id: str = ""
 
 
 class AgentTranscript(ServerEvent, tag="response.output_audio_transcript.done", frozen=True):
     """What the agent says in an item, whole, whether or not it will be heard."""
 
-    response_id: str
     item_id: str
-    transcript: str = ""
+    transcript: str | None = None
 
 
 class RateLimit(msgspec.Struct, frozen=True, gc=False):
@@ -277,10 +297,8 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 
 IGNORED: Final[dict[str, str]] = {
     "conversation.created": "the conversation's id is of no use to a call",
-    "conversation.item.created": "the beta name of conversation.item.added",
     "conversation.item.truncated": "confirms a command of ours",
     "conversation.item.deleted": "confirms a command of ours",
-    "conversation.item.done": "conversation.item.added already says that an item exists",
     "conversation.item.retrieved": "answers a command that we never send",
     "conversation.item.input_audio_transcription.delta": "the whole transcript follows",
     "conversation.item.input_audio_transcription.segment": "speaker labels; a call has one caller",
@@ -288,7 +306,7 @@ IGNORED: Final[dict[str, str]] = {
     "input_audio_buffer.dtmf_event_received": "SIP only; keys come from Twilio's dtmf message",
     "input_audio_buffer.timeout_triggered": "the idle timeout is never switched on: the server does not "
     "know what the phone still has to play",
-    "response.content_part.added": "an item's audio says the same",
+    "response.content_part.added": "each piece of audio says which part of its item it is",
     "response.content_part.done": "an item's audio says the same",
     "response.output_text.delta": "text output is never asked for",
     "response.output_text.done": "text output is never asked for",
@@ -315,6 +333,8 @@ Event: TypeAlias = (
     | SpeechStopped
     | InputCommitted
     | ItemAdded
+    | ItemCreated
+    | ItemDone
     | CallerTranscript
     | CallerTranscriptFailed
     | ResponseCreated
@@ -335,10 +355,12 @@ class _Envelope(msgspec.Struct, gc=False):
     type: str
 
 
-decode: Final[Callable[[str | bytes], Event]] = msgspec.json.Decoder(Event).decode
+decode: Final[Callable[[str | bytes | msgspec.Raw], Event]] = msgspec.json.Decoder(Event).decode
 """`parse` for the flood of deltas: raises one of `UNREADABLE` for all that is not an event of ours."""
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
-PARSED: Final = frozenset(member.__struct_config__.tag for member in get_args(Event))
+PARSED: Final[Mapping[str, type[Event]]] = {
+    member.__struct_config__.tag: member for member in get_args(Event)
+}
 """The event types that `parse` turns into values of their own."""
 
 
@@ -346,19 +368,22 @@ def parse(text: str | bytes) -> Parsed:
     """The event in `text`.
 
     Raises:
-        ProtocolError: it is not JSON, or a known type with missing or wrongly typed fields.
+        ProtocolError: it is not JSON, or a known type in which a needed field is missing or wrongly typed.
     """
     try:
         return decode(text)  # The common case: one pass, no look at the type.
-    except UNREADABLE as error:
-        return _unknown_or_raise(text, error)
+    except UNREADABLE:
+        return _parse_odd(text)
 
 
-def _unknown_or_raise(text: str | bytes, error: Exception) -> UnknownEvent:
+def _parse_odd(text: str | bytes) -> Parsed:
     try:
         event_type = _decode_envelope(text).type
-    except UNREADABLE:
+    except UNREADABLE as error:
         raise ProtocolError("not a JSON object with a `type`") from error
-    if event_type in PARSED:
+    if event_type not in PARSED:
+        return UnknownEvent(event_type)
+    try:
+        return decode(without_odd_ones(text, PARSED[event_type]))
+    except UNREADABLE as error:
         raise ProtocolError(f"`{event_type}`: {error}") from error
-    return UnknownEvent(event_type)

@@ -186,6 +186,34 @@ def test_a_response_that_is_done_is_not_cancelled() -> None:
     assert book >> at(4.5, v.speech_started("wait")) << cuts({"long": 500})
 
 
+def test_what_is_cut_is_the_part_of_the_item_that_is_its_audio() -> None:
+    """An item may begin with a text. Of another part nothing could be cut. The next item has its own."""
+    book = v.answering(v.greeted())
+    book.rig.feed(v.item("answer", "long"), v.audio("answer", "long", 2000, part=1))
+    assert (
+        book
+        >> at(4.5, v.speech_started("wait"))
+        << (v.clear(), v.truncate("long", About(500), part=1), v.recorded(Interrupted))
+    )
+    assert book >> v.done("answer", "cancelled", reason="turn_detected")
+    assert book >> at(5, v.speech_stopped("wait")) >> v.created("second")
+    assert book >> v.says("second", "again", 2000) << AudioToPhone(2000)
+    assert book >> at(5.5, v.speech_started("no")) << cuts({"again": 500})
+
+
+def test_what_comes_late_is_cut_from_the_part_that_is_its_audio() -> None:
+    """All was heard when the caller spoke, and the server made more before it knew."""
+    book = v.answering(v.greeted())
+    book.rig.feed(v.item("answer", "long"), v.audio("answer", "long", 500, part=1))
+    assert book >> at(4.6, PLAYED) >> at(4.7, v.speech_started("wait"))
+    assert book >> v.audio("answer", "long", 300, part=1)
+    assert (
+        book
+        >> v.done("answer", "cancelled", reason="turn_detected")
+        << v.truncate("long", About(500), part=1)
+    )
+
+
 def test_the_record_has_what_was_heard_of_the_words() -> None:
     """In proportion to the audio, at a word's end."""
     book = speaking(2000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -27,17 +28,34 @@ def test_the_greeting_is_a_turn_of_its_own() -> None:
     assert book >> at(1.85, PLAYED) << a.Note(TurnEnded(1, None, "Hello.", None, interrupted=False))
 
 
-@pytest.mark.parametrize(("audio_end_ms", "response_ms"), [(1900, 900), (60_000, 300)])
+@pytest.mark.parametrize(
+    ("audio_end_ms", "response_ms"), [(1900, 900), (2000, 800), (60_000, 800), (None, 800)]
+)
 def test_the_latency_runs_from_the_end_of_the_speech_to_the_first_audio(
-    audio_end_ms: int, response_ms: int
+    audio_end_ms: int | None, response_ms: int
 ) -> None:
-    """`speech_stopped` comes after 500 ms of silence, and 100 ms late. Nothing is counted from the future."""
+    """`speech_stopped` comes after 500 ms of silence, and 100 ms late. No place, or one ahead of all audio,
+    is the end of the audio.
+    """
     book = v.greeted()
     # The line's own frames aside, the model was sent 2,000 ms.
     book.rig.feed(v.frame(2000), v.speech_started())
     assert book >> at(5, v.speech_stopped(audio_end_ms=audio_end_ms)) >> v.committed() >> v.caller_said("Hi.")
     assert book >> v.created("answer") >> at(5.3, v.audio("answer", "hi", 200)) << AudioToPhone(200)
     assert book >> v.done("answer") >> at(5.6, PLAYED) << v.recorded(TurnEnded, response_ms=response_ms)
+
+
+@pytest.mark.parametrize("audio_end_ms", [None, 0, 7, 40_000, 3_600_000])
+def test_wherever_the_speech_is_said_to_have_ended_the_caller_waits_from_now(
+    audio_end_ms: int | None,
+) -> None:
+    """A place far back would make them wait for a minute already, and the call be given up."""
+    book = v.greeted(limits=v.PATIENT, has_line=False)
+    for _ in range(30):
+        book.rig.feed(v.frame(2000))
+    assert book >> at(63, v.speech_started()) >> at(65, v.speech_stopped(audio_end_ms=audio_end_ms))
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 65 - 0.5 + book.rig.limits.clip_after_s
 
 
 def test_audio_of_no_response_that_we_know_is_dropped() -> None:
@@ -93,10 +111,11 @@ def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
         ("failed", None, None, 0),
         ("failed", "server_error", None, 100),
         ("incomplete", None, "content_filter", 0),
+        (None, None, "no status", 0),
     ],
 )
 def test_a_response_that_fell_short_is_tried_again_after_a_delay(
-    status: str, code: str | None, reason: str | None, audio_ms: int
+    status: str | None, code: str | None, reason: str | None, audio_ms: int
 ) -> None:
     """It is silent on the wire: without us nothing would be heard. What was sent is heard to its end."""
     book = v.answering(v.greeted())
@@ -266,13 +285,29 @@ def test_refused_requests_are_bounded() -> None:
     )
 
 
-def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it() -> None:
-    """The server's response reads all that is in the conversation, the tool's result included."""
+@pytest.mark.parametrize("says_so", get_args(rt.ItemKnown))
+def test_a_request_that_crossed_the_servers_own_response_is_answered_by_it(
+    says_so: type[rt.ItemKnown],
+) -> None:
+    """The server's response reads all that is in the conversation, the tool's result included. That it is
+    there is said by added, created or done: a server may leave any of them out.
+    """
     asked, output = Id("asked"), Id("output")
     book = with_tool_result(asked, output)
-    assert book >> v.item_added(output) >> v.created("servers_own")
+    assert book >> v.item_added(output, says_so) >> v.created("servers_own")
     assert book >> v.error("conversation_already_has_active_response", answers=asked)
     assert book >> v.audio("servers_own", "it", 100) << AudioToPhone(100) >> v.done("servers_own")
+    assert v.rests(book)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"callbridge_ask": None}, {"callbridge_ask": 5}, "cb_4"])
+def test_a_response_whose_metadata_says_nothing_is_the_one_that_was_asked_for(metadata: object) -> None:
+    """The order of asking decides: it pays for what was asked."""
+    output = Id("output")
+    book = with_tool_result(Id("asked"), output)
+    created = rt.ResponseCreated(rt.Response("ours", "in_progress", metadata=metadata))
+    assert book >> v.item_added(output) >> created >> v.audio("ours", "it", 100) << AudioToPhone(100)
+    assert book >> v.done("ours")
     assert v.rests(book)
 
 

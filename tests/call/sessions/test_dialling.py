@@ -65,10 +65,10 @@ failed = e.ModelDialFailed
         (failed("HTTP 403", 403), None, True, False),
         *(
             (failed("no", 429, code), None, True, False)
-            for code in sorted(v.FATAL_CODES - {"model_not_found"})
+            for code in sorted(v.FATAL_CODES - v.UNKNOWN_MODEL_CODES)
         ),
         (failed("HTTP 404", 404), 0.0, True, False),
-        (failed("gone", None, "model_not_found"), 0.0, True, False),
+        *((failed("gone", None, code), 0.0, True, False) for code in sorted(v.UNKNOWN_MODEL_CODES)),
     ],
     ids=str,
 )
@@ -166,12 +166,103 @@ def test_a_greeting_that_comes_twice_configures_once_and_a_confirmation_before_i
     assert a.OpenUplink() in book.rig.feed(v.SESSION_UPDATED)
 
 
-@pytest.mark.parametrize("answers", [None, "cb_1"])
-def test_a_fault_of_the_server_is_tried_again(answers: str | None) -> None:
+@pytest.mark.parametrize(
+    ("code", "answers"), [("server_error", None), ("server_error", "cb_1"), (None, None), (None, "cb_1")]
+)
+def test_a_fault_of_the_server_is_tried_again(code: str | None, answers: str | None) -> None:
     """Only a refused request is our own fault."""
-    detail = rt.ErrorDetail("server_error", "server_error", "It went wrong.", None, answers)
+    detail = rt.ErrorDetail("server_error", code, "It went wrong.", None, answers)
     seen, delay = fails(configuring(), rt.ErrorEvent(detail))
     assert (seen.doing, seen.is_fatal, delay) == ("configure", False, JITTER)
+
+
+NO_SUCH_MODEL = 'Model "gpt-realtime-of-2031" is not supported in realtime mode.'
+OPEN_TO = pytest.mark.parametrize("is_greeted", [False, True], ids=["connected", "greeted"])
+"""A refusal comes on a socket that opens, and may come after `session.created`: then our update is out."""
+
+
+def opened(*, is_greeted: bool, second: str | None = SECOND) -> Playbook:
+    book = dialling(second=second)
+    book.rig.feed(e.ModelConnected(), *((v.SESSION_CREATED,) if is_greeted else ()))
+    return book
+
+
+def closes(code: int, reason: str = "") -> e.LegGone:
+    return e.LegGone(e.Leg.MODEL, code, reason)
+
+
+@OPEN_TO
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        v.error("invalid_model", message=NO_SUCH_MODEL),
+        v.error("invalid_model", message=f"{NO_SUCH_MODEL} It may be used for transcription."),
+        v.error("model_not_found"),
+        closes(4000, "invalid_request_error.invalid_model"),
+        closes(4004),
+    ],
+    ids=["invalid_model", "good for something else", "model_not_found", "close 4000", "close 4004"],
+)
+def test_a_model_that_is_refused_on_the_socket_is_left_for_the_second(
+    refusal: e.Event, *, is_greeted: bool
+) -> None:
+    book = opened(is_greeted=is_greeted)
+    seen, delay = fails(book, refusal)
+    assert (seen.is_fatal, seen.is_configuration, delay) == (True, False, 0.0)
+    assert book >> deadline(Timer.REDIAL) << v.dials(SECOND)
+    assert fails(opened(is_greeted=is_greeted, second=None), refusal)[1] is None
+
+
+@OPEN_TO
+@pytest.mark.parametrize("words", [None, "You didn't provide an API key."])
+def test_a_key_that_is_refused_is_not_tried_again(words: str | None, *, is_greeted: bool) -> None:
+    """The error of a missing key has no code: the close that follows has one."""
+    book = opened(is_greeted=is_greeted)
+    if words is not None:
+        assert book >> v.error(None, message=words) << v.any_warning("model_error")
+    seen, delay = fails(book, closes(3000, "invalid_request_error"))
+    assert (seen.code, seen.is_fatal, delay) == ("invalid_api_key", True, None)
+    closed = "model leg closed with 3000 invalid_request_error"
+    assert seen.why == (closed if words is None else f"{words} ({closed})")
+
+
+def test_a_key_that_is_withdrawn_in_mid_call_ends_it() -> None:
+    """No other session would be had with it."""
+    book = v.greeted()
+    assert (
+        book
+        >> closes(3000)
+        << (v.trouble(is_fatal=True), v.drops())
+        << v.ends_without_model(EndReason.MODEL_LOST, detail="model leg closed with 3000")
+    )
+
+
+@pytest.mark.parametrize("answer", [None, closes(1006), closes(4000, "invalid_request_error")])
+def test_an_error_that_does_not_say_what_it_is_of_is_tried_again(answer: e.Event | None) -> None:
+    """Neither does the close, nor within half a second."""
+    book = opened(is_greeted=True)
+    assert book >> v.error(None, message="It went wrong.") << v.any_warning("model_error")
+    if answer is None:
+        assert book >> deadline(Timer.CONFIGURE) << (v.trouble("configure", why="It went wrong."), v.drops())
+        assert book.rig.seconds == book.rig.limits.refusal_timeout_s
+        assert book >> deadline(Timer.REDIAL) << v.dials()
+    else:
+        assert fails(book, answer)[1] == JITTER
+
+
+def test_an_error_that_says_nothing_gives_no_more_time() -> None:
+    book = opened(is_greeted=True)
+    assert book >> after(1.5, e.DeadlinePassed()) << v.clip()
+    assert book >> after(1.4, v.error(None)) << v.any_warning("model_error")
+    assert book >> deadline(Timer.CONFIGURE) << (v.trouble("configure"), v.drops())
+    assert book.rig.seconds == book.rig.limits.configure_timeout_s
+
+
+def test_an_error_that_says_nothing_and_leads_to_nothing_is_none() -> None:
+    """The session is confirmed all the same."""
+    book = opened(is_greeted=True)
+    assert book >> v.error(None) << v.any_warning("model_error")
+    assert a.OpenUplink() in book.rig.feed(v.SESSION_UPDATED)
 
 
 @pytest.mark.parametrize("code", sorted(v.HARMLESS_CODES))

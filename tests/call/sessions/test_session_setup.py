@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import msgspec
 import pytest
 
 import vocabulary as v
@@ -14,7 +13,7 @@ from callbridge.call.facts import AgentReady, EndReason, StreamStarted
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
-from callbridge.wire.realtime_events import SessionUpdated
+from callbridge.wire.realtime_events import ErrorEvent
 from playbook import Id, Like, Playbook, at, deadline
 from rigs import PLAN, AudioToModel, Rig, make_plan
 
@@ -81,14 +80,6 @@ def test_the_greeting_is_to_be_said_exactly() -> None:
     """The greeting's words stand in the first response's own instructions."""
     assert PLAN.greeting_options is not None
     assert "Hello." in (PLAN.greeting_options.instructions or "")
-
-
-def test_a_model_that_does_not_name_itself_is_recorded_by_the_plan() -> None:
-    """The record always has a model's name."""
-    book = configuring()
-    book.rig.feed(v.SESSION_CREATED)
-    unnamed = msgspec.structs.replace(v.SESSION_UPDATED.session, model="")
-    assert book >> SessionUpdated(unnamed) << v.recorded(AgentReady, model="gpt-realtime-2.1") << GREETING
 
 
 @pytest.mark.parametrize("event", [v.frame(), v.echo("0-1"), v.key("1")], ids=["media", "mark", "dtmf"])
@@ -214,11 +205,18 @@ def test_a_refused_transcription_is_left_out_and_the_session_asked_for_again() -
     assert without.audio.output == PLAN.session.audio.output
 
 
-def test_a_refusal_that_names_transcription_in_its_text_alone_is_understood() -> None:
-    """Not every refusal has a param."""
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        v.error(None, message="The transcription model is not available."),
+        v.error("invalid_model", message="No such transcription model.", answers="cb_1"),
+        v.error("invalid_model", param="session.audio.input.transcription.model"),
+    ],
+)
+def test_a_refusal_that_names_transcription_anywhere_is_understood(refusal: ErrorEvent) -> None:
+    """Not every refusal has a param, or a code. It is not the session's own model that is unknown."""
     book = configuring()
     book.rig.feed(v.SESSION_CREATED)
-    refusal = v.error(None, message="The transcription model is not available.")
     assert (
         book
         >> refusal

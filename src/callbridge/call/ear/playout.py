@@ -39,6 +39,8 @@ class CutItem:
     heard_ms: int
     is_heard: bool = False
     """It was begun, and what is left of it is a tail that counts as heard (`Limits.heard_tail_ms`)."""
+    content_index: int = 0
+    """Which part of the item its audio is."""
 
 
 @dataclass(slots=True)
@@ -90,6 +92,8 @@ class Playout:
     """Bytes sent in earlier runs of each item of the response in progress."""
     _agent_until_before: float = float("-inf")
     """`agent_until` as it was before this run."""
+    content_indexes: dict[str, int] = field(default_factory=dict)
+    """Which part of an item is its audio, where that is not the first (0). Written by the relay."""
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
@@ -204,7 +208,8 @@ class Playout:
         cuts = []
         for item_id, heard_bytes in heard.items():
             sent_ms, heard_ms = milliseconds(sent[item_id]), milliseconds(heard_bytes)
-            cuts.append(CutItem(item_id, sent_ms, heard_ms, heard_ms > 0 and sent_ms - heard_ms <= tail_ms))
+            is_heard = heard_ms > 0 and sent_ms - heard_ms <= tail_ms
+            cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, self.content_indexes.get(item_id, 0)))
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
@@ -216,6 +221,7 @@ class Playout:
         """Forgets the items of earlier responses, but for those still in play."""
         in_play = {part.item_id for part in self._parts}
         self._sent_before = {item: size for item, size in self._sent_before.items() if item in in_play}
+        self.content_indexes = {item: at for item, at in self.content_indexes.items() if item in in_play}
 
     def forget_withheld(self) -> dict[str, int]:
         """Hands over, and forgets, how many bytes of which items were withheld."""

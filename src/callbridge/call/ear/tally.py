@@ -1,10 +1,11 @@
-"""What the relay has counted of one stream. Plain integers: facts and deadlines read them."""
+"""What was counted of one stream: facts and deadlines read it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 
+from callbridge.call.bad_messages import BadMessages
 from callbridge.call.ear.loudness import Loudness
 from callbridge.wire.audio import milliseconds
 
@@ -28,8 +29,8 @@ class Tally:
     unknown_events: int = 0
     errors: int = 0
     """Error events of the model."""
-    bad_from_phone: int = 0
-    """Messages of the phone that nobody could read, before there was a call."""
+    bad_from_phone: BadMessages = field(default_factory=BadMessages)
+    """What nobody could read of the phone, from before there was a call."""
 
     @property
     def uplink_ms(self) -> int:

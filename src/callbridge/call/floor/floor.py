@@ -140,7 +140,7 @@ class Floor:
         them.
         """
         metadata = response.metadata
-        if isinstance(metadata, dict) and (echoed := metadata.get(commands.ASK_ID)) is not None:
+        if isinstance(metadata, dict) and isinstance(echoed := metadata.get(commands.ASK_ID), str):
             return self.ask if echoed == self.ask.id else None
         return self.ask if self.next is Next.ASKED else None
 
@@ -167,11 +167,8 @@ class Floor:
 
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
+        stopped_at = self._stopped_at(event.audio_end_ms, now)
         self.caller_at = now
-        # `audio_end_ms` counts the audio appended and includes the silence that was waited for (Realtime
-        # reference, input_audio_buffer.speech_stopped).
-        behind_ms = self._tally.uplink_ms - event.audio_end_ms + self._sessions.plan.silence_ms
-        stopped_at = now - max(behind_ms, 0) / 1000
         self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
         self._speech_ended(stopped_at, now, due_since=now)
 
@@ -184,6 +181,20 @@ class Floor:
         """The model says that they speak, and has said so for too long: their turn is over."""
         self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
         self._speech_ended(now, now, due_since=now)
+
+    def _stopped_at(self, audio_end_ms: int | None, now: float) -> float:
+        """When the caller stopped, whatever the event says of it.
+
+        `audio_end_ms` counts the audio appended and includes the silence that was waited for. The event comes
+        at once, unless audio was held and then sent faster than it was spoken: a place that is further back,
+        or ahead of all audio, is none.
+        """
+        uplink_ms = self._tally.uplink_ms
+        behind_ms = uplink_ms - (uplink_ms if audio_end_ms is None else audio_end_ms)
+        behind_ms_max = (now - self.caller_at) * 1000 + self._gate.held_ms_max
+        if not 0 <= behind_ms <= behind_ms_max:
+            behind_ms = 0
+        return now - (behind_ms + self._sessions.plan.silence_ms) / 1000
 
     def line_fell_quiet(self, quiet_s: float, now: float) -> None:
         """The caller stopped, and the model has not noticed: an answer is due all the same."""
@@ -225,11 +236,12 @@ class Floor:
 
         Realtime reference, conversation.item.input_audio_transcription.completed: nothing waits for it.
         """
-        if event.transcript.strip():
+        words = event.transcript
+        if words is not None and words.strip():
             self._is_understood(now)
         elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
             self.debts.answer = None  # Nobody waits for an answer to it.
-        self._transcript.caller_said(event.item_id, event.transcript.strip())
+        self._transcript.caller_said(event.item_id, None if words is None else words.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
         """The caller's words will not come."""

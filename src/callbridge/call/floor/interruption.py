@@ -112,8 +112,11 @@ class Interruption:
                 # All that was sent was heard, and nothing was cut then. The server made more before it knew
                 # of the interruption, and counts it as said (Realtime guide, "Interruption and truncation").
                 if not is_session_lost:
+                    content_index = self._playout.content_indexes.get(item_id, 0)
                     self._out.tell_model(
-                        commands.TruncateItem(item_id=item_id, audio_end_ms=sent_ms, content_index=0)
+                        commands.TruncateItem(
+                            item_id=item_id, audio_end_ms=sent_ms, content_index=content_index
+                        )
                     )
                 self._transcript.agent_was_cut([CutItem(item_id, sent_ms + late_ms, sent_ms)])
 
@@ -128,7 +131,9 @@ class Interruption:
             elif cut.heard_ms:
                 truncated[cut.item_id] = cut.heard_ms
                 self._out.tell_model(
-                    commands.TruncateItem(item_id=cut.item_id, audio_end_ms=cut.heard_ms, content_index=0)
+                    commands.TruncateItem(
+                        item_id=cut.item_id, audio_end_ms=cut.heard_ms, content_index=cut.content_index
+                    )
                 )
             else:
                 # "audio_end_ms" of 0 is refused (Realtime reference, conversation.item.truncate): the item

@@ -210,8 +210,8 @@ class Ladder:
         if response.is_greeting:
             floor.greeting.begins(response)
 
-    def item_added(self, event: realtime_events.ItemAdded, now: float) -> None:
-        """An item entered the conversation."""
+    def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
+        """An item is in the conversation."""
         self._debts.item_added(event.item.id)
 
     def output_item_added(self, event: realtime_events.OutputItemAdded, now: float) -> None:
@@ -234,7 +234,8 @@ class Ladder:
 
     def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
         """What the agent says in an item."""
-        self._transcript.agent_says(event.item_id, event.transcript.strip())
+        if event.transcript is not None:  # Otherwise the pieces that came say it.
+            self._transcript.agent_says(event.item_id, event.transcript.strip())
 
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
@@ -259,7 +260,7 @@ class Ladder:
         self._out.note(noted("response_done", response_id=done.id, status=done.status))
         if floor.response.is_muted:
             floor.interruption.settle(floor.response)
-        elif done.status in {"failed", "incomplete"}:
+        elif done.status in {"failed", "incomplete"} or (done.status is None and not floor.response.items):
             self._fell_short(floor.response, done, now)
         elif done.status == "cancelled":
             self._was_cancelled(floor.response, now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from callbridge.call.codes import HARMLESS_CODES
+from callbridge.call.codes import HARMLESS_CODES, UNKNOWN_MODEL_CODES
 from callbridge.call.facts import noted, warned
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
@@ -53,6 +53,9 @@ class Opening:
     step: Step = Step.DIALLED
     retold: Sequence[commands.AnyItem] = ()
     """The items that it was told."""
+    refusal: str = ""
+    """An error that named neither its kind nor a command of ours. If it was a refusal, a close follows and
+    says of what."""
     _update_id: str = ""
 
     def begin(self) -> None:
@@ -105,18 +108,29 @@ class Opening:
             # their agent.
             self.out.note(warned("not_retold", code=error.code, message=error.message))
             return None
-        names = f"{error.param} {error.message}"
-        if self.plan.has_transcription and "transcription" in names:
+        if self._is_of_transcription(error):
             # One bad field rejects the whole update (Realtime reference, session.update). A call can go on
             # without the transcription of what the caller says, and without nothing else of it.
             self.out.note(warned("transcription_refused", code=error.code, message=error.message))
             self.plan = self.plan.without_transcription()
             self._update()
             return None
+        if error.event_id is None and not error.code and error.type != "server_error":
+            self.out.note(warned("model_error", code=None, message=error.message, param=error.param))
+            self.refusal = error.message or "an error without a word"
+            return None
         # It names the command that it answers (Realtime reference, error.event_id).
         is_ours = error.type == "invalid_request_error" and error.event_id is not None
         why = f"{error.code or 'error'}: {error.message}"
         return Trouble(why, code=error.code, is_our_fault=is_ours)
+
+    def _is_of_transcription(self, error: realtime_events.ErrorDetail) -> bool:
+        """Whether the server does not take the model that is to write down what the caller says."""
+        names = error.param or ""
+        if error.event_id is not None or error.code not in UNKNOWN_MODEL_CODES:
+            names += error.message
+        # Otherwise the connection itself is refused, and the text may say what else such a model is good for.
+        return self.plan.has_transcription and "transcription" in names
 
     def _update(self) -> None:
         session = self.plan.session

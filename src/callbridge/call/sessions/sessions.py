@@ -7,6 +7,7 @@ a session (`stands`). How one session comes about stands in `opening`, when a fa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call.actions import DialModel, DropModel, OpenUplink
@@ -180,6 +181,9 @@ class Sessions:
         """An error before the session was ready."""
         if (trouble := self._opening.error(event.error)) is not None:
             self._not_opened("configure", trouble, now)
+        elif self._opening.refusal:
+            by = now + self._limits.refusal_timeout_s
+            self._timers[Timer.CONFIGURE] = min(by, self._timers[Timer.CONFIGURE])
 
     def updated(self, event: realtime_events.SessionUpdated, now: float) -> None:
         """A confirmation: of the configuration, or of all that was told."""
@@ -254,7 +258,8 @@ class Sessions:
     def failed(self, trouble: Trouble, now: float) -> None:
         """The present session is of no more use: the call goes on with another one, or ends."""
         if self.is_connecting:
-            self._not_opened("configure", trouble, now)
+            why = f"{self._opening.refusal} ({trouble.why})" if self._opening.refusal else trouble.why
+            self._not_opened("configure", replace(trouble, why=why), now)
             return
         self._give_up(trouble)
         if trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now):
@@ -354,7 +359,7 @@ class Sessions:
             case Timer.DIAL:
                 self._not_opened("dial", Trouble("the model leg did not open in time"), now)
             case Timer.CONFIGURE:
-                why = "the model did not confirm the session in time"
+                why = self._opening.refusal or "the model did not confirm the session in time"
                 self._not_opened("configure", Trouble(why), now)
             case Timer.REDIAL:
                 self._dial(now)

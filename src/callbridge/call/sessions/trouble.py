@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
-from callbridge.call.codes import FATAL_CODES, FATAL_STATUSES, RATE_LIMIT_CODES, UNKNOWN_MODEL_CODES
+from callbridge.call.codes import (
+    CLOSE_SAYS,
+    FATAL_CODES,
+    FATAL_STATUSES,
+    RATE_LIMIT_CODES,
+    REQUEST_REFUSED,
+    UNKNOWN_MODEL_CODES,
+)
 from callbridge.call.facts import ModelTrouble
 
 
@@ -21,6 +29,14 @@ class Trouble:
     """When the server asks to be tried again (RFC 9110 section 10.2.3, Retry-After)."""
     is_our_fault: bool = False
     """The server refused what our configuration asks for: it will again."""
+
+    @classmethod
+    def of_close(cls, why: str, close_code: int, reason: str) -> Self:
+        """The server has closed the socket. What its code says, it may have said nowhere else."""
+        code = CLOSE_SAYS.get(close_code)
+        if close_code == REQUEST_REFUSED:
+            code = reason.rpartition(".")[2] or None
+        return cls(why, code=code)
 
     @property
     def is_fatal(self) -> bool:
