@@ -62,6 +62,10 @@ class ModelConnected:
     leg: Leg = Leg.MODEL
     is_warm: bool = False
     """It was parked by an earlier stream of this call: its session knows the conversation."""
+    renew_at: float | None = None
+    """When that stream would have renewed it, on the same monotonic clock."""
+    unix_s: float | None = None
+    """The wall clock at this moment, in seconds since 1970: the server says by it when a session expires."""
 
 
 @dataclass(frozen=True, slots=True)

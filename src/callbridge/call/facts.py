@@ -282,7 +282,7 @@ class StreamAsked(_Fact, frozen=True):
     """Twilio asked what follows a stream."""
 
     follows: str
-    """What it was told: `hang_up`, `resume` or `fall_back`."""
+    """What it was told: `hang_up`, `say_goodbye`, `resume` or `fall_back`."""
     ended: EndReason | None = None
     """How the stream ended, as far as that was written down."""
 

@@ -41,6 +41,14 @@ class Limits:
     renew_after_s: float = 50 * 60.0
     """A Realtime session ends at 60 minutes. Ten minutes are enough to find a quiet moment."""
 
+    renew_before_s: float = 10 * 60.0
+    """The same before `expires_at`, where the server says that a session ends sooner. One that lasts less
+    than 20 minutes is renewed at the half of what it has left."""
+
+    expiry_min_s: float = 60.0
+    """`expires_at` nearer than this, or past, comes of a clock that is wrong, ours or theirs: it is not
+    believed, and the fixed 50 minutes hold. Otherwise each session would be renewed as soon as it stands."""
+
     renew_again_after_s: float = 30.0
     """A renewal that did not come about is tried again then."""
 
@@ -162,6 +170,7 @@ class Limits:
         assert self.held_audio_ms_max >= ready_ms, "the caller's first words must survive the dial"
         assert 0 < self.heard_tail_ms < self.mark_every_ms
         assert self.renew_after_s < 3600, "the model ends its session at 60 minutes"
+        assert self.expiry_min_s > 0, "a session that has expired is not renewed for ever"
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s

@@ -172,7 +172,8 @@ def shut_down(parts: Parts, event: e.ShutdownRequested, now: float) -> None:
 def hand_over(parts: Parts, event: e.HandOverRequested, now: float) -> None:
     """The process will stop: the turn that is going on may end. When it has, the machine sees."""
     if parts.sessions.is_connecting:
-        parts.out.then(e.StreamMustEnd(EndReason.HANDED_OVER, ""))
+        # The next process dials for itself; a call that only waits for its goodbye needs no other one.
+        parts.out.then(e.StreamMustEnd(parts.endings.leaving_for or EndReason.HANDED_OVER, ""))
     elif parts.hand_over_by is None:
         parts.hand_over_by = now + parts.limits.hand_over_timeout_s
         parts.sessions.over()

@@ -29,6 +29,10 @@ class AudioFormat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 MULAW: Final = AudioFormat("audio/pcmu")
 
 
+_UNIX_S_MAX: Final = 1e12
+"""30,000 years: far above any moment, and safely a float."""
+
+
 class EchoedInput(msgspec.Struct, frozen=True):
     """What the server says it will take."""
 
@@ -53,8 +57,15 @@ class EchoedSession(msgspec.Struct, frozen=True):
 
     id: str = ""
     model: str = ""
-    expires_at: float | None = None
+    expires_at: Any = None
+    """Unix seconds. A wrong type must not cost the session: see `ends_at`."""
     audio: EchoedAudio = EchoedAudio()
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the server will end it, in unix seconds; None where it does not say so in a number."""
+        said = self.expires_at
+        return float(said) if type(said) in {int, float} and abs(said) < _UNIX_S_MAX else None
 
     @property
     def speaks_mulaw(self) -> bool:

@@ -98,6 +98,18 @@ class Ladder:
         return max(min(times), floor.silent_since) if times else None
 
     @property
+    def owes_goodbye(self) -> bool:
+        """Whether last words are still to come: owed, asked for, or begun and not said.
+
+        Words that we gave it are said when the response is done; the agent's own, once they sound.
+        """
+        floor, response = self._floor, self._floor.response
+        if self._debts.words or self._debts.farewell is not None or floor.is_asked:
+            return True
+        is_silent = not any(self._playout.sent_ms(item_id) for item_id in response.items)
+        return floor.now is not Now.NOTHING and (is_silent or bool(response.words))
+
+    @property
     def can_be_left(self) -> bool:
         """Whether the session can be left for a later stream of the call.
 
@@ -170,8 +182,12 @@ class Ladder:
     def model_gone(self, now: float) -> None:
         """There will be no other session: nothing more is owed, what was sent is still heard."""
         self.session_lost(now)
-        self._debts.forget()
+        self.owe_nothing()
         self.tools.forget()
+
+    def owe_nothing(self) -> None:
+        """What was owed so far is not answered any more; nor are keys that were not told yet."""
+        self._debts.forget()
         self._floor.keys.take()
 
     # --- A response, from its birth to its end ---

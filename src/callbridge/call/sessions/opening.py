@@ -51,10 +51,17 @@ class Opening:
     step: Step = Step.DIALLED
     items: int = 0
     """How many items it was told."""
+    ends_at: float | None = None
+    """When the server says that the session ends, in unix seconds."""
     _update_id: str = ""
 
+    def created(self, event: realtime_events.SessionCreated) -> None:
+        """The server has greeted us."""
+        self.ends_at = event.session.ends_at
+        self.begin()
+
     def begin(self) -> None:
-        """The server has said `session.created`; a warm session never says it again."""
+        """The server is told what the session is to be; a warm session never greets again."""
         if self.step is Step.DIALLED:
             self.step = Step.CONFIGURING
             self._update()
@@ -63,6 +70,8 @@ class Opening:
         """The whole update was taken. With anything but µ-law the caller would hear loud static."""
         if not event.session.speaks_mulaw:
             return Trouble("the model did not confirm audio/pcmu both ways", is_our_fault=True)
+        if event.session.ends_at is not None:
+            self.ends_at = event.session.ends_at
         match self.step:
             case Step.CONFIGURING if self.is_retold:
                 self.step = Step.CONFIGURED

@@ -26,7 +26,7 @@ from callbridge.call.facts import AgentReady, EndReason, SessionReplaced
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
-from callbridge.call.sessions.renewal import Renewal
+from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -98,6 +98,10 @@ class Sessions:
             out,
         )
         self._has_been_live = False
+        self._unix_ahead_s: float | None = None
+        """The wall clock less ours; None as long as nobody has told it."""
+        self._renew_by: float | None = None
+        """When the session that an earlier stream has left is to be renewed."""
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
         self._redial = self._new_redial()
@@ -121,11 +125,29 @@ class Sessions:
     # --- From stream to session ---
 
     def open(self, now: float) -> None:
-        """The call needs a session: its first one, or another in place of one that was lost."""
+        """The call needs a session: its first one, or another in place of one that was lost.
+
+        A spare that stands is nearer than a dial.
+        """
         self._redial = self._new_redial()
         self.began_at = now
         self._timers[Timer.CONNECT] = now + self._limits.connect_timeout_s
-        self._dial(now)
+        if self.renewal.can_replace:
+            self._take_spare(now)
+        else:
+            self._dial(now)
+
+    def _take_spare(self, now: float) -> None:
+        self.phase = Phase.CONFIGURING
+        self._timers[Timer.CONFIGURE] = now + self._limits.configure_timeout_s
+        self._out.do(SwitchModel())
+        self._opening, self._renew_by = self.renewal.take(), None
+        if self._opening.step is Step.CONFIGURED:
+            self._retell()
+
+    def _retell(self) -> None:
+        self._opening.retell(self._retelling())
+        self._out.then(SessionRetold())
 
     def _dial(self, now: float) -> None:
         self.phase = Phase.DIALLING
@@ -135,6 +157,8 @@ class Sessions:
 
     def connected(self, event: ModelConnected, now: float) -> None:
         """The leg that was dialled is open."""
+        if event.unix_s is not None:
+            self._unix_ahead_s = event.unix_s - now
         if event.leg is Leg.SPARE:
             self.renewal.connected(self.plan)
             return
@@ -143,6 +167,7 @@ class Sessions:
         self.phase = Phase.CONFIGURING
         del self._timers[Timer.DIAL]
         self._timers[Timer.CONFIGURE] = now + self._limits.configure_timeout_s
+        self._renew_by = event.renew_at
         knows_nothing = self._is_continued or self._has_been_live
         self._opening = self._new_opening(is_retold=knows_nothing and not event.is_warm)
         if event.is_warm:
@@ -159,7 +184,7 @@ class Sessions:
 
     def created(self, event: realtime_events.SessionCreated, now: float) -> None:
         """The server has greeted us: it is told what the session is to be."""
-        self._opening.begin()
+        self._opening.created(event)
 
     def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
         """An error before the session was ready."""
@@ -171,8 +196,7 @@ class Sessions:
         if (trouble := self._opening.updated(event)) is not None:
             self._not_opened("configure", trouble, now)
         elif self._opening.step is Step.CONFIGURED:
-            self._opening.retell(self._retelling())
-            self._out.then(SessionRetold())
+            self._retell()
         elif self._opening.step is Step.READY:
             self._ready(now)
 
@@ -186,7 +210,7 @@ class Sessions:
         for timer in (Timer.CONFIGURE, Timer.CONNECT):
             del self._timers[timer]
         self.phase = Phase.LIVE
-        self.renewal.schedule(now)
+        self._schedule_renewal(self._opening, now)
         # A model that does not exist any more is not asked for again, neither to replace nor to renew.
         self._adopt(self._opening.plan.with_model(self._redial.model))
         after_ms = round((now - self.began_at) * 1000)
@@ -203,6 +227,13 @@ class Sessions:
         self.plan = plan
         self._tally.uplink_bytes = 0
 
+    def _schedule_renewal(self, opening: Opening, now: float) -> None:
+        ends_in_s: float | None = None
+        if opening.ends_at is not None and self._unix_ahead_s is not None:
+            ends_in_s = opening.ends_at - (now + self._unix_ahead_s)
+        at = renewal_at(self._limits, ends_in_s, now)
+        self.renewal.schedule(at if self._renew_by is None else min(at, self._renew_by))
+
     def open_uplink(self) -> None:
         """The caller is heard, from the first word that was held."""
         self._gate.uplink = Uplink.OPEN
@@ -215,8 +246,9 @@ class Sessions:
         if self.is_connecting:
             self._not_opened("configure", trouble, now)
             return
-        self._give_up(trouble)
-        if trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now):
+        is_hopeless = trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now)
+        self._give_up(trouble, keeps_spare=not is_hopeless and self.renewal.can_replace)
+        if is_hopeless:
             self._out.then(StreamMustEnd(EndReason.MODEL_LOST, trouble.why))
             return
         self._lost_at.append(now)
@@ -225,13 +257,14 @@ class Sessions:
 
     def leave(self, trouble: Trouble) -> None:
         """The session failed during the last words: there will be no other one."""
-        self._give_up(trouble)
+        self._give_up(trouble, keeps_spare=False)
         self.phase, self.is_gone = Phase.LIVE, True
         self._gate.uplink = Uplink.SHUT  # Nobody is left who could be sent the caller's audio.
 
-    def _give_up(self, trouble: Trouble) -> None:
+    def _give_up(self, trouble: Trouble, *, keeps_spare: bool) -> None:
         self._out.note(trouble.as_fact("call", self.plan.model))
-        self.renewal.drop()
+        if not keeps_spare:
+            self.renewal.drop()
         self._drop()
 
     def _not_opened(self, doing: str, trouble: Trouble, now: float) -> None:
@@ -274,7 +307,9 @@ class Sessions:
         held_ms = round((now - self.renewal.began_at) * 1000)
         self._out.note(SessionReplaced("renewed", held_ms, self.renewal.items, self.plan.model))
         self._out.do(SwitchModel())
-        self._adopt(self.renewal.moved(now))
+        opening, self._renew_by = self.renewal.take(), None
+        self._adopt(opening.plan)
+        self._schedule_renewal(opening, now)
         self._out.then(SpareTookOver())
 
     def quiet(self, now: float) -> None:

@@ -1,0 +1,46 @@
+"""A call that comes to its bounds over real sockets: it ends in words, whoever can still say them."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from callbridge.call.facts import EndReason
+from callbridge.call.limits import Limits
+from callbridge.simulators.phone import WaitForEnd
+from callbridge.simulators.voice_model import Answer, ConnectFault, Script
+from callbridge.simulators.voice_model import Say as Speech
+from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, UNDIALLED, stack
+from leftovers import leaves_nothing
+from random_calls import noise
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+RNG = random.Random(41)
+GOODBYE = Answer(say=(Speech(text="This call has to end now. Goodbye.", audio=noise(RNG, 500)),))
+
+# --- A limit that is reached while connecting ---------------------------------------------------------
+
+TOO_OLD = Limits(call_length_max_s=0.0, dial_timeout_s=0.6, dial_tries_max=1)
+"""Its limit is reached before there can be a session."""
+
+
+async def test_a_limit_that_is_reached_while_connecting_is_said_by_the_agent() -> None:
+    """In the first session that there is, and nothing else is said in it."""
+    script = Script(default=GOODBYE, after_ms=20)
+    async with stack(script, limits=TOO_OLD, environment=UNDIALLED) as running, leaves_nothing():
+        call = await running.call([WaitForEnd()])
+    assert (call.ended.reason, call.verbs) == (EndReason.LIMIT_DURATION, CONNECTED_AND_ENDED)
+    (goodbye,) = call.heard()
+    assert goodbye.was_heard_to_its_end
+
+
+async def test_a_limit_for_which_there_is_no_session_is_said_by_twilio() -> None:
+    """Never a hang-up without a word, and no human is rung: the call was to end anyway."""
+    script = Script(default=GOODBYE, connect=(ConnectFault(kind="hang"),))
+    async with stack(script, limits=TOO_OLD, environment=UNDIALLED) as running, leaves_nothing():
+        call = await running.call([WaitForEnd()])
+        goodbye = running.settings.goodbye
+    assert (call.ended.reason, call.verbs) == (EndReason.LIMIT_DURATION, CONNECTED_AND_SORRY)
+    assert call.report.verbs[1].detail == goodbye
