@@ -145,20 +145,32 @@ def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
     assert book >> deadline(Timer.CLIP) << v.clip() >> deadline(Timer.ANSWER) << v.replaces()
 
 
-@pytest.mark.parametrize("is_handed_over", [False, True])
-def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_over: bool) -> None:
+def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end() -> None:
     """The model is gone for good: nobody is left who could answer them."""
     book = v.greeted(limits=UNWARNED)
-    if is_handed_over:
-        assert book >> v.key("1") >> e.HandOverRequested()
-    else:
-        assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS) >> v.key("1")
-    reason = EndReason.HANDED_OVER if is_handed_over else EndReason.LIMIT_DURATION
     assert (
         book
+        >> v.key("1")
+        >> e.HandOverRequested()
         >> v.gone(e.Leg.MODEL)
         << (v.trouble(), v.drops(), v.recorded(TurnEnded))
-        << v.ends_without_model(reason)
+        << v.ends_without_model(EndReason.HANDED_OVER)
+    )
+
+
+def test_no_key_is_answered_once_a_limit_has_ended_the_call() -> None:
+    """Neither one that was not told yet, nor one that is pressed into the goodbye: that is heard out."""
+    book = v.greeted(limits=UNWARNED)
+    assert book >> at(19, v.key("1")) >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
+    assert book >> at(20.1, v.created("bye")) >> v.says("bye", "it", 400) << AudioToPhone(400)
+    for _ in range(3):
+        assert book >> after(0.1, v.key("#")) >> v.key("2")
+    assert (
+        book
+        >> v.done("bye")
+        >> at(20.6, PLAYED)
+        << v.recorded(TurnEnded)
+        << v.ends(EndReason.LIMIT_DURATION, follows=HangUp())
     )
 
 

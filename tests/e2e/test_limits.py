@@ -8,7 +8,7 @@ import pytest
 
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
-from callbridge.simulators.phone import WaitForEnd
+from callbridge.simulators.phone import HangUp, Pause, Press, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_SORRY, UNDIALLED, stack
@@ -44,3 +44,25 @@ async def test_a_limit_for_which_there_is_no_session_is_said_by_twilio() -> None
         goodbye = running.settings.goodbye
     assert (call.ended.reason, call.verbs) == (EndReason.LIMIT_DURATION, CONNECTED_AND_SORRY)
     assert call.report.verbs[1].detail == goodbye
+
+
+# --- Keys without end -----------------------------------------------------------------------------------
+
+ANSWER = Answer(say=(Speech(text="Yes.", audio=noise(RNG, 200)),))
+
+
+async def test_keys_that_are_pressed_ten_times_a_second_are_answered_now_and_then() -> None:
+    """The hash alone never is. With a digit before it there is one answer in two seconds."""
+    script = Script(default=ANSWER, after_ms=20)
+    async with stack(script) as running, leaves_nothing():
+        flood = (Press("#" * 20, every_ms=100), Press("1#" * 20, every_ms=100))
+        call = await running.call([WaitForAgent(quiet_ms=100), *flood, Pause(2200), HangUp()])
+        journal = call.journal
+    assert call.ended.reason is EndReason.CALLER_HANGUP
+    told = [item.content[0]["text"] for item in journal.items.values() if item.role == "user"]
+    assert told[0] == "[The caller pressed 1 # on the telephone keypad.]"
+    # At 0.1 s, 2.1 s and 4.1 s of the second flood, which lasts longer on a busy machine.
+    assert 2 <= len(told) <= 4
+    assert sum(text.count("1") for text in told) == 20, "a key was lost"
+    assert len(journal.responses) == 1 + len(told), "the greeting, and one answer to each message"
+    assert {refusal.code for refusal in journal.refusals} <= {"response_cancel_not_active"}

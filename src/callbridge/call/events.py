@@ -202,6 +202,11 @@ class PriceRose:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponsesRanAway:
+    """The model answers more often than anybody talks."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamMustEnd:
     """The stream has come to an end that a part of the machine has found."""
 
@@ -210,6 +215,13 @@ class StreamMustEnd:
 
 
 Consequence: TypeAlias = (
-    SessionFailed | SessionGone | SessionRetold | SessionStands | SpareTookOver | PriceRose | StreamMustEnd
+    SessionFailed
+    | SessionGone
+    | SessionRetold
+    | SessionStands
+    | SpareTookOver
+    | PriceRose
+    | ResponsesRanAway
+    | StreamMustEnd
 )
 """What one event leads to inside the machine."""

@@ -168,6 +168,8 @@ class CallMachine:
             case e.PriceRose():
                 if sessions.plan.is_too_dear(self._parts.bill.cost_microdollars):
                     self._limit_reached(EndReason.LIMIT_COST, SAY_IT_ENDS, now)
+            case e.ResponsesRanAway():
+                self._limit_reached(EndReason.LIMIT_RESPONSES, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
                 self._end(reason, detail)
             case _:

@@ -45,8 +45,10 @@ def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     """The caller pressed a key."""
     parts.out.note(noted("key_pressed"))
-    if parts.endings.leaving_for is None or parts.sessions.stands:
-        # Without a session the last words only play out: nobody could answer the key.
+    leaving_for = parts.endings.leaving_for
+    # A key withdraws the agent's own goodbye, and nothing that a limit has ended. Without a session the last
+    # words only play out: nobody could answer the key.
+    if leaving_for is None or (leaving_for is EndReason.AGENT_HANGUP and parts.sessions.stands):
         parts.floor.key_pressed(event.dtmf.digit, now)
 
 

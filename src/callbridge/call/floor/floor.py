@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from callbridge.call.facts import Noted, noted, warned
 from callbridge.call.floor.debts import Debts
 from callbridge.call.floor.interruption import Interruption
-from callbridge.call.floor.keys import Keys
+from callbridge.call.floor.keys import END, Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
 from callbridge.wire import media_streams, realtime_events
@@ -178,11 +178,16 @@ class Floor:
         self._transcript.caller_said(event.item_id, None)
 
     def key_pressed(self, digit: str, now: float) -> None:
-        """A key interrupts like speech, but the server does not know: we cancel."""
+        """A key interrupts like speech, but the server does not know: we cancel.
+
+        Unless it is `#` with no key before it. That is no message, so nobody would answer who was cut short.
+        """
+        self.caller_at = now
+        if digit == END and not self.keys.pressed:
+            return
         self._interrupt(On.KEY_PRESSED, now, cancels=True)
         if not self.keys.pressed:
             self._begin_turn(now)
-        self.caller_at = now
         self.keys.press(digit, now)
 
     def _begin_turn(self, now: float) -> None:

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
-from callbridge.call.events import SessionFailed
+from callbridge.call.events import ResponsesRanAway, SessionFailed
 from callbridge.call.facts import ToolUsed, noted, warned
+from callbridge.call.floor.pace import Pace
 from callbridge.call.floor.responses import Ask, LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
@@ -62,6 +63,8 @@ class Ladder:
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
         self.tools = ToolCalls(self._limits.tool_timeout_s, out)
+        self._begun = Pace(2 * self._limits.responses_per_minute_max)
+        """The responses, whoever has caused them."""
         self._failed_attempts = 0
         self._retry_at: float | None = None
         """Nothing is asked for before; None: at any time."""
@@ -187,14 +190,16 @@ class Ladder:
 
     def owe_nothing(self) -> None:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
+        self._retry_at = None
         self._debts.forget()
-        self._floor.keys.take()
+        self._floor.keys.forget()
 
     # --- A response, from its birth to its end ---
 
     def response_created(self, event: realtime_events.ResponseCreated, now: float) -> None:
         """A response begins, asked for by us or by the server's turn detection."""
         floor, waits_since = self._floor, self.waits_since
+        self._count(now)
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
         ask = floor.ask_of(event.response)
@@ -209,6 +214,12 @@ class Ladder:
             floor.silence(now)
         else:
             self._gate.audible_response_id = event.response.id
+
+    def _count(self, now: float) -> None:
+        """The server cannot be kept from answering the caller, but the call can be ended."""
+        if self._begun.free_at(2 * self._limits.responses_per_minute_max) > now:
+            self._out.then(ResponsesRanAway())
+        self._begun.note(now)
 
     def item_added(self, event: realtime_events.ItemAdded, now: float) -> None:
         """An item entered the conversation."""
@@ -309,7 +320,10 @@ class Ladder:
         if not self._sessions.stands:
             keys.hold(now)
             return
-        pressed = keys.take()
+        if keys.put_off(now):
+            self._ask_if_free(now)
+            return
+        pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
         text = commands.InputText(f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]")
         item_id = self._out.next_item_id()
@@ -360,6 +374,10 @@ class Ladder:
             return
         if self._debts.may_ask(running := self.tools.causes):
             since, words = self.waits_since, self._debts.next_words(running)
+            free_at = self._begun.free_at(self._limits.responses_per_minute_max)
+            if free_at > now and not words:  # Words of ours are few, and the last of them end the call.
+                self._retry_at = free_at
+                return
             ask_id = self._out.ask_model(self._debts.options(running, self._sessions.plan.greeting_options))
             floor.ask = Ask(ask_id, floor.turn, now if since is None else since, words)
             floor.move(On.ASKED)
@@ -412,8 +430,8 @@ class Ladder:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s
         if self._retry_at is not None:
             due[Timer.RETRY] = self._retry_at
-        if floor.keys.finished_at is not None:
-            due[Timer.KEYS] = floor.keys.finished_at
+        if (keys_at := floor.keys.due_at) is not None:
+            due[Timer.KEYS] = keys_at
 
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""
