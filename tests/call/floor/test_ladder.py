@@ -418,6 +418,7 @@ def test_a_goodbye_does_not_wait_for_a_response_that_is_one_too_many() -> None:
     limits = replace(BUSY, responses_per_minute_max=2, keys_told_per_minute_max=2)
     book = v.answering(v.greeted(limits=replace(limits, call_length_max_s=10, call_length_warning_s=6)))
     book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.tool_finished("call_1"))
+    assert book >> at(9, e.DeadlinePassed()) << v.clip()
     assert book >> at(10, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
 
 

@@ -182,7 +182,8 @@ class Floor:
 
         Unless it is `#` with no key before it. That is no message, so nobody would answer who was cut short.
         """
-        self.caller_at = now
+        if self.caller is Caller.SILENT:  # Keys do not put off the look at the line of who speaks.
+            self.caller_at = now
         if digit == END and not self.keys.pressed:
             return
         self._interrupt(On.KEY_PRESSED, now, cancels=True)
