@@ -13,10 +13,10 @@ from callbridge.call.facts import AgentReady, EndReason, StreamEnded, ToolUsed, 
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.price import Price
-from callbridge.call.wishes import HangUp, SayGoodbye
+from callbridge.call.wishes import HangUp, Resume, SayGoodbye
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToPhone, Rig
+from rigs import PLAN, PLAYED, AudioToPhone, Input, Rig
 
 QUIET = Limits(media_gap_warning_s=600, media_gap_timeout_s=600)
 SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_silence_s=0)
@@ -72,6 +72,27 @@ def test_a_limit_that_is_reached_while_connecting_is_said_in_the_first_session(
         << v.recorded(TurnEnded)
         << v.ends(EndReason.LIMIT_DURATION, follows=HangUp())
     )
+
+
+def test_a_limit_that_is_reached_while_a_session_is_replaced_is_said_by_the_next_one() -> None:
+    """And the question that was asked of the lost one is not answered any more."""
+    book = v.answering(v.greeted(limits=replace(UNWARNED, call_length_max_s=5, call_length_warning_s=3)))
+    assert book >> v.gone(e.Leg.MODEL) << v.replaces() >> deadline(Timer.CALL_LENGTH)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask_words(v.SAY_IT_ENDS))
+
+
+@pytest.mark.parametrize("is_at_limit", [True, False])
+@pytest.mark.parametrize("event", [v.gone(e.Leg.PHONE), e.ShutdownRequested()], ids=["lost", "stopped"])
+def test_a_stream_that_breaks_off_at_a_limit_is_not_resumed(event: Input, *, is_at_limit: bool) -> None:
+    """The next one would be ended as well, and would have cost a session: for a goodbye Twilio will do."""
+    book = v.greeted(limits=UNWARNED)
+    if is_at_limit:
+        assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
+    *_, last = book.rig.feed(event)
+    assert isinstance(last, a.Note)
+    assert isinstance(last.fact, StreamEnded)
+    assert last.fact.follows == (SayGoodbye() if is_at_limit else Resume())
 
 
 def test_a_limit_for_which_no_session_is_to_be_had_is_said_by_twilio() -> None:
@@ -190,7 +211,7 @@ def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> No
 
 @pytest.mark.parametrize("is_begun", [False, True])
 def test_a_session_that_is_lost_before_the_goodbye_leaves_it_to_twilio(is_begun: bool) -> None:
-    book = v.greeted(limits=SHORT)
+    book = v.greeted(limits=UNWARNED)
     book.rig.now = 1020.0
     book.rig.feed(e.DeadlinePassed())
     if is_begun:

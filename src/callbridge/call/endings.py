@@ -124,12 +124,17 @@ class Endings:
         """What an end comes to, and what is to follow it.
 
         An agent that takes its leave needs nobody to fall back on: a call that was to end ends, and if its
-        goodbye was not said, Twilio says one.
+        goodbye was not said, Twilio says one. A stream that breaks off at a limit is not resumed to be ended.
         """
         if self.leaving_for is not None and reason in _WITHOUT_MODEL:
             reason = self.leaving_for
-        is_unsaid = reason is self.leaving_for and (self._is_unsaid or self._ladder.owes_goodbye)
-        return reason, SayGoodbye() if is_unsaid else FOLLOWS[reason]
+        follows = FOLLOWS[reason]
+        if reason is self.leaving_for:
+            is_unsaid = self._is_unsaid or self._ladder.owes_goodbye
+        else:
+            is_at_limit = self.leaving_for not in {None, EndReason.AGENT_HANGUP}
+            is_unsaid = is_at_limit and follows == Resume()
+        return reason, SayGoodbye() if is_unsaid else follows
 
     def limit_reached(self, reason: EndReason, now: float) -> None:
         """A limit is reached while the agent is leaving already: now no word of the caller keeps it."""
