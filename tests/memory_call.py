@@ -53,6 +53,7 @@ PLAN = CallPlan(
         ("audio",),
     ),
     greeting="Hello!",
+    is_greeting_interruptible=True,
 )
 
 

@@ -270,7 +270,7 @@ class Rig:
             case a.DropModel(e.Leg.MODEL) | a.ParkModel():
                 self.relay.send_to_model, self._is_loud = None, False
             case a.SwitchModel():
-                self._line_ms = 0
+                self.relay.send_to_model, self._line_ms = self._to_model, 0
             case a.SendToPhone():
                 self._note_played(action.message)
             case _:

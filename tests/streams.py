@@ -345,10 +345,10 @@ class Stream:
                 wire = self.legs[e.Leg.MODEL] = self.legs.pop(e.Leg.SPARE)
                 self.models[e.Leg.MODEL] = self.models.pop(e.Leg.SPARE)
                 self.relay.send_to_model = wire.append
-            case a.ParkModel():
+            case a.ParkModel(renew_at):
                 self.relay.send_to_model = None
                 if (parked := self.legs.pop(e.Leg.MODEL, None)) is not None:
-                    self.world.park(parked, self.models[e.Leg.MODEL])
+                    self.world.park(parked, self.models[e.Leg.MODEL], renew_at)
             case a.RunTool():
                 self.world.run_tool(self, action)
             case a.CloseLeg(leg):
@@ -363,8 +363,9 @@ class Stream:
             self.ended.append((self.world.now, fact))
         self.world.journal(fact)
 
-    def connected(self, number: int, leg: e.Leg, model: str, wire: Wire, *, is_warm: bool) -> None:
+    def connected(self, number: int, told: e.ModelConnected, model: str, wire: Wire) -> None:
         """A dial has led to a session."""
+        leg = told.leg
         if self.dials.get(leg) != number or self.is_over:  # Dropped meanwhile: nobody wants it.
             self.world.nobody_wants(wire)
             return
@@ -372,7 +373,7 @@ class Stream:
         self.legs[leg], self.models[leg] = wire, model
         if leg is e.Leg.MODEL:
             self.relay.send_to_model = wire.append
-        self.tell(e.ModelConnected(leg, is_warm=is_warm))
+        self.tell(told)
         if self.legs.get(leg) is wire:
             wire.adopt(self)
 

@@ -361,7 +361,7 @@ def ends(reason: facts.EndReason, **fields: object) -> tuple[object, ...]:
 
 def parks(**fields: object) -> tuple[object, ...]:
     """The phone is lost: the session is left for the stream that may follow."""
-    return (a.ParkModel(), *ends_without_model(facts.EndReason.MEDIA_LOST, **fields))
+    return (Like(a.ParkModel, {}), *ends_without_model(facts.EndReason.MEDIA_LOST, **fields))
 
 
 def ends_without_model(reason: facts.EndReason, **fields: object) -> tuple[object, ...]:

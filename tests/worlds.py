@@ -156,7 +156,7 @@ class World:
         self._prompter = voice_model.Prompter(script)
         self._numbers = itertools.count(1)
         self._plans: list[tuple[float, int, Callable[[], None]]] = []
-        self._parked: tuple[Wire, str] | None = None
+        self._parked: tuple[Wire, str, float | None] | None = None
         self._rows: list[StoredRow] = []
         state = SimpleNamespace(append=self._keep)
         self._journal = Journal(cast("Desk", SimpleNamespace(state=state)))
@@ -318,8 +318,9 @@ class World:
         """Begins a dial; answers its number."""
         number = next(self._numbers)
         if leg is e.Leg.MODEL and self._parked is not None and self._parked[1] == model:
-            wire, self._parked = self._parked[0], None
-            self.later(0, lambda: stream.connected(number, leg, model, wire, is_warm=True))
+            (wire, _, renew_at), self._parked = self._parked, None
+            warm = e.ModelConnected(leg, is_warm=True, renew_at=renew_at)
+            self.later(0, lambda: stream.connected(number, warm, model, wire))
             return number
         connection = len(self.wires) + 1 + self._refused
         fault = self._outages.meet(connection, self.now)
@@ -364,7 +365,8 @@ class World:
         )
 
     def _answered(self, stream: Stream, number: int, leg: e.Leg, model: str, wire: Wire) -> None:
-        stream.connected(number, leg, model, wire, is_warm=False)
+        # The simulated sessions count from the beginning of their own: so does this wall clock.
+        stream.connected(number, e.ModelConnected(leg, unix_s=0.0), model, wire)
         if wire.stream is not None:
             wire.open()
 
@@ -372,11 +374,11 @@ class World:
         """A session has come for a call that has given it up."""
         wire.close()
 
-    def park(self, wire: Wire, model: str) -> None:
+    def park(self, wire: Wire, model: str, renew_at: float | None) -> None:
         """A session waits for its call to come back."""
         self._discard_parked()
         wire.stream, wire.parked = None, []
-        parked = self._parked = wire, model
+        parked = self._parked = wire, model, renew_at
         self.later(PARKED_S, lambda: self._discard_parked() if self._parked is parked else None)
 
     def _discard_parked(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -297,6 +298,40 @@ async def test_a_call_that_comes_back_goes_on_in_the_session_that_it_left() -> N
             await rig.hangs_up()
         assert (len(room), leg.closed) == (0, [(1000, "")])
     assert dialer.models == [mc.PLAN.model]
+
+
+async def test_a_session_keeps_the_time_of_its_renewal_from_stream_to_stream() -> None:
+    """Its age does not begin anew with the stream that takes it: here it is due already."""
+    leg = mc.MemoryLeg()
+    dialer = mc.MemoryDialer(leg)
+    async with WaitingRoom(dialer) as room:
+        async with mc.calling(dialer=dialer, waiting=room, limits=Limits(renew_after_s=0.0)) as rig:
+            rig.model = leg
+            await rig.goes_live()
+            await rig.is_quiet()
+            await dialer.rings(2)
+            rig.phone.end(PHONE_LOST)
+            await rig.running
+        async with mc.calling(dialer=dialer, waiting=room, admit=continued) as rig:
+            rig.phone.say(mc.CONNECTED, mc.START)
+            await leg.hears("session.update")
+            leg.say(UPDATED)
+            await dialer.rings(3)
+            await rig.hangs_up()
+
+
+async def test_the_wall_clock_says_when_a_session_expires() -> None:
+    """Two seconds are left of it: at the half of them, or less, another one is dialled beside it."""
+    async with mc.calling(limits=Limits(expiry_min_s=0.001)) as rig:
+        rig.phone.say(mc.CONNECTED, mc.START)
+        await rig.dialer.rings()
+        rig.model.say(mc.session("session.created", "audio/pcm"))
+        await rig.model.hears("session.update")
+        updated = mc.session("session.updated", "audio/pcmu")
+        updated["session"]["expires_at"] = time.time() + 2
+        rig.model.say(updated)
+        await rig.dialer.rings(2)
+        await rig.hangs_up()
 
 
 async def test_a_parked_session_that_died_is_replaced() -> None:

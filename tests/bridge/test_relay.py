@@ -256,7 +256,7 @@ def told(whose: Leg, text: str | bytes) -> object:
         (Leg.PHONE, '{"event":"dtmf","dtmf":{"digit":"5"}}', media_streams.Dtmf(media_streams.Key("5"))),
         (Leg.PHONE, '{"event":"new"}', media_streams.UnknownMessage("new")),
         (Leg.MODEL, SPEECH_STARTED, realtime_events.SpeechStarted("i", 7)),
-        (Leg.MODEL, AUDIO_DONE, realtime_events.AudioDone("r")),
+        (Leg.MODEL, AUDIO_DONE, realtime_events.AudioDone("r", "i")),
         (Leg.MODEL, '{"type":"response.dreamed"}', realtime_events.UnknownEvent("response.dreamed")),
         (Leg.SPARE, SPEECH_STARTED, SpareSaid(realtime_events.SpeechStarted("i", 7))),
         (

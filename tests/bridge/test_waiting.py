@@ -200,9 +200,9 @@ async def test_a_session_that_is_discarded_is_closed_or_given_up(*, picks_up: bo
 async def test_a_parked_session_is_adopted_warm() -> None:
     leg = MemoryLeg()
     async with opened(MemoryDialer()) as room:
-        assert room.park("CA1", leg, MODEL)
+        assert room.park("CA1", leg, MODEL, renew_at=7.0)
         waiting = taken(room)
-        assert waiting.is_warm
+        assert (waiting.is_warm, waiting.renew_at) == (True, 7.0)
         assert await waiting.adopt() is leg
     assert leg.closed == []
 

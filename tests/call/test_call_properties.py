@@ -34,7 +34,11 @@ STEPS_TO_REST_MAX = 300
 STILL_S = 5
 ROUNDING_MS = 1.001
 """A byte that floats hide, and the milliseconds that are rounded down."""
-RACES = {"conversation_already_has_active_response", "response_cancel_not_active"}
+RACES = {
+    "conversation_already_has_active_response",
+    "response_cancel_not_active",
+    "input_audio_buffer_commit_empty",  # No race: whoever is asked for a sign of life may have heard nothing.
+}
 """The only errors that the machine may cause: both sides spoke at once."""
 SILENCE_MAX_S = 3.0
 """While the caller waits, a clip is due no later than so long after the last sound."""
@@ -126,6 +130,8 @@ class Calls(RuleBasedStateMachine):
 
     def tell(self, event: Input) -> None:
         """Hands an event to the machine, checks what comes out and carries it to the peers."""
+        has_lasted = self.rig.seconds >= self.limits.call_length_max_s
+        self.seen.is_limited |= isinstance(event, e.DeadlinePassed) and has_lasted
         self.seen.event(event, self.rig.now)
         is_heard = self.rig.phase is Phase.LIVE and self.is_live and not self.seen.is_moving
         outputs = self.rig.feed(event)
@@ -159,6 +165,8 @@ class Calls(RuleBasedStateMachine):
             case a.SwitchModel():
                 assert self.spare is not None
                 self.seen.refusals += self.model.refusals
+                if not self.model.answers_by_itself:  # The spare comes in place of a lost one.
+                    self.spare.unanswered = self.model.unanswered
                 self.model, self.spare = self.spare, None
             case a.PlayClip():
                 self.check_that_a_clip_is_called_for()
@@ -512,6 +520,10 @@ class Seen:
         self._is_phone_gone = False
         self._was_cleared = False
         self._is_clip = False
+        self._has_keys = False
+        """Keys were pressed, and no session was told of them."""
+        self.is_limited = False
+        """The call has come to a bound: no key keeps it."""
 
     def event(self, event: Input, now: float) -> None:
         self._was_cleared = self._is_clip = False
@@ -522,8 +534,9 @@ class Seen:
                 self.caller_speaks, self.waits_since = True, None
                 self.heard_speech.add(item_id)
                 self._dead.update(self._begun)
-            case ms.Dtmf():
+            case ms.Dtmf(ms.Key(digit)) if not self.is_limited and (digit != "#" or self._has_keys):
                 self.waits_since = None  # Who presses keys does not wait yet.
+                self._has_keys = True
                 self._dead.update(self._begun)
             case rt.SessionUpdated():
                 self.dials_since = None
@@ -619,8 +632,10 @@ class Seen:
                     self.waits_since = self.dials_since = None
                     self._session_is_gone()
             case a.SwitchModel():
-                assert self.open >= {e.Leg.MODEL, e.Leg.SPARE}
-                self.open.discard(e.Leg.SPARE)
+                assert e.Leg.SPARE in self.open
+                if e.Leg.MODEL not in self.open:  # It stands, and is wanted: there is nobody else.
+                    self.dials_since = now
+                self.open ^= {e.Leg.SPARE} | ({e.Leg.MODEL} - self.open)
                 self.is_moving = False
                 self._known[e.Leg.MODEL] = self._known.pop(e.Leg.SPARE)
                 self._session_is_gone()
@@ -633,7 +648,9 @@ class Seen:
     def _command(self, command: commands.AnyCommand, leg: e.Leg, now: float) -> None:
         self.is_moving |= leg is e.Leg.SPARE and isinstance(command, commands.CreateItem)
         match command:
-            case commands.CreateResponse(event_id=event_id):
+            case commands.CreateResponse(event_id=event_id, response=options):
+                words = None if options is None else options.instructions
+                self.is_limited |= words in {v.SAY_IT_ENDS, v.SAY_NOBODY_IS_THERE}
                 assert leg is e.Leg.MODEL
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
@@ -650,6 +667,8 @@ class Seen:
                 assert call_id in self._known[leg], "a tool call is answered once, to who knows of it"
                 self._known[leg].discard(call_id)
                 self.answered.add(call_id)
+            case commands.CreateItem(item=commands.Message(role="user")) if self._has_keys:
+                self._has_keys = leg is not e.Leg.MODEL
             case commands.TruncateItem(item_id=item_id, audio_end_ms=audio_end_ms):
                 assert 0 < audio_end_ms <= self.sent_ms[item_id]
                 if self._was_cleared:

@@ -9,17 +9,19 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, ToolUsed, TurnEnded
+from callbridge.call.facts import AgentReady, EndReason, StreamEnded, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.price import Price
+from callbridge.call.wishes import HangUp, Resume, SayGoodbye
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToPhone, Rig
+from rigs import PLAN, PLAYED, AudioToPhone, Input, Rig
 
 QUIET = Limits(media_gap_warning_s=600, media_gap_timeout_s=600)
 SHORT = replace(QUIET, call_length_max_s=20, call_length_warning_s=10, caller_silence_s=0)
 """The warning is due at 10 s, the end at 20 s."""
+TWILIO_SAYS_IT = v.ends_without_model(EndReason.LIMIT_DURATION, follows=SayGoodbye())
 UNWARNED = replace(SHORT, call_length_warning_s=11)
 """Too short to be warned of its end at 20 s."""
 
@@ -41,24 +43,86 @@ def test_a_short_call_is_not_warned() -> None:
     assert book >> at(19.9, e.DeadlinePassed()) >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
 
 
-@pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
-def test_the_age_of_a_continued_call_counts(age_s: float, ends_after_s: float) -> None:
-    """One that is too old is not warned any more, and ends."""
+def too_old(age_s: float = 30.0, *, is_continued: bool = True) -> Playbook:
+    """A call that reaches its limit while its session is still dialled."""
     book = Playbook(Rig(limits=SHORT))
-    book.rig.feed(v.start(), v.admitted("", "", age_s=age_s))
-    assert book >> deadline(Timer.CALL_LENGTH) << v.ends_without_model(EndReason.LIMIT_DURATION)
+    book.rig.feed(v.start(), v.admitted("", "", is_continued=is_continued, age_s=age_s))
+    assert book >> deadline(Timer.CALL_LENGTH)
+    assert book.rig.phase is Phase.DIALLING
+    return book
+
+
+@pytest.mark.parametrize(("age_s", "ends_after_s"), [(19.0, 1.0), (30.0, 0.0)])
+@pytest.mark.parametrize("is_continued", [False, True])
+def test_a_limit_that_is_reached_while_connecting_is_said_in_the_first_session(
+    age_s: float, ends_after_s: float, *, is_continued: bool
+) -> None:
+    """It is neither greeted nor warned nor heard first: nobody would answer what the caller says."""
+    book = too_old(age_s, is_continued=is_continued)
     assert book.rig.seconds == ends_after_s
+    book.rig.feed(v.frame(), e.ModelConnected(), v.SESSION_CREATED)
+    if is_continued:
+        book.rig.feed(v.SESSION_UPDATED)
+    assert book >> v.SESSION_UPDATED << (v.recorded(AgentReady), v.ask_words(v.SAY_IT_ENDS))
+    assert book.rig.phase is Phase.LEAVING
+    assert book >> v.created("bye") >> v.says("bye", "it", 400) << AudioToPhone(400) >> v.done("bye")
+    assert (
+        book
+        >> after(0.45, PLAYED)
+        << v.recorded(TurnEnded)
+        << v.ends(EndReason.LIMIT_DURATION, follows=HangUp())
+    )
+
+
+def test_a_limit_that_is_reached_while_a_session_is_replaced_is_said_by_the_next_one() -> None:
+    """And the question that was asked of the lost one is not answered any more."""
+    book = v.answering(v.greeted(limits=replace(UNWARNED, call_length_max_s=5, call_length_warning_s=3)))
+    assert book >> v.gone(e.Leg.MODEL) << v.replaces() >> deadline(Timer.CALL_LENGTH)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask_words(v.SAY_IT_ENDS))
+
+
+@pytest.mark.parametrize("is_at_limit", [True, False])
+@pytest.mark.parametrize("event", [v.gone(e.Leg.PHONE), e.ShutdownRequested()], ids=["lost", "stopped"])
+def test_a_stream_that_breaks_off_at_a_limit_is_not_resumed(event: Input, *, is_at_limit: bool) -> None:
+    """The next one would be ended as well, and would have cost a session: for a goodbye Twilio will do."""
+    book = v.greeted(limits=UNWARNED)
+    if is_at_limit:
+        assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
+    *_, last = book.rig.feed(event)
+    assert isinstance(last, a.Note)
+    assert isinstance(last.fact, StreamEnded)
+    assert last.fact.follows == (SayGoodbye() if is_at_limit else Resume())
+
+
+def test_a_limit_for_which_no_session_is_to_be_had_is_said_by_twilio() -> None:
+    """No human is rung and no message taken: the call was to end anyway."""
+    book = too_old()
+    assert (
+        book
+        >> e.ModelDialFailed("HTTP 401", 401)
+        << (v.trouble("dial"), v.drops())
+        << v.ends_without_model(EndReason.LIMIT_DURATION, follows=SayGoodbye(), detail="HTTP 401")
+    )
+    *_, (ended_at, why, _) = too_old().rig.wakes()
+    assert (ended_at, why) == (SHORT.connect_timeout_s, Timer.CONNECT)
+
+
+def test_a_call_that_waits_for_its_goodbye_is_handed_over_to_nobody() -> None:
+    said = v.ends_without_model(EndReason.LIMIT_DURATION, follows=SayGoodbye())
+    assert too_old() >> e.HandOverRequested() << said
 
 
 def test_a_goodbye_that_never_comes_has_a_bound() -> None:
-    """A caller who goes on talking does not keep the line."""
+    """A caller who goes on talking does not keep the line; Twilio says what the agent could not."""
     book = v.greeted(limits=SHORT)
     book.rig.now = 1020.0
     book.rig.feed(e.DeadlinePassed(), v.speech_started("but"))
-    while book.rig.deadline is not None:
-        book.rig.now = max(book.rig.deadline[0], book.rig.now)
-        book.rig.feed(e.DeadlinePassed())
-    assert book.rig.seconds == 20 + SHORT.leave_timeout_s
+    *_, (ended_at, _, outputs) = book.rig.wakes()
+    assert ended_at == 20 + SHORT.leave_timeout_s
+    assert isinstance(outputs[-1], a.Note)
+    assert isinstance(outputs[-1].fact, StreamEnded)
+    assert outputs[-1].fact.follows == SayGoodbye()
 
 
 def test_a_limit_that_is_reached_during_the_agents_own_goodbye_holds() -> None:
@@ -85,7 +149,12 @@ def test_a_goodbye_is_waited_for_and_heard_out() -> None:
     assert book >> at(22, v.created("bye")) >> v.item("bye", "it")
     assert book >> v.audio("bye", "it", 2000) << AudioToPhone(2000)
     assert book >> v.done("bye") >> at(23, e.DeadlinePassed())
-    assert book >> at(24.05, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.LIMIT_DURATION, detail="")
+    assert (
+        book
+        >> at(24.05, PLAYED)
+        << v.recorded(TurnEnded)
+        << v.ends(EndReason.LIMIT_DURATION, detail="", follows=HangUp())
+    )
 
 
 def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
@@ -98,20 +167,32 @@ def test_a_sentence_that_never_comes_is_waited_for_like_any_answer() -> None:
     assert book >> deadline(Timer.CLIP) << v.clip() >> deadline(Timer.ANSWER) << v.replaces()
 
 
-@pytest.mark.parametrize("is_handed_over", [False, True])
-def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end(*, is_handed_over: bool) -> None:
+def test_keys_that_no_session_will_be_told_do_not_hold_up_the_end() -> None:
     """The model is gone for good: nobody is left who could answer them."""
     book = v.greeted(limits=UNWARNED)
-    if is_handed_over:
-        assert book >> v.key("1") >> e.HandOverRequested()
-    else:
-        assert book >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS) >> v.key("1")
-    reason = EndReason.HANDED_OVER if is_handed_over else EndReason.LIMIT_DURATION
     assert (
         book
+        >> v.key("1")
+        >> e.HandOverRequested()
         >> v.gone(e.Leg.MODEL)
         << (v.trouble(), v.drops(), v.recorded(TurnEnded))
-        << v.ends_without_model(reason)
+        << v.ends_without_model(EndReason.HANDED_OVER)
+    )
+
+
+def test_no_key_is_answered_once_a_limit_has_ended_the_call() -> None:
+    """Neither one that was not told yet, nor one that is pressed into the goodbye: that is heard out."""
+    book = v.greeted(limits=UNWARNED)
+    assert book >> at(19, v.key("1")) >> at(20, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
+    assert book >> at(20.1, v.created("bye")) >> v.says("bye", "it", 400) << AudioToPhone(400)
+    for _ in range(3):
+        assert book >> after(0.1, v.key("#")) >> v.key("2")
+    assert (
+        book
+        >> v.done("bye")
+        >> at(20.6, PLAYED)
+        << v.recorded(TurnEnded)
+        << v.ends(EndReason.LIMIT_DURATION, follows=HangUp())
     )
 
 
@@ -122,20 +203,39 @@ def test_a_tool_that_no_session_will_be_told_of_does_not_hold_up_the_end() -> No
     book.rig.feed(v.tool_finished("end", ends_call=True))
     assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops())
     assert (
-        book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends_without_model(EndReason.AGENT_HANGUP)
+        book
+        >> after(0.45, PLAYED)
+        << v.recorded(TurnEnded)
+        << v.ends_without_model(EndReason.AGENT_HANGUP, follows=HangUp())
     )
 
 
-def test_a_session_that_is_lost_before_the_goodbye_ends_the_call_without_it() -> None:
-    book = v.greeted(limits=SHORT)
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_session_that_is_lost_before_the_goodbye_leaves_it_to_twilio(is_begun: bool) -> None:
+    book = v.greeted(limits=UNWARNED)
     book.rig.now = 1020.0
     book.rig.feed(e.DeadlinePassed())
-    assert (
-        book
-        >> v.gone(e.Leg.MODEL)
-        << (v.trouble(), v.drops())
-        << v.ends_without_model(EndReason.LIMIT_DURATION)
-    )
+    if is_begun:
+        book.rig.feed(v.created("bye"), *v.says("bye", "it", 200))
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops(), *(() if is_begun else TWILIO_SAYS_IT))
+    if is_begun:
+        assert book >> after(0.25, PLAYED) << (v.recorded(TurnEnded), *TWILIO_SAYS_IT)
+
+
+def test_a_session_that_is_lost_after_the_goodbye_changes_nothing() -> None:
+    book = v.greeted(limits=UNWARNED)
+    book.rig.now = 1020.0
+    book.rig.feed(e.DeadlinePassed(), *v.answers("bye", "it", 400))
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops())
+    ended = v.ends_without_model(EndReason.LIMIT_DURATION, follows=HangUp())
+    assert book >> after(0.45, PLAYED) << (v.recorded(TurnEnded), *ended)
+
+
+def test_an_agent_that_hangs_up_without_a_word_and_is_lost_leaves_the_goodbye_to_twilio() -> None:
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "end"), v.tool_finished("end", ends_call=True))
+    said = v.ends_without_model(EndReason.AGENT_HANGUP, follows=SayGoodbye())
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops(), v.recorded(TurnEnded), *said)
 
 
 def test_words_wait_for_the_answer_that_is_going_on() -> None:

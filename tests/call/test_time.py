@@ -305,6 +305,17 @@ def test_a_caller_is_quiet_after_the_silence_of_turn_detection_and_a_margin() ->
     assert line(book, quiet_s=0.6) == [UNSEEN]
 
 
+@pytest.mark.parametrize("digit", "1#")
+def test_keys_do_not_put_off_the_look_at_the_line(digit: str) -> None:
+    """However fast they are pressed: only the first of a message begins a turn."""
+    book, seen = stalled(), []
+    assert line(book, loud_s=0.6) == []
+    for _ in range(16):
+        book.rig.feed(v.key(digit))
+        seen += line(book, quiet_s=0.1)
+    assert seen == [UNSEEN]
+
+
 def test_a_caller_who_only_paused_does_not_wait() -> None:
     """They go on before the model has said anything: no clip into their words, and no other session."""
     book = stalled()

@@ -55,7 +55,14 @@ def complaints(world: World) -> list[str]:
 
 # --- P1: it ends as planned -----------------------------------------------------------------------------
 
-SPOKEN_ENDS = frozenset({EndReason.AGENT_HANGUP, EndReason.LIMIT_DURATION, EndReason.LIMIT_COST})
+SPOKEN_ENDS = frozenset(
+    {
+        EndReason.AGENT_HANGUP,
+        EndReason.LIMIT_DURATION,
+        EndReason.LIMIT_COST,
+        EndReason.LIMIT_RESPONSES,
+    }
+)
 
 
 def ends_as_planned(world: World) -> Iterator[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from callbridge.call import facts, memory
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason, StreamEnded
-from callbridge.call.wishes import HangUp, Resume
+from callbridge.call.wishes import HangUp, Resume, SayGoodbye
 from callbridge.state.state import CallEvent
 from callbridge.switchboard import continuation
 from callbridge.switchboard.continuation import Continuation, decide, read_facts, read_history
@@ -34,7 +34,7 @@ def decided(
 
 
 WHAT_FOLLOWS: dict[str, list[str | None]] = {
-    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost"],
+    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"],
     "resume": ["media_lost", "handed_over", "service_stopped", None],
     "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
 }
@@ -51,6 +51,18 @@ def test_what_follows_each_end() -> None:
     for ended, follows in rows.items():
         assert decided(ended) == follows
         assert (follows == "hang_up") == (ended is not None and ended.is_normal)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("in-progress", Continuation.SAY_GOODBYE), ("completed", Continuation.HANG_UP)],
+)
+def test_a_goodbye_that_the_agent_has_not_said_is_said_by_twilio(status: str, expected: Continuation) -> None:
+    end = event(StreamEnded(EndReason.LIMIT_DURATION, follows=SayGoodbye(), source="MZ1"))
+    follows = read_history([started(), end]).follows
+    assert (
+        decide(call_status=status, follows=follows, continued_at=(), now=NOW, can_continue=True) is expected
+    )
 
 
 @pytest.mark.parametrize("status", sorted(continuation.CALL_OVER))

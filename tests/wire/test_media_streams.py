@@ -93,6 +93,19 @@ class TestDocumentedMessages:
         assert parsed.start.custom_parameters == {}
 
 
+class TestKeys:
+    @pytest.mark.parametrize("digit", "0123456789*#ABCD")
+    def test_a_key_of_a_telephone_is_read(self, digit: str) -> None:
+        assert ms.parse(with_odd(DTMF, ("dtmf", "digit"), digit)) == ms.Dtmf(ms.Key(digit))
+
+    @pytest.mark.parametrize("digit", ["", "12", "E", "a", "w", "1\n", "\n", " ", "٣", "1" * 100_000])
+    def test_anything_else_is_refused_and_not_repeated(self, digit: str) -> None:
+        """It would stand in what the model is told; the reason goes into the log."""
+        with pytest.raises(ProtocolError, match=r"dtmf\.digit") as refused:
+            ms.parse(with_odd(DTMF, ("dtmf", "digit"), digit))
+        assert len(str(refused.value)) < 200
+
+
 class TestMediaFormat:
     @pytest.mark.parametrize(
         ("encoding", "sample_rate", "channels", "is_ours"),

@@ -118,6 +118,7 @@ COMMANDS: dict[type, st.SearchStrategy[rc.AnyCommand]] = {
         audio_end_ms=st.integers(1, 2**31),
         content_index=st.integers(0, 9),
     ),
+    rc.CommitInput: st.builds(rc.CommitInput, event_id=EVENT_ID),
     rc.DeleteItem: st.builds(rc.DeleteItem, event_id=EVENT_ID, item_id=TEXT),
     rc.CreateResponse: st.builds(
         rc.CreateResponse,

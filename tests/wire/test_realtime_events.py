@@ -66,7 +66,7 @@ FAILED = rt.StatusDetails("error", rt.FailureDetail("c", "m"))
 CALL = ("function_call", "completed", "opening_hours", "call_7", '{"day":"Monday"}')
 READ: list[rt.Event] = [
     rt.SessionCreated(),
-    rt.SessionUpdated(rt.EchoedSession(HEARD)),
+    rt.SessionUpdated(rt.EchoedSession(HEARD, 1756324625)),
     rt.SpeechStarted("msg_003", 1000),
     rt.SpeechStopped("msg_003", 2000),
     rt.InputCommitted("msg_002"),
@@ -80,7 +80,7 @@ READ: list[rt.Event] = [
     rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message")),
     rt.OutputItemDone(rt.Item("item_003", *CALL)),
     rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd", 2),
-    rt.AudioDone("resp_001"),
+    rt.AudioDone("resp_001", "msg_007"),
     rt.AnswerDelta("msg_007", "Hi"),
     rt.AgentTranscript("msg_007", "Hello."),
     rt.RateLimitsUpdated((rt.RateLimit("tokens", 49950, 0.5),)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias, assert_never
@@ -67,6 +68,7 @@ class Bridge:
         waiting: WaitingRoom | None = None,
         kept: Callable[[], Awaitable[None]] = _nothing_to_keep,
         spread: float = 0.5,
+        wall_now: Callable[[], float] = time.time,
     ) -> None:
         """The parts of a call.
 
@@ -80,6 +82,7 @@ class Bridge:
             waiting: where a session may wait for this call, and where one is left that it may come back to.
             kept: returns when what was observed is written down.
             spread: see `CallMachine`.
+            wall_now: seconds since 1970.
         """
         self._loop = asyncio.get_running_loop()
         self._entrance = Entrance(self._loop.time(), limits, spread)
@@ -96,6 +99,7 @@ class Bridge:
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
         self._clip, self._waiting, self._kept = clip, waiting, kept
         self._has_been_kept = False
+        self._wall_now = wall_now
         self._dialer, self._admit, self._observe = dialer, admit, observe
         self._toolbox: Toolbox | None = None
         """The tools of the call's agent, once there is a call."""
@@ -268,8 +272,8 @@ class Bridge:
                 self._drop(leg)
             case a.SwitchModel():
                 self._switch_model()
-            case a.ParkModel():
-                self._park_model()
+            case a.ParkModel(renew_at):
+                self._park_model(renew_at)
             case a.RunTool():
                 self._own(self._run_tool(action), f"tool {action.name}")
             case a.CloseLeg(leg):
@@ -313,7 +317,9 @@ class Bridge:
         except DialError as error:
             told = replace(error.event, leg=leg)
         else:
-            told = e.ModelConnected(leg, is_warm=waiting is not None and waiting.is_warm)
+            told = e.ModelConnected(leg, unix_s=self._wall_now())
+            if waiting is not None:
+                told = replace(told, is_warm=waiting.is_warm, renew_at=waiting.renew_at)
             self._legs[leg], self._models[leg] = socket, model
             if leg is e.Leg.MODEL:
                 self._relay.send_to_model = socket.send
@@ -362,14 +368,14 @@ class Bridge:
         door.leads_to = self.model_said
         self._relay.send_to_model = socket.send
 
-    def _park_model(self) -> None:
+    def _park_model(self, renew_at: float | None) -> None:
         socket, reader = self._release(e.Leg.MODEL)
         if socket is None:
             return
         if reader is not None:  # At once: the next call reads it.
             reader.cancel()
         model = self._models[e.Leg.MODEL]
-        if self._waiting is None or not self._waiting.park(self._call_sid, socket, model):
+        if self._waiting is None or not self._waiting.park(self._call_sid, socket, model, renew_at):
             self._dropped.append(socket)
 
     async def _run_tool(self, tool: a.RunTool) -> None:

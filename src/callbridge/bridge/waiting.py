@@ -39,6 +39,8 @@ class Waiting:
     model: str
     is_warm: bool
     """It knows the conversation of an earlier stream."""
+    renew_at: float | None = None
+    """When that stream would have renewed it, in monotonic seconds."""
     leg: asyncio.Future[SocketLeg] = field(default_factory=_leg_to_come)
     """May still be dialled. Cancelled: given up."""
     dial: asyncio.Task[None] | None = None
@@ -116,15 +118,15 @@ class WaitingRoom:
         waiting.dial.add_done_callback(lambda _dial: waiting.leg.cancel())
         self._let_in(call_sid, waiting)
 
-    def park(self, call_sid: str, leg: SocketLeg, model: str) -> bool:
-        """Keeps the session of a call whose stream broke off.
+    def park(self, call_sid: str, leg: SocketLeg, model: str, renew_at: float | None = None) -> bool:
+        """Keeps the session of a call whose stream broke off, and when it is to be renewed.
 
         Answers whether it does: a room that is closed leaves the leg to whoever has it.
         """
         if not self._is_open:
             return False
         self._drop(call_sid)
-        waiting = Waiting(model, is_warm=True)
+        waiting = Waiting(model, is_warm=True, renew_at=renew_at)
         waiting.leg.set_result(leg)
         self._let_in(call_sid, waiting)
         return True

@@ -61,6 +61,9 @@ class SwitchModel:
 class ParkModel:
     """Leave the model leg open for the stream with which this call may come back."""
 
+    renew_at: float | None = None
+    """When the session is to be renewed, in monotonic seconds: the stream that takes it is told."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlayClip:

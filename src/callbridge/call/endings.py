@@ -1,7 +1,7 @@
 """When a call ends by itself: its length, its price, a caller who is silent, the agent's own goodbye.
 
-Each is said before it is done, and done when it was heard. The first end of all counts, and `machine` carries
-it out.
+Each is said before it is done, and done when it was heard; what the agent cannot say, because there is no
+session or it does not speak in time, Twilio says. The first end of all counts, and `machine` carries it out.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from callbridge.call.events import StreamMustEnd
 from callbridge.call.facts import EndReason
 from callbridge.call.floor.table import Caller
 from callbridge.call.phases import Timer
-from callbridge.call.wishes import FallBack, Following, HangUp, Resume
+from callbridge.call.wishes import FallBack, Following, HangUp, Resume, SayGoodbye
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.AGENT_HANGUP: HangUp(),
     EndReason.LIMIT_DURATION: HangUp(),
     EndReason.LIMIT_COST: HangUp(),
+    EndReason.LIMIT_RESPONSES: HangUp(),
     # The way between phone and agent broke; both are still there.
     EndReason.MEDIA_LOST: Resume(),
     EndReason.HANDED_OVER: Resume(),
@@ -60,7 +61,9 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.REJECTED_AUTH: FallBack(),
     EndReason.REJECTED_PROTOCOL: FallBack(),
 }
-"""What follows each end of a stream, if the call still lives."""
+"""What follows each end of a stream, if the call still lives and nothing was left unsaid."""
+
+_WITHOUT_MODEL: Final = frozenset({EndReason.MODEL_UNAVAILABLE, EndReason.MODEL_LOST})
 
 
 class Endings:
@@ -89,6 +92,8 @@ class Endings:
         """Why the agent says its last words; None while it does not."""
         self.turn = 0
         """The caller's turn in which it began to leave."""
+        self._is_unsaid = False
+        """The last words were not said, and there is nobody left who could say them."""
         self._timers: dict[Timer, float] = {}
         self._asked_at: float | None = None
         """When the caller was last asked whether they are there; None while they were not."""
@@ -118,6 +123,26 @@ class Endings:
         self.leaving_for = None
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
         self._ladder.tell(CALL_GOES_ON)
+
+    def nobody_speaks(self) -> None:
+        """There is no session any more, and will be none."""
+        self._is_unsaid = self._ladder.owes_goodbye
+
+    def end(self, reason: EndReason) -> tuple[EndReason, Following]:
+        """What an end comes to, and what is to follow it.
+
+        An agent that takes its leave needs nobody to fall back on: a call that was to end ends, and if its
+        goodbye was not said, Twilio says one. A stream that breaks off at a limit is not resumed to be ended.
+        """
+        if self.leaving_for is not None and reason in _WITHOUT_MODEL:
+            reason = self.leaving_for
+        follows = FOLLOWS[reason]
+        if reason is self.leaving_for:
+            is_unsaid = self._is_unsaid or self._ladder.owes_goodbye
+        else:
+            is_at_limit = self.leaving_for not in {None, EndReason.AGENT_HANGUP}
+            is_unsaid = is_at_limit and follows == Resume()
+        return reason, SayGoodbye() if is_unsaid else follows
 
     def limit_reached(self, reason: EndReason, now: float) -> None:
         """A limit is reached while the agent is leaving already: now no word of the caller keeps it."""

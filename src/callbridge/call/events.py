@@ -62,6 +62,10 @@ class ModelConnected:
     leg: Leg = Leg.MODEL
     is_warm: bool = False
     """It was parked by an earlier stream of this call: its session knows the conversation."""
+    renew_at: float | None = None
+    """When that stream would have renewed it, on the same monotonic clock."""
+    unix_s: float | None = None
+    """The wall clock at this moment, in seconds since 1970: the server says by it when a session expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,11 @@ class PriceRose:
 
 
 @dataclass(frozen=True, slots=True)
+class ResponsesRanAway:
+    """The model answers more often than anybody talks."""
+
+
+@dataclass(frozen=True, slots=True)
 class StreamMustEnd:
     """The stream has come to an end that a part of the machine has found."""
 
@@ -212,6 +221,13 @@ class StreamMustEnd:
 
 
 Consequence: TypeAlias = (
-    SessionFailed | SessionGone | SessionRetold | SessionStands | SpareTookOver | PriceRose | StreamMustEnd
+    SessionFailed
+    | SessionGone
+    | SessionRetold
+    | SessionStands
+    | SpareTookOver
+    | PriceRose
+    | ResponsesRanAway
+    | StreamMustEnd
 )
 """What one event leads to inside the machine."""

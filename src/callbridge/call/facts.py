@@ -35,6 +35,8 @@ class EndReason(Enum):
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
     """It cost as much as one call may. The agent has said goodbye."""
+    LIMIT_RESPONSES = "limit_responses"
+    """The model was made to answer more often than anybody talks. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
     REJECTED_PROTOCOL = "rejected_protocol"
     SERVICE_STOPPED = "service_stopped"
@@ -47,7 +49,13 @@ class EndReason(Enum):
 
 
 _MEANT = frozenset(
-    {EndReason.CALLER_HANGUP, EndReason.AGENT_HANGUP, EndReason.LIMIT_DURATION, EndReason.LIMIT_COST}
+    {
+        EndReason.CALLER_HANGUP,
+        EndReason.AGENT_HANGUP,
+        EndReason.LIMIT_DURATION,
+        EndReason.LIMIT_COST,
+        EndReason.LIMIT_RESPONSES,
+    }
 )
 
 HTTP: Final = "http"
@@ -289,7 +297,7 @@ class StreamAsked(_Fact, frozen=True):
     """Twilio asked what follows a stream."""
 
     follows: str
-    """What it was told: `hang_up`, `resume` or `fall_back`."""
+    """What it was told: `hang_up`, `say_goodbye`, `resume` or `fall_back`."""
     ended: EndReason | None = None
     """How the stream ended, as far as that was written down."""
 

@@ -45,6 +45,14 @@ class Limits:
     renew_after_s: float = 50 * 60.0
     """A Realtime session ends at 60 minutes. Ten minutes are enough to find a quiet moment."""
 
+    renew_before_s: float = 10 * 60.0
+    """The same before `expires_at`, where the server says that a session ends sooner. One that lasts less
+    than 20 minutes is renewed at the half of what it has left."""
+
+    expiry_min_s: float = 60.0
+    """`expires_at` nearer than this, or past, comes of a clock that is wrong, ours or theirs: it is not
+    believed, and the fixed 50 minutes hold. Otherwise each session would be renewed as soon as it stands."""
+
     renew_again_after_s: float = 30.0
     """A renewal that did not come about is tried again then."""
 
@@ -156,6 +164,22 @@ class Limits:
     keys_timeout_s: float = 2.0
     """After the last key the digits go to the model; `#` ends them at once."""
 
+    keys_gap_s: float = 2.0
+    keys_told_per_minute_max: int = 10
+    """Keys are told, and so answered, no closer together and no more often; others wait and are told with the
+    next. A menu of five levels is through in less than a minute. Without it `#` pressed ten times a second
+    made 158 answers and read 164,310 tokens, where one of 88 was due. Ten a minute of some 2,000 tokens each
+    are a tenth of what the smallest account may use (200,000 a minute)."""
+
+    keys_pressed_max: int = 64
+    """Keys of one message; more are dropped. The longest number that anybody types, an IBAN, has 34."""
+
+    responses_per_minute_max: int = 30
+    """Responses of one call in a minute, whoever has caused them. People who talk take turns of 3 s and more,
+    which makes 20 in a minute; a tool in every other turn makes 30. Above it we ask for none, and who waits
+    is bounded as ever (`give_up_after_s`); the server's own answers cannot be refused, so above twice as many
+    the call ends in words. 60 are still less than a sixth of the smallest account's 400 requests a minute."""
+
     muted_timeout_s: float = 3.0
     """An interrupted response whose `response.done` does not come: from then on it no longer keeps another
     one from being asked for. The server sends it within a round trip of the cancellation."""
@@ -202,8 +226,10 @@ class Limits:
     def __post_init__(self) -> None:
         ready_ms = self.connect_timeout_s * 1000
         assert self.held_audio_ms_max >= ready_ms, "the caller's first words must survive the dial"
+        assert self.keys_told_per_minute_max <= self.responses_per_minute_max, "keys alone end no call"
         assert 0 < self.heard_tail_ms < self.mark_every_ms
         assert self.renew_after_s < 3600, "the model ends its session at 60 minutes"
+        assert self.expiry_min_s > 0, "a session that has expired is not renewed for ever"
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s

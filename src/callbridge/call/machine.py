@@ -134,7 +134,10 @@ class CallMachine:
         """Where the call stands."""
         if self._ended_at is not None:
             return Phase.OVER
-        return self._sessions.phase if self._endings.leaving_for is None else Phase.LEAVING
+        if self._endings.leaving_for is None or self._sessions.is_connecting:
+            # An agent that is to take its leave needs a session to do it in.
+            return self._sessions.phase
+        return Phase.LEAVING
 
     def __repr__(self) -> str:
         return f"<CallMachine {self.call_sid} {self.phase.value} turn {self.transcript.turns}>"
@@ -160,9 +163,10 @@ class CallMachine:
             case e.SessionStands():
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                # After the words were asked for: otherwise the caller's held "hello?" would be answered
-                # first.
-                sessions.open_uplink()
+                if self._endings.leaving_for is None:
+                    # After the words were asked for: otherwise the caller's held "hello?" would be answered
+                    # first. In a session that was had for a goodbye nobody is answered any more.
+                    sessions.open_uplink()
             case e.SpareTookOver():
                 ladder.session_lost(now)
                 self._parts.hearing.session_stands()
@@ -171,6 +175,8 @@ class CallMachine:
             case e.PriceRose():
                 if sessions.plan.is_too_dear(self._parts.bill.cost_microdollars):
                     self._limit_reached(EndReason.LIMIT_COST, SAY_IT_ENDS, now)
+            case e.ResponsesRanAway():
+                self._limit_reached(EndReason.LIMIT_RESPONSES, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
                 self._end(reason, detail)
             case _:
@@ -191,19 +197,18 @@ class CallMachine:
             return  # Two faults of one session in one event: the first has dropped its leg.
         if self.phase is Phase.LEAVING or self._parts.hand_over_by is not None:
             self._sessions.leave(trouble)
+            self._endings.nobody_speaks()
             self._parts.ladder.model_gone(now)
         else:
             self._sessions.failed(trouble, now)
 
     def _limit_reached(self, reason: EndReason, words: str, now: float) -> None:
-        """The agent says so, and the call ends when that was heard."""
-        match self.phase:
-            case Phase.LIVE:
-                self._endings.leave(reason, now, words)
-            case Phase.LEAVING:
-                self._endings.limit_reached(reason, now)
-            case _:
-                self._end(reason, "")
+        """The agent says so as soon as there is a session, and the call ends when that was heard."""
+        if self._endings.leaving_for is not None:
+            self._endings.limit_reached(reason, now)
+        else:
+            self._parts.ladder.owe_nothing()
+            self._endings.leave(reason, now, words)
 
     # --- Time ---
 
@@ -345,6 +350,7 @@ class CallMachine:
         if self._ended_at is not None:
             return
         parts, out, now = self._parts, self._out, self._out.now
+        reason, follows = self._endings.end(reason)
         parks = reason is EndReason.MEDIA_LOST and self.phase is Phase.LIVE and parts.ladder.can_be_left
         if parks:
             parts.floor.leave_behind(now)
@@ -357,8 +363,8 @@ class CallMachine:
         for turn in parts.transcript.ended(now, is_last=True):
             out.note(turn)
         if parks:
-            out.do(a.ParkModel())
+            out.do(a.ParkModel(self._sessions.renewal.renew_at))
         elif has_leg:
             out.do(a.CloseLeg(e.Leg.MODEL, 1000, ""))
         out.do(a.CloseLeg(e.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
-        out.note(summary(reason, detail, parts, since=self._admitted_at, now=now))
+        out.note(summary(reason, detail, follows, parts, since=self._admitted_at, now=now))

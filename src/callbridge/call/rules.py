@@ -49,8 +49,10 @@ def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     """The caller pressed a key (Twilio docs, "DTMF message")."""
     parts.out.note(noted("key_pressed"))
-    if parts.endings.leaving_for is None or parts.sessions.stands:
-        # Without a session the last words only play out: nobody could answer the key.
+    leaving_for = parts.endings.leaving_for
+    # A key withdraws the agent's own goodbye, and nothing that a limit has ended. Without a session the last
+    # words only play out: nobody could answer the key.
+    if leaving_for is None or (leaving_for is EndReason.AGENT_HANGUP and parts.sessions.stands):
         parts.floor.key_pressed(event.dtmf.digit, now)
 
 
@@ -175,7 +177,8 @@ def shut_down(parts: Parts, event: e.ShutdownRequested, now: float) -> None:
 def hand_over(parts: Parts, event: e.HandOverRequested, now: float) -> None:
     """The process will stop: the turn that is going on may end. When it has, the machine sees."""
     if parts.sessions.is_connecting:
-        parts.out.then(e.StreamMustEnd(EndReason.HANDED_OVER, ""))
+        # The next process dials for itself; a call that only waits for its goodbye needs no other one.
+        parts.out.then(e.StreamMustEnd(parts.endings.leaving_for or EndReason.HANDED_OVER, ""))
     elif parts.hand_over_by is None:
         parts.hand_over_by = now + parts.limits.hand_over_timeout_s
         parts.sessions.over()

@@ -5,21 +5,23 @@ from __future__ import annotations
 from statistics import median
 from typing import TYPE_CHECKING
 
-from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import StreamEnded
 
 if TYPE_CHECKING:
     from callbridge.call.facts import EndReason
     from callbridge.call.parts import Parts
+    from callbridge.call.wishes import Following
 
 
-def summary(reason: EndReason, detail: str, parts: Parts, *, since: float, now: float) -> StreamEnded:
+def summary(
+    reason: EndReason, detail: str, follows: Following, parts: Parts, *, since: float, now: float
+) -> StreamEnded:
     """What a person would ask of a stream that was admitted at `since` and ends at `now`."""
     tally, latencies, began_at = parts.tally, parts.transcript.response_ms, parts.playout.began_at
     return StreamEnded(
         reason,
         detail,
-        FOLLOWS[reason],
+        follows,
         is_admitted=True,
         duration_ms=round((now - since) * 1000),
         turns=parts.transcript.turns,

@@ -14,6 +14,10 @@ class HangUp(msgspec.Struct, frozen=True, tag_field="do", tag="hang_up"):
     """All was said, or the caller is gone."""
 
 
+class SayGoodbye(msgspec.Struct, frozen=True, tag_field="do", tag="say_goodbye"):
+    """The call is to end, and the agent could not say so: Twilio's voice does, and hangs up."""
+
+
 class Resume(msgspec.Struct, frozen=True, tag_field="do", tag="resume"):
     """Another stream, whose agent is told what was said before."""
 
@@ -25,5 +29,5 @@ class FallBack(msgspec.Struct, frozen=True, tag_field="do", tag="fall_back"):
 Wish: TypeAlias = HangUp
 """What an agent may want. A caller who speaks before it is done withdraws it."""
 
-Following: TypeAlias = HangUp | Resume | FallBack
+Following: TypeAlias = HangUp | SayGoodbye | Resume | FallBack
 """What may follow the end of a stream."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from callbridge.call import facts, memory
-from callbridge.call.wishes import FallBack, HangUp, Resume
+from callbridge.call.wishes import FallBack, HangUp, Resume, SayGoodbye
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,6 +39,9 @@ class Continuation(enum.StrEnum):
 
     HANG_UP = "hang_up"
     """All was said, or the caller is gone."""
+
+    SAY_GOODBYE = "say_goodbye"
+    """It is to end, and nobody has said so yet: a word of goodbye, and hang up."""
 
     FALL_BACK = "fall_back"
     """The agent cannot serve: the first step of the fallback."""
@@ -73,6 +76,8 @@ def decide(
     match follows:
         case HangUp():
             return Continuation.HANG_UP
+        case SayGoodbye():
+            return Continuation.SAY_GOODBYE
         case FallBack():
             return Continuation.FALL_BACK
         case Resume() | None:

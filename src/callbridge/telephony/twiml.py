@@ -162,6 +162,11 @@ def hang_up() -> str:
     return str(response)
 
 
+def goodbye(words: str) -> str:
+    """Ends the call with a word, where the agent could not say it."""
+    return _say_goodbye(VoiceResponse(), words)
+
+
 def empty() -> str:
     """Nothing to do: the answer to a status callback."""
     return str(VoiceResponse())

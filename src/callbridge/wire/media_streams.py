@@ -9,7 +9,7 @@ so every outgoing message is formed here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeAlias, get_args
+from typing import Annotated, Final, TypeAlias, get_args
 
 import msgspec
 
@@ -70,9 +70,9 @@ class Media(Incoming, tag="media", frozen=True):
 
 
 class Key(msgspec.Struct, frozen=True, gc=False):
-    """One pressed key."""
+    """One pressed key: 0 to 9, `*`, `#`, or one of the A to D that few telephones have."""
 
-    digit: str
+    digit: Annotated[str, msgspec.Meta(pattern=r"\A[0-9*#A-D]\Z")]
 
 
 class Dtmf(Incoming, tag="dtmf", frozen=True):

@@ -34,6 +34,10 @@ class AudioFormat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 MULAW: Final = AudioFormat("audio/pcmu")
 
 
+_UNIX_S_MAX: Final = 1e12
+"""30,000 years: far above any moment, and safely a float."""
+
+
 class EchoedInput(msgspec.Struct, frozen=True):
     """What the server says it will take."""
 
@@ -57,6 +61,14 @@ class EchoedSession(msgspec.Struct, frozen=True):
     """The effective session, as `session.updated` carries it."""
 
     audio: EchoedAudio = EchoedAudio()
+    expires_at: Any = None
+    """Unix seconds. A wrong type must not cost the session: see `ends_at`."""
+
+    @property
+    def ends_at(self) -> float | None:
+        """When the server will end it, in unix seconds; None where it does not say so in a number."""
+        said = self.expires_at
+        return float(said) if type(said) in {int, float} and abs(said) < _UNIX_S_MAX else None
 
     @property
     def speaks_mulaw(self) -> bool:
@@ -64,8 +76,10 @@ class EchoedSession(msgspec.Struct, frozen=True):
         return self.audio.input.format == MULAW and self.audio.output.format == MULAW
 
 
-class SessionCreated(ServerEvent, tag="session.created", frozen=True):
+class SessionCreated(ServerEvent, tag="session.created", frozen=True, gc=True):
     """The first event. Its session has the server's defaults, which are not ours."""
+
+    session: EchoedSession = EchoedSession()
 
 
 class SessionUpdated(ServerEvent, tag="session.updated", frozen=True, gc=True):

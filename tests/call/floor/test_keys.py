@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Interrupted, ToolUsed, TurnEnded
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime_commands as commands
 from playbook import About, Id, Playbook, after, at, deadline
-from rigs import PLAYED, AudioToPhone
+from rigs import PLAYED, AudioToPhone, Input
 
 GOES_ON = (v.told(Id(), v.CALL_GOES_ON, role="system"), v.note("farewell_withdrawn"))
 
@@ -171,7 +174,7 @@ def test_who_has_pressed_their_keys_while_nobody_is_there_waits_from_then_on() -
     book = v.greeted()
     assert book >> v.gone(e.Leg.MODEL) << v.replaces()
     for seconds in (4, 4.5):
-        assert book >> at(seconds, v.key("#")) >> deadline(Timer.KEYS)
+        assert book >> at(seconds, v.key("1")) >> v.key("#") >> e.DeadlinePassed()
     assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 4 + book.rig.limits.connect_clip_after_s
 
@@ -181,3 +184,72 @@ def test_a_greeting_that_a_key_has_overtaken_is_not_heard() -> None:
     book = v.live()
     assert book >> v.key("1") >> v.created("greeting") << v.cancel("greeting")
     assert book >> v.item("greeting", "hello") >> v.audio("greeting", "hello", 400)
+
+
+# --- However fast they are pressed ----------------------------------------------------------------------
+
+
+def test_the_hash_alone_is_no_message_and_interrupts_nobody() -> None:
+    """Ten times a second: nobody would answer whom it cuts short."""
+    book = speaking()
+    for _ in range(20):
+        assert book >> after(0.1, v.key("#"))
+    assert book >> v.done("answer")
+    assert v.rests(book)
+
+
+def flooded(keys: str, seconds: int) -> list[tuple[float, str]]:
+    """Ten keys a second into a call whose model answers at once. When the model was told what."""
+    book, told = v.greeted(limits=v.PATIENT), []
+    for number in range(seconds * 10):
+        book.rig.now += 0.1
+        events: list[Input] = [v.key(keys[number % len(keys)]), e.DeadlinePassed()]
+        for output in book.rig.feed(*events):
+            match output:
+                case a.SendToModel(commands.CreateItem(item=commands.Message(id, content=(text,)))):
+                    told.append((book.rig.seconds, text.text))
+                    book.rig.feed(v.item_added(id))
+                case a.SendToModel(commands.CreateResponse()):
+                    book.rig.feed(*v.answers(f"answer_{number}", f"item_{number}", 60))
+    return told
+
+
+def test_keys_are_answered_once_in_two_seconds_and_ten_times_a_minute() -> None:
+    """What is pressed meanwhile is told with the next, up to a bound."""
+    told = flooded("1#", 115)
+    times = [at_s for at_s, _ in told]
+    assert len(told) == 2 * 10
+    assert all(round(later - sooner, 3) >= 2 for sooner, later in pairwise(times))
+    assert all(round(later - sooner, 3) >= 60 for sooner, later in zip(times, times[10:], strict=False))
+    assert [told[0][1], told[1][1]] == [pressed("1 #"), pressed(" ".join("1#" * 10))]
+    assert max(len(text) for _, text in told) == len(pressed(" ".join("1#" * 32)))
+
+
+def test_who_never_stops_pressing_is_told_of_all_the_same() -> None:
+    """A full message is finished by the keys that it has no room for."""
+    (first, *_) = flooded("12", 20)
+    assert first == (3 + 6.4 + 2, pressed(" ".join("12" * 32)))
+
+
+def test_keys_that_wait_for_their_turn_hold_up_no_other_answer() -> None:
+    output = Id("output")
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.key("1"), v.key("#"))
+    keys = Id("keys")
+    assert book >> deadline(Timer.KEYS) << (v.told(keys, pressed("1 #")), v.ask())
+    assert book >> v.item_added(keys) >> v.answers("one", "it", 60) << AudioToPhone(60)
+    assert book >> after(0.1, v.key("2")) << v.recorded(TurnEnded) >> v.key("#") >> e.DeadlinePassed()
+    assert book >> after(0.1, v.tool_finished("call_1")) << (*v.tool_result(output, "call_1"), v.ask())
+    assert book >> v.item_added(output) >> v.answers("two", "more", 60) << AudioToPhone(60)
+    assert book >> deadline(Timer.KEYS) << (v.told(Id(), pressed("2 #")), v.ask())
+    assert book.rig.seconds == 4 + book.rig.limits.keys_gap_s
+
+
+def test_keys_that_wait_for_their_turn_are_told_the_session_that_replaces_the_lost_one() -> None:
+    book = v.greeted()
+    book.rig.feed(v.key("1"), v.key("#"), e.DeadlinePassed(), *v.answers("one", "it", 60))
+    assert book >> after(0.1, v.key("2")) << v.recorded(TurnEnded) >> v.key("#") >> e.DeadlinePassed()
+    v.replaced(book)
+    assert book >> deadline(Timer.KEYS) << v.ask() >> v.answers("on", "more", 60) << AudioToPhone(60)
+    assert book >> deadline(Timer.KEYS) << (v.told(Id(), pressed("2 #")), v.ask())
+    assert book.rig.seconds == 3 + book.rig.limits.keys_gap_s

@@ -11,12 +11,14 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, TurnEnded, Usage
+from callbridge.call.facts import EndReason, StreamEnded, TurnEnded, Usage
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.call.wishes import HangUp
+from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Like, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToPhone
+from rigs import PLAN, PLAYED, AudioToPhone, Output
 
 
 def test_the_greeting_is_a_turn_of_its_own() -> None:
@@ -444,3 +446,70 @@ def with_tool_result(asked: Id, output: Id | None = None, *, limits: Limits | No
         << (*v.tool_result(output or Id("output"), "call_1"), v.ask(id=asked))
     )
     return book
+
+
+# --- Responses in a minute ------------------------------------------------------------------------------
+
+BUSY = replace(
+    v.PATIENT, responses_per_minute_max=10, give_up_after_s=100, wait_max_s=100, silent_rounds_max=100
+)
+"""Few, and a caller who waits for long."""
+
+
+def test_we_ask_for_so_many_responses_in_a_minute_and_the_next_has_to_wait() -> None:
+    """A tool leads to the next one, and that to another. The first of the ten is a minute old at 61 s."""
+    book = v.answering(v.greeted(limits=BUSY))
+    response_id = "answer"
+    for number in range(8):
+        output = Id("output")
+        book.rig.feed(v.tool_call(response_id, f"call_{number}"), v.done(response_id))
+        results = v.tool_result(output, f"call_{number}")
+        assert book >> v.tool_finished(f"call_{number}") << (*results, v.ask()) >> v.item_added(output)
+        response_id = f"answer_{number}"
+        book.rig.feed(v.created(response_id))
+    book.rig.feed(v.tool_call(response_id, "last"), v.done(response_id))
+    assert book >> v.tool_finished("last") << v.tool_result(Id(), "last")
+    asked = [at_s for at_s, _, outputs in book.rig.wakes(until_s=62) if _asks(outputs)]
+    assert asked == [61]
+
+
+def test_who_waits_for_a_response_that_is_one_too_many_does_not_wait_for_ever() -> None:
+    limits = replace(BUSY, responses_per_minute_max=2, keys_told_per_minute_max=2, give_up_after_s=15)
+    book = v.answering(v.greeted(limits=limits))
+    book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.tool_finished("call_1"))
+    *_, (given_up_at, why, _) = book.rig.wakes()
+    assert (given_up_at, why) == (4 + limits.give_up_after_s, Timer.GIVE_UP)
+
+
+def test_a_goodbye_does_not_wait_for_a_response_that_is_one_too_many() -> None:
+    limits = replace(BUSY, responses_per_minute_max=2, keys_told_per_minute_max=2)
+    book = v.answering(v.greeted(limits=replace(limits, call_length_max_s=10, call_length_warning_s=6)))
+    book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.tool_finished("call_1"))
+    assert book >> at(9, e.DeadlinePassed()) << v.clip()
+    assert book >> at(10, e.DeadlinePassed()) << v.ask_words(v.SAY_IT_ENDS)
+
+
+def test_a_model_that_answers_more_often_than_anybody_talks_ends_the_call_in_words() -> None:
+    """Its own answers cannot be refused. The goodbye is asked for all the same."""
+    book = v.greeted(limits=BUSY)
+    for number in range(20):
+        assert book.rig.phase is Phase.LIVE
+        book.rig.now += 1
+        book.rig.feed(v.speech_started(), v.speech_stopped(), v.created(f"answer_{number}"))
+        if number < 19:
+            book.rig.feed(v.done(f"answer_{number}"))
+    assert book.rig.phase is Phase.LEAVING
+    assert book >> v.done("answer_19") << v.ask_words(v.SAY_IT_ENDS)
+    book.rig.feed(*v.answers("bye", "it", 200))
+    book.rig.now += 0.25
+    *_, last = book.rig.feed(PLAYED)
+    assert isinstance(last, a.Note)
+    assert isinstance(last.fact, StreamEnded)
+    assert (last.fact.reason, last.fact.follows) == (EndReason.LIMIT_RESPONSES, HangUp())
+
+
+def _asks(outputs: list[Output]) -> bool:
+    return any(
+        isinstance(output, a.SendToModel) and isinstance(output.command, commands.CreateResponse)
+        for output in outputs
+    )

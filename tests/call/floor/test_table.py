@@ -65,7 +65,7 @@ class Walker:
 
     def tells_keys(self) -> None:
         """The caller presses the last key, and the model is told."""
-        self.feed(v.key("#"))
+        self.feed(v.key("1"), v.key("#"))
         self.wakes_for(Timer.KEYS)
 
     def loses_session(self) -> None:

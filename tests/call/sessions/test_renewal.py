@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 import vocabulary as v
@@ -10,6 +11,7 @@ from callbridge.call import events as e
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime_events as rt
 from playbook import Id, Playbook, after, at, deadline
 from rigs import PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig, make_plan
 
@@ -17,6 +19,7 @@ LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=6
 """A minute is long enough to read about."""
 
 PUT_OFF = (v.any_warning("renewal_put_off"), v.drops(e.Leg.SPARE))
+DIALS = a.DialModel(PLAN.model)
 DIALS_SPARE = a.DialModel(PLAN.model, e.Leg.SPARE)
 
 
@@ -141,11 +144,105 @@ def test_a_spare_that_could_not_be_dialled_is_tried_again_later() -> None:
     assert book >> v.gone(e.Leg.SPARE) >> v.spare(v.SESSION_CREATED) >> v.SPARE_CONNECTED
 
 
-def test_the_loss_of_the_old_session_drops_the_spare() -> None:
-    """A fresh session is told all of it; the spare was made for a quiet moment."""
+@pytest.mark.parametrize(
+    "end", [v.error("session_expired"), v.gone(e.Leg.MODEL, 1001)], ids=["expired", "going away"]
+)
+def test_a_session_that_ends_before_a_quiet_moment_came_leaves_the_call_to_its_spare(end: Input) -> None:
+    """It stands and is only to be told what was said: nobody is dialled."""
+    book = with_spare(v.answering(v.greeted(limits=LIMITS)))
+    assert book >> v.spare(v.SESSION_UPDATED)
+    is_error = isinstance(end, rt.ErrorEvent)
+    assert (
+        book
+        >> end
+        << ((v.any_warning("model_error"),) if is_error else ())
+        << (v.trouble(), v.drops(), a.SwitchModel())
+        << v.told(Id(), "Hello.", role="assistant")
+        << (v.told(Id(), v.BROKE_OFF, role="system"), v.update())
+    )
+    assert book.rig.phase is Phase.CONFIGURING
+    assert book >> after(0.1, v.SESSION_UPDATED) << (v.has_replaced(after_ms=100), v.ask(), a.OpenUplink())
+    assert v.hears(book)
+    book.rig.feed(*v.answers("again", "words", 100))
+    assert book >> after(0.15, PLAYED)
+    (renewed_at,) = [at_s for at_s, why, _ in book.rig.wakes(until_s=22) if why is Timer.RENEW]
+    assert renewed_at == 11.1 + LIMITS.renew_after_s
+
+
+def test_a_session_that_ends_during_the_move_leaves_the_call_to_its_spare() -> None:
+    """It has been told already."""
     book = moving()
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops(), a.SwitchModel())
+    assert book >> after(0.1, v.SESSION_UPDATED) << (v.has_replaced(after_ms=100), a.OpenUplink())
+    assert v.hears(book)
+
+
+def test_a_spare_that_does_not_stand_yet_is_dropped_with_the_session() -> None:
+    book = with_spare()
     (lost, _, dialled) = v.replaces()
     assert book >> v.gone(e.Leg.MODEL) << (lost, v.drops(e.Leg.SPARE), v.drops(), dialled)
+
+
+def test_a_spare_that_fails_when_it_is_needed_is_replaced_by_a_dial() -> None:
+    book = moving()
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble(), v.drops(), a.SwitchModel())
+    assert book >> v.gone(e.Leg.MODEL) << (v.trouble("configure"), v.drops())
+    assert book >> deadline(Timer.REDIAL) << DIALS
+
+
+# --- When -----------------------------------------------------------------------------------------------
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("said", "renewed_after_s"),
+    [
+        (3600, 50 * 60),
+        (7200, 50 * 60),  # No later than the documented 60 minutes need.
+        (1800, 20 * 60),
+        (900, 450),  # Ten minutes before would be a third of its life.
+        (59, 50 * 60),  # A clock is wrong.
+        (-3600, 50 * 60),
+        (1e300, 50 * 60),
+        (NAN, 50 * 60),
+        ("soon", 50 * 60),
+        (None, 50 * 60),
+    ],
+)
+@pytest.mark.parametrize("greets", [True, False], ids=["created", "updated"])
+def test_the_server_is_believed_when_it_says_that_a_session_ends_sooner(
+    said: object, renewed_after_s: float, *, greets: bool
+) -> None:
+    unix_s = 1_800_000_000.0
+    expires_at = unix_s + said if isinstance(said, int | float) else said
+    saying = {"expires_at": expires_at}
+    created, updated = v.SESSION_CREATED, v.SESSION_UPDATED
+    if greets:
+        created = rt.SessionCreated(msgspec.structs.replace(created.session, **saying))
+    else:
+        updated = rt.SessionUpdated(msgspec.structs.replace(updated.session, **saying))
+    book = Playbook(Rig(limits=v.PATIENT))
+    book.rig.feed(v.start(), v.admitted(), e.ModelConnected(unix_s=unix_s), created, updated)
+    book.rig.feed(*v.answers("greeting", "hello", 100))
+    book.rig.now += 0.15
+    book.rig.feed(PLAYED)
+    assert book >> deadline(Timer.RENEW) << DIALS_SPARE
+    assert book.rig.seconds == renewed_after_s
+
+
+def test_a_session_that_waited_for_its_call_is_renewed_when_the_stream_before_would_have() -> None:
+    book = v.greeted(limits=LIMITS)
+    *_, parked, _, _ = [None, *book.rig.feed(v.gone(e.Leg.PHONE))]
+    assert parked == a.ParkModel(renew_at=1011.0)
+    book = Playbook(Rig(limits=LIMITS))
+    book.rig.now = 1004.0
+    book.rig.feed(v.start(), v.admitted(is_continued=True))
+    book.rig.feed(e.ModelConnected(is_warm=True, renew_at=1011.0), v.SESSION_UPDATED)
+    book.rig.feed(*v.answers("on", "we go", 100))
+    book.rig.now += 0.15
+    book.rig.feed(PLAYED)
+    assert book >> at(10.9, e.DeadlinePassed()) >> at(11, e.DeadlinePassed()) << DIALS_SPARE
 
 
 def test_a_move_that_was_confirmed_twice_changes_nothing_more() -> None:

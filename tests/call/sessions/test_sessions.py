@@ -62,9 +62,10 @@ def test_a_session_that_waited_for_the_call_is_told_nothing_and_its_items_have_o
         << AudioToPhone(100)
         >> after(0.2, PLAYED)
         << v.recorded(TurnEnded)
+        >> v.key("1")
         >> v.key("#")
         >> deadline(Timer.KEYS)
-        << (v.told("cb_MZ1_1", "[The caller pressed # on the telephone keypad.]"), v.ask())
+        << (v.told("cb_MZ1_1", "[The caller pressed 1 # on the telephone keypad.]"), v.ask())
     )
 
 
@@ -90,7 +91,7 @@ def owed_for_a_result() -> Playbook:
 def owed_for_keys() -> Playbook:
     """Keys were told, and an answer to them asked for."""
     book = v.greeted()
-    book.rig.feed(v.key("#"), e.DeadlinePassed())
+    book.rig.feed(v.key("1"), v.key("#"), e.DeadlinePassed())
     return book
 
 

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from callbridge.call import facts
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason, Fact
+from callbridge.call.wishes import Following, SayGoodbye
 from callbridge.server.http.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_router
 from callbridge.switchboard import continuation
 from callbridge.switchboard.admission import DeclineReason
@@ -108,10 +109,10 @@ class World(FrontDesk):
         """The journal of another process has done so."""
         self._write(facts.StreamStarted(CALLER, CALLED, agent=self.agent, source="MZ1"))
 
-    def ended(self, reason: EndReason) -> None:
+    def ended(self, reason: EndReason, follows: Following | None = None) -> None:
         """The same when its stream has ended."""
         self.desk.admission.ended(CALL, self.now)
-        self._write(facts.StreamEnded(reason, follows=FOLLOWS[reason], source="MZ1"))
+        self._write(facts.StreamEnded(reason, follows=follows or FOLLOWS[reason], source="MZ1"))
 
     def _write(self, fact: Fact) -> None:
         self.state.append(CALL, fact.kind, facts.encode(fact))
@@ -333,6 +334,14 @@ async def test_a_call_goes_on_as_its_stream_ended(
     if is_resumed:
         assert redeemed(answered, response).continues
     assert await answered.stream_ended("completed") == ["Hangup"], "nobody is left to listen"
+
+
+async def test_a_goodbye_that_the_agent_could_not_say_is_said_by_twilio(answered: World) -> None:
+    answered.ended(EndReason.LIMIT_DURATION, SayGoodbye())
+    response = await answered.post("/twilio/stream-ended", IN_PROGRESS)
+    assert verbs(response) == ["Say", "Hangup"]
+    assert answered.desk.settings.goodbye in response.text
+    assert not answered.places
 
 
 async def test_a_call_that_nobody_knows_is_resumed() -> None:

@@ -15,7 +15,7 @@ from callbridge.call.facts import Noted, noted, warned
 from callbridge.call.floor.debts import Debts
 from callbridge.call.floor.greeting import Greeting
 from callbridge.call.floor.interruption import Interruption
-from callbridge.call.floor.keys import Keys
+from callbridge.call.floor.keys import END, Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
 from callbridge.wire import media_streams, realtime_events
@@ -251,13 +251,19 @@ class Floor:
         """A key interrupts like speech, but the server does not know: we cancel.
 
         Twilio tells it in a message of its own (docs, "DTMF message"); what the server hears is the audio.
+        Nothing is interrupted by `#` with no key before it: it is no message, so nobody would answer who was
+        cut short.
         """
+        if self.caller is Caller.SILENT:  # Keys do not put off the look at the line of who speaks.
+            self.caller_at = now
+        self._is_understood(now)
+        if digit == END and not self.keys.pressed:
+            return
         if not self._sessions.is_protecting:
             self._interrupt(On.KEY_PRESSED, now, cancels=True)
         if not self.keys.pressed:
             self._begin_turn(now)
-        self.caller_at = now
-        self._is_understood(now)
+            self._is_understood(now)
         self.keys.press(digit, now)
 
     def _is_understood(self, now: float) -> None:

@@ -1,37 +1,68 @@
-"""The keys that the caller has pressed, until the model is told of them as one message."""
+"""The keys that the caller has pressed, until the model is told of them as one message.
+
+Every message is answered, and an answer costs money and the account's rate: so there is one in two seconds
+and ten in a minute, however fast somebody presses keys. What is pressed meanwhile is told with the next.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call.floor.pace import Pace
 
 if TYPE_CHECKING:
     from callbridge.call.limits import Limits
 
+END: Final = "#"
+"""Ends what was pressed before it; alone it says nothing."""
 
-@dataclass(slots=True)
+
 class Keys:
     """Pressed, and not yet told."""
 
-    limits: Limits
-    pressed: str = ""
-    finished_at: float | None = None
-    """When they are taken as finished; None while there are none, or nobody who could be told."""
-    held_since: float | None = None
-    """Since when they are finished, and nobody could be told; None otherwise. Who is still pressing keys does
-    not wait for an answer to them."""
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._told = Pace(limits.keys_told_per_minute_max)
+        self.pressed = ""
+        self.finished_at: float | None = None
+        """When they are taken as finished; None while there are none, or they wait for something else."""
+        self.held_since: float | None = None
+        """Since when they are finished, and nobody could be told; None otherwise. Who is still pressing keys
+        does not wait for an answer to them."""
+        self._put_off_until: float | None = None
+        """They are finished, and others were told too lately; None otherwise."""
+
+    @property
+    def due_at(self) -> float | None:
+        """When they are to be told, or to be looked at again."""
+        return self._put_off_until if self.finished_at is None else self.finished_at
 
     def press(self, digit: str, now: float) -> None:
-        """One more. `#` ends them at once, anything else after a pause."""
-        self.pressed += digit
-        self.finished_at = now if digit == "#" else now + self.limits.keys_timeout_s
+        """One more. `#` ends them at once, anything else after a pause; one too many is dropped."""
+        if len(self.pressed) < self._limits.keys_pressed_max:
+            self.pressed += digit
+            self.finished_at = now if digit == END else now + self._limits.keys_timeout_s
 
     def hold(self, now: float) -> None:
         """They are finished, and there is no session that could be told."""
-        self.finished_at = None
+        self.finished_at = self._put_off_until = None
         self.held_since = now if self.held_since is None else self.held_since
 
-    def take(self) -> str:
-        """Hands them over, and forgets them."""
-        keys, self.pressed, self.finished_at, self.held_since = self.pressed, "", None, None
+    def put_off(self, now: float) -> bool:
+        """They are finished. Answers whether they have to wait all the same: others were told lately."""
+        limits, told = self._limits, self._told
+        until = max(told.latest_at + limits.keys_gap_s, told.free_at(limits.keys_told_per_minute_max))
+        self.finished_at, self._put_off_until = None, until if until > now else None
+        return until > now
+
+    def tell(self, now: float) -> str:
+        """Hands them over: they are told now."""
+        self._told.note(now)
+        keys = self.pressed
+        self.forget()
         return keys
+
+    def forget(self) -> None:
+        """They are told, or will not be."""
+        self.pressed = ""
+        self.finished_at = self.held_since = self._put_off_until = None

@@ -13,8 +13,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
-from callbridge.call.events import SessionFailed
+from callbridge.call.events import ResponsesRanAway, SessionFailed
 from callbridge.call.facts import ToolUsed, noted, warned
+from callbridge.call.floor.pace import Pace
 from callbridge.call.floor.responses import Ask, LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
@@ -66,6 +67,8 @@ class Ladder:
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
         self.tools = ToolCalls(self._limits.tool_timeout_s, out)
+        self._begun = Pace(2 * self._limits.responses_per_minute_max)
+        """The responses, whoever has caused them."""
         self._failed_attempts = self._silent_rounds = 0
         self._has_gone_on = False
         """The answer was asked to go on after it had broken off."""
@@ -102,6 +105,18 @@ class Ladder:
         self._debts.add_times(times)
         self.tools.add_times(times)
         return max(min(times), floor.silent_since) if times else None
+
+    @property
+    def owes_goodbye(self) -> bool:
+        """Whether last words are still to come: owed, asked for, or begun and not said.
+
+        Words that we gave it are said when the response is done; the agent's own, once they sound.
+        """
+        floor, response = self._floor, self._floor.response
+        if self._debts.words or self._debts.farewell is not None or floor.is_asked:
+            return True
+        is_silent = not any(self._playout.sent_ms(item_id) for item_id in response.items)
+        return floor.now is not Now.NOTHING and (is_silent or bool(response.words))
 
     @property
     def can_be_left(self) -> bool:
@@ -178,15 +193,21 @@ class Ladder:
     def model_gone(self, now: float) -> None:
         """There will be no other session: nothing more is owed, what was sent is still heard."""
         self.session_lost(now)
-        self._debts.forget()
+        self.owe_nothing()
         self.tools.forget()
-        self._floor.keys.take()
+
+    def owe_nothing(self) -> None:
+        """What was owed so far is not answered any more; nor are keys that were not told yet."""
+        self._retry_at = None
+        self._debts.forget()
+        self._floor.keys.forget()
 
     # --- A response, from its birth to its end ---
 
     def response_created(self, event: realtime_events.ResponseCreated, now: float) -> None:
         """A response begins, asked for by us or by the server's turn detection."""
         floor, waits_since = self._floor, self.waits_since
+        self._count(now)
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
         ask = floor.ask_of(event.response)
@@ -209,6 +230,12 @@ class Ladder:
         self._debts.pay(response, ask)
         if response.is_greeting:
             floor.greeting.begins(response)
+
+    def _count(self, now: float) -> None:
+        """The server cannot be kept from answering the caller, but the call can be ended."""
+        if self._begun.free_at(2 * self._limits.responses_per_minute_max) > now:
+            self._out.then(ResponsesRanAway())
+        self._begun.note(now)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -365,7 +392,10 @@ class Ladder:
         if not self._sessions.stands:
             keys.hold(now)
             return
-        pressed = keys.take()
+        if keys.put_off(now):
+            self._ask_if_free(now)
+            return
+        pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
         text = commands.InputText(f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]")
         item_id = self._out.next_item_id()
@@ -423,12 +453,16 @@ class Ladder:
         if is_busy or self._retry_at is not None or not is_there:
             return
         if self._debts.may_ask(running := self.tools.causes):
-            since = self.waits_since
+            since, words = self.waits_since, self._debts.next_words(running)
+            free_at = self._begun.free_at(self._limits.responses_per_minute_max)
+            if free_at > now and not words:  # Words of ours are few, and the last of them end the call.
+                self._retry_at = free_at
+                return
             self._ask(
                 self._debts.options(running, self._sessions.plan.greeting_options),
                 now,
                 since=now if since is None else since,
-                words=self._debts.next_words(running),
+                words=words,
                 is_greeting=self._debts.greeting is not None,
                 is_farewell=self._debts.greeting is None and self._debts.farewell is not None,
             )
@@ -517,8 +551,8 @@ class Ladder:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s
         if self._retry_at is not None:
             due[Timer.RETRY] = self._retry_at
-        if floor.keys.finished_at is not None:
-            due[Timer.KEYS] = floor.keys.finished_at
+        if (keys_at := floor.keys.due_at) is not None:
+            due[Timer.KEYS] = keys_at
 
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""

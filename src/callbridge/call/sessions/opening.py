@@ -56,10 +56,17 @@ class Opening:
     refusal: str = ""
     """An error that named neither its kind nor a command of ours. If it was a refusal, a close follows and
     says of what."""
+    ends_at: float | None = None
+    """When the server says that the session ends, in unix seconds."""
     _update_id: str = ""
 
+    def created(self, event: realtime_events.SessionCreated) -> None:
+        """The server has greeted us."""
+        self.ends_at = event.session.ends_at
+        self.begin()
+
     def begin(self) -> None:
-        """The server has said `session.created`; a warm session never says it again.
+        """The server is told what the session is to be; a warm session never says `session.created` again.
 
         It is the first event of a connection (Realtime reference, session.created).
         """
@@ -74,6 +81,8 @@ class Opening:
         """
         if not event.session.speaks_mulaw:
             return Trouble("the model did not confirm audio/pcmu both ways", is_our_fault=True)
+        if event.session.ends_at is not None:
+            self.ends_at = event.session.ends_at
         match self.step:
             case Step.CONFIGURING if self.is_retold:
                 self.step = Step.CONFIGURED

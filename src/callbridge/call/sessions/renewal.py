@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.actions import DialModel, DropModel, SwitchModel
+from callbridge.call.actions import DialModel, DropModel
 from callbridge.call.events import Leg
-from callbridge.call.facts import SessionReplaced, warned
+from callbridge.call.facts import warned
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.wire import realtime_events
@@ -28,6 +28,20 @@ if TYPE_CHECKING:
     from callbridge.wire import realtime_commands as commands
 
 
+def renewal_at(limits: Limits, ends_in_s: float | None, now: float) -> float:
+    """When a session is renewed that stands at `now`.
+
+    Args:
+        limits: the bounds.
+        ends_in_s: how long it will last by the server's own word; None where that is not known.
+        now: monotonic seconds.
+    """
+    latest = now + limits.renew_after_s
+    if ends_in_s is None or ends_in_s < limits.expiry_min_s:
+        return latest
+    return min(latest, now + max(ends_in_s - limits.renew_before_s, ends_in_s / 2))
+
+
 class Renewal:
     """The spare session of one call, while there is one."""
 
@@ -37,11 +51,14 @@ class Renewal:
         self._is_dialled = False
         self.moving_since: float | None = None
         """Since when the conversation is being told, and the caller's audio waits; None while it is not."""
+        self.renew_at: float | None = None
+        """When the present session is to be renewed; None before there is one."""
         self.due: dict[Timer, float] = {}
 
-    def schedule(self, now: float) -> None:
-        """A session is new: it is renewed in good time."""
-        self.due = {Timer.RENEW: now + self._limits.renew_after_s}
+    def schedule(self, at: float) -> None:
+        """A session stands: it is renewed in good time."""
+        self.renew_at = at
+        self.due = {Timer.RENEW: at}
 
     def dial(self, plan: CallPlan, now: float) -> None:
         """It is time for another session."""
@@ -61,7 +78,7 @@ class Renewal:
         trouble: Trouble | None = None
         match event:
             case realtime_events.SessionCreated():
-                self._opening.begin()
+                self._opening.created(event)
             case realtime_events.SessionUpdated():
                 trouble = self._opening.updated(event)
             case realtime_events.ErrorEvent(error):
@@ -78,6 +95,11 @@ class Renewal:
         return self._opening is not None and self._opening.step is Step.CONFIGURED
 
     @property
+    def can_replace(self) -> bool:
+        """Whether the spare may take the place of a session that is lost: it stands, and answers nobody."""
+        return self.is_prepared or self.moving_since is not None
+
+    @property
     def is_ready(self) -> bool:
         """Whether the spare can take over."""
         return self._opening is not None and self._opening.step is Step.READY
@@ -89,17 +111,14 @@ class Renewal:
         self.due = {Timer.SPARE: now + self._limits.move_timeout_s}
         self._opening.retell(items)
 
-    def moved(self, now: float) -> CallPlan:
-        """The spare takes over. Answers the plan that it has confirmed."""
+    def take(self) -> Opening:
+        """The spare takes over: from now on it is the model leg."""
         assert self._opening is not None
-        assert self.moving_since is not None
-        plan, items = self._opening.plan, len(self._opening.retold)
-        held_ms = round((now - self.moving_since) * 1000)
-        self._out.note(SessionReplaced("renewed", held_ms, items, plan.model))
-        self._out.do(SwitchModel())
-        self._opening, self._is_dialled, self.moving_since = None, False, None
-        self.schedule(now)
-        return plan
+        opening, self._opening = self._opening, None
+        self._is_dialled, self.moving_since = False, None
+        self.due = {}
+        opening.leg = Leg.MODEL
+        return opening
 
     def give_up(self, why: str, now: float) -> None:
         """This spare will not do; another one later. Does nothing without a spare."""

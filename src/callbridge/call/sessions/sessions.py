@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.actions import DialModel, DropModel, OpenUplink
+from callbridge.call.actions import DialModel, DropModel, OpenUplink, SwitchModel
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.events import (
     Leg,
@@ -28,7 +28,7 @@ from callbridge.call.facts import AgentReady, EndReason, SessionReplaced, warned
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
-from callbridge.call.sessions.renewal import Renewal
+from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire.realtime_commands import UpdateSession
 
@@ -107,6 +107,10 @@ class Sessions:
         self._amendment = ""
         """The command that amends it, while that is not confirmed."""
         self._has_been_live = False
+        self._unix_ahead_s: float | None = None
+        """The wall clock less ours; None as long as nobody has told it."""
+        self._renew_by: float | None = None
+        """When the session that an earlier stream has left is to be renewed."""
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
         self._is_protecting_next = False
@@ -133,6 +137,8 @@ class Sessions:
     def open(self, now: float, *, is_protecting: bool = False) -> None:
         """The call needs a session: its first one, or another in place of one that was lost.
 
+        A spare that stands is nearer than a dial.
+
         Args:
             now: monotonic seconds.
             is_protecting: whether the caller has still to be greeted, and may not interrupt that.
@@ -141,7 +147,22 @@ class Sessions:
         self._redial = self._new_redial()
         self.began_at = now
         self._timers[Timer.CONNECT] = now + self._limits.connect_timeout_s
-        self._dial(now)
+        if self.renewal.can_replace:
+            self._take_spare(now)
+        else:
+            self._dial(now)
+
+    def _take_spare(self, now: float) -> None:
+        self.phase = Phase.CONFIGURING
+        self._timers[Timer.CONFIGURE] = now + self._limits.configure_timeout_s
+        self._out.do(SwitchModel())
+        self._opening, self._renew_by = self.renewal.take(), None
+        if self._opening.step is Step.CONFIGURED:
+            self._retell()
+
+    def _retell(self) -> None:
+        self._opening.retell(self._retelling())
+        self._out.then(SessionRetold())
 
     def _dial(self, now: float) -> None:
         self.phase = Phase.DIALLING
@@ -151,6 +172,8 @@ class Sessions:
 
     def connected(self, event: ModelConnected, now: float) -> None:
         """The leg that was dialled is open."""
+        if event.unix_s is not None:
+            self._unix_ahead_s = event.unix_s - now
         if event.leg is Leg.SPARE:
             self.renewal.connected(self.plan)
             return
@@ -159,6 +182,7 @@ class Sessions:
         self.phase = Phase.CONFIGURING
         del self._timers[Timer.DIAL]
         self._timers[Timer.CONFIGURE] = now + self._limits.configure_timeout_s
+        self._renew_by = event.renew_at
         knows_nothing = self._is_continued or self._has_been_live
         self._opening = self._new_opening(is_retold=knows_nothing and not event.is_warm)
         if event.is_warm:
@@ -175,7 +199,7 @@ class Sessions:
 
     def created(self, event: realtime_events.SessionCreated, now: float) -> None:
         """The server has greeted us: it is told what the session is to be."""
-        self._opening.begin()
+        self._opening.created(event)
 
     def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
         """An error before the session was ready."""
@@ -190,8 +214,7 @@ class Sessions:
         if (trouble := self._opening.updated(event)) is not None:
             self._not_opened("configure", trouble, now)
         elif self._opening.step is Step.CONFIGURED:
-            self._opening.retell(self._retelling())
-            self._out.then(SessionRetold())
+            self._retell()
         elif self._opening.step is Step.READY:
             self._ready(now)
 
@@ -205,7 +228,7 @@ class Sessions:
         for timer in (Timer.CONFIGURE, Timer.CONNECT):
             del self._timers[timer]
         self.phase = Phase.LIVE
-        self.renewal.schedule(now)
+        self._schedule_renewal(self._opening, now)
         # A model that does not exist any more is not asked for again, neither to replace nor to renew.
         self._adopt(self._opening.plan.with_model(self._redial.model))
         if self._opening.is_protecting:
@@ -224,6 +247,13 @@ class Sessions:
         self.plan = plan
         self.is_protecting, self.server_interrupts, self._amendment = False, plan.server_interrupts, ""
         self._tally.uplink_bytes = 0
+
+    def _schedule_renewal(self, opening: Opening, now: float) -> None:
+        ends_in_s: float | None = None
+        if opening.ends_at is not None and self._unix_ahead_s is not None:
+            ends_in_s = opening.ends_at - (now + self._unix_ahead_s)
+        at = renewal_at(self._limits, ends_in_s, now)
+        self.renewal.schedule(at if self._renew_by is None else min(at, self._renew_by))
 
     # --- A session is amended ---
 
@@ -261,8 +291,9 @@ class Sessions:
             why = f"{self._opening.refusal} ({trouble.why})" if self._opening.refusal else trouble.why
             self._not_opened("configure", replace(trouble, why=why), now)
             return
-        self._give_up(trouble)
-        if trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now):
+        is_hopeless = trouble.is_fatal or trouble.is_rate_limit or not self._may_reconnect(now)
+        self._give_up(trouble, keeps_spare=not is_hopeless and self.renewal.can_replace)
+        if is_hopeless:
             self._out.then(StreamMustEnd(EndReason.MODEL_LOST, trouble.why))
             return
         self._lost_at.append(now)
@@ -271,13 +302,14 @@ class Sessions:
 
     def leave(self, trouble: Trouble) -> None:
         """The session failed during the last words: there will be no other one."""
-        self._give_up(trouble)
+        self._give_up(trouble, keeps_spare=False)
         self.phase, self.is_gone = Phase.LIVE, True
         self._gate.uplink = Uplink.SHUT  # Nobody is left who could be sent the caller's audio.
 
-    def _give_up(self, trouble: Trouble) -> None:
+    def _give_up(self, trouble: Trouble, *, keeps_spare: bool) -> None:
         self._out.note(trouble.as_fact("call", self.plan.model))
-        self.renewal.drop()
+        if not keeps_spare:
+            self.renewal.drop()
         self._drop()
 
     def _not_opened(self, doing: str, trouble: Trouble, now: float) -> None:
@@ -322,7 +354,13 @@ class Sessions:
             self.spare_failed(trouble.why, now)
         if not self.renewal.is_ready:
             return
-        self._adopt(self.renewal.moved(now))
+        assert self.renewal.moving_since is not None
+        held_ms = round((now - self.renewal.moving_since) * 1000)
+        opening, self._renew_by = self.renewal.take(), None
+        self._out.note(SessionReplaced("renewed", held_ms, len(opening.retold), opening.plan.model))
+        self._out.do(SwitchModel())
+        self._adopt(opening.plan)
+        self._schedule_renewal(opening, now)
         self._out.then(SpareTookOver())
 
     def quiet(self, now: float) -> None:

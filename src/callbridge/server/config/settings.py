@@ -190,7 +190,10 @@ class Settings(BaseSettings):
     apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
     """What Twilio's own voice says when nothing else can answer."""
 
-    # Limits of one call.
+    # Limits of one call. The agent says that one is reached.
+
+    goodbye: str = "This call has to end now. Goodbye."
+    """What Twilio's own voice says when a call must end and the agent cannot say so."""
 
     call_minutes_max: int = Field(60, ge=1, le=1_440)
     """Then the agent says goodbye."""

@@ -92,6 +92,7 @@ class _Visit:
             waiting=desk.waiting,
             kept=desk.state.flush,
             spread=secrets.randbelow(SPREAD_STEPS) / SPREAD_STEPS,
+            wall_now=desk.wall_now,
         )
         return self._bridge
 

@@ -154,6 +154,9 @@ class _Webhooks:
             case Continuation.FALL_BACK:
                 self._release(form)
                 return _twiml(twiml.first_step(self._desk.fallback))
+            case Continuation.SAY_GOODBYE:
+                self._release(form)
+                return _twiml(twiml.goodbye(self._settings.goodbye))
             case Continuation.HANG_UP:
                 self._release(form)
                 return _twiml(twiml.hang_up())

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 KEYS = "0123456789*#ABCD"
 """Keys that a telephone can have; A to D exist on few."""
 
-KEY_FRAMES = 10
-"""A key and the pause behind it take 200 ms; nobody types faster."""
+KEY_MS = 200
+"""A key and the pause behind it; no finger types faster."""
+
+FRAME_MS = 20
+"""Of the audio in which a caller does something."""
 
 QUIET_MS = 700
 """A pause in speech after which a polite caller takes the turn."""
@@ -143,11 +146,14 @@ class InterruptAt:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Press keys, one each 200 ms."""
+    """Press keys, one after the other."""
 
     keys: str
+    every_ms: int = KEY_MS
+    """From one to the next, in full frames. A machine that holds the line is faster than a finger."""
 
     def __post_init__(self) -> None:
+        assert self.every_ms >= FRAME_MS, "one key in a frame"
         if not self.keys or self.keys.strip(KEYS):
             raise ValueError(f"not keys of a telephone: {self.keys!r}")
 
@@ -277,10 +283,10 @@ class CallerScript:
                 self._frames.extend(
                     Act(audio[offset : offset + FRAME_BYTES]) for offset in range(0, len(audio), FRAME_BYTES)
                 )
-            case Press(keys):
+            case Press(keys, every_ms):
                 for key in keys:
                     self._frames.append(Act(key=key))
-                    self._frames.extend([SILENT] * (KEY_FRAMES - 1))
+                    self._frames.extend([SILENT] * (every_ms // FRAME_MS - 1))
             case _:
                 pass  # The wait was all there is to the step.
 
