@@ -19,7 +19,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
-from callbridge.call.memory import ToolAnswered, TurnSaid
+from callbridge.call.memory import ToolAnswered, ToolStarted, TurnSaid
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
@@ -268,6 +268,8 @@ def _fact(fact: facts.Fact) -> str:
         case facts.Interrupted(truncated, deleted, unheard_ms):
             cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in truncated), *deleted]
             return f"interrupted: {', '.join(cuts)}; {unheard_ms} ms unheard"
+        case facts.Remembered(ToolStarted(name=name)):
+            return f"remembered: {name} begins"
         case facts.Remembered(ToolAnswered(name=name)):
             return f"remembered: {name} has answered"
         case facts.ToolUsed(name):

@@ -75,8 +75,9 @@ class StallingState(MemoryState):
         await self._wait()
         return await super().claim_token(digest, expires_at)
 
-    async def flush(self) -> None:
+    async def flush(self) -> bool:
         await self._wait()
+        return await super().flush()
 
     async def _wait(self) -> None:
         if self.is_stalled:

@@ -506,11 +506,11 @@ async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
     """A closed phone makes Twilio ask for somebody who reads them."""
     may_keep, is_asked, asked = asyncio.Event(), asyncio.Event(), 0
 
-    async def kept() -> None:
+    async def kept() -> bool:
         nonlocal asked
         asked += 1
         is_asked.set()
-        await may_keep.wait()
+        return await may_keep.wait()
 
     async with mc.calling(kept=kept) as rig:
         await is_live(rig)
@@ -550,9 +550,9 @@ async def test_entries_that_are_not_kept_leave_no_socket(
 async def test_a_model_that_answers_while_entries_are_kept_is_closed_too() -> None:
     may_keep, is_asked = asyncio.Event(), asyncio.Event()
 
-    async def kept() -> None:
+    async def kept() -> bool:
         is_asked.set()
-        await may_keep.wait()
+        return await may_keep.wait()
 
     async with mc.calling(kept=kept) as rig:
         await is_dialling(rig)

@@ -435,7 +435,12 @@ class Calls(RuleBasedStateMachine):
 
     def check_that_nothing_is_owed(self) -> None:
         assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
-        assert self.seen.called - self.seen.ends <= self.seen.answered, "a tool's result was lost"
+        # A session that asks what another one has asked before may get the answer under its own call id.
+        lost, instead = (
+            self.seen.called - self.seen.ends - self.seen.answered,
+            self.seen.answered - self.seen.called,
+        )
+        assert len(lost) <= len(instead), "a tool's result was lost"
         assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
         assert not self.seen.is_handed_over, "the process went away and the call did not"
         assert self.seen.responses > 0, "the agent never greeted"
@@ -537,6 +542,8 @@ class Seen:
                     self._dead.add(response.id)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
+            case rt.OutputItemDone(item=rt.Item(type="function_call", call_id=str(call_id))):
+                self._known[e.Leg.MODEL].add(call_id)
             case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
                 self._asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
@@ -574,7 +581,6 @@ class Seen:
             case a.RunTool(call_id, name):
                 assert call_id not in self.called, "a tool is run once"
                 self.called.add(call_id)
-                self._known[e.Leg.MODEL].add(call_id)
                 if name == "end_call":
                     self.ends.add(call_id)
             case a.Note(fact):

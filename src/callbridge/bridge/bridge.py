@@ -27,7 +27,9 @@ from callbridge.wire import media_streams, realtime_commands
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.runs import ToolRuns
+    from callbridge.agents.toolbox import Toolbox
+    from callbridge.agents.tools import ToolResult
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
     from callbridge.call.machine import CallMachine
@@ -40,8 +42,9 @@ Observe: TypeAlias = Callable[[Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
-async def _nothing_to_keep() -> None:
+async def _nothing_to_keep() -> bool:
     """Where nothing is written down, nothing has to be waited for."""
+    return True
 
 
 KEPT_WITHIN_S = 1.0
@@ -65,7 +68,7 @@ class Bridge:
         limits: Limits | None = None,
         clip: bytes = b"",
         waiting: WaitingRoom | None = None,
-        kept: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        kept: Callable[[], Awaitable[bool]] = _nothing_to_keep,
         spread: float = 0.5,
     ) -> None:
         """The parts of a call.
@@ -78,7 +81,7 @@ class Bridge:
             limits: the bounds of what stands before the call.
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
-            kept: returns when what was observed is written down.
+            kept: whether what was observed is written down. Returns when it is, or cannot be.
             spread: see `CallMachine`.
         """
         self._loop = asyncio.get_running_loop()
@@ -97,8 +100,10 @@ class Bridge:
         self._clip, self._waiting, self._kept = clip, waiting, kept
         self._has_been_kept = False
         self._dialer, self._admit, self._observe = dialer, admit, observe
-        self._toolbox: Toolbox | None = None
+        self._tools: ToolRuns | None = None
         """The tools of the call's agent, once there is a call."""
+        self._asked: dict[str, a.RunTool] = {}
+        """The tools that have not answered, by `call_id`."""
         self._log = structlog.get_logger()
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
@@ -127,9 +132,14 @@ class Bridge:
                 self._tell_it_is_closed()
 
     def _tell_it_is_closed(self) -> None:
-        """The last fact: nothing of the call is left."""
-        if (call := self._entrance.call) is not None:
-            self._perform(call.close(self._loop.time()))
+        """The last fact: nothing of the call is left. What its tools were at is told before that."""
+        if (call := self._entrance.call) is None:
+            return
+        now = self._loop.time()
+        for tool in self._asked.values():
+            assert self._tools is not None, "tools come with the call"
+            self._perform(call.handle(_finished(tool, self._tools.cut_short(tool), 0), now))
+        self._perform(call.close(now))
 
     async def _run_tasks(self) -> None:
         try:
@@ -239,6 +249,8 @@ class Bridge:
                 if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
                     self._is_over = True
                     self._woken.set()
+                    if self._tools is not None:
+                        self._tools.hang_up()
                 self._observe(fact)
             case _:
                 self._perform_on_legs(action)
@@ -271,6 +283,7 @@ class Bridge:
             case a.ParkModel():
                 self._park_model()
             case a.RunTool():
+                self._asked[action.call_id] = action
                 self._own(self._run_tool(action), f"tool {action.name}")
             case a.CloseLeg(leg):
                 self._close_with[leg] = action
@@ -300,7 +313,8 @@ class Bridge:
         if isinstance(found, e.StreamRefused):
             self._tell(found)
         else:
-            admitted, self._toolbox = found
+            admitted, toolbox = found
+            self._tools = toolbox.runs(self._tasks)
             self._tell(admitted)
 
     async def _dial(self, model: str, leg: e.Leg) -> None:
@@ -374,12 +388,24 @@ class Bridge:
 
     async def _run_tool(self, tool: a.RunTool) -> None:
         call, began_at = self._call, self._loop.time()
-        assert self._toolbox is not None, "tools come with the call"
+        assert self._tools is not None, "tools come with the call"
         # Whatever the tool logs, or anybody logs of it, belongs to this call.
         with structlog.contextvars.bound_contextvars(call_sid=call.call_sid, stream_sid=call.stream_sid):
-            result = await self._toolbox.run(tool.name, tool.arguments, tool.timeout_s)
+            is_kept = await self._is_kept_within(call.limits.tool_kept_within_s)
+            if not is_kept:
+                self._log.warning("tool_start_not_kept", tool=tool.name)
+            result = await self._tools.run(tool, is_kept=is_kept)
         duration_ms = round((self._loop.time() - began_at) * 1000)
-        self._tell(e.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, result.wish))
+        del self._asked[tool.call_id]
+        self._tell(_finished(tool, result, duration_ms))
+
+    async def _is_kept_within(self, wait_s: float) -> bool:
+        """Whether all that was observed is on disk by then."""
+        try:
+            async with asyncio.timeout(wait_s):
+                return await self._kept()
+        except TimeoutError:
+            return False
 
     # --- Time, and the end ---
 
@@ -447,6 +473,10 @@ class Bridge:
     async def _close(self, socket: SocketLeg, code: int, reason: str) -> None:
         await socket.close(code, reason)
         self._closed.append(socket)
+
+
+def _finished(tool: a.RunTool, result: ToolResult, duration_ms: int) -> e.ToolFinished:
+    return e.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, result.wish, result.outcome)
 
 
 class _Door:

@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from callbridge.call.memory import ToolAnswered
+from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import FallBack, Following
 from callbridge.wire import realtime_events
 
@@ -137,9 +138,12 @@ class ClipPlayed(_Fact, frozen=True):
 
 
 class Remembered(_Fact, frozen=True):
-    """A tool's answer, to be kept at once: after a crash it must not be run again for the same question."""
+    """A tool begins, or has answered: kept at once, so that after a crash nothing is done twice.
 
-    entry: ToolAnswered
+    That one begins is on disk before it does.
+    """
+
+    entry: ToolStarted | ToolAnswered
 
 
 class Interrupted(_Fact, frozen=True):
@@ -154,11 +158,12 @@ class Interrupted(_Fact, frozen=True):
 
 
 class ToolUsed(_Fact, frozen=True):
-    """A tool of the agent ran."""
+    """The model asked for a tool, and was answered."""
 
     name: str
     duration_ms: int
     output_size: int
+    outcome: ToolOutcome = ToolOutcome.ANSWERED
 
 
 class TurnEnded(_Fact, frozen=True):

@@ -154,8 +154,26 @@ class Limits:
     bad_messages_max: int = 50
     """Messages of one peer that could not be read: above it the peer is not speaking the protocol."""
 
+    # Tools.
+
     tool_timeout_s: float = 8.0
-    """A tool that takes longer is told to the model as failed."""
+    """A tool that takes longer is told to the model as one that ran out of time."""
+
+    tool_kept_within_s: float = 0.25
+    """What it may take to write down that a tool begins: a commit takes a few milliseconds. Beyond it the
+    tool runs, with a warning, unless it is irreversible."""
+
+    tool_calls_per_response_max: int = 16
+    """More in one response are answered without being run. A model that asks for a table, a taxi and the
+    weather asks for three."""
+
+    tool_arguments_bytes_max: int = 8 * 1024
+    """Longer arguments are refused. As much as a result may have: both are read again with every response."""
+
+    stored_result_turns: int = 2
+    """After a lost session the same question is answered with the result that is known for it, in the turn in
+    which it was asked, and two more: the agent's apology, the caller's "are you there?". Later the caller
+    wants to know anew."""
 
     def __post_init__(self) -> None:
         ready_ms = self.connect_timeout_s * 1000
@@ -165,3 +183,4 @@ class Limits:
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
+        assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"

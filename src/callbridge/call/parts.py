@@ -61,6 +61,7 @@ class Parts:
             tally=tally,
             playout=playout,
             transcript=transcript,
+            memory=self.memory,
             out=out,
         )
         # Turn detection by meaning has no silence of its own that it waits for.

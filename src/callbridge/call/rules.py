@@ -14,10 +14,9 @@ from typing import Any, Final, TypeAlias
 
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.facts import EndReason, Remembered, noted, warned
+from callbridge.call.facts import EndReason, noted, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.ladder import Ladder
-from callbridge.call.memory import ToolAnswered
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
 from callbridge.call.sessions.sessions import Sessions
@@ -108,14 +107,13 @@ def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> Non
 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
     """A tool answered."""
-    arguments = parts.ladder.tools.arguments_of(event.call_id)
-    if arguments and event.wish is None:
-        turn = parts.transcript.turns
-        answered = ToolAnswered(turn, event.call_id, event.name, arguments, event.output)
-        parts.memory.add(answered)
-        parts.out.note(Remembered(answered))
     if parts.ladder.tool_finished(event, now) and parts.sessions.stands and parts.endings.leaving_for is None:
         parts.endings.leave(EndReason.AGENT_HANGUP, now)
+
+
+def tool_finished_late(parts: Parts, event: e.ToolFinished, now: float) -> None:
+    """A tool answered after the end of the stream: the next stream of the call may want to know."""
+    parts.ladder.tools.finish(event)
 
 
 # --- What goes wrong ------------------------------------------------------------------------------------
@@ -284,6 +282,6 @@ _BY_PHASE: Final = {
 RULES: Final[Mapping[Phase, Mapping[type, Cell]]] = {
     **_BY_PHASE,
     Phase.LEAVING: _BY_PHASE[Phase.LIVE],
-    Phase.OVER: dict.fromkeys(_ROWS, _IS_OVER),
+    Phase.OVER: {**dict.fromkeys(_ROWS, _IS_OVER), e.ToolFinished: _here(tool_finished_late)},
 }
 """What becomes of every event in every phase. That the deadline has come is for the machine itself."""

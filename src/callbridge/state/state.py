@@ -90,8 +90,8 @@ class State(Protocol):
     async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
         """(at, microdollars) of everything spent at `since` or later, oldest first."""
 
-    async def flush(self) -> None:
-        """Returns when all that was queued before is written, or when there is trouble."""
+    async def flush(self) -> bool:
+        """Whether all that was queued before is written. Returns when it is, or when there is trouble."""
 
     async def close(self) -> None:
         """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""

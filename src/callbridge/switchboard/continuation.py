@@ -154,6 +154,7 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     ended: facts.StreamEnded | None = None
     continued_at: list[float] = []
     remembered: list[memory.Entry] = []
+    started_at: dict[str, int] = {}  # Where a tool that has begun stands among what is remembered.
     never_began = False
     for at, fact in read_facts(events):
         match fact:
@@ -167,6 +168,11 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 ended = fact
             case facts.TurnEnded(turn, caller, agent) if caller or agent:
                 remembered.append(memory.TurnSaid(turn, caller, agent))
+            case facts.Remembered(memory.ToolAnswered(call_id=call_id) as answered) if call_id in started_at:
+                remembered[started_at.pop(call_id)] = answered
+            case facts.Remembered(memory.ToolStarted(call_id=call_id) as begun):
+                started_at[call_id] = len(remembered)
+                remembered.append(begun)
             case facts.Remembered(entry):
                 remembered.append(entry)
             case _:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.events import SessionFailed
-from callbridge.call.facts import ToolUsed, noted, warned
+from callbridge.call.facts import noted, warned
 from callbridge.call.floor.responses import Ask, LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.tally import Tally
     from callbridge.call.events import ToolFinished
     from callbridge.call.floor.floor import Floor
+    from callbridge.call.memory import Memory
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.transcript import Transcript
@@ -43,6 +44,7 @@ class Ladder:
         tally: says when anything came from the model.
         playout: what the phone was sent.
         transcript: who said what.
+        memory: what earlier sessions of the call were answered.
         out: where actions and consequences go.
     """
 
@@ -55,13 +57,14 @@ class Ladder:
         tally: Tally,
         playout: Playout,
         transcript: Transcript,
+        memory: Memory,
         out: Outbox,
     ) -> None:
         self._floor, self._debts, self._sessions = floor, floor.debts, sessions
         self._gate, self._tally, self._playout = gate, tally, playout
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
-        self.tools = ToolCalls(self._limits.tool_timeout_s, out)
+        self.tools = ToolCalls(self._limits, memory, transcript, out)
         self._failed_attempts = 0
         self._retry_at: float | None = None
         """Nothing is asked for before; None: at any time."""
@@ -221,7 +224,8 @@ class Ladder:
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
         in_progress = None if self._floor.now is Now.NOTHING else self._floor.response
-        self.tools.start(event.item, in_progress, now)
+        if (answered := self.tools.start(event, in_progress, now)) is not None:
+            self.tool_finished(answered, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
         """The only reliable end of a response, whatever its status."""
@@ -306,11 +310,10 @@ class Ladder:
 
         Answers whether the agent's wish stands, if it has one.
         """
-        running = self.tools.finish(event.call_id)
+        running = self.tools.finish(event)
         if running is None:
             return False
         cause = running.cause
-        self._out.note(ToolUsed(event.name, event.duration_ms, len(event.output)))
         if not self._sessions.stands:
             self.tools.untold.append((running, event))
             return False

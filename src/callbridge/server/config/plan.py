@@ -14,7 +14,7 @@ from callbridge.wire.realtime_events import MULAW
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.server.config.settings import Settings
 
 DEFAULT_AGENT: Final = "default"

@@ -25,7 +25,7 @@ from callbridge.telephony.signatures import SIGNATURE_HEADER
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
