@@ -46,6 +46,7 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"model: speech_stopped (\S+)": lambda found: v.speech_stopped(found[1]),
     r"model: committed (\S+)": lambda found: v.committed(found[1]),
     r'model: heard (\S+) "(.*)"': lambda found: v.caller_said(found[2], found[1]),
+    r"model: could not hear (\S+)": lambda found: rt.CallerTranscriptFailed(found[1]),
     r"model: item added (\S+)": lambda found: v.item_added(found[1]),
     r"model: response\.created (\S+)": lambda found: v.created(found[1]),
     r"model: item (\S+) (\S+)": lambda found: v.item(found[1], found[2]),
@@ -276,6 +277,8 @@ def _fact(fact: facts.Fact) -> str:
             after = "" if response_ms is None else f", answered after {response_ms} ms"
             cut = ", interrupted" if interrupted else ""
             return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
+        case facts.CallerWordsCame(number, caller):
+            return f'turn {number}: the caller had said "{caller}"'
         case facts.StreamEnded():
             return _end(fact)
         case facts.Noted(event, fields, is_warning):

@@ -259,6 +259,10 @@ async def nothing_to_keep() -> None:
     """Nothing is written down."""
 
 
+def nothing_to_free() -> None:
+    """Calls are not counted."""
+
+
 @asynccontextmanager
 async def calling(
     agent: Agent | None = None,
@@ -270,6 +274,7 @@ async def calling(
     dialer: MemoryDialer | None = None,
     waiting: WaitingRoom | None = None,
     kept: Callable[[], Awaitable[None]] = nothing_to_keep,
+    free: Callable[[], None] = nothing_to_free,
     clip: bytes = b"",
     plan: CallPlan = PLAN,
 ) -> AsyncIterator[Rig]:
@@ -302,6 +307,7 @@ async def calling(
             clip=clip,
             waiting=waiting,
             kept=kept,
+            free=free,
             spread=0.0,
         )
         broken_by: list[type] = []

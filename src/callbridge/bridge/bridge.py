@@ -1,8 +1,8 @@
 """One call with I/O: owns the two legs, one timer and the tasks; feeds the machine and performs its actions.
 
 Whoever reads a socket only calls a door. A door is synchronous: the event is handled and all its actions are
-performed before the next message is looked at. When the call is over nothing of it is left: no task, no
-socket, no timer.
+performed before the next message is looked at. When its stream has ended the phone is closed, and the rest
+stays a few seconds for what is late. Then nothing of the call is left: no task, no socket, no timer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Container, Coroutine
 
     from callbridge.agents.tools import Toolbox
     from callbridge.bridge.waiting import WaitingRoom
@@ -42,6 +42,10 @@ Observe: TypeAlias = Callable[[Fact], None]
 
 async def _nothing_to_keep() -> None:
     """Where nothing is written down, nothing has to be waited for."""
+
+
+def _nothing_to_free() -> None:
+    """Where calls are not counted, none holds a place."""
 
 
 KEPT_WITHIN_S = 1.0
@@ -66,6 +70,7 @@ class Bridge:
         clip: bytes = b"",
         waiting: WaitingRoom | None = None,
         kept: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        free: Callable[[], None] = _nothing_to_free,
         spread: float = 0.5,
     ) -> None:
         """The parts of a call.
@@ -79,6 +84,8 @@ class Bridge:
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
             kept: returns when what was observed is written down.
+            free: called once, when the stream has ended and the phone's socket is closed: its place is free,
+                while the call may stay a while for what is late.
             spread: see `CallMachine`.
         """
         self._loop = asyncio.get_running_loop()
@@ -94,7 +101,7 @@ class Bridge:
         """Being closed beside the call; what is left of them is closed at its end."""
         self._closed: list[SocketLeg] = []
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
-        self._clip, self._waiting, self._kept = clip, waiting, kept
+        self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
         self._has_been_kept = False
         self._dialer, self._admit, self._observe = dialer, admit, observe
         self._toolbox: Toolbox | None = None
@@ -104,7 +111,10 @@ class Bridge:
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._has_ended = False
+        """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
+        """Nothing is awaited any more: nobody is told anything."""
         self._woken = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -177,6 +187,10 @@ class Bridge:
         """Twilio has given this stream up, whatever its socket says."""
         self._tell_from_outside(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))
 
+    def stop(self) -> None:
+        """The process stops: what the call still waits for is of no use any more."""
+        self._tell_from_outside(e.ShutdownRequested())
+
     def _tell_from_outside(self, event: e.Event) -> None:
         if self._is_over:
             return
@@ -188,6 +202,8 @@ class Bridge:
     def _break(self, broken: Exception, why: str) -> None:
         """An invariant of ours does not hold: the machine ends the call, as far as it still can."""
         self._log.exception("call_broken", exc_info=broken)
+        self._is_over = True
+        self._woken.set()
         self._perform(self.decider.fail(why, self._loop.time()))
 
     # --- The machine ---
@@ -201,6 +217,9 @@ class Bridge:
         actions = self.decider.handle(event, self._loop.time())
         self._perform(actions)
         self._arm_timer()
+        if self._has_ended and self.decider.deadline is None:
+            self._is_over = True
+            self._woken.set()
 
     @property
     def decider(self) -> Entrance | CallMachine:
@@ -237,7 +256,7 @@ class Bridge:
                     self._relay.play_clip(self._clip, self._loop.time())
             case a.Note(fact):
                 if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
-                    self._is_over = True
+                    self._has_ended = True
                     self._woken.set()
                 self._observe(fact)
             case _:
@@ -384,16 +403,25 @@ class Bridge:
     # --- Time, and the end ---
 
     async def _keep(self) -> None:
-        """Tells every deadline, and ends all tasks once the call is over."""
+        """Tells every deadline; ends the stream, and all tasks once nothing of the call is awaited."""
         while not self._is_over:
             await self._woken.wait()
             self._woken.clear()
+            if self._has_ended:
+                await self._end_stream()
             if not self._is_over:
                 self._armed_for = None
                 self._tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
         await self._close_legs()
         raise _CallOver
+
+    async def _end_stream(self) -> None:
+        """Closes the legs that are of no more use. Again: does nothing."""
+        if not self._is_over:
+            for dial in self._dials.values():  # The call stays for what is late, and not for another session.
+                dial.cancel()
+        await self._close_legs(self._close_with)
 
     def _arm_timer(self) -> None:
         """One timer per call, moved only when the deadline did."""
@@ -411,8 +439,8 @@ class Bridge:
             self._timer.cancel()
         self._timer = self._armed_for = None
 
-    async def _close_legs(self) -> None:
-        """Closes every leg that is left: a dial may succeed while the phone is being closed.
+    async def _close_legs(self, which: Container[e.Leg] = frozenset(e.Leg)) -> None:
+        """Closes the legs that are left: a dial may succeed while the phone is being closed.
 
         First what was said is written down: the closed phone makes Twilio ask for somebody who reads it.
         """
@@ -423,9 +451,15 @@ class Bridge:
                 if socket not in self._closed:
                     closing.create_task(self._close(socket, 1000, ""), name="dropped close")
             for leg, socket in self._open_legs().items():
-                # The machine says nothing of a model leg that opened after the end.
-                wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
-                closing.create_task(self._close(socket, wish.code, wish.reason), name=f"{leg.value} close")
+                if leg in which:
+                    closing.create_task(self._close_leg(leg, socket), name=f"{leg.value} close")
+
+    async def _close_leg(self, leg: e.Leg, socket: SocketLeg) -> None:
+        # The machine says nothing of a model leg that opened after the end.
+        wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
+        await self._close(socket, wish.code, wish.reason)
+        if leg is e.Leg.PHONE:
+            self._free()
 
     def _open_legs(self) -> dict[e.Leg, SocketLeg]:
         return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}

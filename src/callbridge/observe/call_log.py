@@ -27,18 +27,19 @@ class CallLog:
         """Writes one line. The identity of call and stream is on every one."""
         log = self._log.bind(call_sid=fact.call_sid, stream_sid=fact.source)
         match fact:
-            case facts.StreamStarted():
-                log.info("stream_started", **_fields(fact))
-            case facts.AgentReady():
-                log.info("agent_ready", **_fields(fact))
+            case (
+                facts.StreamStarted()
+                | facts.AgentReady()
+                | facts.SessionReplaced()
+                | facts.ClipPlayed()
+                | facts.ToolUsed()
+                | facts.CallClosed()
+            ):
+                log.info(fact.kind, **_fields(fact))
             case facts.ModelTrouble():
                 # What no second try can mend wants somebody to look; the rest is mended by the next line.
                 write = log.error if fact.is_fatal else log.warning
                 write("model_trouble", **_fields(fact))
-            case facts.SessionReplaced():
-                log.info("session_replaced", **_fields(fact))
-            case facts.ClipPlayed():
-                log.info("clip_played", why=fact.why)
             case facts.Interrupted():
                 log.info(
                     "interrupted",
@@ -46,14 +47,12 @@ class CallLog:
                     deleted=list(fact.deleted),
                     unheard_ms=fact.unheard_ms,
                 )
-            case facts.ToolUsed():
-                log.info("tool_used", **_fields(fact))
             case facts.TurnEnded():
                 log.info("turn_ended", **self._turn(fact))
+            case facts.CallerWordsCame():
+                log.info("caller_words_came", **self._late(fact))
             case facts.StreamEnded():
                 self._ended(log, fact)
-            case facts.CallClosed():
-                log.info("call_closed", after_ms=fact.after_ms)
             case facts.Noted():
                 write = log.warning if fact.is_warning else log.info
                 write(fact.event, **dict(fact.fields))
@@ -69,6 +68,10 @@ class CallLog:
         if self._with_transcripts:
             fields |= {"caller": turn.caller, "agent": turn.agent}
         return fields
+
+    def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
+        words = {"caller": came.caller} if self._with_transcripts else {}
+        return {"turn": came.turn, **words}
 
     def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
         fields = _fields(end) | {
