@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.call.facts import CallerWordsCame, TurnEnded
 from callbridge.call.memory import TurnSaid
+from callbridge.call.spoken import heard_part, part_with_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from callbridge.call.ear.playout import CutItem
     from callbridge.call.limits import Limits
-
-SPOKEN_CHARACTERS_PER_S: Final = 15
-"""Ordinary speech, spaces included. For how much of a text an unfinished piece of audio had time."""
 
 UNINTELLIGIBLE: Final = "[unintelligible]"
 """The words of an utterance that could not be made out: that somebody spoke is worth knowing."""
@@ -162,7 +160,7 @@ class Transcript:
         """The rest of an item will not come. Its text ran ahead: what its audio has no time for is unsaid."""
         for turn in self._unrecorded:
             if item_id in turn.words and item_id not in turn.whole:
-                turn.words[item_id] = _spoken_words(turn.words[item_id].strip(), sent_ms)
+                turn.words[item_id] = part_with_time(turn.words[item_id].strip(), sent_ms)
 
     def agent_finished(self) -> None:
         """The response is over: its words are all known."""
@@ -263,18 +261,5 @@ def _heard(turn: _Turn) -> str:
 
 
 def _heard_words(words: str, cut: CutItem | None) -> str:
-    """The part of `words` that was heard, in proportion to the audio, at a word's end."""
-    if cut is None or cut.heard_ms >= cut.sent_ms:
-        return words
-    return _first_words(words, len(words) * cut.heard_ms // cut.sent_ms)
-
-
-def _spoken_words(words: str, sent_ms: int) -> str:
-    """The part of `words` for which so much audio had time."""
-    length = sent_ms * SPOKEN_CHARACTERS_PER_S // 1000
-    return words if len(words) <= length else _first_words(words, length)
-
-
-def _first_words(words: str, length: int) -> str:
-    first = words[:length].rpartition(" ")[0]
-    return f"{first} …" if first else ""
+    """The part of `words` that was heard, in proportion to the audio."""
+    return words if cut is None else heard_part(words, cut.heard_ms, cut.sent_ms)
