@@ -96,6 +96,9 @@ class LiveCall:
     def phone_replaced(self) -> None:
         self.told.append("phone replaced")
 
+    def stop(self) -> None:
+        self.told.append("stop")
+
 
 @dataclass
 class LoopWatch:

@@ -260,6 +260,10 @@ async def nothing_to_keep() -> bool:
     return True
 
 
+def nothing_to_free() -> None:
+    """Calls are not counted."""
+
+
 @asynccontextmanager
 async def calling(
     agent: Agent | None = None,
@@ -271,6 +275,7 @@ async def calling(
     dialer: MemoryDialer | None = None,
     waiting: WaitingRoom | None = None,
     kept: Callable[[], Awaitable[bool]] = nothing_to_keep,
+    free: Callable[[], None] = nothing_to_free,
     clip: bytes = b"",
     plan: CallPlan = PLAN,
 ) -> AsyncIterator[Rig]:
@@ -303,6 +308,7 @@ async def calling(
             clip=clip,
             waiting=waiting,
             kept=kept,
+            free=free,
             spread=0.0,
         )
         broken_by: list[type] = []

@@ -15,6 +15,7 @@ from callbridge.agents.threads import Threads
 from callbridge.agents.tools import Tool, ToolResult
 from callbridge.call.actions import RunTool
 from callbridge.call.outcomes import ToolOutcome
+from leftovers import until
 from tool_runs import TIMEOUT_S
 
 ANSWERED, BUSY, CANCELLED = ToolOutcome.ANSWERED, ToolOutcome.BUSY, ToolOutcome.CANCELLED
@@ -91,9 +92,8 @@ async def test_more_than_the_places_wait_for_one() -> None:
     """A model asks for five things at once: the fifth begins when one of the others has ended."""
     async with a_call() as rig:
         runs = [rig.ask("waits") for _ in range(AT_ONCE_MAX + 1)]
-        while len(rig.begun) < AT_ONCE_MAX:
-            await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
+        assert await until(lambda: len(rig.begun) == AT_ONCE_MAX)
+        assert await outcomes(rig.ask("waits", 0.02)) == [BUSY]  # By now the fifth would have begun.
         assert len(rig.begun) == AT_ONCE_MAX
         rig.may_go_on.set()
         assert await outcomes(*runs) == [ANSWERED] * (AT_ONCE_MAX + 1)
@@ -136,9 +136,7 @@ async def test_a_thread_that_ends_after_all_gives_its_place_back() -> None:
     with hanging() as hangs:
         async with a_call(hangs, threads=threads) as rig:
             assert await outcomes(rig.ask("hangs", 0.01)) == [TIMED_OUT]
-    async with asyncio.timeout(TIMEOUT_S):
-        while threads.running:
-            await asyncio.sleep(0.001)
+    assert await until(lambda: threads.running == 0)
 
 
 async def test_a_tools_own_time_goes_before_that_of_the_settings() -> None:
@@ -157,8 +155,7 @@ async def test_a_tools_own_time_goes_before_that_of_the_settings() -> None:
 async def test_after_a_hang_up_what_has_begun_goes_on_and_nothing_begins() -> None:
     async with a_call() as rig:
         going_on, giving_up = rig.ask("waits"), rig.ask("gives_up")
-        while not rig.begun:
-            await asyncio.sleep(0)
+        assert await until(lambda: bool(rig.begun))
         rig.runs.hang_up()
         stopped = await giving_up
         assert (stopped.outcome, "a part of it may have been done" in stopped.output) == (CANCELLED, True)

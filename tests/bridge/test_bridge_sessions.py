@@ -592,7 +592,7 @@ async def whole_life(rig: mc.Rig) -> None:
 async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: int) -> None:
     """At every turn of the loop from its first step to its last, once and twice."""
     before = asyncio.all_tasks()
-    for moment in range(200):
+    for moment in range(1000):
         agent, ended = Agent(), False
 
         @agent.tool
@@ -600,7 +600,7 @@ async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: 
             """Wait."""
             await asyncio.Event().wait()
 
-        async with mc.calling(agent) as rig:
+        async with mc.calling(agent, limits=Limits(linger_s=0.001)) as rig:
             await mc.steps(1)  # A task that never took a step has nothing to leave.
             living = asyncio.create_task(whole_life(rig))
             await mc.steps(moment)

@@ -161,6 +161,14 @@ def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
     assert retold_to_the_next(book)[-1] == "assistant: One two …"
 
 
+def test_what_was_cut_is_told_in_a_language_without_spaces_too() -> None:
+    """Cut at spaces, nothing of it would have been heard."""
+    book = answered("我们从九点开到六点。")
+    book.rig.now += 0.55
+    book.rig.feed(v.speech_started("wait"))
+    assert retold_to_the_next(book)[-1] == "assistant: 我们从九点…"
+
+
 @pytest.mark.parametrize("is_whole", [False, True], ids=["pieces", "whole"])
 def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
     """Text runs ahead of the audio: nothing of it was said."""

@@ -89,7 +89,7 @@ def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> No
     """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = v.answering(v.greeted())
     book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"))
-    assert book >> v.gone(e.Leg.PHONE) << (v.recorded(TurnEnded), *v.ends(EndReason.MEDIA_LOST))
+    assert book >> v.gone(e.Leg.PHONE) << (v.recorded(TurnEnded), *v.lingers(EndReason.MEDIA_LOST))
 
 
 def test_a_call_that_is_announced_twice_is_run_once() -> None:
@@ -112,16 +112,14 @@ def test_a_call_without_arguments_runs_with_none() -> None:
     assert book >> v.tool_call("answer", "call_1", arguments="") << v.run_tool("call_1", arguments="{}")
 
 
-def test_a_result_after_the_end_of_the_call_is_kept_and_told_nobody() -> None:
-    """The legs are closed. The next stream of the call may want to know."""
+def test_a_result_after_the_end_of_the_stream_is_remembered_and_told_to_nobody() -> None:
+    """The legs are closed; the call may go on with another stream. Nothing is left to wait for then."""
     book = v.answering(v.greeted())
-    book.rig.feed(v.tool_call("answer", "call_1"), v.HANGS_UP)
-    assert (
-        book
-        >> v.tool_finished("call_1", "booked")
-        << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", "{}", "booked")))
-        << v.recorded(ToolUsed, outcome=ToolOutcome.ANSWERED)
-    )
+    book.rig.feed(v.caller_said("Are you open?", "question"), v.tool_call("answer", "call_1"), v.HANGS_UP)
+    assert book.rig.deadline == (book.rig.now + book.rig.limits.linger_s, Timer.LINGER)
+    assert book >> after(7, v.tool_finished("call_1")) << v.recorded(Remembered) << v.recorded(ToolUsed)
+    assert book.rig.wakes() == []
+    assert book >> v.tool_finished("call_1")
 
 
 @pytest.mark.parametrize("outcome", ToolOutcome)
@@ -346,7 +344,7 @@ def test_last_words_that_take_long_to_make_are_not_cut_off() -> None:
     )
     assert book >> after(4, v.audio("bye", "goodbye", 8000)) << AudioToPhone(8000) >> deadline(Timer.FAREWELL)
     assert book >> after(0.5, v.done("bye"))
-    assert book >> after(7, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP, detail="")
+    assert book >> after(7, PLAYED) << v.recorded(TurnEnded) << v.lingers(EndReason.AGENT_HANGUP, detail="")
 
 
 def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
@@ -356,7 +354,7 @@ def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
     assert book >> v.created("bye")
     assert book >> v.done("bye", "failed", code="server_error") << v.any_warning("response_fell_short")
     assert book >> deadline(Timer.RETRY) << v.ask() >> v.answers("again", "goodbye", 200) << AudioToPhone(200)
-    assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP)
+    assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.lingers(EndReason.AGENT_HANGUP)
 
 
 def test_last_words_that_stay_out_altogether_end_the_call_at_the_bound() -> None:

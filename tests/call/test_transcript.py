@@ -36,7 +36,10 @@ def turns(outputs: list[Output]) -> list[TurnEnded]:
 
 @pytest.mark.parametrize(
     ("event", "caller"),
-    [(v.caller_said(" Open? ", "question"), "Open?"), (rt.CallerTranscriptFailed("question"), None)],
+    [
+        (v.caller_said(" Open? ", "question"), "Open?"),
+        (rt.CallerTranscriptFailed("question"), "[unintelligible]"),
+    ],
     ids=["words", "no words"],
 )
 def test_a_turn_is_recorded_once_when_the_callers_words_are_there_or_will_not_come(

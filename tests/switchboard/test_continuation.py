@@ -151,6 +151,24 @@ def test_a_whole_history() -> None:
     )
 
 
+def test_words_that_came_late_stand_in_their_turn() -> None:
+    """Also after the end of their stream, and when nothing was known of the turn. A turn of another stream,
+    which may have the same number, is none of theirs.
+    """
+    turn = facts.TurnEnded(2, None, "Until six.", 500, interrupted=False, source="MZ1")
+    after = facts.TurnEnded(3, "And on Sunday?", "No.", 500, interrupted=False, source="MZ2")
+    late = [
+        event(facts.CallerWordsCame(number, words, source="MZ1"))
+        for number, words in ((2, "Are you open?"), (3, "When?"))
+    ]
+    history = read_history([started("MZ1"), event(turn), ended("handed_over"), event(after), *late])
+    assert history.remembered == (
+        memory.TurnSaid(2, "Are you open?", "Until six."),
+        memory.TurnSaid(3, "And on Sunday?", "No."),
+        memory.TurnSaid(3, "When?", ""),
+    )
+
+
 def test_what_is_to_follow_is_read_and_not_concluded() -> None:
     """An end of its own may ask for what no other end of the same reason asks for."""
     end = event(StreamEnded(EndReason.AGENT_HANGUP, follows=Resume(), source="MZ1"))

@@ -171,12 +171,21 @@ class TurnEnded(_Fact, frozen=True):
 
     turn: int
     caller: str | None
-    """What the caller said, when a transcript came."""
+    """What the caller said, when a transcript came. `CallerWordsCame` says what came later."""
     agent: str
     """What the caller heard of the answer: cut in proportion when the answer was interrupted."""
     response_ms: int | None
     """From the caller's end of speech to the first audio sent to the phone."""
     interrupted: bool
+
+
+class CallerWordsCame(_Fact, frozen=True):
+    """Words of the caller came after the record of their turn, and belong there."""
+
+    turn: int
+    """Of the same stream."""
+    caller: str
+    """All that the caller said in that turn, as far as it is known now."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -331,6 +340,7 @@ Fact: TypeAlias = (
     | Interrupted
     | ToolUsed
     | TurnEnded
+    | CallerWordsCame
     | Billed
     | StreamEnded
     | CallClosed

@@ -103,6 +103,10 @@ class Limits:
     leave_timeout_s: float = 20.0
     """For a goodbye that has to be said; then the call ends without it."""
 
+    linger_s: float = 8.0
+    """After the end of a stream: for tools that run, which have as long, and for the caller's last words. The
+    phone is gone by then, and the place of the call is free. 0: not at all."""
+
     hand_over_timeout_s: float = 10.0
     """A process that goes away waits so long for the end of a turn, then hands over in the middle of it."""
 
@@ -119,6 +123,17 @@ class Limits:
 
     transcript_timeout_s: float = 5.0
     """A turn's record waits this long for the caller's transcript, which may come after the answer."""
+
+    words_timeout_s: float = 30.0
+    """Words that come later than the record correct it, so long after they were spoken. A transcript that
+    takes longer than half a minute is one that the vendor has lost."""
+
+    words_characters_max: int = 8_000
+    """Kept of one utterance. At 15 characters a second that is nine minutes without a pause."""
+
+    words_awaited_max: int = 16
+    """Utterances of one turn, turns that wait for late words, and words that came before their utterance: of
+    each so many. One caller says a dozen things in half a minute."""
 
     keys_timeout_s: float = 2.0
     """After the last key the digits go to the model; `#` ends them at once."""
@@ -184,3 +199,4 @@ class Limits:
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
         assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
+        assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"

@@ -85,6 +85,15 @@ class Memory:
         if len(self.entries) > self.limits.memory_entries_max:
             del self.entries[0]
 
+    def correct(self, turn: int, caller: str) -> None:
+        """The caller's words of a turn came late. They are told where they were spoken, as all of it is."""
+        for place in reversed(range(len(self.entries))):
+            entry = self.entries[place]
+            if isinstance(entry, TurnSaid) and entry.turn == turn:
+                self.entries[place] = TurnSaid(turn, caller, entry.agent)
+                return
+        self.add(TurnSaid(turn, caller, ""))  # Nothing was known of that turn.
+
     def retell(
         self, more: Iterable[Entry], note: str, next_id: Callable[[], str]
     ) -> tuple[commands.AnyItem, ...]:

@@ -47,3 +47,4 @@ class Timer(StrEnum):
     FAREWELL = "farewell"
     LEAVE = "leave"
     HAND_OVER = "hand_over"
+    LINGER = "linger"

@@ -55,6 +55,8 @@ class CallLog:
                 self._tool_used(log, fact)
             case facts.TurnEnded():
                 log.info("turn_ended", **self._turn(fact))
+            case facts.CallerWordsCame():
+                log.info("caller_words_came", **self._late(fact))
             case facts.StreamEnded():
                 self._ended(log, fact)
             case facts.Noted():
@@ -76,6 +78,10 @@ class CallLog:
         if self._with_transcripts:
             fields |= {"caller": turn.caller, "agent": turn.agent}
         return fields
+
+    def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
+        words = {"caller": came.caller} if self._with_transcripts else {}
+        return {"turn": came.turn, **words}
 
     def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
         fields = _fields(end) | {

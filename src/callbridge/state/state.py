@@ -34,7 +34,7 @@ BODY_BYTES_MAX = 1024 * 1024
 
 STARTED = "stream_started"
 ENDED = "stream_ended"
-DETAILS = frozenset({"turn_ended", "remembered"})
+DETAILS = frozenset({"turn_ended", "caller_words_came", "remembered"})
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
 was said may be shed. An event is a fact of the call, and its kind that of the fact."""
 

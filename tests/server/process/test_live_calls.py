@@ -13,6 +13,17 @@ from desks import LiveCall
 from leftovers import until
 
 
+def test_who_lingers_is_no_live_call_and_is_stopped_with_the_process() -> None:
+    calls, lingering, gone = LiveCalls(), LiveCall(), LiveCall()
+    for call in (lingering, gone):
+        calls.add("CA1", call)
+        calls.lingers(call)
+        calls.remove("CA1", call)
+    calls.left(gone)
+    calls.stop_lingering()
+    assert (len(calls), "stop" in lingering.told, "stop" in gone.told) == (0, True, False)
+
+
 class FaultyCall(LiveCall):
     def hand_over(self) -> None:
         raise AssertionError("a call with a fault of its own")

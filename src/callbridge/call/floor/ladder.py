@@ -154,6 +154,7 @@ class Ladder:
         self.tools.session_lost()
         floor.interruption.session_lost()
         self._transcript.agent_finished()
+        self._transcript.words_lost()
         floor.mark()
 
     def _broken_off(self, response: LiveResponse) -> None:

@@ -21,12 +21,17 @@ class LiveCall(Protocol):
     def phone_replaced(self) -> None:
         """The same phone call has opened a newer stream: this one carries it no more."""
 
+    def stop(self) -> None:
+        """The process stops: end at once."""
+
 
 class LiveCalls:
     """The live calls of one process. For its event loop alone: no lock."""
 
     def __init__(self) -> None:
         self._calls: dict[str, LiveCall] = {}
+        self._lingering: list[LiveCall] = []
+        """Their streams have ended, and they wait for what is late. They hold no place, and up no drain."""
         self._watchers: list[Callable[[int], None]] = []
         self._is_handing_over = False
 
@@ -60,6 +65,19 @@ class LiveCalls:
             return
         del self._calls[call_sid]
         self._count_changed()
+
+    def lingers(self, call: LiveCall) -> None:
+        """The stream of `call` has ended, and something of it may be late."""
+        self._lingering.append(call)
+
+    def left(self, call: LiveCall) -> None:
+        """Nothing of `call` is left."""
+        self._lingering = [other for other in self._lingering if other is not call]
+
+    def stop_lingering(self) -> None:
+        """The process stops: what is late by now will not come."""
+        for call in self._lingering:
+            call.stop()
 
     def find(self, call_sid: str) -> LiveCall | None:
         """What carries this phone call; nothing when this process does not."""
