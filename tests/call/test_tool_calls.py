@@ -239,6 +239,13 @@ def test_a_tool_whose_outcome_is_not_known_says_so_when_it_is_asked_for_again() 
     assert book >> again << a.RunTool("call_2", "look_up", '{"day":1,"at":"noon"}', 8.0, is_repeated=True)
 
 
+def test_a_tool_that_ran_out_of_time_is_known_to_the_same_session() -> None:
+    """It was told not to call it again. A model does not always do as it is told."""
+    book = asked_once(ToolOutcome.TIMED_OUT)
+    again = v.tool_call("answer", "call_2", arguments='{"day":1,"at":"noon"}')
+    assert book >> again << a.RunTool("call_2", "look_up", '{"day":1,"at":"noon"}', 8.0, is_repeated=True)
+
+
 def test_a_tool_that_still_runs_answers_the_session_that_asks_the_same() -> None:
     """It is not started a second time, and the session is told once."""
     book = v.answering(v.greeted())

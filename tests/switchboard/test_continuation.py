@@ -124,6 +124,21 @@ def test_of_a_call_without_events_nothing_is_known() -> None:
     assert read_history([]) == continuation.CallHistory(None, None, (), "", "", "", ())
 
 
+def test_a_tool_that_has_begun_is_remembered_until_it_has_answered() -> None:
+    """It stands where it was asked for, whenever it answers: also after the end of its stream."""
+    begun = memory.ToolStarted(2, "call_1", "pay", "{}")
+    answered = memory.ToolAnswered(2, "call_1", "pay", "{}", "paid")
+    events = [
+        started("MZ1"),
+        event(facts.Remembered(begun)),
+        event(facts.TurnEnded(2, "Please pay.", "One moment.", 500, interrupted=False)),
+        ended("handed_over", "MZ1"),
+    ]
+    said = memory.TurnSaid(2, "Please pay.", "One moment.")
+    assert read_history(events).remembered == (begun, said)
+    assert read_history([*events, event(facts.Remembered(answered))]).remembered == (answered, said)
+
+
 def test_a_whole_history() -> None:
     tool = memory.ToolAnswered(2, "call_1", "look_up", "{}", "42")
     assert read_history(

@@ -39,7 +39,7 @@ class Threads:
         """Runs `function`, which must not raise, in a thread. The future is done when the thread is.
 
         Raises:
-            ThreadsBusy: as many run as may.
+            ThreadsBusy: as many run as may, or as the machine has.
         """
         if self.running >= self._threads_max:
             raise ThreadsBusy
@@ -57,7 +57,10 @@ class Threads:
             with contextlib.suppress(RuntimeError):  # The loop is closed: nobody waits any more.
                 loop.call_soon_threadsafe(settle, result)
 
-        threading.Thread(target=work, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            raise ThreadsBusy from error
         self.running += 1
         return ended
 

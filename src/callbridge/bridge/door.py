@@ -16,7 +16,7 @@ class Door:
     def __init__(self, leads_to: Read) -> None:
         self.leads_to = leads_to
 
-    def __call__(self, text: str | bytes) -> None:
+    def __call__(self, text: str | bytes) -> None:  # noqa: D102  # See the class.
         leads_to = self.leads_to
         leads_to(text)
 

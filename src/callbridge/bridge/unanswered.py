@@ -1,4 +1,4 @@
-"""The tools of one call that have not answered: each waits for the disk, runs, and has a result in the end."""
+"""The tools of one call that have not answered: each waits for the disk, runs, and ends with a result."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class ToolCalls:
         self.untold: list[tuple[Running, ToolFinished]] = []
         """Those that finished while there was no session, with their results."""
         self._known = self._known_questions()
-        """What earlier sessions have asked, with what is known of it."""
+        """What earlier sessions have asked, with what is known of it; and what has no certain outcome."""
         self.used = 0
         self.done_at = float("-inf")
         """When one last answered."""
@@ -214,7 +214,8 @@ class ToolCalls:
         )
         self._memory.add(answered)
         self._out.note(Remembered(answered))
-        if ended.is_foreign:
+        # Who has had an answer and asks the same session again wants to know anew.
+        if ended.is_foreign or event.outcome is not ToolOutcome.ANSWERED:
             self._note_known(self._known, answered)
 
     def tell(self, running: Running, result: ToolFinished) -> str:

@@ -86,6 +86,7 @@ def call_limits(settings: Settings) -> Limits:
     return Limits(
         call_length_max_s=settings.call_minutes_max * 60.0,
         caller_silence_s=float(settings.caller_silence_seconds),
+        tool_timeout_s=float(settings.tool_seconds),
     )
 
 

@@ -198,6 +198,10 @@ class Settings(BaseSettings):
     caller_silence_seconds: int = Field(60, ge=0, le=3_600)
     """Then the agent asks whether the caller is there; half as long again, and the call ends. 0: never."""
 
+    tool_seconds: int = Field(8, ge=1, le=12)
+    """What a tool may take, unless it says so itself. A caller who has heard nothing for 15 s is given to the
+    fallback: 12 s leave the model 3 s for its next words."""
+
     spend_per_call_max: Dollars | None = None
     """US dollars of the model's tokens; then the agent says goodbye."""
 
