@@ -176,6 +176,13 @@ def test_what_the_model_writes_is_bounded(name: str, arguments: str, why: str) -
     assert book >> v.done("answer") << v.ask()
 
 
+@pytest.mark.parametrize("arguments", ["[" * 5000, "[" * 4000 + "]" * 4000, "1e999", "{"])
+def test_arguments_that_nobody_can_read_are_for_the_tool_to_refuse(arguments: str) -> None:
+    book = v.answering(v.greeted())
+    call = v.tool_call("answer", "call_1", arguments=arguments)
+    assert book >> call << v.run_tool("call_1", arguments=arguments)
+
+
 # --- A session that asks what another one has asked before ---
 
 

@@ -247,6 +247,6 @@ def _question(tool: RunTool | ToolStarted | ToolAnswered) -> _Question | None:
     """What is asked, however the arguments are written; None where they cannot be read."""
     try:
         arguments = msgspec.json.decode(tool.arguments)
-    except msgspec.DecodeError:
+        return tool.name, msgspec.json.encode(arguments, order="deterministic")
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
-    return tool.name, msgspec.json.encode(arguments, order="deterministic")
