@@ -125,8 +125,8 @@ class Limits:
     """A turn's record waits this long for the caller's transcript, which may come after the answer."""
 
     words_timeout_s: float = 30.0
-    """Words that come later than the record correct it, so long after they were spoken. A transcript that
-    takes longer than half a minute is one that the vendor has lost."""
+    """Words that come later than the record correct it. A renewal waits for them so long after they were
+    spoken: a transcript that takes longer than half a minute is one that the vendor has lost."""
 
     words_characters_max: int = 8_000
     """Kept of one utterance. At 15 characters a second that is nine minutes without a pause."""

@@ -98,6 +98,8 @@ class Sessions:
             out,
         )
         self._has_been_live = False
+        self._words_by: float | None = None
+        """Until when a renewal waits for the caller's words; None as long as it has not begun to."""
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
         self._redial = self._new_redial()
@@ -280,11 +282,25 @@ class Sessions:
     def quiet(self, now: float) -> None:
         """Nobody speaks, and all was heard: the spare may be told the conversation.
 
-        Unless a turn waits for the caller's words: what is not in the memory would not be told.
+        Unless the caller's words are still to come: what is not in the memory would not be told, and only the
+        old session tells it.
         """
-        if self.renewal.is_prepared and self._transcript.deadline is None:
-            self._hold_uplink()
-            self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
+        if (
+            not self.renewal.is_prepared
+            or self._transcript.deadline is not None
+            or self._waits_for_words(now)
+        ):
+            return
+        self._words_by = None
+        self._hold_uplink()
+        self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
+
+    def _waits_for_words(self, now: float) -> bool:
+        """Whether the move waits for late words: in a call that is all talk not for those of every turn."""
+        if not self._transcript.awaits_words(now):
+            return False
+        self._words_by = self._words_by or now + self._limits.words_timeout_s
+        return now < self._words_by
 
     def spare_failed(self, why: str, now: float) -> None:
         """The spare will not do: the present session goes on."""
