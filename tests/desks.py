@@ -89,6 +89,7 @@ class LiveCall:
     """A call as the list of live calls knows it."""
 
     told: list[str] = field(default_factory=list)
+    runs_tools: bool = False
 
     def hand_over(self) -> None:
         self.told.append("hand over")

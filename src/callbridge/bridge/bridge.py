@@ -200,6 +200,11 @@ class Bridge:
         """The process stops: what the call still waits for is of no use any more."""
         self._tell_from_outside(e.ShutdownRequested())
 
+    @property
+    def runs_tools(self) -> bool:
+        """Whether a tool has begun that has not answered."""
+        return self._tools is not None and not self._tools.is_empty
+
     def _tell_from_outside(self, event: e.Event) -> None:
         if self._is_over:
             return

@@ -34,6 +34,11 @@ class Unanswered:
         """By `call_id`, with the time at which each was asked for."""
         self.hang_up = runs.hang_up
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether all have answered."""
+        return not self._asked
+
     async def run(self, tool: RunTool) -> ToolFinished:
         """Runs a tool once it is on disk that it begins, or cannot be."""
         call, self._asked[tool.call_id] = self._call, (tool, self._loop.time())
