@@ -46,7 +46,7 @@ from callbridge.wire.realtime_events import MULAW
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.call.facts import Fact
     from callbridge.wire.media_streams import StartFacts
 

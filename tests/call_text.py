@@ -19,7 +19,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
-from callbridge.call.memory import ToolAnswered, TurnSaid
+from callbridge.call.memory import ToolStarted, TurnSaid
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
@@ -46,6 +46,7 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r"model: speech_stopped (\S+)": lambda found: v.speech_stopped(found[1]),
     r"model: committed (\S+)": lambda found: v.committed(found[1]),
     r'model: heard (\S+) "(.*)"': lambda found: v.caller_said(found[2], found[1]),
+    r"model: could not hear (\S+)": lambda found: rt.CallerTranscriptFailed(found[1]),
     r"model: item added (\S+)": lambda found: v.item_added(found[1]),
     r"model: response\.created (\S+)": lambda found: v.created(found[1]),
     r"model: item (\S+) (\S+)": lambda found: v.item(found[1], found[2]),
@@ -272,14 +273,18 @@ def _fact(fact: facts.Fact) -> str:
         case facts.Interrupted(truncated, deleted, unheard_ms):
             cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in truncated), *deleted]
             return f"interrupted: {', '.join(cuts)}; {unheard_ms} ms unheard"
-        case facts.Remembered(ToolAnswered(name=name)):
-            return f"remembered: {name} has answered"
+        case facts.Remembered(entry):
+            return (
+                f"remembered: {entry.name} {'begins' if isinstance(entry, ToolStarted) else 'has answered'}"
+            )
         case facts.ToolUsed(name):
             return f"tool {name} was used"
         case facts.TurnEnded(number, caller, agent, response_ms, interrupted):
             after = "" if response_ms is None else f", answered after {response_ms} ms"
             cut = ", interrupted" if interrupted else ""
             return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
+        case facts.CallerWordsCame(number, caller):
+            return f'turn {number}: the caller had said "{caller}"'
         case facts.StreamEnded():
             return _end(fact)
         case facts.Noted(event, fields, is_warning):

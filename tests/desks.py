@@ -75,8 +75,9 @@ class StallingState(MemoryState):
         await self._wait()
         return await super().claim_token(digest, expires_at)
 
-    async def flush(self) -> None:
+    async def flush(self) -> bool:
         await self._wait()
+        return await super().flush()
 
     async def _wait(self) -> None:
         if self.is_stalled:
@@ -88,12 +89,16 @@ class LiveCall:
     """A call as the list of live calls knows it."""
 
     told: list[str] = field(default_factory=list)
+    runs_tools: bool = False
 
     def hand_over(self) -> None:
         self.told.append("hand over")
 
     def phone_replaced(self) -> None:
         self.told.append("phone replaced")
+
+    def stop(self) -> None:
+        self.told.append("stop")
 
 
 @dataclass

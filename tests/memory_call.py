@@ -12,7 +12,7 @@ from typing import Any
 
 from bell import Bell
 from callbridge.agents.agent import Agent
-from callbridge.agents.tools import Toolbox
+from callbridge.agents.toolbox import Toolbox
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.leg import DialError, LegEnd, Read
 from callbridge.bridge.waiting import WaitingRoom
@@ -256,8 +256,13 @@ Observe = Callable[[Fact], None]
 Admit = Callable[[StartFacts], Awaitable[e.StreamAdmitted | e.StreamRefused]]
 
 
-async def nothing_to_keep() -> None:
+async def nothing_to_keep() -> bool:
     """Nothing is written down."""
+    return True
+
+
+def nothing_to_free() -> None:
+    """Calls are not counted."""
 
 
 @asynccontextmanager
@@ -270,7 +275,8 @@ async def calling(
     observe: Observe | None = None,
     dialer: MemoryDialer | None = None,
     waiting: WaitingRoom | None = None,
-    kept: Callable[[], Awaitable[None]] = nothing_to_keep,
+    kept: Callable[[], Awaitable[bool]] = nothing_to_keep,
+    free: Callable[[], None] = nothing_to_free,
     clip: bytes = b"",
     plan: CallPlan = PLAN,
 ) -> AsyncIterator[Rig]:
@@ -303,6 +309,7 @@ async def calling(
             clip=clip,
             waiting=waiting,
             kept=kept,
+            free=free,
             spread=0.0,
         )
         broken_by: list[type] = []

@@ -181,7 +181,7 @@ class Stream:
         self.models: dict[e.Leg, str] = {}
         self.dials: dict[e.Leg, int] = {}
         """The dials under way, by number: one that was dropped leads nowhere."""
-        self.is_over = self.is_killed = False
+        self.is_over = self.is_killed = self._is_phone_closed = False
         self.ended: list[tuple[float, StreamEnded]] = []
         self.facts: list[tuple[float, Fact]] = []
         self.clears_sent_at: list[float] = []
@@ -291,12 +291,12 @@ class Stream:
                 world.trace_action(self, action)
             self._perform(action)
         if self.ended:
-            self._close_legs()
+            self._end()
         self._arm()
 
     def _arm(self) -> None:
         due = self.decider.deadline
-        assert (due is None) == bool(self.ended), f"{self.decider!r} wakes at {due}"
+        assert due is not None or self.ended, f"{self.decider!r} is not woken any more"
         self.deadline = None if due is None or self.is_over else due[0]
 
     def _perform(self, action: a.Action) -> None:
@@ -359,7 +359,6 @@ class Stream:
     def _record(self, fact: Fact) -> None:
         self.facts.append((self.world.now, fact))
         if isinstance(fact, StreamEnded):
-            self.is_over = True
             self.ended.append((self.world.now, fact))
         self.world.journal(fact)
 
@@ -407,12 +406,17 @@ class Stream:
         if (wire := self.legs.pop(leg, None)) is not None:
             wire.close()
 
-    def _close_legs(self) -> None:
-        wish = self._wishes.get(e.Leg.PHONE, a.CloseLeg(e.Leg.PHONE, 1000, ""))
-        self.to_phone.send((self._phone_closed, (wish.code, wish.reason)), self.world.now)
-        for leg in tuple(self.legs):
-            self._drop(leg)
+    def _end(self) -> None:
+        """Closes what the machine wants to be closed, and all that is left when it waits for nothing more."""
+        self.is_over = self.decider.deadline is None
         self.dials.clear()
+        if not self._is_phone_closed:
+            self._is_phone_closed = True
+            wish = self._wishes.get(e.Leg.PHONE, a.CloseLeg(e.Leg.PHONE, 1000, ""))
+            self.to_phone.send((self._phone_closed, (wish.code, wish.reason)), self.world.now)
+        for leg in tuple(self.legs):
+            if self.is_over or leg in self._wishes:
+                self._drop(leg)
 
     def kill(self) -> None:
         """The process is gone, and all that it held with it. The kernel closes its sockets."""

@@ -258,7 +258,7 @@ def test_an_import_that_goes_up_is_found(name: str, text: str) -> None:
     [
         ("callbridge.call.example", "from callbridge.wire import audio"),
         ("callbridge.call.example", "from callbridge.call import limits"),
-        ("callbridge.bridge.example", "if TYPE_CHECKING:\n    from callbridge.agents.tools import Toolbox"),
+        ("callbridge.bridge.example", "if TYPE_CHECKING:\n    from callbridge.agents.toolbox import Toolbox"),
         ("callbridge.bridge.example", "from callbridge.bridge.legs.leg import SocketLeg"),
         ("callbridge.server.process.example", "from callbridge.server.config.settings import Settings"),
         ("callbridge.server.http.example", "from callbridge.server.process.desk import Desk"),
@@ -530,8 +530,10 @@ def test_a_task_of_a_group_has_an_owner() -> None:
 # --- Broad excepts ----------------------------------------------------------------------------------
 
 BROAD = {
-    ("callbridge.agents.tools", "Tool.run"): "a user's code may raise anything; the call goes on",
-    ("callbridge.agents.threads", "run_in_own_thread.work"): "handed to whoever waits, as if called there",
+    ("callbridge.agents.tools", "Tool.answer"): "a user's code may raise anything; the call goes on",
+    ("callbridge.agents.tools", "Tool.answer_async"): "so here",
+    ("callbridge.agents.tools", "Tool.finish"): "and here",
+    ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "load_agent"): "a user's module may raise anything while it is imported",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
     ("callbridge.bridge.bridge", "Bridge._tell_from_outside"): "our fault ends this call, not who told it",

@@ -369,6 +369,11 @@ def ends_without_model(reason: facts.EndReason, **fields: object) -> tuple[objec
     return ends(reason, **fields)[1:]
 
 
+def lingers(reason: facts.EndReason, **fields: object) -> tuple[object, ...]:
+    """The end of a call whose model leg stays for the caller's last words."""
+    return ends_without_model(reason, **fields)
+
+
 def live(plan: CallPlan = PLAN, limits: Limits | None = None, *, has_line: bool = True) -> Playbook:
     """A call at 1 s: the session is confirmed, the greeting was asked for as `cb_2`."""
     rig = Rig(plan, limits, has_line=has_line)

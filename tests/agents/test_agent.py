@@ -6,10 +6,10 @@ import pytest
 
 import callbridge
 from callbridge.agents.agent import Agent, end_call
-from callbridge.agents.tools import EndCall, ToolError
+from callbridge.agents.schema import ToolError
+from callbridge.agents.tools import EndCall
 from callbridge.call.wishes import HangUp
-
-TIMEOUT_S = 5.0
+from tool_runs import run_tool
 
 
 def opening_hours(day: str) -> str:
@@ -37,14 +37,14 @@ async def test_functions_become_tools() -> None:
     for agent in (decorated, Agent(tools=[opening_hours])):
         assert agent.toolbox.names == ("end_call", "opening_hours")
         assert repr(agent) == "<Agent with tools: end_call, opening_hours>"
-        told = await agent.toolbox.run("opening_hours", '{"day":"Monday"}', TIMEOUT_S)
+        told = await run_tool(agent.toolbox, "opening_hours", '{"day":"Monday"}')
         assert told.output == "Monday: 7 to 18"
     assert Agent().toolbox.names == ("end_call",), "agents share no tools"
 
 
 async def test_an_agent_can_hang_up() -> None:
     """The model is told that the words must be heard first."""
-    result = await Agent().toolbox.run("end_call", "{}", TIMEOUT_S)
+    result = await run_tool(Agent().toolbox, "end_call")
     assert result.wish == HangUp()
     assert "heard" in result.output
     assert isinstance(await end_call(), EndCall)

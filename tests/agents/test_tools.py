@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import functools
+import itertools
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Optional
 
 import pytest
 import structlog
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from callbridge.agents.tools import OUTPUT_BYTES_MAX, EndCall, Tool, Toolbox, ToolError, ToolResult
+from callbridge.agents.schema import ToolError
+from callbridge.agents.toolbox import Toolbox
+from callbridge.agents.tools import OUTPUT_BYTES_MAX, EndCall, Tool, ToolResult
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
-
-TIMEOUT_S = 5.0
-"""Long enough that no tool here runs into it by accident."""
+from tool_runs import TIMEOUT_S, run_tool
 
 
 def failure(result: ToolResult) -> str:
@@ -28,9 +32,19 @@ def failure(result: ToolResult) -> str:
     return str(told["error"])
 
 
-async def run(function: Callable[..., object], arguments: str = "{}") -> ToolResult:
+def box_of(*functions: Callable[..., object]) -> Toolbox:
+    """Their tools."""
+    box = Toolbox()
+    for function in functions:
+        box.add(Tool(function))
+    return box
+
+
+async def run(
+    function: Callable[..., object], arguments: str = "{}", timeout_s: float = TIMEOUT_S
+) -> ToolResult:
     """What `function` as a tool answers."""
-    return await Tool(function).run(arguments, TIMEOUT_S)
+    return await run_tool(box_of(function), function.__name__, arguments, timeout_s)
 
 
 def answering(value: object) -> Callable[[], object]:
@@ -119,6 +133,26 @@ class TestSchema:
         assert isinstance(properties, dict)
         assert properties["kilos"]["description"] == "From the docstring."
 
+    def test_the_text_beside_a_type_is_the_parameters_text(self) -> None:
+        """Unless the docstring or a `Field` has one."""
+
+        def weigh(  # noqa: D417  # Two have their texts elsewhere.
+            plain: Annotated[str, "beside"],
+            both: Annotated[str, "beside"],
+            field: Annotated[str, "beside", Field(description="field")],
+        ) -> str:
+            """Weigh it.
+
+            Args:
+                both: docstring
+            """
+            return plain + both + field
+
+        properties = Tool(weigh).definition.parameters["properties"]
+        assert isinstance(properties, dict)
+        texts = [properties[name]["description"] for name in ("plain", "both", "field")]
+        assert texts == ["beside", "docstring", "field"]
+
     async def test_nested_models_are_described_and_arrive_as_models(self) -> None:
         def deliver(to: Address) -> str:
             """Deliver it."""
@@ -153,6 +187,7 @@ class TestSchema:
 def written(source: str) -> Callable[..., object]:
     """The function that a user has written so."""
     space: dict[str, Any] = {"json": json, "threading": threading, "Callable": Callable}
+    space |= {"Annotated": Annotated, "WithJsonSchema": WithJsonSchema}
     exec(source, space)  # noqa: S102  # Every source is in this file.
     function: Callable[..., object] = space["f"]
     return function
@@ -173,6 +208,16 @@ class TestRefusals:
             ("def f(day: Callable[[int], str]): 'Book.'", "a type hint has no JSON form"),
             ("def f(day: threading.Event): 'Book.'", "a type hint has no JSON form"),
             ("import functools\nf = functools.partial(print, 'Hi')", "has no name; write a function"),
+            ("def f() -> str:\n    'Count.'\n    yield 'one'", "tool f: it is a generator; return one value"),
+            ("async def f() -> str:\n    'Count.'\n    yield 'one'", "tool f: it is a generator"),
+            ("def f(pair: tuple[int, str]): 'Pair.'", "pair is an array of parts that differ, .* use list"),
+            (
+                "def f(day: Annotated[str, WithJsonSchema({'type': 'day'})]): 'Book.'",
+                "day has the type 'day'",
+            ),
+            ("def f(day: Annotated[str, WithJsonSchema({'type': 'array'})]): 'Book.'", "day is an array"),
+            ("def f(day: Annotated[str, WithJsonSchema({'enum': []})]): 'Book.'", "day has an empty enum"),
+            ("def f(price: float = float('nan')): 'Pay.'", "schema has no JSON form"),
         ],
     )
     def test_what_cannot_be_a_tool_says_what_to_change(self, source: str, remedy: str) -> None:
@@ -211,6 +256,12 @@ class TestArguments:
             ('{"day":"x","area":"roof"}', "area: Input should be 'inside' or 'terrace'"),
             ('{"day":"x","age":-1}', "age: Input should be greater than or equal to 0"),
             ('{"day":"x","table":7}', "table: Extra inputs are not permitted"),
+            ('{"day":"x","guests":"12"}', "guests: Input should be a valid integer"),
+            ('{"day":"x","guests":12.0}', "guests: Input should be a valid integer"),
+            ('{"day":"x","guests":true}', "guests: Input should be a valid integer"),
+            ('{"day":"x","guests":NaN}', "NaN is not a number"),
+            ('{"day":"x","guests":1e999}', "a number is too large"),
+            ('{"day":"x","day":"y"}', "the same name stands twice"),
             ("", "Invalid JSON"),
             ('{"day":"Mon', "Invalid JSON"),
             ("[]", "arguments: Input should be an object"),
@@ -223,6 +274,37 @@ class TestArguments:
         told = failure(await run(book, arguments))
         assert told.startswith("invalid arguments: ")
         assert words in told
+
+    async def test_arguments_are_read_strictly_all_the_way_down(self) -> None:
+        """In a model of the user's own, and where anything may stand."""
+
+        def deliver(to: Address, extra: Any = None) -> str:
+            """Deliver it."""
+            return f"{to.street} {to.number} {extra}"
+
+        for arguments, words in [
+            ('{"to":{"street":"Quay","number":"1"}}', "to.number: Input should be a valid integer"),
+            ('{"to":{"street":"Quay","floor":1}}', "to.floor: Extra inputs are not permitted"),
+            ('{"to":{"street":"Quay"},"extra":[-Infinity]}', "-Infinity is not a number"),
+        ]:
+            result = await run(deliver, arguments)
+            assert words in failure(result)
+            assert result.outcome is ToolOutcome.REFUSED
+
+    async def test_what_has_no_form_of_its_own_in_json_is_read_from_its_text(self) -> None:
+        """Strictly is not narrowly."""
+
+        def pay(on: dt.date, amount: Decimal, weight: float) -> str:
+            """Pay it."""
+            return f"{on:%d.%m.%Y} {amount} {weight}"
+
+        arguments = '{"on":"2026-11-28","amount":"12.50","weight":2}'
+        assert await run(pay, arguments) == ToolResult("28.11.2026 12.50 2.0")
+
+    async def test_the_words_of_an_error_are_bounded(self) -> None:
+        """The model wrote them, or a validator has quoted it."""
+        arguments = json.dumps({"day": "x", "y" * 50_000: 1})
+        assert len((await run(book, arguments)).output) < 1100
 
     async def test_every_wrong_argument_is_told_at_once(self) -> None:
         told = failure(await run(book, '{"guests":"many","area":"roof"}'))
@@ -294,8 +376,19 @@ class TestResults:
         result = await run(answering(value))
         assert failure(result) == f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less"
 
+    @pytest.mark.parametrize("value", [float("nan"), {"price": [float("inf")]}], ids=["nan", "inf"])
+    async def test_what_json_does_not_have_is_no_result(self, value: object) -> None:
+        assert failure(await run(answering(value))).startswith("the tool's answer has no JSON form")
+
+    async def test_a_generator_that_a_tool_answers_with_is_not_run(self) -> None:
+        """Its body would run on the loop, and may never end."""
+        numbers = itertools.count()
+        told = failure(await run(answering(number for number in numbers)))
+        assert told == "the tool answered with a generator, which is no value; use a list"
+        assert next(numbers) == 0
+
     async def test_end_call_ends_the_call_and_tells_the_model(self) -> None:
-        assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", HangUp())
+        assert await run(answering(EndCall("Goodbye."))) == ToolResult("Goodbye.", wish=HangUp())
 
 
 class TestRunning:
@@ -338,9 +431,12 @@ class TestRunning:
             """Wait."""
             await asyncio.Event().wait()
 
-        assert failure(await Tool(forever).run("{}", 0.01)) == "the tool took longer than 0.01 s"
+        result = await run(forever, timeout_s=0.01)
+        assert failure(result).startswith("the tool took longer than 0.01 s and was stopped")
+        assert result.outcome is ToolOutcome.TIMED_OUT
 
-    async def test_a_plain_tool_that_takes_too_long_is_left_alone(self) -> None:
+    async def test_a_plain_tool_that_takes_too_long_has_not_failed(self) -> None:
+        """It cannot be stopped: whoever is told that it failed books a second time."""
         released = threading.Event()
 
         def blocks() -> None:
@@ -348,9 +444,12 @@ class TestRunning:
             released.wait(TIMEOUT_S)
 
         try:
-            assert failure(await Tool(blocks).run("{}", 0.01)) == "the tool took longer than 0.01 s"
+            result = await run(blocks, timeout_s=0.01)
         finally:
             released.set()
+        assert result.outcome is ToolOutcome.TIMED_OUT
+        assert list(json.loads(result.output)) == ["unfinished"]
+        assert "has not answered within 0.01 s. It goes on, and may still take effect" in result.output
 
     async def test_a_timeout_inside_the_tool_is_not_mistaken_for_ours(self) -> None:
         async def gives_up() -> None:
@@ -375,6 +474,81 @@ class TestRunning:
         assert "4711" not in told
         assert [(line["event"], line["tool"]) for line in logs] == [("tool_raised", "fails")]
 
+    @pytest.mark.parametrize("raised", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+    @pytest.mark.parametrize("kind", ["plain", "async"])
+    async def test_a_tool_cannot_end_the_process(self, kind: str, raised: BaseException) -> None:
+        """argparse, given the model's words, raises SystemExit; from a task it would go through the loop."""
+
+        def plain() -> None:
+            """Leave."""
+            raise raised
+
+        async def tool() -> None:
+            """Leave."""
+            raise raised
+
+        with structlog.testing.capture_logs():
+            result = await run(plain if kind == "plain" else tool)
+        assert failure(result) == f"the tool failed: {type(raised).__name__}"
+        assert result.outcome is ToolOutcome.FAILED
+
+    async def test_a_cancellation_inside_the_tool_is_told_at_once(self) -> None:
+        """Also one of its very own task: that is no end of the call."""
+
+        async def cancels_itself() -> None:
+            """Cancel."""
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+
+        async def awaits_what_was_cancelled() -> None:
+            """Wait."""
+            waited_for = asyncio.get_running_loop().create_future()
+            waited_for.cancel()
+            await waited_for
+
+        for function in (cancels_itself, awaits_what_was_cancelled):
+            result = await run(function)
+            assert failure(result) == "the tool was cancelled before it had answered"
+            assert result.outcome is ToolOutcome.CANCELLED
+
+    async def test_a_tool_may_use_timeouts_and_groups_of_its_own(self) -> None:
+        """They cancel and take back: nothing of that ends the tool."""
+
+        async def patient() -> str:
+            """Wait a little."""
+            try:
+                async with asyncio.timeout(0.01):
+                    await asyncio.Event().wait()
+            except TimeoutError:
+                async with asyncio.TaskGroup() as tasks:
+                    return await tasks.create_task(asyncio.sleep(0, "went on"))
+            return "never"
+
+        assert await run(patient) == ToolResult("went on")
+
+    async def test_a_tool_that_will_not_be_cancelled_is_told_in_time_and_ends(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The call does not wait for it longer than it may tidy up."""
+        monkeypatch.setattr("callbridge.agents.leash.TIDY_UP_S", 0.01)
+        tries = 0
+
+        async def stubborn() -> None:
+            """Stay."""
+            nonlocal tries
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    tries += 1
+
+        async with asyncio.timeout(TIMEOUT_S):
+            result = await run(stubborn, timeout_s=0.01)
+        assert result.outcome is ToolOutcome.TIMED_OUT
+        assert tries == 1
+
     async def test_cancelling_the_call_cancels_the_tool(self) -> None:
         started, cancelled = asyncio.Event(), asyncio.Event()
 
@@ -388,11 +562,11 @@ class TestRunning:
                 raise
 
         async with asyncio.timeout(TIMEOUT_S):
-            running = asyncio.ensure_future(run(waits))
-            await started.wait()
-            running.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await running
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(run(waits))
+                await started.wait()
+                running.cancel()
+        assert running.cancelled()
         assert cancelled.is_set()
 
 
@@ -405,16 +579,21 @@ class TestToolbox:
         box.add(Tool(book))
         box.add(Tool(answering(1)))
         assert box.names == tuple(definition.name for definition in box.definitions) == ("book", "answer")
-        assert (await box.run("book", '{"day":"Monday"}', TIMEOUT_S)).output.startswith("Monday")
-        told = failure(await box.run("cook", "{}", TIMEOUT_S))
+        assert (await run_tool(box, "book", '{"day":"Monday"}')).output.startswith("Monday")
+        told = failure(await run_tool(box, "cook"))
         assert told == "there is no tool cook; the tools are: book, answer"
-
-    async def test_an_unknown_name_is_told_in_part_only(self) -> None:
-        """It comes from the model and may be of any length."""
-        assert len(failure(await Toolbox().run("x" * 10_000, "{}", TIMEOUT_S))) < 200
 
     def test_two_tools_of_one_name_are_refused(self) -> None:
         box = Toolbox()
         box.add(Tool(book))
         with pytest.raises(ToolError, match="two tools named book; rename one"):
+            box.add(Tool(book))
+
+    def test_more_tools_than_the_model_takes_are_refused(self) -> None:
+        box = Toolbox()
+        for number in range(128):
+            function = answering(number)
+            function.__name__ = f"tool_{number}"
+            box.add(Tool(function))
+        with pytest.raises(ToolError, match="no more than 128 tools"):
             box.add(Tool(book))

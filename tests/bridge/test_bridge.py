@@ -420,7 +420,7 @@ async def test_nothing_of_a_call_is_left(happens: Callable[[mc.Rig], Any], alarm
         await asyncio.Event().wait()
 
     before = asyncio.all_tasks()
-    async with mc.calling(agent) as rig:
+    async with mc.calling(agent, limits=Limits(linger_s=0.01)) as rig:
         await happens(rig)
         assert asyncio.all_tasks() - before <= {rig.running}
         assert rig.running.done()

@@ -541,11 +541,11 @@ async def test_the_phone_is_closed_after_the_last_entries_are_kept() -> None:
     """A closed phone makes Twilio ask for somebody who reads them."""
     may_keep, is_asked, asked = asyncio.Event(), asyncio.Event(), 0
 
-    async def kept() -> None:
+    async def kept() -> bool:
         nonlocal asked
         asked += 1
         is_asked.set()
-        await may_keep.wait()
+        return await may_keep.wait()
 
     async with mc.calling(kept=kept) as rig:
         await is_live(rig)
@@ -585,9 +585,9 @@ async def test_entries_that_are_not_kept_leave_no_socket(
 async def test_a_model_that_answers_while_entries_are_kept_is_closed_too() -> None:
     may_keep, is_asked = asyncio.Event(), asyncio.Event()
 
-    async def kept() -> None:
+    async def kept() -> bool:
         is_asked.set()
-        await may_keep.wait()
+        return await may_keep.wait()
 
     async with mc.calling(kept=kept) as rig:
         await is_dialling(rig)
@@ -627,7 +627,7 @@ async def whole_life(rig: mc.Rig) -> None:
 async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: int) -> None:
     """At every turn of the loop from its first step to its last, once and twice."""
     before = asyncio.all_tasks()
-    for moment in range(200):
+    for moment in range(1000):
         agent, ended = Agent(), False
 
         @agent.tool
@@ -635,7 +635,7 @@ async def test_a_call_that_is_cancelled_at_any_moment_leaves_nothing(how_often: 
             """Wait."""
             await asyncio.Event().wait()
 
-        async with mc.calling(agent) as rig:
+        async with mc.calling(agent, limits=Limits(linger_s=0.001)) as rig:
             await mc.steps(1)  # A task that never took a step has nothing to leave.
             living = asyncio.create_task(whole_life(rig))
             await mc.steps(moment)

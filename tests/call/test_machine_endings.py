@@ -55,14 +55,15 @@ def test_the_first_audio_is_known_also_when_the_caller_speaks_at_once() -> None:
 
 
 def test_an_open_turn_is_recorded_with_the_end_and_what_was_heard_of_it() -> None:
-    """Also one that waits for words which will not come any more."""
+    """Also one that waits for words. The answer in progress is not paid for any longer than it is heard."""
     book = v.answering(v.greeted())
     book.rig.feed(*v.says("answer", "it", 500), v.words("answer", "it", "Yes, we are open."))
     assert (
         book
         >> after(0.4, v.HANGS_UP)
+        << v.cancel("answer")
         << v.recorded(TurnEnded, turn=2, caller=None, agent="Yes, we are …", interrupted=True)
-        << v.ends(EndReason.CALLER_HANGUP)
+        << v.lingers(EndReason.CALLER_HANGUP)
     )
 
 

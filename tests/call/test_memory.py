@@ -10,7 +10,7 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import memory
 from callbridge.call.limits import Limits
-from callbridge.call.memory import Entry, ToolAnswered, TurnSaid
+from callbridge.call.memory import NOT_KNOWN, Entry, ToolAnswered, ToolStarted, TurnSaid
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook
@@ -71,6 +71,20 @@ WHOLE = [
 def test_a_turn_is_told_in_the_order_of_the_conversation() -> None:
     """The caller's words, the tools that they led to, the agent's words."""
     assert retold(GREETING, TOOL, QUESTION) == WHOLE
+
+
+def test_a_tool_that_was_started_by_an_earlier_stream_is_told_as_not_known() -> None:
+    """Its process is gone, or goes: whoever is not told does it a second time."""
+    begun = ToolStarted(2, "call_1", "look_up", '{"day":1}')
+    assert retold(begun) == ['call call_1: look_up({"day":1})', f"output call_1: {NOT_KNOWN}"]
+    assert "may have taken effect" in NOT_KNOWN
+
+
+def test_a_wish_is_not_retold() -> None:
+    """It was granted, or withdrawn."""
+    assert retold(GREETING, ToolAnswered(1, "end", "end_call", "{}", "bye", is_wish=True)) == [
+        "assistant: Hello."
+    ]
 
 
 def test_a_turn_without_words_is_told_as_nothing() -> None:
@@ -150,6 +164,14 @@ def test_what_was_cut_is_told_as_far_as_it_was_heard() -> None:
     assert retold_to_the_next(book)[-1] == "assistant: One two …"
 
 
+def test_what_was_cut_is_told_in_a_language_without_spaces_too() -> None:
+    """Cut at spaces, nothing of it would have been heard."""
+    book = answered("我们从九点开到六点。")
+    book.rig.now += 0.55
+    book.rig.feed(v.speech_started("wait"))
+    assert retold_to_the_next(book)[-1] == "assistant: 我们从九点…"
+
+
 @pytest.mark.parametrize("is_whole", [False, True], ids=["pieces", "whole"])
 def test_text_of_an_item_that_was_never_sent_is_not_told(*, is_whole: bool) -> None:
     """Text runs ahead of the audio: nothing of it was said."""
@@ -180,7 +202,7 @@ def test_pieces_of_a_text_give_way_to_the_whole_and_late_ones_change_nothing() -
     assert retold_to_the_next(book) == ["assistant: Hello.", "assistant: We are open!"]
 
 
-@pytest.mark.parametrize("entry", [GREETING, QUESTION, TOOL])
+@pytest.mark.parametrize("entry", [GREETING, QUESTION, TOOL, ToolStarted(2, "call_1", "look_up", "{}")])
 def test_an_entry_survives_its_text(entry: Entry) -> None:
     """As it is written down for another process."""
     assert memory.decode(memory.encode(entry)) == entry

@@ -9,7 +9,7 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, Noted, TurnEnded
+from callbridge.call.facts import CallerWordsCame, EndReason, Noted, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
@@ -88,7 +88,7 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
     book.rig.feed(*v.says("answer", "it", 200), v.done("answer"))
     assert book >> after(0.25, PLAYED)
     assert book >> deadline(Timer.TRANSCRIPT) << v.recorded(TurnEnded, turn=2, caller=None)
-    assert book >> after(1, v.caller_said("Hello?", "question"))
+    assert book >> after(1, v.caller_said("Hello?", "question")) << a.Note(CallerWordsCame(2, "Hello?"))
     assert book.rig.seconds == 4.25 + LIMITS.transcript_timeout_s + 1
 
 

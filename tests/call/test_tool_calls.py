@@ -8,11 +8,13 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
-from callbridge.call.memory import ToolAnswered
+from callbridge.call.limits import Limits
+from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_events as rt
 from playbook import About, Id, Playbook, after, deadline
-from rigs import PLAYED, AudioToPhone
+from rigs import PLAYED, AudioToPhone, Input
 
 
 def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
@@ -102,7 +104,7 @@ def test_a_session_that_waits_for_a_tool_is_not_left_for_the_next_stream() -> No
     """It would wait for ever: the tool goes with the stream, and the next session asks for it anew."""
     book = v.answering(v.greeted())
     book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"))
-    assert book >> v.gone(e.Leg.PHONE) << (v.recorded(TurnEnded), *v.ends(EndReason.MEDIA_LOST))
+    assert book >> v.gone(e.Leg.PHONE) << (v.recorded(TurnEnded), *v.lingers(EndReason.MEDIA_LOST))
 
 
 def test_a_call_that_is_announced_twice_is_run_once() -> None:
@@ -125,11 +127,158 @@ def test_a_call_without_arguments_runs_with_none() -> None:
     assert book >> v.tool_call("answer", "call_1", arguments="") << v.run_tool("call_1", arguments="{}")
 
 
-def test_a_result_after_the_end_of_the_call_goes_nowhere() -> None:
-    """The legs are closed."""
+def test_a_result_after_the_end_of_the_stream_is_remembered_and_told_to_nobody() -> None:
+    """The legs are closed; the call may go on with another stream. Nothing is left to wait for then."""
     book = v.answering(v.greeted())
-    book.rig.feed(v.tool_call("answer", "call_1"), v.HANGS_UP)
+    book.rig.feed(v.caller_said("Are you open?", "question"), v.tool_call("answer", "call_1"), v.HANGS_UP)
+    assert book.rig.deadline == (book.rig.now + book.rig.limits.linger_s, Timer.LINGER)
+    assert book >> after(7, v.tool_finished("call_1")) << v.recorded(Remembered) << v.recorded(ToolUsed)
+    assert book.rig.wakes() == []
     assert book >> v.tool_finished("call_1")
+
+
+@pytest.mark.parametrize("outcome", ToolOutcome)
+def test_every_way_out_of_a_tool_is_told_and_noted(outcome: ToolOutcome) -> None:
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "call_1"))
+    assert (
+        book
+        >> e.ToolFinished("call_1", "look_up", "so", 5, outcome=outcome)
+        << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", "{}", "so", outcome)))
+        << a.Note(ToolUsed("look_up", 5, 2, outcome))
+        << v.tool_output(Id(), "call_1", "so")
+    )
+
+
+def test_that_a_tool_begins_is_noted_before_it_runs() -> None:
+    """The shell waits until it is on disk: a process that is killed then has not forgotten it."""
+    book = v.answering(v.greeted())
+    assert (
+        book
+        >> v.tool_call("answer", "call_1", arguments='{"day":"Sunday"}')
+        << a.Note(Remembered(ToolStarted(2, "call_1", "look_up", '{"day":"Sunday"}')))
+        << v.run_tool("call_1", arguments='{"day":"Sunday"}')
+    )
+
+
+REFUSED = v.recorded(ToolUsed, outcome=ToolOutcome.REFUSED, duration_ms=0)
+
+
+def test_more_calls_than_one_response_may_make_are_answered_and_not_run() -> None:
+    """A model that has run wild asks for thousands."""
+    book = v.answering(v.greeted(limits=Limits(tool_calls_per_response_max=2)))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1")
+    assert book >> v.tool_call("answer", "call_2") << v.run_tool("call_2")
+    why = '{"error":"the tool was not run: call at most 2 at once"}'
+    assert book >> v.tool_call("answer", "call_3") << (REFUSED, v.tool_output(Id(), "call_3", why))
+    book.rig.feed(v.tool_finished("call_1"), v.tool_finished("call_2"), v.done("answer"))
+    assert book >> v.created("next") >> v.tool_call("next", "call_4") << v.run_tool("call_4")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "why"),
+    [
+        ("x" * 65, "{}", "there is no tool with a name of more than 64 characters"),
+        ("look_up", f'"{"x" * 8191}"', "the arguments are longer than 8192 bytes; pass less"),
+    ],
+    ids=["name", "arguments"],
+)
+def test_what_the_model_writes_is_bounded(name: str, arguments: str, why: str) -> None:
+    """It would be kept, and read again with every response."""
+    book = v.answering(v.greeted())
+    call = v.tool_call("answer", "call_1", name, arguments=arguments)
+    assert book >> call << (REFUSED, v.tool_output(Id(), "call_1", f'{{"error":"{why}"}}'))
+    assert book >> v.done("answer") << v.ask()
+
+
+@pytest.mark.parametrize("arguments", ["[" * 5000, "[" * 4000 + "]" * 4000, "1e999", "{"])
+def test_arguments_that_nobody_can_read_are_for_the_tool_to_refuse(arguments: str) -> None:
+    book = v.answering(v.greeted())
+    call = v.tool_call("answer", "call_1", arguments=arguments)
+    assert book >> call << v.run_tool("call_1", arguments=arguments)
+
+
+# --- A session that asks what another one has asked before ---
+
+
+def asks_again(book: Playbook, call_id: str, arguments: str) -> Input:
+    """After the session was replaced, the next one calls the tool."""
+    v.replaced(book)
+    assert book >> v.created(call_id)
+    return v.tool_call(call_id, call_id, arguments=arguments)
+
+
+def asked_once(outcome: ToolOutcome = ToolOutcome.ANSWERED) -> Playbook:
+    """A tool has answered in turn 2."""
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "call_1", arguments='{"day":1,"at":"noon"}'))
+    book.rig.feed(e.ToolFinished("call_1", "look_up", "booked", 5, outcome=outcome))
+    return book
+
+
+def test_a_new_session_that_asks_the_same_gets_the_stored_result_once() -> None:
+    """It asks under a call id of its own, and may write the arguments in another order."""
+    book = asked_once()
+    again = asks_again(book, "call_2", '{ "at": "noon", "day": 1 }')
+    assert (
+        book
+        >> again
+        << v.recorded(ToolUsed, outcome=ToolOutcome.STORED)
+        << v.tool_output(Id(), "call_2", "booked")
+    )
+    third = v.tool_call("call_2", "call_3", arguments='{"day":1,"at":"noon"}')
+    assert book >> third << v.run_tool("call_3", arguments='{"day":1,"at":"noon"}')
+
+
+def test_other_arguments_are_another_question() -> None:
+    """1.0 is not 1."""
+    book = asked_once()
+    again = asks_again(book, "call_2", '{"day":1.0,"at":"noon"}')
+    assert book >> again << v.run_tool("call_2", arguments='{"day":1.0,"at":"noon"}')
+
+
+def test_a_result_of_long_ago_is_asked_for_anew() -> None:
+    """Two turns later the caller wants to know whether the order is ready *by now*."""
+    book = asked_once()
+    book.rig.feed(v.done("answer"))
+    for turn in range(3):
+        v.answering(book, f"turn_{turn}")
+        book.rig.feed(v.done(f"turn_{turn}"))
+    again = asks_again(book, "call_2", '{"day":1,"at":"noon"}')
+    assert book >> again << v.run_tool("call_2", arguments='{"day":1,"at":"noon"}')
+
+
+def test_a_failure_is_no_result_that_is_used_again() -> None:
+    book = asked_once(ToolOutcome.FAILED)
+    again = asks_again(book, "call_2", '{"day":1,"at":"noon"}')
+    assert book >> again << v.run_tool("call_2", arguments='{"day":1,"at":"noon"}')
+
+
+def test_a_tool_whose_outcome_is_not_known_says_so_when_it_is_asked_for_again() -> None:
+    """Whether that may be done twice is for whoever knows the tool."""
+    book = asked_once(ToolOutcome.TIMED_OUT)
+    again = asks_again(book, "call_2", '{"day":1,"at":"noon"}')
+    assert book >> again << a.RunTool("call_2", "look_up", '{"day":1,"at":"noon"}', 8.0, is_repeated=True)
+
+
+def test_a_tool_that_ran_out_of_time_is_known_to_the_same_session() -> None:
+    """It was told not to call it again. A model does not always do as it is told."""
+    book = asked_once(ToolOutcome.TIMED_OUT)
+    again = v.tool_call("answer", "call_2", arguments='{"day":1,"at":"noon"}')
+    assert book >> again << a.RunTool("call_2", "look_up", '{"day":1,"at":"noon"}', 8.0, is_repeated=True)
+
+
+def test_a_tool_that_still_runs_answers_the_session_that_asks_the_same() -> None:
+    """It is not started a second time, and the session is told once."""
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "call_1"))
+    assert book >> asks_again(book, "call_2", "{}") >> v.done("call_2")
+    assert (
+        book
+        >> v.tool_finished("call_1", "booked")
+        << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", "{}", "booked")))
+        << (v.recorded(ToolUsed), v.tool_output(Id(), "call_2", "booked"), v.ask())
+    )
 
 
 def test_the_turn_of_a_tool_is_one_turn() -> None:
@@ -224,7 +373,7 @@ def test_last_words_that_take_long_to_make_are_not_cut_off() -> None:
     )
     assert book >> after(4, v.audio("bye", "goodbye", 8000)) << AudioToPhone(8000) >> deadline(Timer.FAREWELL)
     assert book >> after(0.5, v.done("bye"))
-    assert book >> after(7, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP, detail="")
+    assert book >> after(7, PLAYED) << v.recorded(TurnEnded) << v.lingers(EndReason.AGENT_HANGUP, detail="")
 
 
 def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
@@ -235,7 +384,7 @@ def test_last_words_that_fail_are_tried_again_and_the_call_still_ends() -> None:
     assert book >> v.done("bye", "failed", code="server_error") << v.any_warning("response_fell_short")
     assert book >> deadline(Timer.RETRY) << v.ask_farewell()
     assert book >> v.answers("again", "goodbye", 200) << AudioToPhone(200)
-    assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.AGENT_HANGUP)
+    assert book >> after(0.25, PLAYED) << v.recorded(TurnEnded) << v.lingers(EndReason.AGENT_HANGUP)
 
 
 def test_last_words_that_stay_out_altogether_end_the_call_at_the_bound() -> None:

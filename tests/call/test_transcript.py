@@ -7,10 +7,12 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import TurnEnded
+from callbridge.call.facts import CallerWordsCame, TurnEnded
 from callbridge.call.limits import Limits
+from callbridge.call.phases import Timer
+from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
-from playbook import Playbook, after
+from playbook import Playbook, after, at
 from rigs import PLAYED, Input, Output
 
 
@@ -46,8 +48,8 @@ def test_a_whole_text_that_cannot_be_read_is_the_sum_of_its_pieces() -> None:
     ("event", "caller"),
     [
         (v.caller_said(" Open? ", "question"), "Open?"),
-        (rt.CallerTranscriptFailed("question"), None),
-        (rt.CallerTranscript("question"), None),
+        (rt.CallerTranscriptFailed("question"), "[unintelligible]"),
+        (rt.CallerTranscript("question"), "[unintelligible]"),
     ],
     ids=["words", "no words", "words that cannot be read"],
 )
@@ -78,6 +80,61 @@ def test_words_come_to_the_turn_they_belong_to_in_any_order() -> None:
         >> v.caller_said("Open?", "question")
         << v.recorded(TurnEnded, turn=2, caller="Open?", agent="Yes.")
     )
+
+
+def test_words_that_come_after_the_record_are_told_to_the_next_session_where_they_were_spoken() -> None:
+    """Also of a turn in which nothing else was said. No word is told twice."""
+    book = heard(answered())
+    book.rig.feed(v.speech_started("second"), v.speech_stopped("second"), v.committed("second"))
+    book.rig.feed(v.speech_started("third"), v.speech_stopped("third"), v.committed("third"))
+    assert book >> v.caller_said("Hello?", "third")
+    *_, (_, why, outputs) = book.rig.wakes(until_s=11)
+    assert (why, [turn.turn for turn in turns(outputs)]) == (Timer.TRANSCRIPT, [2, 3])
+    assert book >> at(20, v.caller_said("And Sunday?", "second")) << came(3, "And Sunday?")
+    assert book >> at(21, v.caller_said("Open?", "question")) << came(2, "Open?")
+    assert book >> v.caller_said("Open?", "question")
+    book.rig.feed(v.gone(e.Leg.MODEL), e.ModelConnected(), v.SESSION_CREATED)
+    told = [
+        getattr(getattr(output, "command", None), "item", None) for output in book.rig.feed(v.SESSION_UPDATED)
+    ]
+    assert [item.content[0].text for item in told if isinstance(item, commands.Message)][:-1] == [
+        *("Hello.", "Open?", "Yes.", "And Sunday?", "Hello?")
+    ]
+
+
+def came(turn: int, words: str) -> a.Note:
+    """Words of the caller come after the record of their turn."""
+    return v.recorded(CallerWordsCame, turn=turn, caller=words)
+
+
+def test_two_utterances_before_one_answer_are_one_turn_in_the_order_in_which_they_were_spoken() -> None:
+    """Whichever is transcribed first; one that nobody can make out has its place, and is not waited for."""
+    book = v.greeted()
+    book.rig.feed(v.speech_started("one"), v.speech_stopped("one"))
+    book.rig.feed(*(v.committed(item_id) for item_id in ("one", "two", "three")))
+    book.rig.feed(*v.answers("answer", "it", 200), v.words("answer", "it", "Yes."))
+    assert book >> v.caller_said("On Sunday?", "three") >> rt.CallerTranscriptFailed("two")
+    book.rig.now += 0.25
+    assert turns(book.rig.feed(PLAYED)) == []
+    said = "Are you open? [unintelligible] On Sunday?"
+    assert book >> v.caller_said("Are you open?", "one") << v.recorded(TurnEnded, caller=said)
+
+
+def test_words_that_come_before_their_utterance_are_kept_for_it() -> None:
+    """As many as one caller may have said, and no book of them."""
+    limits = Limits(words_awaited_max=2, words_characters_max=5)
+    book = v.greeted(limits=limits)
+    book.rig.feed(*(v.caller_said(f"{name} and more", name) for name in ("one", "two", "three")))
+    for name in ("one", "two", "three"):
+        book.rig.feed(v.speech_started(name), v.speech_stopped(name), v.committed(name))
+    assert [turn.caller for turn in turns(book.rig.feed(v.HANGS_UP))] == [None, "three"]
+
+
+def test_words_of_a_session_that_is_lost_are_not_waited_for() -> None:
+    """Only that session could have told them."""
+    book = heard(answered())
+    (turn,) = turns(book.rig.feed(v.gone(e.Leg.MODEL)))
+    assert (turn.turn, turn.caller) == (2, None)
 
 
 def test_silence_is_no_turn() -> None:

@@ -100,9 +100,16 @@ class OfThePhone:
 class OfTheTool:
     """What the tool does, or how it is called."""
 
-    tool: Literal["works", "raises", "hangs", "rambles", "answers nonsense", "answers control characters"] = (
-        "works"
-    )
+    tool: Literal[
+        "works",
+        "raises",
+        "leaves",
+        "is cancelled",
+        "hangs",
+        "rambles",
+        "answers nonsense",
+        "answers control characters",
+    ] = "works"
     called: Call = Call(name="look_up", arguments={"what": "hours"})  # noqa: RUF009 - frozen
 
 
@@ -454,6 +461,8 @@ _BAD_ARGUMENTS = Call(name="look_up", raw_arguments='{"what": ')
 
 TOOLS = [
     _tool(36, "raises", OfTheTool("raises")),
+    _tool(36, "wants to end the process", OfTheTool("leaves")),
+    _tool(36, "is cancelled from inside", OfTheTool("is cancelled")),
     _tool(37, "takes too long", OfTheTool("hangs")),
     _tool(38, "rambles", OfTheTool("rambles")),
     _tool(38, "has no JSON form", OfTheTool("answers nonsense")),

@@ -46,6 +46,32 @@ async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("def hours() -> str:\n    'Hours.'\n    yield 'nine'", "tool hours: it is a generator"),
+        ("def hours(days: tuple[int, str]) -> str:\n    'Hours.'", "tool hours: days is an array"),
+        ("raise SystemExit(0)", "SystemExit(0)"),
+    ],
+    ids=["a generator", "a schema that is refused", "the end of the process"],
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+async def test_an_agent_whose_tools_cannot_work_is_refused_at_start(
+    command: str, tool: str, words: str, tmp_path: Path
+) -> None:
+    """Not in the first call, and not with status 0."""
+    (tmp_path / "bakery.py").write_text(
+        f"from callbridge import Agent\nagent = Agent()\n@agent.tool\n{tool}\n"
+    )
+    if not tool.startswith("def"):
+        (tmp_path / "bakery.py").write_text(f"{tool}\n")
+    variables = GOOD | {"CALLBRIDGE_AGENT": "bakery:agent", "PORT": free_port(), "COLUMNS": "300"}
+    ended = await run(tmp_path, command, variables=variables)
+    assert ended.status == 1
+    assert words in ended.stdout + ended.stderr, ended
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
     ("variables", "words"),
     [
         ({"PUBLIC_BASE_URL": "http://calls.example.com"}, ("PUBLIC_BASE_URL", "https")),

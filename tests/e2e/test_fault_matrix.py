@@ -243,6 +243,10 @@ class Cell:
             match kind:
                 case "raises":
                     raise RuntimeError(what)
+                case "leaves":
+                    raise SystemExit(0)
+                case "is cancelled":
+                    raise asyncio.CancelledError
                 case "hangs":
                     await asyncio.Event().wait()
                 case "rambles":

@@ -10,7 +10,8 @@ import structlog
 
 from callbridge.call import facts
 from callbridge.call.facts import EndReason, Usage
-from callbridge.call.memory import ToolAnswered
+from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import Resume
 from callbridge.observe.call_log import CallLog
 
@@ -60,8 +61,27 @@ CASES = [
         facts.Interrupted((("item_1", 300),), ("item_2",), 1200),
         line("interrupted", truncated_ms={"item_1": 300}, deleted=["item_2"], unheard_ms=1200),
     ),
-    (facts.ToolUsed("look_up", 12, 345), line("tool_used", name="look_up", duration_ms=12, output_size=345)),
+    (
+        facts.ToolUsed("look_up", 12, 345),
+        line("tool_used", name="look_up", duration_ms=12, output_size=345, outcome="answered"),
+    ),
+    (
+        facts.ToolUsed("look_up", 8000, 345, ToolOutcome.TIMED_OUT),
+        line(
+            "tool_used",
+            "warning",
+            name="look_up",
+            duration_ms=8000,
+            output_size=345,
+            outcome="timed_out",
+        ),
+    ),
+    (
+        facts.Remembered(ToolStarted(2, "call_1", "look_up", "a secret")),
+        line("tool_started", name="look_up", call_id="call_1", turn=2),
+    ),
     (TURN, line("turn_ended", turn=3, response_ms=640, interrupted=True)),
+    (facts.CallerWordsCame(3, "my card is 4111"), line("caller_words_came", turn=3)),
     (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
     (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
 ]

@@ -126,6 +126,7 @@ def test_only_what_was_said_is_detail() -> None:
     kinds = {fact.__struct_config__.tag: fact for fact in get_args(facts.Fact)}
     assert {kinds[kind] for kind in kinds if writes.EventWrite("a", kind, 1.0, b"{}").is_detail} == {
         facts.TurnEnded,
+        facts.CallerWordsCame,
         facts.Remembered,
     }
     assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

@@ -136,6 +136,21 @@ def test_of_a_call_without_events_nothing_is_known() -> None:
     assert read_history([]) == continuation.CallHistory(None, None, (), "", "", "", ())
 
 
+def test_a_tool_that_has_begun_is_remembered_until_it_has_answered() -> None:
+    """It stands where it was asked for, whenever it answers: also after the end of its stream."""
+    begun = memory.ToolStarted(2, "call_1", "pay", "{}")
+    answered = memory.ToolAnswered(2, "call_1", "pay", "{}", "paid")
+    events = [
+        started("MZ1"),
+        event(facts.Remembered(begun)),
+        event(facts.TurnEnded(2, "Please pay.", "One moment.", 500, interrupted=False)),
+        ended("handed_over", "MZ1"),
+    ]
+    said = memory.TurnSaid(2, "Please pay.", "One moment.")
+    assert read_history(events).remembered == (begun, said)
+    assert read_history([*events, event(facts.Remembered(answered))]).remembered == (answered, said)
+
+
 def test_a_whole_history() -> None:
     tool = memory.ToolAnswered(2, "call_1", "look_up", "{}", "42")
     assert read_history(
@@ -160,6 +175,24 @@ def test_a_whole_history() -> None:
         "+14155550199",
         "clinic",
         (memory.TurnSaid(1, "Are you open?", "Until six."), tool),
+    )
+
+
+def test_words_that_came_late_stand_in_their_turn() -> None:
+    """Also after the end of their stream, and when nothing was known of the turn. A turn of another stream,
+    which may have the same number, is none of theirs.
+    """
+    turn = facts.TurnEnded(2, None, "Until six.", 500, interrupted=False, source="MZ1")
+    after = facts.TurnEnded(3, "And on Sunday?", "No.", 500, interrupted=False, source="MZ2")
+    late = [
+        event(facts.CallerWordsCame(number, words, source="MZ1"))
+        for number, words in ((2, "Are you open?"), (3, "When?"))
+    ]
+    history = read_history([started("MZ1"), event(turn), ended("handed_over"), event(after), *late])
+    assert history.remembered == (
+        memory.TurnSaid(2, "Are you open?", "Until six."),
+        memory.TurnSaid(3, "And on Sunday?", "No."),
+        memory.TurnSaid(3, "When?", ""),
     )
 
 

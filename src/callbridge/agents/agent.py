@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, overload
 
-from callbridge.agents.tools import EndCall, Tool, Toolbox
+from callbridge.agents.toolbox import Toolbox
+from callbridge.agents.tools import EndCall, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,14 +59,53 @@ class Agent:
         for function in tools:
             self.tool(function)
 
-    def tool(self, function: Function) -> Function:
-        """Makes `function` a tool of this agent. Usable as a decorator.
+    @overload
+    def tool(self, function: Function) -> Function: ...
+
+    @overload
+    def tool(
+        self,
+        *,
+        timeout_s: float | None = None,
+        irreversible: bool = False,
+        finishes_after_hangup: bool = True,
+    ) -> Callable[[Function], Function]: ...
+
+    def tool(
+        self,
+        function: Function | None = None,
+        *,
+        timeout_s: float | None = None,
+        irreversible: bool = False,
+        finishes_after_hangup: bool = True,
+    ) -> Function | Callable[[Function], Function]:
+        """Makes `function` a tool of this agent. Usable as a decorator, with or without what follows.
+
+        Args:
+            function: with type hints and a docstring.
+            timeout_s: seconds that it may take, at most 12. None: `CALLBRIDGE_TOOL_SECONDS`.
+            irreversible: it must not happen twice, like a payment: it runs only once its start is on disk,
+                and not again as long as it is not known how an earlier run ended.
+            finishes_after_hangup: whether it goes on, for at most 8 s, when the caller hangs up. An
+                irreversible one always does.
 
         Raises:
-            ToolError: a parameter has no type hint, the docstring is missing, or the name is taken.
+            ToolError: a parameter has no type hint, the docstring is missing, the name is taken, or the model
+                would refuse its schema.
         """
-        self.toolbox.add(Tool(function))
-        return function
+
+        def add(function: Function) -> Function:
+            self.toolbox.add(
+                Tool(
+                    function,
+                    timeout_s=timeout_s,
+                    irreversible=irreversible,
+                    finishes_after_hangup=finishes_after_hangup,
+                )
+            )
+            return function
+
+        return add if function is None else add(function)
 
     def __repr__(self) -> str:
         return f"<Agent with tools: {', '.join(self.toolbox.names) or 'none'}>"

@@ -27,7 +27,7 @@ def load_agent(name: str) -> Agent:
         sys.path.insert(0, folder)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # A user's module may raise anything while it is imported.
+    except (Exception, SystemExit) as error:  # A user's module may raise anything while it is imported.
         raise AgentError(f"CALLBRIDGE_AGENT={name}: importing {module_name} failed: {error!r}") from error
     found = getattr(module, object_name, None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Functions that the model may ask for: schema from the signature, arguments validated, errors as words.
+"""Functions that the model may ask for: arguments read strictly, results and errors as words.
 
 A tool never raises into the call. Whatever goes wrong becomes text for the model, so that it can react.
 """
@@ -8,34 +8,41 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-import re
+import math
 import traceback
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from callbridge.agents.threads import run_in_own_thread
+from callbridge.agents.schema import (
+    ToolError,
+    arguments_model,
+    description_of,
+    name_of,
+    refuse_generator,
+)
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp, Wish
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OUTPUT_BYTES_MAX = 8 * 1024
+OUTPUT_BYTES_MAX: Final = 8 * 1024
 """A longer result is replaced by an error: the model reads it again with every later response."""
 
+WORDS_MAX: Final = 1000
+"""Characters of an error: a validator may quote what it was given."""
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Function names that OpenAI takes: another one would make it refuse the whole session."""
+TIMEOUT_S_MAX: Final = 12.0
+"""The longest that a tool may take. A caller who has heard nothing for 15 s is given to the fallback plan
+(`Limits.give_up_after_s`): 12 s, a quarter for the disk, and the rest for the model's next words."""
 
-
-class ToolError(TypeError):
-    """A function cannot be a tool as it is written. The text says what to change."""
+_FRAMES_LOGGED: Final = 20
 
 
 class _ArgumentsError(ValueError):
@@ -50,172 +57,157 @@ class EndCall(str):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What the model is told, and what the agent wants done to the call once its words were heard."""
+    """What the model is told, how it came about, and what the agent wants done to the call afterwards."""
 
     output: str
+    outcome: ToolOutcome = ToolOutcome.ANSWERED
     wish: Wish | None = None
 
 
 class Tool:
-    """One function of the agent."""
+    """One function of the agent.
 
-    def __init__(self, function: Callable[..., object]) -> None:
-        self.name = _name_of(function)
-        self._function = function
-        description, parameter_texts = _split_docstring(inspect.getdoc(function) or "")
-        if not description:
+    Args:
+        function: with type hints and a docstring.
+        timeout_s: how long it may take, at most `TIMEOUT_S_MAX`; None for as long as the settings say.
+        irreversible: it must not be done twice, nor be forgotten: it runs only once its start is on disk,
+            and not again when it is not known how an earlier run ended.
+        finishes_after_hangup: whether what it has begun goes on, for some seconds, when the call ends.
+
+    Raises:
+        ToolError: it cannot be a tool as it is written.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        *,
+        timeout_s: float | None = None,
+        irreversible: bool = False,
+        finishes_after_hangup: bool = True,
+    ) -> None:
+        self.name = name_of(function)
+        refuse_generator(function, self.name)
+        if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_S_MAX:
             raise ToolError(
-                f"tool {self.name}: write a docstring; the model reads it to know when to call it"
+                f"tool {self.name}: timeout_s={timeout_s:g}; set it above 0, to {TIMEOUT_S_MAX:g}"
             )
-        self._arguments, schema = _arguments_model(function, parameter_texts)
+        self.timeout_s, self.is_irreversible = timeout_s, irreversible
+        self.finishes_after_hangup = finishes_after_hangup
+        self.is_plain = not inspect.iscoroutinefunction(function)
+        """It may block, so it runs in a thread."""
+        self._function = function
+        description, texts = description_of(function, self.name)
+        self._arguments, schema = arguments_model(function, texts)
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""
 
-    async def run(self, arguments: str, timeout_s: float) -> ToolResult:
-        """Validates `arguments` (JSON text), calls the function and puts its result into words.
+    def answer(self, arguments: str) -> ToolResult | Awaitable[object]:
+        """Reads `arguments` (JSON text), calls a plain function, puts its result into words. Never raises.
 
-        A plain function runs in a thread, so that one that blocks does not stop the audio of every call.
+        A plain function around an async one, as decorators make it, answers with something to be awaited.
         """
         try:
-            async with asyncio.timeout(timeout_s) as bound:
-                return _success(await self._call(self._read(arguments)))
-        except _ArgumentsError as error:
-            return _failure(str(error))
-        except TimeoutError:
-            why = f"took longer than {timeout_s:g} s" if bound.expired() else "timed out"
-            return _failure(f"the tool {why}")
-        except Exception as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
-            # Where it was raised, and not its text, which may hold the caller's words.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log = structlog.get_logger()
-            log.warning("tool_raised", tool=self.name, error=type(error).__name__, where=where)
-            return _failure(f"the tool failed: {type(error).__name__}")
+            result = self._function(**self._read(arguments))
+            return result if isinstance(result, Awaitable) else _success(result)
+        except BaseException as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
+            return self._failed(error)
+
+    async def answer_async(self, arguments: str) -> ToolResult:
+        """The same of an async function."""
+        try:
+            result: Any = self._function(**self._read(arguments))
+            return _success(await result)
+        except BaseException as error:  # noqa: BLE001  # SystemExit would end the process, and every call with it.
+            return self._failed(error)
+
+    async def finish(self, awaited: Awaitable[object]) -> ToolResult:
+        """What comes of something that a plain function has answered with."""
+        try:
+            return _success(await awaited)
+        except BaseException as error:  # noqa: BLE001  # As above.
+            return self._failed(error)
 
     def _read(self, arguments: str) -> dict[str, Any]:
+        """The arguments by name: nothing is converted, added, guessed or passed over."""
+        _refuse_odd_json(arguments)
         try:
-            parsed = self._arguments.model_validate_json(arguments)
+            parsed = self._arguments.model_validate_json(arguments, strict=True, extra="forbid")
         except ValidationError as error:
-            raise _ArgumentsError(f"invalid arguments: {_in_words(error)}") from error
+            raise _ArgumentsError(_in_words(error)) from error
         return {str(field.alias): getattr(parsed, key) for key, field in type(parsed).model_fields.items()}
 
-    async def _call(self, values: dict[str, Any]) -> object:
-        if inspect.iscoroutinefunction(self._function):
-            return await self._function(**values)
-        result = await run_in_own_thread(partial(self._function, **values), f"tool {self.name}")
-        # A plain function around an async one, as decorators make it, answers with a coroutine.
-        return await result if inspect.isawaitable(result) else result
+    def _failed(self, error: BaseException) -> ToolResult:
+        """The kind of an error only: its text may hold the caller's words."""
+        match error:
+            case _ArgumentsError():
+                return failure(f"invalid arguments: {error}", ToolOutcome.REFUSED)
+            case asyncio.CancelledError():
+                return failure("the tool was cancelled before it had answered", ToolOutcome.CANCELLED)
+            case TimeoutError():
+                return failure("the tool timed out")
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES_LOGGED))
+        log = structlog.get_logger()
+        log.warning("tool_raised", tool=self.name, error=type(error).__name__, where=where)
+        return failure(f"the tool failed: {type(error).__name__}")
 
 
-class Toolbox:
-    """The tools of one agent, by name."""
-
-    def __init__(self) -> None:
-        self._tools: dict[str, Tool] = {}
-
-    def add(self, tool: Tool) -> None:
-        """Adds `tool`.
-
-        Raises:
-            ToolError: the name is taken.
-        """
-        if tool.name in self._tools:
-            raise ToolError(f"there are two tools named {tool.name}; rename one")
-        self._tools[tool.name] = tool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names, in the order of their adding."""
-        return tuple(self._tools)
-
-    @property
-    def definitions(self) -> tuple[FunctionTool, ...]:
-        """The tools as the session announces them."""
-        return tuple(tool.definition for tool in self._tools.values())
-
-    async def run(self, name: str, arguments: str, timeout_s: float) -> ToolResult:
-        """Runs the tool `name`. An unknown one is told to the model."""
-        tool = self._tools.get(name)
-        if tool is None:
-            return _failure(f"there is no tool {name[:64]}; the tools are: {', '.join(self._tools)}")
-        return await tool.run(arguments, timeout_s)
+def failure(why: str, outcome: ToolOutcome = ToolOutcome.FAILED) -> ToolResult:
+    """What the model is told when it gets no answer."""
+    words = why if len(why) <= WORDS_MAX else f"{why[:WORDS_MAX]} …"
+    return ToolResult(json.dumps({"error": words}), outcome)
 
 
-def _name_of(function: Callable[..., object]) -> str:
-    name = getattr(function, "__name__", None)
-    if name is None:
-        raise ToolError(f"{function!r} has no name; write a function with def")
-    if not _NAME.fullmatch(name):
-        raise ToolError(f"tool {name}: the model takes names of at most 64 letters a to z, digits, _ and -")
-    return str(name)
-
-
-def _arguments_model(
-    function: Callable[..., object], texts: dict[str, str]
-) -> tuple[type[BaseModel], dict[str, object]]:
-    """The model that reads the arguments, and its JSON Schema."""
-    fields: dict[str, Any] = {}
-    hints = _hints_of(function)
-    for parameter in inspect.signature(function).parameters.values():
-        where = f"tool {function.__name__}, parameter {parameter.name}"
-        if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY}:
-            raise ToolError(f"{where}: the model passes arguments by name; use plain parameters")
-        if parameter.name not in hints:
-            raise ToolError(f"{where}: add a type hint; it becomes the schema that the model sees")
-        hint = hints[parameter.name]
-        # By alias: a parameter may be named like something of pydantic's own, or begin with `_`.
-        hint = Annotated[hint, Field(alias=parameter.name)]
-        if text := texts.get(parameter.name):
-            hint = Annotated[hint, Field(description=text)]
-        default = ... if parameter.default is parameter.empty else parameter.default
-        fields[f"argument_{len(fields)}"] = (hint, default)
+def _success(result: object) -> ToolResult:
+    if isinstance(result, Iterator | AsyncIterator):  # Its body is not run here: it may never end.
+        return failure(f"the tool answered with a {type(result).__name__}, which is no value; use a list")
     try:
-        model: type[BaseModel] = create_model(
-            function.__name__, __config__=ConfigDict(extra="forbid"), **fields
-        )
-        schema = model.model_json_schema()
-    except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as error:
-        raise ToolError(f"tool {function.__name__}: a type hint has no JSON form: {error}") from error
-    schema.pop("title", None)
-    return model, schema
+        output = result if isinstance(result, str) else to_json(result).decode()
+    except PydanticSerializationError:
+        return failure(f"the tool answered with a {type(result).__name__}, which has no JSON form")
+    if len(output.encode()) > OUTPUT_BYTES_MAX:
+        return failure(f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less")
+    if not isinstance(result, str):
+        try:
+            _refuse_odd_json(output)
+        except _ArgumentsError as error:
+            return failure(f"the tool's answer has no JSON form: {error}")
+    return ToolResult(str(output), wish=HangUp() if isinstance(result, EndCall) else None)
 
 
-def _hints_of(function: Callable[..., object]) -> dict[str, Any]:
+# --- JSON, as it is meant -----------------------------------------------------------------------------
+
+
+def _refuse_odd_json(text: str) -> None:
+    """Refuses what JSON does not have, and what two readers would read in two ways.
+
+    Other faults are for who reads it: they know its fields.
+    """
     try:
-        return get_type_hints(function, include_extras=True)
-    except (NameError, AttributeError, SyntaxError, TypeError) as error:
-        raise ToolError(f"tool {function.__name__}: a type hint cannot be resolved: {error}") from error
+        json.loads(text, object_pairs_hook=_once, parse_constant=_not_a_number, parse_float=_finite)
+    except _ArgumentsError:
+        raise
+    except (ValueError, RecursionError):
+        return
 
 
-_SECTION = re.compile(
-    r"^(Args|Arguments|Returns|Raises|Yields|Example|Examples|Note|Notes):\s*$", re.MULTILINE
-)
-_ARGUMENT = re.compile(
-    r"^\s+(\w+)(?:\s*\([^)]*\))?:\s*(.+(?:\n(?!\s+\w+(?:\s*\([^)]*\))?:).+)*)", re.MULTILINE
-)
+def _once(pairs: list[tuple[str, object]]) -> None:
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise _ArgumentsError("the same name stands twice in one object")
 
 
-def _split_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """The description, and each parameter's text from a Google-style `Args:` section."""
-    description, *sections = _SECTION.split(text)
-    bodies = dict(zip(sections[::2], sections[1::2], strict=True))
-    body = bodies.get("Args", "") or bodies.get("Arguments", "")
-    return description.strip(), {name: " ".join(words.split()) for name, words in _ARGUMENT.findall(body)}
+def _not_a_number(word: str) -> NoReturn:
+    raise _ArgumentsError(f"{word} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _ArgumentsError("a number is too large")
+    return number
 
 
 def _in_words(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'arguments'}: {fault['msg']}" for fault in faults)
-
-
-def _failure(why: str) -> ToolResult:
-    return ToolResult(json.dumps({"error": why}))
-
-
-def _success(result: object) -> ToolResult:
-    try:
-        output = result if isinstance(result, str) else to_json(result).decode()
-    except PydanticSerializationError:
-        return _failure(f"the tool answered with a {type(result).__name__}, which has no JSON form")
-    if len(output.encode()) > OUTPUT_BYTES_MAX:
-        return _failure(f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less")
-    return ToolResult(str(output), HangUp() if isinstance(result, EndCall) else None)

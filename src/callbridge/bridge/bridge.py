@@ -1,8 +1,8 @@
 """One call with I/O: owns the two legs, one timer and the tasks; feeds the machine and performs its actions.
 
 Whoever reads a socket only calls a door. A door is synchronous: the event is handled and all its actions are
-performed before the next message is looked at. When the call is over nothing of it is left: no task, no
-socket, no timer.
+performed before the next message is looked at. When its stream has ended the phone is closed, and the rest
+stays a few seconds for what is late. Then nothing of the call is left: no task, no socket, no timer.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import structlog
 
+from callbridge.bridge.door import Door, nowhere
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
+from callbridge.bridge.unanswered import Unanswered
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
@@ -26,9 +28,9 @@ from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Container, Coroutine
 
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
     from callbridge.call.machine import CallMachine
@@ -41,8 +43,13 @@ Observe: TypeAlias = Callable[[Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
-async def _nothing_to_keep() -> None:
+async def _nothing_to_keep() -> bool:
     """Where nothing is written down, nothing has to be waited for."""
+    return True
+
+
+def _nothing_to_free() -> None:
+    """Where calls are not counted, none holds a place."""
 
 
 KEPT_WITHIN_S = 1.0
@@ -66,7 +73,8 @@ class Bridge:
         limits: Limits | None = None,
         clip: bytes = b"",
         waiting: WaitingRoom | None = None,
-        kept: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        kept: Callable[[], Awaitable[bool]] = _nothing_to_keep,
+        free: Callable[[], None] = _nothing_to_free,
         spread: float = 0.5,
         wall_now: Callable[[], float] = time.time,
     ) -> None:
@@ -80,7 +88,9 @@ class Bridge:
             limits: the bounds of what stands before the call.
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
-            kept: returns when what was observed is written down.
+            kept: whether what was observed is written down. Returns when it is, or cannot be.
+            free: called once, when the stream has ended and the phone's socket is closed: its place is free,
+                while the call may stay a while for what is late.
             spread: see `CallMachine`.
             wall_now: seconds since 1970.
         """
@@ -92,23 +102,27 @@ class Bridge:
         self._dials: dict[e.Leg, asyncio.Task[None]] = {}
         self._models: dict[e.Leg, str] = {}
         """The names under which the legs were dialled."""
-        self._doors: dict[e.Leg, _Door] = {}
+        self._doors: dict[e.Leg, Door] = {}
         self._dropped: list[SocketLeg] = []
         """Being closed beside the call; what is left of them is closed at its end."""
         self._closed: list[SocketLeg] = []
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
-        self._clip, self._waiting, self._kept = clip, waiting, kept
+        self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
         self._has_been_kept = False
         self._wall_now = wall_now
         self._dialer, self._admit, self._observe = dialer, admit, observe
         self._toolbox: Toolbox | None = None
         """The tools of the call's agent, once there is a call."""
+        self._tools: Unanswered | None = None
         self._log = structlog.get_logger()
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._has_ended = False
+        """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
+        """Nothing is awaited any more: nobody is told anything."""
         self._woken = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -131,9 +145,14 @@ class Bridge:
                 self._tell_it_is_closed()
 
     def _tell_it_is_closed(self) -> None:
-        """The last fact: nothing of the call is left."""
-        if (call := self._entrance.call) is not None:
-            self._perform(call.close(self._loop.time()))
+        """The last fact: nothing of the call is left. What its tools were at is told before that."""
+        if (call := self._entrance.call) is None:
+            return
+        now = self._loop.time()
+        if self._tools is not None:
+            for finished in self._tools.cut_short():
+                self._perform(call.handle(finished, now))
+        self._perform(call.close(now))
 
     async def _run_tasks(self) -> None:
         try:
@@ -181,6 +200,15 @@ class Bridge:
         """Twilio has given this stream up, whatever its socket says."""
         self._tell_from_outside(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))
 
+    def stop(self) -> None:
+        """The process stops: what the call still waits for is of no use any more."""
+        self._tell_from_outside(e.ShutdownRequested())
+
+    @property
+    def runs_tools(self) -> bool:
+        """Whether a tool has begun that has not answered."""
+        return self._tools is not None and not self._tools.is_empty
+
     def _tell_from_outside(self, event: e.Event) -> None:
         if self._is_over:
             return
@@ -192,6 +220,8 @@ class Bridge:
     def _break(self, broken: Exception, why: str) -> None:
         """An invariant of ours does not hold: the machine ends the call, as far as it still can."""
         self._log.exception("call_broken", exc_info=broken)
+        self._is_over = True
+        self._woken.set()
         self._perform(self.decider.fail(why, self._loop.time()))
 
     # --- The machine ---
@@ -205,6 +235,9 @@ class Bridge:
         actions = self.decider.handle(event, self._loop.time())
         self._perform(actions)
         self._arm_timer()
+        if self._has_ended and self.decider.deadline is None:
+            self._is_over = True
+            self._woken.set()
 
     @property
     def decider(self) -> Entrance | CallMachine:
@@ -241,8 +274,10 @@ class Bridge:
                     self._relay.play_clip(self._clip, self._loop.time())
             case a.Note(fact):
                 if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
-                    self._is_over = True
+                    self._has_ended = True
                     self._woken.set()
+                    if self._tools is not None:
+                        self._tools.hang_up()
                 self._observe(fact)
             case _:
                 self._perform_on_legs(action)
@@ -266,6 +301,8 @@ class Bridge:
             case a.BeginCall():
                 call = self._call
                 self._relay.serve(call, self._note_passing if call.notes_audio else None)
+                assert self._toolbox is not None, "tools come with the call"
+                self._tools = Unanswered(call, self._toolbox.runs(self._tasks), self._kept)
             case a.DialModel(model, leg):
                 self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")
             case a.DropModel(leg):
@@ -327,7 +364,7 @@ class Bridge:
         self._dials.pop(leg, None)
         self._tell(told)
         if isinstance(told, e.ModelConnected) and self._legs.get(leg) is socket:
-            door = _Door(self.model_said if leg is e.Leg.MODEL else self._spare_said)
+            door = Door(self.model_said if leg is e.Leg.MODEL else self._spare_said)
             self._doors[leg] = door
             self._own_leg(leg, door)
 
@@ -353,7 +390,7 @@ class Bridge:
     def _release(self, leg: e.Leg) -> tuple[SocketLeg | None, asyncio.Task[None] | None]:
         """Takes a leg out of the call. What was read of it already, or still is, leads nowhere."""
         if (door := self._doors.pop(leg, None)) is not None:
-            door.leads_to = _nowhere
+            door.leads_to = nowhere
         if leg is e.Leg.MODEL:
             self._relay.send_to_model = None
         return self._legs.pop(leg, None), self._readers.pop(leg, None)
@@ -379,27 +416,31 @@ class Bridge:
             self._dropped.append(socket)
 
     async def _run_tool(self, tool: a.RunTool) -> None:
-        call, began_at = self._call, self._loop.time()
-        assert self._toolbox is not None, "tools come with the call"
-        # Whatever the tool logs, or anybody logs of it, belongs to this call.
-        with structlog.contextvars.bound_contextvars(call_sid=call.call_sid, stream_sid=call.stream_sid):
-            result = await self._toolbox.run(tool.name, tool.arguments, tool.timeout_s)
-        duration_ms = round((self._loop.time() - began_at) * 1000)
-        self._tell(e.ToolFinished(tool.call_id, tool.name, result.output, duration_ms, result.wish))
+        assert self._tools is not None, "tools come with the call"
+        self._tell(await self._tools.run(tool))
 
     # --- Time, and the end ---
 
     async def _keep(self) -> None:
-        """Tells every deadline, and ends all tasks once the call is over."""
+        """Tells every deadline; ends the stream, and all tasks once nothing of the call is awaited."""
         while not self._is_over:
             await self._woken.wait()
             self._woken.clear()
+            if self._has_ended:
+                await self._end_stream()
             if not self._is_over:
                 self._armed_for = None
                 self._tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
         await self._close_legs()
         raise _CallOver
+
+    async def _end_stream(self) -> None:
+        """Closes the legs that are of no more use. Again: does nothing."""
+        if not self._is_over:
+            for dial in self._dials.values():  # The call stays for what is late, and not for another session.
+                dial.cancel()
+        await self._close_legs(self._close_with)
 
     def _arm_timer(self) -> None:
         """One timer per call, moved only when the deadline did."""
@@ -417,8 +458,8 @@ class Bridge:
             self._timer.cancel()
         self._timer = self._armed_for = None
 
-    async def _close_legs(self) -> None:
-        """Closes every leg that is left: a dial may succeed while the phone is being closed.
+    async def _close_legs(self, which: Container[e.Leg] = frozenset(e.Leg)) -> None:
+        """Closes the legs that are left: a dial may succeed while the phone is being closed.
 
         First what was said is written down: the closed phone makes Twilio ask for somebody who reads it.
         """
@@ -429,9 +470,15 @@ class Bridge:
                 if socket not in self._closed:
                     closing.create_task(self._close(socket, 1000, ""), name="dropped close")
             for leg, socket in self._open_legs().items():
-                # The machine says nothing of a model leg that opened after the end.
-                wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
-                closing.create_task(self._close(socket, wish.code, wish.reason), name=f"{leg.value} close")
+                if leg in which:
+                    closing.create_task(self._close_leg(leg, socket), name=f"{leg.value} close")
+
+    async def _close_leg(self, leg: e.Leg, socket: SocketLeg) -> None:
+        # The machine says nothing of a model leg that opened after the end.
+        wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
+        await self._close(socket, wish.code, wish.reason)
+        if leg is e.Leg.PHONE:
+            self._free()
 
     def _open_legs(self) -> dict[e.Leg, SocketLeg]:
         return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}
@@ -453,20 +500,3 @@ class Bridge:
     async def _close(self, socket: SocketLeg, code: int, reason: str) -> None:
         await socket.close(code, reason)
         self._closed.append(socket)
-
-
-class _Door:
-    """The way in of one session of the model. Where it leads changes, the reader in front of it does not."""
-
-    __slots__ = ("leads_to",)
-
-    def __init__(self, leads_to: Read) -> None:
-        self.leads_to = leads_to
-
-    def __call__(self, text: str | bytes) -> None:
-        leads_to = self.leads_to
-        leads_to(text)
-
-
-def _nowhere(_text: str | bytes) -> None:
-    """What a session says that is not of this call any more."""

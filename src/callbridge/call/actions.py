@@ -77,12 +77,18 @@ class OpenUplink:
 
 @dataclass(frozen=True, slots=True)
 class RunTool:
-    """Run a tool of the agent beside the call; answered by `ToolFinished`, whatever happens."""
+    """Run a tool of the agent beside the call, once what was noted before is on disk.
+
+    Answered by `ToolFinished`, whatever happens, also after the end of the call.
+    """
 
     call_id: str
     name: str
     arguments: str
     timeout_s: float
+    """For one that has no limit of its own."""
+    is_repeated: bool = False
+    """It was asked for before, and how that ended is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import Entry
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.plan import CallPlan
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import media_streams, realtime_events
@@ -136,6 +137,7 @@ class ToolFinished:
     duration_ms: int
     wish: Wish | None = None
     """What the agent wants done to the call once its last words were heard."""
+    outcome: ToolOutcome = ToolOutcome.ANSWERED
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from callbridge.call.memory import ToolAnswered
+from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import FallBack, Following
 from callbridge.wire import realtime_events
 
@@ -145,9 +146,12 @@ class ClipPlayed(_Fact, frozen=True):
 
 
 class Remembered(_Fact, frozen=True):
-    """A tool's answer, to be kept at once: after a crash it must not be run again for the same question."""
+    """A tool begins, or has answered: kept at once, so that after a crash nothing is done twice.
 
-    entry: ToolAnswered
+    That one begins is on disk before it does.
+    """
+
+    entry: ToolStarted | ToolAnswered
 
 
 class Interrupted(_Fact, frozen=True):
@@ -162,11 +166,12 @@ class Interrupted(_Fact, frozen=True):
 
 
 class ToolUsed(_Fact, frozen=True):
-    """A tool of the agent ran."""
+    """The model asked for a tool, and was answered."""
 
     name: str
     duration_ms: int
     output_size: int
+    outcome: ToolOutcome = ToolOutcome.ANSWERED
 
 
 class TurnEnded(_Fact, frozen=True):
@@ -174,7 +179,7 @@ class TurnEnded(_Fact, frozen=True):
 
     turn: int
     caller: str | None
-    """What the caller said, when a transcript came."""
+    """What the caller said, when a transcript came. `CallerWordsCame` says what came later."""
     agent: str
     """What the caller heard of the answer: cut in proportion when the answer was interrupted."""
     response_ms: int | None
@@ -185,6 +190,15 @@ class TurnEnded(_Fact, frozen=True):
 RESPONSE_TOKENS_MAX: Final = 262_144
 """Of one kind in one response: twice the context of a model (128k). A number above it is none, and must not
 close the line by a limit of cost."""
+
+
+class CallerWordsCame(_Fact, frozen=True):
+    """Words of the caller came after the record of their turn, and belong there."""
+
+    turn: int
+    """Of the same stream."""
+    caller: str
+    """All that the caller said in that turn, as far as it is known now."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -341,6 +355,7 @@ Fact: TypeAlias = (
     | Interrupted
     | ToolUsed
     | TurnEnded
+    | CallerWordsCame
     | Billed
     | StreamEnded
     | CallClosed

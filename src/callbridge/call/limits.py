@@ -144,6 +144,10 @@ class Limits:
     leave_timeout_s: float = 20.0
     """For a goodbye, beyond what is unheard when it begins; then the call ends without it."""
 
+    linger_s: float = 8.0
+    """After the end of a stream: for tools that run, which have as long, and for the caller's last words. The
+    phone is gone by then, and the place of the call is free. 0: not at all."""
+
     hand_over_timeout_s: float = 10.0
     """A process that goes away waits so long for the end of a turn, then hands over in the middle of it."""
 
@@ -160,6 +164,17 @@ class Limits:
 
     transcript_timeout_s: float = 5.0
     """A turn's record waits this long for the caller's transcript, which may come after the answer."""
+
+    words_timeout_s: float = 30.0
+    """Words that come later than the record correct it. A renewal waits for them so long after they were
+    spoken: a transcript that takes longer than half a minute is one that the vendor has lost."""
+
+    words_characters_max: int = 8_000
+    """Kept of one utterance. At 15 characters a second that is nine minutes without a pause."""
+
+    words_awaited_max: int = 16
+    """Utterances of one turn, turns that wait for late words, and words that came before their utterance: of
+    each so many. One caller says a dozen things in half a minute."""
 
     keys_timeout_s: float = 2.0
     """After the last key the digits go to the model; `#` ends them at once."""
@@ -220,8 +235,26 @@ class Limits:
     speaking the protocol. A phone whose every frame is bad is known after a second, a model's one strange
     event with each answer never comes near."""
 
+    # Tools.
+
     tool_timeout_s: float = 8.0
-    """A tool that takes longer is told to the model as failed."""
+    """A tool that takes longer is told to the model as one that ran out of time."""
+
+    tool_kept_within_s: float = 0.25
+    """What it may take to write down that a tool begins: a commit takes a few milliseconds. Beyond it the
+    tool runs, with a warning, unless it is irreversible."""
+
+    tool_calls_per_response_max: int = 16
+    """More in one response are answered without being run. A model that asks for a table, a taxi and the
+    weather asks for three."""
+
+    tool_arguments_bytes_max: int = 8 * 1024
+    """Longer arguments are refused. As much as a result may have: both are read again with every response."""
+
+    stored_result_turns: int = 2
+    """After a lost session the same question is answered with the result that is known for it, in the turn in
+    which it was asked, and two more: the agent's apology, the caller's "are you there?". Later the caller
+    wants to know anew."""
 
     def __post_init__(self) -> None:
         ready_ms = self.connect_timeout_s * 1000
@@ -233,3 +266,5 @@ class Limits:
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
+        assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
+        assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"

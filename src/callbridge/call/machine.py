@@ -18,7 +18,7 @@ from callbridge.call.ear.gate import Uplink
 from callbridge.call.ear.silences import add_sound_due
 from callbridge.call.endings import SAY_IT_ENDS
 from callbridge.call.facts import CallClosed, ClipPlayed, EndReason, StreamStarted, noted, warned
-from callbridge.call.floor.table import Caller
+from callbridge.call.floor.table import Caller, Now
 from callbridge.call.memory import TurnSaid
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase, Timer
@@ -101,7 +101,7 @@ class CallMachine:
 
     @property
     def deadline(self) -> tuple[float, Timer] | None:
-        """When to hand in `DeadlinePassed`, and why. None once the call is over."""
+        """When to hand in `DeadlinePassed`, and why. None once the call is over and nothing is awaited."""
         due = self._due()
         if not due:
             return None
@@ -113,6 +113,7 @@ class CallMachine:
         self._out.now = now
         self._out.drop()
         self._end(EndReason.INTERNAL_ERROR, detail)
+        self._parts.linger.leave()
         return self._out.taken()
 
     def passed(self, fact: Fact, now: float) -> tuple[a.Action, ...]:
@@ -232,11 +233,11 @@ class CallMachine:
             case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS:
                 self._parts.ladder.expired(timer, now)
             case Timer.GREETING:
-                self._parts.floor.greeting.is_over(now)
+                self._sessions.amend(now)
             case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNANSWERED | Timer.SIGN:
                 self._parts.hearing.expired(timer, now)
-            case Timer.TRANSCRIPT:
-                pass  # `_settle` records what is late.
+            case Timer.TRANSCRIPT | Timer.LINGER:
+                pass  # `_settle` records what is late, and ends what lingers.
             case Timer.CALLER_QUIET:
                 self._look_at_caller(now)
             case Timer.MEDIA_GAP:
@@ -265,9 +266,11 @@ class CallMachine:
             self._end(EndReason.MEDIA_LOST, f"no caller audio for {self.limits.media_gap_timeout_s:g} s")
 
     def _due(self) -> dict[Timer, float]:
-        """When to look at what. Nothing once the call is over."""
+        """When to look at what. Once the call is over only when to leave, if anything is awaited."""
         due: dict[Timer, float] = {}
         if self._ended_at is not None:
+            if (leave_by := self._parts.linger.until) is not None:
+                due[Timer.LINGER] = leave_by
             return due
         parts, sessions, ladder = self._parts, self._sessions, self._parts.ladder
         is_connecting = sessions.is_connecting
@@ -297,9 +300,12 @@ class CallMachine:
 
     def _settle(self, now: float) -> None:
         """What follows from the state rather than from one event: turns that ended, last words heard."""
-        if self._ended_at is not None:
-            return
+        if self.transcript.corrections:
+            self._correct()
         parts, endings = self._parts, self._endings
+        if self._ended_at is not None:
+            parts.linger.look(now)
+            return
         if endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != parts.floor.turn:
             endings.stay()
             self._out.note(noted("farewell_withdrawn"))
@@ -321,6 +327,13 @@ class CallMachine:
                 parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
         if is_idle and parts.playout.is_drained:
             self._settle_quiet(now)
+
+    def _correct(self) -> None:
+        """Words of the caller came after their turn was recorded."""
+        for correction in self.transcript.corrections:
+            self._out.note(correction)
+            self._parts.memory.correct(correction.turn, correction.caller)
+        self.transcript.corrections.clear()
 
     def _settle_idle(self, now: float) -> None:
         if self.playout.is_drained:
@@ -355,6 +368,10 @@ class CallMachine:
         if parks:
             parts.floor.leave_behind(now)
         has_leg = self._sessions.has_leg
+        lingers = reason not in {EndReason.SERVICE_STOPPED, EndReason.INTERNAL_ERROR}
+        keeps_leg = has_leg and lingers and not parks and parts.transcript.awaits_words(now)
+        if keeps_leg and parts.floor.now is Now.AUDIBLE:
+            parts.floor.silence(now)
         self._ended_at = now
         parts.gate.uplink, parts.gate.audible_response_id = Uplink.SHUT, None
         self._sessions.over()
@@ -364,7 +381,9 @@ class CallMachine:
             out.note(turn)
         if parks:
             out.do(a.ParkModel(self._sessions.renewal.renew_at))
-        elif has_leg:
+        elif has_leg and not keeps_leg:
             out.do(a.CloseLeg(e.Leg.MODEL, 1000, ""))
         out.do(a.CloseLeg(e.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
         out.note(summary(reason, detail, follows, parts, since=self._admitted_at, now=now))
+        if lingers:
+            parts.linger.begin(now, has_model=keeps_leg)

@@ -1,4 +1,4 @@
-"""What a call remembers of itself: what was said and heard, and which tools answered.
+"""What a call remembers of itself: what was said and heard, which tools have begun, and what they answered.
 
 A session of the model can be lost, a stream can break off, a process can end: the call goes on, and the next
 session is told what is here. Only what the caller *heard* counts as said. Nothing is decided here.
@@ -14,12 +14,22 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
+from callbridge.call.outcomes import ToolOutcome
 from callbridge.wire import realtime_commands as commands
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from callbridge.call.limits import Limits
+
+
+class ToolStarted(msgspec.Struct, frozen=True, tag_field="kind", tag="tool_started"):
+    """A tool was started in an earlier stream of the call, which knows no answer of it."""
+
+    turn: int
+    call_id: str
+    name: str
+    arguments: str
 
 
 class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
@@ -30,6 +40,9 @@ class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
     name: str
     arguments: str
     output: str
+    outcome: ToolOutcome = ToolOutcome.ANSWERED
+    is_wish: bool = False
+    """It wanted something done to the call. No later session is told: the wish was granted or withdrawn."""
 
 
 class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
@@ -40,11 +53,18 @@ class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
     agent: str
 
 
-Entry: TypeAlias = ToolAnswered | TurnSaid
+Entry: TypeAlias = ToolStarted | ToolAnswered | TurnSaid
 
 encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(ToolAnswered | TurnSaid).decode
+decode: Final = msgspec.json.Decoder(ToolStarted | ToolAnswered | TurnSaid).decode
 """An entry from the text that `encode` made. Raises msgspec.DecodeError for any other text."""
+
+NOT_KNOWN: Final = (
+    '{"outcome": "not known", "why": "It was started, and then the connection broke off. It may have taken '
+    "effect. Do not call it again unless doing it twice does no harm, and do not say that it failed: find "
+    'out, or tell the caller that it is not certain."}'
+)
+"""What a session is told of a tool that was started by another one, and of which no answer is known."""
 
 
 @dataclass(slots=True)
@@ -64,6 +84,15 @@ class Memory:
         self.entries.append(entry)
         if len(self.entries) > self.limits.memory_entries_max:
             del self.entries[0]
+
+    def correct(self, turn: int, caller: str) -> None:
+        """The caller's words of a turn came late. They are told where they were spoken, as all of it is."""
+        for place in reversed(range(len(self.entries))):
+            entry = self.entries[place]
+            if isinstance(entry, TurnSaid) and entry.turn == turn:
+                self.entries[place] = TurnSaid(turn, caller, entry.agent)
+                return
+        self.add(TurnSaid(turn, caller, ""))  # Nothing was known of that turn.
 
     def retell(
         self, more: Iterable[Entry], note: str, next_id: Callable[[], str]
@@ -105,9 +134,10 @@ def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyIt
         if entry.caller
     ]
     for entry in turn:
-        if isinstance(entry, ToolAnswered):
+        if isinstance(entry, ToolStarted) or (isinstance(entry, ToolAnswered) and not entry.is_wish):
+            output = NOT_KNOWN if isinstance(entry, ToolStarted) else entry.output
             items.append(commands.FunctionCall(next_id(), entry.call_id, entry.name, entry.arguments))
-            items.append(commands.FunctionCallOutput(next_id(), entry.call_id, entry.output))
+            items.append(commands.FunctionCallOutput(next_id(), entry.call_id, output))
     items += [
         commands.Message(next_id(), "assistant", (commands.OutputText(entry.agent),))
         for entry in said
@@ -120,5 +150,7 @@ def _length(entry: Entry) -> int:
     match entry:
         case TurnSaid(_, caller, agent):
             return len(caller or "") + len(agent)
+        case ToolStarted():
+            return len(entry.arguments) + len(NOT_KNOWN)
         case ToolAnswered():
             return len(entry.arguments) + len(entry.output)

@@ -13,6 +13,7 @@ from callbridge.call.events import Leg
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
+from callbridge.call.linger import Linger
 from callbridge.call.memory import Memory
 from callbridge.call.sessions.sessions import Sessions
 from callbridge.call.transcript import Transcript
@@ -40,7 +41,7 @@ class Parts:
         self.out, now = out, out.now
         out.goes_on(admitted.age_s)
         self.playout = playout = Playout(plan.limits)
-        self.transcript = transcript = Transcript(plan.limits.transcript_timeout_s)
+        self.transcript = transcript = Transcript(plan.limits)
         self.memory = Memory(plan.limits, list(admitted.memory))
         transcript.turns = self.memory.turns
         self.sessions = Sessions(
@@ -63,6 +64,7 @@ class Parts:
             tally=tally,
             playout=playout,
             transcript=transcript,
+            memory=self.memory,
             out=out,
         )
         self.hearing = Hearing(self.floor, self.ladder, self.sessions, tally=tally, playout=playout, out=out)
@@ -71,6 +73,7 @@ class Parts:
         self.line = Line(plan.limits, gate, tally, silence_s, now)
         self.endings = Endings(plan.limits, self.floor, self.ladder, playout, out, admitted.age_s)
         self.bill = Bill(out)
+        self.linger = Linger(plan.limits.linger_s, transcript, self.ladder.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}
         self.hand_over_by: float | None = None
         """When the call is handed over at the latest; None while that is not asked for."""

@@ -52,3 +52,4 @@ class Timer(StrEnum):
     FAREWELL = "farewell"
     LEAVE = "leave"
     HAND_OVER = "hand_over"
+    LINGER = "linger"

@@ -17,11 +17,11 @@ from typing import Any, Final, TypeAlias
 
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.facts import EndReason, Remembered, noted, warned
+from callbridge.call.facts import EndReason, noted, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
-from callbridge.call.memory import ToolAnswered
+from callbridge.call.linger import Linger
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
 from callbridge.call.sessions.sessions import Sessions
@@ -114,14 +114,13 @@ def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> Non
 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
     """A tool answered."""
-    arguments = parts.ladder.tools.arguments_of(event.call_id)
-    if arguments and event.wish is None:
-        turn = parts.transcript.turns
-        answered = ToolAnswered(turn, event.call_id, event.name, arguments, event.output)
-        parts.memory.add(answered)
-        parts.out.note(Remembered(answered))
     if parts.ladder.tool_finished(event, now) and parts.sessions.stands and parts.endings.leaving_for is None:
         parts.endings.leave(EndReason.AGENT_HANGUP, now)
+
+
+def tool_finished_late(parts: Parts, event: e.ToolFinished, now: float) -> None:
+    """A tool answered after the end of the stream: the next stream of the call may want to know."""
+    parts.ladder.tools.finish(event)
 
 
 # --- What goes wrong ------------------------------------------------------------------------------------
@@ -209,6 +208,7 @@ _floor: Final = partial(Rule, attrgetter("floor"))
 _ladder: Final = partial(Rule, attrgetter("ladder"))
 _sessions: Final = partial(Rule, attrgetter("sessions"))
 _hearing: Final = partial(Rule, attrgetter("hearing"))
+_linger: Final = partial(Rule, attrgetter("linger"))
 
 
 def _all_parts(parts: Parts) -> Parts:
@@ -238,7 +238,7 @@ def _standing(cell: Cell) -> _Row:
 
 
 # One row for each event; the cells are DIALLING, CONFIGURING, LIVE. While LEAVING all is as in LIVE: what the
-# caller says then still counts, and may keep the agent. Once the call is OVER everything is ignored.
+# caller says then still counts, and may keep the agent. What is heard of a call that is OVER stands below.
 _ROWS: Final[Mapping[type, _Row]] = {
     # From the phone.
     ms.Connected: _always(_REPEATED),
@@ -286,6 +286,18 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.HandOverRequested: _always(_here(hand_over)),
 }
 
+_ONCE_OVER: Final[Mapping[type, Cell]] = {
+    rt.CallerTranscript: _floor(Floor.caller_transcribed),
+    rt.CallerTranscriptFailed: _floor(Floor.caller_not_transcribed),
+    rt.ResponseCreated: _linger(Linger.response_created),
+    e.ToolFinished: _here(tool_finished_late),
+    e.LegGone: _linger(Linger.leg_gone),
+    e.LegStalled: _linger(Linger.leg_gone),
+    e.BadMessage: _linger(Linger.bad_message),
+    e.ShutdownRequested: _linger(Linger.shut_down),
+}
+"""While a call lingers. The rest has no meaning any more."""
+
 _PHASES: Final = (Phase.DIALLING, Phase.CONFIGURING, Phase.LIVE)
 _BY_PHASE: Final = {
     phase: {event: row[index] for event, row in _ROWS.items()} for index, phase in enumerate(_PHASES)
@@ -294,6 +306,6 @@ _BY_PHASE: Final = {
 RULES: Final[Mapping[Phase, Mapping[type, Cell]]] = {
     **_BY_PHASE,
     Phase.LEAVING: _BY_PHASE[Phase.LIVE],
-    Phase.OVER: dict.fromkeys(_ROWS, _IS_OVER),
+    Phase.OVER: {**dict.fromkeys(_ROWS, _IS_OVER), **_ONCE_OVER},
 }
 """What becomes of every event in every phase. That the deadline has come is for the machine itself."""

@@ -1,7 +1,9 @@
 """Who said what: turns as the caller lived them, written down for the record.
 
 Bookkeeping only; nothing here changes what happens in the call. The caller's words come from a second
-model, perhaps long after the answer, so an ended turn waits for them up to a bound.
+model, perhaps long after the answer and in any order (Realtime reference,
+conversation.item.input_audio_transcription.completed). An ended turn waits for them up to a bound; words that
+come later still correct its record, up to another one.
 """
 
 from __future__ import annotations
@@ -9,25 +11,33 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.facts import TurnEnded
+from callbridge.call.facts import CallerWordsCame, TurnEnded
 from callbridge.call.memory import TurnSaid
+from callbridge.call.spoken import heard_part, part_with_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from callbridge.call.ear.playout import CutItem
+    from callbridge.call.limits import Limits
 
-SPOKEN_CHARACTERS_PER_S: Final = 15
-"""Ordinary speech, spaces included. For how much of a text an unfinished piece of audio had time."""
+UNINTELLIGIBLE: Final = "[unintelligible]"
+"""The words of an utterance that could not be made out: that somebody spoke is worth knowing."""
+
+_UNCOMMITTED: Final = ""
+"""Stands for the item of an utterance that has none yet."""
 
 
 @dataclass(slots=True, eq=False)
 class _Turn:
     number: int
     speech_ended_at: float | None = None
-    caller_item_id: str | None = None
-    caller: str | None = None
-    awaits_caller: bool = False
+    utterances: dict[str, str | None] = field(default_factory=dict)
+    """The caller's words by item, in the order in which they were spoken; None: not known."""
+    awaited: set[str] = field(default_factory=set)
+    """Those of them whose words are still to come."""
+    words_by: float = 0.0
+    """From then on they are not waited for any more."""
     awaits_agent: bool = False
     """The response was still running when the turn ended: its words may be to come."""
     words: dict[str, str] = field(default_factory=dict)
@@ -45,13 +55,20 @@ class _Turn:
 class Transcript:
     """The turns of one call. Ended ones are taken from `ended`."""
 
-    transcript_timeout_s: float
+    limits: Limits
     turns: int = 0
     response_ms: list[int] = field(default_factory=list)
     """Every latency measured so far."""
+    corrections: list[CallerWordsCame] = field(default_factory=list)
+    """Words that came after the record of their turn; to be taken by who notes them."""
     _unrecorded: list[_Turn] = field(default_factory=list)
     """Turns that wait for the caller's words, then the open one."""
     _open: _Turn | None = None
+    _late: list[_Turn] = field(default_factory=list)
+    """Turns that were recorded before all of the caller's words came."""
+    _unplaced: dict[str, str] = field(default_factory=dict)
+    """Words that came before the news of their utterance."""
+    _is_transcribed: bool = False
 
     # The caller.
 
@@ -64,27 +81,66 @@ class Transcript:
         """The utterance is over."""
         turn = self._current()
         turn.speech_ended_at = speech_ended_at
-        turn.awaits_caller = awaits_words
+        self._is_transcribed = awaits_words
+        if awaits_words:
+            turn.awaited.add(_UNCOMMITTED)
 
     def caller_committed(self, item_id: str) -> None:
-        """The utterance has an item, under which its words will come."""
-        self._current().caller_item_id = item_id
+        """The utterance has an item, under which its words will come, or have come already."""
+        turn = self._current()
+        turn.awaited.discard(_UNCOMMITTED)
+        if item_id in turn.utterances or len(turn.utterances) >= self.limits.words_awaited_max:
+            return
+        turn.utterances[item_id] = self._unplaced.pop(item_id, None)
+        if self._is_transcribed and turn.utterances[item_id] is None:
+            turn.awaited.add(item_id)
 
     @property
     def latest_caller_item(self) -> str | None:
-        """The item of the open turn's utterance."""
-        return None if self._open is None else self._open.caller_item_id
+        """The latest item of the open turn's words."""
+        return None if self._open is None else next(reversed(self._open.utterances), None)
 
-    def caller_said(self, item_id: str, words: str | None) -> None:
-        """The words of an utterance, or the news that none will come."""
+    def caller_said(self, item_id: str, words: str) -> None:
+        """The words of an utterance, in whatever order they come."""
+        words = words[: self.limits.words_characters_max]
         for turn in self._unrecorded:
-            if turn.caller_item_id == item_id:
-                turn.caller, turn.awaits_caller = words, False
+            if item_id in turn.utterances:
+                turn.utterances[item_id] = words
+                turn.awaited.discard(item_id)
+                return
+        for turn in self._late:
+            if item_id in turn.awaited:
+                self._came_late(turn, item_id, words)
+                return
+        self._unplaced[item_id] = words
+        if len(self._unplaced) > self.limits.words_awaited_max:
+            del self._unplaced[next(iter(self._unplaced))]
+
+    def _came_late(self, turn: _Turn, item_id: str, words: str) -> None:
+        turn.utterances[item_id] = words
+        turn.awaited.discard(item_id)
+        if not turn.awaited:
+            self._late.remove(turn)
+        if words:
+            self.corrections.append(CallerWordsCame(turn.number, _said(turn) or ""))
 
     def caller_pressed(self, keys: str, now: float) -> None:
         """Keys instead of words."""
         turn = self._current()
-        turn.caller, turn.speech_ended_at, turn.awaits_caller = f"[keys {keys}]", now, False
+        turn.speech_ended_at = now
+        turn.utterances[f"keys at {now}"] = f"[keys {keys}]"
+
+    def awaits_words(self, now: float) -> bool:
+        """Whether words of an utterance that is over may still come."""
+        self._late = [turn for turn in self._late if now < turn.words_by]
+        return bool(self._late) or any(turn.awaited - {_UNCOMMITTED} for turn in self._unrecorded)
+
+    def words_lost(self) -> None:
+        """The session is gone: what it has not told of the caller's words will not come."""
+        for turn in self._unrecorded:
+            turn.awaited.clear()
+        self._late.clear()
+        self._unplaced.clear()
 
     # The agent.
 
@@ -109,7 +165,7 @@ class Transcript:
         """The rest of an item will not come. Its text ran ahead: what its audio has no time for is unsaid."""
         for turn in self._unrecorded:
             if item_id in turn.words and item_id not in turn.whole:
-                turn.words[item_id] = _spoken_words(turn.words[item_id].strip(), sent_ms)
+                turn.words[item_id] = part_with_time(turn.words[item_id].strip(), sent_ms)
 
     def agent_finished(self) -> None:
         """The response is over: its words are all known."""
@@ -133,7 +189,9 @@ class Transcript:
         if turn is None:
             return
         turn.answered_at, turn.awaits_agent = answered_at, awaits_agent
-        turn.record_by = now + self.transcript_timeout_s
+        turn.record_by = now + self.limits.transcript_timeout_s
+        spoken_at = now if turn.speech_ended_at is None else turn.speech_ended_at
+        turn.words_by = spoken_at + self.limits.words_timeout_s
 
     def ended(self, now: float, *, is_last: bool = False) -> list[TurnEnded]:
         """Takes the records that are complete, late beyond the bound, or the last of the call."""
@@ -141,21 +199,24 @@ class Transcript:
             return []
         ready = []
         for turn in self._unrecorded:
-            is_complete = not turn.awaits_caller and not turn.awaits_agent
+            is_complete = not turn.awaited and not turn.awaits_agent
             if turn is not self._open and (is_last or is_complete or now >= turn.record_by):
                 ready.append(turn)
         self._unrecorded = [turn for turn in self._unrecorded if turn not in ready]
         return [self._record(turn) for turn in ready]
 
     def _record(self, turn: _Turn) -> TurnEnded:
+        turn.awaited.discard(_UNCOMMITTED)
+        if turn.awaited:
+            self._late = [*self._late[1 - self.limits.words_awaited_max :], turn]
         latency_ms = _response_ms(turn)
         if latency_ms is not None:
             self.response_ms.append(latency_ms)
-        return TurnEnded(turn.number, turn.caller, _heard(turn), latency_ms, turn.interrupted)
+        return TurnEnded(turn.number, _said(turn), _heard(turn), latency_ms, turn.interrupted)
 
     def unrecorded(self) -> list[TurnSaid]:
         """The turns that have no record yet, with what was said in them so far."""
-        said = (TurnSaid(turn.number, turn.caller, _heard(turn)) for turn in self._unrecorded)
+        said = (TurnSaid(turn.number, _said(turn), _heard(turn)) for turn in self._unrecorded)
         return [turn for turn in said if turn.caller or turn.agent]
 
     def heard_words(self, item_id: str) -> str:
@@ -192,6 +253,12 @@ def _response_ms(turn: _Turn) -> int | None:
     return round((turn.answered_at - turn.speech_ended_at) * 1000)
 
 
+def _said(turn: _Turn) -> str | None:
+    """All that the caller said in a turn, in the order in which they spoke; None where nothing is known."""
+    known = [words for words in turn.utterances.values() if words is not None]
+    return " ".join(filter(None, known)) if known else None
+
+
 def _heard(turn: _Turn) -> str:
     """What was heard of all that the agent said in a turn."""
     heard = (_heard_words(words.strip(), turn.heard.get(item_id)) for item_id, words in turn.words.items())
@@ -199,18 +266,5 @@ def _heard(turn: _Turn) -> str:
 
 
 def _heard_words(words: str, cut: CutItem | None) -> str:
-    """The part of `words` that was heard, in proportion to the audio, at a word's end."""
-    if cut is None or cut.heard_ms >= cut.sent_ms:
-        return words
-    return _first_words(words, len(words) * cut.heard_ms // cut.sent_ms)
-
-
-def _spoken_words(words: str, sent_ms: int) -> str:
-    """The part of `words` for which so much audio had time."""
-    length = sent_ms * SPOKEN_CHARACTERS_PER_S // 1000
-    return words if len(words) <= length else _first_words(words, length)
-
-
-def _first_words(words: str, length: int) -> str:
-    first = words[:length].rpartition(" ")[0]
-    return f"{first} …" if first else ""
+    """The part of `words` that was heard, in proportion to the audio."""
+    return words if cut is None else heard_part(words, cut.heard_ms, cut.sent_ms)

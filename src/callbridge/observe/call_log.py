@@ -11,7 +11,10 @@ import msgspec
 import structlog
 
 from callbridge.call import facts
+from callbridge.call.memory import ToolStarted
+from callbridge.call.outcomes import ToolOutcome
 
+_WELL: Final = frozenset({ToolOutcome.ANSWERED, ToolOutcome.STORED})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
 
@@ -27,18 +30,18 @@ class CallLog:
         """Writes one line. The identity of call and stream is on every one."""
         log = self._log.bind(call_sid=fact.call_sid, stream_sid=fact.source)
         match fact:
-            case facts.StreamStarted():
-                log.info("stream_started", **_fields(fact))
-            case facts.AgentReady():
-                log.info("agent_ready", **_fields(fact))
+            case (
+                facts.StreamStarted()
+                | facts.AgentReady()
+                | facts.SessionReplaced()
+                | facts.ClipPlayed()
+                | facts.CallClosed()
+            ):
+                log.info(fact.kind, **_fields(fact))
             case facts.ModelTrouble():
                 # What no second try can mend wants somebody to look; the rest is mended by the next line.
                 write = log.error if fact.is_fatal else log.warning
                 write("model_trouble", **_fields(fact))
-            case facts.SessionReplaced():
-                log.info("session_replaced", **_fields(fact))
-            case facts.ClipPlayed():
-                log.info("clip_played", why=fact.why)
             case facts.Interrupted():
                 log.info(
                     "interrupted",
@@ -46,19 +49,25 @@ class CallLog:
                     deleted=list(fact.deleted),
                     unheard_ms=fact.unheard_ms,
                 )
+            case facts.Remembered(ToolStarted() as begun):
+                log.info("tool_started", name=begun.name, call_id=begun.call_id, turn=begun.turn)
             case facts.ToolUsed():
-                log.info("tool_used", **_fields(fact))
+                self._tool_used(log, fact)
             case facts.TurnEnded():
                 log.info("turn_ended", **self._turn(fact))
+            case facts.CallerWordsCame():
+                log.info("caller_words_came", **self._late(fact))
             case facts.StreamEnded():
                 self._ended(log, fact)
-            case facts.CallClosed():
-                log.info("call_closed", after_ms=fact.after_ms)
             case facts.Noted():
                 write = log.warning if fact.is_warning else log.info
                 write(fact.event, **dict(fact.fields))
             case _:
                 pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
+
+    def _tool_used(self, log: structlog.typing.FilteringBoundLogger, used: facts.ToolUsed) -> None:
+        write = log.info if used.outcome in _WELL else log.warning
+        write("tool_used", **_fields(used) | {"outcome": used.outcome.value})
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:
         fields: dict[str, object] = {
@@ -69,6 +78,10 @@ class CallLog:
         if self._with_transcripts:
             fields |= {"caller": turn.caller, "agent": turn.agent}
         return fields
+
+    def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
+        words = {"caller": came.caller} if self._with_transcripts else {}
+        return {"turn": came.turn, **words}
 
     def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
         fields = _fields(end) | {

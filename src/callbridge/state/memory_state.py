@@ -111,8 +111,9 @@ class MemoryState:
         """(at, microdollars), oldest first."""
         return with_spend((), self._spend, since)
 
-    async def flush(self) -> None:
+    async def flush(self) -> bool:
         """Nothing waits here."""
+        return True
 
     async def close(self) -> None:
         """Nothing is open here."""

@@ -106,11 +106,11 @@ class SqliteState:
         """(at, microdollars), oldest first."""
         return await self._read(partial(stored_spend, since=since), partial(with_spend, since=since))
 
-    async def flush(self) -> None:
-        """Returns when all that was queued is written, or there is trouble."""
+    async def flush(self) -> bool:
+        """Whether all that was queued is written. Returns when it is, or there is trouble."""
         reply: Reply[bool] = Reply()
         self._writer.flush(reply)
-        await reply.within(ANSWER_WAIT_S)
+        return bool(await reply.within(ANSWER_WAIT_S))
 
     async def close(self) -> None:
         """Writes what waits and ends the thread."""

@@ -34,7 +34,7 @@ BODY_BYTES_MAX = 1024 * 1024
 
 STARTED = "stream_started"
 ENDED = "stream_ended"
-DETAILS = frozenset({"turn_ended", "remembered"})
+DETAILS = frozenset({"turn_ended", "caller_words_came", "remembered"})
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
 was said may be shed. An event is a fact of the call, and its kind that of the fact."""
 
@@ -90,8 +90,8 @@ class State(Protocol):
     async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
         """(at, microdollars) of everything spent at `since` or later, oldest first."""
 
-    async def flush(self) -> None:
-        """Returns when all that was queued before is written, or when there is trouble."""
+    async def flush(self) -> bool:
+        """Whether all that was queued before is written. Returns when it is, or when there is trouble."""
 
     async def close(self) -> None:
         """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""

@@ -159,6 +159,8 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     ended: facts.StreamEnded | None = None
     continued_at: list[float] = []
     remembered: list[memory.Entry] = []
+    tools: dict[str, int] = {}  # Where a tool stands among what is remembered.
+    turns: dict[tuple[str, int], int] = {}  # Where a turn of a stream stands among what is remembered.
     never_began = False
     for at, fact in read_facts(events):
         match fact:
@@ -171,9 +173,17 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 # The end of an earlier stream, found dead long after the call went on, is none of this.
                 ended = fact
             case facts.TurnEnded(turn, caller, agent) if caller or agent:
+                turns[fact.source, turn] = len(remembered)
                 remembered.append(memory.TurnSaid(turn, caller, agent))
+            case facts.CallerWordsCame(turn, caller):
+                place = turns.setdefault((fact.source, turn), len(remembered))
+                if place == len(remembered):  # Nothing was known of that turn.
+                    remembered.append(memory.TurnSaid(turn, None, ""))
+                remembered[place] = msgspec.structs.replace(remembered[place], caller=caller)
             case facts.Remembered(entry):
-                remembered.append(entry)
+                # A tool stands where it has begun, whenever it answers.
+                place = tools.setdefault(entry.call_id, len(remembered))
+                remembered[place : place + 1] = [entry]
             case _:
                 pass
     return CallHistory(

@@ -233,6 +233,7 @@ class OutputItemDone(ServerEvent, tag="response.output_item.done", frozen=True):
     """An item is whole. A `function_call` with status `completed` is acted upon here."""
 
     item: Item
+    response_id: str = ""
 
 
 class AudioDelta(ServerEvent, tag="response.output_audio.delta", frozen=True):

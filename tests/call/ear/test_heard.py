@@ -257,9 +257,9 @@ def test_an_echo_stands_for_those_before_it_and_one_that_comes_again_for_nothing
     told.echo(second, 0.85)
     told.echo(first, 0.9)
     told.feed(e.HandOverRequested())
-    assert told.book.rig.deadline is not None, "the last piece still plays"
+    assert not told.book.rig.is_over, "the last piece still plays"
     told.echo(last, 1.25)
-    assert told.book.rig.deadline is None
+    assert told.book.rig.is_over
 
 
 def test_only_echoes_prove_that_all_was_played() -> None:
@@ -268,6 +268,6 @@ def test_only_echoes_prove_that_all_was_played() -> None:
     (name,) = in_pieces(told, 1)
     told.feed(v.done("answer"))
     told.feed(e.HandOverRequested(), 5.0)
-    assert told.book.rig.deadline is not None
+    assert not told.book.rig.is_over
     told.echo(name, 6.0)
-    assert told.book.rig.deadline is None
+    assert told.book.rig.is_over

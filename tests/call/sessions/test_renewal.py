@@ -13,7 +13,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_events as rt
 from playbook import Id, Playbook, after, at, deadline
-from rigs import PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig, make_plan
+from rigs import BEGINS_AT_S, PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Rig, make_plan
 
 LIMITS = Limits(renew_after_s=10, media_gap_warning_s=600, media_gap_timeout_s=600)
 """A minute is long enough to read about."""
@@ -80,6 +80,29 @@ def test_a_spare_waits_for_a_quiet_moment_however_long_it_takes() -> None:
     told_texts = [repr(output) for output in outputs if isinstance(output, a.SendToModel)]
     assert any("Are you open?" in text for text in told_texts)
     assert not v.hears(book)
+
+
+@pytest.mark.parametrize(("asks_again", "moves_at_s"), [(False, 33.5), (True, 41)])
+def test_a_spare_waits_for_words_that_are_late_and_not_for_ever(
+    *, asks_again: bool, moves_at_s: float
+) -> None:
+    """The old session alone could tell them. In a call that is all talk some words may always be awaited."""
+    book = v.answering(v.greeted(limits=LIMITS))
+    book.rig.feed(*v.says("answer", "it", 200), v.done("answer"))
+    assert book >> after(0.25, PLAYED)
+    with_spare(book)
+    assert book >> v.spare(v.SESSION_UPDATED)
+    if asks_again:
+        book.rig.now += 9
+        book.rig.feed(v.speech_started("more"), v.speech_stopped("more"), v.committed("more"))
+        book.rig.feed(*v.answers("again", "it_2", 200))
+        assert book >> after(0.25, PLAYED)
+    book.rig.now = BEGINS_AT_S + moves_at_s - 0.1
+    book.rig.feed(e.DeadlinePassed())
+    assert v.hears(book), "it waits"
+    book.rig.now += 0.2
+    book.rig.feed(e.DeadlinePassed())
+    assert not v.hears(book), "it is told"
 
 
 def test_a_spare_is_not_given_up_because_somebody_speaks_for_long() -> None:

@@ -270,6 +270,7 @@ def test_a_caller_who_interrupts_words_of_the_lost_session_corrects_what_was_tol
             Id(), "[The caller interrupted. Of your last words only this was heard: One two …]", role="system"
         )
         << v.recorded(Interrupted, truncated=(), deleted=())
+        << v.recorded(TurnEnded, turn=2, agent="One two …")
     )
 
 

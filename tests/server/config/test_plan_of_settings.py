@@ -118,8 +118,7 @@ def test_money_and_models() -> None:
 
 
 def test_limits_are_those_of_the_settings() -> None:
-    limits = call_limits(
-        made_settings({"CALLBRIDGE_CALL_MINUTES_MAX": "12", "CALLBRIDGE_CALLER_SILENCE_SECONDS": "45"})
-    )
-    assert (limits.call_length_max_s, limits.caller_silence_s) == (720.0, 45.0)
+    given = {"CALL_MINUTES_MAX": "12", "CALLER_SILENCE_SECONDS": "45", "TOOL_SECONDS": "12"}
+    limits = call_limits(made_settings({f"CALLBRIDGE_{name}": value for name, value in given.items()}))
+    assert (limits.call_length_max_s, limits.caller_silence_s, limits.tool_timeout_s) == (720.0, 45.0, 12.0)
     assert limits.dial_timeout_s == Limits().dial_timeout_s

@@ -58,11 +58,14 @@ async def test_shell_hands_over_when_time_is_up(monkeypatch: pytest.MonkeyPatch)
     """The timer does it by itself; the last action is waited for."""
     monkeypatch.setattr("callbridge.switchboard.draining.ACTION_S", 0.05)
     drain, call = with_a_call(drain_s=0.05)
+    lingering = LiveCall()
+    call.calls.lingers(lingering)
     with structlog.testing.capture_logs() as logs:
         drain.signalled()
         assert drain.step is DrainStep.DRAINING
+        assert lingering.told == []
         await stopped(drain)
-    assert call.told == ["hand over"]
+    assert (call.told, lingering.told) == (["hand over"], ["stop"])
     assert [(line["event"], line["live_calls"]) for line in logs] == [
         ("draining", 1),
         ("handing_over", 1),

@@ -13,6 +13,31 @@ from desks import LiveCall
 from leftovers import until
 
 
+def test_who_lingers_is_no_live_call_and_is_stopped_with_the_process() -> None:
+    calls, lingering, gone = LiveCalls(), LiveCall(), LiveCall()
+    for call in (lingering, gone):
+        calls.add("CA1", call)
+        calls.lingers(call)
+        calls.remove("CA1", call)
+    calls.left(gone)
+    calls.stop_lingering()
+    assert (len(calls), "stop" in lingering.told, "stop" in gone.told) == (0, True, False)
+
+
+def test_a_drain_waits_for_tools_that_have_begun() -> None:
+    """The process that goes away has charged, and not booked yet."""
+    calls, waits_for_words, runs_tools, told = LiveCalls(), LiveCall(), LiveCall(runs_tools=True), list[int]()
+    calls.watch(told.append)
+    for call in (waits_for_words, runs_tools):
+        calls.add("CA1", call)
+        calls.lingers(call)
+        calls.remove("CA1", call)
+    assert (told, len(calls)) == ([1, 0, 1, 1], 0)
+    calls.left(waits_for_words)
+    calls.left(runs_tools)
+    assert told == [1, 0, 1, 1, 0]
+
+
 class FaultyCall(LiveCall):
     def hand_over(self) -> None:
         raise AssertionError("a call with a fault of its own")

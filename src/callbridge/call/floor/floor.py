@@ -18,6 +18,7 @@ from callbridge.call.floor.interruption import Interruption
 from callbridge.call.floor.keys import END, Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
+from callbridge.call.transcript import UNINTELLIGIBLE
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_commands as commands
 
@@ -241,11 +242,11 @@ class Floor:
             self._is_understood(now)
         elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
             self.debts.answer = None  # Nobody waits for an answer to it.
-        self._transcript.caller_said(event.item_id, None if words is None else words.strip())
+        self._transcript.caller_said(event.item_id, UNINTELLIGIBLE if words is None else words.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
-        """The caller's words will not come."""
-        self._transcript.caller_said(event.item_id, None)
+        """The caller's words cannot be made out, and will not come."""
+        self._transcript.caller_said(event.item_id, UNINTELLIGIBLE)
 
     def key_pressed(self, digit: str, now: float) -> None:
         """A key interrupts like speech, but the server does not know: we cancel.

@@ -88,10 +88,6 @@ class Greeting:
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
 
-    def is_over(self, now: float) -> None:
-        """Its time is over: from here on it may be interrupted. What was not heard of it stays owed."""
-        self._sessions.amend(now)
-
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.events import ResponsesRanAway, SessionFailed
-from callbridge.call.facts import ToolUsed, noted, warned
+from callbridge.call.facts import noted, warned
 from callbridge.call.floor.pace import Pace
 from callbridge.call.floor.responses import Ask, LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.tally import Tally
     from callbridge.call.events import ToolFinished
     from callbridge.call.floor.floor import Floor
+    from callbridge.call.memory import Memory
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.transcript import Transcript
@@ -48,6 +49,7 @@ class Ladder:
         tally: says when anything came from the model.
         playout: what the phone was sent.
         transcript: who said what.
+        memory: what earlier sessions of the call were answered.
         out: where actions and consequences go.
     """
 
@@ -60,13 +62,14 @@ class Ladder:
         tally: Tally,
         playout: Playout,
         transcript: Transcript,
+        memory: Memory,
         out: Outbox,
     ) -> None:
         self._floor, self._debts, self._sessions = floor, floor.debts, sessions
         self._gate, self._tally, self._playout = gate, tally, playout
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
-        self.tools = ToolCalls(self._limits.tool_timeout_s, out)
+        self.tools = ToolCalls(self._limits, memory, transcript, out)
         self._begun = Pace(2 * self._limits.responses_per_minute_max)
         """The responses, whoever has caused them."""
         self._failed_attempts = self._silent_rounds = 0
@@ -174,6 +177,7 @@ class Ladder:
         self.tools.session_lost()
         floor.interruption.session_lost()
         self._transcript.agent_finished()
+        self._transcript.words_lost()
         floor.mark()
 
     def _broken_off(self, response: LiveResponse) -> None:
@@ -266,7 +270,8 @@ class Ladder:
 
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
-        self.tools.start(event.item, self._floor.in_progress, now)
+        if (answered := self.tools.start(event, self._floor.in_progress, now)) is not None:
+            self.tool_finished(answered, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:
         """The only reliable end of a response, whatever its status (Realtime reference, response.done)."""
@@ -410,11 +415,10 @@ class Ladder:
 
         Answers whether the agent's wish stands, if it has one.
         """
-        running = self.tools.finish(event.call_id)
+        running = self.tools.finish(event)
         if running is None:
             return False
         cause = running.cause
-        self._out.note(ToolUsed(event.name, event.duration_ms, len(event.output)))
         if not self._sessions.stands:
             self.tools.untold.append((running, event))
             return False

@@ -111,6 +111,8 @@ class Sessions:
         """The wall clock less ours; None as long as nobody has told it."""
         self._renew_by: float | None = None
         """When the session that an earlier stream has left is to be renewed."""
+        self._words_by: float | None = None
+        """Until when a renewal waits for the caller's words; None as long as it has not begun to."""
         self._lost_at: list[float] = []
         self._timers: dict[Timer, float] = {}
         self._is_protecting_next = False
@@ -366,11 +368,22 @@ class Sessions:
     def quiet(self, now: float) -> None:
         """Nobody speaks, and all was heard: the spare may be told the conversation.
 
-        Unless a turn waits for the caller's words: what is not in the memory would not be told.
+        Unless the caller's words are still to come: what is not in the memory would not be told, and only the
+        old session tells it.
         """
-        if self.renewal.is_prepared and self._transcript.deadline is None:
-            self._hold_uplink(resends=False)
-            self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
+        is_waited_for = self._transcript.deadline is not None or self._waits_for_words(now)
+        if not self.renewal.is_prepared or is_waited_for:
+            return
+        self._words_by = None
+        self._hold_uplink(resends=False)
+        self.renewal.move(self._memory.retell((), RENEWED, self._out.next_item_id), now)
+
+    def _waits_for_words(self, now: float) -> bool:
+        """Whether the move waits for late words: in a call that is all talk not for those of every turn."""
+        if not self._transcript.awaits_words(now):
+            return False
+        self._words_by = self._words_by or now + self._limits.words_timeout_s
+        return now < self._words_by
 
     def spare_failed(self, why: str, now: float) -> None:
         """The spare will not do: the present session goes on."""

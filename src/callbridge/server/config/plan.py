@@ -14,7 +14,7 @@ from callbridge.wire.realtime_events import MULAW
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.server.config.settings import Settings
 
 DEFAULT_AGENT: Final = "default"
@@ -101,6 +101,7 @@ def call_limits(settings: Settings) -> Limits:
         answer_timeout_s=answer_s,
         give_up_after_s=answer_s + GIVE_UP_LATER_S,
         wait_max_s=max(Limits().wait_max_s, answer_s + 2 * GIVE_UP_LATER_S),
+        tool_timeout_s=float(settings.tool_seconds),
     )
 
 

@@ -208,6 +208,10 @@ class Settings(BaseSettings):
     """A model that says nothing for so long when it should answer is replaced. Not set: 8, and 12, 20 or 30
     with CALLBRIDGE_REASONING_EFFORT medium, high or xhigh."""
 
+    tool_seconds: int = Field(8, ge=1, le=12)
+    """What a tool may take, unless it says so itself. A caller who has heard nothing for 15 s is given to the
+    fallback: 12 s leave the model 3 s for its next words."""
+
     spend_per_call_max: Dollars | None = None
     """US dollars of the model's tokens; then the agent says goodbye."""
 

@@ -25,7 +25,7 @@ from callbridge.telephony.signatures import SIGNATURE_HEADER
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
-    from callbridge.agents.tools import Toolbox
+    from callbridge.agents.toolbox import Toolbox
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
@@ -67,18 +67,30 @@ class _Visit:
         self._bridge: Bridge | None = None
         self._call_sid: str | None = None
         """The call that it carries; nothing before it is admitted."""
+        self._is_free = False
+        """What it held was given back."""
 
     async def carry(self, websocket: WebSocket) -> None:
-        """Carries the call to the end of its stream, and gives back what it held."""
+        """Carries the call until nothing of it is left."""
         try:
             await self._make_bridge(await _phone_leg(websocket)).run()
         finally:
-            if self._call_sid is None:
-                self._desk.admission.socket_settled()
-            else:
-                self._desk.admission.ended(self._call_sid, self._desk.now())
-                assert self._bridge is not None
-                self._desk.live_calls.remove(self._call_sid, self._bridge)
+            self._free()
+            if self._bridge is not None:
+                self._desk.live_calls.left(self._bridge)
+
+    def _free(self) -> None:
+        """The stream has ended: its place is free, though the call may stay a while. Again: does nothing."""
+        if self._is_free:
+            return
+        self._is_free = True
+        if self._call_sid is None:
+            self._desk.admission.socket_settled()
+        else:
+            self._desk.admission.ended(self._call_sid, self._desk.now())
+            assert self._bridge is not None
+            self._desk.live_calls.lingers(self._bridge)
+            self._desk.live_calls.remove(self._call_sid, self._bridge)
 
     def _make_bridge(self, phone: SocketLeg) -> Bridge:
         door, desk = self._door, self._desk
@@ -91,6 +103,7 @@ class _Visit:
             clip=door.clip,
             waiting=desk.waiting,
             kept=desk.state.flush,
+            free=self._free,
             spread=secrets.randbelow(SPREAD_STEPS) / SPREAD_STEPS,
             wall_now=desk.wall_now,
         )

@@ -102,6 +102,7 @@ class Drain:
             case AskToHandOver():
                 self._live_calls.hand_over_all()
             case Stop():
+                self._live_calls.stop_lingering()
                 self._is_stopped.set()
             case _:
                 assert_never(action)

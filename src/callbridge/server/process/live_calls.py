@@ -21,12 +21,23 @@ class LiveCall(Protocol):
     def phone_replaced(self) -> None:
         """The same phone call has opened a newer stream: this one carries it no more."""
 
+    def stop(self) -> None:
+        """The process stops: end at once."""
+
+    @property
+    def runs_tools(self) -> bool:
+        """Whether it has begun something that is not finished."""
+
 
 class LiveCalls:
     """The live calls of one process. For its event loop alone: no lock."""
 
     def __init__(self) -> None:
         self._calls: dict[str, LiveCall] = {}
+        self._lingering: list[LiveCall] = []
+        """Their streams have ended, and they wait for what is late. They hold no place."""
+        self._finishing: list[LiveCall] = []
+        """Those of them whose tools still run. A drain waits for these as for live calls."""
         self._watchers: list[Callable[[int], None]] = []
         self._is_handing_over = False
 
@@ -37,7 +48,7 @@ class LiveCalls:
         return f"<LiveCalls live={len(self)}>"
 
     def watch(self, watcher: Callable[[int], None]) -> None:
-        """Has `watcher` told the number of calls, each time that it was changed."""
+        """Has `watcher` told how many calls there are to wait for, each time that it was changed."""
         self._watchers.append(watcher)
 
     def add(self, call_sid: str, call: LiveCall) -> None:
@@ -61,6 +72,24 @@ class LiveCalls:
         del self._calls[call_sid]
         self._count_changed()
 
+    def lingers(self, call: LiveCall) -> None:
+        """The stream of `call` has ended, and something of it may be late."""
+        self._lingering.append(call)
+        if call.runs_tools:
+            self._finishing.append(call)
+
+    def left(self, call: LiveCall) -> None:
+        """Nothing of `call` is left."""
+        self._lingering = [other for other in self._lingering if other is not call]
+        if any(other is call for other in self._finishing):
+            self._finishing = [other for other in self._finishing if other is not call]
+            self._count_changed()
+
+    def stop_lingering(self) -> None:
+        """The process stops: what is late by now will not come."""
+        for call in self._lingering:
+            call.stop()
+
     def find(self, call_sid: str) -> LiveCall | None:
         """What carries this phone call; nothing when this process does not."""
         return self._calls.get(call_sid)
@@ -75,4 +104,4 @@ class LiveCalls:
 
     def _count_changed(self) -> None:
         for watcher in self._watchers:
-            watcher(len(self))
+            watcher(len(self) + len(self._finishing))

@@ -28,7 +28,7 @@ class Journal:
     def __call__(self, fact: Fact) -> None:
         """One fact, in the order in which it happened."""
         match fact:
-            case facts.StreamStarted() | facts.Remembered():
+            case facts.StreamStarted() | facts.Remembered() | facts.CallerWordsCame():
                 self._keep(fact)
             case facts.TurnEnded(_, caller, agent) if caller or agent:
                 self._keep(fact)

@@ -1,0 +1,50 @@
+"""The tools of one agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.agents.runs import ToolRuns
+from callbridge.agents.schema import ToolError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from callbridge.agents.tools import Tool
+    from callbridge.wire.realtime_commands import FunctionTool
+
+TOOLS_MAX: Final = 128
+"""OpenAI takes no more in a session."""
+
+
+class Toolbox:
+    """The tools of one agent, by name."""
+
+    def __init__(self) -> None:
+        self._tools: dict[str, Tool] = {}
+
+    def add(self, tool: Tool) -> None:
+        """Adds `tool`.
+
+        Raises:
+            ToolError: the name is taken, or there are too many.
+        """
+        if tool.name in self._tools:
+            raise ToolError(f"there are two tools named {tool.name}; rename one")
+        if len(self._tools) >= TOOLS_MAX:
+            raise ToolError(f"tool {tool.name}: the model takes no more than {TOOLS_MAX} tools")
+        self._tools[tool.name] = tool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, in the order of their adding."""
+        return tuple(self._tools)
+
+    @property
+    def definitions(self) -> tuple[FunctionTool, ...]:
+        """The tools as the session announces them."""
+        return tuple(tool.definition for tool in self._tools.values())
+
+    def runs(self, tasks: asyncio.TaskGroup) -> ToolRuns:
+        """What runs these tools for one call; `tasks` is that call's."""
+        return ToolRuns(self._tools, tasks)
