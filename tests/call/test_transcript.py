@@ -113,6 +113,14 @@ def test_two_utterances_before_one_answer_are_one_turn_in_the_order_in_which_the
     assert book >> v.caller_said("Are you open?", "one") << v.recorded(TurnEnded, caller=said)
 
 
+def test_a_key_between_the_end_of_an_utterance_and_its_item_takes_no_words_away() -> None:
+    """The words stay with the turn in which they were spoken."""
+    book = v.greeted()
+    book.rig.feed(v.speech_started("one"), v.speech_stopped("one"), v.key("4"), v.committed("one"))
+    (turn,) = turns(book.rig.feed(v.caller_said("Are you open?", "one")))
+    assert (turn.turn, turn.caller) == (2, "Are you open?")
+
+
 def test_words_that_come_before_their_utterance_are_kept_for_it() -> None:
     """As many as one caller may have said, and no book of them."""
     limits = Limits(words_awaited_max=2, words_characters_max=5)

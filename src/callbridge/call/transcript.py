@@ -88,7 +88,9 @@ class Transcript:
 
     def caller_committed(self, item_id: str) -> None:
         """The utterance has an item, under which its words will come, or have come already."""
-        turn = self._current()
+        # Keys may have begun the next turn meanwhile.
+        turn = next((turn for turn in self._unrecorded if _UNCOMMITTED in turn.awaited), None)
+        turn = turn or self._current()
         turn.awaited.discard(_UNCOMMITTED)
         if item_id in turn.utterances or len(turn.utterances) >= self.limits.words_awaited_max:
             return
