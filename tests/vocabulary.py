@@ -154,7 +154,7 @@ def tool_call(
 ) -> rt.OutputItemDone:
     """The model asks for a tool."""
     call = rt.Item(f"item_{call_id}", "function_call", status, name, call_id, arguments)
-    return rt.OutputItemDone(call)
+    return rt.OutputItemDone(call, response_id)
 
 
 def done(

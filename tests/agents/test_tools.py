@@ -538,7 +538,7 @@ class TestRunning:
         async def stubborn() -> None:
             """Stay."""
             nonlocal tries
-            while True:
+            while tries < 3:
                 try:
                     await asyncio.Event().wait()
                 except asyncio.CancelledError:

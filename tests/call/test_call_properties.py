@@ -762,7 +762,7 @@ SOUP = st.lists(st.tuples(st.sampled_from([0.0, 0.02, 0.3, 2.0, 16.0]), ANYTHING
 def test_whatever_comes_in_whatever_order_the_machine_stands(
     begun: int, soup: list[tuple[float, Input]]
 ) -> None:
-    """It never raises, can be woken until it is over, ends at most once, is then silent, and soon gone."""
+    """It never raises, can be woken until it is over, ends at most once, and then asks for nothing."""
     rig = Rig(has_line=False)
     ends = 0
     way_in = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)[:begun]

@@ -48,6 +48,8 @@ OF_A_SESSION = {
     realtime_events.RateLimitsUpdated,
 }
 CONFIRMED = {realtime_events.SessionCreated}
+WORDS = {realtime_events.CallerTranscript, realtime_events.CallerTranscriptFailed}
+"""A session that an earlier stream has left may still tell them."""
 MEANS_SOMETHING = {realtime_events.ErrorEvent, realtime_events.UnknownEvent}
 STANDING = PASSES_BY | SETTLED | CONFIRMED | {media_streams.Media}
 STAGES: tuple[Step | Phase, ...] = (Step.WAITING, Step.ADMITTING, *Phase)
@@ -66,7 +68,7 @@ IGNORED: dict[Step | Phase, set[type]] = {
     | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
     Phase.CONFIGURING: PASSES_BY
     | SETTLED
-    | (FROM_MODEL - OF_A_SESSION - MEANS_SOMETHING)
+    | (FROM_MODEL - OF_A_SESSION - MEANS_SOMETHING - WORDS)
     | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
     Phase.LIVE: STANDING,
     Phase.LEAVING: STANDING,

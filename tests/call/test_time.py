@@ -88,7 +88,8 @@ def test_a_record_waits_for_the_callers_words_no_longer_than_its_bound() -> None
     book.rig.feed(*v.says("answer", "it", 200), v.done("answer"))
     assert book >> after(0.25, PLAYED)
     assert book >> deadline(Timer.TRANSCRIPT) << v.recorded(TurnEnded, turn=2, caller=None)
-    assert book >> after(1, v.caller_said("Hello?", "question")) << a.Note(CallerWordsCame(2, "Hello?"))
+    late = v.recorded(CallerWordsCame, turn=2, caller="Hello?")
+    assert book >> after(1, v.caller_said("Hello?", "question")) << late
     assert book.rig.seconds == 4.25 + LIMITS.transcript_timeout_s + 1
 
 

@@ -137,6 +137,17 @@ def test_a_result_after_the_end_of_the_stream_is_remembered_and_told_to_nobody()
     assert book >> v.tool_finished("call_1")
 
 
+def test_a_tool_whose_result_nobody_will_ask_for_is_waited_for_and_noted_all_the_same() -> None:
+    """The model is lost during the farewell, while a tool still runs, and then the caller hangs up."""
+    book = said_goodbye()
+    book.rig.feed(
+        v.created("more"), v.tool_call("more", "book", name="book"), v.gone(e.Leg.MODEL), v.HANGS_UP
+    )
+    assert book.rig.deadline == (book.rig.now + book.rig.limits.linger_s, Timer.LINGER)
+    assert book >> v.tool_finished("book", name="book") << (v.recorded(Remembered), v.recorded(ToolUsed))
+    assert book.rig.deadline is None
+
+
 @pytest.mark.parametrize("outcome", ToolOutcome)
 def test_every_way_out_of_a_tool_is_told_and_noted(outcome: ToolOutcome) -> None:
     book = v.answering(v.greeted())

@@ -9,11 +9,12 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import CallerWordsCame, TurnEnded
 from callbridge.call.limits import Limits
+from callbridge.call.memory import TurnSaid
 from callbridge.call.phases import Timer
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import Playbook, after, at
-from rigs import PLAYED, Input, Output
+from rigs import PLAYED, Input, Output, Rig
 
 
 def answered(text: str = "Yes.", audio_ms: int = 1000) -> Playbook:
@@ -120,6 +121,14 @@ def test_two_utterances_before_one_answer_are_one_turn_in_the_order_in_which_the
     assert book >> v.caller_said("Are you open?", "one") << v.recorded(TurnEnded, caller=said)
 
 
+def test_a_key_between_the_end_of_an_utterance_and_its_item_takes_no_words_away() -> None:
+    """The words stay with the turn in which they were spoken."""
+    book = v.greeted()
+    book.rig.feed(v.speech_started("one"), v.speech_stopped("one"), v.key("4"), v.committed("one"))
+    (turn,) = turns(book.rig.feed(v.caller_said("Are you open?", "one")))
+    assert (turn.turn, turn.caller) == (2, "Are you open?")
+
+
 def test_words_that_come_before_their_utterance_are_kept_for_it() -> None:
     """As many as one caller may have said, and no book of them."""
     limits = Limits(words_awaited_max=2, words_characters_max=5)
@@ -135,6 +144,18 @@ def test_words_of_a_session_that_is_lost_are_not_waited_for() -> None:
     book = heard(answered())
     (turn,) = turns(book.rig.feed(v.gone(e.Leg.MODEL)))
     assert (turn.turn, turn.caller) == (2, None)
+
+
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_words_of_an_earlier_stream_are_told_by_the_session_that_it_has_left(*, is_warm: bool) -> None:
+    """Even before that is configured anew. Another session has never heard them: nothing waits then."""
+    rig = Rig()
+    said = TurnSaid(2, None, "Yes.", ("question",))
+    rig.feed(v.start(), v.admitted(is_continued=True, memory=(said,)), e.ModelConnected(is_warm=is_warm))
+    book = Playbook(rig)
+    assert book >> v.caller_said("Open?", "question") << ((came(2, "Open?"),) if is_warm else ())
+    rig.feed(v.HANGS_UP)
+    assert rig.deadline is None
 
 
 def test_silence_is_no_turn() -> None:

@@ -81,7 +81,7 @@ CASES = [
         line("tool_started", name="look_up", call_id="call_1", turn=2),
     ),
     (TURN, line("turn_ended", turn=3, response_ms=640, interrupted=True)),
-    (facts.CallerWordsCame(3, "my card is 4111"), line("caller_words_came", turn=3)),
+    (facts.CallerWordsCame(3, "my card is 4111", "item_1"), line("caller_words_came", turn=3)),
     (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
     (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
 ]

@@ -179,20 +179,22 @@ def test_a_whole_history() -> None:
 
 
 def test_words_that_came_late_stand_in_their_turn() -> None:
-    """Also after the end of their stream, and when nothing was known of the turn. A turn of another stream,
-    which may have the same number, is none of theirs.
-    """
-    turn = facts.TurnEnded(2, None, "Until six.", 500, interrupted=False, source="MZ1")
-    after = facts.TurnEnded(3, "And on Sunday?", "No.", 500, interrupted=False, source="MZ2")
-    late = [
-        event(facts.CallerWordsCame(number, words, source="MZ1"))
-        for number, words in ((2, "Are you open?"), (3, "When?"))
+    """Also when another stream of the call tells them, and when the record of their turn was lost."""
+    turns: list[facts.Fact] = [
+        facts.TurnEnded(2, None, "Until six.", 500, interrupted=False, awaits=("one",)),
+        facts.TurnEnded(3, "Hello?", "", None, interrupted=True, awaits=("two", "three")),
+        facts.TurnEnded(4, "And on Sunday?", "No.", 500, interrupted=False, source="MZ2"),
     ]
-    history = read_history([started("MZ1"), event(turn), ended("handed_over"), event(after), *late])
-    assert history.remembered == (
+    late: list[facts.Fact] = [
+        facts.CallerWordsCame(3, "Hello? Hello?", "two"),
+        facts.CallerWordsCame(2, "Are you open?", "one", source="MZ2"),
+        facts.CallerWordsCame(1, "Good morning.", "shed"),
+    ]
+    assert read_history([started("MZ1"), *(event(fact) for fact in (*turns, *late))]).remembered == (
         memory.TurnSaid(2, "Are you open?", "Until six."),
-        memory.TurnSaid(3, "And on Sunday?", "No."),
-        memory.TurnSaid(3, "When?", ""),
+        memory.TurnSaid(3, "Hello? Hello?", "", ("three",)),
+        memory.TurnSaid(4, "And on Sunday?", "No."),
+        memory.TurnSaid(1, "Good morning.", ""),
     )
 
 

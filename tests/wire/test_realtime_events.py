@@ -78,7 +78,7 @@ READ: list[rt.Event] = [
     rt.ResponseCreated(rt.Response("resp_001", "in_progress")),
     rt.ResponseDone(rt.Response("resp_001", "failed", FAILED, USAGE, {"callbridge_ask": "cb_2"})),
     rt.OutputItemAdded("resp_001", rt.Item("msg_007", "message")),
-    rt.OutputItemDone(rt.Item("item_003", *CALL)),
+    rt.OutputItemDone(rt.Item("item_003", *CALL), "resp_001"),
     rt.AudioDelta("resp_001", "msg_007", b"\xff\xfe\xfd", 2),
     rt.AudioDone("resp_001", "msg_007"),
     rt.AnswerDelta("msg_007", "Hi"),

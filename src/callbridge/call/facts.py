@@ -185,6 +185,8 @@ class TurnEnded(_Fact, frozen=True):
     response_ms: int | None
     """From the caller's end of speech to the first audio sent to the phone."""
     interrupted: bool
+    awaits: tuple[str, ...] = ()
+    """Items of the caller whose words are still to come."""
 
 
 RESPONSE_TOKENS_MAX: Final = 262_144
@@ -196,9 +198,10 @@ class CallerWordsCame(_Fact, frozen=True):
     """Words of the caller came after the record of their turn, and belong there."""
 
     turn: int
-    """Of the same stream."""
     caller: str
     """All that the caller said in that turn, as far as it is known now."""
+    item_id: str
+    """What the turn's record awaited. The turn may be one of an earlier stream that has left its session."""
 
 
 class Usage(msgspec.Struct, frozen=True):

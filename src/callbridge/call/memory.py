@@ -51,6 +51,8 @@ class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
     turn: int
     caller: str | None
     agent: str
+    awaits: tuple[str, ...] = ()
+    """Items of the caller whose words are still to come, if the session that heard them goes on."""
 
 
 Entry: TypeAlias = ToolStarted | ToolAnswered | TurnSaid
@@ -73,11 +75,6 @@ class Memory:
 
     limits: Limits
     entries: list[Entry] = field(default_factory=list)
-
-    @property
-    def turns(self) -> int:
-        """The number of the latest turn."""
-        return max((entry.turn for entry in self.entries), default=0)
 
     def add(self, entry: Entry) -> None:
         """Keeps an entry. Above the bound the oldest is forgotten: no session would be told it."""

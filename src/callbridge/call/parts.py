@@ -43,7 +43,7 @@ class Parts:
         self.playout = playout = Playout(plan.limits)
         self.transcript = transcript = Transcript(plan.limits)
         self.memory = Memory(plan.limits, list(admitted.memory))
-        transcript.turns = self.memory.turns
+        transcript.goes_on(admitted.memory, now)
         self.sessions = Sessions(
             plan,
             spread,

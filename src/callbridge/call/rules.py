@@ -237,6 +237,11 @@ def _standing(cell: Cell) -> _Row:
     return _NO_MODEL, _NOT_ASKED, cell
 
 
+def _knowing(cell: Cell) -> _Row:
+    """A row of an event that a session of an earlier stream may send before it is confirmed anew."""
+    return _NO_MODEL, cell, cell
+
+
 # One row for each event; the cells are DIALLING, CONFIGURING, LIVE. While LEAVING all is as in LIVE: what the
 # caller says then still counts, and may keep the agent. What is heard of a call that is OVER stands below.
 _ROWS: Final[Mapping[type, _Row]] = {
@@ -257,8 +262,8 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
     rt.ItemCreated: _standing(_ladder(Ladder.item_added)),
     rt.ItemDone: _standing(_ladder(Ladder.item_added)),
-    rt.CallerTranscript: _standing(_floor(Floor.caller_transcribed)),
-    rt.CallerTranscriptFailed: _standing(_floor(Floor.caller_not_transcribed)),
+    rt.CallerTranscript: _knowing(_floor(Floor.caller_transcribed)),
+    rt.CallerTranscriptFailed: _knowing(_floor(Floor.caller_not_transcribed)),
     rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),
     rt.OutputItemAdded: _standing(_ladder(Ladder.output_item_added)),
     rt.OutputItemDone: _standing(_ladder(Ladder.output_item_done)),

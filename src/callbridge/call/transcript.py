@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from callbridge.call.ear.playout import CutItem
     from callbridge.call.limits import Limits
+    from callbridge.call.memory import Entry
 
 UNINTELLIGIBLE: Final = "[unintelligible]"
 """The words of an utterance that could not be made out: that somebody spoke is worth knowing."""
@@ -87,7 +88,9 @@ class Transcript:
 
     def caller_committed(self, item_id: str) -> None:
         """The utterance has an item, under which its words will come, or have come already."""
-        turn = self._current()
+        # Keys may have begun the next turn meanwhile.
+        turn = next((turn for turn in self._unrecorded if _UNCOMMITTED in turn.awaited), None)
+        turn = turn or self._current()
         turn.awaited.discard(_UNCOMMITTED)
         if item_id in turn.utterances or len(turn.utterances) >= self.limits.words_awaited_max:
             return
@@ -122,13 +125,31 @@ class Transcript:
         if not turn.awaited:
             self._late.remove(turn)
         if words:
-            self.corrections.append(CallerWordsCame(turn.number, _said(turn) or ""))
+            self.corrections.append(CallerWordsCame(turn.number, _said(turn) or "", item_id))
 
     def caller_pressed(self, keys: str, now: float) -> None:
         """Keys instead of words."""
         turn = self._current()
         turn.speech_ended_at = now
         turn.utterances[f"keys at {now}"] = f"[keys {keys}]"
+
+    def goes_on(self, remembered: Iterable[Entry], now: float) -> None:
+        """What an earlier stream of the call did not hear to its end: its session may still tell it."""
+        for entry in remembered:
+            self.turns = max(self.turns, entry.turn)
+            if isinstance(entry, TurnSaid) and entry.awaits:
+                utterances = {_UNCOMMITTED: entry.caller, **dict.fromkeys(entry.awaits)}
+                self._is_late(
+                    _Turn(
+                        entry.turn,
+                        utterances=utterances,
+                        awaited=set(entry.awaits),
+                        words_by=now + self.limits.words_timeout_s,
+                    )
+                )
+
+    def _is_late(self, turn: _Turn) -> None:
+        self._late = [*self._late[1 - self.limits.words_awaited_max :], turn]
 
     def awaits_words(self, now: float) -> bool:
         """Whether words of an utterance that is over may still come."""
@@ -208,11 +229,12 @@ class Transcript:
     def _record(self, turn: _Turn) -> TurnEnded:
         turn.awaited.discard(_UNCOMMITTED)
         if turn.awaited:
-            self._late = [*self._late[1 - self.limits.words_awaited_max :], turn]
+            self._is_late(turn)
         latency_ms = _response_ms(turn)
         if latency_ms is not None:
             self.response_ms.append(latency_ms)
-        return TurnEnded(turn.number, _said(turn), _heard(turn), latency_ms, turn.interrupted)
+        awaits = tuple(item_id for item_id in turn.utterances if item_id in turn.awaited)
+        return TurnEnded(turn.number, _said(turn), _heard(turn), latency_ms, turn.interrupted, awaits)
 
     def unrecorded(self) -> list[TurnSaid]:
         """The turns that have no record yet, with what was said in them so far."""

@@ -153,6 +153,18 @@ def read_facts(events: Iterable[StoredEvent]) -> list[tuple[float, facts.Fact]]:
     return found
 
 
+def _correct(remembered: list[memory.Entry], place: int | None, came: facts.CallerWordsCame) -> None:
+    """Words came late: they stand where they were spoken. The record of their turn may have been shed."""
+    turn = memory.TurnSaid(came.turn, None, "") if place is None else remembered[place]
+    assert isinstance(turn, memory.TurnSaid)
+    awaits = tuple(item_id for item_id in turn.awaits if item_id != came.item_id)
+    turn = msgspec.structs.replace(turn, caller=came.caller, awaits=awaits)
+    if place is None:
+        remembered.append(turn)
+    else:
+        remembered[place] = turn
+
+
 def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     """The history of one call from all of its events, in the order of the store."""
     started = facts.StreamStarted("", "")
@@ -160,7 +172,7 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     continued_at: list[float] = []
     remembered: list[memory.Entry] = []
     tools: dict[str, int] = {}  # Where a tool stands among what is remembered.
-    turns: dict[tuple[str, int], int] = {}  # Where a turn of a stream stands among what is remembered.
+    awaited: dict[str, int] = {}  # Where the words of an item belong there.
     never_began = False
     for at, fact in read_facts(events):
         match fact:
@@ -172,14 +184,11 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
             case facts.StreamEnded() if fact.source == started.source or not started.source:
                 # The end of an earlier stream, found dead long after the call went on, is none of this.
                 ended = fact
-            case facts.TurnEnded(turn, caller, agent) if caller or agent:
-                turns[fact.source, turn] = len(remembered)
-                remembered.append(memory.TurnSaid(turn, caller, agent))
-            case facts.CallerWordsCame(turn, caller):
-                place = turns.setdefault((fact.source, turn), len(remembered))
-                if place == len(remembered):  # Nothing was known of that turn.
-                    remembered.append(memory.TurnSaid(turn, None, ""))
-                remembered[place] = msgspec.structs.replace(remembered[place], caller=caller)
+            case facts.TurnEnded(turn, caller, agent, awaits=awaits) if caller or agent or awaits:
+                awaited |= dict.fromkeys(awaits, len(remembered))
+                remembered.append(memory.TurnSaid(turn, caller, agent, awaits))
+            case facts.CallerWordsCame():
+                _correct(remembered, awaited.get(fact.item_id), fact)
             case facts.Remembered(entry):
                 # A tool stands where it has begun, whenever it answers.
                 place = tools.setdefault(entry.call_id, len(remembered))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from callbridge.call import facts, memory
@@ -67,9 +68,14 @@ async def test_the_end_of_an_admitted_stream_is_written(reason: EndReason, is_ad
 
 
 async def test_a_turn_in_which_nobody_was_heard_is_not_written() -> None:
+    """Unless its words are still to come: they get its place, and its number."""
     front = FrontDesk()
-    Journal(front.desk)(turn(None, ""))
+    journal = Journal(front.desk)
+    journal(turn(None, ""))
     assert await front.kinds() == []
+    journal(msgspec.structs.replace(turn(None, ""), awaits=("item_1",)))
+    journal(facts.CallerWordsCame(1, "Hello?", "item_1", call_sid=CALL, source=STREAM))
+    assert read_history(await front.state.events(CALL)).remembered == (memory.TurnSaid(1, "Hello?", ""),)
 
 
 def told(front: FrontDesk, *those: facts.Fact) -> None:

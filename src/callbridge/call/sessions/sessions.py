@@ -187,6 +187,8 @@ class Sessions:
         self._renew_by = event.renew_at
         knows_nothing = self._is_continued or self._has_been_live
         self._opening = self._new_opening(is_retold=knows_nothing and not event.is_warm)
+        if not event.is_warm:
+            self._transcript.words_lost()
         if event.is_warm:
             self._out.keep_items_apart()
             self._opening.begin()

@@ -30,7 +30,7 @@ class Journal:
         match fact:
             case facts.StreamStarted() | facts.Remembered() | facts.CallerWordsCame():
                 self._keep(fact)
-            case facts.TurnEnded(_, caller, agent) if caller or agent:
+            case facts.TurnEnded(_, caller, agent, awaits=awaits) if caller or agent or awaits:
                 self._keep(fact)
             # Until its token was honoured, a socket may have claimed somebody else's CallSid.
             case facts.StreamEnded(is_admitted=True, reason=reason) if reason not in UNWRITTEN:
