@@ -477,8 +477,8 @@ def test_who_waits_for_a_response_that_is_one_too_many_does_not_wait_for_ever() 
     limits = replace(BUSY, responses_per_minute_max=2, keys_told_per_minute_max=2, give_up_after_s=15)
     book = v.answering(v.greeted(limits=limits))
     book.rig.feed(v.tool_call("answer", "call_1"), v.done("answer"), v.tool_finished("call_1"))
-    *_, (given_up_at, why, _) = book.rig.wakes()
-    assert (given_up_at, why) == (4 + limits.give_up_after_s, Timer.GIVE_UP)
+    given_up = [at_s for at_s, why, _ in book.rig.wakes() if why is Timer.GIVE_UP]
+    assert given_up == [4 + limits.give_up_after_s]
 
 
 def test_a_goodbye_does_not_wait_for_a_response_that_is_one_too_many() -> None:
