@@ -128,11 +128,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SEED",
         help="play this one call of tests/simulation alone, and show all that happens in it",
     )
-    parser.addoption(
-        "--wider",
-        action="store_true",
-        help="draw more kinds of faults in tests/simulation, among them some that no call survives yet",
-    )
 
 
 def pytest_report_header() -> str:

@@ -21,7 +21,7 @@ from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.machine import CallMachine
 from callbridge.simulators import voice_model
 from callbridge.simulators.link import Link
-from callbridge.simulators.phone import Abort, Close, Send, StreamIdentity
+from callbridge.simulators.phone import Abort, Close, Send, StreamIdentity, StreamSettings
 from callbridge.simulators.phone.messages import start as start_message
 from callbridge.wire import media_streams, realtime_commands
 
@@ -104,7 +104,7 @@ class Wire:
         """The relay sends caller audio."""
         if self.world.keeps_audio:
             assert self.stream is not None, "caller audio for a session that nobody has"
-            self.stream.sent_up.append(frame)
+            self.stream.sent_up.setdefault(self.number, []).append(frame)
         self.up.send((self._receives, frame), self.world.now)
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ class Stream:
         self.identity = StreamIdentity(
             "AC" + "a" * 32, "CA" + "c" * 32, f"MZ{number:032d}", (("token", "good"),)
         )
-        self.phone = world.phone_class(self.identity, world.caller)
+        self.phone = world.phone_class(self.identity, world.caller, StreamSettings(clips=world.clips))
         self.from_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
         self.to_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
         self.entrance = Entrance(world.now, world.limits, spread=rng.random())
@@ -187,8 +187,8 @@ class Stream:
         self.clears_sent_at: list[float] = []
         self.received: list[str | bytes] = []
         """The media messages that reached the service."""
-        self.sent_up: list[bytes] = []
-        """The caller audio that the relay has sent to sessions."""
+        self.sent_up: dict[int, list[bytes]] = {}
+        """The caller audio that the relay has sent, by the number of the session."""
         self._wishes: dict[e.Leg, a.CloseLeg] = {}
         self._gap_until = self._late_until = -math.inf
         self._late_s = 0.0
@@ -268,10 +268,10 @@ class Stream:
         if self.is_over:
             return
         event = self.relay.from_phone(text)
+        if self.world.keeps_audio and (event is None or isinstance(event, e.CallerIsLoud)):
+            self.received.append(text)
         if event is not None:
             self.tell(event)
-        elif self.world.keeps_audio:
-            self.received.append(text)
 
     @property
     def decider(self) -> Entrance | CallMachine:

@@ -166,6 +166,11 @@ class World:
             self.later(mishap.at_s, lambda mishap=mishap: self._befall(mishap))  # type: ignore[misc]
 
     @property
+    def clips(self) -> tuple[bytes, ...]:
+        """The sounds of ours that are not the model's."""
+        return (self.clip,) if self.clip else ()
+
+    @property
     def phone(self) -> PhoneStream:
         """Twilio's end of the latest stream."""
         return self.streams[-1].phone

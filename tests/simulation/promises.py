@@ -9,16 +9,23 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from callbridge.call.facts import EndReason, Interrupted, ModelTrouble, SessionReplaced
+from callbridge.bridge.relay import KEPT_FRAMES_MAX
+from callbridge.call.facts import (
+    AgentReady,
+    EndReason,
+    Interrupted,
+    ModelTrouble,
+    Noted,
+    SessionReplaced,
+)
 from callbridge.simulators.phone.carrier_codes import Level
-from callbridge.simulators.phone.silence import ANSWERED, CALLER, silences
 from callbridge.simulators.truth import AudioChangedError, HeardItem, heard_call
 from callbridge.switchboard.continuation import Continuation
 from callbridge.wire.realtime_commands import FunctionCall, Message
 from random_calls import WORDS_MS
+from simulation.waiting import EXCUSES, TAIL_MS, given, long_waits
 from worlds import BEGINS_AT_S
 
 if TYPE_CHECKING:
@@ -28,12 +35,13 @@ if TYPE_CHECKING:
     from streams import Stream
     from worlds import World
 
-SILENCE_MAX_S = 4.0
+HEARD_ENOUGH = 0.8
+"""Of a greeting."""
+
+GREETED_WITHIN_S = 6.0
+"""A call that lasts so long after its latest session stood has had time for a greeting."""
 
 FRAME_MS = 20
-
-TAIL_MS = 60
-"""An item with no more than this left counts as heard (`Limits.heard_tail_ms`)."""
 
 HARMLESS_REFUSALS = frozenset(
     {
@@ -99,70 +107,34 @@ def twilio_minds_nothing(world: World) -> Iterator[str]:
 
 
 def no_dead_air(world: World) -> Iterator[str]:
-    """No 4 s without a sound while the caller waits.
+    """No 4 s without a sound while the caller waits, as they live it (`waiting`)."""
+    for wait in long_waits(world):
+        if not any(is_excused(world, wait) for is_excused in EXCUSES.values()):
+            yield str(wait)
 
-    As the caller lives it: the sounds of all streams, clips included, lie on one line of time. They wait from
-    the start of the call, from the end of their own words, and from a moment at which the agent's words broke
-    off or announced more: its last answer was not completed, or called a tool. After a complete answer it is
-    their turn, and a silence is their own. Keys are waited for (`Limits.keys_timeout_s`).
 
-    Where a stream breaks off, and where one begins, the count begins anew: how long that takes is Twilio's.
-    The same goes for a gap in which no media came: nobody could know that the caller has stopped speaking.
+def greeting_was_heard(world: World) -> Iterator[str]:
+    """At least 80 % of the greeting, in every call that lasted long enough after a session stood.
+
+    On its first stream: a caller whose stream broke off is begged their pardon instead.
     """
-    sounds = [sound for stream in world.streams for sound in stream.phone.sounds.all]
-    begun_at, ended_at = (
-        BEGINS_AT_S,
-        world.streams[-1].phone.end.at if world.streams[-1].phone.end else world.now,
-    )
-    pressed = [at for stream in world.streams for at, _ in stream.phone.keys]
-    for silence in silences(sounds, begun_at, ended_at):
-        if silence.duration_s < SILENCE_MAX_S:
-            continue
-        cuts = [
-            at
-            for at in (*world.breaks_at, *_opened(world), *_gaps(world))
-            if silence.start < at < silence.end
-        ]
-        edges = [silence.start, *sorted(cuts), silence.end]
-        for start, end in pairwise(edges):
-            keys = [at for at in pressed if start <= at <= end]
-            since = max([start, *(at + world.limits.keys_timeout_s for at in keys)])
-            waits = silence.after in {CALLER, ANSWERED} or bool(keys) or _owes_more(world, since)
-            if end - since >= SILENCE_MAX_S and waits:
-                yield f"{end - since:.2f} s from {since - BEGINS_AT_S:.3f} on, after {silence.after}"
-
-
-def _gaps(world: World) -> list[float]:
-    """Every moment of the gaps in the caller's media, a second apart."""
-    gaps = [mishap for mishap in world.conditions.mishaps if mishap.kind == "gap"]
-    return [BEGINS_AT_S + gap.at_s + step for gap in gaps for step in range(math.ceil(gap.seconds) + 2)]
-
-
-def _opened(world: World) -> list[float]:
-    return [stream.phone.opened_at for stream in world.streams[1:] if stream.phone.opened_at is not None]
-
-
-def _owes_more(world: World, at: float) -> bool:
-    """Whether the model's latest answer before `at` was to be followed by another."""
-    responses = [
-        (response.created_at, wire, response)
-        for wire in world.wires
-        for response in wire.session.journal.responses
-        if response.created_at < at
-    ]
-    if not responses:
-        return True
-    _, wire, latest = max(responses, key=lambda entry: entry[0])
-    if latest.status == "cancelled":
-        return False
-    items = wire.session.journal.items
-    has_called = any(
-        items[item_id].type == "function_call" and items[item_id].fields["name"] != "end_call"
-        for item_id in latest.item_ids
-        if item_id in items
-    )
-    # One that is incomplete has reached the length that one may have: what was said is all there is.
-    return has_called or latest.status not in {"completed", "incomplete"}
+    stream = world.streams[0]
+    stood_at = [at for at, fact in stream.facts if isinstance(fact, AgentReady | SessionReplaced)]
+    assert stream.phone.end is not None, "the call has ended"
+    lasted_s = stream.phone.end.at - stood_at[-1] if stood_at else 0.0
+    told = world.plan.greeting_options
+    assert told is not None, "these agents greet"
+    greetings = [answer for answer in given(world) if answer.record.instructions == told.instructions]
+    # A model that was asked for it and does not say a word has its time, as for any answer.
+    begun_at = [answer.record.first_audio_at or math.inf for answer in greetings] or [math.inf]
+    is_begun = bool(stood_at) and max(begun_at) < stood_at[-1] + GREETED_WITHIN_S
+    within_s = GREETED_WITHIN_S + (0 if is_begun else world.limits.answer_timeout_s)
+    # An answer that runs away fills the caller's ear for 20 s, and the greeting stands behind it.
+    if any(isinstance(fact, Noted) and fact.event == "answer_ran_away" for _, fact in stream.facts):
+        return
+    heard_best = max((answer.share_heard for answer in greetings), default=0.0)
+    if lasted_s >= within_s and heard_best < HEARD_ENOUGH:
+        yield f"{heard_best:.0%} of it in {lasted_s:.2f} s, begun {len(greetings)} times"
 
 
 # --- P6: what was cut stays cut -------------------------------------------------------------------------
@@ -234,7 +206,7 @@ def _late_cuts(world: World) -> set[str]:
 def heard(world: World) -> list[HeardItem]:
     """What became of all spoken items of all sessions."""
     playbacks = [(stream.phone.playback, world.now) for stream in world.streams]
-    return heard_call(playbacks, _items(world), [world.clip] if world.clip else ()).items
+    return heard_call(playbacks, _items(world), world.clips).items
 
 
 def _items(world: World) -> Iterable[Item]:
@@ -313,7 +285,8 @@ def caller_is_heard(world: World) -> Iterator[str]:
     """The model gets what the caller says, in order; lost is only what the bounds allow.
 
     The frames that reached the service in their order are those that went up, those that were dropped because
-    a session took too long (counted in the last record), and those still held at the end.
+    a session took too long (counted in the last record), and those still held at the end. A session that
+    takes the place of a lost one also gets what that one may not have heard: then frames go up twice.
     """
     for stream in world.streams:
         yield from _frames_lost(stream)
@@ -327,18 +300,32 @@ def _payload(text: str | bytes) -> str:
 
 
 def _frames_lost(stream: Stream) -> Iterator[str]:
-    received, sent = [_payload(text) for text in stream.received], [_payload(text) for text in stream.sent_up]
-    rest = iter(received)
-    if received[: len(sent)] != sent and not all(any(frame == other for other in rest) for frame in sent):
-        yield f"stream {stream.number}: frames went up in another order"
+    received = [_payload(text) for text in stream.received]
+    reached = again = 0
+    for number, frames in stream.sent_up.items():
+        sent = [_payload(frame) for frame in frames]
+        if (begin := _place(sent, received, reached)) is None:
+            yield f"stream {stream.number}: what session {number} got was not said in this order"
+            return
+        again += max(reached - begin, 0)
+        reached = begin + len(sent)
     if not stream.ended:
         return
     ended = stream.ended[0][1]
-    held = len(received) - len(sent) - ended.frames_dropped
-    if not 0 <= held * FRAME_MS <= stream.world.limits.held_audio_ms_max:
+    held = len(received) + again - ended.frames_to_model - ended.frames_dropped
+    # What a lost session had got, and the next one was to get again, may have been dropped meanwhile.
+    twice = KEPT_FRAMES_MAX if _may_drop(stream) else 0
+    if not -twice <= held <= stream.world.limits.held_audio_ms_max / FRAME_MS:
         yield f"stream {stream.number}: {held} frames are neither sent, dropped nor held"
     if ended.frames_dropped and not _may_drop(stream):
         yield f"stream {stream.number}: {ended.frames_dropped} frames dropped although sessions came in time"
+
+
+def _place(sent: list[str], received: list[str], reached: int) -> int | None:
+    """Where in what was received a session's frames begin: at the next one, later, or some that go again."""
+    later = range(reached, len(received) - len(sent) + 1)
+    earlier = range(reached - 1, max(reached - KEPT_FRAMES_MAX, 0) - 1, -1)
+    return next((at for at in (*later, *earlier) if received[at : at + len(sent)] == sent), None)
 
 
 def _may_drop(stream: Stream) -> bool:
@@ -354,6 +341,7 @@ PROMISES: tuple[Callable[[World], Iterator[str]], ...] = (
     ends_once,
     twilio_minds_nothing,
     no_dead_air,
+    greeting_was_heard,
     audio_is_unchanged,
     nothing_stale,
     cuts_are_true,

@@ -13,7 +13,8 @@ from callbridge.simulators.truth import HeardItem, heard_items
 from callbridge.simulators.voice_model import refuse_impossible
 from callbridge.simulators.voice_model.vad import VadFault
 from random_calls import faulty_world, random_world
-from simulation.promises import TAIL_MS, complaints
+from simulation.promises import complaints
+from simulation.waiting import TAIL_MS
 
 if TYPE_CHECKING:
     from worlds import World
@@ -44,30 +45,29 @@ def test_calls_keep_every_promise_whatever_goes_wrong(
     chunk: range, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Up to three faults of model, phone, tools and process; `promises` has what must hold all the same."""
-    wider = pytestconfig.getoption("wider")
     if pytestconfig.getoption("seed") is not None:
         with capsys.disabled():
-            _show(chunk.start, wider=wider)
+            _show(chunk.start)
         return
     failed: dict[int, list[str]] = {}
     for seed in chunk:
-        if found := _play(seed, wider=wider):
+        if found := _play(seed):
             failed[seed] = found
     lines = [f"--seed {seed}: {text}" for seed, texts in failed.items() for text in texts]
     assert not failed, "\n".join(["replay with `pytest -n 0 tests/simulation --seed …`", *lines])
 
 
-def _play(seed: int, *, wider: bool) -> list[str]:
+def _play(seed: int) -> list[str]:
     """What a call did not keep; a broken invariant of ours is a complaint of that seed as well."""
     try:
-        return complaints(faulty_world(seed, wider=wider).run())
+        return complaints(faulty_world(seed).run())
     except AssertionError as broken:
         return [f"{type(broken).__name__}: {broken}"]
 
 
-def _show(seed: int, *, wider: bool) -> None:
+def _show(seed: int) -> None:
     """Plays one call, writes down all that happens in it, and fails with what it did not keep."""
-    world = faulty_world(seed, traces=True, wider=wider)
+    world = faulty_world(seed, traces=True)
     try:
         found = complaints(world.run())
     finally:
@@ -87,10 +87,9 @@ def test_the_same_seed_gives_the_same_call(seed: int) -> None:
     assert first.facts == second.facts
 
 
-@pytest.mark.parametrize("wider", [False, True])
-def test_wider_faults_are_drawn_when_they_are_asked_for(wider: bool) -> None:
-    """Each kind, in scripts that can be; without the option none of them, so that a seed keeps its call."""
-    scripts = [faulty_world(seed, wider=wider).script for seed in range(300)]
+def test_every_kind_of_fault_is_drawn() -> None:
+    """In scripts that can be."""
+    scripts = [faulty_world(seed).script for seed in range(300)]
     answers = [answer for script in scripts for answer in script.answers]
     faults = [fault for script in scripts for fault in script.faults]
     drawn = {
@@ -104,7 +103,7 @@ def test_wider_faults_are_drawn_when_they_are_asked_for(wider: bool) -> None:
         **{kind: any(fault.kind == kind for fault in faults) for kind in get_args(VadFault)},
         "noise": any(fault.kind == "vad_noise" for answer in answers for fault in answer.faults),
     }
-    assert set(drawn.values()) == {wider}, drawn
+    assert all(drawn.values()), drawn
     for script in scripts:
         refuse_impossible(script)
 
@@ -114,11 +113,15 @@ def test_wider_faults_are_drawn_when_they_are_asked_for(wider: bool) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_call_without_faults_loses_nothing(seed: int) -> None:
-    """Nothing lost, nothing heard after a cut, nothing remembered that was not heard, no command refused."""
+    """Nothing lost, nothing heard after a cut, nothing remembered that was not heard, no command refused.
+
+    Refused is only the answer that the server makes by itself to words into the greeting.
+    """
     world = random_world(seed).run()
     assert world.ended.reason in {EndReason.AGENT_HANGUP, EndReason.MODEL_LOST}, world.ended
     assert [c for c in world.phone.complaints if c.level is not Level.NOTICE] == []
-    assert world.wires[0].session.journal.refusals == []
+    refusals = world.wires[0].session.journal.refusals
+    assert [refusal for refusal in refusals if refusal.event_type] == []
     assert_caller_audio_is_whole(world)
     for item in truth(world):
         assert_model_remembers_what_was_heard(item, world)

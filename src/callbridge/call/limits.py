@@ -76,6 +76,10 @@ class Limits:
     """Beyond the silence that ends a turn: the line is quiet, and the model still says that the caller
     speaks. From here on it owes an answer, whatever it says."""
 
+    quiet_after_word_s: float = 2.0
+    """The same where less than `cough_ms` was loud: a "yes", or a voice that hardly stands out of the noise,
+    of which something more would have been loud by then."""
+
     caller_look_every_s: float = 0.5
     """How often that is looked at while the caller speaks: a look at a counter."""
 

@@ -50,9 +50,8 @@ class CallPlan:
         """How the first response differs from the session."""
         if not self.greeting:
             return None
-        return ResponseOptions(
-            instructions=f"Greet the caller. Say exactly this and nothing else: {self.greeting}"
-        )
+        words = f"Greet the caller. Say exactly this and nothing else: {self.greeting}"
+        return ResponseOptions(instructions=words, tool_choice="none")
 
     @property
     def has_transcription(self) -> bool:

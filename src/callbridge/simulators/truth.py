@@ -8,6 +8,7 @@ clip. Pure.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,10 @@ class HeardItem:
     received_ms: float = 0.0
     """What reached the phone."""
     heard_ms: float = 0.0
+    heard_from: float = math.inf
+    """When the caller began to hear it, on the phone's clock; never, as long as they have not."""
+    heard_until: float = -math.inf
+    """When they last heard it."""
 
     @property
     def was_heard_to_its_end(self) -> bool:
@@ -122,8 +127,12 @@ class _Search:
         else:
             self.index, begin = self._find(audio)
             self.offset = begin + len(audio)
-            self.found.items[self.index].received_ms += received_ms
-            self.found.items[self.index].heard_ms += heard_ms
+            item = self.found.items[self.index]
+            item.received_ms += received_ms
+            if heard_ms:
+                item.heard_ms += heard_ms
+                item.heard_from = min(item.heard_from, payload.plays_from)
+                item.heard_until = payload.plays_from + heard_ms / 1000
         self.number += 1
 
     def _goes_on(self, audio: bytes) -> bool:

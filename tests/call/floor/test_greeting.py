@@ -7,12 +7,14 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, Interrupted, TurnEnded
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire.realtime_commands import CommitInput
 from playbook import About, Id, Playbook, after, at, deadline
 from rigs import PLAYED, AudioToPhone, Rig, make_plan
 
 PROTECTED = make_plan(is_greeting_interruptible=False)
 GREET = PROTECTED.greeting_options
 FULL = v.update(PROTECTED.session)
+COMMIT = a.SendToModel(CommitInput())
 
 
 def greeting(heard_ms: int = 2000, *, interruptible: bool = False) -> Playbook:
@@ -34,7 +36,7 @@ def test_the_first_session_may_not_interrupt() -> None:
 def test_hello_into_the_greeting_stops_nothing_and_is_answered_behind_it() -> None:
     """Nothing is cleared, truncated or cancelled; the server's answer plays when the greeting is over."""
     book = greeting()
-    assert book >> at(1.4, v.speech_started()) << v.recorded(TurnEnded)
+    assert book >> at(1.4, v.speech_started())
     assert book >> at(1.9, v.speech_stopped()) >> v.created("answer")
     assert book >> v.says("answer", "yes", 500) << AudioToPhone(500) >> v.done("answer")
     # The greeting's own last mark has audio behind it: half a second after its end it was heard.
@@ -161,5 +163,57 @@ def test_an_answer_of_the_servers_own_is_no_greeting() -> None:
 def test_a_key_does_not_stop_a_protected_greeting() -> None:
     """It is kept, and told when the greeting was said."""
     book = greeting()
-    assert book >> at(1.5, v.key("2")) << v.recorded(TurnEnded)
+    assert book >> at(1.5, v.key("2"))
     assert book.rig.phase is Phase.LIVE
+
+
+def test_keys_before_the_greeting_are_answered_behind_it() -> None:
+    """It says what it is told to, and no more: whoever pressed 2 has not been answered."""
+    item = Id()
+    book = v.live(PROTECTED)
+    told = v.told(item, "[The caller pressed 2 # on the telephone keypad.]")
+    assert book >> v.key("2") >> v.key("#") >> deadline(Timer.KEYS) << told >> v.item_added(item)
+    assert book >> v.answers("greeting", "hello", 500) << AudioToPhone(500) << v.ask()
+
+
+def test_a_greeting_that_is_cut_is_recorded_with_what_was_heard() -> None:
+    """The caller spoke into it, which ends no word of it; then their phone was lost."""
+    book = greeting()
+    book.rig.feed(v.words("greeting", "hello", "Good evening, you have reached the bakery."))
+    assert book >> at(1.4, v.speech_started())
+    outputs = book.rig.feed(v.gone(e.Leg.PHONE))
+    turns = [
+        output.fact for output in outputs if isinstance(output, a.Note) and isinstance(output.fact, TurnEnded)
+    ]
+    assert turns[0].agent == "Good …"
+
+
+def test_the_session_is_amended_though_the_response_does_not_end() -> None:
+    """A session that died behind the last word of the greeting shows it: it confirms nothing."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 1000))
+    assert book >> v.audio_done("greeting", "hello") >> at(2.05, PLAYED) << FULL
+    assert book >> deadline(Timer.UNANSWERED) << (v.any_warning("model_asked"), COMMIT)
+
+
+def test_a_greeting_that_does_not_come_has_its_time_whatever_the_caller_says() -> None:
+    """A caller who says "hello?" every other second would wait for ever: nothing interrupts it."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"))
+    outputs: list[object] = []
+    while a.DropModel() not in outputs:
+        book.rig.now += 0.5
+        outputs += book.rig.feed(e.DeadlinePassed(), v.speech_started())
+        book.rig.now += 0.5
+        outputs += book.rig.feed(v.speech_stopped(), v.error("conversation_already_has_active_response"))
+        assert book.rig.seconds < 11
+
+
+def test_who_was_not_greeted_yet_waits_from_the_beginning() -> None:
+    """The session is lost in the middle of the first word that nobody heard."""
+    book = v.live(PROTECTED)
+    assert book >> at(1.4, v.created("greeting"))
+    book.rig.now += 0.1
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 1.5

@@ -12,7 +12,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, at, deadline
-from rigs import AudioToModel, AudioToPhone
+from rigs import PLAYED, AudioToModel, AudioToPhone
 
 LIMITS = Limits()
 COMMIT = a.SendToModel(commands.CommitInput())
@@ -162,3 +162,27 @@ def test_a_soft_voice_is_heard_by_its_own_line() -> None:
         book.rig.now += 0.02
         assert book.rig.feed(ms.Media(ms.MediaChunk(payload))) == [AudioToModel(20)]
     assert book >> at(book.rig.seconds + 0.4, v.speech_stopped())
+
+
+def test_a_yes_that_the_model_hears_no_end_of_has_ended_two_seconds_later() -> None:
+    """A session that died in the middle of it: too short a word for the line to judge by at once."""
+    book = quiet_line()
+    assert book >> v.speech_started()
+    outputs: list[object] = []
+    for payload in WORDS[:12] + [b"\xfd" * 160] * 140:
+        book.rig.now += 0.02
+        outputs += book.rig.feed(ms.Media(ms.MediaChunk(payload)))
+        outputs += [output for _, _, done in book.rig.wakes(book.rig.seconds) for output in done]
+        if COMMIT in outputs:
+            break
+    assert 3.24 + LIMITS.quiet_after_word_s <= book.rig.seconds < 3.24 + LIMITS.clip_after_s
+
+
+def test_a_caller_is_noticed_though_the_model_has_not_ended_what_it_said() -> None:
+    """It died behind its last word. Nothing more is due of that answer."""
+    book = quiet_line()
+    book.rig.feed(v.created("more"), *v.says("more", "it", 200), v.audio_done("more", "it"))
+    book.rig.now += 0.3
+    book.rig.feed(PLAYED)
+    sent = [output.command for output in speaks(book, 2.5) if isinstance(output, a.SendToModel)]
+    assert [type(command) for command in sent] == [commands.CommitInput]

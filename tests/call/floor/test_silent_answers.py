@@ -10,6 +10,7 @@ from callbridge.call import events as e
 from callbridge.call.facts import EndReason, StreamEnded, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime_commands as commands
 from playbook import Id, Playbook, after, deadline
 from rigs import PLAYED, AudioToPhone
 
@@ -206,3 +207,31 @@ def test_whoever_is_understood_is_there() -> None:
         book.rig.wakes(book.rig.seconds + 1)
         book.rig.feed(PLAYED)
     assert book.rig.phase is Phase.LIVE
+
+
+def test_a_yes_is_as_short_as_a_cough_and_owed_an_answer() -> None:
+    """Its words say so, whenever they come."""
+    book = asked(loud_s=0.2)
+    assert book >> v.done("answer") >> v.caller_said("Yes.", "question") << v.ask() << v.recorded(TurnEnded)
+    again = asked(loud_s=0.2)
+    assert again >> v.caller_said("Yes.", "question") >> v.done("answer") << NO_SOUND
+
+
+def test_an_answer_that_breaks_off_in_the_middle_is_owed_whatever_it_answers() -> None:
+    """A model that answers a cough has begun to speak: the caller waits for the rest."""
+    book = asked(loud_s=0.2)
+    assert book >> v.says("answer", "it", 200) << AudioToPhone(200)
+    sent = [
+        output.command
+        for output in v.retelling(book).rig.feed(v.SESSION_UPDATED)
+        if isinstance(output, a.SendToModel)
+    ]
+    assert [type(command) for command in sent] == [commands.CreateResponse]
+
+
+def test_an_item_without_a_sound_goes_though_the_others_were_heard() -> None:
+    """The model would believe that it said it."""
+    book = asked()
+    assert book >> v.item("answer", "mute") >> v.words("answer", "mute", "We open at nine.")
+    assert book >> v.says("answer", "it", 200) << AudioToPhone(200)
+    assert book >> v.done("answer") << v.delete("mute")

@@ -177,7 +177,8 @@ class Asking:
             # Tool after tool, and not a word: the caller has waited long enough for both.
             options = commands.ResponseOptions(tool_choice="none")
         ask_id, floor = self._out.ask_model(options), self._floor
-        floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
+        is_told = options is not None and options.instructions is not None
+        floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_told, is_farewell, is_for_sign)
         floor.move(On.ASKED)
         floor.due_since = now
 

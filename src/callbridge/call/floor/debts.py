@@ -124,6 +124,9 @@ class Debts:
             return
         if ask is not None and ask.is_greeting and not response.is_muted:
             response.is_greeting, self.greeting = True, None
+            if ask.is_told:  # It answers a "hello?", and no key.
+                self.answer = None
+                return
         response.is_farewell = ask is not None and ask.is_farewell
         self.farewell = None
         if not response.is_muted:  # What has overtaken it may be what is owed an answer.

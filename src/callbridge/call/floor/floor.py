@@ -63,7 +63,7 @@ class Floor:
         # states alone.
         self.ask = Ask("", 0, 0.0, "")
         self.promise = Promise(0, 0.0)
-        self.response = LiveResponse("", 0, 0.0)
+        self.response = LiveResponse("", 0, 0.0, 0.0)
         self.let_go: LiveResponse | None = None
         """A muted response whose end did not come in time. It may go on yet, unheard."""
         self.turn = 0
@@ -81,11 +81,13 @@ class Floor:
         self.due_since = 0.0
         """Since when the model has had an answer to give."""
 
-        self._cough_ms = sessions.plan.limits.cough_ms
+        self._limits = sessions.plan.limits
         self._loud_before = 0
         """Loud frames of the line before their latest utterance."""
-        self.utterance_loud_ms = 0
-        """How much of their latest utterance was loud."""
+        self.latest_item: str | None = None
+        """The item of their latest utterance."""
+        self.is_cough = True
+        """Their latest utterance was hardly loud, and no word of it is known: nobody waits for an answer."""
 
         self.debts = Debts()
         self.greeting = Greeting(sessions, playout, self.debts, out)
@@ -201,7 +203,9 @@ class Floor:
     def line_fell_quiet(self, quiet_s: float, now: float) -> None:
         """The caller stopped, and the model has not noticed: an answer is due all the same."""
         # Where their voice hardly stands out of the noise, the line cannot say when they stop.
-        is_judged = self._loud_ms >= self._cough_ms
+        is_judged = self._loud_ms >= self._limits.cough_ms or (
+            bool(self._loud_ms) and quiet_s >= self._limits.quiet_after_word_s
+        )
         if self.caller is Caller.SPEAKING and is_judged:
             self._out.note(noted("speech_ended_unseen", quiet_s=round(quiet_s, 1)))
             self._speech_ended(now - quiet_s, now, due_since=now - quiet_s, is_unseen=True)
@@ -213,11 +217,13 @@ class Floor:
     ) -> None:
         self.move(On.SPEECH_ENDED)
         self._gate.model_hears = False
-        self.utterance_loud_ms = self._loud_ms
-        if not self._sessions.plan.has_transcription and self.utterance_loud_ms >= self._cough_ms:
+        self.is_cough = self._loud_ms < self._limits.cough_ms
+        if not self._sessions.plan.has_transcription and not self.is_cough:
             self._is_understood(now)  # Nobody will ever say what it was.
         self.promise = Promise(self.turn, stopped_at, is_unseen)
-        self.silent_since, self.due_since = stopped_at, due_since
+        self.due_since = due_since
+        if not self.is_cough:  # Otherwise the silence in which they wait goes on.
+            self.silent_since = stopped_at
 
     @property
     def _loud_ms(self) -> int:
@@ -231,6 +237,7 @@ class Floor:
 
     def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
         """The caller's words have an item."""
+        self.latest_item = event.item_id
         self._transcript.caller_committed(event.item_id)
 
     def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
@@ -241,6 +248,7 @@ class Floor:
         words = event.transcript
         if words is not None and words.strip():
             self._is_understood(now)
+            self.is_cough &= event.item_id != self.latest_item
         elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
             self.debts.answer = None  # Nobody waits for an answer to it.
         self._transcript.caller_said(event.item_id, UNINTELLIGIBLE if words is None else words.strip())
@@ -277,7 +285,9 @@ class Floor:
         if self.noise_since is None:
             self.noise_since = now
         first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
-        self._transcript.caller_began(now, first_sent_at, awaits_agent=self.now is not Now.NOTHING)
+        # What they speak into a protected greeting does not end it: its record waits for what is heard of it.
+        awaits_agent = self.now is not Now.NOTHING or self.greeting.response is not None
+        self._transcript.caller_began(now, first_sent_at, awaits_agent=awaits_agent)
 
     def close_turn(self, now: float) -> None:
         """Ends the open turn for the record."""

@@ -42,16 +42,15 @@ class Greeting:
         self._may_be_interrupted = sessions.plan.is_greeting_interruptible
         self.response: LiveResponse | None = None
         """The one that says it, until enough was heard."""
-        self._is_whole = False
-        """All of it was made. Before that nobody knows how long it is."""
+        self._is_made = False
 
     def begins(self, response: LiveResponse) -> None:
         """A response begins that was asked to greet."""
-        self.response, self._is_whole = response, False
+        self.response, self._is_made = response, False
 
     def is_made(self) -> None:
         """That response is complete."""
-        self._is_whole = True
+        self._is_made = True
 
     def session_lost(self, now: float) -> None:
         """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
@@ -60,12 +59,13 @@ class Greeting:
 
     def is_cut(self, now: float) -> None:
         """It was interrupted, or broke off: enough was heard of it, or it stays owed."""
-        response, self.response = self.response, None
+        response = self.response
         assert response is not None
         share = self._share_heard(response, now)
+        self.response = None
         if share >= HEARD_ENOUGH or (self._may_be_interrupted and share):
             return
-        self._debts.greeting = now
+        self._debts.greeting = response.since
         self._out.note(noted("greeting_cut", heard_percent=round(100 * share)))
 
     def settle(self, now: float) -> None:
@@ -87,6 +87,11 @@ class Greeting:
             return began_at + self._limits.greeting_protected_s
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether all of it was made, though its response may not be over. Its length is known then."""
+        return self._is_made or (self.response is not None and self.response.is_whole)
 
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)

@@ -73,10 +73,11 @@ class Hearing:
         """The line says that the caller speaks, and the model does not.
 
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
-        has a limit of its own.
+        has a limit of its own. An answer that was said is due no more, even if the model does not end it.
         """
         floor = self._floor
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or now < self._playout.quiet_at
+        is_due = floor.is_answering and not (floor.next is Next.NOTHING and floor.response.is_whole)
+        is_busy = floor.caller is Caller.SPEAKING or is_due or now < self._playout.quiet_at
         if is_busy or now < self._loud_again_at:
             return
         self._loud_again_at = now + self._limits.loud_again_after_s

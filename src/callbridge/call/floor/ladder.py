@@ -145,7 +145,8 @@ class Ladder:
         # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
         # called a tool: its result asks by itself, and an answer before that might call the tool again.
         # Nor for the greeting, which knows by itself what becomes of it.
-        is_owed = response.is_owed and not response.is_muted and not response.is_greeting
+        is_owed = response.is_owed or self._is_said(response)
+        is_owed = is_owed and not response.is_muted and not response.is_greeting
         if is_owed and response not in self.tools.causes:
             self._debts.owe_again(response)
         # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
@@ -175,10 +176,10 @@ class Ladder:
             floor.interruption.settle(floor.response)
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
-        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
+        response = LiveResponse(event.response.id, turn, since, now, self._tally.downlink_bytes)
         floor.response = response
         if ask is None:
-            response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
+            response.is_owed = not floor.is_cough
         else:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
@@ -254,7 +255,8 @@ class Ladder:
             self._is_paid(floor.response)
         else:
             self._brought_nothing(floor.response, now)
-        self._transcript.agent_finished()
+        if floor.greeting.response is None:
+            self._transcript.agent_finished()
         self._asking.if_free(now)
 
     def _is_said(self, response: LiveResponse) -> bool:
@@ -264,6 +266,8 @@ class Ladder:
     def _is_paid(self, response: LiveResponse) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
+        # An item of it without a sound goes: the model would believe that it said it.
+        self._floor.interruption.settle(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
         if response.is_greeting and is_said:
@@ -283,10 +287,23 @@ class Ladder:
         silent about a cough is right; otherwise the caller waits as before.
         """
         self._floor.interruption.settle(response)
+        response.has_brought_nothing = True
         if response.is_owed:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._debts.owe_again(response)
             self._asking.retry(None, "no sound", now)
+
+    def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
+        """The caller's words came. A "yes" is as short as a cough: it is owed an answer after all."""
+        floor, response = self._floor, self._floor.response
+        floor.caller_transcribed(event, now)
+        is_latest = event.item_id == floor.latest_item and response.turn == floor.turn
+        if response.is_owed or not is_latest or not (event.transcript or "").strip():
+            return
+        response.is_owed = True
+        if response.has_brought_nothing:
+            self._debts.owe_again(response)
+            self._asking.if_free(now)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -377,8 +394,10 @@ class Ladder:
         floor = self._floor
         if floor.caller is Caller.SILENT and floor.is_answering:
             # Audio goes past the machine: an answer that breaks off in the middle is waited for from its last
-            # delta.
+            # delta. A greeting that does not come has its time whatever the caller says meanwhile.
             silent_since = max(floor.due_since, self._tally.from_model_at)
+            if self._sessions.is_protecting and floor.now is Now.AUDIBLE and not floor.response.items:
+                silent_since = floor.response.began_at
             due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s

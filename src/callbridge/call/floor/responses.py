@@ -21,6 +21,8 @@ class Ask:
     words: str
     """What the agent was told to say; empty for an ordinary answer."""
     is_greeting: bool = False
+    is_told: bool = False
+    """It says what it is told to, and nothing else."""
     is_farewell: bool = False
     is_for_sign: bool = False
     """Nobody waits for an answer: the model is to show that it is there."""
@@ -45,6 +47,7 @@ class LiveResponse:
     turn: int
     since: float
     """Since when the caller waits for it."""
+    began_at: float
     sent_before_bytes: int = 0
     """Agent audio that had left for the phone when it began."""
     words: str = ""
@@ -55,6 +58,8 @@ class LiveResponse:
     """Whether the caller waits for it: nobody waits for an answer to a cough."""
     has_called: bool = False
     """It has called a tool."""
+    has_brought_nothing: bool = False
+    """It is complete, and was without a sound."""
     is_muted: bool = False
     muted_at: float = 0.0
     items: list[str] = field(default_factory=list)

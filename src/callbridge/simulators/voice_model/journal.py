@@ -85,6 +85,8 @@ class ResponseRecord:
 
     id: str
     created_at: float
+    instructions: str = ""
+    """What it was told, in place of what the session is told; empty when nothing."""
     status: str = "in_progress"
     reason: str = ""
     """Why it was cancelled or is incomplete; the error code when it failed."""

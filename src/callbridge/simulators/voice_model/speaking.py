@@ -80,7 +80,7 @@ class Speaking:
         if answer.recites:
             answer = answer.reciting(memory(shared.conversation.items() if context is None else context))
         order = self._order(asked, answer, context, is_out_of_band=is_out_of_band)
-        self._start(answer, order)
+        self._start(answer, order, asked.get("instructions") or "")
 
     def cancel(self, response_id: str | None) -> None:
         """`response.cancel`. Raises ClientError when there is nothing to cancel."""
@@ -171,9 +171,9 @@ class Speaking:
             random=shared.random,
         )
 
-    def _start(self, answer: Answer, order: Order) -> None:
+    def _start(self, answer: Answer, order: Order, instructions: str) -> None:
         shared = self._shared
-        record = ResponseRecord(shared.ids.make("resp"), shared.now)
+        record = ResponseRecord(shared.ids.make("resp"), shared.now, instructions)
         shared.journal.responses.append(record)
         shared.note("response_created", record.id)
         run = ResponseRun(
