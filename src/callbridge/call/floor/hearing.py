@@ -117,14 +117,14 @@ class Hearing:
         """Adds when to look at what."""
         if not self._sessions.stands:
             return
-        floor, limits, heard_at = self._floor, self._limits, self._tally.from_model_at
+        floor, limits, said_at = self._floor, self._limits, self._tally.from_model_at
         if floor.caller is Caller.SPEAKING:
             due[Timer.UTTERANCE] = floor.speaking_since + limits.utterance_max_s
         elif floor.next is Next.PROMISED and floor.promise.is_unseen:
             due[Timer.UNSEEN] = floor.promise.since + limits.unseen_end_timeout_s
-        if heard_at < self._asked_at:
+        if said_at < self._asked_at:
             due[Timer.SIGN] = self._asked_at + limits.sign_timeout_s
-        elif heard_at < self.commanded_at:
+        elif said_at < self.commanded_at:
             due[Timer.UNANSWERED] = self.commanded_at + limits.command_timeout_s
 
     def expired(self, timer: Timer, now: float) -> None:
