@@ -124,7 +124,9 @@ class Hearing:
             due[Timer.UNSEEN] = floor.promise.since + limits.unseen_end_timeout_s
         if said_at < self._asked_at:
             due[Timer.SIGN] = self._asked_at + limits.sign_timeout_s
-        elif said_at < self.commanded_at:
+        elif said_at < self.commanded_at and floor.caller is Caller.SILENT:
+            # Not in the middle of their words: a commit would end their turn, and a server that is only slow
+            # would answer half of it.
             due[Timer.UNANSWERED] = self.commanded_at + limits.command_timeout_s
 
     def expired(self, timer: Timer, now: float) -> None:
