@@ -41,11 +41,13 @@ class Response:
 
     id: str
     answers: str | None
-    """What waited for an answer when it began."""
+    """What waited for an answer when it began. Who was told what to say answers nothing."""
     items: int = 0
     item_id: str | None = None
     """The item in hand."""
     calls: int = 0
+    made_ms: int = 0
+    """Its audio."""
 
 
 def spoken_words(item_id: str) -> str:
@@ -70,7 +72,11 @@ class VoiceModel:
     active: Response | None = None
     hears_caller: bool = False
     unanswered: str | None = None
-    """The latest item that nobody has answered."""
+    """The latest item that nobody has answered with a sound, or a tool."""
+    passed_over: set[str] = field(default_factory=set)
+    """Items that a response has answered with nothing at all."""
+    told: dict[str, str] = field(default_factory=dict)
+    """What each response of the call was told to say, if anything."""
     refusals: list[str] = field(default_factory=list)
     """The codes of all errors that answered a command of ours."""
     responses: int = 0
@@ -100,8 +106,8 @@ class VoiceModel:
     def read(self) -> None:
         """Reads one command."""
         match self.commands.popleft():
-            case commands.CreateResponse(event_id=event_id):
-                self._begin(event_id)
+            case commands.CreateResponse(event_id=event_id, response=options):
+                self._begin(event_id, (options and options.instructions) or "")
             case commands.CancelResponse(event_id=event_id, response_id=response_id):
                 if self.active is None or self.active.id != response_id:
                     self._refuse("response_cancel_not_active", event_id)
@@ -112,7 +118,9 @@ class VoiceModel:
                     self.unanswered = ours.id
                 self.events.append(v.item_added(ours.id))
             case commands.UpdateSession(session=session):
-                self.answers_by_itself = session.audio.input.turn_detection.create_response
+                detection = session.audio.input.turn_detection
+                self.answers_by_itself = detection.create_response
+                self.interrupts = detection.interrupt_response
                 self.events.append(v.SESSION_UPDATED)
             case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
                 self._truncate(item_id, audio_end_ms, event_id)
@@ -139,12 +147,13 @@ class VoiceModel:
         else:
             spoken.kept_ms = audio_end_ms
 
-    def _begin(self, event_id: str | None) -> None:
+    def _begin(self, event_id: str | None, words: str = "") -> None:
         if self.active is not None:
             self._refuse("conversation_already_has_active_response", event_id)
             return
         self.responses += 1
-        self.active = Response(f"{self.name}resp_{self.responses}", self.unanswered)
+        self.active = Response(f"{self.name}resp_{self.responses}", None if words else self.unanswered)
+        self.told[self.active.id] = words
         self.events.append(v.created(self.active.id))
 
     def _refuse(self, code: str, event_id: str | None) -> None:
@@ -188,6 +197,7 @@ class VoiceModel:
             self.begin_item()
         assert self.active.item_id is not None
         self.spoken[self.active.item_id].made_ms += duration_ms
+        self.active.made_ms += duration_ms
         self.events.append(v.audio(self.active.id, self.active.item_id, duration_ms))
 
     def call(self, name: str) -> None:
@@ -203,9 +213,12 @@ class VoiceModel:
         self._end_item()
         response, self.active = self.active, None
         self.events.append(v.done(response.id, status, code=code, reason=reason))
-        is_answer = status == "completed" or (status == "incomplete" and response.items)
-        if is_answer and self.unanswered == response.answers:
+        if status not in {"completed", "incomplete"} or self.unanswered != response.answers:
+            return
+        if response.made_ms or response.calls:
             self.unanswered = None
+        elif self.unanswered is not None:
+            self.passed_over.add(self.unanswered)
 
     def _end_item(self) -> None:
         assert self.active is not None

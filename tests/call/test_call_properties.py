@@ -31,6 +31,7 @@ from callbridge.call.facts import (
 from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.call.phases import Phase
+from callbridge.call.plan import CallPlan
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
@@ -51,6 +52,8 @@ RACES = {
 """The only errors that the machine may cause: both sides spoke at once."""
 SILENCE_MAX_S = 3.0
 """While the caller waits, a clip is due no later than so long after the last sound."""
+WORD_S = 0.75
+"""Who has spoken for so long has said something: more than the 0.4 s that may be a cough, pauses included."""
 LIMITS = [
     Limits(),
     Limits(renew_after_s=8, renew_again_after_s=3),
@@ -80,6 +83,8 @@ class Calls(RuleBasedStateMachine):
         limits=st.sampled_from(LIMITS),
         has_clip=st.booleans(),
         held=st.integers(0, 5),
+        gives_way=st.booleans(),
+        has_line=st.booleans(),
     )
     def begin(
         self,
@@ -90,18 +95,23 @@ class Calls(RuleBasedStateMachine):
         limits: Limits,
         has_clip: bool,
         held: int,
+        gives_way: bool,
+        has_line: bool,
     ) -> None:
         """From the socket to the confirmed session, with some caller audio held meanwhile."""
         self.plan = make_plan(
-            server_interrupts=interrupts, transcribes=transcribes, second_model="the second one"
+            server_interrupts=interrupts,
+            transcribes=transcribes,
+            second_model="the second one",
+            is_greeting_interruptible=gives_way or not interrupts,
         )
-        self.limits, self.clip_ms = limits, CLIP_MS if has_clip else 0
+        self.limits, self.clip_ms, self.has_line = limits, CLIP_MS if has_clip else 0, has_line
         self.rig = self.new_rig()
         self.sessions = 1
         self.model = VoiceModel.dialled("", interrupts=interrupts)
         self.spare: VoiceModel | None = None
         self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
-        self.seen = Seen()
+        self.seen = Seen(self.plan)
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
         self.still = 0
@@ -115,7 +125,7 @@ class Calls(RuleBasedStateMachine):
         assert self.seen.frames_up == held
 
     def new_rig(self) -> Rig:
-        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=False)
+        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=self.has_line)
 
     def set_up(self) -> None:
         """The session says what it must before it is ready, and takes what it is told."""
@@ -184,7 +194,7 @@ class Calls(RuleBasedStateMachine):
         self.seen.refusals += self.model.refusals
         self.sessions += 1
         session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
-        session.unanswered = carried
+        session.unanswered, session.told = carried, self.model.told
         return session
 
     def what_the_caller_waits_for(self) -> str | None:
@@ -211,7 +221,7 @@ class Calls(RuleBasedStateMachine):
         """Time goes by: echoes and deadlines, each at its moment."""
         end = self.rig.now + duration_s
         while self.rig.now < end:
-            due = self.rig.deadline
+            due = self.rig.due(end)
             until = end if due is None else min(max(due[0], self.rig.now), end)
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)
@@ -451,7 +461,8 @@ class Calls(RuleBasedStateMachine):
         return is_quiet and self.is_live and self.still >= STILL_S and self.rig.has_played_all
 
     def check_that_nothing_is_owed(self) -> None:
-        assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
+        assert self.model.unanswered in self.may_stay_unanswered, f"nobody answered {self.model.unanswered}"
+        self.check_that_the_greeting_was_heard()
         # A session that asks what another one has asked before may get the answer under its own call id.
         lost, instead = (
             self.seen.called - self.seen.ends - self.seen.answered,
@@ -461,6 +472,31 @@ class Calls(RuleBasedStateMachine):
         assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
         assert not self.seen.is_handed_over, "the process went away and the call did not"
         assert self.seen.responses > 0, "the agent never greeted"
+
+    @property
+    def may_stay_unanswered(self) -> set[str | None]:
+        """Nothing; or a noise, or what was no word, and about which the model was silent."""
+        passed_over = self.model.passed_over
+        noises = self.seen.noises if self.has_line else {one for one in passed_over if "user_" in one}
+        return {None, *(passed_over & noises)}
+
+    def check_that_the_greeting_was_heard(self) -> None:
+        """It is owed until then, whatever fails and whoever speaks, unless a tool was asked for instead."""
+        assert self.plan.greeting_options is not None
+        words = self.plan.greeting_options.instructions
+        greetings = [response_id for response_id, told in self.model.told.items() if told == words]
+        if any(f"call_{response_id}_1" in self.seen.called for response_id in greetings):
+            return
+        heard = self.phone.heard(self.rig.now)
+        shares = [self.share_heard(response_id, heard) for response_id in greetings]
+        needed = 0.0 if self.plan.is_greeting_interruptible else 0.79
+        assert max(shares, default=0.0) > needed, f"the greeting was not heard: {shares}"
+
+    def share_heard(self, response_id: str, heard: dict[str, float]) -> float:
+        """How much was heard of what left for the phone of a response."""
+        items = [item_id for item_id in heard if item_id.startswith(f"{response_id}_item_")]
+        sent_bytes = sum(self.seen.sent_ms[item_id] for item_id in items) * mulaw.BYTES_PER_MS
+        return sum(heard[item_id] for item_id in items) / sent_bytes if sent_bytes else 0.0
 
     def check_that_the_model_remembers_what_was_heard(self) -> None:
         heard_bytes = self.phone.clear(self.rig.now + 60)
@@ -493,7 +529,10 @@ class Calls(RuleBasedStateMachine):
 class Seen:
     """What went over the wires of a call, and what may therefore not go any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: CallPlan) -> None:
+        self._plan = plan
+        self.is_protected = False
+        """The agent talks on when the caller speaks: they have not heard the greeting yet."""
         self.ended: list[StreamEnded] = []
         self.called: set[str] = set()
         self.ends: set[str] = set()
@@ -502,6 +541,9 @@ class Seen:
         """Calls whose result was told to any session."""
         self.heard_bytes: dict[str, float] = {}
         """What was heard of each item when the last clear took effect."""
+        self.noises: set[str] = set()
+        """Utterances that may have been too short for a word."""
+        self._speaks_since = 0.0
         self.heard_speech: set[str] = set()
         """Utterances that we were told of."""
         self.sent_ms: dict[str, int] = {}
@@ -545,22 +587,24 @@ class Seen:
             del self.marks[: self.marks.index(event.mark.name) + 1]
         match event:
             case rt.SpeechStarted(item_id):
-                self.caller_speaks, self.waits_since = True, None
+                self.caller_speaks, self.waits_since, self._speaks_since = True, None, now
                 self.heard_speech.add(item_id)
-                self._dead.update(self._begun)
+                self._interrupted()
             case ms.Dtmf(ms.Key(digit)) if not self.is_limited and (digit != "#" or self._has_keys):
                 self.waits_since = None  # Who presses keys does not wait yet.
                 self._has_keys = True
-                self._dead.update(self._begun)
+                self._interrupted()
             case rt.SessionUpdated():
                 self.dials_since = None
-            case rt.SpeechStopped():
+            case rt.SpeechStopped(item_id):
                 self.caller_speaks, self.waits_since = False, now
+                if now < self._speaks_since + WORD_S:
+                    self.noises.add(item_id)
             case rt.ResponseCreated(response):
                 self.responses += 1
                 self._begun.append(response.id)
                 self._active, self._asked_id = response.id, None
-                if self.caller_speaks:
+                if self.caller_speaks and not self.is_protected:
                     self._dead.add(response.id)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
@@ -570,6 +614,10 @@ class Seen:
                 self._asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
                 self._leg(event)
+
+    def _interrupted(self) -> None:
+        if not self.is_protected:
+            self._dead.update(self._begun)
 
     def _leg(self, event: e.ModelConnected | e.ModelDialFailed | e.LegGone) -> None:
         if isinstance(event, e.LegGone):
@@ -658,11 +706,16 @@ class Seen:
     def _session_is_gone(self) -> None:
         self._dead.update(self._begun)
         self._active = self._asked_id = None
-        self.caller_speaks = False
+        self.caller_speaks = self.is_protected = False
 
     def _command(self, command: commands.AnyCommand, leg: e.Leg, now: float) -> None:
         self.is_moving |= leg is e.Leg.SPARE and isinstance(command, commands.CreateItem)
         match command:
+            case commands.UpdateSession(session=session) if leg is e.Leg.MODEL:
+                # While it is opened; the next one, in mid-call, is the amendment.
+                self.is_protected = self._plan.server_interrupts and not (
+                    session.audio.input.turn_detection.interrupt_response
+                )
             case commands.CreateResponse(event_id=event_id, response=options):
                 words = None if options is None else options.instructions
                 self.is_limited |= words in {v.SAY_IT_ENDS, v.SAY_NOBODY_IS_THERE}

@@ -49,9 +49,14 @@ class Greeting:
         """A response begins that was asked to greet."""
         self.response, self._is_whole = response, False
 
-    def is_made(self) -> None:
-        """That response is complete."""
+    def is_over(self, *, is_said: bool) -> None:
+        """That response is over, and no other one is asked to greet.
+
+        One that has called a tool and said nothing greets with what it says to the result.
+        """
         self._is_whole = True
+        if not is_said:
+            self.response = None
 
     def session_lost(self, now: float) -> None:
         """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
@@ -81,7 +86,8 @@ class Greeting:
     def due(self) -> float | None:
         """When it is to be over at the latest; None while it does not sound, or protects nothing."""
         began_at = self._playout.began_at
-        if began_at is None or not self._sessions.is_protecting:
+        # Without a session there is nobody who could be told that it is over.
+        if began_at is None or not (self._sessions.is_protecting and self._sessions.stands):
             return None
         if self.response is None or not self._is_whole:
             return began_at + self._limits.greeting_protected_s

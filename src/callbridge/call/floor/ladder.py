@@ -266,8 +266,8 @@ class Ladder:
         is_said = self._is_said(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
-        if response.is_greeting and is_said:
-            self._floor.greeting.is_made()
+        if response.is_greeting:
+            self._floor.greeting.is_over(is_said=is_said)
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
