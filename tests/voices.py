@@ -131,10 +131,10 @@ class VoiceModel:
                     self.spoken[item_id].is_deleted = True
             case commands.CommitInput(event_id=event_id) if not self.hears_caller:
                 self._refuse("input_audio_buffer_commit_empty", event_id)
-            case commands.CommitInput():  # The turn is over; nobody answers it by themselves.
-                self.hears_caller = False
+            case commands.CommitInput():  # The turn is over, nobody answers it; who speaks on is heard anew.
                 self.unanswered = item_id = f"{self.name}user_{self.utterances}"
                 self.events.extend((v.committed(item_id), v.item_added(item_id)))
+                self.caller_begins()
             case other:
                 raise AssertionError(f"{other} in mid-call")
 

@@ -194,7 +194,8 @@ class Calls(RuleBasedStateMachine):
         self.seen.refusals += self.model.refusals
         self.sessions += 1
         session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
-        session.unanswered, session.told = carried, self.model.told
+        session.unanswered = carried
+        session.told, session.passed_over = self.model.told, self.model.passed_over
         return session
 
     def what_the_caller_waits_for(self) -> str | None:
@@ -221,7 +222,7 @@ class Calls(RuleBasedStateMachine):
         """Time goes by: echoes and deadlines, each at its moment."""
         end = self.rig.now + duration_s
         while self.rig.now < end:
-            due = self.rig.due(end)
+            due = self.rig.deadline
             until = end if due is None else min(max(due[0], self.rig.now), end)
             for at, name in self.phone.echoes(until):
                 self.rig.now = max(self.rig.now, at)

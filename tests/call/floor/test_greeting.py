@@ -34,11 +34,11 @@ def test_the_first_session_may_not_interrupt() -> None:
 def test_hello_into_the_greeting_stops_nothing_and_is_answered_behind_it() -> None:
     """Nothing is cleared, truncated or cancelled; the server's answer plays when the greeting is over."""
     book = greeting()
-    assert book >> at(1.4, v.speech_started()) << v.recorded(TurnEnded)
+    assert book >> at(1.4, v.speech_started())
     assert book >> at(1.9, v.speech_stopped()) >> v.created("answer")
     assert book >> v.says("answer", "yes", 500) << AudioToPhone(500) >> v.done("answer")
     # The greeting's own last mark has audio behind it: half a second after its end it was heard.
-    assert book >> deadline(Timer.GREETING) << FULL
+    assert book >> deadline(Timer.GREETING) << (FULL, v.recorded(TurnEnded))
     assert book.rig.seconds == 1 + 2 + 0.5
     assert book >> v.SESSION_UPDATED >> after(0.1, PLAYED)
     assert book.rig.phase is Phase.LIVE
@@ -161,5 +161,5 @@ def test_an_answer_of_the_servers_own_is_no_greeting() -> None:
 def test_a_key_does_not_stop_a_protected_greeting() -> None:
     """It is kept, and told when the greeting was said."""
     book = greeting()
-    assert book >> at(1.5, v.key("2")) << v.recorded(TurnEnded)
+    assert book >> at(1.5, v.key("2"))
     assert book.rig.phase is Phase.LIVE

@@ -266,8 +266,11 @@ class Ladder:
         is_said = self._is_said(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
+        self._greeted(response)
+
+    def _greeted(self, response: LiveResponse) -> None:
         if response.is_greeting:
-            self._floor.greeting.is_over(is_said=is_said)
+            self._floor.greeting.is_over(is_said=self._is_said(response))
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
@@ -315,7 +318,7 @@ class Ladder:
         elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
-            pass
+            self._greeted(response)
         elif done.status == "failed" or not self._is_said(response):
             self._debts.owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
@@ -323,6 +326,8 @@ class Ladder:
             # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
             self._has_gone_on = True
             self._debts.owe_again(response)
+        else:
+            self._greeted(response)
 
     # --- Keys and tools ---
 
