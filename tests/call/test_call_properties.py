@@ -196,6 +196,8 @@ class Calls(RuleBasedStateMachine):
         session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
         session.unanswered = carried
         session.told, session.passed_over = self.model.told, self.model.passed_over
+        if carried is not None and self.model.active is not None and not self.model.active.made_ms:
+            session.passed_over.add(carried)
         return session
 
     def what_the_caller_waits_for(self) -> str | None:

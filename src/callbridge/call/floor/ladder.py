@@ -145,7 +145,9 @@ class Ladder:
         # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
         # called a tool: its result asks by itself, and an answer before that might call the tool again.
         # Nor for the greeting, which knows by itself what becomes of it.
-        is_owed = response.is_owed and not response.is_muted and not response.is_greeting
+        # What began to sound is owed, whatever it answered: nobody is left with half a sentence.
+        is_owed = response.is_owed or self._is_said(response)
+        is_owed = is_owed and not response.is_muted and not response.is_greeting
         if is_owed and response not in self.tools.causes:
             self._debts.owe_again(response)
         # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
