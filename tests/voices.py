@@ -71,10 +71,14 @@ class VoiceModel:
     spoken: dict[str, Spoken] = field(default_factory=dict)
     active: Response | None = None
     hears_caller: bool = False
+    has_missed_words: bool = False
+    """The caller has spoken, and it has taken that for a noise."""
     unanswered: str | None = None
     """The latest item that nobody has answered with a sound, or a tool."""
     passed_over: set[str] = field(default_factory=set)
     """Items that a response has answered with nothing at all."""
+    missed: set[str] = field(default_factory=set)
+    """Utterances that it was told of, and had not noticed."""
     told: dict[str, str] = field(default_factory=dict)
     """What each response of the call was told to say, if anything."""
     refusals: list[str] = field(default_factory=list)
@@ -129,14 +133,26 @@ class VoiceModel:
                     self._refuse("item_not_found", event_id)
                 else:
                     self.spoken[item_id].is_deleted = True
-            case commands.CommitInput(event_id=event_id) if not self.hears_caller:
-                self._refuse("input_audio_buffer_commit_empty", event_id)
-            case commands.CommitInput():  # The turn is over, nobody answers it; who speaks on is heard anew.
-                self.unanswered = item_id = f"{self.name}user_{self.utterances}"
-                self.events.extend((v.committed(item_id), v.item_added(item_id)))
-                self.caller_begins()
+            case commands.CommitInput(event_id=event_id):
+                self._commit(event_id)
             case other:
                 raise AssertionError(f"{other} in mid-call")
+
+    def _commit(self, event_id: str | None) -> None:
+        """The turn is over, and nobody answers it by themselves. Who speaks on is heard anew."""
+        speaks_on, is_missed = self.hears_caller, self.has_missed_words
+        if not speaks_on and not is_missed:
+            self._refuse("input_audio_buffer_commit_empty", event_id)
+            return
+        if not speaks_on:
+            self.utterances += 1
+        self.hears_caller = self.has_missed_words = False
+        self.unanswered = item_id = f"{self.name}user_{self.utterances}"
+        self.events.extend((v.committed(item_id), v.item_added(item_id)))
+        if speaks_on:
+            self.caller_begins()
+        else:
+            self.missed.add(item_id)
 
     def _truncate(self, item_id: str, audio_end_ms: int, event_id: str | None) -> None:
         spoken = self.spoken.get(item_id)
@@ -164,7 +180,7 @@ class VoiceModel:
 
     def caller_begins(self, late_ms: int = 0) -> None:
         """The caller speaks. An interrupted response may still say `late_ms` that were on their way."""
-        self.hears_caller = True
+        self.hears_caller, self.has_missed_words = True, False
         self.utterances += 1
         self.events.append(v.speech_started(f"{self.name}user_{self.utterances}"))
         if self.active is not None and self.interrupts:

@@ -7,6 +7,7 @@ meant to go, and the model's memory equal to what the caller heard.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +20,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import (
+    CallClosed,
     CallerWordsCame,
     Fact,
     ModelTrouble,
@@ -52,6 +54,7 @@ RACES = {
 """The only errors that the machine may cause: both sides spoke at once."""
 SILENCE_MAX_S = 3.0
 """While the caller waits, a clip is due no later than so long after the last sound."""
+LOUD_FRAME = ms.Media(ms.MediaChunk(b"\x12\x92" * 80))
 WORD_S = 0.75
 """Who has spoken for so long has said something: more than the 0.4 s that may be a cough, pauses included."""
 LIMITS = [
@@ -112,6 +115,7 @@ class Calls(RuleBasedStateMachine):
         self.spare: VoiceModel | None = None
         self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
         self.seen = Seen(self.plan)
+        self.agent_until, self.leaves_by = -math.inf, math.inf
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
         self.still = 0
@@ -167,6 +171,8 @@ class Calls(RuleBasedStateMachine):
             case AudioToPhone(duration_ms):
                 item_id = event.item_id if isinstance(event, rt.AudioDelta) else "the clip"
                 self.phone.audio(item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
+                if item_id != "the clip":
+                    self.agent_until = self.phone.dry_at
             case a.SendToPhone(ms.SendMark(mark=mark)):
                 self.phone.mark(mark.name, self.rig.now)
             case a.SendToPhone():
@@ -196,6 +202,7 @@ class Calls(RuleBasedStateMachine):
         session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
         session.unanswered = carried
         session.told, session.passed_over = self.model.told, self.model.passed_over
+        session.missed = self.model.missed
         if carried is not None and self.model.active is not None and not self.model.active.made_ms:
             session.passed_over.add(carried)
         return session
@@ -219,6 +226,17 @@ class Calls(RuleBasedStateMachine):
         if times and self.clip_ms and not self.is_over:
             quiet_at = max(min(times), self.phone.dry_at)
             assert self.rig.now <= quiet_at + SILENCE_MAX_S + 0.01
+        if times and not self.is_over:
+            assert self.rig.now <= max(min(times), self.agent_until) + self.limits.wait_max_s + 0.01
+
+    def check_that_who_leaves_goes(self) -> None:
+        """A goodbye has a bound, whatever the model does; a limit that is reached in it, another."""
+        if self.rig.phase is not Phase.LEAVING:
+            self.leaves_by = math.inf
+        elif self.leaves_by == math.inf:
+            unheard_s = self.phone.unheard_bytes(self.rig.now) / mulaw.BYTES_PER_MS / 1000
+            self.leaves_by = self.rig.now + unheard_s + 2 * self.limits.leave_timeout_s + 0.5
+        assert self.rig.now <= self.leaves_by
 
     def pass_time(self, duration_s: float) -> None:
         """Time goes by: echoes and deadlines, each at its moment."""
@@ -232,8 +250,11 @@ class Calls(RuleBasedStateMachine):
             self.rig.now = max(self.rig.now, until)
             if self.is_due:
                 self.tell(e.DeadlinePassed())
+                if self.is_due:  # What was done made something else due.
+                    self.tell(e.DeadlinePassed())
                 assert not self.is_due, "woken for nothing"
             self.check_that_who_waits_hears_something()
+            self.check_that_who_leaves_goes()
 
     @rule(duration_s=st.one_of(st.floats(0.001, 0.5), st.floats(0.5, 6)))
     def wait(self, duration_s: float) -> None:
@@ -271,6 +292,15 @@ class Calls(RuleBasedStateMachine):
     @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
     def caller_begins(self, late_ms: int) -> None:
         self.model.caller_begins(late_ms)
+
+    @precondition(lambda self: self.is_live and not self.model.hears_caller)
+    @rule(frames=st.integers(70, 200))
+    def caller_is_not_noticed(self, frames: int) -> None:
+        """They speak, and the model takes it for a noise."""
+        self.model.has_missed_words = True
+        for place in range(frames):
+            self.tell(LOUD_FRAME if place % 15 < 12 else v.frame())
+            self.pass_time(0.02)
 
     @precondition(lambda self: self.model.hears_caller)
     @rule()
@@ -310,9 +340,9 @@ class Calls(RuleBasedStateMachine):
         self.tell(v.tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
 
     @precondition(lambda self: self.is_live and self.model.utterances)
-    @rule(back=st.integers(0, 2))
-    def caller_is_transcribed(self, back: int) -> None:
-        self.tell(v.caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
+    @rule(back=st.integers(0, 2), words=st.sampled_from(["Hello there.", "Hello there.", ""]))
+    def caller_is_transcribed(self, back: int, words: str) -> None:
+        self.tell(v.caller_said(words, f"{self.model.name}user_{self.model.utterances - back}"))
 
     @rule(digit=st.sampled_from("12#"))
     def caller_presses(self, digit: str) -> None:
@@ -432,8 +462,19 @@ class Calls(RuleBasedStateMachine):
             self.check_that_the_model_remembers_what_was_heard()
             self.tell(v.HANGS_UP)
         assert len(self.seen.ended) == 1
+        self.linger()
         self.check_that_no_words_are_remembered_that_were_not_heard()
         self.check_that_the_same_call_goes_the_same_way()
+
+    def linger(self) -> None:
+        """Whatever runs or is late, the call is left within its bound, and says so."""
+        while (due := self.rig.deadline) is not None:
+            assert due[0] <= self.seen.ended_at + self.limits.linger_s
+            self.rig.now = max(self.rig.now, due[0])
+            self.tell(e.DeadlinePassed())
+        (last,) = self.rig.close()
+        assert isinstance(last, a.Note)
+        assert isinstance(last.fact, CallClosed)
 
     def come_to_rest(self) -> None:
         """The caller is silent, the peers do their part, and time goes by until nothing moves."""
@@ -478,10 +519,10 @@ class Calls(RuleBasedStateMachine):
 
     @property
     def may_stay_unanswered(self) -> set[str | None]:
-        """Nothing; or a noise, or what was no word, and about which the model was silent."""
+        """Nothing; a noise about which the model was silent; what was no word, or what it took for none."""
         passed_over = self.model.passed_over
         noises = self.seen.noises if self.has_line else {one for one in passed_over if "user_" in one}
-        return {None, *(passed_over & noises)}
+        return {None, *(passed_over & noises), *self.seen.wordless, *self.model.missed}
 
     def check_that_the_greeting_was_heard(self) -> None:
         """It is owed until then, whatever fails and whoever speaks, unless a tool was asked for instead."""
@@ -537,6 +578,7 @@ class Seen:
         self.is_protected = False
         """The agent talks on when the caller speaks: they have not heard the greeting yet."""
         self.ended: list[StreamEnded] = []
+        self.ended_at = 0.0
         self.called: set[str] = set()
         self.ends: set[str] = set()
         """Calls that asked for the end: their wish may be gone with their session."""
@@ -546,6 +588,8 @@ class Seen:
         """What was heard of each item when the last clear took effect."""
         self.noises: set[str] = set()
         """Utterances that may have been too short for a word."""
+        self.wordless: set[str] = set()
+        """Those that turned out to be a noise."""
         self._speaks_since = 0.0
         self.heard_speech: set[str] = set()
         """Utterances that we were told of."""
@@ -589,20 +633,14 @@ class Seen:
         if isinstance(event, ms.MarkEchoed) and event.mark.name in self.marks:
             del self.marks[: self.marks.index(event.mark.name) + 1]
         match event:
-            case rt.SpeechStarted(item_id):
-                self.caller_speaks, self.waits_since, self._speaks_since = True, None, now
-                self.heard_speech.add(item_id)
-                self._interrupted()
+            case rt.SpeechStarted() | rt.SpeechStopped() | rt.CallerTranscript():
+                self._speech(event, now)
             case ms.Dtmf(ms.Key(digit)) if not self.is_limited and (digit != "#" or self._has_keys):
                 self.waits_since = None  # Who presses keys does not wait yet.
                 self._has_keys = True
                 self._interrupted()
             case rt.SessionUpdated():
                 self.dials_since = None
-            case rt.SpeechStopped(item_id):
-                self.caller_speaks, self.waits_since = False, now
-                if now < self._speaks_since + WORD_S:
-                    self.noises.add(item_id)
             case rt.ResponseCreated(response):
                 self.responses += 1
                 self._begun.append(response.id)
@@ -617,6 +655,19 @@ class Seen:
                 self._asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
                 self._leg(event)
+
+    def _speech(self, event: rt.SpeechStarted | rt.SpeechStopped | rt.CallerTranscript, now: float) -> None:
+        match event:
+            case rt.SpeechStarted(item_id):
+                self.caller_speaks, self.waits_since, self._speaks_since = True, None, now
+                self.heard_speech.add(item_id)
+                self._interrupted()
+            case rt.SpeechStopped(item_id):
+                self.caller_speaks, self.waits_since = False, now
+                if now < self._speaks_since + WORD_S:
+                    self.noises.add(item_id)
+            case rt.CallerTranscript(item_id, ""):
+                self.wordless.add(item_id)
 
     def _interrupted(self) -> None:
         if not self.is_protected:
@@ -665,6 +716,7 @@ class Seen:
         match fact:
             case StreamEnded():
                 self.ended.append(fact)
+                self.ended_at = now
             case TurnEnded(agent=heard):
                 self.remembered += f" {heard}"
             case ModelTrouble(doing="call"):

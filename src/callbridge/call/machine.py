@@ -322,11 +322,12 @@ class CallMachine:
                 self._sessions.spare_failed("somebody spoke", now)
             if endings.leaving_for is not None:
                 endings.extend_farewell(now)
-        if parts.floor.greeting.response is None:  # While it plays on nobody knows how much of it is heard.
-            for turn in parts.transcript.ended(now):
-                self._out.note(turn)
-                if turn.caller or turn.agent:
-                    parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
+        # While the greeting plays on nobody knows how much of it will be heard.
+        is_greeting = parts.floor.greeting.response is not None
+        for turn in () if is_greeting else parts.transcript.ended(now):
+            self._out.note(turn)
+            if turn.caller or turn.agent:
+                parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
         if is_idle and parts.playout.is_drained:
             self._settle_quiet(now)
 

@@ -163,3 +163,53 @@ def test_a_key_does_not_stop_a_protected_greeting() -> None:
     book = greeting()
     assert book >> at(1.5, v.key("2"))
     assert book.rig.phase is Phase.LIVE
+
+
+def test_a_greeting_whose_session_is_lost_wakes_nobody() -> None:
+    """Its time comes while another session is dialled: then there is nobody who could be told."""
+    book = v.live(PROTECTED, has_line=False)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 500))
+    book.rig.now += 11
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    book.rig.now += 2
+    book.rig.feed(e.DeadlinePassed())
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[0] > book.rig.now
+
+
+def test_keys_before_the_greeting_are_answered_behind_it() -> None:
+    """It says what it is told and nothing else: that is no answer to them."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.key("1"), v.key("#"), e.DeadlinePassed(), v.item_added("cb_item_1"))
+    assert book >> v.created("greeting") >> v.says("greeting", "hello", 500) << AudioToPhone(500)
+    assert book >> v.done("greeting") << v.ask()
+
+
+def test_a_question_before_the_greeting_survives_its_session() -> None:
+    """The next session greets, and then answers."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.speech_started(), v.speech_stopped(), v.gone(e.Leg.MODEL))
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+    assert book.rig.phase is Phase.LIVE
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 500))
+    assert book >> v.done("greeting") << v.ask()
+
+
+def test_a_tool_in_place_of_the_greeting_greets_with_what_it_brings() -> None:
+    """Whoever interrupts that is not greeted anew in the middle of the call."""
+    book = v.live()
+    book.rig.feed(v.created("greeting"), v.tool_call("greeting", "call_1"), v.done("greeting"))
+    book.rig.feed(v.tool_finished("call_1"), *v.answers("result", "hello", 3000))
+    assert (
+        book
+        >> after(1, v.speech_started())
+        << (
+            v.clear(),
+            v.truncate("hello", 1000),
+            v.recorded(Interrupted),
+            v.recorded(TurnEnded),
+        )
+        >> after(1, v.speech_stopped())
+        >> v.answers("second", "it", 200)
+        << AudioToPhone(200)
+    )

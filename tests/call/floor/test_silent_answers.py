@@ -206,3 +206,11 @@ def test_whoever_is_understood_is_there() -> None:
         book.rig.wakes(book.rig.seconds + 1)
         book.rig.feed(PLAYED)
     assert book.rig.phase is Phase.LIVE
+
+
+def test_an_answer_that_breaks_off_is_owed_even_to_a_cough() -> None:
+    """Nobody is left with half a sentence."""
+    book = asked(loud_s=0.2)
+    book.rig.feed(*v.says("answer", "it", 500))
+    v.retelling(book)
+    assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(), a.OpenUplink())
