@@ -621,7 +621,9 @@ class Seen:
         self._active: str | None = None
         self._asked_id: str | None = None
         self._is_phone_gone = False
-        self._was_cleared = False
+        self._was_cleared = self._has_committed = False
+        self._is_for_sign = False
+        """The response asked for is to show that the model is there: nobody waits for it to begin."""
         self._is_clip = False
         self._has_keys = False
         """Keys were pressed, and no session was told of them."""
@@ -629,7 +631,7 @@ class Seen:
         """The call has come to a bound: no key keeps it."""
 
     def event(self, event: Input, now: float) -> None:
-        self._was_cleared = self._is_clip = False
+        self._was_cleared = self._is_clip = self._has_committed = False
         if isinstance(event, ms.MarkEchoed) and event.mark.name in self.marks:
             del self.marks[: self.marks.index(event.mark.name) + 1]
         match event:
@@ -645,8 +647,7 @@ class Seen:
                 self.responses += 1
                 self._begun.append(response.id)
                 self._active, self._asked_id = response.id, None
-                if self.caller_speaks and not self.is_protected:
-                    self._dead.add(response.id)
+                self._began(now)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
             case rt.OutputItemDone(item=rt.Item(type="function_call", call_id=str(call_id))):
@@ -668,6 +669,13 @@ class Seen:
                     self.noises.add(item_id)
             case rt.CallerTranscript(item_id, ""):
                 self.wordless.add(item_id)
+
+    def _began(self, now: float) -> None:
+        if self._is_for_sign and self.waits_since is None and not self.caller_speaks:
+            self.waits_since = now
+        self._is_for_sign = False
+        if self.caller_speaks and not self.is_protected:
+            self._dead.add(self._begun[-1])
 
     def _interrupted(self) -> None:
         if not self.is_protected:
@@ -778,8 +786,11 @@ class Seen:
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
                 assert not self.caller_speaks, "a response is asked for while the caller speaks"
-                self._asked_id = event_id
-                self.waits_since = now if self.waits_since is None else self.waits_since
+                self._asked_id, self._is_for_sign = event_id, self._has_committed
+                if self.waits_since is None and not self._is_for_sign:
+                    self.waits_since = now
+            case commands.CommitInput():
+                self._has_committed = True
             case commands.CancelResponse(response_id=response_id):
                 assert response_id == self._active, "what is cancelled is active, and named"
             case commands.CreateItem(item=commands.FunctionCall(call_id=call_id)):

@@ -199,7 +199,8 @@ def test_a_tool_in_place_of_the_greeting_greets_with_what_it_brings() -> None:
     """Whoever interrupts that is not greeted anew in the middle of the call."""
     book = v.live()
     book.rig.feed(v.created("greeting"), v.tool_call("greeting", "call_1"), v.done("greeting"))
-    book.rig.feed(v.tool_finished("call_1"), *v.answers("result", "hello", 3000))
+    book.rig.feed(v.tool_finished("call_1"), v.item_added("cb_item_1"))
+    book.rig.feed(*v.answers("result", "hello", 3000))
     assert (
         book
         >> after(1, v.speech_started())
