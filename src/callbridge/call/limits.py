@@ -105,8 +105,8 @@ class Limits:
     nobody greets for longer."""
 
     utterance_max_s: float = 45.0
-    """The model says for so long that the caller speaks: then their turn is ended for it, and it is asked for
-    an answer. At 150 words a minute 45 s are 110 words. The second time the session is replaced, if none was
+    """The model says for so long that the caller speaks: then their turn is ended for it, and an answer is
+    asked for. At 150 words a minute 45 s are 110 words. The second time the session is replaced, if none was
     lost lately."""
 
     unseen_end_timeout_s: float = 2.0
@@ -123,8 +123,8 @@ class Limits:
     sign of life. With the 1.5 s for that a session is replaced 3.5 s after the command."""
 
     sign_timeout_s: float = 1.5
-    """Asked for a sign of life, it has said nothing at all: there is nobody. The line is loud for 1.5 s before
-    it is asked, so a caller who talks to a dead session gets another one after 3 s."""
+    """Asked for a sign of life, it has said nothing at all: there is nobody. The line is loud for 1.5 s
+    before it is asked, so a caller who talks to a dead session gets another one after 3 s."""
 
     cough_ms: int = 400
     """An utterance with less loudness than this is a cough or a door, two syllables at most: a model that
@@ -229,8 +229,8 @@ class Limits:
     between them are 2 s in all."""
 
     silent_rounds_max: int = 5
-    """Responses in a row that call tools and say nothing: the next one may call none, so the agent speaks. Who
-    books a table looks it up, books it and writes it down: three."""
+    """Responses in a row that call tools and say nothing: the next one may call none, so the agent speaks.
+    Who books a table looks it up, books it and writes it down: three."""
 
     held_audio_ms_max: int = 9_000
     """Caller audio held until the first session is ready: the 8 s in which one must be had, and a second.
