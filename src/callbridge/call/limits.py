@@ -27,7 +27,7 @@ class Limits:
 
     connect_timeout_s: float = 8.0
     """From the first dial to a session that is ready, all tries together; then the fallback plan. A dial that
-    hangs for its 5 s, and at most 0.75 s before the next one, leave that 2.25 s: it needs less than one."""
+    hangs for its 5 s, and at most 0.75 s before the next one, leave 2.25 s for that; one is usual."""
 
     dial_tries_max: int = 2
     """Tries for one session. A third would let the caller wait longer than the fallback plan."""
@@ -288,6 +288,7 @@ class Limits:
         assert self.expiry_min_s > 0, "a session that has expired is not renewed for ever"
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
+        assert self.give_up_after_s <= self.wait_max_s, "the wait that tools put off is the shorter one"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
         assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
         assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"
