@@ -81,8 +81,7 @@ class Bridge:
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
             kept: whether what was observed is written down. Returns when it is, or cannot be.
-            free: called once, when the stream has ended and the phone's socket is closed: its place is free,
-                while the call may stay a while for what is late.
+            free: called once, when its place is free: its stream has ended, and what is late is waited for.
             spread: see `CallMachine`.
             wall_now: seconds since 1970.
         """

@@ -30,9 +30,9 @@ def milliseconds(byte_count: int) -> int:
     return byte_count // BYTES_PER_MS
 
 
-def level(level_dbfs: float) -> int:
+def level(dbfs: float) -> int:
     """The level of so many decibels, counted from full scale down: `level(-50)` is 10."""
-    return min(max(round((level_dbfs + 70) / 2), 0), LEVELS - 1)
+    return min(max(round((dbfs + 70) / 2), 0), LEVELS - 1)
 
 
 def softer_than(level: int) -> bytes:
