@@ -75,6 +75,24 @@ def test_the_agents_own_voice_on_the_line_is_nobody() -> None:
     assert [output for output in speaks(book, 6) if isinstance(output, a.SendToModel)] == []
 
 
+@pytest.mark.parametrize("echo_ms", range(2900, 4400, 100))
+def test_the_echo_of_the_agents_last_word_is_nobody_either(echo_ms: int) -> None:
+    """It comes back for as long as the way to the phone and back takes."""
+    book = quiet_line()
+    book.rig.feed(*v.answers("more", "long", echo_ms - 300))
+    outputs = speaks(book, echo_ms / 1000)
+    assert [output for output in outputs if isinstance(output, a.SendToModel)] == []
+
+
+def test_a_session_that_has_just_been_sent_what_was_held_has_its_time_to_notice() -> None:
+    """The caller was loud all the while: another second and a half is the model's."""
+    book = quiet_line()
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    speaks(book, 2.2)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+    assert [output for output in speaks(book, 1) if isinstance(output, a.SendToModel)] == []
+
+
 def test_a_command_that_nothing_follows_is_followed_by_a_question() -> None:
     """A half-open socket takes everything and says nothing: 2 s, and 1.5 s to show a sign of life."""
     book = v.answering(v.greeted(limits=v.PATIENT))

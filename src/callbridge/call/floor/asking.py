@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.events import ResponsesRanAway, SessionFailed
 from callbridge.call.facts import noted, warned
@@ -173,9 +175,9 @@ class Asking:
         is_for_sign: bool = False,
     ) -> None:
         """The one place in which a response is asked for."""
-        if options is None and self._silent_rounds >= self._limits.silent_rounds_max:
+        if self._silent_rounds >= self._limits.silent_rounds_max:
             # Tool after tool, and not a word: the caller has waited long enough for both.
-            options = commands.ResponseOptions(tool_choice="none")
+            options = msgspec.structs.replace(options or commands.ResponseOptions(), tool_choice="none")
         ask_id, floor = self._out.ask_model(options), self._floor
         floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
         floor.move(On.ASKED)

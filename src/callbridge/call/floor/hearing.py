@@ -9,7 +9,7 @@ nothing is replaced, and the next session gets what the caller said.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.events import CallerIsLoud, SessionFailed
 from callbridge.call.facts import warned
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from callbridge.call.floor.floor import Floor
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
+
+_ECHO_S: Final = 0.5
+"""The way to the phone and back: so long after its end the agent's voice may still be on the line."""
 
 
 class Hearing:
@@ -76,8 +79,8 @@ class Hearing:
         has a limit of its own.
         """
         floor = self._floor
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or now < self._playout.quiet_at
-        if is_busy or now < self._loud_again_at:
+        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering
+        if is_busy or now < max(self._loud_again_at, self._playout.quiet_at + _ECHO_S):
             return
         self._loud_again_at = now + self._limits.loud_again_after_s
         self._note("the caller is loud, and no speech was detected")

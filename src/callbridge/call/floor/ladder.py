@@ -173,6 +173,8 @@ class Ladder:
         floor, waits_since = self._floor, self._asking.waits_since
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
+        elif floor.now is Now.AUDIBLE and self._is_said(floor.response):
+            self._is_paid(floor.response, now)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
@@ -193,7 +195,7 @@ class Ladder:
             self._gate.audible_response_id = event.response.id
         self._debts.pay(response, ask)
         if response.is_greeting:
-            floor.greeting.begins(response)
+            floor.greeting.begins(response, now)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -251,7 +253,7 @@ class Ladder:
         elif done.status == "cancelled":
             self._was_cancelled(floor.response, now)
         elif floor.response.has_called or self._is_said(floor.response):
-            self._is_paid(floor.response)
+            self._is_paid(floor.response, now)
         else:
             self._brought_nothing(floor.response, now)
         self._transcript.agent_finished()
@@ -261,13 +263,18 @@ class Ladder:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
         return self._tally.downlink_bytes > response.sent_before_bytes
 
-    def _is_paid(self, response: LiveResponse) -> None:
+    def _is_paid(self, response: LiveResponse, now: float) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
-        if response.is_greeting and is_said:
-            self._floor.greeting.is_made()
+        if is_said:
+            self._floor.owes_older = False
+        if response is self._floor.greeting.response:
+            if is_said:
+                self._floor.greeting.is_made()
+            else:
+                self._floor.greeting.is_unsaid(now)
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
@@ -287,6 +294,8 @@ class Ladder:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._debts.owe_again(response)
             self._asking.retry(None, "no sound", now)
+        elif self._floor.owes_older:
+            self._debts.owe_answer(response.since)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -297,7 +306,7 @@ class Ladder:
         if response.is_muted:
             floor.interruption.settle(response)
         else:
-            self._is_paid(response)
+            self._is_paid(response, now)
         self._transcript.agent_finished()
         self._asking.if_free(now)
 
@@ -319,9 +328,19 @@ class Ladder:
         elif done.status == "failed" or not self._is_said(response):
             self._debts.owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
-        elif not self._has_gone_on:
-            # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
-            self._has_gone_on = True
+        else:
+            self._broke_off(response)
+
+    def _broke_off(self, response: LiveResponse) -> None:
+        """It ended after some words (max_output_tokens, content_filter): it goes on, once."""
+        if response.is_greeting:
+            self._floor.greeting.is_made()
+        if self._has_gone_on:
+            return
+        self._has_gone_on = True
+        if response.is_greeting:
+            self._debts.owe_answer(response.since)  # To greet again would break off at the same place.
+        else:
             self._debts.owe_again(response)
 
     # --- Keys and tools ---
