@@ -12,7 +12,7 @@ from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, at, deadline
-from rigs import AudioToModel, AudioToPhone
+from rigs import PLAYED, AudioToModel, AudioToPhone
 
 LIMITS = Limits()
 COMMIT = a.SendToModel(commands.CommitInput())
@@ -156,6 +156,18 @@ def test_a_model_that_answers_by_itself_after_all_is_not_asked_twice(*, late: bo
         assert book >> v.error("conversation_already_has_active_response", answers="cb_4")
     assert book >> v.says("its_own", "it", 200) << AudioToPhone(200) >> v.done("its_own")
     assert book.rig.phase is Phase.LIVE
+
+
+def test_an_end_that_the_model_notices_after_it_was_asked_is_not_answered_twice() -> None:
+    """Our answer has begun, and refuses the server's own: it answers the same words."""
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> v.speech_started() >> deadline(Timer.UTTERANCE) << (ASKED, COMMIT, v.ask())
+    book.rig.feed(v.committed(), v.created("answer"), v.speech_stopped("silence"))
+    assert book >> v.error("conversation_already_has_active_response")
+    assert book >> v.says("answer", "it", 200) << AudioToPhone(200) >> v.done("answer")
+    assert book >> after(0.25, PLAYED)
+    book.rig.wakes(book.rig.seconds + 3)
+    assert v.rests(book)
 
 
 def test_where_a_voice_hardly_stands_out_of_the_noise_the_line_says_nothing() -> None:

@@ -212,12 +212,20 @@ class Asking:
             return
         is_of_ask, is_of_promise = self._refused_by(error)
         if is_of_promise:  # A debt, and not a failed attempt: nobody has asked yet.
-            self._floor.move(On.PROMISE_REFUSED)
-            self._debts.owe_answer(self._floor.promise.since)
-            self.retry_at = now + self._limits.retry_delay_s
+            self._promise_refused(now)
         if is_of_ask:
             self._floor.move(On.ASK_REFUSED)
             self.retry(error.code, error.code or error.message, now, error.message)
+
+    def _promise_refused(self, now: float) -> None:
+        floor = self._floor
+        floor.move(On.PROMISE_REFUSED)
+        response = floor.in_progress
+        # The model noticed late that they had stopped: it was asked before, and answers just that.
+        is_answered = response is not None and not response.is_muted and response.turn == floor.promise.turn
+        if not is_answered:
+            self._debts.owe_answer(floor.promise.since)
+            self.retry_at = now + self._limits.retry_delay_s
 
     def _refused_by(self, error: realtime_events.ErrorDetail) -> tuple[bool, bool]:
         """Whether our ask, and whether the server's own answer, will not come because of this error."""
