@@ -234,7 +234,7 @@ class CallMachine:
                 self._parts.ladder.expired(timer, now)
             case Timer.GREETING:
                 self._sessions.amend(now)
-            case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNANSWERED | Timer.SIGN:
+            case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNKEPT | Timer.UNANSWERED | Timer.SIGN:
                 self._parts.hearing.expired(timer, now)
             case Timer.TRANSCRIPT | Timer.LINGER:
                 pass  # `_settle` records what is late, and ends what lingers.

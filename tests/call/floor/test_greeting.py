@@ -6,6 +6,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, Interrupted, TurnEnded
+from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
@@ -274,3 +275,28 @@ def test_an_agent_that_greets_in_its_own_words_may_look_something_up_before() ->
     assert asks(book.rig.feed(v.tool_finished("call_1"), v.item_added("cb_item_1")))
     book.rig.feed(*v.answers("result", "hello", 2000))
     assert not greets_late(book)
+
+
+def test_what_was_said_into_the_greeting_is_asked_about_where_the_server_forgets_it() -> None:
+    """It neither answers nor refuses to: that costs two seconds, and no session."""
+    book = v.live(PROTECTED, v.PATIENT)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 1000))
+    book.rig.now += 0.5
+    book.rig.feed(v.speech_started())
+    book.rig.now += 1
+    book.rig.feed(v.speech_stopped(), v.done("greeting"), PLAYED, v.SESSION_UPDATED)
+    assert book >> deadline(Timer.UNKEPT) << (v.any_warning("model_asked"), v.ask())
+    assert book.rig.seconds == 2.5 + 2
+
+
+def test_a_limit_that_ends_the_call_ends_the_greeting_with_it() -> None:
+    """Who interrupts it then is not greeted again on their way out."""
+    book = v.live(PROTECTED, Limits(call_length_max_s=14))
+    book.rig.feed(*v.answers("greeting", "hello", 30_000))
+    assert book >> deadline(Timer.GREETING) << FULL >> v.SESSION_UPDATED
+    assert book >> deadline(Timer.CALL_LENGTH) << v.ask_words(v.SAY_IT_ENDS)
+    book.rig.feed(*v.answers("bye", "goodbye", 1000))
+    book.rig.now += 1
+    book.rig.feed(v.speech_started())
+    book.rig.now += 1
+    assert not asks(book.rig.feed(v.speech_stopped(), *v.answers("answer", "yes", 500)))

@@ -84,6 +84,14 @@ def test_the_echo_of_the_agents_last_word_is_nobody_either(echo_ms: int) -> None
     assert [output for output in outputs if isinstance(output, a.SendToModel)] == []
 
 
+def test_keys_that_are_heard_on_the_line_are_no_speech() -> None:
+    """Who is pressing them is not talked into."""
+    book = quiet_line()
+    for _ in range(8):
+        book.rig.feed(v.key("1"))
+        assert [output for output in speaks(book, 0.3) if isinstance(output, a.SendToModel)] == []
+
+
 def test_a_session_that_has_just_been_sent_what_was_held_has_its_time_to_notice() -> None:
     """The caller was loud all the while: another second and a half is the model's."""
     book = quiet_line()

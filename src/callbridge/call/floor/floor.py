@@ -225,7 +225,7 @@ class Floor:
         self.utterance_loud_ms = self._loud_ms
         if self.utterance_loud_ms >= self._cough_ms:
             self._words_are_due(stopped_at, now)
-        self.promise = Promise(self.turn, stopped_at, is_unseen)
+        self.promise = Promise(self.turn, stopped_at, is_unseen, is_behind=self.now is Now.AUDIBLE)
         self.silent_since, self.due_since = stopped_at, due_since
 
     def _words_are_due(self, since: float, now: float) -> None:

@@ -163,6 +163,7 @@ class Ladder:
     def owe_nothing(self) -> None:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
         self._asking.retry_at = None
+        self._floor.greeting.response = None  # Also if it is cut now.
         self._debts.forget()
         self._floor.keys.forget()
 
