@@ -270,3 +270,20 @@ def test_what_goes_on_after_it_was_let_go_is_stopped_like_any_answer() -> None:
         >> v.done("answer")
         << v.any_warning("response_done_unexpected")
     )
+
+
+def test_an_item_that_ends_without_a_sound_is_no_answer_whose_end_is_missing() -> None:
+    """The caller waits as before: for the clip, and for another session."""
+    book = asked()
+    book.rig.feed(v.item("answer", "mute"), v.audio_done("answer", "mute"))
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book >> after(1.05, PLAYED) >> deadline(Timer.CLIP) << v.clip()
+    assert book >> deadline(Timer.ANSWER) << v.replaces()
+
+
+def test_an_answer_to_a_cough_that_fails_is_not_asked_for_again() -> None:
+    """Three of them would cost the session, or, where the account is at its limit, the call."""
+    book = asked(loud_s=0.2)
+    failed = v.done("answer", "failed", code="rate_limit_exceeded")
+    assert book >> failed << v.any_warning("response_fell_short")
+    assert v.rests(book)

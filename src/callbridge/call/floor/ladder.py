@@ -217,7 +217,8 @@ class Ladder:
     def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
         if event.response_id == self._gate.audible_response_id:
-            self._floor.response.unfinished.discard(event.item_id)
+            if self._playout.has_sent(event.item_id):  # Without a sound it is nothing to end with.
+                self._floor.response.unfinished.discard(event.item_id)
             self._floor.mark()
 
     def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
@@ -327,6 +328,8 @@ class Ladder:
             # a retry before that might call the tool again.
             pass
         elif done.status == "failed" or not self._is_said(response):
+            if not (response.is_owed or self._floor.owes_older):
+                return  # Nobody waits: it is not worth a session.
             self._debts.owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
         else:
