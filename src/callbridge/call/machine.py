@@ -92,7 +92,8 @@ class CallMachine:
             self._take_consequences(now)
         self._settle(now)
         hearing, tally = self._parts.hearing, self._parts.tally
-        if hearing.told != out.told_model:  # The model was told something, and has to answer.
+        # The model was told something, and has to answer. Seen here, not in `hearing`: every event passes by.
+        if hearing.told != out.told_model:
             hearing.told = out.told_model
             if tally.from_model_at >= hearing.commanded_at:
                 hearing.commanded_at = now
