@@ -121,7 +121,9 @@ def greeting_was_heard(world: World) -> Iterator[str]:
     stream = world.streams[0]
     stood_at = [at for at, fact in stream.facts if isinstance(fact, AgentReady | SessionReplaced)]
     assert stream.phone.end is not None, "the call has ended"
-    lasted_s = stream.phone.end.at - stood_at[-1] if stood_at else 0.0
+    # A call that has to end says goodbye instead.
+    ended_at = min(stream.phone.end.at, BEGINS_AT_S + world.limits.call_length_max_s)
+    lasted_s = ended_at - stood_at[-1] if stood_at else 0.0
     told = world.plan.greeting_options
     assert told is not None, "these agents greet"
     greetings = [answer for answer in given(world) if answer.record.instructions == told.instructions]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.facts import Noted
+from callbridge.call.facts import Noted, TurnEnded
 from callbridge.simulators.phone.silence import CALLER, silences
 from callbridge.simulators.truth import heard_call
 from worlds import BEGINS_AT_S
@@ -73,7 +73,10 @@ class Given:
     @property
     def share_heard(self) -> float:
         """How much was heard of what it was to say. What has no end is heard when some seconds of it are."""
-        wanted_ms = sum(min(len(item.audio) / 8, ENDLESS_MS) for item, _ in self.spoken)
+        # One that is incomplete is asked to go on, with the rest.
+        is_complete = self.record.status != "incomplete"
+        made = (len(item.audio) if is_complete else item.sent_bytes for item, _ in self.spoken)
+        wanted_ms = sum(min(size / 8, ENDLESS_MS) for size in made)
         return sum(heard.heard_ms for _, heard in self.spoken) / wanted_ms if wanted_ms else 0.0
 
     @property
@@ -216,6 +219,21 @@ def _was_too_short(world: World, wait: Wait) -> bool:
     )
 
 
+def _was_cough(world: World, wait: Wait) -> bool:
+    """What they said was as short as a cough, and nobody has written down a word of it."""
+    known = [
+        at
+        for stream in world.streams
+        for at, fact in stream.facts
+        if isinstance(fact, TurnEnded) and fact.caller and at < wait.end
+    ]
+    cough_s = world.limits.cough_ms / 1000
+    return bool(wait.said) and all(
+        not each.is_key and each.end - each.start < cough_s and not any(at > each.end for at in known)
+        for each in wait.said
+    )
+
+
 def _was_asked_about(world: World, wait: Wait) -> bool:
     """The model was asked what it makes of the line a moment before, and has answered or heard nothing."""
     asked = [
@@ -269,6 +287,7 @@ TOLD_WITHIN_S: Final = 0.6
 
 EXCUSES: Final[Mapping[str, Callable[[World, Wait], bool]]] = {
     "a word to a deaf or dead model: on the line it is no different from a door": _was_too_short,
+    "a sound as short as a cough: who is silent about it, or fails, owes nobody a word": _was_cough,
     "a loud line that the model does not hear: it may be a street, and is asked about once": _was_asked_about,
     "noise that the model takes for speech: a voice as soft as it would look the same": _is_taken_for_speech,
 }

@@ -50,8 +50,9 @@ class CallPlan:
         """How the first response differs from the session."""
         if not self.greeting:
             return None
-        words = f"Greet the caller. Say exactly this and nothing else: {self.greeting}"
-        return ResponseOptions(instructions=words, tool_choice="none")
+        return ResponseOptions(
+            instructions=f"Greet the caller. Say exactly this and nothing else: {self.greeting}"
+        )
 
     @property
     def has_transcription(self) -> bool:

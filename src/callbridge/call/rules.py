@@ -262,7 +262,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
     rt.ItemCreated: _standing(_ladder(Ladder.item_added)),
     rt.ItemDone: _standing(_ladder(Ladder.item_added)),
-    rt.CallerTranscript: _knowing(_ladder(Ladder.caller_transcribed)),
+    rt.CallerTranscript: _knowing(_floor(Floor.caller_transcribed)),
     rt.CallerTranscriptFailed: _knowing(_floor(Floor.caller_not_transcribed)),
     rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),
     rt.OutputItemAdded: _standing(_ladder(Ladder.output_item_added)),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from callbridge.server.config.setting_names import variable
-from callbridge.server.config.settings import VARIABLES, Settings, SettingsError, read_settings
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from desks import NEEDED
 
 LOOPBACK = {"CALLBRIDGE_HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}
@@ -277,6 +278,7 @@ def test_secrets_stay_out_of_sight() -> None:
 
 EXAMPLES = {
     "agent": "shop:agent",
+    "answer_patience_seconds": "8",
     "clip": "moment.wav",
     "fallback_dial": "+14155550123",
     "language": "en",

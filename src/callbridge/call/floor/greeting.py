@@ -1,9 +1,10 @@
-"""The greeting: owed until the caller has heard it, and not to be talked away before.
+"""The greeting: owed until the caller has heard it, and not stopped by their first word.
 
 It is where a caller learns whom they speak to, and perhaps that it is a machine. The first thing that most
-people say is "hello?", into its first word: a server that may interrupt drops it for that. So the first
-session is one that may not; the caller is listened to all the same, and answered behind the greeting. When it
-was heard the session is amended. An agent may have its greeting interrupted like anything else.
+people say is "hello?", into its first word: a server that may interrupt drops the greeting for that. So the
+first session may not interrupt; the caller is listened to all the same, and answered behind the greeting.
+When it was heard one more `session.update` allows interruptions. An agent may have its greeting interrupted
+like anything else (`Agent(greeting_interruptible=True)`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ HEARD_ENOUGH: Final = 0.8
 """Of a greeting that was cut off, so much is as good as all of it."""
 
 ECHO_LATE_S: Final = 0.5
-"""Beyond the end of the greeting: how long its last mark may take. Behind it there may be more audio."""
+"""How long after the end of the greeting its last mark may come back; then the clock says that it is over.
+With an answer queued behind it the echo of that mark is no event, and nothing else would say so."""
 
 
 class Greeting:
@@ -42,30 +44,50 @@ class Greeting:
         self._may_be_interrupted = sessions.plan.is_greeting_interruptible
         self.response: LiveResponse | None = None
         """The one that says it, until enough was heard."""
-        self._is_made = False
+        self._is_whole = False
+        """All of it was made. Before that nobody knows how long it is."""
+        self._begun_at = 0.0
+        """When that response began."""
 
-    def begins(self, response: LiveResponse) -> None:
+    def begins(self, response: LiveResponse, now: float) -> None:
         """A response begins that was asked to greet."""
-        self.response, self._is_made = response, False
+        self.response, self._is_whole, self._begun_at = response, False, now
 
     def is_made(self) -> None:
-        """That response is complete."""
-        self._is_made = True
+        """No more of it will come: that response is over, or another one begins."""
+        self._is_whole = True
+
+    def is_unsaid(self, now: float) -> None:
+        """It has called a tool, and said nothing.
+
+        Words of ours are owed as before; where there are none, the answer to the tool greets.
+        """
+        self.response = None
+        if self._sessions.plan.greeting:
+            self._debts.greeting = now
 
     def session_lost(self, now: float) -> None:
-        """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
+        """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing.
+
+        One that broke off is said again, also where callers may interrupt it: nobody has.
+        """
         if not self._is_whole:
-            self.is_cut(now)
+            self._owe_again(now)
 
     def is_cut(self, now: float) -> None:
         """It was interrupted, or broke off: enough was heard of it, or it stays owed."""
-        response = self.response
-        assert response is not None
-        share = self._share_heard(response, now)
-        self.response = None
+        assert self.response is not None
+        share = self._share_heard(self.response, now)
         if share >= HEARD_ENOUGH or (self._may_be_interrupted and share):
-            return
-        self._debts.greeting = response.since
+            self.response = None
+        else:
+            self._owe_again(now)
+
+    def _owe_again(self, now: float) -> None:
+        assert self.response is not None
+        share = self._share_heard(self.response, now)
+        # The caller waits from the beginning: what they heard of it is the playout's to say.
+        self._debts.greeting, self.response = self.response.since, None
         self._out.note(noted("greeting_cut", heard_percent=round(100 * share)))
 
     def settle(self, now: float) -> None:
@@ -79,19 +101,23 @@ class Greeting:
 
     @property
     def due(self) -> float | None:
-        """When it is to be over at the latest; None while it does not sound, or protects nothing."""
-        began_at = self._playout.began_at
-        if began_at is None or not self._sessions.is_protecting:
+        """When it is over at the latest; None before its first sound, and when it may be interrupted."""
+        sessions, began_at = self._sessions, self._playout.began_at
+        is_owed = self._debts.greeting is not None  # It has not begun, or is to begin again.
+        if began_at is None or is_owed or not (sessions.is_protecting and sessions.stands):
             return None
+        # What sounded before may have been a greeting that broke off.
+        began_at = max(began_at, self._begun_at)
         if self.response is None or not self._is_whole:
             return began_at + self._limits.greeting_protected_s
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
 
     @property
-    def _is_whole(self) -> bool:
-        """Whether all of it was made, though its response may not be over. Its length is known then."""
-        return self._is_made or (self.response is not None and self.response.is_whole)
+    def silent_since(self) -> float | None:
+        """Since when it is being made without a word; None where it is not, or may be interrupted."""
+        is_silent = self.response is not None and not self.response.items
+        return self._begun_at if is_silent and self._sessions.is_protecting else None
 
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
@@ -101,5 +127,6 @@ class Greeting:
         if not sent_ms:
             return 0.0
         heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
-        # One that broke off in the making was longer than what was sent: that alone is not enough.
+        # One that broke off while it was made was to be longer than what was sent of it: who has heard all of
+        # that has still not heard enough.
         return heard_ms / sent_ms if self._is_whole else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)

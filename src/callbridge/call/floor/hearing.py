@@ -2,18 +2,18 @@
 
 The caller's loudness on the line and the clock are the witnesses. When they disagree with the model, it is
 asked: `input_audio_buffer.commit` makes a turn of what the caller has said, `response.create` an answer.
-Whoever answers anything is alive, and stays; a street is not asked about again for a while. Whoever answers
-nothing is replaced, and the next session gets what the caller said.
+A session that says anything to that is alive, and stays; if it was about a street, it is not asked again for
+30 s. One that says nothing is replaced, and the next one gets what the caller said.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.events import CallerIsLoud, SessionFailed
 from callbridge.call.facts import warned
-from callbridge.call.floor.table import Caller, Next
+from callbridge.call.floor.table import Caller, Next, Now
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
 
+_ECHO_S: Final = 0.5
+"""The way to the phone and back: so long after its end the agent's voice may still be on the line."""
+
 
 class Hearing:
-    """What the present session is asked for because the line says otherwise.
+    """Asks the present session whether it hears the caller, when the line or the clock contradicts it.
 
     Args:
         floor: says what the model says of the caller.
@@ -53,14 +56,15 @@ class Hearing:
         self._tally, self._playout, self._out = tally, playout, out
         self._limits = sessions.plan.limits
         self.told = 0
-        """How many commands of ours were looked at."""
+        """How many commands the model had been sent when this was last looked at."""
         self.commanded_at = -math.inf
-        """When the first command was sent that nothing has followed."""
+        """When the first command was sent since the model last said anything."""
         self._asked_at = -math.inf
         """When a sign of life was asked for."""
         self._loud_again_at = -math.inf
+        """From when on a loud line is asked about again."""
         self._long_utterances = 0
-        """In the present session."""
+        """Utterances without an end, in the present session."""
 
     def session_stands(self) -> None:
         """There is another session, of which nothing is known."""
@@ -73,12 +77,12 @@ class Hearing:
         """The line says that the caller speaks, and the model does not.
 
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
-        has a limit of its own. An answer that was said is due no more, even if the model does not end it.
+        has a limit of its own.
         """
         floor = self._floor
-        is_due = floor.is_answering and not (floor.next is Next.NOTHING and floor.response.is_whole)
-        is_busy = floor.caller is Caller.SPEAKING or is_due or now < self._playout.quiet_at
-        if is_busy or now < self._loud_again_at:
+        # Keys are loud, too, and told in a moment.
+        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or bool(floor.keys.pressed)
+        if is_busy or now < max(self._loud_again_at, self._playout.quiet_at + _ECHO_S):
             return
         self._loud_again_at = now + self._limits.loud_again_after_s
         self._note("the caller is loud, and no speech was detected")
@@ -106,6 +110,7 @@ class Hearing:
     # --- Signs of life ---
 
     def _commit(self, now: float) -> None:
+        """What the caller has said becomes a turn. The server says so, or that there is nothing."""
         self._asked_at = now
         self._out.tell_model(commands.CommitInput())
 
@@ -123,9 +128,13 @@ class Hearing:
             due[Timer.UTTERANCE] = floor.speaking_since + limits.utterance_max_s
         elif floor.next is Next.PROMISED and floor.promise.is_unseen:
             due[Timer.UNSEEN] = floor.promise.since + limits.unseen_end_timeout_s
+        elif floor.next is Next.PROMISED and floor.promise.is_behind and floor.now is Now.NOTHING:
+            due[Timer.UNKEPT] = max(floor.due_since, heard_at) + limits.command_timeout_s
         if heard_at < self._asked_at:
             due[Timer.SIGN] = self._asked_at + limits.sign_timeout_s
-        elif heard_at < self.commanded_at:
+        elif heard_at < self.commanded_at and floor.caller is Caller.SILENT:
+            # Not in the middle of their words: a commit would end their turn, and a server that is only slow
+            # would answer half of it.
             due[Timer.UNANSWERED] = self.commanded_at + limits.command_timeout_s
 
     def expired(self, timer: Timer, now: float) -> None:
@@ -138,6 +147,11 @@ class Hearing:
             case Timer.UNSEEN:
                 self._note("the caller has stopped, and the model has not noticed")
                 self._answer(now)
+            case Timer.UNKEPT:
+                # Whether the server answers behind a response that it was not to interrupt, refuses to, or
+                # forgets it, is not documented.
+                self._note("what the caller said into the greeting was not answered")
+                self._asking.promise_broken(now)
             case Timer.UNANSWERED:
                 self._note("a command was not answered")
                 self._commit(now)

@@ -145,6 +145,7 @@ class Ladder:
         # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
         # called a tool: its result asks by itself, and an answer before that might call the tool again.
         # Nor for the greeting, which knows by itself what becomes of it.
+        # What began to sound is owed, whatever it answered: nobody is left with half a sentence.
         is_owed = response.is_owed or self._is_said(response)
         is_owed = is_owed and not response.is_muted and not response.is_greeting
         if is_owed and response not in self.tools.causes:
@@ -164,6 +165,7 @@ class Ladder:
     def owe_nothing(self) -> None:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
         self._asking.retry_at = None
+        self._floor.greeting.response = None  # Also if it is cut now.
         self._debts.forget()
         self._floor.keys.forget()
 
@@ -174,12 +176,14 @@ class Ladder:
         floor, waits_since = self._floor, self._asking.waits_since
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
+        elif floor.now is Now.AUDIBLE and self._is_said(floor.response):
+            self._is_paid(floor.response, now)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
-        response = LiveResponse(event.response.id, turn, since, now, self._tally.downlink_bytes)
+        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
         floor.response = response
         if ask is None:
-            response.is_owed = not floor.is_cough
+            response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
         else:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
@@ -194,7 +198,7 @@ class Ladder:
             self._gate.audible_response_id = event.response.id
         self._debts.pay(response, ask)
         if response.is_greeting:
-            floor.greeting.begins(response)
+            floor.greeting.begins(response, now)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -215,7 +219,8 @@ class Ladder:
     def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
         if event.response_id == self._gate.audible_response_id:
-            self._floor.response.unfinished.discard(event.item_id)
+            if self._playout.has_sent(event.item_id):  # Without a sound it is nothing to end with.
+                self._floor.response.unfinished.discard(event.item_id)
             self._floor.mark()
 
     def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
@@ -252,26 +257,33 @@ class Ladder:
         elif done.status == "cancelled":
             self._was_cancelled(floor.response, now)
         elif floor.response.has_called or self._is_said(floor.response):
-            self._is_paid(floor.response)
+            self._is_paid(floor.response, now)
         else:
             self._brought_nothing(floor.response, now)
-        if floor.greeting.response is None:
-            self._transcript.agent_finished()
+        self._transcript.agent_finished()
         self._asking.if_free(now)
 
     def _is_said(self, response: LiveResponse) -> bool:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
         return self._tally.downlink_bytes > response.sent_before_bytes
 
-    def _is_paid(self, response: LiveResponse) -> None:
+    def _is_paid(self, response: LiveResponse, now: float) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
         # An item of it without a sound goes: the model would believe that it said it.
         self._floor.interruption.settle(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
-        if response.is_greeting and is_said:
-            self._floor.greeting.is_made()
+        if is_said:
+            self._floor.owes_older = False
+        self._greeted(response, now)
+
+    def _greeted(self, response: LiveResponse, now: float) -> None:
+        greeting = self._floor.greeting
+        if response is greeting.response and self._is_said(response):
+            greeting.is_made()
+        elif response is greeting.response:
+            greeting.is_unsaid(now)
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
@@ -287,23 +299,12 @@ class Ladder:
         silent about a cough is right; otherwise the caller waits as before.
         """
         self._floor.interruption.settle(response)
-        response.has_brought_nothing = True
         if response.is_owed:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._debts.owe_again(response)
             self._asking.retry(None, "no sound", now)
-
-    def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
-        """The caller's words came. A "yes" is as short as a cough: it is owed an answer after all."""
-        floor, response = self._floor, self._floor.response
-        floor.caller_transcribed(event, now)
-        is_latest = event.item_id == floor.latest_item and response.turn == floor.turn
-        if response.is_owed or not is_latest or not (event.transcript or "").strip():
-            return
-        response.is_owed = True
-        if response.has_brought_nothing:
-            self._debts.owe_again(response)
-            self._asking.if_free(now)
+        elif self._floor.owes_older:
+            self._debts.owe_answer(response.since)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -314,7 +315,7 @@ class Ladder:
         if response.is_muted:
             floor.interruption.settle(response)
         else:
-            self._is_paid(response)
+            self._is_paid(response, now)
         self._transcript.agent_finished()
         self._asking.if_free(now)
 
@@ -332,13 +333,25 @@ class Ladder:
         elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
-            pass
+            self._greeted(response, now)
         elif done.status == "failed" or not self._is_said(response):
+            if not (response.is_owed or self._floor.owes_older):
+                return  # Nobody waits: it is not worth a session.
             self._debts.owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
-        elif not self._has_gone_on:
-            # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
-            self._has_gone_on = True
+        else:
+            self._broke_off(response)
+
+    def _broke_off(self, response: LiveResponse) -> None:
+        """It ended after some words (max_output_tokens, content_filter): it goes on, once."""
+        if response.is_greeting:
+            self._floor.greeting.is_made()
+        if self._has_gone_on:
+            return
+        self._has_gone_on = True
+        if response.is_greeting:
+            self._debts.owe_answer(response.since)  # To greet again would break off at the same place.
+        else:
             self._debts.owe_again(response)
 
     # --- Keys and tools ---
@@ -394,10 +407,10 @@ class Ladder:
         floor = self._floor
         if floor.caller is Caller.SILENT and floor.is_answering:
             # Audio goes past the machine: an answer that breaks off in the middle is waited for from its last
-            # delta. A greeting that does not come has its time whatever the caller says meanwhile.
+            # delta.
             silent_since = max(floor.due_since, self._tally.from_model_at)
-            if self._sessions.is_protecting and floor.now is Now.AUDIBLE and not floor.response.items:
-                silent_since = floor.response.began_at
+            if floor.greeting.silent_since is not None:  # Whatever the caller says meanwhile: it stops nothing.
+                silent_since = floor.greeting.silent_since
             due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s

@@ -21,11 +21,11 @@ class Ask:
     words: str
     """What the agent was told to say; empty for an ordinary answer."""
     is_greeting: bool = False
-    is_told: bool = False
-    """It says what it is told to, and nothing else."""
     is_farewell: bool = False
     is_for_sign: bool = False
     """Nobody waits for an answer: the model is to show that it is there."""
+    is_verbatim: bool = False
+    """What it asks for is to say what it is told, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,8 @@ class Promise:
     """When they stopped."""
     is_unseen: bool = False
     """The line says so. The model has not noticed."""
+    is_behind: bool = False
+    """They spoke into a greeting that goes on: the server cannot answer before that is over."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,6 @@ class LiveResponse:
     turn: int
     since: float
     """Since when the caller waits for it."""
-    began_at: float
     sent_before_bytes: int = 0
     """Agent audio that had left for the phone when it began."""
     words: str = ""
@@ -58,8 +59,6 @@ class LiveResponse:
     """Whether the caller waits for it: nobody waits for an answer to a cough."""
     has_called: bool = False
     """It has called a tool."""
-    has_brought_nothing: bool = False
-    """It is complete, and was without a sound."""
     is_muted: bool = False
     muted_at: float = 0.0
     items: list[str] = field(default_factory=list)

@@ -9,7 +9,6 @@ agent at hand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
@@ -29,10 +28,10 @@ from callbridge.server.config.models import voice_model
 from callbridge.server.config.setting_names import (
     PREFIX,
     name_of_others,
-    nearest_name,
     unknown_names,
     variable,
 )
+from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
 from callbridge.server.config.setting_values import (
     BaseUrl,
     Dollars,
@@ -54,39 +53,6 @@ FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
 VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 MEDIA_STREAM_PATH = "/media-stream"
-
-_REMEDIES = {
-    "OPENAI_API_KEY": "Create a key at https://platform.openai.com/api-keys.",
-    "TWILIO_ACCOUNT_SID": "Copy the Account SID from https://console.twilio.com.",
-    "TWILIO_AUTH_TOKEN": "Copy the Auth Token from https://console.twilio.com.",
-    "PUBLIC_BASE_URL": "Set it to the address under which Twilio reaches this process, "
-    "such as https://my-calls.fly.dev.",
-}
-
-
-# Words for people.
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with the configuration, and what to do about it."""
-
-    name: str
-    """The environment variable."""
-
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.what}. {self.remedy}"
-
-
-class SettingsError(Exception):
-    """The configuration cannot be used; `problems` says why, variable by variable."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 class Settings(BaseSettings):
@@ -205,12 +171,10 @@ class Settings(BaseSettings):
     """The longest utterance: then what was said is answered, whatever the model still hears. 110 words."""
 
     answer_patience_seconds: float | None = Field(None, ge=2, le=60)
-    """A model that says nothing for so long when it should answer is replaced. Not set: 8, and 12, 20 or 30
-    with CALLBRIDGE_REASONING_EFFORT medium, high or xhigh."""
+    """A model that is silent for so long is replaced. Not set: 8, and more for much reasoning effort."""
 
     tool_seconds: int = Field(8, ge=1, le=12)
-    """What a tool may take, unless it says so itself. A caller who has heard nothing for 15 s is given to the
-    fallback: 12 s leave the model 3 s for its next words."""
+    """What a tool may take, unless it says so itself. Of 15 s until the fallback 3 s are left for words."""
 
     spend_per_call_max: Dollars | None = None
     """US dollars of the model's tokens; then the agent says goodbye."""
@@ -218,12 +182,10 @@ class Settings(BaseSettings):
     # How many calls. 0 stands for no limit where it may be set.
 
     calls_max: int = Field(250, ge=1, le=100_000)
-    """Calls at once in this process. Measured with 250 over TLS (bench/results.md): 0.44 of a core, so
-    250 / 0.44 = 569 calls for a whole one, and p99 of the added latency below 9 ms. The rest is for tools."""
+    """Calls at once in this process. 250 take 0.44 of a core (bench/results.md); the rest is for tools."""
 
     call_starts_per_second: int = Field(20, ge=1, le=10_000)
-    """Calls that may begin in a second. With so many (`python -m bench --starts 20 --calls 200`) live calls
-    were late by less than 3 ms (p99)."""
+    """Calls that may begin in a second. With 20 of them 200 live calls were late by less than 3 ms (p99)."""
 
     calls_per_caller: int = Field(2, ge=0)
     """One caller's calls at once."""
@@ -249,8 +211,7 @@ class Settings(BaseSettings):
     """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
 
     drain_seconds: int = Field(240, ge=0, le=3_600)
-    """How long live calls may go on after the process was told to stop, before the next one takes them over.
-    Fly grants 300 s (fly.toml); the minute that is left hands the calls over."""
+    """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""
 
     # Hearing the caller.
 
@@ -421,14 +382,21 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             that is, at once.
     """
     given = _given_variables() if environment is None else environment
-    unknown = [_unknown(name) for name in unknown_names(given, VARIABLES)]
+    unknown = [unknown_name(name, VARIABLES) for name in unknown_names(given, VARIABLES)]
     try:
         settings = _own_settings() if environment is None else _settings_of(environment)
     except ValidationError as error:
-        raise SettingsError((*unknown, *map(_problem, error.errors()))) from None
+        wrong = [problem_of(fault, _default_of(fault)) for fault in error.errors()]
+        raise SettingsError((*unknown, *wrong)) from None
     if unknown:
         raise SettingsError(tuple(unknown))
     return settings
+
+
+def _default_of(fault: ErrorDetails) -> object:
+    """What holds when the variable that is at fault is not set; None for nothing."""
+    fields = Settings.model_fields
+    return fields[str(fault["loc"][0]).lower()].default if fault["loc"] else None
 
 
 def _own_settings() -> Settings:
@@ -448,58 +416,3 @@ def _given_variables() -> dict[str, str | None]:
         EnvSettingsSource(Settings, env_ignore_empty=False),
     )
     return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
-
-
-def _unknown(name: str) -> Problem:
-    nearest = nearest_name(name, VARIABLES)
-    remedy = f"Did you mean {nearest}?" if nearest else "Remove it; .env.example lists all that there are."
-    return Problem(name, "is no setting", remedy)
-
-
-def _problem(error: ErrorDetails) -> Problem:
-    if not error["loc"]:
-        return _rule_problem(error["msg"])
-    field = str(error["loc"][0]).lower()
-    name = variable(field)
-    return Problem(name, _what(field, error), _REMEDIES.get(name) or _back_to_default(field))
-
-
-def _rule_problem(message: str) -> Problem:
-    # A rule between two variables is worded "NAME what is wrong. The remedy".
-    name, _, rest = message.removeprefix("Value error, ").partition(" ")
-    what, _, remedy = rest.partition(". ")
-    return Problem(name, what, remedy + ".")
-
-
-def _what(field: str, error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return "is not set"
-        case "value_error":
-            return error["msg"].removeprefix("Value error, ")
-        case "literal_error" | "enum":
-            return f"must be one of {context['expected']}".replace("'", "")
-        case "int_parsing" | "int_from_float":
-            return "must be a whole number"
-        case "float_parsing" | "finite_number":
-            return "must be a number"
-        case "bool_parsing":
-            return "must be true or false"
-        case "greater_than":
-            return f"must be more than {context['gt']:g}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "string_pattern_mismatch" if field == "twilio_account_sid":
-            return "must be AC followed by 32 digits 0-9 and letters a-f"
-        case "string_pattern_mismatch":
-            return "must be two small letters such as en"
-        case _:
-            return f"is wrong: {error['msg']}"
-
-
-def _back_to_default(field: str) -> str:
-    default = Settings.model_fields[field].default
-    return f"Correct it, or remove it for the default{'' if default is None else f' {default}'}."
