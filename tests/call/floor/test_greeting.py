@@ -330,3 +330,26 @@ def test_a_limit_that_ends_the_call_ends_the_greeting_with_it() -> None:
     book.rig.feed(v.speech_started())
     book.rig.now += 1
     assert not asks(book.rig.feed(v.speech_stopped(), *v.answers("answer", "yes", 500)))
+
+
+def test_a_greeting_that_does_not_come_has_its_time_whatever_the_caller_says() -> None:
+    """A caller who says "hello?" every second would wait for ever: nothing interrupts what is not there."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"))
+    outputs: list[object] = []
+    while a.DropModel() not in outputs:
+        book.rig.now += 0.5
+        outputs += book.rig.feed(e.DeadlinePassed(), v.speech_started())
+        book.rig.now += 0.5
+        outputs += book.rig.feed(v.speech_stopped(), v.error("conversation_already_has_active_response"))
+        assert book.rig.seconds < 11
+
+
+def test_who_was_not_greeted_yet_waits_from_the_beginning() -> None:
+    """The session is lost before the first word: the clip comes as if it had never been there."""
+    book = v.live(PROTECTED)
+    assert book >> at(1.4, v.created("greeting"))
+    book.rig.now += 0.1
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book.rig.seconds == 1.5

@@ -210,3 +210,23 @@ def test_a_soft_voice_is_heard_by_its_own_line() -> None:
         book.rig.now += 0.02
         assert book.rig.feed(ms.Media(ms.MediaChunk(payload))) == [AudioToModel(20)]
     assert book >> at(book.rig.seconds + 0.4, v.speech_stopped())
+
+
+@pytest.mark.parametrize("is_answered", [False, True], ids=["dead", "answering"])
+def test_a_yes_that_the_model_hears_no_end_of_has_ended_two_seconds_later(*, is_answered: bool) -> None:
+    """Too short a word for the line to judge by at once; nor does an older answer end the looking."""
+    book = quiet_line()
+    assert book >> v.speech_started()
+    if is_answered:
+        assert book >> v.created("older") << v.cancel("older") >> v.done("older", "cancelled")
+    commits: list[object] = []
+    for payload in WORDS[:12] + [b"\xfd" * 160] * 140:
+        book.rig.now += 0.02
+        book.rig.feed(ms.Media(ms.MediaChunk(payload)))
+        woken = [output for _, _, outputs in book.rig.wakes(book.rig.seconds) for output in outputs]
+        sent = [output.command for output in woken if isinstance(output, a.SendToModel)]
+        commits = [command for command in sent if isinstance(command, commands.CommitInput)]
+        if commits:
+            break
+    assert commits
+    assert 3.24 + LIMITS.quiet_after_word_s <= book.rig.seconds < 3.24 + LIMITS.clip_after_s

@@ -295,3 +295,17 @@ def test_an_answer_to_a_cough_that_fails_is_not_asked_for_again() -> None:
     failed = v.done("answer", "failed", code="rate_limit_exceeded")
     assert book >> failed << v.any_warning("response_fell_short")
     assert v.rests(book)
+
+
+def test_a_yes_is_as_short_as_a_cough_and_owed_an_answer() -> None:
+    """Its words say so."""
+    book = asked(loud_s=0.2)
+    assert book >> v.caller_said("Yes.", "question") >> v.done("answer") << NO_SOUND
+
+
+def test_an_item_without_a_sound_goes_though_the_others_were_heard() -> None:
+    """The model would believe that it said it."""
+    book = asked()
+    assert book >> v.item("answer", "mute") >> v.words("answer", "mute", "We open at nine.")
+    assert book >> v.says("answer", "it", 200) << AudioToPhone(200)
+    assert book >> v.done("answer") << v.delete("mute")

@@ -113,12 +113,6 @@ class Greeting:
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
 
-    @property
-    def silent_since(self) -> float | None:
-        """Since when it is being made without a word; None where it is not, or may be interrupted."""
-        is_silent = self.response is not None and not self.response.items
-        return self._begun_at if is_silent and self._sessions.is_protecting else None
-
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
 

@@ -180,7 +180,7 @@ class Ladder:
             self._is_paid(floor.response, now)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
-        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
+        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes, began_at=now)
         floor.response = response
         if ask is None:
             response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
@@ -189,7 +189,7 @@ class Ladder:
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
         self._playout.begin_response()
         self._asking.response_began(now)
-        self._gate.model_hears = False
+        self._gate.model_hears = floor.caller is Caller.SPEAKING
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
         if is_overtaken and not self._sessions.is_protecting:
             # It was asked for before the caller's latest word or key: nobody is to hear it.
@@ -409,8 +409,9 @@ class Ladder:
             # Audio goes past the machine: an answer that breaks off in the middle is waited for from its last
             # delta.
             silent_since = max(floor.due_since, self._tally.from_model_at)
-            if floor.greeting.silent_since is not None:  # Whatever the caller says meanwhile: it stops nothing.
-                silent_since = floor.greeting.silent_since
+            if self._sessions.is_protecting and floor.now is Now.AUDIBLE and not floor.response.items:
+                # Whatever the caller says meanwhile: it stops nothing.
+                silent_since = floor.response.began_at
             due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s

@@ -51,6 +51,7 @@ class LiveResponse:
     """Since when the caller waits for it."""
     sent_before_bytes: int = 0
     """Agent audio that had left for the phone when it began."""
+    began_at: float = 0.0
     words: str = ""
     """What it was told to say, when it was told anything."""
     is_greeting: bool = False
