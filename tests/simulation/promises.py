@@ -244,7 +244,13 @@ def memory_was_heard(world: World) -> Iterator[str]:
                 until_ms = heard_ms.get(speech, 0)
                 is_heard = until_ms >= (int(word) - 1) * WORDS_MS - TAIL_MS
                 # Whoever hangs up while it plays is nobody whom the session could go on with.
-                is_over = at >= (world.phone.opened_at or 0) and world.phone.end.unheard_bytes
+                # Nor is a session that a killed process has taken along.
+                is_over = any(
+                    (stream.phone.opened_at or 0) <= at <= stream.phone.end.at
+                    and stream.phone.end.unheard_bytes
+                    for stream in world.streams
+                    if stream.phone.end and (stream.is_killed or stream is world.streams[-1])
+                )
                 if not is_heard and not is_over and not any(later > at for later in corrections):
                     yield f"session {wire.number} was told s{speech}-{word}, heard until {until_ms} ms"
 

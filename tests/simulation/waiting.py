@@ -8,7 +8,7 @@ began after their last word and announced no more. Whatever else is silent is a 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +47,8 @@ class Said:
     end: float
     due_at: float
     """From then on an answer is due: after keys when their timeout is over."""
+    loud_s: float = 0.0
+    """How long it sounded, the gaps between its words left out."""
     is_key: bool = False
 
 
@@ -156,9 +158,10 @@ def _said(world: World) -> list[Said]:
     said: list[Said] = []
     for sound in sounds:
         if said and sound.start - said[-1].end < WORD_GAP_S:
-            said[-1] = Said(said[-1].start, sound.end, sound.end)
+            loud_s = said[-1].loud_s + sound.end - sound.start
+            said[-1] = Said(said[-1].start, sound.end, sound.end, loud_s)
         else:
-            said.append(Said(sound.start, sound.end, sound.end))
+            said.append(Said(sound.start, sound.end, sound.end, sound.end - sound.start))
     return sorted([*said, *_pressed(world)], key=lambda each: each.end)
 
 
@@ -214,8 +217,11 @@ ASK_AGAIN_S: Final = 30.0
 
 def _was_too_short(world: World, wait: Wait) -> bool:
     """The words went to a model that told of none, and the voice was not alone on the line for long."""
-    return bool(wait.said) and all(
-        not _was_told(world, each) and _alone_s(world, each) < LOUD_S for each in wait.said
+    # Of what was said before and after an answer began, the rest is what is not answered.
+    since = -math.inf if wait.latest is None else wait.latest.record.created_at
+    rests = [replace(each, start=max(each.start, since)) for each in wait.said]
+    return bool(rests) and all(
+        not _was_told(world, each) and _alone_s(world, each) < LOUD_S for each in rests
     )
 
 
@@ -229,7 +235,7 @@ def _was_cough(world: World, wait: Wait) -> bool:
     ]
     cough_s = world.limits.cough_ms / 1000
     return bool(wait.said) and all(
-        not each.is_key and each.end - each.start < cough_s and not any(at > each.end for at in known)
+        not each.is_key and each.loud_s < cough_s and not any(at > each.end for at in known)
         for each in wait.said
     )
 
