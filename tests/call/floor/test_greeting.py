@@ -353,3 +353,10 @@ def test_who_was_not_greeted_yet_waits_from_the_beginning() -> None:
     book.rig.feed(v.gone(e.Leg.MODEL))
     assert book >> deadline(Timer.CLIP) << v.clip()
     assert book.rig.seconds == 1.5
+
+
+def test_the_session_is_amended_though_the_response_does_not_end() -> None:
+    """Until then the server answers nobody who speaks. And a dead session confirms nothing."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 1000))
+    assert book >> v.audio_done("greeting", "hello") >> at(2.05, PLAYED) << FULL

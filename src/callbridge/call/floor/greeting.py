@@ -93,9 +93,10 @@ class Greeting:
     def settle(self, now: float) -> None:
         """After every event, while it is said: whether it was heard."""
         response = self.response
-        if response is None or not self._is_whole:
+        # Its response may not end: an item that is whole is all there is of it, once it was heard.
+        if response is None or not (self._is_whole or response.is_whole):
             return
-        if self._share_heard(response, now) >= 1:
+        if self._share_of_sent(response, now) >= 1:
             self.response = None
             self._sessions.amend(now)
 
@@ -116,11 +117,13 @@ class Greeting:
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
 
-    def _share_heard(self, response: LiveResponse, now: float) -> float:
+    def _share_of_sent(self, response: LiveResponse, now: float) -> float:
         sent_ms = self._sent_ms(response)
-        if not sent_ms:
-            return 0.0
         heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
+        return heard_ms / sent_ms if sent_ms else 0.0
+
+    def _share_heard(self, response: LiveResponse, now: float) -> float:
+        share = self._share_of_sent(response, now)
         # One that broke off while it was made was to be longer than what was sent of it: who has heard all of
         # that has still not heard enough.
-        return heard_ms / sent_ms if self._is_whole else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)
+        return share if self._is_whole else min(share, HEARD_ENOUGH / 2)
