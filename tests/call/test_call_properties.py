@@ -579,7 +579,10 @@ class Seen:
         """The agent talks on when the caller speaks: they have not heard the greeting yet."""
         self.ended: list[StreamEnded] = []
         self.ended_at = 0.0
+        self.made: set[str] = set()
+        """Calls that any session has made."""
         self.called: set[str] = set()
+        """Those of them that were run."""
         self.ends: set[str] = set()
         """Calls that asked for the end: their wish may be gone with their session."""
         self.answered: set[str] = set()
@@ -651,6 +654,7 @@ class Seen:
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
             case rt.OutputItemDone(item=rt.Item(type="function_call", call_id=str(call_id))):
+                self.made.add(call_id)
                 self._known[e.Leg.MODEL].add(call_id)
             case rt.ErrorEvent(detail) if detail.event_id in {None, self._asked_id}:
                 self._asked_id = None
@@ -796,7 +800,8 @@ class Seen:
             case commands.CancelResponse(response_id=response_id):
                 assert response_id == self._active, "what is cancelled is active, and named"
             case commands.CreateItem(item=commands.FunctionCall(call_id=call_id)):
-                assert call_id in self.called, "a call that was never made"
+                # One that another session has asked again, while it ran, goes on under that session's id.
+                assert call_id in self.made, "a call that was never made"
                 assert call_id not in self._known[leg], "a session is told of a call once"
                 self._known[leg].add(call_id)
             case commands.CreateItem(item=commands.FunctionCallOutput(call_id=call_id)):
