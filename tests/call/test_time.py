@@ -322,7 +322,7 @@ def test_a_caller_who_only_paused_does_not_wait() -> None:
     book = stalled()
     assert line(book, loud_s=1.0, quiet_s=1.6) == [UNSEEN]
     assert line(book, loud_s=12.0) == []
-    assert line(book, quiet_s=3.5) == [UNSEEN, "model_asked", "PlayClip 17.5", "DialModel 18.0"]
+    assert line(book, quiet_s=3.5) == [UNSEEN, "model_asked", "PlayClip 17.6", "DialModel 18.1"]
 
 
 def test_an_answer_ends_the_watch() -> None:

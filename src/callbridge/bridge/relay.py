@@ -120,10 +120,14 @@ class Relay:
         payload = message.media.payload
         if not 0 < len(payload) <= FRAME_BYTES_MAX:
             return BadMessage(Leg.PHONE, f"a frame of {len(payload)} bytes of audio")
-        self._tally.frames_from_phone += 1
+        self._tally.frames_from_phone = count = self._tally.frames_from_phone + 1
         if uplink is _OPEN:
             self._append(payload)
-            return self._listen(payload)
+            if count & 1:
+                return self._listen(payload)
+            if self._kept:
+                self._kept.append(payload)
+            return None
         if uplink is _HELD:
             self._hold(payload)
         else:
@@ -181,6 +185,7 @@ class Relay:
         tally.uplink_bytes += len(payload)
 
     def _listen(self, payload: bytes) -> Event | None:
+        """How loud the caller is: of every second frame, which is soon enough."""
         loudness = self._loudness
         loudness.hears(payload)
         loud_for = loudness.loud_for
@@ -209,7 +214,8 @@ class Relay:
     def _hold(self, payload: bytes) -> None:
         if self._kept:
             self._hold_kept()
-        self._loudness.hears(payload)
+        if self._tally.frames_from_phone & 1:
+            self._loudness.hears(payload)
         self._held.append(payload)
         self._held_bytes += len(payload)
         while self._held_bytes > self._gate.held_ms_max * BYTES_PER_MS + self._kept_bytes:

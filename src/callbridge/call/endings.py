@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from callbridge.call.ear.playout import Playout
+    from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
     from callbridge.call.floor.ladder import Ladder
     from callbridge.call.limits import Limits
@@ -72,22 +73,25 @@ class Endings:
     Args:
         limits: the bounds.
         floor: says when the caller was last heard.
-        ladder: lets the agent speak.
+        asking: lets the agent speak.
+        ladder: says whether last words are still to come.
         playout: says what is still unheard.
         out: where the end is announced.
         age_s: how long the call has lasted, over earlier streams.
     """
 
     def __init__(
-        self, limits: Limits, floor: Floor, ladder: Ladder, playout: Playout, out: Outbox, age_s: float
+        self,
+        limits: Limits,
+        floor: Floor,
+        asking: Asking,
+        ladder: Ladder,
+        playout: Playout,
+        out: Outbox,
+        age_s: float,
     ) -> None:
-        self._limits, self._floor, self._ladder, self._playout, self._out = (
-            limits,
-            floor,
-            ladder,
-            playout,
-            out,
-        )
+        self._limits, self._floor, self._asking = limits, floor, asking
+        self._ladder, self._playout, self._out = ladder, playout, out
         self.leaving_for: EndReason | None = None
         """Why the agent says its last words; None while it does not."""
         self.turn = 0
@@ -116,13 +120,13 @@ class Endings:
         unheard_s = self._playout.unheard_ms(now) / 1000
         self._timers[Timer.LEAVE] = now + unheard_s + self._limits.leave_timeout_s
         if words:
-            self._ladder.say(words, now)
+            self._asking.say(words, now)
 
     def stay(self) -> None:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
         self.leaving_for = None
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
-        self._ladder.tell(CALL_GOES_ON)
+        self._asking.tell(CALL_GOES_ON)
 
     def nobody_speaks(self) -> None:
         """There is no session any more, and will be none."""
@@ -190,7 +194,7 @@ class Endings:
             case Timer.LENGTH_WARNING:
                 del self._timers[timer]
                 if self.leaving_for is None:
-                    self._ladder.say(SAY_IT_ENDS_SOON, now)
+                    self._asking.say(SAY_IT_ENDS_SOON, now)
             case Timer.CALL_LENGTH:
                 del self._timers[timer]
                 return EndReason.LIMIT_DURATION, SAY_IT_ENDS
@@ -208,12 +212,12 @@ class Endings:
         has_asked, self._asked_at = self._has_asked, now
         if has_asked:
             return EndReason.LIMIT_DURATION, SAY_NOBODY_IS_THERE
-        self._ladder.say(ASK_WHETHER_THERE, now)
+        self._asking.say(ASK_WHETHER_THERE, now)
         return None
 
     def _farewell_overdue(self, now: float) -> None:
         assert self.leaving_for is not None
-        if self._ladder.is_idle:
+        if self._asking.is_idle:
             self._out.then(StreamMustEnd(self.leaving_for, "the last words were not confirmed in time"))
         else:
             # The model still makes them. Audio goes past the machine, so no event has moved the bound

@@ -280,13 +280,13 @@ class CallMachine:
         if (greeted_by := parts.floor.greeting.due) is not None:
             due[Timer.GREETING] = greeted_by
         parts.line.add_due(due, parts.floor.caller_at, is_standing=not is_connecting)
-        parts.endings.add_due(due, is_quiet=self.phase is Phase.LIVE and ladder.is_idle)
+        parts.endings.add_due(due, is_quiet=self.phase is Phase.LIVE and parts.asking.is_idle)
         add_sound_due(
             due,
             self.limits,
             self.playout,
-            waits_since=ladder.waits_since,
-            tool_done_at=ladder.tools.done_at,
+            waits_since=parts.asking.waits_since,
+            tool_done_at=parts.tools.done_at,
             connecting_since=sessions.began_at if is_connecting else None,
             clip_at=self._clip_at,
         )
@@ -313,7 +313,7 @@ class CallMachine:
             parts.floor.greeting.settle(now)
         # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
         is_standing = self._sessions.phase is Phase.LIVE
-        is_idle = is_standing and parts.floor.caller is Caller.SILENT and parts.ladder.is_idle
+        is_idle = is_standing and parts.floor.caller is Caller.SILENT and parts.asking.is_idle
         if is_idle:
             self._settle_idle(now)
         elif is_standing:

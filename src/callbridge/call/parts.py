@@ -10,12 +10,14 @@ from callbridge.call.ear.line import Line
 from callbridge.call.ear.playout import Playout
 from callbridge.call.endings import Endings
 from callbridge.call.events import Leg
+from callbridge.call.floor.asking import Asking
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.linger import Linger
 from callbridge.call.memory import Memory
 from callbridge.call.sessions.sessions import Sessions
+from callbridge.call.tools import ToolCalls
 from callbridge.call.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -57,23 +59,28 @@ class Parts:
         self.floor = Floor(
             self.sessions, gate=gate, tally=tally, playout=playout, transcript=transcript, out=out
         )
+        self.tools = ToolCalls(plan.limits, self.memory, transcript, out)
+        self.asking = Asking(self.floor, self.sessions, self.tools, out)
         self.ladder = Ladder(
             self.floor,
             self.sessions,
+            self.asking,
+            self.tools,
             gate=gate,
             tally=tally,
             playout=playout,
             transcript=transcript,
-            memory=self.memory,
             out=out,
         )
-        self.hearing = Hearing(self.floor, self.ladder, self.sessions, tally=tally, playout=playout, out=out)
+        self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.
         silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s
         self.line = Line(plan.limits, gate, tally, silence_s, now)
-        self.endings = Endings(plan.limits, self.floor, self.ladder, playout, out, admitted.age_s)
+        self.endings = Endings(
+            plan.limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s
+        )
         self.bill = Bill(out)
-        self.linger = Linger(plan.limits.linger_s, transcript, self.ladder.tools, out)
+        self.linger = Linger(plan.limits.linger_s, transcript, self.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}
         self.hand_over_by: float | None = None
         """When the call is handed over at the latest; None while that is not asked for."""

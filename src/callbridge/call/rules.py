@@ -97,7 +97,7 @@ def error_while_opening(parts: Parts, event: rt.ErrorEvent, now: float) -> None:
 def error(parts: Parts, event: rt.ErrorEvent, now: float) -> None:
     """An error of a session that stands."""
     parts.tally.errors += 1
-    parts.ladder.error(event, now)
+    parts.asking.error(event, now)
 
 
 def spare_connected(parts: Parts, event: e.ModelConnected, now: float) -> None:

@@ -26,7 +26,7 @@ def summary(
         duration_ms=round((now - since) * 1000),
         turns=parts.transcript.turns,
         interruptions=parts.floor.interruption.count,
-        tools_used=parts.ladder.tools.used,
+        tools_used=parts.tools.used,
         frames_from_phone=tally.frames_from_phone,
         frames_to_model=tally.frames_to_model,
         frames_dropped=tally.frames_dropped,

@@ -56,6 +56,9 @@ class FallbackPlan:
     voicemail_prompt: str = ""
     """Spoken before the beep."""
 
+    caller_id: str = ""
+    """The number that the human is shown, where the caller has none (13214); none: the caller's own."""
+
     dialed_url: str = ""
     """Asked when the ringing or the talk with the human is over, with `DialCallStatus`."""
 
@@ -130,7 +133,10 @@ def _first_step(response: VoiceResponse, plan: FallbackPlan) -> str:
     if not number:
         return _without_human(response, plan)
     # `answerOnBridge`: where the call is not answered yet, it goes on ringing until the human takes it.
-    dial = response.dial(timeout=plan.dial_seconds, answer_on_bridge=True, action=plan.dialed_url)
+    shown = plan.caller_id or None
+    dial = response.dial(
+        timeout=plan.dial_seconds, answer_on_bridge=True, action=plan.dialed_url, caller_id=shown
+    )
     dial.number(number)
     # Never reached, since `action` takes over; a word here could follow a talk that went well.
     response.hangup()

@@ -34,7 +34,7 @@ def heard(*parts: list[bytes]) -> list[int]:
     loudness, shares = Loudness(), []
     for part in parts:
         before = loudness.loud_in_all
-        for frame in part:
+        for frame in part[::2]:
             loudness.hears(frame)
         shares.append(100 * (loudness.loud_in_all - before) // len(part))
     return shares

@@ -302,6 +302,25 @@ async def test_a_call_that_is_not_taken_gets_the_fallback(
         assert (await world.noted())[-1:] == [facts.CallOffered(caller, CALLED, refusal.value, "default")]
 
 
+@pytest.mark.parametrize(
+    ("caller", "shown"),
+    [
+        (CALLER, None),
+        ("+266696687", CALLED),
+        ("anonymous", CALLED),
+        ("client:alice", CALLED),
+        ("sip:bob@example.com", CALLED),
+    ],
+)
+@pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/stream-ended"])
+async def test_a_human_is_shown_a_number_that_twilio_takes(path: str, caller: str, shown: str | None) -> None:
+    """For a caller without a number Twilio rings a telephone only if it is given one of ours (else 13214)."""
+    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
+        response = await world.post(path, IN_PROGRESS | {"From": caller})
+        (dial,) = ET.fromstring(response.text).iter("Dial")  # noqa: S314 - our own
+        assert dial.get("callerId") == shown
+
+
 STEPS = {
     Continuation.HANG_UP: ["Hangup"],
     Continuation.FALL_BACK: ["Dial", "Hangup"],

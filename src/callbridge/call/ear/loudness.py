@@ -60,10 +60,8 @@ class Loudness:
         self._floor_is(self._floor)
 
     def hears(self, frame: bytes) -> None:
-        """Takes one frame of the caller."""
-        self._frames = frames = self._frames + 1
-        if frames & 1:
-            return
+        """Takes a frame of the caller, for itself and the one before it."""
+        self._frames = frames = self._frames + 2
         # Loud: more than a tenth of the samples are. A click is not.
         if len(frame.translate(None, self._softer)) * 10 > len(frame):
             self.quiet_for = 0

@@ -1,6 +1,6 @@
 """What the caller is still owed, since when, and which response pays for what.
 
-When to ask is decided in `ladder`.
+When to ask is decided in `asking`.
 
 An ordinary response reads all that is in the conversation, and so pays for everything that was there when it
 began. A response that was told what to say says nothing else, and pays for its words alone.

@@ -1,7 +1,8 @@
 """Who has the floor: the three states of `table`, what goes with them, and what the caller does to them.
 
-The caller's words and keys come in here, and stop the agent's. What the model does, and when it is asked to
-speak, stands in `ladder`; what a cut does to the conversation in `interruption`; what is owed in `debts`.
+The caller's words and keys come in here, and stop the agent's. What the model does stands in `ladder`, when
+it is asked to speak in `asking`, what a cut does to the conversation in `interruption`, what is owed in
+`debts`.
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 """

@@ -21,8 +21,8 @@ from callbridge.wire import realtime_commands as commands
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
     from callbridge.call.ear.tally import Tally
+    from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
-    from callbridge.call.floor.ladder import Ladder
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
 
@@ -32,7 +32,7 @@ class Hearing:
 
     Args:
         floor: says what the model says of the caller.
-        ladder: asks for answers.
+        asking: asks for answers.
         sessions: says whether there is a session that can be asked.
         tally: what the relay heard of both sides, and when.
         playout: says whether the agent is to be heard: the line may bring that back.
@@ -42,14 +42,14 @@ class Hearing:
     def __init__(
         self,
         floor: Floor,
-        ladder: Ladder,
+        asking: Asking,
         sessions: Sessions,
         *,
         tally: Tally,
         playout: Playout,
         out: Outbox,
     ) -> None:
-        self._floor, self._ladder, self._sessions = floor, ladder, sessions
+        self._floor, self._asking, self._sessions = floor, asking, sessions
         self._tally, self._playout, self._out = tally, playout, out
         self._limits = sessions.plan.limits
         self.told = 0
@@ -83,7 +83,7 @@ class Hearing:
         self._note("the caller is loud, and no speech was detected")
         floor.speech_unseen(now)
         self._commit(now)
-        self._ladder.ask_for_sign(now)
+        self._asking.for_sign(now)
 
     def _utterance_too_long(self, now: float) -> None:
         """The model says that the caller speaks, and goes on saying so: a street, a television, music."""
@@ -100,7 +100,7 @@ class Hearing:
         # What a commit does in the middle of detected speech is not documented. If the server answers by
         # itself after all, one of the two answers is refused as the second one.
         self._commit(now)
-        self._ladder.promise_broken(now)
+        self._asking.promise_broken(now)
 
     # --- Signs of life ---
 

@@ -1,41 +1,33 @@
-"""The response ladder: when the model is asked to speak, what comes of it, and what its tools owe.
+"""The response ladder: a response from its birth to its end, and what keys and tools add to what is owed.
 
-This is the only place that asks for a response. There is never more than one, and none while the server makes
-one by itself: only one at a time may write to the conversation (Realtime reference, response.create), and
-another is refused (conversation_already_has_active_response).
+When the model is asked to speak is decided in `asking`.
 
 Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversations
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
-from callbridge.call.events import ResponsesRanAway, SessionFailed
+from callbridge.call.codes import FATAL_CODES
 from callbridge.call.facts import noted, warned
-from callbridge.call.floor.pace import Pace
-from callbridge.call.floor.responses import Ask, LiveResponse
+from callbridge.call.floor.responses import LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
-from callbridge.call.tools import ToolCalls
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events
-
-_TRY_AGAIN_IN: Final = re.compile(r"try again in (\d{1,4}(?:\.\d{1,6})?) ?(ms|s)\b", re.IGNORECASE)
-"""As the vendor's rate limit errors word it."""
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
     from callbridge.call.ear.playout import Playout
     from callbridge.call.ear.tally import Tally
     from callbridge.call.events import ToolFinished
+    from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
-    from callbridge.call.memory import Memory
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
+    from callbridge.call.tools import ToolCalls
     from callbridge.call.transcript import Transcript
 
 
@@ -44,12 +36,13 @@ class Ladder:
 
     Args:
         floor: who speaks, and what is owed.
-        sessions: says whether there is a session that can be asked.
+        sessions: says whether there is a session.
+        asking: is told when something may be asked.
+        tools: which run, and for which response.
         gate: says which response may be heard.
         tally: says when anything came from the model.
         playout: what the phone was sent.
         transcript: who said what.
-        memory: what earlier sessions of the call were answered.
         out: where actions and consequences go.
     """
 
@@ -57,57 +50,24 @@ class Ladder:
         self,
         floor: Floor,
         sessions: Sessions,
+        asking: Asking,
+        tools: ToolCalls,
         *,
         gate: Gate,
         tally: Tally,
         playout: Playout,
         transcript: Transcript,
-        memory: Memory,
         out: Outbox,
     ) -> None:
         self._floor, self._debts, self._sessions = floor, floor.debts, sessions
         self._gate, self._tally, self._playout = gate, tally, playout
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
-        self.tools = ToolCalls(self._limits, memory, transcript, out)
-        self._begun = Pace(2 * self._limits.responses_per_minute_max)
-        """The responses, whoever has caused them."""
-        self._failed_attempts = self._silent_rounds = 0
+        self._asking, self.tools = asking, tools
         self._has_gone_on = False
         """The answer was asked to go on after it had broken off."""
-        self._retry_at: float | None = None
-        """Nothing is asked for before; None: at any time."""
-        self._is_given_up = False
-        """The session was found to be of no use, and what follows from that is still to come."""
 
     # --- What can be asked ---
-
-    @property
-    def is_idle(self) -> bool:
-        """Nobody speaks, nothing runs, nothing is owed."""
-        floor, tools = self._floor, self.tools
-        if floor.caller is Caller.SPEAKING or floor.next is not Next.NOTHING or floor.now is not Now.NOTHING:
-            return False
-        return not (tools.running or tools.untold or floor.keys.pressed or self._debts)
-
-    @property
-    def waits_since(self) -> float | None:
-        """Since when the caller waits for the agent; None while they do not. Who speaks does not wait yet."""
-        floor = self._floor
-        if floor.caller is Caller.SPEAKING:
-            return None
-        times: list[float] = []
-        if floor.now is Now.AUDIBLE and not floor.response.is_whole:
-            times.append(floor.response.since)
-        if floor.is_asked and not floor.ask.is_for_sign:
-            times.append(floor.ask.since)
-        if floor.is_promised:
-            times.append(floor.promise.since)
-        if floor.keys.held_since is not None:
-            times.append(floor.keys.held_since)
-        self._debts.add_times(times)
-        self.tools.add_times(times)
-        return max(min(times), floor.silent_since) if times else None
 
     @property
     def owes_goodbye(self) -> bool:
@@ -146,7 +106,7 @@ class Ladder:
             self._debts.add_item(self.tools.tell(running, result), running.cause, running.since)
         if self._floor.keys.pressed:
             self._floor.keys.finished_at = now
-        self._ask_if_free(now)
+        self._asking.if_free(now)
 
     def session_retold(self) -> None:
         """The next session has just been told all that is remembered, tool results included."""
@@ -169,7 +129,7 @@ class Ladder:
         if floor.now is not Now.NOTHING:
             self._broken_off(floor.response)
         floor.move(On.SESSION_LOST)
-        self._retry_at, self._failed_attempts, self._is_given_up = None, 0, False
+        self._asking.session_lost()
         self._gate.audible_response_id, self._gate.model_hears = None, False
         if floor.greeting.response is not None:
             floor.greeting.session_lost(now)
@@ -202,7 +162,7 @@ class Ladder:
 
     def owe_nothing(self) -> None:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
-        self._retry_at = None
+        self._asking.retry_at = None
         self._debts.forget()
         self._floor.keys.forget()
 
@@ -210,8 +170,7 @@ class Ladder:
 
     def response_created(self, event: realtime_events.ResponseCreated, now: float) -> None:
         """A response begins, asked for by us or by the server's turn detection."""
-        floor, waits_since = self._floor, self.waits_since
-        self._count(now)
+        floor, waits_since = self._floor, self._asking.waits_since
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
         ask = floor.ask_of(event.response)
@@ -224,7 +183,8 @@ class Ladder:
             response.words, response.is_owed = ask.words, not ask.is_for_sign
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
         self._playout.begin_response()
-        self._retry_at, self._gate.model_hears = None, False
+        self._asking.response_began(now)
+        self._gate.model_hears = False
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
         if is_overtaken and not self._sessions.is_protecting:
             # It was asked for before the caller's latest word or key: nobody is to hear it.
@@ -234,12 +194,6 @@ class Ladder:
         self._debts.pay(response, ask)
         if response.is_greeting:
             floor.greeting.begins(response)
-
-    def _count(self, now: float) -> None:
-        """The server cannot be kept from answering the caller, but the call can be ended."""
-        if self._begun.free_at(2 * self._limits.responses_per_minute_max) > now:
-            self._out.then(ResponsesRanAway())
-        self._begun.note(now)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -301,7 +255,7 @@ class Ladder:
         else:
             self._brought_nothing(floor.response, now)
         self._transcript.agent_finished()
-        self._ask_if_free(now)
+        self._asking.if_free(now)
 
     def _is_said(self, response: LiveResponse) -> bool:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
@@ -310,8 +264,8 @@ class Ladder:
     def _is_paid(self, response: LiveResponse) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
-        self._failed_attempts, self._has_gone_on = 0, False
-        self._silent_rounds = 0 if is_said else self._silent_rounds + 1
+        self._has_gone_on = False
+        self._asking.response_paid(is_said=is_said)
         if response.is_greeting and is_said:
             self._floor.greeting.is_made()
 
@@ -332,7 +286,7 @@ class Ladder:
         if response.is_owed:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._debts.owe_again(response)
-            self._retry(None, "no sound", now)
+            self._asking.retry(None, "no sound", now)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -345,7 +299,7 @@ class Ladder:
         else:
             self._is_paid(response)
         self._transcript.agent_finished()
-        self._ask_if_free(now)
+        self._asking.if_free(now)
 
     def _fell_short(self, response: LiveResponse, done: realtime_events.Response, now: float) -> None:
         """A failed response is silent on the wire: unless we act, so is the telephone.
@@ -357,37 +311,18 @@ class Ladder:
         why = error.code or details.reason or done.status or "no status"
         self._out.note(warned("response_fell_short", status=done.status, why=why))
         if error.code in FATAL_CODES:
-            self._lost(Trouble(why, code=error.code))
+            self._asking.lost(Trouble(why, code=error.code))
         elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
             pass
         elif done.status == "failed" or not self._is_said(response):
             self._debts.owe_again(response)
-            self._retry(error.code, why, now, error.message or "")
+            self._asking.retry(error.code, why, now, error.message or "")
         elif not self._has_gone_on:
             # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
             self._has_gone_on = True
             self._debts.owe_again(response)
-
-    def _retry(self, code: str | None, why: str, now: float, message: str = "") -> None:
-        self._failed_attempts += 1
-        self._retry_at = now + self._delay_s(message)
-        if self._failed_attempts >= self._limits.response_attempts_max:
-            self._lost(Trouble(f"{self._failed_attempts} responses failed: {why}", code=code))
-
-    def _delay_s(self, message: str) -> float:
-        """How long to wait before the next try. An error may say it: "Please try again in 7.2s"."""
-        limits = self._limits
-        named = _TRY_AGAIN_IN.search(message)
-        if named is None:
-            return limits.retry_delay_s
-        delay_s = float(named[1]) / (1000 if named[2] == "ms" else 1)
-        return min(max(delay_s, limits.retry_delay_s), limits.retry_delay_max_s)
-
-    def _lost(self, trouble: Trouble) -> None:
-        self._is_given_up = True
-        self._out.then(SessionFailed(trouble))
 
     # --- Keys and tools ---
 
@@ -398,7 +333,7 @@ class Ladder:
             keys.hold(now)
             return
         if keys.put_off(now):
-            self._ask_if_free(now)
+            self._asking.if_free(now)
             return
         pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
@@ -406,7 +341,7 @@ class Ladder:
         item_id = self._out.next_item_id()
         self._out.tell_model(commands.CreateItem(item=commands.Message(item_id, "user", (text,))))
         self._debts.add_item(item_id, None, now)
-        self._ask_if_free(now)
+        self._asking.if_free(now)
 
     def tool_finished(self, event: ToolFinished, now: float) -> bool:
         """Posts the result, and asks for one response when all calls of a response are answered.
@@ -432,114 +367,8 @@ class Ladder:
             self._debts.words = ""  # Nobody warns of an end, or asks who is there, after the goodbye.
         else:
             self._debts.add_item(item_id, cause, running.since)
-        self._ask_if_free(now)
+        self._asking.if_free(now)
         return stands
-
-    # --- Asking: this is the only place ---
-
-    def tell(self, note: str) -> None:
-        """The model is told something that the caller does not hear, and that is not answered by itself."""
-        if self._sessions.stands:
-            message = commands.Message(self._out.next_item_id(), "system", (commands.InputText(note),))
-            self._out.tell_model(commands.CreateItem(item=message))
-
-    def say(self, words: str, now: float) -> None:
-        """The agent is to be told to say something as soon as nobody speaks."""
-        self._debts.owe_words(words, now)
-        self._ask_if_free(now)
-
-    def _ask_if_free(self, now: float) -> None:
-        floor = self._floor
-        # Who is still pressing keys is not talked over: they are told within seconds, and asked about then.
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or floor.keys.finished_at is not None
-        # A session that this very event has shown to be of no use is still there, and is asked nothing more.
-        is_there = self._sessions.stands and not self._is_given_up
-        if is_busy or self._retry_at is not None or not is_there:
-            return
-        if self._debts.may_ask(running := self.tools.causes):
-            since, words = self.waits_since, self._debts.next_words(running)
-            free_at = self._begun.free_at(self._limits.responses_per_minute_max)
-            if free_at > now and not words:  # Words of ours are few, and the last of them end the call.
-                self._retry_at = free_at
-                return
-            self._ask(
-                self._debts.options(running, self._sessions.plan.greeting_options),
-                now,
-                since=now if since is None else since,
-                words=words,
-                is_greeting=self._debts.greeting is not None,
-                is_farewell=self._debts.greeting is None and self._debts.farewell is not None,
-            )
-
-    def _ask(
-        self,
-        options: commands.ResponseOptions | None,
-        now: float,
-        *,
-        since: float,
-        words: str = "",
-        is_greeting: bool = False,
-        is_farewell: bool = False,
-        is_for_sign: bool = False,
-    ) -> None:
-        """The one place in which a response is asked for."""
-        if options is None and self._silent_rounds >= self._limits.silent_rounds_max:
-            # Tool after tool, and not a word: the caller has waited long enough for both.
-            options = commands.ResponseOptions(tool_choice="none")
-        ask_id, floor = self._out.ask_model(options), self._floor
-        floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
-        floor.move(On.ASKED)
-        floor.due_since = now
-
-    def ask_for_sign(self, now: float) -> None:
-        """The model is to show that it is there: whatever it makes of what it has heard."""
-        if not self._floor.is_answering and self._retry_at is None and self._sessions.stands:
-            self._ask(None, now, since=now, is_for_sign=True)
-
-    def promise_broken(self, now: float) -> None:
-        """The server does not answer by itself what it has not noticed: it is asked."""
-        if self._floor.is_promised:
-            self._debts.owe_answer(self._floor.promise.since)
-            self._floor.move(On.PROMISE_REFUSED)
-        self._ask_if_free(now)
-
-    # --- Errors ---
-
-    def error(self, event: realtime_events.ErrorEvent, now: float) -> None:
-        """An error leaves the session open (Realtime reference, error), unless nothing will work again.
-
-        That is so for fatal codes, and after 60 minutes (Realtime guide, "Session lifecycle events").
-        """
-        error = event.error
-        note = noted if error.code in HARMLESS_CODES else warned
-        self._out.note(note("model_error", code=error.code, message=error.message, param=error.param))
-        if self._sessions.not_amended(error):
-            return
-        if error.code in FATAL_CODES or error.code == "session_expired":
-            self._lost(Trouble(error.code or "", code=error.code))
-            return
-        is_of_ask, is_of_promise = self._refused_by(error)
-        if is_of_promise:  # A debt, and not a failed attempt: nobody has asked yet.
-            self._floor.move(On.PROMISE_REFUSED)
-            self._debts.owe_answer(self._floor.promise.since)
-            self._retry_at = now + self._limits.retry_delay_s
-        if is_of_ask:
-            self._floor.move(On.ASK_REFUSED)
-            self._retry(error.code, error.code or error.message, now, error.message)
-
-    def _refused_by(self, error: realtime_events.ErrorDetail) -> tuple[bool, bool]:
-        """Whether our ask, and whether the server's own answer, will not come because of this error."""
-        floor = self._floor
-        if error.event_id is not None:
-            return floor.is_asked and error.event_id == floor.ask.id, False
-        if error.code == "conversation_already_has_active_response":
-            # Server VAD wanted to answer while the response that we cancel is still there. The error answers
-            # no command of ours, so it has no event_id.
-            return False, floor.is_promised
-        if floor.now is not Now.NOTHING or error.code in HARMLESS_CODES:
-            return False, False
-        # A server_error names no command (Realtime reference, error.event_id): whatever was to come will not.
-        return floor.is_asked, floor.is_promised
 
     # --- Time ---
 
@@ -553,8 +382,8 @@ class Ladder:
             due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s
-        if self._retry_at is not None:
-            due[Timer.RETRY] = self._retry_at
+        if self._asking.retry_at is not None:
+            due[Timer.RETRY] = self._asking.retry_at
         if (keys_at := floor.keys.due_at) is not None:
             due[Timer.KEYS] = keys_at
 
@@ -564,12 +393,12 @@ class Ladder:
             case Timer.ANSWER if self._floor.now is Now.AUDIBLE and self._floor.response.is_whole:
                 self._let_go(now)
             case Timer.ANSWER:
-                self._lost(Trouble("the model fell silent while an answer was due"))
+                self._asking.lost(Trouble("the model fell silent while an answer was due"))
             case Timer.MUTED:
                 self._let_go(now)
             case Timer.RETRY:
-                self._retry_at = None
-                self._ask_if_free(now)
+                self._asking.retry_at = None
+                self._asking.if_free(now)
             case _:
                 assert timer is Timer.KEYS
                 self._keys_finished(now)

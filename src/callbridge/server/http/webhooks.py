@@ -7,7 +7,7 @@ there the state is asked. Forms are read as they come, since Twilio adds paramet
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import parse_qsl
 
@@ -38,6 +38,7 @@ from callbridge.server.config.settings import (
     VOICEMAIL_STATUS_PATH,
 )
 from callbridge.switchboard.admission import DeclineReason
+from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_history
 from callbridge.telephony import twiml
 from callbridge.telephony.signatures import SIGNATURE_HEADER
@@ -109,7 +110,7 @@ class _Webhooks:
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
             self._note(form, CallOffered(caller, form.get("To"), reason.value, agent))
-            return _twiml(twiml.first_step(desk.fallback))
+            return _twiml(twiml.first_step(self._fallback(form)))
         desk.state.note_call(key, desk.wall_now())
         log.info("call_offered", direction=form.get("Direction"))
         self._note(form, CallOffered(caller, form.get("To"), agent=agent))
@@ -153,7 +154,7 @@ class _Webhooks:
                 return self._connect(form, agent, continues=True)
             case Continuation.FALL_BACK:
                 self._release(form)
-                return _twiml(twiml.first_step(self._desk.fallback))
+                return _twiml(twiml.first_step(self._fallback(form)))
             case Continuation.SAY_GOODBYE:
                 self._release(form)
                 return _twiml(twiml.goodbye(self._settings.goodbye))
@@ -178,9 +179,17 @@ class _Webhooks:
                 token=desk.tokens.issue(claim, desk.wall_now()),
                 caller=caller,
                 called=called,
-                fallback=desk.fallback,
+                fallback=self._fallback(form),
             )
         )
+
+    def _fallback(self, form: TwilioForm) -> twiml.FallbackPlan:
+        """The fallback of this call: to ring a human Twilio needs a number, and not every caller has one."""
+        caller, called = form.get("From"), form.get("To")
+        has_number = caller.startswith("+") and self._desk.caller_key(caller) != ANONYMOUS
+        if has_number or not called.startswith("+"):
+            return self._desk.fallback
+        return replace(self._desk.fallback, caller_id=called)
 
     def _release(self, form: TwilioForm) -> None:
         """No stream of this call will come any more."""
