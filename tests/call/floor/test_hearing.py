@@ -7,16 +7,18 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
+from callbridge.call.facts import TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, at, deadline
-from rigs import AudioToModel, AudioToPhone
+from rigs import PLAYED, AudioToModel, AudioToPhone
 
 LIMITS = Limits()
 COMMIT = a.SendToModel(commands.CommitInput())
 ASKED = v.any_warning("model_asked")
+ENDED = v.recorded(TurnEnded)
 WORDS = ([b"\x12\x92" * 80] * 12 + [b"\xfd" * 160] * 3) * 40
 """12 s of somebody who speaks."""
 
@@ -56,6 +58,54 @@ def test_a_session_that_answers_nothing_is_replaced_and_the_next_one_gets_what_w
     said = book.rig.feed(v.SESSION_UPDATED)
     audio_ms = sum(getattr(output, "duration_ms", 0) for output in said)
     assert 3000 <= audio_ms <= 3600
+
+
+def says_a_word(book: Playbook) -> list[type]:
+    """Half a second of the caller, and the silence behind it. Answers what the model is told, audio aside."""
+    outputs = speaks(book, 0.5)
+    for _ in range(30):
+        book.rig.now += 0.02
+        outputs += book.rig.feed(v.frame())
+    return [type(output.command) for output in outputs if isinstance(output, a.SendToModel)]
+
+
+def test_a_word_that_the_model_does_not_hear_is_answered_when_it_turns_out_to_be_one() -> None:
+    """The model is not asked to answer a door. It makes a turn of it, and the transcript says whether to."""
+    book = quiet_line()
+    assert says_a_word(book) == [commands.CommitInput]
+    assert book >> v.committed("word") >> after(0.4, v.caller_said("Hello?", "word")) << (v.ask(), ENDED)
+    book.rig.feed(*v.answers("answer", "it", 200))
+    book.rig.now += 0.5
+    book.rig.feed(PLAYED)
+    # Now it is known that the model is deaf, and no street is on the line.
+    assert says_a_word(book) == [commands.CommitInput]
+
+
+def test_a_door_is_answered_by_nobody_and_the_next_one_is_not_asked_about() -> None:
+    book = quiet_line()
+    assert says_a_word(book) == [commands.CommitInput]
+    assert book >> v.committed("door") >> after(0.4, v.caller_said("", "door")) << ENDED
+    assert says_a_word(book) == []
+    assert book.rig.phase is Phase.LIVE
+
+
+def test_a_word_into_a_dead_session_is_said_again_to_the_next_one() -> None:
+    """1.5 s after it."""
+    book = quiet_line()
+    assert says_a_word(book) == [commands.CommitInput]
+    asked_at = book.rig.seconds
+    assert (
+        book
+        >> deadline(Timer.SIGN)
+        << (
+            *v.replaces(why="the model gives no sign of life"),
+            ENDED,
+        )
+    )
+    assert book.rig.seconds == pytest.approx(asked_at + LIMITS.sign_timeout_s, abs=0.1)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    said = book.rig.feed(v.SESSION_UPDATED)
+    assert sum(getattr(output, "duration_ms", 0) for output in said) >= 500
 
 
 def test_a_session_that_answers_anything_stays_and_a_street_is_asked_about_once() -> None:

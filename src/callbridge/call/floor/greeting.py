@@ -43,7 +43,7 @@ class Greeting:
         self.response: LiveResponse | None = None
         """The one that says it, until enough was heard."""
         self._is_whole = False
-        """All of it was made. Before that nobody knows how long it is."""
+        """All of it was made, its response says. Before that nobody knows how long it is."""
 
     def begins(self, response: LiveResponse) -> None:
         """A response begins that was asked to greet."""
@@ -55,7 +55,7 @@ class Greeting:
 
     def session_lost(self, now: float) -> None:
         """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
-        if not self._is_whole:
+        if self.response is not None and not self._is_made(self.response):
             self.is_cut(now)
 
     def is_cut(self, now: float) -> None:
@@ -71,7 +71,7 @@ class Greeting:
     def settle(self, now: float) -> None:
         """After every event, while it is said: whether it was heard."""
         response = self.response
-        if response is None or not self._is_whole:
+        if response is None or not self._is_made(response):
             return
         if self._share_heard(response, now) >= 1:
             self.response = None
@@ -83,10 +83,14 @@ class Greeting:
         began_at = self._playout.began_at
         if began_at is None or not self._sessions.is_protecting:
             return None
-        if self.response is None or not self._is_whole:
+        if self.response is None or not self._is_made(self.response):
             return began_at + self._limits.greeting_protected_s
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
+
+    def _is_made(self, response: LiveResponse) -> bool:
+        # The end of a response may stay out whose audio is whole.
+        return self._is_whole or response.is_whole
 
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
@@ -97,4 +101,4 @@ class Greeting:
             return 0.0
         heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
         # One that broke off in the making was longer than what was sent: that alone is not enough.
-        return heard_ms / sent_ms if self._is_whole else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)
+        return heard_ms / sent_ms if self._is_made(response) else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from callbridge.call.events import CallerIsLoud, SessionFailed
+from callbridge.call.ear.loudness import FRAME_MS, STRETCH_GAP
+from callbridge.call.events import CallerIsLoud, CallerWasLoud, SessionFailed
 from callbridge.call.facts import warned
 from callbridge.call.floor.table import Caller, Next
 from callbridge.call.phases import Timer
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from callbridge.call.floor.floor import Floor
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
+    from callbridge.wire import realtime_events
 
 
 class Hearing:
@@ -58,14 +60,19 @@ class Hearing:
         """When the first command was sent that nothing has followed."""
         self._asked_at = -math.inf
         """When a sign of life was asked for."""
-        self._loud_again_at = -math.inf
+        self._loud_at = -math.inf
+        """When it was asked because the caller was louder than it said."""
+        self._unheard_turn = 0
+        """A turn that only the line has heard of; 0 for none. Has it words, somebody waits for an answer."""
+        self._unheard_item = ""
+        """Its item."""
         self._long_utterances = 0
         """In the present session."""
 
     def session_stands(self) -> None:
         """There is another session, of which nothing is known."""
-        self.commanded_at = self._asked_at = self._loud_again_at = -math.inf
-        self._long_utterances = 0
+        self.commanded_at = self._asked_at = self._loud_at = -math.inf
+        self._long_utterances = self._unheard_turn = 0
 
     # --- The caller is louder than the model says ---
 
@@ -75,15 +82,55 @@ class Hearing:
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
         has a limit of its own.
         """
-        floor = self._floor
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or now < self._playout.quiet_at
-        if is_busy or now < self._loud_again_at:
+        if self._is_explained(now, since=now):
             return
-        self._loud_again_at = now + self._limits.loud_again_after_s
-        self._note("the caller is loud, and no speech was detected")
-        floor.speech_unseen(now)
-        self._commit(now)
+        self._unheard(now)
         self._asking.for_sign(now)
+
+    def caller_was_loud(self, event: CallerWasLoud, now: float) -> None:
+        """They have said something short, and the model has not noticed.
+
+        Or it was a door, a dog, talk in the next room. What is transcribed of it says whether anybody waits.
+        """
+        began_at = now - (STRETCH_GAP * FRAME_MS + event.loud_ms) / 1000
+        if event.loud_ms < self._limits.cough_ms or self._is_explained(now, since=began_at):
+            return
+        self._unheard(now)
+        if not self._sessions.plan.has_transcription:
+            self._asking.for_sign(now)
+
+    def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
+        """The caller's words have an item."""
+        if self._unheard_turn == self._floor.turn:
+            self._unheard_item = event.item_id
+        self._floor.input_committed(event, now)
+
+    def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
+        """Words of the caller: also of a turn that the model has not noticed."""
+        floor = self._floor
+        floor.caller_transcribed(event, now)
+        if self._unheard_turn != floor.turn or self._unheard_item != event.item_id:
+            return
+        self._unheard_turn = 0
+        if floor.understood_at == now:
+            self._loud_at = -math.inf  # It was no street: what they say next may be unheard as well.
+            if floor.ask.turn != floor.turn:
+                floor.debts.owe_answer(floor.caller_at)
+                self._asking.if_free(now)
+
+    def _is_explained(self, now: float, since: float) -> bool:
+        """Whether the line may be loud without the model having missed anything."""
+        floor = self._floor
+        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or bool(floor.debts)
+        is_echo = since < self._playout.quiet_at
+        return is_busy or is_echo or now < self._loud_at + self._limits.loud_again_after_s
+
+    def _unheard(self, now: float) -> None:
+        self._loud_at = now
+        self._note("the caller is loud, and no speech was detected")
+        self._floor.speech_unseen(now)
+        self._unheard_turn, self._unheard_item = self._floor.turn, ""
+        self._commit(now)
 
     def _utterance_too_long(self, now: float) -> None:
         """The model says that the caller speaks, and goes on saying so: a street, a television, music."""

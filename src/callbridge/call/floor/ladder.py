@@ -184,7 +184,7 @@ class Ladder:
         floor.move(On.THEIRS_BEGAN if ask is None else On.OURS_BEGAN)
         self._playout.begin_response()
         self._asking.response_began(now)
-        self._gate.model_hears = False
+        self._gate.model_hears = floor.caller is Caller.SPEAKING
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
         if is_overtaken and not self._sessions.is_protecting:
             # It was asked for before the caller's latest word or key: nobody is to hear it.
@@ -297,6 +297,8 @@ class Ladder:
         if response.is_muted:
             floor.interruption.settle(response)
         else:
+            # For the server it is still in progress, and so in the way of the next one.
+            self._out.tell_model(commands.CancelResponse(response_id=response.id))
             self._is_paid(response)
         self._transcript.agent_finished()
         self._asking.if_free(now)
@@ -379,7 +381,10 @@ class Ladder:
             # Audio goes past the machine: an answer that breaks off in the middle is waited for from its last
             # delta.
             silent_since = max(floor.due_since, self._tally.from_model_at)
-            due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
+            is_in_the_way = floor.now is Now.AUDIBLE and floor.response.is_whole and bool(self._debts)
+            limits = self._limits
+            timeout_s = limits.muted_timeout_s if is_in_the_way else limits.answer_timeout_s
+            due[Timer.ANSWER] = silent_since + timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s
         if self._asking.retry_at is not None:
