@@ -707,8 +707,6 @@ CALLED_BY_LIBRARIES = {
 """Methods that are there for somebody else's code."""
 
 READ_BY_TESTS = {
-    "callbridge.simulators.phone.report.CallReport.heard_at": "who tests an agent asks for it",
-    "callbridge.simulators.sounds.dbfs": "who tests an agent measures with it",
     "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",
     "callbridge.switchboard.admission.Admission.reserved": "no other figure shows a lost place",
     "callbridge.switchboard.admission.Admission.un_started": "no other figure shows a lost socket",

@@ -620,6 +620,8 @@ class Seen:
                 self._lost_at.append(now)
             case Noted("response_done_missing"):
                 self._active = None  # It was interrupted long ago: it keeps nobody waiting any longer.
+            case Noted("model_asked", (("why", why),)) if why != "a command was not answered":
+                self.caller_speaks = False  # Their turn was ended for the model, which hears no end of it.
 
     def _audio(self, event: Input, duration_ms: int) -> None:
         if self._is_clip:

@@ -89,8 +89,7 @@ class Bridge:
             clip: µ-law that the caller hears when the agent has nothing to say yet; empty for none.
             waiting: where a session may wait for this call, and where one is left that it may come back to.
             kept: whether what was observed is written down. Returns when it is, or cannot be.
-            free: called once, when the stream has ended and the phone's socket is closed: its place is free,
-                while the call may stay a while for what is late.
+            free: called once, when its place is free: its stream has ended, and what is late is waited for.
             spread: see `CallMachine`.
             wall_now: seconds since 1970.
         """
@@ -109,8 +108,7 @@ class Bridge:
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
         self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
         self._has_been_kept = False
-        self._wall_now = wall_now
-        self._dialer, self._admit, self._observe = dialer, admit, observe
+        self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._toolbox: Toolbox | None = None
         """The tools of the call's agent, once there is a call."""
         self._tools: Unanswered | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Unanswered:
-    """What the call asked for and has no answer to.
+    """The tools that the call has asked for and that have not answered.
 
     Args:
         call: whose tools they are.
@@ -50,7 +50,7 @@ class Unanswered:
             return self._finished(tool, await self._runs.run(tool, is_kept=is_kept))
 
     def cut_short(self) -> Iterator[ToolFinished]:
-        """What is to be said of those that nobody waits for any longer."""
+        """An answer in place of each that nobody waits for any longer."""
         for tool, _ in tuple(self._asked.values()):
             yield self._finished(tool, self._runs.cut_short(tool))
 

@@ -15,7 +15,8 @@ class Limits:
     # A session of the model.
 
     dial_timeout_s: float = 6.0
-    """Model dialled, no socket: tried again. The socket's own open timeout is 5 s."""
+    """Model dialled, no socket: tried again. The dialler itself gives up after 5 s; one that does not even
+    say so is dropped a second later."""
 
     configure_timeout_s: float = 3.0
     """Socket open, `session.updated` not seen. Measured elsewhere: about 0.3 s after the socket."""
@@ -25,8 +26,8 @@ class Limits:
     sends with it. Then the session counts as refused, and there is time for a second try."""
 
     connect_timeout_s: float = 8.0
-    """From the first dial to a session that is ready, all tries together; then the fallback plan. One dial
-    that hangs for its 5 s leaves time for a second one."""
+    """From the first dial to a session that is ready, all tries together; then the fallback plan. A dial that
+    hangs for its 5 s, and at most 0.75 s before the next one, leave 2.25 s for that; one is usual."""
 
     dial_tries_max: int = 2
     """Tries for one session. A third would let the caller wait longer than the fallback plan."""
@@ -40,7 +41,7 @@ class Limits:
 
     reconnects_max: int = 2
     reconnects_within_s: float = 600.0
-    """Sessions lost in so long a time; one more and the fallback plan is the better answer."""
+    """Two sessions lost in ten minutes are replaced; for the third the fallback plan is the better answer."""
 
     renew_after_s: float = 50 * 60.0
     """A Realtime session ends at 60 minutes. Ten minutes are enough to find a quiet moment."""
@@ -66,28 +67,33 @@ class Limits:
     """A caller who waits for a session hears the clip after so much silence."""
 
     clip_after_s: float = 3.0
-    """A caller who waits for an answer hears the clip after so much silence: the promised 4 s, less the
-    silence that turn detection waits for (0.5 s) and the way to the phone (0.5 s)."""
+    """A caller who waits for an answer hears the clip after so much silence, counted from their last word:
+    the silence that turn detection waits for is part of it. 3 s, 0.5 s for the way there and back, and 0.5 s
+    by which their last word may have been placed too late, are the promised 4 s."""
 
     meaning_wait_s: float = 8.0
     """The longest that turn detection by meaning waits for more words (eagerness low)."""
 
     quiet_margin_s: float = 0.5
-    """Beyond the silence that ends a turn: the line is quiet, and the model still says that the caller
-    speaks. From here on it owes an answer, whatever it says."""
+    """The line is quiet for the silence that ends a turn (0.5 s) and so much more, and the model still says
+    that the caller speaks: from then on, 1 s after their last word, it owes an answer, whatever it says."""
 
     caller_look_every_s: float = 0.5
-    """How often that is looked at while the caller speaks: a look at a counter."""
+    """How often that is looked at while the caller speaks, so it is seen after 1.5 s at the latest. A look is
+    a comparison of two numbers."""
 
     answer_timeout_s: float = 8.0
-    """An answer is owed and nothing at all came from the model: the session is replaced. A model that is
-    asked to think harder has longer; the caller hears the clip meanwhile."""
+    """An answer is owed and nothing at all came from the model: the session is replaced, unless the answer
+    was made to its end and only `response.done` stays out: then it counts as given. A model that is asked to
+    think harder has longer; the caller hears the clip meanwhile."""
 
     give_up_after_s: float = 15.0
-    """The caller waits and has not heard the agent for so long: the fallback plan."""
+    """The caller waits and has not heard the agent for so long: the fallback plan. 8 s until a silent session
+    is replaced, and 7 s for the next one to be had and to speak. A tool that answers starts it anew."""
 
     wait_max_s: float = 45.0
-    """The caller has not heard the agent for so long, whatever tools do meanwhile: the fallback plan."""
+    """The caller has not heard the agent for so long, whatever tools do meanwhile: the fallback plan. Two
+    tools one after the other, of 12 s each, and the 15 s behind them are 39 s."""
 
     unheard_ms_max: int = 120_000
     """Agent audio ahead of the phone. Nobody speaks for two minutes: the answer has run away and is cut."""
@@ -95,27 +101,36 @@ class Limits:
     # What the line says against the model.
 
     greeting_protected_s: float = 12.0
-    """From its first sound on: the caller's words do not stop the greeting. Nobody greets for longer."""
+    """From its first sound on: the caller's words do not stop the greeting. Thirty words, at 150 a minute:
+    nobody greets for longer."""
 
     utterance_max_s: float = 45.0
-    """The model says that the caller speaks: then it is told that they have ended, and asked. 110 words."""
+    """The model says for so long that the caller speaks: then their turn is ended for it, and an answer is
+    asked for. At 150 words a minute 45 s are 110 words. The second time the session is replaced, if none was
+    lost lately."""
 
     unseen_end_timeout_s: float = 2.0
-    """The line is quiet, and the model still says that the caller speaks: then it is asked."""
+    """From the caller's last word on: the line is quiet, and the model still says that they speak. After 1 to
+    1.5 s that is seen, after 2 s the model is asked; with 1.5 s for a sign of life a dead session is replaced
+    after 3.5 s."""
 
     loud_again_after_s: float = 30.0
-    """A line that is loud while the model hears no speech is asked about once in so long: a street is."""
+    """A line that is loud while the model hears no speech: how often the model is asked about it. Where a
+    street is that loud, it costs two answers a minute, which nobody waits for. Words that were transcribed of
+    it prove that it is no street: then the next are asked about at once."""
 
     command_timeout_s: float = 2.0
-    """The server confirms or refuses every command but audio, within a round trip. Then it is asked for a
-    sign of life."""
+    """The server answers every command but audio, within a round trip. Nothing for so long: it is asked for a
+    sign of life. With the 1.5 s for that a session is replaced 3.5 s after the command."""
 
     sign_timeout_s: float = 1.5
-    """It has said nothing at all to that: there is nobody. With the 1.5 s of loudness before, a caller who
-    talks to a dead session gets another one after 3 s."""
+    """Asked for a sign of life, it has said nothing at all: there is nobody. The line is loud for 1.5 s
+    before it is asked, so a caller who talks to a dead session gets another one after 3 s."""
 
     cough_ms: int = 400
-    """Loudness of an utterance below this is a cough or a door: a model that stays silent is right."""
+    """An utterance with less loudness than this is a cough or a door, two syllables at most: a model that
+    makes no sound of it is right. Nor can the line say when such an utterance ends: it hardly stands out of
+    the noise."""
 
     # The phone.
 
@@ -138,27 +153,31 @@ class Limits:
     as long is not warned."""
 
     caller_silence_s: float = 60.0
-    """Neither side has said anything: the agent asks whether the caller is still there. Half as long again,
-    and it says goodbye. 0: never."""
+    """From the last words that were understood, the caller's or the agent's: noise is neither, nor what the
+    agent answers to it. Then the agent asks whether the caller is still there. Half as long again, and it
+    says goodbye. 0: never."""
 
     leave_timeout_s: float = 20.0
-    """For a goodbye, beyond what is unheard when it begins; then the call ends without it."""
+    """For a goodbye, beyond what is unheard when it begins; then the call ends without it. 8 s for the model
+    to speak, or for a session that it can speak in, 7 s of goodbye, and 5 s for its last mark."""
 
     linger_s: float = 8.0
-    """After the end of a stream: for tools that run, which have as long, and for the caller's last words. The
-    phone is gone by then, and the place of the call is free. 0: not at all."""
+    """After the end of a stream: for tools that run, which have 8 s unless told otherwise, and for the
+    caller's last words. The phone is gone by then, and the place of the call is free. 0: not at all."""
 
     hand_over_timeout_s: float = 10.0
-    """A process that goes away waits so long for the end of a turn, then hands over in the middle of it."""
+    """A process that goes away waits so long for the end of a turn, then hands over in the middle of it. A
+    tool may take 8 s of it; a sentence takes 4 s."""
 
     # Memory.
 
     memory_entries_max: int = 400
-    """Turns and tool results kept of one call: an hour of quick talk."""
+    """Turns and tool results kept of one call: one each 9 s is an hour of quick talk."""
 
     retold_turns_max: int = 12
     retold_characters_max: int = 6_000
-    """What a new session is told: the latest turns, about 1,500 tokens. Each answer reads them again."""
+    """What a new session is told: the latest turns, about 1,500 tokens at four characters each. Every answer
+    reads them again."""
 
     # Turns.
 
@@ -182,9 +201,9 @@ class Limits:
     keys_gap_s: float = 2.0
     keys_told_per_minute_max: int = 10
     """Keys are told, and so answered, no closer together and no more often; others wait and are told with the
-    next. A menu of five levels is through in less than a minute. Without it `#` pressed ten times a second
-    made 158 answers and read 164,310 tokens, where one of 88 was due. Ten a minute of some 2,000 tokens each
-    are a tenth of what the smallest account may use (200,000 a minute)."""
+    next. A menu of five levels is through in ten seconds. Keys are pressed ten times a second by who leans on
+    one; ten answers a minute of some 2,000 tokens each are a tenth of what the smallest account may use
+    (200,000 a minute)."""
 
     keys_pressed_max: int = 64
     """Keys of one message; more are dropped. The longest number that anybody types, an IBAN, has 34."""
@@ -200,24 +219,28 @@ class Limits:
     one from being asked for. The server sends it within a round trip of the cancellation."""
 
     retry_delay_s: float = 1.0
-    """After a failed response, before the next attempt. Rate limits recover within seconds."""
+    """After a response that failed or brought no sound, before the next attempt."""
 
     retry_delay_max_s: float = 10.0
-    """An error may name the wait ("try again in 7.2s"): it is kept up to here, with the clip meanwhile."""
+    """An error may name the wait ("try again in 7.2s"): it is kept up to here, with the clip meanwhile. 5 s
+    are left then for the answer to begin, before the caller is given up after 15 s."""
 
     response_attempts_max: int = 3
-    """Failed responses in a row before the model counts as lost."""
+    """Responses in a row that failed or brought no sound, before the session is replaced. The waits
+    between them are 2 s in all."""
 
     silent_rounds_max: int = 5
-    """Responses in a row that call tools and say nothing: then the agent must speak."""
+    """Responses in a row that call tools and say nothing: the next one may call none, so the agent speaks.
+    Who books a table looks it up, books it and writes it down: three."""
 
     held_audio_ms_max: int = 9_000
-    """Caller audio held until the first session is ready: the connect timeout, and a second. Beyond it the
-    oldest is dropped and counted."""
+    """Caller audio held until the first session is ready: the 8 s in which one must be had, and a second.
+    Beyond it the oldest is dropped and counted."""
 
     held_again_ms_max: int = 3_000
     """The same when a session is replaced in the middle of a call. Older audio is stale: what the caller said
-    to nobody would be answered after what they say now."""
+    to nobody would be answered after what they say now. Not counted is what they were saying when the last
+    session was lost and may not have heard: that goes up first, 8 s at most."""
 
     mark_every_ms: int = 200
     """One mark per so much agent audio. Twilio's engineers warn that very many marks add delay."""
@@ -232,13 +255,14 @@ class Limits:
     bad_messages_max: int = 50
     bad_messages_within_s: float = 10.0
     """So many messages of one peer that could not be read, in so long a time: one more, and the peer is not
-    speaking the protocol. A phone whose every frame is bad is known after a second, a model's one strange
-    event with each answer never comes near."""
+    speaking the protocol. A phone whose every frame is bad is known after a second (50 frames); one strange
+    event in each answer of a model never comes near."""
 
     # Tools.
 
     tool_timeout_s: float = 8.0
-    """A tool that takes longer is told to the model as one that ran out of time."""
+    """A tool that takes longer is told to the model as one that ran out of time. 7 s are left then for words
+    about it, before the caller is given up after 15 s."""
 
     tool_kept_within_s: float = 0.25
     """What it may take to write down that a tool begins: a commit takes a few milliseconds. Beyond it the
@@ -265,6 +289,7 @@ class Limits:
         assert self.expiry_min_s > 0, "a session that has expired is not renewed for ever"
         assert self.connect_clip_after_s <= self.clip_after_s < 4, "no silence of 4 s"
         assert self.answer_timeout_s < self.give_up_after_s, "a session is replaced before it is given up"
+        assert self.give_up_after_s <= self.wait_max_s, "the wait that tools put off is the shorter one"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
         assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
         assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"

@@ -42,7 +42,7 @@ class Linger:
         self.look(now)
 
     def look(self, now: float) -> None:
-        """Lets go what is not waited for any more."""
+        """Lets go of what is not waited for any more; leaves when that is all."""
         if self.until is None:
             return
         if self._has_model and not self._transcript.awaits_words(now):
@@ -73,7 +73,7 @@ class Linger:
             self._transcript.words_lost()
 
     def bad_message(self, event: BadMessage, now: float) -> None:
-        """The model sent what nobody can read. One message more or less is not worth a word now."""
+        """The model sent what nobody can read. Words may still come, unless its socket is of no more use."""
         if event.is_fatal:
             self.leg_gone(event, now)
 

@@ -43,7 +43,10 @@ def without_odd_ones(text: str | bytes | msgspec.Raw, kind: type[msgspec.Struct]
 
 @cache
 def _unread(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    """`kind` by its names on the wire, with its values as they came. What nobody reads costs nothing."""
+    """A struct with the fields of `kind` by their names on the wire, whose values are left as they came.
+
+    What `kind` has no field for is passed over, and costs nothing.
+    """
     value = msgspec.Raw | msgspec.UnsetType
     fields = [(field.encode_name, value, msgspec.UNSET) for field in msgspec.structs.fields(kind)]
     config = kind.__struct_config__

@@ -122,3 +122,10 @@ def test_limits_are_those_of_the_settings() -> None:
     limits = call_limits(made_settings({f"CALLBRIDGE_{name}": value for name, value in given.items()}))
     assert (limits.call_length_max_s, limits.caller_silence_s, limits.tool_timeout_s) == (720.0, 45.0, 12.0)
     assert limits.dial_timeout_s == Limits().dial_timeout_s
+
+
+@pytest.mark.parametrize(("patience_s", "gives_up_after_s"), [("2", 15.0), ("", 15.0), ("20", 27.0)])
+def test_impatience_with_the_model_leaves_a_tool_its_time(patience_s: str, gives_up_after_s: float) -> None:
+    """Patience with a silent model moves the fallback back, and never forward: 12 s of a tool come before."""
+    given = {"CALLBRIDGE_ANSWER_PATIENCE_SECONDS": patience_s, "CALLBRIDGE_TOOL_SECONDS": "12"}
+    assert call_limits(made_settings(given)).give_up_after_s == gives_up_after_s

@@ -277,6 +277,7 @@ def test_secrets_stay_out_of_sight() -> None:
 
 EXAMPLES = {
     "agent": "shop:agent",
+    "answer_patience_seconds": "8",
     "clip": "moment.wav",
     "fallback_dial": "+14155550123",
     "language": "en",

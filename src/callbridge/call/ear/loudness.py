@@ -1,13 +1,13 @@
-"""How loud the caller is, against the noise of their own line. The relay lets it hear every frame.
+"""How loud the caller is, against the noise of their own line. The relay lets it hear every second frame.
 
 The model says when the caller speaks. One that is deaf, dead or taken in by a noise says nothing, or says it
 for ever: so the frames themselves are listened to. What is loud is not a fixed level: a soft voice on a quiet
 line is, the roar of a street is not. The *floor* follows the softest that is heard again and again; loud is
 what stands well above it.
 
-Every second frame is looked at, once: each look is a look-up of all its samples in one table, and 40 ms are
-soon enough. The floor is looked at with every eighth frame, and in the gaps of a stretch of loudness, where
-alone it can be heard.
+A frame is looked at for itself and the one before it: a look is a look-up of all its samples in one table,
+and 40 ms are soon enough. The floor is looked at with every eighth frame, and in the gaps of a stretch of
+loudness, where alone it can be heard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ FRAME_MS: Final = 20
 """Twilio's frames are so long, silence included."""
 
 _MARGIN: Final = 5
-"""Levels of 2 dB. Vowels stand 15 dB and more above the gaps between words, even on a bad line."""
+"""In levels of 2 dB, so 10 dB above the floor. Vowels stand 15 dB and more above the gaps between words, even
+on a bad line."""
 
 _LOUD_MIN: Final = level(-56)
 """On a line without any noise: below this nobody speaks, not even softly."""
@@ -34,7 +35,7 @@ _RISES_AFTER: Final = 50
 
 _SETTLES_FOR: Final = 250
 _SETTLES_AFTER: Final = 16
-"""In its first 5 s a line is made the acquaintance of: 2 dB each 0.3 s."""
+"""In the first 5 s of a line its floor is only being found, and may rise by 2 dB each 0.3 s."""
 
 STRETCH_GAP: Final = 25
 """Frames of quiet, half a second, that end a stretch of loudness: a pause between two words is shorter."""
@@ -56,7 +57,9 @@ class Loudness:
     _softer: bytes = b""
     """The codes of all samples that are not loud."""
     _below: int = 0
+    """Looks in a row that were below the floor."""
     _below_at: int = 0
+    """The frame of the latest such look, or that at which the floor was set."""
 
     def __post_init__(self) -> None:
         self._floor_is(self._floor)

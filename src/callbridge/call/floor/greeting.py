@@ -1,9 +1,10 @@
-"""The greeting: owed until the caller has heard it, and not to be talked away before.
+"""The greeting: owed until the caller has heard it, and not stopped by their first word.
 
 It is where a caller learns whom they speak to, and perhaps that it is a machine. The first thing that most
-people say is "hello?", into its first word: a server that may interrupt drops it for that. So the first
-session is one that may not; the caller is listened to all the same, and answered behind the greeting. When it
-was heard the session is amended. An agent may have its greeting interrupted like anything else.
+people say is "hello?", into its first word: a server that may interrupt drops the greeting for that. So the
+first session may not interrupt; the caller is listened to all the same, and answered behind the greeting.
+When it was heard one more `session.update` allows interruptions. An agent may have its greeting interrupted
+like anything else (`Agent(greeting_interruptible=True)`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ HEARD_ENOUGH: Final = 0.8
 """Of a greeting that was cut off, so much is as good as all of it."""
 
 ECHO_LATE_S: Final = 0.5
-"""Beyond the end of the greeting: how long its last mark may take. Behind it there may be more audio."""
+"""How long after the end of the greeting its last mark may come back; then the clock says that it is over.
+With an answer queued behind it the echo of that mark is no event, and nothing else would say so."""
 
 
 class Greeting:
@@ -79,7 +81,7 @@ class Greeting:
 
     @property
     def due(self) -> float | None:
-        """When it is to be over at the latest; None while it does not sound, or protects nothing."""
+        """When it is over at the latest; None before its first sound, and when it may be interrupted."""
         began_at = self._playout.began_at
         if began_at is None or not self._sessions.is_protecting:
             return None
@@ -100,5 +102,6 @@ class Greeting:
         if not sent_ms:
             return 0.0
         heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
-        # One that broke off in the making was longer than what was sent: that alone is not enough.
+        # One that broke off while it was made was to be longer than what was sent of it: who has heard all of
+        # that has still not heard enough.
         return heard_ms / sent_ms if self._is_made(response) else min(heard_ms / sent_ms, HEARD_ENOUGH / 2)

@@ -2,8 +2,8 @@
 
 The caller's loudness on the line and the clock are the witnesses. When they disagree with the model, it is
 asked: `input_audio_buffer.commit` makes a turn of what the caller has said, `response.create` an answer.
-Whoever answers anything is alive, and stays; a street is not asked about again for a while. Whoever answers
-nothing is replaced, and the next session gets what the caller said.
+A session that says anything to that is alive, and stays; if it was about a street, it is not asked again for
+30 s. One that says nothing is replaced, and the next one gets what the caller said.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Hearing:
-    """What the present session is asked for because the line says otherwise.
+    """Asks the present session whether it hears the caller, when the line or the clock contradicts it.
 
     Args:
         floor: says what the model says of the caller.
@@ -55,9 +55,9 @@ class Hearing:
         self._tally, self._playout, self._out = tally, playout, out
         self._limits = sessions.plan.limits
         self.told = 0
-        """How many commands of ours were looked at."""
+        """How many commands the model had been sent when this was last looked at."""
         self.commanded_at = -math.inf
-        """When the first command was sent that nothing has followed."""
+        """When the first command was sent since the model last said anything."""
         self._asked_at = -math.inf
         """When a sign of life was asked for."""
         self._loud_at = -math.inf
@@ -67,7 +67,7 @@ class Hearing:
         self._unheard_item = ""
         """Its item."""
         self._long_utterances = 0
-        """In the present session."""
+        """Utterances without an end, in the present session."""
 
     def session_stands(self) -> None:
         """There is another session, of which nothing is known."""
@@ -152,6 +152,7 @@ class Hearing:
     # --- Signs of life ---
 
     def _commit(self, now: float) -> None:
+        """What the caller has said becomes a turn. The server says so, or that there is nothing."""
         self._asked_at = now
         self._out.tell_model(commands.CommitInput())
 

@@ -6,14 +6,14 @@ from collections import deque
 from typing import Final
 
 WITHIN_S: Final = 60.0
-"""Bounds of this kind are meant for a minute, whichever minute it is."""
+"""What has been done longer ago counts no more."""
 
 
 class Pace:
     """The latest times of something.
 
     Args:
-        most: how many are looked at; nobody asks for a larger bound.
+        most: how many are kept: the largest bound that `free_at` is asked about.
     """
 
     def __init__(self, most: int) -> None:
@@ -24,7 +24,7 @@ class Pace:
         self._times.append(now)
 
     def free_at(self, most: int) -> float:
-        """From when on one more keeps to `most` within a minute."""
+        """When it may be done once more without being done more than `most` times in a minute."""
         return self._times[-most] + WITHIN_S if len(self._times) >= most else float("-inf")
 
     @property

@@ -25,7 +25,7 @@ ANSWER_PATIENCE_S: Final = {"medium": 12.0, "high": 20.0, "xhigh": 30.0}
 """How long a model may say nothing that is asked to think harder; otherwise 8 s."""
 
 GIVE_UP_LATER_S: Final = 7.0
-"""From the loss of a silent session to the fallback plan: the time in which another one may be had."""
+"""From the loss of a silent session to the fallback plan: another one may be had meanwhile, and speak."""
 
 
 class Plans:
@@ -91,16 +91,18 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
 
 def call_limits(settings: Settings) -> Limits:
     """The bounds of every call, as far as they can be set."""
+    usual = Limits()
     answer_s = settings.answer_patience_seconds or ANSWER_PATIENCE_S.get(
-        settings.reasoning_effort or "low", 8.0
+        settings.reasoning_effort or "low", usual.answer_timeout_s
     )
     return Limits(
         call_length_max_s=settings.call_minutes_max * 60.0,
         caller_silence_s=float(settings.caller_silence_seconds),
         utterance_max_s=float(settings.utterance_seconds_max),
         answer_timeout_s=answer_s,
-        give_up_after_s=answer_s + GIVE_UP_LATER_S,
-        wait_max_s=max(Limits().wait_max_s, answer_s + 2 * GIVE_UP_LATER_S),
+        # Impatience with the model does not shorten the time of a tool (12 s at most) or of a rate limit.
+        give_up_after_s=max(usual.give_up_after_s, answer_s + GIVE_UP_LATER_S),
+        wait_max_s=max(usual.wait_max_s, answer_s + 2 * GIVE_UP_LATER_S),
         tool_timeout_s=float(settings.tool_seconds),
     )
 

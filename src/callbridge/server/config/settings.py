@@ -205,12 +205,10 @@ class Settings(BaseSettings):
     """The longest utterance: then what was said is answered, whatever the model still hears. 110 words."""
 
     answer_patience_seconds: float | None = Field(None, ge=2, le=60)
-    """A model that says nothing for so long when it should answer is replaced. Not set: 8, and 12, 20 or 30
-    with CALLBRIDGE_REASONING_EFFORT medium, high or xhigh."""
+    """A model that is silent for so long is replaced. Not set: 8, and more for much reasoning effort."""
 
     tool_seconds: int = Field(8, ge=1, le=12)
-    """What a tool may take, unless it says so itself. A caller who has heard nothing for 15 s is given to the
-    fallback: 12 s leave the model 3 s for its next words."""
+    """What a tool may take, unless it says so itself. Of 15 s until the fallback 3 s are left for words."""
 
     spend_per_call_max: Dollars | None = None
     """US dollars of the model's tokens; then the agent says goodbye."""
@@ -218,12 +216,10 @@ class Settings(BaseSettings):
     # How many calls. 0 stands for no limit where it may be set.
 
     calls_max: int = Field(250, ge=1, le=100_000)
-    """Calls at once in this process. Measured with 250 over TLS (bench/results.md): 0.44 of a core, so
-    250 / 0.44 = 569 calls for a whole one, and p99 of the added latency below 9 ms. The rest is for tools."""
+    """Calls at once in this process. 250 take 0.44 of a core (bench/results.md); the rest is for tools."""
 
     call_starts_per_second: int = Field(20, ge=1, le=10_000)
-    """Calls that may begin in a second. With so many (`python -m bench --starts 20 --calls 200`) live calls
-    were late by less than 3 ms (p99)."""
+    """Calls that may begin in a second. With 20 of them 200 live calls were late by less than 3 ms (p99)."""
 
     calls_per_caller: int = Field(2, ge=0)
     """One caller's calls at once."""
@@ -249,8 +245,7 @@ class Settings(BaseSettings):
     """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
 
     drain_seconds: int = Field(240, ge=0, le=3_600)
-    """How long live calls may go on after the process was told to stop, before the next one takes them over.
-    Fly grants 300 s (fly.toml); the minute that is left hands the calls over."""
+    """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""
 
     # Hearing the caller.
 
