@@ -7,18 +7,17 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import TurnEnded
+from callbridge.call.facts import Noted
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, at, deadline
-from rigs import PLAYED, AudioToModel, AudioToPhone
+from rigs import PLAYED, AudioToModel, AudioToPhone, make_plan
 
 LIMITS = Limits()
 COMMIT = a.SendToModel(commands.CommitInput())
 ASKED = v.any_warning("model_asked")
-ENDED = v.recorded(TurnEnded)
 WORDS = ([b"\x12\x92" * 80] * 12 + [b"\xfd" * 160] * 3) * 40
 """12 s of somebody who speaks."""
 
@@ -73,7 +72,7 @@ def test_a_word_that_the_model_does_not_hear_is_answered_when_it_turns_out_to_be
     """The model is not asked to answer a door. It makes a turn of it, and the transcript says whether to."""
     book = quiet_line()
     assert says_a_word(book) == [commands.CommitInput]
-    assert book >> v.committed("word") >> after(0.4, v.caller_said("Hello?", "word")) << (v.ask(), ENDED)
+    assert book >> v.committed("word") >> after(0.4, v.caller_said("Hello?", "word")) << v.ask()
     book.rig.feed(*v.answers("answer", "it", 200))
     book.rig.now += 0.5
     book.rig.feed(PLAYED)
@@ -84,7 +83,7 @@ def test_a_word_that_the_model_does_not_hear_is_answered_when_it_turns_out_to_be
 def test_a_door_is_answered_by_nobody_and_the_next_one_is_not_asked_about() -> None:
     book = quiet_line()
     assert says_a_word(book) == [commands.CommitInput]
-    assert book >> v.committed("door") >> after(0.4, v.caller_said("", "door")) << ENDED
+    assert book >> v.committed("door") >> after(0.4, v.caller_said("", "door"))
     assert says_a_word(book) == []
     assert book.rig.phase is Phase.LIVE
 
@@ -94,18 +93,25 @@ def test_a_word_into_a_dead_session_is_said_again_to_the_next_one() -> None:
     book = quiet_line()
     assert says_a_word(book) == [commands.CommitInput]
     asked_at = book.rig.seconds
-    assert (
-        book
-        >> deadline(Timer.SIGN)
-        << (
-            *v.replaces(why="the model gives no sign of life"),
-            ENDED,
-        )
-    )
+    assert book >> deadline(Timer.SIGN) << v.replaces(why="the model gives no sign of life")
     assert book.rig.seconds == pytest.approx(asked_at + LIMITS.sign_timeout_s, abs=0.1)
     book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
     said = book.rig.feed(v.SESSION_UPDATED)
     assert sum(getattr(output, "duration_ms", 0) for output in said) >= 500
+
+
+def test_the_end_of_speech_is_seen_though_a_response_has_begun_in_it() -> None:
+    """The greeting is born while they speak, and plays on; then the model says nothing more."""
+    book = v.live(make_plan(is_greeting_interruptible=False), has_line=False)
+    book.rig.feed(v.speech_started(), v.created("greeting"), *v.says("greeting", "hello", 500))
+    speaks(book, 1)
+    outputs: list[object] = []
+    for _ in range(100):
+        book.rig.now += 0.02
+        outputs += book.rig.feed(v.frame())
+        outputs += [output for _, _, done in book.rig.wakes(book.rig.seconds) for output in done]
+    notes = [output.fact for output in outputs if isinstance(output, a.Note)]
+    assert "speech_ended_unseen" in [note.event for note in notes if isinstance(note, Noted)]
 
 
 def test_a_session_that_answers_anything_stays_and_a_street_is_asked_about_once() -> None:

@@ -18,6 +18,7 @@ from callbridge.call.floor.table import Caller, Next
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from callbridge.call.floor.floor import Floor
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
-    from callbridge.wire import realtime_events
 
 
 class Hearing:
@@ -62,17 +62,21 @@ class Hearing:
         """When a sign of life was asked for."""
         self._loud_at = -math.inf
         """When it was asked because the caller was louder than it said."""
-        self._unheard_turn = 0
-        """A turn that only the line has heard of; 0 for none. Has it words, somebody waits for an answer."""
+        self._unheard_turn: int | None = None
+        """The caller's turn while it is asked what it has not heard of them, if it is."""
+        self._unheard_at = -math.inf
+        """When they stopped."""
         self._unheard_item = ""
-        """Its item."""
+        """The item that came of it, once it has."""
+        self._is_asked_about = False
+        """And an answer was asked for. Otherwise its words say whether one is due."""
         self._long_utterances = 0
         """Utterances without an end, in the present session."""
 
     def session_stands(self) -> None:
         """There is another session, of which nothing is known."""
         self.commanded_at = self._asked_at = self._loud_at = -math.inf
-        self._long_utterances = self._unheard_turn = 0
+        self._long_utterances, self._unheard_turn = 0, None
 
     # --- The caller is louder than the model says ---
 
@@ -82,41 +86,51 @@ class Hearing:
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
         has a limit of its own.
         """
-        if self._is_explained(now, since=now):
-            return
-        self._unheard(now)
-        self._asking.for_sign(now)
+        if not self._is_explained(now, since=now):
+            self._ask_about(now)
 
     def caller_was_loud(self, event: CallerWasLoud, now: float) -> None:
         """They have said something short, and the model has not noticed.
 
-        Or it was a door, a dog, talk in the next room. What is transcribed of it says whether anybody waits.
+        Or it was a door, a dog, talk in the next room: its words will say, where it is transcribed.
         """
-        began_at = now - (STRETCH_GAP * FRAME_MS + event.loud_ms) / 1000
+        stopped_at = now - STRETCH_GAP * FRAME_MS / 1000
+        began_at = stopped_at - event.loud_ms / 1000
         if event.loud_ms < self._limits.cough_ms or self._is_explained(now, since=began_at):
             return
-        self._unheard(now)
-        if not self._sessions.plan.has_transcription:
-            self._asking.for_sign(now)
+        if self._sessions.plan.has_transcription:
+            self._commit_unheard(stopped_at, now, is_asked_about=False)
+        else:
+            self._ask_about(now)
 
     def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
-        """The caller's words have an item."""
-        if self._unheard_turn == self._floor.turn:
+        """What the caller said has an item."""
+        if self._unheard_turn == self._floor.turn and not self._unheard_item:
             self._unheard_item = event.item_id
+            if not self._is_asked_about:
+                return
         self._floor.input_committed(event, now)
 
     def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
-        """Words of the caller: also of a turn that the model has not noticed."""
+        """The words of what the caller said, also of what the model has not noticed."""
+        is_unheard = self._unheard_turn == self._floor.turn and self._unheard_item == event.item_id
+        has_words = event.transcript is None or bool(event.transcript.strip())
+        if is_unheard:
+            self._unheard_turn = None
+            if has_words:
+                self._loud_at = -math.inf  # It was no street: what they say next may be unheard as well.
+        if not is_unheard or self._is_asked_about:
+            self._floor.caller_transcribed(event, now)
+        elif has_words:
+            self._answer_unheard(event, now)
+
+    def _answer_unheard(self, words: realtime_events.CallerTranscript, now: float) -> None:
         floor = self._floor
-        floor.caller_transcribed(event, now)
-        if self._unheard_turn != floor.turn or self._unheard_item != event.item_id:
-            return
-        self._unheard_turn = 0
-        if floor.understood_at == now:
-            self._loud_at = -math.inf  # It was no street: what they say next may be unheard as well.
-            if floor.ask.turn != floor.turn:
-                floor.debts.owe_answer(floor.caller_at)
-                self._asking.if_free(now)
+        floor.speech_unseen(now)
+        floor.input_committed(realtime_events.InputCommitted(item_id=words.item_id), now)
+        floor.caller_transcribed(words, now)
+        floor.debts.owe_answer(self._unheard_at)
+        self._asking.if_free(now)
 
     def _is_explained(self, now: float, since: float) -> bool:
         """Whether the line may be loud without the model having missed anything."""
@@ -125,11 +139,15 @@ class Hearing:
         is_echo = since < self._playout.quiet_at
         return is_busy or is_echo or now < self._loud_at + self._limits.loud_again_after_s
 
-    def _unheard(self, now: float) -> None:
-        self._loud_at = now
-        self._note("the caller is loud, and no speech was detected")
+    def _ask_about(self, now: float) -> None:
         self._floor.speech_unseen(now)
+        self._commit_unheard(now, now, is_asked_about=True)
+        self._asking.for_sign(now)
+
+    def _commit_unheard(self, stopped_at: float, now: float, *, is_asked_about: bool) -> None:
+        self._loud_at, self._unheard_at, self._is_asked_about = now, stopped_at, is_asked_about
         self._unheard_turn, self._unheard_item = self._floor.turn, ""
+        self._note("the caller is loud, and no speech was detected")
         self._commit(now)
 
     def _utterance_too_long(self, now: float) -> None:
