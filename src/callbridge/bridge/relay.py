@@ -186,6 +186,11 @@ class Relay:
         while self._held:
             self._append(self._held.popleft())
         self._held_bytes = self._kept_bytes = 0
+        # Whoever was loud meanwhile: this session has as much time to notice as any other.
+        loud_for = self._loudness.loud_for
+        if self._was_loud is not (loud_for > 0):
+            self._loudness_changed(is_loud=loud_for > 0)
+        self._told_at = loud_for + LOUD_FRAMES
 
     def play_clip(self, clip: bytes, now: float) -> None:
         """Lets the caller hear audio of ours, behind what is queued already."""

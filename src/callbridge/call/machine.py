@@ -92,7 +92,8 @@ class CallMachine:
             self._take_consequences(now)
         self._settle(now)
         hearing, tally = self._parts.hearing, self._parts.tally
-        if hearing.told != out.told_model:  # The model was told something, and has to answer.
+        # The model was told something, and has to answer. Seen here, not in `hearing`: every event passes by.
+        if hearing.told != out.told_model:
             hearing.told = out.told_model
             if tally.from_model_at >= hearing.commanded_at:
                 hearing.commanded_at = now
@@ -234,7 +235,7 @@ class CallMachine:
                 self._parts.ladder.expired(timer, now)
             case Timer.GREETING:
                 self._sessions.amend(now)
-            case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNANSWERED | Timer.SIGN:
+            case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNKEPT | Timer.UNANSWERED | Timer.SIGN:
                 self._parts.hearing.expired(timer, now)
             case Timer.TRANSCRIPT | Timer.LINGER:
                 pass  # `_settle` records what is late, and ends what lingers.

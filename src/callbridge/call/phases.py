@@ -46,6 +46,7 @@ class Timer(StrEnum):
     GREETING = "greeting"
     UTTERANCE = "utterance"
     UNSEEN = "unseen"
+    UNKEPT = "unkept"
     UNANSWERED = "unanswered"
     SIGN = "sign"
     CALLER_SILENT = "caller_silent"

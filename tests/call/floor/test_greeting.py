@@ -6,9 +6,12 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import AgentReady, Interrupted, TurnEnded
+from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import media_streams as ms
+from callbridge.wire import realtime_commands as commands
 from playbook import About, Id, Playbook, after, at, deadline
-from rigs import PLAYED, AudioToPhone, Rig, make_plan
+from rigs import PLAYED, AudioToPhone, Output, Rig, make_plan
 
 PROTECTED = make_plan(is_greeting_interruptible=False)
 GREET = PROTECTED.greeting_options
@@ -176,3 +179,137 @@ def test_a_key_does_not_stop_a_protected_greeting() -> None:
     book = greeting()
     assert book >> at(1.5, v.key("2")) << v.recorded(TurnEnded)
     assert book.rig.phase is Phase.LIVE
+
+
+def asks(outputs: list[Output]) -> bool:
+    """Whether the model is asked to speak."""
+    commands_sent = [output.command for output in outputs if isinstance(output, a.SendToModel)]
+    return any(isinstance(command, commands.CreateResponse) for command in commands_sent)
+
+
+def passes(book: Playbook, seconds: float) -> None:
+    """Time passes: the phone plays what it has, and amendments are confirmed."""
+    for _ in range(round(seconds / 0.25)):
+        book.rig.now += 0.25
+        outputs = [output for _, _, done in book.rig.wakes(book.rig.seconds) for output in done]
+        if not book.rig.has_played_all:
+            outputs += book.rig.feed(PLAYED)
+        if any(isinstance(getattr(output, "command", None), commands.UpdateSession) for output in outputs):
+            book.rig.feed(v.SESSION_UPDATED)
+
+
+def greets_late(book: Playbook) -> bool:
+    """Whether the model is asked for anything when an answer is interrupted, 13 s from now."""
+    passes(book, 13)
+    v.answering(book).rig.feed(*v.says("answer", "long", 3000), v.done("answer"))
+    book.rig.now += 1
+    outputs = book.rig.feed(v.speech_started("wait"))
+    book.rig.now += 1
+    outputs += book.rig.feed(v.speech_stopped("wait"), *v.answers("second", "it", 500))
+    assert book.rig.phase is Phase.LIVE
+    return asks(outputs)
+
+
+def broken_off(book: Playbook) -> Playbook:
+    """Of the greeting 300 ms were said, and 7 s later the session is lost."""
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 300))
+    passes(book, 7)
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    return book
+
+
+def test_a_greeting_that_broke_off_is_protected_in_the_next_session_as_in_the_first() -> None:
+    """Its 12 s are its own: those of the first one are over, and wake nobody while there is no session."""
+    book = broken_off(v.live(PROTECTED))
+    passes(book, 5.5)
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[0] > book.rig.now
+    outputs = book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+    assert asks(outputs)
+    book.rig.feed(*v.answers("again", "hello2", 2000))
+    book.rig.now += 0.5
+    assert v.clear() not in book.rig.feed(v.speech_started())
+
+
+def test_an_interruptible_greeting_that_broke_off_with_its_session_is_said_by_the_next() -> None:
+    """Nobody has interrupted it: the caller heard half a word, and nothing since."""
+    book = broken_off(v.live())
+    assert asks(book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED))
+
+
+def test_a_caller_who_pauses_while_the_greeting_goes_on_does_not_stop_it() -> None:
+    """The model has noticed neither that they stopped nor that they went on; the line has."""
+    book = v.live(PROTECTED, v.PATIENT, has_line=False)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 8000), v.speech_started())
+    for is_loud, seconds in ((True, 1), (False, 1.6), (True, 1)):
+        for number in range(round(seconds / 0.02)):
+            book.rig.now += 0.02
+            payload = b"\x12\x92" * 80 if is_loud and number % 15 < 12 else b"\xfd" * 160
+            book.rig.feed(ms.Media(ms.MediaChunk(payload)))
+            book.rig.wakes(book.rig.seconds)
+    assert book >> v.audio("greeting", "hello", 500) << AudioToPhone(500)
+    assert book >> v.done("greeting") << v.recorded(TurnEnded)
+
+
+def test_a_greeting_that_breaks_off_goes_on_once_and_is_not_begun_again() -> None:
+    """At its greatest length (`max_output_tokens`) a second one would break off, too."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 800))
+    assert book >> v.done("greeting", "incomplete") << v.any_warning("response_fell_short") << v.ask()
+    book.rig.feed(v.created("rest"), *v.says("rest", "more", 800), v.done("rest", "incomplete"))
+    assert not greets_late(book)
+
+
+def test_a_greeting_that_another_answer_follows_was_said() -> None:
+    """Its end was never told."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 1500))
+    book.rig.now += 2
+    book.rig.feed(v.speech_started(), v.speech_stopped(), *v.answers("answer1", "yes", 1000))
+    assert not greets_late(book)
+
+
+def test_words_of_ours_are_still_owed_after_a_tool_that_came_in_their_place() -> None:
+    """The caller hears them while it runs."""
+    book = v.live(PROTECTED)
+    assert book >> v.created("greeting") >> v.tool_call("greeting", "call_1") << v.run_tool("call_1")
+    assert book >> v.done("greeting") << v.ask(options=GREET)
+    book.rig.feed(*v.answers("again", "hello", 1000))
+    assert asks(book.rig.feed(v.tool_finished("call_1"), v.item_added("cb_item_1")))
+    book.rig.feed(*v.answers("result", "it", 2000))
+    assert not greets_late(book)
+
+
+def test_an_agent_that_greets_in_its_own_words_may_look_something_up_before() -> None:
+    """The answer to the tool is its greeting: it does not greet in the middle of the call."""
+    book = v.live(make_plan(greeting="", is_greeting_interruptible=False))
+    assert book >> v.created("greeting") >> v.tool_call("greeting", "call_1") << v.run_tool("call_1")
+    assert book >> v.done("greeting")
+    assert asks(book.rig.feed(v.tool_finished("call_1"), v.item_added("cb_item_1")))
+    book.rig.feed(*v.answers("result", "hello", 2000))
+    assert not greets_late(book)
+
+
+def test_what_was_said_into_the_greeting_is_asked_about_where_the_server_forgets_it() -> None:
+    """It neither answers nor refuses to: that costs two seconds, and no session."""
+    book = v.live(PROTECTED, v.PATIENT)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 1000))
+    book.rig.now += 0.5
+    book.rig.feed(v.speech_started())
+    book.rig.now += 1
+    book.rig.feed(v.speech_stopped(), v.done("greeting"), PLAYED, v.SESSION_UPDATED)
+    assert book >> deadline(Timer.UNKEPT) << (v.any_warning("model_asked"), v.ask())
+    assert book.rig.seconds == 2.5 + 2
+
+
+def test_a_limit_that_ends_the_call_ends_the_greeting_with_it() -> None:
+    """Who interrupts it then is not greeted again on their way out."""
+    book = v.live(PROTECTED, Limits(call_length_max_s=14))
+    book.rig.feed(*v.answers("greeting", "hello", 30_000))
+    assert book >> deadline(Timer.GREETING) << FULL >> v.SESSION_UPDATED
+    assert book >> deadline(Timer.CALL_LENGTH) << v.ask_words(v.SAY_IT_ENDS)
+    book.rig.feed(*v.answers("bye", "goodbye", 1000))
+    book.rig.now += 1
+    book.rig.feed(v.speech_started())
+    book.rig.now += 1
+    assert not asks(book.rig.feed(v.speech_stopped(), *v.answers("answer", "yes", 500)))

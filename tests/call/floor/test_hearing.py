@@ -131,6 +131,32 @@ def test_the_agents_own_voice_on_the_line_is_nobody() -> None:
     assert [output for output in speaks(book, 6) if isinstance(output, a.SendToModel)] == []
 
 
+@pytest.mark.parametrize("echo_ms", range(2900, 4400, 100))
+def test_the_echo_of_the_agents_last_word_is_nobody_either(echo_ms: int) -> None:
+    """It comes back for as long as the way to the phone and back takes."""
+    book = quiet_line()
+    book.rig.feed(*v.answers("more", "long", echo_ms - 300))
+    outputs = speaks(book, echo_ms / 1000)
+    assert [output for output in outputs if isinstance(output, a.SendToModel)] == []
+
+
+def test_keys_that_are_heard_on_the_line_are_no_speech() -> None:
+    """Who is pressing them is not talked into."""
+    book = quiet_line()
+    for _ in range(8):
+        book.rig.feed(v.key("1"))
+        assert [output for output in speaks(book, 0.3) if isinstance(output, a.SendToModel)] == []
+
+
+def test_a_session_that_has_just_been_sent_what_was_held_has_its_time_to_notice() -> None:
+    """The caller was loud all the while: another second and a half is the model's."""
+    book = quiet_line()
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    speaks(book, 2.2)
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+    assert [output for output in speaks(book, 1) if isinstance(output, a.SendToModel)] == []
+
+
 def test_a_command_that_nothing_follows_is_followed_by_a_question() -> None:
     """A half-open socket takes everything and says nothing: 2 s, and 1.5 s to show a sign of life."""
     book = v.answering(v.greeted(limits=v.PATIENT))
@@ -194,6 +220,18 @@ def test_a_model_that_answers_by_itself_after_all_is_not_asked_twice(*, late: bo
         assert book >> v.error("conversation_already_has_active_response", answers="cb_4")
     assert book >> v.says("its_own", "it", 200) << AudioToPhone(200) >> v.done("its_own")
     assert book.rig.phase is Phase.LIVE
+
+
+def test_an_end_that_the_model_notices_after_it_was_asked_is_not_answered_twice() -> None:
+    """Our answer has begun, and refuses the server's own: it answers the same words."""
+    book = v.greeted(limits=v.PATIENT)
+    assert book >> v.speech_started() >> deadline(Timer.UTTERANCE) << (ASKED, COMMIT, v.ask())
+    book.rig.feed(v.committed(), v.created("answer"), v.speech_stopped("silence"))
+    assert book >> v.error("conversation_already_has_active_response")
+    assert book >> v.says("answer", "it", 200) << AudioToPhone(200) >> v.done("answer")
+    assert book >> after(0.25, PLAYED)
+    book.rig.wakes(book.rig.seconds + 3)
+    assert v.rests(book)
 
 
 def test_where_a_voice_hardly_stands_out_of_the_noise_the_line_says_nothing() -> None:

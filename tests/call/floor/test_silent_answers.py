@@ -7,11 +7,12 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, StreamEnded, TurnEnded
+from callbridge.call.facts import EndReason, Interrupted, StreamEnded, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import realtime_commands as commands
-from playbook import Id, Playbook, after, deadline
+from callbridge.wire import realtime_events as rt
+from playbook import About, Id, Playbook, after, deadline
 from rigs import PLAYED, AudioToPhone, make_plan
 
 LIMITS = Limits()
@@ -227,3 +228,83 @@ def test_whoever_is_understood_is_there() -> None:
         book.rig.wakes(book.rig.seconds + 1)
         book.rig.feed(PLAYED)
     assert book.rig.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["nothing comes", "it says so"])
+def test_who_is_not_written_down_is_there_all_the_same(*, fails: bool) -> None:
+    """Transcription is down, the call is not: nobody is hung up upon in the middle of a talk."""
+    book = v.greeted(limits=Limits(media_gap_warning_s=5000, media_gap_timeout_s=5000))
+    for number in range(30):
+        book.rig.feed(v.speech_started(f"u{number}"))
+        book.rig.wakes(book.rig.seconds + 3)
+        book.rig.feed(v.speech_stopped(f"u{number}"), v.committed(f"u{number}"), v.created(f"r{number}"))
+        if fails:
+            book.rig.feed(rt.CallerTranscriptFailed(f"u{number}"))
+        book.rig.feed(*v.says(f"r{number}", f"i{number}", 500), v.done(f"r{number}"))
+        woken = book.rig.wakes(book.rig.seconds + 1)
+        assert v.ASK_WHETHER_THERE not in repr(woken), book.rig.seconds
+        book.rig.feed(PLAYED)
+
+
+def coughs(book: Playbook) -> None:
+    """For 0.2 s."""
+    book.rig.feed(v.speech_started("cough"))
+    book.rig.now += 0.2
+    book.rig.feed(e.DeadlinePassed(), v.speech_stopped("cough"), v.committed("cough"))
+
+
+def test_an_answer_that_a_cough_has_cut_is_still_owed() -> None:
+    """A model may be silent about the cough, and not about the question before it."""
+    book = asked()
+    book.rig.feed(*v.says("answer", "it", 4000))
+    book.rig.now += 1
+    coughs(book)
+    assert book >> v.done("answer", "cancelled") >> v.created("second") >> v.done("second") << v.ask()
+
+
+def test_that_a_cough_was_no_words_says_nothing_of_the_question_before_it() -> None:
+    """Its answer had failed, and was to be asked for again."""
+    book = asked()
+    assert book >> v.done("answer", "failed") << v.any_warning("response_fell_short")
+    book.rig.now += 0.3
+    coughs(book)
+    assert book >> v.created("r2") >> v.done("r2", "failed") << v.any_warning("response_fell_short")
+    assert book >> v.caller_said("", "cough") >> deadline(Timer.RETRY) << v.ask()
+
+
+def test_what_goes_on_after_it_was_let_go_is_stopped_like_any_answer() -> None:
+    """What it had said was whole, and no end came for 8 s; then there is more."""
+    book = asked()
+    book.rig.feed(*v.says("answer", "it", 400), v.audio_done("answer", "it"))
+    book.rig.now += 0.45
+    book.rig.feed(PLAYED)
+    book.rig.wakes(book.rig.seconds + LIMITS.answer_timeout_s + 0.5)
+    book.rig.feed(*v.says("answer", "more", 1000))
+    assert (
+        book
+        >> after(0.3, v.speech_started("wait"))
+        << (v.clear(), v.truncate("more", About(300)), v.recorded(Interrupted))
+    )
+    assert (
+        book
+        >> v.audio("answer", "more", 1000)
+        >> v.done("answer")
+        << v.any_warning("response_done_unexpected")
+    )
+
+
+def test_an_item_that_ends_without_a_sound_is_no_answer_whose_end_is_missing() -> None:
+    """The caller waits as before: for the clip, and for another session."""
+    book = asked()
+    book.rig.feed(v.item("answer", "mute"), v.audio_done("answer", "mute"))
+    assert book >> deadline(Timer.CLIP) << v.clip()
+    assert book >> after(1.05, PLAYED) >> deadline(Timer.CLIP) << v.clip()
+    assert book >> deadline(Timer.ANSWER) << v.replaces()
+
+
+def test_an_answer_to_a_cough_that_fails_is_not_asked_for_again() -> None:
+    """Three of them would cost the session, or, where the account is at its limit, the call."""
+    book = asked(loud_s=0.2)
+    failed = v.done("answer", "failed", code="rate_limit_exceeded")
+    assert book >> failed << v.any_warning("response_fell_short")
+    assert v.rests(book)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
 from callbridge.call.events import ResponsesRanAway, SessionFailed
 from callbridge.call.facts import noted, warned
@@ -173,9 +175,9 @@ class Asking:
         is_for_sign: bool = False,
     ) -> None:
         """The one place in which a response is asked for."""
-        if options is None and self._silent_rounds >= self._limits.silent_rounds_max:
+        if self._silent_rounds >= self._limits.silent_rounds_max:
             # Tool after tool, and not a word: the caller has waited long enough for both.
-            options = commands.ResponseOptions(tool_choice="none")
+            options = msgspec.structs.replace(options or commands.ResponseOptions(), tool_choice="none")
         ask_id, floor = self._out.ask_model(options), self._floor
         floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
         floor.move(On.ASKED)
@@ -210,12 +212,20 @@ class Asking:
             return
         is_of_ask, is_of_promise = self._refused_by(error)
         if is_of_promise:  # A debt, and not a failed attempt: nobody has asked yet.
-            self._floor.move(On.PROMISE_REFUSED)
-            self._debts.owe_answer(self._floor.promise.since)
-            self.retry_at = now + self._limits.retry_delay_s
+            self._promise_refused(now)
         if is_of_ask:
             self._floor.move(On.ASK_REFUSED)
             self.retry(error.code, error.code or error.message, now, error.message)
+
+    def _promise_refused(self, now: float) -> None:
+        floor = self._floor
+        floor.move(On.PROMISE_REFUSED)
+        response = floor.in_progress
+        # The model noticed late that they had stopped: it was asked before, and answers just that.
+        is_answered = response is not None and not response.is_muted and response.turn == floor.promise.turn
+        if not is_answered:
+            self._debts.owe_answer(floor.promise.since)
+            self.retry_at = now + self._limits.retry_delay_s
 
     def _refused_by(self, error: realtime_events.ErrorDetail) -> tuple[bool, bool]:
         """Whether our ask, and whether the server's own answer, will not come because of this error."""

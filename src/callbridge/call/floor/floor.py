@@ -65,13 +65,15 @@ class Floor:
         self.promise = Promise(0, 0.0)
         self.response = LiveResponse("", 0, 0.0)
         self.let_go: LiveResponse | None = None
-        """A muted response whose end did not come in time. It may go on yet, unheard."""
+        """A response whose end did not come in time: muted, or said. It may go on yet."""
         self.turn = 0
         """The number of the caller's turn: one more at each `speech_started` and each first key."""
         self.caller_at = out.now
         """When the caller last began or stopped to speak, or pressed a key."""
         self.understood_at = out.now
         """When they last said something that was understood, or pressed a key."""
+        self._words_due_since: float | None = None
+        """Since when the words of something loud are to come; None while there is nothing of the kind."""
         self.noise_since: float | None = None
         """Since when something is heard that is not, or not yet; None while there is nothing of the kind."""
         self.speaking_since = out.now
@@ -80,6 +82,9 @@ class Floor:
         """Since when they have not spoken."""
         self.due_since = 0.0
         """Since when the model has had an answer to give."""
+        self.owes_older = False
+        """When they last began to speak something else was to be answered, or was being said: it still is,
+        even if this is only a cough."""
 
         self._cough_ms = sessions.plan.limits.cough_ms
         self._loud_before = 0
@@ -161,10 +166,14 @@ class Floor:
         loudness = self._tally.loudness
         self._gate.model_hears, loudness.quiet_for = True, 0
         self._loud_before, self.speaking_since = loudness.loud_in_all - loudness.loud_for, now
+        debts, cuts = self.debts, self.interruption.count
+        is_due = self.next is not Next.NOTHING or self.now is Now.AUDIBLE
+        self.owes_older |= is_due or bool(debts.items) or debts.answer is not None
         if self._sessions.is_protecting:
             self.move(On.SPOKEN_INTO)
         else:
             self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._sessions.server_interrupts)
+        self.owes_older |= self.interruption.count > cuts
         self._begin_turn(now)
 
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
@@ -214,10 +223,19 @@ class Floor:
         self.move(On.SPEECH_ENDED)
         self._gate.model_hears = False
         self.utterance_loud_ms = self._loud_ms
-        if not self._sessions.plan.has_transcription and self.utterance_loud_ms >= self._cough_ms:
-            self._is_understood(now)  # Nobody will ever say what it was.
-        self.promise = Promise(self.turn, stopped_at, is_unseen)
+        if self.utterance_loud_ms >= self._cough_ms:
+            self._words_are_due(stopped_at, now)
+        self.promise = Promise(self.turn, stopped_at, is_unseen, is_behind=self.now is Now.AUDIBLE)
         self.silent_since, self.due_since = stopped_at, due_since
+
+    def _words_are_due(self, since: float, now: float) -> None:
+        """They have said something. Where nobody ever says what it was, it counts as understood."""
+        if not self._sessions.plan.has_transcription:
+            self._is_understood(now)
+        elif self._words_due_since is None:
+            self._words_due_since = since
+        elif since - self._words_due_since > self._sessions.plan.limits.transcript_timeout_s:
+            self._is_understood(now)  # Transcription has stopped, as far as anybody knows.
 
     @property
     def _loud_ms(self) -> int:
@@ -227,7 +245,8 @@ class Floor:
     def line_is_loud(self) -> None:
         """It was only a pause: the caller goes on with what they were saying."""
         if self.caller is Caller.SILENT:
-            self.move(On.SPEECH_BEGAN)
+            # Nobody is interrupted by it: what is audible then is a greeting that was spoken into.
+            self.move(On.SPOKEN_INTO if self.now is Now.AUDIBLE else On.SPEECH_BEGAN)
 
     def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
         """The caller's words have an item."""
@@ -238,15 +257,18 @@ class Floor:
 
         Realtime reference, conversation.item.input_audio_transcription.completed: nothing waits for it.
         """
-        words = event.transcript
+        words, self._words_due_since = event.transcript, None
         if words is not None and words.strip():
             self._is_understood(now)
-        elif self.debts.answer is not None and event.item_id == self._transcript.latest_caller_item:
+        elif event.item_id == self._transcript.latest_caller_item and not self.owes_older:
             self.debts.answer = None  # Nobody waits for an answer to it.
         self._transcript.caller_said(event.item_id, UNINTELLIGIBLE if words is None else words.strip())
 
     def caller_not_transcribed(self, event: realtime_events.CallerTranscriptFailed, now: float) -> None:
-        """The caller's words cannot be made out, and will not come."""
+        """The caller's words cannot be made out, and will not come. That is no fault of theirs."""
+        if self._words_due_since is not None:
+            self._is_understood(now)
+        self._words_due_since = None
         self._transcript.caller_said(event.item_id, UNINTELLIGIBLE)
 
     def key_pressed(self, digit: str, now: float) -> None:
@@ -295,7 +317,10 @@ class Floor:
         self.debts.farewell = None
         if was_audible:
             self._mute(now, cancels=cancels)
-        self.interruption.cut(now, self.response if self.now is Now.MUTED else None)
+        self._gate.audible_response_id = None
+        if self.let_go is not None:  # It may go on yet: that is not heard any more either.
+            self.let_go.is_muted = True
+        self.interruption.cut(now, self.response if self.now is Now.MUTED else self.let_go)
 
     def _mute(self, now: float, *, cancels: bool) -> None:
         """The response in progress is to be heard no more.
@@ -321,6 +346,7 @@ class Floor:
         if self.now is Now.AUDIBLE:
             self._out.note(warned("answer_ran_away", unheard_ms=self._playout.unheard_ms(now)))
             self.silence(now)
+            self.greeting.is_made()
 
     def leave_behind(self, now: float) -> None:
         """The phone is gone and the session stays: it is to know what was heard, and be silent."""

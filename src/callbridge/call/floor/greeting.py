@@ -46,28 +46,47 @@ class Greeting:
         """The one that says it, until enough was heard."""
         self._is_whole = False
         """All of it was made, its response says. Before that nobody knows how long it is."""
+        self._begun_at = 0.0
+        """When that response began."""
 
-    def begins(self, response: LiveResponse) -> None:
+    def begins(self, response: LiveResponse, now: float) -> None:
         """A response begins that was asked to greet."""
-        self.response, self._is_whole = response, False
+        self.response, self._is_whole, self._begun_at = response, False, now
 
     def is_made(self) -> None:
-        """That response is complete."""
+        """No more of it will come: that response is over, or another one begins."""
         self._is_whole = True
 
+    def is_unsaid(self, now: float) -> None:
+        """It has called a tool, and said nothing.
+
+        Words of ours are owed as before; where there are none, the answer to the tool greets.
+        """
+        self.response = None
+        if self._sessions.plan.greeting:
+            self._debts.greeting = now
+
     def session_lost(self, now: float) -> None:
-        """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing."""
+        """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing.
+
+        One that broke off is said again, also where callers may interrupt it: nobody has.
+        """
         if self.response is not None and not self._is_made(self.response):
-            self.is_cut(now)
+            self._owe_again(now)
 
     def is_cut(self, now: float) -> None:
         """It was interrupted, or broke off: enough was heard of it, or it stays owed."""
-        response, self.response = self.response, None
-        assert response is not None
-        share = self._share_heard(response, now)
+        assert self.response is not None
+        share = self._share_heard(self.response, now)
         if share >= HEARD_ENOUGH or (self._may_be_interrupted and share):
-            return
-        self._debts.greeting = now
+            self.response = None
+        else:
+            self._owe_again(now)
+
+    def _owe_again(self, now: float) -> None:
+        assert self.response is not None
+        share = self._share_heard(self.response, now)
+        self.response, self._debts.greeting = None, now
         self._out.note(noted("greeting_cut", heard_percent=round(100 * share)))
 
     def settle(self, now: float) -> None:
@@ -82,9 +101,12 @@ class Greeting:
     @property
     def due(self) -> float | None:
         """When it is over at the latest; None before its first sound, and when it may be interrupted."""
-        began_at = self._playout.began_at
-        if began_at is None or not self._sessions.is_protecting:
+        sessions, began_at = self._sessions, self._playout.began_at
+        is_owed = self._debts.greeting is not None  # It has not begun, or is to begin again.
+        if began_at is None or is_owed or not (sessions.is_protecting and sessions.stands):
             return None
+        # What sounded before may have been a greeting that broke off.
+        began_at = max(began_at, self._begun_at)
         if self.response is None or not self._is_made(self.response):
             return began_at + self._limits.greeting_protected_s
         length_s = self._sent_ms(self.response) / 1000

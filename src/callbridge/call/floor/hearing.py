@@ -9,12 +9,12 @@ A session that says anything to that is alive, and stays; if it was about a stre
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.ear.loudness import FRAME_MS, STRETCH_GAP
 from callbridge.call.events import CallerIsLoud, CallerWasLoud, SessionFailed
 from callbridge.call.facts import warned
-from callbridge.call.floor.table import Caller, Next
+from callbridge.call.floor.table import Caller, Next, Now
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from callbridge.call.floor.floor import Floor
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
+
+_ECHO_S: Final = 0.5
+"""The way to the phone and back: so long after its end the agent's voice may still be on the line."""
 
 
 class Hearing:
@@ -86,7 +89,7 @@ class Hearing:
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
         has a limit of its own.
         """
-        if not self._is_explained(now, since=now):
+        if not self._is_explained(now, since=now - _ECHO_S):
             self._ask_about(now)
 
     def caller_was_loud(self, event: CallerWasLoud, now: float) -> None:
@@ -135,7 +138,9 @@ class Hearing:
     def _is_explained(self, now: float, since: float) -> bool:
         """Whether the line may be loud without the model having missed anything."""
         floor = self._floor
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or bool(floor.debts)
+        # Keys are loud, too, and told in a moment.
+        is_due = floor.is_answering or bool(floor.debts) or bool(floor.keys.pressed)
+        is_busy = floor.caller is Caller.SPEAKING or is_due
         is_echo = since < self._playout.quiet_at
         return is_busy or is_echo or now < self._loud_at + self._limits.loud_again_after_s
 
@@ -188,6 +193,8 @@ class Hearing:
             due[Timer.UTTERANCE] = floor.speaking_since + limits.utterance_max_s
         elif floor.next is Next.PROMISED and floor.promise.is_unseen:
             due[Timer.UNSEEN] = floor.promise.since + limits.unseen_end_timeout_s
+        elif floor.next is Next.PROMISED and floor.promise.is_behind and floor.now is Now.NOTHING:
+            due[Timer.UNKEPT] = max(floor.due_since, heard_at) + limits.command_timeout_s
         if heard_at < self._asked_at:
             due[Timer.SIGN] = self._asked_at + limits.sign_timeout_s
         elif heard_at < self.commanded_at:
@@ -203,6 +210,11 @@ class Hearing:
             case Timer.UNSEEN:
                 self._note("the caller has stopped, and the model has not noticed")
                 self._answer(now)
+            case Timer.UNKEPT:
+                # Whether the server answers behind a response that it was not to interrupt, refuses to, or
+                # forgets it, is not documented.
+                self._note("what the caller said into the greeting was not answered")
+                self._asking.promise_broken(now)
             case Timer.UNANSWERED:
                 self._note("a command was not answered")
                 self._commit(now)

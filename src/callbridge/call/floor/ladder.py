@@ -163,6 +163,7 @@ class Ladder:
     def owe_nothing(self) -> None:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
         self._asking.retry_at = None
+        self._floor.greeting.response = None  # Also if it is cut now.
         self._debts.forget()
         self._floor.keys.forget()
 
@@ -173,6 +174,8 @@ class Ladder:
         floor, waits_since = self._floor, self._asking.waits_since
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
+        elif floor.now is Now.AUDIBLE and self._is_said(floor.response):
+            self._is_paid(floor.response, now)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes)
@@ -193,7 +196,7 @@ class Ladder:
             self._gate.audible_response_id = event.response.id
         self._debts.pay(response, ask)
         if response.is_greeting:
-            floor.greeting.begins(response)
+            floor.greeting.begins(response, now)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -214,7 +217,8 @@ class Ladder:
     def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
         if event.response_id == self._gate.audible_response_id:
-            self._floor.response.unfinished.discard(event.item_id)
+            if self._playout.has_sent(event.item_id):  # Without a sound it is nothing to end with.
+                self._floor.response.unfinished.discard(event.item_id)
             self._floor.mark()
 
     def agent_transcribed(self, event: realtime_events.AgentTranscript, now: float) -> None:
@@ -251,7 +255,7 @@ class Ladder:
         elif done.status == "cancelled":
             self._was_cancelled(floor.response, now)
         elif floor.response.has_called or self._is_said(floor.response):
-            self._is_paid(floor.response)
+            self._is_paid(floor.response, now)
         else:
             self._brought_nothing(floor.response, now)
         self._transcript.agent_finished()
@@ -261,13 +265,18 @@ class Ladder:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
         return self._tally.downlink_bytes > response.sent_before_bytes
 
-    def _is_paid(self, response: LiveResponse) -> None:
+    def _is_paid(self, response: LiveResponse, now: float) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
         self._has_gone_on = False
         self._asking.response_paid(is_said=is_said)
-        if response.is_greeting and is_said:
-            self._floor.greeting.is_made()
+        if is_said:
+            self._floor.owes_older = False
+        if response is self._floor.greeting.response:
+            if is_said:
+                self._floor.greeting.is_made()
+            else:
+                self._floor.greeting.is_unsaid(now)
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
@@ -287,6 +296,8 @@ class Ladder:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._debts.owe_again(response)
             self._asking.retry(None, "no sound", now)
+        elif self._floor.owes_older:
+            self._debts.owe_answer(response.since)
 
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
@@ -299,7 +310,7 @@ class Ladder:
         else:
             # For the server it is still in progress, and so in the way of the next one.
             self._out.tell_model(commands.CancelResponse(response_id=response.id))
-            self._is_paid(response)
+            self._is_paid(response, now)
         self._transcript.agent_finished()
         self._asking.if_free(now)
 
@@ -319,11 +330,23 @@ class Ladder:
             # a retry before that might call the tool again.
             pass
         elif done.status == "failed" or not self._is_said(response):
+            if not (response.is_owed or self._floor.owes_older):
+                return  # Nobody waits: it is not worth a session.
             self._debts.owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
-        elif not self._has_gone_on:
-            # It broke off after some words (max_output_tokens, content_filter): it goes on, once.
-            self._has_gone_on = True
+        else:
+            self._broke_off(response)
+
+    def _broke_off(self, response: LiveResponse) -> None:
+        """It ended after some words (max_output_tokens, content_filter): it goes on, once."""
+        if response.is_greeting:
+            self._floor.greeting.is_made()
+        if self._has_gone_on:
+            return
+        self._has_gone_on = True
+        if response.is_greeting:
+            self._debts.owe_answer(response.since)  # To greet again would break off at the same place.
+        else:
             self._debts.owe_again(response)
 
     # --- Keys and tools ---

@@ -35,6 +35,8 @@ class Promise:
     """When they stopped."""
     is_unseen: bool = False
     """The line says so. The model has not noticed."""
+    is_behind: bool = False
+    """They spoke into a greeting that goes on: the server cannot answer before that is over."""
 
 
 @dataclass(slots=True)
