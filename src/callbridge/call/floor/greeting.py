@@ -62,9 +62,10 @@ class Greeting:
 
         Words of ours are owed as before; where there are none, the answer to the tool greets.
         """
-        self.response = None
+        assert self.response is not None
         if self._sessions.plan.greeting:
-            self._debts.greeting = now
+            self._debts.greeting = self.response.since
+        self.response = None
 
     def session_lost(self, now: float) -> None:
         """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing.
@@ -86,7 +87,9 @@ class Greeting:
     def _owe_again(self, now: float) -> None:
         assert self.response is not None
         share = self._share_heard(self.response, now)
-        self.response, self._debts.greeting = None, now
+        # Who has heard nothing of it waits as before.
+        self._debts.greeting = now if share else self.response.since
+        self.response = None
         self._out.note(noted("greeting_cut", heard_percent=round(100 * share)))
 
     def settle(self, now: float) -> None:
