@@ -26,6 +26,7 @@ from vocabulary import (
     live,
     recorded,
     run_tool,
+    says,
     start,
     tool_call,
     tool_finished,
@@ -132,7 +133,7 @@ def test_a_placeholder_that_is_used_too_early_is_an_error() -> None:
 
 def test_plain_notes_may_be_left_out_and_warnings_may_not() -> None:
     book = live()
-    book.rig.feed(created("greeting"))
+    book.rig.feed(created("greeting"), *says("greeting", "hello", 500))
     assert book >> done("greeting")  # Notes `response_done`.
     with pytest.raises(AssertionError, match="response_done_unexpected"):
         bool(book >> done("greeting"))

@@ -41,11 +41,13 @@ class Response:
 
     id: str
     answers: str | None
-    """What waited for an answer when it began."""
+    """What waited for an answer when it began. Who was told what to say answers nothing."""
     items: int = 0
     item_id: str | None = None
     """The item in hand."""
     calls: int = 0
+    made_ms: int = 0
+    """Its audio."""
 
 
 def spoken_words(item_id: str) -> str:
@@ -69,8 +71,16 @@ class VoiceModel:
     spoken: dict[str, Spoken] = field(default_factory=dict)
     active: Response | None = None
     hears_caller: bool = False
+    has_missed_words: bool = False
+    """The caller has spoken, and it has taken that for a noise."""
     unanswered: str | None = None
-    """The latest item that nobody has answered."""
+    """The latest item that nobody has answered with a sound, or a tool."""
+    passed_over: set[str] = field(default_factory=set)
+    """Items that a response has answered with nothing at all."""
+    missed: set[str] = field(default_factory=set)
+    """Utterances that it was told of, and had not noticed."""
+    told: dict[str, str] = field(default_factory=dict)
+    """What each response of the call was told to say, if anything."""
     refusals: list[str] = field(default_factory=list)
     """The codes of all errors that answered a command of ours."""
     responses: int = 0
@@ -100,8 +110,8 @@ class VoiceModel:
     def read(self) -> None:
         """Reads one command."""
         match self.commands.popleft():
-            case commands.CreateResponse(event_id=event_id):
-                self._begin(event_id)
+            case commands.CreateResponse(event_id=event_id, response=options):
+                self._begin(event_id, (options and options.instructions) or "")
             case commands.CancelResponse(event_id=event_id, response_id=response_id):
                 if self.active is None or self.active.id != response_id:
                     self._refuse("response_cancel_not_active", event_id)
@@ -112,7 +122,9 @@ class VoiceModel:
                     self.unanswered = ours.id
                 self.events.append(v.item_added(ours.id))
             case commands.UpdateSession(session=session):
-                self.answers_by_itself = session.audio.input.turn_detection.create_response
+                detection = session.audio.input.turn_detection
+                self.answers_by_itself = detection.create_response
+                self.interrupts = detection.interrupt_response
                 self.events.append(v.SESSION_UPDATED)
             case commands.TruncateItem(event_id=event_id, item_id=item_id, audio_end_ms=audio_end_ms):
                 self._truncate(item_id, audio_end_ms, event_id)
@@ -121,14 +133,26 @@ class VoiceModel:
                     self._refuse("item_not_found", event_id)
                 else:
                     self.spoken[item_id].is_deleted = True
-            case commands.CommitInput(event_id=event_id) if not self.hears_caller:
-                self._refuse("input_audio_buffer_commit_empty", event_id)
-            case commands.CommitInput():  # The turn is over; nobody answers it by themselves.
-                self.hears_caller = False
-                self.unanswered = item_id = f"{self.name}user_{self.utterances}"
-                self.events.extend((v.committed(item_id), v.item_added(item_id)))
+            case commands.CommitInput(event_id=event_id):
+                self._commit(event_id)
             case other:
                 raise AssertionError(f"{other} in mid-call")
+
+    def _commit(self, event_id: str | None) -> None:
+        """The turn is over, and nobody answers it by themselves. Who speaks on is heard anew."""
+        speaks_on, is_missed = self.hears_caller, self.has_missed_words
+        if not speaks_on and not is_missed:
+            self._refuse("input_audio_buffer_commit_empty", event_id)
+            return
+        if not speaks_on:
+            self.utterances += 1
+        self.hears_caller = self.has_missed_words = False
+        self.unanswered = item_id = f"{self.name}user_{self.utterances}"
+        self.events.extend((v.committed(item_id), v.item_added(item_id)))
+        if speaks_on:
+            self.caller_begins()
+        else:
+            self.missed.add(item_id)
 
     def _truncate(self, item_id: str, audio_end_ms: int, event_id: str | None) -> None:
         spoken = self.spoken.get(item_id)
@@ -139,12 +163,13 @@ class VoiceModel:
         else:
             spoken.kept_ms = audio_end_ms
 
-    def _begin(self, event_id: str | None) -> None:
+    def _begin(self, event_id: str | None, words: str = "") -> None:
         if self.active is not None:
             self._refuse("conversation_already_has_active_response", event_id)
             return
         self.responses += 1
-        self.active = Response(f"{self.name}resp_{self.responses}", self.unanswered)
+        self.active = Response(f"{self.name}resp_{self.responses}", None if words else self.unanswered)
+        self.told[self.active.id] = words
         self.events.append(v.created(self.active.id))
 
     def _refuse(self, code: str, event_id: str | None) -> None:
@@ -155,7 +180,7 @@ class VoiceModel:
 
     def caller_begins(self, late_ms: int = 0) -> None:
         """The caller speaks. An interrupted response may still say `late_ms` that were on their way."""
-        self.hears_caller = True
+        self.hears_caller, self.has_missed_words = True, False
         self.utterances += 1
         self.events.append(v.speech_started(f"{self.name}user_{self.utterances}"))
         if self.active is not None and self.interrupts:
@@ -188,6 +213,7 @@ class VoiceModel:
             self.begin_item()
         assert self.active.item_id is not None
         self.spoken[self.active.item_id].made_ms += duration_ms
+        self.active.made_ms += duration_ms
         self.events.append(v.audio(self.active.id, self.active.item_id, duration_ms))
 
     def call(self, name: str) -> None:
@@ -203,9 +229,12 @@ class VoiceModel:
         self._end_item()
         response, self.active = self.active, None
         self.events.append(v.done(response.id, status, code=code, reason=reason))
-        is_answer = status == "completed" or (status == "incomplete" and response.items)
-        if is_answer and self.unanswered == response.answers:
+        if status not in {"completed", "incomplete"} or self.unanswered != response.answers:
+            return
+        if response.made_ms or response.calls:
             self.unanswered = None
+        elif self.unanswered is not None:
+            self.passed_over.add(self.unanswered)
 
     def _end_item(self) -> None:
         assert self.active is not None

@@ -573,7 +573,7 @@ async def test_entries_that_are_not_kept_leave_no_socket(
     kept: Callable[[], Any], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They hold up nobody."""
-    monkeypatch.setattr("callbridge.bridge.bridge.KEPT_WITHIN_S", 0.01)
+    monkeypatch.setattr("callbridge.bridge.keeping.KEPT_WITHIN_S", 0.01)
     async with mc.calling(kept=kept) as rig:
         await is_live(rig)
         with structlog.testing.capture_logs() as logs:

@@ -7,6 +7,7 @@ meant to go, and the model's memory equal to what the caller heard.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +20,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import (
+    CallClosed,
     CallerWordsCame,
     Fact,
     ModelTrouble,
@@ -31,6 +33,7 @@ from callbridge.call.facts import (
 from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.call.phases import Phase
+from callbridge.call.plan import CallPlan
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
@@ -51,6 +54,9 @@ RACES = {
 """The only errors that the machine may cause: both sides spoke at once."""
 SILENCE_MAX_S = 3.0
 """While the caller waits, a clip is due no later than so long after the last sound."""
+LOUD_FRAME = ms.Media(ms.MediaChunk(b"\x12\x92" * 80))
+WORD_S = 0.75
+"""Who has spoken for so long has said something: more than the 0.4 s that may be a cough, pauses included."""
 LIMITS = [
     Limits(),
     Limits(renew_after_s=8, renew_again_after_s=3),
@@ -80,6 +86,8 @@ class Calls(RuleBasedStateMachine):
         limits=st.sampled_from(LIMITS),
         has_clip=st.booleans(),
         held=st.integers(0, 5),
+        gives_way=st.booleans(),
+        has_line=st.booleans(),
     )
     def begin(
         self,
@@ -90,18 +98,24 @@ class Calls(RuleBasedStateMachine):
         limits: Limits,
         has_clip: bool,
         held: int,
+        gives_way: bool,
+        has_line: bool,
     ) -> None:
         """From the socket to the confirmed session, with some caller audio held meanwhile."""
         self.plan = make_plan(
-            server_interrupts=interrupts, transcribes=transcribes, second_model="the second one"
+            server_interrupts=interrupts,
+            transcribes=transcribes,
+            second_model="the second one",
+            is_greeting_interruptible=gives_way or not interrupts,
         )
-        self.limits, self.clip_ms = limits, CLIP_MS if has_clip else 0
+        self.limits, self.clip_ms, self.has_line = limits, CLIP_MS if has_clip else 0, has_line
         self.rig = self.new_rig()
         self.sessions = 1
         self.model = VoiceModel.dialled("", interrupts=interrupts)
         self.spare: VoiceModel | None = None
         self.phone = Phone(Link(delays_ms[0] / 1000), Link(delays_ms[1] / 1000))
-        self.seen = Seen()
+        self.seen = Seen(self.plan)
+        self.agent_until, self.leaves_by = -math.inf, math.inf
         self.log: list[tuple[float, Input, list[Output]]] = []
         self.running: list[a.RunTool] = []
         self.still = 0
@@ -115,7 +129,7 @@ class Calls(RuleBasedStateMachine):
         assert self.seen.frames_up == held
 
     def new_rig(self) -> Rig:
-        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=False)
+        return Rig(self.plan, self.limits, clip_ms=self.clip_ms, has_line=self.has_line)
 
     def set_up(self) -> None:
         """The session says what it must before it is ready, and takes what it is told."""
@@ -157,6 +171,8 @@ class Calls(RuleBasedStateMachine):
             case AudioToPhone(duration_ms):
                 item_id = event.item_id if isinstance(event, rt.AudioDelta) else "the clip"
                 self.phone.audio(item_id, duration_ms * mulaw.BYTES_PER_MS, self.rig.now)
+                if item_id != "the clip":
+                    self.agent_until = self.phone.dry_at
             case a.SendToPhone(ms.SendMark(mark=mark)):
                 self.phone.mark(mark.name, self.rig.now)
             case a.SendToPhone():
@@ -185,6 +201,10 @@ class Calls(RuleBasedStateMachine):
         self.sessions += 1
         session = VoiceModel.dialled(f"s{self.sessions}_", interrupts=self.model.interrupts)
         session.unanswered = carried
+        session.told, session.passed_over = self.model.told, self.model.passed_over
+        session.missed = self.model.missed
+        if carried is not None and self.model.active is not None and not self.model.active.made_ms:
+            session.passed_over.add(carried)
         return session
 
     def what_the_caller_waits_for(self) -> str | None:
@@ -206,6 +226,17 @@ class Calls(RuleBasedStateMachine):
         if times and self.clip_ms and not self.is_over:
             quiet_at = max(min(times), self.phone.dry_at)
             assert self.rig.now <= quiet_at + SILENCE_MAX_S + 0.01
+        if times and not self.is_over:
+            assert self.rig.now <= max(min(times), self.agent_until) + self.limits.wait_max_s + 0.01
+
+    def check_that_who_leaves_goes(self) -> None:
+        """A goodbye has a bound, whatever the model does; a limit that is reached in it, another."""
+        if self.rig.phase is not Phase.LEAVING:
+            self.leaves_by = math.inf
+        elif self.leaves_by == math.inf:
+            unheard_s = self.phone.unheard_bytes(self.rig.now) / mulaw.BYTES_PER_MS / 1000
+            self.leaves_by = self.rig.now + unheard_s + 2 * self.limits.leave_timeout_s + 0.5
+        assert self.rig.now <= self.leaves_by
 
     def pass_time(self, duration_s: float) -> None:
         """Time goes by: echoes and deadlines, each at its moment."""
@@ -219,8 +250,11 @@ class Calls(RuleBasedStateMachine):
             self.rig.now = max(self.rig.now, until)
             if self.is_due:
                 self.tell(e.DeadlinePassed())
+                if self.is_due:  # What was done made something else due.
+                    self.tell(e.DeadlinePassed())
                 assert not self.is_due, "woken for nothing"
             self.check_that_who_waits_hears_something()
+            self.check_that_who_leaves_goes()
 
     @rule(duration_s=st.one_of(st.floats(0.001, 0.5), st.floats(0.5, 6)))
     def wait(self, duration_s: float) -> None:
@@ -258,6 +292,15 @@ class Calls(RuleBasedStateMachine):
     @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
     def caller_begins(self, late_ms: int) -> None:
         self.model.caller_begins(late_ms)
+
+    @precondition(lambda self: self.is_live and not self.model.hears_caller)
+    @rule(frames=st.integers(70, 200))
+    def caller_is_not_noticed(self, frames: int) -> None:
+        """They speak, and the model takes it for a noise."""
+        self.model.has_missed_words = True
+        for place in range(frames):
+            self.tell(LOUD_FRAME if place % 15 < 12 else v.frame())
+            self.pass_time(0.02)
 
     @precondition(lambda self: self.model.hears_caller)
     @rule()
@@ -297,9 +340,9 @@ class Calls(RuleBasedStateMachine):
         self.tell(v.tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
 
     @precondition(lambda self: self.is_live and self.model.utterances)
-    @rule(back=st.integers(0, 2))
-    def caller_is_transcribed(self, back: int) -> None:
-        self.tell(v.caller_said("Hello there.", f"{self.model.name}user_{self.model.utterances - back}"))
+    @rule(back=st.integers(0, 2), words=st.sampled_from(["Hello there.", "Hello there.", ""]))
+    def caller_is_transcribed(self, back: int, words: str) -> None:
+        self.tell(v.caller_said(words, f"{self.model.name}user_{self.model.utterances - back}"))
 
     @rule(digit=st.sampled_from("12#"))
     def caller_presses(self, digit: str) -> None:
@@ -419,8 +462,19 @@ class Calls(RuleBasedStateMachine):
             self.check_that_the_model_remembers_what_was_heard()
             self.tell(v.HANGS_UP)
         assert len(self.seen.ended) == 1
+        self.linger()
         self.check_that_no_words_are_remembered_that_were_not_heard()
         self.check_that_the_same_call_goes_the_same_way()
+
+    def linger(self) -> None:
+        """Whatever runs or is late, the call is left within its bound, and says so."""
+        while (due := self.rig.deadline) is not None:
+            assert due[0] <= self.seen.ended_at + self.limits.linger_s
+            self.rig.now = max(self.rig.now, due[0])
+            self.tell(e.DeadlinePassed())
+        (last,) = self.rig.close()
+        assert isinstance(last, a.Note)
+        assert isinstance(last.fact, CallClosed)
 
     def come_to_rest(self) -> None:
         """The caller is silent, the peers do their part, and time goes by until nothing moves."""
@@ -451,7 +505,8 @@ class Calls(RuleBasedStateMachine):
         return is_quiet and self.is_live and self.still >= STILL_S and self.rig.has_played_all
 
     def check_that_nothing_is_owed(self) -> None:
-        assert self.model.unanswered is None, f"nobody ever answered {self.model.unanswered}"
+        assert self.model.unanswered in self.may_stay_unanswered, f"nobody answered {self.model.unanswered}"
+        self.check_that_the_greeting_was_heard()
         # A session that asks what another one has asked before may get the answer under its own call id.
         lost, instead = (
             self.seen.called - self.seen.ends - self.seen.answered,
@@ -461,6 +516,31 @@ class Calls(RuleBasedStateMachine):
         assert self.rig.phase is Phase.LIVE, "the agent wanted to hang up and never did"
         assert not self.seen.is_handed_over, "the process went away and the call did not"
         assert self.seen.responses > 0, "the agent never greeted"
+
+    @property
+    def may_stay_unanswered(self) -> set[str | None]:
+        """Nothing; a noise about which the model was silent; what was no word, or what it took for none."""
+        passed_over = self.model.passed_over
+        noises = self.seen.noises if self.has_line else {one for one in passed_over if "user_" in one}
+        return {None, *(passed_over & noises), *self.seen.wordless, *self.model.missed}
+
+    def check_that_the_greeting_was_heard(self) -> None:
+        """It is owed until then, whatever fails and whoever speaks, unless a tool was asked for instead."""
+        assert self.plan.greeting_options is not None
+        words = self.plan.greeting_options.instructions
+        greetings = [response_id for response_id, told in self.model.told.items() if told == words]
+        if any(f"call_{response_id}_1" in self.seen.called for response_id in greetings):
+            return
+        heard = self.phone.heard(self.rig.now)
+        shares = [self.share_heard(response_id, heard) for response_id in greetings]
+        needed = 0.0 if self.plan.is_greeting_interruptible else 0.79
+        assert max(shares, default=0.0) > needed, f"the greeting was not heard: {shares}"
+
+    def share_heard(self, response_id: str, heard: dict[str, float]) -> float:
+        """How much was heard of what left for the phone of a response."""
+        items = [item_id for item_id in heard if item_id.startswith(f"{response_id}_item_")]
+        sent_bytes = sum(self.seen.sent_ms[item_id] for item_id in items) * mulaw.BYTES_PER_MS
+        return sum(heard[item_id] for item_id in items) / sent_bytes if sent_bytes else 0.0
 
     def check_that_the_model_remembers_what_was_heard(self) -> None:
         heard_bytes = self.phone.clear(self.rig.now + 60)
@@ -493,8 +573,12 @@ class Calls(RuleBasedStateMachine):
 class Seen:
     """What went over the wires of a call, and what may therefore not go any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: CallPlan) -> None:
+        self._plan = plan
+        self.is_protected = False
+        """The agent talks on when the caller speaks: they have not heard the greeting yet."""
         self.ended: list[StreamEnded] = []
+        self.ended_at = 0.0
         self.called: set[str] = set()
         self.ends: set[str] = set()
         """Calls that asked for the end: their wish may be gone with their session."""
@@ -502,6 +586,11 @@ class Seen:
         """Calls whose result was told to any session."""
         self.heard_bytes: dict[str, float] = {}
         """What was heard of each item when the last clear took effect."""
+        self.noises: set[str] = set()
+        """Utterances that may have been too short for a word."""
+        self.wordless: set[str] = set()
+        """Those that turned out to be a noise."""
+        self._speaks_since = 0.0
         self.heard_speech: set[str] = set()
         """Utterances that we were told of."""
         self.sent_ms: dict[str, int] = {}
@@ -532,7 +621,9 @@ class Seen:
         self._active: str | None = None
         self._asked_id: str | None = None
         self._is_phone_gone = False
-        self._was_cleared = False
+        self._was_cleared = self._has_committed = False
+        self._is_for_sign = False
+        """The response asked for is to show that the model is there: nobody waits for it to begin."""
         self._is_clip = False
         self._has_keys = False
         """Keys were pressed, and no session was told of them."""
@@ -540,28 +631,23 @@ class Seen:
         """The call has come to a bound: no key keeps it."""
 
     def event(self, event: Input, now: float) -> None:
-        self._was_cleared = self._is_clip = False
+        self._was_cleared = self._is_clip = self._has_committed = False
         if isinstance(event, ms.MarkEchoed) and event.mark.name in self.marks:
             del self.marks[: self.marks.index(event.mark.name) + 1]
         match event:
-            case rt.SpeechStarted(item_id):
-                self.caller_speaks, self.waits_since = True, None
-                self.heard_speech.add(item_id)
-                self._dead.update(self._begun)
+            case rt.SpeechStarted() | rt.SpeechStopped() | rt.CallerTranscript():
+                self._speech(event, now)
             case ms.Dtmf(ms.Key(digit)) if not self.is_limited and (digit != "#" or self._has_keys):
                 self.waits_since = None  # Who presses keys does not wait yet.
                 self._has_keys = True
-                self._dead.update(self._begun)
+                self._interrupted()
             case rt.SessionUpdated():
                 self.dials_since = None
-            case rt.SpeechStopped():
-                self.caller_speaks, self.waits_since = False, now
             case rt.ResponseCreated(response):
                 self.responses += 1
                 self._begun.append(response.id)
                 self._active, self._asked_id = response.id, None
-                if self.caller_speaks:
-                    self._dead.add(response.id)
+                self._began(now)
             case rt.ResponseDone(response) if response.id == self._active:
                 self._active = self.waits_since = None
             case rt.OutputItemDone(item=rt.Item(type="function_call", call_id=str(call_id))):
@@ -570,6 +656,30 @@ class Seen:
                 self._asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
                 self._leg(event)
+
+    def _speech(self, event: rt.SpeechStarted | rt.SpeechStopped | rt.CallerTranscript, now: float) -> None:
+        match event:
+            case rt.SpeechStarted(item_id):
+                self.caller_speaks, self.waits_since, self._speaks_since = True, None, now
+                self.heard_speech.add(item_id)
+                self._interrupted()
+            case rt.SpeechStopped(item_id):
+                self.caller_speaks, self.waits_since = False, now
+                if now < self._speaks_since + WORD_S:
+                    self.noises.add(item_id)
+            case rt.CallerTranscript(item_id, ""):
+                self.wordless.add(item_id)
+
+    def _began(self, now: float) -> None:
+        if self._is_for_sign and self.waits_since is None and not self.caller_speaks:
+            self.waits_since = now
+        self._is_for_sign = False
+        if self.caller_speaks and not self.is_protected:
+            self._dead.add(self._begun[-1])
+
+    def _interrupted(self) -> None:
+        if not self.is_protected:
+            self._dead.update(self._begun)
 
     def _leg(self, event: e.ModelConnected | e.ModelDialFailed | e.LegGone) -> None:
         if isinstance(event, e.LegGone):
@@ -614,6 +724,7 @@ class Seen:
         match fact:
             case StreamEnded():
                 self.ended.append(fact)
+                self.ended_at = now
             case TurnEnded(agent=heard):
                 self.remembered += f" {heard}"
             case ModelTrouble(doing="call"):
@@ -660,11 +771,16 @@ class Seen:
     def _session_is_gone(self) -> None:
         self._dead.update(self._begun)
         self._active = self._asked_id = None
-        self.caller_speaks = False
+        self.caller_speaks = self.is_protected = False
 
     def _command(self, command: commands.AnyCommand, leg: e.Leg, now: float) -> None:
         self.is_moving |= leg is e.Leg.SPARE and isinstance(command, commands.CreateItem)
         match command:
+            case commands.UpdateSession(session=session) if leg is e.Leg.MODEL:
+                # While it is opened; the next one, in mid-call, is the amendment.
+                self.is_protected = self._plan.server_interrupts and not (
+                    session.audio.input.turn_detection.interrupt_response
+                )
             case commands.CreateResponse(event_id=event_id, response=options):
                 words = None if options is None else options.instructions
                 self.is_limited |= words in {v.SAY_IT_ENDS, v.SAY_NOBODY_IS_THERE}
@@ -672,8 +788,11 @@ class Seen:
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
                 assert not self.caller_speaks, "a response is asked for while the caller speaks"
-                self._asked_id = event_id
-                self.waits_since = now if self.waits_since is None else self.waits_since
+                self._asked_id, self._is_for_sign = event_id, self._has_committed
+                if self.waits_since is None and not self._is_for_sign:
+                    self.waits_since = now
+            case commands.CommitInput():
+                self._has_committed = True
             case commands.CancelResponse(response_id=response_id):
                 assert response_id == self._active, "what is cancelled is active, and named"
             case commands.CreateItem(item=commands.FunctionCall(call_id=call_id)):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import structlog
 
 from callbridge.bridge.door import Door, nowhere
+from callbridge.bridge.keeping import LastEntries, nothing_to_keep
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.bridge.unanswered import Unanswered
@@ -43,17 +44,8 @@ Observe: TypeAlias = Callable[[Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
-async def _nothing_to_keep() -> bool:
-    """Where nothing is written down, nothing has to be waited for."""
-    return True
-
-
 def _nothing_to_free() -> None:
     """Where calls are not counted, none holds a place."""
-
-
-KEPT_WITHIN_S = 1.0
-"""At its end a call waits so long for its last entries to be on disk: whoever goes on with it reads them."""
 
 
 class _CallOver(Exception):  # noqa: N818  # Not an error: how a task group is told to stop.
@@ -73,7 +65,7 @@ class Bridge:
         limits: Limits | None = None,
         clip: bytes = b"",
         waiting: WaitingRoom | None = None,
-        kept: Callable[[], Awaitable[bool]] = _nothing_to_keep,
+        kept: Callable[[], Awaitable[bool]] = nothing_to_keep,
         free: Callable[[], None] = _nothing_to_free,
         spread: float = 0.5,
         wall_now: Callable[[], float] = time.time,
@@ -107,7 +99,7 @@ class Bridge:
         self._closed: list[SocketLeg] = []
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
         self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
-        self._has_been_kept = False
+        self._last_entries = LastEntries(kept)
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._toolbox: Toolbox | None = None
         """The tools of the call's agent, once there is a call."""
@@ -462,7 +454,7 @@ class Bridge:
         First what was said is written down: the closed phone makes Twilio ask for somebody who reads it.
         """
         if self._open_legs():
-            await self._wait_until_kept()
+            await self._last_entries.wait(self._log)
         async with asyncio.TaskGroup() as closing:
             for socket in self._dropped:
                 if socket not in self._closed:
@@ -480,20 +472,6 @@ class Bridge:
 
     def _open_legs(self) -> dict[e.Leg, SocketLeg]:
         return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}
-
-    async def _wait_until_kept(self) -> None:
-        """Asked once; again only when a cancellation cut it short."""
-        if self._has_been_kept:
-            return
-        self._has_been_kept = True  # Now: if the question itself fails, the legs are closed all the same.
-        try:
-            async with asyncio.timeout(KEPT_WITHIN_S):
-                await self._kept()
-        except TimeoutError:
-            self._log.warning("entries_not_kept_in_time", waited_s=KEPT_WITHIN_S)
-        except asyncio.CancelledError:
-            self._has_been_kept = False
-            raise
 
     async def _close(self, socket: SocketLeg, code: int, reason: str) -> None:
         await socket.close(code, reason)

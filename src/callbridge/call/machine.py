@@ -291,7 +291,8 @@ class CallMachine:
             connecting_since=sessions.began_at if is_connecting else None,
             clip_at=self._clip_at,
         )
-        if (record_by := self.transcript.deadline) is not None:
+        record_by = self.transcript.deadline
+        if record_by is not None and parts.floor.greeting.response is None:
             due[Timer.TRANSCRIPT] = record_by
         if parts.hand_over_by is not None:
             due[Timer.HAND_OVER] = parts.hand_over_by
@@ -322,7 +323,9 @@ class CallMachine:
                 self._sessions.spare_failed("somebody spoke", now)
             if endings.leaving_for is not None:
                 endings.extend_farewell(now)
-        for turn in parts.transcript.ended(now):
+        # While the greeting plays on nobody knows how much of it will be heard.
+        is_greeting = parts.floor.greeting.response is not None
+        for turn in () if is_greeting else parts.transcript.ended(now):
             self._out.note(turn)
             if turn.caller or turn.agent:
                 parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))

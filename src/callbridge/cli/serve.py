@@ -13,7 +13,8 @@ from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.check import Finding, Level, as_findings
 from callbridge.server.config.clip import ClipError
-from callbridge.server.config.settings import Settings, SettingsError, read_settings
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.listening import CallServer, uvicorn_config

@@ -37,11 +37,11 @@ def test_the_first_session_may_not_interrupt() -> None:
 def test_hello_into_the_greeting_stops_nothing_and_is_answered_behind_it() -> None:
     """Nothing is cleared, truncated or cancelled; the server's answer plays when the greeting is over."""
     book = greeting()
-    assert book >> at(1.4, v.speech_started()) << v.recorded(TurnEnded)
+    assert book >> at(1.4, v.speech_started())
     assert book >> at(1.9, v.speech_stopped()) >> v.created("answer")
     assert book >> v.says("answer", "yes", 500) << AudioToPhone(500) >> v.done("answer")
     # The greeting's own last mark has audio behind it: half a second after its end it was heard.
-    assert book >> deadline(Timer.GREETING) << FULL
+    assert book >> deadline(Timer.GREETING) << (FULL, v.recorded(TurnEnded))
     assert book.rig.seconds == 1 + 2 + 0.5
     assert book >> v.SESSION_UPDATED >> after(0.1, PLAYED)
     assert book.rig.phase is Phase.LIVE
@@ -195,8 +195,38 @@ def test_an_answer_of_the_servers_own_is_no_greeting() -> None:
 def test_a_key_does_not_stop_a_protected_greeting() -> None:
     """It is kept, and told when the greeting was said."""
     book = greeting()
-    assert book >> at(1.5, v.key("2")) << v.recorded(TurnEnded)
+    assert book >> at(1.5, v.key("2"))
     assert book.rig.phase is Phase.LIVE
+
+
+def test_a_greeting_whose_session_is_lost_wakes_nobody() -> None:
+    """Its time comes while another session is dialled: then there is nobody who could be told."""
+    book = v.live(PROTECTED, has_line=False)
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 500))
+    book.rig.now += 11
+    book.rig.feed(v.gone(e.Leg.MODEL))
+    book.rig.now += 2
+    book.rig.feed(e.DeadlinePassed())
+    assert book.rig.deadline is not None
+    assert book.rig.deadline[0] > book.rig.now
+
+
+def test_keys_before_the_greeting_are_answered_behind_it() -> None:
+    """It says what it is told and nothing else: that is no answer to them."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.key("1"), v.key("#"), e.DeadlinePassed(), v.item_added("cb_item_1"))
+    assert book >> v.created("greeting") >> v.says("greeting", "hello", 500) << AudioToPhone(500)
+    assert book >> v.done("greeting") << v.ask()
+
+
+def test_a_question_before_the_greeting_survives_its_session() -> None:
+    """The next session greets, and then answers."""
+    book = v.live(PROTECTED)
+    book.rig.feed(v.speech_started(), v.speech_stopped(), v.gone(e.Leg.MODEL))
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+    assert book.rig.phase is Phase.LIVE
+    book.rig.feed(v.created("greeting"), *v.says("greeting", "hello", 500))
+    assert book >> v.done("greeting") << v.ask()
 
 
 def asks(outputs: list[Output]) -> bool:
@@ -266,7 +296,7 @@ def test_a_caller_who_pauses_while_the_greeting_goes_on_does_not_stop_it() -> No
             book.rig.feed(ms.Media(ms.MediaChunk(payload)))
             book.rig.wakes(book.rig.seconds)
     assert book >> v.audio("greeting", "hello", 500) << AudioToPhone(500)
-    assert book >> v.done("greeting") << v.recorded(TurnEnded)
+    assert book >> v.done("greeting")
 
 
 def test_a_greeting_that_breaks_off_goes_on_once_and_is_not_begun_again() -> None:

@@ -187,6 +187,16 @@ def test_a_sign_of_life_is_enough() -> None:
     assert book.rig.phase is Phase.LIVE
 
 
+def test_a_slow_model_does_not_cut_the_caller_short() -> None:
+    """A commit in the middle of their words would end their turn."""
+    book = v.answering(v.greeted(limits=v.PATIENT))
+    assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.done("answer")
+    assert book >> after(0.1, v.speech_started("more"))
+    assert book >> after(0.1, v.tool_finished("call_1")) << v.tool_result("cb_item_1", "call_1")
+    assert book >> after(LIMITS.command_timeout_s + 1, e.DeadlinePassed())
+    assert book >> v.speech_stopped("more") >> v.created("it")
+
+
 def test_an_utterance_without_end_is_answered() -> None:
     """A street that the model takes for a voice: after 45 s it is told that the caller has ended."""
     book = v.greeted(limits=v.PATIENT)

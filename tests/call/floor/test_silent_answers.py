@@ -230,6 +230,14 @@ def test_whoever_is_understood_is_there() -> None:
     assert book.rig.phase is Phase.LIVE
 
 
+def test_an_answer_that_breaks_off_is_owed_even_to_a_cough() -> None:
+    """Nobody is left with half a sentence."""
+    book = asked(loud_s=0.2)
+    book.rig.feed(*v.says("answer", "it", 500))
+    v.retelling(book)
+    assert book >> v.SESSION_UPDATED << (v.has_replaced(), v.ask(), a.OpenUplink())
+
+
 @pytest.mark.parametrize("fails", [False, True], ids=["nothing comes", "it says so"])
 def test_who_is_not_written_down_is_there_all_the_same(*, fails: bool) -> None:
     """Transcription is down, the call is not: nobody is hung up upon in the middle of a talk."""

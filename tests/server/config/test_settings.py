@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from callbridge.server.config.setting_names import variable
-from callbridge.server.config.settings import VARIABLES, Settings, SettingsError, read_settings
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from desks import NEEDED
 
 LOOPBACK = {"CALLBRIDGE_HOST": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1:8080"}

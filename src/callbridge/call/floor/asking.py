@@ -179,7 +179,10 @@ class Asking:
             # Tool after tool, and not a word: the caller has waited long enough for both.
             options = msgspec.structs.replace(options or commands.ResponseOptions(), tool_choice="none")
         ask_id, floor = self._out.ask_model(options), self._floor
-        floor.ask = Ask(ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign)
+        is_verbatim = options is not None and options.instructions is not None
+        floor.ask = Ask(
+            ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign, is_verbatim=is_verbatim
+        )
         floor.move(On.ASKED)
         floor.due_since = now
 

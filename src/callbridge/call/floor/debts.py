@@ -124,6 +124,8 @@ class Debts:
             return
         if ask is not None and ask.is_greeting and not response.is_muted:
             response.is_greeting, self.greeting = True, None
+            if ask.is_verbatim:  # Keys, results and questions that came before are answered behind it.
+                return
         response.is_farewell = ask is not None and ask.is_farewell
         self.farewell = None
         if not response.is_muted:  # What has overtaken it may be what is owed an answer.
@@ -150,9 +152,7 @@ class Debts:
         """The next session is told all that was said; what was to be answered of it, is still."""
         times = [owed.since for owed in self.items.values()]
         times += [at for at in (self.answer, self.farewell) if at is not None]
-        # The session is lost before the caller was greeted: the next one greets, and that answers their
-        # "hello?".
-        self.answer = min(times) if times and self.greeting is None else None
+        self.answer = min(times, default=None)
         self.farewell = None
         self.items.clear()
 

@@ -197,7 +197,9 @@ class Hearing:
             due[Timer.UNKEPT] = max(floor.due_since, heard_at) + limits.command_timeout_s
         if heard_at < self._asked_at:
             due[Timer.SIGN] = self._asked_at + limits.sign_timeout_s
-        elif heard_at < self.commanded_at:
+        elif heard_at < self.commanded_at and floor.caller is Caller.SILENT:
+            # Not in the middle of their words: a commit would end their turn, and a server that is only slow
+            # would answer half of it.
             due[Timer.UNANSWERED] = self.commanded_at + limits.command_timeout_s
 
     def expired(self, timer: Timer, now: float) -> None:

@@ -145,7 +145,9 @@ class Ladder:
         # Not for a muted one: the caller spoke into it, and is owed an answer to that. Not for one that
         # called a tool: its result asks by itself, and an answer before that might call the tool again.
         # Nor for the greeting, which knows by itself what becomes of it.
-        is_owed = response.is_owed and not response.is_muted and not response.is_greeting
+        # What began to sound is owed, whatever it answered: nobody is left with half a sentence.
+        is_owed = response.is_owed or self._is_said(response)
+        is_owed = is_owed and not response.is_muted and not response.is_greeting
         if is_owed and response not in self.tools.causes:
             self._debts.owe_again(response)
         # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
@@ -272,11 +274,14 @@ class Ladder:
         self._asking.response_paid(is_said=is_said)
         if is_said:
             self._floor.owes_older = False
-        if response is self._floor.greeting.response:
-            if is_said:
-                self._floor.greeting.is_made()
-            else:
-                self._floor.greeting.is_unsaid(now)
+        self._greeted(response, now)
+
+    def _greeted(self, response: LiveResponse, now: float) -> None:
+        greeting = self._floor.greeting
+        if response is greeting.response and self._is_said(response):
+            greeting.is_made()
+        elif response is greeting.response:
+            greeting.is_unsaid(now)
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
@@ -328,7 +333,7 @@ class Ladder:
         elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
-            pass
+            self._greeted(response, now)
         elif done.status == "failed" or not self._is_said(response):
             if not (response.is_owed or self._floor.owes_older):
                 return  # Nobody waits: it is not worth a session.

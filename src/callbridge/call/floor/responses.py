@@ -24,6 +24,8 @@ class Ask:
     is_farewell: bool = False
     is_for_sign: bool = False
     """Nobody waits for an answer: the model is to show that it is there."""
+    is_verbatim: bool = False
+    """What it asks for is to say what it is told, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ from callbridge.server.config.models import (
 )
 from callbridge.server.config.prices import PRICES_AS_OF, price_of
 from callbridge.server.config.setting_names import variable
-from callbridge.server.config.settings import Problem, Settings, SettingsError, read_settings
+from callbridge.server.config.setting_problems import Problem, SettingsError
+from callbridge.server.config.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -9,7 +9,6 @@ agent at hand.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import urlsplit
@@ -29,10 +28,10 @@ from callbridge.server.config.models import voice_model
 from callbridge.server.config.setting_names import (
     PREFIX,
     name_of_others,
-    nearest_name,
     unknown_names,
     variable,
 )
+from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
 from callbridge.server.config.setting_values import (
     BaseUrl,
     Dollars,
@@ -54,39 +53,6 @@ FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
 VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 MEDIA_STREAM_PATH = "/media-stream"
-
-_REMEDIES = {
-    "OPENAI_API_KEY": "Create a key at https://platform.openai.com/api-keys.",
-    "TWILIO_ACCOUNT_SID": "Copy the Account SID from https://console.twilio.com.",
-    "TWILIO_AUTH_TOKEN": "Copy the Auth Token from https://console.twilio.com.",
-    "PUBLIC_BASE_URL": "Set it to the address under which Twilio reaches this process, "
-    "such as https://my-calls.fly.dev.",
-}
-
-
-# Words for people.
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with the configuration, and what to do about it."""
-
-    name: str
-    """The environment variable."""
-
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.what}. {self.remedy}"
-
-
-class SettingsError(Exception):
-    """The configuration cannot be used; `problems` says why, variable by variable."""
-
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = problems
 
 
 class Settings(BaseSettings):
@@ -416,14 +382,21 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
             that is, at once.
     """
     given = _given_variables() if environment is None else environment
-    unknown = [_unknown(name) for name in unknown_names(given, VARIABLES)]
+    unknown = [unknown_name(name, VARIABLES) for name in unknown_names(given, VARIABLES)]
     try:
         settings = _own_settings() if environment is None else _settings_of(environment)
     except ValidationError as error:
-        raise SettingsError((*unknown, *map(_problem, error.errors()))) from None
+        wrong = [problem_of(fault, _default_of(fault)) for fault in error.errors()]
+        raise SettingsError((*unknown, *wrong)) from None
     if unknown:
         raise SettingsError(tuple(unknown))
     return settings
+
+
+def _default_of(fault: ErrorDetails) -> object:
+    """What holds when the variable that is at fault is not set; None for nothing."""
+    fields = Settings.model_fields
+    return fields[str(fault["loc"][0]).lower()].default if fault["loc"] else None
 
 
 def _own_settings() -> Settings:
@@ -443,58 +416,3 @@ def _given_variables() -> dict[str, str | None]:
         EnvSettingsSource(Settings, env_ignore_empty=False),
     )
     return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
-
-
-def _unknown(name: str) -> Problem:
-    nearest = nearest_name(name, VARIABLES)
-    remedy = f"Did you mean {nearest}?" if nearest else "Remove it; .env.example lists all that there are."
-    return Problem(name, "is no setting", remedy)
-
-
-def _problem(error: ErrorDetails) -> Problem:
-    if not error["loc"]:
-        return _rule_problem(error["msg"])
-    field = str(error["loc"][0]).lower()
-    name = variable(field)
-    return Problem(name, _what(field, error), _REMEDIES.get(name) or _back_to_default(field))
-
-
-def _rule_problem(message: str) -> Problem:
-    # A rule between two variables is worded "NAME what is wrong. The remedy".
-    name, _, rest = message.removeprefix("Value error, ").partition(" ")
-    what, _, remedy = rest.partition(". ")
-    return Problem(name, what, remedy + ".")
-
-
-def _what(field: str, error: ErrorDetails) -> str:
-    context = error.get("ctx", {})
-    match error["type"]:
-        case "missing":
-            return "is not set"
-        case "value_error":
-            return error["msg"].removeprefix("Value error, ")
-        case "literal_error" | "enum":
-            return f"must be one of {context['expected']}".replace("'", "")
-        case "int_parsing" | "int_from_float":
-            return "must be a whole number"
-        case "float_parsing" | "finite_number":
-            return "must be a number"
-        case "bool_parsing":
-            return "must be true or false"
-        case "greater_than":
-            return f"must be more than {context['gt']:g}"
-        case "greater_than_equal":
-            return f"must be at least {context['ge']}"
-        case "less_than_equal":
-            return f"must be at most {context['le']}"
-        case "string_pattern_mismatch" if field == "twilio_account_sid":
-            return "must be AC followed by 32 digits 0-9 and letters a-f"
-        case "string_pattern_mismatch":
-            return "must be two small letters such as en"
-        case _:
-            return f"is wrong: {error['msg']}"
-
-
-def _back_to_default(field: str) -> str:
-    default = Settings.model_fields[field].default
-    return f"Correct it, or remove it for the default{'' if default is None else f' {default}'}."
