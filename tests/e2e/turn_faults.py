@@ -68,6 +68,7 @@ class Row:
 # --- Sounds ----------------------------------------------------------------------------------------------
 
 HELLO = noise(random.Random("hello"), 450)
+LONG = noise(random.Random("long"), 2200)
 MUSIC = make_sound(SoundKind.MUSIC, -25, 8)
 """A call centre puts us on hold. As loud as speech, and without a pause in it."""
 
@@ -146,6 +147,7 @@ HEARD = [
     Row("hears speech in noise", faults=(Fault(kind="vad_noise"),)),
     Row("hears speech in noise, and is silent", faults=(Fault(kind="vad_noise"),), answer=Answer(empty=True)),
     Row("half open", faults=(Fault(kind="stall", pongs=False),), cuts=True),
+    Row("half open, and a long sentence", faults=(Fault(kind="stall", pongs=False),), cuts=True, says=LONG),
     Row("alive, and answers nothing", faults=(Fault(kind="stall"),), cuts=True),
     Row("invalid model", everywhere(FALLS_BACK), faults=(_INVALID_MODEL,), cuts=True),
 ]

@@ -71,6 +71,7 @@ class Relay:
         "_gate",
         "_held",
         "_held_bytes",
+        "_is_unheard",
         "_kept",
         "_kept_at",
         "_kept_bytes",
@@ -96,6 +97,8 @@ class Relay:
         self._loudness = tally.loudness
         self._kept: deque[bytes] = deque(maxlen=KEPT_FRAMES_MAX)
         """What the caller has said since they became loud, as long as the model hears no speech."""
+        self._is_unheard = False
+        """Since they became loud it has heard nothing of them."""
         self._kept_at = 0
         """The frame at which they had fallen quiet, and it had not."""
         self._kept_bytes = 0
@@ -215,10 +218,11 @@ class Relay:
             return self._fell_quiet() if self._was_loud else None
         if not self._was_loud:
             self._kept.clear()
+            self._is_unheard = True
             self._loudness_changed(is_loud=True)
         if self._gate.model_hears:
             self._kept.clear()
-            self._told_at = loud_for + LOUD_FRAMES
+            self._is_unheard, self._told_at = False, loud_for + LOUD_FRAMES
             return None
         self._kept.append(payload)
         if loud_for < self._told_at:
@@ -227,13 +231,13 @@ class Relay:
         return CallerIsLoud()
 
     def _fell_quiet(self) -> Event | None:
-        is_unheard = self._told_at == LOUD_FRAMES
-        if is_unheard:
+        is_short = self._is_unheard and self._told_at == LOUD_FRAMES
+        if self._is_unheard:
             self._kept_at = self._tally.frames_from_phone
         else:
             self._kept.clear()
         self._loudness_changed(is_loud=False)
-        return CallerWasLoud(self._loudness.loud_before * FRAME_MS) if is_unheard else None
+        return CallerWasLoud(self._loudness.loud_before * FRAME_MS) if is_short else None
 
     def _loudness_changed(self, *, is_loud: bool) -> None:
         self._was_loud, self._told_at = is_loud, LOUD_FRAMES

@@ -59,9 +59,9 @@ def test_a_session_that_answers_nothing_is_replaced_and_the_next_one_gets_what_w
     assert 3000 <= audio_ms <= 3600
 
 
-def says_a_word(book: Playbook) -> list[type]:
+def says_a_word(book: Playbook, seconds: float = 0.5) -> list[type]:
     """Half a second of the caller, and the silence behind it. Answers what the model is told, audio aside."""
-    outputs = speaks(book, 0.5)
+    outputs = speaks(book, seconds)
     for _ in range(30):
         book.rig.now += 0.02
         outputs += book.rig.feed(v.frame())
@@ -88,16 +88,17 @@ def test_a_door_is_answered_by_nobody_and_the_next_one_is_not_asked_about() -> N
     assert book.rig.phase is Phase.LIVE
 
 
-def test_a_word_into_a_dead_session_is_said_again_to_the_next_one() -> None:
-    """1.5 s after it."""
+@pytest.mark.parametrize("seconds", [0.5, 1.4, 2.0])
+def test_a_word_into_a_dead_session_is_said_again_to_the_next_one(seconds: float) -> None:
+    """1.5 s after it, or after the first 1.5 s of it."""
     book = quiet_line()
-    assert says_a_word(book) == [commands.CommitInput]
-    asked_at = book.rig.seconds
+    assert says_a_word(book, seconds)[0] is commands.CommitInput
+    stopped_at = book.rig.seconds
     assert book >> deadline(Timer.SIGN) << v.replaces(why="the model gives no sign of life")
-    assert book.rig.seconds == pytest.approx(asked_at + LIMITS.sign_timeout_s, abs=0.1)
+    assert book.rig.seconds <= stopped_at + LIMITS.sign_timeout_s
     book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
     said = book.rig.feed(v.SESSION_UPDATED)
-    assert sum(getattr(output, "duration_ms", 0) for output in said) >= 500
+    assert sum(getattr(output, "duration_ms", 0) for output in said) >= seconds * 1000
 
 
 def test_the_end_of_speech_is_seen_though_a_response_has_begun_in_it() -> None:

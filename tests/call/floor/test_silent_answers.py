@@ -102,7 +102,7 @@ def test_an_answer_that_was_said_to_its_end_is_paid_though_its_end_does_not_come
         book
         >> after(1.1, PLAYED)
         >> deadline(Timer.ANSWER)
-        << (v.any_warning("response_done_missing"), v.cancel("answer"))
+        << (v.cancel("answer"), v.any_warning("response_done_missing"))
     )
     assert book >> v.caller_said("When?", "question") << v.recorded(TurnEnded)
     assert book >> after(5, v.done("answer")) << v.any_warning("response_done_unexpected")

@@ -307,14 +307,14 @@ class Ladder:
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
         floor, response = self._floor, self._floor.response
+        if not response.is_muted:  # For the server it is in progress, and so in the way of the next one.
+            self._out.tell_model(commands.CancelResponse(response_id=response.id))
         self._out.note(warned("response_done_missing", response_id=response.id))
         floor.move(On.LET_GO)
         floor.let_go = response
         if response.is_muted:
             floor.interruption.settle(response)
         else:
-            # For the server it is still in progress, and so in the way of the next one.
-            self._out.tell_model(commands.CancelResponse(response_id=response.id))
             self._is_paid(response, now)
         self._transcript.agent_finished()
         self._asking.if_free(now)
