@@ -143,6 +143,12 @@ HEARD = [
         everywhere(GOES_ON) | {Moment.CALLER: _MAY_BE_ECHO},
         faults=(Fault(kind="vad_deaf"),),
     ),
+    Row(
+        "hears nothing any more, and a long sentence",
+        everywhere(GOES_ON) | dict.fromkeys((Moment.CALLER, Moment.AGENT, Moment.TOOL), _MAY_BE_ECHO),
+        faults=(Fault(kind="vad_deaf"),),
+        says=LONG,
+    ),
     Row("hears no end", faults=(Fault(kind="vad_stuck"),)),
     Row("hears speech in noise", faults=(Fault(kind="vad_noise"),)),
     Row("hears speech in noise, and is silent", faults=(Fault(kind="vad_noise"),), answer=Answer(empty=True)),
