@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from callbridge.bridge.relay import FRAME_BYTES_MAX, Relay
 from callbridge.call.ear.gate import Gate, Uplink
 from callbridge.call.ear.tally import Tally
-from callbridge.call.events import AnswerRanAway, BadMessage, Leg, SpareSaid, StreamAdmitted
+from callbridge.call.events import (
+    AnswerRanAway,
+    BadMessage,
+    CallerWasLoud,
+    Leg,
+    SpareSaid,
+    StreamAdmitted,
+)
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.outbox import Outbox
@@ -344,6 +351,27 @@ def test_what_the_caller_said_to_a_dead_session_goes_to_the_next_one() -> None:
         rig.gate.uplink = Uplink.OPEN
         rig.relay.open_uplink()
         assert rig.model_audio in (LOUD * kept + QUIET, LOUD * (kept - 1) + QUIET)
+
+
+def test_a_word_that_the_model_did_not_hear_is_told_of_and_kept_for_two_seconds() -> None:
+    """It is known by then whether the session is dead. One that was heard is neither."""
+    for is_heard, waits, told, kept in (
+        (False, 70, [CallerWasLoud(600)], 30),
+        (False, 130, [CallerWasLoud(600)], 0),
+        (True, 70, [], 0),
+    ):
+        rig = Rig()
+        rig.gate.model_hears = is_heard
+        events = [rig.relay.from_phone(media(payload)) for payload in [LOUD] * 30]
+        rig.gate.model_hears = False
+        events += [rig.relay.from_phone(media(payload)) for payload in [QUIET] * (30 + waits)]
+        assert [event for event in events if event is not None] == told
+        rig.to_model.clear()
+        rig.gate.uplink, rig.gate.resends = Uplink.HELD, True
+        # The next session is there before the next frame.
+        rig.gate.uplink = Uplink.OPEN
+        rig.relay.open_uplink()
+        assert rig.model_audio.count(LOUD) in {kept, max(kept - 1, 0)}
 
 
 def test_what_is_kept_of_the_caller_is_bounded() -> None:

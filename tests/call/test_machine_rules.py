@@ -33,7 +33,13 @@ SAMPLES: dict[type, e.Event] = {
         *(v.tool_call("r", "call_1"), v.done("r"), v.error("server_error")),
         realtime_events.RateLimitsUpdated((realtime_events.RateLimit("tokens", 0, 1.0),)),
         *(v.admitted("", ""), e.StreamRefused("no"), e.ModelConnected(), e.ModelDialFailed("no")),
-        *(e.AnswerRanAway(), e.CallerIsLoud(), v.gone(e.Leg.MODEL), e.LegStalled(e.Leg.MODEL, "full")),
+        *(
+            e.AnswerRanAway(),
+            e.CallerIsLoud(),
+            e.CallerWasLoud(500),
+            v.gone(e.Leg.MODEL),
+            e.LegStalled(e.Leg.MODEL, "full"),
+        ),
         *(e.BadMessage(e.Leg.MODEL, "not JSON"), v.tool_finished("call_1"), e.ShutdownRequested()),
         *(e.HandOverRequested(), e.DeadlinePassed()),
     )
@@ -65,11 +71,11 @@ IGNORED: dict[Step | Phase, set[type]] = {
     Phase.DIALLING: PASSES_BY
     | SETTLED
     | (FROM_MODEL - {realtime_events.UnknownEvent})
-    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
+    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud, e.CallerWasLoud},
     Phase.CONFIGURING: PASSES_BY
     | SETTLED
     | (FROM_MODEL - OF_A_SESSION - MEANS_SOMETHING - WORDS)
-    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud},
+    | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud, e.CallerWasLoud},
     Phase.LIVE: STANDING,
     Phase.LEAVING: STANDING,
     Phase.OVER: set(SAMPLES),
@@ -79,7 +85,7 @@ IGNORED: dict[Step | Phase, set[type]] = {
 def test_there_is_a_sample_of_every_event() -> None:
     """A new event turns this red until somebody has decided what it means; the unions have not come apart."""
     assert set(SAMPLES) == FROM_PHONE | FROM_MODEL | LOCAL
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 14)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 15)
 
 
 WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)

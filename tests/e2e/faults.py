@@ -38,9 +38,10 @@ class Outcome(Enum):
     GOES_ON = "the agent goes on, and ends the call with a goodbye"
     FALLS_BACK = "the fallback plan is carried out"
     LEFT = "the caller has hung up"
+    ENDS = "the agent ends the call; if it has not said goodbye, Twilio does"
 
 
-GOES_ON, FALLS_BACK, LEFT = Outcome.GOES_ON, Outcome.FALLS_BACK, Outcome.LEFT
+GOES_ON, FALLS_BACK, LEFT, ENDS = Outcome
 
 Cell: TypeAlias = Outcome | str
 """What is to come of it, or why it is not played."""
@@ -256,6 +257,8 @@ _WATCHED = "a process that is stuck ends: that takes a process of its own, as th
 _CLOSE_AGAIN = frozenset({31921})
 """Twilio logs that we closed the socket, and asks what follows."""
 
+_INVALID_MODEL = ConnectFault(kind="reject", code=4000)
+
 CONNECTING = [
     _refused(1, "401", FALLS_BACK, status=401),
     _in_session(
@@ -267,6 +270,8 @@ CONNECTING = [
     _refused(2, "403", FALLS_BACK, status=403),
     _refused(3, "404, there is a second model", GOES_ON, status=404),
     _refused(3, "404 of both models", FALLS_BACK, lasts=True, status=404),
+    Row(3, "invalid model on the open socket", AtDial(_INVALID_MODEL), _everywhere(GOES_ON)),
+    Row(3, "both models are invalid", AtDial(_INVALID_MODEL, lasts=True), _everywhere(FALLS_BACK)),
     _refused(4, "429, retry after 1 s", GOES_ON, status=429, retry_after_s=1),
     _refused(4, "429, retry after 30 s", FALLS_BACK, status=429, retry_after_s=30),
     _in_session(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from callbridge.agents.agent import Agent
 from callbridge.call.facts import EndReason, Interrupted
 from callbridge.simulators.phone import CallerScript, Interrupt, Network, Pause, Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.stream import StreamSettings
@@ -91,7 +92,8 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
     caller = CallerScript([*steps, WaitForEnd()])
     # Callers do not speak in step: frames of all calls at the same moment would be a load of our own making.
     stream = StreamSettings(first_timestamp_ms=95 + 3 * seed + delay_ms // 60)
-    async with stack(script, environment={"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400"}) as running:
+    patience = {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "400"}
+    async with stack(script, agent=Agent(greeting_interruptible=True), environment=patience) as running:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 

@@ -254,7 +254,9 @@ SURVIVED = [
     survived("some error", inside("error"), "model_error"),
     survived("fails twice", script(*failing(2, "server_error"), GREETING), *[FELL_SHORT] * 2),
     survived(
-        "incomplete", script(Answer(say=(speech(900),), status="incomplete", stop_after_ms=300)), FELL_SHORT
+        "incomplete",
+        script(Answer(say=(speech(900),), status="incomplete", stop_after_ms=300), GREETING),
+        FELL_SHORT,
     ),
     survived("a stall that passes", inside("stall", seconds=0.35)),
     survived(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from callbridge.agents.agent import Agent
 from callbridge.bridge.legs.leg import Patience
 from callbridge.call.facts import EndReason, Interrupted, StreamEnded, StreamStarted
 from callbridge.call.limits import Limits
@@ -168,7 +169,8 @@ async def test_a_call_whose_stream_breaks_off_goes_on_with_another(lane: PhoneLa
 async def test_keys_interrupt_and_reach_the_model() -> None:
     long_greeting = Answer(say=(Speech(text="A long greeting.", audio=noise(RNG, 4000)),), pace=1.5)
     script = Script(answers=(long_greeting,), default=GOODBYE, after_ms=20)
-    async with stack(script) as running, leaves_nothing():
+    agent = Agent(greeting_interruptible=True)
+    async with stack(script, agent=agent) as running, leaves_nothing():
         call = await running.call([Pause(700), Press("42#"), WaitForEnd()])
         journal = call.journal
     assert (call.ended.reason, call.verbs) == (EndReason.AGENT_HANGUP, CONNECTED_AND_ENDED)

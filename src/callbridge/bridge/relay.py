@@ -11,8 +11,17 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.call.ear.gate import Uplink
+from callbridge.call.ear.loudness import FRAME_MS
 from callbridge.call.ear.playout import Playout
-from callbridge.call.events import AnswerRanAway, BadMessage, CallerIsLoud, Event, Leg, SpareSaid
+from callbridge.call.events import (
+    AnswerRanAway,
+    BadMessage,
+    CallerIsLoud,
+    CallerWasLoud,
+    Event,
+    Leg,
+    SpareSaid,
+)
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire.audio import BYTES_PER_MS
@@ -41,6 +50,9 @@ LOUD_FRAMES = 75
 KEPT_FRAMES_MAX = 400
 """8 s of what a model may not have heard: whom nobody answers does not speak for longer."""
 
+KEPT_FOR_FRAMES = 100
+"""2 s after the caller was loud: a session that has not heard them is known to be dead after 1.5 s."""
+
 FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
@@ -59,7 +71,9 @@ class Relay:
         "_gate",
         "_held",
         "_held_bytes",
+        "_is_unheard",
         "_kept",
+        "_kept_at",
         "_kept_bytes",
         "_loudness",
         "_note",
@@ -83,6 +97,10 @@ class Relay:
         self._loudness = tally.loudness
         self._kept: deque[bytes] = deque(maxlen=KEPT_FRAMES_MAX)
         """What the caller has said since they became loud, as long as the model hears no speech."""
+        self._is_unheard = False
+        """Since they became loud it has heard nothing of them."""
+        self._kept_at = 0
+        """The frame at which they had fallen quiet, and it had not."""
         self._kept_bytes = 0
         """What was taken over from there, on top of what may be held."""
         self._told_at = LOUD_FRAMES
@@ -125,7 +143,7 @@ class Relay:
             self._append(payload)
             if count & 1:
                 return self._listen(payload)
-            if self._kept:
+            if self._was_loud and self._kept:
                 self._kept.append(payload)
             return None
         if uplink is _HELD:
@@ -166,6 +184,8 @@ class Relay:
 
     def open_uplink(self) -> None:
         """Sends what was held, in order. From now on the gate decides."""
+        if self._kept:
+            self._hold_kept()
         while self._held:
             self._append(self._held.popleft())
         self._held_bytes = self._kept_bytes = 0
@@ -195,14 +215,14 @@ class Relay:
         loudness.hears(payload)
         loud_for = loudness.loud_for
         if not loud_for:
-            if self._was_loud:
-                self._loudness_changed(is_loud=False)
-            return None
+            return self._fell_quiet() if self._was_loud else None
         if not self._was_loud:
+            self._kept.clear()
+            self._is_unheard = True
             self._loudness_changed(is_loud=True)
         if self._gate.model_hears:
             self._kept.clear()
-            self._told_at = loud_for + LOUD_FRAMES
+            self._is_unheard, self._told_at = False, loud_for + LOUD_FRAMES
             return None
         self._kept.append(payload)
         if loud_for < self._told_at:
@@ -210,9 +230,17 @@ class Relay:
         self._told_at += LOUD_FRAMES
         return CallerIsLoud()
 
+    def _fell_quiet(self) -> Event | None:
+        is_short = self._is_unheard and self._told_at == LOUD_FRAMES
+        if self._is_unheard:
+            self._kept_at = self._tally.frames_from_phone
+        else:
+            self._kept.clear()
+        self._loudness_changed(is_loud=False)
+        return CallerWasLoud(self._loudness.loud_before * FRAME_MS) if is_short else None
+
     def _loudness_changed(self, *, is_loud: bool) -> None:
         self._was_loud, self._told_at = is_loud, LOUD_FRAMES
-        self._kept.clear()
         if self._note is not None:
             self._note(CallerLoud(is_loud))
 
@@ -229,7 +257,8 @@ class Relay:
 
     def _hold_kept(self) -> None:
         """The session is lost, and may not have heard what the caller was saying: that comes first."""
-        if self._gate.resends:
+        is_fresh = self._was_loud or self._tally.frames_from_phone - self._kept_at <= KEPT_FOR_FRAMES
+        if self._gate.resends and is_fresh:
             self._held.extend(self._kept)
             self._kept_bytes = sum(map(len, self._kept))
             self._held_bytes += self._kept_bytes

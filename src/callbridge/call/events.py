@@ -101,6 +101,13 @@ class CallerIsLoud:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerWasLoud:
+    """The caller was loud and is quiet again, and the model has not said that they spoke."""
+
+    loud_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class LegGone:
     """A socket closed, from the other side or by a fault."""
 
@@ -163,6 +170,7 @@ LocalEvent: TypeAlias = (
     | SpareSaid
     | AnswerRanAway
     | CallerIsLoud
+    | CallerWasLoud
     | LegGone
     | LegStalled
     | BadMessage

@@ -120,7 +120,8 @@ class Limits:
 
     loud_again_after_s: float = 30.0
     """A line that is loud while the model hears no speech: how often the model is asked about it. Where a
-    street is that loud, it costs two answers a minute, which nobody waits for."""
+    street is that loud, it costs two answers a minute, which nobody waits for. Words that were transcribed of
+    it prove that it is no street: then the next are asked about at once."""
 
     command_timeout_s: float = 2.0
     """The server answers every command but audio, within a round trip. Nothing for so long: it is asked for a

@@ -67,6 +67,37 @@ def test_the_session_is_amended_when_the_last_mark_of_the_greeting_came_back() -
     )
 
 
+def test_a_greeting_whose_response_is_never_done_was_heard_all_the_same() -> None:
+    """Its audio is whole. The caller may interrupt from then on, and is not greeted again."""
+    book = v.live(PROTECTED)
+    book.rig.feed(
+        v.created("greeting"), *v.says("greeting", "hello", 2000), v.audio_done("greeting", "hello")
+    )
+    assert book >> at(3.05, PLAYED) << FULL >> v.SESSION_UPDATED
+    assert book >> at(5, v.speech_started("when"))
+    assert book >> v.done("greeting", "cancelled") << v.recorded(TurnEnded)
+    assert book >> at(6, v.speech_stopped("when")) >> v.answers("answer", "it", 500) << AudioToPhone(500)
+    assert v.rests(book)
+
+
+def clip_at(book: Playbook) -> float:
+    """When a caller who is still to be greeted hears the clip."""
+    return next(woken for woken, why, _ in book.rig.wakes(10) if why is Timer.CLIP)
+
+
+def test_who_has_heard_nothing_of_the_greeting_waits_as_before() -> None:
+    """It only called a tool, or the session was lost: the clip comes no later for that."""
+    patient, calling, losing = (v.live(PROTECTED, v.PATIENT) for _ in range(3))
+    for book in (patient, calling, losing):
+        book.rig.feed(v.created("greeting"))
+        book.rig.now += 1
+    calling.rig.feed(v.tool_call("greeting", "call_1"), v.done("greeting"))
+    losing.rig.feed(v.gone(e.Leg.MODEL), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    expected = clip_at(patient)
+    assert clip_at(calling) == expected
+    assert clip_at(losing) <= expected
+
+
 def test_until_the_amendment_is_confirmed_we_cancel_ourselves() -> None:
     """Otherwise the server would go on making an answer that nobody hears."""
     book = greeting()

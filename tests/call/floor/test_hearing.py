@@ -7,12 +7,13 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
+from callbridge.call.facts import Noted
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook, after, at, deadline
-from rigs import PLAYED, AudioToModel, AudioToPhone
+from rigs import PLAYED, AudioToModel, AudioToPhone, make_plan
 
 LIMITS = Limits()
 COMMIT = a.SendToModel(commands.CommitInput())
@@ -56,6 +57,62 @@ def test_a_session_that_answers_nothing_is_replaced_and_the_next_one_gets_what_w
     said = book.rig.feed(v.SESSION_UPDATED)
     audio_ms = sum(getattr(output, "duration_ms", 0) for output in said)
     assert 3000 <= audio_ms <= 3600
+
+
+def says_a_word(book: Playbook, seconds: float = 0.5) -> list[type]:
+    """Half a second of the caller, and the silence behind it. Answers what the model is told, audio aside."""
+    outputs = speaks(book, seconds)
+    for _ in range(30):
+        book.rig.now += 0.02
+        outputs += book.rig.feed(v.frame())
+    return [type(output.command) for output in outputs if isinstance(output, a.SendToModel)]
+
+
+def test_a_word_that_the_model_does_not_hear_is_answered_when_it_turns_out_to_be_one() -> None:
+    """The model is not asked to answer a door. It makes a turn of it, and the transcript says whether to."""
+    book = quiet_line()
+    assert says_a_word(book) == [commands.CommitInput]
+    assert book >> v.committed("word") >> after(0.4, v.caller_said("Hello?", "word")) << v.ask()
+    book.rig.feed(*v.answers("answer", "it", 200))
+    book.rig.now += 0.5
+    book.rig.feed(PLAYED)
+    # Now it is known that the model is deaf, and no street is on the line.
+    assert says_a_word(book) == [commands.CommitInput]
+
+
+def test_a_door_is_answered_by_nobody_and_the_next_one_is_not_asked_about() -> None:
+    book = quiet_line()
+    assert says_a_word(book) == [commands.CommitInput]
+    assert book >> v.committed("door") >> after(0.4, v.caller_said("", "door"))
+    assert says_a_word(book) == []
+    assert book.rig.phase is Phase.LIVE
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.4, 2.0])
+def test_a_word_into_a_dead_session_is_said_again_to_the_next_one(seconds: float) -> None:
+    """1.5 s after it, or after the first 1.5 s of it."""
+    book = quiet_line()
+    assert says_a_word(book, seconds)[0] is commands.CommitInput
+    stopped_at = book.rig.seconds
+    assert book >> deadline(Timer.SIGN) << v.replaces(why="the model gives no sign of life")
+    assert book.rig.seconds <= stopped_at + LIMITS.sign_timeout_s
+    book.rig.feed(e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
+    said = book.rig.feed(v.SESSION_UPDATED)
+    assert sum(getattr(output, "duration_ms", 0) for output in said) >= seconds * 1000
+
+
+def test_the_end_of_speech_is_seen_though_a_response_has_begun_in_it() -> None:
+    """The greeting is born while they speak, and plays on; then the model says nothing more."""
+    book = v.live(make_plan(is_greeting_interruptible=False), has_line=False)
+    book.rig.feed(v.speech_started(), v.created("greeting"), *v.says("greeting", "hello", 500))
+    speaks(book, 1)
+    outputs: list[object] = []
+    for _ in range(100):
+        book.rig.now += 0.02
+        outputs += book.rig.feed(v.frame())
+        outputs += [output for _, _, done in book.rig.wakes(book.rig.seconds) for output in done]
+    notes = [output.fact for output in outputs if isinstance(output, a.Note)]
+    assert "speech_ended_unseen" in [note.event for note in notes if isinstance(note, Noted)]
 
 
 def test_a_session_that_answers_anything_stays_and_a_street_is_asked_about_once() -> None:

@@ -10,9 +10,10 @@ from callbridge.call import events as e
 from callbridge.call.facts import EndReason, Interrupted, StreamEnded, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
 from playbook import About, Id, Playbook, after, deadline
-from rigs import PLAYED, AudioToPhone
+from rigs import PLAYED, AudioToPhone, make_plan
 
 LIMITS = Limits()
 NO_SOUND = v.any_warning("response_without_sound")
@@ -97,11 +98,31 @@ def test_an_answer_that_was_said_to_its_end_is_paid_though_its_end_does_not_come
     """`response.done` is late by more than the patience: the session is well, and nothing is said twice."""
     book = asked()
     assert book >> v.says("answer", "it", 1000) << AudioToPhone(1000) >> v.audio_done("answer", "it")
-    assert book >> after(1.1, PLAYED) >> deadline(Timer.ANSWER) << v.any_warning("response_done_missing")
+    assert (
+        book
+        >> after(1.1, PLAYED)
+        >> deadline(Timer.ANSWER)
+        << (v.cancel("answer"), v.any_warning("response_done_missing"))
+    )
     assert book >> v.caller_said("When?", "question") << v.recorded(TurnEnded)
     assert book >> after(5, v.done("answer")) << v.any_warning("response_done_unexpected")
     assert book.rig.phase is Phase.LIVE
     assert v.rests(book)
+
+
+def test_an_answer_whose_end_stays_out_is_not_in_the_way_for_long() -> None:
+    """The caller has spoken into it, and the server refuses to answer them before it is done."""
+    book = v.live(make_plan(is_greeting_interruptible=False))
+    book.rig.feed(
+        v.created("greeting"), *v.says("greeting", "hello", 1000), v.audio_done("greeting", "hello")
+    )
+    assert book >> after(0.2, v.speech_started())
+    assert book >> after(0.4, v.speech_stopped())
+    book.rig.feed(v.error("conversation_already_has_active_response"))
+    asked_at = book.rig.seconds
+    outputs = [output for _, _, done in book.rig.wakes(asked_at + LIMITS.muted_timeout_s) for output in done]
+    sent = [type(output.command) for output in outputs if isinstance(output, a.SendToModel)]
+    assert sent[-2:] == [commands.CancelResponse, commands.CreateResponse]
 
 
 def test_tool_after_tool_without_a_word_ends_with_words() -> None:

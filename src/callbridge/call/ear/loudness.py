@@ -37,7 +37,7 @@ _SETTLES_FOR: Final = 250
 _SETTLES_AFTER: Final = 16
 """In the first 5 s of a line its floor is only being found, and may rise by 2 dB each 0.3 s."""
 
-_STRETCH_GAP: Final = 25
+STRETCH_GAP: Final = 25
 """Frames of quiet, half a second, that end a stretch of loudness: a pause between two words is shorter."""
 
 
@@ -47,6 +47,8 @@ class Loudness:
 
     loud_for: int = 0
     """Loud frames of the present stretch; 0 while there is none."""
+    loud_before: int = 0
+    """Loud frames of the stretch before it."""
     loud_in_all: int = 0
     quiet_for: int = 0
     """Frames since the latest loud one."""
@@ -76,8 +78,8 @@ class Loudness:
             self.quiet_for += 2
             if self.loud_for or not frames & 7:
                 self._look_at_floor(frame)
-                if self.quiet_for >= _STRETCH_GAP:
-                    self.loud_for = 0
+                if self.loud_for and self.quiet_for >= STRETCH_GAP:
+                    self.loud_before, self.loud_for = self.loud_for, 0
 
     def _look_at_floor(self, frame: bytes) -> None:
         if len(frame.translate(None, softer_than(self._floor))) * 10 <= len(frame):

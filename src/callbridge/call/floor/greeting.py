@@ -45,7 +45,7 @@ class Greeting:
         self.response: LiveResponse | None = None
         """The one that says it, until enough was heard."""
         self._is_whole = False
-        """All of it was made. Before that nobody knows how long it is."""
+        """All of it was made, its response says. Before that nobody knows how long it is."""
         self._begun_at = 0.0
         """When that response began."""
 
@@ -62,16 +62,17 @@ class Greeting:
 
         Words of ours are owed as before; where there are none, the answer to the tool greets.
         """
-        self.response = None
+        assert self.response is not None
         if self._sessions.plan.greeting:
-            self._debts.greeting = now
+            self._debts.greeting = self.response.since
+        self.response = None
 
     def session_lost(self, now: float) -> None:
         """The session is gone. What was sent plays on: of a greeting that is whole nothing is missing.
 
         One that broke off is said again, also where callers may interrupt it: nobody has.
         """
-        if not self._is_whole:
+        if self.response is not None and not self._is_made(self.response):
             self._owe_again(now)
 
     def is_cut(self, now: float) -> None:
@@ -93,8 +94,7 @@ class Greeting:
     def settle(self, now: float) -> None:
         """After every event, while it is said: whether it was heard."""
         response = self.response
-        # Its response may not end: an item that is whole is all there is of it, once it was heard.
-        if response is None or not (self._is_whole or response.is_whole):
+        if response is None or not self._is_made(response):
             return
         if self._share_of_sent(response, now) >= 1:
             self.response = None
@@ -109,10 +109,14 @@ class Greeting:
             return None
         # What sounded before may have been a greeting that broke off.
         began_at = max(began_at, self._begun_at)
-        if self.response is None or not self._is_whole:
+        if self.response is None or not self._is_made(self.response):
             return began_at + self._limits.greeting_protected_s
         length_s = self._sent_ms(self.response) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
+
+    def _is_made(self, response: LiveResponse) -> bool:
+        # The end of a response may stay out whose audio is whole.
+        return self._is_whole or response.is_whole
 
     def _sent_ms(self, response: LiveResponse) -> int:
         return sum(self._playout.sent_ms(item_id) for item_id in response.items)
@@ -126,4 +130,4 @@ class Greeting:
         share = self._share_of_sent(response, now)
         # One that broke off while it was made was to be longer than what was sent of it: who has heard all of
         # that has still not heard enough.
-        return share if self._is_whole else min(share, HEARD_ENOUGH / 2)
+        return share if self._is_made(response) else min(share, HEARD_ENOUGH / 2)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.events import CallerIsLoud, SessionFailed
+from callbridge.call.ear.loudness import FRAME_MS, STRETCH_GAP
+from callbridge.call.events import CallerIsLoud, CallerWasLoud, SessionFailed
 from callbridge.call.facts import warned
 from callbridge.call.floor.table import Caller, Next, Now
 from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire import realtime_events
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
@@ -61,15 +63,23 @@ class Hearing:
         """When the first command was sent since the model last said anything."""
         self._asked_at = -math.inf
         """When a sign of life was asked for."""
-        self._loud_again_at = -math.inf
-        """From when on a loud line is asked about again."""
+        self._loud_at = -math.inf
+        """When it was asked because the caller was louder than it said."""
+        self._unheard_turn: int | None = None
+        """The caller's turn while it is asked what it has not heard of them, if it is."""
+        self._unheard_at = -math.inf
+        """When they stopped."""
+        self._unheard_item = ""
+        """The item that came of it, once it has."""
+        self._is_asked_about = False
+        """And an answer was asked for. Otherwise its words say whether one is due."""
         self._long_utterances = 0
         """Utterances without an end, in the present session."""
 
     def session_stands(self) -> None:
         """There is another session, of which nothing is known."""
-        self.commanded_at = self._asked_at = self._loud_again_at = -math.inf
-        self._long_utterances = 0
+        self.commanded_at = self._asked_at = self._loud_at = -math.inf
+        self._long_utterances, self._unheard_turn = 0, None
 
     # --- The caller is louder than the model says ---
 
@@ -79,16 +89,71 @@ class Hearing:
         Not while the agent is to be heard: telephones bring its voice back. Not while an answer is due: that
         has a limit of its own.
         """
+        if not self._is_explained(now, since=now - _ECHO_S):
+            self._ask_about(now)
+
+    def caller_was_loud(self, event: CallerWasLoud, now: float) -> None:
+        """They have said something short, and the model has not noticed.
+
+        Or it was a door, a dog, talk in the next room: its words will say, where it is transcribed.
+        """
+        stopped_at = now - STRETCH_GAP * FRAME_MS / 1000
+        began_at = stopped_at - event.loud_ms / 1000
+        if event.loud_ms < self._limits.cough_ms or self._is_explained(now, since=began_at):
+            return
+        if self._sessions.plan.has_transcription:
+            self._commit_unheard(stopped_at, now, is_asked_about=False)
+        else:
+            self._ask_about(now)
+
+    def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
+        """What the caller said has an item."""
+        if self._unheard_turn == self._floor.turn and not self._unheard_item:
+            self._unheard_item = event.item_id
+            if not self._is_asked_about:
+                return
+        self._floor.input_committed(event, now)
+
+    def caller_transcribed(self, event: realtime_events.CallerTranscript, now: float) -> None:
+        """The words of what the caller said, also of what the model has not noticed."""
+        is_unheard = self._unheard_turn == self._floor.turn and self._unheard_item == event.item_id
+        has_words = event.transcript is None or bool(event.transcript.strip())
+        if is_unheard:
+            self._unheard_turn = None
+            if has_words:
+                self._loud_at = -math.inf  # It was no street: what they say next may be unheard as well.
+        if not is_unheard or self._is_asked_about:
+            self._floor.caller_transcribed(event, now)
+        elif has_words:
+            self._answer_unheard(event, now)
+
+    def _answer_unheard(self, words: realtime_events.CallerTranscript, now: float) -> None:
+        floor = self._floor
+        floor.speech_unseen(now)
+        floor.input_committed(realtime_events.InputCommitted(item_id=words.item_id), now)
+        floor.caller_transcribed(words, now)
+        floor.debts.owe_answer(self._unheard_at)
+        self._asking.if_free(now)
+
+    def _is_explained(self, now: float, since: float) -> bool:
+        """Whether the line may be loud without the model having missed anything."""
         floor = self._floor
         # Keys are loud, too, and told in a moment.
-        is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or bool(floor.keys.pressed)
-        if is_busy or now < max(self._loud_again_at, self._playout.quiet_at + _ECHO_S):
-            return
-        self._loud_again_at = now + self._limits.loud_again_after_s
-        self._note("the caller is loud, and no speech was detected")
-        floor.speech_unseen(now)
-        self._commit(now)
+        is_due = floor.is_answering or bool(floor.debts) or bool(floor.keys.pressed)
+        is_busy = floor.caller is Caller.SPEAKING or is_due
+        is_echo = since < self._playout.quiet_at
+        return is_busy or is_echo or now < self._loud_at + self._limits.loud_again_after_s
+
+    def _ask_about(self, now: float) -> None:
+        self._floor.speech_unseen(now)
+        self._commit_unheard(now, now, is_asked_about=True)
         self._asking.for_sign(now)
+
+    def _commit_unheard(self, stopped_at: float, now: float, *, is_asked_about: bool) -> None:
+        self._loud_at, self._unheard_at, self._is_asked_about = now, stopped_at, is_asked_about
+        self._unheard_turn, self._unheard_item = self._floor.turn, ""
+        self._note("the caller is loud, and no speech was detected")
+        self._commit(now)
 
     def _utterance_too_long(self, now: float) -> None:
         """The model says that the caller speaks, and goes on saying so: a street, a television, music."""

@@ -309,6 +309,8 @@ class Ladder:
     def _let_go(self, now: float) -> None:
         """The end of a response does not come that is muted, or said: nobody waits for it any longer."""
         floor, response = self._floor, self._floor.response
+        if not response.is_muted:  # For the server it is in progress, and so in the way of the next one.
+            self._out.tell_model(commands.CancelResponse(response_id=response.id))
         self._out.note(warned("response_done_missing", response_id=response.id))
         floor.move(On.LET_GO)
         floor.let_go = response
@@ -412,7 +414,10 @@ class Ladder:
             if self._sessions.is_protecting and floor.now is Now.AUDIBLE and not floor.response.items:
                 # Whatever the caller says meanwhile: it stops nothing.
                 silent_since = floor.response.began_at
-            due[Timer.ANSWER] = silent_since + self._limits.answer_timeout_s
+            is_in_the_way = floor.now is Now.AUDIBLE and floor.response.is_whole and bool(self._debts)
+            limits = self._limits
+            timeout_s = limits.muted_timeout_s if is_in_the_way else limits.answer_timeout_s
+            due[Timer.ANSWER] = silent_since + timeout_s
         if floor.now is Now.MUTED:
             due[Timer.MUTED] = floor.response.muted_at + self._limits.muted_timeout_s
         if self._asking.retry_at is not None:

@@ -35,6 +35,9 @@ _TRANSCRIPTION = "conversation.item.input_audio_transcription"
 DICTATION_EVERY_S = 0.3
 """Between the words that a streaming transcription model writes while the caller speaks."""
 
+TRANSCRIBED = TurnDetection(threshold=0.22)
+"""Of an utterance that was committed by hand: what is transcribed may be softer than what is detected."""
+
 IDLE_TEXT = "The caller has been silent for a while."
 """What the system says of an idle timeout; the API has its own words."""
 
@@ -116,7 +119,7 @@ class Listening:
         turn, self._turn = self._turn, None
         item_id = turn.item_id if turn is not None else self._shared.ids.make("item")
         audio = self._buffer.take_all()
-        has_speech = turn is not None or holds_speech(audio, TurnDetection())
+        has_speech = turn is not None or holds_speech(audio, TRANSCRIBED)
         self._commit(item_id, audio, has_speech=has_speech)
 
     def clear(self, _event: Json) -> None:
