@@ -268,7 +268,7 @@ class Stream:
         if self.is_over:
             return
         event = self.relay.from_phone(text)
-        if self.world.keeps_audio and (event is None or isinstance(event, e.CallerIsLoud)):
+        if self.world.keeps_audio and (event is None or isinstance(event, e.CallerIsLoud | e.CallerWasLoud)):
             self.received.append(text)
         if event is not None:
             self.tell(event)

@@ -143,7 +143,7 @@ class Relay:
             self._append(payload)
             if count & 1:
                 return self._listen(payload)
-            if self._was_loud and self._kept:
+            if self._kept:
                 self._kept.append(payload)
             return None
         if uplink is _HELD:
@@ -215,6 +215,8 @@ class Relay:
         loudness.hears(payload)
         loud_for = loudness.loud_for
         if not loud_for:
+            if self._kept:
+                self._keep_on(payload)
             return self._fell_quiet() if self._was_loud else None
         if not self._was_loud:
             self._kept.clear()
@@ -229,6 +231,14 @@ class Relay:
             return None
         self._told_at += LOUD_FRAMES
         return CallerIsLoud()
+
+    def _keep_on(self, payload: bytes) -> None:
+        """The caller is quiet again: whether the model has heard them is known soon."""
+        is_over = not self._was_loud and self._tally.frames_from_phone - self._kept_at > KEPT_FOR_FRAMES
+        if is_over or self._gate.model_hears:
+            self._kept.clear()
+        else:
+            self._kept.append(payload)
 
     def _fell_quiet(self) -> Event | None:
         is_short = self._is_unheard and self._told_at == LOUD_FRAMES
@@ -257,8 +267,7 @@ class Relay:
 
     def _hold_kept(self) -> None:
         """The session is lost, and may not have heard what the caller was saying: that comes first."""
-        is_fresh = self._was_loud or self._tally.frames_from_phone - self._kept_at <= KEPT_FOR_FRAMES
-        if self._gate.resends and is_fresh:
+        if self._gate.resends:
             self._held.extend(self._kept)
             self._kept_bytes = sum(map(len, self._kept))
             self._held_bytes += self._kept_bytes
