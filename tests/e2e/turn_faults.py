@@ -145,7 +145,7 @@ HEARD = [
     ),
     Row(
         "hears nothing any more, and a long sentence",
-        everywhere(GOES_ON) | dict.fromkeys((Moment.CALLER, Moment.AGENT, Moment.TOOL), _MAY_BE_ECHO),
+        everywhere(_MAY_BE_ECHO) | {Moment.IDLE: GOES_ON},
         faults=(Fault(kind="vad_deaf"),),
         says=LONG,
     ),

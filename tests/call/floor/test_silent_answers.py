@@ -330,3 +330,12 @@ def test_an_item_without_a_sound_goes_though_the_others_were_heard() -> None:
     assert book >> v.item("answer", "mute") >> v.words("answer", "mute", "We open at nine.")
     assert book >> v.says("answer", "it", 200) << AudioToPhone(200)
     assert book >> v.done("answer") << v.delete("mute")
+
+
+def test_words_that_began_on_an_earlier_stream_are_answered_at_their_end() -> None:
+    """The session lived on, and was asked in the middle of them; it may not answer twice at a time."""
+    book = v.live()
+    book.rig.feed(v.created("too_early"), *v.says("too_early", "it", 500), v.speech_stopped())
+    book.rig.feed(v.error("conversation_already_has_active_response"), v.done("too_early"))
+    asked = [output for _, why, done in book.rig.wakes(book.rig.seconds + 2) for output in done]
+    assert commands.CreateResponse in [type(o.command) for o in asked if isinstance(o, a.SendToModel)]

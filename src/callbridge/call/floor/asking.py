@@ -224,8 +224,10 @@ class Asking:
         floor = self._floor
         floor.move(On.PROMISE_REFUSED)
         response = floor.in_progress
-        # The model noticed late that they had stopped: it was asked before, and answers just that.
-        is_answered = response is not None and not response.is_muted and response.turn == floor.promise.turn
+        # The model noticed late that they had stopped: it was asked before, and answers just that. Not so of
+        # words that began on an earlier stream, in turn 0: it was asked in the middle of them.
+        is_same = response is not None and response.turn == floor.promise.turn > 0
+        is_answered = is_same and not floor.response.is_muted
         if not is_answered:
             self._debts.owe_answer(floor.promise.since)
             self.retry_at = now + self._limits.retry_delay_s
