@@ -92,7 +92,7 @@ def test_a_deadline_for_another_reason_or_none_is_a_mismatch() -> None:
 def test_a_placeholder_takes_the_first_value_and_then_insists_on_it() -> None:
     output_id, asked_id = Id("item"), Id("asked")
     book = live()
-    book.rig.feed(created("greeting"))
+    book.rig.feed(created("greeting"), *says("greeting", "hello", 100))
     assert (
         book
         >> tool_call("greeting", "call_1")

@@ -45,6 +45,8 @@ CALLS_MAX = 20
 OFFERS = 10 * CALLS_MAX
 """Within about three seconds; those that were taken stay until all have been answered."""
 
+GIVES_WAY = "from callbridge import Agent\n\nagent = Agent(greeting_interruptible=True)\n"
+
 SAID_NO = ["Say", "Hangup"]
 REFUSED_MS_MAX = 2000
 
@@ -57,7 +59,9 @@ GROWTH_BYTES_MAX = 40 * 1024 * 1024
 
 @contextlib.asynccontextmanager
 async def service(folder: Path, script: Script, **more: str) -> AsyncIterator[tuple[Service, ModelServer]]:
-    """One process, reached without a front."""
+    """One process, reached without a front. Its callers may interrupt the greeting: their first cut."""
+    (folder / "giving.py").write_text(GIVES_WAY, encoding="utf-8")
+    more = {"CALLBRIDGE_AGENT": "giving:agent"} | more
     async with (
         serve_model(script, settings=SessionSettings(keep_audio=True)) as model,
         services(folder, variables("", model.url, **more)) as (running,),
