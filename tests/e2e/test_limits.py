@@ -51,6 +51,7 @@ async def test_a_limit_for_which_there_is_no_session_is_said_by_twilio() -> None
 ANSWER = Answer(say=(Speech(text="Yes.", audio=noise(RNG, 200)),))
 
 
+@pytest.mark.heavy
 async def test_keys_that_are_pressed_ten_times_a_second_are_answered_now_and_then() -> None:
     """The hash alone never is. With a digit before it there is one answer in two seconds."""
     script = Script(default=ANSWER, after_ms=20)

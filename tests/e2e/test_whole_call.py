@@ -209,6 +209,7 @@ async def test_whoever_calls_is_connected(log: Log) -> None:
     assert not log.events("webhook_refused")
 
 
+@pytest.mark.heavy
 async def test_the_caller_witnesses_what_was_heard_in_a_noisy_place() -> None:
     """Noise and an echo of the agent's voice are no turn of the caller's; the clip is not the agent."""
     rng = random.Random(3)
