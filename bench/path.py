@@ -53,7 +53,8 @@ if TYPE_CHECKING:
 SET_UP_WITHIN_S: Final = 30.0
 UP_FRAMES, DELTAS = 10, 2
 """Of one call in 200 ms: then a mark is due, and its echo comes."""
-FRAME, DELTA = bytes(range(160)), bytes(range(200)) * 4
+FRAME, DELTA = bytes((0x7C, 0xFD, 0x7E, 0xFF)) * 40, bytes(range(200)) * 4
+"""A caller who listens, and an agent who speaks."""
 
 _DETECTION = ServerVad(0.5, 300, 500)
 PLAN: Final = CallPlan(

@@ -145,7 +145,9 @@ void speech_base64(char *text, size_t bytes, uint32_t seed)
     size_t chars = base64_chars(bytes);
     for (size_t at = 0; at < chars; at += 4) {
         random = random * 1664525u + 1013904223u;
-        write_24_bits(text + at, random >> 8);
+        /* Codes of the faintest samples of either sign: the noise of a quiet line. Louder noise would have to
+           be taken for somebody who speaks and is not heard, which no line brings for longer than seconds. */
+        write_24_bits(text + at, (random >> 8 & 0x838383) | 0x7c7c7c);
     }
     /* The last group holds fewer than three bytes; the bits that are left over must be zero. */
     if (bytes % 3 == 1)
