@@ -11,7 +11,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.call.ear.gate import Uplink
-from callbridge.call.ear.loudness import FRAME_MS
 from callbridge.call.ear.playout import Playout
 from callbridge.call.events import (
     AnswerRanAway,
@@ -24,7 +23,7 @@ from callbridge.call.events import (
 )
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.wire import media_streams, realtime_events
-from callbridge.wire.audio import BYTES_PER_MS
+from callbridge.wire.audio import BYTES_PER_MS, FRAME_MS
 from callbridge.wire.errors import UNREADABLE, ProtocolError
 from callbridge.wire.media_streams import Media, SendMark, encode_audio
 from callbridge.wire.media_streams import decode as decode_from_phone

@@ -234,7 +234,7 @@ class CallMachine:
             case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS:
                 self._parts.ladder.expired(timer, now)
             case Timer.GREETING:
-                self._sessions.amend(now)
+                self._sessions.amend()
             case Timer.UTTERANCE | Timer.UNSEEN | Timer.UNKEPT | Timer.UNANSWERED | Timer.SIGN:
                 self._parts.hearing.expired(timer, now)
             case Timer.TRANSCRIPT | Timer.LINGER:

@@ -7,13 +7,20 @@ here, facts their place and time.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from callbridge.call.actions import Action, Note, SendToModel, SendToPhone
 from callbridge.call.events import Consequence, Leg
-from callbridge.wire.realtime_commands import ASK_ID, CreateResponse, ResponseOptions
+from callbridge.wire.realtime_commands import (
+    ASK_ID,
+    CreateItem,
+    CreateResponse,
+    InputText,
+    Message,
+    ResponseOptions,
+)
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Fact
@@ -82,6 +89,12 @@ class Outbox:
         ask_id = f"cb_{self._commands + 1}"
         options = msgspec.structs.replace(options or ResponseOptions(), metadata={ASK_ID: ask_id})
         return self.tell_model(CreateResponse(response=options))
+
+    def add_message(self, role: Literal["user", "system"], text: str) -> str:
+        """Adds words to the present conversation that nobody has spoken. Answers the item's id."""
+        item_id = self.next_item_id()
+        self.tell_model(CreateItem(item=Message(item_id, role, (InputText(text),))))
+        return item_id
 
     def next_item_id(self) -> str:
         """A new id for an item of ours. A counter, so that the same call has the same ids."""

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 BYTES_PER_MS = 8
 """8,000 samples a second, one byte each."""
 
-FRAME_BYTES = 160
-"""Twilio's uplink frame: 20 ms."""
+FRAME_MS: Final = 20
+"""Twilio's uplink frames are so long, silence included."""
+
+FRAME_BYTES: Final = FRAME_MS * BYTES_PER_MS
+"""One of them."""
 
 SILENCE = 0xFF
 """The µ-law code of zero. Byte 0x00 is full-scale noise, not silence."""

@@ -7,17 +7,15 @@ themselves are looked at: Twilio sends one each 20 ms, silence included.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from callbridge.call.phases import Timer
+from callbridge.wire.audio import FRAME_MS
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
     from callbridge.call.ear.tally import Tally
     from callbridge.call.limits import Limits
-
-FRAME_S: Final = 0.02
-"""Twilio's, silence included."""
 
 
 @dataclass(slots=True)
@@ -63,7 +61,7 @@ class Line:
     def quiet_s(self, now: float) -> float | None:
         """For how many seconds the caller has been quiet; None while that is no longer than any patience."""
         self._looked_at = now
-        quiet_s = self.tally.loudness.quiet_for * FRAME_S
+        quiet_s = self.tally.loudness.quiet_for * FRAME_MS / 1000
         return quiet_s if quiet_s >= self.silence_s + self.limits.quiet_margin_s else None
 
     # --- The phone ---

@@ -17,9 +17,6 @@ from typing import Final
 
 from callbridge.wire.audio import LEVELS, level, softer_than
 
-FRAME_MS: Final = 20
-"""Twilio's frames are so long, silence included."""
-
 _MARGIN: Final = 5
 """In levels of 2 dB, so 10 dB above the floor. Vowels stand 15 dB and more above the gaps between words, even
 on a bad line."""

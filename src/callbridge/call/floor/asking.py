@@ -131,8 +131,7 @@ class Asking:
     def tell(self, note: str) -> None:
         """The model is told something that the caller does not hear, and that is not answered by itself."""
         if self._sessions.stands:
-            message = commands.Message(self._out.next_item_id(), "system", (commands.InputText(note),))
-            self._out.tell_model(commands.CreateItem(item=message))
+            self._out.add_message("system", note)
 
     def say(self, words: str, now: float) -> None:
         """The agent is to be told to say something as soon as nobody speaks."""
@@ -223,11 +222,9 @@ class Asking:
     def _promise_refused(self, now: float) -> None:
         floor = self._floor
         floor.move(On.PROMISE_REFUSED)
-        response = floor.in_progress
         # The model noticed late that they had stopped: it was asked before, and answers just that. Not so of
         # words that began on an earlier stream, in turn 0: it was asked in the middle of them.
-        is_same = response is not None and response.turn == floor.promise.turn > 0
-        is_answered = is_same and not floor.response.is_muted
+        is_answered = floor.now is Now.AUDIBLE and floor.response.turn == floor.promise.turn > 0
         if not is_answered:
             self._debts.owe_answer(floor.promise.since)
             self.retry_at = now + self._limits.retry_delay_s

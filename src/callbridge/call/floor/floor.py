@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.ear.loudness import FRAME_MS
 from callbridge.call.facts import Noted, noted, warned
 from callbridge.call.floor.debts import Debts
 from callbridge.call.floor.greeting import Greeting
@@ -22,6 +21,7 @@ from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
 from callbridge.call.transcript import UNINTELLIGIBLE
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_commands as commands
+from callbridge.wire.audio import FRAME_MS
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate

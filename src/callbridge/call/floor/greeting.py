@@ -57,7 +57,7 @@ class Greeting:
         """No more of it will come: that response is over, or another one begins."""
         self._is_whole = True
 
-    def is_unsaid(self, now: float) -> None:
+    def is_unsaid(self) -> None:
         """It has called a tool, and said nothing.
 
         Words of ours are owed as before; where there are none, the answer to the tool greets.
@@ -98,7 +98,7 @@ class Greeting:
             return
         if self._share_of_sent(response, now) >= 1:
             self.response = None
-            self._sessions.amend(now)
+            self._sessions.amend()
 
     @property
     def due(self) -> float | None:

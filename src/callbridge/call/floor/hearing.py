@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.ear.loudness import FRAME_MS, STRETCH_GAP
+from callbridge.call.ear.loudness import STRETCH_GAP
 from callbridge.call.events import CallerIsLoud, CallerWasLoud, SessionFailed
 from callbridge.call.facts import warned
 from callbridge.call.floor.table import Caller, Next, Now
@@ -19,6 +19,7 @@ from callbridge.call.phases import Timer
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events
+from callbridge.wire.audio import FRAME_MS
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout

@@ -149,5 +149,4 @@ class Interruption:
         for cut in cuts:
             heard = self._transcript.heard_words(cut.item_id)
             note = f"[The caller interrupted. Of your last words only this was heard: {heard or 'nothing'}]"
-            message = commands.Message(self._out.next_item_id(), "system", (commands.InputText(note),))
-            self._out.tell_model(commands.CreateItem(item=message))
+            self._out.add_message("system", note)

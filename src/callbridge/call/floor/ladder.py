@@ -177,7 +177,7 @@ class Ladder:
         if floor.now is Now.MUTED:
             floor.interruption.settle(floor.response)
         elif floor.now is Now.AUDIBLE and self._is_said(floor.response):
-            self._is_paid(floor.response, now)  # This one says that it is over.
+            self._is_paid(floor.response)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes, began_at=now)
@@ -257,7 +257,7 @@ class Ladder:
         elif done.status == "cancelled":
             self._was_cancelled(floor.response, now)
         elif floor.response.has_called or self._is_said(floor.response):
-            self._is_paid(floor.response, now)
+            self._is_paid(floor.response)
         else:
             self._brought_nothing(floor.response, now)
         self._transcript.agent_finished()
@@ -267,7 +267,7 @@ class Ladder:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
         return self._tally.downlink_bytes > response.sent_before_bytes
 
-    def _is_paid(self, response: LiveResponse, now: float) -> None:
+    def _is_paid(self, response: LiveResponse) -> None:
         """A response has brought what it was to bring: words, or the call of a tool."""
         is_said = self._is_said(response)
         # An item of it without a sound goes: the model would believe that it said it.
@@ -276,18 +276,20 @@ class Ladder:
         self._asking.response_paid(is_said=is_said)
         if is_said:
             self._floor.owes_older = False
-        self._greeted(response, now)
+        self._greeted(response)
 
-    def _greeted(self, response: LiveResponse, now: float) -> None:
+    def _greeted(self, response: LiveResponse) -> None:
         greeting = self._floor.greeting
-        if response is greeting.response and self._is_said(response):
+        if response is not greeting.response:
+            return
+        if self._is_said(response):
             greeting.is_made()
-        elif response is greeting.response:
-            greeting.is_unsaid(now)
+        else:
+            greeting.is_unsaid()
 
     def _was_cancelled(self, response: LiveResponse, now: float) -> None:
         """The server has stopped a response that we have not: what was sent of it is still heard."""
-        if response.is_greeting and self._floor.greeting.response is response:
+        if response is self._floor.greeting.response:
             self._floor.greeting.is_cut(now)
         elif self._floor.caller is Caller.SILENT and not self._is_said(response):
             self._brought_nothing(response, now)
@@ -317,7 +319,7 @@ class Ladder:
         if response.is_muted:
             floor.interruption.settle(response)
         else:
-            self._is_paid(response, now)
+            self._is_paid(response)
         self._transcript.agent_finished()
         self._asking.if_free(now)
 
@@ -335,7 +337,7 @@ class Ladder:
         elif response.has_called:
             # The response failed after it had called a tool: the result asks for an answer when it comes, and
             # a retry before that might call the tool again.
-            self._greeted(response, now)
+            self._greeted(response)
         elif done.status == "failed" or not self._is_said(response):
             if not (response.is_owed or self._floor.owes_older):
                 return  # Nobody waits: it is not worth a session.
@@ -369,10 +371,8 @@ class Ladder:
             return
         pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
-        text = commands.InputText(f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]")
-        item_id = self._out.next_item_id()
-        self._out.tell_model(commands.CreateItem(item=commands.Message(item_id, "user", (text,))))
-        self._debts.add_item(item_id, None, now)
+        text = f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]"
+        self._debts.add_item(self._out.add_message("user", text), None, now)
         self._asking.if_free(now)
 
     def tool_finished(self, event: ToolFinished, now: float) -> bool:

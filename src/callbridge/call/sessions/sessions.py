@@ -30,6 +30,7 @@ from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
 from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.wire.audio import FRAME_MS
 from callbridge.wire.realtime_commands import UpdateSession
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ class Sessions:
             self._out.note(SessionReplaced("lost", after_ms, len(self._opening.retold), self.plan.model))
         else:
             self._has_been_live = True
-            held_ms = self._tally.frames_from_phone * 20
+            held_ms = self._tally.frames_from_phone * FRAME_MS
             self._out.note(AgentReady(self.plan.model, after_ms, held_ms, self.plan.has_transcription))
         self._out.then(SessionStands())
 
@@ -261,7 +262,7 @@ class Sessions:
 
     # --- A session is amended ---
 
-    def amend(self, now: float) -> None:
+    def amend(self) -> None:
         """The present session is to be from now on what the plan says. It counts when it is confirmed."""
         if self.stands and self.is_protecting:
             self.is_protecting = False
