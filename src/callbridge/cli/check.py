@@ -12,7 +12,7 @@ from rich.text import Text
 
 from callbridge.agents.loading import load_agent
 from callbridge.server.config import check as judge
-from callbridge.server.config.check import Finding, Level
+from callbridge.server.config.findings import Finding, Level, can_take_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ def check() -> None:
         today=dt.datetime.now(tz=dt.UTC).date(), load_agent=load_agent, try_to_listen=try_to_listen
     )
     show(findings)
-    if not judge.can_take_calls(findings):
+    if not can_take_calls(findings):
         raise typer.Exit(1)
 
 

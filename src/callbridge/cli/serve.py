@@ -11,8 +11,8 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
-from callbridge.server.config.check import Finding, Level, as_findings
 from callbridge.server.config.clip import ClipError
+from callbridge.server.config.findings import Finding, Level, as_findings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app

@@ -15,7 +15,8 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.loading import AgentError
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
-from callbridge.server.config.check import Finding, Level, can_take_calls, check
+from callbridge.server.config.check import check
+from callbridge.server.config.findings import Finding, Level, can_take_calls
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.settings import VARIABLES
 from desks import NEEDED, UNSIGNED
@@ -69,8 +70,8 @@ def test_unusable_settings_are_errors() -> None:
     found = check({}, today=TODAY, load_agent=load_agent, try_to_listen=lambda *_: None)
     assert [finding.level for finding in found] == [Level.ERROR] * 4
     assert not can_take_calls(found)
-    assert found[0].what == "OPENAI_API_KEY is not set"
-    assert "platform.openai.com" in found[0].remedy
+    remedies = {finding.what: finding.remedy for finding in found}
+    assert "platform.openai.com" in remedies["OPENAI_API_KEY is not set"]
 
 
 LOCAL_MODEL = "realtime_url=ws://127.0.0.1:9000/v1/realtime"

@@ -25,7 +25,11 @@ from callbridge.call import facts
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.wishes import Following, SayGoodbye
-from callbridge.server.http.webhooks import FORM_BYTES_MAX, FORM_FIELDS_MAX, webhook_router
+from callbridge.server.http.fallback import fallback_router
+from callbridge.server.http.forms import FORM_BYTES_MAX, FORM_FIELDS_MAX
+from callbridge.server.http.health import health_router
+from callbridge.server.http.news import news_router
+from callbridge.server.http.webhooks import webhook_router
 from callbridge.switchboard import continuation
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.continuation import CONTINUATIONS_MAX, Continuation, read_facts
@@ -69,7 +73,8 @@ class World(FrontDesk):
         super().__post_init__()
         self.sids = (f"CA{number:032d}" for number in itertools.count())
         self.app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        self.app.include_router(webhook_router(self.desk))
+        for router in (webhook_router, fallback_router, news_router, health_router):
+            self.app.include_router(router(self.desk))
         # The host of the requests is a proxy's: nothing may depend on it.
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self.app), base_url="http://10.0.0.7:8080"

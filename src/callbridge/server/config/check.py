@@ -8,15 +8,14 @@ could be taken; a warning means that calls work, but perhaps not as wished or no
 from __future__ import annotations
 
 import datetime as dt
-import enum
 import errno
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
+from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
     CUSTOM_VOICE_PREFIX,
     VOICES,
@@ -27,11 +26,11 @@ from callbridge.server.config.models import (
 )
 from callbridge.server.config.prices import PRICES_AS_OF, price_of
 from callbridge.server.config.setting_names import variable
-from callbridge.server.config.setting_problems import Problem, SettingsError
+from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from callbridge.agents.agent import Agent
 
@@ -52,24 +51,6 @@ _AUTH_TOKEN = re.compile(r"[0-9a-f]{32}")
 _HEADER_TEXT = re.compile(r"[!-~]+")
 
 
-class Level(enum.StrEnum):
-    """How much a finding matters."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    level: Level
-    what: str
-    remedy: str = ""
-    """What to do about it; nothing where all is well."""
-
-
 def check(
     environment: Mapping[str, str] | None = None,
     *,
@@ -87,8 +68,8 @@ def check(
     """
     try:
         settings = read_settings(environment)
-    except SettingsError as error:
-        return as_findings(error.problems)
+    except SettingsError as fault:
+        return as_findings(fault.problems)
     return [
         *_openai_key(settings),
         *_twilio_account(settings),
@@ -107,74 +88,50 @@ def check(
     ]
 
 
-def as_findings(problems: Iterable[Problem]) -> list[Finding]:
-    """The faults of a configuration that cannot be used at all."""
-    return [Finding(Level.ERROR, f"{fault.name} {fault.what}", fault.remedy) for fault in problems]
-
-
-def can_take_calls(findings: Iterable[Finding]) -> bool:
-    """Whether none of the findings keeps the service from taking a call."""
-    return all(finding.level is not Level.ERROR for finding in findings)
-
-
-def _ok(what: str) -> Finding:
-    return Finding(Level.OK, what)
-
-
-def _warning(what: str, remedy: str) -> Finding:
-    return Finding(Level.WARNING, what, remedy)
-
-
-def _error(what: str, remedy: str) -> Finding:
-    return Finding(Level.ERROR, what, remedy)
-
-
 def _openai_key(settings: Settings) -> Iterator[Finding]:
     key = settings.openai_api_key.get_secret_value()
     if not _HEADER_TEXT.fullmatch(key):
-        yield _error(
+        yield error(
             "OPENAI_API_KEY has a space or a character that no key has",
             "Copy it again, on one line and without quotes.",
         )
     elif not key.startswith("sk-") and _uses_vendor(settings):
-        yield _warning(
+        yield warning(
             "OPENAI_API_KEY does not begin with sk-, as keys of OpenAI do",
             "Create one at https://platform.openai.com/api-keys.",
         )
     else:
-        yield _ok("the key for the voice model is set")
+        yield ok("the key for the voice model is set")
 
 
 def _twilio_account(settings: Settings) -> Iterator[Finding]:
     if not _AUTH_TOKEN.fullmatch(settings.twilio_auth_token.get_secret_value()):
-        yield _warning(
+        yield warning(
             "TWILIO_AUTH_TOKEN does not look like one (32 digits 0-9 and letters a-f)",
             "Copy the Auth Token, not an API key secret, from https://console.twilio.com.",
         )
     if settings.validate_signatures:
-        yield _ok(f"Twilio's signature is checked for account {settings.twilio_account_sid}")
+        yield ok(f"Twilio's signature is checked for account {settings.twilio_account_sid}")
     else:
-        yield _warning(
-            "CALLBRIDGE_VALIDATE_SIGNATURES is false", "Fine on this machine; remove it elsewhere."
-        )
+        yield warning("CALLBRIDGE_VALIDATE_SIGNATURES is false", "Fine on this machine; remove it elsewhere.")
 
 
 def _public_address(settings: Settings) -> Iterator[Finding]:
     host = urlsplit(settings.public_base_url).hostname or ""
     if not settings.is_public:
-        yield _warning(
+        yield warning(
             f"PUBLIC_BASE_URL is {settings.public_base_url}, which only this machine can reach",
             "Fine for simulated calls; for real ones set the https:// address of a tunnel or host.",
         )
     elif _is_private(host):
-        yield _error(
+        yield error(
             f"PUBLIC_BASE_URL is {settings.public_base_url}, which Twilio cannot reach",
             "Set an address of the public internet, such as that of a tunnel.",
         )
     else:
-        yield _ok(f"Twilio reaches the webhook at {settings.voice_url}")
+        yield ok(f"Twilio reaches the webhook at {settings.voice_url}")
         if settings.listens_on_loopback:
-            yield _warning(
+            yield warning(
                 f"CALLBRIDGE_HOST is {settings.host}, so only a tunnel on this machine can bring calls in",
                 "Fine with a tunnel; in a container remove CALLBRIDGE_HOST.",
             )
@@ -183,13 +140,13 @@ def _public_address(settings: Settings) -> Iterator[Finding]:
 def _port(settings: Settings, failure: OSError | None) -> Finding:
     address = f"{settings.host} port {settings.port}"
     if failure is None:
-        return _ok(f"{address} is free to listen on")
+        return ok(f"{address} is free to listen on")
     if failure.errno == errno.EADDRINUSE:
-        return _warning(
+        return warning(
             f"something listens on {address} already",
             "Fine if it is this service; otherwise stop it, or set another PORT.",
         )
-    return _error(
+    return error(
         f"one cannot listen on {address}: {failure.strerror or failure}",
         "Set another CALLBRIDGE_HOST or PORT.",
     )
@@ -198,20 +155,20 @@ def _port(settings: Settings, failure: OSError | None) -> Finding:
 def _model(settings: Settings, model: VoiceModel | None, today: dt.date) -> Iterator[Finding]:
     name = settings.realtime_model
     if model is None:
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_REALTIME_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name.",
         )
         return
     remedy = f"Set CALLBRIDGE_REALTIME_MODEL={model.successor}."
     if model.unfit is not None:
-        yield _error(f"CALLBRIDGE_REALTIME_MODEL={name} cannot answer a call: {model.unfit}", remedy)
+        yield error(f"CALLBRIDGE_REALTIME_MODEL={name} cannot answer a call: {model.unfit}", remedy)
     elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        yield _ok(f"calls are answered by {name}")
+        yield ok(f"calls are answered by {name}")
     elif today < model.shutdown:
-        yield _warning(f"{name} is switched off on {model.shutdown}", remedy)
+        yield warning(f"{name} is switched off on {model.shutdown}", remedy)
     else:
-        yield _error(f"{name} was switched off on {model.shutdown}", remedy)
+        yield error(f"{name} was switched off on {model.shutdown}", remedy)
 
 
 def _second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
@@ -221,19 +178,19 @@ def _second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
         return
     model = voice_model(name)
     if model is None:
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name, or set it to off.",
         )
         return
     remedy = f"Set CALLBRIDGE_REALTIME_SECOND_MODEL={model.successor}, or off."
     if model.unfit is not None:
-        yield _warning(f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
+        yield warning(f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
     elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        yield _ok(f"should {settings.realtime_model} not be found, {name} is tried")
+        yield ok(f"should {settings.realtime_model} not be found, {name} is tried")
     else:
         verb = "is" if today < model.shutdown else "was"
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} {verb} switched off on {model.shutdown}", remedy
         )
 
@@ -242,19 +199,19 @@ def _transcription(settings: Settings, model: TranscriptionModel | None, today: 
     # Never an error: a call whose transcription is refused goes on without it.
     name = settings.transcription_model
     if not settings.transcribes:
-        return _ok("the caller's words are not written down")
+        return ok("the caller's words are not written down")
     if model is None:
-        return _warning(
+        return warning(
             f"CALLBRIDGE_TRANSCRIPTION_MODEL={name} is not known to this version of callbridge",
             "Fine if it is newer; otherwise correct the name, or set it to off.",
         )
     remedy = f"Set CALLBRIDGE_TRANSCRIPTION_MODEL={model.successor}, or off."
     if model.unfit is not None:
-        return _warning(f"{name} cannot write down a call: {model.unfit}", remedy)
+        return warning(f"{name} cannot write down a call: {model.unfit}", remedy)
     if model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        return _ok(f"the caller's words are written down by {name}")
+        return ok(f"the caller's words are written down by {name}")
     verb = "is" if today < model.shutdown else "was"
-    return _warning(f"{name} {verb} switched off on {model.shutdown}", remedy)
+    return warning(f"{name} {verb} switched off on {model.shutdown}", remedy)
 
 
 def _turn_detection(settings: Settings) -> Iterator[Finding]:
@@ -262,18 +219,18 @@ def _turn_detection(settings: Settings) -> Iterator[Finding]:
         return
     silence_ms = settings.vad_silence_duration_ms
     if silence_ms < SILENCE_SHORT_MS:
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_VAD_SILENCE_DURATION_MS={silence_ms} answers in the middle of sentences",
             "Set it to 300 to 700.",
         )
     if silence_ms > SILENCE_LONG_MS:
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_VAD_SILENCE_DURATION_MS={silence_ms} makes every answer that late",
             "Set it to 300 to 700.",
         )
     if settings.vad_threshold in {0.0, 1.0}:
         heard = "every noise as speech" if settings.vad_threshold == 0.0 else "no speech at all"
-        yield _warning(
+        yield warning(
             f"CALLBRIDGE_VAD_THRESHOLD={settings.vad_threshold:g} hears {heard}", "Set it to 0.3 to 0.8."
         )
 
@@ -293,38 +250,38 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
         idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
     for name, partner in idle.items():
         if name in settings.model_fields_set:
-            yield _warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
+            yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
 
 
 def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> Iterator[Finding]:
     voice = settings.realtime_voice
     if settings.agent is None:
-        yield _ok("the agent is made from CALLBRIDGE_AGENT_INSTRUCTIONS and CALLBRIDGE_AGENT_GREETING")
+        yield ok("the agent is made from CALLBRIDGE_AGENT_INSTRUCTIONS and CALLBRIDGE_AGENT_GREETING")
     else:
         try:
             agent = load_agent(settings.agent)
-        except AgentError as error:
-            yield _error(str(error), "Correct CALLBRIDGE_AGENT or the module; it is looked for from here.")
+        except AgentError as fault:
+            yield error(str(fault), "Correct CALLBRIDGE_AGENT or the module; it is looked for from here.")
             return
         voice = agent.voice or voice
         tools = ", ".join(agent.toolbox.names) or "none"
-        yield _ok(f"the agent is {settings.agent}; its tools: {tools}")
+        yield ok(f"the agent is {settings.agent}; its tools: {tools}")
     yield _voice(settings, voice)
 
 
 def _voice(settings: Settings, voice: str) -> Finding:
     if voice in VOICES or voice.startswith(CUSTOM_VOICE_PREFIX):
-        return _ok(f"it speaks with the voice {voice}")
+        return ok(f"it speaks with the voice {voice}")
     what = f"the voice {voice} is none of {', '.join(sorted(VOICES))}"
     remedy = "Set CALLBRIDGE_REALTIME_VOICE to one of these; the model refuses a session with an unknown one."
     # A new model may have new voices; the ones that we know do not.
     is_certain = _uses_vendor(settings) and voice_model(settings.realtime_model) is not None
-    return _error(what, remedy) if is_certain else _warning(what, remedy)
+    return error(what, remedy) if is_certain else warning(what, remedy)
 
 
 def _clip(settings: Settings) -> Iterator[Finding]:
     if settings.clip is not None and not settings.clip.is_file():
-        yield _error(
+        yield error(
             f"CALLBRIDGE_CLIP={settings.clip} is no file",
             "Correct the path, or remove it for the built-in clip.",
         )
@@ -333,13 +290,13 @@ def _clip(settings: Settings) -> Iterator[Finding]:
 def _fallback(settings: Settings) -> Finding:
     message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
     if settings.fallback_dial is not None:
-        return _ok(
+        return ok(
             "a caller whom the model cannot serve is put through to CALLBRIDGE_FALLBACK_DIAL; "
             f"if nobody answers, the caller {message}"
         )
     if settings.fallback_voicemail:
-        return _ok("a caller whom the model cannot serve may leave a message")
-    return _warning(
+        return ok("a caller whom the model cannot serve may leave a message")
+    return warning(
         "a caller whom the model cannot serve hears the apology and nothing else",
         "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
     )
@@ -353,15 +310,15 @@ def _spending(settings: Settings) -> Iterator[Finding]:
     models = [name for name in (settings.realtime_model, settings.second_model) if name is not None]
     for model in models:
         if price_of(model) is None:
-            yield _warning(
+            yield warning(
                 f"{' and '.join(given)} cannot hold: the price of {model} is not known",
                 "Set a model with a known price, or a budget in the vendor's console.",
             )
     if all(price_of(model) is not None for model in models):
-        yield _ok(f"spending is counted at the prices of {PRICES_AS_OF}")
+        yield ok(f"spending is counted at the prices of {PRICES_AS_OF}")
     dearest = [cap for cap in caps.values() if cap is not None]
     if dearest != sorted(dearest):
-        yield _warning(
+        yield warning(
             f"of {', '.join(given)} a longer time has the lower cap, so the other is never reached",
             "Let the caps grow from call to hour to day, or remove one.",
         )
@@ -373,17 +330,17 @@ def _state(settings: Settings) -> Iterator[Finding]:
         lost = "after a restart nothing is known of live calls, of callers' earlier calls and of the spending"
         remedy = "Set CALLBRIDGE_STATE_PATH to a file on a disk that outlives the process."
         yield (
-            _warning(f"CALLBRIDGE_STATE_PATH is not set: {lost}", remedy)
+            warning(f"CALLBRIDGE_STATE_PATH is not set: {lost}", remedy)
             if settings.is_public
-            else _ok("what happens is kept in memory only")
+            else ok("what happens is kept in memory only")
         )
     elif not path.parent.is_dir() or path.is_dir():
-        yield _error(
+        yield error(
             f"CALLBRIDGE_STATE_PATH={path} cannot be a file there",
             "Name a file, in a folder that exists and that the service may write to.",
         )
     else:
-        yield _ok(f"what happens is kept in {path}")
+        yield ok(f"what happens is kept in {path}")
 
 
 def _uses_vendor(settings: Settings) -> bool:

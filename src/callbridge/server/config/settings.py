@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -20,20 +19,18 @@ from pydantic_settings import (
     DotEnvSettingsSource,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
-    SettingsConfigDict,
 )
 
 from callbridge.observe.logs import LogFormat
+from callbridge.server.config.addresses import AddressSettings
 from callbridge.server.config.models import voice_model
 from callbridge.server.config.setting_names import (
-    PREFIX,
     name_of_others,
     unknown_names,
     variable,
 )
 from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
 from callbridge.server.config.setting_values import (
-    BaseUrl,
     Dollars,
     LogLevel,
     OutputLimit,
@@ -42,31 +39,11 @@ from callbridge.server.config.setting_values import (
     Sid,
     SoundFile,
     Truncation,
-    is_loopback,
 )
 
-VOICE_PATH = "/twilio/voice"
-STREAM_ENDED_PATH = "/twilio/stream-ended"
-STREAM_STATUS_PATH = "/twilio/stream-status"
-CALL_STATUS_PATH = "/twilio/call-status"
-FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
-VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
-VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
-MEDIA_STREAM_PATH = "/media-stream"
 
-
-class Settings(BaseSettings):
+class Settings(AddressSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
 
     # Accounts.
 
@@ -81,17 +58,6 @@ class Settings(BaseSettings):
 
     validate_signatures: bool = True
     """Off only on a laptop: refused unless the service is reached from this machine alone."""
-
-    # Where the service is reached.
-
-    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
-    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
-    """The address to listen on."""
-
-    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
-    """The port to listen on."""
 
     # The voice model.
 
@@ -249,58 +215,6 @@ class Settings(BaseSettings):
 
     log_transcripts: bool = False
     """Whether the words of caller and agent may stand in the logs."""
-
-    # Addresses that Twilio is told.
-
-    @property
-    def voice_url(self) -> str:
-        """What to enter as the webhook of the phone number."""
-        return self.public_base_url + VOICE_PATH
-
-    @property
-    def action_url(self) -> str:
-        """What Twilio asks when the stream has ended."""
-        return self.public_base_url + STREAM_ENDED_PATH
-
-    @property
-    def stream_status_url(self) -> str:
-        """Where Twilio reports about the stream."""
-        return self.public_base_url + STREAM_STATUS_PATH
-
-    @property
-    def call_status_url(self) -> str:
-        """Where Twilio reports about the call, when the number is configured so."""
-        return self.public_base_url + CALL_STATUS_PATH
-
-    @property
-    def fallback_dialed_url(self) -> str:
-        """What Twilio asks when the dial to a human has ended."""
-        return self.public_base_url + FALLBACK_DIALED_PATH
-
-    @property
-    def voicemail_left_url(self) -> str:
-        """What Twilio asks when the caller has left a message."""
-        return self.public_base_url + VOICEMAIL_LEFT_PATH
-
-    @property
-    def voicemail_status_url(self) -> str:
-        """Where Twilio reports that the message can be fetched."""
-        return self.public_base_url + VOICEMAIL_STATUS_PATH
-
-    @property
-    def stream_url(self) -> str:
-        """The media socket: wss, or ws on loopback."""
-        return "ws" + self.public_base_url.removeprefix("http") + MEDIA_STREAM_PATH
-
-    @property
-    def listens_on_loopback(self) -> bool:
-        """Whether only this machine can connect to the service; a tunnel on it brings the world in, too."""
-        return is_loopback(self.host)
-
-    @property
-    def is_public(self) -> bool:
-        """Whether the address that Twilio is told leads here from other machines."""
-        return not is_loopback(urlsplit(self.public_base_url).hostname or "")
 
     @property
     def transcribes(self) -> bool:

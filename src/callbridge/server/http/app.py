@@ -13,11 +13,15 @@ from starlette.routing import WebSocketRoute
 from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
 from callbridge.observe.call_log import CallLog
+from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
-from callbridge.server.config.settings import MEDIA_STREAM_PATH, Settings
+from callbridge.server.config.settings import Settings
 from callbridge.server.http.control import control_router
+from callbridge.server.http.fallback import fallback_router
+from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
+from callbridge.server.http.news import news_router
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.probe import probe_forever
@@ -86,7 +90,8 @@ def create_app(
     app = FastAPI(
         title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk)
     )
-    app.include_router(webhook_router(desk))
+    for router in (webhook_router, fallback_router, news_router, health_router):
+        app.include_router(router(desk))
     app.include_router(control_router(desk.drain, desk.live_calls, settings.twilio_auth_token))
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.

@@ -18,7 +18,7 @@ from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
-from callbridge.server.config.settings import MEDIA_STREAM_PATH
+from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
 from callbridge.telephony.signatures import SIGNATURE_HEADER

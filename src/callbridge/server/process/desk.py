@@ -16,10 +16,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from callbridge.agents.agent import Agent
 from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
+from callbridge.call import facts
 from callbridge.call.price import microdollars
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.process.drain import Drain
@@ -36,6 +39,7 @@ from callbridge.telephony.twiml import FallbackPlan
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from callbridge.call.facts import Fact
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
@@ -96,6 +100,16 @@ class Desk:
         self.look_around()
         model = self.plans.plan(self.plans.choose("")).model
         return self.admission.reason_to_decline(model, self.now())
+
+    def note(self, call_sid: str, fact: Fact) -> None:
+        """What a webhook has learnt. Its number and time are the store's: several processes write these."""
+        fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
+        self.state.append(call_sid, fact.kind, facts.encode(fact))
+
+    def release(self, call_sid: str) -> None:
+        """No stream of this call will come any more."""
+        self.admission.abandoned(call_sid, self.now())
+        self.waiting.discard(call_sid)
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -1,0 +1,93 @@
+"""Where the service listens, and the addresses under which Twilio reaches it: a part of the settings."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from callbridge.server.config.setting_names import PREFIX, name_of_others
+from callbridge.server.config.setting_values import BaseUrl, is_loopback
+
+VOICE_PATH = "/twilio/voice"
+STREAM_ENDED_PATH = "/twilio/stream-ended"
+STREAM_STATUS_PATH = "/twilio/stream-status"
+CALL_STATUS_PATH = "/twilio/call-status"
+FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
+VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
+VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
+MEDIA_STREAM_PATH = "/media-stream"
+
+
+class AddressSettings(BaseSettings):
+    """The settings of addresses. How all settings are read stands here, too."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
+    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
+    """The address to listen on."""
+
+    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
+    """The port to listen on."""
+
+    @property
+    def voice_url(self) -> str:
+        """What to enter as the webhook of the phone number."""
+        return self.public_base_url + VOICE_PATH
+
+    @property
+    def action_url(self) -> str:
+        """What Twilio asks when the stream has ended."""
+        return self.public_base_url + STREAM_ENDED_PATH
+
+    @property
+    def stream_status_url(self) -> str:
+        """Where Twilio reports about the stream."""
+        return self.public_base_url + STREAM_STATUS_PATH
+
+    @property
+    def call_status_url(self) -> str:
+        """Where Twilio reports about the call, when the number is configured so."""
+        return self.public_base_url + CALL_STATUS_PATH
+
+    @property
+    def fallback_dialed_url(self) -> str:
+        """What Twilio asks when the dial to a human has ended."""
+        return self.public_base_url + FALLBACK_DIALED_PATH
+
+    @property
+    def voicemail_left_url(self) -> str:
+        """What Twilio asks when the caller has left a message."""
+        return self.public_base_url + VOICEMAIL_LEFT_PATH
+
+    @property
+    def voicemail_status_url(self) -> str:
+        """Where Twilio reports that the message can be fetched."""
+        return self.public_base_url + VOICEMAIL_STATUS_PATH
+
+    @property
+    def stream_url(self) -> str:
+        """The media socket: wss, or ws on loopback."""
+        return "ws" + self.public_base_url.removeprefix("http") + MEDIA_STREAM_PATH
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        """Whether only this machine can connect to the service; a tunnel on it brings the world in, too."""
+        return is_loopback(self.host)
+
+    @property
+    def is_public(self) -> bool:
+        """Whether the address that Twilio is told leads here from other machines."""
+        return not is_loopback(urlsplit(self.public_base_url).hostname or "")

@@ -1,0 +1,66 @@
+"""The webhooks by which Twilio tells what it saw of a stream and of a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+from fastapi import APIRouter
+
+from callbridge.call.facts import CallReported, StreamReported
+from callbridge.server.config.addresses import CALL_STATUS_PATH, STREAM_STATUS_PATH
+from callbridge.server.http.forms import Forms, twiml_response
+from callbridge.switchboard.continuation import CALL_OVER
+from callbridge.telephony import twiml
+
+if TYPE_CHECKING:
+    from fastapi import Request
+    from fastapi.responses import Response
+
+    from callbridge.server.process.desk import Desk
+
+_log = structlog.get_logger()
+
+
+def news_router(desk: Desk) -> APIRouter:
+    """The routes of the news."""
+    news = _News(desk)
+    router = APIRouter()
+    router.add_route(STREAM_STATUS_PATH, news.stream_status, methods=["GET", "POST"])
+    router.add_route(CALL_STATUS_PATH, news.call_status, methods=["GET", "POST"])
+    return router
+
+
+class _News:
+    """The endpoints."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._forms = Forms(desk)
+
+    async def stream_status(self, request: Request) -> Response:
+        """What Twilio saw of a stream; the only news of one that never reached us."""
+        form = await self._forms.read(request)
+        status = form.get("StreamEvent")
+        self._desk.note(form.call_sid, StreamReported(status, form.get("StreamError")))
+        log = _log.bind(call_sid=form.call_sid, stream_sid=form.get("StreamSid"), status=status)
+        if status == "stream-error":
+            log.warning("stream_status", error=form.get("StreamError"))
+        else:
+            log.info("stream_status")
+        return twiml_response(twiml.empty())
+
+    async def call_status(self, request: Request) -> Response:
+        """How Twilio saw the call go on; the order of these is not guaranteed."""
+        form = await self._forms.read(request)
+        _log.info(
+            "call_status",
+            call_sid=form.call_sid,
+            status=form.get("CallStatus"),
+            duration_s=form.get("CallDuration"),
+            sequence_number=form.get("SequenceNumber"),
+        )
+        self._desk.note(form.call_sid, CallReported(form.get("CallStatus"), form.get("CallDuration")))
+        if form.get("CallStatus") in CALL_OVER:
+            self._desk.release(form.call_sid)
+        return twiml_response(twiml.empty())
