@@ -37,6 +37,7 @@ from callbridge.bridge.legs.leg import (
 from callbridge.bridge.legs.picows_protocol import LegProtocol
 from callbridge.call.events import Leg, StreamAdmitted
 from callbridge.call.facts import StreamEnded
+from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
@@ -55,6 +56,9 @@ UP_FRAMES, DELTAS = 10, 2
 """Of one call in 200 ms: then a mark is due, and its echo comes."""
 FRAME, DELTA = bytes((0x7C, 0xFD, 0x7E, 0xFF)) * 40, bytes(range(200)) * 4
 """A caller who listens, and an agent who speaks."""
+
+HASTY: Final = Limits(messages_per_second_max=1_000_000)
+"""Here callers speak as fast as they are listened to, which from a telephone would be a flood."""
 
 _DETECTION = ServerVad(0.5, 300, 500)
 PLAN: Final = CallPlan(
@@ -147,6 +151,7 @@ class Line:
             dialer=self,
             admit=_admitted,
             observe=self._note,
+            limits=HASTY,
         )
         self.running = asyncio.ensure_future(self._bridge.run())
 

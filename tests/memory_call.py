@@ -66,6 +66,7 @@ class MemoryLeg:
         self.may_close = asyncio.Event()
         self.may_close.set()
         self.readers = 0
+        self.is_ignored = False
         self._said: Read | None = None
         self._incoming = asyncio.Queue[str | LegEnd | Exception]()
         self._heard = 0
@@ -88,12 +89,16 @@ class MemoryLeg:
                             raise message
                         if not isinstance(message, str):
                             return message
-                        said(message)
+                        if not self.is_ignored:
+                            said(message)
                     finally:
                         self._incoming.task_done()
             finally:
                 if self._said is said:
                     self._said = None
+
+    def ignore(self) -> None:
+        self.is_ignored = True
 
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
@@ -127,7 +132,7 @@ class MemoryLeg:
         """The peer's messages come in one packet: they are handed over in the callback that read it."""
         try:
             for message in messages:
-                if self._said is not None:
+                if self._said is not None and not self.is_ignored:
                     self._said(json.dumps(message))
         except Exception as broken:  # noqa: BLE001  # As a real leg does: its reader raises it.
             self._said = None

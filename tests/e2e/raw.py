@@ -72,27 +72,27 @@ async def raw_phone(
         peer.close()
 
 
-def _identity(call_sid: str, token: str = "") -> StreamIdentity:
+def identity(call_sid: str, token: str = "") -> StreamIdentity:
     parameters = (("token", token), ("caller", CALLER), ("called", CALLED))
     return StreamIdentity(ACCOUNT_SID, call_sid, "MZ" + call_sid[2:], parameters)
 
 
 def start(call_sid: str, token: str, **changes: Any) -> dict[str, Any]:
     """Twilio's `start`; `changes` are made to its facts."""
-    message: dict[str, Any] = json.loads(messages.start(_identity(call_sid, token), 1))
+    message: dict[str, Any] = json.loads(messages.start(identity(call_sid, token), 1))
     message["start"] |= changes
     return message
 
 
 def media(call_sid: str) -> dict[str, Any]:
     """A frame of silence."""
-    message: dict[str, Any] = json.loads(messages.media(_identity(call_sid), 2, 1, 99, b"\xff" * 160))
+    message: dict[str, Any] = json.loads(messages.media(identity(call_sid), 2, 1, 99, b"\xff" * 160))
     return message
 
 
 def stop(call_sid: str) -> dict[str, Any]:
     """Twilio's `stop`: the caller has hung up."""
-    message: dict[str, Any] = json.loads(messages.stop(_identity(call_sid), 3))
+    message: dict[str, Any] = json.loads(messages.stop(identity(call_sid), 3))
     return message
 
 

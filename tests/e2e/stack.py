@@ -85,6 +85,10 @@ class Log:
         lines = [line for line in self.lines if line["event"] == name]
         return lines if call_sid is None else [line for line in lines if line.get("call_sid") == call_sid]
 
+    def warnings(self, call_sid: str) -> list[dict[str, Any]]:
+        """What an operator should look at, of one call."""
+        return [line for line in self.lines if line.get("call_sid") == call_sid and line["level"] != "info"]
+
 
 # --- The stack -------------------------------------------------------------------------------------
 

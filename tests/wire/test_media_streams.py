@@ -122,6 +122,36 @@ class TestMediaFormat:
         assert ms.MediaFormat(encoding, sample_rate, channels).is_telephone_mulaw is is_ours
 
 
+class TestTracks:
+    def test_media_of_the_outbound_track_is_no_media(self) -> None:
+        """It is what the caller hears: the model must not take it for their words."""
+        outbound = with_odd(MEDIA, ("media", "track"), "outbound")
+        assert ms.parse(outbound) == ms.UnknownMessage(ms.OTHER_TRACK)
+
+    @pytest.mark.parametrize("track", [MISSING, None, 5, "", "inbound_track"], ids=repr)
+    def test_media_that_does_not_say_so_is_the_callers(self, track: object) -> None:
+        assert ms.parse(with_odd(MEDIA, ("media", "track"), track)) == ms.Media(HEARD)
+
+    @pytest.mark.parametrize(
+        ("tracks", "has_outbound"),
+        [
+            (["inbound"], False),
+            (["inbound", "outbound"], True),
+            (["outbound"], True),
+            ([], False),
+            (MISSING, False),
+            (None, False),
+        ],
+        ids=repr,
+    )
+    def test_a_start_says_whether_it_carries_more_than_the_caller(
+        self, tracks: object, *, has_outbound: bool
+    ) -> None:
+        parsed = ms.parse(with_odd(START, ("start", "tracks"), tracks))
+        assert isinstance(parsed, ms.Start)
+        assert parsed.start.has_outbound is has_outbound
+
+
 class TestBrokenMessages:
     @pytest.mark.parametrize(("event", "path"), NEEDED)
     def test_a_needed_field_is_missing(self, event: str, path: tuple[str, ...]) -> None:

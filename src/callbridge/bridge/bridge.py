@@ -25,6 +25,7 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
 from callbridge.call.facts import Fact, StreamEnded
+from callbridge.call.flood import PhoneRate
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
@@ -87,7 +88,8 @@ class Bridge:
         """
         self._loop = asyncio.get_running_loop()
         self._entrance = Entrance(self._loop.time(), limits, spread)
-        self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send)
+        self._phone_rate = PhoneRate(self._entrance.limits)
+        self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
         self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
         self._readers: dict[e.Leg, asyncio.Task[None]] = {}
         self._dials: dict[e.Leg, asyncio.Task[None]] = {}
@@ -99,12 +101,11 @@ class Bridge:
         self._closed: list[SocketLeg] = []
         self._close_with: dict[e.Leg, a.CloseLeg] = {}
         self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
-        self._last_entries = LastEntries(kept)
+        self._last_entries, self._log = LastEntries(kept), structlog.get_logger()
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._toolbox: Toolbox | None = None
         """The tools of the call's agent, once there is a call."""
         self._tools: Unanswered | None = None
-        self._log = structlog.get_logger()
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._timer: asyncio.TimerHandle | None = None
@@ -162,9 +163,13 @@ class Bridge:
         event = self._relay.from_phone(text)
         if event is None:
             return
-        if type(event) is media_streams.MarkEchoed and self._relay.echoed(event.mark.name, self._loop.time()):
+        now = self._loop.time()
+        if type(event) is media_streams.MarkEchoed and self._relay.echoed(event.mark.name, now):
             return
-        self._tell(event)
+        self._tell(self._phone_rate.flood_of(event, now) or event)
+
+    def _flood_of_frames(self) -> e.BadMessage | None:
+        return self._phone_rate.flood_of_frames(self._loop.time())
 
     def model_said(self, text: str | bytes) -> None:
         """One event of the model."""
@@ -266,6 +271,7 @@ class Bridge:
                 if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
                     self._has_ended = True
                     self._woken.set()
+                    self._legs[e.Leg.PHONE].ignore()
                     if self._tools is not None:
                         self._tools.hang_up()
                 self._observe(fact)

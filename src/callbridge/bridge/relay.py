@@ -22,6 +22,7 @@ from callbridge.call.events import (
     SpareSaid,
 )
 from callbridge.call.facts import AudioSent, CallerLoud
+from callbridge.call.flood import FRAMES_EACH
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire.audio import BYTES_PER_MS, FRAME_MS
 from callbridge.wire.errors import UNREADABLE, ProtocolError
@@ -56,6 +57,10 @@ FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
 
+def nobody_asks() -> None:
+    """Where nobody counts, nothing is a flood."""
+
+
 class Relay:
     """Moves the audio of one call between two `send` functions.
 
@@ -63,10 +68,12 @@ class Relay:
         gate: says what may pass. It stands before there is a call.
         tally: counts what passed.
         send_to_phone: takes the text of one frame.
+        flood_of_frames: is asked after each `FRAMES_EACH` frames whether they come too fast to be a caller.
     """
 
     __slots__ = (
         "_audio_head",
+        "_flood_of_frames",
         "_gate",
         "_held",
         "_held_bytes",
@@ -89,8 +96,14 @@ class Relay:
 
     _transcript: Transcript
 
-    def __init__(self, gate: Gate, tally: Tally, send_to_phone: Callable[[bytes], None]) -> None:
-        self._gate, self._tally = gate, tally
+    def __init__(
+        self,
+        gate: Gate,
+        tally: Tally,
+        send_to_phone: Callable[[bytes], None],
+        flood_of_frames: Callable[[], BadMessage | None] = nobody_asks,
+    ) -> None:
+        self._gate, self._tally, self._flood_of_frames = gate, tally, flood_of_frames
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
         self._loudness = tally.loudness
@@ -127,10 +140,11 @@ class Relay:
 
     def from_phone(self, text: str | bytes) -> Event | None:
         """One message of Twilio. Answers what the machine must know, for audio nothing."""
+        message: Event
         try:
             message = decode_from_phone(text)
         except UNREADABLE:
-            return _rare(Leg.PHONE, media_streams.parse, text)
+            message = _rare(Leg.PHONE, media_streams.parse, text)
         uplink = self._gate.uplink
         if type(message) is not Media or uplink is _UNSTARTED:
             return message
@@ -144,12 +158,11 @@ class Relay:
                 return self._listen(payload)
             if self._kept:
                 self._kept.append(payload)
-            return None
-        if uplink is _HELD:
+        elif uplink is _HELD:
             self._hold(payload)
         else:
             self._tally.frames_dropped += 1
-        return None
+        return None if count % FRAMES_EACH else self._flood_of_frames()
 
     def from_model(self, text: str | bytes, now: float) -> Event | None:
         """One event of the model. Answers what the machine must know, for audio nothing."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from callbridge.call.events import BadMessage
     from callbridge.call.limits import Limits
 
 
@@ -30,6 +31,10 @@ class BadMessages:
         since = now - limits.bad_messages_within_s
         self._at = [*(at for at in self._at if at > since), now]
         return len(self._at) > limits.bad_messages_max
+
+    def in_words(self, latest: BadMessage) -> str:
+        """What was sent, where that ends the leg: the one that is bad enough alone, or so many of them."""
+        return latest.why if latest.is_fatal else f"{len(self)} bad messages: {latest.why}"
 
     def clear(self) -> None:
         """Another peer stands in its place, which has sent none yet."""

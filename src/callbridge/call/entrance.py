@@ -18,12 +18,17 @@ from callbridge.call.codes import CLOSE_CODES, SERVER_STOPS
 from callbridge.call.ear.gate import Gate, Uplink
 from callbridge.call.ear.tally import Tally
 from callbridge.call.endings import FOLLOWS
-from callbridge.call.facts import EndReason, StreamEnded, warned
+from callbridge.call.facts import EndReason, Fact, StreamEnded, warned
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.outbox import Outbox
 from callbridge.call.phases import Timer
 from callbridge.wire import media_streams as ms
+
+ONE_WAY: Final = (
+    "the stream carries the outbound track, so it was begun with <Start>, which carries no answer back: "
+    "use <Connect><Stream>"
+)
 
 
 class Step(StrEnum):
@@ -60,6 +65,8 @@ class Entrance:
         self._out = Outbox("", "", now)
         self._opened_at = now
         self._spread = spread
+        self._odd: list[Fact] = []
+        """What was odd so far, told once there is a call. A stranger's socket gets one line, its end."""
 
     def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
         """Takes one event at `now` (monotonic seconds) and answers what to do, in order.
@@ -103,13 +110,18 @@ class Entrance:
         if not start.media_format.is_telephone_mulaw:
             self.shut(EndReason.REJECTED_PROTOCOL, "the stream is not 8 kHz mono µ-law")
             return
+        if start.has_outbound:
+            self.shut(EndReason.REJECTED_PROTOCOL, ONE_WAY)
+            return
         self.step, self.gate.uplink = Step.ADMITTING, Uplink.HELD
         self._out.do(a.AdmitStream(start))
 
     def started_again(self, event: ms.Start) -> None:
         """A second start: repeated, or for another stream."""
         if (event.start.call_sid, event.start.stream_sid) == (self._out.call_sid, self._out.stream_sid):
-            self._out.note(warned("start_repeated"))
+            self.tally.starts_repeated += 1
+            if self.tally.starts_repeated == 1:
+                self._odd.append(warned("start_repeated"))
         else:
             self.shut(EndReason.REJECTED_PROTOCOL, "a second start names another stream")
 
@@ -117,6 +129,8 @@ class Entrance:
         """The token was good: the call begins, or goes on."""
         self.step = Step.PASSED
         self.call = CallMachine(event, gate=self.gate, tally=self.tally, out=self._out, spread=self._spread)
+        for fact in self._odd:
+            self._out.note(fact)
         self._out.do(a.BeginCall())
         self._out.actions.extend(self.call.begin())
 
@@ -139,7 +153,7 @@ class Entrance:
         """A message that we do not know. It changes nothing."""
         self.tally.unknown_events += 1
         if self.tally.unknown_events == 1:
-            self._out.note(warned("unknown_event", type=event.event[:80]))
+            self._odd.append(warned("unknown_event", type=event.event[:80]))
 
     def leg_gone(self, event: e.LegGone) -> None:
         """The phone's socket is gone."""
@@ -155,10 +169,9 @@ class Entrance:
         """The phone sent what nobody can read."""
         bad = self.tally.bad_from_phone
         if bad.is_first:
-            self._out.note(warned("bad_message", leg=event.leg.value, why=event.why))
+            self._odd.append(warned("bad_message", leg=event.leg.value, why=event.why))
         if bad.add(self._out.now, self.limits) or event.is_fatal:
-            detail = f"{event.leg.value} leg sent {len(bad)} bad messages: {event.why}"
-            self.shut(EndReason.REJECTED_PROTOCOL, detail)
+            self.shut(EndReason.REJECTED_PROTOCOL, f"{event.leg.value} leg sent {bad.in_words(event)}")
 
     def shut_down(self, event: e.ShutdownRequested | e.HandOverRequested) -> None:
         """The process stops."""

@@ -144,6 +144,13 @@ class Limits:
     media_gap_timeout_s: float = 15.0
     """No caller audio: the stream is lost."""
 
+    messages_per_second_max: int = 120
+    """Messages of one kind that a phone may send, over a longer time; then its stream is closed. A line sends
+    50 frames of audio a second, and nothing else as often."""
+
+    messages_at_once_max: int = 240
+    """So many of one kind may come at once: 15 s of somebody who leans on a key, and then some."""
+
     farewell_timeout_s: float = 5.0
     """Beyond the length of the last words: how long their final mark may take."""
 

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.facts import EndReason, noted, warned
+from callbridge.call.facts import EndReason, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
@@ -36,7 +36,9 @@ def started_again(parts: Parts, event: ms.Start, now: float) -> None:
     """A second start: repeated, or for another stream. Each has one (Twilio docs, "Start message")."""
     out = parts.out
     if event.start.call_sid == out.call_sid and event.start.stream_sid == out.stream_sid:
-        out.note(warned("start_repeated"))
+        parts.tally.starts_repeated += 1
+        if parts.tally.starts_repeated == 1:
+            out.note(warned("start_repeated"))
     else:
         out.then(e.StreamMustEnd(EndReason.REJECTED_PROTOCOL, "a second start names another stream"))
 
@@ -48,7 +50,6 @@ def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
 
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     """The caller pressed a key (Twilio docs, "DTMF message")."""
-    parts.out.note(noted("key_pressed"))
     leaving_for = parts.endings.leaving_for
     # A key withdraws the agent's own goodbye, and nothing that a limit has ended. Without a session the last
     # words only play out: nobody could answer the key.
@@ -149,7 +150,7 @@ def bad_message(parts: Parts, event: e.BadMessage, now: float) -> None:
     if bad.is_first:
         parts.out.note(warned("bad_message", leg=event.leg.value, why=event.why))
     if bad.add(now, parts.limits) or event.is_fatal:
-        detail = f"{event.leg.value} leg sent {len(bad)} bad messages: {event.why}"
+        detail = f"{event.leg.value} leg sent {bad.in_words(event)}"
         bad.clear()
         _leg_failed(parts, event.leg, EndReason.REJECTED_PROTOCOL, Trouble(detail), now)
 

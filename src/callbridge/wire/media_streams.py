@@ -9,7 +9,7 @@ so every outgoing message is formed here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias, get_args
+from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -17,6 +17,12 @@ from callbridge.wire.errors import UNREADABLE, ProtocolError
 from callbridge.wire.side_fields import without_odd_ones
 
 # --- Incoming ---------------------------------------------------------------------------------------
+
+INBOUND: Final = "inbound"
+"""The track of the caller, and the only one of a stream that we may answer on."""
+
+OTHER_TRACK: Final = "media of the outbound track"
+"""What the caller hears, sent as if they had said it: as a message it is unknown, so that nobody hears it."""
 
 
 class Incoming(msgspec.Struct, frozen=True, tag_field="event", rename="camel", gc=False, omit_defaults=True):
@@ -48,6 +54,12 @@ class StartFacts(msgspec.Struct, frozen=True, rename="camel"):
     call_sid: str
     media_format: MediaFormat = MediaFormat()
     custom_parameters: dict[str, str] = {}
+    tracks: tuple[str, ...] = (INBOUND,)
+
+    @property
+    def has_outbound(self) -> bool:
+        """Whether it carries what the caller hears, too. `<Connect>` refuses that (31941), `<Start>` not."""
+        return any(map(_is_outbound, self.tracks))
 
 
 class Start(Incoming, tag="start", frozen=True, gc=True):
@@ -61,6 +73,8 @@ class MediaChunk(msgspec.Struct, frozen=True, gc=False):
 
     payload: bytes
     """µ-law, base64 on the wire; 160 bytes (20 ms) in every capture seen."""
+    track: Literal["inbound"] = INBOUND
+    """Of another track no frame is made: see `OTHER_TRACK`."""
 
 
 class Media(Incoming, tag="media", frozen=True):
@@ -111,9 +125,18 @@ class _Envelope(msgspec.Struct, gc=False):
     event: str
 
 
+class _Track(msgspec.Struct, gc=False):
+    track: str = INBOUND
+
+
+class _Tracked(msgspec.Struct, gc=False):
+    media: _Track
+
+
 decode: Final[Callable[[str | bytes | msgspec.Raw], Message]] = msgspec.json.Decoder(Message).decode
 """`parse` for those fifty a second: raises one of `UNREADABLE` for all that is not a known message."""
 _decode_envelope: Final = msgspec.json.Decoder(_Envelope).decode
+_decode_tracked: Final = msgspec.json.Decoder(_Tracked).decode
 _KNOWN: Final = {member.__struct_config__.tag: member for member in get_args(Message)}
 
 
@@ -136,10 +159,24 @@ def _parse_odd(text: str | bytes) -> Parsed:
         raise ProtocolError("not a JSON object with an `event`") from error
     if event not in _KNOWN:
         return UnknownMessage(event)
+    if _KNOWN[event] is Media and _is_outbound(_track_of(text)):
+        return UnknownMessage(OTHER_TRACK)
     try:
         return decode(without_odd_ones(text, _KNOWN[event]))
     except UNREADABLE as error:
         raise ProtocolError(f"`{event}`: {error}") from error
+
+
+def _track_of(text: str | bytes) -> str:
+    """The track of an odd media message; what it does not say clearly is the caller's."""
+    try:
+        return _decode_tracked(text).media.track
+    except UNREADABLE:
+        return INBOUND
+
+
+def _is_outbound(track: str) -> bool:
+    return track.startswith("outbound")
 
 
 # --- Outgoing ---------------------------------------------------------------------------------------

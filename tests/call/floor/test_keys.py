@@ -32,7 +32,7 @@ def speaking() -> Playbook:
 def test_keys_are_told_together_after_a_pause() -> None:
     """The model gets them as words of the caller, and is asked to answer."""
     book = v.greeted()
-    assert book >> at(3, v.key("4")) << v.note("key_pressed") >> at(3.5, v.key("2")) << v.note("key_pressed")
+    assert book >> at(3, v.key("4")) << v.note("key_pressed") >> at(3.5, v.key("2"))
     assert book >> deadline(Timer.KEYS) << (v.told(Id(), pressed("4 2")), v.ask())
     assert book.rig.seconds == 3.5 + book.rig.limits.keys_timeout_s
 

@@ -8,7 +8,14 @@ import pytest
 
 from callbridge.simulators.phone import messages
 from callbridge.simulators.phone.messages import StreamIdentity
-from callbridge.simulators.phone.misbehaviour import Misbehaviour, RawBytes, Spoiler, Wire
+from callbridge.simulators.phone.misbehaviour import (
+    FLOOD_KEYS,
+    FLOOD_SPEED,
+    Misbehaviour,
+    RawBytes,
+    Spoiler,
+    Wire,
+)
 from callbridge.simulators.phone.stream import Send
 
 IDENTITY = StreamIdentity("AC1", "CA1", "MZ1", (("token", "abc"),))
@@ -47,6 +54,20 @@ def test_media_before_start() -> None:
 def test_a_wrong_token_replaces_every_parameter() -> None:
     start = json.loads(str(wire(Misbehaviour.WRONG_TOKEN)[1]))
     assert start["start"]["customParameters"] == {"token": "cbax"}
+
+
+def test_a_stream_of_both_tracks_says_so_and_its_frames_have_twins() -> None:
+    sent = wire(Misbehaviour.BOTH_TRACKS, Misbehaviour.OUTBOUND_MEDIA)
+    assert json.loads(str(sent[1]))["start"]["tracks"] == ["inbound", "outbound"]
+    tracks = [json.loads(str(message))["media"]["track"] for message in sent[2:]]
+    assert tracks == ["inbound", "outbound"] * 12
+
+
+def test_floods_begin_with_the_tenth_frame() -> None:
+    assert len(wire(Misbehaviour.AUDIO_FLOOD)) == 2 + 9 + 3 * FLOOD_SPEED
+    keys = wire(Misbehaviour.KEY_FLOOD)[12:-2]
+    assert len(keys) == FLOOD_KEYS
+    assert json.loads(str(keys[0]))["dtmf"]["digit"] == "5"
 
 
 @pytest.mark.parametrize(

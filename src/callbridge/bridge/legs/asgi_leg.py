@@ -96,6 +96,7 @@ class AsgiLeg:
         self._patience = patience or Patience()
         self._outbox = Outbox(self._send_text, self._patience)
         self.send = self._outbox.put
+        self._is_ignored = False
 
     async def read(self, said: Read) -> LegEnd:
         """See `SocketLeg`. What was sent is written by a task of its own, for as long as this reads."""
@@ -111,7 +112,7 @@ class AsgiLeg:
         return (writing if reading.cancelled() else reading).result()
 
     async def _read(self, said: Read) -> LegGone | BadMessage:
-        while True:
+        while not self._is_ignored:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 self._outbox.shut()
@@ -119,10 +120,18 @@ class AsgiLeg:
             text = message.get("text")
             if text is None:
                 return BadMessage(Leg.PHONE, "a binary frame", is_fatal=True)
-            said(text)
+            if not self._is_ignored:
+                said(text)
+        # What waits in the server's queue stays there: taking it would keep the loop while there is some.
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("whoever ignores the peer ends its reading")
 
     async def _write(self) -> LegStalled:
         return LegStalled(Leg.PHONE, await self._outbox.write_forever())
+
+    def ignore(self) -> None:
+        """See `SocketLeg`."""
+        self._is_ignored = True
 
     async def close(self, code: int, reason: str) -> None:
         """See `SocketLeg`. What is queued goes first.

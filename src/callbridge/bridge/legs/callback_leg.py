@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 from picows import WSError, WSListener, WSMsgType
 
+from callbridge.bridge.legs.leg import PHONE_ODD_FRAMES_AT_ONCE_MAX, PHONE_ODD_FRAMES_PER_SECOND_MAX
 from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled
+from callbridge.call.flood import Bucket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,9 +53,12 @@ class CallbackLeg(WSListener):
         "_ended",
         "_fragments",
         "_free",
+        "_is_flooded",
+        "_is_plain",
         "_leg",
         "_loop",
         "_may_send",
+        "_odd_frames",
         "_patience",
         "_said",
         "_stall_watch",
@@ -74,6 +79,12 @@ class CallbackLeg(WSListener):
         self._early: list[bytes] = []
         self._said: Callable[[bytes], None] = self._early.append
         self._fragments: bytearray | None = None
+        self._is_plain = True
+        """No fragments of a message wait for the rest, and somebody wants to hear the next one."""
+        self._odd_frames: Bucket | None = None
+        if leg is Leg.PHONE:  # A model is not a stranger; and a proxy before it may cut everything in pieces.
+            self._odd_frames = Bucket(PHONE_ODD_FRAMES_PER_SECOND_MAX, PHONE_ODD_FRAMES_AT_ONCE_MAX)
+        self._is_flooded = False
         self._ended: asyncio.Future[LegEnd] = self._loop.create_future()
         self._disconnected: asyncio.Future[None] = self._loop.create_future()
         self._stall_watch: asyncio.TimerHandle | None = None
@@ -97,15 +108,19 @@ class CallbackLeg(WSListener):
 
     async def read(self, said: Read) -> LegEnd:
         """See `SocketLeg`. Also raises what `said` raises: a callback has nobody else to tell."""
-        for message in self._early:
-            said(message)
-        self._early.clear()
+        early, self._early = self._early, []
         self._said = said
         try:
+            for message in early:
+                self._said(message)  # By this name: one of them may be the last that anybody wants to hear.
             return await asyncio.shield(self._ended)
         finally:
             if self._said is said:  # Not that of somebody who reads on: a parked session changes hands.
                 self._said = _forget
+
+    def ignore(self) -> None:
+        """See `SocketLeg`."""
+        self._said, self._is_plain = _forget, False
 
     async def close(self, code: int, reason: str) -> None:
         """See `SocketLeg`. What is queued goes first."""
@@ -144,7 +159,7 @@ class CallbackLeg(WSListener):
             or frame.rsv1
             or frame.rsv2
             or frame.rsv3
-            or self._fragments is not None
+            or not self._is_plain
             or transport.is_close_frame_sent
         ):
             self._rare_frame(transport, frame)
@@ -194,11 +209,13 @@ class CallbackLeg(WSListener):
             self._fail(broken)
 
     def _fail(self, broken: Exception) -> None:
-        self._said = _forget
+        self.ignore()
         if not self._ended.done():
             self._ended.set_exception(broken)
 
     def _rare_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._odd_frames is not None and self._is_flood(transport, self._odd_frames):
+            return
         if transport.is_close_frame_sent and frame.msg_type is not _CLOSE:
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -214,17 +231,32 @@ class CallbackLeg(WSListener):
         elif frame.msg_type in (_TEXT, _BINARY, _CONTINUATION):
             self._join(frame)
 
+    def _is_flood(self, transport: WSTransport, odd_frames: Bucket) -> bool:
+        """Whether the peer sends more of such frames than anybody does. Then it is not read any more.
+
+        What it has sent waits in its socket until that is closed. Its answer to our close stays unseen there.
+        """
+        if not self._is_flooded and odd_frames.overflows(self._loop.time()):
+            self._is_flooded = True
+            why = f"a flood of odd frames, more than {odd_frames.per_second:g} a second"
+            self._end(BadMessage(self._leg, why, is_fatal=True))
+            if not transport.underlying_transport.is_closing():
+                transport.underlying_transport.pause_reading()
+        return self._is_flooded
+
     def _join(self, frame: WSFrame) -> None:
         """One frame of a message that comes in several (RFC 6455, section 5.4)."""
         if (frame.msg_type is _CONTINUATION) is (self._fragments is None):
             self._reject(1002, "fragments of two messages")
             return
-        fragments = self._fragments = self._fragments or bytearray()
+        if self._fragments is None:
+            self._fragments, self._is_plain = bytearray(), False
+        fragments = self._fragments
         fragments += frame.get_payload_as_bytes()
         if len(fragments) > self.message_bytes_max:
             self._reject(1009, f"a message above {self.message_bytes_max} bytes")
         elif frame.fin:
-            self._fragments = None
+            self._fragments, self._is_plain = None, self._said is not _forget
             self._tell(bytes(fragments))
 
     # --- The end ---
@@ -275,7 +307,7 @@ class CallbackLeg(WSListener):
 
     def _end(self, how: LegEnd) -> None:
         """Tells the reader, once, and hands over no more."""
-        self._said = _forget
+        self.ignore()
         if not self._ended.done():
             self._ended.set_result(how)
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 PHONE_MESSAGE_BYTES_MAX: Final = 64 * 1024
 """Twilio's media frames have under 400 bytes, its start message perhaps 2,000; more gets 1009."""
 
+PHONE_ODD_FRAMES_PER_SECOND_MAX: Final = 120
+PHONE_ODD_FRAMES_AT_ONCE_MAX: Final = 240
+"""Pings, pongs, fragments, and whatever comes after the end of a stream: Twilio sends none of the first three
+and, of the last, what was on its way. More is a flood: its socket is not even read any more."""
+
 MODEL_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """A delta is a few kB; `session.updated` repeats all instructions and tools."""
 
@@ -59,6 +64,9 @@ class SocketLeg(Protocol):
 
     async def read(self, said: Read) -> LegEnd:
         """Hands every text message to `said` until the leg ends. Then nothing is heard and nothing sent."""
+
+    def ignore(self) -> None:
+        """Hands over nothing more: the stream has ended, and what its peer still says is not even parsed."""
 
     async def close(self, code: int, reason: str) -> None:
         """Closes with `code`. Bounded, whatever the peer does; safe on a leg that is gone."""

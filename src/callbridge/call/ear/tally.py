@@ -27,6 +27,7 @@ class Tally:
     deltas_dropped: int = 0
     """Deltas of muted responses: late audio that must not be heard."""
     unknown_events: int = 0
+    starts_repeated: int = 0
     errors: int = 0
     """Error events of the model."""
     bad_from_phone: BadMessages = field(default_factory=BadMessages)

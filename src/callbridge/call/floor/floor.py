@@ -288,9 +288,12 @@ class Floor:
         self._is_understood(now)
         if digit == END and not self.keys.pressed:
             return
+        is_first = not self.keys.pressed
+        if is_first:  # Once for all that become one message: somebody may lean on a key.
+            self._out.note(noted("key_pressed"))
         if not self._sessions.is_protecting:
             self._interrupt(On.KEY_PRESSED, now, cancels=True)
-        if not self.keys.pressed:
+        if is_first:
             self._begin_turn(now)
             self._is_understood(now)
         self.keys.press(digit, now)

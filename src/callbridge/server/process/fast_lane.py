@@ -33,6 +33,15 @@ SEND_BUFFER_BYTES: Final = 64 * 1024
 for so long a phone that reads nothing any more would look as if it heard everything."""
 
 
+RECEIVE_BUFFER_BYTES: Final = 128 * 1024
+"""What the kernel may hold of what a phone has sent, and so what is read of it in one go: picows takes all
+that there is, and by itself the kernel takes 6 MB, which is seconds of work for the loop. Linux doubles this,
+for its own needs: in frames of 20 ms it is some seconds, and the rest waits at the sender."""
+
+HASTY_BYTES_MAX: Final = 64 * 1024
+"""What a peer may send ahead of the answer to its upgrade. Twilio sends nothing."""
+
+
 def take_over(scope: MutableMapping[str, Any], leg: CallbackLeg) -> bool:
     """Accepts the upgrade of `scope` for `leg`; false where the server has no fast lane."""
     offer = scope.get("extensions", {}).get(FAST_LANE)
@@ -78,6 +87,8 @@ class FastLaneProtocol(DroppingProtocol):
         """
         if self.handshake_initiated and not self.handshake_complete:
             self._hasty += data
+            if len(self._hasty) > HASTY_BYTES_MAX:
+                self.transport.abort()
         else:
             super().data_received(data)
 
@@ -103,6 +114,7 @@ class FastLaneProtocol(DroppingProtocol):
             raise ClientDisconnected
         tcp = self.transport.get_extra_info("socket")
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         taken = _TakenSocket(leg, self.connections)
         taken.connection_made(_CopyingTransport(self.transport))
         self.transport.set_protocol(taken)

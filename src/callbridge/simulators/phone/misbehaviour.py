@@ -6,6 +6,7 @@ closing is a step of the caller's script instead.
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,14 @@ class Misbehaviour(StrEnum):
     """A text message of 1 MiB."""
     BROKEN_FRAME = "broken frame"
     """Bytes that are no WebSocket frame."""
+    BOTH_TRACKS = "both tracks"
+    """A `start` of a stream that also carries what the caller hears, as `<Start>` can begin one."""
+    OUTBOUND_MEDIA = "outbound media"
+    """With each frame of the caller comes one of the outbound track: what they hear, as loud as can be."""
+    KEY_FLOOD = "key flood"
+    """As many keys as nobody can press."""
+    AUDIO_FLOOD = "audio flood"
+    """From then on audio comes at a hundred times real time."""
     NEVER_READ = "never read"
     """What the bridge sends is never taken off the socket."""
 
@@ -47,6 +56,10 @@ SPOILED_CHUNK = 10
 """The caller frame after which the single faults are sent."""
 
 OVERSIZED_BYTES = 1024 * 1024
+
+FLOOD_KEYS = 2000
+
+FLOOD_SPEED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +93,27 @@ class Spoiler:
             return self._spoil_start(message.text)
         if message.event == "media":
             self._media_sent += 1
-            if self._media_sent == SPOILED_CHUNK:
-                return [message.text, *self._single_faults()]
+            return self._spoil_media(message.text)
         return [message.text]
+
+    def _spoil_media(self, text: str) -> list[Wire]:
+        wires: list[Wire] = [text]
+        if Misbehaviour.OUTBOUND_MEDIA in self._misbehaviours:
+            wires.append(_outbound_like(text))
+        if self._media_sent >= SPOILED_CHUNK and Misbehaviour.AUDIO_FLOOD in self._misbehaviours:
+            wires *= FLOOD_SPEED
+        if self._media_sent == SPOILED_CHUNK:
+            wires += self._single_faults()
+            if Misbehaviour.KEY_FLOOD in self._misbehaviours:
+                wires += [_key_like(text)] * FLOOD_KEYS
+        return wires
 
     def _spoil_start(self, text: str) -> list[Wire]:
         self._start = text
         if Misbehaviour.WRONG_TOKEN in self._misbehaviours:
             text = _with_wrong_parameters(text)
+        if Misbehaviour.BOTH_TRACKS in self._misbehaviours:
+            text = text.replace('"tracks":["inbound"]', '"tracks":["inbound","outbound"]')
         if Misbehaviour.MEDIA_BEFORE_START in self._misbehaviours:
             return [_media_like(text), text]
         return [text]
@@ -109,6 +135,21 @@ def _with_wrong_parameters(start: str) -> str:
     parameters = message["start"]["customParameters"]
     message["start"]["customParameters"] = {name: f"{value[::-1]}x" for name, value in parameters.items()}
     return json.dumps(message, separators=(",", ":"))
+
+
+def _outbound_like(media: str) -> str:
+    """The twin of a frame on the outbound track: what `<Start>` with `both_tracks` sends beside it."""
+    message = json.loads(media)
+    # The loudest that µ-law has (G.711): half of each byte's waves up, half down.
+    loudest = base64.b64encode(b"\x80\x80\x80\x80\x00\x00\x00\x00" * 20).decode()
+    message["media"] |= {"track": "outbound", "payload": loudest}
+    return json.dumps(message, separators=(",", ":"))
+
+
+def _key_like(media: str) -> str:
+    message = json.loads(media)
+    fields = {"event": "dtmf", "streamSid": message["streamSid"], "sequenceNumber": message["sequenceNumber"]}
+    return json.dumps(fields | {"dtmf": {"track": "inbound_track", "digit": "5"}}, separators=(",", ":"))
 
 
 def _media_like(start: str) -> str:
