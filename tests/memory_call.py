@@ -100,6 +100,9 @@ class MemoryLeg:
     def ignore(self) -> None:
         self.is_ignored = True
 
+    def cut(self, code: int, reason: str = "") -> None:
+        self.end(e.LegGone(e.Leg.PHONE, code, reason))
+
     async def close(self, code: int, reason: str) -> None:
         self.closed.append((code, reason))
         _news.ring()

@@ -39,7 +39,7 @@ def test_a_flood_is_told_as_the_end_of_a_protocol() -> None:
 
 
 def test_audio_that_was_late_is_no_flood() -> None:
-    """A line that stood still for just as long as a stream may, and what comes in time before and after it."""
+    """A line that stood still for just as long as a stream may, and what is in time before and after it."""
     rate = PhoneRate(LIMITS)
     late = int(LIMITS.media_gap_timeout_s * 50)
     assert not frames_flood(rate, 5_000, at=0, every_s=0.02)

@@ -251,7 +251,9 @@ _LATER = "a stream has one start, and it has come"
 _HANDSHAKE = "the upgrade has been answered"
 _NOTHING_YET = "the stream has not begun: rows 21 and 22"
 _NO_AUDIO = "nothing is being sent that could be stuck"
-_STRANGERS = "64 sockets of strangers: the e2e test of intruders and the unit test of admission have them"
+_STRANGERS = (
+    "sockets of strangers: the e2e tests of intruders and floods and the unit test of sockets have them"
+)
 _WATCHED = "a process that is stuck ends: that takes a process of its own, as the test of the loop watch has"
 
 _CLOSE_AGAIN = frozenset({31921})

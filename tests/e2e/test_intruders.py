@@ -7,19 +7,33 @@ import json
 import random
 import secrets
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge.call.facts import EndReason, StreamEnded
+from callbridge.call.facts import EndReason, StreamEnded, StreamStarted
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Speech
 from callbridge.state.memory_state import MemoryState
+from callbridge.switchboard import sockets
+from callbridge.switchboard.sockets import SOCKETS_MAX
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim, StreamTokens
-from e2e.raw import CALLED, CALLER, closed_with, media, media_socket, raw_phone, send, start, stop
+from e2e.raw import (
+    CALLED,
+    CALLER,
+    ask_for_token,
+    closed_with,
+    media,
+    media_socket,
+    raw_phone,
+    send,
+    start,
+    stop,
+)
 from e2e.stack import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -212,3 +226,37 @@ async def intrude(running: Stack, identity: Any) -> tuple[int | None, str]:
     async with media_socket(running) as socket:
         await send(socket, start(identity.call_sid, "", customParameters=parameters))
         return await closed_with(socket)
+
+
+# --- A signature that was seen ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("places", "strangers", "callers"),
+    [(16, 4, 5), pytest.param(SOCKETS_MAX, 40, 70, marks=pytest.mark.heavy)],
+)
+async def test_whoever_has_seen_a_signature_keeps_no_caller_out(
+    places: int, strangers: int, callers: int, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    """They hold all places, and open more before and behind each caller's socket: each caller is served."""
+    monkeypatch.setattr(sockets, "SOCKETS_MAX", places)
+    environment = UNDIALLED | {"CALLBRIDGE_CALLS_MAX": "100", "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100"}
+    async with stack(HELLO_AND_GOODBYE, environment=environment) as running, AsyncExitStack() as open_:
+
+        async def come(count: int) -> None:
+            for _ in range(count):
+                await open_.enter_async_context(raw_phone(running))
+
+        await come(places)
+        sids = [f"CA{number:032}" for number in range(callers)]
+        for sid in sids:
+            await come(strangers)
+            token = await ask_for_token(running, sid)
+            caller = await open_.enter_async_context(raw_phone(running))
+            await come(strangers)
+            await caller.send(text(json.dumps(start(sid, token))))
+        assert await until(lambda: all(running.facts[sid] for sid in sids))
+        assert {type(running.facts[sid][0]) for sid in sids} == {StreamStarted}
+    gave_way = [end for end in running.ends if "1013" in end.detail]
+    assert len(gave_way) > strangers
+    assert {(end.call_sid, end.reason) for end in gave_way} == {("", EndReason.REJECTED_PROTOCOL)}

@@ -1,4 +1,4 @@
-"""Admission: every refusal, places that are never oversold and never leak, and strangers' sockets."""
+"""Admission: every refusal, places that are never oversold and never leak."""
 
 from __future__ import annotations
 
@@ -251,22 +251,6 @@ def test_rate_limit_leaves_one_call_and_raises_nothing(calls_max: int, live: int
         assert desk.admission.continue_(f"CA{number}", "someone", 0.0) is None
     desk.admission.rate_limited(1.0)
     assert desk.admission.limit(1.0) == 1
-
-
-def test_sockets_that_are_not_a_call_are_bounded() -> None:
-    """Sixty-four strangers may wait to be judged. Neither one more, nor one that is settled twice."""
-    admission = Desk().admission
-    with pytest.raises(AssertionError):
-        admission.socket_settled()
-    for _ in range(places.SOCKETS_MAX):
-        assert admission.may_open_socket()
-        admission.socket_opened()
-    assert not admission.may_open_socket()
-    with pytest.raises(AssertionError):
-        admission.socket_opened()
-    assert admission.un_started == places.SOCKETS_MAX
-    admission.socket_settled()
-    assert admission.may_open_socket()
 
 
 STEPS = st.lists(

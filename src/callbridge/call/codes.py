@@ -75,3 +75,6 @@ PROTOCOL_CODES: Final = frozenset({1002, 1003, 1007, 1009})
 SERVER_STOPS: Final = 1012
 """uvicorn says this of the phone leg when it is told to stop; Twilio never sends it. Of the registry of RFC
 6455 section 11.7: service restart."""
+
+TRY_AGAIN_LATER: Final = 1013
+"""The phone leg gave way to a newer socket before it had begun. Of the same registry."""

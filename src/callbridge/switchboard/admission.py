@@ -31,9 +31,6 @@ LOWERED_S: Final = 60.0
 
 LOWERED_TO_PERCENT: Final = 90
 
-SOCKETS_MAX: Final = 64
-"""Media sockets that have not become a call. They may be anybody's; at 31 KiB each that is 2 MiB."""
-
 
 class DeclineReason(enum.StrEnum):
     """Why a call is not taken. Fixed words, for logs and metrics."""
@@ -128,7 +125,6 @@ class Admission:
         self._reserved: dict[str, float] = {}
         self._lapsed: dict[str, tuple[str, float]] = {}
         self._lowered: tuple[int, float] | None = None
-        self._sockets = 0
 
     def __repr__(self) -> str:
         return f"<Admission places={len(self._places)} of {self._calls_max} reserved={len(self._reserved)}>"
@@ -235,27 +231,6 @@ class Admission:
         if self._lowered is None or now >= self._lowered[1]:
             return self._calls_max
         return self._lowered[0]
-
-    # Sockets that are not a call yet.
-
-    @property
-    def un_started(self) -> int:
-        """Media sockets accepted, without an admitted start."""
-        return self._sockets
-
-    def may_open_socket(self) -> bool:
-        """Whether another media socket is accepted."""
-        return self._sockets < SOCKETS_MAX
-
-    def socket_opened(self) -> None:
-        """One was accepted."""
-        assert self.may_open_socket(), "asked before"
-        self._sockets += 1
-
-    def socket_settled(self) -> None:
-        """One of them became a call, or is gone. Once for each socket."""
-        assert self._sockets > 0, "opened before"
-        self._sockets -= 1
 
     # Within.
 

@@ -23,7 +23,7 @@ from callbridge.call.plan import CallPlan
 from callbridge.server.config.plan import Plans
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.process.reporting import Journal
-from callbridge.switchboard.admission import SOCKETS_MAX
+from callbridge.switchboard.sockets import SOCKETS_MAX
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 from desks import ACCOUNT, AUTH_TOKEN, CALL, CALLED, CALLER, FrontDesk
@@ -72,10 +72,10 @@ class Door(FrontDesk):
             socket.leave()
 
     @contextlib.asynccontextmanager
-    async def caller(self, claim: StreamClaim = CLAIM) -> AsyncIterator[Socket]:
+    async def caller(self, claim: StreamClaim = CLAIM, *, call_sid: str = CALL) -> AsyncIterator[Socket]:
         """A socket that has begun, with a token for `claim`."""
         async with self.socket() as socket:
-            socket.say(start(self.token(claim)))
+            socket.say(start(self.token(claim), call_sid))
             yield socket
 
 
@@ -125,14 +125,14 @@ class Socket:
         return [(m["code"], m["reason"]) for m in self.sent if m["type"] == "websocket.close"]
 
 
-def start(token: str | None, **parameters: str) -> dict[str, Any]:
-    """Of the one call of these tests; `parameters` beside its token, where they are not those of the call."""
-    stream_sid = "MZ" + CALL[2:]
+def start(token: str | None, call_sid: str = CALL, **parameters: str) -> dict[str, Any]:
+    """Of the one call of most tests; `parameters` beside its token, where they are not those of the call."""
+    stream_sid = "MZ" + call_sid[2:]
     spoken = {"caller": CALLER, "called": CALLED} | parameters
     facts = {
         "accountSid": ACCOUNT,
         "streamSid": stream_sid,
-        "callSid": CALL,
+        "callSid": call_sid,
         "tracks": ["inbound"],
         "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
         "customParameters": spoken | ({} if token is None else {"token": token}),
@@ -152,24 +152,47 @@ async def test_an_upgrade_without_its_signature_is_denied(signature: str | None)
         async with door.socket(signature=signature) as socket:
             await socket.task
     assert (socket.status, socket.is_accepted) == (403, False)
-    assert door.desk.admission.un_started == 0
+    assert len(door.door.sockets) == 0
     assert door.facts == []
     assert logs == [{"event": "upgrade_refused", "log_level": "warning", "reason": "wrong signature"}]
 
 
-async def test_sockets_without_a_call_are_bounded() -> None:
-    """A signature can be replayed: a flood of sockets gets 503; each that leaves makes room again."""
+async def test_of_too_many_sockets_the_oldest_gives_way() -> None:
+    """A signature can be replayed: a flood of sockets is bounded, and keeps no caller out who was offered."""
     door = Door()
     async with contextlib.AsyncExitStack() as flood:
-        for _ in range(SOCKETS_MAX):
-            await flood.enter_async_context(door.socket())
-        assert await until(lambda: door.desk.admission.un_started == SOCKETS_MAX)
+        first, *others = [await flood.enter_async_context(door.socket()) for _ in range(SOCKETS_MAX)]
+        assert await until(lambda: len(door.door.sockets) == SOCKETS_MAX)
+        door.offered()
+        async with door.caller():
+            assert await until(lambda: door.places == 1 and not door.desk.admission.reserved(door.now))
+        assert first.closed_with == []
+        assert len(door.door.sockets) == SOCKETS_MAX
+        await flood.enter_async_context(door.socket())
+        await first.task
+        assert len(first.closed_with) == 1
+        assert [socket.closed_with for socket in others] == [[]] * len(others)
+    assert len(door.door.sockets) == 0
+    strangers = [end for end in door.of(StreamEnded) if not end.is_admitted]
+    assert len(strangers) == SOCKETS_MAX + 1
+    assert {end.reason for end in strangers} == {EndReason.REJECTED_PROTOCOL}
+    assert sum("gave way" in end.detail for end in strangers) == 1
+
+
+async def test_when_the_state_does_not_answer_its_waiters_are_bounded() -> None:
+    """Whoever has a token of ours does not give way; so another one more is refused, and not let in."""
+    door = Door()
+    door.state.is_stalled = True
+    async with contextlib.AsyncExitStack() as flood:
+        for number in range(SOCKETS_MAX):
+            claim = replace(CLAIM, call_sid=f"CA{number:032}")
+            await flood.enter_async_context(door.caller(claim, call_sid=claim.call_sid))
+        assert await until(lambda: not door.door.sockets.may_open(0))
         async with door.socket() as refused:
             await refused.task
         assert (refused.status, refused.is_accepted) == (503, False)
-    assert door.desk.admission.un_started == 0
-    assert {end.reason for end in door.of(StreamEnded)} == {EndReason.REJECTED_PROTOCOL}
-    assert door.dialer.dialled == []
+        door.state.is_stalled = False
+    assert len(door.door.sockets) == 0
 
 
 async def test_a_good_token_makes_a_call_of_a_socket() -> None:
@@ -177,14 +200,14 @@ async def test_a_good_token_makes_a_call_of_a_socket() -> None:
     door = Door()
     door.offered()
     async with door.socket() as socket:
-        assert await until(lambda: door.desk.admission.un_started == 1)
+        assert await until(lambda: len(door.door.sockets) == 1)
         assert door.dialer.dialled == []
         socket.say(start(door.token()))
         assert await until(lambda: bool(door.dialer.dialled))
-        assert (door.desk.admission.un_started, door.places) == (0, 1)
+        assert (len(door.door.sockets), door.places) == (0, 1)
         assert door.desk.admission.reserved(door.now) == 0
         assert door.desk.live_calls.find(CALL) is not None
-    assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
+    assert (door.places, len(door.desk.live_calls), len(door.door.sockets)) == (0, 0, 0)
     (started,) = door.of(StreamStarted)
     assert (started.caller, started.called, started.is_continued) == (CALLER, CALLED, False)
     assert await door.kinds() == ["stream_started", "stream_ended"]
@@ -220,7 +243,7 @@ async def test_any_other_token_is_refused(
     assert ended.detail == f"stream token: {why}"
     assert door.dialer.dialled == []
     assert await door.kinds() == []
-    assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
+    assert (len(door.door.sockets), len(door.desk.live_calls)) == (0, 0)
     assert door.desk.admission.reserved(door.now) == 1
 
 
@@ -268,7 +291,7 @@ async def test_a_process_that_stops_takes_no_call_of_another() -> None:
         await socket.task
     (ended,) = door.of(StreamEnded)
     assert ended.detail == "the process is about to stop"
-    assert (door.places, len(door.desk.live_calls), door.desk.admission.un_started) == (0, 0, 0)
+    assert (door.places, len(door.desk.live_calls), len(door.door.sockets)) == (0, 0, 0)
 
 
 async def test_a_call_that_was_promised_a_stream_gets_it_while_the_process_stops() -> None:
@@ -313,7 +336,7 @@ async def test_a_call_that_fails_gives_everything_back(monkeypatch: pytest.Monke
             await socket.task
     assert [end.reason for end in door.of(StreamEnded)] == [EndReason.INTERNAL_ERROR]
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["call_broken"]
-    assert (door.desk.admission.un_started, len(door.desk.live_calls)) == (0, 0)
+    assert (len(door.door.sockets), len(door.desk.live_calls)) == (0, 0)
     assert await door.kinds() == []
 
 

@@ -97,6 +97,7 @@ class AsgiLeg:
         self._outbox = Outbox(self._send_text, self._patience)
         self.send = self._outbox.put
         self._is_ignored = False
+        self._cut: asyncio.Future[LegGone] = asyncio.get_running_loop().create_future()
 
     async def read(self, said: Read) -> LegEnd:
         """See `SocketLeg`. What was sent is written by a task of its own, for as long as this reads."""
@@ -104,12 +105,14 @@ class AsgiLeg:
             async with asyncio.TaskGroup() as tasks:
                 reading = tasks.create_task(self._read(said), name="phone queue reader")
                 writing = tasks.create_task(self._write(), name="phone queue writer")
-                await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((reading, writing, self._cut), return_when=asyncio.FIRST_COMPLETED)
                 reading.cancel()
                 writing.cancel()
         except ExceptionGroup as broken:  # What `said` raised, and nothing else.
             raise broken.exceptions[0] from None
-        return (writing if reading.cancelled() else reading).result()
+        if not reading.cancelled():
+            return reading.result()
+        return self._cut.result() if writing.cancelled() else writing.result()
 
     async def _read(self, said: Read) -> LegGone | BadMessage:
         while not self._is_ignored:
@@ -132,6 +135,11 @@ class AsgiLeg:
     def ignore(self) -> None:
         """See `SocketLeg`."""
         self._is_ignored = True
+
+    def cut(self, code: int, reason: str = "") -> None:
+        """See `SocketLeg`. The close goes with that of the call, which has nothing more to wait for."""
+        if not self._cut.done():
+            self._cut.set_result(LegGone(Leg.PHONE, code, reason))
 
     async def close(self, code: int, reason: str) -> None:
         """See `SocketLeg`. What is queued goes first.

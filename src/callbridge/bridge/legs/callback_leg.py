@@ -136,10 +136,10 @@ class CallbackLeg(WSListener):
         with contextlib.suppress(WSError):  # What broke the leg was told to its reader.
             await self._transport.wait_disconnected()
 
-    def cut(self, code: int) -> None:
-        """Ends the leg at once, whatever its call is at: the server stops."""
+    def cut(self, code: int, reason: str = "") -> None:
+        """See `SocketLeg`."""
         if self._transport is not None:
-            self._finish(LegGone(self._leg, code, ""), code, "")
+            self._finish(LegGone(self._leg, code, reason), code, reason)
 
     # --- What the socket tells ---
 

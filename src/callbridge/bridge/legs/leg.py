@@ -68,6 +68,9 @@ class SocketLeg(Protocol):
     def ignore(self) -> None:
         """Hands over nothing more: the stream has ended, and what its peer still says is not even parsed."""
 
+    def cut(self, code: int, reason: str = "") -> None:
+        """Ends the leg at once, whatever its call is at."""
+
     async def close(self, code: int, reason: str) -> None:
         """Closes with `code`. Bounded, whatever the peer does; safe on a leg that is gone."""
 

@@ -7,7 +7,7 @@ Nothing is dialled and nothing is stored for a socket whose upgrade was not sign
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
@@ -17,10 +17,12 @@ from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
+from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
+from callbridge.switchboard.sockets import UnStartedSockets
 from callbridge.telephony.signatures import SIGNATURE_HEADER
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
@@ -45,6 +47,8 @@ class MediaDoor:
     desk: Desk
     clip: bytes
     observe: Observe
+    sockets: UnStartedSockets[_Visit] = field(default_factory=UnStartedSockets)
+    """Those that are not a call yet."""
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
@@ -52,11 +56,20 @@ class MediaDoor:
         check = self.desk.signature_check
         if check is not None and not check.accepts_upgrade(MEDIA_STREAM_PATH, signature):
             await _refuse(websocket, 403, "wrong signature")
-        elif not self.desk.admission.may_open_socket():
-            await _refuse(websocket, 503, "too many sockets without a call")
+        elif not self.sockets.may_open(self._awaited):
+            await _refuse(websocket, 503, "too many sockets wait for the state")
         else:
-            self.desk.admission.socket_opened()
-            await _Visit(self).carry(websocket)
+            await self._let_in(_Visit(self)).carry(websocket)
+
+    def _let_in(self, visit: _Visit) -> _Visit:
+        gives_way = self.sockets.opened(visit, self._awaited)
+        if gives_way is not None:
+            gives_way.give_way()
+        return visit
+
+    @property
+    def _awaited(self) -> int:
+        return self.desk.admission.reserved(self.desk.now())
 
 
 class _Visit:
@@ -65,6 +78,8 @@ class _Visit:
     def __init__(self, door: MediaDoor) -> None:
         self._door, self._desk = door, door.desk
         self._bridge: Bridge | None = None
+        self._phone: SocketLeg | None = None
+        self._gives_way = False
         self._call_sid: str | None = None
         """The call that it carries; nothing before it is admitted."""
         self._is_free = False
@@ -73,11 +88,20 @@ class _Visit:
     async def carry(self, websocket: WebSocket) -> None:
         """Carries the call until nothing of it is left."""
         try:
-            await self._make_bridge(await _phone_leg(websocket)).run()
+            self._phone = await _phone_leg(websocket)
+            if self._gives_way:  # While it was accepted.
+                self.give_way()
+            await self._make_bridge(self._phone).run()
         finally:
             self._free()
             if self._bridge is not None:
                 self._desk.live_calls.left(self._bridge)
+
+    def give_way(self) -> None:
+        """Others came, and this one has not begun: it goes at once, so that those who left never pile up."""
+        self._gives_way = True
+        if self._phone is not None:
+            self._phone.cut(TRY_AGAIN_LATER, "it gave way to a newer socket")
 
     def _free(self) -> None:
         """The stream has ended: its place is free, though the call may stay a while. Again: does nothing."""
@@ -85,7 +109,7 @@ class _Visit:
             return
         self._is_free = True
         if self._call_sid is None:
-            self._desk.admission.socket_settled()
+            self._door.sockets.settled(self)
         else:
             self._desk.admission.ended(self._call_sid, self._desk.now())
             assert self._bridge is not None
@@ -130,8 +154,10 @@ class _Visit:
         token = start.custom_parameters.get("token")
         desk, (caller, called) = self._desk, _numbers(start)
         found = desk.tokens.check(token, start.call_sid, start.account_sid, caller, called, desk.wall_now())
-        if isinstance(found, Redeemed) and not await desk.state.claim_token(found.digest, found.expires_at):
-            return Refusal.USED
+        if isinstance(found, Redeemed):
+            self._door.sockets.vouched_for(self)
+            if not await desk.state.claim_token(found.digest, found.expires_at):
+                return Refusal.USED
         return found
 
     def _take_place(self, call_sid: str, caller: str) -> bool:
@@ -141,7 +167,7 @@ class _Visit:
             desk.admission.continue_(call_sid, desk.caller_key(caller), now)
             if not desk.admission.started(call_sid, now):
                 return False
-        desk.admission.socket_settled()
+        self._door.sockets.settled(self)
         self._call_sid = call_sid
         assert self._bridge is not None
         desk.live_calls.add(call_sid, self._bridge)
