@@ -47,6 +47,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.AGENT_HANGUP: HangUp(),
     EndReason.LIMIT_DURATION: HangUp(),
     EndReason.LIMIT_COST: HangUp(),
+    EndReason.LIMIT_SPEND_TOTAL: HangUp(),
     EndReason.LIMIT_RESPONSES: HangUp(),
     # The way between phone and agent broke; both are still there.
     EndReason.MEDIA_LOST: Resume(),

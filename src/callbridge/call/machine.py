@@ -74,6 +74,8 @@ class CallMachine:
         out.note(StreamStarted(admitted.caller, admitted.called, admitted.is_continued, agent))
         self._parts.ladder.begin(out.now, is_continued=admitted.is_continued)
         self._open_session(out.now)
+        if admitted.is_spend_over:
+            self._limit_reached(EndReason.LIMIT_SPEND_TOTAL, SAY_IT_ENDS, out.now)
         return out.taken()
 
     def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
@@ -174,11 +176,8 @@ class CallMachine:
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
                 sessions.open_uplink()
-            case e.PriceRose():
-                if sessions.plan.is_too_dear(self._parts.bill.cost_microdollars):
-                    self._limit_reached(EndReason.LIMIT_COST, SAY_IT_ENDS, now)
-            case e.ResponsesRanAway():
-                self._limit_reached(EndReason.LIMIT_RESPONSES, SAY_IT_ENDS, now)
+            case e.LimitReached(reason):
+                self._limit_reached(reason, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
                 self._end(reason, detail)
             case _:

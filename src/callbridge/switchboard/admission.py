@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.switchboard.callers import ANONYMOUS
+from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
     from callbridge.switchboard.callers import CallerLimits
@@ -64,6 +65,11 @@ class DeclineReason(enum.StrEnum):
 
     STARTS = "starts"
     """Too many calls begin at once."""
+
+    @property
+    def is_callers_own(self) -> bool:
+        """Whether it is the caller who calls too often: no human is rung for them, whatever else is so."""
+        return self in {DeclineReason.CALLER_LIMIT, DeclineReason.ANONYMOUS_LIMIT}
 
 
 @dataclass(slots=True)
@@ -149,12 +155,16 @@ class Admission:
         if call_sid in self._places:
             self._reserve(call_sid, now)
             return None
-        reason = self._reason_to_decline(caller, model, now) or self._starts.take(now)
+        # The caller's own limit first: the others are answered by a human, where there is one.
+        reason = self._callers_own(caller, now) or self._reason_to_decline(model, now)
+        reason = reason or self._starts.take(now)
         if reason is None:
             self._lapsed.pop(call_sid, None)
             self._callers.began(caller, now)
             self._places[call_sid] = _Place(caller, None)
             self._reserve(call_sid, now)
+        elif not reason.is_callers_own:
+            self._callers.turned_away(caller, now)
         return reason
 
     def continue_(self, call_sid: str, caller: str, now: float) -> DeclineReason | None:
@@ -174,7 +184,7 @@ class Admission:
     def reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
         """Why a call of somebody who has not called yet would be refused: what `/readyz` tells."""
         self._forget(now)
-        return self._reason_to_decline(None, model, now)
+        return self._reason_to_decline(model, now)
 
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
@@ -259,18 +269,19 @@ class Admission:
 
     # Within.
 
-    def _reason_to_decline(self, caller: str | None, model: str, now: float) -> DeclineReason | None:
+    def _callers_own(self, caller: str, now: float) -> DeclineReason | None:
+        if not self._callers.declines(caller, now):
+            return None
+        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+
+    def _reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
         if reason := self._condition.reason_to_decline:
             return reason
         if self._circuits.is_open(model, now):
             return DeclineReason.MODEL_OUTAGE
-        if self._spending.declines(now):
+        if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
             return DeclineReason.SPEND
-        if len(self._places) >= self.limit(now):
-            return DeclineReason.CAPACITY
-        if caller is None or not self._callers.declines(caller, now):
-            return None
-        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+        return DeclineReason.CAPACITY if len(self._places) >= self.limit(now) else None
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)
