@@ -395,6 +395,15 @@ def test_an_answer_that_is_being_given_when_the_money_is_spent_is_heard() -> Non
     assert book >> e.SpendRanOver() >> v.done("answer") << v.ask_words(v.SAY_IT_ENDS)
 
 
+def test_a_caller_who_speaks_into_that_goodbye_hears_twilio_say_it() -> None:
+    """What they say is not paid for, nor a second goodbye."""
+    book = v.greeted()
+    book.rig.feed(e.SpendRanOver(), v.created("bye"), *v.says("bye", "it", 400), v.done("bye"))
+    outputs = book.rig.feed(v.speech_started("but"))
+    (ended,) = [put.fact for put in outputs if isinstance(put, a.Note) and isinstance(put.fact, StreamEnded)]
+    assert (ended.reason, ended.follows) == (EndReason.LIMIT_SPEND_TOTAL, SayGoodbye())
+
+
 def test_a_call_that_begins_when_the_money_is_spent_is_not_greeted() -> None:
     """Its place was promised while there was some."""
     book = Playbook(Rig())

@@ -224,6 +224,13 @@ def test_restored_calls_count_in_the_clock_of_the_process() -> None:
     assert subject.live("a") == 0
 
 
+def test_restored_calls_of_anonymous_callers_count_for_their_day() -> None:
+    subject = CallerLimits(CallsPerCaller(anonymous_per_day=2))
+    subject.restore([(ANONYMOUS, 86_400.0), (ANONYMOUS, 90_000.0)], wall_now=100_000.0, now=0.0)
+    assert subject.declines(ANONYMOUS, 72_799.0)
+    assert not subject.declines(ANONYMOUS, 72_800.0)
+
+
 def test_restored_call_of_the_future_is_one_of_now() -> None:
     """A wall clock that was set back does not hold a caller for longer than the rule says."""
     subject = CallerLimits(CallsPerCaller(per_10_minutes=1))

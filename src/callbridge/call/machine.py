@@ -304,12 +304,11 @@ class CallMachine:
         if self.transcript.corrections:
             self._correct()
         parts, endings = self._parts, self._endings
+        if self._ended_at is None and endings.leaving_for is not None:
+            self._hear_out()
         if self._ended_at is not None:
             parts.linger.look(now)
             return
-        if endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != parts.floor.turn:
-            endings.stay()
-            self._out.note(noted("farewell_withdrawn"))
         if parts.floor.greeting.response is not None:
             parts.floor.greeting.settle(now)
         # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
@@ -330,6 +329,15 @@ class CallMachine:
                 parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
         if is_idle and parts.playout.is_drained:
             self._settle_quiet(now)
+
+    def _hear_out(self) -> None:
+        """Whoever speaks into a goodbye keeps the agent, or has time to finish, unless the money is spent."""
+        endings = self._endings
+        if endings.is_talked_over:
+            self._end(EndReason.LIMIT_SPEND_TOTAL, "the caller spoke on")
+        elif endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != self._parts.floor.turn:
+            endings.stay()
+            self._out.note(noted("farewell_withdrawn"))
 
     def _correct(self) -> None:
         """Words of the caller came after their turn was recorded."""
