@@ -58,12 +58,7 @@ async def nginx(folder: Path, port: int, service_port: int) -> AsyncIterator[Non
     """Passes on what comes to `port`, for the length of the context. `folder` gets its files."""
     if NGINX is None:
         pytest.skip("nginx is not installed")
-    folder.mkdir()
-    user = "user root;" if os.geteuid() == 0 else ""
-    configuration = folder / "nginx.conf"
-    configuration.write_text(
-        CONFIGURATION.format(user=user, folder=folder, port=port, service_port=service_port)
-    )
+    configuration = _configured(folder, port, service_port)
     process = await asyncio.create_subprocess_exec(
         NGINX, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "errors")
     )
@@ -76,6 +71,15 @@ async def nginx(folder: Path, port: int, service_port: int) -> AsyncIterator[Non
         await process.wait()
 
 
+def _configured(folder: Path, port: int, service_port: int) -> Path:
+    folder.mkdir()
+    user = "user root;" if os.geteuid() == 0 else ""
+    text = CONFIGURATION.format(user=user, folder=folder, port=port, service_port=service_port)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(text)
+    return configuration
+
+
 def free_port() -> int:
     """A port on which nobody listens."""
     with tcp_listener() as listener:
@@ -85,7 +89,7 @@ def free_port() -> int:
 async def _until_it_listens(process: asyncio.subprocess.Process, port: int, errors: Path) -> None:
     async with asyncio.timeout(LISTENS_S):
         while True:
-            assert process.returncode is None, errors.read_text()
+            assert process.returncode is None, f"see {errors}"
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()

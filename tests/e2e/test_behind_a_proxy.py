@@ -38,7 +38,7 @@ def interrupted(rng: random.Random) -> Script:
 
 
 async def test_a_call_behind_a_stock_nginx(tmp_path: Path) -> None:
-    """Greeting, an interruption and the agent's own goodbye: nobody complains, and every question is answered."""
+    """A greeting, an interruption, a goodbye: nobody complains, and every question is answered."""
     rng = random.Random(5)
     caller = CallerScript(
         [

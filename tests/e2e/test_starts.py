@@ -37,16 +37,18 @@ async def test_the_first_call_after_a_start_hears_its_greeting(
     tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
     async with serve_model(GREETS) as model:
-        first_sounds_ms = [await first_call(tmp_path / str(number), model) for number in range(STARTS)]
+        first_sounds_ms = []
+        for number in range(STARTS):
+            (own := tmp_path / str(number)).mkdir()
+            first_sounds_ms.append(await first_call(own, model))
     figures(
-        f"{STARTS} starts, each with a call {AFTER_READY_S * 1000:.0f} ms after /readyz: greeting heard in all; "
+        f"{STARTS} starts, a call {AFTER_READY_S * 1000:.0f} ms after each /readyz: all greetings heard; "
         f"the agent is heard after at most {max(first_sounds_ms)} ms"
     )
 
 
 async def first_call(folder: Path, model: ModelServer) -> int:
     """When its caller began to hear the agent, in milliseconds."""
-    folder.mkdir()
     given = variables("", model.url, CALLBRIDGE_STATE_PATH=str(folder / "state.db"))
     async with services(folder, given) as (service,):
         await asyncio.sleep(AFTER_READY_S)
