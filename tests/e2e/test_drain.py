@@ -107,6 +107,7 @@ agent = Agent()
 """
 
 
+@pytest.mark.heavy  # The stream that was promised is waited for.
 async def test_a_process_whose_state_is_gone_does_not_stay(tmp_path: Path) -> None:
     """It would decline everybody for ever. It says so, gives up in order and exits with 70."""
     (tmp_path / "broken.py").write_text(BREAKS_THE_WRITER)
