@@ -17,6 +17,8 @@ from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from callbridge.switchboard.callers import CallerLimits
     from callbridge.switchboard.circuit import Circuits
     from callbridge.switchboard.spending import Spending
@@ -84,13 +86,14 @@ class Condition:
     is_loop_late: bool = False
 
     @property
-    def reason_to_decline(self) -> DeclineReason | None:
-        """Why it takes no call whatever."""
+    def reasons_to_decline(self) -> Iterator[DeclineReason]:
+        """Why it takes no call whatever, the gravest first."""
         if self.is_draining:
-            return DeclineReason.DRAINING
+            yield DeclineReason.DRAINING
         if not self.has_healthy_store:
-            return DeclineReason.STATE
-        return DeclineReason.LOOP_LAG if self.is_loop_late else None
+            yield DeclineReason.STATE
+        if self.is_loop_late:
+            yield DeclineReason.LOOP_LAG
 
 
 @dataclass(slots=True)
@@ -156,7 +159,7 @@ class Admission:
             self._reserve(call_sid, now)
             return None
         # The caller's own limit first: the others are answered by a human, where there is one.
-        reason = self._callers_own(caller, now) or self._reason_to_decline(model, now)
+        reason = self._callers_own(caller, now) or next(self._reasons_to_decline(model, now), None)
         reason = reason or self._starts.take(now)
         if reason is None:
             self._lapsed.pop(call_sid, None)
@@ -181,10 +184,10 @@ class Admission:
         self._reserve(call_sid, now)
         return None
 
-    def reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
-        """Why a call of somebody who has not called yet would be refused: what `/readyz` tells."""
+    def reasons_to_decline(self, model: str, now: float) -> list[DeclineReason]:
+        """Why a call of somebody who has not called yet would be declined, the gravest reason first."""
         self._forget(now)
-        return self._reason_to_decline(model, now)
+        return list(self._reasons_to_decline(model, now))
 
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
@@ -274,14 +277,14 @@ class Admission:
             return None
         return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
 
-    def _reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
-        if reason := self._condition.reason_to_decline:
-            return reason
+    def _reasons_to_decline(self, model: str, now: float) -> Iterator[DeclineReason]:
+        yield from self._condition.reasons_to_decline
         if self._circuits.is_open(model, now):
-            return DeclineReason.MODEL_OUTAGE
+            yield DeclineReason.MODEL_OUTAGE
         if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
-            return DeclineReason.SPEND
-        return DeclineReason.CAPACITY if len(self._places) >= self.limit(now) else None
+            yield DeclineReason.SPEND
+        if len(self._places) >= self.limit(now):
+            yield DeclineReason.CAPACITY
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)

@@ -285,6 +285,7 @@ EXAMPLES = {
     "answer_patience_seconds": "8",
     "calls_per_caller_of": "+14155550100=30,sip:[::1]=50",
     "clip": "moment.wav",
+    "control_key": "0123456789abcdef",
     "fallback_dial": "+14155550123",
     "language": "en",
     "reasoning_effort": "low",
