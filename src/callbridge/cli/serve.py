@@ -31,7 +31,7 @@ def serve() -> None:
     has them handed over at once; the third stops at once.
     """
     settings = settings_or_refusal()
-    configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     live_calls = LiveCalls()
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
@@ -55,13 +55,6 @@ def settings_or_refusal() -> Settings:
         return read_settings()
     except SettingsError as error:
         _refuse(as_findings(error.problems))
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (
-        settings.openai_api_key.get_secret_value(),
-        settings.twilio_auth_token.get_secret_value(),
-    )
 
 
 def _refuse(findings: list[Finding]) -> NoReturn:

@@ -79,13 +79,11 @@ class Desk:
         """The check of this account and address; nothing where it is switched off."""
         if not self.settings.validate_signatures:
             return None
-        return SignatureCheck(
-            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
-        )
+        return SignatureCheck(self.settings.auth_tokens, self.settings.public_base_url)
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.twilio_auth_token.get_secret_value().encode()
+        secret = self.settings.own_secret.encode()
         return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
     def look_around(self) -> None:
@@ -163,7 +161,7 @@ def open_desk(
         state=state or MemoryState(wall_now),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
-        tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
+        tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
         circuits=circuits,
         callers=callers,
         spending=spending,
