@@ -312,6 +312,7 @@ EXAMPLES = {
     "agent": "shop:agent",
     "answer_patience_seconds": "8",
     "clip": "moment.wav",
+    "control_key": "0123456789abcdef",
     "other_auth_tokens": "0123,4567",
     "secret_key": "0123456789abcdef0123456789abcdef",
     "fallback_dial": "+14155550123",
