@@ -14,7 +14,6 @@ upgrade of the media socket would be signed with it, nobody says: so there is no
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -35,10 +34,15 @@ def sign(auth_token: str, url: str, form: Iterable[tuple[str, str]] = ()) -> str
     A repeated parameter counts once for each different value, in order of the values, as Twilio's
     own library has it.
     """
-    signed = url + "".join(name + value for name, value in sorted(set(form)))
-    # A lone surrogate cannot come from Twilio; it must end in a refusal, not in an exception.
-    digest = hmac.new(_as_bytes(auth_token), _as_bytes(signed), hashlib.sha1).digest()
-    return base64.b64encode(digest).decode("ascii")
+    return _signature(_as_bytes(auth_token), _as_bytes(url) + _fields(form)).decode("ascii")
+
+
+def _fields(form: Iterable[tuple[str, str]]) -> bytes:
+    return _as_bytes("".join(name + value for name, value in sorted(set(form))))
+
+
+def _signature(auth_token: bytes, signed: bytes) -> bytes:
+    return base64.b64encode(hmac.digest(auth_token, signed, "sha1"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +90,13 @@ def signed_url(
     auth_tokens: Iterable[str], urls: Iterable[str], form: Iterable[tuple[str, str]], signature: str
 ) -> str | None:
     """That of `urls` for which this is a signature under one of the tokens; nothing where there is none."""
-    parameters, given = list(form), _as_bytes(signature)
+    fields, given = _fields(form), _as_bytes(signature)
+    keys = [_as_bytes(auth_token) for auth_token in auth_tokens]
     # No early exit: each is compared, so time says nothing of which one was near.
     verdicts = [
-        (hmac.compare_digest(_as_bytes(sign(auth_token, url, parameters)), given), url)
+        (hmac.compare_digest(_signature(key, _as_bytes(url) + fields), given), url)
         for url in urls
-        for auth_token in auth_tokens
+        for key in keys
     ]
     return next((url for is_signed, url in verdicts if is_signed), None)
 
@@ -126,4 +131,5 @@ def _with_and_without_port(url: str) -> Iterator[str]:
 
 
 def _as_bytes(text: str) -> bytes:
+    # A lone surrogate cannot come from Twilio; it must end in a refusal, not in an exception.
     return text.encode("utf-8", "surrogatepass")

@@ -82,9 +82,7 @@ def fault_at_first_sight(headers: Mapping[str, str]) -> Explanation | None:
 def explain(auth_tokens: Iterable[str], public_base_url: str, account_sid: str, asked: Asked) -> Explanation:
     """Why the signature of `asked` does not fit, for a service of this address and account."""
     if asked.characters <= CHARACTERS_LOOKED_AT_MAX:
-        bases: dict[str, str] = {}
-        for url, base in _addresses(public_base_url, asked):
-            bases.setdefault(url, base)
+        bases = dict(_addresses(public_base_url, asked))
         signed = signed_url(auth_tokens, bases, asked.form, asked.headers[SIGNATURE_HEADER])
         if signed is not None:
             return _another_address(public_base_url, asked, signed, bases[signed])

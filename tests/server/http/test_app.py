@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -181,3 +184,16 @@ async def test_each_start_says_that_signatures_are_off() -> None:
             async with callbridge.serving(app):
                 pass
         assert [line["event"] for line in logs if line["log_level"] == "warning"] == told
+
+
+async def test_the_example_of_the_readme_serves(only_these: pytest.MonkeyPatch) -> None:
+    """As it stands there, with an agent of that name."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(import contextlib\n.*?)```", readme, re.DOTALL)
+    for name, value in (NEEDED | {"PUBLIC_BASE_URL": f"{BASE}/calls"}).items():
+        only_these.setenv(name, value)
+    only_these.setitem(sys.modules, "bakery", SimpleNamespace(agent=callbridge.Agent()))
+    made: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec", dont_inherit=True), made)  # noqa: S102 - the words of our own file
+    async with made["app"].router.lifespan_context(made["app"]):
+        assert (await answer(made["app"], "/calls/readyz")).status_code == 200
