@@ -27,6 +27,7 @@ from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
+from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.state.opening import open_state
 
@@ -149,7 +150,11 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
         give_up = desk.drain.give_up
         async with desk.opened(), asyncio.TaskGroup() as tasks:
             probing = guarded("model probe", lambda: probe_forever(desk), give_up=give_up, now=desk.now)
+            counting = guarded(
+                "refusals", lambda: count_refusals(desk.refused, desk.now), give_up=give_up, now=desk.now
+            )
             organs = [
+                tasks.create_task(counting, name="refusals"),
                 tasks.create_task(probing, name="model probe"),
                 tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"),
             ]

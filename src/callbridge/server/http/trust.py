@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.telephony.signatures import SIGNATURE_HEADER, SignatureCheck
 from callbridge.telephony.wrong_signatures import Asked, Explanation, explain, fault_at_first_sight
@@ -52,7 +51,6 @@ class Trust:
 
     desk: Desk
     _check: SignatureCheck | None = field(init=False)
-    _refused: FirstOfKind = field(default_factory=FirstOfKind, init=False)
 
     def __post_init__(self) -> None:
         self._check = self.desk.signature_check
@@ -90,8 +88,8 @@ class Trust:
         fault = fault_at_first_sight(asked.headers)
         # Who names our account is hardly a stranger: their flood must not hide what ails our own requests.
         is_ours = asked.account_sid == settings.twilio_account_sid
-        kind = "wrong signature" if fault is None else fault.reason
-        count = self._refused.take(f"{event} {asked.route} {kind} {is_ours}", self.desk.now())
+        kind = f"{event} {asked.route}: {'wrong signature' if fault is None else fault.reason}"
+        count = self.desk.refused.take(f"{kind}, for our account" if is_ours else kind, self.desk.now())
         if count is None:
             return
         if fault is None:
@@ -103,7 +101,7 @@ class Trust:
         fault = self._why_not_local(connection)
         if fault is None:
             return True
-        count = self._refused.take(f"{event} from elsewhere", self.desk.now())
+        count = self.desk.refused.take(f"{event}: from elsewhere", self.desk.now())
         if count is not None:
             _tell(event, connection.scope["path"], fault, count)
         return False

@@ -24,6 +24,7 @@ from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.price import microdollars
+from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -71,6 +72,8 @@ class Desk:
     """A monotonic clock, in seconds."""
     wall_now: Callable[[], float]
     """The wall clock, in seconds since 1970: for what other processes read."""
+    refused: FirstOfKind = field(default_factory=FirstOfKind)
+    """Who was turned away for not being Twilio."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
 
