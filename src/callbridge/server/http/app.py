@@ -70,7 +70,7 @@ def create_app(
         observers: get every fact of every call, beside the log.
         limits: the bounds of every call; by default those of the settings.
         state: what survives the process; by default the file that the settings name, or nothing.
-        drain: decides when the process may stop; by default it is only told by `callbridge drain`.
+        drain: decides when the process may stop; by default nobody asks for that.
         live_calls: the calls that `drain` waits for.
         loop_watch: says whether the event loop is too late to take another call.
         circuits: say whether a model is tried at all; by default with the bounds of their module.

@@ -26,16 +26,8 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
 
 _FROM_ELSEWHERE: Final = frozenset(
-    {
-        "forwarded",
-        "via",
-        "x-real-ip",
-        "x-client-ip",
-        "x-cluster-client-ip",
-        "true-client-ip",
-        "fastly-client-ip",
-    }
-    | {"cdn-loop", "cf-connecting-ip", "cf-ray", "fly-client-ip", "fly-request-id", "x-amzn-trace-id"}
+    {"forwarded", "via", "cdn-loop", "cf-connecting-ip", "cf-ray", "fly-client-ip", "x-amzn-trace-id"}
+    | {"x-real-ip", "x-client-ip", "x-cluster-client-ip", "true-client-ip", "fastly-client-ip"}
     | {"x-original-host", "x-original-uri", "x-original-url", "x-request-start", "origin", "sec-fetch-site"}
 )
 """Headers that proxies and tunnels add; the last two are a browser's, in which a page of anybody may run."""
@@ -108,19 +100,16 @@ class Trust:
 
     def _why_not_local(self, connection: HTTPConnection) -> Explanation | None:
         """Signatures are switched off: why this may be a stranger, whom nothing else would keep out."""
-        prefix, mounted = (
-            urlsplit(self.desk.settings.public_base_url).path,
-            connection.scope.get("root_path", ""),
-        )
+        address, mounted = self.desk.settings.public_base_url, connection.scope.get("root_path", "")
         if sign := next(_signs_of_others(connection), None):
             return Explanation(
                 f"signatures are not checked, so only this machine may call, and the request came {sign}",
                 "For calls through a proxy or a tunnel remove CALLBRIDGE_VALIDATE_SIGNATURES, and set "
                 "PUBLIC_BASE_URL to the address under which Twilio reaches it.",
             )
-        if mounted != prefix:
+        if mounted != urlsplit(address).path:
             return Explanation(
-                f"PUBLIC_BASE_URL is {self.desk.settings.public_base_url}; the app is mounted at {mounted}",
+                f"PUBLIC_BASE_URL is {address}, and the app is mounted at {mounted}",
                 "Let PUBLIC_BASE_URL end in the path at which the app is mounted.",
             )
         return None
@@ -142,7 +131,7 @@ def _signs_of_others(connection: HTTPConnection) -> Iterator[str]:
         yield "under another name than a loopback one (Host)"
     for name in connection.headers:
         if name in _FROM_ELSEWHERE or name.startswith(_FROM_ELSEWHERE_BEGIN):
-            yield f"through a proxy, a tunnel or a browser (it has a header that these add: {name})"
+            yield f"through a proxy, a tunnel or a browser (these add the header {name[:40]})"
 
 
 def _name_of(host: str) -> str:
