@@ -11,6 +11,7 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
+from callbridge.server.config.check import AGENT_REMEDY
 from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.findings import Finding, Level, as_findings
@@ -53,7 +54,7 @@ def serve() -> None:
         state = open_state(settings.state_path)
         app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
+        _refuse([Finding(Level.ERROR, str(error), AGENT_REMEDY, error.where)])
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()

@@ -11,7 +11,7 @@ import datetime as dt
 import errno
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
@@ -243,6 +243,9 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
             yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
 
 
+AGENT_REMEDY: Final = "Correct CALLBRIDGE_AGENT or the module; it is looked for in the current folder first."
+
+
 def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> Iterator[Finding]:
     voice = settings.realtime_voice
     if settings.agent is None:
@@ -251,7 +254,7 @@ def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> 
         try:
             agent = load_agent(settings.agent)
         except AgentError as fault:
-            yield error(str(fault), "Correct CALLBRIDGE_AGENT or the module; it is looked for from here.")
+            yield error(str(fault), AGENT_REMEDY, fault.where)
             return
         voice = agent.voice or voice
         tools = ", ".join(agent.toolbox.names) or "none"
