@@ -1,6 +1,6 @@
 """What the facts of calls tell the rest of the process: state is written, the model judged, money counted.
 
-Observers, each a function of a fact. They decide nothing: what follows is asked of the parts later.
+Observers, each a function of a fact. They decide nothing: the parts do that are told, or asked later.
 """
 
 from __future__ import annotations
