@@ -74,6 +74,7 @@ _OUT_OF_THE_WAY: Final = {
     "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
     "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
     "CALLBRIDGE_ANONYMOUS_CALLS_MAX": "0",
+    "CALLBRIDGE_ANONYMOUS_CALLS_DAY": "0",
     "CALLBRIDGE_PREDIAL": "false",
 }
 """What can be carried is measured here, not what is admitted, and all calls come from one number. Without
@@ -82,6 +83,7 @@ dialling ahead, so that the set-up of a call has the same steps as in the other 
 
 def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
     environment = {
+        "CALLBRIDGE_CONTROL_PORT": "0",
         "PYTHONPATH": str(Path(callbridge.__file__).parents[1]),
         "OPENAI_API_KEY": "sk-bench",
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,

@@ -14,6 +14,7 @@ from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import Resume
 from callbridge.observe.call_log import CallLog
+from callbridge.observe.first_of_kind import FirstOfKind
 
 IDENTITY = {"call_sid": "CA1", "stream_sid": "MZ1"}
 
@@ -22,7 +23,7 @@ def logged(fact: facts.Fact, *, with_transcripts: bool = False) -> list[dict[str
     """The lines of one fact."""
     placed = msgspec.structs.replace(fact, call_sid="CA1", source="MZ1", number=7, at_ms=1234)
     with structlog.testing.capture_logs() as logs:
-        CallLog(with_transcripts=with_transcripts)(placed)
+        CallLog(FirstOfKind(), lambda: 0.0, with_transcripts=with_transcripts)(placed)
     return [dict(line) for line in logs]
 
 
@@ -92,7 +93,7 @@ UNLOGGED: list[facts.Fact] = [
     facts.Billed(Usage(), 12),
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
-    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("https://")),
+    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
 ]
 """A tool's words are not for a log, bills are in the last line, and webhooks log for themselves."""
 
@@ -121,13 +122,13 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
     """Every field of the record, with the reason as a word; a warning where nobody meant the call to end."""
     usage = Usage(100, 50, 80, 40, 20)
     end = facts.StreamEnded(
-        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, usage, 700, 600, 900, 0)
+        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, usage, 700, 600, 900, 0)
     )
     (found,) = logged(end)
     assert found.pop("log_level") == ("info" if reason.is_normal else "warning")
     assert found.pop("event") == "stream_ended"
-    counts = "duration_ms turns interruptions tools_used frames_from_phone frames_to_model frames_dropped "
-    counts += "frames_to_phone audio_to_phone_ms deltas_dropped"
+    counts = "duration_ms turns interruptions tools_used tools_failed frames_from_phone frames_to_model "
+    counts += "frames_dropped frames_to_phone audio_to_phone_ms deltas_dropped"
     assert found == {
         **IDENTITY,
         **{name: number for number, name in enumerate(counts.split(), 1)},
@@ -141,3 +142,25 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
         "response_ms_max": 900,
         "errors": 0,
     }
+
+
+def test_streams_of_strangers_are_counted_and_those_of_calls_are_not() -> None:
+    """Whoever has seen a signature may send thousands, each with a reason of its own."""
+    log = CallLog(FirstOfKind(), lambda: 0.0, with_transcripts=False)
+    with structlog.testing.capture_logs() as logs:
+        for number in range(50):
+            for end in (
+                facts.StreamEnded(EndReason.REJECTED_AUTH, "stream token: forged"),
+                facts.StreamEnded(EndReason.REJECTED_AUTH, "stream token: expired"),
+                facts.StreamEnded(EndReason.REJECTED_PROTOCOL, f"phone leg closed with 1006 {number}"),
+            ):
+                log(end)
+        for _ in range(3):
+            log(facts.StreamEnded(EndReason.REJECTED_PROTOCOL, "a flood", is_admitted=True))
+    refused = [(line["detail"], line["count"]) for line in logs if not line["is_admitted"]]
+    assert refused == [
+        ("stream token: forged", 1),
+        ("stream token: expired", 1),
+        ("phone leg closed with 1006 0", 1),
+    ]
+    assert len(logs) == 6

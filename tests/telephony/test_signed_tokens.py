@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import secrets
 import string
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callbridge.telephony import twiml
+from callbridge.telephony import connect
 from callbridge.telephony.signed_tokens import (
     AGENT_BYTES_MAX,
     CLOCK_SKEW_S,
@@ -70,7 +71,9 @@ def test_it_is_honoured_with_what_a_parameter_carries(caller: str, called: str) 
     """A caller id that loses characters on its way through the TwiML does not lose its call."""
     token = tokens().issue(replace(CLAIM, caller=caller, called=called), NOW)
     carried = replace(
-        CLAIM, caller=twiml.parameter_value("caller", caller), called=twiml.parameter_value("called", called)
+        CLAIM,
+        caller=connect.parameter_value("caller", caller),
+        called=connect.parameter_value("called", called),
     )
     assert isinstance(check(token, carried), Redeemed)
 
@@ -80,7 +83,7 @@ def test_it_fits_a_parameter_and_a_url(nonce: bytes, name_bytes: int) -> None:
     token = StreamTokens(SECRET, lambda _: nonce).issue(replace(CLAIM, agent="a" * name_bytes), NOW)
     assert 72 <= len(token) <= 136
     assert set(token) <= set(ALPHABET)
-    assert twiml.parameter_value("token", token) == token
+    assert connect.parameter_value("token", token) == token
 
 
 # --- Once ---------------------------------------------------------------------------------------------
@@ -168,6 +171,17 @@ def test_it_is_bound_to_its_call(other: StreamClaim) -> None:
 
 def test_another_secret_makes_other_tokens() -> None:
     assert check(tokens("another secret").issue(CLAIM, NOW)) is Refusal.FORGED
+
+
+def test_what_another_secret_of_ours_made_is_honoured() -> None:
+    """A call that was offered just before a deploy brought another secret; new tokens are made with that."""
+    rotated = StreamTokens("new" * 11, secrets.token_bytes, honoured=("other" * 7, SECRET))
+    subject = (CLAIM.call_sid, CLAIM.account_sid, CLAIM.caller, CLAIM.called, NOW + 1)
+    for old in (SECRET, "other" * 7):
+        assert isinstance(rotated.check(tokens(old).issue(CLAIM, NOW), *subject), Redeemed)
+    assert rotated.check(tokens("a stranger's").issue(CLAIM, NOW), *subject) is Refusal.FORGED
+    assert isinstance(tokens("new" * 11).check(rotated.issue(CLAIM, NOW), *subject), Redeemed)
+    assert tokens().check(rotated.issue(CLAIM, NOW), *subject) is Refusal.FORGED
 
 
 @pytest.mark.parametrize(

@@ -5,16 +5,22 @@ What was said stands in a line only when that is switched on; numbers are masked
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
 from callbridge.call import facts
+from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolStarted
-from callbridge.call.outcomes import ToolOutcome
 
-_WELL: Final = frozenset({ToolOutcome.ANSWERED, ToolOutcome.STORED})
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.observe.first_of_kind import FirstOfKind
+
+_OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
+"""How a stream ends that never was a call: anybody may have sent it, as often as they like."""
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
 
@@ -22,8 +28,15 @@ _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 class CallLog:
     """Writes the facts of all calls."""
 
-    def __init__(self, *, with_transcripts: bool) -> None:
-        self._with_transcripts = with_transcripts
+    def __init__(self, refused: FirstOfKind, now: Callable[[], float], *, with_transcripts: bool) -> None:
+        """A log.
+
+        Args:
+            refused: says which streams of strangers, who were turned away, get a line of their own.
+            now: a clock for that, in seconds.
+            with_transcripts: what was said stands in it.
+        """
+        self._refused_before, self._now, self._with_transcripts = refused, now, with_transcripts
         self._log = structlog.get_logger()
 
     def __call__(self, fact: facts.Fact) -> None:
@@ -57,6 +70,8 @@ class CallLog:
                 log.info("turn_ended", **self._turn(fact))
             case facts.CallerWordsCame():
                 log.info("caller_words_came", **self._late(fact))
+            case facts.StreamEnded(is_admitted=False, reason=reason) if reason in _OF_STRANGERS:
+                self._refused(log, fact)
             case facts.StreamEnded():
                 self._ended(log, fact)
             case facts.Noted():
@@ -66,7 +81,7 @@ class CallLog:
                 pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
 
     def _tool_used(self, log: structlog.typing.FilteringBoundLogger, used: facts.ToolUsed) -> None:
-        write = log.info if used.outcome in _WELL else log.warning
+        write = log.info if used.outcome.is_answer else log.warning
         write("tool_used", **_fields(used) | {"outcome": used.outcome.value})
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:
@@ -82,6 +97,14 @@ class CallLog:
     def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
         words = {"caller": came.caller} if self._with_transcripts else {}
         return {"turn": came.turn, **words}
+
+    def _refused(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
+        # What is wrong with a token is said in a few words of ours; how a socket closed may be a peer's.
+        is_about_token = end.reason is EndReason.REJECTED_AUTH
+        kind = end.detail if is_about_token else end.reason.value
+        count = self._refused_before.take(f"stream_ended: {kind}", self._now())
+        if count is not None:
+            self._ended(log.bind(count=count), end)
 
     def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:
         fields = _fields(end) | {

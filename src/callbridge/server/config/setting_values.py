@@ -14,12 +14,32 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
+AUTH_TOKENS_MAX: Final = 4
+"""Beside the account's own: two while it is rotated, and Twilio has three regions."""
+
+SECRET_KEY_CHARACTERS_MIN: Final = 32
+"""128 bits if they are hexadecimal digits."""
+
+_PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+"""What reaches every program unchanged: no escapes, no dots that lead elsewhere."""
+
+_ROUTES: Final = ("/twilio/voice", "/media-stream")
+"""Ours, which are easily entered with the address."""
+
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
+
+_SAY_VOICE: Final = re.compile(
+    r"man|woman|Polly\.[A-Za-z]+(-[A-Za-z]+)?|Google\.[A-Za-z]{2,3}(-[A-Za-z0-9]+)+"
+)
+_SAY_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 
 
 def is_loopback(host: str) -> bool:
@@ -35,17 +55,42 @@ def is_loopback(host: str) -> bool:
 def _base_url(url: str) -> str:
     parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
     host = parts.hostname or ""
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be a host alone, without path, query or fragment")
+    path = parts.path.rstrip("/")
+    if parts.query or parts.fragment or not _PATH.fullmatch(path):
+        raise ValueError("must be a host, and perhaps a plain path, without query or fragment")
+    if path.endswith(_ROUTES):
+        raise ValueError("must be what stands before /twilio/voice and /media-stream, without these")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not carry a user name or password")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     if "_" in host:
         raise ValueError("has an underscore in its host name, which Twilio refuses")
-    bracketed = f"[{host}]" if ":" in host else host
     is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
+    # The host as it was written: Twilio signs capitals as they were entered.
+    written = parts.netloc[: parts.netloc.lower().index(host) + len(host)] + ("]" if ":" in host else "")
+    return f"{parts.scheme}://{written}{'' if is_default_port else f':{parts.port}'}{path}"
+
+
+def listed(secrets: SecretStr) -> list[str]:
+    """The single ones of several secrets that are separated by commas."""
+    return [secret.strip() for secret in secrets.get_secret_value().split(",")]
+
+
+def _auth_tokens(secrets: SecretStr) -> SecretStr:
+    if not all(listed(secrets)):
+        raise ValueError("must be auth tokens, with a comma between one and the next")
+    if len(listed(secrets)) > AUTH_TOKENS_MAX:
+        raise ValueError(f"must be at most {AUTH_TOKENS_MAX} auth tokens: each request is compared with all")
+    return secrets
+
+
+def _secret_key(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SECRET_KEY_CHARACTERS_MIN:
+        raise ValueError(
+            f"must have at least {SECRET_KEY_CHARACTERS_MIN} characters, as `openssl rand -hex 32` makes them"
+        )
+    return secret
 
 
 def _realtime_url(url: str) -> str:
@@ -93,10 +138,47 @@ def _phone_number(text: str) -> str:
     return text
 
 
+def _say_voice(text: str) -> str:
+    if not _SAY_VOICE.fullmatch(text):
+        raise ValueError("must be a voice of Twilio's, such as woman, Polly.Vicki or Google.de-DE-Standard-A")
+    return text
+
+
+def _say_language(text: str) -> str:
+    if not _SAY_LANGUAGE.fullmatch(text):
+        raise ValueError("must be a language as Twilio spells it, such as de-DE")
+    return text
+
+
 def _sound_file(path: Path) -> Path:
     if path.suffix.lower() not in {".wav", ".ulaw"}:
         raise ValueError("must be a file whose name ends in .wav or .ulaw")
     return path
+
+
+def _spend_cap(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    rule = "must be a sum of US dollars such as 25, at least 0.01, or off for no cap"
+    return _number(value, float, 0.01, 1e9, rule)
+
+
+def _calls_of_callers(value: object) -> object:
+    """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, int] = {}
+    for place, entry in enumerate(value.split(","), 1):
+        caller, _, calls = (part.strip() for part in entry.rpartition("="))
+        # A user name of SIP would promise what is not kept: callers by SIP are known by their host.
+        known = None if caller.startswith("sip") and "@" in caller else known_as(caller)
+        if known is None or not re.fullmatch("[0-9]{1,6}", calls) or known in found:
+            raise ValueError(
+                "must be callers with their calls at once, each once, such as "
+                f"+14155550100=30,sip:pbx.example.com=50; entry {place} is not"
+            )
+        found[known] = int(calls)
+    return found
 
 
 def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
@@ -109,6 +191,8 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
     return number
 
 
+AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
@@ -116,5 +200,8 @@ OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
 Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
 Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+SayVoice = Annotated[str, AfterValidator(_say_voice)]
+SayLanguage = Annotated[str, AfterValidator(_say_language)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
+CallsOfCallers = Annotated[dict[str, int] | None, NoDecode, BeforeValidator(_calls_of_callers)]

@@ -23,7 +23,7 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
 from callbridge.switchboard.sockets import UnStartedSockets
-from callbridge.telephony.signatures import SIGNATURE_HEADER
+from callbridge.switchboard.spending import SpendLevel
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
+    from callbridge.server.http.trust import Trust
     from callbridge.server.process.desk import Desk
     from callbridge.wire.media_streams import StartFacts
 
@@ -47,19 +48,25 @@ class MediaDoor:
     desk: Desk
     clip: bytes
     observe: Observe
+    trust: Trust
     sockets: UnStartedSockets[_Visit] = field(default_factory=UnStartedSockets)
     """Those that are not a call yet."""
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
-        signature = websocket.headers.get(SIGNATURE_HEADER)
-        check = self.desk.signature_check
-        if check is not None and not check.accepts_upgrade(MEDIA_STREAM_PATH, signature):
-            await _refuse(websocket, 403, "wrong signature")
+        if not self.trust.accepts_upgrade(websocket, MEDIA_STREAM_PATH):
+            await _refuse(websocket, 403)
         elif not self.sockets.may_open(self._awaited):
-            await _refuse(websocket, 503, "too many sockets wait for the state")
+            self._note_crowd()
+            await _refuse(websocket, 503)
         else:
             await self._let_in(_Visit(self)).carry(websocket)
+
+    def _note_crowd(self) -> None:
+        reason = "too many sockets wait for the state"
+        count = self.desk.refused.take(f"upgrade_refused: {reason}", self.desk.now())
+        if count is not None:
+            _log.warning("upgrade_refused", reason=reason, count=count)
 
     def _let_in(self, visit: _Visit) -> _Visit:
         gives_way = self.sockets.opened(visit, self._awaited)
@@ -144,11 +151,18 @@ class _Visit:
         plans = self._desk.plans
         plan, toolbox = plans.plan(found.agent), plans.toolbox(found.agent)
         if not found.continues:
-            return StreamAdmitted(plan, caller, called), toolbox
+            return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), toolbox
         events = await self._desk.state.events(start.call_sid)
         age_s = self._desk.wall_now() - min((event.at for event in events), default=self._desk.wall_now())
         memory = read_history(events).remembered
-        return StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0)), toolbox
+        return (
+            StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0), self._is_spend_over()),
+            toolbox,
+        )
+
+    def _is_spend_over(self) -> bool:
+        """Asked last: what is spent while somebody is waited for counts."""
+        return self._desk.spending.level(self._desk.now()) is SpendLevel.CALLS_END
 
     async def _redeem(self, start: StartFacts) -> Redeemed | Refusal:
         token = start.custom_parameters.get("token")
@@ -179,9 +193,8 @@ def _numbers(start: StartFacts) -> tuple[str, str]:
     return start.custom_parameters.get("caller", ""), start.custom_parameters.get("called", "")
 
 
-async def _refuse(websocket: WebSocket, status: int, reason: str) -> None:
+async def _refuse(websocket: WebSocket, status: int) -> None:
     """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
-    _log.warning("upgrade_refused", reason=reason)
     await websocket.send_denial_response(Response(status_code=status))
 
 

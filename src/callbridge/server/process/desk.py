@@ -24,17 +24,20 @@ from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.price import microdollars
+from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
 from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
+from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
-from callbridge.telephony.twiml import FallbackPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -65,12 +68,15 @@ class Desk:
     live_calls: LiveCalls
     drain: Drain
     fallback: FallbackPlan
+    rings: Rings
     plans: Plans
     loop_watch: LoopWatch | None
     now: Callable[[], float]
     """A monotonic clock, in seconds."""
     wall_now: Callable[[], float]
     """The wall clock, in seconds since 1970: for what other processes read."""
+    refused: FirstOfKind = field(default_factory=FirstOfKind)
+    """Who was turned away for not being Twilio."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
 
@@ -79,14 +85,11 @@ class Desk:
         """The check of this account and address; nothing where it is switched off."""
         if not self.settings.validate_signatures:
             return None
-        return SignatureCheck(
-            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
-        )
+        return SignatureCheck(self.settings.auth_tokens, self.settings.public_base_url)
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.twilio_auth_token.get_secret_value().encode()
-        return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+        return _caller_key(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -95,11 +98,11 @@ class Desk:
         self.condition.has_healthy_store = self.state.trouble is None
         self.condition.is_loop_late = self.loop_watch is not None and self.loop_watch.is_late
 
-    def reason_to_decline(self) -> DeclineReason | None:
-        """Why no new call is taken at this moment; nothing when calls are welcome."""
+    def reasons_to_decline(self) -> list[DeclineReason]:
+        """Why no new call is taken at this moment, all of it; nothing when calls are welcome."""
         self.look_around()
         model = self.plans.plan(self.plans.choose("")).model
-        return self.admission.reason_to_decline(model, self.now())
+        return self.admission.reasons_to_decline(model, self.now())
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
@@ -150,7 +153,9 @@ def open_desk(
             per_10_minutes=settings.calls_per_caller_10_minutes,
             per_day=settings.calls_per_caller_day,
             anonymous_at_once=settings.anonymous_calls_max,
-        )
+            anonymous_per_day=settings.anonymous_calls_day,
+        ),
+        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -163,7 +168,7 @@ def open_desk(
         state=state or MemoryState(wall_now),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
-        tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
+        tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
         circuits=circuits,
         callers=callers,
         spending=spending,
@@ -179,11 +184,17 @@ def open_desk(
         live_calls=live_calls,
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
+        rings=Rings(settings.fallback_dial_seconds + 2.0 * RINGS_LONGER_S),
         plans=plans or Plans(settings, Agent(), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
         wall_now=wall_now,
     )
+
+
+def _caller_key(settings: Settings, caller: str) -> str:
+    secret = settings.own_secret.encode()
+    return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
 
 def model_dialer(settings: Settings) -> ModelDialer:
@@ -199,11 +210,11 @@ def model_dialer(settings: Settings) -> ModelDialer:
 def fallback_plan(settings: Settings) -> FallbackPlan:
     """What a caller gets whom the agent cannot serve."""
     return FallbackPlan(
-        apology=settings.apology,
+        apology=words(settings, "apology"),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=settings.voicemail_prompt,
+        voicemail_prompt=words(settings, "voicemail_prompt"),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,

@@ -36,11 +36,11 @@ from callbridge.simulators.phone.caller import (
 )
 from callbridge.simulators.phone.events import PhoneEvent
 from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.media_socket import Network
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.playback import Clear, Mark, Payload, Playback
-from callbridge.simulators.phone.program import DialOutcome, LineSettings
 from callbridge.simulators.phone.report import (
     CallReport,
     CarrierWarning,
@@ -49,7 +49,7 @@ from callbridge.simulators.phone.report import (
     SilenceReport,
     StreamReport,
 )
-from callbridge.simulators.phone.signature import sign, sign_form
+from callbridge.simulators.phone.signature import SharedKey, sign, sign_form
 from callbridge.simulators.phone.stream import (
     Abort,
     Close,
@@ -104,8 +104,10 @@ __all__ = [
     "Place",
     "Playback",
     "Press",
+    "RecordingEnd",
     "Say",
     "Send",
+    "SharedKey",
     "SilenceReport",
     "SimulatedCall",
     "Step",
