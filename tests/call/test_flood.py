@@ -21,7 +21,7 @@ def floods(rate: PhoneRate, event: object, times: int, *, at: float, every_s: fl
 def frames_flood(rate: PhoneRate, frames: int, *, at: float, every_s: float = 0.0) -> bool:
     """As the relay counts them."""
     looks = range(FRAMES_EACH, frames + 1, FRAMES_EACH)
-    return sum(rate.flood_of_frames(at + number * every_s) is not None for number in looks) > 0
+    return sum(rate.flood_of_frames(FRAMES_EACH, at + number * every_s) is not None for number in looks) > 0
 
 
 @pytest.mark.parametrize("event", [KEY, MARK, ms.Connected(), ms.UnknownMessage("?")], ids=repr)

@@ -62,12 +62,16 @@ ODD = "a flood of odd frames, more than 120 a second"
 
 
 def said(name: str, message: str, times: int = 25_000) -> Flood:
-    return Flood(name, text(message), times, f"a flood of {name} messages, more than 120 a second")
+    return Flood(
+        f"{name} {len(message)}", text(message), times, f"a flood of {name} messages, more than 120 a second"
+    )
 
 
 FLOODS = (
     said("dtmf", messages.dtmf(WHOSE, 3, "5"), 200_000),
     said("media", messages.media(WHOSE, 3, 2, 99, b"\xff" * 160)),
+    # No more often than Twilio sends, and a hundred times as long.
+    said("media", messages.media(WHOSE, 3, 2, 99, b"\xff" * 16_000), 500),
     said("mark", messages.mark(WHOSE, 3, "no mark of ours")),
     said("connected", messages.CONNECTED),
     said("unknown", '{"event":"scent"}'),

@@ -168,8 +168,8 @@ class Bridge:
             return
         self._tell(self._phone_rate.flood_of(event, now) or event)
 
-    def _flood_of_frames(self) -> e.BadMessage | None:
-        return self._phone_rate.flood_of_frames(self._loop.time())
+    def _flood_of_frames(self, frames: float) -> e.BadMessage | None:
+        return self._phone_rate.flood_of_frames(frames, self._loop.time())
 
     def model_said(self, text: str | bytes) -> None:
         """One event of the model."""

@@ -24,7 +24,7 @@ from callbridge.call.events import (
 from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.call.flood import FRAMES_EACH
 from callbridge.wire import media_streams, realtime_events
-from callbridge.wire.audio import BYTES_PER_MS, FRAME_MS
+from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
 from callbridge.wire.errors import UNREADABLE, ProtocolError
 from callbridge.wire.media_streams import Media, SendMark, encode_audio
 from callbridge.wire.media_streams import decode as decode_from_phone
@@ -57,8 +57,8 @@ FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
 
-def nobody_asks() -> None:
-    """Where nobody counts, nothing is a flood."""
+def nobody_counts(_frames: float) -> None:
+    """Then nothing is a flood."""
 
 
 class Relay:
@@ -68,7 +68,7 @@ class Relay:
         gate: says what may pass. It stands before there is a call.
         tally: counts what passed.
         send_to_phone: takes the text of one frame.
-        flood_of_frames: is asked after each `FRAMES_EACH` frames whether they come too fast to be a caller.
+        flood_of_frames: is told of so many more frames of 20 ms, and says when a caller cannot speak so fast.
     """
 
     __slots__ = (
@@ -101,7 +101,7 @@ class Relay:
         gate: Gate,
         tally: Tally,
         send_to_phone: Callable[[bytes], None],
-        flood_of_frames: Callable[[], BadMessage | None] = nobody_asks,
+        flood_of_frames: Callable[[float], BadMessage | None] = nobody_counts,
     ) -> None:
         self._gate, self._tally, self._flood_of_frames = gate, tally, flood_of_frames
         self._held: deque[bytes] = deque()
@@ -149,8 +149,8 @@ class Relay:
         if type(message) is not Media or uplink is _UNSTARTED:
             return message
         payload = message.media.payload
-        if not 0 < len(payload) <= FRAME_BYTES_MAX:
-            return BadMessage(Leg.PHONE, f"a frame of {len(payload)} bytes of audio")
+        if len(payload) != FRAME_BYTES and (told := self._look_at_size(len(payload))) is not None:
+            return told
         self._tally.frames_from_phone = count = self._tally.frames_from_phone + 1
         if uplink is _OPEN:
             self._append(payload)
@@ -162,7 +162,7 @@ class Relay:
             self._hold(payload)
         else:
             self._tally.frames_dropped += 1
-        return None if count % FRAMES_EACH else self._flood_of_frames()
+        return None if count % FRAMES_EACH else self._flood_of_frames(FRAMES_EACH)
 
     def from_model(self, text: str | bytes, now: float) -> Event | None:
         """One event of the model. Answers what the machine must know, for audio nothing."""
@@ -212,6 +212,12 @@ class Relay:
         self.send_to_phone(encode_audio(self._audio_head, clip))
         self._playout.clip_sent(len(clip), now)
         self._send_mark(self._playout.mark(now))
+
+    def _look_at_size(self, size: int) -> BadMessage | None:
+        """A frame that is not as long as Twilio's: what it has beyond that counts as further frames."""
+        if not 0 < size <= FRAME_BYTES_MAX:
+            return BadMessage(Leg.PHONE, f"a frame of {size} bytes of audio")
+        return self._flood_of_frames(size / FRAME_BYTES - 1) if size > FRAME_BYTES else None
 
     def _append(self, payload: bytes) -> None:
         send = self.send_to_model

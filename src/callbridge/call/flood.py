@@ -29,7 +29,7 @@ class Bucket:
     _level: float = 0.0
     _at: float = 0.0
 
-    def overflows(self, now: float, count: int = 1) -> bool:
+    def overflows(self, now: float, count: float = 1.0) -> bool:
         """So many more come, at `now` in seconds that never run backwards: whether it is too much."""
         left = self._level - (now - self._at) * self.per_second
         self._at = now
@@ -53,9 +53,9 @@ class PhoneRate:
         late_frames = limits.media_gap_timeout_s * 1000 / FRAME_MS
         self._frames = Bucket(per_second, late_frames + FRAMES_EACH)
 
-    def flood_of_frames(self, now: float) -> BadMessage | None:
-        """`FRAMES_EACH` more frames of audio have come."""
-        return self._flood("media") if self._frames.overflows(now, FRAMES_EACH) else None
+    def flood_of_frames(self, frames: float, now: float) -> BadMessage | None:
+        """So many more frames of audio have come, of 20 ms each."""
+        return self._flood("media") if self._frames.overflows(now, frames) else None
 
     def flood_of(self, event: object, now: float) -> BadMessage | None:
         """Something else has come."""

@@ -104,7 +104,9 @@ class _Control:
         return hmac.compare_digest(given, self.authorization)
 
     def _refusal(self) -> Response:
-        _log.warning("control_refused", reason="wrong key")
+        count = self.desk.refused.take("control_refused: wrong key", self.desk.now())
+        if count is not None:
+            _log.warning("control_refused", reason="wrong key", count=count)
         return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
 
     def _report(self) -> Response:
