@@ -234,7 +234,7 @@ async def intrude(running: Stack, identity: Any) -> tuple[int | None, str]:
 
 @pytest.mark.parametrize(
     ("places", "strangers", "callers"),
-    [(16, 4, 5), pytest.param(SOCKETS_MAX, 40, 70, marks=pytest.mark.heavy)],
+    [(16, 4, 5), pytest.param(SOCKETS_MAX, 8, 70, marks=pytest.mark.heavy)],
 )
 async def test_whoever_has_seen_a_signature_keeps_no_caller_out(
     places: int, strangers: int, callers: int, monkeypatch: pytest.MonkeyPatch, log: Log
