@@ -16,6 +16,7 @@ import structlog
 
 import memory_call as mc
 from callbridge.agents.agent import Agent
+from callbridge.bridge.relay import Relay
 from callbridge.call import facts
 from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled, StreamAdmitted
 from callbridge.call.facts import EndReason, Fact, StreamEnded
@@ -173,6 +174,30 @@ async def test_an_echo_in_the_middle_of_an_answer_reaches_no_machine(monkeypatch
         rig.bridge.phone_said(json.dumps(mc.echo(last)))
         assert looks != []
         await rig.hangs_up()
+
+
+async def test_what_comes_behind_the_end_in_the_same_packet_is_not_parsed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A flood is many messages in a row: the first too many is the last that costs anything."""
+    parsed: list[str | bytes] = []
+    parse = Relay.from_phone
+
+    def noted(relay: Relay, message: str | bytes) -> object:
+        parsed.append(message)
+        return parse(relay, message)
+
+    async with mc.calling() as rig:
+        await rig.goes_live()
+        monkeypatch.setattr(Relay, "from_phone", noted)
+        key = {"event": "dtmf", "dtmf": {"digit": "5"}}
+        rig.phone.say_at_once(*[key] * 1000)
+        await rig.running
+    assert len(parsed) == Limits().messages_at_once_max + 1
+    assert (rig.ended.reason, rig.phone.closed) == (
+        EndReason.REJECTED_PROTOCOL,
+        [(1008, "rejected_protocol")],
+    )
 
 
 async def is_dialling(rig: mc.Rig) -> None:

@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from callbridge.bridge.legs import picows_protocol
 from callbridge.bridge.legs.callback_leg import CallbackLeg
-from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX, Patience
-from callbridge.call.events import Leg, LegGone, LegStalled
+from callbridge.bridge.legs.leg import MODEL_MESSAGE_BYTES_MAX, PHONE_ODD_FRAMES_AT_ONCE_MAX, Patience
+from callbridge.call.events import BadMessage, Leg, LegGone, LegStalled
 from lanes import Connect, Ear, Lane, opened
 from leftovers import leaves_nothing, until
 from machine import BEAT_S, Machine
@@ -187,6 +187,22 @@ async def test_a_peer_that_does_not_read_gets_no_pongs(connect: Connect) -> None
         assert line.leg._bytes_waiting() <= waiting
         reading.cancel()
         await asyncio.wait([reading])
+
+
+async def test_a_phone_that_floods_is_not_read_any_more(lane: tuple[Lane, Connect]) -> None:
+    """What it has sent stays in the kernel, so that no flood keeps the loop. A proxy may cut finely."""
+    async with leaves_nothing(), lane[1](Patience(close_timeout_s=0.05)) as line:
+        assert isinstance(line.leg, CallbackLeg)
+        reading = asyncio.create_task(line.leg.read(Ear()))
+        await line.peer.send(*[Frame(Opcode.PONG)] * (PHONE_ODD_FRAMES_AT_ONCE_MAX + 50), closing(1000))
+        end = await reading
+        assert line.leg._transport is not None
+        is_read = line.leg._transport.underlying_transport.is_reading()
+        if lane[0] == "model":
+            assert end == LegGone(Leg.MODEL, 1000, "")
+        else:
+            assert isinstance(end, BadMessage)
+            assert (end.is_fatal, is_read) == (True, False)
 
 
 async def test_a_peer_that_takes_nothing_has_stalled_at_the_second_look(
