@@ -107,20 +107,27 @@ def test_a_wrong_configuration_is_refused_in_words(
 def test_a_name_that_no_setting_has_is_refused_by_every_command(
     command: str, where: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A misspelt limit is told with the name that was meant; names of other programs are not spoken of."""
+    """A misspelt limit is told with the name that was meant, and where it stands. What lacks our prefix is
+    only doubted, and what desktops set for themselves not even that.
+    """
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    given = {"CALLBRIDGE_CALL_MAX": "5", "LANGUAGE": "en_US:en", "CALLS_MAX": "5"}
+    given = {"CALLBRIDGE_CALL_MAX": "5", "LANGUAGE": "en_US:en", "SPEND_PER_DAY_MAX": "5"}
+    places = ("", "")
     if where == ".env":
+        del given["LANGUAGE"]
         (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in given.items()))
-        given = {}
+        (tmp_path / ".env").chmod(0o600)
+        given, places = {}, (" (.env, line 1)", " (.env, line 2)")
     ended = CliRunner().invoke(app, [command], env=GOOD | {"PORT": free_port(), "COLUMNS": "200"} | given)
     assert ended.exit_code == 1
     lines = ended.output.split("\n")
     assert [line.strip() for line in lines if line] == [
-        "wrong  CALLBRIDGE_CALL_MAX is no setting.",
+        f"wrong  CALLBRIDGE_CALL_MAX{places[0]} is no setting.",
         "Did you mean CALLBRIDGE_CALLS_MAX?",
+        f"warning  SPEND_PER_DAY_MAX{places[1]} is no setting of callbridge.",
+        "Did you mean CALLBRIDGE_SPEND_PER_DAY_MAX?",
     ]
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+import structlog
 import typer
 
-from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
-from callbridge.observe.loop_watch import LoopWatch
-from callbridge.server.config.clip import ClipError
-from callbridge.server.config.findings import Finding, Level, as_findings
+from callbridge.server.config.findings import Finding, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
-from callbridge.server.config.settings import Settings, read_settings
-from callbridge.server.http.app import create_app
-from callbridge.server.process.drain import Drain
-from callbridge.server.process.listening import CallServer, uvicorn_config
-from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.config.settings import Settings, find_variables, settings_of
+from callbridge.server.preparing import StartError, prepare
 from callbridge.server.process.memory import keep_large_blocks_apart
-from callbridge.state.opening import open_state
-from callbridge.state.state import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callbridge.server.config.setting_problems import Problem
+    from callbridge.server.config.variables import Variables
+
+_log = structlog.get_logger()
 
 
 def serve() -> None:
@@ -30,31 +31,27 @@ def serve() -> None:
     The first SIGTERM or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
     has them handed over at once; the third stops at once.
     """
-    settings = settings_or_refusal()
+    variables = find_variables()
+    settings = settings_or_refusal(variables)
     configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
-    live_calls = LiveCalls()
-    drain = Drain(live_calls, settings.drain_seconds)
-    loop_watch = LoopWatch()
+    _tell(variables.doubts)
     try:
-        state = open_state(settings.state_path)
-        app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
-    except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
-    except (ClipError, StateError) as error:
-        _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
+        prepared = prepare(settings)
+    except StartError as error:
+        _refuse(error.findings)
     keep_large_blocks_apart()
-    server = CallServer(uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch)
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        prepared.server.run()
 
 
-def settings_or_refusal() -> Settings:
+def settings_or_refusal(variables: Variables | None = None) -> Settings:
     """The settings of this process; when they cannot be used, says why and ends with status 1."""
+    variables = variables or find_variables()
     try:
-        return read_settings()
+        return settings_of(variables)
     except SettingsError as error:
-        _refuse(as_findings(error.problems))
+        _refuse([*as_findings(error.problems), *as_warnings(variables.doubts)])
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
@@ -64,6 +61,11 @@ def _secrets(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _refuse(findings: list[Finding]) -> NoReturn:
+def _tell(doubts: Iterable[Problem]) -> None:
+    for doubt in doubts:
+        _log.warning("setting_in_doubt", name=doubt.subject, why=doubt.what, remedy=doubt.remedy)
+
+
+def _refuse(findings: Iterable[Finding]) -> NoReturn:
     show(findings)
     raise typer.Exit(1)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbridge.state.memory_state import MemoryState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
     from callbridge.state.state import State
 
@@ -28,3 +31,24 @@ def open_state(path: Path | None, clock: Callable[[], float] = time.time) -> Sta
     from callbridge.state.sqlite_state import SqliteState  # noqa: PLC0415 - see the line above
 
     return SqliteState(path, clock)
+
+
+@contextlib.contextmanager
+def trial_path(path: Path | None) -> Iterator[Path | None]:
+    """Where `open_state` shows whether the state could be kept at `path`, without leaving a file there.
+
+    A file that exists is its own proof. Otherwise one of another name in the same folder is, which is gone
+    afterwards: a service that starts meanwhile makes its own.
+    """
+    if path is None or path.exists():
+        yield path
+        return
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".callbridge-check-", dir=path.absolute().parent))
+    except OSError:
+        yield path  # Nothing can be made there, so nothing is left by trying, and the fault names the path.
+        return
+    try:
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder)

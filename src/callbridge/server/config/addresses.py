@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from callbridge.server.config.setting_names import PREFIX, name_of_others
 from callbridge.server.config.setting_values import BaseUrl, is_loopback
 
 VOICE_PATH = "/twilio/voice"
@@ -20,26 +18,18 @@ VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 MEDIA_STREAM_PATH = "/media-stream"
 
 
-class AddressSettings(BaseSettings):
-    """The settings of addresses. How all settings are read stands here, too."""
+class AddressSettings(BaseModel):
+    """The settings of addresses."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
+    public_base_url: BaseUrl
     """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""
 
-    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
+    port: int = Field(8080, ge=1, le=65_535)
     """The port to listen on."""
 
     @property

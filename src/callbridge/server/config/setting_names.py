@@ -11,8 +11,6 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
-from pydantic import AliasChoices
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
@@ -36,9 +34,9 @@ def variable(field: str) -> str:
     return name if name in _OF_OTHERS else PREFIX + name
 
 
-def name_of_others(name: str) -> AliasChoices:
-    """The alias of a field whose variable has no prefix: that name, and in Python the field's own."""
-    return AliasChoices(name, name.lower())
+def begins_like_ours(name: str) -> bool:
+    """Whether it can only be meant as a setting of ours."""
+    return name.startswith(PREFIX) or name in _OF_OTHERS
 
 
 def unknown_names(given: Mapping[str, str | None], known: Collection[str]) -> Iterator[str]:
@@ -51,11 +49,37 @@ def unknown_names(given: Mapping[str, str | None], known: Collection[str]) -> It
             yield name
 
 
-def nearest_name(name: str, known: Collection[str]) -> str | None:
+def nearest_name(name: str, known: Collection[str], *, likeness: float = 0.6) -> str | None:
     """The known name that was most likely meant, or nothing when none is like it."""
     bare = {other.removeprefix(PREFIX): other for other in known}
-    found = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    found = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=likeness)
     return bare[found[0]] if found else None
+
+
+_CLEARLY_LIKE: Final = 0.8
+"""SPEND_PER_DAY is like SPEND_PER_DAY_MAX by 0.87, REDIS_URL is like REALTIME_URL by 0.57."""
+
+
+def meant_without_prefix(name: str, known: Collection[str]) -> str | None:
+    """The setting that a line of a file means which leaves our prefix out, or is misspelt besides."""
+    if name in known or name.startswith(PREFIX):
+        return None
+    return nearest_name(name, known, likeness=_CLEARLY_LIKE) or next(
+        iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLEARLY_LIKE)), None
+    )
+
+
+def left_without_prefix(name: str, known: Collection[str]) -> str | None:
+    """The setting whose name this is, but for the prefix, where no other program would use it.
+
+    For the environment of a process, which is full of names of others: HOST, LANGUAGE, LOG_LEVEL.
+    """
+    if name in _COMMON or "_" not in name or PREFIX + name not in known:
+        return None
+    return PREFIX + name
+
+
+_COMMON: Final = frozenset({"LOG_LEVEL", "LOG_FORMAT"})
 
 
 def _is_of_a_service(name: str, value: str) -> bool:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -43,9 +43,10 @@ def _base_url(url: str) -> str:
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     if "_" in host:
         raise ValueError("has an underscore in its host name, which Twilio refuses")
-    bracketed = f"[{host}]" if ":" in host else host
+    # Capitals of the host stay: Twilio signs the webhook as it was entered.
+    spelt = re.sub(r":\d*$", "", parts.netloc)
     is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
+    return f"{parts.scheme}://{spelt}{'' if is_default_port else f':{parts.port}'}"
 
 
 def _realtime_url(url: str) -> str:
@@ -54,11 +55,18 @@ def _realtime_url(url: str) -> str:
         raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
     if parts.query or parts.fragment:
         raise ValueError("must have no query; the model is set by CALLBRIDGE_REALTIME_MODEL")
-    return url
+    user, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=user + at + host.lower()))
+
+
+_ONE_LINE: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
 
 
 def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
-    """The parts of `url`, whose host and port can be read and whose host is in lower case."""
+    """The parts of `url`, whose host and port can be read and whose scheme is in lower case."""
+    # `urlsplit` drops line breaks without a word; whoever sends the text would send them.
+    if not _ONE_LINE.fullmatch(url):
+        raise ValueError("has a space, a line break or a character that is not shown")
     try:
         parts = urlsplit(url)
         is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -66,7 +74,63 @@ def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
         is_usable = False
     if not is_usable:
         raise ValueError(f"must be an address such as {example}")
+    if not url.isascii():
+        raise ValueError(_in_ascii(parts.hostname or ""))
     return parts
+
+
+def _in_ascii(host: str) -> str:
+    """What is said of an address that is written in letters which the network does not know."""
+    if host.isascii():
+        return "has letters in its path that an address cannot have"
+    try:
+        known_as = host.encode("idna").decode()
+    except UnicodeError:
+        return "has a host name that no host can have"
+    return f"has letters in its host name that cannot be looked up. Write the host as {known_as}."
+
+
+_TWILIO_SID: Final = re.compile(r"(AC|SK)[0-9a-f]{32}")
+_KEY: Final = re.compile(r"[!-~]+")
+"""What can stand in a header: no space, no line break, no letters from elsewhere."""
+
+_OPENAI_KEYS = "https://platform.openai.com/api-keys"
+_CONSOLE = "https://console.twilio.com"
+
+
+def _model_key(secret: SecretStr) -> SecretStr:
+    key = secret.get_secret_value()
+    if not _KEY.fullmatch(key):
+        raise ValueError(
+            "has a space or a character that no key has. Copy it again, on one line and without quotes."
+        )
+    if found := _TWILIO_SID.fullmatch(key):
+        raise ValueError(
+            f"has a SID of Twilio ({found[1]}…) in it. Copy the key of the voice model from {_OPENAI_KEYS}."
+        )
+    return secret
+
+
+def _auth_token(secret: SecretStr) -> SecretStr:
+    token = secret.get_secret_value()
+    if token.startswith("sk-"):
+        raise ValueError(f"has a key of OpenAI in it. Copy the Auth Token from {_CONSOLE}.")
+    if found := _TWILIO_SID.fullmatch(token):
+        raise ValueError(
+            f"has a SID ({found[1]}…) in it, which is no secret. Copy the Auth Token from {_CONSOLE}."
+        )
+    return secret
+
+
+def _sid(sid: str) -> str:
+    found = _TWILIO_SID.fullmatch(sid)
+    if found is None:
+        raise ValueError("must be AC followed by 32 digits 0-9 and letters a-f")
+    if found[1] == "SK":
+        raise ValueError(
+            f"has the SID of an API key (SK…) in it. Copy the Account SID (AC…) from {_CONSOLE}."
+        )
+    return sid
 
 
 def _level(name: str) -> str:
@@ -114,7 +178,9 @@ RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
 OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
 Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
-Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
+ModelKey = Annotated[SecretStr, AfterValidator(_model_key)]
+AuthToken = Annotated[SecretStr, AfterValidator(_auth_token)]
+Sid = Annotated[str, AfterValidator(_sid)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
 Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
