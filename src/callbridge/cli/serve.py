@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 import typer
 
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
+from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.findings import Finding, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, find_variables, settings_of
+from callbridge.server.http.control import control_app
 from callbridge.server.preparing import StartError, prepare
+from callbridge.server.process.listening import (
+    CallServer,
+    Control,
+    control_config,
+    tcp_listener,
+    uvicorn_config,
+)
 from callbridge.server.process.memory import keep_large_blocks_apart
 
 if TYPE_CHECKING:
@@ -21,6 +30,10 @@ if TYPE_CHECKING:
 
     from callbridge.server.config.setting_problems import Problem
     from callbridge.server.config.variables import Variables
+    from callbridge.server.process.desk import Desk
+
+BROKEN_EXIT_STATUS: Final = 70
+"""EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
 
 _log = structlog.get_logger()
 
@@ -40,9 +53,18 @@ def serve() -> None:
     except StartError as error:
         _refuse(error.findings)
     keep_large_blocks_apart()
+    server = CallServer(
+        uvicorn_config(prepared.app, settings),
+        settings,
+        prepared.drain,
+        loop_watch=prepared.loop_watch,
+        control=_control(prepared.app.state.desk),
+    )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
-        prepared.server.run()
+        server.run()
+    if prepared.drain.is_broken:
+        raise typer.Exit(BROKEN_EXIT_STATUS)
 
 
 def settings_or_refusal(variables: Variables | None = None) -> Settings:
@@ -54,11 +76,21 @@ def settings_or_refusal(variables: Variables | None = None) -> Settings:
         _refuse([*as_findings(error.problems), *as_warnings(variables.doubts)])
 
 
+def _control(desk: Desk) -> Control | None:
+    """Where operators ask; nothing where that is switched off."""
+    settings = desk.settings
+    if settings.control_port == 0:
+        return None
+    try:
+        listener = tcp_listener(settings.control_host, settings.control_port)
+    except OSError as error:
+        _refuse([control_port_taken(settings, error)])
+    return control_config(control_app(desk), settings), listener
+
+
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (
-        settings.openai_api_key.get_secret_value(),
-        settings.twilio_auth_token.get_secret_value(),
-    )
+    given = (settings.openai_api_key, settings.twilio_auth_token, settings.control_key)
+    return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 def _tell(doubts: Iterable[Problem]) -> None:

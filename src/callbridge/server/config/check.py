@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from callbridge.server.config import (
     check_accounts,
     check_addresses,
+    check_control,
     check_fallback,
     check_given,
     check_hearing,
@@ -61,6 +62,7 @@ def check(
         *check_accounts.twilio_account(settings),
         *check_addresses.public_address(settings),
         check_addresses.port(settings, try_to_listen(settings.host, settings.port)),
+        *check_control.control(settings, try_to_listen),
         *check_models.model(settings, today),
         *check_models.second_model(settings, today),
         check_models.transcription(settings, today),
