@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from callbridge.server import preparing
 from callbridge.server.config.settings import Settings
 from callbridge.server.preparing import StartError, prepare, rehearse
 from callbridge.state.opening import open_state
+from callbridge.state.state import StateError
 from desks import made_settings
 
 
@@ -72,7 +75,7 @@ def test_state_that_cannot_be_used_is_found(make: Callable[[Path], None], words:
     assert caught.value.findings == (fault,)
 
 
-@pytest.mark.parametrize("folder", ["missing", "file"])
+@pytest.mark.parametrize("folder", ["missing", "file", "/proc"])
 def test_folder_in_which_no_state_can_be_made_is_found(folder: str, tmp_path: Path) -> None:
     """Nothing is made there, and the file is called by its own name."""
     (tmp_path / "file").touch()
@@ -118,7 +121,22 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_state_is_closed_when_something_else_is_wrong(tmp_path: Path) -> None:
-    """The file is there, its log is not: its last connection has closed."""
+    """Its thread would keep the file."""
+    before = threading.active_count()
     with pytest.raises(StartError):
         prepare(settings(tmp_path, CALLBRIDGE_CLIP="/no/such.wav"))
-    assert names(tmp_path) == {"calls.sqlite3"}
+    assert threading.active_count() == before
+
+
+def test_fault_of_a_file_on_trial_names_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network share, for example, takes files, but not SQLite's."""
+
+    def refuse(path: Path) -> None:
+        raise StateError(f"The file system of {path} cannot hold it.")
+
+    monkeypatch.setattr(preparing, "open_state", refuse)
+    subject = settings(tmp_path)
+    (fault,) = rehearse(subject).faults
+    assert fault.what == f"The file system of {subject.state_path} cannot hold it"

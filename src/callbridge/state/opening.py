@@ -40,15 +40,21 @@ def trial_path(path: Path | None) -> Iterator[Path | None]:
     A file that exists is its own proof. Otherwise one of another name in the same folder is, which is gone
     afterwards: a service that starts meanwhile makes its own.
     """
-    if path is None or path.exists():
+    folder = None if path is None else _trial_folder(path)
+    if path is None or folder is None:
         yield path
-        return
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".callbridge-check-", dir=path.absolute().parent))
-    except OSError:
-        yield path  # Nothing can be made there, so nothing is left by trying, and the fault names the path.
         return
     try:
         yield folder / path.name
     finally:
         shutil.rmtree(folder)
+
+
+def _trial_folder(path: Path) -> Path | None:
+    """A new folder beside the file; nothing where the file exists, or nothing can be made there."""
+    try:
+        if path.exists():
+            return None
+        return Path(tempfile.mkdtemp(prefix=".callbridge-check-", dir=path.absolute().parent))
+    except OSError:
+        return None  # Then nothing is left by trying the path itself, and what is raised names it.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.server.config.setting_problems import Problem
-from callbridge.server.config.settings import find_variables
+from callbridge.server.config.setting_problems import Problem, SettingsError
+from callbridge.server.config.settings import find_variables, read_settings
 from desks import NEEDED
 
 MACHINE = {
@@ -74,10 +74,14 @@ def test_name_whose_setting_is_set_is_not_doubted(env_file: Path) -> None:
 
 
 def test_names_of_the_environment_are_doubted_only_where_nobody_else_has_them() -> None:
-    """A machine is full of names of others; one that was ours before it had a prefix is told."""
-    found = find_variables(MACHINE | {"SPEND_PER_DAY_MAX": "50", "REALTIME_VOISE": "x"})
+    """A machine is full of names of others; one that was ours before it had a prefix is told, and one whose
+    prefix is misspelt.
+    """
+    ours = {"SPEND_PER_DAY_MAX": "50", "CALLBRIGDE_CALLS_MAX": "5"}
+    found = find_variables(MACHINE | ours | {"REALTIME_VOISE": "x"})
     assert [str(doubt) for doubt in found.doubts] == [
-        "SPEND_PER_DAY_MAX is no setting of callbridge. Did you mean CALLBRIDGE_SPEND_PER_DAY_MAX?"
+        "SPEND_PER_DAY_MAX is no setting of callbridge. Did you mean CALLBRIDGE_SPEND_PER_DAY_MAX?",
+        "CALLBRIGDE_CALLS_MAX is no setting of callbridge. Did you mean CALLBRIDGE_CALLS_MAX?",
     ]
 
 
@@ -90,6 +94,14 @@ def test_faults_of_the_file_are_told_of_our_lines(env_file: Path) -> None:
         ".env, line 3",
     ]
     assert found.values["PORT"] == "1"
+
+
+def test_value_that_cannot_be_read_is_not_called_missing_besides(env_file: Path) -> None:
+    lines = [f"{name}={value}" for name, value in NEEDED.items() if name != "OPENAI_API_KEY"]
+    env_file.write_text("\n".join([*lines, "OPENAI_API_KEY='sk-1"]))
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert [problem.subject for problem in caught.value.problems] == ["OPENAI_API_KEY (.env, line 4)"]
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])

@@ -60,26 +60,30 @@ _CLEARLY_LIKE: Final = 0.8
 """SPEND_PER_DAY is like SPEND_PER_DAY_MAX by 0.87, REDIS_URL is like REALTIME_URL by 0.57."""
 
 
-def meant_without_prefix(name: str, known: Collection[str]) -> str | None:
-    """The setting that a line of a file means which leaves our prefix out, or is misspelt besides."""
+def meant_in_a_file(name: str, known: Collection[str]) -> str | None:
+    """The setting that a line of our file most likely means, though its name does not begin like ours."""
     if name in known or name.startswith(PREFIX):
         return None
-    return nearest_name(name, known, likeness=_CLEARLY_LIKE) or next(
-        iter(difflib.get_close_matches(name, known, n=1, cutoff=_CLEARLY_LIKE)), None
-    )
+    return nearest_name(name, known, likeness=_CLEARLY_LIKE) or _with_misspelt_prefix(name, known)
 
 
-def left_without_prefix(name: str, known: Collection[str]) -> str | None:
-    """The setting whose name this is, but for the prefix, where no other program would use it.
+def meant_in_the_environment(name: str, known: Collection[str]) -> str | None:
+    """The same for the environment of a process, which is full of names of others: HOST, LANGUAGE, LOG_LEVEL.
 
-    For the environment of a process, which is full of names of others: HOST, LANGUAGE, LOG_LEVEL.
+    So it must be a name that no other program would use: exactly ours without the prefix, or with one that
+    is misspelt.
     """
-    if name in _COMMON or "_" not in name or PREFIX + name not in known:
+    if name in known or name in _COMMON or name.startswith(PREFIX) or "_" not in name:
         return None
-    return PREFIX + name
+    return PREFIX + name if PREFIX + name in known else _with_misspelt_prefix(name, known)
 
 
 _COMMON: Final = frozenset({"LOG_LEVEL", "LOG_FORMAT"})
+
+
+def _with_misspelt_prefix(name: str, known: Collection[str]) -> str | None:
+    ours = [other for other in known if other.startswith(PREFIX)]
+    return next(iter(difflib.get_close_matches(name, ours, n=1, cutoff=0.9)), None)
 
 
 def _is_of_a_service(name: str, value: str) -> bool:

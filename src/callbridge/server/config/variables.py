@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from callbridge.server.config.env_file import Entry, LineFault, decoded, read_lines, unquoted
 from callbridge.server.config.setting_names import (
     begins_like_ours,
-    left_without_prefix,
-    meant_without_prefix,
+    meant_in_a_file,
+    meant_in_the_environment,
     unknown_names,
 )
 from callbridge.server.config.setting_problems import Problem, mistaken_name, unknown_name
@@ -75,8 +75,8 @@ def _variables(environment: Mapping[str, str], file: _File, known: Collection[st
     given = {name: entry.value for name, entry in filed.items()} | process
     unknown = [unknown_name(name, known, places.get(name, "")) for name in unknown_names(given, known)]
     doubts = {
-        **{name: left_without_prefix(name, known) for name in process},
-        **{name: meant_without_prefix(name, known) for name in filed},
+        **{name: meant_in_the_environment(name, known) for name in process},
+        **{name: meant_in_a_file(name, known) for name in filed},
     }
     return Variables(
         values=values,
@@ -96,10 +96,10 @@ def _variables(environment: Mapping[str, str], file: _File, known: Collection[st
 
 
 def _read_file(path: Path) -> _File:
-    # A folder of that name is an old habit of virtual environments.
-    if not path.exists() or path.is_dir():
-        return _File()
     try:
+        # A folder of that name is an old habit of virtual environments.
+        if not path.exists() or path.is_dir():
+            return _File()
         data, mode = path.read_bytes(), path.stat().st_mode
     except OSError as error:
         remedy = "Let this user read it, or move it away."

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from callbridge.bridge.legs.leg import DialError
-from callbridge.call.codes import CLOSE_SAYS, HARMLESS_CODES, RATE_LIMIT_CODES, UNKNOWN_MODEL_CODES
+from callbridge.call.codes import CLOSE_SAYS, RATE_LIMIT_CODES, UNKNOWN_MODEL_CODES
 from callbridge.call.events import LegGone
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.server.config.findings import Finding, Level, error, ok, warning
@@ -36,13 +36,20 @@ _QUOTA_CODES: Final = frozenset(
 )
 
 
-async def ask_model(settings: Settings, agent: Agent) -> list[Finding]:
-    """What the vendor says of the session that calls would have, for each of the models."""
-    dialer, plan = model_dialer(settings), call_plan(settings, agent)
-    findings = await _ask(dialer, plan, "CALLBRIDGE_REALTIME_MODEL")
-    if plan.second_model is None or any(_is_of_the_key(finding) for finding in findings):
+async def ask_model(settings: Settings, agent: Agent, *, answer_s: float = ANSWER_S) -> list[Finding]:
+    """What the vendor says of the session that calls would have, for each of the models.
+
+    Args:
+        settings: say where the model is.
+        agent: whose session is asked for.
+        answer_s: how long each model may take to confirm it.
+    """
+    asking = _Asking(model_dialer(settings), answer_s)
+    plan = call_plan(settings, agent)
+    findings = await asking.ask(plan, "CALLBRIDGE_REALTIME_MODEL")
+    if plan.second_model is None or any(finding.what == _KEY_REFUSED for finding in findings):
         return findings
-    second = await _ask(dialer, replace(plan, model=plan.second_model), "CALLBRIDGE_REALTIME_SECOND_MODEL")
+    second = await asking.ask(replace(plan, model=plan.second_model), "CALLBRIDGE_REALTIME_SECOND_MODEL")
     # It is dialled only where the first is not found.
     weighed = [
         replace(finding, level=Level.WARNING) if finding.level is Level.ERROR else finding
@@ -62,35 +69,43 @@ class _Refusal:
     """The field of the session that was refused."""
 
 
-async def _ask(dialer: Dialer, plan: CallPlan, variable: str) -> list[Finding]:
-    began = time.monotonic()
-    refusal = await _converse(dialer, plan)
-    if refusal is not None and "transcription" in refusal.param:
-        # As in a call, which goes on without it.
-        unwritten = warning(
-            f"{plan.model} refuses the transcription of callers: {refusal.why}",
-            "Correct CALLBRIDGE_TRANSCRIPTION_MODEL or CALLBRIDGE_LANGUAGE, or set the first to off.",
-        )
-        return [unwritten, *await _ask(dialer, plan.without_transcription(), variable)]
-    if refusal is not None:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How the vendor is asked."""
+
+    dialer: Dialer
+    answer_s: float
+
+    async def ask(self, plan: CallPlan, variable: str) -> list[Finding]:
+        """What is said of one model. `variable` names it."""
+        began = time.monotonic()
+        refusal = await self._converse(plan)
+        after_ms = round((time.monotonic() - began) * 1000)
+        if refusal is None:
+            voice = plan.session.audio.output.voice
+            what = f"{plan.model} takes the key, the voice {voice} and the whole session, after {after_ms} ms"
+            return [ok(what)]
+        if plan.has_transcription and "transcription" in refusal.param:
+            # As in a call, which goes on without it.
+            unwritten = warning(
+                f"{plan.model} refuses the transcription of callers: {refusal.why}",
+                "Correct CALLBRIDGE_TRANSCRIPTION_MODEL or CALLBRIDGE_LANGUAGE, or set the first to off.",
+            )
+            return [unwritten, *await self.ask(plan.without_transcription(), variable)]
         return [_in_words(refusal, plan, variable)]
-    after_ms = round((time.monotonic() - began) * 1000)
-    voice = plan.session.audio.output.voice
-    return [ok(f"{plan.model} takes the key, the voice {voice} and the whole session, after {after_ms} ms")]
 
-
-async def _converse(dialer: Dialer, plan: CallPlan) -> _Refusal | None:
-    try:
-        leg = await dialer.dial(plan.model)
-    except DialError as failed:
-        return _Refusal(_readable(failed.event.why), failed.event.code, failed.event.status)
-    try:
-        async with asyncio.timeout(ANSWER_S):
-            return await _configured(leg, plan)
-    except TimeoutError:
-        return _Refusal(f"no session within {ANSWER_S:g} s")
-    finally:
-        await leg.close(1000, "")
+    async def _converse(self, plan: CallPlan) -> _Refusal | None:
+        try:
+            leg = await self.dialer.dial(plan.model)
+        except DialError as failed:
+            return _Refusal(_readable(failed.event.why), failed.event.code, failed.event.status)
+        try:
+            async with asyncio.timeout(self.answer_s):
+                return await _configured(leg, plan)
+        except TimeoutError:
+            return _Refusal(f"no session within {self.answer_s:g} s")
+        finally:
+            await leg.close(1000, "")
 
 
 async def _configured(leg: SocketLeg, plan: CallPlan) -> _Refusal | None:
@@ -109,7 +124,7 @@ async def _configured(leg: SocketLeg, plan: CallPlan) -> _Refusal | None:
                     leg.send(commands.encode(commands.UpdateSession(session=plan.session)))
                 elif isinstance(event, events.SessionUpdated):
                     return None if event.session.speaks_mulaw else _Refusal("it does not speak µ-law")
-                elif isinstance(event, events.ErrorEvent) and event.error.code not in HARMLESS_CODES:
+                elif isinstance(event, events.ErrorEvent):
                     return _of_error(event.error)
         except ProtocolError as fault:
             return _Refusal(f"what answers is no Realtime API: {fault}")
@@ -170,7 +185,3 @@ def _in_words(refusal: _Refusal, plan: CallPlan, variable: str) -> Finding:
         f"{plan.model} gives no session: {refusal.why}",
         "Look at CALLBRIDGE_REALTIME_URL, the network and https://status.openai.com.",
     )
-
-
-def _is_of_the_key(finding: Finding) -> bool:
-    return finding.what == _KEY_REFUSED
