@@ -10,7 +10,7 @@ from callbridge.agents.agent import Agent
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
 from callbridge.server.process.live_check import ask_model
-from callbridge.simulators.voice_model import ConnectFault, Script, serve_model
+from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, serve_model
 from e2e.commands import run
 from e2e.stack import API_KEY, variables
 
@@ -138,6 +138,15 @@ async def test_trouble_of_the_vendor_is_told(fault: ConnectFault, level: Level, 
 async def test_vendor_that_says_nothing_is_not_waited_for() -> None:
     (found,) = await asked(ConnectFault(kind="silent"), answer_s=0.2)
     assert "gives no session: no session within 0.2 s" in found.what
+
+
+async def test_session_in_another_sound_is_told() -> None:
+    """What is not µ-law is loud static on a telephone."""
+    odd = Oddity(event="session.updated", set={"session.audio.output.format.type": "audio/pcm"})
+    async with serve_model(Script(oddities=(odd,)), keys=[API_KEY]) as model:
+        settings = read_settings(variables("http://127.0.0.1:8080", model.url) | ONE_MODEL)
+        (found,) = await ask_model(settings, Agent(), answer_s=30)
+    assert "it does not speak µ-law" in found.what
 
 
 async def test_nobody_there() -> None:
