@@ -46,7 +46,7 @@ def serve() -> None:
     """
     variables = find_variables()
     settings = settings_or_refusal(variables)
-    configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     _tell(variables.doubts)
     try:
         prepared = prepare(settings)
@@ -86,11 +86,6 @@ def _control(desk: Desk) -> Control | None:
     except OSError as error:
         _refuse([control_port_taken(settings, error)])
     return control_config(control_app(desk), settings), listener
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    given = (settings.openai_api_key, settings.twilio_auth_token, settings.control_key)
-    return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 def _tell(doubts: Iterable[Problem]) -> None:

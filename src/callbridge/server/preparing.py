@@ -60,7 +60,8 @@ def prepare(settings: Settings) -> Prepared:
     try:
         agent = load_agent(settings.agent) if settings.agent else Agent()
     except AgentError as error:
-        findings.append(_fault(error, "Correct CALLBRIDGE_AGENT or the module that it names."))
+        remedy = "Correct CALLBRIDGE_AGENT or the module; it is looked for in the current folder first."
+        findings.append(Finding(Level.ERROR, str(error), remedy, error.where))
     try:
         load_clip(settings.clip)
     except ClipError as error:
@@ -80,8 +81,8 @@ def prepare(settings: Settings) -> Prepared:
     return Prepared(app=app, agent=agent, state=state, drain=drain, loop_watch=loop_watch)
 
 
-def _fault(error: Exception, remedy: str = "") -> Finding:
-    return Finding(Level.ERROR, str(error).removesuffix("."), remedy)
+def _fault(error: ClipError | StateError) -> Finding:
+    return Finding(Level.ERROR, str(error).removesuffix("."))
 
 
 def rehearse(settings: Settings) -> Rehearsal:

@@ -6,6 +6,7 @@ from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, mo
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.telephony.signatures import sign
+from callbridge.telephony.signed_tokens import Redeemed, StreamClaim
 from callbridge.telephony.twiml import FallbackPlan
 from desks import APOLOGY, AUTH_TOKEN, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
@@ -27,14 +28,31 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     assert CALLER[-7:] not in key
 
 
-def test_host_with_capitals_is_signed_as_it_was_entered() -> None:
+def test_host_with_capitals_is_signed_as_it_was_entered_or_in_lower_case() -> None:
     """In the console, and where Twilio is told addresses."""
     settings = made_settings({"PUBLIC_BASE_URL": "HTTPS://Calls.Example.COM/"})
     check = open_desk(settings).signature_check
     assert check is not None
-    entered = sign(AUTH_TOKEN, "https://Calls.Example.COM/twilio/voice", [("CallSid", CALL)])
-    assert check.accepts_post("/twilio/voice", "", [("CallSid", CALL)], entered)
+    for host in ("Calls.Example.COM", "calls.example.com"):
+        signature = sign(AUTH_TOKEN, f"https://{host}/twilio/voice", [("CallSid", CALL)])
+        assert check.accepts_post("/twilio/voice", "", [("CallSid", CALL)], signature)
     assert check.accepts_upgrade("/media-stream", sign(AUTH_TOKEN, settings.stream_url))
+
+
+async def test_a_key_of_our_own_outlives_a_rotation() -> None:
+    """With it callers are the same, and so are stream tokens, whatever the auth token has become."""
+    ours = {"CALLBRIDGE_SECRET_KEY": "k" * 32}
+    before, after = FrontDesk(ours), FrontDesk(ours | {"TWILIO_AUTH_TOKEN": "0" * 32})
+    assert before.desk.caller_key(CALLER) == after.desk.caller_key(CALLER)
+    assert before.desk.caller_key(CALLER) != FrontDesk().desk.caller_key(CALLER)
+    for issuer, is_known in (
+        (before, True),
+        (FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}), True),
+        (FrontDesk(), False),
+    ):
+        token = issuer.desk.tokens.issue(StreamClaim(CALL, "AC1", CALLER, "+1"), WALL)
+        found = after.desk.tokens.check(token, CALL, "AC1", CALLER, "+1", WALL)
+        assert isinstance(found, Redeemed) is is_known
 
 
 async def test_calls_of_the_process_before_count() -> None:

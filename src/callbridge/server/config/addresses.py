@@ -24,7 +24,7 @@ class AddressSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     public_base_url: BaseUrl
-    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
+    """Where Twilio reaches this process: https://, a host, perhaps a path; http:// on loopback only."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.server.config import (
-    check_accounts,
     check_addresses,
     check_control,
     check_fallback,
@@ -18,6 +17,7 @@ from callbridge.server.config import (
     check_models,
     check_spending,
     check_start,
+    check_trust,
 )
 from callbridge.server.config.findings import Finding, as_findings
 from callbridge.server.config.setting_problems import SettingsError
@@ -58,8 +58,8 @@ def check(
     asked = ask_vendors and rehearsal.agent and ask_vendors(settings, rehearsal.agent)
     return [
         *given,
-        *check_accounts.openai_key(settings),
-        *check_accounts.twilio_account(settings),
+        check_models.key(settings),
+        *check_trust.trust(settings),
         *check_addresses.public_address(settings),
         check_addresses.port(settings, try_to_listen(settings.host, settings.port)),
         *check_control.control(settings, try_to_listen),

@@ -1,4 +1,4 @@
-"""Judges the models that are named, by what this version knows of them and by the date."""
+"""Judges the key, the models and the voice, by their looks, what this version knows of them, and the date."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ SHUTDOWN_NOTICE = dt.timedelta(days=60)
 """How long before a model is switched off the warnings begin."""
 
 _VENDOR_HOST = "api.openai.com"
+
+
+def key(settings: Settings) -> Finding:
+    """Whether the key looks like one of the vendor."""
+    if settings.openai_api_key.get_secret_value().startswith("sk-") or not _uses_vendor(settings):
+        return ok("the key for the voice model is set")
+    return warning(
+        "OPENAI_API_KEY does not begin with sk-, as keys of OpenAI do",
+        "Create one at https://platform.openai.com/api-keys.",
+    )
 
 
 def model(settings: Settings, today: dt.date) -> Iterator[Finding]:
@@ -99,10 +109,9 @@ def voice(settings: Settings, voice: str) -> Finding:
     what = f"the voice {voice} is none of {', '.join(sorted(VOICES))}"
     remedy = "Set CALLBRIDGE_REALTIME_VOICE to one of these; the model refuses a session with an unknown one."
     # A new model may have new voices; the ones that we know do not.
-    is_certain = uses_vendor(settings) and voice_model(settings.realtime_model) is not None
+    is_certain = _uses_vendor(settings) and voice_model(settings.realtime_model) is not None
     return error(what, remedy) if is_certain else warning(what, remedy)
 
 
-def uses_vendor(settings: Settings) -> bool:
-    """Whether it is OpenAI itself that is dialled."""
+def _uses_vendor(settings: Settings) -> bool:
     return urlsplit(settings.realtime_url).hostname == _VENDOR_HOST
