@@ -150,7 +150,9 @@ WRONG = {
     "has a SID of Twilio (SK…)": f"openai_api_key=SK{'0' * 32}",
     "has a space or a character that no key has": "openai_api_key=sk-a b, openai_api_key=sk-ü, "
     "openai_api_key=sk-a\r\nHost: x",
-    "has a key of OpenAI": "twilio_auth_token=sk-proj-1",
+    "has a key of OpenAI": "twilio_auth_token=sk-proj-1, other_auth_tokens=sk-proj-1",
+    "an address or a host name alone": "host=[::1], host=127.0.0.1:8080, host=hünchen, host=a b, "
+    "control_host=http://127.0.0.1",
     "has a SID (AC…)": f"twilio_auth_token=AC{'0' * 32}",
     "has a space, a line break": "realtime_url=wss://x.example/v1\r\nHost:y/realtime, "
     "realtime_url=wss://x.exam ple",
@@ -304,7 +306,10 @@ def test_unknown_model_is_trusted_with_reasoning() -> None:
 def test_secrets_stay_out_of_sight() -> None:
     """Neither repr, dump nor error message shows a key, even one that is wrong."""
     canary = "sk-canary-123"
-    hidden = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},x", "CALLBRIDGE_SECRET_KEY": canary * 3}
+    hidden = {
+        "CALLBRIDGE_OTHER_AUTH_TOKENS": f"x,{canary.removeprefix('sk-')}",
+        "CALLBRIDGE_SECRET_KEY": canary * 3,
+    }
     subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary.removeprefix("sk-"), **hidden)
     for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
         assert "canary" not in text

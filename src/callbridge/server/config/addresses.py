@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from callbridge.server.config.setting_values import BaseUrl, is_loopback
+from callbridge.server.config.setting_values import BaseUrl, Host, is_loopback
 
 VOICE_PATH = "/twilio/voice"
 STREAM_ENDED_PATH = "/twilio/stream-ended"
@@ -26,13 +26,13 @@ class AddressSettings(BaseModel):
     public_base_url: BaseUrl
     """Where Twilio reaches this process: https://, a host, perhaps a path; http:// on loopback only."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
+    host: Host = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""
 
     port: int = Field(8080, ge=1, le=65_535)
     """The port to listen on."""
 
-    control_host: str = "127.0.0.1"
+    control_host: Host = "127.0.0.1"
     """Where operators ask (drain, reasons): an address that only they can reach."""
 
     control_port: int = Field(8081, ge=0, le=65_535)

@@ -72,6 +72,8 @@ def listed(secrets: SecretStr) -> list[str]:
 def _auth_tokens(secrets: SecretStr) -> SecretStr:
     if not all(listed(secrets)):
         raise ValueError("must be auth tokens, with a comma between one and the next")
+    for token in listed(secrets):
+        _auth_token(SecretStr(token))
     if len(listed(secrets)) > AUTH_TOKENS_MAX:
         raise ValueError(f"must be at most {AUTH_TOKENS_MAX} auth tokens: each request is compared with all")
     return secrets
@@ -169,6 +171,23 @@ def _sid(sid: str) -> str:
     return sid
 
 
+_HOST_NAME: Final = re.compile(r"[0-9A-Za-z._-]+")
+
+
+def _host(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
+        raise ValueError("must be an address or a host name alone, such as 127.0.0.1 or ::1")
+    return host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _level(name: str) -> str:
     if name.upper() not in logging.getLevelNamesMapping():
         raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
@@ -211,6 +230,7 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
 
 AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
