@@ -15,7 +15,7 @@ from callbridge.server.config import (
     check_given,
     check_hearing,
     check_models,
-    check_spending,
+    check_money,
     check_start,
     check_trust,
 )
@@ -70,6 +70,6 @@ def check(
         *check_given.without_effect(settings),
         *check_start.start(settings, rehearsal),
         check_fallback.fallback(settings),
-        *check_spending.spending(settings),
+        *check_money.check_money(settings),
         *(asked or ()),
     ]

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -218,6 +220,31 @@ def _sound_file(path: Path) -> Path:
     return path
 
 
+def _spend_cap(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    rule = "must be a sum of US dollars such as 25, at least 0.01, or off for no cap"
+    return _number(value, float, 0.01, 1e9, rule)
+
+
+def _calls_of_callers(value: object) -> object:
+    """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, int] = {}
+    for place, entry in enumerate(value.split(","), 1):
+        caller, _, calls = (part.strip() for part in entry.rpartition("="))
+        # A user name of SIP would promise what is not kept: callers by SIP are known by their host.
+        known = None if caller.startswith("sip") and "@" in caller else known_as(caller)
+        if known is None or not re.fullmatch("[0-9]{1,6}", calls) or known in found:
+            raise ValueError(
+                "must be callers with their calls at once, each once, such as "
+                f"+14155550100=30,sip:pbx.example.com=50; entry {place} is not"
+            )
+        found[known] = int(calls)
+    return found
+
+
 def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
     try:
         number = kind(str(value))
@@ -241,4 +268,5 @@ AuthToken = Annotated[SecretStr, AfterValidator(_auth_token)]
 Sid = Annotated[str, AfterValidator(_sid)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
+CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]
