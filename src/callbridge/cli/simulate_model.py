@@ -125,6 +125,8 @@ async def _serve(
     refuse_by: Literal["http", "socket"],
 ) -> None:
     keys = None if not key else {key}
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with serve_model(
         script,
         host=host,
@@ -142,8 +144,6 @@ async def _serve(
             "accepts the one key that was given" if keys else "accepts any API key",
             style="dim",
         )
-        stopped = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         try:
             await stopped.wait()
         finally:
