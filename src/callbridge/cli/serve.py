@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import structlog
 import typer
@@ -38,13 +38,22 @@ BROKEN_EXIT_STATUS: Final = 70
 _log = structlog.get_logger()
 
 
-def serve() -> None:
+def serve(
+    host: Annotated[str | None, typer.Option(help="In place of CALLBRIDGE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="In place of PORT.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="In place of CALLBRIDGE_AGENT.")
+    ] = None,
+) -> None:
     """Answer calls until told to stop. Settings come from the environment and a .env file.
 
     The first SIGTERM or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
     has them handed over at once; the third stops at once.
     """
-    variables = find_variables()
+    named = {"CALLBRIDGE_HOST": host, "PORT": port, "CALLBRIDGE_AGENT": agent}
+    variables = find_variables(
+        options={name: str(value) for name, value in named.items() if value is not None}
+    )
     settings = settings_or_refusal(variables)
     configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     _tell(variables.doubts)

@@ -335,9 +335,13 @@ VARIABLES: Final = tuple(variable(field) for field in Settings.model_fields)
 """The names of all settings."""
 
 
-def find_variables(environment: Mapping[str, str] | None = None) -> Variables:
-    """What `environment` tells, or this process and its `.env` file."""
-    return own_variables(VARIABLES) if environment is None else given_variables(environment, VARIABLES)
+def find_variables(
+    environment: Mapping[str, str] | None = None, options: Mapping[str, str] | None = None
+) -> Variables:
+    """What `environment` tells, or this process: its command line, its environment, its `.env` file."""
+    if environment is None:
+        return own_variables(VARIABLES, options or {})
+    return given_variables(environment, VARIABLES)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

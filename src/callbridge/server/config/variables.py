@@ -52,9 +52,12 @@ def given_variables(environment: Mapping[str, str], known: Collection[str]) -> V
     return _variables(environment, _File(), known)
 
 
-def own_variables(known: Collection[str]) -> Variables:
-    """Those of this process and of its `.env` file, which counts where the environment says nothing."""
-    return _variables(os.environ, _read_file(Path(ENV_FILE)), known)
+def own_variables(known: Collection[str], options: Mapping[str, str]) -> Variables:
+    """Those of this process and of its `.env` file, which counts where the environment says nothing.
+
+    `options` were named on the command line, and count before both.
+    """
+    return _variables({**os.environ, **options}, _read_file(Path(ENV_FILE)), known)
 
 
 @dataclass(frozen=True, slots=True)
