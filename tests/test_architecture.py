@@ -547,6 +547,10 @@ BROAD = {
         "callbridge.bridge.legs.callback_leg",
         "CallbackLeg.on_ws_frame",
     ): "so here, for one in one frame",
+    (
+        "callbridge.observe.log_writer",
+        "LogWriter.emit",
+    ): "a value's repr may raise anything; the call goes on",
 }
 """The only places that catch whatever comes."""
 
@@ -699,6 +703,7 @@ CALLED_BY_LIBRARIES = {
     "resume_writing": "picows",
     "writelines": "picows",
     "capture_signals": "uvicorn",
+    "emit": "logging",
     "handle_exit": "uvicorn",
     "main_loop": "uvicorn",
     "process_redirect": "websockets",

@@ -9,7 +9,7 @@ import typer
 
 from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
-from callbridge.observe.logs import configure_logging
+from callbridge.observe.logs import configure_logging, log_crashes
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.findings import Finding, Level, as_findings
@@ -32,6 +32,7 @@ def serve() -> None:
     """
     settings = settings_or_refusal()
     configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    log_crashes()
     live_calls = LiveCalls()
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
