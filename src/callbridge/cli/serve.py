@@ -13,6 +13,7 @@ from callbridge.observe.logs import configure_logging, log_crashes
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.findings import Finding, Level, as_findings
+from callbridge.server.config.retention import retention
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app
@@ -37,7 +38,7 @@ def serve() -> None:
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
     try:
-        state = open_state(settings.state_path)
+        state = open_state(settings.state_path, retention=retention(settings))
         app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
         _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
