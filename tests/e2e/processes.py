@@ -156,12 +156,12 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
 
 
 async def _start(folder: Path, given: Mapping[str, str]) -> Service:
-    with tcp_listener() as listener:
-        port = listener.getsockname()[1]
+    with tcp_listener() as listener, tcp_listener() as control:
+        port, control_port = listener.getsockname()[1], control.getsockname()[1]
     own = (
         {"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100", "CALLBRIDGE_LOG_FORMAT": "json"}
         | dict(given)
-        | {"PORT": str(port)}
+        | {"PORT": str(port), "CALLBRIDGE_CONTROL_PORT": str(control_port)}
     )
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
@@ -11,18 +11,32 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging, log_crashes
 from callbridge.observe.loop_watch import LoopWatch
+from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.findings import Finding, Level, as_findings
 from callbridge.server.config.retention import retention
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app
+from callbridge.server.http.control import control_app
 from callbridge.server.process.drain import Drain
-from callbridge.server.process.listening import CallServer, uvicorn_config
+from callbridge.server.process.listening import (
+    CallServer,
+    Control,
+    control_config,
+    tcp_listener,
+    uvicorn_config,
+)
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.memory import keep_large_blocks_apart
 from callbridge.state.opening import open_state
 from callbridge.state.state import StateError
+
+if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
+
+BROKEN_EXIT_STATUS: Final = 70
+"""EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
 
 
 def serve() -> None:
@@ -45,10 +59,15 @@ def serve() -> None:
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()
-    server = CallServer(uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch)
+    control = _control(app.state.desk)
+    server = CallServer(
+        uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch, control=control
+    )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
+    if drain.is_broken:
+        raise typer.Exit(BROKEN_EXIT_STATUS)
 
 
 def settings_or_refusal() -> Settings:
@@ -59,11 +78,21 @@ def settings_or_refusal() -> Settings:
         _refuse(as_findings(error.problems))
 
 
+def _control(desk: Desk) -> Control | None:
+    """Where operators ask; nothing where that is switched off."""
+    settings = desk.settings
+    if settings.control_port == 0:
+        return None
+    try:
+        listener = tcp_listener(settings.control_host, settings.control_port)
+    except OSError as error:
+        _refuse([control_port_taken(settings, error)])
+    return control_config(control_app(desk), settings), listener
+
+
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (
-        settings.openai_api_key.get_secret_value(),
-        settings.twilio_auth_token.get_secret_value(),
-    )
+    given = (settings.openai_api_key, settings.twilio_auth_token, settings.control_key)
+    return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 def _refuse(findings: list[Finding]) -> NoReturn:

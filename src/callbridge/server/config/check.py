@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
+from callbridge.server.config.check_control import control
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
     CUSTOM_VOICE_PREFIX,
@@ -75,6 +76,7 @@ def check(
         *_twilio_account(settings),
         *_public_address(settings),
         _port(settings, try_to_listen(settings.host, settings.port)),
+        *control(settings, try_to_listen),
         *_model(settings, voice_model(settings.realtime_model), today),
         *_second_model(settings, today),
         _transcription(settings, transcription_model(settings.transcription_model), today),
