@@ -36,29 +36,32 @@ _FIRST: Final = ("timestamp", "level", "event", "call_sid", "stream_sid")
 def fitted(event: Mapping[str, object], redaction: Redaction) -> dict[str, object]:
     """The fields of a line, redacted and in bounds: what is looked for first, where it happened last."""
     traced = [key for key in TRACEBACKS if isinstance(event.get(key), str)]
-    left = LINE_BYTES_MAX - (TRACEBACK_BYTES if traced else 0) - _size({"…": f"{len(event)} fields left out"})
-    line: dict[str, object] = {}
     order = [key for key in _FIRST if key in event]
     order += [key for key in event if key not in _FIRST and key not in traced]
-    for key in order[:FIELDS_MAX]:
-        name, entry = redaction.key(key), redaction.entry(key, event[key])
-        size = _size({name: entry})
+    line = {redaction.key(key): redaction.entry(key, event[key]) for key in order[:FIELDS_MAX]}
+    bytes_max = LINE_BYTES_MAX - (TRACEBACK_BYTES if traced else 0)
+    if len(line) < len(order) or _size(line) > bytes_max:
+        line = _as_many_as_fit(line, len(order), bytes_max)
+    for key in traced:
+        line[key] = _last_lines(str(event[key]), redaction, LINE_BYTES_MAX - _size(line | {key: ""}))
+    return line
+
+
+def _as_many_as_fit(line: Mapping[str, object], fields: int, bytes_max: int) -> dict[str, object]:
+    left = bytes_max - _size({"…": f"{fields} fields left out"})
+    fitting: dict[str, object] = {}
+    for key, entry in line.items():
+        size = _size({key: entry})
         if size <= left:
             left -= size
-            line[name] = entry
-    if len(line) < len(order):
-        line["…"] = f"{len(order) - len(line)} fields left out"
-    left += TRACEBACK_BYTES
-    for key in traced:
-        line[key] = _last_lines(str(event[key]), redaction, left)
-        left = max(0, left - _size({key: line[key]}))
-    return line
+            fitting[key] = entry
+    return fitting | {"…": f"{fields - len(fitting)} fields left out"}
 
 
 def _last_lines(text: str, redaction: Redaction, bytes_max: int) -> str:
     lines = [redaction.text(line) for line in text.rstrip("\n").rsplit("\n", TRACEBACK_LINES_MAX)]
     left_out = False
-    while lines and (len(lines) > TRACEBACK_LINES_MAX or _size(lines) > bytes_max):
+    while lines and (len(lines) > TRACEBACK_LINES_MAX or _size(["…", *lines]) > bytes_max):
         del lines[0]
         left_out = True
     return "\n".join(["…", *lines] if left_out else lines)

@@ -10,6 +10,7 @@ comes out without control characters, which a terminal would obey, and cut to a 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -22,10 +23,10 @@ VALUE_CHARACTERS_MAX: Final = 500
 """Of one value: an error of the model with its advice has about 300."""
 
 KEY_CHARACTERS_MAX: Final = 64
-ENTRIES_MAX: Final = 32
+ENTRIES_MAX: Final = 20
 """Of one list or mapping within a line."""
 
-DEPTH_MAX: Final = 4
+DEPTH_MAX: Final = 3
 
 _SECRET_KEYS = frozenset(
     {"api_key", "auth_token", "authorization", "password", "secret", "signature", "token"}
@@ -115,6 +116,7 @@ class Redaction:
     """Redacts text and nested values; also blanks out the secrets that it is told of."""
 
     secrets: tuple[str, ...] = ()
+    """The longest first, as one may contain another."""
 
     def __repr__(self) -> str:
         return f"<Redaction secrets={len(self.secrets)}>"
@@ -125,12 +127,13 @@ class Redaction:
         Of a longer text the beginning, and how much more there is. Only that much of it is looked at, so
         that a line costs the same whatever a peer has said.
         """
-        secrets = [secret for secret in self.secrets if len(secret) >= _SECRET_CHARACTERS_MIN]
-        margin = _RECOGNISED_WITHIN + max(map(len, secrets), default=0)
+        margin = _RECOGNISED_WITHIN + len(self.secrets[0]) if self.secrets else _RECOGNISED_WITHIN
         seen = text[: characters_max + margin]
         is_cut = len(seen) < len(text)
-        for secret in secrets:
+        for secret in self.secrets:
             seen = seen.replace(secret, MASK)
+        if not is_cut and len(seen) <= characters_max and seen.isidentifier():
+            return seen  # A word, as most values are: digits in it announce no number.
         # What begins near a cut may be half of something. Secrets that were blanked out brought it nearer.
         end = min(characters_max, max(0, len(seen) - margin)) if is_cut else characters_max
         shown = escaped(self._masked_until(seen, end))
@@ -166,8 +169,7 @@ class Redaction:
 
     def entry(self, key: object, entry: object, depth: int = 0) -> object:
         """The value that stands under the name `key`."""
-        name = re.sub(r"[^a-z]", "", key.lower()) if isinstance(key, str) else ""
-        if name in _NUMBER_KEYS:
+        if isinstance(key, str) and _names_a_telephone(key[:KEY_CHARACTERS_MAX]):
             return self._telephones(entry, depth)
         if isinstance(entry, str) and isinstance(key, str) and key.lower() in _SECRET_KEYS:
             return MASK
@@ -212,8 +214,14 @@ class Redaction:
 
 
 def redaction(secrets: Iterable[str] = ()) -> Redaction:
-    """A redaction that knows these secrets; the longest first, as one may contain another."""
-    return Redaction(tuple(sorted(filter(None, secrets), key=len, reverse=True)))
+    """A redaction that knows these secrets, but for those that are too short to be any."""
+    known = [secret for secret in secrets if len(secret) >= _SECRET_CHARACTERS_MIN]
+    return Redaction(tuple(sorted(known, key=len, reverse=True)))
+
+
+@functools.lru_cache(maxsize=512)
+def _names_a_telephone(key: str) -> bool:
+    return re.sub(r"[^a-z]", "", key.lower()) in _NUMBER_KEYS
 
 
 def _written_out(match: re.Match[str]) -> str:
