@@ -14,7 +14,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.observe.log_line import COLUMNS, FIELDS_MAX, LINE_BYTES_MAX, console_line, fitted
+from callbridge.observe.log_line import COLUMNS, FIELDS_MAX, LINE_BYTES_MAX, TRACEBACKS, console_line, fitted
 from callbridge.observe.logs import LogFormat, configure_logging
 from callbridge.observe.redaction import (
     DEPTH_MAX,
@@ -157,6 +157,15 @@ def test_colours_change_no_text() -> None:
     coloured = console_line(ENDED, has_colours=True)
     assert "\x1b[33mwarn \x1b[0m" in coloured
     assert re.sub(r"\x1b\[[0-9;]*m", "", coloured) == console_line(ENDED, has_colours=False)
+
+
+@pytest.mark.parametrize("key", TRACEBACKS)
+def test_where_it_happened_is_shown_line_by_line(key: str) -> None:
+    trace = '  File "shop.py", line 7, in order\n    pay(2)\n'
+    line = fitted({"event": "tool_raised", key: trace}, redaction())
+    assert line[key] == trace.rstrip()
+    *_, place, code = console_line(line, has_colours=False).split("\n")
+    assert (place, code) == ('      File "shop.py", line 7, in order', "        pay(2)")
 
 
 def test_a_long_address_stays_whole() -> None:
