@@ -26,7 +26,7 @@ FIELDS_MAX: Final = 64
 """Of one line; the longest of ours has thirty."""
 
 TRACEBACK_LINES_MAX: Final = 60
-TRACEBACKS: Final = ("exception", "stack", "where")
+TRACEBACKS: Final = ("exception", "stack")
 """Fields of several lines, of which the last ones say most."""
 
 _FIRST: Final = ("timestamp", "level", "event", "call_sid", "stream_sid")
