@@ -34,7 +34,10 @@ def decided(
 
 
 WHAT_FOLLOWS: dict[str, list[str | None]] = {
-    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"],
+    "hang_up": [
+        *("caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"),
+        "limit_spend_total",
+    ],
     "resume": ["media_lost", "handed_over", "service_stopped", None],
     "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
 }

@@ -36,6 +36,8 @@ class EndReason(Enum):
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
     """It cost as much as one call may. The agent has said goodbye."""
+    LIMIT_SPEND_TOTAL = "limit_spend_total"
+    """All calls together cost more than they may. The agent has said goodbye."""
     LIMIT_RESPONSES = "limit_responses"
     """The model was made to answer more often than anybody talks. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
@@ -55,6 +57,7 @@ _MEANT = frozenset(
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
+        EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
     }
 )

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
 from callbridge.server.config.check_control import control
+from callbridge.server.config.check_money import check_money
 from callbridge.server.config.check_trust import trust
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
@@ -26,7 +27,6 @@ from callbridge.server.config.models import (
     transcription_model,
     voice_model,
 )
-from callbridge.server.config.prices import PRICES_AS_OF, price_of
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
@@ -44,9 +44,6 @@ SILENCE_SHORT_MS = 200
 
 SILENCE_LONG_MS = 2_000
 """Above this, callers wonder whether anybody is there."""
-
-_SPEND_CAPS = ("spend_per_call_max", "spend_per_hour_max", "spend_per_day_max")
-"""From the shortest time to the longest."""
 
 _VENDOR_HOST = "api.openai.com"
 _HEADER_TEXT = re.compile(r"[!-~]+")
@@ -85,7 +82,7 @@ def check(
         *_agent_and_voice(settings, load_agent),
         *_clip(settings),
         _fallback(settings),
-        *_spending(settings),
+        *check_money(settings),
         *_state(settings),
     ]
 
@@ -293,28 +290,6 @@ def _fallback(settings: Settings) -> Finding:
         "a caller whom the model cannot serve hears the apology and nothing else",
         "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
     )
-
-
-def _spending(settings: Settings) -> Iterator[Finding]:
-    caps = {name: getattr(settings, name) for name in _SPEND_CAPS}
-    given = [variable(name) for name, cap in caps.items() if cap is not None]
-    if not given:
-        return
-    models = [name for name in (settings.realtime_model, settings.second_model) if name is not None]
-    for model in models:
-        if price_of(model) is None:
-            yield warning(
-                f"{' and '.join(given)} cannot hold: the price of {model} is not known",
-                "Set a model with a known price, or a budget in the vendor's console.",
-            )
-    if all(price_of(model) is not None for model in models):
-        yield ok(f"spending is counted at the prices of {PRICES_AS_OF}")
-    dearest = [cap for cap in caps.values() if cap is not None]
-    if dearest != sorted(dearest):
-        yield warning(
-            f"of {', '.join(given)} a longer time has the lower cap, so the other is never reached",
-            "Let the caps grow from call to hour to day, or remove one.",
-        )
 
 
 def _state(settings: Settings) -> Iterator[Finding]:

@@ -15,6 +15,9 @@ from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -136,6 +139,31 @@ def _sound_file(path: Path) -> Path:
     return path
 
 
+def _spend_cap(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    rule = "must be a sum of US dollars such as 25, at least 0.01, or off for no cap"
+    return _number(value, float, 0.01, 1e9, rule)
+
+
+def _calls_of_callers(value: object) -> object:
+    """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, int] = {}
+    for place, entry in enumerate(value.split(","), 1):
+        caller, _, calls = (part.strip() for part in entry.rpartition("="))
+        # A user name of SIP would promise what is not kept: callers by SIP are known by their host.
+        known = None if caller.startswith("sip") and "@" in caller else known_as(caller)
+        if known is None or not re.fullmatch("[0-9]{1,6}", calls) or known in found:
+            raise ValueError(
+                "must be callers with their calls at once, each once, such as "
+                f"+14155550100=30,sip:pbx.example.com=50; entry {place} is not"
+            )
+        found[known] = int(calls)
+    return found
+
+
 def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
     try:
         number = kind(str(value))
@@ -156,4 +184,5 @@ Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_tru
 Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
+CallsOfCallers = Annotated[dict[str, int] | None, NoDecode, BeforeValidator(_calls_of_callers)]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
+    from callbridge.switchboard.admission import DeclineReason
 
 _log = structlog.get_logger()
 
@@ -59,11 +60,17 @@ class _Webhooks:
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
             self._desk.note(form.call_sid, CallOffered(caller, form.get("To"), reason.value, agent))
-            return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
+            return self._decline(form, reason)
         desk.state.note_call(key, desk.wall_now())
         log.info("call_offered", direction=form.get("Direction"))
         self._desk.note(form.call_sid, CallOffered(caller, form.get("To"), agent=agent))
         return self._connect(form, agent, continues=False)
+
+    def _decline(self, form: TwilioForm, reason: DeclineReason) -> Response:
+        """The fallback; for who calls too often a word, and no human who would be rung as often."""
+        if reason.is_callers_own:
+            return twiml_response(twiml.goodbye(self._settings.caller_limit_message))
+        return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
 
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""

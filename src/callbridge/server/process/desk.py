@@ -87,8 +87,7 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.own_secret.encode()
-        return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+        return _caller_key(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -153,7 +152,9 @@ def open_desk(
             per_10_minutes=settings.calls_per_caller_10_minutes,
             per_day=settings.calls_per_caller_day,
             anonymous_at_once=settings.anonymous_calls_max,
-        )
+            anonymous_per_day=settings.anonymous_calls_day,
+        ),
+        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -187,6 +188,11 @@ def open_desk(
         now=now,
         wall_now=wall_now,
     )
+
+
+def _caller_key(settings: Settings, caller: str) -> str:
+    secret = settings.own_secret.encode()
+    return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
 
 def model_dialer(settings: Settings) -> ModelDialer:
