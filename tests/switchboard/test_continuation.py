@@ -259,6 +259,16 @@ def test_what_cannot_be_read_counts_as_not_written(body: bytes) -> None:
     assert read_history([started(), event(body)]) == read_history([started()])
 
 
+def test_a_call_that_the_human_forwarded_stays_one() -> None:
+    """Whatever Twilio says of it later. Facts of an earlier version do not know of it."""
+    older, offered = (
+        b'{"kind":"call_offered","caller":"","called":""}',
+        facts.CallOffered("", "", leads_back=True),
+    )
+    assert not read_history([event(older), started()]).leads_back
+    assert read_history([event(offered), started(), event(older)]).leads_back
+
+
 def test_other_facts_change_nothing() -> None:
     """Nor do fields that others add."""
     more = ended("media_lost").body[:-1] + b',"of_tomorrow":5}'

@@ -313,6 +313,8 @@ class CallOffered(_Fact, frozen=True):
     declined: str = ""
     """Why it was not taken; empty when it was."""
     agent: str = ""
+    leads_back: bool = False
+    """The human of the fallback has forwarded it here, or called: they are not rung for it."""
 
 
 class StreamAsked(_Fact, frozen=True):
@@ -343,14 +345,18 @@ class FallbackDialed(_Fact, frozen=True):
     """A human was rung because the agent could not answer."""
 
     status: str
+    bridged: str = ""
+    """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
 
 
 class VoicemailLeft(_Fact, frozen=True):
-    """The caller has spoken a message."""
+    """The caller's message was recorded, or their silence. Older records hold its address, too, as `url`."""
 
-    url: str
+    recording_sid: str = ""
+    """Twilio's name of the recording. It is fetched with the account's own key."""
     duration_s: str = ""
     status: str = ""
+    """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
 
 
 class CallOver(_Fact, frozen=True):

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
 from callbridge.server.config.check_control import control
+from callbridge.server.config.check_fallback import fallback, spoken
 from callbridge.server.config.check_money import check_money
 from callbridge.server.config.check_trust import trust
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
@@ -81,7 +82,8 @@ def check(
         *_without_effect(settings),
         *_agent_and_voice(settings, load_agent),
         *_clip(settings),
-        _fallback(settings),
+        *fallback(settings),
+        *spoken(settings),
         *check_money(settings),
         *_state(settings),
     ]
@@ -230,7 +232,7 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
         numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
         idle |= dict.fromkeys(numbers, "CALLBRIDGE_VAD_KIND=server_vad")
     if settings.fallback_dial is None:
-        idle["fallback_dial_seconds"] = "CALLBRIDGE_FALLBACK_DIAL"
+        idle |= dict.fromkeys(("fallback_dial_seconds", "fallback_caller_id"), "CALLBRIDGE_FALLBACK_DIAL")
     if not settings.fallback_voicemail:
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
@@ -275,21 +277,6 @@ def _clip(settings: Settings) -> Iterator[Finding]:
             f"CALLBRIDGE_CLIP={settings.clip} is no file",
             "Correct the path, or remove it for the built-in clip.",
         )
-
-
-def _fallback(settings: Settings) -> Finding:
-    message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
-    if settings.fallback_dial is not None:
-        return ok(
-            "a caller whom the model cannot serve is put through to CALLBRIDGE_FALLBACK_DIAL; "
-            f"if nobody answers, the caller {message}"
-        )
-    if settings.fallback_voicemail:
-        return ok("a caller whom the model cannot serve may leave a message")
-    return warning(
-        "a caller whom the model cannot serve hears the apology and nothing else",
-        "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
-    )
 
 
 def _state(settings: Settings) -> Iterator[Finding]:

@@ -36,6 +36,11 @@ _ROUTES: Final = ("/twilio/voice", "/media-stream")
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
 
+_SAY_VOICE: Final = re.compile(
+    r"man|woman|Polly\.[A-Za-z]+(-[A-Za-z]+)?|Google\.[A-Za-z]{2,3}(-[A-Za-z0-9]+)+"
+)
+_SAY_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`."""
@@ -133,6 +138,18 @@ def _phone_number(text: str) -> str:
     return text
 
 
+def _say_voice(text: str) -> str:
+    if not _SAY_VOICE.fullmatch(text):
+        raise ValueError("must be a voice of Twilio's, such as woman, Polly.Vicki or Google.de-DE-Standard-A")
+    return text
+
+
+def _say_language(text: str) -> str:
+    if not _SAY_LANGUAGE.fullmatch(text):
+        raise ValueError("must be a language as Twilio spells it, such as de-DE")
+    return text
+
+
 def _sound_file(path: Path) -> Path:
     if path.suffix.lower() not in {".wav", ".ulaw"}:
         raise ValueError("must be a file whose name ends in .wav or .ulaw")
@@ -183,6 +200,8 @@ OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
 Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
 Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+SayVoice = Annotated[str, AfterValidator(_say_voice)]
+SayLanguage = Annotated[str, AfterValidator(_say_language)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
 SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
 CallsOfCallers = Annotated[dict[str, int] | None, NoDecode, BeforeValidator(_calls_of_callers)]

@@ -37,6 +37,8 @@ from callbridge.server.config.setting_values import (
     OutputLimit,
     PhoneNumber,
     RealtimeUrl,
+    SayLanguage,
+    SayVoice,
     SecretKey,
     Sid,
     SoundFile,
@@ -121,7 +123,10 @@ class Settings(AddressSettings):
     """A human who is called then, as +14155550123."""
 
     fallback_dial_seconds: int = Field(20, ge=5, le=60)
-    """How long it rings there, in seconds."""
+    """How long it rings there, in seconds; Twilio lets nothing ring less than 10."""
+
+    fallback_caller_id: PhoneNumber | None = None
+    """A number of yours that the human is shown where neither caller nor called have one: SIP, an app."""
 
     fallback_voicemail: bool = True
     """Whether the caller may leave a message when no human answers."""
@@ -131,6 +136,12 @@ class Settings(AddressSettings):
 
     apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
     """What Twilio's own voice says when nothing else can answer."""
+
+    say_voice: SayVoice | None = None
+    """Which voice of Twilio's reads these texts: woman, Polly.Vicki, Google.de-DE-Standard-A, ..."""
+
+    say_language: SayLanguage | None = None
+    """In which language, as Twilio spells it (de-DE); not set: that of the voice, else of the callers."""
 
     # Limits of one call. The agent says that one is reached.
 

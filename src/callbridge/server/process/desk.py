@@ -27,16 +27,18 @@ from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
+from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
 from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
+from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
-from callbridge.telephony.twiml import FallbackPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -67,6 +69,7 @@ class Desk:
     live_calls: LiveCalls
     drain: Drain
     fallback: FallbackPlan
+    rings: Rings
     plans: Plans
     loop_watch: LoopWatch | None
     now: Callable[[], float]
@@ -183,6 +186,7 @@ def open_desk(
         live_calls=live_calls,
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
+        rings=Rings(settings.fallback_dial_seconds + 2.0 * RINGS_LONGER_S),
         plans=plans or Plans(settings, Agent(), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
@@ -208,11 +212,11 @@ def model_dialer(settings: Settings) -> ModelDialer:
 def fallback_plan(settings: Settings) -> FallbackPlan:
     """What a caller gets whom the agent cannot serve."""
     return FallbackPlan(
-        apology=settings.apology,
+        apology=words(settings, "apology"),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=settings.voicemail_prompt,
+        voicemail_prompt=words(settings, "voicemail_prompt"),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,
