@@ -12,6 +12,7 @@ import structlog
 from fastapi import APIRouter
 
 from callbridge.call.facts import CallOffered, StreamAsked
+from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
 from callbridge.server.config.say import words
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
@@ -51,7 +52,9 @@ class _Webhooks:
         """A phone rings: connect it to the media socket, or give its caller the fallback."""
         form = await self._forms.read(request)
         desk, caller = self._desk, form.get("From")
-        log = _log.bind(call_sid=form.call_sid, caller=caller, called=form.get("To"))
+        log = _log.bind(
+            call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(form.get("To"))
+        )
         desk.look_around()
         key, agent = desk.caller_key(caller), desk.plans.choose(form.get("To"))
         model = desk.plans.plan(agent).model

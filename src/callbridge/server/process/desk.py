@@ -26,6 +26,7 @@ from callbridge.call import facts
 from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -107,10 +108,11 @@ class Desk:
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
-        self.state.append(call_sid, fact.kind, facts.encode(fact))
+        self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
 
     def release(self, call_sid: str) -> None:
-        """No stream of this call will come any more."""
+        """No stream of this call will come any more: its place is free, what was said in it is dropped."""
+        self.note(call_sid, facts.CallOver())
         self.admission.abandoned(call_sid, self.now())
         self.waiting.discard(call_sid)
 
@@ -165,7 +167,7 @@ def open_desk(
     dialer = model_dialer(settings)
     return Desk(
         settings=settings,
-        state=state or MemoryState(wall_now),
+        state=state or MemoryState(wall_now, retention(settings)),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
