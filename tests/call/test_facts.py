@@ -90,17 +90,26 @@ def test_the_facts_of_a_stream_are_numbered_and_dated(age_s: float) -> None:
     assert (began.at_ms, ended.at_ms) == (round(age_s * 1000), round((age_s + rig.seconds) * 1000))
 
 
-def test_what_was_noted_before_the_call_has_its_place_as_well() -> None:
+def test_what_was_odd_before_the_call_is_told_once_there_is_one() -> None:
     """Of a socket that has named no stream yet, and of a stream whose token is being checked."""
     rig = Rig()
     outputs = rig.feed(UnknownMessage("of_tomorrow"))
     for event in (v.start(), v.start(), v.admitted(), v.HANGS_UP):
         rig.now += 0.3
         outputs += rig.feed(event)
-    nameless, *told = (output.fact for output in outputs if isinstance(output, Note))
-    assert (nameless.source, nameless.number, nameless.at_ms) == ("", 1, 0)
+    told = [output.fact for output in outputs if isinstance(output, Note)]
     judge(told)
-    assert [fact.kind for fact in told] == ["noted", "stream_started", "stream_ended"]
+    assert [fact.kind for fact in told] == ["noted", "noted", "stream_started", "stream_ended"]
+
+
+def test_of_a_socket_that_becomes_no_call_only_its_end_is_told() -> None:
+    """It may be anybody's, and there may be thousands."""
+    rig = Rig()
+    outputs = rig.feed(
+        UnknownMessage("of_tomorrow"), v.start(), v.start(), e.StreamRefused("stream token: used")
+    )
+    told = [output.fact.kind for output in outputs if isinstance(output, Note)]
+    assert told == ["stream_ended"]
 
 
 def test_an_event_that_breaks_off_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
