@@ -90,12 +90,26 @@ class LiveCall:
 
     told: list[str] = field(default_factory=list)
     runs_tools: bool = False
+    frames_left: float = 0
+    """Its phone sends a frame each time that somebody looks, so often."""
+    frames: int = 0
+    has_ended: bool = False
 
     def hand_over(self) -> None:
         self.told.append("hand over")
 
     def phone_replaced(self) -> None:
         self.told.append("phone replaced")
+
+    @property
+    def frames_heard(self) -> int:
+        if self.frames_left > 0:
+            self.frames_left -= 1
+            self.frames += 1
+        return self.frames
+
+    def caller_hung_up(self) -> None:
+        self.told.append("hung up")
 
     def stop(self) -> None:
         self.told.append("stop")

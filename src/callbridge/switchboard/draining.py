@@ -13,11 +13,14 @@ import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from callbridge.switchboard.holding import BACK_S
+
 HAND_OVER_S: Final = 12.0
 """A turn boundary comes within this: the longest wait for a tool is 8 s, and a sentence takes 4 s."""
 
 ACTION_S: Final = 3.0
-"""After a stream has ended: Twilio asks the `<Connect action>` within a second, and we know the answer."""
+"""After a stream has ended: Twilio asks the `<Connect action>` within a second, and we know the answer. What
+was handed over is told to wait, and to ask the next process."""
 
 PROMISED_S: Final = 5.0
 """After a webhook was answered with a stream: Twilio opens it within a second or two."""
@@ -61,11 +64,16 @@ class StreamPromised:
 
 
 @dataclass(frozen=True, slots=True)
+class CallerHeld:
+    """A caller was told to wait; Twilio asks here again."""
+
+
+@dataclass(frozen=True, slots=True)
 class TimePassed:
     """The deadline may have come."""
 
 
-Event: TypeAlias = DrainAsked | StopSignalled | CallsCounted | StreamPromised | TimePassed
+Event: TypeAlias = DrainAsked | StopSignalled | CallsCounted | StreamPromised | CallerHeld | TimePassed
 
 
 # What the drain asks for.
@@ -117,6 +125,19 @@ class Draining:
         assert self._ends_at is not None
         return self._ends_at if self._live else min(self._quiet_at, self._hard_end)
 
+    def leaves_within_s(self, now: float, *, others_live: bool) -> float:
+        """The longest that the process can stay, once it hands its calls over.
+
+        Args:
+            now: the time.
+            others_live: whether it waits for other calls than the one that is asked about.
+        """
+        if self.step is not DrainStep.HANDING_OVER:
+            return 0.0
+        # The socket of this call may be closing still: then it counts among the live ones for a moment.
+        leaves_at = self._hard_end if others_live else max(self._quiet_at, now + ACTION_S)
+        return max(0.0, min(leaves_at, self._hard_end) - now)
+
     def handle(self, event: Event, now: float) -> list[Action]:
         """What to do now, in order."""
         if self.step is DrainStep.STOPPED:
@@ -134,6 +155,8 @@ class Draining:
                 self._live = live
             case StreamPromised():
                 self._quiet_at = max(self._quiet_at, now + PROMISED_S)
+            case CallerHeld():
+                self._quiet_at = max(self._quiet_at, now + BACK_S)
             case TimePassed():
                 pass
             case _:

@@ -161,6 +161,16 @@ def _without_human(response: VoiceResponse, plan: FallbackPlan) -> str:
 # --- Small documents ----------------------------------------------------------------------------------
 
 
+def hold(words: str, *, rounds: int, pause_s: int, next_url: str) -> str:
+    """The caller hears `words` and a pause, `rounds` times; then Twilio asks `next_url`."""
+    response = VoiceResponse()
+    for _ in range(rounds):
+        _say(response, words)
+        response.pause(length=pause_s)
+    response.redirect(next_url)
+    return str(response)
+
+
 def hang_up() -> str:
     """Ends the call without a word."""
     response = VoiceResponse()

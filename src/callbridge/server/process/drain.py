@@ -15,6 +15,7 @@ from callbridge.switchboard.draining import (
     Action,
     Announce,
     AskToHandOver,
+    CallerHeld,
     CallsCounted,
     DrainAsked,
     Draining,
@@ -25,6 +26,7 @@ from callbridge.switchboard.draining import (
     StreamPromised,
     TimePassed,
 )
+from callbridge.switchboard.holding import Hold, hold
 
 if TYPE_CHECKING:
     from callbridge.server.process.live_calls import LiveCalls
@@ -73,6 +75,16 @@ class Drain:
     def stream_promised(self) -> None:
         """A webhook has told Twilio to open a stream here; a stop waits a moment for it."""
         self._tell(StreamPromised())
+
+    def hold(self, call_sid: str, restart_s: float) -> Hold:
+        """How long a caller waits whose call this process has handed over."""
+        now = asyncio.get_running_loop().time()
+        others_live = self._live_calls.has_others(call_sid)
+        leaves_within_s = self._draining.leaves_within_s(now, others_live=others_live)
+        held = hold(others_live=others_live, leaves_within_s=leaves_within_s, restart_s=restart_s)
+        if held.asks_here:
+            self._tell(CallerHeld())
+        return held
 
     async def run_until_stopped(self) -> None:
         """Until the process may exit."""
