@@ -136,7 +136,7 @@ class Service:
 async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[list[Service]]:
     """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
 
-    One that has no public address is reached at its own.
+    One that has no public address is reached at its own; one that has no port gets a free one.
     """
     started: list[Service] = []
     try:
@@ -158,11 +158,12 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
 async def _start(folder: Path, given: Mapping[str, str]) -> Service:
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
-    own = (
-        {"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100", "CALLBRIDGE_LOG_FORMAT": "json"}
-        | dict(given)
-        | {"PORT": str(port)}
-    )
+    own = {
+        "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
+        "CALLBRIDGE_LOG_FORMAT": "json",
+        "PORT": str(port),
+    } | dict(given)
+    port = int(own["PORT"])
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

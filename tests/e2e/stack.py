@@ -228,6 +228,7 @@ async def stack(
     on_refusal: Callable[[HandshakeRefusal], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
+    port: int = 0,
 ) -> AsyncIterator[Stack]:
     """A service and a model on free ports.
 
@@ -248,12 +249,13 @@ async def stack(
         on_refusal: told of every handshake that it refuses.
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.
+        port: of the service; 0 for a free one.
     """
     session = session or SessionSettings(keep_audio=True)
     async with serve_model(
         script, settings=session, keys=keys, refuse_by=refuse_by, on_refusal=on_refusal
     ) as model:
-        with contextlib.closing(tcp_listener()) as listener:
+        with contextlib.closing(tcp_listener(port=port)) as listener:
             port = listener.getsockname()[1]
             given = variables(f"http://127.0.0.1:{port}", realtime_url or model.url, PORT=str(port))
             settings = read_settings({**given, **(environment or {})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import secrets
 import string
 from dataclasses import replace
 
@@ -91,6 +92,16 @@ def test_each_token_has_a_digest_of_its_own() -> None:
     subject = tokens()
     first, second = subject.issue(CLAIM, NOW), subject.issue(CLAIM, NOW)
     assert redeemed(first).digest == redeemed(first).digest != redeemed(second).digest
+
+
+def test_with_its_nonce_and_its_time_a_token_is_made_again() -> None:
+    """By any process of the account."""
+    subject = StreamTokens(SECRET, secrets.token_bytes)
+    nonce = subject.nonce()
+    first = subject.issue(CLAIM, NOW, nonce)
+    assert StreamTokens(SECRET, secrets.token_bytes).issue(CLAIM, NOW + 0.5, nonce) == first
+    assert subject.issue(CLAIM, NOW + 1, nonce) != first
+    assert subject.issue(CLAIM, NOW) != first
 
 
 def test_the_digest_says_nothing_of_the_token() -> None:

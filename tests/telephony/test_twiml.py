@@ -105,6 +105,15 @@ def test_hang_up_and_empty_and_apology() -> None:
     assert (say.tag, say.text, hangup.tag) == ("Say", "Sorry & goodbye <now>", "Hangup")
 
 
+def test_a_caller_who_waits_hears_a_word_in_each_round() -> None:
+    after = "https://a.example/b?c=1&d=2#rc=5"
+    document = parsed(twiml.hold("One moment.", rounds=2, pause_s=3, next_url=after))
+    assert [verb.tag for verb in document] == ["Say", "Pause", "Say", "Pause", "Redirect"]
+    assert [verb.get("length") for verb in document if verb.tag == "Pause"] == ["3", "3"]
+    assert document[-1].text == after
+    assert tags(twiml.hold("", rounds=1, pause_s=1, next_url="/b")) == ["Pause", "Redirect"]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\x00"])
 def test_nothing_to_say_is_not_said(text: str) -> None:
     """An empty `<Say>` is an error of its own (13520)."""

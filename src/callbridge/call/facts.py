@@ -339,7 +339,7 @@ class StreamAsked(_Fact, frozen=True):
     held: int = 0
     """How often the caller was told to wait before."""
     rounds: int = 0
-    """How long a caller waits who is told to."""
+    """How long a caller waits who is told to, in rounds of words and a pause; 0 is a moment of silence."""
     promise: Promise | None = None
     """What Twilio was told to open."""
 

@@ -97,9 +97,11 @@ class Asked:
             return Offer.OVER
         if not self.is_known:
             return Offer.FIRST
-        if self.offered is not None and now < self._offered_until(self.offered):
+        is_ringing = call_status == "ringing"
+        is_answered = bool(self.begun) and not is_ringing
+        if self.offered is not None and now < self._offered_until(self.offered) and not is_answered:
             return Offer.AGAIN
-        if call_status == "ringing":
+        if is_ringing:
             return Offer.OVER  # It rang long ago: who rings with its name repeats what was said then.
         # Who was not taken may try again, in a flow that comes back here.
         return Offer.FIRST if self.offered is not None and self.offered.declined else Offer.GOES_ON

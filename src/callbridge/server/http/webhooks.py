@@ -19,7 +19,7 @@ from callbridge.server.http.fallback import fallback_plan_for
 from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
-from callbridge.switchboard.holding import PAUSE_S
+from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
 from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
 from callbridge.telephony import twiml
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
-
-MOMENT_S: Final = 1
-"""After it Twilio asks again about a call that should not be ours any more, or a stream that is alive."""
 
 _log = structlog.get_logger()
 
@@ -117,7 +114,7 @@ class _Webhooks:
         if asked.answer_to(question, status, desk.wall_now()) is None and not await self._is_over(form):
             # Not Twilio, or Twilio about a call that it has sent elsewhere: nothing is noted of it.
             _log.warning("stream_ended_early", call_sid=call_sid)
-            return self._hold(question, "", rounds=1, pause_s=MOMENT_S)
+            return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
             asked = read_asked(read_facts(events))
@@ -172,7 +169,7 @@ class _Webhooks:
                 promise = self._promise(form, asked.next_stream(question), agent)
                 return structs.replace(answer, promise=promise)
             case Continuation.HOLD:
-                held = desk.drain.hold(form.call_sid, self._settings.restart_seconds)
+                held = desk.drain.hold(form.call_sid, question.held, self._settings.restart_seconds)
                 return structs.replace(answer, rounds=held.rounds)
             case Continuation.MOVED:
                 pass
@@ -191,10 +188,8 @@ class _Webhooks:
                 return twiml_response(twiml.goodbye(self._settings.goodbye))
             case Continuation.HANG_UP:
                 return twiml_response(twiml.hang_up())
-            case Continuation.HOLD:
-                return self._hold(question.again, self._settings.one_moment, rounds=answer.rounds)
-            case Continuation.MOVED:
-                return self._hold(question.again, "", rounds=1, pause_s=MOMENT_S)
+            case Continuation.HOLD | Continuation.MOVED:
+                return self._hold(question.again, rounds=answer.rounds)
             case never:
                 assert_never(never)
 
@@ -203,9 +198,13 @@ class _Webhooks:
     def _action_url(self, question: Question) -> str:
         return f"{self._settings.action_url}?{question.query}{RETRIES}"
 
-    def _hold(self, question: Question, words: str, *, rounds: int, pause_s: int = PAUSE_S) -> Response:
+    def _hold(self, question: Question, *, rounds: int) -> Response:
+        """The caller waits, for a moment or so many rounds of words; then Twilio asks `question`."""
         next_url = self._action_url(question)
-        return twiml_response(twiml.hold(words, rounds=rounds, pause_s=pause_s, next_url=next_url))
+        if not rounds:
+            return twiml_response(twiml.hold("", rounds=1, pause_s=MOMENT_S, next_url=next_url))
+        words = self._settings.one_moment
+        return twiml_response(twiml.hold(words, rounds=rounds, pause_s=PAUSE_S, next_url=next_url))
 
     def _promise(self, form: TwilioForm, stream: int, agent: str) -> Promise:
         """A stream is to come, and while its socket is being connected the model is dialled."""

@@ -15,7 +15,6 @@ from callbridge.switchboard.draining import (
     Action,
     Announce,
     AskToHandOver,
-    CallerHeld,
     CallsCounted,
     DrainAsked,
     Draining,
@@ -26,10 +25,10 @@ from callbridge.switchboard.draining import (
     StreamPromised,
     TimePassed,
 )
-from callbridge.switchboard.holding import Hold, hold
 
 if TYPE_CHECKING:
     from callbridge.server.process.live_calls import LiveCalls
+    from callbridge.switchboard.holding import Hold
 
 _log = structlog.get_logger()
 
@@ -76,15 +75,13 @@ class Drain:
         """A webhook has told Twilio to open a stream here; a stop waits a moment for it."""
         self._tell(StreamPromised())
 
-    def hold(self, call_sid: str, restart_s: float) -> Hold:
-        """How long a caller waits whose call this process has handed over."""
+    def hold(self, call_sid: str, held: int, restart_s: float) -> Hold:
+        """How long a caller waits whose call was handed over, and who has waited `held` times before."""
+        is_live = self._live_calls.find(call_sid) is not None
         now = asyncio.get_running_loop().time()
-        others_live = self._live_calls.has_others(call_sid)
-        leaves_within_s = self._draining.leaves_within_s(now, others_live=others_live)
-        held = hold(others_live=others_live, leaves_within_s=leaves_within_s, restart_s=restart_s)
-        if held.asks_here:
-            self._tell(CallerHeld())
-        return held
+        answer = self._draining.hold(call_sid, held, now, is_live=is_live, restart_s=restart_s)
+        self._tell(TimePassed())
+        return answer
 
     async def run_until_stopped(self) -> None:
         """Until the process may exit."""

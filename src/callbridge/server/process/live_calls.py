@@ -122,10 +122,6 @@ class LiveCalls:
         """What carries this phone call; nothing when this process does not."""
         return self._calls.get(call_sid)
 
-    def has_others(self, call_sid: str) -> bool:
-        """Whether a drain waits for any call but this one."""
-        return len(self) + len(self._finishing) > (call_sid in self._calls)
-
     def hand_over_all(self) -> None:
         """Asks every call to hand over, those included that come later. Does not wait for it."""
         self._is_handing_over = True
