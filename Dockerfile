@@ -1,14 +1,14 @@
 # Stage 1 installs the package into an environment of its own; nothing but that leaves the stage.
-FROM python:3.13-slim AS build
+FROM python:3.13.14-slim-trixie AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 # Without pip inside: the environment that serves calls cannot install anything.
 RUN python -m venv --without-pip /opt/callbridge \
- && pip --python /opt/callbridge/bin/python install --no-cache-dir .
+ && pip --python /opt/callbridge/bin/python install --no-cache-dir --constraint constraints.txt .
 
 # Stage 2 has python and the environment: no compiler, no installer, no source tree.
-FROM python:3.13-slim
+FROM python:3.13.14-slim-trixie
 # And one directory that the service may write to. A volume that is mounted there must belong to 10001, too.
 RUN pip uninstall --yes pip \
  && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/callbridge

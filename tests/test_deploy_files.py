@@ -41,7 +41,37 @@ def test_image_has_two_stages_on_a_slim_base() -> None:
     build, final = stages()
     (build_base,), (final_base,) = of(build, "FROM"), of(final, "FROM")
     assert build_base == f"{final_base} AS build"
-    assert re.fullmatch(r"python:3\.1[1-9]-slim", final_base)
+    assert re.fullmatch(r"python:3\.1[1-9]\.\d+-slim-\w+", final_base), "the same image next month"
+
+
+def test_image_and_ci_install_what_was_tested() -> None:
+    """Names and versions only, and one for each thing that the package needs."""
+    build, _ = stages()
+    assert "--constraint constraints.txt" in of(build, "RUN")[0]
+    assert "-c constraints.txt" in (ROOT / ".ci" / "run").read_text()
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    versions = dict(line.split("==") for line in lines if not line.startswith("#"))
+    assert all(re.fullmatch(r"[\w.]+", version) for version in versions.values())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    constrained = {canonical(name) for name in versions}
+    assert {canonical(re.split(r"[<>=; ]", need)[0]) for need in needed} <= constrained
+
+
+def test_what_we_use_without_a_promise_has_an_upper_bound() -> None:
+    """The next minor version of these may take away what the fast lane and the legs stand on."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name in ("uvicorn", "picows", "aiofastnet"):
+        (need,) = (need for need in project["dependencies"] if need.startswith(name))
+        low, high = re.findall(r"\d+\.\d+", need)
+        major, minor = low.split(".")
+        assert high == f"{major}.{int(minor) + 1}"
+    assert all("<" in need for need in project["dependencies"])
+
+
+def canonical(name: str) -> str:
+    """One spelling for the name of a package, as the packaging standard has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_final_stage_takes_the_environment_and_nothing_else() -> None:

@@ -156,12 +156,13 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
 
 
 async def _start(folder: Path, given: Mapping[str, str]) -> Service:
-    with tcp_listener() as listener:
-        port = listener.getsockname()[1]
+    with tcp_listener() as listener, tcp_listener() as control:
+        port, control_port = listener.getsockname()[1], control.getsockname()[1]
     own = {
         "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
         "CALLBRIDGE_LOG_FORMAT": "json",
         "PORT": str(port),
+        "CALLBRIDGE_CONTROL_PORT": str(control_port),
     } | dict(given)
     port = int(own["PORT"])
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
@@ -201,8 +202,8 @@ class Front:
         self._port = 0
         """Of the current process; before there is one nobody listens."""
 
-    def send_to(self, service: Service) -> None:
-        """From now on this process is current."""
+    def send_to(self, service: Service | Stack) -> None:
+        """From now on this process is current; or this service of the test's own."""
         self._port = service.port
 
     @contextlib.asynccontextmanager

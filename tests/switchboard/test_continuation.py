@@ -138,7 +138,7 @@ def test_a_process_that_leaves_holds_whom_it_would_resume(ended: EndReason | Non
             follows=follows,
             continued_at=(),
             now=NOW,
-            can_continue=True,
+            can_continue=False,
             held=held,
             is_leaving=True,
         )

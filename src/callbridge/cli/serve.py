@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import typer
 
@@ -11,17 +11,32 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
+from callbridge.server.config.check import AGENT_REMEDY
+from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.findings import Finding, Level, as_findings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app
+from callbridge.server.http.control import control_app
 from callbridge.server.process.drain import Drain
-from callbridge.server.process.listening import CallServer, uvicorn_config
+from callbridge.server.process.listening import (
+    CallServer,
+    Control,
+    control_config,
+    tcp_listener,
+    uvicorn_config,
+)
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.memory import keep_large_blocks_apart
 from callbridge.state.opening import open_state
 from callbridge.state.state import StateError
+
+if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
+
+BROKEN_EXIT_STATUS: Final = 70
+"""EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
 
 
 def serve() -> None:
@@ -31,7 +46,7 @@ def serve() -> None:
     has them handed over at once; the third stops at once.
     """
     settings = settings_or_refusal()
-    configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     live_calls = LiveCalls()
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
@@ -39,14 +54,19 @@ def serve() -> None:
         state = open_state(settings.state_path)
         app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
+        _refuse([Finding(Level.ERROR, str(error), AGENT_REMEDY, error.where)])
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()
-    server = CallServer(uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch)
+    control = _control(app.state.desk)
+    server = CallServer(
+        uvicorn_config(app, settings), settings, drain, loop_watch=loop_watch, control=control
+    )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
+    if drain.is_broken:
+        raise typer.Exit(BROKEN_EXIT_STATUS)
 
 
 def settings_or_refusal() -> Settings:
@@ -57,11 +77,16 @@ def settings_or_refusal() -> Settings:
         _refuse(as_findings(error.problems))
 
 
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (
-        settings.openai_api_key.get_secret_value(),
-        settings.twilio_auth_token.get_secret_value(),
-    )
+def _control(desk: Desk) -> Control | None:
+    """Where operators ask; nothing where that is switched off."""
+    settings = desk.settings
+    if settings.control_port == 0:
+        return None
+    try:
+        listener = tcp_listener(settings.control_host, settings.control_port)
+    except OSError as error:
+        _refuse([control_port_taken(settings, error)])
+    return control_config(control_app(desk), settings), listener
 
 
 def _refuse(findings: list[Finding]) -> NoReturn:

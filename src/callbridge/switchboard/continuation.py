@@ -107,11 +107,12 @@ def decide(
     # A stream that did not come about is tried once more: what kept two from it, keeps the third as well, and
     # the caller has heard nothing so far.
     is_hopeless = recent and never_began
-    if not can_continue or recent >= CONTINUATIONS_MAX or is_hopeless:
+    if recent >= CONTINUATIONS_MAX or is_hopeless:
         return Continuation.FALL_BACK
-    if not is_leaving:
-        return Continuation.RESUME
-    return Continuation.HOLD if held < HOLDS_MAX else Continuation.FALL_BACK
+    if is_leaving:
+        # Also without a record of the past: who comes next has one, and the address counts how often.
+        return Continuation.HOLD if held < HOLDS_MAX else Continuation.FALL_BACK
+    return Continuation.RESUME if can_continue else Continuation.FALL_BACK
 
 
 # --- The history of a call ----------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
+from callbridge.telephony.signed_tokens import Redeemed, StreamClaim
 from callbridge.telephony.twiml import FallbackPlan
 from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
@@ -24,6 +25,22 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
     assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
     assert CALLER[-7:] not in key
+
+
+async def test_a_key_of_our_own_outlives_a_rotation() -> None:
+    """With it callers are the same, and so are stream tokens, whatever the auth token has become."""
+    ours = {"CALLBRIDGE_SECRET_KEY": "k" * 32}
+    before, after = FrontDesk(ours), FrontDesk(ours | {"TWILIO_AUTH_TOKEN": "0" * 32})
+    assert before.desk.caller_key(CALLER) == after.desk.caller_key(CALLER)
+    assert before.desk.caller_key(CALLER) != FrontDesk().desk.caller_key(CALLER)
+    for issuer, is_known in (
+        (before, True),
+        (FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}), True),
+        (FrontDesk(), False),
+    ):
+        token = issuer.desk.tokens.issue(StreamClaim(CALL, "AC1", CALLER, "+1"), WALL)
+        found = after.desk.tokens.check(token, CALL, "AC1", CALLER, "+1", WALL)
+        assert isinstance(found, Redeemed) is is_known
 
 
 async def test_calls_of_the_process_before_count() -> None:
@@ -46,24 +63,24 @@ async def test_money_spent_by_the_process_before_counts() -> None:
     desk = desk_with(state, CALLBRIDGE_SPEND_PER_HOUR_MAX="2.50")
     state.note_spend(WALL - 600, 2_400_000)
     async with desk.opened():
-        assert desk.reason_to_decline() is None
+        assert desk.reasons_to_decline() == []
         desk.spending.add(50.0, 100_000)
-        assert desk.reason_to_decline() is DeclineReason.SPEND
+        assert desk.reasons_to_decline() == [DeclineReason.SPEND]
 
 
 async def test_the_desk_looks_around_before_it_answers() -> None:
     """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
     front = FrontDesk()
-    assert front.desk.reason_to_decline() is None
+    assert front.desk.reasons_to_decline() == []
     front.loop_watch.is_late = True
-    assert front.desk.reason_to_decline() is DeclineReason.LOOP_LAG
+    assert front.desk.reasons_to_decline() == [DeclineReason.LOOP_LAG]
     front.state.told_trouble = "the disk is full"
-    assert front.desk.reason_to_decline() is DeclineReason.STATE
+    assert front.desk.reasons_to_decline() == [DeclineReason.STATE, DeclineReason.LOOP_LAG]
     front.state.told_trouble, front.loop_watch.is_late = None, False
-    assert front.desk.reason_to_decline() is None
+    assert front.desk.reasons_to_decline() == []
     front.desk.drain.begin()
-    assert front.desk.reason_to_decline() is DeclineReason.DRAINING
-    assert open_desk(made_settings()).reason_to_decline() is None, "a desk without a loop watch"
+    assert front.desk.reasons_to_decline() == [DeclineReason.DRAINING]
+    assert open_desk(made_settings()).reasons_to_decline() == [], "a desk without a loop watch"
 
 
 async def test_sessions_that_wait_are_closed_with_the_desk() -> None:

@@ -24,6 +24,7 @@ from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.price import microdollars
+from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -76,6 +77,8 @@ class Desk:
     """A monotonic clock, in seconds."""
     wall_now: Callable[[], float]
     """The wall clock, in seconds since 1970: for what other processes read."""
+    refused: FirstOfKind = field(default_factory=FirstOfKind)
+    """Who was turned away for not being Twilio."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
     one_by_one: OneByOne = field(default_factory=OneByOne)
@@ -86,13 +89,11 @@ class Desk:
         """The check of this account and address; nothing where it is switched off."""
         if not self.settings.validate_signatures:
             return None
-        return SignatureCheck(
-            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
-        )
+        return SignatureCheck(self.settings.auth_tokens, self.settings.public_base_url)
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.twilio_auth_token.get_secret_value().encode()
+        secret = self.settings.own_secret.encode()
         return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
     def look_around(self) -> None:
@@ -102,11 +103,11 @@ class Desk:
         self.condition.has_healthy_store = self.state.trouble is None
         self.condition.is_loop_late = self.loop_watch is not None and self.loop_watch.is_late
 
-    def reason_to_decline(self) -> DeclineReason | None:
-        """Why no new call is taken at this moment; nothing when calls are welcome."""
+    def reasons_to_decline(self) -> list[DeclineReason]:
+        """Why no new call is taken at this moment, all of it; nothing when calls are welcome."""
         self.look_around()
         model = self.plans.plan(self.plans.choose("")).model
-        return self.admission.reason_to_decline(model, self.now())
+        return self.admission.reasons_to_decline(model, self.now())
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
@@ -194,7 +195,7 @@ def open_desk(
         state=state or MemoryState(wall_now),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
-        tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
+        tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
         circuits=circuits,
         callers=callers,
         spending=spending,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import structlog
 import uvicorn
 
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
 from callbridge.server.process.fast_lane import FastLaneProtocol
+from callbridge.server.process.serving import serving
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -63,6 +64,14 @@ def uvicorn_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
+def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """The same for the control listener, which has no sockets and no life of its own."""
+    config = uvicorn_config(app, settings)
+    config.host, config.port = settings.control_host, settings.control_port
+    config.lifespan = "off"
+    return config
+
+
 def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     """A listening IPv4 socket to pass to a server; port 0 takes a free one.
 
@@ -75,6 +84,10 @@ def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     listener.bind((host, port))
     listener.listen()
     return listener
+
+
+Control: TypeAlias = tuple[uvicorn.Config, socket.socket]
+"""What answers operators, and where it listens."""
 
 
 class CallServer(uvicorn.Server):
@@ -92,6 +105,7 @@ class CallServer(uvicorn.Server):
         drain: Drain,
         *,
         loop_watch: LoopWatch | None = None,
+        control: Control | None = None,
     ) -> None:
         """A server that does not yet listen.
 
@@ -100,17 +114,20 @@ class CallServer(uvicorn.Server):
             settings: for the line that says it is ready.
             drain: decides when to stop.
             loop_watch: watches the loop for as long as this serves.
+            control: where operators ask, for as long as this serves.
         """
         super().__init__(config)
         self._settings = settings
         self._drain = drain
         self._loop_watch = loop_watch
+        self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until the drain is done."""
         self._loop = asyncio.get_running_loop()
-        async with self._loop_watch or contextlib.nullcontext():
+        control = contextlib.nullcontext() if self._control is None else serving(*self._control)
+        async with self._loop_watch or contextlib.nullcontext(), control:
             await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
