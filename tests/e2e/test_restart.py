@@ -11,6 +11,7 @@ import pytest
 
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
+from callbridge.simulators.phone import LineSettings
 from callbridge.simulators.voice_model import SessionSettings, serve_model
 from callbridge.state.sqlite_state import SqliteState
 from e2e.processes import Gathering, Talker, goodbye, percentile, services, session_of, small_talk
@@ -60,6 +61,53 @@ async def test_callers_wait_for_the_next_process(tmp_path: Path, monkeypatch: py
             reports = [await call for call in calls]
             after = new.model.sessions
     assert_moved(phones, reports, before, after)
+
+
+BIN = """<?xml version="1.0" encoding="UTF-8"?>
+<Response><Pause length="5"/><Redirect>{url}</Redirect></Response>"""
+
+
+async def test_a_call_that_met_nobody_comes_back(tmp_path: Path) -> None:
+    """The number's second address, which Twilio asks where the first does not answer, sends it back here."""
+    path, live_calls = tmp_path / "state.db", LiveCalls()
+    drain = Drain(live_calls, drain_s=0)
+    talks = Gathering(1, utterances=1)
+    async with asyncio.TaskGroup() as calling, twiml_bin() as (second_url, documents):
+        async with stack(
+            small_talk("old"), state=SqliteState(path), drain=drain, live_calls=live_calls
+        ) as old:
+            documents.append(BIN.format(url=old.settings.voice_url))
+            phone = old.phone(
+                Talker("caller"),
+                on_event=talks.watch(0),
+                verb_time=0.3,
+                line=LineSettings(fallback_url=second_url),
+            )
+            call = calling.create_task(phone.run())
+            await talks.complete(20)
+        async with stack(goodbye("new"), state=SqliteState(path), port=old.settings.port) as new:
+            report = await call
+            assert len(new.model.sessions) == 1
+    verbs = [verb.verb for verb in report.verbs]
+    assert verbs == ["Connect/Stream", "Pause", "Redirect", "Connect/Stream", "Hangup"]
+    assert {warning.code for warning in report.warnings} == {11202, 31921}
+
+
+@contextlib.asynccontextmanager
+async def twiml_bin() -> AsyncIterator[tuple[str, list[str]]]:
+    """The address of a document that Twilio itself keeps, and where to put it."""
+    documents: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = documents[-1].encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: {len(body)}\r\n"
+        writer.write(head.encode() + b"Connection: close\r\n\r\n" + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/bin", documents
 
 
 @contextlib.asynccontextmanager
