@@ -92,7 +92,7 @@ UNLOGGED: list[facts.Fact] = [
     facts.Billed(Usage(), 12),
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
-    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("https://")),
+    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
 ]
 """A tool's words are not for a log, bills are in the last line, and webhooks log for themselves."""
 

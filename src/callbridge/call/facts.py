@@ -37,6 +37,8 @@ class EndReason(Enum):
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
     """It cost as much as one call may. The agent has said goodbye."""
+    LIMIT_SPEND_TOTAL = "limit_spend_total"
+    """All calls together cost more than they may. The agent has said goodbye."""
     LIMIT_RESPONSES = "limit_responses"
     """The model was made to answer more often than anybody talks. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
@@ -56,6 +58,7 @@ _MEANT = frozenset(
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
+        EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
     }
 )
@@ -324,6 +327,8 @@ class CallOffered(_Fact, frozen=True):
     declined: str = ""
     """Why it was not taken; empty when it was."""
     agent: str = ""
+    leads_back: bool = False
+    """The human of the fallback has forwarded it here, or called: they are not rung for it."""
     promise: Promise | None = None
     """What Twilio was told to open; nothing for a call that was not taken."""
 
@@ -366,14 +371,18 @@ class FallbackDialed(_Fact, frozen=True):
     """A human was rung because the agent could not answer."""
 
     status: str
+    bridged: str = ""
+    """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
 
 
 class VoicemailLeft(_Fact, frozen=True):
-    """The caller has spoken a message."""
+    """The caller's message was recorded, or their silence. Older records hold its address, too, as `url`."""
 
-    url: str
+    recording_sid: str = ""
+    """Twilio's name of the recording. It is fetched with the account's own key."""
     duration_s: str = ""
     status: str = ""
+    """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
 
 
 Fact: TypeAlias = (

@@ -160,6 +160,7 @@ def simulate_call(
         from_number=from_number or planned.from_number or FROM_NUMBER,
         to_number=to_number or planned.to_number or TO_NUMBER,
         incoming=planned.incoming,
+        line=planned.line,
         network=Network(delay_ms, jitter_ms, seed=seed),
         stream=StreamSettings(clips=tuple(_speech(file) for file in clip or [])),
         verb_time=verb_time,

@@ -141,11 +141,15 @@ WRONG = {
     "must be AC followed by 32": f"twilio_account_sid=AC123, twilio_account_sid=SK{'0' * 32}",
     "must be a whole number": "port=http, vad_silence_duration_ms=1.5, call_starts_per_second=0.5, "
     "calls_per_caller_day=few",
-    "must be a number": "vad_threshold=loud, spend_per_hour_max=inf, spend_per_hour_max=nan, "
-    "spend_per_day_max=$5",
+    "must be a number": "vad_threshold=loud",
+    "at least 0.01, or off for no cap": "spend_per_hour_max=inf, spend_per_hour_max=nan, "
+    "spend_per_day_max=$5, spend_per_call_max=0, spend_per_day_max=-1, spend_per_hour_max=none",
+    "entry 1 is not": "calls_per_caller_of=+14155550100, calls_per_caller_of=30, "
+    "calls_per_caller_of=+14155550100=many, calls_per_caller_of=+14155550100=-1, "
+    "calls_per_caller_of=anonymous=3, calls_per_caller_of=sip:alice@pbx.example.com=3, "
+    "calls_per_caller_of==3",
     "must be at least 0": "truncation_post_instructions_tokens=-1, caller_silence_seconds=-1, "
-    "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1",
-    "must be more than 0": "spend_per_call_max=0",
+    "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1, anonymous_calls_day=-1",
     "must be at least 1": "port=0, call_minutes_max=0, calls_max=0",
     "must be at least 5": "fallback_dial_seconds=4",
     "must be at most 1": "vad_threshold=1.1, vad_threshold=nan",
@@ -311,16 +315,18 @@ def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
 EXAMPLES = {
     "agent": "shop:agent",
     "answer_patience_seconds": "8",
+    "calls_per_caller_of": "+14155550100=30,sip:[::1]=50",
     "clip": "moment.wav",
     "control_key": "0123456789abcdef",
+    "fallback_caller_id": "+14155550188",
     "other_auth_tokens": "0123,4567",
     "secret_key": "0123456789abcdef0123456789abcdef",
     "fallback_dial": "+14155550123",
     "language": "en",
     "reasoning_effort": "low",
+    "say_language": "de-DE",
+    "say_voice": "Polly.Vicki",
     "spend_per_call_max": "1",
-    "spend_per_day_max": "1",
-    "spend_per_hour_max": "1",
     "state_path": "state.sqlite",
     "truncation_post_instructions_tokens": "8000",
 }
@@ -488,3 +494,20 @@ def test_readme_shows_the_defaults() -> None:
     told = values.keys() & shown.keys()
     assert len(told) >= 9
     assert {name: shown[name] for name in told} == {name: values[name] for name in told}
+
+
+def test_callers_with_calls_of_their_own(process: pytest.MonkeyPatch) -> None:
+    """In the spelling under which they are counted; one that is named twice has no number at all."""
+    name = "CALLBRIDGE_CALLS_PER_CALLER_OF"
+    given(process, **{name: "+14155550100=30, SIP:Pbx.Example.com:5060=50,sip:[::1]=0"})
+    expected = {"14155550100": 30, "sip:pbx.example.com": 50, "sip:[::1]": 0}
+    assert read_settings().calls_per_caller_of == expected
+    text = refusal(**{name: "+14155550100=30,14155550100=40"})
+    assert "each once" in text
+    assert "entry 2 is not" in text
+
+
+def test_caps_on_spending_have_defaults_and_are_switched_off_in_words() -> None:
+    assert (settings().spend_per_hour_max, settings().spend_per_day_max) == (25, 100)
+    subject = settings(CALLBRIDGE_SPEND_PER_HOUR_MAX="off", CALLBRIDGE_SPEND_PER_DAY_MAX="")
+    assert (subject.spend_per_hour_max, subject.spend_per_day_max) == (None, 100)

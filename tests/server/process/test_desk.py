@@ -5,8 +5,9 @@ from __future__ import annotations
 from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
+from callbridge.telephony.ladder import FallbackPlan
 from callbridge.telephony.signed_tokens import Redeemed, StreamClaim
-from callbridge.telephony.twiml import FallbackPlan
+from callbridge.telephony.twiml import Words
 from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
 
@@ -106,11 +107,11 @@ def test_the_fallback_is_what_the_settings_say() -> None:
     assert fallback_plan(
         made_settings(dial | {"CALLBRIDGE_VOICEMAIL_PROMPT": "After the tone."})
     ) == FallbackPlan(
-        apology=APOLOGY,
+        apology=Words(APOLOGY),
         dial="+14155550123",
         dial_seconds=25,
         has_voicemail=True,
-        voicemail_prompt="After the tone.",
+        voicemail_prompt=Words("After the tone."),
         dialed_url=f"{BASE}/twilio/fallback-dialed",
         voicemail_left_url=f"{BASE}/twilio/voicemail-left",
         voicemail_status_url=f"{BASE}/twilio/voicemail-status",

@@ -260,6 +260,6 @@ def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
     with tcp_listener() as listener:
         result = served(tmp_path, PORT=str(listener.getsockname()[1]))
     assert result.returncode != 0
-    (line,) = result.stderr.splitlines()
+    *_, line = result.stderr.splitlines()
     assert json.loads(line)["level"] == "error"
     assert "address already in use" in json.loads(line)["event"]

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
 from callbridge.server.config.check_control import control
+from callbridge.server.config.check_fallback import fallback, spoken
+from callbridge.server.config.check_money import check_money
 from callbridge.server.config.check_trust import trust
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
@@ -26,7 +28,6 @@ from callbridge.server.config.models import (
     transcription_model,
     voice_model,
 )
-from callbridge.server.config.prices import PRICES_AS_OF, price_of
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
@@ -44,9 +45,6 @@ SILENCE_SHORT_MS = 200
 
 SILENCE_LONG_MS = 2_000
 """Above this, callers wonder whether anybody is there."""
-
-_SPEND_CAPS = ("spend_per_call_max", "spend_per_hour_max", "spend_per_day_max")
-"""From the shortest time to the longest."""
 
 _VENDOR_HOST = "api.openai.com"
 _HEADER_TEXT = re.compile(r"[!-~]+")
@@ -84,8 +82,9 @@ def check(
         *_without_effect(settings),
         *_agent_and_voice(settings, load_agent),
         *_clip(settings),
-        _fallback(settings),
-        *_spending(settings),
+        *fallback(settings),
+        *spoken(settings),
+        *check_money(settings),
         *_state(settings),
     ]
 
@@ -233,7 +232,7 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
         numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
         idle |= dict.fromkeys(numbers, "CALLBRIDGE_VAD_KIND=server_vad")
     if settings.fallback_dial is None:
-        idle["fallback_dial_seconds"] = "CALLBRIDGE_FALLBACK_DIAL"
+        idle |= dict.fromkeys(("fallback_dial_seconds", "fallback_caller_id"), "CALLBRIDGE_FALLBACK_DIAL")
     if not settings.fallback_voicemail:
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
@@ -277,43 +276,6 @@ def _clip(settings: Settings) -> Iterator[Finding]:
         yield error(
             f"CALLBRIDGE_CLIP={settings.clip} is no file",
             "Correct the path, or remove it for the built-in clip.",
-        )
-
-
-def _fallback(settings: Settings) -> Finding:
-    message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
-    if settings.fallback_dial is not None:
-        return ok(
-            "a caller whom the model cannot serve is put through to CALLBRIDGE_FALLBACK_DIAL; "
-            f"if nobody answers, the caller {message}"
-        )
-    if settings.fallback_voicemail:
-        return ok("a caller whom the model cannot serve may leave a message")
-    return warning(
-        "a caller whom the model cannot serve hears the apology and nothing else",
-        "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
-    )
-
-
-def _spending(settings: Settings) -> Iterator[Finding]:
-    caps = {name: getattr(settings, name) for name in _SPEND_CAPS}
-    given = [variable(name) for name, cap in caps.items() if cap is not None]
-    if not given:
-        return
-    models = [name for name in (settings.realtime_model, settings.second_model) if name is not None]
-    for model in models:
-        if price_of(model) is None:
-            yield warning(
-                f"{' and '.join(given)} cannot hold: the price of {model} is not known",
-                "Set a model with a known price, or a budget in the vendor's console.",
-            )
-    if all(price_of(model) is not None for model in models):
-        yield ok(f"spending is counted at the prices of {PRICES_AS_OF}")
-    dearest = [cap for cap in caps.values() if cap is not None]
-    if dearest != sorted(dearest):
-        yield warning(
-            f"of {', '.join(given)} a longer time has the lower cap, so the other is never reached",
-            "Let the caps grow from call to hour to day, or remove one.",
         )
 
 

@@ -84,8 +84,6 @@ def _what(field: str, error: ErrorDetails) -> str:
             return "must be a number"
         case "bool_parsing":
             return "must be true or false"
-        case "greater_than":
-            return f"must be more than {context['gt']:g}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":

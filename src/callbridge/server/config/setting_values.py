@@ -15,6 +15,9 @@ from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -32,6 +35,11 @@ _ROUTES: Final = ("/twilio/voice", "/media-stream")
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
+
+_SAY_VOICE: Final = re.compile(
+    r"man|woman|Polly\.[A-Za-z]+(-[A-Za-z]+)?|Google\.[A-Za-z]{2,3}(-[A-Za-z0-9]+)+"
+)
+_SAY_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 
 
 def is_loopback(host: str) -> bool:
@@ -130,10 +138,47 @@ def _phone_number(text: str) -> str:
     return text
 
 
+def _say_voice(text: str) -> str:
+    if not _SAY_VOICE.fullmatch(text):
+        raise ValueError("must be a voice of Twilio's, such as woman, Polly.Vicki or Google.de-DE-Standard-A")
+    return text
+
+
+def _say_language(text: str) -> str:
+    if not _SAY_LANGUAGE.fullmatch(text):
+        raise ValueError("must be a language as Twilio spells it, such as de-DE")
+    return text
+
+
 def _sound_file(path: Path) -> Path:
     if path.suffix.lower() not in {".wav", ".ulaw"}:
         raise ValueError("must be a file whose name ends in .wav or .ulaw")
     return path
+
+
+def _spend_cap(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    rule = "must be a sum of US dollars such as 25, at least 0.01, or off for no cap"
+    return _number(value, float, 0.01, 1e9, rule)
+
+
+def _calls_of_callers(value: object) -> object:
+    """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, int] = {}
+    for place, entry in enumerate(value.split(","), 1):
+        caller, _, calls = (part.strip() for part in entry.rpartition("="))
+        # A user name of SIP would promise what is not kept: callers by SIP are known by their host.
+        known = None if caller.startswith("sip") and "@" in caller else known_as(caller)
+        if known is None or not re.fullmatch("[0-9]{1,6}", calls) or known in found:
+            raise ValueError(
+                "must be callers with their calls at once, each once, such as "
+                f"+14155550100=30,sip:pbx.example.com=50; entry {place} is not"
+            )
+        found[known] = int(calls)
+    return found
 
 
 def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
@@ -155,5 +200,8 @@ OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
 Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
 Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+SayVoice = Annotated[str, AfterValidator(_say_voice)]
+SayLanguage = Annotated[str, AfterValidator(_say_language)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
+CallsOfCallers = Annotated[dict[str, int] | None, NoDecode, BeforeValidator(_calls_of_callers)]

@@ -32,14 +32,17 @@ from callbridge.server.config.setting_names import (
 from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
 from callbridge.server.config.setting_values import (
     AuthTokens,
-    Dollars,
+    CallsOfCallers,
     LogLevel,
     OutputLimit,
     PhoneNumber,
     RealtimeUrl,
+    SayLanguage,
+    SayVoice,
     SecretKey,
     Sid,
     SoundFile,
+    SpendCap,
     Truncation,
     listed,
 )
@@ -120,7 +123,10 @@ class Settings(AddressSettings):
     """A human who is called then, as +14155550123."""
 
     fallback_dial_seconds: int = Field(20, ge=5, le=60)
-    """How long it rings there, in seconds."""
+    """How long it rings there, in seconds; Twilio lets nothing ring less than 10."""
+
+    fallback_caller_id: PhoneNumber | None = None
+    """A number of yours that the human is shown where neither caller nor called have one: SIP, an app."""
 
     fallback_voicemail: bool = True
     """Whether the caller may leave a message when no human answers."""
@@ -130,6 +136,12 @@ class Settings(AddressSettings):
 
     apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
     """What Twilio's own voice says when nothing else can answer."""
+
+    say_voice: SayVoice | None = None
+    """Which voice of Twilio's reads these texts: woman, Polly.Vicki, Google.de-DE-Standard-A, ..."""
+
+    say_language: SayLanguage | None = None
+    """In which language, as Twilio spells it (de-DE); not set: that of the voice, else of the callers."""
 
     # Limits of one call. The agent says that one is reached.
 
@@ -151,8 +163,8 @@ class Settings(AddressSettings):
     tool_seconds: int = Field(8, ge=1, le=12)
     """What a tool may take, unless it says so itself. Of 15 s until the fallback 3 s are left for words."""
 
-    spend_per_call_max: Dollars | None = None
-    """US dollars of the model's tokens; then the agent says goodbye."""
+    spend_per_call_max: SpendCap = None
+    """US dollars of the model's tokens; then the agent says goodbye. Off: its length bounds a call."""
 
     # How many calls. 0 stands for no limit where it may be set.
 
@@ -163,7 +175,7 @@ class Settings(AddressSettings):
     """Calls that may begin in a second. With 20 of them 200 live calls were late by less than 3 ms (p99)."""
 
     calls_per_caller: int = Field(2, ge=0)
-    """One caller's calls at once."""
+    """One caller's calls at once. All of a SIP host are one caller, and so are all of a switchboard."""
 
     calls_per_caller_10_minutes: int = Field(5, ge=0)
     """One caller's calls in ten minutes."""
@@ -171,13 +183,24 @@ class Settings(AddressSettings):
     calls_per_caller_day: int = Field(20, ge=0)
     """One caller's calls in 24 hours."""
 
+    calls_per_caller_of: CallsOfCallers = None
+    """Callers with calls at once of their own and no other limit: +14155550100=30,sip:pbx.example.com=50."""
+
     anonymous_calls_max: int = Field(10, ge=0)
     """Calls at once of all callers without a number together."""
 
-    spend_per_hour_max: Dollars | None = None
-    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology."""
+    anonymous_calls_day: int = Field(100, ge=0)
+    """The same in 24 hours. At 20 to 50 cents for a call of a few minutes half of a day's cap, at most."""
 
-    spend_per_day_max: Dollars | None = None
+    caller_limit_message: str = "We cannot take another call from you now. Please try again later. Goodbye."
+    """What Twilio's own voice says to a caller who has reached a limit of their own."""
+
+    spend_per_hour_max: SpendCap = 25
+    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology.
+
+    Live calls are ended, in words, when a fifth more was spent. Off: no cap."""
+
+    spend_per_day_max: SpendCap = 100
     """The same in 24 hours."""
 
     # State, and stopping.

@@ -15,13 +15,15 @@ from msgspec import structs
 
 from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
-from callbridge.server.http.fallback import fallback_plan_for
+from callbridge.server.config.say import words
+from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
 from callbridge.server.process.live_calls import falls_silent
+from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
 from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
 from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
-from callbridge.telephony import twiml
+from callbridge.telephony import connect, twiml
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
+
+_CALLERS_OWN: Final = frozenset(reason.value for reason in DeclineReason if reason.is_callers_own)
 
 _log = structlog.get_logger()
 
@@ -69,7 +73,7 @@ class _Webhooks:
                     return self._answer_offer(form, offered)
                 case Offer.AGAIN:
                     assert asked.offered is not None, "what was offered is offered again"
-                    return self._answer_offer(form, asked.offered)
+                    return self._answer_offer(form, asked.offered, is_repeated=True)
                 case Offer.OVER:
                     _log.warning("call_offered_late", call_sid=call_sid)
                     return twiml_response(twiml.hang_up())
@@ -84,20 +88,28 @@ class _Webhooks:
         desk.look_around()
         key, agent = desk.caller_key(caller), desk.plans.choose(called)
         model = desk.plans.plan(agent).model
+        leads_back = comes_from_human(desk, form)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
-            offered = CallOffered(caller, called, reason.value, agent)
+            offered = CallOffered(caller, called, reason.value, agent, leads_back)
         else:
             desk.state.note_call(key, desk.wall_now())
             log.info("call_offered", direction=form.get("Direction"))
-            offered = CallOffered(caller, called, agent=agent, promise=self._promise(form, 1, agent))
+            promise = self._promise(form, 1, agent)
+            offered = CallOffered(caller, called, "", agent, leads_back, promise)
         desk.note(form.call_sid, offered)
         return offered
 
-    def _answer_offer(self, form: TwilioForm, offered: CallOffered) -> Response:
-        if offered.promise is None:
-            return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
-        return self._connect(form, offered.promise, continues=False)
+    def _answer_offer(self, form: TwilioForm, offered: CallOffered, *, is_repeated: bool = False) -> Response:
+        """The document of a call that was taken; else the fallback.
+
+        For who calls too often a word, and no human who would be rung as often.
+        """
+        if offered.promise is not None:
+            return self._connect(form, offered.promise, continues=False)
+        if offered.declined in _CALLERS_OWN:
+            return twiml_response(twiml.goodbye(words(self._settings, "caller_limit_message")))
+        return twiml_response(fall_back(self._desk, form, is_repeated=is_repeated))
 
     # --- A call whose stream has ended ---
 
@@ -117,14 +129,14 @@ class _Webhooks:
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
-            asked = read_asked(read_facts(events))
-            answer = asked.answer_to(question, status, desk.wall_now())
-            if answer is None:
-                answer = self._decide(form, question, asked, read_history(events))
+            asked, history = read_asked(read_facts(events)), read_history(events)
+            before = asked.answer_to(question, status, desk.wall_now())
+            answer = before or self._decide(form, question, asked, history)
+            if before is None:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
                 await desk.kept()
-        return self._answer(form, question, answer)
+        return self._answer(form, question, answer, history, is_repeated=before is not None)
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -177,15 +189,24 @@ class _Webhooks:
                 desk.release(form.call_sid)
         return answer
 
-    def _answer(self, form: TwilioForm, question: Question, answer: StreamAsked) -> Response:
+    def _answer(
+        self,
+        form: TwilioForm,
+        question: Question,
+        answer: StreamAsked,
+        history: CallHistory,
+        *,
+        is_repeated: bool,
+    ) -> Response:
         match Continuation(answer.follows):
             case Continuation.RESUME:
                 assert answer.promise is not None, "a stream that follows was promised"
                 return self._connect(form, answer.promise, continues=True)
             case Continuation.FALL_BACK:
-                return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
+                document = fall_back(self._desk, form, leads_back=history.leads_back, is_repeated=is_repeated)
+                return twiml_response(document)
             case Continuation.SAY_GOODBYE:
-                return twiml_response(twiml.goodbye(self._settings.goodbye))
+                return twiml_response(twiml.goodbye(words(self._settings, "goodbye")))
             case Continuation.HANG_UP:
                 return twiml_response(twiml.hang_up())
             case Continuation.HOLD | Continuation.MOVED:
@@ -202,9 +223,9 @@ class _Webhooks:
         """The caller waits, for a moment or so many rounds of words; then Twilio asks `question`."""
         next_url = self._action_url(question)
         if not rounds:
-            return twiml_response(twiml.hold("", rounds=1, pause_s=MOMENT_S, next_url=next_url))
-        words = self._settings.one_moment
-        return twiml_response(twiml.hold(words, rounds=rounds, pause_s=PAUSE_S, next_url=next_url))
+            return twiml_response(twiml.hold(twiml.Words(""), rounds=1, pause_s=MOMENT_S, next_url=next_url))
+        said = words(self._settings, "one_moment")
+        return twiml_response(twiml.hold(said, rounds=rounds, pause_s=PAUSE_S, next_url=next_url))
 
     def _promise(self, form: TwilioForm, stream: int, agent: str) -> Promise:
         """A stream is to come, and while its socket is being connected the model is dialled."""
@@ -220,13 +241,13 @@ class _Webhooks:
         claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues, promise.agent)
         token = desk.tokens.issue(claim, promise.expires_at - LIFETIME_S, bytes.fromhex(promise.nonce))
         return twiml_response(
-            twiml.answer(
+            connect.answer(
                 stream_url=self._settings.stream_url,
                 action_url=self._action_url(Question(promise.stream)),
                 stream_status_url=self._settings.stream_status_url,
                 token=token,
                 caller=caller,
                 called=called,
-                fallback=fallback_plan_for(desk, form),
+                fallback=last_resort(desk, form),
             )
         )

@@ -26,6 +26,7 @@ from callbridge.call import facts
 from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
@@ -34,10 +35,11 @@ from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.continuation import read_facts
+from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
+from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
-from callbridge.telephony.twiml import FallbackPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -71,6 +73,7 @@ class Desk:
     live_calls: LiveCalls
     drain: Drain
     fallback: FallbackPlan
+    rings: Rings
     plans: Plans
     loop_watch: LoopWatch | None
     now: Callable[[], float]
@@ -93,8 +96,7 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.own_secret.encode()
-        return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+        return _caller_key(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -182,7 +184,9 @@ def open_desk(
             per_10_minutes=settings.calls_per_caller_10_minutes,
             per_day=settings.calls_per_caller_day,
             anonymous_at_once=settings.anonymous_calls_max,
-        )
+            anonymous_per_day=settings.anonymous_calls_day,
+        ),
+        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -211,6 +215,7 @@ def open_desk(
         live_calls=live_calls,
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
+        rings=Rings(settings.fallback_dial_seconds + 2.0 * RINGS_LONGER_S),
         plans=plans or Plans(settings, Agent(), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
@@ -221,6 +226,11 @@ def open_desk(
 def _bare(fact: Fact) -> Fact:
     """What a fact says, whenever that was."""
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
+
+
+def _caller_key(settings: Settings, caller: str) -> str:
+    secret = settings.own_secret.encode()
+    return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
 
 def model_dialer(settings: Settings) -> ModelDialer:
@@ -236,11 +246,11 @@ def model_dialer(settings: Settings) -> ModelDialer:
 def fallback_plan(settings: Settings) -> FallbackPlan:
     """What a caller gets whom the agent cannot serve."""
     return FallbackPlan(
-        apology=settings.apology,
+        apology=words(settings, "apology"),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=settings.voicemail_prompt,
+        voicemail_prompt=words(settings, "voicemail_prompt"),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,
