@@ -6,33 +6,36 @@ import datetime as dt
 import errno
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.loading import AgentError
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
 from callbridge.server.config.check import check
-from callbridge.server.config.findings import Finding, Level, can_take_calls
+from callbridge.server.config.check_start import Rehearsal
+from callbridge.server.config.findings import Finding, Level, can_take_calls, error
 from callbridge.server.config.setting_names import variable
-from callbridge.server.config.settings import VARIABLES
+from callbridge.server.config.settings import VARIABLES, Settings, find_variables
 from desks import NEEDED, UNSIGNED
 
 TODAY = dt.date(2026, 11, 20)
 GOOD = NEEDED | {"CALLBRIDGE_STATE_PATH": "calls.sqlite3"}
 
 
-def load_agent(name: str) -> Agent:
-    match name:
+def rehearse(settings: Settings) -> Rehearsal:
+    """A start that fails for one agent alone."""
+    match settings.agent:
+        case None:
+            return Rehearsal(Agent(), ())
         case "shop:agent":
-            return Agent(voice="cedar")
+            return Rehearsal(Agent(voice="cedar"), ())
         case "shop:hoarse":
-            return Agent(voice="nova")
-        case _:
-            raise AgentError(f"CALLBRIDGE_AGENT={name}: importing shop failed")
+            return Rehearsal(Agent(voice="nova"), ())
+        case name:
+            what = f"CALLBRIDGE_AGENT={name}: importing shop failed"
+            return Rehearsal(None, (error(what, "Correct CALLBRIDGE_AGENT."),))
 
 
 def findings(
@@ -40,7 +43,9 @@ def findings(
 ) -> list[Finding]:
     given = {**GOOD, **(changes or {})}
     assert all(name in VARIABLES for name in given if not name.startswith("CALLBRIDGE_"))
-    return check(given, today=today, load_agent=load_agent, try_to_listen=lambda _host, _port: failure)
+    return check(
+        find_variables(given), today=today, rehearse=rehearse, try_to_listen=lambda _host, _port: failure
+    )
 
 
 def faults(found: list[Finding]) -> list[Finding]:
@@ -69,7 +74,7 @@ def test_good_configuration_has_only_good_news() -> None:
 
 
 def test_unusable_settings_are_errors() -> None:
-    found = check({}, today=TODAY, load_agent=load_agent, try_to_listen=lambda *_: None)
+    found = check(find_variables({}), today=TODAY, rehearse=rehearse, try_to_listen=lambda *_: None)
     assert [finding.level for finding in found] == [Level.ERROR] * 4
     assert not can_take_calls(found)
     remedies = {finding.what: finding.remedy for finding in found}
@@ -98,9 +103,7 @@ FAULTS = {
             "gpt-realtime-2.1-mini",
         ),
         ("realtime_voice=nova", "voice nova is none of", "CALLBRIDGE_REALTIME_VOICE"),
-        ("state_path=/no/such/folder/calls", "cannot be a file there", "folder"),
-        ("state_path=/", "cannot be a file there", "Name a file"),
-        ("clip=/no/such.wav", "is no file", "built-in"),
+        ("public_base_url=https://calls.example.com:8443", "on port 443 alone", "remove the port"),
         ("agent=shop:missing", "importing shop failed", "CALLBRIDGE_AGENT"),
         ("agent=shop:hoarse", "voice nova is none of", "CALLBRIDGE_REALTIME_VOICE"),
     ],
@@ -251,12 +254,6 @@ def test_state_may_be_lost_on_a_laptop() -> None:
     assert any("memory only" in finding.what for finding in found)
 
 
-def test_clip_that_is_there_is_fine(tmp_path: Path) -> None:
-    clip = tmp_path / "moment.wav"
-    clip.touch()
-    assert faults(findings({"CALLBRIDGE_CLIP": str(clip)})) == []
-
-
 def test_signatures_off_is_a_warning_at_home() -> None:
     """Where only this machine gets in the service starts without the check, and that is told."""
     found = findings(UNSIGNED)
@@ -308,9 +305,43 @@ def test_agent_tools_are_listed() -> None:
     assert any("shop:agent; its tools: end_call" in finding.what for finding in found)
 
 
+def test_what_the_vendors_say_is_told_last() -> None:
+    """They are asked only when there is an agent whose session could be had."""
+    asked = []
+
+    def ask(settings: Settings, agent: Agent) -> list[Finding]:
+        asked.append((settings.realtime_model, agent.voice))
+        return [error("no key", "Buy one.")]
+
+    def told(agent: str) -> list[Finding]:
+        return check(
+            find_variables(GOOD | {"CALLBRIDGE_AGENT": agent}),
+            today=TODAY,
+            rehearse=rehearse,
+            try_to_listen=lambda *_: None,
+            ask_vendors=ask,
+        )
+
+    assert told("shop:agent")[-1].what == "no key"
+    assert "no key" not in {finding.what for finding in told("shop:missing")}
+    assert asked == [("gpt-realtime-2.1", "cedar")]
+
+
+@pytest.mark.parametrize(("workers", "is_told"), [("2", True), ("1", False), ("", False), ("auto", False)])
+def test_several_processes_of_one_service_are_warned_of(workers: str, is_told: bool) -> None:
+    found = check(
+        find_variables(GOOD | {"WEB_CONCURRENCY": workers}),
+        today=TODAY,
+        rehearse=rehearse,
+        try_to_listen=lambda *_: None,
+    )
+    assert any("WEB_CONCURRENCY is 2" in fault.what for fault in faults(found)) is is_told
+    assert can_take_calls(found)
+
+
 def test_no_secret_is_shown() -> None:
     canary = "sk-canary-123"
-    for name in ("OPENAI_API_KEY", "TWILIO_AUTH_TOKEN"):
+    for name in ("OPENAI_API_KEY", "TWILIO_AUTH_TOKEN", "TWILIO_ACCOUNT_SID"):
         assert canary not in repr(findings({name: canary}))
 
 

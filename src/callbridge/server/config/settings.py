@@ -1,9 +1,8 @@
 """Everything that can be configured, read once from the environment and a `.env` file.
 
-Nothing else in the package looks at the environment. An empty variable counts as not set. Every
-fault is told in words, with the variable's name and the remedy; so is a name that no setting has.
-`callbridge check` adds what can only be judged with the date, the network port or the user's own
-agent at hand.
+An empty variable counts as not set. Every fault is told in words, with the variable's name, its place and the
+remedy; so is a name that no setting has. `callbridge check` adds what can only be judged with the date, the
+network port or the user's own agent at hand.
 """
 
 from __future__ import annotations
@@ -13,27 +12,21 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-)
+from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.addresses import AddressSettings
 from callbridge.server.config.models import voice_model
-from callbridge.server.config.setting_names import (
-    name_of_others,
-    unknown_names,
-    variable,
-)
-from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
+from callbridge.server.config.setting_names import variable
+from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
+    AuthToken,
     AuthTokens,
     CallsOfCallers,
     LogLevel,
+    ModelKey,
     OutputLimit,
     PhoneNumber,
     RealtimeUrl,
@@ -46,6 +39,7 @@ from callbridge.server.config.setting_values import (
     Truncation,
     listed,
 )
+from callbridge.server.config.variables import Variables, given_variables, own_variables
 
 
 class Settings(AddressSettings):
@@ -53,13 +47,13 @@ class Settings(AddressSettings):
 
     # Accounts.
 
-    openai_api_key: SecretStr = Field(validation_alias=name_of_others("OPENAI_API_KEY"))
+    openai_api_key: ModelKey
     """Key for the voice model; starts with `sk-`."""
 
-    twilio_account_sid: Sid = Field(validation_alias=name_of_others("TWILIO_ACCOUNT_SID"))
+    twilio_account_sid: Sid
     """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
 
-    twilio_auth_token: SecretStr = Field(validation_alias=name_of_others("TWILIO_AUTH_TOKEN"))
+    twilio_auth_token: AuthToken
     """The key under which Twilio signs its requests."""
 
     other_auth_tokens: AuthTokens | None = None
@@ -325,24 +319,35 @@ class Settings(AddressSettings):
         return self
 
 
-class _GivenSettings(Settings):
-    """Settings from what is passed in, and from nowhere else."""
+class _Told(PydanticBaseSettingsSource):
+    """What the process was told, as pydantic-settings asks for it. Its own readers tell no file and line."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
+    def __init__(self, variables: Variables) -> None:
+        super().__init__(Settings)
+        self._values = variables.values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        """The text of one variable, which is not JSON."""
+        del field
+        return self._values.get(variable(field_name)), field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        """All that were told, by their fields."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in Settings.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 VARIABLES: Final = tuple(variable(field) for field in Settings.model_fields)
 """The names of all settings."""
+
+
+def find_variables(
+    environment: Mapping[str, str] | None = None, options: Mapping[str, str] | None = None
+) -> Variables:
+    """What `environment` tells, or this process: its command line, its environment, its `.env` file."""
+    if environment is None:
+        return own_variables(VARIABLES, options or {})
+    return given_variables(environment, VARIABLES)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -352,38 +357,28 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: something is missing, wrong or called by a name that no setting has; says everything
             that is, at once.
     """
-    given = _given_variables() if environment is None else environment
-    unknown = [unknown_name(name, VARIABLES) for name in unknown_names(given, VARIABLES)]
+    return settings_of(find_variables(environment))
+
+
+def settings_of(variables: Variables) -> Settings:
+    """The settings that these variables make.
+
+    Raises:
+        SettingsError: as `read_settings`.
+    """
     try:
-        settings = _own_settings() if environment is None else _settings_of(environment)
+        settings = Settings(_build_sources=((_Told(variables),), {}))  # type: ignore[call-arg]  # Not a field.
     except ValidationError as error:
-        wrong = [problem_of(fault, _default_of(fault)) for fault in error.errors()]
-        raise SettingsError((*unknown, *wrong)) from None
-    if unknown:
-        raise SettingsError(tuple(unknown))
+        wrong = [problem_of(fault, _default_of(fault), variables.places) for fault in error.errors()]
+        # What could not be read is not missing besides.
+        unread = {problem.name for problem in variables.problems}
+        wrong = [problem for problem in wrong if problem.name not in unread]
+        raise SettingsError((*variables.problems, *wrong)) from None
+    if variables.problems:
+        raise SettingsError(variables.problems)
     return settings
 
 
 def _default_of(fault: ErrorDetails) -> object:
     """What holds when the variable that is at fault is not set; None for nothing."""
-    fields = Settings.model_fields
-    return fields[str(fault["loc"][0]).lower()].default if fault["loc"] else None
-
-
-def _own_settings() -> Settings:
-    return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
-
-
-def _settings_of(environment: Mapping[str, str]) -> Settings:
-    names = {field: variable(field) for field in Settings.model_fields}
-    values = {field: environment[name] for field, name in names.items() if name in environment}
-    return _GivenSettings(**values)  # type: ignore[arg-type]  # text becomes the type
-
-
-def _given_variables() -> dict[str, str | None]:
-    """Those of this process and of its `.env` file, empty ones too. Case does not matter in them."""
-    sources = (
-        DotEnvSettingsSource(Settings, env_ignore_empty=False),
-        EnvSettingsSource(Settings, env_ignore_empty=False),
-    )
-    return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
+    return Settings.model_fields[str(fault["loc"][0])].default if fault["loc"] else None
