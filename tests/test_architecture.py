@@ -484,6 +484,32 @@ def test_a_print_is_found() -> None:
     assert len(prints([named("def f():\n    print('x')"), named("show = print")])) == 2
 
 
+LOGS = frozenset({"bind", "debug", "info", "warning", "error", "critical", "exception", "noted", "warned"})
+TELEPHONES = frozenset({"caller", "called", "caller_id", "forwarded_from", "dial", "phone"})
+
+
+def unmasked_telephones(modules: Iterable[Module]) -> list[str]:
+    """Whoever serves our app may have set up logging without our redaction: numbers are masked before it."""
+    return [
+        f"{module.at(node.lineno)} {keyword.arg}"
+        for module in modules
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in LOGS
+        for keyword in node.keywords
+        if keyword.arg in TELEPHONES and "masked_number(" not in ast.unparse(keyword.value)
+    ]
+
+
+def test_no_telephone_is_logged_as_it_is() -> None:
+    assert unmasked_telephones(house()) == []
+
+
+def test_a_telephone_in_a_log_is_found() -> None:
+    logs = "log.bind(caller=c)\n_log.info('x', called=form.get('To'))\nwarned('x', caller=c)"
+    assert len(unmasked_telephones([named(logs)])) == 3
+    assert unmasked_telephones([named("log.bind(caller=masked_number(c))\nf(caller=c)")]) == []
+
+
 def unowned_tasks(modules: Iterable[Module]) -> list[str]:
     """Tasks that no `TaskGroup` waits for: their failures are lost and they outlive their call."""
     return [
@@ -550,6 +576,10 @@ BROAD = {
         "callbridge.bridge.legs.callback_leg",
         "CallbackLeg.on_ws_frame",
     ): "so here, for one in one frame",
+    (
+        "callbridge.observe.log_writer",
+        "LogWriter.emit",
+    ): "a value's repr may raise anything; the call goes on",
 }
 """The only places that catch whatever comes."""
 
@@ -702,6 +732,7 @@ CALLED_BY_LIBRARIES = {
     "resume_writing": "picows",
     "writelines": "picows",
     "capture_signals": "uvicorn",
+    "emit": "logging",
     "handle_exit": "uvicorn",
     "main_loop": "uvicorn",
     "process_redirect": "websockets",

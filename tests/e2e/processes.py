@@ -133,17 +133,23 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[list[Service]]:
+async def services(
+    folder: Path,
+    *settings: Mapping[str, str],
+    command: Sequence[str] = (*COMMAND, "serve"),
+    stderr: int | None = None,
+) -> AsyncIterator[list[Service]]:
     """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
 
-    One that has no public address is reached at its own; one that has no port gets a free one.
+    One that has no public address is reached at its own; one that has no port gets a free one. `stderr`: a
+    descriptor instead of the log.
     """
     started: list[Service] = []
     try:
         for number, given in enumerate(settings):
             own = folder / f"process {number}"
             own.mkdir()
-            started.append(await _start(own, given))
+            started.append(await _start(own, given, command, stderr))
         async with asyncio.timeout(READY_S):
             for service in started:
                 await _until_ready(service)
@@ -155,7 +161,9 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
             await service.process.wait()
 
 
-async def _start(folder: Path, given: Mapping[str, str]) -> Service:
+async def _start(
+    folder: Path, given: Mapping[str, str], command: Sequence[str], stderr: int | None
+) -> Service:
     with tcp_listener() as listener, tcp_listener() as control:
         port, control_port = listener.getsockname()[1], control.getsockname()[1]
     own = {
@@ -168,13 +176,12 @@ async def _start(folder: Path, given: Mapping[str, str]) -> Service:
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *COMMAND,
-            "serve",
+            *command,
             cwd=folder.parent,  # There lies the agent, if there is one.
             env=environment(own),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
-            stderr=log,
+            stderr=log if stderr is None else stderr,
         )
     return Service(process, folder, own)
 

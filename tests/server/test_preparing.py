@@ -135,7 +135,7 @@ def test_fault_of_a_file_on_trial_names_the_one_that_is_meant(
 ) -> None:
     """A network share, for example, takes files, but not SQLite's."""
 
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, **_: object) -> None:
         raise StateError(f"The file system of {path} cannot hold it.")
 
     monkeypatch.setattr(preparing, "open_state", refuse)

@@ -183,7 +183,7 @@ def continued(at: float = NOW) -> CallEvent:
 
 
 def test_of_a_call_without_events_nothing_is_known() -> None:
-    assert read_history([]) == continuation.CallHistory(None, None, (), "", "", "", ())
+    assert read_history([]) == continuation.CallHistory(None, None, (), "", ())
 
 
 def test_a_tool_that_has_begun_is_remembered_until_it_has_answered() -> None:
@@ -221,8 +221,6 @@ def test_a_whole_history() -> None:
         EndReason.AGENT_HANGUP,
         HangUp(),
         (NOW + 1, NOW + 9),
-        "+14155550100",
-        "+14155550199",
         "clinic",
         (memory.TurnSaid(1, "Are you open?", "Until six."), tool),
     )

@@ -385,6 +385,10 @@ class VoicemailLeft(_Fact, frozen=True):
     """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
 
 
+class CallOver(_Fact, frozen=True):
+    """Twilio has said, or was told, that no stream of this call will come any more."""
+
+
 Fact: TypeAlias = (
     StreamStarted
     | AgentReady
@@ -408,12 +412,24 @@ Fact: TypeAlias = (
     | CallReported
     | FallbackDialed
     | VoicemailLeft
+    | CallOver
 )
 
 encode: Final = msgspec.json.Encoder().encode
 """A fact as JSON text."""
 decode: Final[Callable[[bytes], Fact]] = msgspec.json.Decoder(Fact).decode
 """The fact that `encode` made this text of. Raises msgspec.DecodeError for any other text."""
+
+
+def for_the_state(fact: Fact) -> Fact:
+    """The fact without what nobody who goes on with the call asks for: telephones, and texts of peers."""
+    match fact:
+        case StreamStarted() | CallOffered():
+            return msgspec.structs.replace(fact, caller="", called="")
+        case StreamEnded():
+            return msgspec.structs.replace(fact, detail="")
+        case _:
+            return fact
 
 
 def noted(event: str, **fields: str | float | bool | None) -> Noted:

@@ -9,7 +9,7 @@ import structlog
 import typer
 
 from callbridge.cli.check import show
-from callbridge.observe.logs import configure_logging
+from callbridge.observe.logs import configure_logging, log_crashes
 from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.findings import Finding, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
@@ -56,6 +56,7 @@ def serve(
     )
     settings = settings_or_refusal(variables)
     configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+    log_crashes()
     _tell(variables.doubts)
     try:
         prepared = prepare(settings)

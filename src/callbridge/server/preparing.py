@@ -15,6 +15,7 @@ from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
 from callbridge.server.config.findings import Finding, Level
+from callbridge.server.config.retention import retention
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -67,7 +68,7 @@ def prepare(settings: Settings) -> Prepared:
     except ClipError as error:
         findings.append(_fault(error))
     try:
-        state = open_state(settings.state_path)
+        state = open_state(settings.state_path, retention=retention(settings))
     except StateError as error:
         findings.append(_fault(error))
     if agent is None or state is None or findings:

@@ -144,8 +144,6 @@ class CallHistory:
     follows: Following | None = None
     """What is to follow it; None as above."""
     continued_at: tuple[float, ...] = ()
-    caller: str = ""
-    called: str = ""
     agent: str = ""
     """Who answered last, by name."""
     remembered: tuple[memory.Entry, ...] = ()
@@ -228,8 +226,6 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
         None if ended is None else ended.reason,
         None if ended is None else ended.follows,
         tuple(continued_at),
-        started.caller,
-        started.called,
         started.agent,
         tuple(remembered),
         never_began,

@@ -51,9 +51,10 @@ async def test_a_call_is_written_down_so_that_another_process_can_go_on() -> Non
     events = await front.state.events(CALL)
     kinds = "stream_started turn_ended remembered stream_ended"
     assert " ".join(event.kind for event in events) == kinds
-    assert [facts.decode(event.body) for event in events] == [fact for fact in told if fact is not READY]
+    without_numbers = msgspec.structs.replace(STARTED, caller="", called="")
+    assert [facts.decode(event.body) for event in events] == [without_numbers, *told[2:]]
     history = read_history(events)
-    assert (history.caller, history.called, history.ended) == (CALLER, CALLED, EndReason.MEDIA_LOST)
+    assert history.ended is EndReason.MEDIA_LOST
     assert history.remembered == (memory.TurnSaid(1, "Hello?", "Hello."), TOOL)
 
 

@@ -202,6 +202,9 @@ class Settings(AddressSettings):
     state_path: Path | None = None
     """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
 
+    state_kept_hours: int = Field(24, ge=1, le=168)
+    """How long the outline of a call is kept, without words or numbers: no call at Twilio is longer."""
+
     drain_seconds: int = Field(240, ge=0, le=3_600)
     """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""
 

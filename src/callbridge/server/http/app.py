@@ -18,6 +18,7 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import read_settings
 from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
@@ -94,7 +95,7 @@ def create_app(
     desk = open_desk(
         settings,
         Plans(settings, agent, limits or call_limits(settings)),
-        state=state or open_state(settings.state_path, wall_clock),
+        state=state or open_state(settings.state_path, wall_clock, retention(settings)),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,

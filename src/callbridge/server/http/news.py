@@ -56,14 +56,15 @@ class _News:
         """How Twilio saw the call go on; the order of these is not guaranteed."""
         form = await self._forms.read(request)
         news = CallReported(form.get("CallStatus"), form.get("CallDuration"))
-        if await self._desk.note_once(form.call_sid, news):
-            _log.info(
-                "call_status",
-                call_sid=form.call_sid,
-                status=news.status,
-                duration_s=news.duration_s,
-                sequence_number=form.get("SequenceNumber"),
-            )
-        if form.get("CallStatus") in CALL_OVER:
+        if not await self._desk.note_once(form.call_sid, news):
+            return twiml_response(twiml.empty())
+        _log.info(
+            "call_status",
+            call_sid=form.call_sid,
+            status=news.status,
+            duration_s=news.duration_s,
+            sequence_number=form.get("SequenceNumber"),
+        )
+        if news.status in CALL_OVER:
             self._desk.release(form.call_sid)
         return twiml_response(twiml.empty())

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 from msgspec import structs
 
 from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
+from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
 from callbridge.server.config.say import words
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
@@ -84,7 +85,7 @@ class _Webhooks:
     def _offer(self, form: TwilioForm) -> CallOffered:
         """Takes the call or does not, and notes which."""
         desk, caller, called = self._desk, form.get("From"), form.get("To")
-        log = _log.bind(call_sid=form.call_sid, caller=caller, called=called)
+        log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
         desk.look_around()
         key, agent = desk.caller_key(caller), desk.plans.choose(called)
         model = desk.plans.plan(agent).model

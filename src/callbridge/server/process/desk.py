@@ -26,6 +26,7 @@ from callbridge.call import facts
 from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -114,13 +115,13 @@ class Desk:
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
-        self.state.append(call_sid, fact.kind, facts.encode(fact))
+        self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
 
     async def note_once(self, call_sid: str, fact: Fact) -> bool:
         """The same for news that may come twice. Whether it was the first time."""
         async with self.one_by_one.of(call_sid):
             known = (_bare(told) for _, told in await self.known(call_sid) if told.source == facts.HTTP)
-            is_news = _bare(fact) not in known
+            is_news = _bare(facts.for_the_state(fact)) not in known
             if is_news:
                 self.note(call_sid, fact)
             return is_news
@@ -141,7 +142,8 @@ class Desk:
                     await self.state.flush()
 
     def release(self, call_sid: str) -> None:
-        """No stream of this call will come any more."""
+        """No stream of this call will come any more: its place is free, what was said in it is dropped."""
+        self.note(call_sid, facts.CallOver())
         self.admission.abandoned(call_sid, self.now())
         self.waiting.discard(call_sid)
 
@@ -196,7 +198,7 @@ def open_desk(
     dialer = model_dialer(settings)
     return Desk(
         settings=settings,
-        state=state or MemoryState(wall_now),
+        state=state or MemoryState(wall_now, retention(settings)),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),

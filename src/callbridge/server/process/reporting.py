@@ -44,7 +44,7 @@ class Journal:
                 pass
 
     def _keep(self, fact: Fact) -> None:
-        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
+        self._state.append(fact.call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
 
 
 class ModelHealth:
