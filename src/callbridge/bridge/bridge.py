@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import structlog
 
 from callbridge.bridge.door import Door, nowhere
-from callbridge.bridge.keeping import LastEntries, nothing_to_keep
+from callbridge.bridge.keeping import LastEntries, nothing_to_free, nothing_to_keep
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.bridge.unanswered import Unanswered
@@ -45,10 +45,6 @@ Observe: TypeAlias = Callable[[Fact], None]
 """Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
-def _nothing_to_free() -> None:
-    """Where calls are not counted, none holds a place."""
-
-
 class _CallOver(Exception):  # noqa: N818  # Not an error: how a task group is told to stop.
     """Ends the task group of a call that is over, and with it all its tasks."""
 
@@ -67,7 +63,7 @@ class Bridge:
         clip: bytes = b"",
         waiting: WaitingRoom | None = None,
         kept: Callable[[], Awaitable[bool]] = nothing_to_keep,
-        free: Callable[[], None] = _nothing_to_free,
+        free: Callable[[], None] = nothing_to_free,
         spread: float = 0.5,
         wall_now: Callable[[], float] = time.time,
     ) -> None:

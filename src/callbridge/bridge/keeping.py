@@ -43,3 +43,7 @@ class LastEntries:
         except asyncio.CancelledError:
             self._has_waited = False
             raise
+
+
+def nothing_to_free() -> None:
+    """Where calls are not counted, none holds a place."""
