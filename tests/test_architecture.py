@@ -699,8 +699,12 @@ CALLED_BY_LIBRARIES = {
     "resume_writing": "picows",
     "writelines": "picows",
     "capture_signals": "uvicorn",
+    "handle_events": "uvicorn",
     "handle_exit": "uvicorn",
+    "handle_websocket_upgrade": "uvicorn",
     "main_loop": "uvicorn",
+    "next_event": "uvicorn",
+    "on_response_complete": "uvicorn",
     "process_redirect": "websockets",
     "settings_customise_sources": "pydantic-settings",
 }

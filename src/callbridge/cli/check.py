@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,6 +12,8 @@ from rich.text import Text
 from callbridge.agents.loading import load_agent
 from callbridge.server.config import check as judge
 from callbridge.server.config.findings import Finding, Level, can_take_calls
+from callbridge.server.process.descriptors import limit_to_be
+from callbridge.server.process.listening import tcp_listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,10 @@ def check() -> None:
     Exit status 1 when the service could not take a call.
     """
     findings = judge.check(
-        today=dt.datetime.now(tz=dt.UTC).date(), load_agent=load_agent, try_to_listen=try_to_listen
+        today=dt.datetime.now(tz=dt.UTC).date(),
+        load_agent=load_agent,
+        try_to_listen=try_to_listen,
+        descriptors=limit_to_be(),
     )
     show(findings)
     if not can_take_calls(findings):
@@ -47,13 +51,8 @@ def show(findings: Iterable[Finding]) -> None:
 def try_to_listen(host: str, port: int) -> OSError | None:
     """Why one cannot listen there, or nothing when one can."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            # As the server does: a port that was in use a moment ago is free.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
+        for listener in tcp_listeners(host, port):
+            listener.close()
     except OSError as error:
         return error
     return None

@@ -31,6 +31,9 @@ LOWERED_S: Final = 60.0
 
 LOWERED_TO_PERCENT: Final = 90
 
+RAN_OUT_S: Final = 10.0
+"""So long no call is taken after descriptors ran out. One is enough to find out that they still are."""
+
 SOCKETS_MAX: Final = 64
 """Media sockets that have not become a call. They may be anybody's; at 31 KiB each that is 2 MiB."""
 
@@ -55,6 +58,9 @@ class DeclineReason(enum.StrEnum):
 
     CAPACITY = "capacity"
     """All places are taken."""
+
+    DESCRIPTORS = "descriptors"
+    """The process may open no more files: another call could not reach its model."""
 
     CALLER_LIMIT = "caller_limit"
     """This caller calls too often."""
@@ -128,6 +134,7 @@ class Admission:
         self._reserved: dict[str, float] = {}
         self._lapsed: dict[str, tuple[str, float]] = {}
         self._lowered: tuple[int, float] | None = None
+        self._ran_out_at: float | None = None
         self._sockets = 0
 
     def __repr__(self) -> str:
@@ -220,6 +227,10 @@ class Admission:
         limit = max(1, self.live(now) * LOWERED_TO_PERCENT // 100)
         self._lowered = (min(limit, self.limit(now)), now + LOWERED_S)
 
+    def descriptors_ran_out(self, now: float) -> None:
+        """A call could not open a socket to its model. That is our own fault: the model may be well."""
+        self._ran_out_at = now
+
     def live(self, now: float) -> int:
         """The places taken: started and reserved."""
         self._forget(now)
@@ -268,6 +279,8 @@ class Admission:
             return DeclineReason.SPEND
         if len(self._places) >= self.limit(now):
             return DeclineReason.CAPACITY
+        if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
+            return DeclineReason.DESCRIPTORS
         if caller is None or not self._callers.declines(caller, now):
             return None
         return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT

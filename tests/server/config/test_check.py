@@ -36,11 +36,21 @@ def load_agent(name: str) -> Agent:
 
 
 def findings(
-    changes: Mapping[str, str] | None = None, *, today: dt.date = TODAY, failure: OSError | None = None
+    changes: Mapping[str, str] | None = None,
+    *,
+    today: dt.date = TODAY,
+    failure: OSError | None = None,
+    descriptors: int = 1024,
 ) -> list[Finding]:
     given = {**GOOD, **(changes or {})}
     assert all(name in VARIABLES for name in given if not name.startswith("CALLBRIDGE_"))
-    return check(given, today=today, load_agent=load_agent, try_to_listen=lambda _host, _port: failure)
+    return check(
+        given,
+        today=today,
+        load_agent=load_agent,
+        try_to_listen=lambda _host, _port: failure,
+        descriptors=descriptors,
+    )
 
 
 def faults(found: list[Finding]) -> list[Finding]:
@@ -67,7 +77,7 @@ def test_good_configuration_has_only_good_news() -> None:
 
 
 def test_unusable_settings_are_errors() -> None:
-    found = check({}, today=TODAY, load_agent=load_agent, try_to_listen=lambda *_: None)
+    found = check({}, today=TODAY, load_agent=load_agent, try_to_listen=lambda *_: None, descriptors=1024)
     assert [finding.level for finding in found] == [Level.ERROR] * 4
     assert not can_take_calls(found)
     remedies = {finding.what: finding.remedy for finding in found}

@@ -157,6 +157,21 @@ async def test_an_upgrade_without_its_signature_is_denied(signature: str | None)
     assert logs == [{"event": "upgrade_refused", "log_level": "warning", "reason": "wrong signature"}]
 
 
+async def test_where_a_server_knows_no_denial_a_refusal_is_a_close() -> None:
+    """The extension is optional: such a server answers 403 by itself."""
+    door, sent = Door(), list[str]()
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/media-stream", "headers": [], "query_string": b""}
+    await door.door.answer(WebSocket(scope, receive, send))
+    assert sent == ["websocket.close"]
+
+
 async def test_sockets_without_a_call_are_bounded() -> None:
     """A signature can be replayed: a flood of sockets gets 503; each that leaves makes room again."""
     door = Door()

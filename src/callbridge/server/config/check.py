@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
+from callbridge.server.config.check_descriptors import check_descriptors
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
     CUSTOM_VOICE_PREFIX,
@@ -57,6 +58,7 @@ def check(
     today: dt.date,
     load_agent: Callable[[str], Agent],
     try_to_listen: Callable[[str, int], OSError | None],
+    descriptors: int,
 ) -> list[Finding]:
     """All there is to say about `environment` (by default that of this process and its `.env`).
 
@@ -65,6 +67,7 @@ def check(
         today: tells which models are gone.
         load_agent: finds the agent that CALLBRIDGE_AGENT names, or raises `AgentError`.
         try_to_listen: what becomes of binding a socket to this host and port.
+        descriptors: how many the process may have.
     """
     try:
         settings = read_settings(environment)
@@ -75,6 +78,7 @@ def check(
         *_twilio_account(settings),
         *_public_address(settings),
         _port(settings, try_to_listen(settings.host, settings.port)),
+        *check_descriptors(settings, descriptors),
         *_model(settings, voice_model(settings.realtime_model), today),
         *_second_model(settings, today),
         _transcription(settings, transcription_model(settings.transcription_model), today),
@@ -145,6 +149,17 @@ def _port(settings: Settings, failure: OSError | None) -> Finding:
         return warning(
             f"something listens on {address} already",
             "Fine if it is this service; otherwise stop it, or set another PORT.",
+        )
+    return cannot_listen(settings, failure)
+
+
+def cannot_listen(settings: Settings, failure: OSError) -> Finding:
+    """Why the service has no port."""
+    address = f"{settings.host} port {settings.port}"
+    if failure.errno == errno.EADDRINUSE:
+        return error(
+            f"something listens on {address} already",
+            f"Find it (ss -ltnp 'sport = :{settings.port}') and stop it, or set another PORT.",
         )
     return error(
         f"one cannot listen on {address}: {failure.strerror or failure}",

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
@@ -22,6 +22,7 @@ from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
+from callbridge.server.http.nowhere import Nowhere
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.probe import probe_forever
@@ -29,6 +30,8 @@ from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+    from fastapi import APIRouter
 
     from callbridge.bridge.bridge import Observe
     from callbridge.call.facts import Fact
@@ -88,15 +91,34 @@ def create_app(
     )
     door = _media_door(desk, observers)
     app = FastAPI(
-        title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk)
+        title="callbridge",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # They would send Twilio to whatever address the request names itself, and without TLS.
+        redirect_slashes=False,
+        lifespan=_lifespan_of(desk),
     )
+    _add_routes(app, desk, door)
+    return app
+
+
+def _add_routes(app: FastAPI, desk: Desk, door: MediaDoor) -> None:
     for router in (webhook_router, fallback_router, news_router, health_router):
-        app.include_router(router(desk))
-    app.include_router(control_router(desk.drain, desk.live_calls, settings.twilio_auth_token))
+        app.include_router(_with_slashes(router(desk)))
+    app.include_router(control_router(desk.drain, desk.live_calls, desk.settings.twilio_auth_token))
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
-    return app
+    app.router.default = Nowhere(desk.settings, desk.now)
+
+
+def _with_slashes(router: APIRouter) -> APIRouter:
+    """Every address is as good with a slash behind it: people type the webhook into a form by hand."""
+    for route in tuple(router.routes):
+        assert isinstance(route, Route)
+        router.routes.append(Route(f"{route.path}/", route.endpoint, methods=route.methods))
+    return router
 
 
 def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:

@@ -156,7 +156,10 @@ def _numbers(start: StartFacts) -> tuple[str, str]:
 async def _refuse(websocket: WebSocket, status: int, reason: str) -> None:
     """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
     _log.warning("upgrade_refused", reason=reason)
-    await websocket.send_denial_response(Response(status_code=status))
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(Response(status_code=status))
+    else:  # A server without that extension, which is optional, answers every refusal with 403.
+        await websocket.close()
 
 
 async def _phone_leg(websocket: WebSocket) -> SocketLeg:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
 from callbridge.bridge.legs.picows_protocol import LegProtocol
+from callbridge.server.process.http_bounds import Refusal
 
 if TYPE_CHECKING:
     import asyncio
@@ -74,12 +76,19 @@ class FastLaneProtocol(DroppingProtocol):
     def data_received(self, data: bytes) -> None:
         """The upgrade; what a hasty peer sends after it waits for the answer. Not called after `take_over`.
 
-        uvicorn would read it at once, and send its pong or close ahead of the answer.
+        uvicorn would read it at once, and send its pong or close ahead of the answer. More than a message is
+        too much: Twilio says nothing before it is answered.
         """
         if self.handshake_initiated and not self.handshake_complete:
             self._hasty += data
-        else:
-            super().data_received(data)
+            if len(self._hasty) > PHONE_MESSAGE_BYTES_MAX:
+                self.transport.abort()
+            return
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            # The head came whole: a line of it has more than 8 KiB, of which the parser says nothing at all.
+            self.transport.write(Refusal.LARGE_HEAD.answer)
+            self.transport.close()
 
     async def send(self, message: ASGISendEvent) -> None:
         """For a route that takes nothing over: from its answer on uvicorn has everything."""
