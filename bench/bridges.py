@@ -82,6 +82,7 @@ dialling ahead, so that the set-up of a call has the same steps as in the other 
 
 def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
     environment = {
+        "CALLBRIDGE_CONTROL_PORT": "0",
         "PYTHONPATH": str(Path(callbridge.__file__).parents[1]),
         "OPENAI_API_KEY": "sk-bench",
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,

@@ -538,6 +538,9 @@ BROAD = {
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
     ("callbridge.bridge.bridge", "Bridge._tell_from_outside"): "our fault ends this call, not who told it",
     ("callbridge.bridge.waiting", "WaitingRoom._dial"): "handed to the call that takes the session",
+    ("callbridge.bridge.waiting", "WaitingRoom._tend"): "one session that cannot be closed costs no other",
+    ("callbridge.server.process.organs", "guarded"): "an organ that is gone is worse than any fault in it",
+    ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
     ("callbridge.bridge.legs.dialer", "ModelDialer._open"): "whatever ends a dial, its socket goes with it",
     (
         "callbridge.bridge.legs.callback_leg",

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.cli.drain import MISSES_MAX, DrainError, own_address, wait_for_the_last_call
+from callbridge.cli.drain import MISSES_MAX, DrainError, own_address, take_calls_again, wait_for_the_last_call
 from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED, made_settings
 
@@ -22,6 +22,7 @@ class Service:
         self.asked: list[str] = []
         self.said: list[str] = []
         self.now = 0.0
+        self.is_signalled = False
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(f"{request.method} {request.url.path}")
@@ -30,18 +31,24 @@ class Service:
             raise httpx.ConnectError("connection refused")
         if self._body is not None:
             return httpx.Response(self._status, content=self._body)
-        return httpx.Response(self._status, json={"state": "draining", "live_calls": live})
+        state = "serving" if request.method == "DELETE" and not self.is_signalled else "draining"
+        return httpx.Response(self._status, json={"state": state, "live_calls": live})
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
 
     def drain(self, wait_s: float = 3600) -> None:
-        with httpx.Client(
-            transport=httpx.MockTransport(self._answer), base_url="http://127.0.0.1:8080"
-        ) as client:
+        with self.client() as client:
             wait_for_the_last_call(
                 client, wait_s, say=self.said.append, clock=lambda: self.now, sleep=self._sleep
             )
+
+    def undo(self) -> None:
+        with self.client() as client:
+            take_calls_again(client, say=self.said.append)
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self._answer), base_url="http://127.0.0.1:8081")
 
 
 def test_the_number_is_said_when_it_changes() -> None:
@@ -57,6 +64,16 @@ def test_the_number_is_said_when_it_changes() -> None:
     assert service.said == ["3 calls are live", two, one, two, one, "no call is live"]
 
 
+def test_a_drain_is_undone_unless_a_signal_has_come() -> None:
+    service = Service(1)
+    service.undo()
+    assert (service.asked, service.said) == (["DELETE /drain"], ["it takes calls"])
+    stopping = Service(1)
+    stopping.is_signalled = True
+    with pytest.raises(DrainError, match="Too late: a signal"):
+        stopping.undo()
+
+
 @pytest.mark.parametrize("wait_s", [0, 3, 2.5])
 def test_time_is_up_in_words(wait_s: float) -> None:
     service = Service(*[2] * 10)
@@ -69,7 +86,7 @@ def test_time_is_up_in_words(wait_s: float) -> None:
     ("numbers", "words"),
     [
         ([2, *[None] * MISSES_MAX], r"cannot be reached: connection refused.*2 calls are live"),
-        ([None], r"127\.0\.0\.1:8080 cannot be reached: .* Is it running"),
+        ([None], r"127\.0\.0\.1:8081 cannot be reached: .* Is it running"),
     ],
     ids=["it ended meanwhile", "it never answered"],
 )
@@ -90,7 +107,7 @@ def test_a_lost_answer_is_no_failure() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (401, None, "refuses: its TWILIO_AUTH_TOKEN"),
+        (401, None, "refuses: its CALLBRIDGE_CONTROL_KEY, or the TWILIO_AUTH_TOKEN"),
         (404, None, r"no callbridge that can be drained \(HTTP 404"),
         (500, None, "HTTP 500"),
         (200, b"<html>", "no callbridge"),
@@ -106,15 +123,15 @@ def test_other_answers_are_told_in_words(status: int, body: bytes | None, words:
 @pytest.mark.parametrize(
     ("host", "address"),
     [
-        ("0.0.0.0", "http://127.0.0.1:8080"),  # noqa: S104 - not listened on
-        ("::", "http://127.0.0.1:8080"),
-        ("127.0.0.1", "http://127.0.0.1:8080"),
-        ("10.1.2.3", "http://10.1.2.3:8080"),
-        ("::1", "http://[::1]:8080"),
+        ("0.0.0.0", "http://127.0.0.1:8081"),  # noqa: S104 - not listened on
+        ("::", "http://127.0.0.1:8081"),
+        ("127.0.0.1", "http://127.0.0.1:8081"),
+        ("10.1.2.3", "http://10.1.2.3:8081"),
+        ("::1", "http://[::1]:8081"),
     ],
 )
 def test_the_service_is_looked_for_on_this_machine(host: str, address: str) -> None:
-    assert own_address(made_settings({"CALLBRIDGE_HOST": host})) == address
+    assert own_address(made_settings({"CALLBRIDGE_CONTROL_HOST": host})) == address
 
 
 def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> None:
@@ -131,13 +148,17 @@ def test_without_settings_it_ends_in_words(only_these: pytest.MonkeyPatch) -> No
         ("ftp://127.0.0.1", "cannot be reached"),
         ("nowhere", "is --url right?"),
         ("http://127.0.0.1:1:1", "--url is no address"),
+        ("http://10.1.2.3:8081", "for everybody to read"),
+        ("http://calls.example.com", "for everybody to read"),
     ],
 )
 def test_nobody_there_ends_in_words(only_these: pytest.MonkeyPatch, url: str | None, words: str) -> None:
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
     arguments = ["drain"] if url is None else ["drain", "--url", url]
-    ended = CliRunner().invoke(cli, arguments, env=NEEDED | {"PORT": str(port), "COLUMNS": "200"})
+    ended = CliRunner().invoke(
+        cli, arguments, env=NEEDED | {"CALLBRIDGE_CONTROL_PORT": str(port), "COLUMNS": "200"}
+    )
     assert ended.exit_code == 1
     assert isinstance(ended.exception, SystemExit), ended.exception
     assert words in ended.output

@@ -133,17 +133,20 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[list[Service]]:
+async def services(
+    folder: Path, *settings: Mapping[str, str], descriptors: int | None = None
+) -> AsyncIterator[list[Service]]:
     """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
 
-    One that has no public address is reached at its own.
+    One that has no public address is reached at its own. `descriptors` is the limit of their open files,
+    where it is not the machine's.
     """
     started: list[Service] = []
     try:
         for number, given in enumerate(settings):
             own = folder / f"process {number}"
             own.mkdir()
-            started.append(await _start(own, given))
+            started.append(await _start(own, given, descriptors))
         async with asyncio.timeout(READY_S):
             for service in started:
                 await _until_ready(service)
@@ -155,17 +158,18 @@ async def services(folder: Path, *settings: Mapping[str, str]) -> AsyncIterator[
             await service.process.wait()
 
 
-async def _start(folder: Path, given: Mapping[str, str]) -> Service:
-    with tcp_listener() as listener:
-        port = listener.getsockname()[1]
+async def _start(folder: Path, given: Mapping[str, str], descriptors: int | None) -> Service:
+    with tcp_listener() as listener, tcp_listener() as control:
+        port, control_port = listener.getsockname()[1], control.getsockname()[1]
     own = (
         {"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100", "CALLBRIDGE_LOG_FORMAT": "json"}
         | dict(given)
-        | {"PORT": str(port)}
+        | {"PORT": str(port), "CALLBRIDGE_CONTROL_PORT": str(control_port)}
     )
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
+            *([] if descriptors is None else ["prlimit", f"--nofile={descriptors}"]),
             *COMMAND,
             "serve",
             cwd=folder.parent,  # There lies the agent, if there is one.

@@ -61,17 +61,21 @@ async def test_a_drain_by_command(tmp_path: Path) -> None:
         assert await service.readiness() == (200, {"status": "ready"})
         ended = await run(tmp_path, "drain", variables=service.variables)
         assert (ended.status, ended.stdout) == (0, "no call is live\n"), ended
-        assert await service.readiness() == (503, {"status": "not ready", "reason": "draining"})
+        assert await service.readiness() == (503, {"status": "not ready"})
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{service.url}/healthz")).status_code == 200
-        again = await run(
-            tmp_path, "drain", "--url", service.url, variables=service.variables | {"PORT": "1"}
-        )
+        undone = await run(tmp_path, "drain", "--undo", variables=service.variables)
+        assert (undone.status, undone.stdout) == (0, "it takes calls\n"), undone
+        assert await service.readiness() == (200, {"status": "ready"})
+        port = service.variables["CALLBRIDGE_CONTROL_PORT"]
+        elsewhere = service.variables | {"CALLBRIDGE_CONTROL_PORT": "1"}
+        again = await run(tmp_path, "drain", "--url", f"http://127.0.0.1:{port}", variables=elsewhere)
         assert again.status == 0, again
         assert service.process.returncode is None
         service.signal(signal.SIGTERM)
         assert await service.ended(EXIT_S) == 0
-    assert steps(service) == [("draining", 0), ("draining", 0), ("stopped", 0)]
+    assert steps(service) == [("draining", 0), ("draining", 0), ("draining", 0), ("stopped", 0)]
+    assert [line["live_calls"] for line in service.events("serving")] == [0]
 
 
 async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machine: Machine) -> None:
@@ -87,3 +91,29 @@ async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machin
         f"cold start: ready after {ready_s:.2f} s, of which Python alone {python_s:.2f} s (promised: 3 s)"
     )
     machine.judge([f"ready after {ready_s:.1f} s"] if ready_s >= READY_S else [], tolerates_ms=50)
+
+
+BREAKS_THE_WRITER = """
+from callbridge import Agent
+from callbridge.state import sqlite_writer
+
+
+def fail(*_):
+    raise RuntimeError("a fault of ours")
+
+
+sqlite_writer.write_batch = fail
+agent = Agent()
+"""
+
+
+@pytest.mark.heavy  # The stream that was promised is waited for.
+async def test_a_process_whose_state_is_gone_does_not_stay(tmp_path: Path) -> None:
+    """It would decline everybody for ever. It says so, gives up in order and exits with 70."""
+    (tmp_path / "broken.py").write_text(BREAKS_THE_WRITER)
+    given = variables("", NO_MODEL, CALLBRIDGE_AGENT="broken:agent", CALLBRIDGE_STATE_PATH="state.db")
+    async with services(tmp_path, given) as (service,):
+        await service.offer("CA" + "1" * 32)
+        assert await service.ended(EXIT_S) == 70
+    assert [line["organ"] for line in service.events("organ_dead")] == ["state"]
+    assert [step for step, _ in steps(service)] == ["handing_over", "stopped"]

@@ -272,3 +272,33 @@ async def test_a_fault_of_ours_in_the_thread_is_no_silence(
     assert "Restart the process" in str(state.trouble)
     assert [found.kind for found in await state.events(CALL)] == ["stream_started"]
     assert await state.claim_token(b"a", FAR)
+
+
+async def test_a_fault_in_the_writer_loses_nothing(
+    state: SqliteState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it could not write waits, and is written by the next round."""
+    with monkeypatch.context() as broken:
+        broken.setattr(sqlite_writer, "write_batch", lambda *_: 1 / 0)
+        state.append(CALL, "stream_started", b"{}")
+        await until(lambda: state.trouble is not None)
+    await until(lambda: state.trouble is None)
+    assert await state.flush()
+    assert [event.body for event in await state.events(CALL)] == [b"{}"]
+
+
+async def test_a_writer_that_cannot_go_on_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who watches is told, also one who comes late. A close is no death."""
+    closed = SqliteState(path)
+    watching = asyncio.create_task(closed.died())
+    await closed.close()
+    assert not watching.done()
+    watching.cancel()
+    monkeypatch.setattr(sqlite_writer, "FAILURE_PAUSE_S", 0.0)
+    monkeypatch.setattr(sqlite_writer, "write_batch", lambda *_: 1 / 0)
+    state = SqliteState(path)
+    state.append(CALL, "stream_started", b"{}")
+    async with asyncio.timeout(10):
+        assert "fault of ours" in await state.died()
+        assert "fault of ours" in await state.died()
+    assert state.trouble is not None

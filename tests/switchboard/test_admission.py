@@ -64,7 +64,7 @@ def test_caller_who_calls_too_often(bounds: CallsPerCaller, caller: str, refusal
     desk = Desk(bounds=bounds)
     desk.take("CA1", caller=caller)
     assert desk.offer("CA2", caller=caller) is refusal
-    assert desk.admission.reason_to_decline(MODEL, 0.0) is None
+    assert desk.admission.reasons_to_decline(MODEL, 0.0) == []
     assert desk.offer("CA3", caller="other") is None
 
 
@@ -72,8 +72,9 @@ def test_the_outage_of_a_model_refuses_only_those_who_ask_for_it() -> None:
     desk = Desk()
     desk.circuits.failed("another", 0.0, is_fatal=True)
     assert desk.admission.offer("CA1", "someone", "another", 0.0) is DeclineReason.MODEL_OUTAGE
-    assert desk.admission.reason_to_decline("another", 0.0) is DeclineReason.MODEL_OUTAGE
-    assert desk.admission.reason_to_decline(MODEL, 0.0) is desk.offer("CA1") is None
+    assert desk.admission.reasons_to_decline("another", 0.0) == [DeclineReason.MODEL_OUTAGE]
+    assert desk.admission.reasons_to_decline(MODEL, 0.0) == []
+    assert desk.offer("CA1") is None
 
 
 def test_too_many_begin_at_once() -> None:

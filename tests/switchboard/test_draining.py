@@ -11,6 +11,7 @@ from callbridge.switchboard.draining import Announce, AskToHandOver, Draining, D
 
 DRAIN_S = 240.0
 SIGNAL, DRAIN = decided.StopSignalled(), decided.DrainAsked()
+UNDO, BROKEN = decided.DrainUndone(), decided.Broken()
 TIME, PROMISE = decided.TimePassed(), decided.StreamPromised()
 
 
@@ -55,6 +56,14 @@ TIMELINES: dict[str, tuple[list[tuple[float, decided.Event]], DrainStep, float |
     "a signal after an empty drain": ([(0, DRAIN), (5, SIGNAL)], DrainStep.STOPPED, None),
     "a signal after a drain": ([*DRAINED, (100, SIGNAL)], DrainStep.DRAINING, 340),
     "drain after signal": ([*SIGNALLED, (11, DRAIN)], DrainStep.DRAINING, 250),
+    "a drain is undone": ([*DRAINED, (6, UNDO)], DrainStep.SERVING, None),
+    "and begins anew": ([*DRAINED, (6, UNDO), (7, DRAIN)], DrainStep.DRAINING, None),
+    "a signal is not undone": ([*SIGNALLED, (11, UNDO)], DrainStep.DRAINING, 250),
+    "nothing is undone": ([(0, UNDO)], DrainStep.SERVING, None),
+    "what is broken hands over": ([(0, live(1)), (10, BROKEN)], DrainStep.HANDING_OVER, 22),
+    "what is broken stops without calls": ([(10, BROKEN)], DrainStep.STOPPED, None),
+    "what is broken stays so": ([(0, live(1)), (10, BROKEN), (11, UNDO)], DrainStep.HANDING_OVER, 22),
+    "what breaks while it hands over": ([*TWICE, (12, BROKEN)], DrainStep.HANDING_OVER, 23),
     "a promised stream is waited for": (PROMISED, DrainStep.DRAINING, 5),
     "it never came": ([*PROMISED, (5, TIME)], DrainStep.STOPPED, None),
     "it came": ([*PROMISED, (2, live(1)), (5, TIME)], DrainStep.DRAINING, 241),

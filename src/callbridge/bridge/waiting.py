@@ -173,7 +173,10 @@ class WaitingRoom:
         if waiting.is_taken:
             await waiting.is_settled.wait()
         if not waiting.is_adopted:
-            await _close(call_sid, waiting)
+            try:
+                await _close(call_sid, waiting)
+            except Exception:  # noqa: BLE001  # A fault in closing one session must not end the room of all.
+                _log.exception("waiting_session_not_closed", call_sid=call_sid)
         self._tended.discard(waiting)
 
 

@@ -11,7 +11,8 @@ import msgspec
 import typer
 
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.server.http.control import DRAIN_PATH, drain_key
+from callbridge.server.config.setting_values import is_loopback
+from callbridge.server.http.control import DRAIN_PATH, control_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,29 +40,58 @@ class Report(msgspec.Struct, frozen=True):
 
 def drain(
     url: Annotated[
-        str | None, typer.Option(help="Where the service listens; by default on this machine, at PORT.")
+        str | None,
+        typer.Option(help="Its control listener; by default on this machine, at CALLBRIDGE_CONTROL_PORT."),
     ] = None,
     wait_seconds: Annotated[float, typer.Option(min=0, help="How long to wait for the last call.")] = 3600,
+    undo: Annotated[bool, typer.Option("--undo", help="Have it take calls again.")] = False,
 ) -> None:
     """Have a running service take no new calls, and wait until its last one has ended.
 
-    It goes on serving the calls that it has, and does not exit: stop it afterwards. Exit status 1 when
-    calls are left, or when the service cannot be asked.
+    It goes on serving the calls that it has, and does not exit: stop it afterwards, or undo it.
+    Exit status 1 when calls are left, or when the service cannot be asked.
     """
     settings = settings_or_refusal()
     try:
         with _client(settings, url or own_address(settings)) as client:
-            wait_for_the_last_call(client, wait_seconds, say=typer.echo)
+            if undo:
+                take_calls_again(client, say=typer.echo)
+            else:
+                wait_for_the_last_call(client, wait_seconds, say=typer.echo)
     except DrainError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
 def own_address(settings: Settings) -> str:
-    """Where the service with these settings is reached from its own machine."""
-    is_any = settings.host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
-    host = "127.0.0.1" if is_any else settings.host
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    """Where the service with these settings is asked from its own machine.
+
+    Raises:
+        DrainError: it listens for nobody.
+    """
+    if settings.control_port == 0:
+        raise DrainError(
+            "CALLBRIDGE_CONTROL_PORT is 0, so the service cannot be asked. Set a port, and restart it."
+        )
+    is_any = settings.control_host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
+    host = "127.0.0.1" if is_any else settings.control_host
+    return (
+        f"http://[{host}]:{settings.control_port}"
+        if ":" in host
+        else f"http://{host}:{settings.control_port}"
+    )
+
+
+def take_calls_again(client: httpx.Client, *, say: Callable[[str], object]) -> None:
+    """Takes a drain back.
+
+    Raises:
+        DrainError: it was refused, it is too late for it, or the service cannot be reached.
+    """
+    report = _asked(client, "DELETE")
+    if report.state != "serving":
+        raise DrainError(f"Too late: a signal has told the service to stop, and it is {report.state}.")
+    say("it takes calls")
 
 
 def wait_for_the_last_call(
@@ -103,9 +133,15 @@ def wait_for_the_last_call(
 
 def _client(settings: Settings, url: str) -> httpx.Client:
     try:
+        address = httpx.URL(url)
+        if address.scheme == "http" and not is_loopback(address.host):
+            raise DrainError(
+                f"The key would travel to {address.host} for everybody to read. Run this on that machine, "
+                "or give an https:// address."
+            )
         return httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {drain_key(settings.twilio_auth_token)}"},
+            base_url=address,
+            headers={"Authorization": f"Bearer {control_key(settings)}"},
             timeout=ANSWER_S,
             # The service is on this machine or beside it: a proxy to the outside leads away from it.
             trust_env=False,
@@ -128,7 +164,8 @@ def _asked(client: httpx.Client, method: str) -> Report:
         ) from error
     if response.status_code == http.HTTPStatus.UNAUTHORIZED:
         raise DrainError(
-            f"The service at {client.base_url} refuses: its TWILIO_AUTH_TOKEN is not the one set here."
+            f"The service at {client.base_url} refuses: its CALLBRIDGE_CONTROL_KEY, or the TWILIO_AUTH_TOKEN "
+            "that the key is made from, is not the one set here."
         )
     try:
         response.raise_for_status()

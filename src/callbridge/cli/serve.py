@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 import typer
@@ -13,6 +13,7 @@ from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.check import cannot_listen
+from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.check_descriptors import check_descriptors
 from callbridge.server.config.clip import ClipError
 from callbridge.server.config.descriptors import Room
@@ -20,15 +21,28 @@ from callbridge.server.config.findings import Finding, Level, as_findings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, read_settings
 from callbridge.server.http.app import create_app
+from callbridge.server.http.control import control_app
 from callbridge.server.process.descriptors import raise_limit
 from callbridge.server.process.drain import Drain
-from callbridge.server.process.listening import CallServer, tcp_listeners, uvicorn_config
+from callbridge.server.process.listening import (
+    CallServer,
+    Control,
+    control_config,
+    tcp_listener,
+    tcp_listeners,
+    uvicorn_config,
+)
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.memory import keep_large_blocks_apart
 from callbridge.state.opening import open_state
 from callbridge.state.state import StateError
 
 _log = structlog.get_logger()
+if TYPE_CHECKING:
+    from callbridge.server.process.desk import Desk
+
+BROKEN_EXIT_STATUS: Final = 70
+"""EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
 
 
 def serve() -> None:
@@ -56,10 +70,15 @@ def serve() -> None:
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()
-    server = CallServer(uvicorn_config(app, settings, room), settings, drain, loop_watch=loop_watch)
+    control = _control(app.state.desk)
+    server = CallServer(
+        uvicorn_config(app, settings, room), settings, drain, loop_watch=loop_watch, control=control
+    )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(listeners)
+    if drain.is_broken:
+        raise typer.Exit(BROKEN_EXIT_STATUS)
 
 
 def settings_or_refusal() -> Settings:
@@ -81,11 +100,21 @@ def _room(settings: Settings) -> Room:
     return Room.of(descriptors, settings.calls_max)
 
 
+def _control(desk: Desk) -> Control | None:
+    """Where operators ask; nothing where that is switched off."""
+    settings = desk.settings
+    if settings.control_port == 0:
+        return None
+    try:
+        listener = tcp_listener(settings.control_host, settings.control_port)
+    except OSError as error:
+        _refuse([control_port_taken(settings, error)])
+    return control_config(control_app(desk), settings), listener
+
+
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (
-        settings.openai_api_key.get_secret_value(),
-        settings.twilio_auth_token.get_secret_value(),
-    )
+    given = (settings.openai_api_key, settings.twilio_auth_token, settings.control_key)
+    return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 def _refuse(findings: list[Finding]) -> NoReturn:

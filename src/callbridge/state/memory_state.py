@@ -6,6 +6,7 @@ first: there is no later process that would ask for them.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -56,6 +57,11 @@ class MemoryState:
 
     def __repr__(self) -> str:
         return f"<MemoryState calls={len(self._events)} events={self._events_held}>"
+
+    async def died(self) -> str:
+        """Never."""
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
     @property
     def trouble(self) -> str | None:

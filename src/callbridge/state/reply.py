@@ -30,6 +30,10 @@ class Reply(Generic[T]):
         if not self._future.done():
             self._future.set_result(value)
 
+    async def settled(self) -> T:
+        """The answer, however long it takes."""
+        return await self._future
+
     async def within(self, wait_s: float) -> T | None:
         """The answer, or nothing if it does not come in time."""
         with contextlib.suppress(TimeoutError):

@@ -59,6 +59,12 @@ class SqliteState:
     def __repr__(self) -> str:
         return f"<SqliteState {self._writer!r}>"
 
+    async def died(self) -> str:
+        """Why the writer has ended, once it has by a fault of ours."""
+        reply: Reply[str] = Reply()
+        self._writer.mourn(reply)
+        return await reply.settled()
+
     @property
     def trouble(self) -> str | None:
         """Why nothing can be kept at the moment."""

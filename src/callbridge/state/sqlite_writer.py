@@ -39,6 +39,9 @@ BUSY_PAUSE_S = 0.05
 FAILURE_PAUSE_S = 0.25
 """Between two attempts. A full disk costs four failed writes a second, which is nothing."""
 
+FAULTS_MAX = 8
+"""So many rounds in a row may end by a fault of ours, in two seconds. Then the thread ends, and says so."""
+
 IDLE_S = 60.0
 """With nothing to do the thread looks this often whether it is time to prune."""
 
@@ -57,6 +60,7 @@ class SqliteWriter:
         self._questions: deque[Question] = deque()
         self._flushes: list[tuple[int, Reply[bool]]] = []
         self._farewells: list[Reply[bool]] = []
+        self._mourners: list[Reply[str]] = []
         self._is_closing = False
         self._is_over = False
         self._trouble: str | None = None
@@ -113,6 +117,13 @@ class SqliteWriter:
                 return
         reply.settle(False)
 
+    def mourn(self, reply: Reply[str]) -> None:
+        """Settles `reply` with the reason when the thread has ended without having been closed."""
+        with self._wake:
+            self._mourners.append(reply)
+        if self._is_over:
+            self._tell_mourners()
+
     @property
     def waiting(self) -> tuple[Write, ...]:
         """What is not written, in order."""
@@ -140,14 +151,26 @@ class SqliteWriter:
 
     def _run(self) -> None:
         try:
+            faults = 0
             while self._wait_for_work():
-                self._write()
-                self._answer_questions()
-                self._answer_flushes()
+                faults = 0 if self._is_round_done() else faults + 1
+                if faults == FAULTS_MAX:
+                    return
             self._write()
             self._answer_questions()
         finally:
             self._leave()
+
+    def _is_round_done(self) -> bool:
+        try:
+            self._write()
+            self._answer_questions()
+            self._answer_flushes()
+        except Exception:  # noqa: BLE001  # A fault of ours. All calls depend on this thread: it tries again.
+            _log.exception("state_writer_failed")
+            self._failed(StateError("The state's writer fails by a fault of ours; the log has it."))
+            return False
+        return True
 
     def _wait_for_work(self) -> bool:
         """Returns when there is something to do; false when that is to end."""
@@ -170,13 +193,17 @@ class SqliteWriter:
     def _write(self) -> None:
         with self._wake:
             batch = self._backlog.take()
+        is_written = False
         try:
             self._commit(batch)
+            is_written = True
         except (SQLAlchemyError, StateError) as error:
-            with self._wake:
-                self._backlog.put_back()
             self._failed(error)
-        else:
+        finally:
+            if not is_written:
+                with self._wake:
+                    self._backlog.put_back()
+        if is_written:
             self._went_well()
 
     def _commit(self, batch: tuple[Write, ...]) -> None:
@@ -271,3 +298,10 @@ class SqliteWriter:
         self._disconnect()
         for reply in [*(reply for _, reply in self._flushes), *self._farewells]:
             reply.settle(False)
+        self._tell_mourners()
+
+    def _tell_mourners(self) -> None:
+        with self._wake:
+            mourners, self._mourners = self._mourners, []
+        for mourner in [] if self._is_closing else mourners:
+            mourner.settle(self._trouble or "")

@@ -96,6 +96,9 @@ class State(Protocol):
     async def close(self) -> None:
         """Writes what waits, as `flush` does, and stops. What is told to a closed state is lost."""
 
+    async def died(self) -> str:
+        """Why nothing will be kept any more in this process. Returns once that is so; a close is none."""
+
     @property
     def trouble(self) -> str | None:
         """Why nothing can be kept at the moment, in words for an operator; or nothing. Any thread may ask."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 from callbridge.switchboard.callers import ANONYMOUS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from callbridge.switchboard.callers import CallerLimits
     from callbridge.switchboard.circuit import Circuits
     from callbridge.switchboard.spending import Spending
@@ -84,13 +86,14 @@ class Condition:
     is_loop_late: bool = False
 
     @property
-    def reason_to_decline(self) -> DeclineReason | None:
-        """Why it takes no call whatever."""
+    def reasons_to_decline(self) -> Iterator[DeclineReason]:
+        """Why it takes no call whatever, the gravest first."""
         if self.is_draining:
-            return DeclineReason.DRAINING
+            yield DeclineReason.DRAINING
         if not self.has_healthy_store:
-            return DeclineReason.STATE
-        return DeclineReason.LOOP_LAG if self.is_loop_late else None
+            yield DeclineReason.STATE
+        if self.is_loop_late:
+            yield DeclineReason.LOOP_LAG
 
 
 @dataclass(slots=True)
@@ -156,7 +159,7 @@ class Admission:
         if call_sid in self._places:
             self._reserve(call_sid, now)
             return None
-        reason = self._reason_to_decline(caller, model, now) or self._starts.take(now)
+        reason = next(self._reasons_to_decline(caller, model, now), None) or self._starts.take(now)
         if reason is None:
             self._lapsed.pop(call_sid, None)
             self._callers.began(caller, now)
@@ -178,10 +181,10 @@ class Admission:
         self._reserve(call_sid, now)
         return None
 
-    def reason_to_decline(self, model: str, now: float) -> DeclineReason | None:
-        """Why a call of somebody who has not called yet would be refused: what `/readyz` tells."""
+    def reasons_to_decline(self, model: str, now: float) -> list[DeclineReason]:
+        """Why a call of somebody who has not called yet would be declined, the gravest reason first."""
         self._forget(now)
-        return self._reason_to_decline(None, model, now)
+        return list(self._reasons_to_decline(None, model, now))
 
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
@@ -270,20 +273,18 @@ class Admission:
 
     # Within.
 
-    def _reason_to_decline(self, caller: str | None, model: str, now: float) -> DeclineReason | None:
-        if reason := self._condition.reason_to_decline:
-            return reason
+    def _reasons_to_decline(self, caller: str | None, model: str, now: float) -> Iterator[DeclineReason]:
+        yield from self._condition.reasons_to_decline
         if self._circuits.is_open(model, now):
-            return DeclineReason.MODEL_OUTAGE
+            yield DeclineReason.MODEL_OUTAGE
         if self._spending.declines(now):
-            return DeclineReason.SPEND
+            yield DeclineReason.SPEND
         if len(self._places) >= self.limit(now):
-            return DeclineReason.CAPACITY
+            yield DeclineReason.CAPACITY
         if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
-            return DeclineReason.DESCRIPTORS
-        if caller is None or not self._callers.declines(caller, now):
-            return None
-        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+            yield DeclineReason.DESCRIPTORS
+        if caller is not None and self._callers.declines(caller, now):
+            yield DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)

@@ -3,7 +3,7 @@
 Pure: (event, now) in, actions out. The timer, the log and the live calls are in `server/process/drain.py`.
 
     SERVING ── drain or signal ──> DRAINING ── second signal, or time is up ──> HANDING_OVER ──> STOPPED
-                                       └──────── signal, and no call is left ────────────────────┘
+        └────── a drain is undone ─────┘└──────── signal, and no call is left ────────────────────┘
 """
 
 from __future__ import annotations
@@ -44,8 +44,18 @@ class DrainAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class DrainUndone:
+    """The deploy script has thought better of it. A signal cannot be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
 class StopSignalled:
     """SIGTERM or SIGINT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Something is gone without which no call can be served: hand over at once, and exit as a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,9 @@ class TimePassed:
     """The deadline may have come."""
 
 
-Event: TypeAlias = DrainAsked | StopSignalled | CallsCounted | StreamPromised | TimePassed
+Event: TypeAlias = (
+    DrainAsked | DrainUndone | StopSignalled | Broken | CallsCounted | StreamPromised | TimePassed
+)
 
 
 # What the drain asks for.
@@ -108,6 +120,8 @@ class Draining:
         self._quiet_at = -math.inf
         self._ends_at: float | None = None
         self.step = DrainStep.SERVING
+        self.is_broken = False
+        """Whether the process ends because it cannot serve."""
 
     @property
     def deadline(self) -> float | None:
@@ -126,8 +140,13 @@ class Draining:
             case DrainAsked():
                 if self.step is DrainStep.SERVING:
                     actions = self._drain(None, now)
+            case DrainUndone():
+                if self.step is DrainStep.DRAINING and not self._is_signalled:
+                    actions = self._enter(DrainStep.SERVING, None, now)
             case StopSignalled():
                 actions = self._signalled(now)
+            case Broken():
+                actions = self._break(now)
             case CallsCounted(live):
                 if live < self._live:
                     self._quiet_at = max(self._quiet_at, now + ACTION_S)
@@ -148,6 +167,10 @@ class Draining:
             return self._hand_over(now)
         # Whoever asks a third time wants no courtesy.
         return self._stop(now)
+
+    def _break(self, now: float) -> list[Action]:
+        self.is_broken = self._is_signalled = True
+        return [] if self.step is DrainStep.HANDING_OVER else self._hand_over(now)
 
     def _go_on(self, now: float) -> list[Action]:
         if not self._is_signalled or self.step is DrainStep.STOPPED:

@@ -275,7 +275,21 @@ def test_names_that_no_setting_has_are_errors() -> None:
 )
 def test_port_that_cannot_be_had(number: int, level: Level, what: str) -> None:
     """A port in use may be the service itself; an address that cannot be had is fatal."""
-    fault = only_fault(findings(failure=OSError(number, "no")))
+    for_callers, for_operators = faults(findings(failure=OSError(number, "no")))
+    assert for_callers.level is for_operators.level is level
+    assert what in for_callers.what
+    assert "operators" in for_operators.what
+
+
+@pytest.mark.parametrize(
+    ("changes", "level", "what"),
+    [
+        ({"CALLBRIDGE_CONTROL_PORT": "8080"}, Level.ERROR, "CALLBRIDGE_CONTROL_PORT is 8080, as PORT is"),
+        ({"CALLBRIDGE_CONTROL_HOST": "10.1.2.3"}, Level.WARNING, "other machines reach what operators ask"),
+    ],
+)
+def test_who_can_ask_as_an_operator(changes: dict[str, str], level: Level, what: str) -> None:
+    fault = only_fault(findings(changes))
     assert fault.level is level
     assert what in fault.what
 

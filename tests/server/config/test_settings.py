@@ -280,6 +280,7 @@ EXAMPLES = {
     "agent": "shop:agent",
     "answer_patience_seconds": "8",
     "clip": "moment.wav",
+    "control_key": "0123456789abcdef",
     "fallback_dial": "+14155550123",
     "language": "en",
     "reasoning_effort": "low",

@@ -39,19 +39,20 @@ async def test_all_that_is_asked_for_is_there_and_nothing_else() -> None:
     twilios = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
     for path in twilios.split():
         assert (await asked(app, f"/twilio/{path}")).status_code == 403
-    for path, status in (("/healthz", 200), ("/readyz", 200), ("/drain", 401)):
+    for path, status in (("/healthz", 200), ("/readyz", 200)):
         assert (await asked(app, path)).status_code == status
-    for path in ("/docs", "/redoc", "/openapi.json", "/"):
+    for path in ("/docs", "/redoc", "/openapi.json", "/", "/drain", "/metrics"):
         assert (await asked(app, path)).status_code == 404
 
 
 async def test_what_runs_beside_the_calls_ends_with_them() -> None:
-    """One task probes the model; at the end it is gone, and the state is closed."""
+    """Model and state are watched; at the end nobody watches, and the state is closed."""
     state = _Noting()
     app = create_app(made_settings(), Agent(), state=state)
     before = asyncio.all_tasks()
     async with app.router.lifespan_context(app):
-        assert [task.get_name() for task in asyncio.all_tasks() - before] == ["model probe"]
+        names = {task.get_name() for task in asyncio.all_tasks() - before}
+        assert names == {"model probe", "state watch"}
         assert not state.is_closed
     assert asyncio.all_tasks() == before
     assert state.is_closed

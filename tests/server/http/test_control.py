@@ -1,4 +1,4 @@
-"""The routes of the drain control: who may ask, and what they are told."""
+"""The control listener: who may ask, and what they are told."""
 
 from __future__ import annotations
 
@@ -9,29 +9,25 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import structlog
-from fastapi import FastAPI
-from pydantic import SecretStr
 
-from callbridge.server.http.control import control_router, drain_key
-from callbridge.server.process.drain import Drain
-from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.http.control import control_app, control_key
 from callbridge.switchboard.draining import DrainStep
-from desks import LiveCall
+from desks import AUTH_TOKEN, FrontDesk, LiveCall, made_settings
 
-TOKEN = SecretStr("0123456789abcdef0123456789abcdef")
-KEY = drain_key(TOKEN)
+KEY = control_key(made_settings())
 RIGHT = {"Authorization": f"Bearer {KEY}"}
+OWN_KEY = "a key of the operator's own"
+ROUTES = [("POST", "/drain"), ("DELETE", "/drain"), ("GET", "/drain"), ("GET", "/readyz")]
 
 
 class World:
-    """A service with the control and nothing else."""
+    """A desk, and the control before it."""
 
     def __init__(self) -> None:
-        self.live_calls = LiveCalls()
-        self.drain = Drain(self.live_calls, 240)
-        app = FastAPI()
-        app.include_router(control_router(self.drain, self.live_calls, TOKEN))
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://callbridge")
+        self.front = FrontDesk()
+        self.desk = self.front.desk
+        transport = httpx.ASGITransport(control_app(self.desk))
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://callbridge")
 
 
 @pytest.fixture
@@ -41,52 +37,72 @@ async def world() -> AsyncIterator[World]:
         yield found
 
 
-def test_key_is_derived_from_the_token() -> None:
+def test_key_is_derived_from_the_token_or_set() -> None:
     """As documented, so that a script without Python can make it too."""
-    expected = hmac.new(TOKEN.get_secret_value().encode(), b"callbridge drain", hashlib.sha256).hexdigest()
+    expected = hmac.new(AUTH_TOKEN.encode(), b"callbridge control", hashlib.sha256).hexdigest()
     assert expected == KEY
-    assert TOKEN.get_secret_value() not in KEY
+    assert control_key(made_settings({"CALLBRIDGE_CONTROL_KEY": OWN_KEY})) == OWN_KEY
 
 
-async def test_a_drain_begins_and_is_reported(world: World) -> None:
+async def test_a_drain_begins_is_reported_and_taken_back(world: World) -> None:
     """Asked once or again; the calls that are on are counted, and go on. A report changes nothing."""
     answer = await world.client.get("/drain", headers=RIGHT)
     assert (answer.status_code, answer.json()) == (200, {"state": "serving", "live_calls": 0})
     call = LiveCall()
-    world.live_calls.add("CA1", call)
+    world.desk.live_calls.add("CA1", call)
     for method in ("POST", "GET", "POST"):
         answer = await world.client.request(method, "/drain", headers=RIGHT)
         assert (answer.status_code, answer.json()) == (200, {"state": "draining", "live_calls": 1})
-    assert world.drain.reason_not_ready() == "draining"
-    world.live_calls.remove("CA1", call)
-    answer = await world.client.get("/drain", headers=RIGHT)
-    assert answer.json() == {"state": "draining", "live_calls": 0}
+    assert world.desk.drain.reason_not_ready() == "draining"
+    answer = await world.client.delete("/drain", headers=RIGHT)
+    assert answer.json() == {"state": "serving", "live_calls": 1}
+    assert world.desk.drain.reason_not_ready() is None
+    world.desk.live_calls.remove("CA1", call)
     assert call.told == []
+
+
+async def test_what_a_signal_has_begun_is_not_taken_back(world: World) -> None:
+    call = LiveCall()
+    world.desk.live_calls.add("CA1", call)
+    world.desk.drain.signalled()
+    answer = await world.client.delete("/drain", headers=RIGHT)
+    assert answer.json() == {"state": "draining", "live_calls": 1}
+    world.desk.live_calls.remove("CA1", call)
+
+
+async def test_every_reason_to_decline_is_told(world: World) -> None:
+    answer = await world.client.get("/readyz", headers=RIGHT)
+    assert (answer.status_code, answer.json()["declines_for"]) == (200, [])
+    world.front.loop_watch.is_late = True
+    world.front.state.told_trouble = "the disk is full"
+    world.desk.drain.begin()
+    answer = await world.client.get("/readyz", headers=RIGHT)
+    told = answer.json()
+    assert answer.status_code == 503
+    assert (told["declines_for"], told["state"]) == (["draining", "state", "loop_lag"], "draining")
+    assert told["state_file"] == "the disk is full"
+    assert (told["places_taken"], told["places"], told["spent_dollars_day"]) == (0, 250, 0)
 
 
 @pytest.mark.parametrize(
     "authorization",
     [
         *(None, "", "Bearer", "Bearer ", f"Bearer {KEY[:-1]}", f"Bearer {KEY}0", f"Bearer {'0' * 64}"),
-        *(f"Basic {KEY}", KEY, f"Bearer {TOKEN.get_secret_value()}"),
-        f"Bearer {drain_key(SecretStr('another token'))}",
+        *(f"Basic {KEY}", KEY, f"Bearer {AUTH_TOKEN}"),
         b"Bearer \xff\xfe\xe9",
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_stranger_gets_401_without_a_word(
-    world: World, method: str, authorization: str | bytes | None
-) -> None:
+async def test_a_stranger_gets_401_without_a_word(world: World, authorization: str | bytes | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
-    with structlog.testing.capture_logs() as logs:
-        answer = await world.client.request(method, "/drain", headers=headers)  # type: ignore[arg-type]  # bytes are fine
-    assert (answer.status_code, answer.content) == (401, b"")
-    assert world.drain.step is DrainStep.SERVING
-    assert [line["event"] for line in logs] == ["drain_refused"]
-    assert KEY not in str(logs)
+    for method, path in ROUTES:
+        with structlog.testing.capture_logs() as logs:
+            answer = await world.client.request(method, path, headers=headers)  # type: ignore[arg-type]  # bytes are fine
+        assert (answer.status_code, answer.content) == (401, b"")
+        assert [line["event"] for line in logs] == ["control_refused"]
+        assert KEY not in str(logs)
+    assert world.desk.drain.step is DrainStep.SERVING
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
-async def test_other_methods_are_refused(world: World, method: str) -> None:
-    assert (await world.client.request(method, "/drain", headers=RIGHT)).status_code == 405
-    assert world.drain.step is DrainStep.SERVING
+@pytest.mark.parametrize("path", ["/healthz", "/twilio/voice", "/media-stream", "/"])
+async def test_nothing_else_is_there(world: World, path: str) -> None:
+    assert (await world.client.get(path, headers=RIGHT)).status_code == 404

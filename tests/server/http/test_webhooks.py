@@ -230,6 +230,10 @@ async def test_nobody_is_dialled_ahead(environment: dict[str, str], drains: bool
         assert len(world.desk.waiting) == 0
 
 
+async def breaks(world: World) -> None:
+    world.desk.drain.give_up()
+
+
 async def drains(world: World) -> None:
     world.desk.drain.begin()
 
@@ -680,16 +684,14 @@ async def test_switched_off_check_lets_unsigned_requests_in() -> None:
     ("happens", "path", "status", "told"),
     [
         (drains, "/healthz", 200, {"status": "alive"}),
-        (drains, "/readyz", 503, {"status": "not ready", "reason": "draining"}),
-        *[
-            (happens, "/readyz", 200, {"status": "ready", "declines_for": refusal.value})
-            for refusal, happens, _ in REFUSALS[1:6]
-        ],
+        (breaks, "/healthz", 503, {"status": "broken"}),
+        (drains, "/readyz", 503, {"status": "not ready"}),
+        *[(happens, "/readyz", 200, {"status": "ready"}) for _, happens, _ in REFUSALS[1:6]],
     ],
 )
 async def test_health(happens: Callable[[World], Any], path: str, status: int, told: object) -> None:
     """A process that drains lives, but gets no calls. Another that declines has the fallback to give, where
-    a balancer with nowhere else to go would let callers wait.
+    a balancer with nowhere else to go would let callers wait. Why it declines is told to nobody here.
     """
     async with World(SMALL) as world:
         assert (await world.client.get("/readyz")).json() == {"status": "ready"}

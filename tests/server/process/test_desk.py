@@ -46,24 +46,24 @@ async def test_money_spent_by_the_process_before_counts() -> None:
     desk = desk_with(state, CALLBRIDGE_SPEND_PER_HOUR_MAX="2.50")
     state.note_spend(WALL - 600, 2_400_000)
     async with desk.opened():
-        assert desk.reason_to_decline() is None
+        assert desk.reasons_to_decline() == []
         desk.spending.add(50.0, 100_000)
-        assert desk.reason_to_decline() is DeclineReason.SPEND
+        assert desk.reasons_to_decline() == [DeclineReason.SPEND]
 
 
 async def test_the_desk_looks_around_before_it_answers() -> None:
     """Drain, store and loop are looked at each time: what has passed is no refusal any more."""
     front = FrontDesk()
-    assert front.desk.reason_to_decline() is None
+    assert front.desk.reasons_to_decline() == []
     front.loop_watch.is_late = True
-    assert front.desk.reason_to_decline() is DeclineReason.LOOP_LAG
+    assert front.desk.reasons_to_decline() == [DeclineReason.LOOP_LAG]
     front.state.told_trouble = "the disk is full"
-    assert front.desk.reason_to_decline() is DeclineReason.STATE
+    assert front.desk.reasons_to_decline() == [DeclineReason.STATE, DeclineReason.LOOP_LAG]
     front.state.told_trouble, front.loop_watch.is_late = None, False
-    assert front.desk.reason_to_decline() is None
+    assert front.desk.reasons_to_decline() == []
     front.desk.drain.begin()
-    assert front.desk.reason_to_decline() is DeclineReason.DRAINING
-    assert open_desk(made_settings()).reason_to_decline() is None, "a desk without a loop watch"
+    assert front.desk.reasons_to_decline() == [DeclineReason.DRAINING]
+    assert open_desk(made_settings()).reasons_to_decline() == [], "a desk without a loop watch"
 
 
 async def test_sessions_that_wait_are_closed_with_the_desk() -> None:

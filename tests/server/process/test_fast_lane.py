@@ -18,6 +18,7 @@ from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, Patience
 from callbridge.call.events import Leg, LegGone, LegStalled
 from callbridge.server.process import fast_lane
 from callbridge.server.process.fast_lane import FAST_LANE, FastLaneProtocol, take_over
+from callbridge.server.process.http_protocol import Crowd, bounded_http
 from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.serving import GuestServer, serving
 from lanes import BOUND_S, Ear
@@ -89,7 +90,7 @@ async def opened() -> AsyncIterator[House]:
     house = House()
     quiet: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False}
     speaks: dict[str, Any] = {
-        "http": "httptools",
+        "http": bounded_http(Crowd(100)),
         "ws": FastLaneProtocol,
         "ws_max_size": PHONE_MESSAGE_BYTES_MAX,
     }

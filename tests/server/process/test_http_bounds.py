@@ -8,7 +8,6 @@ import h11
 import pytest
 
 from callbridge.server.process.http_bounds import (
-    DROPPED_AT_ONCE,
     FIELDS_MAX,
     HEAD_BYTES_MAX,
     PIECES_MAX,
@@ -127,8 +126,10 @@ class One:
     since: float
 
 
-def test_those_who_asked_for_nothing_go_first_then_the_longest_idle() -> None:
-    served = [One(has_served=True, since=float(at)) for at in range(40)]
-    silent = [One(has_served=False, since=100.0 - at) for at in range(20)]
-    gone = least_wanted([*served, *silent])
-    assert gone == [*reversed(silent), *served[: DROPPED_AT_ONCE - 20]]
+def test_the_longest_idle_go_first_of_whoever_are_more() -> None:
+    """Thousands of strangers drive no proxy away, and a proxy's many no newcomer."""
+    known = [One(has_served=True, since=float(at)) for at in range(40)]
+    strangers = [One(has_served=False, since=100.0 - at) for at in range(60)]
+    assert least_wanted([*known, *strangers], 64 * 3) == [strangers[59], strangers[58], strangers[57]]
+    assert least_wanted([*known, *strangers[:1]], 20) == [known[0]]
+    assert least_wanted([strangers[0]], 20) == [strangers[0]]

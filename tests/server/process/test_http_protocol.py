@@ -15,7 +15,7 @@ import uvicorn
 from callbridge.server.process import http_bounds
 from callbridge.server.process.fast_lane import FastLaneProtocol
 from callbridge.server.process.http_bounds import Phase
-from callbridge.server.process.http_protocol import BoundedHttpProtocol, bounded_http
+from callbridge.server.process.http_protocol import BoundedHttpProtocol, Crowd, bounded_http
 from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.serving import GuestServer, serving
 from leftovers import leaves_nothing, until
@@ -89,7 +89,7 @@ async def everybodys_house() -> AsyncIterator[House]:
     house = House()
     config = uvicorn.Config(
         house,
-        http=bounded_http(CONNECTIONS_MAX),  # type: ignore[arg-type]
+        http=bounded_http(Crowd(CONNECTIONS_MAX)),  # type: ignore[arg-type]
         ws=FastLaneProtocol,
         lifespan="off",
         log_config=None,

@@ -124,7 +124,7 @@ async def test_what_is_told_opens_the_circuit_of_its_model(
     front = FrontDesk({"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"})
     told(front, *those)
     assert front.desk.circuits.open_models(front.now) == are_open
-    assert (front.desk.reason_to_decline() is None) is (MODEL not in are_open)
+    assert (front.desk.reasons_to_decline() == []) is (MODEL not in are_open)
 
 
 async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
@@ -135,7 +135,7 @@ async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
     unknown: dict[str, Any] = {"status": 404, "is_fatal": True}
     for _ in range(20):
         told(front, trouble(**unknown), READY_WITH_SECOND)
-    assert front.desk.reason_to_decline() is None
+    assert front.desk.reasons_to_decline() == []
     told(front, *[trouble(model="second", **unknown)] * FAILURES_IN_A_ROW)
     assert front.desk.circuits.open_models(front.now) == ["second"]
 
@@ -145,7 +145,7 @@ async def test_descriptors_that_ran_out_are_our_own_fault() -> None:
     front = FrontDesk()
     told(front, *[trouble(lacks_descriptors=True)] * 20)
     assert front.desk.circuits.open_models(front.now) == []
-    assert front.desk.reason_to_decline() is DeclineReason.DESCRIPTORS
+    assert list(front.desk.reasons_to_decline()) == [DeclineReason.DESCRIPTORS]
 
 
 async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from callbridge.server.config.setting_names import PREFIX, name_of_others
@@ -41,6 +41,15 @@ class AddressSettings(BaseSettings):
 
     port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
     """The port to listen on."""
+
+    control_host: str = "127.0.0.1"
+    """Where operators ask (drain, reasons): an address that only they can reach."""
+
+    control_port: int = Field(8081, ge=0, le=65_535)
+    """The port of it; 0: nobody can ask."""
+
+    control_key: SecretStr | None = Field(None, min_length=16)
+    """The bearer key of it. Not set: derived from TWILIO_AUTH_TOKEN, as `callbridge drain` does it, too."""
 
     @property
     def voice_url(self) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
+from callbridge.server.config.check_control import control
 from callbridge.server.config.check_descriptors import check_descriptors
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
@@ -79,6 +80,7 @@ def check(
         *_public_address(settings),
         _port(settings, try_to_listen(settings.host, settings.port)),
         *check_descriptors(settings, descriptors),
+        *control(settings, try_to_listen),
         *_model(settings, voice_model(settings.realtime_model), today),
         *_second_model(settings, today),
         _transcription(settings, transcription_model(settings.transcription_model), today),

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-OWN: Final = 24
-"""At rest it has 16 (measured): the log, the state and its journal, the event loop, what it listens on. The
-rest is for name servers, and for tools that open files."""
+OWN: Final = 32
+"""At rest it has 20 (measured): the log, the state and its journal, the event loop, what it listens on. Eight
+are for operators, the rest for name servers and for tools that open files."""
 
 PER_CALL: Final = 3
 """The phone's socket, the model's, and a second one while one session takes the place of another."""

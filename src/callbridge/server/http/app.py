@@ -17,7 +17,6 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.settings import Settings
-from callbridge.server.http.control import control_router
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
@@ -25,6 +24,7 @@ from callbridge.server.http.news import news_router
 from callbridge.server.http.nowhere import Nowhere
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
+from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 
@@ -106,7 +106,7 @@ def create_app(
 def _add_routes(app: FastAPI, desk: Desk, door: MediaDoor) -> None:
     for router in (webhook_router, fallback_router, news_router, health_router):
         app.include_router(_with_slashes(router(desk)))
-    app.include_router(control_router(desk.drain, desk.live_calls, desk.settings.twilio_auth_token))
+    app.state.desk = desk
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
@@ -139,10 +139,16 @@ def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncCont
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        give_up = desk.drain.give_up
         async with desk.opened(), asyncio.TaskGroup() as tasks:
-            probing = tasks.create_task(probe_forever(desk), name="model probe")
+            probing = guarded("model probe", lambda: probe_forever(desk), give_up=give_up, now=desk.now)
+            organs = [
+                tasks.create_task(probing, name="model probe"),
+                tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"),
+            ]
             yield
-            probing.cancel()
+            for organ in organs:
+                organ.cancel()
 
     return lifespan
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from callbridge.switchboard.admission import DeclineReason
-
 if TYPE_CHECKING:
     from fastapi import Request
     from fastapi.responses import Response
@@ -32,19 +30,17 @@ class _Health:
         self._desk = desk
 
     async def healthz(self, _request: Request) -> Response:
-        """The process lives, and its event loop turns."""
+        """The process lives, its event loop turns, and nothing that it cannot do without is gone."""
+        if self._desk.drain.is_broken:
+            return JSONResponse({"status": "broken"}, status_code=503)
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _request: Request) -> Response:
         """Whether calls may be sent here. Not while draining; else the fallback is an answer too.
 
-        A balancer with nowhere else to go would let callers wait, where we have something to say to them.
+        A balancer with nowhere else to go would let callers wait, where we have something to say to them. Why
+        calls are declined is nobody's business here: the control listener tells it.
         """
-        reason = self._desk.reason_to_decline()
-        match reason:
-            case None:
-                return JSONResponse({"status": "ready"})
-            case DeclineReason.DRAINING:
-                return JSONResponse({"status": "not ready", "reason": reason.value}, status_code=503)
-            case _:
-                return JSONResponse({"status": "ready", "declines_for": reason.value})
+        if self._desk.drain.reason_not_ready() is None:
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "not ready"}, status_code=503)

@@ -95,11 +95,11 @@ class Desk:
         self.condition.has_healthy_store = self.state.trouble is None
         self.condition.is_loop_late = self.loop_watch is not None and self.loop_watch.is_late
 
-    def reason_to_decline(self) -> DeclineReason | None:
-        """Why no new call is taken at this moment; nothing when calls are welcome."""
+    def reasons_to_decline(self) -> list[DeclineReason]:
+        """Why no new call is taken at this moment, all of it; nothing when calls are welcome."""
         self.look_around()
         model = self.plans.plan(self.plans.choose("")).model
-        return self.admission.reason_to_decline(model, self.now())
+        return self.admission.reasons_to_decline(model, self.now())
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""

@@ -15,10 +15,12 @@ from callbridge.switchboard.draining import (
     Action,
     Announce,
     AskToHandOver,
+    Broken,
     CallsCounted,
     DrainAsked,
     Draining,
     DrainStep,
+    DrainUndone,
     Event,
     Stop,
     StopSignalled,
@@ -65,6 +67,19 @@ class Drain:
     def begin(self) -> None:
         """No new calls from now on; the process stays until a signal. Again: changes nothing."""
         self._tell(DrainAsked())
+
+    def undo(self) -> None:
+        """Takes calls again, unless a signal has told the process to stop."""
+        self._tell(DrainUndone())
+
+    def give_up(self) -> None:
+        """The process cannot serve any more: it hands its calls over and exits as a failure."""
+        self._tell(Broken())
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it was given up."""
+        return self._draining.is_broken
 
     def signalled(self) -> None:
         """SIGTERM or SIGINT: the first drains, the second hands over at once, the third stops at once."""

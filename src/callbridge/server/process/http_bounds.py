@@ -36,9 +36,6 @@ ANSWER_WITHIN_S: Final = 30.0
 CLOSE_WITHIN_S: Final = 10.0
 """How long the peer of a connection that we close may take to read what is left."""
 
-DROPPED_AT_ONCE: Final = 32
-"""To find the oldest costs a look at all: so the next ones need none."""
-
 
 class Phase(enum.Enum):
     """What a connection waits for."""
@@ -163,9 +160,16 @@ class Waits(Protocol):
 _Waits = TypeVar("_Waits", bound=Waits)
 
 
-def least_wanted(waiting: Iterable[_Waits]) -> list[_Waits]:
-    """Who goes first when there are too many: those that never asked for anything, then the longest idle.
+def least_wanted(waiting: Iterable[_Waits], connections_max: int) -> list[_Waits]:
+    """Who goes first when there are too many: the longest idle of those who are more.
 
-    A proxy's connections have been of use; those of a stranger who opens thousands have not.
+    A proxy's connections have been of use; those of a stranger who opens thousands have not. So neither kind
+    drives the other away: a proxy keeps its own, and who has just come is heard. To find the oldest costs a
+    look at all: so one of 64 goes at once, and the next ones that come cost none.
     """
-    return heapq.nsmallest(DROPPED_AT_ONCE, waiting, key=lambda one: (one.has_served, one.since))
+    known: list[_Waits] = []
+    strangers: list[_Waits] = []
+    for one in waiting:
+        (known if one.has_served else strangers).append(one)
+    more = known if len(known) > len(strangers) else strangers
+    return heapq.nsmallest(max(1, connections_max // 64), more, key=lambda one: one.since)

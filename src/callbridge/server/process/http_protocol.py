@@ -5,6 +5,7 @@ It ends at the upgrade: a media socket passes through here once, with its head.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,18 +22,18 @@ from callbridge.server.process.http_bounds import (
 )
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     import h11
     from uvicorn import Config
     from uvicorn.server import ServerState
 
-_REMEDIES: Final = {
-    "connections_dropped": "Somebody opens connections and asks for nothing: let only Twilio and your proxy "
-    "reach the port, or raise the limit of open files (ulimit -n).",
-    "request_refused": "A stranger, or a proxy that speaks no HTTP/1.1 to us.",
-}
+FULL: Final = "full"
+
+FULL_REMEDY: Final = (
+    "Somebody opens connections and asks for nothing: let only Twilio and your proxy reach the port, or "
+    "raise the limit of open files (ulimit -n)."
+)
 
 
 class Crowd:
@@ -43,19 +44,31 @@ class Crowd:
         """Media sockets count among them, and are never dropped."""
         self._told = FirstOfKind()
 
-    def tell(self, event: str, now: float, **words: object) -> None:
+    def tell(self, kind: str, now: float) -> None:
         """A line for the first of a kind, and then a count a minute: strangers decide how many there are."""
-        count = self._told.take(f"{event} {words}", now)
+        count = self._told.take(kind, now)
         if count is not None:
-            _log.warning(event, **words, count=count, remedy=_REMEDIES[event])
+            self._log(kind, count)
+
+    async def tell_rest(self) -> None:
+        """What of it is untold, when its minute is over. To be called now and then."""
+        for kind, count in self._told.rest(asyncio.get_running_loop().time()):
+            self._log(kind, count)
+
+    def _log(self, kind: str, count: int) -> None:
+        if kind == FULL:
+            most = self.connections_max
+            _log.warning("connections_dropped", connections_max=most, count=count, remedy=FULL_REMEDY)
+        else:
+            _log.warning("request_refused", reason=kind, count=count)
 
 
 _log = structlog.get_logger()
 
 
-def bounded_http(connections_max: int) -> Callable[..., asyncio.Protocol]:
-    """What uvicorn is to make for each connection; it counts `connections_max` of them, media sockets too."""
-    return functools.partial(BoundedHttpProtocol, crowd=Crowd(connections_max))
+def bounded_http(crowd: Crowd) -> Callable[..., asyncio.Protocol]:
+    """What uvicorn is to make for each connection of `crowd`."""
+    return functools.partial(BoundedHttpProtocol, crowd=crowd)
 
 
 class BoundedHttpProtocol(H11Protocol):
@@ -136,9 +149,10 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         here = (one for one in tuple(self.connections) if isinstance(one, BoundedHttpProtocol))
-        for one in least_wanted(one for one in here if one.is_waiting):
+        waiting = (one for one in here if one.is_waiting)
+        for one in least_wanted(waiting, self._crowd.connections_max):
             one._drop()  # One of us.
-        self._crowd.tell("connections_dropped", self.loop.time(), connections_max=self._crowd.connections_max)
+        self._crowd.tell(FULL, self.loop.time())
 
     def _drop(self) -> None:
         # At once: until the loop tells of its end, it would be counted, and another one go in its place.
@@ -174,7 +188,7 @@ class BoundedHttpProtocol(H11Protocol):
 
     def _refuse(self, refusal: Refusal) -> None:
         """Says why, where nothing was said yet to this request, and reads no more."""
-        self._crowd.tell("request_refused", self.loop.time(), reason=refusal.name.lower())
+        self._crowd.tell(refusal.name.lower(), self.loop.time())
         if self._phase is Phase.BODY and self.cycle is not None and self.cycle.response_started:
             self._break_off()
             return

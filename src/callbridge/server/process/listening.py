@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import structlog
 import uvicorn
@@ -20,7 +20,8 @@ import uvicorn
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
 from callbridge.server.config.descriptors import Room
 from callbridge.server.process.fast_lane import FastLaneProtocol
-from callbridge.server.process.http_protocol import bounded_http
+from callbridge.server.process.http_protocol import Crowd, bounded_http
+from callbridge.server.process.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,12 +49,13 @@ def uvicorn_config(app: FastAPI, settings: Settings, room: Room | None = None) -
         room: what its file descriptors allow; by default as many as ever are used.
     """
     room = room or Room.of(sys.maxsize, settings.calls_max)
+    crowd = Crowd(room.connections_max)
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
         loop="auto",  # uvloop where it is installed
-        http=bounded_http(room.connections_max),  # type: ignore[arg-type]  # Whatever makes a protocol will do.
+        http=bounded_http(crowd),  # type: ignore[arg-type]  # Whatever makes a protocol will do.
         ws=FastLaneProtocol,
         ws_max_size=PHONE_MESSAGE_BYTES_MAX,
         # Deflate costs memory and time for every socket, and Twilio never asks for it.
@@ -67,12 +69,30 @@ def uvicorn_config(app: FastAPI, settings: Settings, room: Room | None = None) -
         # Public addresses come from the settings, so nothing a proxy says is believed.
         proxy_headers=False,
         backlog=room.backlog,
+        callback_notify=crowd.tell_rest,
+        timeout_notify=10,
         timeout_graceful_shutdown=HANDLERS_END_S,
         # When it is we who close, a request may be on its way already, and of `<Connect action>` that is the
         # end of the call. So the other end has to close: proxies do it after 60 s (nginx), 90 (cloudflared,
         # Heroku), 120 (Caddy), 600 (Google's), 900 (Cloudflare), and 20 s more are for a slow network.
         timeout_keep_alive=settings.keep_alive_seconds,
     )
+
+
+CONTROL_CONNECTIONS_MAX: Final = 8
+"""Operators and deploy scripts are few, and their descriptors are not to be had by calls."""
+
+
+def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """The same for the control listener, which has no sockets and no life of its own."""
+    config = uvicorn_config(app, settings)
+    crowd = Crowd(CONTROL_CONNECTIONS_MAX)
+    config.http = bounded_http(crowd)  # type: ignore[assignment]  # As above.
+    config.host, config.port = settings.control_host, settings.control_port
+    config.backlog = CONTROL_CONNECTIONS_MAX
+    config.callback_notify = crowd.tell_rest
+    config.lifespan = "off"
+    return config
 
 
 def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -112,6 +132,10 @@ def tcp_listeners(host: str, port: int) -> list[socket.socket]:
     return listeners
 
 
+Control: TypeAlias = tuple[uvicorn.Config, socket.socket]
+"""What answers operators, and where it listens."""
+
+
 class CallServer(uvicorn.Server):
     """uvicorn that says, once it listens, what to do next, and that stops only when the drain is done.
 
@@ -127,6 +151,7 @@ class CallServer(uvicorn.Server):
         drain: Drain,
         *,
         loop_watch: LoopWatch | None = None,
+        control: Control | None = None,
     ) -> None:
         """A server that does not yet listen.
 
@@ -135,17 +160,20 @@ class CallServer(uvicorn.Server):
             settings: for the line that says it is ready.
             drain: decides when to stop.
             loop_watch: watches the loop for as long as this serves.
+            control: where operators ask, for as long as this serves.
         """
         super().__init__(config)
         self._settings = settings
         self._drain = drain
         self._loop_watch = loop_watch
+        self._control = control
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serves until the drain is done."""
         self._loop = asyncio.get_running_loop()
-        async with self._loop_watch or contextlib.nullcontext():
+        control = contextlib.nullcontext() if self._control is None else serving(*self._control)
+        async with self._loop_watch or contextlib.nullcontext(), control:
             await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
