@@ -1,9 +1,33 @@
 """A phone number answered by a realtime voice model.
 
-What users import to write an agent. Everything else is reached through the `callbridge` command.
+What users import: to write an agent, and to serve its calls in a program of their own. Everything else is
+reached through the `callbridge` command.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.tools import EndCall
 
-__all__ = ["Agent", "EndCall"]
+if TYPE_CHECKING:
+    from callbridge.server.config.settings import read_settings
+    from callbridge.server.http.app import create_app, serving
+
+__all__ = ["Agent", "EndCall", "create_app", "read_settings", "serving"]
+
+
+def __getattr__(name: str) -> object:
+    """What brings the server along is imported when it is asked for: an agent's module needs none of it."""
+    # Half a second, of FastAPI and pydantic most of it.
+    if name == "read_settings":
+        from callbridge.server.config.settings import read_settings  # noqa: PLC0415 - see above
+
+        return read_settings
+    if name in {"create_app", "serving"}:
+        from callbridge.server.http import app  # noqa: PLC0415 - see above
+
+        found: object = getattr(app, name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -52,7 +52,11 @@ SHOWN_HOW = r"write it as module:name, for example shop\.agent:agent"
     ("names", "complaint"),
     [
         (["", "shop", "shop.agent", ":agent", "shop:", ":"], SHOWN_HOW),
-        (["no_such_module_here:agent", "json.no_such:agent", "..x:agent", ".:agent"], "importing .* failed"),
+        (
+            ["no_such_module_here:agent", "json.no_such:agent"],
+            "there is no module .*no_such.* in .*, nor is one",
+        ),
+        (["..x:agent", ".:agent"], "importing .* failed"),
     ],
 )
 def test_a_name_of_nothing(names: list[str], complaint: str) -> None:
@@ -62,26 +66,30 @@ def test_a_name_of_nothing(names: list[str], complaint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"),
+    ("text", "kind", "line"),
     [
-        ("import no_such_module_here", "ModuleNotFoundError"),
-        ("1 / 0", "ZeroDivisionError"),
-        ("def broken(:", "SyntaxError"),
-        ("import callbridge\nagent = callbridge.Agent()\n@agent.tool\ndef f(x): 'Do it.'", "ToolError"),
+        ("import no_such_module_here", "ModuleNotFoundError", 1),
+        ("1 / 0", "ZeroDivisionError", 1),
+        ("def broken(:", "SyntaxError", 1),
+        ("import callbridge\nagent = callbridge.Agent()\n@agent.tool\ndef f(x): 'Do it.'", "ToolError", 3),
     ],
 )
-def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str) -> None:
-    """The fault of the user's own code is named and chained."""
+def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str, line: int) -> None:
+    """The fault of the user's own code is named with its place, chained, and shown as Python shows it."""
     write(folder, text)
     with pytest.raises(AgentError, match=kind) as failed:
         load_agent(f"{MODULE}:agent")
     assert type(failed.value.__cause__).__name__ == kind
+    assert f" at {folder / MODULE}.py:{line}: {kind}" in str(failed.value)
+    assert text.splitlines()[line - 1] in failed.value.where
+    assert "importlib" not in failed.value.where
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("shop = callbridge.Agent()", f"{MODULE} has no agent"),
+        ("shop = callbridge.Agent()", f"{MODULE} has no agent; did you mean shop"),
+        ("", rf"{MODULE} has no agent, in .*{MODULE}\.py"),
         ("agent = 'hello'", "agent is a str, not a callbridge.Agent"),
         ("agent = callbridge.Agent", "agent is a type, not a callbridge.Agent"),  # A common slip.
     ],

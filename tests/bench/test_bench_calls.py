@@ -49,7 +49,7 @@ def test_a_line_names_call_stream_and_token() -> None:
 def test_the_form_is_what_twilio_would_sign() -> None:
     url = "http://127.0.0.1:1234/twilio/voice"
     fields = form(7)
-    check = SignatureCheck(AUTH_TOKEN, "http://127.0.0.1:1234")
+    check = SignatureCheck((AUTH_TOKEN,), "http://127.0.0.1:1234")
     signature = sign(AUTH_TOKEN, url, fields.items())
     assert check.accepts_post("/twilio/voice", "", fields.items(), signature)
     assert (fields["AccountSid"], fields["CallSid"]) == (ACCOUNT_SID, CallLine(7, "-").call_sid)

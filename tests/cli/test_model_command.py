@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +57,18 @@ def test_a_port_that_is_taken_is_explained() -> None:
     assert code == 1
     assert "cannot be used" in output
     assert "try --port 0" in output
+
+
+async def test_a_report_is_left_when_it_is_stopped(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from callbridge.cli import main; main()", "simulate", "model"),
+        *("--port", "0", "--report", str(tmp_path / "report.json")),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        while b"accepts any API key" not in await process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+    assert json.loads((tmp_path / "report.json").read_text()) == []

@@ -204,8 +204,8 @@ class Front:
         self._port = 0
         """Of the current process; before there is one nobody listens."""
 
-    def send_to(self, service: Service) -> None:
-        """From now on this process is current."""
+    def send_to(self, service: Service | Stack) -> None:
+        """From now on this process is current; or this service of the test's own."""
         self._port = service.port
 
     @contextlib.asynccontextmanager

@@ -15,6 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
+import uvicorn
+from fastapi import FastAPI
+
+import callbridge
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import StreamEnded
 from callbridge.server.config.clip import load_clip
@@ -172,6 +176,11 @@ class Stack:
         self.facts[fact.call_sid].append(fact)
 
     @property
+    def port(self) -> int:
+        """Where it listens itself."""
+        return self.settings.port
+
+    @property
     def ends(self) -> list[StreamEnded]:
         """The last records of all calls and of all refused sockets."""
         return [fact for facts in self.facts.values() for fact in facts if isinstance(fact, StreamEnded)]
@@ -228,6 +237,7 @@ async def stack(
     on_refusal: Callable[[HandshakeRefusal], None] = lambda _: None,
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
+    mounted_at: str = "",
 ) -> AsyncIterator[Stack]:
     """A service and a model on free ports.
 
@@ -248,6 +258,7 @@ async def stack(
         on_refusal: told of every handshake that it refuses.
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.
+        mounted_at: the path in an app of a user's own, which a server serves as it is by default.
     """
     session = session or SessionSettings(keep_audio=True)
     async with serve_model(
@@ -255,7 +266,8 @@ async def stack(
     ) as model:
         with contextlib.closing(tcp_listener()) as listener:
             port = listener.getsockname()[1]
-            given = variables(f"http://127.0.0.1:{port}", realtime_url or model.url, PORT=str(port))
+            public_url = f"http://127.0.0.1:{port}{mounted_at}"
+            given = variables(public_url, realtime_url or model.url, PORT=str(port))
             settings = read_settings({**given, **(environment or {})})
             running = Stack(settings, model)
             app = create_app(
@@ -270,10 +282,26 @@ async def stack(
                 clock=clock,
                 wall_clock=wall_clock,
             )
-            config = uvicorn_config(app, settings)
-            config.ws = PROTOCOLS[lane]
+            if mounted_at:
+                config = uvicorn.Config(outer_app(app, mounted_at), log_config=None)
+            else:
+                config = uvicorn_config(app, settings)
+                config.ws = PROTOCOLS[lane]
             async with serving(config, listener):
                 yield running
+
+
+def outer_app(calls: FastAPI, path: str) -> FastAPI:
+    """An app of a user's own, in which calls are answered under `path`."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with callbridge.serving(calls):
+            yield
+
+    outer = FastAPI(lifespan=lifespan)
+    outer.mount(path, calls)
+    return outer
 
 
 def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 KEYS = """
 frames_from_caller frames_to_model audio_to_phone_ms audio_heard_ms first_audio_ms first_audio_with_predial_ms
-first_audio_without_predial_ms turns interruptions carrier_warnings model_errors problems recording
+first_audio_without_predial_ms turns tools interruptions carrier_warnings model_errors problems recording
 """
 
 
@@ -32,6 +32,8 @@ async def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     assert report["first_audio_with_predial_ms"] < report["first_audio_without_predial_ms"]
     assert "Traceback" not in ended.stderr
     assert_turns_are_those_of_the_script(report["turns"])
+    tools = [(tool["name"], tool["outcome"]) for tool in report["tools"]]
+    assert tools == [("opening_hours", "answered"), ("end_call", "answered")]
     (cut,) = report["interruptions"]
     assert cut.keys() == {"truncated_at_ms", "truly_heard_ms", "stop_ms"}
     assert abs(cut["truncated_at_ms"] - cut["truly_heard_ms"]) <= 40

@@ -647,11 +647,26 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
         assert expected in words.output
     assert str(tmp_path / "call.wav") in "".join(words.output.split())
     assert (tmp_path / "call.wav").exists()
-    assert data.exit_code == 0
+    assert data.exit_code == 1, "a sound of the bridge is not the agent"
     report = json.loads(data.output)
     assert report["streams"][0]["heard_ms"] == 200
     assert [sound["what"] for sound in report["heard"]] == ["clip"], "the agent says what the caller says"
     assert report["warnings"] == []
+
+
+async def test_a_call_in_which_the_agent_is_never_heard_is_no_success() -> None:
+    """Though nobody did anything wrong: a call that is declined, or answered by nobody."""
+
+    async def hang_up(phone: Phone) -> None:
+        await phone.socket.close(1000)
+
+    async with serving(hang_up) as bridge:
+        result = await asyncio.to_thread(run_command, f"{bridge.base}/voice")
+    assert result.exit_code == 1
+    assert "the agent was never heard; what Twilio was told: Connect/Stream" in " ".join(
+        result.output.split()
+    )
+    assert "Nothing to complain about" not in result.output
 
 
 async def test_the_command_fails_when_twilio_would_complain() -> None:

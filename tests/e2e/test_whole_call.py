@@ -29,7 +29,7 @@ from callbridge.simulators.phone import (
     WaitForEnd,
 )
 from callbridge.simulators.sounds import SoundKind
-from callbridge.simulators.voice_model import Answer, Call, Script
+from callbridge.simulators.voice_model import Answer, Call, Script, session_reports
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.stack import CONNECTED_AND_ENDED, CONNECTED_AND_LEFT, FinishedCall, Log, stack, together
 from random_calls import noise
@@ -96,6 +96,22 @@ async def test_a_whole_call_keeps_every_promise(log: Log) -> None:
         assert_agent_waited_for_its_last_words(call)
         assert_facts_tell_the_call(call)
         assert_log_tells_the_call(call, log)
+        assert_model_report_tells_the_call(call)
+
+
+def assert_model_report_tells_the_call(call: FinishedCall) -> None:
+    """Words of both sides, and the tool with what it was asked and answered."""
+    (report,) = session_reports([call.journal])
+    words = [(said.role, said.text) for said in report.words if said.role != "system"]
+    assert words[:3] == [
+        ("assistant", "Welcome."),
+        ("user", "Do you have bread?"),
+        ("assistant", "Let me see."),
+    ]
+    tool, goodbye = report.tools
+    assert (tool.name, tool.arguments) == ("look_up", '{"word":"bread"}')
+    assert json.loads(tool.output or "") == {"bread": "rye and wheat"}
+    assert goodbye.name == "end_call"
 
 
 def assert_caller_audio_is_whole(call: FinishedCall) -> None:

@@ -121,13 +121,13 @@ def test_the_last_line_answers_what_a_person_would_ask(reason: EndReason) -> Non
     """Every field of the record, with the reason as a word; a warning where nobody meant the call to end."""
     usage = Usage(100, 50, 80, 40, 20)
     end = facts.StreamEnded(
-        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, usage, 700, 600, 900, 0)
+        *(reason, "why", Resume(), True, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, usage, 700, 600, 900, 0)
     )
     (found,) = logged(end)
     assert found.pop("log_level") == ("info" if reason.is_normal else "warning")
     assert found.pop("event") == "stream_ended"
-    counts = "duration_ms turns interruptions tools_used frames_from_phone frames_to_model frames_dropped "
-    counts += "frames_to_phone audio_to_phone_ms deltas_dropped"
+    counts = "duration_ms turns interruptions tools_used tools_failed frames_from_phone frames_to_model "
+    counts += "frames_dropped frames_to_phone audio_to_phone_ms deltas_dropped"
     assert found == {
         **IDENTITY,
         **{name: number for number, name in enumerate(counts.split(), 1)},

@@ -24,7 +24,7 @@ VECTOR = "L/OH5YylLD5NRKLltdqwSvS0BnU="
 
 
 def check(base: str = BASE) -> SignatureCheck:
-    return SignatureCheck(TOKEN, base)
+    return SignatureCheck((TOKEN,), base)
 
 
 def test_known_vectors_are_made_and_accepted() -> None:
@@ -94,10 +94,16 @@ def test_get_signs_the_url_alone(query: str) -> None:
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://[::1]:8080", "http://[::1]:8080"),
         ("http://[::1]:8080", "http://[::1]"),
+        ("https://Example.COM", "https://Example.COM"),
+        ("https://Example.COM:8443", "https://example.com"),
+        ("https://example.com:8443/calls", "https://example.com/calls"),
     ],
 )
-def test_port_may_be_dropped_or_spelt_out(configured: str, signed: str) -> None:
-    """Voice over HTTPS drops the port, HTTP keeps it; either way of signing is the same request."""
+def test_host_and_port_may_be_spelt_otherwise(configured: str, signed: str) -> None:
+    """Voice over HTTPS drops the port, HTTP keeps it; either way of signing is the same request.
+
+    So are capitals of the host as they were entered, and in lower case.
+    """
     signature = sign(TOKEN, signed + PATH, FORM)
     assert check(configured).accepts_post(PATH, "", FORM, signature)
 
@@ -109,6 +115,7 @@ def test_port_may_be_dropped_or_spelt_out(configured: str, signed: str) -> None:
         ("https://example.com:8443", "wss://example.com"),
         ("https://example.com", "wss://example.com:443"),
         ("http://127.0.0.1:8080", "ws://127.0.0.1:8080"),
+        ("https://Example.com/calls", "wss://example.com/calls"),
     ],
 )
 def test_upgrade_is_signed_over_the_socket_scheme(configured: str, signed: str) -> None:
@@ -153,6 +160,14 @@ def test_repeated_parameter_counts_once_per_value() -> None:
     once = sign(TOKEN, BASE, [("A", "1")])
     assert sign(TOKEN, BASE, [("A", "1"), ("A", "1")]) == once
     assert sign(TOKEN, BASE, [("A", "1"), ("A", "2")]) != once
+
+
+def test_any_of_several_tokens_signs() -> None:
+    """In whichever order they are known; the list as a whole is none."""
+    several = SignatureCheck(("first", TOKEN, "last"), BASE)
+    for token, is_known in (("first", True), (TOKEN, True), ("last", True), ("firstlast", False)):
+        assert several.accepts_post(PATH, "", FORM, sign(token, BASE + PATH, FORM)) is is_known
+        assert several.accepts_upgrade("/media", sign(token, "wss://example.com/media")) is is_known
 
 
 def test_token_is_not_in_the_repr() -> None:

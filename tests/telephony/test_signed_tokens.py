@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import secrets
 import string
 from dataclasses import replace
 
@@ -168,6 +169,17 @@ def test_it_is_bound_to_its_call(other: StreamClaim) -> None:
 
 def test_another_secret_makes_other_tokens() -> None:
     assert check(tokens("another secret").issue(CLAIM, NOW)) is Refusal.FORGED
+
+
+def test_what_another_secret_of_ours_made_is_honoured() -> None:
+    """A call that was offered just before a deploy brought another secret; new tokens are made with that."""
+    rotated = StreamTokens("new" * 11, secrets.token_bytes, honoured=("other" * 7, SECRET))
+    subject = (CLAIM.call_sid, CLAIM.account_sid, CLAIM.caller, CLAIM.called, NOW + 1)
+    for old in (SECRET, "other" * 7):
+        assert isinstance(rotated.check(tokens(old).issue(CLAIM, NOW), *subject), Redeemed)
+    assert rotated.check(tokens("a stranger's").issue(CLAIM, NOW), *subject) is Refusal.FORGED
+    assert isinstance(tokens("new" * 11).check(rotated.issue(CLAIM, NOW), *subject), Redeemed)
+    assert tokens().check(rotated.issue(CLAIM, NOW), *subject) is Refusal.FORGED
 
 
 @pytest.mark.parametrize(

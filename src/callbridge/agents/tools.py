@@ -148,7 +148,8 @@ class Tool:
                 return failure("the tool timed out")
         where = "".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES_LOGGED))
         log = structlog.get_logger()
-        log.warning("tool_raised", tool=self.name, error=type(error).__name__, where=where)
+        kind = type(error).__name__
+        log.warning("tool_raised", tool=self.name, error=kind, exception=f"{where}{kind}")
         return failure(f"the tool failed: {type(error).__name__}")
 
 

@@ -254,6 +254,8 @@ class StreamEnded(_Fact, frozen=True):
     turns: int = 0
     interruptions: int = 0
     tools_used: int = 0
+    tools_failed: int = 0
+    """Those of them that ended otherwise than with an answer."""
     frames_from_phone: int = 0
     frames_to_model: int = 0
     frames_dropped: int = 0

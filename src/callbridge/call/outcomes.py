@@ -21,3 +21,8 @@ class ToolOutcome(Enum):
     """It was not run: the call of it was wrong, or nobody is there any more."""
     BUSY = "busy"
     """It was not run: too many others run."""
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether the model got what it had asked for."""
+        return self in {ToolOutcome.ANSWERED, ToolOutcome.STORED}

@@ -27,6 +27,7 @@ def summary(
         turns=parts.transcript.turns,
         interruptions=parts.floor.interruption.count,
         tools_used=parts.tools.used,
+        tools_failed=parts.tools.failed,
         frames_from_phone=tally.frames_from_phone,
         frames_to_model=tally.frames_to_model,
         frames_dropped=tally.frames_dropped,

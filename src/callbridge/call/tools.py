@@ -78,7 +78,7 @@ class ToolCalls:
         """Those that finished while there was no session, with their results."""
         self._known = self._known_questions()
         """What earlier sessions have asked, with what is known of it; and what has no certain outcome."""
-        self.used = 0
+        self.used = self.failed = 0
         self.done_at = float("-inf")
         """When one last answered."""
 
@@ -201,6 +201,7 @@ class ToolCalls:
         if ended is None:
             return None
         self.used += 1
+        self.failed += not event.outcome.is_answer
         if ended.is_begun:
             self._remember(ended, event)
         self._out.note(ToolUsed(event.name, event.duration_ms, len(event.output), event.outcome))

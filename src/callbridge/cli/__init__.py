@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from callbridge.cli.check import check
@@ -17,13 +20,39 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Paragraphs of the help texts are filled to the width of the terminal.
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(*, is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"callbridge {version('callbridge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def callbridge(
+    *,
+    is_version_asked: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A phone number answered by a realtime voice model."""
+
+
 app.command()(demo)
 app.command()(serve)
 app.command()(check)
 app.command()(drain)
 
-simulate = typer.Typer(help="Strict simulators of both vendors, for any bridge.", no_args_is_help=True)
+simulate = typer.Typer(
+    help="Strict simulators of both vendors, for any bridge.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 simulate.command("call")(simulate_call)
 simulate.command("model")(simulate_model)
 app.add_typer(simulate, name="simulate")

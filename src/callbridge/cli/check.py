@@ -44,6 +44,8 @@ def show(findings: Iterable[Finding]) -> None:
         sign, colour = _SIGNS[finding.level]
         # As text, not markup: an error message may have brackets in it.
         console.print(Text.assemble((f"{sign:>8}", f"bold {colour}"), f"  {finding.what}."))
+        for line in finding.detail.splitlines():
+            console.print(Text(f"{'':>8}  {line}", style="dim"))
         if finding.remedy:
             console.print(Text(f"{'':>8}  {finding.remedy}", style="dim"))
 

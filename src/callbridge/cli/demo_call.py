@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from callbridge.call.facts import StreamEnded, TurnEnded
+from callbridge.call.facts import StreamEnded, ToolUsed, TurnEnded
 from callbridge.cli.demo_agent import agent
 from callbridge.cli.greeting_time import greeting_times_ms
 from callbridge.server.config.settings import read_settings
@@ -47,6 +47,12 @@ TOOL_PAUSE_MS = 1_200
 """The caller waits through the agent's pause between "let me look" and the answer."""
 
 
+CLIPS = ("caller_question_hours", "caller_question_cakes", "caller_interrupts", "caller_goodbye")
+"""What the caller says."""
+
+CALLER_SAYS = tuple(caller_speech(clip).text for clip in CLIPS)
+
+
 class DemoError(Exception):
     """There was no call to report on."""
 
@@ -58,6 +64,14 @@ class Turn(msgspec.Struct, frozen=True):
     agent: str
     response_ms: int | None
     """From the caller's end of speech to the first audio sent to the phone."""
+
+
+class ToolRun(msgspec.Struct, frozen=True):
+    """One tool that the model asked for."""
+
+    name: str
+    outcome: str
+    duration_ms: int
 
 
 class Interruption(msgspec.Struct, frozen=True):
@@ -85,6 +99,7 @@ class DemoReport(msgspec.Struct, frozen=True):
     first_audio_without_predial_ms: int | None
     """The same with the model dialled only when the stream has come."""
     turns: list[Turn]
+    tools: list[ToolRun]
     interruptions: list[Interruption]
     carrier_warnings: list[str]
     model_errors: list[str]
@@ -154,15 +169,16 @@ def _settings(port: int, realtime_url: str, predial: bool) -> Settings:
 def _simulated_call(
     settings: Settings, recording: Path, on_event: Callable[[PhoneEvent], None]
 ) -> SimulatedCall:
+    hours, cakes, interrupts, goodbye = (caller_speech(clip).audio for clip in CLIPS)
     caller = CallerScript(
         [
             WaitForAgent(),
-            Say(caller_speech("caller_question_hours").audio),
+            Say(hours),
             WaitForAgent(quiet_ms=TOOL_PAUSE_MS),
-            Say(caller_speech("caller_question_cakes").audio),
-            Interrupt(INTERRUPT_AFTER_MS, caller_speech("caller_interrupts").audio),
+            Say(cakes),
+            Interrupt(INTERRUPT_AFTER_MS, interrupts),
             WaitForAgent(),
-            Say(caller_speech("caller_goodbye").audio),
+            Say(goodbye),
             WaitForEnd(),
         ]
     )
@@ -203,6 +219,7 @@ def _compare(
         first_audio_with_predial_ms=greeting_ms[0],
         first_audio_without_predial_ms=greeting_ms[1],
         turns=[Turn(f.caller, f.agent, f.response_ms) for f in facts if isinstance(f, TurnEnded)],
+        tools=[ToolRun(f.name, f.outcome.value, f.duration_ms) for f in facts if isinstance(f, ToolUsed)],
         interruptions=interruptions,
         carrier_warnings=[f"{w.code} {w.meaning}: {w.detail}" for w in report.warnings],
         model_errors=[f"{refusal.code}: {refusal.message}" for refusal in model.refusals],

@@ -12,7 +12,7 @@ from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging
 from callbridge.observe.loop_watch import LoopWatch
-from callbridge.server.config.check import cannot_listen
+from callbridge.server.config.check import AGENT_REMEDY, cannot_listen
 from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.check_descriptors import check_descriptors
 from callbridge.server.config.clip import ClipError
@@ -52,7 +52,7 @@ def serve() -> None:
     has them handed over at once; the third stops at once.
     """
     settings = settings_or_refusal()
-    configure_logging(settings.log_level, settings.log_format, secrets=_secrets(settings))
+    configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     room = _room(settings)
     settings = settings.model_copy(update={"calls_max": room.calls_max})
     try:
@@ -66,7 +66,7 @@ def serve() -> None:
         state = open_state(settings.state_path)
         app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
     except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), "Correct CALLBRIDGE_AGENT or the module that it names.")])
+        _refuse([Finding(Level.ERROR, str(error), AGENT_REMEDY, error.where)])
     except (ClipError, StateError) as error:
         _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
     keep_large_blocks_apart()
@@ -110,11 +110,6 @@ def _control(desk: Desk) -> Control | None:
     except OSError as error:
         _refuse([control_port_taken(settings, error)])
     return control_config(control_app(desk), settings), listener
-
-
-def _secrets(settings: Settings) -> tuple[str, ...]:
-    given = (settings.openai_api_key, settings.twilio_auth_token, settings.control_key)
-    return tuple(secret.get_secret_value() for secret in given if secret is not None)
 
 
 def _refuse(findings: list[Finding]) -> NoReturn:

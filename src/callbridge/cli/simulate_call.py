@@ -148,8 +148,8 @@ def simulate_call(
 ) -> None:
     """Call a voice webhook as Twilio would, and report what the caller heard.
 
-    Exit status: 0 when nothing was wrong, 1 when Twilio or the caller had something to complain
-    about, 2 when the command was not understood.
+    Exit status: 0 when nothing was wrong, 1 when Twilio or the caller had something to complain about or the
+    agent was never heard, 2 when the command was not understood.
     """
     _check_url(url)
     planned = _planned(plan) if plan else Plan(_steps(say or [], pause, interrupt or [], press))
@@ -172,7 +172,7 @@ def simulate_call(
         typer.echo(report.to_json().decode())
     else:
         display.summarise(report)
-    raise typer.Exit(0 if report.is_clean else 1)
+    raise typer.Exit(0 if report.is_clean and report.was_agent_heard else 1)
 
 
 # --- The command line -------------------------------------------------------------------------
@@ -258,7 +258,12 @@ class _Display:
             )
         for finding in report.findings:
             self._console.print(f"[yellow]caller[/] {escape(finding)}")
-        if report.is_clean:
+        if not report.was_agent_heard:
+            got = ", ".join(verb.verb for verb in report.verbs) or "nothing"
+            self._console.print(
+                f"[yellow]caller[/] the agent was never heard; what Twilio was told: {escape(got)}"
+            )
+        elif report.is_clean:
             self._console.print("[green]Nothing to complain about.[/]")
 
 

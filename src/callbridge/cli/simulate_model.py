@@ -6,6 +6,7 @@ Options and output only. What the server does is in `simulators.voice_model`.
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +29,7 @@ from callbridge.simulators.voice_model import (
     parse_fault,
     placed,
     serve_model,
+    session_reports,
     voiced,
 )
 
@@ -64,6 +66,12 @@ def simulate_model(
     latency_ms: Annotated[int, typer.Option(min=0, help="More time to think per answer.")] = 0,
     seed: Annotated[int, typer.Option(help="Same seed, same ids and delta sizes.")] = 0,
     fault: Annotated[list[str] | None, typer.Option(help=FAULT_SYNTAX)] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to put a JSON report at the end: words, tools and refusals of each session."
+        ),
+    ] = None,
     http_refusals: Annotated[
         bool,
         typer.Option(
@@ -77,11 +85,8 @@ def simulate_model(
     settings = SessionSettings(pace=pace, latency_ms=latency_ms, seed=seed)
     try:
         chosen = _with_faults(_script(script), fault or [])
-        asyncio.run(
-            _serve(
-                console, chosen, host, port, key, settings, refuse_by="http" if http_refusals else "socket"
-            )
-        )
+        refuse_by: Literal["http", "socket"] = "http" if http_refusals else "socket"
+        asyncio.run(_serve(console, chosen, host, port, key, settings, report, refuse_by=refuse_by))
     except (ScriptError, ValueError) as error:
         console.print(f"[bold red]{escape(str(error))}")
         raise typer.Exit(2) from error
@@ -115,6 +120,7 @@ async def _serve(
     port: int,
     key: str | None,
     settings: SessionSettings,
+    report: Path | None,
     *,
     refuse_by: Literal["http", "socket"],
 ) -> None:
@@ -136,7 +142,18 @@ async def _serve(
             "accepts the one key that was given" if keys else "accepts any API key",
             style="dim",
         )
-        await asyncio.get_running_loop().create_future()
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+        try:
+            await stopped.wait()
+        finally:
+            if report is not None:
+                _write_report(report, server.sessions)
+
+
+def _write_report(path: Path, sessions: list[Journal]) -> None:
+    found = msgspec.json.encode(session_reports(sessions))
+    path.write_bytes(msgspec.json.format(found, indent=2))
 
 
 def _show(console: Console, journal: Journal, note: Note) -> None:

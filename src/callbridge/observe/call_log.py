@@ -12,9 +12,7 @@ import structlog
 
 from callbridge.call import facts
 from callbridge.call.memory import ToolStarted
-from callbridge.call.outcomes import ToolOutcome
 
-_WELL: Final = frozenset({ToolOutcome.ANSWERED, ToolOutcome.STORED})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
 
@@ -66,7 +64,7 @@ class CallLog:
                 pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
 
     def _tool_used(self, log: structlog.typing.FilteringBoundLogger, used: facts.ToolUsed) -> None:
-        write = log.info if used.outcome in _WELL else log.warning
+        write = log.info if used.outcome.is_answer else log.warning
         write("tool_used", **_fields(used) | {"outcome": used.outcome.value})
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:

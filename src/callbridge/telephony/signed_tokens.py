@@ -4,10 +4,10 @@ The signature of a WebSocket upgrade is the same for every call, so whoever saw 
 is short-lived and bound to one call of one account. It travels as a `<Parameter>`, never in a URL, which
 would end in logs.
 
-A token carries its own proof: any process with the same auth token can check it. So a call that the old
-process answered may open its stream on the new one, and a crash loses no call that is just being connected.
-What a proof cannot carry is that it was shown before: whoever redeems a token keeps its digest until it
-expires, in a place that all processes share.
+A token carries its own proof: any process that knows the secret it was made with can check it. So a call that
+the old process answered may open its stream on the new one, and a crash loses no call that is just being
+connected. What a proof cannot carry is that it was shown before: whoever redeems a token keeps its digest
+until it expires, in a place that all processes share.
 
 The token, 54 bytes and a name of at most 48 in base64url without padding:
 
@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 LIFETIME_S = 30
 """Twilio opens the socket within a second of our answer; 30 s covers its slowest connect."""
@@ -68,7 +68,7 @@ class Refusal(enum.StrEnum):
     """Not a token of this version, whoever made it."""
 
     FORGED = "forged"
-    """Not made with our auth token for this call, account, caller and called number; which of them is wrong
+    """Made with no secret of ours for this call, account, caller and called number; which of them is wrong
     cannot be told."""
 
     EXPIRED = "expired"
@@ -112,15 +112,20 @@ class StreamTokens:
     """Makes and checks the tokens of one account.
 
     Args:
-        secret: the account's auth token; processes that share it honour each other's tokens.
+        secret: what tokens are made with; processes that share it honour each other's.
         nonce_source: gives so many random bytes, as `secrets.token_bytes` does.
+        honoured: what else tokens may have been made with. Where a deploy brings another secret, calls that
+            the process before it has just offered open their streams here.
     """
 
-    __slots__ = ("_key", "_nonce_source")
+    __slots__ = ("_keys", "_nonce_source")
 
-    def __init__(self, secret: str, nonce_source: Callable[[int], bytes]) -> None:
-        assert secret, "a token under an empty key can be made by anybody"
-        self._key = hmac.digest(_as_bytes(secret), _KEY_LABEL, "sha256")
+    def __init__(
+        self, secret: str, nonce_source: Callable[[int], bytes], *, honoured: Sequence[str] = ()
+    ) -> None:
+        known = dict.fromkeys((secret, *honoured))
+        assert all(known), "a token under an empty key can be made by anybody"
+        self._keys = [hmac.digest(_as_bytes(one), _KEY_LABEL, "sha256") for one in known]
         self._nonce_source = nonce_source
 
     def __repr__(self) -> str:
@@ -136,7 +141,8 @@ class StreamTokens:
         agent = _as_bytes(claim.agent)
         assert len(agent) <= AGENT_BYTES_MAX, "names are checked when agents are loaded"
         head = header + agent
-        mac = self._mac(head, claim.call_sid, claim.account_sid, claim.caller, claim.called)
+        subject = (claim.call_sid, claim.account_sid, claim.caller, claim.called)
+        mac = _mac(self._keys[0], head, *subject)
         return base64.urlsafe_b64encode(head + mac).decode("ascii").rstrip("=")
 
     def check(
@@ -160,7 +166,10 @@ class StreamTokens:
         if raw is None or raw[0] != _VERSION:
             return Refusal.MALFORMED
         head, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._mac(head, call_sid, account_sid, caller, called)):
+        # No early exit: each is compared, so time says nothing of which one was near.
+        macs = [_mac(key, head, call_sid, account_sid, caller, called) for key in self._keys]
+        verdicts = [hmac.compare_digest(mac, expected) for expected in macs]
+        if not any(verdicts):
             return Refusal.FORGED
         _, flags, expires_at, _ = _HEADER.unpack_from(head)
         agent = head[_HEADER.size :].decode("utf-8", "replace")
@@ -169,15 +178,16 @@ class StreamTokens:
         digest = hashlib.sha256(token.encode("ascii")).digest()
         return Redeemed(digest, expires_at, bool(flags & _CONTINUES), agent)
 
-    def _mac(self, head: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
-        # The numbers as the media socket gets them: an odd caller id loses characters on the way.
-        caller = twiml.parameter_value("caller", caller)
-        called = twiml.parameter_value("called", called)
-        mac = hmac.new(self._key, struct.pack(">I", len(head)) + head, "sha256")
-        for part in map(_as_bytes, (call_sid, account_sid, caller, called)):
-            # With its length before it no part can borrow characters of its neighbour.
-            mac.update(struct.pack(">I", len(part)) + part)
-        return mac.digest()
+
+def _mac(key: bytes, head: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
+    # The numbers as the media socket gets them: an odd caller id loses characters on the way.
+    caller = twiml.parameter_value("caller", caller)
+    called = twiml.parameter_value("called", called)
+    mac = hmac.new(key, struct.pack(">I", len(head)) + head, "sha256")
+    for part in map(_as_bytes, (call_sid, account_sid, caller, called)):
+        # With its length before it no part can borrow characters of its neighbour.
+        mac.update(struct.pack(">I", len(part)) + part)
+    return mac.digest()
 
 
 def _decoded(token: str) -> bytes | None:

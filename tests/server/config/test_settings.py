@@ -73,7 +73,9 @@ def test_addresses_that_twilio_is_told() -> None:
 @pytest.mark.parametrize(
     ("given", "base", "stream"),
     [
-        ("https://Calls.Example.COM/", "https://calls.example.com", "wss://calls.example.com"),
+        ("https://Calls.Example.COM/", "https://Calls.Example.COM", "wss://Calls.Example.COM"),
+        ("https://x.example/calls/", "https://x.example/calls", "wss://x.example/calls"),
+        ("https://x.example:8443/a/b-1", "https://x.example:8443/a/b-1", "wss://x.example:8443/a/b-1"),
         ("HTTPS://x.example:443", "https://x.example", "wss://x.example"),
         ("https://x.example:8443/", "https://x.example:8443", "wss://x.example:8443"),
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "ws://127.0.0.1:8080"),
@@ -83,7 +85,7 @@ def test_addresses_that_twilio_is_told() -> None:
     ],
 )
 def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> None:
-    """Case, default port, trailing slash and spaces do not matter; http is for this machine."""
+    """Default port, trailing slash and spaces do not matter; http is for this machine."""
     subject = settings(PUBLIC_BASE_URL=given)
     assert subject.public_base_url == base
     assert subject.stream_url == stream + "/media-stream"
@@ -93,7 +95,9 @@ USELESS = {
     "must begin with https://": "http://calls.example.com http://10.0.0.1",
     "must be an address such as": "calls.example.com wss://calls.example.com https:// https://[::1 "
     "https://x.example:99999 https://x.example:0",
-    "must be a host alone": "https://x.example/twilio/voice https://x.example?a=1 https://x.example#rc=2",
+    "must be a host, and perhaps a plain path": "https://x.example?a=1 https://x.example#rc=2 "
+    "https://x.example/a//b https://x.example/../b https://x.example/caf%C3%A9 https://x.example/a;b",
+    "must be what stands before": "https://x.example/twilio/voice https://x.example/calls/media-stream/",
     "must not carry a user name": "https://me:pw@x.example",
     "underscore": "https://my_calls.example",
 }
@@ -165,6 +169,9 @@ WRONG = {
     "a phone number with its country code": "fallback_dial=4155550123, fallback_dial=+0155550123, "
     "fallback_dial=+1 415 555 0123, fallback_dial=sip:me@example.com",
     "ends in .wav or .ulaw": "clip=moment.mp3",
+    "with a comma between one and the next": "other_auth_tokens=a,,b",
+    "must be at most 4 auth tokens": "other_auth_tokens=a,b,c,d,e",
+    "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""
 
@@ -270,10 +277,35 @@ def test_unknown_model_is_trusted_with_reasoning() -> None:
 def test_secrets_stay_out_of_sight() -> None:
     """Neither repr, dump nor error message shows a key, even one that is wrong."""
     canary = "sk-canary-123"
-    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary)
+    hidden = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},x", "CALLBRIDGE_SECRET_KEY": canary * 3}
+    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary, **hidden)
     for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
         assert canary not in text
-    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary)
+    wrong = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},,", "CALLBRIDGE_SECRET_KEY": canary}
+    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary, **wrong)
+
+
+def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
+    """Each secret field, and each token of a list, since a log would show it alone."""
+    fields = [field for field, info in Settings.model_fields.items() if "Secret" in str(info.annotation)]
+    values = {variable(field): f"secret {field} {'x' * 32}" for field in fields}
+    subject = settings(**values | {"CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one"})
+    assert {*values.values(), "first one", "second one"} - set(subject.secrets) == {
+        values["CALLBRIDGE_OTHER_AUTH_TOKENS"]
+    }
+
+
+def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
+    """So a list may name the own one too: in a rotation all processes then have the same list."""
+    assert settings().auth_tokens == (NEEDED["TWILIO_AUTH_TOKEN"],)
+    others = f" next ,{NEEDED['TWILIO_AUTH_TOKEN']}, ie1 "
+    assert settings(CALLBRIDGE_OTHER_AUTH_TOKENS=others).auth_tokens == (
+        NEEDED["TWILIO_AUTH_TOKEN"],
+        "next",
+        "ie1",
+    )
+    assert settings().own_secret == NEEDED["TWILIO_AUTH_TOKEN"]
+    assert settings(CALLBRIDGE_SECRET_KEY="k" * 32).own_secret == "k" * 32
 
 
 EXAMPLES = {
@@ -281,6 +313,8 @@ EXAMPLES = {
     "answer_patience_seconds": "8",
     "clip": "moment.wav",
     "control_key": "0123456789abcdef",
+    "other_auth_tokens": "0123,4567",
+    "secret_key": "0123456789abcdef0123456789abcdef",
     "fallback_dial": "+14155550123",
     "language": "en",
     "reasoning_effort": "low",

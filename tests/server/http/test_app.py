@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
+import callbridge
 from callbridge.agents.agent import Agent
 from callbridge.server.config.clip import ClipError
 from callbridge.server.http import app as app_module
@@ -18,7 +24,8 @@ from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.state.memory_state import MemoryState
-from desks import CALL, made_settings
+from callbridge.telephony.signatures import sign
+from desks import ACCOUNT, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, NEEDED, UNSIGNED, made_settings
 
 
 class _Noting(MemoryState):
@@ -28,7 +35,13 @@ class _Noting(MemoryState):
         self.is_closed = True
 
 
-async def asked(app: FastAPI, path: str) -> httpx.Response:
+async def asked(app: FastAPI, *paths: str) -> list[int]:
+    """The status of each answer, while the app is served; once more would be another app."""
+    async with app.router.lifespan_context(app):
+        return [(await answer(app, path)).status_code for path in paths]
+
+
+async def answer(app: ASGIApp, path: str) -> httpx.Response:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.7") as client:
         return await client.get(path)
 
@@ -37,12 +50,10 @@ async def test_all_that_is_asked_for_is_there_and_nothing_else() -> None:
     """Unsigned, so that what is Twilio's or an operator's is refused; no page tells what runs here."""
     app = create_app(made_settings(), Agent())
     twilios = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
-    for path in twilios.split():
-        assert (await asked(app, f"/twilio/{path}")).status_code == 403
-    for path, status in (("/healthz", 200), ("/readyz", 200)):
-        assert (await asked(app, path)).status_code == status
-    for path in ("/docs", "/redoc", "/openapi.json", "/", "/drain", "/metrics"):
-        assert (await asked(app, path)).status_code == 404
+    expected = dict.fromkeys((f"/twilio/{path}" for path in twilios.split()), 403)
+    expected |= {"/healthz": 200, "/readyz": 200}
+    expected |= dict.fromkeys(("/docs", "/redoc", "/openapi.json", "/", "/drain", "/metrics"), 404)
+    assert await asked(app, *expected) == [*expected.values()]
 
 
 async def test_what_runs_beside_the_calls_ends_with_them() -> None:
@@ -52,7 +63,7 @@ async def test_what_runs_beside_the_calls_ends_with_them() -> None:
     before = asyncio.all_tasks()
     async with app.router.lifespan_context(app):
         names = {task.get_name() for task in asyncio.all_tasks() - before}
-        assert names == {"model probe", "state watch"}
+        assert names == {"model probe", "refusals", "state watch"}
         assert not state.is_closed
     assert asyncio.all_tasks() == before
     assert state.is_closed
@@ -72,9 +83,10 @@ async def test_the_given_drain_says_when_no_calls_are_taken() -> None:
     live_calls = LiveCalls()
     drain = Drain(live_calls, 0)
     app = create_app(made_settings(), Agent(), drain=drain, live_calls=live_calls)
-    assert (await asked(app, "/readyz")).status_code == 200
-    drain.begin()
-    assert (await asked(app, "/readyz")).status_code == 503
+    async with callbridge.serving(app):
+        assert (await answer(app, "/readyz")).status_code == 200
+        drain.begin()
+        assert (await answer(app, "/readyz")).status_code == 503
 
 
 async def test_the_clocks_are_the_given_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,3 +114,86 @@ async def test_a_clip_that_cannot_be_used_stops_the_start(tmp_path: Path) -> Non
     path.unlink()
     with pytest.raises(ClipError):
         create_app(settings, Agent())
+
+
+def mounted(calls: FastAPI, path: str) -> FastAPI:
+    """A user's own app, which has forgotten nothing but the lifespan."""
+    outer = FastAPI()
+    outer.mount(path, calls)
+    return outer
+
+
+async def test_before_its_lifespan_has_begun_nothing_is_served() -> None:
+    """Mounted, with no word of `serving`: 503 to all, and one line that says what to write."""
+    calls = create_app(made_settings({"PUBLIC_BASE_URL": f"{BASE}/calls"}), Agent())
+    outer = mounted(calls, "/calls")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert (await answer(outer, "/calls/readyz")).status_code == 503
+    (line,) = logs
+    assert (line["event"], "async with callbridge.serving(calls)" in line["remedy"]) == ("not_served", True)
+    async with callbridge.serving(calls):
+        assert (await answer(outer, "/calls/readyz")).status_code == 200
+    assert (await answer(outer, "/calls/readyz")).status_code == 503
+
+
+async def test_an_app_is_served_once() -> None:
+    """What its end has closed stays closed: in words, not at the first call."""
+    app = create_app(made_settings(), Agent())
+    async with callbridge.serving(app):
+        with pytest.raises(RuntimeError, match="create_app"):
+            async with callbridge.serving(app):
+                raise AssertionError("it runs twice")
+        assert (await answer(app, "/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["mounted", "proxy that passes the prefix on", "proxy that takes it away"])
+async def test_the_public_address_may_have_a_path(way: str) -> None:
+    """A request is known by its signature, which covers the path that the caller's side has seen."""
+    calls = create_app(made_settings({"PUBLIC_BASE_URL": f"{BASE}/calls"}), Agent())
+    app = mounted(calls, "/calls") if way == "mounted" else calls
+    path = "/twilio/voice" if way == "proxy that takes it away" else "/calls/twilio/voice"
+    form = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": CALLER, "To": CALLED}
+    signature = sign(AUTH_TOKEN, f"{BASE}/calls/twilio/voice", form.items())
+    async with (
+        callbridge.serving(calls),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.7") as client,
+    ):
+        response = await client.post(path, data=form, headers={"X-Twilio-Signature": signature})
+    assert response.status_code == 200
+    assert 'url="wss://calls.example.com/calls/media-stream"' in response.text
+    assert f'action="{BASE}/calls/twilio/stream-ended' in response.text
+
+
+async def test_what_is_not_given_is_that_of_the_process(
+    only_these: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Settings, and with them the agent and the file of the state: as `callbridge serve` has them."""
+    for name, value in (NEEDED | {"CALLBRIDGE_STATE_PATH": "calls.sqlite3"}).items():
+        only_these.setenv(name, value)
+    app = callbridge.create_app()
+    async with callbridge.serving(app):
+        assert (await answer(app, "/readyz")).status_code == 200
+    assert (tmp_path / "calls.sqlite3").is_file()
+
+
+async def test_each_start_says_that_signatures_are_off() -> None:
+    for environment, told in (({}, []), (UNSIGNED, ["signatures_off"])):
+        app = create_app(made_settings(environment), Agent())
+        with structlog.testing.capture_logs() as logs:
+            async with callbridge.serving(app):
+                pass
+        assert [line["event"] for line in logs if line["log_level"] == "warning"] == told
+
+
+async def test_the_example_of_the_readme_serves(only_these: pytest.MonkeyPatch) -> None:
+    """As it stands there, with an agent of that name."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(import contextlib\n.*?)```", readme, re.DOTALL)
+    for name, value in (NEEDED | {"PUBLIC_BASE_URL": f"{BASE}/calls"}).items():
+        only_these.setenv(name, value)
+    only_these.setitem(sys.modules, "bakery", SimpleNamespace(agent=callbridge.Agent()))
+    made: dict[str, Any] = {}
+    exec(compile(example, "README.md", "exec", dont_inherit=True), made)  # noqa: S102 - the words of our own file
+    async with made["app"].router.lifespan_context(made["app"]):
+        assert (await answer(made["app"], "/calls/readyz")).status_code == 200

@@ -549,7 +549,7 @@ FORGERIES: dict[str, str | bytes | None] = {
 @pytest.mark.parametrize("path", TWILIO_PATHS)
 @pytest.mark.parametrize("forgery", FORGERIES)
 async def test_forged_request_is_refused_without_details(world: World, path: str, forgery: str) -> None:
-    """It leaves one line, with nothing of what it claimed."""
+    """It leaves one line of each kind, with nothing of what it claimed."""
     signature = FORGERIES[forgery]
     headers: Any = {} if signature is None else {"X-Twilio-Signature": signature}
     with structlog.testing.capture_logs() as logs:
@@ -557,8 +557,11 @@ async def test_forged_request_is_refused_without_details(world: World, path: str
         got = await world.client.get(path, params=FORM, headers=headers)
     for response in (posted, got):
         assert (response.status_code, response.json()) == (403, {"detail": "Forbidden"})
-    line = {"event": "webhook_refused", "log_level": "warning", "path": path, "reason": "wrong signature"}
-    assert logs == [line] * 2
+    assert {(line["event"], line["log_level"], line["path"]) for line in logs} == {
+        ("webhook_refused", "warning", path)
+    }
+    assert len(logs) == 1
+    assert not any(value in str(logs) for name, value in FORM.items() if value and name != "Direction")
     assert world.places == 0
     assert await world.kinds() == []
 
@@ -672,6 +675,7 @@ async def test_other_methods_are_not_known(world: World) -> None:
 async def test_switched_off_check_lets_unsigned_requests_in() -> None:
     """On loopback, with the check switched off, a plain form is enough; the account must fit."""
     async with World(UNSIGNED) as world:
+        world.client.base_url = httpx.URL("http://127.0.0.1:8080")
         response = await world.client.post("/twilio/voice", data=FORM)
         assert verbs(response)[0] == "Connect"
         assert 'url="ws://127.0.0.1:8080/media-stream"' in response.text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
+from callbridge.telephony.signed_tokens import Redeemed, StreamClaim
 from callbridge.telephony.twiml import FallbackPlan
 from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
@@ -24,6 +25,22 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
     assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
     assert CALLER[-7:] not in key
+
+
+async def test_a_key_of_our_own_outlives_a_rotation() -> None:
+    """With it callers are the same, and so are stream tokens, whatever the auth token has become."""
+    ours = {"CALLBRIDGE_SECRET_KEY": "k" * 32}
+    before, after = FrontDesk(ours), FrontDesk(ours | {"TWILIO_AUTH_TOKEN": "0" * 32})
+    assert before.desk.caller_key(CALLER) == after.desk.caller_key(CALLER)
+    assert before.desk.caller_key(CALLER) != FrontDesk().desk.caller_key(CALLER)
+    for issuer, is_known in (
+        (before, True),
+        (FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}), True),
+        (FrontDesk(), False),
+    ):
+        token = issuer.desk.tokens.issue(StreamClaim(CALL, "AC1", CALLER, "+1"), WALL)
+        found = after.desk.tokens.check(token, CALL, "AC1", CALLER, "+1", WALL)
+        assert isinstance(found, Redeemed) is is_known
 
 
 async def test_calls_of_the_process_before_count() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]  # it ships no types
+from twilio.request_validator import (  # type: ignore[import-untyped]  # it ships no types
+    RequestValidator,
+    get_signature_algorithm,
+)
 
-from callbridge.simulators.phone.signature import sign, sign_form, signed_url
+from callbridge.simulators.phone.signature import SharedKey, sign, sign_form, signed_url
 
 TOKEN = "12345"
 FORM = {
@@ -64,3 +67,13 @@ def test_the_twilio_package_accepts_every_signature(form: dict[str, str], base: 
     assert validator.validate(base, form, signature)
     assert not validator.validate(base, form | {"Added": "x"}, signature)
     assert not RequestValidator(f"{token}x").validate(base, form, signature)
+
+
+def test_the_twilio_package_accepts_a_shared_key() -> None:
+    """By the algorithm that the header names; the secret is shown nowhere."""
+    key = SharedKey("webhooks_sharedkey_1", "its secret")
+    algorithm = get_signature_algorithm(key.settings)
+    url, validator = "https://example.com/voice", RequestValidator(key.secret)
+    assert validator.validate(url, FORM, sign_form(url, FORM, key), algorithm)
+    assert not validator.validate(url, FORM, sign_form(url, FORM, key.secret), algorithm)
+    assert key.secret not in repr(key)

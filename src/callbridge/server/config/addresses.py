@@ -34,7 +34,7 @@ class AddressSettings(BaseSettings):
     )
 
     public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
-    """Where Twilio reaches this process: https:// and a host; http:// on loopback only."""
+    """Where Twilio reaches this process: https://, a host, perhaps a path; http:// on loopback only."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""

@@ -11,12 +11,13 @@ import datetime as dt
 import errno
 import ipaddress
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from callbridge.agents.loading import AgentError
 from callbridge.server.config.check_control import control
 from callbridge.server.config.check_descriptors import check_descriptors
+from callbridge.server.config.check_trust import trust
 from callbridge.server.config.findings import Finding, as_findings, error, ok, warning
 from callbridge.server.config.models import (
     CUSTOM_VOICE_PREFIX,
@@ -49,7 +50,6 @@ _SPEND_CAPS = ("spend_per_call_max", "spend_per_hour_max", "spend_per_day_max")
 """From the shortest time to the longest."""
 
 _VENDOR_HOST = "api.openai.com"
-_AUTH_TOKEN = re.compile(r"[0-9a-f]{32}")
 _HEADER_TEXT = re.compile(r"[!-~]+")
 
 
@@ -76,7 +76,7 @@ def check(
         return as_findings(fault.problems)
     return [
         *_openai_key(settings),
-        *_twilio_account(settings),
+        *trust(settings),
         *_public_address(settings),
         _port(settings, try_to_listen(settings.host, settings.port)),
         *check_descriptors(settings, descriptors),
@@ -108,18 +108,6 @@ def _openai_key(settings: Settings) -> Iterator[Finding]:
         )
     else:
         yield ok("the key for the voice model is set")
-
-
-def _twilio_account(settings: Settings) -> Iterator[Finding]:
-    if not _AUTH_TOKEN.fullmatch(settings.twilio_auth_token.get_secret_value()):
-        yield warning(
-            "TWILIO_AUTH_TOKEN does not look like one (32 digits 0-9 and letters a-f)",
-            "Copy the Auth Token, not an API key secret, from https://console.twilio.com.",
-        )
-    if settings.validate_signatures:
-        yield ok(f"Twilio's signature is checked for account {settings.twilio_account_sid}")
-    else:
-        yield warning("CALLBRIDGE_VALIDATE_SIGNATURES is false", "Fine on this machine; remove it elsewhere.")
 
 
 def _public_address(settings: Settings) -> Iterator[Finding]:
@@ -270,6 +258,9 @@ def _without_effect(settings: Settings) -> Iterator[Finding]:
             yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
 
 
+AGENT_REMEDY: Final = "Correct CALLBRIDGE_AGENT or the module; it is looked for in the current folder first."
+
+
 def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> Iterator[Finding]:
     voice = settings.realtime_voice
     if settings.agent is None:
@@ -278,7 +269,7 @@ def _agent_and_voice(settings: Settings, load_agent: Callable[[str], Agent]) -> 
         try:
             agent = load_agent(settings.agent)
         except AgentError as fault:
-            yield error(str(fault), "Correct CALLBRIDGE_AGENT or the module; it is looked for from here.")
+            yield error(str(fault), AGENT_REMEDY, fault.where)
             return
         voice = agent.voice or voice
         tools = ", ".join(agent.toolbox.names) or "none"

@@ -33,6 +33,9 @@ class Finding:
     remedy: str = ""
     """What to do about it; nothing where all is well."""
 
+    detail: str = ""
+    """Lines to look at, such as a traceback."""
+
 
 def ok(what: str) -> Finding:
     """All is well there."""
@@ -44,9 +47,9 @@ def warning(what: str, remedy: str) -> Finding:
     return Finding(Level.WARNING, what, remedy)
 
 
-def error(what: str, remedy: str) -> Finding:
+def error(what: str, remedy: str, detail: str = "") -> Finding:
     """No call could be taken."""
-    return Finding(Level.ERROR, what, remedy)
+    return Finding(Level.ERROR, what, remedy, detail)
 
 
 def as_findings(problems: Iterable[Problem]) -> list[Finding]:

@@ -14,9 +14,21 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+
+AUTH_TOKENS_MAX: Final = 4
+"""Beside the account's own: two while it is rotated, and Twilio has three regions."""
+
+SECRET_KEY_CHARACTERS_MIN: Final = 32
+"""128 bits if they are hexadecimal digits."""
+
+_PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+"""What reaches every program unchanged: no escapes, no dots that lead elsewhere."""
+
+_ROUTES: Final = ("/twilio/voice", "/media-stream")
+"""Ours, which are easily entered with the address."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
@@ -35,17 +47,42 @@ def is_loopback(host: str) -> bool:
 def _base_url(url: str) -> str:
     parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
     host = parts.hostname or ""
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("must be a host alone, without path, query or fragment")
+    path = parts.path.rstrip("/")
+    if parts.query or parts.fragment or not _PATH.fullmatch(path):
+        raise ValueError("must be a host, and perhaps a plain path, without query or fragment")
+    if path.endswith(_ROUTES):
+        raise ValueError("must be what stands before /twilio/voice and /media-stream, without these")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not carry a user name or password")
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must begin with https:// (http:// is for this machine alone)")
     if "_" in host:
         raise ValueError("has an underscore in its host name, which Twilio refuses")
-    bracketed = f"[{host}]" if ":" in host else host
     is_default_port = parts.port in {None, _DEFAULT_PORTS[parts.scheme]}
-    return f"{parts.scheme}://{bracketed}{'' if is_default_port else f':{parts.port}'}"
+    # The host as it was written: Twilio signs capitals as they were entered.
+    written = parts.netloc[: parts.netloc.lower().index(host) + len(host)] + ("]" if ":" in host else "")
+    return f"{parts.scheme}://{written}{'' if is_default_port else f':{parts.port}'}{path}"
+
+
+def listed(secrets: SecretStr) -> list[str]:
+    """The single ones of several secrets that are separated by commas."""
+    return [secret.strip() for secret in secrets.get_secret_value().split(",")]
+
+
+def _auth_tokens(secrets: SecretStr) -> SecretStr:
+    if not all(listed(secrets)):
+        raise ValueError("must be auth tokens, with a comma between one and the next")
+    if len(listed(secrets)) > AUTH_TOKENS_MAX:
+        raise ValueError(f"must be at most {AUTH_TOKENS_MAX} auth tokens: each request is compared with all")
+    return secrets
+
+
+def _secret_key(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SECRET_KEY_CHARACTERS_MIN:
+        raise ValueError(
+            f"must have at least {SECRET_KEY_CHARACTERS_MIN} characters, as `openssl rand -hex 32` makes them"
+        )
+    return secret
 
 
 def _realtime_url(url: str) -> str:
@@ -109,6 +146,8 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
     return number
 
 
+AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]

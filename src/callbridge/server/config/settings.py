@@ -31,14 +31,17 @@ from callbridge.server.config.setting_names import (
 )
 from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
 from callbridge.server.config.setting_values import (
+    AuthTokens,
     Dollars,
     LogLevel,
     OutputLimit,
     PhoneNumber,
     RealtimeUrl,
+    SecretKey,
     Sid,
     SoundFile,
     Truncation,
+    listed,
 )
 
 
@@ -55,6 +58,12 @@ class Settings(AddressSettings):
 
     twilio_auth_token: SecretStr = Field(validation_alias=name_of_others("TWILIO_AUTH_TOKEN"))
     """The key under which Twilio signs its requests."""
+
+    other_auth_tokens: AuthTokens | None = None
+    """Further ones, separated by commas: the next or the last one while it is rotated, those of regions."""
+
+    secret_key: SecretKey | None = None
+    """What stream tokens and the keys of callers are made with; not set: the auth token."""
 
     validate_signatures: bool = True
     """Off only on a laptop: refused unless the service is reached from this machine alone."""
@@ -220,6 +229,25 @@ class Settings(AddressSettings):
 
     log_transcripts: bool = False
     """Whether the words of caller and agent may stand in the logs."""
+
+    @property
+    def auth_tokens(self) -> tuple[str, ...]:
+        """All under which Twilio may sign, the account's own first."""
+        own = self.twilio_auth_token.get_secret_value()
+        others = () if self.other_auth_tokens is None else listed(self.other_auth_tokens)
+        return tuple(dict.fromkeys((own, *others)))
+
+    @property
+    def own_secret(self) -> str:
+        """What is ours is derived from this: stream tokens, and the keys under which callers are counted."""
+        return (self.secret_key or self.twilio_auth_token).get_secret_value()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must be shown nowhere, single ones of a list too."""
+        values = (getattr(self, field) for field in type(self).model_fields)
+        hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
+        return (*hidden, *self.auth_tokens)
 
     @property
     def transcribes(self) -> bool:

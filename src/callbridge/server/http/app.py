@@ -1,4 +1,4 @@
-"""The FastAPI app: routes put together with what they need. No decision is taken here."""
+"""The FastAPI app: routes put together with what they need, to be served alone or mounted in another app."""
 
 from __future__ import annotations
 
@@ -16,17 +16,21 @@ from callbridge.observe.call_log import CallLog
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
-from callbridge.server.config.settings import Settings
+from callbridge.server.config.settings import read_settings
+from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
 from callbridge.server.http.nowhere import Nowhere
+from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
+from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
+from callbridge.state.opening import open_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.config.settings import Settings
     from callbridge.server.process.drain import Drain
     from callbridge.server.process.live_calls import LiveCalls
     from callbridge.state.state import State
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
 
 
 def create_app(
-    settings: Settings,
+    settings: Settings | None = None,
     agent: Agent | None = None,
     *,
     observers: Sequence[Observe] = (),
@@ -59,13 +64,16 @@ def create_app(
 ) -> FastAPI:
     """The service for one configuration.
 
+    It may be mounted in an app of yours, under the path in which PUBLIC_BASE_URL ends; `serving` then runs
+    what stands beside its calls. One such app is served once.
+
     Args:
-        settings: the whole configuration.
+        settings: the whole configuration; by default that of this process and its `.env` file.
         agent: who answers; by default the one that the settings name, or one made of their texts.
         observers: get every fact of every call, beside the log.
         limits: the bounds of every call; by default those of the settings.
-        state: what survives the process; by default nothing does.
-        drain: decides when the process may stop; by default it is only told by `callbridge drain`.
+        state: what survives the process; by default the file that the settings name, or nothing.
+        drain: decides when the process may stop; by default nobody asks for that.
         live_calls: the calls that `drain` waits for.
         loop_watch: says whether the event loop is too late to take another call.
         circuits: say whether a model is tried at all; by default with the bounds of their module.
@@ -73,15 +81,18 @@ def create_app(
         wall_clock: seconds since 1970, for what other processes read.
 
     Raises:
+        SettingsError: the configuration cannot be used; says all that is wrong with it.
         AgentError: the agent that the settings name cannot be loaded.
         ClipError: the clip that the settings name cannot be used.
+        StateError: the file that the settings name cannot be used.
     """
+    settings = settings or read_settings()
     if agent is None:
         agent = load_agent(settings.agent) if settings.agent else Agent()
     desk = open_desk(
         settings,
         Plans(settings, agent, limits or call_limits(settings)),
-        state=state,
+        state=state or open_state(settings.state_path, wall_clock),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,
@@ -89,7 +100,11 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
-    door = _media_door(desk, observers)
+    return _app(desk, _media_door(desk, observers))
+
+
+def _app(desk: Desk, door: MediaDoor) -> FastAPI:
+    run = Run(desk.settings)
     app = FastAPI(
         title="callbridge",
         docs_url=None,
@@ -97,13 +112,9 @@ def create_app(
         openapi_url=None,
         # They would send Twilio to whatever address the request names itself, and without TLS.
         redirect_slashes=False,
-        lifespan=_lifespan_of(desk),
+        lifespan=_lifespan_of(desk, run),
     )
-    _add_routes(app, desk, door)
-    return app
-
-
-def _add_routes(app: FastAPI, desk: Desk, door: MediaDoor) -> None:
+    app.add_middleware(Entry, run=run, now=desk.now)
     for router in (webhook_router, fallback_router, news_router, health_router):
         app.include_router(_with_slashes(router(desk)))
     app.state.desk = desk
@@ -111,6 +122,7 @@ def _add_routes(app: FastAPI, desk: Desk, door: MediaDoor) -> None:
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
     app.router.default = Nowhere(desk.settings, desk.now)
+    return app
 
 
 def _with_slashes(router: APIRouter) -> APIRouter:
@@ -131,22 +143,41 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         CallLog(with_transcripts=settings.log_transcripts),
         *observers,
     )
-    return MediaDoor(desk, load_clip(settings.clip), observe)
+    return MediaDoor(desk, load_clip(settings.clip), observe, Trust(desk))
 
 
-def _lifespan_of(desk: Desk) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[None]:
+    """Runs what stands beside the calls of an app that `create_app` made and that is mounted in another one.
+
+    A server runs the lifespan of the outer app alone: there, write `async with callbridge.serving(calls):`.
+
+    Raises:
+        RuntimeError: this app is served already, or was before.
+    """
+    async with app.router.lifespan_context(app):
+        yield
+
+
+def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     """What runs beside the calls, for as long as they are served."""
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        run.begin()
         give_up = desk.drain.give_up
         async with desk.opened(), asyncio.TaskGroup() as tasks:
             probing = guarded("model probe", lambda: probe_forever(desk), give_up=give_up, now=desk.now)
+            counting = guarded(
+                "refusals", lambda: count_refusals(desk.refused, desk.now), give_up=give_up, now=desk.now
+            )
             organs = [
+                tasks.create_task(counting, name="refusals"),
                 tasks.create_task(probing, name="model probe"),
                 tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"),
             ]
-            yield
+            with run.on():
+                yield
             for organ in organs:
                 organ.cancel()
 

@@ -15,8 +15,8 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
+from callbridge.server.http.trust import Trust
 from callbridge.telephony import twiml
-from callbridge.telephony.signatures import SIGNATURE_HEADER
 
 if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
@@ -49,7 +49,7 @@ class Forms:
 
     def __init__(self, desk: Desk) -> None:
         self._account_sid = desk.settings.twilio_account_sid
-        self._signature_check = desk.signature_check
+        self._trust = Trust(desk)
 
     async def read(self, request: Request) -> TwilioForm:
         """The form of a request that Twilio made for our account.
@@ -61,8 +61,7 @@ class Forms:
         parameters = _parameters(
             await _body(request) if request.method == "POST" else request.scope["query_string"]
         )
-        if not self._is_signed(request, parameters):
-            _log.warning("webhook_refused", path=request.url.path, reason="wrong signature")
+        if not self._trust.accepts_webhook(request, parameters):
             raise HTTPException(403)
         fields = dict(parameters)
         for name in ("CallSid", "AccountSid"):
@@ -72,16 +71,6 @@ class Forms:
             _log.warning("webhook_refused", path=request.url.path, reason="another account")
             raise HTTPException(403)
         return TwilioForm(fields["CallSid"], fields["AccountSid"], fields)
-
-    def _is_signed(self, request: Request, parameters: list[tuple[str, str]]) -> bool:
-        if self._signature_check is None:
-            return True
-        signature = request.headers.get(SIGNATURE_HEADER)
-        path = request.scope["path"]
-        query = request.scope["query_string"].decode("latin-1")
-        if request.method == "POST":
-            return self._signature_check.accepts_post(path, query, parameters, signature)
-        return self._signature_check.accepts_get(path, query, signature)
 
 
 async def _body(request: Request) -> bytes:

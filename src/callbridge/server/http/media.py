@@ -21,7 +21,6 @@ from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
-from callbridge.telephony.signatures import SIGNATURE_HEADER
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from callbridge.bridge.bridge import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
+    from callbridge.server.http.trust import Trust
     from callbridge.server.process.desk import Desk
     from callbridge.wire.media_streams import StartFacts
 
@@ -45,15 +45,15 @@ class MediaDoor:
     desk: Desk
     clip: bytes
     observe: Observe
+    trust: Trust
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
-        signature = websocket.headers.get(SIGNATURE_HEADER)
-        check = self.desk.signature_check
-        if check is not None and not check.accepts_upgrade(MEDIA_STREAM_PATH, signature):
-            await _refuse(websocket, 403, "wrong signature")
+        if not self.trust.accepts_upgrade(websocket, MEDIA_STREAM_PATH):
+            await _refuse(websocket, 403)
         elif not self.desk.admission.may_open_socket():
-            await _refuse(websocket, 503, "too many sockets without a call")
+            _log.warning("upgrade_refused", reason="too many sockets without a call")
+            await _refuse(websocket, 503)
         else:
             self.desk.admission.socket_opened()
             await _Visit(self).carry(websocket)
@@ -153,9 +153,8 @@ def _numbers(start: StartFacts) -> tuple[str, str]:
     return start.custom_parameters.get("caller", ""), start.custom_parameters.get("called", "")
 
 
-async def _refuse(websocket: WebSocket, status: int, reason: str) -> None:
+async def _refuse(websocket: WebSocket, status: int) -> None:
     """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
-    _log.warning("upgrade_refused", reason=reason)
     if "websocket.http.response" in websocket.scope.get("extensions", {}):
         await websocket.send_denial_response(Response(status_code=status))
     else:  # A server without that extension, which is optional, answers every refusal with 403.

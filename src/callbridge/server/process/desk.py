@@ -24,6 +24,7 @@ from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.price import microdollars
+from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -71,6 +72,8 @@ class Desk:
     """A monotonic clock, in seconds."""
     wall_now: Callable[[], float]
     """The wall clock, in seconds since 1970: for what other processes read."""
+    refused: FirstOfKind = field(default_factory=FirstOfKind)
+    """Who was turned away for not being Twilio."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
 
@@ -79,13 +82,11 @@ class Desk:
         """The check of this account and address; nothing where it is switched off."""
         if not self.settings.validate_signatures:
             return None
-        return SignatureCheck(
-            self.settings.twilio_auth_token.get_secret_value(), self.settings.public_base_url
-        )
+        return SignatureCheck(self.settings.auth_tokens, self.settings.public_base_url)
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.twilio_auth_token.get_secret_value().encode()
+        secret = self.settings.own_secret.encode()
         return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
     def look_around(self) -> None:
@@ -163,7 +164,7 @@ def open_desk(
         state=state or MemoryState(wall_now),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
-        tokens=StreamTokens(settings.twilio_auth_token.get_secret_value(), secrets.token_bytes),
+        tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
         circuits=circuits,
         callers=callers,
         spending=spending,

@@ -49,7 +49,7 @@ from callbridge.simulators.phone.report import (
     SilenceReport,
     StreamReport,
 )
-from callbridge.simulators.phone.signature import sign, sign_form
+from callbridge.simulators.phone.signature import SharedKey, sign, sign_form
 from callbridge.simulators.phone.stream import (
     Abort,
     Close,
@@ -106,6 +106,7 @@ __all__ = [
     "Press",
     "Say",
     "Send",
+    "SharedKey",
     "SilenceReport",
     "SimulatedCall",
     "Step",

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.program import Step
     from callbridge.simulators.phone.report import GreetingReport
+    from callbridge.simulators.phone.signature import SharedKey
     from callbridge.simulators.phone.silence import Silence
 
 ACCOUNT_SID = "AC" + "5" * 32
@@ -62,6 +63,10 @@ class CallSettings:
 
     account_sid: str = ACCOUNT_SID
     auth_token: str = AUTH_TOKEN
+    next_auth_token: str | None = None
+    """Signs what follows the first webhook: the account's token was rotated meanwhile."""
+    shared_key: SharedKey | None = None
+    """Signs the webhooks, in place of the auth token; the media socket keeps to that."""
     from_number: str = FROM_NUMBER
     to_number: str = TO_NUMBER
     incoming: Incoming = field(default_factory=Incoming)
@@ -129,6 +134,7 @@ class SimulatedCall:
             from_number=self.settings.from_number,
             to_number=self.settings.to_number,
             incoming=self.settings.incoming,
+            shared_key=self.settings.shared_key,
         )
         self.streams: list[PhoneStream] = []
         """Every stream of the call, also those that could not be opened."""
@@ -222,6 +228,7 @@ class SimulatedCall:
             standard = webhooks.first_parameters(self.line)
         parameters = standard | dict(step.parameters)
         answer = await web.ask(step.url, step.method, parameters)
+        web.auth_token = self.settings.next_auth_token or web.auth_token
         now = loop.time()
         took_ms = (now - asked_at) * 1000
         http_status = None
@@ -281,7 +288,7 @@ class SimulatedCall:
 
     async def _connect(self, web: webhooks.Webhooks, stream: PhoneStream, step: OpenStream) -> None:
         await asyncio.sleep(self.settings.stream_delay_ms / 1000)
-        opened = await open_socket(step.url, self.line.auth_token, self.settings.misbehaviours)
+        opened = await open_socket(step.url, web.auth_token, self.settings.misbehaviours)
         if isinstance(opened, Unreachable):
             stream.fail(opened.code, opened.detail, self._now())
             return

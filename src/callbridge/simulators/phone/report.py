@@ -162,6 +162,11 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
         """Whether neither Twilio nor the caller has anything to complain about."""
         return not self.warnings and not self.findings
 
+    @property
+    def was_agent_heard(self) -> bool:
+        """Whether the caller got what they called for, however little of it."""
+        return self.greeting is not None
+
     def dead_air(self, longer_than_ms: int = 1500) -> list[SilenceReport]:
         """The silences that were not the caller's own turn and lasted longer; none is shorter than 1.5 s."""
         return [

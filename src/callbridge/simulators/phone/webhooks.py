@@ -20,7 +20,7 @@ import httpx
 
 from callbridge.simulators.phone.incoming import Incoming, Place, call_parameters, place_of
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
-from callbridge.simulators.phone.signature import HEADER, sign_form
+from callbridge.simulators.phone.signature import HEADER, SETTINGS_HEADER, SharedKey, sign_form
 from callbridge.simulators.phone.twiml import TWIML_BYTES_MAX, WebAnswer, WebFailure
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Line:
     from_number: str
     to_number: str
     incoming: Incoming = field(default_factory=Incoming)
+    shared_key: SharedKey | None = None
 
 
 def first_parameters(line: Line) -> dict[str, str]:
@@ -127,7 +128,9 @@ class Webhooks:
     """Asks webhooks as Twilio does. An async context manager, because it holds connections."""
 
     def __init__(self, line: Line, misbehaviours: AbstractSet[Misbehaviour]) -> None:
-        self._line = line
+        self.auth_token = line.auth_token
+        """What signs from now on: an account's token may change in the middle of a call."""
+        self._shared_key = line.shared_key
         self._misbehaviours = misbehaviours
         self._client = httpx.AsyncClient(
             # A proxy or certificate from the environment has no place between two local programs.
@@ -204,8 +207,12 @@ class Webhooks:
     def _sign(self, request: httpx.Request, url: str, parameters: Mapping[str, str]) -> None:
         if Misbehaviour.UNSIGNED_WEBHOOK in self._misbehaviours:
             return
+        if self._shared_key is not None:
+            request.headers[SETTINGS_HEADER] = self._shared_key.settings
+            request.headers[HEADER] = sign_form(url, parameters, self._shared_key)
+            return
         is_forged = Misbehaviour.FORGED_WEBHOOK in self._misbehaviours
-        key = f"not {self._line.auth_token}" if is_forged else self._line.auth_token
+        key = f"not {self.auth_token}" if is_forged else self.auth_token
         request.headers[HEADER] = sign_form(url, parameters, key)
 
 

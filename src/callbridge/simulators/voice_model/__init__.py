@@ -32,6 +32,7 @@ from callbridge.simulators.voice_model.outputs import (
     SendBinary,
     Stall,
 )
+from callbridge.simulators.voice_model.report import SessionReport, session_reports
 from callbridge.simulators.voice_model.script import (
     OUT_OF_QUOTA,
     Answer,
@@ -94,6 +95,7 @@ __all__ = [
     "ScriptError",
     "Send",
     "SendBinary",
+    "SessionReport",
     "SessionSettings",
     "Stall",
     "Truncation",
@@ -105,6 +107,7 @@ __all__ = [
     "placed",
     "refuse_impossible",
     "serve_model",
+    "session_reports",
     "tone",
     "voiced",
 ]
