@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -18,8 +19,11 @@ WEBHOOK = "https://calls.example.com/twilio/voice"
 
 
 @pytest.fixture
-def app() -> FastAPI:
-    return create_app(made_settings(), Agent())
+async def app() -> AsyncIterator[FastAPI]:
+    """The service, while it runs."""
+    app = create_app(made_settings(), Agent())
+    async with app.router.lifespan_context(app):
+        yield app
 
 
 async def asked(

@@ -196,6 +196,21 @@ async def test_bytes_that_come_meanwhile_win_no_time(house: House, monkeypatch: 
             pytest.fail("five seconds for a head")
 
 
+@pytest.mark.parametrize("has_asked", [True, False])
+async def test_who_is_idle_for_too_long_is_let_go(
+    house: House, monkeypatch: pytest.MonkeyPatch, has_asked: bool
+) -> None:
+    """Also who never said a word; uvicorn keeps those for ever."""
+    assert house.server is not None
+    monkeypatch.setattr(house.server.config, "timeout_keep_alive", 0.1)
+    house.may_answer.set()
+    async with house.visitor() as peer:
+        if has_asked:
+            await peer.send(GET % 0)
+            assert (await peer.read_head()).startswith(b"HTTP/1.1 200 ")
+        assert await peer.read_rest() == b""
+
+
 async def test_who_takes_no_answer_is_dropped(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(http_bounds.WITHIN_S, Phase.ANSWER, 0.3)
     house.may_answer.set()

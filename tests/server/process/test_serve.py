@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -108,6 +108,22 @@ async def test_a_host_is_listened_on_at_all_its_addresses(host: str, reached_at:
         for address in reached_at:
             with socket.create_connection((address, listeners[0].getsockname()[1]), timeout=5):
                 pass
+
+
+def test_an_address_that_the_machine_has_not_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is the only one."""
+    real = socket.getaddrinfo
+    names = {"both": ["192.0.2.1", "127.0.0.1"], "none": ["192.0.2.1"]}
+
+    def found(host: str, *given: Any, **more: Any) -> list[Any]:
+        return [entry for address in names[host] for entry in real(address, *given, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    (listener,) = tcp_listeners("both", 0)
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match="assign"):
+        tcp_listeners("none", 0)
 
 
 def test_where_one_cannot_listen_nothing_is_left_open() -> None:

@@ -121,7 +121,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
-    app.router.default = Nowhere(desk.settings, desk.now)
+    app.router.default = Nowhere(desk)
     return app
 
 

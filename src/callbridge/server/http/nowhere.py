@@ -12,16 +12,13 @@ import structlog
 from fastapi.responses import PlainTextResponse
 from starlette.websockets import WebSocketClose
 
-from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.telephony.signatures import SIGNATURE_HEADER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
-    from callbridge.server.config.settings import Settings
+    from callbridge.server.process.desk import Desk
 
 PATH_SHOWN_MAX: Final = 100
 """Of a path, in characters: a stranger may have sent 32 KiB of it."""
@@ -34,10 +31,8 @@ _log = structlog.get_logger()
 class Nowhere:
     """The application behind all routes: says what was looked for in vain."""
 
-    def __init__(self, settings: Settings, now: Callable[[], float]) -> None:
-        self._settings = settings
-        self._now = now
-        self._told = FirstOfKind()
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request or a socket to an address that is none of ours."""
@@ -52,7 +47,7 @@ class Nowhere:
         await answer(scope, receive, send)
 
     def _tell_of_lost_upgrade(self) -> None:
-        count = self._told.take("lost upgrade", self._now())
+        count = self._count("lost upgrade")
         if count is not None:
             _log.warning(
                 "upgrade_lost",
@@ -66,17 +61,20 @@ class Nowhere:
         path = scope["path"][:PATH_SHOWN_MAX]
         # Strangers ask for thousands of paths. What Twilio asks for is not to drown in them.
         if not any(name == _SIGNATURE for name, _ in scope["headers"]):
-            count = self._told.take("unknown path", self._now())
+            count = self._count("unknown path")
             if count is not None:
                 _log.info("unknown_path", path=path, count=count)
             return
-        count = self._told.take("wrong path", self._now())
+        count = self._count("wrong path")
         if count is not None:
             _log.warning(
                 "wrong_path",
                 path=path,
                 reason="something signed as by Twilio asked for an address that is none of ours",
                 remedy=f"Twilio console > Phone Numbers > your number > A call comes in: "
-                f"{self._settings.voice_url}. A proxy before us must leave the path as it is.",
+                f"{self._desk.settings.voice_url}. A proxy before us must leave the path as it is.",
                 count=count,
             )
+
+    def _count(self, kind: str) -> int | None:
+        return self._desk.refused.take(kind, self._desk.now())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -121,13 +122,25 @@ def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
 def tcp_listeners(host: str, port: int) -> list[socket.socket]:
     """A listening socket for each address that `host` stands for: `localhost` has one of each family.
 
+    Addresses that this machine has not are left out while there is another one: `localhost` may have one of
+    IPv6 where that is switched off.
+
     Raises:
         OSError: the name is not known, or one cannot listen there; then nothing is listened on.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    missing: list[OSError] = []
     with contextlib.ExitStack() as opened:
-        addresses = dict.fromkeys(str(address[0]) for *_, address in found)
-        listeners = [opened.enter_context(tcp_listener(address, port)) for address in addresses]
+        listeners = []
+        for address in dict.fromkeys(str(address[0]) for *_, address in found):
+            try:
+                listeners.append(opened.enter_context(tcp_listener(address, port)))
+            except OSError as error:
+                if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                    raise
+                missing.append(error)
+        if not listeners:
+            raise missing[0]
         opened.pop_all()
     return listeners
 
