@@ -237,6 +237,20 @@ async def test_what_a_hasty_peer_says_before_it_is_answered_is_heard_in_order(ho
     assert ear.heard == ["1", "2", "x" * 20_000, "4"]
 
 
+async def test_a_hasty_peer_that_says_too_much_is_dropped(house: House) -> None:
+    """Twilio says nothing before it is answered: more than one message is not kept for it."""
+    route = Route()
+    async with visitor(house, route) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        await peer.send(f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n".encode())
+        await route.is_asked.wait()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(b"x" * 2 * PHONE_MESSAGE_BYTES_MAX)
+        assert await peer.read_rest() == b""
+    with pytest.raises(ClientDisconnected):
+        await route.leg
+
+
 @pytest.mark.parametrize(
     ("hasty", "told"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from callbridge.server.process.http_protocol import BoundedHttpProtocol, Crowd, 
 from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.serving import GuestServer, serving
 from leftovers import leaves_nothing, until
-from raw_peer import RawPeer
+from raw_peer import KEY, RawPeer, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module", loop_factories=["asyncio", "uvloop"])
 
@@ -27,6 +28,10 @@ CONNECTIONS_MAX = 40
 BOUND_S = 20.0
 GET = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n" % KEY.encode()
+)
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -43,7 +48,13 @@ class House:
     """The paths of requests of which the rest never came."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await echo(receive, send)
+            return
         self.asked.append(scope["path"])
+        if scope["path"] == "/early":
+            await answer(send, b"")
+            return
         await self.may_answer.wait()
         body, more = b"", True
         while more:
@@ -52,14 +63,7 @@ class House:
                 self.broken.append(scope["path"])
                 return
             body, more = body + message["body"], message["more_body"]
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [(b"content-length", b"%d" % len(body))],
-            }
-        )
-        await send({"type": "http.response.body", "body": body})
+        await answer(send, body)
 
     @property
     def connections(self) -> list[BoundedHttpProtocol]:
@@ -82,6 +86,20 @@ class House:
         async with self.visitor() as peer:
             await peer.send(GET % 999)
             return (await peer.read_head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def answer(send: Any, body: bytes) -> None:
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(receive: Any, send: Any) -> None:
+    """Says whatever it hears."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (heard := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": heard["text"]})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -242,7 +260,10 @@ async def test_the_silent_go_first_and_who_is_answered_stays(house: House) -> No
 
 
 @pytest.mark.parametrize("upgrade", [b"h2c", b"TLS/1.0", b"nonsense"])
-async def test_an_upgrade_that_we_do_not_know_is_a_plain_request(house: House, upgrade: bytes) -> None:
+async def test_an_upgrade_that_we_do_not_know_is_a_plain_request(
+    house: House, upgrade: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The form of a request that asks for HTTP/2 is read; no stranger fills the log with it."""
     asked = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: %b\r\nHTTP2-Settings: AAMA\r\n\r\n"
     house.may_answer.set()
     async with house.visitor() as peer:
@@ -250,13 +271,58 @@ async def test_an_upgrade_that_we_do_not_know_is_a_plain_request(house: House, u
             await peer.send((POST % 3).removesuffix(b"\r\n") + asked % upgrade + b"abc")
             assert (await peer.read_head()).startswith(b"HTTP/1.1 200 ")
             assert await peer.read_exactly(3) == b"abc"
+    assert caplog.records == []
 
 
 async def test_an_upgrade_whose_head_cannot_be_read_is_refused(house: House) -> None:
     """The parser of media sockets takes lines of 8 KiB, ours longer ones."""
     async with house.visitor() as peer:
-        key = b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        upgrade = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        await peer.send(upgrade + key + b"X: %b\r\n\r\n" % (b"x" * 9000))
+        await peer.send(UPGRADE + b"X: %b\r\n\r\n" % (b"x" * 9000))
         assert (await peer.read_rest()).startswith(b"HTTP/1.1 431 ")
     assert house.asked == []
+
+
+async def test_a_media_socket_is_bound_by_none_of_it_and_loses_no_word(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what comes in one packet with its upgrade is heard. Others are let go while it stays."""
+    for phase in (Phase.HEAD, Phase.BODY, Phase.ANSWER):
+        monkeypatch.setitem(http_bounds.WITHIN_S, phase, 0.1)
+    async with house.visitor() as phone, house.visitor() as slow:
+        await phone.send(UPGRADE + b"\r\n", text("one"))
+        assert (await phone.read_head()).startswith(b"HTTP/1.1 101 ")
+        heard = await phone.read_frame()
+        await slow.send(POST % 9 + b"half")
+        house.may_answer.set()
+        await slow.read_rest()
+        await phone.send(text("two"))
+        assert [heard, await phone.read_frame()] == [text("one"), text("two")]
+
+
+async def test_a_request_is_answered_once(house: House) -> None:
+    """Whatever is wrong behind the answer: another one would be taken for that to the next request."""
+    async with house.visitor() as peer:
+        await peer.send(CHUNKED.replace(b"/", b"/early", 1))
+        assert (await peer.read_head()).startswith(b"HTTP/1.1 200 ")
+        await peer.send(b"nothing\r\n")
+        assert await peer.read_rest() == b""
+
+
+async def test_a_burst_costs_no_more_than_are_too_many(house: House) -> None:
+    """All are accepted in one turn of the loop, before the first that is dropped is known to be gone."""
+    with contextlib.ExitStack() as opened:
+        address = ("127.0.0.1", house.port)
+        peers = [opened.enter_context(socket.create_connection(address)) for _ in range(2 * CONNECTIONS_MAX)]
+        assert await until(lambda: sum(map(is_closed, peers)) >= CONNECTIONS_MAX)
+        assert len(house.connections) == CONNECTIONS_MAX
+
+
+def is_closed(peer: socket.socket) -> bool:
+    """Whether the other end has closed it, of whom nothing else was heard."""
+    peer.setblocking(False)
+    try:
+        return peer.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True

@@ -110,11 +110,6 @@ class BoundedHttpProtocol(H11Protocol):
         super().connection_lost(error)
         self._stop_clock()
 
-    def data_received(self, data: bytes) -> None:
-        """Something came."""
-        if not self.transport.is_closing():
-            super().data_received(data)
-
     def handle_events(self) -> None:
         """Does all that what came allows to do: one request at most, until that is answered."""
         super().handle_events()
@@ -183,25 +178,17 @@ class BoundedHttpProtocol(H11Protocol):
             case Phase.FRESH | Phase.IDLE:
                 self.transport.close()
             case _:
-                self._break_off()
+                self.transport.abort()
         self._settle()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Says why, where nothing was said yet to this request, and reads no more."""
+        """Says why, where nothing was said yet to this request, and reads no more.
+
+        A second answer to one request would be taken for that to the next.
+        """
         self._crowd.tell(refusal.name.lower(), self.loop.time())
         if self._phase is Phase.BODY and self.cycle is not None and self.cycle.response_started:
-            self._break_off()
-            return
-        self._let_go_of_route()
-        self.transport.write(refusal.answer)
-        self.transport.close()
-
-    def _break_off(self) -> None:
-        self._let_go_of_route()
-        self.transport.abort()
-
-    def _let_go_of_route(self) -> None:
-        """A route that waits for the rest of its request hears that nothing more will come."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            self.transport.abort()
+        else:
+            self.transport.write(refusal.answer)
+            self.transport.close()
