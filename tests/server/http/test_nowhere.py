@@ -90,3 +90,6 @@ async def test_a_slash_behind_an_address_leads_nowhere_else(app: FastAPI, path: 
     assert answer.status_code == 403
     assert "location" not in answer.headers
     assert (await asked(app, "GET", "/healthz/")).status_code == 200
+    twice = await asked(app, "POST", f"{path}/")
+    assert twice.status_code == 404
+    assert "location" not in twice.headers
