@@ -14,8 +14,9 @@ RUN pip uninstall --yes pip \
  && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/callbridge
 COPY --from=build /opt/callbridge /opt/callbridge
 # Unbuffered, so that a log line is out before a crash; no bytecode, so that a file system that is
-# read-only but for the file of the state will do. It has what was said in live calls: it outlives a crash of the
-# process, and a new container only on a volume. Set CALLBRIDGE_STATE_PATH to nothing to keep all in memory.
+# read-only but for the file of the state will do. It has what was said in live calls, in plain text, until they
+# are over: it outlives a crash of the process, and a new container only on a volume. Set CALLBRIDGE_STATE_PATH
+# to nothing to keep all in memory.
 ENV PATH=/opt/callbridge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -74,6 +74,7 @@ _OUT_OF_THE_WAY: Final = {
     "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
     "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
     "CALLBRIDGE_ANONYMOUS_CALLS_MAX": "0",
+    "CALLBRIDGE_ANONYMOUS_CALLS_DAY": "0",
     "CALLBRIDGE_PREDIAL": "false",
 }
 """What can be carried is measured here, not what is admitted, and all calls come from one number. Without

@@ -83,6 +83,7 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
         found[1], found[2], name="end_call", ends_call=True
     ),
     r"us: shut down": lambda _: e.ShutdownRequested(),
+    r"us: spend ran over": lambda _: e.SpendRanOver(),
     r"us: hand over": lambda _: e.HandOverRequested(),
     r"spare: closes (\d+)": lambda found: v.gone(e.Leg.SPARE, int(found[1])),
     r"spare: (.*)": lambda found: _spare_said(found[1]),

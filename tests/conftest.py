@@ -8,6 +8,8 @@ import importlib
 import logging
 import math
 import os
+import sys
+import threading
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -77,7 +79,10 @@ def logging_as_it_was() -> Iterator[None]:
     """Gives the logging of the process back: commands and services under test set it up anew."""
     loggers = [logging.getLogger(name) for name in ("", *logging.root.manager.loggerDict)]
     before = [(logger, logger.handlers[:], logger.level) for logger in loggers]
+    hooks = sys.excepthook, threading.excepthook
     yield
+    logging.captureWarnings(False)
+    sys.excepthook, threading.excepthook = hooks
     for logger, handlers, level in before:
         logger.handlers[:] = handlers
         logger.setLevel(level)

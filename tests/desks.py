@@ -94,6 +94,9 @@ class LiveCall:
     def hand_over(self) -> None:
         self.told.append("hand over")
 
+    def spend_ran_over(self) -> None:
+        self.told.append("spend ran over")
+
     def phone_replaced(self) -> None:
         self.told.append("phone replaced")
 

@@ -395,6 +395,7 @@ def _connect_fault(rng: random.Random) -> ConnectFault:
 _MISHAPS: tuple[tuple[MishapKind, int, tuple[float, ...]], ...] = (
     ("crash", 4, (0,)),
     ("hand_over", 4, (0,)),
+    ("spend_over", 1, (0,)),
     ("shut_down", 1, (0,)),
     ("cut_phone", 4, (0,)),
     ("gap", 2, (0.3, 2.5, 16)),

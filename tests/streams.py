@@ -38,6 +38,7 @@ MUTE_S = 40.0
 MishapKind = Literal[
     "crash",
     "hand_over",
+    "spend_over",
     "shut_down",
     "cut_phone",
     "gap",
@@ -245,6 +246,8 @@ class Stream:
         match mishap.kind:
             case "hand_over":
                 self.tell(e.HandOverRequested())
+            case "spend_over":
+                self.tell(e.SpendRanOver())
             case "shut_down":
                 self.tell(e.ShutdownRequested())
             case "cut_phone":

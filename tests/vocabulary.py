@@ -50,9 +50,10 @@ def admitted(
     is_continued: bool = False,  # As the event has it.
     memory: tuple[Entry, ...] = (),
     age_s: float = 0.0,
+    is_spend_over: bool = False,
 ) -> e.StreamAdmitted:
     """The stream's token was good. The plan is the rig's."""
-    return e.StreamAdmitted(PLAN, caller, called, is_continued, memory, age_s)
+    return e.StreamAdmitted(PLAN, caller, called, is_continued, memory, age_s, is_spend_over)
 
 
 def frame(duration_ms: int = 20) -> ms.Media:

@@ -200,21 +200,29 @@ class World:
 
     def run(self, limit_s: float = 600) -> World:
         """Plays until nothing is left to happen, at most `limit_s` of the call's time."""
-        self.streams[0].open()
+        self.begin()
         until = BEGINS_AT_S + limit_s
-        while (at := self._next_at()) < math.inf:
+        while (at := self.next_at()) < math.inf:
             assert at <= until, f"seed {self.seed}: the call does not end"
-            if at > self.now:
-                self.now = at + SAME_S
-            self._step()
+            self.go_on(at)
         return self
+
+    def begin(self) -> None:
+        """The call's first stream is opened. For whoever plays several calls together, as `run` does one."""
+        self.streams[0].open()
+
+    def go_on(self, at: float) -> None:
+        """Does all that is due at that time."""
+        if at > self.now:
+            self.now = at + SAME_S
+        self._step()
 
     def later(self, delay_s: float, work: Callable[[], None]) -> None:
         """Does something after a while."""
         heapq.heappush(self._plans, (self.now + delay_s, next(self._numbers), work))
 
-    def _next_at(self) -> float:
-        """Written out, as the step below: asked twice per frame of audio."""
+    def next_at(self) -> float:
+        """When something happens next. Written out, as the step below: asked twice per frame of audio."""
         at = self._plans[0][0] if self._plans else math.inf
         for holder, _ in self._timed:
             if (due := holder.deadline) is not None and due < at:

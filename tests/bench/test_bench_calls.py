@@ -6,19 +6,19 @@ import pytest
 from bench.calls import ACCOUNT_SID, AUTH_TOKEN, CallLine, form, stream_token
 from bench.errors import BenchError
 
-from callbridge.telephony import twiml
+from callbridge.telephony import connect, ladder, twiml
 from callbridge.telephony.signatures import SignatureCheck, sign
 
 
 def answer(token: str) -> str:
-    return twiml.answer(
+    return connect.answer(
         stream_url="wss://a.example/media-stream",
         action_url="https://a.example/twilio/stream-ended",
         stream_status_url="https://a.example/twilio/stream-status",
         token=token,
         caller="+15550100001",
         called="+15550100002",
-        fallback=twiml.FallbackPlan("Sorry & goodbye."),
+        fallback=ladder.FallbackPlan(twiml.Words("Sorry & goodbye.")),
     )
 
 
@@ -28,7 +28,7 @@ NO_TOKEN = "has no stream token: <"
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        (twiml.first_step(twiml.FallbackPlan("Sorry.")), NO_TOKEN),
+        (ladder.first_step(ladder.FallbackPlan(twiml.Words("Sorry."))), NO_TOKEN),
         (twiml.hang_up(), NO_TOKEN),
         (answer(""), NO_TOKEN),
         ("Internal Server Error", "did not answer with TwiML"),

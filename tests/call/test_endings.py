@@ -379,6 +379,40 @@ def test_a_call_that_costs_too_much_is_ended_in_words() -> None:
     assert book.rig.phase is Phase.OVER
 
 
+def test_a_call_ends_in_words_when_all_calls_together_cost_too_much() -> None:
+    """It is told once more than that: nothing is said twice."""
+    book = v.greeted()
+    assert book >> e.SpendRanOver() << v.ask_words(v.SAY_IT_ENDS) >> e.SpendRanOver()
+    assert book >> v.created("bye") >> v.says("bye", "it", 400) << AudioToPhone(400) >> v.done("bye")
+    assert book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.LIMIT_SPEND_TOTAL)
+    assert book.rig.handle(e.SpendRanOver()) == ()
+
+
+def test_an_answer_that_is_being_given_when_the_money_is_spent_is_heard() -> None:
+    """It is paid for, whether it is heard or not."""
+    book = v.answering(v.greeted())
+    book.rig.feed(v.audio("answer", "it", 200))
+    assert book >> e.SpendRanOver() >> v.done("answer") << v.ask_words(v.SAY_IT_ENDS)
+
+
+def test_a_caller_who_speaks_into_that_goodbye_hears_twilio_say_it() -> None:
+    """What they say is not paid for, nor a second goodbye."""
+    book = v.greeted()
+    book.rig.feed(e.SpendRanOver(), v.created("bye"), *v.says("bye", "it", 400), v.done("bye"))
+    outputs = book.rig.feed(v.speech_started("but"))
+    (ended,) = [put.fact for put in outputs if isinstance(put, a.Note) and isinstance(put.fact, StreamEnded)]
+    assert (ended.reason, ended.follows) == (EndReason.LIMIT_SPEND_TOTAL, SayGoodbye())
+
+
+def test_a_call_that_begins_when_the_money_is_spent_is_not_greeted() -> None:
+    """Its place was promised while there was some."""
+    book = Playbook(Rig())
+    book.rig.feed(v.start(), v.admitted(is_spend_over=True), e.ModelConnected(), v.SESSION_CREATED)
+    assert book >> v.SESSION_UPDATED << (v.recorded(AgentReady), v.ask_words(v.SAY_IT_ENDS))
+    assert book >> v.created("bye") >> v.says("bye", "it", 400) << AudioToPhone(400) >> v.done("bye")
+    assert book >> after(0.45, PLAYED) << v.recorded(TurnEnded) << v.ends(EndReason.LIMIT_SPEND_TOTAL)
+
+
 @pytest.mark.parametrize("event", [v.key("1"), v.speech_started()], ids=["key", "speech"])
 def test_a_caller_who_answers_is_not_hung_up_upon(event: object) -> None:
     book = v.greeted(limits=QUIET)

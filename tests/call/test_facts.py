@@ -14,7 +14,17 @@ import vocabulary as v
 from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.actions import Note
-from callbridge.call.facts import AudioSent, CallClosed, CallerLoud, CallOffered, Fact, decode, encode
+from callbridge.call.facts import (
+    AudioSent,
+    CallClosed,
+    CallerLoud,
+    CallOffered,
+    Fact,
+    FallbackDialed,
+    VoicemailLeft,
+    decode,
+    encode,
+)
 from callbridge.call.machine import CallMachine
 from callbridge.wire.media_streams import UnknownMessage
 from memory_call import PLAN, SPEECH_STARTED, SPEECH_STOPPED, calling, media
@@ -124,3 +134,10 @@ async def test_what_passes_by_the_machine_is_noted_where_that_is_asked_for(notes
     sent = [(fact.item_id, fact.byte_count) for fact in rig.facts if isinstance(fact, AudioSent)]
     loud = [fact.is_loud for fact in rig.facts if isinstance(fact, CallerLoud)]
     assert (sent, loud) == (([("item_1", 160)], [True, False]) if notes_audio else ([], []))
+
+
+def test_a_voicemail_that_an_earlier_version_wrote_down_is_read() -> None:
+    """It had the address of the recording."""
+    older = b'{"kind":"voicemail_left","call_sid":"CA1","url":"https://a.example/RE1","duration_s":"17"}'
+    assert decode(older) == VoicemailLeft(duration_s="17", call_sid="CA1")
+    assert decode(b'{"kind":"fallback_dialed","status":"busy"}') == FallbackDialed("busy")

@@ -330,6 +330,7 @@ def test_every_reason_has_a_close_code_that_fits_it() -> None:
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
+        EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
         EndReason.MEDIA_LOST,
     }

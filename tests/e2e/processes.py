@@ -134,19 +134,21 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def services(
-    folder: Path, *settings: Mapping[str, str], descriptors: int | None = None
+    folder: Path,
+    *settings: Mapping[str, str],
+    command: Sequence[str] = (*COMMAND, "serve"),
+    stderr: int | None = None,
 ) -> AsyncIterator[list[Service]]:
     """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
 
-    One that has no public address is reached at its own. `descriptors` is the limit of their open files,
-    where it is not the machine's.
+    One that has no public address is reached at its own. `stderr`: a descriptor instead of the log.
     """
     started: list[Service] = []
     try:
         for number, given in enumerate(settings):
             own = folder / f"process {number}"
             own.mkdir()
-            started.append(await _start(own, given, descriptors))
+            started.append(await _start(own, given, command, stderr))
         async with asyncio.timeout(READY_S):
             for service in started:
                 await _until_ready(service)
@@ -158,7 +160,9 @@ async def services(
             await service.process.wait()
 
 
-async def _start(folder: Path, given: Mapping[str, str], descriptors: int | None) -> Service:
+async def _start(
+    folder: Path, given: Mapping[str, str], command: Sequence[str], stderr: int | None
+) -> Service:
     with tcp_listener() as listener, tcp_listener() as control:
         port, control_port = listener.getsockname()[1], control.getsockname()[1]
     own = (
@@ -169,14 +173,12 @@ async def _start(folder: Path, given: Mapping[str, str], descriptors: int | None
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            *([] if descriptors is None else ["prlimit", f"--nofile={descriptors}"]),
-            *COMMAND,
-            "serve",
+            *command,
             cwd=folder.parent,  # There lies the agent, if there is one.
             env=environment(own),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
-            stderr=log,
+            stderr=log if stderr is None else stderr,
         )
     return Service(process, folder, own)
 

@@ -325,6 +325,9 @@ def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
         "CALLBRIDGE_CALLS_PER_CALLER": "0",
         "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
         "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
+        # Thousands of simulated answers cost more than an hour may by default.
+        "CALLBRIDGE_SPEND_PER_HOUR_MAX": "1000000",
+        "CALLBRIDGE_SPEND_PER_DAY_MAX": "1000000",
     } | more
     assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
     return given

@@ -132,6 +132,7 @@ PLANS = (
     Plan({}, LineSettings(), ["Say", "Hangup"]),
     Plan(_DIAL, LineSettings(), ["Dial", "Hangup"]),
     Plan(_DIAL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Hangup"]),
+    Plan(_DIAL, LineSettings(dial_outcome=DialOutcome.DECLINED), ["Dial", "Say", "Hangup"]),
     Plan(
         _DIAL | _VOICEMAIL, LineSettings(dial_outcome=DialOutcome.BUSY), ["Dial", "Say", "Record", "Hangup"]
     ),

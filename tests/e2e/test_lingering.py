@@ -12,7 +12,7 @@ from callbridge.simulators.phone import HangUp, Say, WaitForAgent
 from callbridge.simulators.voice_model import Answer, Script
 from callbridge.simulators.voice_model import Say as Speech
 from callbridge.state.memory_state import MemoryState
-from callbridge.switchboard.continuation import read_history
+from callbridge.state.state import DETAILS, OVER
 from e2e.stack import Log, stack
 from leftovers import until
 from random_calls import noise
@@ -20,8 +20,10 @@ from random_calls import noise
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
-async def test_words_that_come_after_the_hang_up_are_remembered(log: Log) -> None:
-    """Two seconds after the question, when the answer was heard and the phone is gone."""
+async def test_words_that_come_after_the_hang_up_are_told(log: Log) -> None:
+    """Two seconds after the question, when the answer was heard and the phone is gone. They are told, and not
+    kept: the call is over.
+    """
     rng = random.Random("late words")
     welcome = Answer(say=(Speech(text="Welcome.", audio=noise(rng, 300)),))
     late = Answer(
@@ -41,13 +43,12 @@ async def test_words_that_come_after_the_hang_up_are_remembered(log: Log) -> Non
         assert await until(lambda: counted == [1, 0])
         assert call.of(CallerWordsCame) == []
         assert await until(lambda: bool(call.of(CallClosed)))
-        remembered = read_history(await state.events(call.sid)).remembered
+        kinds = {event.kind for event in await state.events(call.sid)}
     assert call.ended.reason is EndReason.CALLER_HANGUP
     assert [turn.caller for turn in call.of(TurnEnded)] == [None, None]
     assert [type(fact) for fact in call.facts[-3:]] == [StreamEnded, CallerWordsCame, CallClosed]
-    assert [(said.caller, said.agent) for said in remembered] == [  # type: ignore[union-attr]  # No tool ran.
-        (None, "Welcome."),
-        ("Do you have bread?", "We do."),
-    ]
+    assert [fact.caller for fact in call.of(CallerWordsCame)] == ["Do you have bread?"]
+    assert OVER in kinds
+    assert not kinds & DETAILS
     assert call.journal.refusals == []
     assert [line["turn"] for line in log.events("caller_words_came", call.sid)] == [2]

@@ -25,15 +25,19 @@ from callbridge.simulators.phone import (
     CallerScript,
     CallReport,
     CallSettings,
+    DialOutcome,
     HangUp,
     Interrupt,
     InterruptAt,
+    LineSettings,
     Misbehaviour,
     Pause,
     Press,
+    RecordingEnd,
     Say,
     SimulatedCall,
     WaitForEnd,
+    program,
 )
 from callbridge.simulators.phone.events import (
     AgentAudioStarted,
@@ -455,6 +459,26 @@ async def test_the_action_after_a_hang_up_is_an_option() -> None:
         assert bridge.seen[-1].form["CallStatus"] == "completed"
 
 
+@pytest.mark.parametrize("verb", ["<Dial action='/ended'>+15550100003</Dial>", "<Record action='/ended'/>"])
+async def test_who_hangs_up_in_a_verb_is_told_to_its_action(verb: str) -> None:
+    line = LineSettings(dial_outcome=DialOutcome.HUNG_UP, recording_end=RecordingEnd.HUNG_UP)
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = f"<Response>{verb}</Response>"
+        bridge.documents["/ended"] = "<Response><Say>hello?</Say></Response>"
+        _, report = await call(bridge, line=line)
+    assert bridge.asked("/ended").form["CallStatus"] == "completed"
+    assert (len(report.verbs), report.status) == (1, "completed")
+
+
+async def test_a_recording_that_goes_in_circles_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "DOCUMENTS_MAX", 3)
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = "<Response><Record/></Response>"
+        _, report = await call(bridge)
+    assert [finding.split()[0] for finding in report.findings] == ["<Record>", "more"]
+    assert (report.status, report.is_clean) == ("failed", False)
+
+
 async def test_a_bridge_that_closes_too_early_is_found_out() -> None:
     async def talk(phone: Phone) -> None:
         await phone.play(LOUD * 3)
@@ -652,6 +676,16 @@ async def test_the_command_reports_in_words_and_in_json(tmp_path: Path) -> None:
     assert report["streams"][0]["heard_ms"] == 200
     assert [sound["what"] for sound in report["heard"]] == ["clip"], "the agent says what the caller says"
     assert report["warnings"] == []
+
+
+async def test_the_command_follows_a_plan_of_the_line(tmp_path: Path) -> None:
+    (tmp_path / "call.toml").write_text('steps = []\n[line]\ndial = "declined"\n', encoding="utf-8")
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = "<Response><Dial action='/ended'>+15550100003</Dial></Response>"
+        url, plan = f"{bridge.base}/voice", str(tmp_path / "call.toml")
+        await asyncio.to_thread(run_command, url, "--plan", plan)
+        told = bridge.asked("/ended").form
+    assert (told["DialCallStatus"], told["DialBridged"]) == ("completed", "false")
 
 
 async def test_a_call_in_which_the_agent_is_never_heard_is_no_success() -> None:

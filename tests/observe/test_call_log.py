@@ -41,9 +41,7 @@ TURN = facts.TurnEnded(3, "my card is 4111", "thank you", 640, interrupted=True)
 CASES = [
     (
         facts.StreamStarted("+14155550100", "+14155550199", is_continued=True, agent="clinic"),
-        line(
-            "stream_started", caller="+14155550100", called="+14155550199", is_continued=True, agent="clinic"
-        ),
+        line("stream_started", caller="+********00", called="+********99", is_continued=True, agent="clinic"),
     ),
     (
         facts.AgentReady("gpt-realtime-2.1", 310, 240, has_transcription=False),
@@ -92,7 +90,8 @@ UNLOGGED: list[facts.Fact] = [
     facts.Billed(Usage(), 12),
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
-    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("https://")),
+    *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
+    facts.CallOver(),
 ]
 """A tool's words are not for a log, bills are in the last line, and webhooks log for themselves."""
 
@@ -109,7 +108,7 @@ def test_every_kind_of_fact_is_in_the_table() -> None:
 
 
 def test_what_was_said_is_logged_only_where_that_is_wanted() -> None:
-    said = {"caller": "my card is 4111", "agent": "thank you"}
+    said = {"caller_said": "my card is 4111", "agent_said": "thank you"}
     assert logged(TURN, with_transcripts=True) == line(
         "turn_ended", turn=3, response_ms=640, interrupted=True, **said
     )

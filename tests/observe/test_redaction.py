@@ -127,6 +127,49 @@ def test_timestamps_and_uuids_stay_readable(moment: dt.datetime, identity: uuid.
         assert subject.text(text) == text
 
 
+NUMBERS = {
+    "+447700900123": f"+{MASK}23",
+    "020 7946 0018": f"{MASK}18",
+    "911": MASK,
+    "+2562533": f"+{MASK}33",
+    "55512": MASK,
+    "anonymous": MASK,
+    "Anna Lee": MASK,
+    "sip:anna.lee@pbx.example.com;user=phone": f"sip:{MASK}@pbx.example.com",
+    "client:anna": f"client:{MASK}",
+    "sip:55512": f"sip:{MASK}",
+    "": "",
+}
+FIELDS = ("From", "To", "ForwardedFrom", "CalledVia", "caller", "called", "caller_id", "from", "CallerName")
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_what_stands_in_the_field_of_a_telephone_is_masked_whatever_it_looks_like(field: str) -> None:
+    for number, masked in NUMBERS.items():
+        told = subject.value({field: number, "nested": [{field: [number]}]})
+        assert told == {field: masked, "nested": [{field: [masked]}]}
+        assert subject.value(told) == told, "masked already"
+    assert subject.value({field: 447700900123}) == {field: f"{MASK}23"}
+    assert subject.value({field: None, "status": "busy"}) == {field: None, "status": "busy"}
+
+
+@given(
+    before=st.text(st.characters(codec="ascii"), min_size=400, max_size=520),
+    number=written_numbers() | e164,
+    secrets=st.lists(st.sampled_from(["secret-one", "another-secret-of-ours" * 3]), max_size=8),
+    after=st.integers(0, 900),
+)
+def test_nothing_is_left_of_what_the_cut_goes_through(
+    before: str, number: str, secrets: list[str], after: int
+) -> None:
+    """A number whose second half was cut off is no number for the pattern, but for a reader half of one."""
+    before = re.sub(r"\d", "n", before)
+    text = "".join(secrets) + before + " " + number + "x" * after
+    shown = redaction(secrets).text(text)
+    assert not survives(number, re.sub(r"… \(of \d+ characters\)$", "", shown))
+    assert not any(secret[:6] in shown for secret in secrets)
+
+
 class Colour(enum.Enum):
     RED = "+447700900123"
 

@@ -68,6 +68,7 @@ SPOKEN_ENDS = frozenset(
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
+        EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
     }
 )

@@ -7,17 +7,19 @@ import os
 import sqlite3
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state import sqlite_file
 from callbridge.state.sqlite_file import SCHEMA_VERSION, check_file, open_file, writing
 from callbridge.state.sqlite_rows import CALLS_PRUNED_MAX, prune, write_batch
-from callbridge.state.state import CALL_KEPT_S, StateError
+from callbridge.state.state import KEPT, StateError
 from callbridge.state.writes import EventWrite
 
 
@@ -39,6 +41,32 @@ def test_commits_are_synced_to_a_log_in_files_for_this_user_only(path: Path) -> 
         files = list(path.parent.iterdir())
         assert len(files) == 3  # The file, its log and the log's index.
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_files_that_others_may_read_are_closed_to_them(path: Path) -> None:
+    """As they were left by an earlier version, or by a copy."""
+    with contextlib.closing(open_file(path)):
+        for file in path.parent.iterdir():
+            file.chmod(0o644)
+        with contextlib.closing(open_file(path)), structlog.testing.capture_logs() as logs:
+            check_file(path)
+            modes = {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert (modes, logs) == ({0o600}, [])
+
+
+def test_files_that_stay_open_to_others_are_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They belong to another user."""
+
+    def not_the_owner(*_: object) -> None:
+        raise PermissionError
+
+    check_file(path)
+    path.chmod(0o640)
+    monkeypatch.setattr(Path, "chmod", not_the_owner)
+    with structlog.testing.capture_logs() as logs:
+        check_file(path)
+    told = {(line["event"], line["file"], line["mode"]) for line in logs}
+    assert told == {("state_is_open_to_others", f"{path}{end}", "640") for end in ("", "-wal", "-shm")}
 
 
 def test_a_new_file_has_a_version(path: Path) -> None:
@@ -192,8 +220,13 @@ def test_much_that_is_old_is_deleted_in_portions(path: Path) -> None:
     with contextlib.closing(open_file(path)) as connection, writing(connection):
         calls = [*(f"CA{number}" for number in range(CALLS_PRUNED_MAX + 1) for _ in "ab"), "young"]
         events = [EventWrite(call, "turn_ended", 10.0 if call == "young" else 1.0, b"{}") for call in calls]
+        events = [*events, *(replace(event, kind="stream_ended") for event in events)]
         write_batch(connection, events)
-        assert prune(connection, CALL_KEPT_S + 5.0)
-        assert not prune(connection, CALL_KEPT_S + 5.0)
+        assert prune(connection, KEPT.quiet_s + 5.0, KEPT)
+        kinds = "SELECT kind FROM call_events WHERE call_sid != 'young' ORDER BY kind"
+        left = connection.exec_driver_sql(kinds).scalars().all()
+        assert left == ["stream_ended"] * 2 * (CALLS_PRUNED_MAX + 1) + ["turn_ended"] * 2
+        assert prune(connection, KEPT.outline_s + 5.0, KEPT)
+        assert not prune(connection, KEPT.outline_s + 5.0, KEPT)
         left = connection.exec_driver_sql("SELECT call_sid FROM call_events").scalars().all()
         assert left == ["young"]

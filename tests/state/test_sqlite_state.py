@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 import leftovers
 from callbridge.state import sqlite_state, sqlite_writer
 from callbridge.state.sqlite_state import SqliteState
-from callbridge.state.state import EVENTS_WAITING_MAX
+from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S
 
 CALL = "CA" + "1" * 32
 FAR = 4e9
@@ -101,6 +101,59 @@ async def test_closing_writes_what_waits_and_ends_the_thread(path: Path) -> None
     assert "closed" in str(state.trouble)
     await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # Its log is folded in.
+
+
+def text_in(folder: Path) -> bytes:
+    """The bytes of all files."""
+    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
+
+
+def words(call_sid: str) -> bytes:
+    return b"words of %s, " % call_sid.encode()
+
+
+async def test_no_word_of_a_call_that_is_over_is_left_in_any_file(path: Path) -> None:
+    """Neither in the file nor in its log, whoever says that it is over; live calls lie between."""
+    now = [1_000_000.0]
+    state = SqliteState(path, lambda: now[0])
+    over, silent, live = ([f"{kind} {number}" for number in range(12)] for kind in ("over", "silent", "live"))
+    for turn in range(12):
+        for number, call_sid in enumerate((*over, *silent, *live)):
+            kind = ("turn_ended", "remembered", "caller_words_came")[turn % 3]
+            state.append(call_sid, kind, words(call_sid) * (1 + (number * turn * 7) % 500))
+        await state.flush()
+    assert all(words(call_sid) in text_in(path.parent) for call_sid in (*over, *silent))
+    now[0] += QUIET_S + 1
+    for call_sid in live:
+        state.append(call_sid, "turn_ended", words(call_sid))
+    for call_sid in over:
+        state.append(call_sid, OVER, b"{}")
+        state.append(call_sid, "caller_words_came", words(call_sid))
+    await state.flush()
+    await until(lambda: not any(words(call_sid) in text_in(path.parent) for call_sid in (*over, *silent)))
+    assert all([len(await state.events(call_sid)) == 13 for call_sid in live])
+    await state.close()
+
+
+async def test_what_is_deleted_while_somebody_reads_is_overwritten_later(path: Path) -> None:
+    """A reader of another process keeps the log from being emptied: the next time does it."""
+    now = [1_000_000.0]
+    state = SqliteState(path, lambda: now[0])
+    state.append(CALL, "turn_ended", words(CALL))
+    await state.flush()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM call_events").fetchall()
+        state.append(CALL, OVER, b"{}")
+        now[0] += PRUNE_EVERY_S
+        await state.flush()
+        assert words(CALL) in text_in(path.parent)
+        reader.execute("COMMIT")
+    now[0] += PRUNE_EVERY_S
+    state.note_spend(1.0, 1)
+    await until(lambda: words(CALL) not in text_in(path.parent))
+    assert state.trouble is None
+    await state.close()
 
 
 async def test_the_start_prunes(path: Path) -> None:

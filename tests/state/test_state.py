@@ -11,7 +11,7 @@ import pytest
 from callbridge.state.memory_state import MemoryState
 from callbridge.state.opening import open_state
 from callbridge.state.sqlite_state import SqliteState
-from callbridge.state.state import BODY_BYTES_MAX, CallEvent, State, StateError
+from callbridge.state.state import BODY_BYTES_MAX, OVER, QUIET_S, CallEvent, State, StateError
 
 CALL = "CA" + "1" * 32
 OTHER = "CA" + "2" * 32
@@ -134,7 +134,7 @@ async def test_notes_have_a_time_and_a_size_that_can_be_kept(state: State, at: f
         state.note_spend(1.0, 2**63)
 
 
-async def test_what_is_too_old_is_forgotten_within_the_hour(state: State, clock: Clock) -> None:
+async def test_what_is_too_old_is_forgotten_within_the_minute(state: State, clock: Clock) -> None:
     start = clock.now
     state.append("old", "stream_started", b"{}")
     state.append("old", "stream_ended", b"{}")
@@ -147,19 +147,71 @@ async def test_what_is_too_old_is_forgotten_within_the_hour(state: State, clock:
 
     async def after(passed_s: float) -> tuple[int, int, int]:
         clock.now = start + passed_s
-        state.append("long", "turn_ended", b"{}")
+        state.append("long", "stream_reported", b"{}")
         await state.flush()
         await state.events("long")  # The writer prunes after a batch: an answer proves that it did.
         return len(await state.recent_calls(0)), len(await state.spend(0)), len(await state.events("old"))
 
     assert await after(1 * DAY_S) == (1, 1, 2)
-    assert await after(1 * DAY_S + 3601) == (0, 1, 2)
-    assert await after(2 * DAY_S + 7300) == (0, 0, 2)
-    assert await after(7 * DAY_S) == (0, 0, 2)
-    assert await after(7 * DAY_S + 3601) == (0, 0, 0)
+    assert await after(1 * DAY_S + 61) == (0, 1, 0)
+    assert await after(2 * DAY_S) == (0, 1, 0)
+    assert await after(2 * DAY_S + 122) == (0, 0, 0)
     assert await state.events("endless") == ()
-    assert len(await state.events("long")) == 6
+    assert len(await state.events("long")) == 5
     assert await state.claim_token(b"a" * 32, start + 30)
+
+
+DETAIL_KINDS = ("turn_ended", "caller_words_came", "remembered")
+
+
+async def kinds(state: State, call_sid: str = CALL) -> list[str]:
+    return [event.kind for event in await state.events(call_sid)]
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+async def test_when_a_call_is_over_what_was_said_is_gone(state: State, is_flushed: bool) -> None:
+    """Also what is told later, while the call still lingers; the outline stays, and other calls do."""
+
+    async def tell(*kinds: str, call_sid: str = CALL) -> None:
+        for kind in kinds:
+            state.append(call_sid, kind, b"{}")
+        if is_flushed:
+            await state.flush()
+
+    await tell("stream_started", "turn_ended", call_sid=OTHER)
+    await tell("call_offered", "stream_started", *DETAIL_KINDS, "stream_ended")
+    assert len(await state.events(CALL)) == 6
+    await tell("stream_asked", OVER, *DETAIL_KINDS)
+    await tell(*DETAIL_KINDS, "call_reported", OVER)
+    outline = ["call_offered", "stream_started", "stream_ended", "stream_asked", OVER, "call_reported", OVER]
+    assert await kinds(state) == outline
+    assert await kinds(state, OTHER) == ["stream_started", "turn_ended"]
+    numbers = [event.sequence for event in await state.events(CALL)]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_a_call_that_comes_back_all_the_same_is_remembered_again(state: State) -> None:
+    for kind in ("stream_started", "turn_ended", OVER, "stream_started", "remembered"):
+        state.append(CALL, kind, b"{}")
+        await state.flush()
+    assert await kinds(state) == ["stream_started", OVER, "stream_started", "remembered"]
+
+
+async def test_of_a_call_that_nobody_asks_about_again_no_words_are_left(state: State, clock: Clock) -> None:
+    """Its process was killed. One that has been told of since is live."""
+    for call_sid in (CALL, OTHER):
+        for kind in ("stream_started", *DETAIL_KINDS):
+            state.append(call_sid, kind, b"{}")
+    await state.flush()
+    clock.now += QUIET_S - 1
+    state.append(OTHER, "turn_ended", b"{}")
+    await state.flush()
+    assert len(await state.events(CALL)) == 4
+    clock.now += 62
+    state.note_spend(clock.now, 1)
+    await state.flush()
+    assert await kinds(state, OTHER) == ["stream_started", *DETAIL_KINDS, "turn_ended"]
+    assert await kinds(state) == ["stream_started"]
 
 
 async def test_it_may_be_closed_twice_and_told_more(state: State) -> None:

@@ -15,7 +15,7 @@ from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.spending import Spending
 
 MODEL = "gpt-realtime-2.1"
-UNBOUNDED = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0)
+UNBOUNDED = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0, anonymous_per_day=0)
 
 
 @dataclass
@@ -66,6 +66,27 @@ def test_caller_who_calls_too_often(bounds: CallsPerCaller, caller: str, refusal
     assert desk.offer("CA2", caller=caller) is refusal
     assert desk.admission.reasons_to_decline(MODEL, 0.0) == []
     assert desk.offer("CA3", caller="other") is None
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_a_caller_over_their_own_limit_is_told_that_whatever_else_is_so(*, is_full: bool) -> None:
+    """Other refusals ring a human: who calls too often rings nobody, at capacity neither."""
+    desk = Desk(calls_max=1 if is_full else 3, bounds=CallsPerCaller(at_once=1))
+    desk.take("CA1")
+    reason = desk.offer("CA2")
+    assert reason is DeclineReason.CALLER_LIMIT
+    assert reason.is_callers_own
+    assert not DeclineReason.CAPACITY.is_callers_own
+
+
+def test_calls_that_ring_the_human_count_as_calls() -> None:
+    """While the money is spent, too: one caller rings the human five times in ten minutes, and no more."""
+    desk = Desk(bounds=CallsPerCaller())
+    desk.spending.add(0.0, 100)
+    refusals = [desk.offer(f"CA{number}", float(number)) for number in range(7)]
+    assert refusals == [DeclineReason.SPEND] * 5 + [DeclineReason.CALLER_LIMIT] * 2
+    assert desk.offer("CB1", caller="other") is DeclineReason.SPEND
+    assert desk.callers.live("someone") == 0
 
 
 def test_the_outage_of_a_model_refuses_only_those_who_ask_for_it() -> None:
@@ -128,7 +149,7 @@ def test_call_that_brings_no_stream_loses_its_place() -> None:
     """After 15 s the place is another's; that the caller called stays counted."""
     desk = Desk(calls_max=1, bounds=CallsPerCaller(per_10_minutes=1))
     assert desk.offer("CA1") is None
-    assert desk.offer("CA2", places.RESERVED_S - 0.1, "other") is DeclineReason.CAPACITY
+    assert desk.offer("CA0", places.RESERVED_S - 0.1, "another") is DeclineReason.CAPACITY
     assert desk.offer("CA2", places.RESERVED_S, "other") is None
     assert desk.offer("CA3", 40.0) is DeclineReason.CALLER_LIMIT
 

@@ -12,14 +12,17 @@ from hypothesis import strategies as st
 from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller, key_of
 
 SECRET = b"made up"
-NONE = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0)
+NONE = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0, anonymous_per_day=0)
 
 
 NO_NUMBERS = (
     *("", " ", "anonymous", "Anonymous", "RESTRICTED", "unavailable", "unknown", "+266696687", "266696687"),
-    *("+7378742833", "+86282452253", "+8656696", "+2562533"),
-    *("sip:anonymous@anonymous.invalid", "sip:+266696687@carrier.example"),
-    *("Alice", "+", "+1 415 555", "12", "١٢٣٤٥", "sip:", "tel", "\udcff"),
+    *("+7378742833", "+86282452253", "+8656696", "+2562533", "+7748283", "+94844353"),
+    *("+17378742833", "+1266696687", "+186282452253", "+18656696", "12562533", "client:unknown"),
+    *("sip:anonymous@anonymous.invalid", "sip:+266696687@carrier.example", "sip:+17378742833@x.example"),
+    *("sip:blocked@x.example", "sip:Restricted@x.example:5060", "sip:unavailable;tag=1@x.example"),
+    *("sips:unknown:secret@x.example", "sip:a@b@x.example", "sip:a@x.example;to=b@y.example"),
+    *("Alice", "+", "+1 415 555", "12", "١٢٣٤٥", "sip:", "sip:alice@", "tel", "\udcff"),
 )
 
 
@@ -37,6 +40,10 @@ def test_what_is_no_number_is_anonymous(caller: str) -> None:
         ("sip:Alice@example.com", "sip:alice@example.com"),
         ("sip:alice@example.com", "sip:alice@example.com:5061;transport=tls"),
         ("sip:alice@[::1]", "sip:alice@[::1]:5061"),
+        # Whoever calls by SIP chooses their user name: it makes no new caller.
+        ("sip:alice@example.com", "sips:+14155550123;phone-context=1@Example.com.;x=1?y=2"),
+        ("sip:alice@example.com", "sip:example.com"),
+        ("whatsapp:+14155550123", "whatsapp:+14155550123"),
         ("client:alice", "client:alice"),
         ("12345", "12345"),
     ],
@@ -52,6 +59,7 @@ def test_callers_have_different_keys() -> None:
         "sip:a@x.example",
         "sip:a@y.example",
         "client:a",
+        "client:b",
         "whatsapp:+1",
     ]
     keys = {key_of(caller, secret) for caller in callers for secret in (SECRET, b"other")}
@@ -93,16 +101,36 @@ def test_in_ten_minutes_and_in_a_day(
 
 
 def test_anonymous_callers_share_one_bucket() -> None:
-    """They are bounded at once, all together, and by nothing else."""
-    subject = CallerLimits(CallsPerCaller(anonymous_at_once=3))
-    for _ in range(100):
+    """They are bounded all together, at once and by day, and by nothing else."""
+    subject = CallerLimits(CallsPerCaller(anonymous_at_once=3, anonymous_per_day=100))
+    for _ in range(97):
         subject.began(ANONYMOUS, 0.0)
         subject.ended(ANONYMOUS)
     assert not subject.declines(ANONYMOUS, 0.0)
     for _ in range(3):
-        subject.began(ANONYMOUS, 0.0)
-    assert subject.declines(ANONYMOUS, 0.0)
-    assert not subject.declines("a", 0.0)
+        subject.began(ANONYMOUS, 3600.0)
+    for number in range(3):
+        assert subject.declines(ANONYMOUS, 3600.0)
+        assert subject.is_busy(ANONYMOUS) is (number == 0)
+        subject.ended(ANONYMOUS)
+    assert not subject.declines("a", 3600.0)
+    assert len(subject) == 0
+    assert subject.declines(ANONYMOUS, 86_399.0)
+    assert not subject.declines(ANONYMOUS, 86_400.0)
+
+
+def test_a_switchboard_has_calls_at_once_of_its_own() -> None:
+    """And no limit in time. All others have the usual ones."""
+    subject = CallerLimits(CallsPerCaller(), {"switchboard": 3, "everybody": 0})
+    for _ in range(100):
+        for caller in ("switchboard", "everybody"):
+            subject.began(caller, 0.0)
+            subject.ended(caller)
+    for number in range(4):
+        assert subject.declines("switchboard", 0.0) is (number == 3)
+        assert not subject.declines("everybody", 0.0)
+        for caller in ("switchboard", "everybody"):
+            subject.began(caller, 0.0)
     assert len(subject) == 0
 
 
@@ -140,6 +168,33 @@ def test_oldest_caller_is_forgotten_first() -> None:
     assert [subject.declines(caller, 3.0) for caller in "abc"] == [False, True, True]
 
 
+def test_who_is_at_a_limit_is_not_washed_out_by_fresh_numbers() -> None:
+    """Neither in this process nor in the next one, which reads them from the store."""
+    bounds = CallsPerCaller(at_once=0, per_10_minutes=3)
+    before, after = CallerLimits(bounds, callers_max=100), CallerLimits(bounds, callers_max=100)
+    calls = [("a", 0.0)] * 3 + [(f"fresh {number}", 1.0 + number / 1000) for number in range(1_000)]
+    for caller, start in calls:
+        before.began(caller, start)
+    after.restore(calls, wall_now=2.0, now=2.0)
+    for subject in (before, after):
+        assert subject.declines("a", 599.0)
+        assert not subject.declines("a", 602.0)
+        assert len(subject) == 100
+
+
+def test_callers_at_a_limit_leave_half_of_the_places_to_others() -> None:
+    """Otherwise nobody else would be remembered long enough to come to theirs. The oldest is forgotten."""
+    subject = CallerLimits(CallsPerCaller(at_once=0, per_10_minutes=2), callers_max=10)
+    for number in range(20):
+        for _ in range(2):
+            subject.began(f"at limit {number}", float(number))
+    for number in range(5):
+        subject.began(f"fresh {number}", 20.0)
+    assert [subject.declines(f"at limit {number}", 21.0) for number in range(20)] == [False] * 15 + [True] * 5
+    subject.began("fresh 0", 21.0)
+    assert subject.declines("fresh 0", 21.0)
+
+
 def test_caller_who_calls_again_is_remembered_longer() -> None:
     subject = CallerLimits(CallsPerCaller(at_once=0, per_10_minutes=1), callers_max=2)
     for caller, start in (("a", 0.0), ("b", 1.0), ("a", 700.0), ("c", 701.0)):
@@ -169,6 +224,13 @@ def test_restored_calls_count_in_the_clock_of_the_process() -> None:
     assert subject.live("a") == 0
 
 
+def test_restored_calls_of_anonymous_callers_count_for_their_day() -> None:
+    subject = CallerLimits(CallsPerCaller(anonymous_per_day=2))
+    subject.restore([(ANONYMOUS, 86_400.0), (ANONYMOUS, 90_000.0)], wall_now=100_000.0, now=0.0)
+    assert subject.declines(ANONYMOUS, 72_799.0)
+    assert not subject.declines(ANONYMOUS, 72_800.0)
+
+
 def test_restored_call_of_the_future_is_one_of_now() -> None:
     """A wall clock that was set back does not hold a caller for longer than the rule says."""
     subject = CallerLimits(CallsPerCaller(per_10_minutes=1))
@@ -186,7 +248,7 @@ CALLS = st.lists(
 @given(CALLS)
 def test_no_caller_ever_gets_more_than_the_rules_allow(calls: list[tuple[str, bool, float]]) -> None:
     """Against plain lists of all starts: at once, in 10 minutes and in a day."""
-    bounds = CallsPerCaller(at_once=2, per_10_minutes=3, per_day=6, anonymous_at_once=4)
+    bounds = CallsPerCaller(at_once=2, per_10_minutes=3, per_day=6, anonymous_at_once=4, anonymous_per_day=9)
     subject = CallerLimits(bounds)
     live: Counter[str] = Counter()
     starts: dict[str, list[float]] = {"a": [], "b": [], ANONYMOUS: []}
@@ -202,7 +264,7 @@ def test_no_caller_ever_gets_more_than_the_rules_allow(calls: list[tuple[str, bo
             in_10_minutes = sum(now - start < 600 for start in starts[caller])
             in_day = sum(now - start < 86_400 for start in starts[caller])
             is_too_much = live[caller] >= (2 if is_named else 4) or (
-                is_named and (in_10_minutes >= 3 or in_day >= 6)
+                (in_10_minutes >= 3 or in_day >= 6) if is_named else in_day >= 9
             )
             assert subject.declines(caller, now) is is_too_much
             if not is_too_much:

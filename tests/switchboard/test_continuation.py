@@ -34,7 +34,10 @@ def decided(
 
 
 WHAT_FOLLOWS: dict[str, list[str | None]] = {
-    "hang_up": ["caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"],
+    "hang_up": [
+        *("caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"),
+        "limit_spend_total",
+    ],
     "resume": ["media_lost", "handed_over", "service_stopped", None],
     "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
 }
@@ -133,7 +136,7 @@ def continued(at: float = NOW) -> CallEvent:
 
 
 def test_of_a_call_without_events_nothing_is_known() -> None:
-    assert read_history([]) == continuation.CallHistory(None, None, (), "", "", "", ())
+    assert read_history([]) == continuation.CallHistory(None, None, (), "", ())
 
 
 def test_a_tool_that_has_begun_is_remembered_until_it_has_answered() -> None:
@@ -171,8 +174,6 @@ def test_a_whole_history() -> None:
         EndReason.AGENT_HANGUP,
         HangUp(),
         (NOW + 1, NOW + 9),
-        "+14155550100",
-        "+14155550199",
         "clinic",
         (memory.TurnSaid(1, "Are you open?", "Until six."), tool),
     )
@@ -256,6 +257,16 @@ def test_what_cannot_be_read_counts_as_not_written(body: bytes) -> None:
     """Such as what a newer version of the service wrote: the call goes on with what is known."""
     assert read_facts([event(body)]) == []
     assert read_history([started(), event(body)]) == read_history([started()])
+
+
+def test_a_call_that_the_human_forwarded_stays_one() -> None:
+    """Whatever Twilio says of it later. Facts of an earlier version do not know of it."""
+    older, offered = (
+        b'{"kind":"call_offered","caller":"","called":""}',
+        facts.CallOffered("", "", leads_back=True),
+    )
+    assert not read_history([event(older), started()]).leads_back
+    assert read_history([event(offered), started(), event(older)]).leads_back
 
 
 def test_other_facts_change_nothing() -> None:

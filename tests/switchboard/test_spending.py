@@ -6,15 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.switchboard.spending import Spending
+from callbridge.switchboard.spending import Spending, SpendLevel
 
 DOLLAR = 1_000_000
+
+
+def declines(subject: Spending, now: float) -> bool:
+    return subject.level(now) is not SpendLevel.WITHIN_CAPS
 
 
 def test_without_caps_nothing_is_refused() -> None:
     subject = Spending()
     subject.add(0.0, 1_000 * DOLLAR)
-    assert not subject.declines(0.0)
+    assert not declines(subject, 0.0)
     assert subject.hour_microdollars(0.0) == subject.day_microdollars(0.0) == 1_000 * DOLLAR
 
 
@@ -36,16 +40,32 @@ def test_caps_of_an_hour_and_a_day(spent: list[tuple[float, int]], now: float, r
     subject = Spending(per_hour_max_microdollars=DOLLAR, per_day_max_microdollars=11 * DOLLAR // 2)
     for at, amount in spent:
         subject.add(at, amount)
-    assert subject.declines(now) is refused
+    assert declines(subject, now) is refused
 
 
 def test_only_one_cap_may_be_set() -> None:
     by_hour, by_day = Spending(per_hour_max_microdollars=1), Spending(per_day_max_microdollars=1)
     for subject in (by_hour, by_day):
         subject.add(0.0, 1)
-        assert subject.declines(0.0)
-    assert not by_hour.declines(7_200.0)
-    assert by_day.declines(7_200.0)
+        assert declines(subject, 0.0)
+    assert not declines(by_hour, 7_200.0)
+    assert declines(by_day, 7_200.0)
+
+
+def test_each_step_is_told_once_with_the_money_that_leads_to_it() -> None:
+    """At the cap no call begins any more; at a fifth above it the live ones end. An hour later all is new."""
+    subject = Spending(per_hour_max_microdollars=10 * DOLLAR, per_day_max_microdollars=1_000 * DOLLAR)
+    told = [subject.add(float(second), DOLLAR) for second in range(14)]
+    assert told == [None] * 9 + [SpendLevel.CAP_REACHED, None, SpendLevel.CALLS_END, None, None]
+    assert subject.level(13.0) is SpendLevel.CALLS_END
+    assert subject.level(3_660.0) is SpendLevel.WITHIN_CAPS
+    assert subject.add(3_660.0, 12 * DOLLAR) is SpendLevel.CALLS_END
+
+
+def test_the_cap_of_a_day_ends_calls_as_well() -> None:
+    subject = Spending(per_day_max_microdollars=10 * DOLLAR)
+    assert subject.add(0.0, 11 * DOLLAR) is SpendLevel.CAP_REACHED
+    assert subject.add(80_000.0, DOLLAR) is SpendLevel.CALLS_END
 
 
 def test_memory_is_bounded() -> None:
@@ -68,8 +88,8 @@ def test_restored_spending_counts_in_the_clock_of_the_process() -> None:
     assert subject.day_microdollars(30.0) == 15
     assert "minutes=4 " in repr(subject)
     assert subject.hour_microdollars(30.0) == 11
-    assert subject.declines(30.0)
-    assert not subject.declines(30.0 + 3_661)
+    assert declines(subject, 30.0)
+    assert not declines(subject, 30.0 + 3_661)
 
 
 def test_nobody_pays_us() -> None:

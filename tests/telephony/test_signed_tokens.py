@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from callbridge.telephony import twiml
+from callbridge.telephony import connect
 from callbridge.telephony.signed_tokens import (
     AGENT_BYTES_MAX,
     CLOCK_SKEW_S,
@@ -71,7 +71,9 @@ def test_it_is_honoured_with_what_a_parameter_carries(caller: str, called: str) 
     """A caller id that loses characters on its way through the TwiML does not lose its call."""
     token = tokens().issue(replace(CLAIM, caller=caller, called=called), NOW)
     carried = replace(
-        CLAIM, caller=twiml.parameter_value("caller", caller), called=twiml.parameter_value("called", called)
+        CLAIM,
+        caller=connect.parameter_value("caller", caller),
+        called=connect.parameter_value("called", called),
     )
     assert isinstance(check(token, carried), Redeemed)
 
@@ -81,7 +83,7 @@ def test_it_fits_a_parameter_and_a_url(nonce: bytes, name_bytes: int) -> None:
     token = StreamTokens(SECRET, lambda _: nonce).issue(replace(CLAIM, agent="a" * name_bytes), NOW)
     assert 72 <= len(token) <= 136
     assert set(token) <= set(ALPHABET)
-    assert twiml.parameter_value("token", token) == token
+    assert connect.parameter_value("token", token) == token
 
 
 # --- Once ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.telephony import twiml
+from callbridge.telephony import connect, ladder, twiml
 from callbridge.wire import media_streams as ms
 
 STREAM = "MZXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
@@ -79,9 +79,14 @@ TWIML = {
     "Connect": {"action": HTTPS},
     "Stream": {"url": r"wss://[^?\s]+", "statusCallback": HTTPS},
     "Parameter": {"name": r"\w+", "value": r".{1,490}"},
-    "Dial": {"action": HTTPS, "answerOnBridge": "true|false", "timeout": r"[1-9]\d{0,2}"},
+    "Dial": {
+        "action": HTTPS,
+        "answerOnBridge": "true|false",
+        "callerId": r"\+\d+",
+        "timeout": r"[5-9]|[1-9]\d\d?",
+    },
     "Number": {},
-    "Say": {},
+    "Say": {"voice": r"man|woman|Polly\.\w+|Google\.[\w-]+", "language": r"[a-z]{2,3}(-\w{2})?"},
     "Record": {
         "action": HTTPS,
         "finishOnKey": r"[0-9*#]*",
@@ -102,18 +107,19 @@ NESTING = {
 }
 """Which elements may stand in which."""
 
-PLAN = twiml.FallbackPlan(
-    apology="Sorry.",
+PLAN = ladder.FallbackPlan(
+    apology=twiml.Words("Sorry.", "woman", "en-gb"),
     dial="+14155550123",
+    caller_id="+14155550199",
     has_voicemail=True,
-    voicemail_prompt="Speak.",
+    voicemail_prompt=twiml.Words("Sprich.", "Polly.Vicki", "de-DE"),
     dialed_url="https://example.com/dialed",
     voicemail_left_url="https://example.com/left",
     voicemail_status_url="https://example.com/status",
 )
 
 DOCUMENTS = {
-    "answer": twiml.answer(
+    "answer": connect.answer(
         stream_url="wss://example.com/media-stream",
         action_url="https://example.com/ended",
         stream_status_url="https://example.com/stream",
@@ -122,10 +128,12 @@ DOCUMENTS = {
         called="+14155550199",
         fallback=PLAN,
     ),
-    "first step": twiml.first_step(PLAN),
-    "nobody took the call": twiml.after_dial(PLAN, "no-answer"),
-    "a human talked": twiml.after_dial(PLAN, "completed"),
-    "apology": twiml.first_step(twiml.FallbackPlan("Sorry.")),
+    "first step": ladder.first_step(PLAN),
+    "nobody took the call": ladder.after_dial(PLAN, "no-answer", "false"),
+    "a human talked": ladder.after_dial(PLAN, "completed", "true"),
+    "apology": ladder.first_step(ladder.FallbackPlan(twiml.Words("Sorry."))),
+    "silence": ladder.after_voicemail(PLAN, "0"),
+    "goodbye": twiml.goodbye(twiml.Words("Goodbye.", "Google.en-GB-Standard-A")),
     "hang up": twiml.hang_up(),
     "nothing": twiml.empty(),
 }

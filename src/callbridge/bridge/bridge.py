@@ -186,6 +186,10 @@ class Bridge:
         """The process will stop: the call is to go on elsewhere, from the end of this turn."""
         self._tell_from_outside(e.HandOverRequested())
 
+    def spend_ran_over(self) -> None:
+        """All calls together cost more than they may: this one is to end, in words."""
+        self._tell_from_outside(e.SpendRanOver())
+
     def phone_replaced(self) -> None:
         """Twilio has given this stream up, whatever its socket says."""
         self._tell_from_outside(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))

@@ -47,6 +47,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.AGENT_HANGUP: HangUp(),
     EndReason.LIMIT_DURATION: HangUp(),
     EndReason.LIMIT_COST: HangUp(),
+    EndReason.LIMIT_SPEND_TOTAL: HangUp(),
     EndReason.LIMIT_RESPONSES: HangUp(),
     # The way between phone and agent broke; both are still there.
     EndReason.MEDIA_LOST: Resume(),
@@ -132,6 +133,14 @@ class Endings:
         """There is no session any more, and will be none."""
         self._is_unsaid = self._ladder.owes_goodbye
 
+    @property
+    def is_talked_over(self) -> bool:
+        """The caller speaks on though the money is spent: an answer and a second goodbye would cost more.
+
+        So Twilio's voice says goodbye. Other limits have the time to hear them out.
+        """
+        return self.leaving_for is EndReason.LIMIT_SPEND_TOTAL and self.turn != self._floor.turn
+
     def end(self, reason: EndReason) -> tuple[EndReason, Following]:
         """What an end comes to, and what is to follow it.
 
@@ -142,7 +151,7 @@ class Endings:
             reason = self.leaving_for
         follows = FOLLOWS[reason]
         if reason is self.leaving_for:
-            is_unsaid = self._is_unsaid or self._ladder.owes_goodbye
+            is_unsaid = self._is_unsaid or self._ladder.owes_goodbye or self.is_talked_over
         else:
             is_at_limit = self.leaving_for not in {None, EndReason.AGENT_HANGUP}
             is_unsaid = is_at_limit and follows == Resume()

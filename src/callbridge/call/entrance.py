@@ -207,6 +207,7 @@ _SAID_BEFORE = Ignored("said before, and nothing depends on it")
 _PASSES_BY = Ignored("the relay keeps it until there is somebody who could hear it")
 _NOBODY_YET = Ignored("there is nobody yet who could be told")
 _ANSWERED = Ignored("answers a question that was not asked yet")
+_TOLD_THEN = Ignored("said again with the admission, by whoever admits the stream")
 
 RULES: Final[Mapping[type, tuple[_Rule | Ignored, _Rule | Ignored]]] = {
     ms.Connected: (_SAID_BEFORE, _SAID_BEFORE),
@@ -223,6 +224,7 @@ RULES: Final[Mapping[type, tuple[_Rule | Ignored, _Rule | Ignored]]] = {
     e.BadMessage: (Entrance.bad_message, Entrance.bad_message),
     e.ShutdownRequested: (Entrance.shut_down, Entrance.shut_down),
     e.HandOverRequested: (Entrance.shut_down, Entrance.hand_over),
+    e.SpendRanOver: (_TOLD_THEN, _TOLD_THEN),
     e.DeadlinePassed: (Entrance.too_late, Entrance.too_late),
 }
 """What may come before there is a call, while the start is waited for and while the token is checked."""

@@ -47,6 +47,8 @@ class StreamAdmitted:
     """What was said in it."""
     age_s: float = 0.0
     """How long the call has lasted already."""
+    is_spend_over: bool = False
+    """All calls together cost more than they may: this one begins with its goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,11 @@ class HandOverRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class SpendRanOver:
+    """All calls together cost more than they may: each has to end."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The time in `deadline` has come."""
 
@@ -179,6 +186,7 @@ LocalEvent: TypeAlias = (
     | ToolFinished
     | ShutdownRequested
     | HandOverRequested
+    | SpendRanOver
     | DeadlinePassed
 )
 Event: TypeAlias = media_streams.Parsed | realtime_events.Parsed | LocalEvent
@@ -215,13 +223,10 @@ class SpareTookOver:
 
 
 @dataclass(frozen=True, slots=True)
-class PriceRose:
-    """A response was paid for."""
+class LimitReached:
+    """The call has to end, and the agent says so."""
 
-
-@dataclass(frozen=True, slots=True)
-class ResponsesRanAway:
-    """The model answers more often than anybody talks."""
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +238,6 @@ class StreamMustEnd:
 
 
 Consequence: TypeAlias = (
-    SessionFailed
-    | SessionGone
-    | SessionRetold
-    | SessionStands
-    | SpareTookOver
-    | PriceRose
-    | ResponsesRanAway
-    | StreamMustEnd
+    SessionFailed | SessionGone | SessionRetold | SessionStands | SpareTookOver | LimitReached | StreamMustEnd
 )
 """What one event leads to inside the machine."""

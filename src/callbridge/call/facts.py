@@ -36,6 +36,8 @@ class EndReason(Enum):
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
     """It cost as much as one call may. The agent has said goodbye."""
+    LIMIT_SPEND_TOTAL = "limit_spend_total"
+    """All calls together cost more than they may. The agent has said goodbye."""
     LIMIT_RESPONSES = "limit_responses"
     """The model was made to answer more often than anybody talks. The agent has said goodbye."""
     REJECTED_AUTH = "rejected_auth"
@@ -55,6 +57,7 @@ _MEANT = frozenset(
         EndReason.AGENT_HANGUP,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
+        EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
     }
 )
@@ -312,6 +315,8 @@ class CallOffered(_Fact, frozen=True):
     declined: str = ""
     """Why it was not taken; empty when it was."""
     agent: str = ""
+    leads_back: bool = False
+    """The human of the fallback has forwarded it here, or called: they are not rung for it."""
 
 
 class StreamAsked(_Fact, frozen=True):
@@ -342,14 +347,22 @@ class FallbackDialed(_Fact, frozen=True):
     """A human was rung because the agent could not answer."""
 
     status: str
+    bridged: str = ""
+    """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
 
 
 class VoicemailLeft(_Fact, frozen=True):
-    """The caller has spoken a message."""
+    """The caller's message was recorded, or their silence. Older records hold its address, too, as `url`."""
 
-    url: str
+    recording_sid: str = ""
+    """Twilio's name of the recording. It is fetched with the account's own key."""
     duration_s: str = ""
     status: str = ""
+    """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
+
+
+class CallOver(_Fact, frozen=True):
+    """Twilio has said, or was told, that no stream of this call will come any more."""
 
 
 Fact: TypeAlias = (
@@ -375,12 +388,24 @@ Fact: TypeAlias = (
     | CallReported
     | FallbackDialed
     | VoicemailLeft
+    | CallOver
 )
 
 encode: Final = msgspec.json.Encoder().encode
 """A fact as JSON text."""
 decode: Final[Callable[[bytes], Fact]] = msgspec.json.Decoder(Fact).decode
 """The fact that `encode` made this text of. Raises msgspec.DecodeError for any other text."""
+
+
+def for_the_state(fact: Fact) -> Fact:
+    """The fact without what nobody who goes on with the call asks for: telephones, and texts of peers."""
+    match fact:
+        case StreamStarted() | CallOffered():
+            return msgspec.structs.replace(fact, caller="", called="")
+        case StreamEnded():
+            return msgspec.structs.replace(fact, detail="")
+        case _:
+            return fact
 
 
 def noted(event: str, **fields: str | float | bool | None) -> Noted:

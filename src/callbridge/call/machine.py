@@ -74,6 +74,8 @@ class CallMachine:
         out.note(StreamStarted(admitted.caller, admitted.called, admitted.is_continued, agent))
         self._parts.ladder.begin(out.now, is_continued=admitted.is_continued)
         self._open_session(out.now)
+        if admitted.is_spend_over:
+            self._limit_reached(EndReason.LIMIT_SPEND_TOTAL, SAY_IT_ENDS, out.now)
         return out.taken()
 
     def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
@@ -174,11 +176,8 @@ class CallMachine:
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
                 sessions.open_uplink()
-            case e.PriceRose():
-                if sessions.plan.is_too_dear(self._parts.bill.cost_microdollars):
-                    self._limit_reached(EndReason.LIMIT_COST, SAY_IT_ENDS, now)
-            case e.ResponsesRanAway():
-                self._limit_reached(EndReason.LIMIT_RESPONSES, SAY_IT_ENDS, now)
+            case e.LimitReached(reason):
+                self._limit_reached(reason, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
                 self._end(reason, detail)
             case _:
@@ -305,12 +304,11 @@ class CallMachine:
         if self.transcript.corrections:
             self._correct()
         parts, endings = self._parts, self._endings
+        if self._ended_at is None and endings.leaving_for is not None:
+            self._hear_out()
         if self._ended_at is not None:
             parts.linger.look(now)
             return
-        if endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != parts.floor.turn:
-            endings.stay()
-            self._out.note(noted("farewell_withdrawn"))
         if parts.floor.greeting.response is not None:
             parts.floor.greeting.settle(now)
         # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
@@ -331,6 +329,15 @@ class CallMachine:
                 parts.memory.add(TurnSaid(turn.turn, turn.caller, turn.agent))
         if is_idle and parts.playout.is_drained:
             self._settle_quiet(now)
+
+    def _hear_out(self) -> None:
+        """Whoever speaks into a goodbye keeps the agent, or has time to finish, unless the money is spent."""
+        endings = self._endings
+        if endings.is_talked_over:
+            self._end(EndReason.LIMIT_SPEND_TOTAL, "the caller spoke on")
+        elif endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != self._parts.floor.turn:
+            endings.stay()
+            self._out.note(noted("farewell_withdrawn"))
 
     def _correct(self) -> None:
         """Words of the caller came after their turn was recorded."""

@@ -68,7 +68,8 @@ def response_done(parts: Parts, event: rt.ResponseDone, now: float) -> None:
     """A response is over, and its price is known."""
     parts.bill.add(event.response.usage, parts.sessions.plan)
     parts.ladder.response_done(event, now)
-    parts.out.then(e.PriceRose())
+    if parts.sessions.plan.is_too_dear(parts.bill.cost_microdollars):
+        parts.out.then(e.LimitReached(EndReason.LIMIT_COST))
 
 
 def rate_limits(parts: Parts, event: rt.RateLimitsUpdated, now: float) -> None:
@@ -165,12 +166,17 @@ def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, trouble: Trouble, n
             parts.sessions.spare_failed(trouble.why, now)
 
 
-# --- The process goes away --------------------------------------------------------------------------------
+# --- What the process wants -----------------------------------------------------------------------------
 
 
 def shut_down(parts: Parts, event: e.ShutdownRequested, now: float) -> None:
     """The process stops."""
     parts.out.then(e.StreamMustEnd(EndReason.SERVICE_STOPPED, ""))
+
+
+def spend_ran_over(parts: Parts, event: e.SpendRanOver, now: float) -> None:
+    """All calls together cost more than they may."""
+    parts.out.then(e.LimitReached(EndReason.LIMIT_SPEND_TOTAL))
 
 
 def hand_over(parts: Parts, event: e.HandOverRequested, now: float) -> None:
@@ -290,6 +296,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.ToolFinished: _always(_here(tool_finished)),
     e.ShutdownRequested: _always(_here(shut_down)),
     e.HandOverRequested: _always(_here(hand_over)),
+    e.SpendRanOver: _always(_here(spend_ran_over)),
 }
 
 _ONCE_OVER: Final[Mapping[type, Cell]] = {

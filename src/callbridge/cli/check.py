@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from callbridge.agents.loading import load_agent
 from callbridge.server.config import check as judge
 from callbridge.server.config.findings import Finding, Level, can_take_calls
+from callbridge.server.config.settings import find_variables
+from callbridge.server.preparing import rehearse
 from callbridge.server.process.descriptors import limit_to_be
 from callbridge.server.process.listening import tcp_listeners
+from callbridge.server.process.live_check import ask_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from callbridge.agents.agent import Agent
+    from callbridge.server.config.settings import Settings
+
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("wrong", "red")}
 
 
-def check() -> None:
+def check(
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Ask the model's vendor, too, whether key, model and voice are taken. Costs nothing.",
+        ),
+    ] = False,
+) -> None:
     """Say what is missing or wrong in the settings, and what to do about it.
 
     Exit status 1 when the service could not take a call.
     """
     findings = judge.check(
+        find_variables(),
         today=dt.datetime.now(tz=dt.UTC).date(),
-        load_agent=load_agent,
+        rehearse=rehearse,
         try_to_listen=try_to_listen,
         descriptors=limit_to_be(),
+        ask_vendors=_ask_vendors if live else None,
     )
     show(findings)
     if not can_take_calls(findings):
         raise typer.Exit(1)
+
+
+def _ask_vendors(settings: Settings, agent: Agent) -> list[Finding]:
+    return asyncio.run(ask_model(settings, agent))
 
 
 def show(findings: Iterable[Finding]) -> None:

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import structlog
 import typer
 
-from callbridge.agents.loading import AgentError
 from callbridge.cli.check import show
-from callbridge.observe.logs import configure_logging
-from callbridge.observe.loop_watch import LoopWatch
-from callbridge.server.config.check import AGENT_REMEDY, cannot_listen
+from callbridge.observe.logs import configure_logging, log_crashes
+from callbridge.server.config.check_addresses import cannot_listen
 from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.check_descriptors import check_descriptors
-from callbridge.server.config.clip import ClipError
 from callbridge.server.config.descriptors import Room
-from callbridge.server.config.findings import Finding, Level, as_findings
+from callbridge.server.config.findings import Finding, Level, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
-from callbridge.server.config.settings import Settings, read_settings
-from callbridge.server.http.app import create_app
+from callbridge.server.config.settings import Settings, find_variables, settings_of
 from callbridge.server.http.control import control_app
+from callbridge.server.preparing import StartError, prepare
 from callbridge.server.process.descriptors import raise_limit
-from callbridge.server.process.drain import Drain
 from callbridge.server.process.listening import (
     CallServer,
     Control,
@@ -32,61 +28,78 @@ from callbridge.server.process.listening import (
     tcp_listeners,
     uvicorn_config,
 )
-from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.memory import keep_large_blocks_apart
-from callbridge.state.opening import open_state
-from callbridge.state.state import StateError
 
-_log = structlog.get_logger()
 if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+
+    from callbridge.server.config.setting_problems import Problem
+    from callbridge.server.config.variables import Variables
     from callbridge.server.process.desk import Desk
 
 BROKEN_EXIT_STATUS: Final = 70
 """EX_SOFTWARE of sysexits.h: whoever runs the process starts another one."""
 
+_log = structlog.get_logger()
 
-def serve() -> None:
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="In place of CALLBRIDGE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="In place of PORT.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="MODULE:NAME", help="In place of CALLBRIDGE_AGENT.")
+    ] = None,
+) -> None:
     """Answer calls until told to stop. Settings come from the environment and a .env file.
 
     The first SIGTERM, SIGHUP or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
     has them handed over at once; the third stops at once.
     """
-    settings = settings_or_refusal()
+    named = {"CALLBRIDGE_HOST": host, "PORT": port, "CALLBRIDGE_AGENT": agent}
+    variables = find_variables(
+        options={name: str(value) for name, value in named.items() if value is not None}
+    )
+    settings = settings_or_refusal(variables)
     configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+    log_crashes()
+    _tell(variables.doubts)
     room = _room(settings)
     settings = settings.model_copy(update={"calls_max": room.calls_max})
+    with contextlib.ExitStack() as opened:
+        # Before the state is opened, which may be that of a service that runs here already.
+        listeners = [opened.enter_context(listener) for listener in _listeners(settings)]
+        _run(settings, room, listeners)
+
+
+def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None:
+    """From the first thing that a start needs to the end."""
     try:
-        listeners = tcp_listeners(settings.host, settings.port)
-    except OSError as error:
-        _refuse([cannot_listen(settings, error)])
-    live_calls = LiveCalls()
-    drain = Drain(live_calls, settings.drain_seconds)
-    loop_watch = LoopWatch()
-    try:
-        state = open_state(settings.state_path)
-        app = create_app(settings, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
-    except AgentError as error:
-        _refuse([Finding(Level.ERROR, str(error), AGENT_REMEDY, error.where)])
-    except (ClipError, StateError) as error:
-        _refuse([Finding(Level.ERROR, str(error).removesuffix("."))])
+        prepared = prepare(settings)
+    except StartError as error:
+        _refuse(error.findings)
     keep_large_blocks_apart()
-    control = _control(app.state.desk)
     server = CallServer(
-        uvicorn_config(app, settings, room), settings, drain, loop_watch=loop_watch, control=control
+        uvicorn_config(prepared.app, settings, room),
+        settings,
+        prepared.drain,
+        loop_watch=prepared.loop_watch,
+        control=_control(prepared.app.state.desk),
     )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
         server.run(listeners)
-    if drain.is_broken:
+    if prepared.drain.is_broken:
         raise typer.Exit(BROKEN_EXIT_STATUS)
 
 
-def settings_or_refusal() -> Settings:
+def settings_or_refusal(variables: Variables | None = None) -> Settings:
     """The settings of this process; when they cannot be used, says why and ends with status 1."""
+    variables = variables or find_variables()
     try:
-        return read_settings()
+        return settings_of(variables)
     except SettingsError as error:
-        _refuse(as_findings(error.problems))
+        _refuse([*as_findings(error.problems), *as_warnings(variables.doubts)])
 
 
 def _room(settings: Settings) -> Room:
@@ -98,6 +111,13 @@ def _room(settings: Settings) -> Room:
         if finding.level is Level.WARNING:
             _log.warning("few_descriptors", reason=finding.what, remedy=finding.remedy)
     return Room.of(descriptors, settings.calls_max)
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    try:
+        return tcp_listeners(settings.host, settings.port)
+    except OSError as error:
+        _refuse([cannot_listen(settings, error)])
 
 
 def _control(desk: Desk) -> Control | None:
@@ -112,6 +132,11 @@ def _control(desk: Desk) -> Control | None:
     return control_config(control_app(desk), settings), listener
 
 
-def _refuse(findings: list[Finding]) -> NoReturn:
+def _tell(doubts: Iterable[Problem]) -> None:
+    for doubt in doubts:
+        _log.warning("setting_in_doubt", name=doubt.subject, why=doubt.what, remedy=doubt.remedy)
+
+
+def _refuse(findings: Iterable[Finding]) -> NoReturn:
     show(findings)
     raise typer.Exit(1)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from callbridge.server.config.settings import find_variables
 from callbridge.simulators.audio import SpeechError
 from callbridge.simulators.phone import (
     ACCOUNT_SID,
@@ -92,14 +93,18 @@ VerbTime = Annotated[
         help="How much of the time of Say, Pause, Dial and the like is waited for; the report counts it all.",
     ),
 ]
-AccountSid = Annotated[str, typer.Option(envvar="TWILIO_ACCOUNT_SID", rich_help_panel=CALL, help="AC…")]
-AuthToken = Annotated[
-    str,
+AccountSid = Annotated[
+    str | None,
     typer.Option(
-        envvar="TWILIO_AUTH_TOKEN",
         rich_help_panel=CALL,
-        show_default=False,
-        help="Signs the requests; the service must know the same.",
+        help="By default TWILIO_ACCOUNT_SID, of the environment or .env as the service's.",
+    ),
+]
+AuthToken = Annotated[
+    str | None,
+    typer.Option(
+        rich_help_panel=CALL,
+        help="Signs the requests; the service must know the same. By default TWILIO_AUTH_TOKEN, found alike.",
     ),
 ]
 MaxCall = Annotated[
@@ -135,8 +140,8 @@ def simulate_call(
     plan: PlanFile = None,
     from_number: FromNumber = None,
     to_number: ToNumber = None,
-    account_sid: AccountSid = ACCOUNT_SID,
-    auth_token: AuthToken = AUTH_TOKEN,
+    account_sid: AccountSid = None,
+    auth_token: AuthToken = None,
     max_call: MaxCall = 300.0,
     verb_time: VerbTime = 0.0,
     delay_ms: DelayMs = 0.0,
@@ -155,11 +160,12 @@ def simulate_call(
     planned = _planned(plan) if plan else Plan(_steps(say or [], pause, interrupt or [], press))
     caller = Surrounded(_caller(planned.steps, hang_up_after, vanish_after), planned.surroundings)
     settings = CallSettings(
-        account_sid=account_sid,
-        auth_token=auth_token,
+        account_sid=account_sid or found_setting("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
+        auth_token=auth_token or found_setting("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
         from_number=from_number or planned.from_number or FROM_NUMBER,
         to_number=to_number or planned.to_number or TO_NUMBER,
         incoming=planned.incoming,
+        line=planned.line,
         network=Network(delay_ms, jitter_ms, seed=seed),
         stream=StreamSettings(clips=tuple(_speech(file) for file in clip or [])),
         verb_time=verb_time,
@@ -225,6 +231,14 @@ def _caller(steps: list[Step], hang_up_after: float | None, vanish_after: float 
     if vanish_after is not None:
         return CallerScript(steps, leave_at_s=vanish_after, leave_by=Departure.VANISH)
     return CallerScript(steps, leave_at_s=hang_up_after)
+
+
+def found_setting(name: str) -> str | None:
+    """What a setting of the service is told, here and now; None where nothing is."""
+    variables = find_variables()
+    if variables.problems:
+        raise typer.BadParameter("\n".join(map(str, variables.problems)))
+    return variables.values.get(name)
 
 
 # --- What people see --------------------------------------------------------------------------

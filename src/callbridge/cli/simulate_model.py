@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from callbridge.cli.simulate_call import found_setting
 from callbridge.simulators.voice_model import (
     FAULT_SYNTAX,
     ConnectFault,
@@ -60,7 +61,10 @@ def simulate_model(
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(envvar="OPENAI_API_KEY", help="The one API key that is accepted; any when absent."),
+        typer.Option(
+            help="The one API key that is accepted. By default OPENAI_API_KEY, of the environment or .env; "
+            "any where there is none."
+        ),
     ] = None,
     pace: Annotated[float | None, typer.Option(min=0.01, help="Times real time that audio comes at.")] = None,
     latency_ms: Annotated[int, typer.Option(min=0, help="More time to think per answer.")] = 0,
@@ -86,7 +90,8 @@ def simulate_model(
     try:
         chosen = _with_faults(_script(script), fault or [])
         refuse_by: Literal["http", "socket"] = "http" if http_refusals else "socket"
-        asyncio.run(_serve(console, chosen, host, port, key, settings, report, refuse_by=refuse_by))
+        accepted = key or found_setting("OPENAI_API_KEY")
+        asyncio.run(_serve(console, chosen, host, port, accepted, settings, report, refuse_by=refuse_by))
     except (ScriptError, ValueError) as error:
         console.print(f"[bold red]{escape(str(error))}")
         raise typer.Exit(2) from error
@@ -125,6 +130,8 @@ async def _serve(
     refuse_by: Literal["http", "socket"],
 ) -> None:
     keys = None if not key else {key}
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with serve_model(
         script,
         host=host,
@@ -142,8 +149,6 @@ async def _serve(
             "accepts the one key that was given" if keys else "accepts any API key",
             style="dim",
         )
-        stopped = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
         try:
             await stopped.wait()
         finally:

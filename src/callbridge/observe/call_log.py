@@ -1,6 +1,7 @@
 """The log of a call: a line per fact, one canonical line at its end. From these alone a call can be rebuilt.
 
-What was said stands in a line only when that is switched on; numbers are masked by the log's own redaction.
+What was said stands in a line only when that is switched on, and numbers never do: they are masked here,
+because a program that serves calls may have a log of its own making.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import structlog
 
 from callbridge.call import facts
 from callbridge.call.memory import ToolStarted
+from callbridge.observe.redaction import masked_number
 
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
@@ -28,13 +30,10 @@ class CallLog:
         """Writes one line. The identity of call and stream is on every one."""
         log = self._log.bind(call_sid=fact.call_sid, stream_sid=fact.source)
         match fact:
-            case (
-                facts.StreamStarted()
-                | facts.AgentReady()
-                | facts.SessionReplaced()
-                | facts.ClipPlayed()
-                | facts.CallClosed()
-            ):
+            case facts.StreamStarted(caller, called):
+                numbers = {"caller": masked_number(caller), "called": masked_number(called)}
+                log.info(fact.kind, **_fields(fact) | numbers)
+            case facts.AgentReady() | facts.SessionReplaced() | facts.ClipPlayed() | facts.CallClosed():
                 log.info(fact.kind, **_fields(fact))
             case facts.ModelTrouble():
                 # What no second try can mend wants somebody to look; the rest is mended by the next line.
@@ -74,11 +73,11 @@ class CallLog:
             "interrupted": turn.interrupted,
         }
         if self._with_transcripts:
-            fields |= {"caller": turn.caller, "agent": turn.agent}
+            fields |= {"caller_said": turn.caller, "agent_said": turn.agent}
         return fields
 
     def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
-        words = {"caller": came.caller} if self._with_transcripts else {}
+        words = {"caller_said": came.caller} if self._with_transcripts else {}
         return {"turn": came.turn, **words}
 
     def _ended(self, log: structlog.typing.FilteringBoundLogger, end: facts.StreamEnded) -> None:

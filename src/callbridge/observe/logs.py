@@ -10,17 +10,25 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import sys
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from callbridge.observe.log_line import console_line, fitted
+from callbridge.observe.log_writer import LogWriter, with_standard_descriptors
 from callbridge.observe.redaction import Redaction, redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
+
+_log = structlog.get_logger()
 
 
 class LogFormat(enum.StrEnum):
@@ -56,16 +64,19 @@ def configure_logging(
 
     `secrets` are blanked out wherever they turn up. `level` is a name such as `INFO`.
     """
-    stream = sys.stderr if stream is None else stream
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_facts(),
-            processors=_last_steps(log_format, redaction(secrets), is_terminal=stream.isatty()),
-        )
+    stream = _standard_error() if stream is None else stream
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_facts(),
+        processors=_last_steps(log_format, redaction(secrets), is_terminal=stream.isatty()),
     )
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for before in root.handlers:
+        if isinstance(before, LogWriter):
+            before.flush()
+            before.close()
+    writer = LogWriter(stream)
+    writer.setFormatter(formatter)
+    root.handlers[:] = [writer]
     root.setLevel(level)
     for name, floor in _QUIET.items():
         logging.getLogger(name).setLevel(max(floor, root.level))
@@ -97,22 +108,62 @@ def _last_steps(log_format: LogFormat, redaction: Redaction, *, is_terminal: boo
         # Tracebacks become text before the redaction, or it would never see them.
         structlog.processors.format_exc_info,
         structlog.processors.StackInfoRenderer(),
-        _Redact(redaction),
-        _console(is_terminal=is_terminal) if is_readable else structlog.processors.JSONRenderer(),
+        _Fit(redaction),
+        _Console(has_colours=is_terminal) if is_readable else structlog.processors.JSONRenderer(),
     ]
 
 
-def _console(*, is_terminal: bool) -> Processor:
-    return structlog.dev.ConsoleRenderer(
-        colors=is_terminal, exception_formatter=structlog.dev.plain_traceback
-    )
-
-
 @dataclass(frozen=True, slots=True)
-class _Redact:
+class _Fit:
     """The last step before a line is written out."""
 
     redaction: Redaction
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-        return cast(EventDict, self.redaction.value(event))
+        return fitted(event, self.redaction)
+
+
+@dataclass(frozen=True, slots=True)
+class _Console:
+    """A line for a person at a terminal."""
+
+    has_colours: bool
+
+    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> str:
+        return console_line(event, has_colours=self.has_colours)
+
+
+def _standard_error() -> TextIO:
+    """Of this process; nothing, where it was started without one (`2>&-`)."""
+    with_standard_descriptors()
+    stderr: TextIO | None = sys.stderr
+    if stderr is None:
+        stderr = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open
+    return stderr
+
+
+# --- What would pass by the log -----------------------------------------------------------------------
+
+
+def log_crashes() -> None:
+    """Has the log tell what ends this process or one of its threads, and what Python warns of.
+
+    Python writes these to stderr itself: unredacted, and waiting for whoever should read it.
+    """
+    logging.captureWarnings(True)
+    sys.excepthook = _crashed
+    threading.excepthook = _thread_crashed
+
+
+def _crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _log.critical("crashed", error=kind.__name__, exc_info=(kind, error, trace))
+
+
+def _thread_crashed(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is None or args.exc_type is SystemExit:
+        return
+    name = args.thread.name if args.thread else None
+    trace = (args.exc_type, args.exc_value, args.exc_traceback)
+    _log.critical("thread_crashed", thread=name, error=args.exc_type.__name__, exc_info=trace)

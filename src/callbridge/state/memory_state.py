@@ -12,10 +12,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.state.state import (
-    CALL_KEPT_S,
     CALLER_NOTE_KEPT_S,
     ENDED,
     EVENTS_WAITING_MAX,
+    KEPT,
+    OVER,
     PRUNE_EVERY_S,
     SPEND_KEPT_S,
     STARTED,
@@ -34,19 +35,26 @@ from callbridge.state.writes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callbridge.state.state import CallEvent
+    from callbridge.state.state import CallEvent, Retention
 
 
 class MemoryState:
     """Events, tokens and notes in this process. Belongs to one event loop."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.time, *, events_max: int = EVENTS_WAITING_MAX
+        self,
+        clock: Callable[[], float] = time.time,
+        retention: Retention = KEPT,
+        *,
+        events_max: int = EVENTS_WAITING_MAX,
     ) -> None:
         self._clock = clock
+        self._retention = retention
         self._events_max = events_max
         self._events: dict[str, list[EventWrite]] = {}
         self._events_held = 0
+        self._over: set[str] = set()
+        """Calls that are over, and have no details."""
         self._idle: dict[str, None] = {}
         """Calls without a stream, in the order of their latest events: declined, over, or about to go on."""
         self._tokens: dict[bytes, float] = {}
@@ -77,6 +85,8 @@ class MemoryState:
         """Adds an event of a call."""
         self._prune_when_due()
         event = EventWrite(storable(call_sid), storable(kind), self._clock(), bytes(body))
+        if event.is_detail and event.call_sid in self._over:
+            return
         # After the end of a stream Twilio still has news of the call: they do not make it live again.
         is_idle = event.kind == ENDED or event.call_sid in self._idle or event.call_sid not in self._events
         self._events.setdefault(event.call_sid, []).append(event)
@@ -84,6 +94,11 @@ class MemoryState:
         self._idle.pop(event.call_sid, None)
         if is_idle and event.kind != STARTED:
             self._idle[event.call_sid] = None
+        if event.kind == OVER:
+            self._over.add(event.call_sid)
+            self._drop_words(event.call_sid)
+        elif event.kind == STARTED:
+            self._over.discard(event.call_sid)
         self._make_room()
 
     async def events(self, call_sid: str) -> tuple[CallEvent, ...]:
@@ -146,8 +161,14 @@ class MemoryState:
         self._events_held -= 1
         self._events_shed += 1
 
+    def _drop_words(self, call_sid: str) -> None:
+        events = self._events[call_sid]
+        self._events[call_sid] = [event for event in events if not event.is_detail]
+        self._events_held -= len(events) - len(self._events[call_sid])
+
     def _forget(self, call_sid: str) -> None:
         self._events_held -= len(self._events.pop(call_sid))
+        self._over.discard(call_sid)
         self._idle.pop(call_sid, None)
 
     def _prune_when_due(self) -> None:
@@ -155,7 +176,14 @@ class MemoryState:
         if 0 <= now - self._pruned_at < PRUNE_EVERY_S:
             return
         self._pruned_at = now
-        for call_sid in [sid for sid, events in self._events.items() if events[-1].at < now - CALL_KEPT_S]:
+        last_at = {call_sid: events[-1].at for call_sid, events in self._events.items() if events}
+        for call_sid in [
+            sid for sid in self._events if last_at.get(sid, 0.0) < now - self._retention.quiet_s
+        ]:
+            self._drop_words(call_sid)
+        for call_sid in [
+            sid for sid in self._events if last_at.get(sid, 0.0) < now - self._retention.outline_s
+        ]:
             self._forget(call_sid)
         self._tokens = {key: end for key, end in self._tokens.items() if end >= now - TOKEN_KEPT_S}
         self._callers = deque(note for note in self._callers if note.at >= now - CALLER_NOTE_KEPT_S)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import tempfile
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.state import KEPT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from callbridge.state.state import State
+    from callbridge.state.state import Retention, State
 
 
-def open_state(path: Path | None, clock: Callable[[], float] = time.time) -> State:
+def open_state(
+    path: Path | None, clock: Callable[[], float] = time.time, retention: Retention = KEPT
+) -> State:
     """The state in the file at `path`, which is made if there is none; without a path, in memory only.
 
     Blocks until the file was checked: call it before the first call is taken.
@@ -23,8 +29,35 @@ def open_state(path: Path | None, clock: Callable[[], float] = time.time) -> Sta
         StateError: The file cannot be used. The message says why and what to do.
     """
     if path is None:
-        return MemoryState(clock)
+        return MemoryState(clock, retention)
     # SQLAlchemy takes a fifth of a second to import; who keeps no file does not wait for it.
     from callbridge.state.sqlite_state import SqliteState  # noqa: PLC0415 - see the line above
 
-    return SqliteState(path, clock)
+    return SqliteState(path, clock, retention)
+
+
+@contextlib.contextmanager
+def trial_path(path: Path | None) -> Iterator[Path | None]:
+    """Where `open_state` shows whether the state could be kept at `path`, without leaving a file there.
+
+    A file that exists is its own proof. Otherwise one of another name in the same folder is, which is gone
+    afterwards: a service that starts meanwhile makes its own.
+    """
+    folder = None if path is None else _trial_folder(path)
+    if path is None or folder is None:
+        yield path
+        return
+    try:
+        yield folder / path.name
+    finally:
+        shutil.rmtree(folder)
+
+
+def _trial_folder(path: Path) -> Path | None:
+    """A new folder beside the file; nothing where the file exists, or nothing can be made there."""
+    try:
+        if path.exists():
+            return None
+        return Path(tempfile.mkdtemp(prefix=".callbridge-check-", dir=path.absolute().parent))
+    except OSError:
+        return None  # Then nothing is left by trying the path itself, and what is raised names it.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import stat
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy import (
     URL,
     BigInteger,
@@ -25,12 +27,13 @@ from sqlalchemy import (
     create_engine,
     insert,
     inspect,
+    literal_column,
     select,
     update,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
-from callbridge.state.state import StateError
+from callbridge.state.state import DETAILS, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +51,11 @@ START_WAIT_S = 10.0
 
 _ATTEMPT_PAUSE_S = 0.05
 
+_PRIVATE = 0o600
+"""Nobody but the user of this process."""
+
+_log = structlog.get_logger()
+
 tables = MetaData()
 
 schema_version = Table("schema_version", tables, Column("version", Integer, nullable=False))
@@ -62,6 +70,11 @@ call_events = Table(
     Column("body", LargeBinary, nullable=False),
     Index("call_events_at", "at"),
 )
+
+IS_DETAIL = call_events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(DETAILS)])
+"""What was said. Not by parameters, or SQLite could not know that the next index has all of these."""
+
+Index("call_events_details", call_events.c.at, sqlite_where=IS_DETAIL)
 
 used_tokens = Table(
     "used_tokens",
@@ -100,6 +113,7 @@ def check_file(path: Path) -> None:
         try:
             with contextlib.closing(open_file(path)) as connection:
                 _check_pages(connection, path)
+                _complain_of_readers(path)
         except SQLAlchemyError as error:
             if not is_busy(error) or time.monotonic() > give_up_at:
                 raise StateError(in_words(error, path)) from error
@@ -150,15 +164,46 @@ def writing(connection: Connection) -> Iterator[None]:
             driver.rollback()
 
 
+def overwrite_deleted(connection: Connection) -> None:
+    """Empties the log, which has pages as they were before something was deleted; the file itself has zeros.
+
+    Between transactions only. While another process reads the log stays, and the next time is soon enough.
+    """
+    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.rollback()  # SQLAlchemy has begun something; the driver has not.
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, its log and the log's index, as far as they are there."""
+    return [file for end in ("", "-wal", "-shm") if (file := path.with_name(path.name + end)).exists()]
+
+
 def _make_private(path: Path) -> None:
-    """The file holds what callers said. SQLite gives its log and index the same rights."""
+    """The file holds what callers said. SQLite makes its log and index with the same rights."""
     try:
-        path.touch(mode=0o600)
+        path.touch(mode=_PRIVATE)
     except OSError as error:
         raise StateError(
             f"The state file {path} cannot be opened ({error.strerror}). "
             "Make its folder, let this user write there, or choose another path."
         ) from error
+    for file in _files(path):
+        # Files of another user, or of a system without rights: `_complain_of_readers` says so at the start.
+        with contextlib.suppress(OSError):
+            if stat.S_IMODE(file.stat().st_mode) != _PRIVATE:
+                file.chmod(_PRIVATE)
+
+
+def _complain_of_readers(path: Path) -> None:
+    for file in _files(path):
+        mode = stat.S_IMODE(file.stat().st_mode)
+        if mode & ~_PRIVATE:
+            _log.warning(
+                "state_is_open_to_others",
+                file=str(file),
+                mode=f"{mode:o}",
+                next_step="What callers say lies there: have its owner run chmod 600, or choose another path",
+            )
 
 
 def _choose_durability(connection: Connection, path: Path) -> None:
@@ -166,6 +211,8 @@ def _choose_durability(connection: Connection, path: Path) -> None:
         mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
         # FULL syncs the log at every commit: what was acknowledged survives a power cut, not only a crash.
         connection.exec_driver_sql("PRAGMA synchronous=FULL")
+        # What is deleted becomes zeros, instead of free space with words in it.
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
     if mode != "wal":
         raise StateError(
             f"The file system of the state file {path} cannot hold SQLite's write-ahead log. "

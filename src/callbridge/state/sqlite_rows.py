@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as insert_unless_there
 
-from callbridge.state.sqlite_file import call_events, caller_notes, spend_notes, used_tokens
+from callbridge.state.sqlite_file import IS_DETAIL, call_events, caller_notes, spend_notes, used_tokens
 from callbridge.state.state import (
-    CALL_KEPT_S,
     CALLER_NOTE_KEPT_S,
+    OVER,
     SPEND_KEPT_S,
+    STARTED,
     TOKEN_KEPT_S,
     CallEvent,
 )
-from callbridge.state.writes import CallerNote, EventWrite, SpendNote, TokenClaim
+from callbridge.state.writes import CallerNote, EventWrite, SpendNote, TokenClaim, without_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
+    from callbridge.state.state import Retention
     from callbridge.state.writes import Write
 
 CALLS_PRUNED_MAX = 200
@@ -50,23 +52,30 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
 
 def _write_events(connection: Connection, events: Iterable[EventWrite]) -> None:
     """Numbers are given here, under the write lock: two processes may write to the same call."""
-    last: dict[str, int] = {}
-    rows = []
+    calls: dict[str, list[EventWrite]] = {}
     for event in events:
-        if event.call_sid not in last:
-            last[event.call_sid] = _last_sequence(connection, event.call_sid)
-        last[event.call_sid] += 1
-        rows.append(
-            {
-                "call_sid": event.call_sid,
-                "sequence": last[event.call_sid],
-                "at": event.at,
-                "kind": event.kind,
-                "body": event.body,
-            }
-        )
+        calls.setdefault(event.call_sid, []).append(event)
+    rows = []
+    for call_sid, told in calls.items():
+        if any(event.kind == OVER for event in told):
+            connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid, IS_DETAIL))
+        kept = without_words(told, is_over=_is_over(connection, call_sid))
+        rows += [
+            {"call_sid": call_sid, "sequence": number, "at": event.at, "kind": event.kind, "body": event.body}
+            for number, event in enumerate(kept, _last_sequence(connection, call_sid) + 1)
+        ]
     if rows:
         connection.execute(insert(call_events), rows)
+
+
+def _is_over(connection: Connection, call_sid: str) -> bool:
+    latest = (
+        select(call_events.c.kind)
+        .where(call_events.c.call_sid == call_sid, call_events.c.kind.in_([STARTED, OVER]))
+        .order_by(call_events.c.sequence.desc())
+        .limit(1)
+    )
+    return connection.execute(latest).scalar() == OVER
 
 
 def _last_sequence(connection: Connection, call_sid: str) -> int:
@@ -79,24 +88,27 @@ def _claim(connection: Connection, claim: TokenClaim) -> bool:
     return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
 
-def prune(connection: Connection, now: float) -> bool:
+def prune(connection: Connection, now: float, retention: Retention) -> bool:
     """Deletes what is too old; answers whether some is left for another transaction."""
     connection.execute(delete(used_tokens).where(used_tokens.c.expires_at < now - TOKEN_KEPT_S))
     connection.execute(delete(caller_notes).where(caller_notes.c.at < now - CALLER_NOTE_KEPT_S))
     connection.execute(delete(spend_notes).where(spend_notes.c.at < now - SPEND_KEPT_S))
-    forgotten = _calls_silent_since(connection, now - CALL_KEPT_S)
+    quiet = _calls_silent_since(connection, now - retention.quiet_s, IS_DETAIL)
+    for call_sid in quiet:
+        connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid, IS_DETAIL))
+    forgotten = _calls_silent_since(connection, now - retention.outline_s)
     for call_sid in forgotten:
         connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid))
-    return len(forgotten) == CALLS_PRUNED_MAX
+    return CALLS_PRUNED_MAX in (len(quiet), len(forgotten))
 
 
-def _calls_silent_since(connection: Connection, moment: float) -> Sequence[str]:
-    """Calls whose last event is older, whether it is an end or not: Twilio lets no call last above a day."""
+def _calls_silent_since(connection: Connection, moment: float, *which: ColumnElement[bool]) -> Sequence[str]:
+    """Calls that have such events, and whose last event of any kind is older, whether it is an end or not."""
     later = call_events.alias()
     is_later = (later.c.call_sid == call_events.c.call_sid) & (later.c.at >= moment)
     silent = (
         select(call_events.c.call_sid)
-        .where(call_events.c.at < moment, ~exists().where(is_later))
+        .where(call_events.c.at < moment, ~exists().where(is_later), *which)
         .distinct()
         .limit(CALLS_PRUNED_MAX)
     )

@@ -13,6 +13,7 @@ from callbridge.state.reply import Reply
 from callbridge.state.sqlite_file import check_file
 from callbridge.state.sqlite_rows import stored_calls, stored_events, stored_spend
 from callbridge.state.sqlite_writer import SqliteWriter
+from callbridge.state.state import KEPT
 from callbridge.state.writes import (
     CallerNote,
     EventWrite,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from callbridge.state.state import CallEvent
+    from callbridge.state.state import CallEvent, Retention
     from callbridge.state.writes import Write
 
 ANSWER_WAIT_S = 5.0
@@ -50,10 +51,12 @@ class SqliteState:
         StateError: The file cannot be opened, is damaged, or is of another version.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, clock: Callable[[], float] = time.time, retention: Retention = KEPT
+    ) -> None:
         check_file(path)
         self._clock = clock
-        self._writer = SqliteWriter(path, clock)
+        self._writer = SqliteWriter(path, clock, retention)
         self._writer.start()
 
     def __repr__(self) -> str:

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state.backlog import Backlog
-from callbridge.state.sqlite_file import in_words, is_busy, open_file, writing
+from callbridge.state.sqlite_file import in_words, is_busy, open_file, overwrite_deleted, writing
 from callbridge.state.sqlite_rows import prune, write_batch
 from callbridge.state.state import PRUNE_EVERY_S, StateError
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from callbridge.state.reply import Reply
+    from callbridge.state.state import Retention
     from callbridge.state.writes import Write
 
     Question: TypeAlias = Callable[[Connection | None, tuple[Write, ...]], None]
@@ -51,9 +52,10 @@ _log = structlog.get_logger()
 class SqliteWriter:
     """Writes until it is closed. All methods may be called from any thread."""
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float], retention: Retention) -> None:
         self._path = path
         self._clock = clock
+        self._retention = retention
         self._wake = threading.Condition(threading.Lock())
         # Guarded by `_wake`:
         self._backlog = Backlog()
@@ -219,7 +221,8 @@ class SqliteWriter:
         if self._is_time_to_prune():
             now = self._clock()
             with writing(connection):
-                is_more_left = prune(connection, now)
+                is_more_left = prune(connection, now, self._retention)
+            overwrite_deleted(connection)
             self._pruned_at = None if is_more_left else now
 
     def _opened(self) -> Connection:

@@ -7,10 +7,14 @@ to know which. All times are wall-clock seconds since 1970, because they are com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-CALL_KEPT_S = 7 * 24 * 3600.0
-"""A call is forgotten when its last event is this old: a week to look into a complaint."""
+OUTLINE_KEPT_S = 24 * 3600.0
+"""A call is forgotten when its last event is this old: Twilio lets no call last longer."""
+
+QUIET_S = 15 * 60.0
+"""A call of which nothing was told for this long is over, though nobody has said so: its process was killed,
+and Twilio, which asks within seconds, asked nobody. A live call has a turn, a tool or an end in it."""
 
 CALLER_NOTE_KEPT_S = 24 * 3600.0
 """The longest limit on a caller counts calls per day."""
@@ -21,8 +25,8 @@ SPEND_KEPT_S = 2 * 24 * 3600.0
 TOKEN_KEPT_S = 3600.0
 """A used token is remembered this long after it expired, so that no step of the clock makes it good again."""
 
-PRUNE_EVERY_S = 3600.0
-"""What is too old is deleted at the start and this often."""
+PRUNE_EVERY_S = 60.0
+"""What is too old is deleted at the start and this often, and what was deleted is overwritten."""
 
 EVENTS_WAITING_MAX = 10_000
 """Bound of what waits to be written: about three minutes of sixty busy calls, some 20 MB.
@@ -38,9 +42,28 @@ DETAILS = frozenset({"turn_ended", "caller_words_came", "remembered"})
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
 was said may be shed. An event is a fact of the call, and its kind that of the fact."""
 
+OVER = "call_over"
+"""The kind of event after which a call has no words: its details are dropped, and no later ones are taken
+until another stream starts."""
+
 
 class StateError(Exception):
     """The state cannot be opened. The message says why and what to do; raised at the start only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long is kept what a call leaves."""
+
+    outline_s: float = OUTLINE_KEPT_S
+    """When its streams began and ended and what Twilio was told, in seconds after its last event."""
+
+    quiet_s: float = QUIET_S
+    """What was said in it, in seconds after its last event, where no `OVER` dropped it before."""
+
+
+KEPT: Final = Retention()
+"""What holds unless settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +71,8 @@ class CallEvent:
     """One thing that happened in a call."""
 
     sequence: int
-    """1, 2, 3, … within its call, without gaps. An event that is not written yet may still get a later number
-    than it shows: another process may write to the same call."""
+    """1, 2, 3, … within its call, with gaps where something was dropped. An event that is not written yet may
+    still get a later number than it shows: another process may write to the same call."""
 
     at: float
     """When it was appended."""

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from callbridge.state.state import BODY_BYTES_MAX, DETAILS, CallEvent
+from callbridge.state.state import BODY_BYTES_MAX, DETAILS, OVER, STARTED, CallEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from callbridge.state.reply import Reply
 
@@ -76,15 +76,36 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def without_words(told: Sequence[EventWrite], *, is_over: bool) -> list[EventWrite]:
+    """The events of one call without the details that an `OVER` drops: those before it, and those that follow
+    before another stream starts.
+
+    `is_over`: whether one came before all of these.
+    """
+    kept: list[EventWrite] = []
+    for event in told:
+        if event.kind == OVER:
+            kept = [before for before in kept if not before.is_detail]
+        if event.kind in {OVER, STARTED}:
+            is_over = event.kind == OVER
+        if not (is_over and event.is_detail):
+            kept.append(event)
+    return kept
+
+
 def with_events(
     stored: tuple[CallEvent, ...], writes: Iterable[Write], call_sid: str
 ) -> tuple[CallEvent, ...]:
     """The events of one call."""
     mine = [write for write in writes if isinstance(write, EventWrite) and write.call_sid == call_sid]
     following = stored[-1].sequence + 1 if stored else 1
+    turns = [event.kind for event in stored if event.kind in {STARTED, OVER}]
+    waiting = without_words(mine, is_over=turns[-1:] == [OVER])
+    if any(write.kind == OVER for write in mine):
+        stored = tuple(event for event in stored if event.kind not in DETAILS)
     return stored + tuple(
         CallEvent(sequence, write.at, write.kind, write.body)
-        for sequence, write in enumerate(mine, following)
+        for sequence, write in enumerate(waiting, following)
     )
 
 

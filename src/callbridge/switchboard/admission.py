@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.switchboard.callers import ANONYMOUS
+from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +73,11 @@ class DeclineReason(enum.StrEnum):
 
     STARTS = "starts"
     """Too many calls begin at once."""
+
+    @property
+    def is_callers_own(self) -> bool:
+        """Whether it is the caller who calls too often: no human is rung for them, whatever else is so."""
+        return self in {DeclineReason.CALLER_LIMIT, DeclineReason.ANONYMOUS_LIMIT}
 
 
 @dataclass(slots=True)
@@ -159,12 +165,16 @@ class Admission:
         if call_sid in self._places:
             self._reserve(call_sid, now)
             return None
-        reason = next(self._reasons_to_decline(caller, model, now), None) or self._starts.take(now)
+        # The caller's own limit first: the others are answered by a human, where there is one.
+        reason = self._callers_own(caller, now) or next(self._reasons_to_decline(model, now), None)
+        reason = reason or self._starts.take(now)
         if reason is None:
             self._lapsed.pop(call_sid, None)
             self._callers.began(caller, now)
             self._places[call_sid] = _Place(caller, None)
             self._reserve(call_sid, now)
+        elif not reason.is_callers_own:
+            self._callers.turned_away(caller, now)
         return reason
 
     def continue_(self, call_sid: str, caller: str, now: float) -> DeclineReason | None:
@@ -184,7 +194,7 @@ class Admission:
     def reasons_to_decline(self, model: str, now: float) -> list[DeclineReason]:
         """Why a call of somebody who has not called yet would be declined, the gravest reason first."""
         self._forget(now)
-        return list(self._reasons_to_decline(None, model, now))
+        return list(self._reasons_to_decline(model, now))
 
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
@@ -273,18 +283,21 @@ class Admission:
 
     # Within.
 
-    def _reasons_to_decline(self, caller: str | None, model: str, now: float) -> Iterator[DeclineReason]:
+    def _callers_own(self, caller: str, now: float) -> DeclineReason | None:
+        if not self._callers.declines(caller, now):
+            return None
+        return DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
+
+    def _reasons_to_decline(self, model: str, now: float) -> Iterator[DeclineReason]:
         yield from self._condition.reasons_to_decline
         if self._circuits.is_open(model, now):
             yield DeclineReason.MODEL_OUTAGE
-        if self._spending.declines(now):
+        if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
             yield DeclineReason.SPEND
         if len(self._places) >= self.limit(now):
             yield DeclineReason.CAPACITY
         if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
             yield DeclineReason.DESCRIPTORS
-        if caller is not None and self._callers.declines(caller, now):
-            yield DeclineReason.ANONYMOUS_LIMIT if caller == ANONYMOUS else DeclineReason.CALLER_LIMIT
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)

@@ -121,14 +121,14 @@ class CallHistory:
     follows: Following | None = None
     """What is to follow it; None as above."""
     continued_at: tuple[float, ...] = ()
-    caller: str = ""
-    called: str = ""
     agent: str = ""
     """Who answered last, by name."""
     remembered: tuple[memory.Entry, ...] = ()
     """Everything since the call began, over all of its streams."""
     never_began: bool = False
     """Whether a stream was promised that was not admitted."""
+    leads_back: bool = False
+    """Whether the human of the fallback has forwarded the call here: they are not rung for it."""
 
 
 def read_facts(events: Iterable[StoredEvent]) -> list[tuple[float, facts.Fact]]:
@@ -173,9 +173,11 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     remembered: list[memory.Entry] = []
     tools: dict[str, int] = {}  # Where a tool stands among what is remembered.
     awaited: dict[str, int] = {}  # Where the words of an item belong there.
-    never_began = False
+    never_began = leads_back = False
     for at, fact in read_facts(events):
         match fact:
+            case facts.CallOffered():
+                leads_back = leads_back or fact.leads_back
             case facts.StreamStarted():
                 started, ended, never_began = fact, None, False
             case facts.StreamAsked(follows=Continuation.RESUME.value):
@@ -199,9 +201,8 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
         None if ended is None else ended.reason,
         None if ended is None else ended.follows,
         tuple(continued_at),
-        started.caller,
-        started.called,
         started.agent,
         tuple(remembered),
         never_began,
+        leads_back,
     )

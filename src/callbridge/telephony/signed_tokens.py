@@ -29,7 +29,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from callbridge.telephony import twiml
+from callbridge.telephony.connect import parameter_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -181,8 +181,8 @@ class StreamTokens:
 
 def _mac(key: bytes, head: bytes, call_sid: str, account_sid: str, caller: str, called: str) -> bytes:
     # The numbers as the media socket gets them: an odd caller id loses characters on the way.
-    caller = twiml.parameter_value("caller", caller)
-    called = twiml.parameter_value("called", called)
+    caller = parameter_value("caller", caller)
+    called = parameter_value("called", called)
     mac = hmac.new(key, struct.pack(">I", len(head)) + head, "sha256")
     for part in map(_as_bytes, (call_sid, account_sid, caller, called)):
         # With its length before it no part can borrow characters of its neighbour.

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from callbridge.server.config.setting_names import nearest_name, unknown_names
-from callbridge.server.config.setting_values import Dollars, PhoneNumber, SoundFile, is_loopback
+from callbridge.server.config.setting_values import PhoneNumber, SoundFile, SpendCap, is_loopback
 
 KNOWN = (
     "PORT",
@@ -92,6 +92,8 @@ def test_sound_file_is_known_by_its_ending(name: str, fits: bool) -> None:
 
 @pytest.mark.parametrize("amount", [0.0, -1.0, float("inf"), float("nan")])
 def test_cap_on_spending_is_a_sum_of_money(amount: float) -> None:
-    """No cap is told by leaving it out, not by a number that never comes."""
-    with pytest.raises(ValidationError):
-        TypeAdapter(Dollars).validate_python(amount)
+    """No cap is told in words, not by a number that never comes."""
+    adapter = TypeAdapter(SpendCap)
+    assert adapter.validate_python("off") is None
+    with pytest.raises(ValidationError, match="or off for no cap"):
+        adapter.validate_python(amount)

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError
@@ -85,7 +86,9 @@ def test_addresses_that_twilio_is_told() -> None:
     ],
 )
 def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> None:
-    """Default port, trailing slash and spaces do not matter; http is for this machine."""
+    """Default port, trailing slash and spaces do not matter; http is for this machine. Capitals of the host
+    stay: Twilio signs the address as it was entered.
+    """
     subject = settings(PUBLIC_BASE_URL=given)
     assert subject.public_base_url == base
     assert subject.stream_url == stream + "/media-stream"
@@ -93,6 +96,9 @@ def test_base_url_is_brought_to_one_form(given: str, base: str, stream: str) -> 
 
 USELESS = {
     "must begin with https://": "http://calls.example.com http://10.0.0.1",
+    "Write the host as xn--mnchen-3ya.example": "https://münchen.example",
+    "has letters in its path": "https://x.example/ü",
+    "has a space, a line break": "https://x.exa\x00mple https://x.exa\x7fmple",
     "must be an address such as": "calls.example.com wss://calls.example.com https:// https://[::1 "
     "https://x.example:99999 https://x.example:0",
     "must be a host, and perhaps a plain path": "https://x.example?a=1 https://x.example#rc=2 "
@@ -111,7 +117,7 @@ def test_base_url_that_twilio_could_not_use_is_refused(given: str, reason: str) 
     text = refusal(PUBLIC_BASE_URL=given)
     assert text.startswith("PUBLIC_BASE_URL ")
     assert reason in text
-    assert "https://my-calls.fly.dev" in text
+    assert "https://my-calls.fly.dev" in text or reason.startswith("Write")
 
 
 def test_everything_missing_is_named_at_once_with_its_remedy() -> None:
@@ -138,14 +144,29 @@ def test_surrounding_space_is_cut() -> None:
 
 
 WRONG = {
-    "must be AC followed by 32": f"twilio_account_sid=AC123, twilio_account_sid=SK{'0' * 32}",
+    "must be AC followed by 32": "twilio_account_sid=AC123, twilio_account_sid=sk-key",
+    "has the SID of an API key (SK…)": f"twilio_account_sid=SK{'0' * 32}",
+    "has a SID of Twilio (AC…)": f"openai_api_key=AC{'0' * 32}",
+    "has a SID of Twilio (SK…)": f"openai_api_key=SK{'0' * 32}",
+    "has a space or a character that no key has": "openai_api_key=sk-a b, openai_api_key=sk-ü, "
+    "openai_api_key=sk-a\r\nHost: x",
+    "has a key of OpenAI": "twilio_auth_token=sk-proj-1, other_auth_tokens=sk-proj-1",
+    "an address or a host name alone": "host=[::1], host=127.0.0.1:8080, host=hünchen, host=a b, "
+    "control_host=http://127.0.0.1",
+    "has a SID (AC…)": f"twilio_auth_token=AC{'0' * 32}",
+    "has a space, a line break": "realtime_url=wss://x.example/v1\r\nHost:y/realtime, "
+    "realtime_url=wss://x.exam ple",
     "must be a whole number": "port=http, vad_silence_duration_ms=1.5, call_starts_per_second=0.5, "
     "calls_per_caller_day=few",
-    "must be a number": "vad_threshold=loud, spend_per_hour_max=inf, spend_per_hour_max=nan, "
-    "spend_per_day_max=$5",
+    "must be a number": "vad_threshold=loud",
+    "at least 0.01, or off for no cap": "spend_per_hour_max=inf, spend_per_hour_max=nan, "
+    "spend_per_day_max=$5, spend_per_call_max=0, spend_per_day_max=-1, spend_per_hour_max=none",
+    "entry 1 is not": "calls_per_caller_of=+14155550100, calls_per_caller_of=30, "
+    "calls_per_caller_of=+14155550100=many, calls_per_caller_of=+14155550100=-1, "
+    "calls_per_caller_of=anonymous=3, calls_per_caller_of=sip:alice@pbx.example.com=3, "
+    "calls_per_caller_of==3",
     "must be at least 0": "truncation_post_instructions_tokens=-1, caller_silence_seconds=-1, "
-    "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1",
-    "must be more than 0": "spend_per_call_max=0",
+    "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1, anonymous_calls_day=-1",
     "must be at least 1": "port=0, call_minutes_max=0, calls_max=0",
     "must be at least 5": "fallback_dial_seconds=4",
     "must be at most 1": "vad_threshold=1.1, vad_threshold=nan",
@@ -188,6 +209,18 @@ def test_wrong_values_are_refused_in_words(field: str, value: str, reason: str) 
     assert text.endswith(".")
     assert "pydantic" not in text.lower()
     assert "validation error" not in text.lower()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("WSS://API.OpenAI.com/v1/Realtime", "wss://api.openai.com/v1/Realtime"),
+        ("Ws://LOCALHOST:9000/v1/realtime", "ws://localhost:9000/v1/realtime"),
+    ],
+)
+def test_address_of_the_model_is_brought_to_one_form(given: str, expected: str) -> None:
+    """Whether it is dialled with TLS is read off its scheme."""
+    assert settings(CALLBRIDGE_REALTIME_URL=given).realtime_url == expected
 
 
 def test_numbers_and_switches_are_read() -> None:
@@ -277,18 +310,22 @@ def test_unknown_model_is_trusted_with_reasoning() -> None:
 def test_secrets_stay_out_of_sight() -> None:
     """Neither repr, dump nor error message shows a key, even one that is wrong."""
     canary = "sk-canary-123"
-    hidden = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},x", "CALLBRIDGE_SECRET_KEY": canary * 3}
-    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary, **hidden)
+    hidden = {
+        "CALLBRIDGE_OTHER_AUTH_TOKENS": f"x,{canary.removeprefix('sk-')}",
+        "CALLBRIDGE_SECRET_KEY": canary * 3,
+    }
+    subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary.removeprefix("sk-"), **hidden)
     for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
-        assert canary not in text
+        assert "canary" not in text
     wrong = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},,", "CALLBRIDGE_SECRET_KEY": canary}
-    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary, **wrong)
+    assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary, TWILIO_AUTH_TOKEN=canary, **wrong)
+    assert canary not in refusal(OPENAI_API_KEY=canary + " ü")
 
 
 def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
     """Each secret field, and each token of a list, since a log would show it alone."""
     fields = [field for field, info in Settings.model_fields.items() if "Secret" in str(info.annotation)]
-    values = {variable(field): f"secret {field} {'x' * 32}" for field in fields}
+    values = {variable(field): f"secret-{field}-{'x' * 32}" for field in fields}
     subject = settings(**values | {"CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one"})
     assert {*values.values(), "first one", "second one"} - set(subject.secrets) == {
         values["CALLBRIDGE_OTHER_AUTH_TOKENS"]
@@ -311,16 +348,18 @@ def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
 EXAMPLES = {
     "agent": "shop:agent",
     "answer_patience_seconds": "8",
+    "calls_per_caller_of": "+14155550100=30,sip:[::1]=50",
     "clip": "moment.wav",
     "control_key": "0123456789abcdef",
+    "fallback_caller_id": "+14155550188",
     "other_auth_tokens": "0123,4567",
     "secret_key": "0123456789abcdef0123456789abcdef",
     "fallback_dial": "+14155550123",
     "language": "en",
     "reasoning_effort": "low",
+    "say_language": "de-DE",
+    "say_voice": "Polly.Vicki",
     "spend_per_call_max": "1",
-    "spend_per_day_max": "1",
-    "spend_per_hour_max": "1",
     "state_path": "state.sqlite",
     "truncation_post_instructions_tokens": "8000",
 }
@@ -359,12 +398,14 @@ def test_a_name_without_the_prefix_is_of_other_programs(process: pytest.MonkeyPa
     assert read_settings().model_fields_set == {name.lower() for name in NEEDED}
 
 
-def test_fields_have_their_names_in_python(process: pytest.MonkeyPatch) -> None:
-    """Whoever makes settings in code names the fields; that counts more than a variable."""
-    given(process, PORT="1", CALLBRIDGE_HOST="::1")
-    subject = Settings(port=7777, host="127.0.0.1", public_base_url="http://127.0.0.1:7777")  # type: ignore[call-arg]  # the process has the rest
-    assert (subject.port, subject.host) == (7777, "127.0.0.1")
-    assert subject.public_base_url == "http://127.0.0.1:7777"
+def test_settings_made_in_python_are_what_is_passed(process: pytest.MonkeyPatch) -> None:
+    """Whoever makes them in code names the fields. No variable has a say, and no name slips through."""
+    given(process, PORT="1", CALLBRIDGE_REALTIME_VOICE="cedar")
+    fields = {name.lower(): value for name, value in NEEDED.items()}
+    subject = Settings(**fields, port=7777)  # type: ignore[arg-type]  # Text becomes the type.
+    assert (subject.port, subject.realtime_voice) == (7777, "marin")
+    with pytest.raises(ValidationError, match="prot"):
+        Settings(**fields, prot=7777)  # type: ignore[arg-type, call-arg]  # As above; a slip.
 
 
 @pytest.mark.parametrize("name", ["CALLBRIDGE_AGNET", "callbridge_agnet"])
@@ -378,7 +419,9 @@ def test_a_name_that_no_setting_has_is_a_fault(
         read_settings()
     texts = {problem.name: str(problem) for problem in caught.value.problems}
     assert set(texts) == {*NEEDED, "CALLBRIDGE_AGNET", "CALLBRIDGE_PORT"}
-    assert texts["CALLBRIDGE_AGNET"] == "CALLBRIDGE_AGNET is no setting. Did you mean CALLBRIDGE_AGENT?"
+    assert texts["CALLBRIDGE_AGNET"] == (
+        "CALLBRIDGE_AGNET (.env, line 1) is no setting. Did you mean CALLBRIDGE_AGENT?"
+    )
     assert texts["CALLBRIDGE_PORT"] == "CALLBRIDGE_PORT is no setting. Did you mean PORT?"
 
 
@@ -488,3 +531,20 @@ def test_readme_shows_the_defaults() -> None:
     told = values.keys() & shown.keys()
     assert len(told) >= 9
     assert {name: shown[name] for name in told} == {name: values[name] for name in told}
+
+
+def test_callers_with_calls_of_their_own(process: pytest.MonkeyPatch) -> None:
+    """In the spelling under which they are counted; one that is named twice has no number at all."""
+    name = "CALLBRIDGE_CALLS_PER_CALLER_OF"
+    given(process, **{name: "+14155550100=30, SIP:Pbx.Example.com:5060=50,sip:[::1]=0"})
+    expected = {"14155550100": 30, "sip:pbx.example.com": 50, "sip:[::1]": 0}
+    assert read_settings().calls_per_caller_of == expected
+    text = refusal(**{name: "+14155550100=30,14155550100=40"})
+    assert "each once" in text
+    assert "entry 2 is not" in text
+
+
+def test_caps_on_spending_have_defaults_and_are_switched_off_in_words() -> None:
+    assert (settings().spend_per_hour_max, settings().spend_per_day_max) == (25, 100)
+    subject = settings(CALLBRIDGE_SPEND_PER_HOUR_MAX="off", CALLBRIDGE_SPEND_PER_DAY_MAX="")
+    assert (subject.spend_per_hour_max, subject.spend_per_day_max) == (None, 100)

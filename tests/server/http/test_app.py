@@ -69,6 +69,45 @@ async def test_what_runs_beside_the_calls_ends_with_them() -> None:
     assert state.is_closed
 
 
+@pytest.mark.parametrize(
+    ("environment", "level", "told"),
+    [
+        ({}, "info", {"caps": "$25 an hour, $100 a day", "fallback": "voicemail"}),
+        (
+            {"CALLBRIDGE_SPEND_PER_HOUR_MAX": "off", "CALLBRIDGE_SPEND_PER_CALL_MAX": "2"},
+            "info",
+            {"caps": "$2 a call, $100 a day"},
+        ),
+        (
+            {
+                "CALLBRIDGE_SPEND_PER_HOUR_MAX": "off",
+                "CALLBRIDGE_SPEND_PER_DAY_MAX": "off",
+                "CALLBRIDGE_FALLBACK_DIAL": "+14155550123",
+            },
+            "warning",
+            {"caps": "none", "fallback": "+14155550123, then voicemail"},
+        ),
+        (
+            {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-9", "CALLBRIDGE_FALLBACK_VOICEMAIL": "false"},
+            "warning",
+            {"cannot_hold_for": ["gpt-realtime-9"], "fallback": "the apology"},
+        ),
+    ],
+    ids=["defaults", "chosen", "none", "without a price"],
+)
+async def test_every_start_says_what_calls_may_cost(
+    environment: dict[str, str], level: str, told: dict[str, object]
+) -> None:
+    """One line, a warning where nothing bounds the spending. Numbers are masked where logs are written."""
+    app = create_app(made_settings(environment), Agent())
+    with structlog.testing.capture_logs() as logs:
+        async with app.router.lifespan_context(app):
+            pass
+    (line,) = [line for line in logs if line["event"] == "spend_caps"]
+    assert line["log_level"] == level
+    assert {name: line[name] for name in told} == told
+
+
 async def test_the_state_is_closed_when_serving_breaks() -> None:
     state = _Noting()
     app = create_app(made_settings(), Agent(), state=state)

@@ -20,6 +20,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.memory import TurnSaid
 from callbridge.call.plan import CallPlan
+from callbridge.call.wishes import Resume, SayGoodbye
 from callbridge.server.config.plan import Plans
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.trust import Trust
@@ -204,6 +205,23 @@ async def test_a_good_token_makes_a_call_of_a_socket() -> None:
     (started,) = door.of(StreamStarted)
     assert (started.caller, started.called, started.is_continued) == (CALLER, CALLED, False)
     assert await door.kinds() == ["stream_started", "stream_ended"]
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_a_stream_that_comes_when_the_money_is_spent_has_its_goodbye_before_it(
+    *, is_over: bool
+) -> None:
+    """It was promised before; one that breaks off before its goodbye is not resumed to be ended."""
+    door = Door()
+    door.offered()
+    door.desk.spending.add(door.now, 30_000_000 if is_over else 29_999_999)
+    async with door.socket() as socket:
+        socket.say(start(door.token()))
+        assert await until(lambda: bool(door.dialer.dialled))
+        socket.leave()
+        await socket.task
+    (ended,) = door.of(StreamEnded)
+    assert ended.follows == (SayGoodbye() if is_over else Resume())
 
 
 ANOTHER = replace(CLAIM, call_sid="CA" + "2" * 32)

@@ -7,7 +7,7 @@ import itertools
 import socket
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NoReturn, Self
 from urllib.parse import urlencode
@@ -30,6 +30,9 @@ from callbridge.server.http.forms import FORM_BYTES_MAX, FORM_FIELDS_MAX
 from callbridge.server.http.health import health_router
 from callbridge.server.http.news import news_router
 from callbridge.server.http.webhooks import webhook_router
+from callbridge.simulators.phone.line_settings import LineSettings
+from callbridge.simulators.phone.program import OpenStream, Program
+from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.switchboard import continuation
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.continuation import CONTINUATIONS_MAX, Continuation, read_facts
@@ -123,11 +126,12 @@ class World(FrontDesk):
         self.state.append(CALL, fact.kind, facts.encode(fact))
 
     async def noted(self) -> list[Fact]:
-        """What webhooks have written of the call, without place and time."""
+        """What webhooks have written of the call, without place and time, and without that it is over."""
         found = [fact for _, fact in read_facts(await self.state.events(CALL)) if fact.source == facts.HTTP]
         assert {fact.call_sid for fact in found} <= {CALL}
         bare = {"call_sid": "", "source": "", "number": 0, "at_ms": 0}
-        return [msgspec.structs.replace(fact, **bare) for fact in found]
+        bare_facts = [msgspec.structs.replace(fact, **bare) for fact in found]
+        return [fact for fact in bare_facts if fact != facts.CallOver()]
 
 
 @pytest.fixture
@@ -165,7 +169,7 @@ async def test_call_is_connected_to_the_media_socket(world: World, method: str) 
     assert APOLOGY in response.text
     claim = redeemed(world, response)
     assert (claim.continues, claim.agent) == (False, "default")
-    assert await world.noted() == [facts.CallOffered(CALLER, CALLED, agent="default")]
+    assert await world.noted() == [facts.CallOffered("", "", agent="default")]
 
 
 async def test_repeated_webhook_is_answered_again(world: World) -> None:
@@ -303,36 +307,129 @@ async def test_a_call_that_is_not_taken_gets_the_fallback(
     environment: dict[str, str],
     expected: list[str],
 ) -> None:
-    """Whatever is against a call, its caller gets the first step of the fallback, and the log the reason."""
+    """Whatever is against a call, its caller gets the first step of the fallback, and the log the reason.
+
+    Only who calls too often gets a word and the end: a human would be rung as often.
+    """
     async with World(SMALL | environment) as world:
         await happens(world)
         before = world.places
         with structlog.testing.capture_logs() as logs:
             response = await world.post("/twilio/voice", FORM | {"From": caller})
-        assert verbs(response) == expected
+        assert verbs(response) == (["Say", "Hangup"] if refusal.is_callers_own else expected)
+        assert ("cannot take another call from you" in response.text) is refusal.is_callers_own
         assert token_in(response) is None
         assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
         assert world.places == before, "a call that was declined holds a place"
-        assert (await world.noted())[-1:] == [facts.CallOffered(caller, CALLED, refusal.value, "default")]
+        assert (await world.noted())[-1:] == [facts.CallOffered("", "", refusal.value, "default")]
+
+
+DIAL = {"CALLBRIDGE_FALLBACK_DIAL": HUMAN}
+OURS, BY_SIP = "+14155550188", "sip:agent@demo.sip.twilio.com"
+
+
+def rung(document: str, caller: str, called: str) -> list[str | None]:
+    """The caller IDs with which a strict phone rings somebody; it must have nothing to complain about."""
+    program = Program(
+        "https://example.com/voice",
+        "POST",
+        (caller, called),
+        LineSettings(verified_numbers=frozenset({OURS})),
+    )
+    program.begin()
+    step = program.answered(WebAnswer("https://example.com/voice", 200, "text/xml", document.encode()))
+    if isinstance(step, OpenStream):  # As if Twilio ran on without asking the action.
+        program.stream_ended(replace(step.noun, action=None))
+    assert program.complaints == []
+    return [dial.get("callerId") for dial in ET.fromstring(document).iter("Dial")]  # noqa: S314 - our own
 
 
 @pytest.mark.parametrize(
-    ("caller", "shown"),
+    ("caller", "called", "shown"),
     [
-        (CALLER, None),
-        ("+266696687", CALLED),
-        ("anonymous", CALLED),
-        ("client:alice", CALLED),
-        ("sip:bob@example.com", CALLED),
+        (CALLER, CALLED, None),
+        (CALLER, BY_SIP, None),
+        ("+266696687", CALLED, CALLED),
+        ("+12562533", CALLED, CALLED),
+        ("anonymous", CALLED, CALLED),
+        ("client:alice", CALLED, CALLED),
+        ("sip:bob@example.com", CALLED, CALLED),
+        ("+155", CALLED, CALLED),
+        ("", CALLED, CALLED),
+        ("sip:bob@example.com", BY_SIP, OURS),
+        ("client:alice", "", OURS),
     ],
 )
-@pytest.mark.parametrize("path", ["/twilio/voice", "/twilio/stream-ended"])
-async def test_a_human_is_shown_a_number_that_twilio_takes(path: str, caller: str, shown: str | None) -> None:
-    """For a caller without a number Twilio rings a telephone only if it is given one of ours (else 13214)."""
-    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
-        response = await world.post(path, IN_PROGRESS | {"From": caller})
-        (dial,) = ET.fromstring(response.text).iter("Dial")  # noqa: S314 - our own
-        assert dial.get("callerId") == shown
+@pytest.mark.parametrize("how", ["taken", "declined", "fallen back"])
+async def test_a_human_is_shown_a_number_that_twilio_takes(
+    how: str, caller: str, called: str, shown: str | None
+) -> None:
+    """Of whoever calls. Else Twilio rings nobody (13214)."""
+    async with World(DIAL | {"CALLBRIDGE_FALLBACK_CALLER_ID": OURS}) as world:
+        form = FORM | {"From": caller, "To": called}
+        if how == "declined":
+            await drains(world)
+        response = await world.post("/twilio/voice", form)
+        if how == "fallen back":
+            world.started()
+            world.ended(EndReason.MODEL_LOST)
+            response = await world.post("/twilio/stream-ended", IN_PROGRESS | form)
+        assert ("Connect" in verbs(response)) == (how == "taken")
+        assert rung(response.text, caller, called) == [shown]
+
+
+LEADS_BACK = [
+    {"ForwardedFrom": HUMAN},
+    {"CalledVia": HUMAN.removeprefix("+1")},
+    {"To": HUMAN},
+    {"From": HUMAN},
+    {"From": CALLED},
+    {"From": "sip:bob@example.com", "To": BY_SIP},  # Nothing to show: Twilio would ring nobody.
+]
+
+
+@pytest.mark.parametrize("form", LEADS_BACK, ids=str)
+async def test_nobody_is_rung_whose_telephone_brings_the_call_back(form: dict[str, str]) -> None:
+    """Endlessly, else: its forwarding would be the next call. The caller may leave a message instead."""
+    async with World(DIAL) as world:
+        await drains(world)
+        with structlog.testing.capture_logs() as logs:
+            response = await world.post("/twilio/voice", FORM | form)
+        assert verbs(response)[:2] == ["Say", "Record"]
+        assert [line["log_level"] for line in logs if line["event"] == "human_not_rung"] == ["warning"]
+
+
+async def test_a_call_that_the_human_forwarded_stays_one() -> None:
+    """When its stream has ended, Twilio may not say any more by way of whom it came."""
+    async with World(DIAL) as world:
+        response = await world.post("/twilio/voice", FORM | {"ForwardedFrom": HUMAN})
+        assert verbs(response)[:2] == ["Connect", "Say"]
+        world.started()
+        world.ended(EndReason.MODEL_LOST)
+        assert (await world.stream_ended())[:2] == ["Say", "Record"]
+
+
+async def test_a_ladder_that_leads_back_unseen_has_an_end() -> None:
+    """No carrier need tell that a call was forwarded: then it looks like one more call of the same caller."""
+    async with World(DIAL | {"CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0"}) as world:
+        await drains(world)
+
+        async def calls(number: int, caller: str = CALLER) -> str:
+            sid = f"CA{number:032d}"
+            return verbs(await world.post("/twilio/voice", FORM | {"CallSid": sid, "From": caller}))[0]
+
+        assert [await calls(number) for number in (1, 2, 3, 1)] == ["Dial", "Dial", "Say", "Dial"]
+        assert await calls(4, "+14155550101") == "Dial"
+        assert {await calls(number, "anonymous") for number in range(5, 10)} == {"Dial"}
+        ended = IN_PROGRESS | {
+            "CallSid": f"CA{1:032d}",
+            "DialCallStatus": "no-answer",
+            "DialBridged": "false",
+        }
+        await world.post("/twilio/fallback-dialed", ended)
+        assert await calls(3) == "Dial"
+        world.now += 60.0
+        assert await calls(10) == "Dial"
 
 
 STEPS = {
@@ -455,41 +552,86 @@ async def test_a_call_is_resumed(answered: World) -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-@pytest.mark.parametrize("status", ["completed", "answered", "no-answer", "a word of next year", ""])
-async def test_who_did_not_reach_a_human_may_leave_a_message(method: str, status: str) -> None:
-    is_over = status in {"completed", "answered"}
-    async with World({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}) as world:
-        form = IN_PROGRESS | {"DialCallStatus": status}
+@pytest.mark.parametrize(
+    ("status", "bridged", "is_over"),
+    [
+        ("completed", "true", True),
+        ("completed", "", True),
+        ("completed", "false", False),
+        ("no-answer", "false", False),
+        ("a word of next year", "", False),
+        ("", "", False),
+    ],
+)
+async def test_who_was_not_connected_to_a_human_may_leave_a_message(
+    method: str, status: str, bridged: str, is_over: bool
+) -> None:
+    async with World(DIAL) as world:
+        form = IN_PROGRESS | {"DialCallStatus": status} | ({"DialBridged": bridged} if bridged else {})
         with structlog.testing.capture_logs() as logs:
             response = await getattr(world, method)("/twilio/fallback-dialed", form)
         assert verbs(response) == (["Hangup"] if is_over else ["Say", "Record", "Say", "Hangup"])
-        assert logs == [{"event": "fallback_dialed", "log_level": "info", "call_sid": CALL, "status": status}]
-        assert await world.noted() == [facts.FallbackDialed(status)]
+        told = {"call_sid": CALL, "status": status, "bridged": bridged}
+        assert logs == [{"event": "fallback_dialed", "log_level": "info", **told}]
+        assert await world.noted() == [facts.FallbackDialed(status, bridged)]
 
 
-RECORDING = "https://api.twilio.com/2010-04-01/Accounts/AC/Recordings/RE1"
+RECORDING_SID = "RE" + "4f" * 16
+RECORDING_URL = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Recordings/{RECORDING_SID}"
+MESSAGE = {"RecordingUrl": RECORDING_URL, "RecordingDuration": "17"}
+BY_NAME = {"RecordingSid": RECORDING_SID, "RecordingDuration": "17"}
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 @pytest.mark.parametrize(
-    ("path", "status", "expected"),
+    ("path", "form", "status", "expected"),
     [
-        ("/twilio/voicemail-left", "", ["Hangup"]),
-        ("/twilio/voicemail-status", "completed", []),
-        ("/twilio/voicemail-status", "absent", []),
+        ("left", MESSAGE, "left", ["Hangup"]),
+        ("left", BY_NAME, "left", ["Hangup"]),
+        ("left", MESSAGE | {"RecordingDuration": "1"}, "silent", ["Say", "Hangup"]),
+        ("status", MESSAGE | {"RecordingStatus": "completed"}, "completed", []),
+        ("status", BY_NAME | {"RecordingStatus": "absent"}, "absent", []),
     ],
 )
-async def test_where_a_message_is_to_be_found_is_kept(
-    world: World, method: str, path: str, status: str, expected: list[str]
+async def test_which_recording_a_message_is_is_kept(
+    world: World, method: str, path: str, form: dict[str, str], status: str, expected: list[str]
 ) -> None:
-    form = FORM | {"RecordingUrl": RECORDING, "RecordingDuration": "17"}
-    if status:
-        form |= {"RecordingStatus": status}
+    """By its name, not by its address. Who said nothing hears a word before the end."""
     with structlog.testing.capture_logs() as logs:
-        assert verbs(await getattr(world, method)(path, form)) == expected
-    assert await world.noted() == [facts.VoicemailLeft(RECORDING, "17", status or "left")]
-    told = {"recording": RECORDING, "duration_s": "17", "status": status or "left"}
+        assert verbs(await getattr(world, method)(f"/twilio/voicemail-{path}", FORM | form)) == expected
+    duration = form["RecordingDuration"]
+    assert await world.noted() == [facts.VoicemailLeft(RECORDING_SID, duration, status)]
+    told = {"recording_sid": RECORDING_SID, "duration_s": duration, "status": status}
     assert logs == [{"event": "voicemail", "log_level": "info", "call_sid": CALL, **told}]
+
+
+@pytest.mark.parametrize("url", ["", "https://a.example/", "https://a.example/secret?key=1"])
+async def test_what_names_no_recording_is_not_kept(world: World, url: str) -> None:
+    await world.post("/twilio/voicemail-left", FORM | {"RecordingUrl": url})
+    assert await world.noted() == [facts.VoicemailLeft(status="left")]
+
+
+async def test_every_word_of_twilios_voice_is_read_as_set() -> None:
+    """The goodbye, the prompt and the apology."""
+    german = {
+        "CALLBRIDGE_LANGUAGE": "de",
+        "CALLBRIDGE_VOICEMAIL_PROMPT": "Bitte.",
+        "CALLBRIDGE_GOODBYE": "Ade.",
+    }
+    async with World(german) as world:
+        await world.post("/twilio/voice")
+        world.started()
+        world.ended(EndReason.LIMIT_DURATION, SayGoodbye())
+        goodbye = await world.post("/twilio/stream-ended", IN_PROGRESS)
+        await drains(world)
+        documents = (
+            goodbye,
+            await world.post("/twilio/voice"),
+            await world.post("/twilio/voicemail-left", FORM | MESSAGE | {"RecordingDuration": "0"}),
+        )
+    said = [say for text in documents for say in ET.fromstring(text.text).iter("Say")]  # noqa: S314 - our own
+    assert [say.text for say in said] == ["Ade.", "Bitte.", APOLOGY, APOLOGY]
+    assert {(say.get("voice"), say.get("language")) for say in said} == {("Polly.Vicki", "de-DE")}
 
 
 OF_A_STREAM = {"StreamSid": "MZ1", "StreamEvent": "stream-started"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from callbridge.server.process.desk import REMEMBERED_S, Desk, fallback_plan, model_dialer, open_desk
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import DeclineReason
+from callbridge.telephony.ladder import FallbackPlan
+from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import Redeemed, StreamClaim
-from callbridge.telephony.twiml import FallbackPlan
-from desks import APOLOGY, BASE, CALL, CALLER, FrontDesk, made_settings
+from callbridge.telephony.twiml import Words
+from desks import APOLOGY, AUTH_TOKEN, BASE, CALL, CALLER, FrontDesk, made_settings
 from leftovers import until
 
 WALL = 1_800_000_000.0
@@ -25,6 +27,17 @@ async def test_a_caller_is_known_by_a_key_that_is_not_the_number() -> None:
     assert key != FrontDesk().desk.caller_key(CALLER[:-1] + "9")
     assert key != FrontDesk({"TWILIO_AUTH_TOKEN": "0" * 32}).desk.caller_key(CALLER)
     assert CALLER[-7:] not in key
+
+
+def test_host_with_capitals_is_signed_as_it_was_entered_or_in_lower_case() -> None:
+    """In the console, and where Twilio is told addresses."""
+    settings = made_settings({"PUBLIC_BASE_URL": "HTTPS://Calls.Example.COM/"})
+    check = open_desk(settings).signature_check
+    assert check is not None
+    for host in ("Calls.Example.COM", "calls.example.com"):
+        signature = sign(AUTH_TOKEN, f"https://{host}/twilio/voice", [("CallSid", CALL)])
+        assert check.accepts_post("/twilio/voice", "", [("CallSid", CALL)], signature)
+    assert check.accepts_upgrade("/media-stream", sign(AUTH_TOKEN, settings.stream_url))
 
 
 async def test_a_key_of_our_own_outlives_a_rotation() -> None:
@@ -106,11 +119,11 @@ def test_the_fallback_is_what_the_settings_say() -> None:
     assert fallback_plan(
         made_settings(dial | {"CALLBRIDGE_VOICEMAIL_PROMPT": "After the tone."})
     ) == FallbackPlan(
-        apology=APOLOGY,
+        apology=Words(APOLOGY),
         dial="+14155550123",
         dial_seconds=25,
         has_voicemail=True,
-        voicemail_prompt="After the tone.",
+        voicemail_prompt=Words("After the tone."),
         dialed_url=f"{BASE}/twilio/fallback-dialed",
         voicemail_left_url=f"{BASE}/twilio/voicemail-left",
         voicemail_status_url=f"{BASE}/twilio/voicemail-status",

@@ -70,6 +70,19 @@ async def test_all_are_asked_to_hand_over_and_so_is_who_comes_later() -> None:
     assert set(late.told) == {"phone replaced", "hand over"}
 
 
+async def test_all_that_are_live_are_told_that_the_money_is_spent() -> None:
+    """Not within that very step, and nobody who comes later: they know from their admission."""
+    calls, live, gone, later = LiveCalls(), LiveCall(), LiveCall(), LiveCall()
+    calls.add("CA1", live)
+    calls.add("CA2", gone)
+    calls.remove("CA2", gone)
+    calls.end_for_spend()
+    assert live.told == []
+    assert await until(lambda: bool(live.told))
+    calls.add("CA3", later)
+    assert (live.told, gone.told, later.told) == (["spend ran over"], [], [])
+
+
 async def test_a_call_that_fails_keeps_no_other_from_being_asked() -> None:
     calls, faulty, sound = LiveCalls(), FaultyCall(), LiveCall()
     faults: list[object] = []

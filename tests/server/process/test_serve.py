@@ -323,6 +323,14 @@ def test_what_cannot_be_opened_ends_in_words(tmp_path: Path, name: str, value: s
     assert "Traceback" not in result.stdout + result.stderr
 
 
+def test_name_in_doubt_is_logged_at_the_start(tmp_path: Path) -> None:
+    """It keeps nobody from starting: it may be another program's."""
+    result = served(tmp_path, SPEND_PER_DAY_MAX="50", CALLBRIDGE_CLIP="nowhere.wav")
+    assert "setting_in_doubt" in result.stdout + result.stderr
+    assert "CALLBRIDGE_SPEND_PER_DAY_MAX" in result.stdout + result.stderr
+    assert not any(f'"{name} ' in result.stdout + result.stderr for name in ON_A_DESKTOP)
+
+
 def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
     with tcp_listener() as listener:
         listener_port = listener.getsockname()[1]

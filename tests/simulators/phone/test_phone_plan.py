@@ -10,6 +10,7 @@ from callbridge.simulators.audio import SpeechError
 from callbridge.simulators.phone import caller as line
 from callbridge.simulators.phone import plan
 from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
 from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
 from callbridge.simulators.sounds import SoundKind, dbfs
@@ -73,6 +74,32 @@ level_dbfs = -45
 comfort_noise_dbfs = [-55, -60]
 echo_loss_db = 25
 """
+
+
+LINE = """
+steps = []
+
+[line]
+dial = "declined"
+dial_s = 7
+dial_bridged = false
+refused = {"+15550100003" = 13227}
+recording_s = 0
+recording_end = "key"
+silence = "falls-through"
+"""
+
+
+def test_a_plan_says_what_happens_outside_of_streams(tmp_path: Path) -> None:
+    assert load_plan(written(tmp_path, LINE)).line == LineSettings(
+        dial_outcome=DialOutcome.DECLINED,
+        dial_duration_s=7,
+        tells_dial_bridged=False,
+        refused_numbers={"+15550100003": 13227},
+        recording_s=0,
+        recording_end=RecordingEnd.KEY,
+        silence_falls_through=True,
+    )
 
 
 def test_a_plan_says_who_calls_and_from_where(tmp_path: Path) -> None:

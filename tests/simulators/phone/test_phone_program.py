@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from callbridge.simulators.phone import program as pg
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.twiml import WebAnswer, WebFailure
 
 FROM, TO = "+15550100001", "+15550100002"
@@ -33,9 +34,9 @@ class Run:
         return [urlsplit(step.url).path for step in self.fetched]
 
 
-def run(documents: dict[str, str], line: pg.LineSettings | None = None) -> Run:
+def run(documents: dict[str, str], line: LineSettings | None = None) -> Run:
     """Execute a call; a path that is not among the documents answers 404."""
-    program = pg.Program(f"{BASE}/voice", "POST", (FROM, TO), line or pg.LineSettings())
+    program = pg.Program(f"{BASE}/voice", "POST", (FROM, TO), line or LineSettings())
     done = Run(program)
     step: pg.Step = program.begin()
     while True:
@@ -61,7 +62,7 @@ def _answer(url: str, documents: dict[str, str]) -> WebAnswer:
     return WebAnswer(url, 200, "text/xml", f"<Response>{body}</Response>".encode())
 
 
-def voice(body: str, line: pg.LineSettings | None = None, **others: str) -> Run:
+def voice(body: str, line: LineSettings | None = None, **others: str) -> Run:
     return run({"/voice": body} | {f"/{path}": text for path, text in others.items()}, line)
 
 
@@ -140,18 +141,22 @@ STREAM = "<Stream url='wss://example.com/media'/>"
 @pytest.mark.parametrize(
     ("body", "line", "verbs"),
     [
-        ("<Hangup/><Say>never</Say>", pg.LineSettings(), ["Hangup"]),
-        ("<Enqueue>a</Enqueue><Say>next</Say>", pg.LineSettings(), ["Enqueue", "Say"]),
-        (f"<Connect>{STREAM}</Connect><Say>sorry</Say>", pg.LineSettings(), ["Connect/Stream", "Say"]),
-        ("<Dial>+15551234567</Dial><Say>bye</Say>", pg.LineSettings(), ["Dial", "Say"]),
-        ("<Gather/><Say>nothing</Say>", pg.LineSettings(gather_inputs=()), ["Gather", "Say"]),
-        ("<Gather/><Say>nothing</Say>", pg.LineSettings(gather_inputs=("",)), ["Gather", "Say"]),
-        ("<Gather/><Say>nothing</Say>", pg.LineSettings(gather_inputs=("spoken words",)), ["Gather", "Say"]),
-        ("<Record action='/r'/><Say>nothing</Say>", pg.LineSettings(recording_s=0), ["Record", "Say"]),
+        ("<Hangup/><Say>never</Say>", LineSettings(), ["Hangup"]),
+        ("<Enqueue>a</Enqueue><Say>next</Say>", LineSettings(), ["Enqueue", "Say"]),
+        (f"<Connect>{STREAM}</Connect><Say>sorry</Say>", LineSettings(), ["Connect/Stream", "Say"]),
+        ("<Dial>+15551234567</Dial><Say>bye</Say>", LineSettings(), ["Dial", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=()), ["Gather", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("",)), ["Gather", "Say"]),
+        ("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("spoken words",)), ["Gather", "Say"]),
+        (
+            "<Record action='/r'/><Say>nothing</Say>",
+            LineSettings(recording_s=0, silence_falls_through=True),
+            ["Record", "Say"],
+        ),
     ],
 )
 def test_what_has_no_action_is_followed_by_the_next_verb(
-    body: str, line: pg.LineSettings, verbs: list[str]
+    body: str, line: LineSettings, verbs: list[str]
 ) -> None:
     assert [verb for verb, _ in voice(body, line).verbs] == verbs
 
@@ -206,28 +211,88 @@ def test_the_status_callback_must_be_absolute() -> None:
     assert done.streams[0].status_callback == f"{BASE}/s"
 
 
-@pytest.mark.parametrize("outcome", list(pg.DialOutcome))
-def test_dial_tells_its_action_what_became_of_it(outcome: pg.DialOutcome) -> None:
-    line = pg.LineSettings(dial_outcome=outcome, dial_duration_s=12)
-    done = voice("<Dial action='/d'>+15551234567</Dial><Say>no</Say>", line, d="<Hangup/>")
+Rang = DialOutcome
+RINGS = [
+    (Rang.COMPLETED, "completed", "true", "12", 12),
+    (Rang.MAILBOX, "completed", "true", "12", 12),
+    (Rang.DECLINED, "completed", "false", "3", 3),
+    (Rang.BUSY, "busy", "false", None, 0),
+    (Rang.NO_ANSWER, "no-answer", "false", None, 20 + 5),
+    (Rang.FAILED, "failed", "false", None, 0),
+]
+"""What became of a ring, what its action is told of it, and how long it took."""
+
+
+@pytest.mark.parametrize(("outcome", "status", "bridged", "duration", "seconds"), RINGS)
+def test_dial_tells_its_action_what_became_of_it(
+    outcome: DialOutcome, status: str, bridged: str, duration: str | None, seconds: int
+) -> None:
+    line = LineSettings(dial_outcome=outcome, dial_duration_s=12)
+    done = voice("<Dial timeout='20' action='/d'>+15551234567</Dial><Say>no</Say>", line, d="<Hangup/>")
     told = dict(done.fetched[1].parameters)
-    assert told["DialCallStatus"] == outcome.value
-    assert told["DialCallSid"].startswith("CA")
-    assert told.get("DialCallDuration") == ("12" if outcome is pg.DialOutcome.COMPLETED else None)
+    assert told.pop("DialCallSid").startswith("CA")
+    length = {} if duration is None else {"DialCallDuration": duration}
+    assert told == {"DialCallStatus": status, "DialBridged": bridged} | length
     assert done.verbs == [("Dial", f"Number +15551234567: {outcome}"), ("Hangup", "")]
+    assert done.spent_s == seconds
+
+
+def test_an_older_account_is_not_told_who_was_connected() -> None:
+    line = LineSettings(dial_outcome=Rang.DECLINED, tells_dial_bridged=False)
+    done = voice("<Dial action='/d'>+15551234567</Dial>", line, d="<Hangup/>")
+    told = dict(done.fetched[1].parameters)
+    assert (told["DialCallStatus"], "DialBridged" in told) == ("completed", False)
+
+
+def test_a_mailbox_does_not_get_past_a_whisper() -> None:
+    line = LineSettings(dial_outcome=Rang.MAILBOX)
+    body = "<Dial action='/d'><Number url='/whisper'>+15551234567</Number></Dial>"
+    assert dict(voice(body, line, d="<Hangup/>").fetched[1].parameters)["DialBridged"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Rang.HUNG_UP, {"DialCallStatus": "completed", "DialBridged": "true", "DialCallDuration": "12"}),
+        (Rang.CANCELED, {"DialCallStatus": "canceled", "DialBridged": "false"}),
+    ],
+)
+def test_who_hangs_up_in_a_dial_hears_nothing_more(outcome: DialOutcome, told: dict[str, str]) -> None:
+    """The action is told, as of a call that is over, and its answer is not executed."""
+    line = LineSettings(dial_outcome=outcome, dial_duration_s=12)
+    done = voice("<Dial action='/d'>+15551234567</Dial>", line, d="<Say>hello?</Say>")
+    assert done.fetched[1].is_over
+    assert told.items() <= dict(done.fetched[1].parameters).items()
+    assert ([verb for verb, _ in done.verbs], done.status) == (["Dial"], "completed")
+    without = voice("<Dial>+15551234567</Dial><Say>hello?</Say>", line)
+    assert ([verb for verb, _ in without.verbs], without.status) == (["Dial"], "completed")
+
+
+DNO, BLOCKED = "+15557654399", "+15551234500"
 
 
 @pytest.mark.parametrize(
     ("body", "code"),
     [
         ("<Dial callerId='+15557654321' action='/d'>+15551234567</Dial>", 13214),
+        ("<Dial callerId='' action='/d'>+15551234567</Dial>", 13214),
+        (f"<Dial callerId='{DNO}' action='/d'>+15551234567</Dial>", 13247),
         ("<Dial action='/d'>nobody</Dial>", 13223),
+        ("<Dial action='/d'>123</Dial>", 13224),
+        ("<Dial action='/d'>+1555123456712345</Dial>", 13224),
+        (f"<Dial action='/d'>{BLOCKED}</Dial>", 13227),
     ],
 )
 def test_a_dial_that_twilio_refuses_fails(body: str, code: int) -> None:
-    done = voice(body, d="<Hangup/>")
+    line = LineSettings(
+        verified_numbers=frozenset({DNO}),
+        do_not_originate=frozenset({DNO}),
+        refused_numbers={BLOCKED: 13227},
+    )
+    done = voice(body, line, d="<Hangup/>")
     assert [item[0] for item in done.program.complaints] == [code]
-    assert dict(done.fetched[1].parameters)["DialCallStatus"] == "failed"
+    told = dict(done.fetched[1].parameters)
+    assert (told["DialCallStatus"], told["DialBridged"]) == ("failed", "false")
 
 
 @pytest.mark.parametrize("caller", ["client:alice", "sip:bob@example.com", "anonymous", "+266696687"])
@@ -247,7 +312,7 @@ def test_who_has_no_number_cannot_be_shown_to_a_telephone(caller: str) -> None:
 
 @pytest.mark.parametrize("caller_id", [FROM, TO, "+15557654321"])
 def test_a_caller_id_of_the_call_or_verified_is_allowed(caller_id: str) -> None:
-    line = pg.LineSettings(verified_numbers=frozenset({"+15557654321"}))
+    line = LineSettings(verified_numbers=frozenset({"+15557654321"}))
     done = voice(f"<Dial callerId='{caller_id}'>+15551234567</Dial>", line)
     assert done.program.complaints == []
 
@@ -265,24 +330,95 @@ def test_gather_tells_its_action_what_was_entered(
     attributes: str, entered: str, told: dict[str, str]
 ) -> None:
     body = f"<Gather action='/g' {attributes}><Say>Enter</Say></Gather><Say>nothing</Say>"
-    done = voice(body, pg.LineSettings(gather_inputs=(entered,)), g="<Hangup/>")
+    done = voice(body, LineSettings(gather_inputs=(entered,)), g="<Hangup/>")
     assert dict(done.fetched[1].parameters) == told
     assert done.verbs[0] == ("Say", "Enter")
     assert ("Say", "nothing") not in done.verbs
 
 
 def test_gather_without_action_asks_its_own_document_again() -> None:
-    done = voice("<Gather/><Say>nothing</Say>", pg.LineSettings(gather_inputs=("1", "2")))
+    done = voice("<Gather/><Say>nothing</Say>", LineSettings(gather_inputs=("1", "2")))
     assert done.asked == ["/voice"] * 3
     assert done.verbs[-1] == ("Say", "nothing")
 
 
-def test_record_tells_its_action_about_the_recording() -> None:
-    done = voice("<Record action='/r' maxLength='3'/>", r="<Hangup/>")
-    told = dict(done.fetched[1].parameters)
-    assert told["RecordingDuration"] == "3"
-    assert told["RecordingUrl"].startswith("https://api.twilio.com/")
-    assert done.spent_s == 3
+@pytest.mark.parametrize(
+    ("recording_s", "end", "attributes", "told", "seconds"),
+    [
+        (7, "silence", "", {"RecordingDuration": "7"}, 7 + 5),
+        (7, "silence", "timeout='2'", {"RecordingDuration": "7"}, 7 + 2),
+        (7, "key", "", {"RecordingDuration": "7", "Digits": "#"}, 7),
+        (7, "silence", "maxLength='3'", {"RecordingDuration": "3"}, 3),
+        (7, "hung-up", "maxLength='3'", {"RecordingDuration": "3"}, 3),
+        (0, "silence", "", {"RecordingDuration": "0"}, 5),
+    ],
+)
+def test_record_tells_its_action_about_the_recording(
+    recording_s: int, end: str, attributes: str, told: dict[str, str], seconds: int
+) -> None:
+    """Of silence, too; and no verb behind it is reached."""
+    line = LineSettings(recording_s=recording_s, recording_end=RecordingEnd(end))
+    done = voice(f"<Record action='/r' {attributes}/><Say>nothing</Say>", line, r="<Hangup/>")
+    found = dict(done.fetched[1].parameters)
+    assert found.pop("RecordingUrl").endswith("/" + found.pop("RecordingSid"))
+    assert found == told
+    assert done.spent_s == seconds
+    assert [verb for verb, _ in done.verbs] == ["Record", "Hangup"]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (LineSettings(recording_s=7), {"RecordingStatus": "completed", "RecordingDuration": "7"}),
+        (LineSettings(recording_s=0), {"RecordingStatus": "completed", "RecordingDuration": "0"}),
+        (LineSettings(recording_s=0, silence_falls_through=True), None),
+    ],
+)
+def test_whoever_waits_for_a_recording_is_told(line: LineSettings, told: dict[str, str] | None) -> None:
+    done = voice("<Record action='/r' recordingStatusCallback='/s'/>", line, r="<Hangup/>")
+    found = [(call.url, dict(call.parameters)) for call in done.program.callbacks]
+    assert [url for url, _ in found] == ([] if told is None else [f"{BASE}/s"])
+    assert all((told or {}).items() <= parameters.items() for _, parameters in found)
+
+
+def test_who_hangs_up_in_a_message_hears_nothing_more() -> None:
+    line = LineSettings(recording_end=RecordingEnd.HUNG_UP)
+    done = voice("<Record action='/r'/>", line, r="<Say>hello?</Say>")
+    assert done.fetched[1].is_over
+    assert dict(done.fetched[1].parameters)["Digits"] == "hangup"
+    assert ([verb for verb, _ in done.verbs], done.status) == (["Record"], "completed")
+
+
+def test_record_without_action_goes_in_circles_and_is_told() -> None:
+    """Twilio asks the current document again, and has no code for it."""
+    done = voice("<Record/>", LineSettings(recording_s=0))
+    assert done.status == "failed"
+    assert [finding.split()[0] for finding in dict.fromkeys(done.program.findings)] == ["<Record>", "more"]
+    assert done.asked == ["/voice"] * pg.DOCUMENTS_MAX
+
+
+@pytest.mark.parametrize(
+    ("attributes", "code"),
+    [
+        ("voice='Polly.Vicki' language='de-DE'", None),
+        ("voice='Polly.Vicki-Neural'", None),
+        ("voice='Google.en-GB-Standard-A' language='en-GB'", None),
+        ("voice='woman' language='fr'", None),
+        ("voice='alice' language='sv-SE'", None),
+        ("language='de'", None),
+        ("voice='nobody'", 13511),
+        ("voice='Polly.Nobody'", 13511),
+        ("voice='polly.vicki'", 13511),
+        ("voice='Polly.Joanna' language='de-DE'", 13512),
+        ("voice='Google.de-DE-Standard-A' language='en-US'", 13512),
+        ("voice='woman' language='sv-SE'", 13512),
+        ("language='sv-SE'", 13512),
+    ],
+)
+def test_a_voice_says_nothing_in_a_language_that_it_does_not_speak(attributes: str, code: int | None) -> None:
+    done = voice(f"<Say {attributes}>Hello</Say><Hangup/>")
+    assert [found for found, _ in done.program.complaints] == ([code] if code else [])
+    assert [verb for verb, _ in done.verbs] == (["Hangup"] if code else ["Say", "Hangup"])
 
 
 def test_a_document_that_cannot_be_had_ends_the_call_with_an_apology() -> None:
@@ -292,7 +428,7 @@ def test_a_document_that_cannot_be_had_ends_the_call_with_an_apology() -> None:
 
 
 def test_the_fallback_is_asked_once_and_told_why() -> None:
-    line = pg.LineSettings(fallback_url=f"{BASE}/fallback")
+    line = LineSettings(fallback_url=f"{BASE}/fallback")
     done = run({"/voice": "<Redirect>/gone</Redirect>", "/fallback": "<Say>Sorry</Say>"}, line)
     assert done.asked == ["/voice", "/gone", "/fallback"]
     assert dict(done.fetched[-1].parameters) == {"ErrorCode": "11200", "ErrorUrl": f"{BASE}/gone"}

@@ -52,7 +52,7 @@ def test_plain_text_is_spoken_and_audio_is_played() -> None:
         (answer(b"\n<?xml version='1.0'?><Response/>"), 12100),
         (answer(b""), 12100),
         (answer(b"<Response>"), 12100),
-        (answer(b"<response/>"), 12100),
+        (answer(b"<response/>"), 12102),
         (answer(b"<!DOCTYPE x [<!ENTITY a 'b'>]><Response/>"), 12100),
         (WebFailure("https://example.com/voice", 11202, "refused"), 11202),
     ],
@@ -66,7 +66,7 @@ def test_an_unusable_answer_has_its_code(got: WebAnswer | WebFailure, code: int)
 @pytest.mark.parametrize(
     ("body", "verb"),
     [
-        ("<Say voice='alice'>Good\n  day</Say>", twiml.Say("Good day")),
+        ("<Say voice='alice'>Good\n  day</Say>", twiml.Say("Good day", voice="alice")),
         ("<Say>a <break/>b <emphasis>c</emphasis></Say>", twiml.Say("a b c")),
         ("<Play loop='2'>/a.mp3</Play>", twiml.Play("/a.mp3")),
         ("<Play digits='12'/>", twiml.Play("tones 12")),
@@ -77,11 +77,15 @@ def test_an_unusable_answer_has_its_code(got: WebAnswer | WebFailure, code: int)
         ("<Reject reason='busy'/>", twiml.Reject("busy")),
         ("<Redirect method='GET'>/next</Redirect>", twiml.Redirect("/next", "GET")),
         ("<Record/>", twiml.Record(None, "POST", 3600)),
-        ("<Record action='/r' maxLength='30'/>", twiml.Record("/r", "POST", 30)),
+        ("<Record action='/r' maxLength='30' timeout='9'/>", twiml.Record("/r", "POST", 30, 9)),
+        (
+            "<Record recordingStatusCallback='/s' recordingStatusCallbackMethod='GET'/>",
+            twiml.Record(None, "POST", 3600, status_callback="/s", status_callback_method="GET"),
+        ),
         ("<Dial>+15551234567</Dial>", twiml.Dial((("Number", "+15551234567"),), None, "POST", None)),
         (
-            "<Dial action='/d' callerId='+1555'><Number>1</Number><Sip>sip:a@b</Sip></Dial>",
-            twiml.Dial((("Number", "1"), ("Sip", "sip:a@b")), "/d", "POST", "+1555"),
+            "<Dial action='/d' callerId='+1' timeout='9'><Number url='/w'>1</Number><Sip>a@b</Sip></Dial>",
+            twiml.Dial((("Number", "1"), ("Sip", "a@b")), "/d", "POST", "+1", 9, True),
         ),
         (
             "<Gather input='dtmf speech' numDigits='1' action='/g'><Say>Press</Say></Gather>",
@@ -126,6 +130,7 @@ def test_reads_a_stream_with_everything() -> None:
         ("<Play/>", "<Play> without a URL"),
         ("<Hangup><Say>no</Say></Hangup>", "<Hangup> cannot hold other verbs"),
         ("<Gather><Hangup/></Gather>", "<Hangup> is not allowed inside <Gather>"),
+        ("<Dial><Number callerId='+1'>1</Number></Dial>", "<Number> has no attribute 'callerId'"),
         ("<Connect/>", "<Connect> must hold one noun, not 0"),
         ("<Connect><Stream url='wss://a' bidirectional='true'/></Connect>", "<Stream> has no"),
         ("<Connect><Stream url='wss://a' audioFormat='x'/></Connect>", "<Stream> has no"),
@@ -147,6 +152,15 @@ def test_an_empty_say_is_13520() -> None:
     document = parsed("<Say> </Say><Hangup/>")
     assert document.complaints == ((13520, "<Say> without text"),)
     assert document.verbs == (twiml.Hangup(),)
+
+
+@pytest.mark.parametrize("timeout", ["4", "601", "-1", "soon", ""])
+def test_a_timeout_that_dial_does_not_take_is_13212(timeout: str) -> None:
+    document = parsed(f"<Dial timeout='{timeout}'>+15551234567</Dial>")
+    assert [code for code, _ in document.complaints] == [13212]
+    (dial,) = document.verbs
+    assert isinstance(dial, twiml.Dial)
+    assert dial.timeout_s == 30
 
 
 def test_reads_what_the_twilio_package_writes() -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from callbridge.call.codes import FATAL_CODES, HARMLESS_CODES
-from callbridge.call.events import ResponsesRanAway, SessionFailed
-from callbridge.call.facts import noted, warned
+from callbridge.call.events import LimitReached, SessionFailed
+from callbridge.call.facts import EndReason, noted, warned
 from callbridge.call.floor.pace import Pace
 from callbridge.call.floor.responses import Ask
 from callbridge.call.floor.table import Caller, Next, Now, On
@@ -93,7 +93,7 @@ class Asking:
         self.retry_at = None
         # The server cannot be kept from answering the caller, but the call can be ended.
         if self._begun.free_at(2 * self._limits.responses_per_minute_max) > now:
-            self._out.then(ResponsesRanAway())
+            self._out.then(LimitReached(EndReason.LIMIT_RESPONSES))
         self._begun.note(now)
 
     def response_paid(self, *, is_said: bool) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from callbridge.server.config.setting_names import PREFIX, name_of_others
-from callbridge.server.config.setting_values import BaseUrl, is_loopback
+from callbridge.server.config.setting_values import BaseUrl, Host, is_loopback
 
 VOICE_PATH = "/twilio/voice"
 STREAM_ENDED_PATH = "/twilio/stream-ended"
@@ -21,28 +20,33 @@ MEDIA_STREAM_PATH = "/media-stream"
 
 
 class AddressSettings(BaseSettings):
-    """The settings of addresses. How all settings are read stands here, too."""
+    """The settings of addresses. How all settings are made stands here, too."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-        hide_input_in_errors=True,
-    )
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    public_base_url: BaseUrl = Field(validation_alias=name_of_others("PUBLIC_BASE_URL"))
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Made in code, they are what is named there. The process is asked by `settings_of` alone."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    public_base_url: BaseUrl
     """Where Twilio reaches this process: https://, a host, perhaps a path; http:// on loopback only."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
+    host: Host = "0.0.0.0"  # noqa: S104 - a container is reached from outside itself
     """The address to listen on."""
 
-    port: int = Field(8080, ge=1, le=65_535, validation_alias=name_of_others("PORT"))
+    port: int = Field(8080, ge=1, le=65_535)
     """The port to listen on."""
 
-    control_host: str = "127.0.0.1"
+    control_host: Host = "127.0.0.1"
     """Where operators ask (drain, reasons): an address that only they can reach."""
 
     control_port: int = Field(8081, ge=0, le=65_535)

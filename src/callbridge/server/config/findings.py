@@ -54,7 +54,12 @@ def error(what: str, remedy: str, detail: str = "") -> Finding:
 
 def as_findings(problems: Iterable[Problem]) -> list[Finding]:
     """The faults of a configuration that cannot be used at all."""
-    return [Finding(Level.ERROR, f"{fault.name} {fault.what}", fault.remedy) for fault in problems]
+    return [Finding(Level.ERROR, f"{fault.subject} {fault.what}", fault.remedy) for fault in problems]
+
+
+def as_warnings(doubts: Iterable[Problem]) -> list[Finding]:
+    """What may be meant otherwise, and keeps no call from being taken."""
+    return [warning(f"{doubt.subject} {doubt.what}", doubt.remedy) for doubt in doubts]
 
 
 def can_take_calls(findings: Iterable[Finding]) -> bool:

@@ -11,8 +11,6 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Final
 
-from pydantic import AliasChoices
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
@@ -36,9 +34,9 @@ def variable(field: str) -> str:
     return name if name in _OF_OTHERS else PREFIX + name
 
 
-def name_of_others(name: str) -> AliasChoices:
-    """The alias of a field whose variable has no prefix: that name, and in Python the field's own."""
-    return AliasChoices(name, name.lower())
+def begins_like_ours(name: str) -> bool:
+    """Whether it can only be meant as a setting of ours."""
+    return name.startswith(PREFIX) or name in _OF_OTHERS
 
 
 def unknown_names(given: Mapping[str, str | None], known: Collection[str]) -> Iterator[str]:
@@ -51,11 +49,41 @@ def unknown_names(given: Mapping[str, str | None], known: Collection[str]) -> It
             yield name
 
 
-def nearest_name(name: str, known: Collection[str]) -> str | None:
+def nearest_name(name: str, known: Collection[str], *, likeness: float = 0.6) -> str | None:
     """The known name that was most likely meant, or nothing when none is like it."""
     bare = {other.removeprefix(PREFIX): other for other in known}
-    found = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1)
+    found = difflib.get_close_matches(name.removeprefix(PREFIX), bare, n=1, cutoff=likeness)
     return bare[found[0]] if found else None
+
+
+_CLEARLY_LIKE: Final = 0.8
+"""SPEND_PER_DAY is like SPEND_PER_DAY_MAX by 0.87, REDIS_URL is like REALTIME_URL by 0.57."""
+
+
+def meant_in_a_file(name: str, known: Collection[str]) -> str | None:
+    """The setting that a line of our file most likely means, though its name does not begin like ours."""
+    if name in known or name.startswith(PREFIX):
+        return None
+    return nearest_name(name, known, likeness=_CLEARLY_LIKE) or _with_misspelt_prefix(name, known)
+
+
+def meant_in_the_environment(name: str, known: Collection[str]) -> str | None:
+    """The same for the environment of a process, which is full of names of others: HOST, LANGUAGE, LOG_LEVEL.
+
+    So it must be a name that no other program would use: exactly ours without the prefix, or with one that
+    is misspelt.
+    """
+    if name in known or name in _COMMON or name.startswith(PREFIX) or "_" not in name:
+        return None
+    return PREFIX + name if PREFIX + name in known else _with_misspelt_prefix(name, known)
+
+
+_COMMON: Final = frozenset({"LOG_LEVEL", "LOG_FORMAT"})
+
+
+def _with_misspelt_prefix(name: str, known: Collection[str]) -> str | None:
+    ours = [other for other in known if other.startswith(PREFIX)]
+    return next(iter(difflib.get_close_matches(name, ours, n=1, cutoff=0.9)), None)
 
 
 def _is_of_a_service(name: str, value: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.server.config.setting_names import nearest_name, variable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -33,9 +33,16 @@ class Problem:
 
     what: str
     remedy: str
+    place: str = ""
+    """The file and line where it stands; empty for the environment."""
+
+    @property
+    def subject(self) -> str:
+        """What is spoken of."""
+        return f"{self.name} ({self.place})" if self.place else self.name
 
     def __str__(self) -> str:
-        return f"{self.name} {self.what}. {self.remedy}"
+        return f"{self.subject} {self.what}. {self.remedy}"
 
 
 class SettingsError(Exception):
@@ -46,20 +53,34 @@ class SettingsError(Exception):
         self.problems = problems
 
 
-def unknown_name(name: str, known: Collection[str]) -> Problem:
+def unknown_name(name: str, known: Collection[str], place: str = "") -> Problem:
     """A variable that begins like ours and that no setting has. `known`: those that settings have."""
     nearest = nearest_name(name, known)
     remedy = f"Did you mean {nearest}?" if nearest else "Remove it; .env.example lists all that there are."
-    return Problem(name, "is no setting", remedy)
+    return Problem(name, "is no setting", remedy, place)
 
 
-def problem_of(error: ErrorDetails, default: object) -> Problem:
-    """What is wrong with one variable, or between two. `default`: what holds when it is not set."""
+def mistaken_name(name: str, meant: str, place: str = "") -> Problem:
+    """A variable that does not begin like ours, and is called much like a setting."""
+    return Problem(name, "is no setting of callbridge", f"Did you mean {meant}?", place)
+
+
+def problem_of(error: ErrorDetails, default: object, places: Mapping[str, str]) -> Problem:
+    """What is wrong with one variable, or between two.
+
+    Args:
+        error: what pydantic says.
+        default: what holds when the variable is not set.
+        places: file and line of those that stand in a file.
+    """
     if not error["loc"]:
         return _rule_problem(error["msg"])
-    field = str(error["loc"][0]).lower()
+    field = str(error["loc"][0])
     name = variable(field)
-    return Problem(name, _what(field, error), _REMEDIES.get(name) or _back_to_default(default))
+    what, _, remedy = _what(error).partition(". ")
+    return Problem(
+        name, what, remedy or _REMEDIES.get(name) or _back_to_default(default), places.get(name, "")
+    )
 
 
 def _rule_problem(message: str) -> Problem:
@@ -69,7 +90,7 @@ def _rule_problem(message: str) -> Problem:
     return Problem(name, what, remedy + ".")
 
 
-def _what(field: str, error: ErrorDetails) -> str:
+def _what(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "missing":
@@ -84,14 +105,10 @@ def _what(field: str, error: ErrorDetails) -> str:
             return "must be a number"
         case "bool_parsing":
             return "must be true or false"
-        case "greater_than":
-            return f"must be more than {context['gt']:g}"
         case "greater_than_equal":
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
-        case "string_pattern_mismatch" if field == "twilio_account_sid":
-            return "must be AC followed by 32 digits 0-9 and letters a-f"
         case "string_pattern_mismatch":
             return "must be two small letters such as en"
         case _:

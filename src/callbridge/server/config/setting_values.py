@@ -12,9 +12,11 @@ import re
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -32,6 +34,11 @@ _ROUTES: Final = ("/twilio/voice", "/media-stream")
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
+
+_SAY_VOICE: Final = re.compile(
+    r"man|woman|Polly\.[A-Za-z]+(-[A-Za-z]+)?|Google\.[A-Za-z]{2,3}(-[A-Za-z0-9]+)+"
+)
+_SAY_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,2}")
 
 
 def is_loopback(host: str) -> bool:
@@ -72,6 +79,8 @@ def listed(secrets: SecretStr) -> list[str]:
 def _auth_tokens(secrets: SecretStr) -> SecretStr:
     if not all(listed(secrets)):
         raise ValueError("must be auth tokens, with a comma between one and the next")
+    for token in listed(secrets):
+        _auth_token(SecretStr(token))
     if len(listed(secrets)) > AUTH_TOKENS_MAX:
         raise ValueError(f"must be at most {AUTH_TOKENS_MAX} auth tokens: each request is compared with all")
     return secrets
@@ -91,11 +100,18 @@ def _realtime_url(url: str) -> str:
         raise ValueError("must begin with wss:// (ws:// is for this machine alone)")
     if parts.query or parts.fragment:
         raise ValueError("must have no query; the model is set by CALLBRIDGE_REALTIME_MODEL")
-    return url
+    user, at, host = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=user + at + host.lower()))
+
+
+_ONE_LINE: Final = re.compile(r"[^\s\x00-\x1f\x7f-\x9f]+")
 
 
 def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
-    """The parts of `url`, whose host and port can be read and whose host is in lower case."""
+    """The parts of `url`, whose host and port can be read and whose scheme is in lower case."""
+    # `urlsplit` drops line breaks without a word; whoever sends the text would send them.
+    if not _ONE_LINE.fullmatch(url):
+        raise ValueError("has a space, a line break or a character that is not shown")
     try:
         parts = urlsplit(url)
         is_usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -103,7 +119,80 @@ def _address(url: str, schemes: Container[str], example: str) -> SplitResult:
         is_usable = False
     if not is_usable:
         raise ValueError(f"must be an address such as {example}")
+    if not url.isascii():
+        raise ValueError(_in_ascii(parts.hostname or ""))
     return parts
+
+
+def _in_ascii(host: str) -> str:
+    """What is said of an address that is written in letters which the network does not know."""
+    if host.isascii():
+        return "has letters in its path that an address cannot have"
+    try:
+        known_as = host.encode("idna").decode()
+    except UnicodeError:
+        return "has a host name that no host can have"
+    return f"has letters in its host name that cannot be looked up. Write the host as {known_as}."
+
+
+_TWILIO_SID: Final = re.compile(r"(AC|SK)[0-9a-f]{32}")
+_KEY: Final = re.compile(r"[!-~]+")
+"""What can stand in a header: no space, no line break, no letters from elsewhere."""
+
+_OPENAI_KEYS = "https://platform.openai.com/api-keys"
+_CONSOLE = "https://console.twilio.com"
+
+
+def _model_key(secret: SecretStr) -> SecretStr:
+    key = secret.get_secret_value()
+    if not _KEY.fullmatch(key):
+        raise ValueError(
+            "has a space or a character that no key has. Copy it again, on one line and without quotes."
+        )
+    if found := _TWILIO_SID.fullmatch(key):
+        raise ValueError(
+            f"has a SID of Twilio ({found[1]}…) in it. Copy the key of the voice model from {_OPENAI_KEYS}."
+        )
+    return secret
+
+
+def _auth_token(secret: SecretStr) -> SecretStr:
+    token = secret.get_secret_value()
+    if token.startswith("sk-"):
+        raise ValueError(f"has a key of OpenAI in it. Copy the Auth Token from {_CONSOLE}.")
+    if found := _TWILIO_SID.fullmatch(token):
+        raise ValueError(
+            f"has a SID ({found[1]}…) in it, which is no secret. Copy the Auth Token from {_CONSOLE}."
+        )
+    return secret
+
+
+def _sid(sid: str) -> str:
+    found = _TWILIO_SID.fullmatch(sid)
+    if found is None:
+        raise ValueError("must be AC followed by 32 digits 0-9 and letters a-f")
+    if found[1] == "SK":
+        raise ValueError(
+            f"has the SID of an API key (SK…) in it. Copy the Account SID (AC…) from {_CONSOLE}."
+        )
+    return sid
+
+
+_HOST_NAME: Final = re.compile(r"[0-9A-Za-z._-]+")
+
+
+def _host(host: str) -> str:
+    if not _HOST_NAME.fullmatch(host) and not _is_ipv6(host):
+        raise ValueError("must be an address or a host name alone, such as 127.0.0.1 or ::1")
+    return host
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _level(name: str) -> str:
@@ -130,10 +219,47 @@ def _phone_number(text: str) -> str:
     return text
 
 
+def _say_voice(text: str) -> str:
+    if not _SAY_VOICE.fullmatch(text):
+        raise ValueError("must be a voice of Twilio's, such as woman, Polly.Vicki or Google.de-DE-Standard-A")
+    return text
+
+
+def _say_language(text: str) -> str:
+    if not _SAY_LANGUAGE.fullmatch(text):
+        raise ValueError("must be a language as Twilio spells it, such as de-DE")
+    return text
+
+
 def _sound_file(path: Path) -> Path:
     if path.suffix.lower() not in {".wav", ".ulaw"}:
         raise ValueError("must be a file whose name ends in .wav or .ulaw")
     return path
+
+
+def _spend_cap(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    rule = "must be a sum of US dollars such as 25, at least 0.01, or off for no cap"
+    return _number(value, float, 0.01, 1e9, rule)
+
+
+def _calls_of_callers(value: object) -> object:
+    """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
+    if not isinstance(value, str):
+        return value
+    found: dict[str, int] = {}
+    for place, entry in enumerate(value.split(","), 1):
+        caller, _, calls = (part.strip() for part in entry.rpartition("="))
+        # A user name of SIP would promise what is not kept: callers by SIP are known by their host.
+        known = None if caller.startswith("sip") and "@" in caller else known_as(caller)
+        if known is None or not re.fullmatch("[0-9]{1,6}", calls) or known in found:
+            raise ValueError(
+                "must be callers with their calls at once, each once, such as "
+                f"+14155550100=30,sip:pbx.example.com=50; entry {place} is not"
+            )
+        found[known] = int(calls)
+    return found
 
 
 def _number(value: object, kind: type[float], low: float, high: float, rule: str) -> float:
@@ -148,12 +274,18 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
 
 AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
 OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]
 Truncation = Annotated[float | Literal["auto", "disabled"], BeforeValidator(_truncation)]
-Sid = Annotated[str, Field(pattern=r"^AC[0-9a-f]{32}$")]
+ModelKey = Annotated[SecretStr, AfterValidator(_model_key)]
+AuthToken = Annotated[SecretStr, AfterValidator(_auth_token)]
+Sid = Annotated[str, AfterValidator(_sid)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+SayVoice = Annotated[str, AfterValidator(_say_voice)]
+SayLanguage = Annotated[str, AfterValidator(_say_language)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
-Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
+CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]

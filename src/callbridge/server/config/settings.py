@@ -1,9 +1,8 @@
 """Everything that can be configured, read once from the environment and a `.env` file.
 
-Nothing else in the package looks at the environment. An empty variable counts as not set. Every
-fault is told in words, with the variable's name and the remedy; so is a name that no setting has.
-`callbridge check` adds what can only be judged with the date, the network port or the user's own
-agent at hand.
+An empty variable counts as not set. Every fault is told in words, with the variable's name, its place and the
+remedy; so is a name that no setting has. `callbridge check` adds what can only be judged with the date, the
+network port or the user's own agent at hand.
 """
 
 from __future__ import annotations
@@ -13,36 +12,34 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-)
+from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.addresses import AddressSettings
 from callbridge.server.config.models import voice_model
-from callbridge.server.config.setting_names import (
-    name_of_others,
-    unknown_names,
-    variable,
-)
-from callbridge.server.config.setting_problems import SettingsError, problem_of, unknown_name
+from callbridge.server.config.setting_names import variable
+from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
+    AuthToken,
     AuthTokens,
-    Dollars,
+    CallsOfCallers,
     LogLevel,
+    ModelKey,
     OutputLimit,
     PhoneNumber,
     RealtimeUrl,
+    SayLanguage,
+    SayVoice,
     SecretKey,
     Sid,
     SoundFile,
+    SpendCap,
     Truncation,
     listed,
 )
+from callbridge.server.config.variables import Variables, given_variables, own_variables
 
 
 class Settings(AddressSettings):
@@ -50,13 +47,13 @@ class Settings(AddressSettings):
 
     # Accounts.
 
-    openai_api_key: SecretStr = Field(validation_alias=name_of_others("OPENAI_API_KEY"))
+    openai_api_key: ModelKey
     """Key for the voice model; starts with `sk-`."""
 
-    twilio_account_sid: Sid = Field(validation_alias=name_of_others("TWILIO_ACCOUNT_SID"))
+    twilio_account_sid: Sid
     """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
 
-    twilio_auth_token: SecretStr = Field(validation_alias=name_of_others("TWILIO_AUTH_TOKEN"))
+    twilio_auth_token: AuthToken
     """The key under which Twilio signs its requests."""
 
     other_auth_tokens: AuthTokens | None = None
@@ -120,7 +117,10 @@ class Settings(AddressSettings):
     """A human who is called then, as +14155550123."""
 
     fallback_dial_seconds: int = Field(20, ge=5, le=60)
-    """How long it rings there, in seconds."""
+    """How long it rings there, in seconds; Twilio lets nothing ring less than 10."""
+
+    fallback_caller_id: PhoneNumber | None = None
+    """A number of yours that the human is shown where neither caller nor called have one: SIP, an app."""
 
     fallback_voicemail: bool = True
     """Whether the caller may leave a message when no human answers."""
@@ -130,6 +130,12 @@ class Settings(AddressSettings):
 
     apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
     """What Twilio's own voice says when nothing else can answer."""
+
+    say_voice: SayVoice | None = None
+    """Which voice of Twilio's reads these texts: woman, Polly.Vicki, Google.de-DE-Standard-A, ..."""
+
+    say_language: SayLanguage | None = None
+    """In which language, as Twilio spells it (de-DE); not set: that of the voice, else of the callers."""
 
     # Limits of one call. The agent says that one is reached.
 
@@ -151,8 +157,8 @@ class Settings(AddressSettings):
     tool_seconds: int = Field(8, ge=1, le=12)
     """What a tool may take, unless it says so itself. Of 15 s until the fallback 3 s are left for words."""
 
-    spend_per_call_max: Dollars | None = None
-    """US dollars of the model's tokens; then the agent says goodbye."""
+    spend_per_call_max: SpendCap = None
+    """US dollars of the model's tokens; then the agent says goodbye. Off: its length bounds a call."""
 
     # How many calls. 0 stands for no limit where it may be set.
 
@@ -163,7 +169,7 @@ class Settings(AddressSettings):
     """Calls that may begin in a second. With 20 of them 200 live calls were late by less than 3 ms (p99)."""
 
     calls_per_caller: int = Field(2, ge=0)
-    """One caller's calls at once."""
+    """One caller's calls at once. All of a SIP host are one caller, and so are all of a switchboard."""
 
     calls_per_caller_10_minutes: int = Field(5, ge=0)
     """One caller's calls in ten minutes."""
@@ -171,13 +177,24 @@ class Settings(AddressSettings):
     calls_per_caller_day: int = Field(20, ge=0)
     """One caller's calls in 24 hours."""
 
+    calls_per_caller_of: CallsOfCallers = None
+    """Callers with calls at once of their own and no other limit: +14155550100=30,sip:pbx.example.com=50."""
+
     anonymous_calls_max: int = Field(10, ge=0)
     """Calls at once of all callers without a number together."""
 
-    spend_per_hour_max: Dollars | None = None
-    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology."""
+    anonymous_calls_day: int = Field(100, ge=0)
+    """The same in 24 hours. At 20 to 50 cents for a call of a few minutes half of a day's cap, at most."""
 
-    spend_per_day_max: Dollars | None = None
+    caller_limit_message: str = "We cannot take another call from you now. Please try again later. Goodbye."
+    """What Twilio's own voice says to a caller who has reached a limit of their own."""
+
+    spend_per_hour_max: SpendCap = 25
+    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology.
+
+    Live calls are ended, in words, when a fifth more was spent. Off: no cap."""
+
+    spend_per_day_max: SpendCap = 100
     """The same in 24 hours."""
 
     # Connections.
@@ -189,6 +206,9 @@ class Settings(AddressSettings):
 
     state_path: Path | None = None
     """A SQLite file that outlives the process; not set keeps all in memory. The image sets one."""
+
+    state_kept_hours: int = Field(24, ge=1, le=168)
+    """How long the outline of a call is kept, without words or numbers: no call at Twilio is longer."""
 
     drain_seconds: int = Field(240, ge=0, le=3_600)
     """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""
@@ -301,24 +321,35 @@ class Settings(AddressSettings):
         return self
 
 
-class _GivenSettings(Settings):
-    """Settings from what is passed in, and from nowhere else."""
+class _Told(PydanticBaseSettingsSource):
+    """What the process was told, as pydantic-settings asks for it. Its own readers tell no file and line."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
+    def __init__(self, variables: Variables) -> None:
+        super().__init__(Settings)
+        self._values = variables.values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        """The text of one variable, which is not JSON."""
+        del field
+        return self._values.get(variable(field_name)), field_name, False
+
+    def __call__(self) -> dict[str, object]:
+        """All that were told, by their fields."""
+        found = {name: self.get_field_value(field, name)[0] for name, field in Settings.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
 
 
 VARIABLES: Final = tuple(variable(field) for field in Settings.model_fields)
 """The names of all settings."""
+
+
+def find_variables(
+    environment: Mapping[str, str] | None = None, options: Mapping[str, str] | None = None
+) -> Variables:
+    """What `environment` tells, or this process: its command line, its environment, its `.env` file."""
+    if environment is None:
+        return own_variables(VARIABLES, options or {})
+    return given_variables(environment, VARIABLES)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -328,38 +359,28 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         SettingsError: something is missing, wrong or called by a name that no setting has; says everything
             that is, at once.
     """
-    given = _given_variables() if environment is None else environment
-    unknown = [unknown_name(name, VARIABLES) for name in unknown_names(given, VARIABLES)]
+    return settings_of(find_variables(environment))
+
+
+def settings_of(variables: Variables) -> Settings:
+    """The settings that these variables make.
+
+    Raises:
+        SettingsError: as `read_settings`.
+    """
     try:
-        settings = _own_settings() if environment is None else _settings_of(environment)
+        settings = Settings(_build_sources=((_Told(variables),), {}))  # type: ignore[call-arg]  # Not a field.
     except ValidationError as error:
-        wrong = [problem_of(fault, _default_of(fault)) for fault in error.errors()]
-        raise SettingsError((*unknown, *wrong)) from None
-    if unknown:
-        raise SettingsError(tuple(unknown))
+        wrong = [problem_of(fault, _default_of(fault), variables.places) for fault in error.errors()]
+        # What could not be read is not missing besides.
+        unread = {problem.name for problem in variables.problems}
+        wrong = [problem for problem in wrong if problem.name not in unread]
+        raise SettingsError((*variables.problems, *wrong)) from None
+    if variables.problems:
+        raise SettingsError(variables.problems)
     return settings
 
 
 def _default_of(fault: ErrorDetails) -> object:
     """What holds when the variable that is at fault is not set; None for nothing."""
-    fields = Settings.model_fields
-    return fields[str(fault["loc"][0]).lower()].default if fault["loc"] else None
-
-
-def _own_settings() -> Settings:
-    return Settings()  # type: ignore[call-arg]  # the sources fill the fields in
-
-
-def _settings_of(environment: Mapping[str, str]) -> Settings:
-    names = {field: variable(field) for field in Settings.model_fields}
-    values = {field: environment[name] for field, name in names.items() if name in environment}
-    return _GivenSettings(**values)  # type: ignore[arg-type]  # text becomes the type
-
-
-def _given_variables() -> dict[str, str | None]:
-    """Those of this process and of its `.env` file, empty ones too. Case does not matter in them."""
-    sources = (
-        DotEnvSettingsSource(Settings, env_ignore_empty=False),
-        EnvSettingsSource(Settings, env_ignore_empty=False),
-    )
-    return {name.upper(): value for source in sources for name, value in source.env_vars.items()}
+    return Settings.model_fields[str(fault["loc"][0])].default if fault["loc"] else None

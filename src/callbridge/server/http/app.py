@@ -7,6 +7,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import structlog
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
@@ -14,8 +15,10 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
 from callbridge.observe.call_log import CallLog
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import read_settings
 from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
@@ -31,6 +34,7 @@ from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.state.opening import open_state
+from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -46,6 +50,8 @@ if TYPE_CHECKING:
     from callbridge.server.process.live_calls import LiveCalls
     from callbridge.state.state import State
     from callbridge.switchboard.circuit import Circuits
+
+_log = structlog.get_logger()
 
 
 def create_app(
@@ -92,7 +98,7 @@ def create_app(
     desk = open_desk(
         settings,
         Plans(settings, agent, limits or call_limits(settings)),
-        state=state or open_state(settings.state_path, wall_clock),
+        state=state or open_state(settings.state_path, wall_clock, retention(settings)),
         drain=drain,
         live_calls=live_calls,
         loop_watch=loop_watch,
@@ -165,6 +171,7 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         run.begin()
+        _say_what_calls_may_cost(desk)
         give_up = desk.drain.give_up
         async with desk.opened(), asyncio.TaskGroup() as tasks:
             probing = guarded("model probe", lambda: probe_forever(desk), give_up=give_up, now=desk.now)
@@ -182,6 +189,21 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
                 organ.cancel()
 
     return lifespan
+
+
+def _say_what_calls_may_cost(desk: Desk) -> None:
+    """At every start: the caps, and who is rung when one is reached."""
+    settings, plan = desk.settings, desk.fallback
+    caps, unpriced = spend_caps(settings), models_without_price(settings)
+    steps = [plan.dial, "voicemail" if plan.has_voicemail else "the apology"]
+    is_bounded = not unpriced and not caps.keys().isdisjoint({"an hour", "a day"})
+    (_log.info if is_bounded else _log.warning)(
+        "spend_caps",
+        caps=in_words(caps),
+        cannot_hold_for=unpriced,
+        live_calls_end_at=f"{ENDS_CALLS_AT_PERCENT} %",
+        fallback=", then ".join(filter(None, steps)),
+    )
 
 
 def _fan_out(*observers: Observe) -> Observe:

@@ -1,13 +1,14 @@
 """The webhooks of the fallback: a human was rung, a message was left.
 
-What a caller gets whom the agent cannot serve is a ladder of documents (`telephony/twiml.py`); each step asks
-here what follows it.
+What a caller gets whom the agent cannot serve is a ladder of documents (`telephony/ladder.py`); each step
+asks here what follows it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from fastapi import APIRouter
@@ -20,13 +21,16 @@ from callbridge.server.config.addresses import (
 )
 from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
 from callbridge.switchboard.callers import ANONYMOUS
-from callbridge.telephony import twiml
+from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, put_through
+from callbridge.telephony import ladder, twiml
 
 if TYPE_CHECKING:
     from fastapi import Request
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
+
+_RECORDING_SID: Final = re.compile(r"RE[0-9a-f]{32}", re.IGNORECASE)
 
 _log = structlog.get_logger()
 
@@ -44,13 +48,58 @@ def fallback_router(desk: Desk) -> APIRouter:
     return router
 
 
-def fallback_plan_for(desk: Desk, form: TwilioForm) -> twiml.FallbackPlan:
-    """The fallback of this call: to ring a human Twilio needs a number, and not every caller has one."""
-    caller, called = form.get("From"), form.get("To")
-    has_number = caller.startswith("+") and desk.caller_key(caller) != ANONYMOUS
-    if has_number or not called.startswith("+"):
-        return desk.fallback
-    return replace(desk.fallback, caller_id=called)
+def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False) -> str:
+    """The first document of the fallback of this call; that the human is rung now is noted.
+
+    Args:
+        desk: of this process.
+        form: what Twilio asks with.
+        leads_back: the call was known when it came to be one that the human's telephone forwards.
+    """
+    found = _put_through(desk, form)
+    if isinstance(found, PutThrough) and (leads_back or _rings_in_a_circle(desk, form)):
+        found = NotPutThrough.LEADS_BACK
+    if isinstance(found, PutThrough):
+        desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
+    elif found is not NotPutThrough.NOBODY:
+        _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
+    return ladder.first_step(_plan(desk, found))
+
+
+def last_resort(desk: Desk, form: TwilioForm) -> ladder.FallbackPlan:
+    """The fallback of a call that is to get a stream, should Twilio run on behind it without asking."""
+    return _plan(desk, _put_through(desk, form))
+
+
+def _plan(desk: Desk, found: PutThrough | NotPutThrough) -> ladder.FallbackPlan:
+    if isinstance(found, PutThrough):
+        return replace(desk.fallback, caller_id=found.caller_id)
+    return replace(desk.fallback, dial="")
+
+
+def comes_from_human(desk: Desk, form: TwilioForm) -> bool:
+    """Whether the human's telephone has forwarded this call here. Only its first request is sure to tell."""
+    return _put_through(desk, form) is NotPutThrough.LEADS_BACK
+
+
+def _put_through(desk: Desk, form: TwilioForm) -> PutThrough | NotPutThrough:
+    caller = form.get("From")
+    ends = Ends(
+        caller,
+        form.get("To"),
+        forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
+        is_anonymous=desk.caller_key(caller) == ANONYMOUS,
+    )
+    return put_through(ends, desk.fallback.dial, desk.settings.fallback_caller_id or "")
+
+
+def _rings_in_a_circle(desk: Desk, form: TwilioForm) -> bool:
+    """Whether too many calls of this caller ring the human already.
+
+    Callers without a number cannot be told apart; but the number that is shown for them leads back by itself.
+    """
+    key = desk.caller_key(form.get("From"))
+    return key != ANONYMOUS and desk.rings.is_busy(form.call_sid, key, desk.now())
 
 
 class _Steps:
@@ -61,33 +110,44 @@ class _Steps:
         self._forms = Forms(desk)
 
     async def fallback_dialed(self, request: Request) -> Response:
-        """A human was rung: who was not reached is followed by voicemail."""
+        """A human was rung: who was not connected to them is followed by voicemail."""
         form = await self._forms.read(request)
-        status = form.get("DialCallStatus")
-        _log.info("fallback_dialed", call_sid=form.call_sid, status=status)
-        self._desk.note(form.call_sid, FallbackDialed(status))
-        return twiml_response(twiml.after_dial(self._desk.fallback, status))
+        status, bridged = form.get("DialCallStatus"), form.get("DialBridged")
+        _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
+        self._desk.rings.ended(form.call_sid)
+        self._desk.note(form.call_sid, FallbackDialed(status, bridged))
+        return twiml_response(ladder.after_dial(self._desk.fallback, status, bridged))
 
     async def voicemail_left(self, request: Request) -> Response:
-        """The caller has spoken a message. Where it is to be found goes into the record of the call."""
+        """The recording is over. A message goes into the record of the call; who said nothing gets a word."""
         form = await self._forms.read(request)
-        self._note_voicemail(form)
-        return twiml_response(twiml.hang_up())
+        duration = form.get("RecordingDuration")
+        self._note_voicemail(form, "silent" if ladder.is_silence(duration) else "left")
+        return twiml_response(ladder.after_voicemail(self._desk.fallback, duration))
 
     async def voicemail_status(self, request: Request) -> Response:
-        """The recording of a message can be fetched. The same address again, or the first news of it."""
+        """The recording of a message can be fetched. The same recording again, or the first news of it."""
         form = await self._forms.read(request)
-        self._note_voicemail(form)
+        self._note_voicemail(form, form.get("RecordingStatus"))
         return twiml_response(twiml.empty())
 
-    def _note_voicemail(self, form: TwilioForm) -> None:
-        status = form.get("RecordingStatus") or "left"
-        left = VoicemailLeft(form.get("RecordingUrl"), form.get("RecordingDuration"), status)
+    def _note_voicemail(self, form: TwilioForm, status: str) -> None:
+        left = VoicemailLeft(recording_sid(form), form.get("RecordingDuration"), status)
         self._desk.note(form.call_sid, left)
         _log.info(
             "voicemail",
             call_sid=form.call_sid,
-            recording=left.url,
+            recording_sid=left.recording_sid,
             duration_s=left.duration_s,
             status=status,
         )
+
+
+def recording_sid(form: TwilioForm) -> str:
+    """The name of a recording, which tells nobody anything who has no key to the account; its address does.
+
+    The action of `<Record>` is promised the address alone, whose last part is the name.
+    """
+    named = form.get("RecordingSid") or form.get("RecordingUrl").rpartition("/")[2]
+    found = _RECORDING_SID.match(named)
+    return found[0] if found else ""

@@ -21,6 +21,7 @@ from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
+from callbridge.switchboard.spending import SpendLevel
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
@@ -120,11 +121,18 @@ class _Visit:
         plans = self._desk.plans
         plan, toolbox = plans.plan(found.agent), plans.toolbox(found.agent)
         if not found.continues:
-            return StreamAdmitted(plan, caller, called), toolbox
+            return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), toolbox
         events = await self._desk.state.events(start.call_sid)
         age_s = self._desk.wall_now() - min((event.at for event in events), default=self._desk.wall_now())
         memory = read_history(events).remembered
-        return StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0)), toolbox
+        return (
+            StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0), self._is_spend_over()),
+            toolbox,
+        )
+
+    def _is_spend_over(self) -> bool:
+        """Asked last: what is spent while somebody is waited for counts."""
+        return self._desk.spending.level(self._desk.now()) is SpendLevel.CALLS_END
 
     async def _redeem(self, start: StartFacts) -> Redeemed | Refusal:
         token = start.custom_parameters.get("token")

@@ -12,11 +12,13 @@ import structlog
 from fastapi import APIRouter
 
 from callbridge.call.facts import CallOffered, StreamAsked
+from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
-from callbridge.server.http.fallback import fallback_plan_for
+from callbridge.server.config.say import words
+from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
 from callbridge.switchboard.continuation import Continuation, decide, read_history
-from callbridge.telephony import twiml
+from callbridge.telephony import connect, twiml
 from callbridge.telephony.signed_tokens import StreamClaim
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
+    from callbridge.switchboard.admission import DeclineReason
 
 _log = structlog.get_logger()
 
@@ -49,18 +52,31 @@ class _Webhooks:
         """A phone rings: connect it to the media socket, or give its caller the fallback."""
         form = await self._forms.read(request)
         desk, caller = self._desk, form.get("From")
-        log = _log.bind(call_sid=form.call_sid, caller=caller, called=form.get("To"))
+        log = _log.bind(
+            call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(form.get("To"))
+        )
         desk.look_around()
         key, agent = desk.caller_key(caller), desk.plans.choose(form.get("To"))
         model = desk.plans.plan(agent).model
+        leads_back = comes_from_human(desk, form)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
-            self._desk.note(form.call_sid, CallOffered(caller, form.get("To"), reason.value, agent))
-            return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
+            self._desk.note(
+                form.call_sid, CallOffered(caller, form.get("To"), reason.value, agent, leads_back)
+            )
+            return self._decline(form, reason)
         desk.state.note_call(key, desk.wall_now())
         log.info("call_offered", direction=form.get("Direction"))
-        self._desk.note(form.call_sid, CallOffered(caller, form.get("To"), agent=agent))
+        self._desk.note(
+            form.call_sid, CallOffered(caller, form.get("To"), agent=agent, leads_back=leads_back)
+        )
         return self._connect(form, agent, continues=False)
+
+    def _decline(self, form: TwilioForm, reason: DeclineReason) -> Response:
+        """The fallback; for who calls too often a word, and no human who would be rung as often."""
+        if reason.is_callers_own:
+            return twiml_response(twiml.goodbye(words(self._settings, "caller_limit_message")))
+        return twiml_response(fall_back(self._desk, form))
 
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""
@@ -87,18 +103,19 @@ class _Webhooks:
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
         # Before the answer: the number of continuations is the bound of them.
         self._desk.note(form.call_sid, StreamAsked(follows.value, history.ended))
-        return self._follow(form, follows, history.agent or desk.plans.choose(form.get("To")))
+        agent = history.agent or desk.plans.choose(form.get("To"))
+        return self._follow(form, follows, agent, leads_back=history.leads_back)
 
-    def _follow(self, form: TwilioForm, follows: Continuation, agent: str) -> Response:
+    def _follow(self, form: TwilioForm, follows: Continuation, agent: str, *, leads_back: bool) -> Response:
         match follows:
             case Continuation.RESUME:
                 return self._connect(form, agent, continues=True)
             case Continuation.FALL_BACK:
                 self._desk.release(form.call_sid)
-                return twiml_response(twiml.first_step(fallback_plan_for(self._desk, form)))
+                return twiml_response(fall_back(self._desk, form, leads_back=leads_back))
             case Continuation.SAY_GOODBYE:
                 self._desk.release(form.call_sid)
-                return twiml_response(twiml.goodbye(self._settings.goodbye))
+                return twiml_response(twiml.goodbye(words(self._settings, "goodbye")))
             case Continuation.HANG_UP:
                 self._desk.release(form.call_sid)
                 return twiml_response(twiml.hang_up())
@@ -113,13 +130,13 @@ class _Webhooks:
             desk.waiting.predial(form.call_sid, desk.plans.plan(agent).model)
         claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues, agent)
         return twiml_response(
-            twiml.answer(
+            connect.answer(
                 stream_url=self._settings.stream_url,
                 action_url=self._settings.action_url,
                 stream_status_url=self._settings.stream_status_url,
                 token=desk.tokens.issue(claim, desk.wall_now()),
                 caller=caller,
                 called=called,
-                fallback=fallback_plan_for(self._desk, form),
+                fallback=last_resort(self._desk, form),
             )
         )

@@ -26,16 +26,19 @@ from callbridge.call import facts
 from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.retention import retention
+from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
 from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
+from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
-from callbridge.telephony.twiml import FallbackPlan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,6 +69,7 @@ class Desk:
     live_calls: LiveCalls
     drain: Drain
     fallback: FallbackPlan
+    rings: Rings
     plans: Plans
     loop_watch: LoopWatch | None
     now: Callable[[], float]
@@ -86,8 +90,7 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        secret = self.settings.own_secret.encode()
-        return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+        return _caller_key(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -105,10 +108,11 @@ class Desk:
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
-        self.state.append(call_sid, fact.kind, facts.encode(fact))
+        self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
 
     def release(self, call_sid: str) -> None:
-        """No stream of this call will come any more."""
+        """No stream of this call will come any more: its place is free, what was said in it is dropped."""
+        self.note(call_sid, facts.CallOver())
         self.admission.abandoned(call_sid, self.now())
         self.waiting.discard(call_sid)
 
@@ -151,7 +155,9 @@ def open_desk(
             per_10_minutes=settings.calls_per_caller_10_minutes,
             per_day=settings.calls_per_caller_day,
             anonymous_at_once=settings.anonymous_calls_max,
-        )
+            anonymous_per_day=settings.anonymous_calls_day,
+        ),
+        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -161,7 +167,7 @@ def open_desk(
     dialer = model_dialer(settings)
     return Desk(
         settings=settings,
-        state=state or MemoryState(wall_now),
+        state=state or MemoryState(wall_now, retention(settings)),
         dialer=dialer,
         waiting=WaitingRoom(dialer),
         tokens=StreamTokens(settings.own_secret, secrets.token_bytes, honoured=settings.auth_tokens),
@@ -180,11 +186,17 @@ def open_desk(
         live_calls=live_calls,
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
+        rings=Rings(settings.fallback_dial_seconds + 2.0 * RINGS_LONGER_S),
         plans=plans or Plans(settings, Agent(), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
         wall_now=wall_now,
     )
+
+
+def _caller_key(settings: Settings, caller: str) -> str:
+    secret = settings.own_secret.encode()
+    return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 
 
 def model_dialer(settings: Settings) -> ModelDialer:
@@ -200,11 +212,11 @@ def model_dialer(settings: Settings) -> ModelDialer:
 def fallback_plan(settings: Settings) -> FallbackPlan:
     """What a caller gets whom the agent cannot serve."""
     return FallbackPlan(
-        apology=settings.apology,
+        apology=words(settings, "apology"),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=settings.voicemail_prompt,
+        voicemail_prompt=words(settings, "voicemail_prompt"),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,

@@ -18,6 +18,9 @@ class LiveCall(Protocol):
     def hand_over(self) -> None:
         """End the stream at the next boundary between turns, so that the call goes on elsewhere."""
 
+    def spend_ran_over(self) -> None:
+        """All calls together cost more than they may: say goodbye and end."""
+
     def phone_replaced(self) -> None:
         """The same phone call has opened a newer stream: this one carries it no more."""
 
@@ -101,6 +104,16 @@ class LiveCalls:
         for call in self._calls.values():
             # Each in a callback of its own: one that fails keeps no other from being asked.
             loop.call_soon(call.hand_over)
+
+    def end_for_spend(self) -> None:
+        """Tells every call that all together cost too much. Does not wait for it.
+
+        Whoever admits a stream looks at the spending itself, so later calls know.
+        """
+        loop = asyncio.get_running_loop()
+        for call in self._calls.values():
+            # Later: it is a bill of one of them that leads to this, and nothing enters it again meanwhile.
+            loop.call_soon(call.spend_ran_over)
 
     def _count_changed(self) -> None:
         for watcher in self._watchers:

@@ -1,18 +1,23 @@
 """What the facts of calls tell the rest of the process: state is written, the model judged, money counted.
 
-Observers, each a function of a fact. They decide nothing: what follows is asked of the parts later.
+Observers, each a function of a fact. They decide nothing: the parts do that are told, or asked later.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from callbridge.call import facts
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
+from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
+
+_log = structlog.get_logger()
 
 UNWRITTEN: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
 """Ends that are not written down. The socket may have named somebody else's call; and if it was the call's
@@ -39,7 +44,7 @@ class Journal:
                 pass
 
     def _keep(self, fact: Fact) -> None:
-        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
+        self._state.append(fact.call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
 
 
 class ModelHealth:
@@ -87,6 +92,22 @@ class SpendMeter:
 
     def __call__(self, fact: Fact) -> None:
         """One fact; a bill follows every response."""
-        if isinstance(fact, facts.Billed) and fact.cost_microdollars > 0:
-            self._desk.spending.add(self._desk.now(), fact.cost_microdollars)
-            self._desk.state.note_spend(self._desk.wall_now(), fact.cost_microdollars)
+        if not isinstance(fact, facts.Billed) or fact.cost_microdollars <= 0:
+            return
+        desk = self._desk
+        desk.state.note_spend(desk.wall_now(), fact.cost_microdollars)
+        level = desk.spending.add(desk.now(), fact.cost_microdollars)
+        if level is not None:
+            self._tell(level)
+
+    def _tell(self, level: SpendLevel) -> None:
+        desk, now = self._desk, self._desk.now()
+        _log.warning(
+            "spend_cap_reached",
+            follows="live calls end" if level is SpendLevel.CALLS_END else "new calls are declined",
+            hour_dollars=round(desk.spending.hour_microdollars(now) / 1e6, 2),
+            day_dollars=round(desk.spending.day_microdollars(now) / 1e6, 2),
+            live_calls=len(desk.live_calls),
+        )
+        if level is SpendLevel.CALLS_END:
+            desk.live_calls.end_for_spend()

@@ -36,11 +36,11 @@ from callbridge.simulators.phone.caller import (
 )
 from callbridge.simulators.phone.events import PhoneEvent
 from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.media_socket import Network
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.playback import Clear, Mark, Payload, Playback
-from callbridge.simulators.phone.program import DialOutcome, LineSettings
 from callbridge.simulators.phone.report import (
     CallReport,
     CarrierWarning,
@@ -104,6 +104,7 @@ __all__ = [
     "Place",
     "Playback",
     "Press",
+    "RecordingEnd",
     "Say",
     "Send",
     "SharedKey",

@@ -16,9 +16,10 @@ from callbridge.simulators.phone import events, webhooks
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
 from callbridge.simulators.phone.incoming import Incoming
 from callbridge.simulators.phone.line_clock import LineClock
+from callbridge.simulators.phone.line_settings import LineSettings
 from callbridge.simulators.phone.media_socket import MediaSocket, Network, Unreachable, open_socket
 from callbridge.simulators.phone.messages import StreamIdentity
-from callbridge.simulators.phone.program import End, Fetch, LineSettings, OpenStream, Program, Spend
+from callbridge.simulators.phone.program import End, Fetch, OpenStream, Program, Spend
 from callbridge.simulators.phone.recording import write_recording
 from callbridge.simulators.phone.report import (
     CallReport,
@@ -207,7 +208,7 @@ class SimulatedCall:
                 case Fetch():
                     step = await self._fetch(web, step)
                 case Spend():
-                    step = await self._spend(step)
+                    step = await self._spend(web, step)
                 case OpenStream():
                     await self._run_stream(web, step)
                     after = self._program.stream_ended(step.noun)
@@ -220,7 +221,7 @@ class SimulatedCall:
                     assert_never(step)
 
     async def _fetch(self, web: webhooks.Webhooks, step: Fetch) -> Step:
-        status = "in-progress" if step.is_answered else "ringing"
+        status = "completed" if step.is_over else "in-progress" if step.is_answered else "ringing"
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
         standard = webhooks.voice_parameters(self.line, status)
@@ -242,7 +243,7 @@ class SimulatedCall:
             self.answered_at = now
         return following
 
-    async def _spend(self, step: Spend) -> Step:
+    async def _spend(self, web: webhooks.Webhooks, step: Spend) -> Step:
         began_at = self._clock.on_line(self._now())
         waited_s = step.seconds * self.settings.verb_time
         left_s = self.placed_at + self.settings.max_call_s - self._now()
@@ -254,9 +255,12 @@ class SimulatedCall:
             self._sounds.append(spent)
         elif step.is_callers_turn:
             self._turns.append(spent)
+        self._make_callbacks(web)
         return self._program.spent() if waited_s <= left_s else End("completed")
 
     def _caller_has_left(self) -> bool:
+        if self._program.has_left:
+            return True
         end = self.streams[-1].end if self.streams else None
         return end is not None and end.by_whom == "caller"
 
@@ -326,6 +330,17 @@ class SimulatedCall:
             self._post(web, step.status_callback, step.noun.status_callback_method, parameters),
             name=f"phone-{event}",
         )
+
+    def _make_callbacks(self, web: webhooks.Webhooks) -> None:
+        """Those of a verb that is over, beside the call."""
+        assert self._background is not None, "verbs are carried out inside the call"
+        for callback in self._program.callbacks:
+            whose = {"AccountSid": self.line.account_sid, "CallSid": self.line.call_sid}
+            self._background.create_task(
+                self._post(web, callback.url, callback.method, whose | dict(callback.parameters)),
+                name="phone-callback",
+            )
+        self._program.callbacks.clear()
 
     async def _report_end(self, web: webhooks.Webhooks, ended_at: float) -> None:
         url = self.settings.status_callback_url
@@ -406,7 +421,7 @@ class SimulatedCall:
         return [Sound(clock.on_line(sound.start), clock.on_line(sound.end), sound.source) for sound in sounds]
 
     def _findings(self) -> list[str]:
-        findings = list(self._caller.complaints)
+        findings = [*self._caller.complaints, *dict.fromkeys(self._program.findings)]
         if not self._caller.is_done:
             findings.append("the call was over before the caller had said and done everything")
         for stream in self.streams:

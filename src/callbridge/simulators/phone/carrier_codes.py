@@ -74,18 +74,43 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "the TwiML is not XML",
         "send well-formed XML that starts at the first byte, with <Response> around it",
     ),
+    12102: CarrierCode(_ERROR, "the root element of the TwiML is wrong", "put <Response> around it"),
     12200: CarrierCode(
         _WARNING,
         "the TwiML does not follow the schema",
         "names of verbs and attributes are case sensitive; remove what Twilio does not know",
     ),
     12300: CarrierCode(_ERROR, "the Content-Type is not one that Twilio takes", "answer with text/xml"),
+    13212: CarrierCode(_WARNING, "Dial: timeout is not 5 to 600", "write whole seconds; Twilio takes 30 now"),
     13214: CarrierCode(
         _ERROR,
         "Dial: callerId is not allowed",
         "use a number of the call or one that the account has verified",
     ),
     13223: CarrierCode(_ERROR, "Dial: not a phone number", "write the number as +15551234567"),
+    13224: CarrierCode(
+        _ERROR,
+        "Dial: the number is invalid, or Twilio does not reach it",
+        "check each digit and the country code",
+    ),
+    13225: CarrierCode(_ERROR, "Dial: Twilio has blocked the number", "ring another one"),
+    13226: CarrierCode(_ERROR, "Dial: no such country code", "write the number as +15551234567"),
+    13227: CarrierCode(
+        _ERROR,
+        "Dial: the account may not ring that country",
+        "allow it under Voice, Geographic Permissions, in the Console",
+    ),
+    13247: CarrierCode(
+        _ERROR,
+        "Dial: callerId may not be shown: it is not the account's, or on a list of numbers that never call",
+        "use a number of the account from which calls may come",
+    ),
+    13511: CarrierCode(_WARNING, "Say: no such voice, so nothing is said", "take one of Twilio's list"),
+    13512: CarrierCode(
+        _WARNING,
+        "Say: the voice does not speak the language, so nothing is said",
+        "take a pair of Twilio's list",
+    ),
     13520: CarrierCode(_ERROR, "Say: no text", "leave the verb out when there is nothing to say"),
     15003: CarrierCode(
         _WARNING,

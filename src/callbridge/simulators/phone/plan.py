@@ -18,6 +18,17 @@
     level_dbfs = -45
     echo_loss_db = 25
 
+    [line]
+    dial = "no-answer"         # what becomes of a <Dial>; also "completed", "hung-up" (by the caller),
+                               # "busy", "declined", "mailbox", "failed", "canceled"
+    dial_s = 12                # how long a talk lasts
+    dial_bridged = false       # an older account, which is not told `DialBridged`
+    refused = {"+15550100003" = 13227}   # numbers that the account cannot ring, with Twilio's code
+    recording_s = 0            # how long the caller speaks at a <Record>; 0 is silence
+    recording_end = "silence"  # then they wait; or "key", or "hung-up"
+    silence = "falls-through"  # the older way of <Record>: silence is not handed on, and the next verb runs.
+                               # Else "recorded": `action` is asked of it, and no verb behind ever runs
+
 Files are looked up beside the plan. Text is spoken by espeak-ng.
 """
 
@@ -26,13 +37,14 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, assert_never
+from typing import Literal, TypeAlias, assert_never
 
 import msgspec
 
 from callbridge.simulators.audio import load_speech, speak
 from callbridge.simulators.phone import caller
 from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
 from callbridge.simulators.sounds import SoundKind, at_level
 
@@ -126,10 +138,23 @@ class _Around(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     echo_delay_ms: int = 120
 
 
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[line]`: see `LineSettings`."""
+
+    dial: DialOutcome = DialOutcome.COMPLETED
+    dial_s: int = 30
+    dial_bridged: bool = True
+    refused: dict[str, int] = {}
+    recording_s: int = 5
+    recording_end: RecordingEnd = RecordingEnd.SILENCE
+    silence: Literal["recorded", "falls-through"] = "recorded"
+
+
 class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: list[_Step]
     call: _Call = _Call()
     around: _Around = _Around()
+    line: _Line = _Line()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +166,7 @@ class Plan:
     to_number: str | None = None
     incoming: Incoming = field(default_factory=Incoming)
     surroundings: Surroundings = field(default_factory=Surroundings)
+    line: LineSettings = field(default_factory=LineSettings)
 
 
 def load_plan(path: Path) -> Plan:
@@ -158,6 +184,7 @@ def load_plan(path: Path) -> Plan:
             plan.call.to_number,
             _incoming(plan.call),
             _surroundings(plan.around),
+            _line(plan.line),
         )
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
@@ -223,6 +250,18 @@ def _surroundings(around: _Around) -> Surroundings:
         Background(around.background, around.level_dbfs, around.seed) if around.background else None,
         ComfortNoise(levels, seed=around.seed) if levels else None,
         None if around.echo_loss_db is None else Echo(around.echo_loss_db, around.echo_delay_ms),
+    )
+
+
+def _line(line: _Line) -> LineSettings:
+    return LineSettings(
+        dial_outcome=line.dial,
+        dial_duration_s=line.dial_s,
+        tells_dial_bridged=line.dial_bridged,
+        refused_numbers=line.refused,
+        recording_s=line.recording_s,
+        recording_end=line.recording_end,
+        silence_falls_through=line.silence == "falls-through",
     )
 
 

@@ -10,15 +10,15 @@ import ipaddress
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from callbridge.simulators.phone import twiml
 from callbridge.simulators.phone.incoming import is_number
+from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 DOCUMENTS_MAX = 50
 """A call that asks for more documents goes in circles: redirects to itself, Record without end."""
@@ -30,31 +30,11 @@ SPOKEN_CHARACTERS_PER_S = 15
 """Ordinary English speech, 150 words a minute; used for the length of `<Say>`."""
 
 
-class DialOutcome(StrEnum):
-    """What became of a `<Dial>`: the values of `DialCallStatus`."""
+RINGS_LONGER_S = 5
+"""Twilio's page on `<Dial>`: it adds so much to every `timeout`."""
 
-    COMPLETED = "completed"
-    BUSY = "busy"
-    NO_ANSWER = "no-answer"
-    FAILED = "failed"
-    CANCELED = "canceled"
-
-
-@dataclass(frozen=True, slots=True)
-class LineSettings:
-    """What happens on the line when a verb needs the world to answer."""
-
-    dial_outcome: DialOutcome = DialOutcome.COMPLETED
-    dial_duration_s: int = 30
-    """How long a completed `<Dial>` lasted."""
-    gather_inputs: tuple[str, ...] = ()
-    """What the caller enters at each `<Gather>` in turn: keys, or words. Nothing when used up."""
-    recording_s: int = 5
-    """Length of the message at a `<Record>`; 0 is silence, which Twilio does not hand on."""
-    verified_numbers: frozenset[str] = frozenset()
-    """Numbers that may be shown as `callerId` besides the two of the call."""
-    fallback_url: str | None = None
-    """Asked once when a document cannot be fetched or executed."""
+DECLINED_AFTER_S = 3
+"""How long somebody listens who then declines."""
 
 
 # --- Steps ------------------------------------------------------------------------------------
@@ -70,6 +50,8 @@ class Fetch:
     """Parameters besides the standard ones."""
     is_answered: bool
     """Whether Twilio has picked up: CallStatus is in-progress rather than ringing."""
+    is_over: bool = False
+    """The caller has hung up: CallStatus is completed, and the answer is not executed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +86,15 @@ Step: TypeAlias = Fetch | Spend | OpenStream | End
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """News for somebody beside the call, which does not wait for them."""
+
+    url: str
+    method: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutedVerb:
     """A verb that was carried out, for the report."""
 
@@ -124,6 +115,12 @@ class Program:
     executed: list[ExecutedVerb] = field(default_factory=list)
     complaints: list[tuple[int, str]] = field(default_factory=list)
     """Carrier codes met so far, with what they are about."""
+    findings: list[str] = field(default_factory=list)
+    """What Twilio has no code for, and is wrong all the same."""
+    callbacks: list[Callback] = field(default_factory=list)
+    """To be made when the verb is over that is being carried out. Whoever makes them takes them out."""
+    has_left: bool = False
+    """The caller has hung up."""
     _verbs: deque[twiml.Verb] = field(default_factory=deque)
     _after: deque[Step] = field(default_factory=deque)
     """What follows the verb that is being carried out; then comes the next verb."""
@@ -145,6 +142,8 @@ class Program:
 
     def answered(self, answer: twiml.WebAnswer | twiml.WebFailure) -> Step:
         """A document came, or did not."""
+        if self.has_left:
+            return End("completed")
         document = twiml.read_answer(answer)
         if isinstance(document, twiml.Unusable):
             return self._fall_back(document)
@@ -203,7 +202,7 @@ class Program:
     def _perform(self, verb: twiml.Say | twiml.Play | twiml.Pause) -> Spend:
         """Let the caller hear it."""
         match verb:
-            case twiml.Say(text, loop):
+            case twiml.Say(text=text, loop=loop):
                 self._note("Say", text)
                 return Spend(loop * len(text) / SPOKEN_CHARACTERS_PER_S, "<Say>")
             case twiml.Play(url):
@@ -226,27 +225,55 @@ class Program:
         outcome = self._dial_outcome(verb)
         targets = ", ".join(f"{noun} {address}" for noun, address in verb.targets)
         self._note("Dial", f"{targets}: {outcome}")
-        seconds = self.line.dial_duration_s if outcome is DialOutcome.COMPLETED else 0
-        if verb.action:
-            result = [("DialCallStatus", outcome.value), ("DialCallSid", "CA" + "d" * 32)]
-            if outcome is DialOutcome.COMPLETED:
-                result.append(("DialCallDuration", str(seconds)))
+        seconds = self._dial_seconds(verb, outcome)
+        result = [("DialCallStatus", outcome.status), ("DialCallSid", "CA" + "d" * 32)]
+        if outcome.is_picked_up:
+            result.append(("DialCallDuration", str(seconds)))
+        if self.line.tells_dial_bridged:
+            bridged = outcome.is_bridged(has_whisper=verb.has_whisper)
+            result.append(("DialBridged", "true" if bridged else "false"))
+        if outcome.caller_left:
+            self._after.append(self._leave(verb.action, verb.method, result))
+        elif verb.action:
             self._after.append(self._act(verb.action, verb.method, result))
         return Spend(float(seconds), "<Dial>")
 
+    def _dial_seconds(self, verb: twiml.Dial, outcome: DialOutcome) -> int:
+        match outcome:
+            case DialOutcome.DECLINED:
+                return DECLINED_AFTER_S
+            case DialOutcome.NO_ANSWER:
+                return verb.timeout_s + RINGS_LONGER_S
+            case _:
+                return self.line.dial_duration_s if outcome.is_picked_up else 0
+
     def _dial_outcome(self, verb: twiml.Dial) -> DialOutcome:
-        allowed = {*self.numbers, *self.line.verified_numbers}
+        for fault in self._dial_faults(verb):
+            self.complaints.append(fault)
+            return DialOutcome.FAILED
+        return self.line.dial_outcome
+
+    def _dial_faults(self, verb: twiml.Dial) -> Iterator[tuple[int, str]]:
+        """Why nobody is rung."""
         shown = self.numbers[0] if verb.caller_id is None else verb.caller_id
         # A telephone must be shown a number: one of the call's, and the caller may have none.
         rings_telephone = any(noun == "Number" for noun, _ in verb.targets)
+        allowed = {*self.numbers, *self.line.verified_numbers}
         if shown not in allowed or (rings_telephone and not is_number(shown)):
-            self.complaints.append((13214, f"callerId {shown!r}"))
-            return DialOutcome.FAILED
+            yield 13214, f"callerId {shown!r}"
+        if shown in self.line.do_not_originate:
+            yield 13247, f"callerId {shown!r}"
         for noun, address in verb.targets:
-            if noun == "Number" and not re.fullmatch(r"\+?[\d ().-]*\d[\d ().-]*", address):
-                self.complaints.append((13223, f"{address!r}"))
-                return DialOutcome.FAILED
-        return self.line.dial_outcome
+            if noun == "Number" and (code := self._number_fault(address)):
+                yield code, f"{address!r}"
+
+    def _number_fault(self, number: str) -> int | None:
+        if not re.fullmatch(r"\+?[\d ().-]*\d[\d ().-]*", number):
+            return 13223
+        digits = re.sub(r"\D", "", number)
+        if not 7 <= len(digits) <= 15:
+            return 13224
+        return self.line.refused_numbers.get(number)
 
     def _gather(self, verb: twiml.Gather) -> Step:
         for prompt in verb.prompts:
@@ -262,18 +289,30 @@ class Program:
         return self._after.popleft()
 
     def _record(self, verb: twiml.Record) -> Step:
-        seconds = min(self.line.recording_s, verb.length_max_s)
+        line = self.line
+        seconds = min(line.recording_s, verb.length_max_s)
         self._note("Record", f"{seconds} s")
-        if seconds:
-            result = [
-                ("RecordingUrl", "https://api.twilio.com/2010-04-01/Recordings/RE" + "e" * 32),
-                ("RecordingSid", "RE" + "e" * 32),
-                ("RecordingDuration", str(seconds)),
-                ("Digits", "hangup"),
-            ]
-            self._after.append(self._act(verb.action or self.url, verb.method, result))
+        is_full = line.recording_s >= verb.length_max_s
+        end = RecordingEnd.SILENCE if is_full else line.recording_end
+        # Twilio waits for silence before it takes the message for ended, and trims it off again.
+        waits_s = verb.timeout_s if end is RecordingEnd.SILENCE and not is_full else 0
+        if verb.action is None:
+            self.findings.append(
+                "<Record> without `action` asks its own document again: the caller is recorded in circles"
+            )
+        is_saved = bool(seconds) or not line.silence_falls_through
+        result = _recorded(seconds, end)
+        url = verb.action or self.url
+        if end is RecordingEnd.HUNG_UP:
+            self._after.append(self._leave(url, verb.method, result))
+        elif is_saved:
+            self._after.append(self._act(url, verb.method, result))
+        if verb.status_callback is not None and is_saved:
+            news = (*result, ("RecordingStatus", "completed"), ("RecordingSource", "RecordVerb"))
+            callback_url = urljoin(self.url, verb.status_callback)
+            self.callbacks.append(Callback(callback_url, verb.status_callback_method, news))
         # Its beep is heard even when nothing is recorded, and then the caller speaks.
-        return Spend(float(seconds), "<Record>")
+        return Spend(float(min(seconds + waits_s, verb.length_max_s)), "<Record>")
 
     def _open(self, verb: twiml.ConnectStream) -> Step:
         url = stream_url(self.url, verb.url)
@@ -289,10 +328,19 @@ class Program:
     def _act(self, url: str, method: str, parameters: Iterable[tuple[str, str]]) -> Step:
         return self._fetch(urljoin(self.url, url), method, tuple(parameters))
 
+    def _leave(self, action: str | None, method: str, result: list[tuple[str, str]]) -> Step:
+        """The caller hangs up in a verb: its action is told, and nothing more is executed."""
+        self.has_left = True
+        if action is None:
+            return End("completed")
+        return Fetch(urljoin(self.url, action), method, tuple(result), self._is_answered, is_over=True)
+
     def _fetch(self, url: str, method: str, parameters: tuple[tuple[str, str], ...] = ()) -> Step:
         self._documents += 1
         if self._documents > DOCUMENTS_MAX:
-            self._note("Stopped", f"more than {DOCUMENTS_MAX} documents: the call goes in circles")
+            circles = f"more than {DOCUMENTS_MAX} documents: the call goes in circles"
+            self._note("Stopped", circles)
+            self.findings.append(circles)
             return End("failed")
         self._asked_url = url
         return Fetch(url, method, parameters, self._is_answered)
@@ -308,6 +356,16 @@ class Program:
 
     def _note(self, verb: str, detail: str) -> None:
         self.executed.append(ExecutedVerb(verb, detail))
+
+
+def _recorded(seconds: int, end: RecordingEnd) -> list[tuple[str, str]]:
+    digits = {RecordingEnd.KEY: "#", RecordingEnd.HUNG_UP: "hangup"}.get(end)
+    return [
+        ("RecordingUrl", f"https://api.twilio.com/2010-04-01/Accounts/AC{'5' * 32}/Recordings/RE{'e' * 32}"),
+        ("RecordingSid", "RE" + "e" * 32),
+        ("RecordingDuration", str(seconds)),
+        *([] if digits is None else [("Digits", digits)]),
+    ]
 
 
 def _gathered(verb: twiml.Gather, entered: str) -> list[tuple[str, str]]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 from xml.etree import ElementTree as ET
 
+from callbridge.simulators.phone.say_voices import voice_fault
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -25,6 +27,12 @@ LOOP_ENDLESS = 1000
 GATHER_TIMEOUT_S = 5
 """Twilio's default; also taken for `auto`."""
 
+RECORD_TIMEOUT_S = 5
+DIAL_TIMEOUT_S = 30
+"""Twilio's defaults."""
+
+DIAL_TIMEOUTS_S = range(5, 601)
+
 # --- What a document holds --------------------------------------------------------------------
 
 
@@ -35,6 +43,8 @@ class Say:
     text: str
     loop: int = 1
     """How often."""
+    voice: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,10 @@ class Dial:
     action: str | None
     method: str
     caller_id: str | None
+    timeout_s: int = DIAL_TIMEOUT_S
+    """How long it rings; in truth 5 s longer."""
+    has_whisper: bool = False
+    """Who picks up hears a document of their own first (`<Number url>`), and may decline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +98,10 @@ class Record:
     action: str | None
     method: str
     length_max_s: int
+    timeout_s: int = RECORD_TIMEOUT_S
+    """So much silence ends the recording."""
+    status_callback: str | None = None
+    status_callback_method: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +222,7 @@ def parse(body: bytes) -> Document | Unusable:
     except ET.ParseError as error:
         return Unusable(12100, str(error))
     if root.tag != "Response":
-        return Unusable(12100, f"the root element is <{root.tag}>, not <Response>")
+        return Unusable(12102, f"the root element is <{root.tag}>, not <Response>")
     reader = _Reader()
     return Document(reader.verbs(root), tuple(reader.complaints))
 
@@ -232,7 +250,13 @@ ATTRIBUTES = {
     "Dial": _names(
         "action method timeout hangupOnStar timeLimit callerId record trim",
         "recordingStatusCallback recordingStatusCallbackMethod recordingStatusCallbackEvent",
-        "recordingTrack answerOnBridge ringTone sequential referUrl referMethod events",
+        "recordingTrack recordingConfigurationId answerOnBridge ringTone sequential referUrl referMethod",
+        "callReason events passports",
+    ),
+    "Number": _names(
+        "sendDigits url method byoc statusCallback statusCallbackMethod statusCallbackEvent machineDetection",
+        "machineDetectionTimeout machineDetectionSpeechThreshold machineDetectionSpeechEndThreshold",
+        "machineDetectionSilenceTimeout amdStatusCallback amdStatusCallbackMethod",
     ),
     "Gather": _names(
         "input action method timeout speechTimeout maxSpeechTime profanityFilter finishOnKey",
@@ -241,8 +265,8 @@ ATTRIBUTES = {
     ),
     "Record": _names(
         "action method timeout finishOnKey maxLength playBeep trim recordingStatusCallback",
-        "recordingStatusCallbackMethod recordingStatusCallbackEvent storageUrl transcribe",
-        "transcribeCallback",
+        "recordingStatusCallbackMethod recordingStatusCallbackEvent recordingConfigurationId storageUrl",
+        "transcribe transcribeCallback",
     ),
 }
 """Attributes as documented. `audioFormat` and `sampleRate` of `<Stream>` are not."""
@@ -277,7 +301,11 @@ class _Reader:
         if not text:
             self.complaints.append((13520, "<Say> without text"))
             return None
-        return Say(text, self._number(element, "loop", 1) or LOOP_ENDLESS)
+        voice, language = element.get("voice"), element.get("language")
+        if fault := voice_fault(voice, language):
+            self.complaints.append(fault)
+            return None
+        return Say(text, self._number(element, "loop", 1) or LOOP_ENDLESS, voice, language)
 
     def play(self, element: ET.Element) -> Verb | None:
         url = (element.text or "").strip()
@@ -302,13 +330,24 @@ class _Reader:
 
     def dial(self, element: ET.Element) -> Verb:
         text = (element.text or "").strip()
+        for noun in element:
+            self._check_attributes(noun)
         nouns = tuple((noun.tag, (noun.text or "").strip()) for noun in element)
         return Dial(
             targets=nouns or (("Number", text),),
             action=element.get("action"),
             method=self._method(element),
             caller_id=element.get("callerId"),
+            timeout_s=self._dial_timeout_s(element),
+            has_whisper=any(noun.get("url") for noun in element),
         )
+
+    def _dial_timeout_s(self, element: ET.Element) -> int:
+        text = element.get("timeout", str(DIAL_TIMEOUT_S))
+        if not text.isascii() or not text.isdigit() or int(text[:9]) not in DIAL_TIMEOUTS_S:
+            self.complaints.append((13212, f"timeout {text!r}"))
+            return DIAL_TIMEOUT_S
+        return int(text)
 
     def gather(self, element: ET.Element) -> Verb:
         for noun in element:
@@ -332,6 +371,9 @@ class _Reader:
             action=element.get("action"),
             method=self._method(element),
             length_max_s=self._number(element, "maxLength", 3600),
+            timeout_s=self._number(element, "timeout", RECORD_TIMEOUT_S),
+            status_callback=element.get("recordingStatusCallback"),
+            status_callback_method=self._method(element, "recordingStatusCallbackMethod"),
         )
 
     def connect(self, element: ET.Element) -> Verb | None:

@@ -1,0 +1,50 @@
+"""Judges what was set, whatever its value: names in doubt, rights of the file, lines without effect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.server.config.findings import Finding, as_warnings, warning
+from callbridge.server.config.setting_names import variable
+from callbridge.server.config.variables import ENV_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.config.variables import Variables
+
+_WORKERS: Final = "WEB_CONCURRENCY"
+"""How many processes uvicorn, gunicorn and some hosts start of an app."""
+
+
+def given(variables: Variables) -> Iterator[Finding]:
+    """What is to be said of the variables before their values are looked at."""
+    yield from as_warnings(variables.doubts)
+    if variables.is_file_open_to_others:
+        yield warning(f"{ENV_FILE} can be read by every user of this machine", f"Run: chmod 600 {ENV_FILE}")
+    workers = variables.values.get(_WORKERS, "1")
+    if workers.strip().isdecimal() and int(workers) > 1:
+        yield warning(
+            f"{_WORKERS} is {workers}, but a service is one process: calls live in it",
+            "Remove it; more calls are taken by more machines, each with CALLBRIDGE_STATE_PATH.",
+        )
+
+
+def without_effect(settings: Settings) -> Iterator[Finding]:
+    """Settings that were given, and that another one makes idle."""
+    idle: dict[str, str] = {}
+    if settings.vad_kind == "server_vad":
+        idle["vad_eagerness"] = "CALLBRIDGE_VAD_KIND=semantic_vad"
+    else:
+        numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
+        idle |= dict.fromkeys(numbers, "CALLBRIDGE_VAD_KIND=server_vad")
+    if settings.fallback_dial is None:
+        idle["fallback_dial_seconds"] = "CALLBRIDGE_FALLBACK_DIAL"
+    if not settings.fallback_voicemail:
+        idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
+    if settings.truncation in {"auto", "disabled"}:
+        idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
+    for name, partner in idle.items():
+        if name in settings.model_fields_set:
+            yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")

@@ -1,0 +1,73 @@
+"""What `callbridge check` says of money: the caps on spending, and whether they can hold.
+
+`serve` says the same in its log at every start (`spend_caps`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.server.config.findings import Finding, ok, warning
+from callbridge.server.config.models import voice_model
+from callbridge.server.config.prices import PRICES_AS_OF, price_of
+from callbridge.server.config.setting_names import variable
+from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callbridge.server.config.settings import Settings
+
+_CAPS: Final = {"spend_per_call_max": "a call", "spend_per_hour_max": "an hour", "spend_per_day_max": "a day"}
+"""From the shortest time to the longest."""
+
+
+def spend_caps(settings: Settings) -> dict[str, float]:
+    """The caps that there are, in US dollars, by the time that each is for, from the shortest on."""
+    caps = {time: getattr(settings, name) for name, time in _CAPS.items()}
+    return {time: cap for time, cap in caps.items() if cap is not None}
+
+
+def in_words(caps: dict[str, float]) -> str:
+    """As `$25 an hour, $100 a day`."""
+    return ", ".join(f"${cap:g} {time}" for time, cap in caps.items()) or "none"
+
+
+def models_without_price(settings: Settings) -> list[str]:
+    """Models whose calls no cap bounds: their cost is not known. Those that cannot answer cost nothing."""
+    models = (settings.realtime_model, settings.second_model)
+    return [model for model in models if model is not None and _can_answer(model) and price_of(model) is None]
+
+
+def _can_answer(model: str) -> bool:
+    known = voice_model(model)
+    return known is None or known.unfit is None
+
+
+def check_money(settings: Settings) -> Iterator[Finding]:
+    """The caps by name, and what is wrong with them."""
+    caps, unpriced = spend_caps(settings), models_without_price(settings)
+    given = {name for name, time in _CAPS.items() if time in caps}
+    if settings.spend_per_hour_max is None and settings.spend_per_day_max is None:
+        yield warning(
+            "there is no cap on what all calls together cost",
+            "Set CALLBRIDGE_SPEND_PER_DAY_MAX to what a day may cost in US dollars, or remove it.",
+        )
+    for model in unpriced if caps else ():
+        yield warning(
+            f"the caps on spending cannot hold: the price of {model} is not known",
+            "Set a model with a known price, or a budget in the vendor's console.",
+        )
+    if caps and not unpriced:
+        yield ok(
+            f"spending is capped at {in_words(caps)}, at the prices of {PRICES_AS_OF}; "
+            f"live calls end at {ENDS_CALLS_AT_PERCENT} % of a cap for all"
+        )
+    # Of those that somebody has chosen: a cap of $10 a day needs no other for the hour.
+    chosen = {name: caps[time] for name, time in _CAPS.items() if name in settings.model_fields_set & given}
+    if list(chosen.values()) != sorted(chosen.values()):
+        yield warning(
+            f"of {', '.join(map(variable, chosen))} a longer time has the lower cap, "
+            "so the other is never reached",
+            "Let the caps grow from call to hour to day, or switch one off.",
+        )

@@ -1,0 +1,179 @@
+"""With which voice Twilio reads the texts of the settings, and what is known of its voices.
+
+A text is read in its own language or it is not understood: an English default stays English whatever callers
+speak. A voice that does not speak the language that is asked of it says nothing at all, and Twilio's own
+default speaks few of them; so a language is asked for together with a voice, wherever one is known.
+
+Source: twilio.com/docs/voice/twiml/say/text-speech, and Amazon's list of voices, as of November 2026.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+from callbridge.telephony.twiml import Words
+
+if TYPE_CHECKING:
+    from callbridge.server.config.settings import Settings
+
+Said: TypeAlias = Literal["voicemail_prompt", "apology", "goodbye", "caller_limit_message"]
+"""The settings that Twilio's voice reads."""
+
+SAID: Final[tuple[Said, ...]] = get_args(Said)
+
+_POLLY: Final = {
+    "ar-AE": "Hala-Neural Zayd-Neural",
+    "arb": "Zeina",
+    "ca-ES": "Arlet-Neural",
+    "cmn-CN": "Zhiyu",
+    "cs-CZ": "Jitka-Neural",
+    "cy-GB": "Gwyneth",
+    "da-DK": "Naja Mads Sofie",
+    "de-AT": "Hannah-Neural",
+    "de-CH": "Sabrina-Neural",
+    "de-DE": "Vicki Daniel Hans Marlene",
+    "en-AU": "Nicole Olivia Russell",
+    "en-GB": "Amy Arthur Brian Emma",
+    "en-GB-WLS": "Geraint",
+    "en-IE": "Niamh-Neural",
+    "en-IN": "Raveena Aditi Kajal",
+    "en-NZ": "Aria-Neural",
+    "en-SG": "Jasmine-Neural",
+    "en-US": "Joanna Danielle Gregory Ivy Joey Justin Kendra Kevin Kimberly Matthew Ruth Salli Stephen",
+    "en-ZA": "Ayanda-Neural",
+    "es-ES": "Lucia Alba Conchita Enrique Raul Sergio",
+    "es-MX": "Mia Andres",
+    "es-US": "Penelope Lupe Miguel Pedro",
+    "fi-FI": "Suvi-Neural",
+    "fr-BE": "Isabelle-Neural",
+    "fr-CA": "Chantal Gabrielle Liam",
+    "fr-FR": "Lea Celine Mathieu Remi",
+    "hi-IN": "Aditi Kajal",
+    "is-IS": "Dora Karl",
+    "it-IT": "Carla Adriano Bianca Giorgio",
+    "ja-JP": "Mizuki Kazuha Takumi Tomoko",
+    "ko-KR": "Seoyeon Jihye",
+    "nb-NO": "Liv Ida",
+    "nl-BE": "Lisa-Neural",
+    "nl-NL": "Lotte Laura Ruben",
+    "pl-PL": "Ewa Jacek Jan Maja Ola",
+    "pt-BR": "Camila Ricardo Thiago Vitoria",
+    "pt-PT": "Ines Cristiano",
+    "ro-RO": "Carmen",
+    "ru-RU": "Tatyana Maxim",
+    "sv-SE": "Astrid Elin",
+    "tr-TR": "Filiz Burcu",
+    "yue-CN": "Hiujin-Neural",
+}
+"""Amazon's voices by the language that they speak, as Twilio spells it. The first one reads unless another is
+named; `-Neural` where there is no other kind of it."""
+
+LANGUAGES: Final = {
+    "ar": "arb",
+    "ca": "ca-ES",
+    "cs": "cs-CZ",
+    "cy": "cy-GB",
+    "da": "da-DK",
+    "de": "de-DE",
+    "es": "es-ES",
+    "fi": "fi-FI",
+    "fr": "fr-FR",
+    "hi": "hi-IN",
+    "is": "is-IS",
+    "it": "it-IT",
+    "ja": "ja-JP",
+    "ko": "ko-KR",
+    "nb": "nb-NO",
+    "nl": "nl-NL",
+    "no": "nb-NO",
+    "pl": "pl-PL",
+    "pt": "pt-BR",
+    "ro": "ro-RO",
+    "ru": "ru-RU",
+    "sv": "sv-SE",
+    "tr": "tr-TR",
+    "zh": "cmn-CN",
+}
+"""Twilio's spelling of the callers' language. English is missing: Twilio's default reads it."""
+
+_BASIC: Final = frozenset({"man", "woman"})
+_BASIC_LANGUAGES: Final = frozenset(
+    ["en", "en-gb", "en-us", "es", "es-es", "fr", "fr-fr", "de", "de-de", "it"]
+)
+
+_POLLY_NAME = re.compile(r"Polly\.([A-Za-z]+)(-Neural|-Generative)?")
+_GOOGLE_NAME = re.compile(r"Google\.([a-z]{2,3}-[A-Z]{2})-[A-Za-z0-9-]+")
+
+
+def words(settings: Settings, field: Said) -> Words:
+    """A text of the settings, with the voice that reads it."""
+    text: str = getattr(settings, field)
+    voice, language = reader(settings)
+    if is_default(settings, field) and not _is_english(voice, language):
+        return Words(text)
+    return Words(text, voice, language)
+
+
+def is_default(settings: Settings, field: str) -> bool:
+    """Whether a text is the one that holds when nobody has set it: those are English."""
+    return bool(getattr(settings, field) == type(settings).model_fields[field].default)
+
+
+def reader(settings: Settings) -> tuple[str, str]:
+    """Voice and language of what somebody has written; nothing is Twilio's own default, an English one."""
+    language = settings.say_language or ""
+    if settings.say_voice:
+        return settings.say_voice, language
+    language = language or LANGUAGES.get(settings.language or "", "")
+    return usual_voice(language), language
+
+
+def usual_voice(language: str) -> str:
+    """A voice that speaks this very language; nothing where none is needed, or known."""
+    wanted = language.lower()
+    if primary(wanted) == "en" and wanted in _BASIC_LANGUAGES:
+        return ""
+    names = {code.lower(): names for code, names in _POLLY.items()}.get(wanted)
+    return f"Polly.{names.split()[0]}" if names else ""
+
+
+def languages_of(voice: str) -> frozenset[str] | None:
+    """What a voice speaks, in small letters; None of one that is not known here."""
+    if voice in _BASIC:
+        return _BASIC_LANGUAGES
+    if google := _GOOGLE_NAME.fullmatch(voice):
+        return frozenset({google[1].lower()})
+    if polly := _POLLY_NAME.fullmatch(voice):
+        known = (code for code, names in _POLLY.items() if polly[1] in names.replace("-Neural", "").split())
+        return frozenset(code.lower() for code in known) or None
+    return None
+
+
+def is_spoken(language: str, voice: str) -> bool:
+    """Whether a voice speaks this language; of a voice that is not known it is believed."""
+    spoken = languages_of(voice)
+    return not language or spoken is None or language.lower() in spoken
+
+
+def primary(language: str) -> str:
+    """The language without its country: `de` of `de-DE`. Twilio's own spellings are told as callers'."""
+    spelled = {"arb": "ar", "cmn": "zh", "yue": "zh", "nb": "no"}
+    first = language.lower().partition("-")[0]
+    return spelled.get(first, first)
+
+
+def read_languages(settings: Settings) -> frozenset[str]:
+    """The languages in which somebody's own text may be read, without countries."""
+    voice, language = reader(settings)
+    if language:
+        return frozenset({primary(language)})
+    if not voice or voice in _BASIC:
+        return frozenset({"en"})  # What they speak unless told otherwise.
+    return frozenset(primary(spoken) for spoken in languages_of(voice) or ())
+
+
+def _is_english(voice: str, language: str) -> bool:
+    if language:
+        return primary(language) == "en"
+    return not voice or any(primary(spoken) == "en" for spoken in languages_of(voice) or ())

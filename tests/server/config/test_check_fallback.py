@@ -1,0 +1,120 @@
+"""What `check` says of the fallback, and with which voice each text is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from callbridge.server.config import check_fallback, say
+from callbridge.server.config.findings import Level
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.simulators.phone.say_voices import voice_fault
+from desks import made_settings
+
+GERMAN = {
+    "CALLBRIDGE_LANGUAGE": "de",
+    "CALLBRIDGE_APOLOGY": "Leider.",
+    "CALLBRIDGE_GOODBYE": "Tschüss.",
+    "CALLBRIDGE_VOICEMAIL_PROMPT": "Bitte sprechen.",
+    "CALLBRIDGE_CALLER_LIMIT_MESSAGE": "Bitte rufen Sie später wieder an.",
+}
+
+
+def read(**given: str) -> list[tuple[str, str, str]]:
+    """Text, voice and language of all that Twilio's voice reads."""
+    settings = made_settings({f"CALLBRIDGE_{name}": value for name, value in given.items()})
+    found = (say.words(settings, field) for field in ("voicemail_prompt", "apology"))
+    return [(words.text[:3], words.voice, words.language) for words in found]
+
+
+def test_a_text_is_read_in_its_own_language() -> None:
+    """An English default stays English, whatever voice reads the texts that somebody has written."""
+    (english, german) = read(LANGUAGE="de", APOLOGY="Leider.")
+    assert english == ("We ", "", "")
+    assert german == ("Lei", "Polly.Vicki", "de-DE")
+    assert read(APOLOGY="So!", SAY_VOICE="Polly.Hans")[0] == ("We ", "", "")
+    assert read(APOLOGY="So!", SAY_VOICE="Polly.Amy") == [("We ", "Polly.Amy", ""), ("So!", "Polly.Amy", "")]
+
+
+@pytest.mark.parametrize(
+    ("given", "voice", "language"),
+    [
+        ({}, "", ""),
+        ({"LANGUAGE": "en"}, "", ""),
+        ({"LANGUAGE": "fr"}, "Polly.Lea", "fr-FR"),
+        ({"LANGUAGE": "eo"}, "", ""),
+        ({"LANGUAGE": "fr", "SAY_LANGUAGE": "fr-CA"}, "Polly.Chantal", "fr-CA"),
+        ({"LANGUAGE": "fr", "SAY_VOICE": "Google.fr-CA-Standard-A"}, "Google.fr-CA-Standard-A", ""),
+        ({"SAY_LANGUAGE": "en-GB"}, "", "en-GB"),
+        ({"SAY_LANGUAGE": "eu-ES"}, "", "eu-ES"),
+    ],
+)
+def test_who_reads_what_somebody_has_written(given: dict[str, str], voice: str, language: str) -> None:
+    assert read(APOLOGY="Own.", **given)[1] == ("Own", voice, language)
+
+
+def test_every_usual_voice_speaks_its_language() -> None:
+    """As the simulator of Twilio has it, which knows the lists by itself."""
+    for callers, language in say.LANGUAGES.items():
+        voice = say.usual_voice(language)
+        assert voice, callers
+        assert voice_fault(voice, language) is None
+
+
+@pytest.mark.parametrize("language", ["sv-SE", "de-AT", "en-IE", "fr-BE", "pt-PT", "arb"])
+def test_a_language_alone_gets_a_voice_that_speaks_it(language: str) -> None:
+    assert voice_fault(say.usual_voice(language), language) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAY_VOICE", "Vicki"),
+        ("SAY_VOICE", 'x" loop="0'),
+        ("SAY_LANGUAGE", "German"),
+        ("SAY_LANGUAGE", "de_DE"),
+        ("FALLBACK_CALLER_ID", "0415"),
+    ],
+)
+def test_a_value_of_the_wrong_form_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"CALLBRIDGE_{name} must be"):
+        made_settings({f"CALLBRIDGE_{name}": value})
+
+
+def warned(environment: dict[str, str]) -> list[str]:
+    settings = made_settings(environment)
+    found = [*check_fallback.fallback(settings), *check_fallback.spoken(settings)]
+    return [finding.what for finding in found if finding.level is Level.WARNING]
+
+
+@pytest.mark.parametrize("environment", [{}, {"CALLBRIDGE_LANGUAGE": "en"}, GERMAN])
+def test_nothing_is_said_of_what_callers_understand(environment: dict[str, str]) -> None:
+    assert warned(environment) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [
+        ({"CALLBRIDGE_SAY_VOICE": "Polly.Nobody"}, "not known"),
+        ({"CALLBRIDGE_SAY_VOICE": "Polly.Vicki", "CALLBRIDGE_SAY_LANGUAGE": "de-AT"}, "does not speak de-AT"),
+        ({"CALLBRIDGE_SAY_VOICE": "woman", "CALLBRIDGE_SAY_LANGUAGE": "sv-SE"}, "does not speak sv-SE"),
+        ({"CALLBRIDGE_SAY_LANGUAGE": "eu-ES"}, "has no voice"),
+        ({"CALLBRIDGE_LANGUAGE": "eo"}, "callers speak eo"),
+        ({"CALLBRIDGE_SAY_VOICE": "Polly.Amy"}, "reads Polly.Amy"),
+    ],
+)
+def test_a_voice_that_cannot_read_the_texts_is_warned_of(environment: dict[str, str], what: str) -> None:
+    (first, *_) = warned(GERMAN | environment)
+    assert what in first
+
+
+def test_english_for_callers_who_speak_something_else_is_warned_of() -> None:
+    (warning,) = warned(GERMAN | {"CALLBRIDGE_GOODBYE": ""})
+    assert warning == "CALLBRIDGE_GOODBYE: not set, so callers hear English"
+
+
+def test_a_human_who_is_a_number_of_the_account_is_warned_of() -> None:
+    number = "+14155550123"
+    both = {"CALLBRIDGE_FALLBACK_DIAL": number, "CALLBRIDGE_FALLBACK_CALLER_ID": number}
+    (warning,) = warned(both)
+    assert "comes back here" in warning
+    assert warned(both | {"CALLBRIDGE_FALLBACK_CALLER_ID": "+14155550188"}) == []

@@ -1,0 +1,144 @@
+"""The rehearsal of a start: it fails as the start would, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from callbridge.server import preparing
+from callbridge.server.config.settings import Settings
+from callbridge.server.preparing import StartError, prepare, rehearse
+from callbridge.state.opening import open_state
+from callbridge.state.state import StateError
+from desks import made_settings
+
+
+def settings(folder: Path, **changes: str) -> Settings:
+    """Those of a service with a state file in `folder`."""
+    return made_settings({"CALLBRIDGE_STATE_PATH": str(folder / "calls.sqlite3"), **changes})
+
+
+def names(folder: Path) -> set[str]:
+    """All that is there."""
+    return {path.name for path in folder.iterdir()}
+
+
+def damage(path: Path) -> None:
+    """Overwrites what begins the last page of the file: that of an index or a table."""
+    asyncio.run(open_state(path).close())
+    data = bytearray(path.read_bytes())
+    data[-4096:-3996] = b"\xff" * 100
+    path.write_bytes(data)
+
+
+def not_a_database(path: Path) -> None:
+    path.write_text("This is a letter to my aunt, and a long one. " * 100)
+
+
+def of_another_program(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+    connection.close()
+
+
+def of_a_newer_version(path: Path) -> None:
+    asyncio.run(open_state(path).close())
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+
+
+STATES: dict[Callable[[Path], None], str] = {
+    damage: "is damaged",
+    not_a_database: "no SQLite file",
+    of_another_program: "another program",
+    of_a_newer_version: "newer callbridge",
+    Path.mkdir: "cannot be",
+}
+
+
+@pytest.mark.parametrize(("make", "words"), STATES.items())
+def test_state_that_cannot_be_used_is_found(make: Callable[[Path], None], words: str, tmp_path: Path) -> None:
+    """By check as by serve, in the same words."""
+    subject = settings(tmp_path)
+    make(tmp_path / "calls.sqlite3")
+    with pytest.raises(StartError) as caught:
+        prepare(subject)
+    (fault,) = rehearse(subject).faults
+    assert words in fault.what
+    assert caught.value.findings == (fault,)
+
+
+@pytest.mark.parametrize("folder", ["missing", "file", "/proc"])
+def test_folder_in_which_no_state_can_be_made_is_found(folder: str, tmp_path: Path) -> None:
+    """Nothing is made there, and the file is called by its own name."""
+    (tmp_path / "file").touch()
+    subject = settings(tmp_path / folder)
+    (fault,) = rehearse(subject).faults
+    assert f"The state file {subject.state_path} cannot be opened" in fault.what
+    assert names(tmp_path) == {"file"}
+
+
+def test_rehearsal_leaves_no_file(tmp_path: Path) -> None:
+    """A service that starts meanwhile would have lost it."""
+    rehearsal = rehearse(settings(tmp_path))
+    assert rehearsal.faults == ()
+    assert names(tmp_path) == set()
+
+
+async def test_rehearsal_beside_a_running_service_changes_nothing(tmp_path: Path) -> None:
+    """What its calls have left is there afterwards, and it goes on writing."""
+    subject = settings(tmp_path)
+    state = open_state(subject.state_path)
+    now = time.time()
+    state.note_spend(now, 5)
+    assert await state.flush()
+    rehearsal = await asyncio.to_thread(rehearse, subject)
+    state.note_spend(now + 1, 6)
+    assert rehearsal.faults == ()
+    assert await state.spend(0.0) == ((now, 5), (now + 1, 6))
+    assert state.trouble is None
+    await state.close()
+
+
+def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+    subject = settings(
+        tmp_path / "missing", CALLBRIDGE_AGENT="no_such_module:agent", CALLBRIDGE_CLIP="/no/such.wav"
+    )
+    rehearsal = rehearse(subject)
+    assert rehearsal.agent is None
+    assert [fault.what.split("=")[0].split(" /")[0] for fault in rehearsal.faults] == [
+        "CALLBRIDGE_AGENT",
+        "CALLBRIDGE_CLIP",
+        "The state file",
+    ]
+
+
+def test_state_is_closed_when_something_else_is_wrong(tmp_path: Path) -> None:
+    """Its thread would keep the file."""
+    before = set(threading.enumerate())
+    with pytest.raises(StartError):
+        prepare(settings(tmp_path, CALLBRIDGE_CLIP="/no/such.wav"))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)  # It has been told to end.
+    assert set(threading.enumerate()) <= before
+
+
+def test_fault_of_a_file_on_trial_names_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network share, for example, takes files, but not SQLite's."""
+
+    def refuse(path: Path, **_: object) -> None:
+        raise StateError(f"The file system of {path} cannot hold it.")
+
+    monkeypatch.setattr(preparing, "open_state", refuse)
+    subject = settings(tmp_path)
+    (fault,) = rehearse(subject).faults
+    assert fault.what == f"The file system of {subject.state_path} cannot hold it"
