@@ -746,6 +746,7 @@ CALLED_BY_LIBRARIES = {
 """Methods that are there for somebody else's code."""
 
 READ_BY_TESTS = {
+    "callbridge.simulators.phone.call.SimulatedCall.requests": "who tests webhooks sends them again",
     "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",
     "callbridge.switchboard.admission.Admission.reserved": "no other figure shows a lost place",
     "callbridge.switchboard.admission.Admission.un_started": "no other figure shows a lost socket",

@@ -141,7 +141,8 @@ async def services(
 ) -> AsyncIterator[list[Service]]:
     """A process for each of `settings`, all of them ready. Those that still run are killed at the end.
 
-    One that has no public address is reached at its own. `stderr`: a descriptor instead of the log.
+    One that has no public address is reached at its own; one that has no port gets a free one. `stderr`: a
+    descriptor instead of the log.
     """
     started: list[Service] = []
     try:
@@ -165,11 +166,13 @@ async def _start(
 ) -> Service:
     with tcp_listener() as listener, tcp_listener() as control:
         port, control_port = listener.getsockname()[1], control.getsockname()[1]
-    own = (
-        {"CALLBRIDGE_CALL_STARTS_PER_SECOND": "100", "CALLBRIDGE_LOG_FORMAT": "json"}
-        | dict(given)
-        | {"PORT": str(port), "CALLBRIDGE_CONTROL_PORT": str(control_port)}
-    )
+    own = {
+        "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100",
+        "CALLBRIDGE_LOG_FORMAT": "json",
+        "PORT": str(port),
+        "CALLBRIDGE_CONTROL_PORT": str(control_port),
+    } | dict(given)
+    port = int(own["PORT"])
     own["PUBLIC_BASE_URL"] = own["PUBLIC_BASE_URL"] or f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(

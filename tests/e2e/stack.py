@@ -238,6 +238,7 @@ async def stack(
     environment: Mapping[str, str] | None = None,
     lane: PhoneLane = "fast",
     mounted_at: str = "",
+    port: int = 0,
 ) -> AsyncIterator[Stack]:
     """A service and a model on free ports.
 
@@ -259,12 +260,13 @@ async def stack(
         environment: settings of the service, by their names in the environment.
         lane: how its media sockets reach their legs.
         mounted_at: the path in an app of a user's own, which a server serves as it is by default.
+        port: of the service; 0 for a free one.
     """
     session = session or SessionSettings(keep_audio=True)
     async with serve_model(
         script, settings=session, keys=keys, refuse_by=refuse_by, on_refusal=on_refusal
     ) as model:
-        with contextlib.closing(tcp_listener()) as listener:
+        with contextlib.closing(tcp_listener(port=port)) as listener:
             port = listener.getsockname()[1]
             public_url = f"http://127.0.0.1:{port}{mounted_at}"
             given = variables(public_url, realtime_url or model.url, PORT=str(port))

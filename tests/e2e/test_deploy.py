@@ -108,7 +108,7 @@ async def assert_draining(service: Service) -> None:
     async with asyncio.timeout(5):
         while (await service.readiness())[0] == 200:
             pass
-    assert await service.readiness() == (503, {"status": "not ready", "reason": "draining"})
+    assert await service.readiness() == (503, {"status": "not ready"})
     document = await service.offer("CA" + "0" * 32)
     assert words_of(document) == APOLOGY
     assert "<Connect" not in document

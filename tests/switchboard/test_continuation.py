@@ -14,6 +14,7 @@ from callbridge.call.wishes import HangUp, Resume, SayGoodbye
 from callbridge.state.state import CallEvent
 from callbridge.switchboard import continuation
 from callbridge.switchboard.continuation import Continuation, decide, read_facts, read_history
+from callbridge.switchboard.holding import HOLDS_MAX
 
 NOW = 1_800_000_000.0
 
@@ -101,6 +102,52 @@ def test_where_nothing_can_be_continued_a_human_takes_over(ended: EndReason | No
     would = decided(ended)
     wants = Continuation.FALL_BACK if would is Continuation.RESUME else would
     assert decided(ended, can_continue=False) is wants
+
+
+@pytest.mark.parametrize(
+    ("held", "is_leaving", "follows"),
+    [
+        # Twilio has stopped the stream of a call that is on: it is asked again whether it is still here.
+        (0, False, Continuation.MOVED),
+        (0, True, Continuation.MOVED),
+        (1, False, Continuation.RESUME),
+        (1, True, Continuation.HOLD),
+    ],
+)
+def test_a_stopped_stream_of_a_call_that_goes_on_was_moved(
+    held: int, is_leaving: bool, follows: Continuation
+) -> None:
+    for status, expected in (("in-progress", follows), ("completed", Continuation.HANG_UP)):
+        told = decide(
+            call_status=status,
+            follows=HangUp(),
+            continued_at=(),
+            now=NOW,
+            can_continue=True,
+            is_stopped=True,
+            held=held,
+            is_leaving=is_leaving,
+        )
+        assert told is expected
+
+
+@pytest.mark.parametrize("ended", [*EndReason, None])
+def test_a_process_that_leaves_holds_whom_it_would_resume(ended: EndReason | None) -> None:
+    """Not for ever, and not whom nothing would help."""
+    follows = None if ended is None else FOLLOWS[ended]
+    for held, instead in ((0, Continuation.HOLD), (HOLDS_MAX, Continuation.FALL_BACK)):
+        told = decide(
+            call_status="in-progress",
+            follows=follows,
+            continued_at=(),
+            now=NOW,
+            can_continue=False,
+            held=held,
+            is_leaving=True,
+        )
+        would = decided(ended)
+        assert told is (instead if would is Continuation.RESUME else would)
+    assert decided(None, 1, 2, 3) is Continuation.FALL_BACK
 
 
 @given(st.lists(st.floats(0, 120), max_size=60))
@@ -212,6 +259,8 @@ def test_what_is_to_follow_is_read_and_not_concluded() -> None:
         ([started(), continued()], True),
         ([started(), continued(), started("MZ2")], False),
         ([started(), event(facts.StreamAsked("fall_back", source="http"))], False),
+        # It was asked about while it was on, by whatever process did not see that.
+        ([started(), continued(), ended("media_lost")], False),
     ],
 )
 def test_a_stream_that_was_promised_and_never_began(events: list[CallEvent], is_so: bool) -> None:

@@ -96,6 +96,16 @@ def test_each_token_has_a_digest_of_its_own() -> None:
     assert redeemed(first).digest == redeemed(first).digest != redeemed(second).digest
 
 
+def test_with_its_nonce_and_its_time_a_token_is_made_again() -> None:
+    """By any process of the account."""
+    subject = StreamTokens(SECRET, secrets.token_bytes)
+    nonce = subject.nonce()
+    first = subject.issue(CLAIM, NOW, nonce)
+    assert StreamTokens(SECRET, secrets.token_bytes).issue(CLAIM, NOW + 0.5, nonce) == first
+    assert subject.issue(CLAIM, NOW + 1, nonce) != first
+    assert subject.issue(CLAIM, NOW) != first
+
+
 def test_the_digest_says_nothing_of_the_token() -> None:
     digest, raw = redeemed(TOKEN).digest, base64.urlsafe_b64decode(TOKEN)
     assert len(digest) == 32

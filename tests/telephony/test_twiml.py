@@ -28,6 +28,16 @@ def test_words_are_said_in_their_voice_and_language() -> None:
     assert say == ("Say", {"voice": "Polly.Vicki", "language": "de-DE"}, "Auf Wiedersehen")
 
 
+def test_a_caller_who_waits_hears_a_word_in_each_round() -> None:
+    after = "https://a.example/b?c=1&d=2#rc=5"
+    said, waited = ("Say", {"voice": "woman"}, "One moment."), ("Pause", {"length": "3"}, None)
+    document = twiml.hold(Words("One moment.", "woman"), rounds=2, pause_s=3, next_url=after)
+    assert verbs(document) == [said, waited, said, waited, ("Redirect", {}, after)]
+    assert [tag for tag, _, _ in verbs(twiml.hold(Words(""), rounds=1, pause_s=1, next_url="/b"))] == [
+        *("Pause", "Redirect")
+    ]
+
+
 @pytest.mark.parametrize("text", ["", " \n", "\x00"])
 def test_nothing_to_say_is_not_said(text: str) -> None:
     """An empty `<Say>` is an error of its own (13520)."""

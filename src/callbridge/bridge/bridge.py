@@ -194,6 +194,20 @@ class Bridge:
         """Twilio has given this stream up, whatever its socket says."""
         self._tell_from_outside(e.LegGone(e.Leg.PHONE, 1006, "Twilio asked what follows"))
 
+    def caller_hung_up(self) -> None:
+        """Twilio says by another way what its `stop` says."""
+        self._tell_from_outside(media_streams.Stopped())
+
+    @property
+    def frames_heard(self) -> int:
+        """How many frames of the caller's audio have come."""
+        return self._entrance.tally.frames_from_phone
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream has: what is left lingers."""
+        return self._has_ended
+
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""
         self._tell_from_outside(e.ShutdownRequested())

@@ -23,6 +23,7 @@ class EndReason(Enum):
     """Why a stream ended. Exactly one per stream, from this closed list."""
 
     CALLER_HANGUP = "caller_hangup"
+    """Twilio has stopped the stream. A `StreamAsked` that says `moved` behind it: it was not the caller."""
     AGENT_HANGUP = "agent_hangup"
     MODEL_UNAVAILABLE = "model_unavailable"
     """The model could not be reached or refused us before it ever spoke."""
@@ -307,6 +308,19 @@ class CallerLoud(_Fact, frozen=True):
 # --- From the webhooks --------------------------------------------------------------------------------
 
 
+class Promise(msgspec.Struct, frozen=True):
+    """A stream that Twilio was told to open. By it any process makes the same document again."""
+
+    stream: int
+    """1, 2, 3, … within the call."""
+    agent: str
+    """Who is to answer."""
+    nonce: str
+    """Of its token, in hexadecimal digits. It says nothing of the rest of the token."""
+    expires_at: int
+    """Until when the token is good, in Unix seconds."""
+
+
 class CallOffered(_Fact, frozen=True):
     """Twilio asked what to do with a call."""
 
@@ -317,15 +331,26 @@ class CallOffered(_Fact, frozen=True):
     agent: str = ""
     leads_back: bool = False
     """The human of the fallback has forwarded it here, or called: they are not rung for it."""
+    promise: Promise | None = None
+    """What Twilio was told to open; nothing for a call that was not taken."""
 
 
 class StreamAsked(_Fact, frozen=True):
     """Twilio asked what follows a stream."""
 
     follows: str
-    """What it was told: `hang_up`, `say_goodbye`, `resume` or `fall_back`."""
+    """What it was told, as `switchboard.continuation` names it. `moved`: the stream was stopped, and not by
+    the caller, who is still there: somebody sent the call elsewhere."""
     ended: EndReason | None = None
     """How the stream ended, as far as that was written down."""
+    stream: int = 0
+    """Which one: 1, 2, 3, … within the call."""
+    held: int = 0
+    """How often the caller was told to wait before."""
+    rounds: int = 0
+    """How long a caller waits who is told to, in rounds of words and a pause; 0 is a moment of silence."""
+    promise: Promise | None = None
+    """What Twilio was told to open."""
 
 
 class StreamReported(_Fact, frozen=True):
@@ -333,6 +358,7 @@ class StreamReported(_Fact, frozen=True):
 
     status: str
     error: str = ""
+    stream_sid: str = ""
 
 
 class CallReported(_Fact, frozen=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from callbridge.call import facts, memory
 from callbridge.call.wishes import FallBack, HangUp, Resume, SayGoodbye
+from callbridge.switchboard.holding import HOLDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -49,6 +50,13 @@ class Continuation(enum.StrEnum):
     RESUME = "resume"
     """Another stream, whose agent is told what was said before."""
 
+    HOLD = "hold"
+    """This process leaves: the caller waits, and Twilio asks the next one."""
+
+    MOVED = "moved"
+    """Somebody has sent the call elsewhere, it seems: nothing is done to it. If it is still here, Twilio asks
+    again in a moment."""
+
 
 def decide(
     *,
@@ -58,6 +66,9 @@ def decide(
     now: float,
     can_continue: bool,
     never_began: bool = False,
+    is_stopped: bool = False,
+    held: int = 0,
+    is_leaving: bool = False,
 ) -> Continuation:
     """What follows a stream.
 
@@ -70,10 +81,19 @@ def decide(
         can_continue: whether this process takes a stream of an old call now. Must be false while the history
             of calls cannot be read: an unknown past has no bound.
         never_began: whether the latest stream was promised and not admitted.
+        is_stopped: whether it was Twilio that stopped the stream.
+        held: how often the caller was told to wait since.
+        is_leaving: whether this process hands its calls over.
     """
     if call_status in CALL_OVER:
         return Continuation.HANG_UP
+    if is_stopped and not held:
+        # The caller is there, so it was not they who ended the stream. Of a call that was redirected over
+        # Twilio's REST API the action is asked all the same, and the answer ignored.
+        return Continuation.MOVED
     match follows:
+        case HangUp() if is_stopped:
+            pass  # It was asked again, so the call is still here.
         case HangUp():
             return Continuation.HANG_UP
         case SayGoodbye():
@@ -87,9 +107,12 @@ def decide(
     # A stream that did not come about is tried once more: what kept two from it, keeps the third as well, and
     # the caller has heard nothing so far.
     is_hopeless = recent and never_began
-    if can_continue and recent < CONTINUATIONS_MAX and not is_hopeless:
-        return Continuation.RESUME
-    return Continuation.FALL_BACK
+    if recent >= CONTINUATIONS_MAX or is_hopeless:
+        return Continuation.FALL_BACK
+    if is_leaving:
+        # Also without a record of the past: who comes next has one, and the address counts how often.
+        return Continuation.HOLD if held < HOLDS_MAX else Continuation.FALL_BACK
+    return Continuation.RESUME if can_continue else Continuation.FALL_BACK
 
 
 # --- The history of a call ----------------------------------------------------------------------------
@@ -186,6 +209,8 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
             case facts.StreamEnded() if fact.source == started.source or not started.source:
                 # The end of an earlier stream, found dead long after the call went on, is none of this.
                 ended = fact
+                # Asked about too early, by whatever process did not see it: the stream was still on then.
+                never_began = False
             case facts.TurnEnded(turn, caller, agent, awaits=awaits) if caller or agent or awaits:
                 awaited |= dict.fromkeys(awaits, len(remembered))
                 remembered.append(memory.TurnSaid(turn, caller, agent, awaits))

@@ -13,11 +13,14 @@ import math
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
+from callbridge.switchboard.holding import Hold, hold
+
 HAND_OVER_S: Final = 12.0
 """A turn boundary comes within this: the longest wait for a tool is 8 s, and a sentence takes 4 s."""
 
 ACTION_S: Final = 3.0
-"""After a stream has ended: Twilio asks the `<Connect action>` within a second, and we know the answer."""
+"""After a stream has ended: Twilio asks the `<Connect action>` within a second, and we know the answer. What
+was handed over is told to wait, and to ask the next process."""
 
 PROMISED_S: Final = 5.0
 """After a webhook was answered with a stream: Twilio opens it within a second or two."""
@@ -118,6 +121,8 @@ class Draining:
         self._is_signalled = False
         # Until then Twilio may open a stream that it was promised, or ask what follows one that ended.
         self._quiet_at = -math.inf
+        self._back_at: dict[str, float] = {}
+        """By when Twilio asks again about callers who were told to wait."""
         self._ends_at: float | None = None
         self.step = DrainStep.SERVING
         self.is_broken = False
@@ -129,7 +134,41 @@ class Draining:
         if not self._is_signalled or self.step is DrainStep.STOPPED:
             return None
         assert self._ends_at is not None
-        return self._ends_at if self._live else min(self._quiet_at, self._hard_end)
+        return self._ends_at if self._live else min(self._quiet_until, self._hard_end)
+
+    def hold(self, call_sid: str, held: int, now: float, *, is_live: bool, restart_s: float) -> Hold:
+        """How long a caller waits whose call was handed over; `TimePassed` is to be told after it.
+
+        Args:
+            call_sid: whose question this is.
+            held: how often this caller has waited before.
+            now: the time.
+            is_live: whether this call is still counted: its socket is being closed.
+            restart_s: from the end of this process until the next one answers.
+        """
+        self._back_at.pop(call_sid, None)
+        stays_until = leaves_at = now
+        others_live = self._live > is_live
+        if self.step is DrainStep.HANDING_OVER:
+            assert self._ends_at is not None
+            # Calls that are live at the end are cut, and the process is gone.
+            stays_until = self._ends_at if others_live else self._hard_end
+            quiet_until = max(self._quiet_until, now + ACTION_S) if is_live else self._quiet_until
+            leaves_at = self._hard_end if others_live else min(quiet_until, self._hard_end)
+        answer = hold(
+            held=held,
+            others_live=others_live,
+            stays_s=stays_until - now,
+            leaves_within_s=max(0.0, leaves_at - now),
+            restart_s=restart_s,
+        )
+        if answer.back_within_s is not None:
+            self._back_at[call_sid] = now + answer.back_within_s
+        return answer
+
+    @property
+    def _quiet_until(self) -> float:
+        return max(self._quiet_at, *self._back_at.values(), -math.inf)
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """What to do now, in order."""
@@ -176,7 +215,7 @@ class Draining:
         if not self._is_signalled or self.step is DrainStep.STOPPED:
             return []
         assert self._ends_at is not None
-        if not self._live and now >= min(self._quiet_at, self._hard_end):
+        if not self._live and now >= min(self._quiet_until, self._hard_end):
             return self._stop(now)
         if not self._live or now < self._ends_at:
             return []

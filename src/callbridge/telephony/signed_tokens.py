@@ -131,9 +131,13 @@ class StreamTokens:
     def __repr__(self) -> str:
         return f"<StreamTokens version={_VERSION} lifetime_s={LIFETIME_S}>"
 
-    def issue(self, claim: StreamClaim, now_unix: float) -> str:
-        """A new token. A webhook that Twilio repeats gets another; whichever answer it uses will serve."""
-        nonce = self._nonce_source(NONCE_BYTES)
+    def nonce(self) -> bytes:
+        """A new one, for `issue`."""
+        return self._nonce_source(NONCE_BYTES)
+
+    def issue(self, claim: StreamClaim, now_unix: float, nonce: bytes | None = None) -> str:
+        """A new token; with the nonce and the time of another one, the same again."""
+        nonce = self.nonce() if nonce is None else nonce
         assert len(nonce) == NONCE_BYTES
         header = _HEADER.pack(
             _VERSION, _CONTINUES if claim.continues else 0, int(now_unix) + LIFETIME_S, nonce

@@ -53,6 +53,16 @@ def goodbye(words: Words) -> str:
     return str(response)
 
 
+def hold(words: Words, *, rounds: int, pause_s: int, next_url: str) -> str:
+    """The caller hears `words` and a pause, `rounds` times; then Twilio asks `next_url`."""
+    response = VoiceResponse()
+    for _ in range(rounds):
+        say(response, words)
+        response.pause(length=pause_s)
+    response.redirect(next_url)
+    return str(response)
+
+
 def hang_up() -> str:
     """Ends the call without a word."""
     response = VoiceResponse()

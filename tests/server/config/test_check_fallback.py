@@ -16,6 +16,7 @@ GERMAN = {
     "CALLBRIDGE_GOODBYE": "Tschüss.",
     "CALLBRIDGE_VOICEMAIL_PROMPT": "Bitte sprechen.",
     "CALLBRIDGE_CALLER_LIMIT_MESSAGE": "Bitte rufen Sie später wieder an.",
+    "CALLBRIDGE_ONE_MOMENT": "Einen Moment, bitte.",
 }
 
 

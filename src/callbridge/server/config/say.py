@@ -17,7 +17,7 @@ from callbridge.telephony.twiml import Words
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
 
-Said: TypeAlias = Literal["voicemail_prompt", "apology", "goodbye", "caller_limit_message"]
+Said: TypeAlias = Literal["voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment"]
 """The settings that Twilio's voice reads."""
 
 SAID: Final[tuple[Said, ...]] = get_args(Said)

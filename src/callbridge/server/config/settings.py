@@ -213,6 +213,12 @@ class Settings(AddressSettings):
     drain_seconds: int = Field(240, ge=0, le=3_600)
     """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""
 
+    restart_seconds: int = Field(10, ge=0, le=120)
+    """How long nobody answers at this address when one process follows another. Callers wait meanwhile."""
+
+    one_moment: str = "One moment, please."
+    """What Twilio's own voice says while they wait."""
+
     # Hearing the caller.
 
     language: str | None = Field(None, pattern=r"^[a-z]{2}$")

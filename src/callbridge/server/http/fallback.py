@@ -48,19 +48,21 @@ def fallback_router(desk: Desk) -> APIRouter:
     return router
 
 
-def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False) -> str:
+def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repeated: bool = False) -> str:
     """The first document of the fallback of this call; that the human is rung now is noted.
 
     Args:
         desk: of this process.
         form: what Twilio asks with.
         leads_back: the call was known when it came to be one that the human's telephone forwards.
+        is_repeated: Twilio was told the same before, or somebody asks who has captured its question.
     """
     found = _put_through(desk, form)
     if isinstance(found, PutThrough) and (leads_back or _rings_in_a_circle(desk, form)):
         found = NotPutThrough.LEADS_BACK
     if isinstance(found, PutThrough):
-        desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
+        if not is_repeated:
+            desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
     elif found is not NotPutThrough.NOBODY:
         _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
     return ladder.first_step(_plan(desk, found))
@@ -113,27 +115,28 @@ class _Steps:
         """A human was rung: who was not connected to them is followed by voicemail."""
         form = await self._forms.read(request)
         status, bridged = form.get("DialCallStatus"), form.get("DialBridged")
-        _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
         self._desk.rings.ended(form.call_sid)
-        self._desk.note(form.call_sid, FallbackDialed(status, bridged))
+        if await self._desk.note_once(form.call_sid, FallbackDialed(status, bridged)):
+            _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
         return twiml_response(ladder.after_dial(self._desk.fallback, status, bridged))
 
     async def voicemail_left(self, request: Request) -> Response:
         """The recording is over. A message goes into the record of the call; who said nothing gets a word."""
         form = await self._forms.read(request)
         duration = form.get("RecordingDuration")
-        self._note_voicemail(form, "silent" if ladder.is_silence(duration) else "left")
+        await self._note_voicemail(form, "silent" if ladder.is_silence(duration) else "left")
         return twiml_response(ladder.after_voicemail(self._desk.fallback, duration))
 
     async def voicemail_status(self, request: Request) -> Response:
         """The recording of a message can be fetched. The same recording again, or the first news of it."""
         form = await self._forms.read(request)
-        self._note_voicemail(form, form.get("RecordingStatus"))
+        await self._note_voicemail(form, form.get("RecordingStatus"))
         return twiml_response(twiml.empty())
 
-    def _note_voicemail(self, form: TwilioForm, status: str) -> None:
+    async def _note_voicemail(self, form: TwilioForm, status: str) -> None:
         left = VoicemailLeft(recording_sid(form), form.get("RecordingDuration"), status)
-        self._desk.note(form.call_sid, left)
+        if not await self._desk.note_once(form.call_sid, left):
+            return
         _log.info(
             "voicemail",
             call_sid=form.call_sid,

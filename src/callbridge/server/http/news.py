@@ -42,7 +42,9 @@ class _News:
         """What Twilio saw of a stream; the only news of one that never reached us."""
         form = await self._forms.read(request)
         status = form.get("StreamEvent")
-        self._desk.note(form.call_sid, StreamReported(status, form.get("StreamError")))
+        news = StreamReported(status, form.get("StreamError"), form.get("StreamSid"))
+        if not await self._desk.note_once(form.call_sid, news):
+            return twiml_response(twiml.empty())
         log = _log.bind(call_sid=form.call_sid, stream_sid=form.get("StreamSid"), status=status)
         if status == "stream-error":
             log.warning("stream_status", error=form.get("StreamError"))
@@ -53,14 +55,16 @@ class _News:
     async def call_status(self, request: Request) -> Response:
         """How Twilio saw the call go on; the order of these is not guaranteed."""
         form = await self._forms.read(request)
+        news = CallReported(form.get("CallStatus"), form.get("CallDuration"))
+        if not await self._desk.note_once(form.call_sid, news):
+            return twiml_response(twiml.empty())
         _log.info(
             "call_status",
             call_sid=form.call_sid,
-            status=form.get("CallStatus"),
-            duration_s=form.get("CallDuration"),
+            status=news.status,
+            duration_s=news.duration_s,
             sequence_number=form.get("SequenceNumber"),
         )
-        self._desk.note(form.call_sid, CallReported(form.get("CallStatus"), form.get("CallDuration")))
-        if form.get("CallStatus") in CALL_OVER:
+        if news.status in CALL_OVER:
             self._desk.release(form.call_sid)
         return twiml_response(twiml.empty())

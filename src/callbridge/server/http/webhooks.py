@@ -1,32 +1,43 @@
 """The webhooks of a call that rings, and of one whose stream has ended.
 
-A ringing phone is answered from memory alone: no model, no network and no disk stands before its TwiML. What
-follows a stream may be known to another process only, so there the state is asked.
+No model and no network stands before a document, and of the disk a ringing phone waits half a second at the
+most. Every webhook may come twice, to this process or to another one: the second is told what the first was,
+and causes nothing (`switchboard/questions.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
 from fastapi import APIRouter
+from msgspec import structs
 
-from callbridge.call.facts import CallOffered, StreamAsked
+from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
 from callbridge.server.config.say import words
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
-from callbridge.switchboard.continuation import Continuation, decide, read_history
+from callbridge.server.process.live_calls import falls_silent
+from callbridge.switchboard.admission import DeclineReason
+from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
+from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
+from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
 from callbridge.telephony import connect, twiml
-from callbridge.telephony.signed_tokens import StreamClaim
+from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 
 if TYPE_CHECKING:
     from fastapi import Request
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
-    from callbridge.switchboard.admission import DeclineReason
+    from callbridge.switchboard.continuation import CallHistory
+
+RETRIES: Final = "#rc=5"
+"""Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
+
+_CALLERS_OWN: Final = frozenset(reason.value for reason in DeclineReason if reason.is_callers_own)
 
 _log = structlog.get_logger()
 
@@ -48,95 +59,196 @@ class _Webhooks:
         self._settings = desk.settings
         self._forms = Forms(desk)
 
+    # --- A call that rings ---
+
     async def voice(self, request: Request) -> Response:
         """A phone rings: connect it to the media socket, or give its caller the fallback."""
         form = await self._forms.read(request)
-        desk, caller = self._desk, form.get("From")
-        log = _log.bind(
-            call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(form.get("To"))
-        )
+        desk, call_sid = self._desk, form.call_sid
+        async with desk.one_by_one.of(call_sid):
+            asked = read_asked(await desk.known(call_sid))
+            match asked.offer(form.get("CallStatus"), desk.wall_now()):
+                case Offer.FIRST:
+                    offered = self._offer(form)
+                    await desk.kept()
+                    return self._answer_offer(form, offered)
+                case Offer.AGAIN:
+                    assert asked.offered is not None, "what was offered is offered again"
+                    return self._answer_offer(form, asked.offered, is_repeated=True)
+                case Offer.OVER:
+                    _log.warning("call_offered_late", call_sid=call_sid)
+                    return twiml_response(twiml.hang_up())
+                case Offer.GOES_ON:
+                    pass
+        return await self._what_follows(form, Question())
+
+    def _offer(self, form: TwilioForm) -> CallOffered:
+        """Takes the call or does not, and notes which."""
+        desk, caller, called = self._desk, form.get("From"), form.get("To")
+        log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
         desk.look_around()
-        key, agent = desk.caller_key(caller), desk.plans.choose(form.get("To"))
+        key, agent = desk.caller_key(caller), desk.plans.choose(called)
         model = desk.plans.plan(agent).model
         leads_back = comes_from_human(desk, form)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
-            self._desk.note(
-                form.call_sid, CallOffered(caller, form.get("To"), reason.value, agent, leads_back)
-            )
-            return self._decline(form, reason)
-        desk.state.note_call(key, desk.wall_now())
-        log.info("call_offered", direction=form.get("Direction"))
-        self._desk.note(
-            form.call_sid, CallOffered(caller, form.get("To"), agent=agent, leads_back=leads_back)
-        )
-        return self._connect(form, agent, continues=False)
+            offered = CallOffered(caller, called, reason.value, agent, leads_back)
+        else:
+            desk.state.note_call(key, desk.wall_now())
+            log.info("call_offered", direction=form.get("Direction"))
+            promise = self._promise(form, 1, agent)
+            offered = CallOffered(caller, called, "", agent, leads_back, promise)
+        desk.note(form.call_sid, offered)
+        return offered
 
-    def _decline(self, form: TwilioForm, reason: DeclineReason) -> Response:
-        """The fallback; for who calls too often a word, and no human who would be rung as often."""
-        if reason.is_callers_own:
+    def _answer_offer(self, form: TwilioForm, offered: CallOffered, *, is_repeated: bool = False) -> Response:
+        """The document of a call that was taken; else the fallback.
+
+        For who calls too often a word, and no human who would be rung as often.
+        """
+        if offered.promise is not None:
+            return self._connect(form, offered.promise, continues=False)
+        if offered.declined in _CALLERS_OWN:
             return twiml_response(twiml.goodbye(words(self._settings, "caller_limit_message")))
-        return twiml_response(fall_back(self._desk, form))
+        return twiml_response(fall_back(self._desk, form, is_repeated=is_repeated))
+
+    # --- A call whose stream has ended ---
 
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""
         form = await self._forms.read(request)
-        desk = self._desk
-        if (live := desk.live_calls.find(form.call_sid)) is not None:
+        query = request.query_params
+        return await self._what_follows(form, Question.read(query.get("stream", ""), query.get("held", "")))
+
+    async def _what_follows(self, form: TwilioForm, question: Question) -> Response:
+        desk, call_sid, status = self._desk, form.call_sid, form.get("CallStatus")
+        asked = read_asked(read_facts(await desk.state.events(call_sid)))
+        question = asked.resolved(question)
+        if asked.answer_to(question, status, desk.wall_now()) is None and not await self._is_over(form):
+            # Not Twilio, or Twilio about a call that it has sent elsewhere: nothing is noted of it.
+            _log.warning("stream_ended_early", call_sid=call_sid)
+            return self._hold(question, rounds=0)
+        async with desk.one_by_one.of(call_sid):
+            events = await desk.state.events(call_sid)
+            asked, history = read_asked(read_facts(events)), read_history(events)
+            before = asked.answer_to(question, status, desk.wall_now())
+            answer = before or self._decide(form, question, asked, history)
+            if before is None:
+                # Before the answer: the number of continuations is the bound of them.
+                desk.note(call_sid, answer)
+                await desk.kept()
+        return self._answer(form, question, answer, history, is_repeated=before is not None)
+
+    async def _is_over(self, form: TwilioForm) -> bool:
+        """Whether the call has no stream here; one that hangs in the air is told."""
+        live = self._desk.live_calls.find(form.call_sid)
+        if live is None or live.has_ended:
+            return True
+        if not await falls_silent(live):
+            return False
+        if form.get("CallStatus") in CALL_OVER:
+            live.caller_hung_up()
+        else:
             live.phone_replaced()
-        history = read_history(await desk.state.events(form.call_sid))
+        return True
+
+    def _decide(
+        self, form: TwilioForm, question: Question, asked: Asked, history: CallHistory
+    ) -> StreamAsked:
+        """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
+        desk = self._desk
         desk.look_around()
-        status = form.get("CallStatus")
         follows = decide(
-            call_status=status,
+            call_status=form.get("CallStatus"),
             follows=history.follows,
             continued_at=history.continued_at,
             now=desk.wall_now(),
-            can_continue=not desk.condition.is_leaving and desk.condition.has_healthy_store,
+            can_continue=desk.condition.has_healthy_store,
             never_began=history.never_began,
+            is_stopped=history.ended is EndReason.CALLER_HANGUP,
+            held=question.held,
+            is_leaving=desk.condition.is_leaving,
         )
-        if follows is Continuation.RESUME:
-            key = desk.caller_key(form.get("From"))
-            if desk.admission.continue_(form.call_sid, key, desk.now()) is not None:
-                follows = Continuation.FALL_BACK
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
-        # Before the answer: the number of continuations is the bound of them.
-        self._desk.note(form.call_sid, StreamAsked(follows.value, history.ended))
-        agent = history.agent or desk.plans.choose(form.get("To"))
-        return self._follow(form, follows, agent, leads_back=history.leads_back)
-
-    def _follow(self, form: TwilioForm, follows: Continuation, agent: str, *, leads_back: bool) -> Response:
+        answer = StreamAsked(follows.value, history.ended, stream=question.stream, held=question.held)
         match follows:
             case Continuation.RESUME:
-                return self._connect(form, agent, continues=True)
+                refused = desk.admission.continue_(
+                    form.call_sid, desk.caller_key(form.get("From")), desk.now()
+                )
+                assert refused is None, "a process that leaves holds its callers"
+                agent = history.agent or desk.plans.choose(form.get("To"))
+                promise = self._promise(form, asked.next_stream(question), agent)
+                return structs.replace(answer, promise=promise)
+            case Continuation.HOLD:
+                held = desk.drain.hold(form.call_sid, question.held, self._settings.restart_seconds)
+                return structs.replace(answer, rounds=held.rounds)
+            case Continuation.MOVED:
+                pass
+            case _:
+                desk.release(form.call_sid)
+        return answer
+
+    def _answer(
+        self,
+        form: TwilioForm,
+        question: Question,
+        answer: StreamAsked,
+        history: CallHistory,
+        *,
+        is_repeated: bool,
+    ) -> Response:
+        match Continuation(answer.follows):
+            case Continuation.RESUME:
+                assert answer.promise is not None, "a stream that follows was promised"
+                return self._connect(form, answer.promise, continues=True)
             case Continuation.FALL_BACK:
-                self._desk.release(form.call_sid)
-                return twiml_response(fall_back(self._desk, form, leads_back=leads_back))
+                document = fall_back(self._desk, form, leads_back=history.leads_back, is_repeated=is_repeated)
+                return twiml_response(document)
             case Continuation.SAY_GOODBYE:
-                self._desk.release(form.call_sid)
                 return twiml_response(twiml.goodbye(words(self._settings, "goodbye")))
             case Continuation.HANG_UP:
-                self._desk.release(form.call_sid)
                 return twiml_response(twiml.hang_up())
-            case _:
-                assert_never(follows)
+            case Continuation.HOLD | Continuation.MOVED:
+                return self._hold(question.again, rounds=answer.rounds)
+            case never:
+                assert_never(never)
 
-    def _connect(self, form: TwilioForm, agent: str, *, continues: bool) -> Response:
-        """The TwiML of a stream, while whose socket is being connected the model is dialled."""
-        desk, caller, called = self._desk, form.get("From"), form.get("To")
+    # --- Documents ---
+
+    def _action_url(self, question: Question) -> str:
+        return f"{self._settings.action_url}?{question.query}{RETRIES}"
+
+    def _hold(self, question: Question, *, rounds: int) -> Response:
+        """The caller waits, for a moment or so many rounds of words; then Twilio asks `question`."""
+        next_url = self._action_url(question)
+        if not rounds:
+            return twiml_response(twiml.hold(twiml.Words(""), rounds=1, pause_s=MOMENT_S, next_url=next_url))
+        said = words(self._settings, "one_moment")
+        return twiml_response(twiml.hold(said, rounds=rounds, pause_s=PAUSE_S, next_url=next_url))
+
+    def _promise(self, form: TwilioForm, stream: int, agent: str) -> Promise:
+        """A stream is to come, and while its socket is being connected the model is dialled."""
+        desk = self._desk
         desk.drain.stream_promised()
         if self._settings.predial:
             desk.waiting.predial(form.call_sid, desk.plans.plan(agent).model)
-        claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues, agent)
+        return Promise(stream, agent, desk.tokens.nonce().hex(), int(desk.wall_now()) + LIFETIME_S)
+
+    def _connect(self, form: TwilioForm, promise: Promise, *, continues: bool) -> Response:
+        """The TwiML of a stream that was promised: whenever it is asked for, the same with the same token."""
+        desk, caller, called = self._desk, form.get("From"), form.get("To")
+        claim = StreamClaim(form.call_sid, form.account_sid, caller, called, continues, promise.agent)
+        token = desk.tokens.issue(claim, promise.expires_at - LIFETIME_S, bytes.fromhex(promise.nonce))
         return twiml_response(
             connect.answer(
                 stream_url=self._settings.stream_url,
-                action_url=self._settings.action_url,
+                action_url=self._action_url(Question(promise.stream)),
                 stream_status_url=self._settings.stream_status_url,
-                token=desk.tokens.issue(claim, desk.wall_now()),
+                token=token,
                 caller=caller,
                 called=called,
-                fallback=last_resort(self._desk, form),
+                fallback=last_resort(desk, form),
             )
         )

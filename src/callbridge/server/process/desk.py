@@ -30,10 +30,12 @@ from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.process.one_by_one import OneByOne
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
 from callbridge.switchboard.circuit import Circuits
+from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
 from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
@@ -50,6 +52,9 @@ if TYPE_CHECKING:
 
 REMEMBERED_S: Final = 24 * 3600.0
 """Limits look back one day."""
+
+DISK_S: Final = 0.25
+"""How long a webhook waits for the disk, which takes a millisecond."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +85,8 @@ class Desk:
     """Who was turned away for not being Twilio."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
+    one_by_one: OneByOne = field(default_factory=OneByOne)
+    """Webhooks of one call."""
 
     @property
     def signature_check(self) -> SignatureCheck | None:
@@ -109,6 +116,30 @@ class Desk:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
         self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
+
+    async def note_once(self, call_sid: str, fact: Fact) -> bool:
+        """The same for news that may come twice. Whether it was the first time."""
+        async with self.one_by_one.of(call_sid):
+            known = (_bare(told) for _, told in await self.known(call_sid) if told.source == facts.HTTP)
+            is_news = _bare(facts.for_the_state(fact)) not in known
+            if is_news:
+                self.note(call_sid, fact)
+            return is_news
+
+    async def known(self, call_sid: str) -> list[tuple[float, Fact]]:
+        """The facts of the call, with the wall time of each; none when the disk keeps a phone waiting."""
+        try:
+            async with asyncio.timeout(DISK_S):
+                return read_facts(await self.state.events(call_sid))
+        except TimeoutError:
+            return []
+
+    async def kept(self) -> None:
+        """Returns when what was noted is on disk, or cannot be in time: the next answer depends on it."""
+        if self.state.trouble is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DISK_S):
+                    await self.state.flush()
 
     def release(self, call_sid: str) -> None:
         """No stream of this call will come any more: its place is free, what was said in it is dropped."""
@@ -192,6 +223,11 @@ def open_desk(
         now=now,
         wall_now=wall_now,
     )
+
+
+def _bare(fact: Fact) -> Fact:
+    """What a fact says, whenever that was."""
+    return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
 
 
 def _caller_key(settings: Settings, caller: str) -> str:

@@ -30,6 +30,7 @@ from callbridge.switchboard.draining import (
 
 if TYPE_CHECKING:
     from callbridge.server.process.live_calls import LiveCalls
+    from callbridge.switchboard.holding import Hold
 
 _log = structlog.get_logger()
 
@@ -88,6 +89,14 @@ class Drain:
     def stream_promised(self) -> None:
         """A webhook has told Twilio to open a stream here; a stop waits a moment for it."""
         self._tell(StreamPromised())
+
+    def hold(self, call_sid: str, held: int, restart_s: float) -> Hold:
+        """How long a caller waits whose call was handed over, and who has waited `held` times before."""
+        is_live = self._live_calls.find(call_sid) is not None
+        now = asyncio.get_running_loop().time()
+        answer = self._draining.hold(call_sid, held, now, is_live=is_live, restart_s=restart_s)
+        self._tell(TimePassed())
+        return answer
 
     async def run_until_stopped(self) -> None:
         """Until the process may exit."""

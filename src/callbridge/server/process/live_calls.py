@@ -6,10 +6,15 @@ A list and nothing more. When a call begins, ends or hands over is decided elsew
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+from callbridge.switchboard.liveness import Liveness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+LOOK_EVERY_S: Final = 0.05
+"""How often it is looked whether a stream has ended that somebody asks about."""
 
 
 class LiveCall(Protocol):
@@ -24,12 +29,35 @@ class LiveCall(Protocol):
     def phone_replaced(self) -> None:
         """The same phone call has opened a newer stream: this one carries it no more."""
 
+    def caller_hung_up(self) -> None:
+        """Twilio says that the call is over."""
+
     def stop(self) -> None:
         """The process stops: end at once."""
 
     @property
+    def frames_heard(self) -> int:
+        """How many frames of the caller's audio have come."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its stream has: what is left of it lingers."""
+
+    @property
     def runs_tools(self) -> bool:
         """Whether it has begun something that is not finished."""
+
+
+async def falls_silent(call: LiveCall) -> bool:
+    """Whether the stream of `call` has ended, or brings no frame for a second. Takes two at most."""
+    loop = asyncio.get_running_loop()
+    liveness = Liveness(call.frames_heard, loop.time())
+    while not call.has_ended:
+        is_alive = liveness.is_alive(call.frames_heard, loop.time())
+        if is_alive is not None:
+            return not is_alive
+        await asyncio.sleep(LOOK_EVERY_S)
+    return True
 
 
 class LiveCalls:

@@ -10,6 +10,7 @@ import asyncio
 import math
 import secrets
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.phone import events, webhooks
@@ -19,6 +20,7 @@ from callbridge.simulators.phone.line_clock import LineClock
 from callbridge.simulators.phone.line_settings import LineSettings
 from callbridge.simulators.phone.media_socket import MediaSocket, Network, Unreachable, open_socket
 from callbridge.simulators.phone.messages import StreamIdentity
+from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.program import End, Fetch, OpenStream, Program, Spend
 from callbridge.simulators.phone.recording import write_recording
 from callbridge.simulators.phone.report import (
@@ -38,11 +40,12 @@ from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    import httpx
+
     from callbridge.simulators.phone.caller import Caller
-    from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.program import Step
     from callbridge.simulators.phone.report import GreetingReport
     from callbridge.simulators.phone.signature import SharedKey
@@ -163,6 +166,10 @@ class SimulatedCall:
         """What the caller heard outside of streams, by the clock of the line as all that the report says."""
         self._turns: list[Sound] = []
         """When the caller was asked to enter something, outside of streams."""
+        self._web: webhooks.Webhooks | None = None
+        self._late: list[Callable[[], Awaitable[None]]] = []
+        """Callbacks that come when the call is over."""
+        self._redirected_to: tuple[str, str] | None = None
         self._over_at = 0.0
         """When the line was cut; a callback may take longer."""
 
@@ -177,10 +184,13 @@ class SimulatedCall:
             events.CallPlaced(self.placed_at, self.line.call_sid, self.line.from_number, self.line.to_number)
         )
         async with webhooks.Webhooks(self.line, self.settings.misbehaviours) as web:
+            self._web = web
             async with asyncio.TaskGroup() as self._background:
                 self._status = await self._execute(web)
                 self._over_at = self._line_cut_at()
             ended_at = loop.time()
+            for late in reversed(self._late):
+                await late()
             await self._report_end(web, ended_at)
         self._tell(events.CallEnded(ended_at, self._status))
         if self.settings.save is not None:
@@ -191,6 +201,20 @@ class SimulatedCall:
         """The caller hangs up now, whatever their script says. Nothing happens outside a stream."""
         if self._socket is not None:
             self._socket.hang_up()
+
+    def redirect(self, url: str, method: str = "POST") -> None:
+        """Somebody sends the call elsewhere over Twilio's REST API. Nothing happens outside a stream.
+
+        Twilio stops the stream. It still asks `<Connect action>`, and ignores the answer.
+        """
+        if self._socket is not None:
+            self._redirected_to = (url, method)
+            self._socket.stop()
+
+    @property
+    def requests(self) -> Sequence[httpx.Request]:
+        """Every request to a webhook so far, signed: what somebody on the way could have captured."""
+        return self._web.sent if self._web is not None else ()
 
     def press(self, digit: str) -> None:
         """The caller presses a key now. Nothing happens outside a stream."""
@@ -212,6 +236,9 @@ class SimulatedCall:
                 case OpenStream():
                     await self._run_stream(web, step)
                     after = self._program.stream_ended(step.noun)
+                    if self._redirected_to is not None:
+                        step = await self._go_elsewhere(web, after, self._redirected_to)
+                        continue
                     if self._caller_has_left():
                         return await self._leave(web, after)
                     step = after
@@ -276,6 +303,14 @@ class SimulatedCall:
             await web.ask(after.url, after.method, parameters | dict(after.parameters))
         return "completed"
 
+    async def _go_elsewhere(self, web: webhooks.Webhooks, after: Step, to: tuple[str, str]) -> Step:
+        """The call was redirected: the action is asked for nothing, beside the new document."""
+        self._redirected_to = None
+        if isinstance(after, Fetch):
+            parameters = webhooks.voice_parameters(self.line, "in-progress") | dict(after.parameters)
+            await web.ask(after.url, after.method, parameters)
+        return self._program.redirected(*to)
+
     # --- Streams --------------------------------------------------------------------------
 
     async def _run_stream(self, web: webhooks.Webhooks, step: OpenStream) -> None:
@@ -325,11 +360,12 @@ class SimulatedCall:
         if event == "stream-error" and stream.end is not None and stream.end.fault is not None:
             code, detail = stream.end.fault
             parameters["StreamError"] = f"{code} {detail}"
+        told = partial(self._post, web, step.status_callback, step.noun.status_callback_method, parameters)
+        if Misbehaviour.LATE_CALLBACKS in self.settings.misbehaviours:
+            self._late.append(told)
+            return
         assert self._background is not None, "streams run inside the call"
-        self._background.create_task(
-            self._post(web, step.status_callback, step.noun.status_callback_method, parameters),
-            name=f"phone-{event}",
-        )
+        self._background.create_task(told(), name=f"phone-{event}")
 
     def _make_callbacks(self, web: webhooks.Webhooks) -> None:
         """Those of a verb that is over, beside the call."""

@@ -180,6 +180,12 @@ class MediaSocket:
         self._put(self.stream.hang_up(now), now)
         self._woken.set()
 
+    def stop(self) -> None:
+        """Twilio stops the stream now, and the caller is still there."""
+        now = self._loop.time()
+        self._put(self.stream.stop(now), now)
+        self._woken.set()
+
     def press(self, digit: str) -> None:
         """The caller presses a key now."""
         now = self._loop.time()

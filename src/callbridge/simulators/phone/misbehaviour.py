@@ -23,6 +23,10 @@ class Misbehaviour(StrEnum):
     UNSIGNED_WEBHOOK = "unsigned webhook"
     FORGED_WEBHOOK = "forged webhook"
     """Signed with another auth token."""
+    WEBHOOK_TWICE = "webhook twice"
+    """Every request is delivered twice: the first answer got lost on its way."""
+    LATE_CALLBACKS = "late callbacks"
+    """Status callbacks come when the call is over, the latest first."""
     UNSIGNED_SOCKET = "unsigned socket"
     FORGED_SOCKET = "forged socket"
     WRONG_TOKEN = "wrong token"  # noqa: S105 - the name of a fault

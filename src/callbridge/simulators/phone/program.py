@@ -163,6 +163,12 @@ class Program:
         """The stream is over, or never stood: `<Connect action>`, else the next verb."""
         return self._act(noun.action, noun.method, ()) if noun.action else self._next()
 
+    def redirected(self, url: str, method: str) -> Step:
+        """Somebody has sent the call to another document; what was left of this one is dropped."""
+        self._verbs.clear()
+        self._after.clear()
+        return self._fetch(url, method)
+
     # --- Verbs ----------------------------------------------------------------------------
 
     def _next(self) -> Step:

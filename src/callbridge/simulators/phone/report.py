@@ -121,7 +121,7 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     """Longest time in which neither side was heard, in this stream; the call's own crosses its ends."""
     keys: str
     ended_by: str
-    """`caller`, `bridge`, `network`, or `nobody` when it never opened."""
+    """`caller`, `carrier`, `bridge`, `network`, or `nobody` when it never opened."""
     close_code: int | None
     close_reason: str
 

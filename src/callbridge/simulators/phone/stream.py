@@ -101,7 +101,7 @@ class StreamEnd:
     code: int | None
     reason: str
     by_whom: str
-    """`caller`, `bridge`, `network`, or `nobody` when it never opened."""
+    """`caller`, `carrier`, `bridge`, `network`, or `nobody` when it never opened."""
     unheard_bytes: int = 0
     """Agent audio that was still waiting to be played."""
     fault: tuple[int, str] | None = None
@@ -224,10 +224,17 @@ class PhoneStream:
 
     def hang_up(self, now: float) -> list[Output]:
         """The caller put the phone down: `stop`, then the socket closes."""
+        return self._stop("caller", now)
+
+    def stop(self, now: float) -> list[Output]:
+        """Twilio stops the stream of a call that goes on: the same on the wire."""
+        return self._stop("carrier", now)
+
+    def _stop(self, by_whom: str, now: float) -> list[Output]:
         if not self.is_open:
             return []
         stop = messages.stop(self.identity, self._next_sequence())
-        self._finish(StreamEnd(now, 1000, "", "caller"))
+        self._finish(StreamEnd(now, 1000, "", by_whom))
         return [Send(stop, "stop"), Close(1000, "")]
 
     def vanish(self, now: float) -> list[Output]:

@@ -19,6 +19,7 @@ from urllib.parse import urlencode, urljoin
 import httpx
 
 from callbridge.simulators.phone.incoming import Incoming, Place, call_parameters, place_of
+from callbridge.simulators.phone.manner import Manner, read_overrides
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.signature import HEADER, SETTINGS_HEADER, SharedKey, sign_form
 from callbridge.simulators.phone.twiml import TWIML_BYTES_MAX, WebAnswer, WebFailure
@@ -26,12 +27,6 @@ from callbridge.simulators.phone.twiml import TWIML_BYTES_MAX, WebAnswer, WebFai
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
-
-CONNECT_TIMEOUT_S = 5.0
-"""Twilio's default; it tries a connection twice."""
-
-TOTAL_TIMEOUT_S = 15.0
-"""Twilio's bound for the whole request."""
 
 REDIRECTS_MAX = 10
 """One more is error 11215."""
@@ -134,10 +129,11 @@ class Webhooks:
         self._misbehaviours = misbehaviours
         self._client = httpx.AsyncClient(
             # A proxy or certificate from the environment has no place between two local programs.
-            transport=httpx.AsyncHTTPTransport(verify=tls_context(), retries=1, trust_env=False),
-            timeout=httpx.Timeout(TOTAL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            transport=httpx.AsyncHTTPTransport(verify=tls_context(), trust_env=False),
             trust_env=False,
         )
+        self.sent: list[httpx.Request] = []
+        """Every request, as somebody on the way could have captured it."""
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -148,25 +144,53 @@ class Webhooks:
 
     async def ask(self, url: str, method: str, parameters: Mapping[str, str]) -> WebAnswer | WebFailure:
         """Send one signed request, follow redirects, and return the answer or Twilio's code."""
+        # The fragment of an address is for Twilio itself: neither sent nor signed.
+        url, _, fragment = url.partition("#")
+        manner = read_overrides(fragment)
         # The token stays the same over the retries and redirects of one delivery.
         token = secrets.token_hex(16)
+        if Misbehaviour.WEBHOOK_TWICE in self._misbehaviours:
+            await self._deliver(url, method, parameters, token, manner)
+        return await self._deliver(url, method, parameters, token, manner)
+
+    async def _deliver(
+        self, url: str, method: str, parameters: Mapping[str, str], token: str, manner: Manner
+    ) -> WebAnswer | WebFailure:
         try:
-            async with asyncio.timeout(TOTAL_TIMEOUT_S):
+            async with asyncio.timeout(manner.total_s):
                 for _ in range(REDIRECTS_MAX + 1):
-                    answer = await self._send(url, method, parameters, token)
+                    answer = await self._send(url, method, parameters, token, manner)
                     if isinstance(answer, WebAnswer):
                         return answer
                     url, method = urljoin(url, answer.location), answer.method
         except TimeoutError:
-            return WebFailure(url, 11200, f"{url}: no answer within {TOTAL_TIMEOUT_S:.0f} s")
+            return WebFailure(url, 11200, f"{url}: no answer within {manner.total_s:.0f} s")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return WebFailure(url, _failure_code(error), f"{url}: {str(error) or type(error).__name__}")
         return WebFailure(url, 11215, url)
 
     async def _send(
-        self, url: str, method: str, parameters: Mapping[str, str], token: str
+        self, url: str, method: str, parameters: Mapping[str, str], token: str, manner: Manner
+    ) -> WebAnswer | _Redirect:
+        """Sends it, and again at once where its manner says so: how long Twilio waits is not documented."""
+        for _ in range(manner.retries):
+            try:
+                answer = await self._send_once(url, method, parameters, token, manner)
+            except httpx.TransportError as error:
+                if not manner.retries_after(_policy_of(error)):
+                    raise
+            else:
+                if isinstance(answer, _Redirect) or not manner.retries_after(answer.status):
+                    return answer
+        return await self._send_once(url, method, parameters, token, manner)
+
+    async def _send_once(
+        self, url: str, method: str, parameters: Mapping[str, str], token: str, manner: Manner
     ) -> WebAnswer | _Redirect:
         request = self._request(url, method, parameters, token)
+        self.sent.append(request)
+        timeout = httpx.Timeout(manner.read_s, connect=manner.connect_s)
+        request.extensions["timeout"] = timeout.as_dict()
         response = await self._client.send(request, stream=True)
         try:
             if response.has_redirect_location:
@@ -192,9 +216,8 @@ class Webhooks:
         if method == "GET":
             # `CallToken` is told by POST only.
             form = urlencode({name: value for name, value in parameters.items() if name != "CallToken"})
-            base = url.partition("#")[0]
-            joint = "&" if "?" in base else "?"
-            request = self._client.build_request("GET", f"{base}{joint}{form}", headers=headers)
+            joint = "&" if "?" in url else "?"
+            request = self._client.build_request("GET", f"{url}{joint}{form}", headers=headers)
             parameters = {}
         else:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
@@ -220,6 +243,17 @@ class Webhooks:
 class _Redirect:
     location: str
     method: str
+
+
+def _policy_of(error: httpx.TransportError) -> str:
+    """What the retry policy calls a failure; nothing when it has no name for it."""
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout():
+            return "ct"
+        case httpx.ReadTimeout():
+            return "rt"
+        case _:
+            return ""
 
 
 def _failure_code(error: httpx.HTTPError | httpx.InvalidURL) -> int:
