@@ -21,6 +21,7 @@ from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, Patience, SocketLeg
 from callbridge.call.events import Leg
 from callbridge.server.process.fast_lane import DroppingProtocol, FastLaneProtocol, take_over
+from callbridge.server.process.http_protocol import Crowd, bounded_http
 from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.serving import serving
 from raw_peer import RawPeer
@@ -171,7 +172,7 @@ async def opened(lane: Lane) -> AsyncIterator[Connect]:
     exchange = Exchange(lane)
     config = uvicorn.Config(
         exchange,
-        http="httptools",
+        http=bounded_http(Crowd(100)),  # type: ignore[arg-type]
         ws=PROTOCOLS[lane],
         ws_max_size=PHONE_MESSAGE_BYTES_MAX,
         ws_per_message_deflate=False,

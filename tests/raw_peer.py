@@ -219,6 +219,22 @@ class RawPeer:
                 break
         return frames
 
+    async def read_exactly(self, size: int) -> bytes:
+        """So many raw bytes."""
+        while len(self._unread) < size:
+            assert await self._read_more(), f"not {size} bytes: {bytes(self._unread)!r}"
+        data = bytes(self._unread[:size])
+        del self._unread[:size]
+        return data
+
+    async def read_rest(self) -> bytes:
+        """All raw bytes that come until the connection ends, in whatever way."""
+        while await self._read_more():
+            pass
+        data = bytes(self._unread)
+        self._unread.clear()
+        return data
+
     async def read_some(self, bytes_max: int) -> bytes:
         """Some raw bytes: for a peer that hardly reads."""
         return await self._loop.sock_recv(self._socket, bytes_max)

@@ -105,8 +105,10 @@ async def test_without_signatures_a_tunnel_brings_nobody_in(log: Log) -> None:
         for headers in ({"Host": "some-words.trycloudflare.com"}, {"Cf-Connecting-Ip": "1.2.3.4"}):
             async with httpx.AsyncClient(trust_env=False) as client:
                 assert (await client.post(url, data=form, headers=headers)).status_code == 403
+            stream_url = running.settings.stream_url.replace("127.0.0.1", headers.get("Host", "127.0.0.1"))
+            more = {name: value for name, value in headers.items() if name != "Host"}
             with pytest.raises(InvalidStatus) as caught:
-                await connect(running.settings.stream_url, additional_headers=headers, proxy=None)
+                await connect(stream_url, host="127.0.0.1", additional_headers=more, proxy=None)
             assert caught.value.response.status_code == 403
         assert len(running.model.sessions) == 1
     assert len(log.events("signatures_off")) == 1

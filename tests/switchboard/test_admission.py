@@ -275,6 +275,16 @@ def test_rate_limit_leaves_one_call_and_raises_nothing(calls_max: int, live: int
     assert desk.admission.limit(1.0) == 1
 
 
+def test_without_descriptors_no_call_is_taken_for_a_while() -> None:
+    """The live ones stay, and may come back."""
+    desk = Desk()
+    desk.take("CA1")
+    desk.admission.descriptors_ran_out(5.0)
+    assert desk.offer("CA2", 5.0 + places.RAN_OUT_S - 0.1) is DeclineReason.DESCRIPTORS
+    assert desk.admission.continue_("CA1", "someone", 6.0) is None
+    assert desk.offer("CA2", 5.0 + places.RAN_OUT_S) is None
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["offer", "offer", "offer", "start", "start", "end", "abandon", "return", "limit"]),

@@ -83,6 +83,8 @@ class ModelDialFailed:
     retry_after_s: float | None = None
     """When the server asks to be tried again."""
     leg: Leg = Leg.MODEL
+    lacks_descriptors: bool = False
+    """This process could open no socket at all: it says nothing of the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ class ModelTrouble(_Fact, frozen=True):
     model: str = ""
     is_configuration: bool = False
     """The server refused what this agent's configuration asks for: it says nothing of the model."""
+    lacks_descriptors: bool = False
+    """This process could open no socket: that says nothing of the model either."""
 
 
 class SessionReplaced(_Fact, frozen=True):

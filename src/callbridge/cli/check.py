@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import socket
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +14,8 @@ from callbridge.server.config import check as judge
 from callbridge.server.config.findings import Finding, Level, can_take_calls
 from callbridge.server.config.settings import find_variables
 from callbridge.server.preparing import rehearse
+from callbridge.server.process.descriptors import limit_to_be
+from callbridge.server.process.listening import tcp_listeners
 from callbridge.server.process.live_check import ask_model
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def check(
         today=dt.datetime.now(tz=dt.UTC).date(),
         rehearse=rehearse,
         try_to_listen=try_to_listen,
+        descriptors=limit_to_be(),
         ask_vendors=_ask_vendors if live else None,
     )
     show(findings)
@@ -71,13 +73,8 @@ def show(findings: Iterable[Finding]) -> None:
 def try_to_listen(host: str, port: int) -> OSError | None:
     """Why one cannot listen there, or nothing when one can."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as listener:
-            # As the server does: a port that was in use a moment ago is free.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
+        for listener in tcp_listeners(host, port):
+            listener.close()
     except OSError as error:
         return error
     return None

@@ -10,22 +10,28 @@ import typer
 
 from callbridge.cli.check import show
 from callbridge.observe.logs import configure_logging, log_crashes
+from callbridge.server.config.check_addresses import cannot_listen
 from callbridge.server.config.check_control import control_port_taken
-from callbridge.server.config.findings import Finding, as_findings, as_warnings
+from callbridge.server.config.check_descriptors import check_descriptors
+from callbridge.server.config.descriptors import Room
+from callbridge.server.config.findings import Finding, Level, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, find_variables, settings_of
 from callbridge.server.http.control import control_app
 from callbridge.server.preparing import StartError, prepare
+from callbridge.server.process.descriptors import raise_limit
 from callbridge.server.process.listening import (
     CallServer,
     Control,
     control_config,
     tcp_listener,
+    tcp_listeners,
     uvicorn_config,
 )
 from callbridge.server.process.memory import keep_large_blocks_apart
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
     from callbridge.server.config.setting_problems import Problem
@@ -47,7 +53,7 @@ def serve(
 ) -> None:
     """Answer calls until told to stop. Settings come from the environment and a .env file.
 
-    The first SIGTERM or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
+    The first SIGTERM, SIGHUP or Ctrl-C lets live calls end, for CALLBRIDGE_DRAIN_SECONDS at most; the second
     has them handed over at once; the third stops at once.
     """
     named = {"CALLBRIDGE_HOST": host, "PORT": port, "CALLBRIDGE_AGENT": agent}
@@ -58,13 +64,23 @@ def serve(
     configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
     log_crashes()
     _tell(variables.doubts)
+    room = _room(settings)
+    settings = settings.model_copy(update={"calls_max": room.calls_max})
+    with contextlib.ExitStack() as opened:
+        # Before the state is opened, which may be that of a service that runs here already.
+        listeners = [opened.enter_context(listener) for listener in _listeners(settings)]
+        _run(settings, room, listeners)
+
+
+def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None:
+    """From the first thing that a start needs to the end."""
     try:
         prepared = prepare(settings)
     except StartError as error:
         _refuse(error.findings)
     keep_large_blocks_apart()
     server = CallServer(
-        uvicorn_config(prepared.app, settings),
+        uvicorn_config(prepared.app, settings, room),
         settings,
         prepared.drain,
         loop_watch=prepared.loop_watch,
@@ -72,7 +88,7 @@ def serve(
     )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+        server.run(listeners)
     if prepared.drain.is_broken:
         raise typer.Exit(BROKEN_EXIT_STATUS)
 
@@ -84,6 +100,24 @@ def settings_or_refusal(variables: Variables | None = None) -> Settings:
         return settings_of(variables)
     except SettingsError as error:
         _refuse([*as_findings(error.problems), *as_warnings(variables.doubts)])
+
+
+def _room(settings: Settings) -> Room:
+    """What the limit of open files allows, which is raised as far as it goes."""
+    descriptors = raise_limit()
+    for finding in check_descriptors(settings, descriptors):
+        if finding.level is Level.ERROR:
+            _refuse([finding])
+        if finding.level is Level.WARNING:
+            _log.warning("few_descriptors", reason=finding.what, remedy=finding.remedy)
+    return Room.of(descriptors, settings.calls_max)
+
+
+def _listeners(settings: Settings) -> list[socket.socket]:
+    try:
+        return tcp_listeners(settings.host, settings.port)
+    except OSError as error:
+        _refuse([cannot_listen(settings, error)])
 
 
 def _control(desk: Desk) -> Control | None:

@@ -34,6 +34,9 @@ LOWERED_S: Final = 60.0
 
 LOWERED_TO_PERCENT: Final = 90
 
+RAN_OUT_S: Final = 10.0
+"""So long no call is taken after descriptors ran out. One is enough to find out that they still are."""
+
 
 class DeclineReason(enum.StrEnum):
     """Why a call is not taken. Fixed words, for logs and metrics."""
@@ -55,6 +58,9 @@ class DeclineReason(enum.StrEnum):
 
     CAPACITY = "capacity"
     """All places are taken."""
+
+    DESCRIPTORS = "descriptors"
+    """The process may open no more files: another call could not reach its model."""
 
     CALLER_LIMIT = "caller_limit"
     """This caller calls too often."""
@@ -134,6 +140,7 @@ class Admission:
         self._reserved: dict[str, float] = {}
         self._lapsed: dict[str, tuple[str, float]] = {}
         self._lowered: tuple[int, float] | None = None
+        self._ran_out_at: float | None = None
 
     def __repr__(self) -> str:
         return f"<Admission places={len(self._places)} of {self._calls_max} reserved={len(self._reserved)}>"
@@ -229,6 +236,10 @@ class Admission:
         limit = max(1, self.live(now) * LOWERED_TO_PERCENT // 100)
         self._lowered = (min(limit, self.limit(now)), now + LOWERED_S)
 
+    def descriptors_ran_out(self, now: float) -> None:
+        """A call could not open a socket to its model. That is our own fault: the model may be well."""
+        self._ran_out_at = now
+
     def live(self, now: float) -> int:
         """The places taken: started and reserved."""
         self._forget(now)
@@ -260,6 +271,8 @@ class Admission:
             yield DeclineReason.SPEND
         if len(self._places) >= self.limit(now):
             yield DeclineReason.CAPACITY
+        if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
+            yield DeclineReason.DESCRIPTORS
 
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -343,6 +344,26 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
         with pytest.raises(BlockingIOError):
             elsewhere.accept()
     assert failed.status == status
+
+
+@contextlib.contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process may open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "model.invalid"])
+async def test_a_dial_without_descriptors_is_told_as_a_fault_of_ours(host: str) -> None:
+    """Also where it looks as if there were no such name."""
+    with no_descriptor_left():
+        failed = await failed_dial(f"ws://{host}:9/")
+    assert failed.lacks_descriptors
+    assert not (await failed_dial("ws://127.0.0.1:9/")).lacks_descriptors
 
 
 async def test_nobody_listens() -> None:

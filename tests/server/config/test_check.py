@@ -39,12 +39,20 @@ def rehearse(settings: Settings) -> Rehearsal:
 
 
 def findings(
-    changes: Mapping[str, str] | None = None, *, today: dt.date = TODAY, failure: OSError | None = None
+    changes: Mapping[str, str] | None = None,
+    *,
+    today: dt.date = TODAY,
+    failure: OSError | None = None,
+    descriptors: int = 1024,
 ) -> list[Finding]:
     given = {**GOOD, **(changes or {})}
     assert all(name in VARIABLES for name in given if not name.startswith("CALLBRIDGE_"))
     return check(
-        find_variables(given), today=today, rehearse=rehearse, try_to_listen=lambda _host, _port: failure
+        find_variables(given),
+        today=today,
+        rehearse=rehearse,
+        try_to_listen=lambda _host, _port: failure,
+        descriptors=descriptors,
     )
 
 
@@ -74,7 +82,9 @@ def test_good_configuration_has_only_good_news() -> None:
 
 
 def test_unusable_settings_are_errors() -> None:
-    found = check(find_variables({}), today=TODAY, rehearse=rehearse, try_to_listen=lambda *_: None)
+    found = check(
+        find_variables({}), today=TODAY, rehearse=rehearse, try_to_listen=lambda *_: None, descriptors=1024
+    )
     assert [finding.level for finding in found] == [Level.ERROR] * 4
     assert not can_take_calls(found)
     remedies = {finding.what: finding.remedy for finding in found}
@@ -319,6 +329,7 @@ def test_what_the_vendors_say_is_told_last() -> None:
             today=TODAY,
             rehearse=rehearse,
             try_to_listen=lambda *_: None,
+            descriptors=1024,
             ask_vendors=ask,
         )
 
@@ -334,6 +345,7 @@ def test_several_processes_of_one_service_are_warned_of(workers: str, is_told: b
         today=TODAY,
         rehearse=rehearse,
         try_to_listen=lambda *_: None,
+        descriptors=1024,
     )
     assert any("WEB_CONCURRENCY is 2" in fault.what for fault in faults(found)) is is_told
     assert can_take_calls(found)

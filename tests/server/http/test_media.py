@@ -159,6 +159,21 @@ async def test_an_upgrade_without_its_signature_is_denied(signature: str | None)
     assert [(line["event"], line["log_level"]) for line in logs] == [("upgrade_refused", "warning")]
 
 
+async def test_where_a_server_knows_no_denial_a_refusal_is_a_close() -> None:
+    """The extension is optional: such a server answers 403 by itself."""
+    door, sent = Door(), list[str]()
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/media-stream", "headers": [], "query_string": b""}
+    await door.door.answer(WebSocket(scope, receive, send))
+    assert sent == ["websocket.close"]
+
+
 async def test_of_too_many_sockets_the_oldest_gives_way() -> None:
     """A signature can be replayed: a flood of sockets is bounded, and keeps no caller out who was offered."""
     door = Door()

@@ -322,6 +322,10 @@ async def spent_it_all(world: World) -> None:
     world.desk.spending.add(world.now, 10_000_000)
 
 
+async def ran_out(world: World) -> None:
+    world.desk.admission.descriptors_ran_out(world.now)
+
+
 async def is_called(world: World, callers: str, every_s: float = 0.0) -> None:
     for caller in callers.split():
         form = FORM | {"CallSid": next(world.sids), "From": caller}
@@ -338,6 +342,7 @@ REFUSALS = [
     (DeclineReason.MODEL_OUTAGE, lost_its_model, CALLER),
     (DeclineReason.SPEND, spent_it_all, CALLER),
     (DeclineReason.CAPACITY, is_full, CALLER),
+    (DeclineReason.DESCRIPTORS, ran_out, CALLER),
     (DeclineReason.CALLER_LIMIT, partial(is_called, callers=CALLER), CALLER),
     (DeclineReason.ANONYMOUS_LIMIT, partial(is_called, callers="anonymous"), "anonymous"),
     (DeclineReason.STARTS, is_called_by_many, CALLER),

@@ -18,6 +18,7 @@ from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, Patience
 from callbridge.call.events import Leg, LegGone, LegStalled
 from callbridge.server.process import fast_lane
 from callbridge.server.process.fast_lane import FAST_LANE, FastLaneProtocol, take_over
+from callbridge.server.process.http_protocol import Crowd, bounded_http
 from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.serving import GuestServer, serving
 from lanes import BOUND_S, Ear
@@ -89,7 +90,7 @@ async def opened() -> AsyncIterator[House]:
     house = House()
     quiet: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False}
     speaks: dict[str, Any] = {
-        "http": "httptools",
+        "http": bounded_http(Crowd(100)),
         "ws": FastLaneProtocol,
         "ws_max_size": PHONE_MESSAGE_BYTES_MAX,
     }
@@ -234,6 +235,20 @@ async def test_what_a_hasty_peer_says_before_it_is_answered_is_heard_in_order(ho
         await peer.send(text("4"), closing(1000))
         assert await leg.read(ear) == LegGone(Leg.PHONE, 1000, "")
     assert ear.heard == ["1", "2", "x" * 20_000, "4"]
+
+
+async def test_a_hasty_peer_that_says_too_much_is_dropped(house: House) -> None:
+    """Twilio says nothing before it is answered: more than one message is not kept for it."""
+    route = Route()
+    async with visitor(house, route) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
+        await peer.send(f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n".encode())
+        await route.is_asked.wait()
+        with contextlib.suppress(ConnectionError):
+            await peer.send(b"x" * 2 * PHONE_MESSAGE_BYTES_MAX)
+        assert await peer.read_rest() == b""
+    with pytest.raises(ClientDisconnected):
+        await route.leg
 
 
 @pytest.mark.parametrize(

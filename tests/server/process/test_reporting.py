@@ -12,6 +12,7 @@ from callbridge.call import facts, memory
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason, Usage
 from callbridge.server.process.reporting import UNWRITTEN, Journal, ModelHealth, SpendMeter
+from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
 from callbridge.switchboard.continuation import read_history
 from callbridge.switchboard.spending import SpendLevel
@@ -141,6 +142,14 @@ async def test_an_unknown_model_that_has_a_second_one_closes_no_line() -> None:
     assert front.desk.reasons_to_decline() == []
     told(front, *[trouble(model="second", **unknown)] * FAILURES_IN_A_ROW)
     assert front.desk.circuits.open_models(front.now) == ["second"]
+
+
+async def test_descriptors_that_ran_out_are_our_own_fault() -> None:
+    """Nobody is sent to a model that cannot be reached, and none of its circuits opens."""
+    front = FrontDesk()
+    told(front, *[trouble(lacks_descriptors=True)] * 20)
+    assert front.desk.circuits.open_models(front.now) == []
+    assert list(front.desk.reasons_to_decline()) == [DeclineReason.DESCRIPTORS]
 
 
 async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:

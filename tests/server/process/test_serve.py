@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http
-import json
 import os
 import signal
 import socket
@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -24,11 +25,12 @@ from websockets.exceptions import ConnectionClosed
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.fast_lane import FastLaneProtocol
-from callbridge.server.process.listening import CallServer, tcp_listener, uvicorn_config
+from callbridge.server.process.http_protocol import BoundedHttpProtocol
+from callbridge.server.process.listening import CallServer, tcp_listener, tcp_listeners, uvicorn_config
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.switchboard.draining import DrainStep
 from desks import NEEDED, LiveCall, made_settings
-from leftovers import until
+from leftovers import open_sockets, until
 
 SOURCE = Path(__file__).parents[3] / "src"
 
@@ -37,7 +39,10 @@ def test_uvicorn_is_set_up_for_calls() -> None:
     settings = made_settings({"CALLBRIDGE_HOST": "127.0.0.1", "PORT": "8099"})
     config = uvicorn_config(FastAPI(), settings)
     assert (config.host, config.port) == ("127.0.0.1", 8099)
-    assert (config.workers, config.http, config.ws) == (1, "httptools", FastLaneProtocol)
+    assert (config.workers, config.ws) == (1, FastLaneProtocol)
+    assert cast("functools.partial[object]", config.http).func is BoundedHttpProtocol
+    # Longer than a proxy keeps a connection: 900 s at Cloudflare's.
+    assert config.timeout_keep_alive > 900
     assert (config.loop, config.lifespan) == ("auto", "on")
     assert (config.ws_max_size, config.ws_ping_interval) == (65_536, None)
     off = "ws_per_message_deflate proxy_headers access_log server_header log_config limit_concurrency"
@@ -85,6 +90,47 @@ async def test_connections_of_a_listener_send_at_once() -> None:
             assert await no_delay != 0
             writer.close()
             await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("host", "reached_at"),
+    [
+        ("::", ["127.0.0.1", "::1"]),
+        ("0.0.0.0", ["127.0.0.1"]),  # noqa: S104 - only a test
+        ("::1", ["::1"]),
+        ("localhost", ["localhost"]),
+    ],
+)
+async def test_a_host_is_listened_on_at_all_its_addresses(host: str, reached_at: list[str]) -> None:
+    """`::` is both families, which Python's own way to listen would not make of it."""
+    with contextlib.ExitStack() as opened:
+        listeners = [opened.enter_context(listener) for listener in tcp_listeners(host, 0)]
+        for address in reached_at:
+            with socket.create_connection((address, listeners[0].getsockname()[1]), timeout=5):
+                pass
+
+
+def test_an_address_that_the_machine_has_not_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is the only one."""
+    real = socket.getaddrinfo
+    names = {"both": ["192.0.2.1", "127.0.0.1"], "none": ["192.0.2.1"]}
+
+    def found(host: str, *given: Any, **more: Any) -> list[Any]:
+        return [entry for address in names[host] for entry in real(address, *given, **more)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    (listener,) = tcp_listeners("both", 0)
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match="assign"):
+        tcp_listeners("none", 0)
+
+
+def test_where_one_cannot_listen_nothing_is_left_open() -> None:
+    before = open_sockets()
+    with tcp_listener() as taken, pytest.raises(OSError, match="in use"):
+        tcp_listeners("127.0.0.1", taken.getsockname()[1])
+    assert open_sockets() == before
 
 
 class Call(LiveCall):
@@ -187,6 +233,27 @@ async def test_a_signal_during_a_call_lets_it_go_on(soon: None) -> None:
     assert world.server._captured_signals == []
 
 
+async def test_a_terminal_that_is_closed_drains() -> None:
+    world = World()
+    async with running(world) as serving:
+        signal.raise_signal(signal.SIGHUP)
+        await until(lambda: world.drain.step is not DrainStep.SERVING)
+        await serving
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+
+
+async def test_who_was_started_to_outlive_its_terminal_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`nohup` has the signal ignored."""
+    world = World()
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with running(world):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            world.signal()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("signals", "is_willing", "told", "ended"),
     [(2, True, (1000, "handed over"), ["handed over"]), (3, False, (1012, ""), ["cut or closed"])],
@@ -266,8 +333,9 @@ def test_name_in_doubt_is_logged_at_the_start(tmp_path: Path) -> None:
 
 def test_port_in_use_ends_in_words(tmp_path: Path) -> None:
     with tcp_listener() as listener:
-        result = served(tmp_path, PORT=str(listener.getsockname()[1]))
-    assert result.returncode != 0
-    *_, line = result.stderr.splitlines()
-    assert json.loads(line)["level"] == "error"
-    assert "address already in use" in json.loads(line)["event"]
+        listener_port = listener.getsockname()[1]
+        result = served(tmp_path, PORT=str(listener_port))
+    assert result.returncode == 1
+    assert f"something listens on 127.0.0.1 port {listener_port} already" in result.stdout
+    assert "another PORT" in result.stdout
+    assert result.stderr == ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
@@ -54,7 +56,8 @@ class ModelDialer:
             raise DialError(ModelDialFailed(f"no answer in {self.open_timeout_s:g} s")) from error
         except (OSError, WSError, ValueError) as error:
             # ValueError: a host name or port that no address can have, or TLS missing for `wss`.
-            raise DialError(ModelDialFailed(f"{type(error).__name__}: {error}")) from error
+            why = f"{type(error).__name__}: {error}"
+            raise DialError(ModelDialFailed(why, lacks_descriptors=_lacks_descriptors(error))) from error
         return leg
 
     async def _open(self, leg: CallbackLeg, address: str) -> None:
@@ -63,25 +66,42 @@ class ModelDialer:
             raise ValueError("wss needs a TLS context")
         host = url.netloc.rpartition("@")[2]  # No name and no password in `Host`.
         headers = {"Authorization": f"Bearer {self.key}"}
-        socket = LegProtocol(leg, host=host, resource=url.resource_name, headers=headers)
+        protocol = LegProtocol(leg, host=host, resource=url.resource_name, headers=headers)
         _, handshake = await aiofastnet.create_connection(
             asyncio.get_running_loop(),
-            lambda: Handshake(socket),
+            lambda: Handshake(protocol),
             url.host,
             url.port,
             ssl=self.tls if url.is_secure else None,
             ssl_shutdown_timeout=self.patience.close_timeout_s if url.is_secure else None,
         )
         try:
-            await socket.wait_until_handshake_complete()
+            await protocol.wait_until_handshake_complete()
         except WSHandshakeError as refused:
-            socket.transport.disconnect(graceful=False)
+            protocol.transport.disconnect(graceful=False)
             raise DialError(_refusal(refused, handshake.refusal_body)) from refused
         except BaseException:  # Whatever ends the dial, a cancellation too, takes the socket with it.
-            socket.transport.disconnect(graceful=False)
+            protocol.transport.disconnect(graceful=False)
             raise
         if not leg.is_connected:
             raise ConnectionResetError("closed during the handshake")
+
+
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+def _lacks_descriptors(failure: Exception) -> bool:
+    """Whether it failed because this process can open no socket.
+
+    Tried as well: who looks for a name's address without one is told that there is no such name.
+    """
+    if not isinstance(failure, OSError):
+        return False
+    try:
+        socket.socket().close()
+    except OSError as error:
+        return error.errno in NO_DESCRIPTOR
+    return failure.errno in NO_DESCRIPTOR
 
 
 class _Error(msgspec.Struct, frozen=True):

@@ -196,7 +196,13 @@ class Sessions:
 
     def dial_failed(self, event: ModelDialFailed, now: float) -> None:
         """A leg that was dialled could not be opened."""
-        trouble = Trouble(event.why, event.status, event.code, event.retry_after_s)
+        trouble = Trouble(
+            event.why,
+            event.status,
+            event.code,
+            event.retry_after_s,
+            lacks_descriptors=event.lacks_descriptors,
+        )
         if event.leg is Leg.SPARE:
             self.renewal.give_up(trouble.why, now)
         elif Timer.DIAL in self._timers:

@@ -29,6 +29,8 @@ class Trouble:
     """When the server asks to be tried again (RFC 9110 section 10.2.3, Retry-After)."""
     is_our_fault: bool = False
     """The server refused what our configuration asks for: it will again."""
+    lacks_descriptors: bool = False
+    """This process could open no socket."""
 
     @classmethod
     def of_close(cls, why: str, close_code: int, reason: str) -> Self:
@@ -65,4 +67,5 @@ class Trouble:
             self.is_rate_limit,
             model,
             self.is_our_fault,
+            self.lacks_descriptors,
         )

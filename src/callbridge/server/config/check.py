@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from callbridge.server.config import (
     check_addresses,
     check_control,
+    check_descriptors,
     check_fallback,
     check_given,
     check_hearing,
@@ -38,6 +39,7 @@ def check(
     today: dt.date,
     rehearse: Callable[[Settings], Rehearsal],
     try_to_listen: Callable[[str, int], OSError | None],
+    descriptors: int,
     ask_vendors: Callable[[Settings, Agent], list[Finding]] | None = None,
 ) -> list[Finding]:
     """All there is to say about a configuration.
@@ -47,6 +49,7 @@ def check(
         today: tells which models are gone.
         rehearse: does what a start does before it listens.
         try_to_listen: what becomes of binding a socket to this host and port.
+        descriptors: how many the process may have.
         ask_vendors: what those say who are paid for the calls; by default nobody is asked.
     """
     given = check_given.given(variables)
@@ -62,6 +65,7 @@ def check(
         *check_trust.trust(settings),
         *check_addresses.public_address(settings),
         check_addresses.port(settings, try_to_listen(settings.host, settings.port)),
+        *check_descriptors.check_descriptors(settings, descriptors),
         *check_control.control(settings, try_to_listen),
         *check_models.model(settings, today),
         *check_models.second_model(settings, today),

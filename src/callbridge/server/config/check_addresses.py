@@ -53,6 +53,17 @@ def port(settings: Settings, failure: OSError | None) -> Finding:
             f"something listens on {address} already",
             "Fine if it is this service; otherwise stop it, or set another PORT.",
         )
+    return cannot_listen(settings, failure)
+
+
+def cannot_listen(settings: Settings, failure: OSError) -> Finding:
+    """The service has no port."""
+    address = f"{settings.host} port {settings.port}"
+    if failure.errno == errno.EADDRINUSE:
+        return error(
+            f"something listens on {address} already",
+            f"Find it (ss -ltnp 'sport = :{settings.port}') and stop it, or set another PORT.",
+        )
     return error(
         f"one cannot listen on {address}: {failure.strerror or failure}",
         "Set another CALLBRIDGE_HOST or PORT.",

@@ -197,6 +197,11 @@ class Settings(AddressSettings):
     spend_per_day_max: SpendCap = 100
     """The same in 24 hours."""
 
+    # Connections.
+
+    keep_alive_seconds: int = Field(920, ge=5, le=86_400)
+    """How long an idle connection of a proxy stays open: longer than the proxy itself keeps it."""
+
     # State, and stopping.
 
     state_path: Path | None = None

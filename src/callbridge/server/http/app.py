@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.loading import load_agent
@@ -25,6 +25,7 @@ from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
+from callbridge.server.http.nowhere import Nowhere
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
@@ -37,6 +38,8 @@ from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
+
+    from fastapi import APIRouter
 
     from callbridge.bridge.bridge import Observe
     from callbridge.call.facts import Fact
@@ -109,16 +112,31 @@ def create_app(
 def _app(desk: Desk, door: MediaDoor) -> FastAPI:
     run = Run(desk.settings)
     app = FastAPI(
-        title="callbridge", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan_of(desk, run)
+        title="callbridge",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        # They would send Twilio to whatever address the request names itself, and without TLS.
+        redirect_slashes=False,
+        lifespan=_lifespan_of(desk, run),
     )
     app.add_middleware(Entry, run=run, now=desk.now)
     for router in (webhook_router, fallback_router, news_router, health_router):
-        app.include_router(router(desk))
+        app.include_router(_with_slashes(router(desk)))
     app.state.desk = desk
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))
+    app.router.default = Nowhere(desk)
     return app
+
+
+def _with_slashes(router: APIRouter) -> APIRouter:
+    """Every address is as good with a slash behind it: people type the webhook into a form by hand."""
+    for route in tuple(router.routes):
+        assert isinstance(route, Route)
+        router.routes.append(Route(f"{route.path}/", route.endpoint, methods=route.methods))
+    return router
 
 
 def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:

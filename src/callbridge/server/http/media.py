@@ -195,7 +195,10 @@ def _numbers(start: StartFacts) -> tuple[str, str]:
 
 async def _refuse(websocket: WebSocket, status: int) -> None:
     """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
-    await websocket.send_denial_response(Response(status_code=status))
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(Response(status_code=status))
+    else:  # A server without that extension, which is optional, answers every refusal with 403.
+        await websocket.close()
 
 
 async def _phone_leg(websocket: WebSocket) -> SocketLeg:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX
 from callbridge.bridge.legs.picows_protocol import LegProtocol
+from callbridge.server.process.http_bounds import Refusal
 
 if TYPE_CHECKING:
     import asyncio
@@ -37,9 +39,6 @@ RECEIVE_BUFFER_BYTES: Final = 128 * 1024
 """What the kernel may hold of what a phone has sent, and so what is read of it in one go: picows takes all
 that there is, and by itself the kernel takes 6 MB, which is seconds of work for the loop. Linux doubles this,
 for its own needs: in frames of 20 ms it is some seconds, and the rest waits at the sender."""
-
-HASTY_BYTES_MAX: Final = 64 * 1024
-"""What a peer may send ahead of the answer to its upgrade. Twilio sends nothing."""
 
 
 def take_over(scope: MutableMapping[str, Any], leg: CallbackLeg) -> bool:
@@ -83,14 +82,20 @@ class FastLaneProtocol(DroppingProtocol):
     def data_received(self, data: bytes) -> None:
         """The upgrade; what a hasty peer sends after it waits for the answer. Not called after `take_over`.
 
-        uvicorn would read it at once, and send its pong or close ahead of the answer.
+        uvicorn would read it at once, and send its pong or close ahead of the answer. More than a message is
+        too much: Twilio says nothing before it is answered.
         """
         if self.handshake_initiated and not self.handshake_complete:
             self._hasty += data
-            if len(self._hasty) > HASTY_BYTES_MAX:
+            # Ahead of the answer Twilio sends nothing; anybody else no more than one message.
+            if len(self._hasty) > PHONE_MESSAGE_BYTES_MAX:
                 self.transport.abort()
-        else:
-            super().data_received(data)
+            return
+        super().data_received(data)
+        if not self.handshake_initiated and not self.transport.is_closing():
+            # The head came whole: a line of it has more than 8 KiB, of which the parser says nothing at all.
+            self.transport.write(Refusal.LARGE_HEAD.answer)
+            self.transport.close()
 
     async def send(self, message: ASGISendEvent) -> None:
         """For a route that takes nothing over: from its answer on uvicorn has everything."""

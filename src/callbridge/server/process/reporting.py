@@ -59,6 +59,8 @@ class ModelHealth:
         match fact:
             case facts.AgentReady(model) | facts.SessionReplaced(model=model):
                 desk.circuits.succeeded(model, now)
+            case facts.ModelTrouble(lacks_descriptors=True):
+                desk.admission.descriptors_ran_out(now)
             case facts.ModelTrouble(is_rate_limit=True):
                 desk.admission.rate_limited(now)
             case facts.ModelTrouble(is_configuration=True):
