@@ -37,7 +37,7 @@ def trouble(*, is_fatal: bool) -> facts.ModelTrouble:
 
 
 TROUBLE = {"doing": "dial", "why": "HTTP 503: busy", "status": 503, "code": None, "is_rate_limit": False}
-TROUBLE |= {"model": "m", "is_configuration": False}
+TROUBLE |= {"model": "m", "is_configuration": False, "lacks_descriptors": False}
 TURN = facts.TurnEnded(3, "my card is 4111", "thank you", 640, interrupted=True)
 CASES = [
     (
