@@ -281,6 +281,7 @@ def exchange(mutant: Mutant) -> None:
     """Gives every function of a file the code that it has with the change."""
     module = compile(changed(mutant), str(mutant.file), "exec")
     codes = {code.co_qualname: code for code in _codes_in(module)}
+    gc.unfreeze()  # tests/conftest.py keeps what was imported from the collector's sight.
     for function in [one for one in gc.get_objects() if isinstance(one, FunctionType)]:
         code = function.__code__
         if code.co_filename == str(mutant.file) and code.co_qualname in codes:

@@ -26,6 +26,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase
 from callbridge.wire import realtime_events
 from callbridge.wire.media_streams import StartFacts
+from leftovers import until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -380,7 +381,7 @@ async def test_a_caller_who_leaves_as_the_predial_stands_leaves_no_socket(
         room.predial("CA1", mc.PLAN.model)
         async with mc.calling(dialer=dialer, waiting=room) as rig:
             await rig.phone.says(mc.CONNECTED, mc.START)
-            await mc.until(lambda: len(room) == 0)  # The call has taken it.
+            assert await until(lambda: len(room) == 0)  # The call has taken it, of which nothing tells.
             if picks_up_first:
                 dialer.picks_up.set()
             await mc.steps(moment)

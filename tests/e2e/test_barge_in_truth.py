@@ -97,6 +97,7 @@ async def place(delay_ms: int, seed: int) -> FinishedCall:
         return await running.call(caller, network=Network(delay_ms=delay_ms), stream=stream)
 
 
+@pytest.mark.heavy  # Many calls at once, judged by milliseconds.
 async def test_the_model_remembers_what_was_heard(figures: Callable[[str], None], machine: Machine) -> None:
     """Every cut is where the caller stopped hearing, at once on the wire, and nothing plays after it."""
     for _ in range(ATTEMPTS):

@@ -46,15 +46,15 @@ async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tool", "words"),
+    ("command", "tool", "words"),
     [
-        ("def hours() -> str:\n    'Hours.'\n    yield 'nine'", "tool hours: it is a generator"),
-        ("def hours(days: tuple[int, str]) -> str:\n    'Hours.'", "tool hours: days is an array"),
-        ("raise SystemExit(0)", "SystemExit(0)"),
+        ("serve", "def hours() -> str:\n    'Hours.'\n    yield 'nine'", "tool hours: it is a generator"),
+        ("check", "def hours(days: tuple[int, str]) -> str:\n    'Hours.'", "tool hours: days is an array"),
+        ("check", "raise SystemExit(0)", "SystemExit(0)"),
+        ("serve", "raise SystemExit(0)", "SystemExit(0)"),
     ],
-    ids=["a generator", "a schema that is refused", "the end of the process"],
+    ids=["a generator", "a schema that is refused", "the end of a check", "the end of the process"],
 )
-@pytest.mark.parametrize("command", ["check", "serve"])
 async def test_an_agent_whose_tools_cannot_work_is_refused_at_start(
     command: str, tool: str, words: str, tmp_path: Path
 ) -> None:

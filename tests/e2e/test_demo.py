@@ -6,6 +6,8 @@ import json
 import wave
 from typing import TYPE_CHECKING
 
+import pytest
+
 from e2e.commands import run
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ first_audio_without_predial_ms turns tools interruptions carrier_warnings model_
 """
 
 
+@pytest.mark.heavy  # It plays all its audio, twice.
 async def test_the_demo_ends_well_and_reports_in_json(tmp_path: Path) -> None:
     """Exit status 0 and one JSON document: no frame lost, five turns, the interruption, nobody complains."""
     saved = tmp_path / "demo.wav"

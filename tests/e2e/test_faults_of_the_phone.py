@@ -84,7 +84,7 @@ async def test_a_caller_who_leaves_ends_everything(lane: PhoneLane) -> None:
         assert call.journal.ended.startswith("client closed with 1000")
 
 
-@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+@pytest.mark.asyncio(loop_factories=["uvloop"])
 async def test_a_phone_that_does_not_read_is_given_up(
     monkeypatch: pytest.MonkeyPatch, log: Log, lane: PhoneLane
 ) -> None:

@@ -78,8 +78,14 @@ CASES_AND_WAYS = [
     for way in (["at once", "byte by byte"] if is_short(case) else ["at once"])
 ]
 
+OF_A_PHONE = [
+    *(pytest.param("fast", *case.values, id=f"fast-{case.id}") for case in CASES_AND_WAYS),
+    # How uvicorn's library puts bytes together is its own affair.
+    *(pytest.param("slow", case, "at once", id=f"slow-{case}") for case in CASES),
+]
 
-@pytest.mark.parametrize(("case", "way"), CASES_AND_WAYS)
+
+@pytest.mark.parametrize(("door", "case", "way"), OF_A_PHONE, indirect=["door"])
 async def test_a_phone(door: Door, case: Case, way: str, log: Log) -> None:
     """Heard, or refused with the right code: in one packet, and in as many as there are bytes."""
     count = len(door.running.ends)

@@ -295,8 +295,14 @@ ON_A_DESKTOP = {"LANGUAGE": "en_US:en", "HOST": "x86_64-conda-linux-gnu", "AGENT
 
 
 def environment(**changes: str) -> dict[str, str]:
+    with (
+        tcp_listener() as listener,
+        tcp_listener() as control,
+    ):  # Somebody may have a service at the usual ones.
+        ports = [str(one.getsockname()[1]) for one in (listener, control)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ours = {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"}
+    ours |= {"PORT": ports[0], "CALLBRIDGE_CONTROL_PORT": ports[1]}
     return ON_A_DESKTOP | kept | NEEDED | ours | changes
 
 
