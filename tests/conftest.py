@@ -72,8 +72,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 asyncio.constants.DEBUG_STACK_DEPTH = 1
-"""Of the stack that asyncio's debug mode notes for every callback: ten frames of it take a quarter of the time
-of the tests that run a loop."""
+"""Of the stack that asyncio's debug mode notes for every callback: ten frames of it take a quarter of the
+time of the tests that run a loop."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -90,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deals the files out, so that each worker has its share of every folder: of what computes, of what waits.
+    """Deals the files out: each worker has its share of every folder, of what computes and of what waits.
 
     pytest-xdist gives the first worker the first third of the tests, and so on.
     """

@@ -78,16 +78,22 @@ CASES_AND_WAYS = [
     for way in (["at once", "byte by byte"] if is_short(case) else ["at once"])
 ]
 
-OF_A_PHONE = [
-    *(pytest.param("fast", *case.values, id=f"fast-{case.id}") for case in CASES_AND_WAYS),
-    # How uvicorn's library puts bytes together is its own affair.
-    *(pytest.param("slow", case, "at once", id=f"slow-{case}") for case in CASES),
-]
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_phone(door: Door, case: Case, log: Log) -> None:
+    """Heard, or refused with the right code."""
+    await judged(door, case, "at once", log)
 
 
-@pytest.mark.parametrize(("door", "case", "way"), OF_A_PHONE, indirect=["door"])
-async def test_a_phone(door: Door, case: Case, way: str, log: Log) -> None:
-    """Heard, or refused with the right code: in one packet, and in as many as there are bytes."""
+@pytest.mark.parametrize("door", ["fast"], indirect=True)  # uvicorn's library has tests of its own.
+@pytest.mark.parametrize("case", [*filter(is_short, CASES)], ids=str)
+async def test_a_phone_byte_by_byte(door: Door, case: Case, log: Log) -> None:
+    """The same in as many packets as there are bytes."""
+    await judged(door, case, "byte by byte", log)
+
+
+async def judged(door: Door, case: Case, way: str, log: Log) -> None:
+    """What becomes of the case, for the phone, for the call and in the log."""
     count = len(door.running.ends)
     async with door.knock() as peer:
         with contextlib.suppress(ConnectionError):  # Who is refused need not be heard to the end.

@@ -298,7 +298,7 @@ def environment(**changes: str) -> dict[str, str]:
     with (
         tcp_listener() as listener,
         tcp_listener() as control,
-    ):  # Somebody may have a service at the usual ones.
+    ):  # The usual ones may be taken.
         ports = [str(one.getsockname()[1]) for one in (listener, control)]
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     ours = {"PYTHONPATH": str(SOURCE), "CALLBRIDGE_HOST": "127.0.0.1"}
