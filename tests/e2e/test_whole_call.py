@@ -63,7 +63,7 @@ def visitor(rng: random.Random) -> CallerScript:
         [
             WaitForAgent(quiet_ms=200),
             Say(noise(rng, 300)),
-            WaitForAgent(quiet_ms=400),
+            WaitForAgent(quiet_ms=1000),  # The tool runs in between, on a machine that may be busy.
             Say(noise(rng, 300)),
             WaitForEnd(),
         ]
