@@ -71,7 +71,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.numprocesses = WORKERS
 
 
-asyncio.constants.DEBUG_STACK_DEPTH = 1
+asyncio.constants.DEBUG_STACK_DEPTH = 1  # type: ignore[misc]  # What else could set it?
 """Of the stack that asyncio's debug mode notes for every callback: ten frames of it take a quarter of the
 time of the tests that run a loop."""
 
