@@ -240,9 +240,24 @@ async def test_a_call_that_comes_back_to_where_it_began_goes_on(answered: World)
     """Somebody sent it there, by Twilio's REST API or in a flow of their own: it has its memory."""
     answered.ended(EndReason.MEDIA_LOST)
     answered.wall_now += questions.OFFER_S
-    response = await answered.post("/twilio/voice", IN_PROGRESS)
-    assert redeemed(answered, response).continues
-    assert (await answered.noted())[1:] == [facts.StreamAsked("resume", EndReason.MEDIA_LOST, stream=1)]
+    sent_on = await answered.post("/twilio/voice", IN_PROGRESS)
+    assert verbs(sent_on) == ["Pause", "Redirect"]
+    assert redeemed(answered, await answered.post(next_address(sent_on), IN_PROGRESS)).continues
+    resumed = facts.StreamAsked("resume", EndReason.MEDIA_LOST, stream=1, held=1)
+    assert (await answered.noted())[1:] == [resumed]
+
+
+async def test_who_repeats_where_a_call_came_back_causes_nothing(answered: World) -> None:
+    """Its stream may be live in another process that shares the state, where nobody can be asked of it."""
+    before = await answered.kinds()
+    async with World() as other:
+        other.desk.state = other.state = answered.state
+        other.wall_now = answered.wall_now + questions.OFFER_S
+        for _ in range(2):
+            assert verbs(await other.post("/twilio/voice", IN_PROGRESS)) == ["Pause", "Redirect"]
+            other.wall_now += questions.OFFER_S
+        assert other.places == 0
+    assert await answered.kinds() == before
 
 
 @pytest.mark.parametrize(

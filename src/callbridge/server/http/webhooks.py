@@ -79,8 +79,9 @@ class _Webhooks:
                     _log.warning("call_offered_late", call_sid=call_sid)
                     return twiml_response(twiml.hang_up())
                 case Offer.GOES_ON:
-                    pass
-        return await self._what_follows(form, Question())
+                    # This request may have been captured, and the stream be live in another process. So it
+                    # causes nothing: Twilio, and nobody else, can ask the address that it is sent to.
+                    return self._hold(asked.resolved(Question()).again, rounds=0)
 
     def _offer(self, form: TwilioForm) -> CallOffered:
         """Takes the call or does not, and notes which."""
