@@ -232,8 +232,11 @@ async def test_a_call_that_rang_long_ago_begins_nothing(world: World, is_told: b
         world.wall_now += questions.OFFER_S
         world.now += 1000
     before = await world.kinds()
-    assert verbs(await world.post("/twilio/voice")) == ["Hangup"]
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            assert verbs(await world.post("/twilio/voice")) == ["Hangup"]
     assert (await world.kinds(), world.places) == (before, 0)
+    assert [line["event"] for line in logs] == ["call_offered_late"], "who repeats it may fill the log"
 
 
 async def test_a_call_that_comes_back_to_where_it_began_goes_on(answered: World) -> None:
@@ -474,6 +477,7 @@ async def test_nobody_is_rung_whose_telephone_brings_the_call_back(form: dict[st
         await drains(world)
         with structlog.testing.capture_logs() as logs:
             response = await world.post("/twilio/voice", FORM | form)
+            assert (await world.post("/twilio/voice", FORM | form)).text == response.text
         assert verbs(response)[:2] == ["Say", "Record"]
         assert [line["log_level"] for line in logs if line["event"] == "human_not_rung"] == ["warning"]
 
@@ -725,6 +729,17 @@ async def test_a_stream_that_is_not_heard_any_more_is_told(answered: World, stat
     answered.desk.live_calls.add(CALL, live)
     await answered.post("/twilio/stream-ended", FORM | {"CallStatus": status}, "stream=1")
     assert live.told == [told]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_hangs_when_the_end_of_its_call_is_known_is_told(answered: World) -> None:
+    """The order of webhooks is not guaranteed: the call's own end may be reported first."""
+    live = LiveCall()
+    answered.desk.live_calls.add(CALL, live)
+    over = FORM | {"CallStatus": "completed"}
+    await answered.post("/twilio/call-status", over)
+    assert verbs(await answered.post("/twilio/stream-ended", over, "stream=1")) == ["Hangup"]
+    assert live.told == ["hung up"]
 
 
 async def test_a_call_is_resumed(answered: World) -> None:

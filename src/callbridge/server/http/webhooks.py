@@ -76,7 +76,7 @@ class _Webhooks:
                     assert asked.offered is not None, "what was offered is offered again"
                     return self._answer_offer(form, asked.offered, is_repeated=True)
                 case Offer.OVER:
-                    _log.warning("call_offered_late", call_sid=call_sid)
+                    self._tell_of("call_offered_late", call_sid)
                     return twiml_response(twiml.hang_up())
                 case Offer.GOES_ON:
                     # This request may have been captured, and the stream be live in another process. So it
@@ -125,9 +125,11 @@ class _Webhooks:
         desk, call_sid, status = self._desk, form.call_sid, form.get("CallStatus")
         asked = read_asked(read_facts(await desk.state.events(call_sid)))
         question = asked.resolved(question)
-        if asked.answer_to(question, status, desk.wall_now()) is None and not await self._is_over(form):
+        is_told = asked.answer_to(question, status, desk.wall_now()) is not None
+        # Of a call that is over its end may be known, and its stream hang in the air all the same.
+        if (not is_told or status in CALL_OVER) and not await self._is_over(form):
             # Not Twilio, or Twilio about a call that it has sent elsewhere: nothing is noted of it.
-            _log.warning("stream_ended_early", call_sid=call_sid)
+            self._tell_of("stream_ended_early", call_sid)
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
@@ -215,6 +217,12 @@ class _Webhooks:
                 return self._hold(question.again, rounds=answer.rounds)
             case never:
                 assert_never(never)
+
+    def _tell_of(self, repetition: str, call_sid: str) -> None:
+        """A line for the first, then a count a minute: who has captured a request may send it for ever."""
+        count = self._desk.refused.take(repetition, self._desk.now())
+        if count is not None:
+            _log.warning(repetition, call_sid=call_sid, count=count)
 
     # --- Documents ---
 
