@@ -345,7 +345,6 @@ async def test_a_call_that_another_process_answered_gets_a_place() -> None:
 async def test_a_process_that_stops_takes_no_call_of_another() -> None:
     door = Door()
     door.desk.drain.signalled()
-    door.desk.look_around()
     async with door.caller() as socket:
         await socket.task
     (ended,) = door.of(StreamEnded)

@@ -182,6 +182,7 @@ class _Visit:
     def _take_place(self, call_sid: str, caller: str) -> bool:
         """From here on the socket is a call: one whose webhook another process answered is one as well."""
         desk, now = self._desk, self._desk.now()
+        desk.look_around()
         if not desk.admission.started(call_sid, now):
             desk.admission.continue_(call_sid, desk.caller_key(caller), now)
             if not desk.admission.started(call_sid, now):
