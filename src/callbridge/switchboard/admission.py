@@ -245,6 +245,10 @@ class Admission:
         self._forget(now)
         return len(self._reserved)
 
+    def has_room(self, now: float) -> bool:
+        """Whether there is a place that nobody has."""
+        return self.live(now) < self.limit(now)
+
     def limit(self, now: float) -> int:
         """The places that there are at this moment."""
         if self._lowered is None or now >= self._lowered[1]:
@@ -264,7 +268,7 @@ class Admission:
             yield DeclineReason.MODEL_OUTAGE
         if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
             yield DeclineReason.SPEND
-        if len(self._places) >= self.limit(now):
+        if not self.has_room(now):
             yield DeclineReason.CAPACITY
         if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
             yield DeclineReason.DESCRIPTORS

@@ -731,6 +731,14 @@ async def test_a_stream_that_is_not_heard_any_more_is_told(answered: World, stat
     assert live.told == [told]
 
 
+async def test_a_call_of_which_nothing_is_known_takes_no_place_beyond_the_last() -> None:
+    """Its process is gone, and the state with it; or somebody repeats what was asked long ago."""
+    async with World({"CALLBRIDGE_CALLS_MAX": "2"} | ONLY_APOLOGY) as world:
+        forms = [IN_PROGRESS | {"CallSid": next(world.sids)} for _ in range(3)]
+        told = [verbs(await world.post("/twilio/stream-ended", form, "stream=1"))[0] for form in forms]
+        assert (told, world.places) == (["Connect", "Connect", "Say"], 2)
+
+
 @pytest.mark.usefixtures("quick")
 async def test_a_stream_that_hangs_when_the_end_of_its_call_is_known_is_told(answered: World) -> None:
     """The order of webhooks is not guaranteed: the call's own end may be reported first."""

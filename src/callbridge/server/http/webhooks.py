@@ -161,12 +161,15 @@ class _Webhooks:
         """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
         desk = self._desk
         desk.look_around()
+        # A call that nobody knows may be one of long ago, about which somebody repeats a captured question:
+        # it may have a place, and none beyond the last.
+        may_stay = asked.is_known or desk.admission.has_room(desk.now())
         follows = decide(
             call_status=form.get("CallStatus"),
             follows=history.follows,
             continued_at=history.continued_at,
             now=desk.wall_now(),
-            can_continue=desk.condition.has_healthy_store,
+            can_continue=desk.condition.has_healthy_store and may_stay,
             never_began=history.never_began,
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
