@@ -184,6 +184,20 @@ async def test_call_is_connected_to_the_media_socket(world: World, method: str) 
     assert await world.noted() == [facts.CallOffered("", "", agent="default")]
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+async def test_a_genuine_request_marks_its_connection(world: World, *, is_signed: bool) -> None:
+    """By it the connection is known from a stranger's, when there are too many of them."""
+    target, marks = f"/twilio/voice?{urlencode(FORM)}", dict[str, Any]()
+
+    async def with_state(scope: Any, receive: Any, send: Any) -> None:
+        await world.app({**scope, "state": marks}, receive, send)
+
+    headers = {"X-Twilio-Signature": sign(AUTH_TOKEN, BASE + target)} if is_signed else {}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url=BASE) as client:
+        await client.get(target, headers=headers)
+    assert marks == ({"is_genuine": True} if is_signed else {})
+
+
 async def test_repeated_webhook_is_answered_again(world: World) -> None:
     """The same, whatever went wrong in between, and nothing is counted again: also by another process."""
     first = await world.post("/twilio/voice")
