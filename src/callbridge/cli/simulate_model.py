@@ -49,7 +49,7 @@ _STYLES = {
 
 
 def simulate_model(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 9000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for a free one.")] = 9000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     script: Annotated[
         Path | None,
