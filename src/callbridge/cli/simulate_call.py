@@ -254,7 +254,8 @@ class _Display:
     def show(self, event: PhoneEvent) -> None:
         if isinstance(event, events.CallPlaced):
             self._zero = event.at
-        self._console.print(f"[dim]{event.at - self._zero:8.2f} s[/]  {_in_words(event)}")
+        # Not broken at the width of a terminal: addresses are copied, and files are searched by lines.
+        self._console.print(f"[dim]{event.at - self._zero:8.2f} s[/]  {_in_words(event)}", soft_wrap=True)
 
     def summarise(self, report: CallReport) -> None:
         table = Table.grid(padding=(0, 2))
@@ -271,7 +272,7 @@ class _Display:
                 f"{escape(warning.detail)}\n      {escape(warning.remedy)}"
             )
         for finding in report.findings:
-            self._console.print(f"[yellow]caller[/] {escape(finding)}")
+            self._console.print(f"[yellow]caller[/] {escape(finding)}", soft_wrap=True)
         if not report.was_agent_heard:
             got = ", ".join(verb.verb for verb in report.verbs) or "nothing"
             self._console.print(
