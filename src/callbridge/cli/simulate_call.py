@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from callbridge.cli.output_files import to_be_written
 from callbridge.server.config.settings import find_variables
 from callbridge.simulators.audio import SpeechError
 from callbridge.simulators.phone import (
@@ -124,7 +125,9 @@ JitterMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="R
 Seed = Annotated[int, typer.Option(rich_help_panel=NETWORK, help="Of the jitter.")]
 Save = Annotated[
     Path | None,
-    typer.Option(rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."),
+    typer.Option(
+        callback=to_be_written, rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print only a JSON report.")]
 
