@@ -54,7 +54,7 @@ _SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
 
 SOURCE = Path(callbridge.__file__).parents[1]
 
-WORKERS = 3
+WORKERS = 4
 """For two cores: most of the time of the end-to-end tests is waiting for audio to play."""
 
 

@@ -49,6 +49,7 @@ KILLS = 2
 RESUMED_MS_MAX = 3000
 
 
+@pytest.mark.heavy
 async def test_no_call_is_lost_by_two_kills(
     tmp_path: Path, figures: Callable[[str], None], machine: Machine
 ) -> None:

@@ -22,7 +22,10 @@ READ_BUFFER_BYTES: Final = 2048
 """Of one socket, at first: the least that picows takes. It doubles until the longest message fits."""
 
 PING_AFTER_S: Final = 20.0
-"""So long a model may say nothing before it is asked for a sign of life; so long it may take to give one."""
+"""So long a model may say nothing before it is asked for a sign of life; so long it may take to give one.
+
+A write finds out sooner, and a call writes all the time. On uvloop a write is needed for one thing: a reset
+that comes with the last bytes is one event to libuv, which then watches the socket no more."""
 
 _log = structlog.get_logger()
 _SILENT: Final = logging.Logger("callbridge.sockets", logging.CRITICAL + 1)  # noqa: LOG001  # No setting may open it.
