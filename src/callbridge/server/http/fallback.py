@@ -63,7 +63,7 @@ def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repe
     if isinstance(found, PutThrough):
         if not is_repeated:
             desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
-    elif found is not NotPutThrough.NOBODY:
+    elif found is not NotPutThrough.NOBODY and not is_repeated:
         _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
     return ladder.first_step(_plan(desk, found))
 

@@ -76,7 +76,7 @@ class _Webhooks:
                     assert asked.offered is not None, "what was offered is offered again"
                     return self._answer_offer(form, asked.offered, is_repeated=True)
                 case Offer.OVER:
-                    _log.warning("call_offered_late", call_sid=call_sid)
+                    self._tell("call_offered_late", call_sid)
                     return twiml_response(twiml.hang_up())
                 case Offer.GOES_ON:
                     pass
@@ -126,7 +126,7 @@ class _Webhooks:
         question = asked.resolved(question)
         if asked.answer_to(question, status, desk.wall_now()) is None and not await self._is_over(form):
             # Not Twilio, or Twilio about a call that it has sent elsewhere: nothing is noted of it.
-            _log.warning("stream_ended_early", call_sid=call_sid)
+            self._tell("stream_ended_early", call_sid)
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
@@ -138,6 +138,12 @@ class _Webhooks:
                 desk.note(call_sid, answer)
                 await desk.kept()
         return self._answer(form, question, answer, history, is_repeated=before is not None)
+
+    def _tell(self, event: str, call_sid: str) -> None:
+        """The first at once, the rest as a count: who has captured a request can repeat it without end."""
+        count = self._desk.refused.take(event, self._desk.now())
+        if count is not None:
+            _log.warning(event, call_sid=call_sid, count=count)
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
