@@ -43,21 +43,38 @@ BODY: Final = b"POST /twilio/voice HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\
 # --- Without end -------------------------------------------------------------------------------------
 
 
-async def without_end(target: Target, begin: bytes, endless: bytes, connections: int = 2) -> None:
-    """Sends for a while, and comes again whenever it is cut off."""
+async def without_end(
+    target: Target, begin: bytes, endless: bytes, connections: int = 2, cuts_least: int = 1
+) -> None:
+    """Sends for a while, and comes again whenever it is cut off, as it has to be."""
+    cuts = 0
+
+    def count() -> None:
+        nonlocal cuts
+        cuts += 1
+
     async with asyncio.TaskGroup() as tasks:
-        strangers = [tasks.create_task(shout(target.public_port, begin, endless)) for _ in range(connections)]
+        strangers = [
+            tasks.create_task(shout(target.public_port, begin, endless, count)) for _ in range(connections)
+        ]
         await asyncio.sleep(SHOUTS_S)
         for stranger in strangers:
             stranger.cancel()
+    # A proxy has bounds of its own.
+    assert cuts >= cuts_least or target.public_port != target.service.port, f"cut off {cuts} times"
 
 
-endless_headers = partial(without_end, begin=GET[:-9], endless=b"X: y\r\n" * 1000, connections=8)
+endless_headers = partial(
+    without_end, begin=GET[:-9], endless=b"X: y\r\n" * 1000, connections=8, cuts_least=8
+)
 endless_line = partial(without_end, begin=GET + b"X: ", endless=b"y" * 6000)
 endless_trailers = partial(without_end, begin=CHUNKED + b"0\r\n", endless=b"X: y\r\n" * 1000)
 endless_chunks = partial(without_end, begin=CHUNKED, endless=b"1\r\nx\r\n" * 1000)
-endless_body = partial(without_end, begin=BODY.replace(b"60000", b"999999999"), endless=b"x" * 6000)
-pipelined = partial(without_end, begin=b"", endless=PIPELINED)
+# These end later, or are read no faster than they are answered.
+endless_body = partial(
+    without_end, begin=BODY.replace(b"60000", b"999999999"), endless=b"x" * 6000, cuts_least=0
+)
+pipelined = partial(without_end, begin=b"", endless=PIPELINED, cuts_least=0)
 
 
 async def slowly(target: Target) -> None:

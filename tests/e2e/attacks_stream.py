@@ -13,7 +13,7 @@ from callbridge.simulators.phone import messages
 from e2e.raw import CALLED, media, raw_phone, start
 from e2e.test_floods import FLOODS, WHOSE, Flood
 from e2e.test_intruders import INTRUDERS, intrude, refused
-from raw_peer import Frame, Opcode, closing, more, text
+from raw_peer import Frame, Opcode, closing, more, take_frame, text
 from websocket_cases import CASES
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ OWN_CALLS_AT_ONCE: Final = 2
 
 TIMES_MAX: Final = 4000
 """Of one message: more are not even read."""
+
+FLOODED: Final = 1008
+"""How a stream is closed that says more than a telephone can."""
 
 ENDS_WITHIN_S: Final = 8.0
 
@@ -149,4 +152,14 @@ async def _pour(target: Target, flood: Flood) -> None:
                 await peer.send(data[begin : begin + 65536])
                 await asyncio.sleep(0)  # Calls are played in the same process.
             await peer.send(closing(1000))
-        await reading
+        code = _close_code(await reading)
+    assert not flood.ends or code == FLOODED, f"{flood.name}: closed with {code}"
+
+
+def _close_code(data: bytes) -> int | None:
+    """The code with which the service has closed; none where the connection was cut."""
+    unread = bytearray(data)
+    while (frame := take_frame(unread, masked=False)) is not None:
+        if frame.opcode == Opcode.CLOSE:
+            return int.from_bytes(frame.payload[:2])
+    return None

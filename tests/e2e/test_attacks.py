@@ -312,7 +312,7 @@ async def test_live_calls_go_on_and_new_ones_are_served_under_attack(
         ended = [call.result() for call in calls]
     judge.faults += [fault for call in ended for fault in whole(call, target.model.sessions)]
     judge.faults += odd_lines(target)
-    figures(f"{form}: {judge.told(before, ended)}")
     assert judge.faults == [], "\n".join(judge.faults)
+    figures(f"{form}: {judge.told(before, ended)}")
     late = [f"{name}: {ms:.0f} ms" for name, (ms, ms_max) in judge.bounds(ended).items() if ms > ms_max]
     machine.judge(late, tolerates_ms=LATE_MS)
