@@ -107,8 +107,8 @@ class Judge:
         lines, offered = self._lines, len(self.target.offered)
         try:
             await asyncio.wait_for(attack.carry_out(self.target), attack.within_s)
-        except (AssertionError, TimeoutError, OSError, httpx.HTTPError) as error:
-            self.faults.append(f"{attack.name}: {type(error).__name__} {error}")
+        except (AssertionError, TimeoutError, OSError, httpx.HTTPError, ExceptionGroup) as error:
+            self.faults += [f"{attack.name}: {what}" for what in in_words(error)]
         self.lasted_s[attack.name] = time.perf_counter() - began_at
         found = [
             *(f"a line of the log: {line[:300]}" for line in self.target.service.faults[before:]),
@@ -182,6 +182,15 @@ class Judge:
             f"new callers; {times}; grown by {before.grown_bytes / 2**20:.0f} MiB; {self._lines} lines; "
             + ", ".join(f"{name}: {self.lasted_s[name]:.1f} s" for name in slowest)
         )
+
+
+def in_words(error: Exception) -> Iterator[str]:
+    """What went wrong in an attack, or in all that it did at once."""
+    if isinstance(error, ExceptionGroup):
+        for each in error.exceptions:
+            yield from in_words(each)
+    else:
+        yield f"{type(error).__name__} {error}"[:500]
 
 
 # --- The live calls ----------------------------------------------------------------------------------
