@@ -44,6 +44,7 @@ ATTACKS: Final = (
     Attack("a captured question of live calls", calls.replayed_stream_ended),
     Attack("captured news of live calls", calls.replayed_news),
     Attack("every captured webhook of calls that are over", calls.replayed_call),
+    Attack("webhooks of another account", calls.another_account),
     Attack("one caller in series", calls.one_caller),
     Attack("one SIP host with changing names", calls.one_sip_host),
     Attack("callers without a number", calls.anonymous),

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from callbridge.simulators.phone.signature import sign
-from e2e.stack import AUTH_TOKEN
+from e2e.attacks_port import WEBHOOKS
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN
 from e2e.test_repeated_webhooks import sent_again
 
 if TYPE_CHECKING:
@@ -74,6 +75,16 @@ async def call_is_over(target: Target) -> None:
 def _whose(target: Target, number: int) -> dict[str, str]:
     line = target.live[number % len(target.live)].line
     return {"CallSid": line.call_sid, "From": line.from_number, "To": line.to_number}
+
+
+async def another_account(target: Target) -> None:
+    """Signed with our token, and about a call of somebody else's account."""
+    before = set(target.offered)
+    for path in WEBHOOKS:
+        for account in ("AC" + "9" * 32, ACCOUNT_SID.lower(), ACCOUNT_SID + " ", ""):
+            answer = await target.ask(path, {"CallSid": target.new_sid(), "AccountSid": account})
+            assert answer.status_code in {400, 403}, (path, account, answer)
+    target.offered = before
 
 
 # --- Hostile callers ---------------------------------------------------------------------------------

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from callbridge.simulators.phone import messages
+from callbridge.telephony.signed_tokens import LIFETIME_S
 from e2e.raw import CALLED, media, raw_phone, start
 from e2e.test_floods import FLOODS, WHOSE, Flood
-from e2e.test_intruders import INTRUDERS, intrude, refused
+from e2e.test_intruders import INTRUDERS, Intruder, intrude, refused, token_of
 from raw_peer import Frame, Opcode, closing, more, take_frame, text
 from websocket_cases import CASES
 
@@ -59,7 +61,8 @@ async def captured_upgrades_go_on(target: Target) -> None:
 
 async def bad_tokens(target: Target) -> None:
     """Starts with a token that is missing, forged, of another call or time, or used: closed with 1008."""
-    for intruder in INTRUDERS:
+    expired = token_of(secret=target.line.settings.own_secret, at=time.time() - 2 * LIFETIME_S)
+    for intruder in (*INTRUDERS, Intruder("expired by now", expired, "expired")):
         assert await refused(target.line, intruder) == (1008, "rejected_auth"), intruder
     for phone in target.live:
         assert await intrude(target.line, phone.streams[0].identity) == (1008, "rejected_auth")
