@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 
-from callbridge.server.config.env_file import Entry, decoded, read_lines
+from callbridge.server.config.env_file import Entry, LineFault, decoded, read_lines
 from callbridge.server.config.settings import VARIABLES
 from callbridge.simulators.phone.signature import sign_form
 from e2e.raw import CALLED, CALLER
@@ -76,8 +77,11 @@ def deployed(env_file: Path | None, public_url: str, model_url: str, folder: Pat
 
 
 def _described(env_file: Path) -> dict[str, str]:
-    text, _wrong = decoded(env_file.read_bytes())
-    filed = {line.name.upper(): line.value for line in read_lines(text) if isinstance(line, Entry)}
+    text, wrong = decoded(env_file.read_bytes())
+    lines = list(read_lines(text))
+    for fault in (*wrong, *(line for line in lines if isinstance(line, LineFault))):
+        pytest.fail(f"{env_file}, line {fault.line} {fault.what}. {fault.remedy}.", pytrace=False)
+    filed = {line.name.upper(): line.value for line in lines if isinstance(line, Entry)}
     found = filed | {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     return {name: value for name, value in found.items() if name in VARIABLES and value.strip()}
 
@@ -129,14 +133,6 @@ class Target:
             self.offered.add(form["CallSid"])
         headers = {"X-Twilio-Signature": sign_form(url, form, token)}
         return await self.client.post(url, data=form, headers=headers)
-
-    async def offer(self, **fields: str) -> str:
-        """What a new call is answered: the TwiML. It is hung up before its stream begins."""
-        sid = fields.pop("CallSid", "") or self.new_sid()
-        answer = await self.ask("/twilio/voice", {"CallSid": sid, **fields})
-        assert answer.status_code == 200, answer
-        await self.hung_up(sid)
-        return answer.text
 
     async def hung_up(self, sid: str) -> None:
         """Twilio reports that a call is over."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
@@ -53,6 +54,8 @@ SILENCE_MS_MAX: Final = 4000
 MEANING_WITHIN_MS: Final = 8000
 """So long semantic_vad waits for the end of a turn at the most."""
 
+STOPS_WITHIN_S: Final = 20.0
+
 LATE_MS: Final = 200
 """Of this machine, above which its times are not judged."""
 
@@ -61,6 +64,9 @@ GROWN_BYTES_MAX: Final = 60 * 1024 * 1024
 
 MORE_FILES_MAX: Final = {"direct": 4, "nginx": 4 + 16}
 """A proxy keeps that many connections open."""
+
+SESSIONS_BEFORE_MAX: Final = 2
+"""Of calls that were offered just before an attack began."""
 
 LINES_OF_A_CALL_MAX: Final = 12
 LINES_A_SECOND_MAX: Final = 20
@@ -103,34 +109,27 @@ class Judge:
 
     async def look_at(self, attack: Attack) -> None:
         """Carries it out, and looks at what it has cost."""
-        before, began_at = len(self.target.service.faults), time.perf_counter()
-        lines, offered = self._lines, len(self.target.offered)
+        before, began_at = self._counts, time.perf_counter()
         try:
             await asyncio.wait_for(attack.carry_out(self.target), attack.within_s)
         except (AssertionError, TimeoutError, OSError, httpx.HTTPError, ExceptionGroup) as error:
             self.faults += [f"{attack.name}: {what}" for what in in_words(error)]
         self.lasted_s[attack.name] = time.perf_counter() - began_at
-        found = [
-            *(f"a line of the log: {line[:300]}" for line in self.target.service.faults[before:]),
-            *self._too_many_lines(self._lines - lines, len(self.target.offered) - offered, attack),
-            *self._too_many_sessions(),
-            *self._ended_calls(),
-        ]
-        self.faults += [f"{attack.name}: {what}" for what in found]
+        calls, sessions, lines, _faults = (now - then for now, then in zip(self._counts, before, strict=True))
+        found = [f"the log: {line[:300]}" for line in self.target.service.faults[before[3] :]]
+        if sessions > calls + SESSIONS_BEFORE_MAX:
+            found.append(f"{sessions} sessions of the model for {calls} calls")
+        lines_max = LINES_BESIDE_MAX + LINES_A_SECOND_MAX * self.lasted_s[attack.name]
+        if lines > lines_max + LINES_OF_A_CALL_MAX * calls:
+            found.append(f"{lines} lines in the log for {calls} calls")
+        self.faults += [f"{attack.name}: {what}" for what in (*found, *self._ended_calls())]
 
     @property
-    def _lines(self) -> int:
-        return self.target.service.log.count("\n")
-
-    def _too_many_lines(self, lines: int, calls: int, attack: Attack) -> Iterator[str]:
-        beside = LINES_BESIDE_MAX + LINES_A_SECOND_MAX * self.lasted_s[attack.name]
-        if lines > beside + LINES_OF_A_CALL_MAX * calls:
-            yield f"{lines} lines in the log, for {calls} calls"
-
-    def _too_many_sessions(self) -> Iterator[str]:
-        sessions, offered = len(self.target.model.sessions), len(self.target.offered)
-        if sessions > offered:
-            yield f"{sessions} sessions of the model for {offered} calls that were offered"
+    def _counts(self) -> tuple[int, int, int, int]:
+        """Calls that were offered, sessions of the model, lines of the log, faults among these."""
+        target, log = self.target, self.target.service.log
+        faults = len(target.service.faults)
+        return len(target.offered), len(target.model.sessions), log.count("\n"), faults
 
     def _ended_calls(self) -> Iterator[str]:
         for phone in self.target.live:
@@ -179,7 +178,7 @@ class Judge:
         times = ", ".join(f"{name} at most {ms:.0f} ms" for name, (ms, _) in self.bounds(ended).items())
         return (
             f"{len(self.lasted_s)} attacks in {sum(self.lasted_s.values()):.0f} s, {len(self.target.over)} "
-            f"new callers; {times}; grown by {before.grown_bytes / 2**20:.0f} MiB; {self._lines} lines; "
+            f"new callers; {times}; grown by {before.grown_bytes / 2**20:.0f} MiB; {self._counts[2]} lines; "
             + ", ".join(f"{name}: {self.lasted_s[name]:.1f} s" for name in slowest)
         )
 
@@ -319,6 +318,8 @@ async def test_live_calls_go_on_and_new_ones_are_served_under_attack(
             await judge.serve_one()
             judge.faults += [fault async for fault in before.changes(service, MORE_FILES_MAX[form])]
         ended = [call.result() for call in calls]
+        service.signal(signal.SIGTERM)
+        assert await service.ended(STOPS_WITHIN_S) == 0, "what an attacker began is over"
     judge.faults += [fault for call in ended for fault in whole(call, target.model.sessions)]
     judge.faults += odd_lines(target)
     assert judge.faults == [], "\n".join(judge.faults)
