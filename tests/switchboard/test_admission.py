@@ -154,35 +154,6 @@ def test_call_that_brings_no_stream_loses_its_place() -> None:
     assert desk.offer("CA3", 40.0) is DeclineReason.CALLER_LIMIT
 
 
-@pytest.mark.parametrize(
-    ("bounds", "other", "now", "is_taken"),
-    [
-        (UNBOUNDED, None, 20.0, True),
-        (UNBOUNDED, "other", 20.0, False),  # The place is gone.
-        (CallsPerCaller(at_once=1), "someone", 20.0, False),  # The caller has another call by now.
-        (
-            UNBOUNDED,
-            None,
-            places.RESERVED_S + places.LAPSED_KEPT_S,
-            False,
-        ),  # Nothing is known of it any more.
-    ],
-)
-def test_late_stream_takes_a_place_that_is_free(
-    bounds: CallsPerCaller, other: str | None, now: float, is_taken: bool
-) -> None:
-    """A stream that comes after its reservation is never one call too many."""
-    desk = Desk(calls_max=1 if bounds is UNBOUNDED else 2, bounds=bounds)
-    assert desk.offer("CA1") is None
-    if other is not None:
-        desk.take("CA2", now, other)
-    before = desk.admission.live(now)
-    assert before == int(other is not None)
-    assert desk.admission.started("CA1", now) is is_taken
-    assert desk.admission.live(now) == before + is_taken
-    assert desk.callers.live("someone") == (is_taken or other == "someone")
-
-
 def test_call_that_is_over_before_its_stream_gives_up_its_place() -> None:
     """A caller who hangs up while it rings; told again, or of a live call, it changes nothing."""
     desk = Desk(calls_max=1)

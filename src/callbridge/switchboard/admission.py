@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 RESERVED_S: Final = 15.0
 """A call that brings no stream within this time loses its place. Twilio needs a second."""
 
-LAPSED_KEPT_S: Final = 30.0
-"""A stream that comes even later is known for so much longer: its token may be good for 30 s in all."""
-
 LOWERED_S: Final = 60.0
 """The model's rate limits are counted by the minute."""
 
@@ -138,7 +135,6 @@ class Admission:
         self._places: dict[str, _Place] = {}
         # In order of expiry, which with one time for all is the order of the offers.
         self._reserved: dict[str, float] = {}
-        self._lapsed: dict[str, tuple[str, float]] = {}
         self._lowered: tuple[int, float] | None = None
         self._ran_out_at: float | None = None
 
@@ -165,7 +161,6 @@ class Admission:
         reason = self._callers_own(caller, now) or next(self._reasons_to_decline(model, now), None)
         reason = reason or self._starts.take(now)
         if reason is None:
-            self._lapsed.pop(call_sid, None)
             self._callers.began(caller, now)
             self._places[call_sid] = _Place(caller, None)
             self._reserve(call_sid, now)
@@ -183,7 +178,8 @@ class Admission:
         if self._condition.is_leaving:
             return DeclineReason.DRAINING
         if call_sid not in self._places:
-            self._take_again(call_sid, caller)
+            self._callers.came_back(caller)
+            self._places[call_sid] = _Place(caller, None)
         self._reserve(call_sid, now)
         return None
 
@@ -195,11 +191,11 @@ class Admission:
     def started(self, call_sid: str, now: float) -> bool:
         """The stream of a call that has a place has begun.
 
-        A stream that comes after its reservation lapsed gets a place if there is one. False: there is
-        none, or the call was never offered; the stream must be refused.
+        False: the call has none. It was never offered here, or its reservation has lapsed; `continue_` makes
+        one for a stream whose token is proof that it was.
         """
         self._forget(now)
-        if call_sid not in self._places and not self._revive(call_sid, now):
+        if call_sid not in self._places:
             return False
         place = self._places[call_sid]
         place.streams += 1
@@ -222,7 +218,6 @@ class Admission:
     def abandoned(self, call_sid: str, now: float) -> None:
         """The call is over at Twilio: no stream of it will come any more."""
         self._forget(now)
-        self._lapsed.pop(call_sid, None)
         if self._reserved.pop(call_sid, None) is not None:
             self._places[call_sid].reserved_until = None
             self._leave_if_free(call_sid)
@@ -250,6 +245,10 @@ class Admission:
         self._forget(now)
         return len(self._reserved)
 
+    def has_room(self, now: float) -> bool:
+        """Whether there is a place that nobody has."""
+        return self.live(now) < self.limit(now)
+
     def limit(self, now: float) -> int:
         """The places that there are at this moment."""
         if self._lowered is None or now >= self._lowered[1]:
@@ -269,7 +268,7 @@ class Admission:
             yield DeclineReason.MODEL_OUTAGE
         if self._spending.level(now) is not SpendLevel.WITHIN_CAPS:
             yield DeclineReason.SPEND
-        if len(self._places) >= self.limit(now):
+        if not self.has_room(now):
             yield DeclineReason.CAPACITY
         if self._ran_out_at is not None and now < self._ran_out_at + RAN_OUT_S:
             yield DeclineReason.DESCRIPTORS
@@ -277,20 +276,6 @@ class Admission:
     def _reserve(self, call_sid: str, now: float) -> None:
         self._reserved.pop(call_sid, None)
         self._reserved[call_sid] = self._places[call_sid].reserved_until = now + RESERVED_S
-
-    def _revive(self, call_sid: str, now: float) -> bool:
-        if call_sid not in self._lapsed or len(self._places) >= self.limit(now):
-            return False
-        caller = self._lapsed[call_sid][0]
-        if self._callers.is_busy(caller):
-            return False
-        self._take_again(call_sid, caller)
-        return True
-
-    def _take_again(self, call_sid: str, caller: str) -> None:
-        self._lapsed.pop(call_sid, None)
-        self._callers.came_back(caller)
-        self._places[call_sid] = _Place(caller, None)
 
     def _leave_if_free(self, call_sid: str) -> None:
         place = self._places[call_sid]
@@ -304,16 +289,8 @@ class Admission:
             if now < until:
                 break
             del self._reserved[call_sid]
-            place = self._places[call_sid]
-            place.reserved_until = None
-            if place.is_free:
-                self._lapsed[call_sid] = (place.caller, until + LAPSED_KEPT_S)
+            self._places[call_sid].reserved_until = None
             self._leave_if_free(call_sid)
-        while self._lapsed:
-            call_sid, (_, until) = next(iter(self._lapsed.items()))
-            if now < until:
-                break
-            del self._lapsed[call_sid]
 
 
 class _Starts:

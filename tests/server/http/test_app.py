@@ -176,6 +176,27 @@ async def test_before_its_lifespan_has_begun_nothing_is_served() -> None:
     assert (await answer(outer, "/calls/readyz")).status_code == 503
 
 
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [({"websocket.http.response": {}}, "websocket.http.response.start"), ({}, "websocket.close")],
+)
+async def test_before_its_lifespan_has_begun_no_socket_is_served(
+    extensions: dict[str, Any], expected: str
+) -> None:
+    """A server need not know how to deny a socket in words; it knows how to close it."""
+    sent = list[str]()
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    async def receive() -> Any:
+        return {"type": "websocket.connect"}
+
+    scope = {"type": "websocket", "path": "/media-stream", "headers": [], "extensions": extensions}
+    await create_app(made_settings(), Agent())(scope, receive, send)
+    assert sent[0] == expected
+
+
 async def test_an_app_is_served_once() -> None:
     """What its end has closed stays closed: in words, not at the first call."""
     app = create_app(made_settings(), Agent())

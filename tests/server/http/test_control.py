@@ -70,6 +70,12 @@ async def test_what_a_signal_has_begun_is_not_taken_back(world: World) -> None:
     world.desk.live_calls.remove("CA1", call)
 
 
+async def test_nobody_is_sent_to_an_address_that_the_request_names(world: World) -> None:
+    """The key would go there with them."""
+    answer = await world.client.get("/drain/", headers=RIGHT | {"Host": "elsewhere.example"})
+    assert (answer.status_code, "location" in answer.headers) == (404, False)
+
+
 async def test_every_reason_to_decline_is_told(world: World) -> None:
     answer = await world.client.get("/readyz", headers=RIGHT)
     assert (answer.status_code, answer.json()["declines_for"]) == (200, [])

@@ -14,6 +14,7 @@ import structlog
 from fastapi import WebSocket
 
 from callbridge.agents.agent import Agent
+from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.call.events import StreamAdmitted
 from callbridge.call.facts import EndReason, Fact, StreamEnded, StreamStarted, TurnEnded, encode
 from callbridge.call.limits import Limits
@@ -298,6 +299,30 @@ async def test_a_token_is_used_up() -> None:
         assert (door.places, len(door.dialer.dialled)) == (1, 1)
 
 
+async def test_a_stream_that_has_ended_before_its_token_was_judged_takes_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The verdict comes in the moment in which its socket is closed: nobody would give the place back."""
+    door, judged = Door(), asyncio.Event()
+    claim = door.state.claim_token
+
+    async def late(digest: bytes, expires_at: float) -> bool:
+        await judged.wait()
+        return await claim(digest, expires_at)
+
+    async def closed(leg: AsgiLeg, code: int, reason: str) -> None:
+        await close(leg, code, reason)
+        judged.set()
+
+    close = AsgiLeg.close
+    monkeypatch.setattr(AsgiLeg, "close", closed)
+    monkeypatch.setattr(door.state, "claim_token", late)
+    async with door.caller() as socket:
+        socket.leave()
+        await socket.task
+    assert (door.places, len(door.desk.live_calls), len(door.door.sockets)) == (0, 0, 0)
+
+
 async def test_a_forged_token_is_not_asked_of_the_state() -> None:
     """The state is for genuine tokens: strangers cannot keep it busy, or wait for it."""
     door = Door()
@@ -320,7 +345,6 @@ async def test_a_call_that_another_process_answered_gets_a_place() -> None:
 async def test_a_process_that_stops_takes_no_call_of_another() -> None:
     door = Door()
     door.desk.drain.signalled()
-    door.desk.look_around()
     async with door.caller() as socket:
         await socket.task
     (ended,) = door.of(StreamEnded)

@@ -184,6 +184,20 @@ async def test_call_is_connected_to_the_media_socket(world: World, method: str) 
     assert await world.noted() == [facts.CallOffered("", "", agent="default")]
 
 
+@pytest.mark.parametrize("is_signed", [True, False])
+async def test_a_genuine_request_marks_its_connection(world: World, *, is_signed: bool) -> None:
+    """By it the connection is known from a stranger's, when there are too many of them."""
+    target, marks = f"/twilio/voice?{urlencode(FORM)}", dict[str, Any]()
+
+    async def with_state(scope: Any, receive: Any, send: Any) -> None:
+        await world.app({**scope, "state": marks}, receive, send)
+
+    headers = {"X-Twilio-Signature": sign(AUTH_TOKEN, BASE + target)} if is_signed else {}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url=BASE) as client:
+        await client.get(target, headers=headers)
+    assert marks == ({"is_genuine": True} if is_signed else {})
+
+
 async def test_repeated_webhook_is_answered_again(world: World) -> None:
     """The same, whatever went wrong in between, and nothing is counted again: also by another process."""
     first = await world.post("/twilio/voice")
@@ -236,16 +250,31 @@ async def test_a_call_that_rang_long_ago_begins_nothing(world: World, is_told: b
         for _ in range(3):
             assert verbs(await world.post("/twilio/voice")) == ["Hangup"]
     assert (await world.kinds(), world.places) == (before, 0)
-    assert [line["event"] for line in logs] == ["call_offered_late"], "one line, however often it is sent"
+    assert [line["event"] for line in logs] == ["call_offered_late"], "who repeats it may fill the log"
 
 
 async def test_a_call_that_comes_back_to_where_it_began_goes_on(answered: World) -> None:
     """Somebody sent it there, by Twilio's REST API or in a flow of their own: it has its memory."""
     answered.ended(EndReason.MEDIA_LOST)
     answered.wall_now += questions.OFFER_S
-    response = await answered.post("/twilio/voice", IN_PROGRESS)
-    assert redeemed(answered, response).continues
-    assert (await answered.noted())[1:] == [facts.StreamAsked("resume", EndReason.MEDIA_LOST, stream=1)]
+    sent_on = await answered.post("/twilio/voice", IN_PROGRESS)
+    assert verbs(sent_on) == ["Pause", "Redirect"]
+    assert redeemed(answered, await answered.post(next_address(sent_on), IN_PROGRESS)).continues
+    resumed = facts.StreamAsked("resume", EndReason.MEDIA_LOST, stream=1, held=1)
+    assert (await answered.noted())[1:] == [resumed]
+
+
+async def test_who_repeats_where_a_call_came_back_causes_nothing(answered: World) -> None:
+    """Its stream may be live in another process that shares the state, where nobody can be asked of it."""
+    before = await answered.kinds()
+    async with World() as other:
+        other.desk.state = other.state = answered.state
+        other.wall_now = answered.wall_now + questions.OFFER_S
+        for _ in range(2):
+            assert verbs(await other.post("/twilio/voice", IN_PROGRESS)) == ["Pause", "Redirect"]
+            other.wall_now += questions.OFFER_S
+        assert other.places == 0
+    assert await answered.kinds() == before
 
 
 @pytest.mark.parametrize(
@@ -461,7 +490,8 @@ async def test_nobody_is_rung_whose_telephone_brings_the_call_back(form: dict[st
     async with World(DIAL) as world:
         await drains(world)
         with structlog.testing.capture_logs() as logs:
-            response, _again = [await world.post("/twilio/voice", FORM | form) for _ in range(2)]
+            response = await world.post("/twilio/voice", FORM | form)
+            assert (await world.post("/twilio/voice", FORM | form)).text == response.text
         assert verbs(response)[:2] == ["Say", "Record"]
         assert [line["log_level"] for line in logs if line["event"] == "human_not_rung"] == ["warning"]
 
@@ -713,6 +743,25 @@ async def test_a_stream_that_is_not_heard_any_more_is_told(answered: World, stat
     answered.desk.live_calls.add(CALL, live)
     await answered.post("/twilio/stream-ended", FORM | {"CallStatus": status}, "stream=1")
     assert live.told == [told]
+
+
+async def test_a_call_of_which_nothing_is_known_takes_no_place_beyond_the_last() -> None:
+    """Its process is gone, and the state with it; or somebody repeats what was asked long ago."""
+    async with World({"CALLBRIDGE_CALLS_MAX": "2"} | ONLY_APOLOGY) as world:
+        forms = [IN_PROGRESS | {"CallSid": next(world.sids)} for _ in range(3)]
+        told = [verbs(await world.post("/twilio/stream-ended", form, "stream=1"))[0] for form in forms]
+        assert (told, world.places) == (["Connect", "Connect", "Say"], 2)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_stream_that_hangs_when_the_end_of_its_call_is_known_is_told(answered: World) -> None:
+    """The order of webhooks is not guaranteed: the call's own end may be reported first."""
+    live = LiveCall()
+    answered.desk.live_calls.add(CALL, live)
+    over = FORM | {"CallStatus": "completed"}
+    await answered.post("/twilio/call-status", over)
+    assert verbs(await answered.post("/twilio/stream-ended", over, "stream=1")) == ["Hangup"]
+    assert live.told == ["hung up"]
 
 
 async def test_a_call_is_resumed(answered: World) -> None:

@@ -122,14 +122,14 @@ def test_each_phase_is_known_by_what_has_come() -> None:
 
 @dataclass
 class One:
-    has_served: bool
+    is_genuine: bool
     since: float
 
 
 def test_the_longest_idle_go_first_of_whoever_are_more() -> None:
     """Thousands of strangers drive no proxy away, and a proxy's many no newcomer."""
-    known = [One(has_served=True, since=float(at)) for at in range(40)]
-    strangers = [One(has_served=False, since=100.0 - at) for at in range(60)]
+    known = [One(is_genuine=True, since=float(at)) for at in range(40)]
+    strangers = [One(is_genuine=False, since=100.0 - at) for at in range(60)]
     assert least_wanted([*known, *strangers], 64 * 3) == [strangers[59], strangers[58], strangers[57]]
     assert least_wanted([*known, *strangers[:1]], 20) == [known[0]]
     assert least_wanted([strangers[0]], 20) == [strangers[0]]

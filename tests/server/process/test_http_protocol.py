@@ -52,6 +52,8 @@ class House:
             await echo(receive, send)
             return
         self.asked.append(scope["path"])
+        if scope["path"] == "/0":
+            scope["state"]["is_genuine"] = True
         if scope["path"] == "/early":
             await answer(send, b"")
             return
@@ -239,7 +241,9 @@ async def test_who_takes_no_answer_is_dropped(house: House, monkeypatch: pytest.
         await sending
 
 
-async def test_the_silent_go_first_and_who_is_answered_stays(house: House) -> None:
+@pytest.mark.parametrize("asks", [False, True])
+async def test_strangers_go_first_and_who_is_answered_stays(house: House, *, asks: bool) -> None:
+    """Also those who ask for something that anybody gets, as a health check."""
     async with contextlib.AsyncExitStack() as visitors:
         known = await visitors.enter_async_context(house.visitor())
         house.may_answer.set()
@@ -250,9 +254,12 @@ async def test_the_silent_go_first_and_who_is_answered_stays(house: House) -> No
         await asking.send(GET % 1)
         assert await until(lambda: house.asked == ["/0", "/1"])
         for _ in range(3 * CONNECTIONS_MAX):
-            await visitors.enter_async_context(house.visitor())
+            stranger = await visitors.enter_async_context(house.visitor())
+            if asks:
+                await stranger.send(b"GET /early HTTP/1.1\r\nHost: a\r\n\r\n")
+                await stranger.read_head()
         assert await until(lambda: len(house.connections) <= CONNECTIONS_MAX)
-        assert house.asked == ["/0", "/1"]
+        assert [path for path in house.asked if path != "/early"] == ["/0", "/1"]
         assert await house.is_well()
         assert (await asking.read_head()).startswith(b"HTTP/1.1 200 ")
         await known.send(GET % 2)

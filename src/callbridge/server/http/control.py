@@ -40,7 +40,13 @@ def control_key(settings: Settings) -> str:
 
 def control_app(desk: Desk) -> FastAPI:
     """The application of the control listener."""
-    app = FastAPI(title="callbridge control", docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="callbridge control",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,  # As at the public port: nobody is sent where the request says.
+    )
     control = _Control(desk, f"Bearer {control_key(desk.settings)}".encode())
     router = APIRouter()
     router.add_route(DRAIN_PATH, control.begin, methods=["POST"])

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from fastapi.responses import Response
+from starlette.websockets import WebSocketClose
 
 from callbridge.observe.first_of_kind import FirstOfKind
 
@@ -90,4 +91,11 @@ class Entry:
                 "of the outer app; calls stands for what create_app has made.",
                 count=count,
             )
-        await Response(status_code=503)(scope, receive, send)
+        await denial(scope, 503)(scope, receive, send)
+
+
+def denial(scope: Scope, status_code: int) -> ASGIApp:
+    """Turns a request away, or a socket before it is accepted: with a status, which Twilio shows as 31920."""
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        return WebSocketClose()  # A server without that extension, which is optional, answers it with 403.
+    return Response(status_code=status_code)

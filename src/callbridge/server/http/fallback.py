@@ -60,11 +60,11 @@ def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repe
     found = _put_through(desk, form)
     if isinstance(found, PutThrough) and (leads_back or _rings_in_a_circle(desk, form)):
         found = NotPutThrough.LEADS_BACK
-    if isinstance(found, PutThrough):
-        if not is_repeated:
+    if not is_repeated:
+        if isinstance(found, PutThrough):
             desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
-    elif found is not NotPutThrough.NOBODY and not is_repeated:
-        _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
+        elif found is not NotPutThrough.NOBODY:
+            _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
     return ladder.first_step(_plan(desk, found))
 
 

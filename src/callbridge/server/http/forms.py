@@ -63,6 +63,8 @@ class Forms:
         )
         if not self._trust.accepts_webhook(request, parameters):
             raise HTTPException(403)
+        # So the server knows its connection from a stranger's, when there are too many.
+        request.state.is_genuine = True
         fields = dict(parameters)
         for name in ("CallSid", "AccountSid"):
             if not fields.get(name):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import Response, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
@@ -20,6 +20,7 @@ from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
 from callbridge.switchboard.continuation import read_history
 from callbridge.switchboard.sockets import UnStartedSockets
@@ -145,6 +146,10 @@ class _Visit:
         found = await self._redeem(start)
         if isinstance(found, Refusal):
             return StreamRefused(f"stream token: {found.value}")
+        assert self._bridge is not None
+        if self._bridge.has_ended:
+            # The caller went while the token was judged: what it holds was given back, so it takes no more.
+            return StreamRefused("the stream has ended")
         caller, called = _numbers(start)
         if not self._take_place(start.call_sid, caller):
             return StreamRefused("the process is about to stop")
@@ -177,6 +182,7 @@ class _Visit:
     def _take_place(self, call_sid: str, caller: str) -> bool:
         """From here on the socket is a call: one whose webhook another process answered is one as well."""
         desk, now = self._desk, self._desk.now()
+        desk.look_around()
         if not desk.admission.started(call_sid, now):
             desk.admission.continue_(call_sid, desk.caller_key(caller), now)
             if not desk.admission.started(call_sid, now):
@@ -194,11 +200,8 @@ def _numbers(start: StartFacts) -> tuple[str, str]:
 
 
 async def _refuse(websocket: WebSocket, status: int) -> None:
-    """A close before accept would lose its code; the denial is an HTTP status that Twilio shows as 31920."""
-    if "websocket.http.response" in websocket.scope.get("extensions", {}):
-        await websocket.send_denial_response(Response(status_code=status))
-    else:  # A server without that extension, which is optional, answers every refusal with 403.
-        await websocket.close()
+    deny = denial(websocket.scope, status)
+    await deny(websocket.scope, websocket.receive, websocket.send)
 
 
 async def _phone_leg(websocket: WebSocket) -> SocketLeg:

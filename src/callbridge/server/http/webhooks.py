@@ -76,11 +76,12 @@ class _Webhooks:
                     assert asked.offered is not None, "what was offered is offered again"
                     return self._answer_offer(form, asked.offered, is_repeated=True)
                 case Offer.OVER:
-                    self._tell("call_offered_late", call_sid)
+                    self._tell_of("call_offered_late", call_sid)
                     return twiml_response(twiml.hang_up())
                 case Offer.GOES_ON:
-                    pass
-        return await self._what_follows(form, Question())
+                    # This request may have been captured, and the stream be live in another process. So it
+                    # causes nothing: Twilio, and nobody else, can ask the address that it is sent to.
+                    return self._hold(asked.resolved(Question()).again, rounds=0)
 
     def _offer(self, form: TwilioForm) -> CallOffered:
         """Takes the call or does not, and notes which."""
@@ -124,9 +125,11 @@ class _Webhooks:
         desk, call_sid, status = self._desk, form.call_sid, form.get("CallStatus")
         asked = read_asked(read_facts(await desk.state.events(call_sid)))
         question = asked.resolved(question)
-        if asked.answer_to(question, status, desk.wall_now()) is None and not await self._is_over(form):
+        is_told = asked.answer_to(question, status, desk.wall_now()) is not None
+        # Of a call that is over its end may be known, and its stream hang in the air all the same.
+        if (not is_told or status in CALL_OVER) and not await self._is_over(form):
             # Not Twilio, or Twilio about a call that it has sent elsewhere: nothing is noted of it.
-            self._tell("stream_ended_early", call_sid)
+            self._tell_of("stream_ended_early", call_sid)
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
@@ -138,12 +141,6 @@ class _Webhooks:
                 desk.note(call_sid, answer)
                 await desk.kept()
         return self._answer(form, question, answer, history, is_repeated=before is not None)
-
-    def _tell(self, event: str, call_sid: str) -> None:
-        """The first at once, the rest as a count: who has captured a request can repeat it without end."""
-        count = self._desk.refused.take(event, self._desk.now())
-        if count is not None:
-            _log.warning(event, call_sid=call_sid, count=count)
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -164,12 +161,15 @@ class _Webhooks:
         """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
         desk = self._desk
         desk.look_around()
+        # A call that nobody knows may be one of long ago, about which somebody repeats a captured question:
+        # it may have a place, and none beyond the last.
+        may_stay = asked.is_known or desk.admission.has_room(desk.now())
         follows = decide(
             call_status=form.get("CallStatus"),
             follows=history.follows,
             continued_at=history.continued_at,
             now=desk.wall_now(),
-            can_continue=desk.condition.has_healthy_store,
+            can_continue=desk.condition.has_healthy_store and may_stay,
             never_began=history.never_began,
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
@@ -220,6 +220,12 @@ class _Webhooks:
                 return self._hold(question.again, rounds=answer.rounds)
             case never:
                 assert_never(never)
+
+    def _tell_of(self, repetition: str, call_sid: str) -> None:
+        """A line for the first, then a count a minute: who has captured a request may send it for ever."""
+        count = self._desk.refused.take(repetition, self._desk.now())
+        if count is not None:
+            _log.warning(repetition, call_sid=call_sid, count=count)
 
     # --- Documents ---
 

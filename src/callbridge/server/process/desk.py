@@ -82,7 +82,7 @@ class Desk:
     wall_now: Callable[[], float]
     """The wall clock, in seconds since 1970: for what other processes read."""
     refused: FirstOfKind = field(default_factory=FirstOfKind)
-    """Who was turned away for not being Twilio."""
+    """Who was turned away, and what was repeated."""
     circuit_opened: asyncio.Event = field(default_factory=asyncio.Event)
     """Wakes whoever probes the model."""
     one_by_one: OneByOne = field(default_factory=OneByOne)

@@ -151,8 +151,8 @@ def is_large_head(data: bytes) -> bool:
 class Waits(Protocol):
     """A connection that waits for its peer, as far as it matters for who goes."""
 
-    has_served: bool
-    """One of its requests was answered."""
+    is_genuine: bool
+    """A request that Twilio has signed came by it, from Twilio itself or its way through a proxy."""
     since: float
     """When it began to wait."""
 
@@ -163,13 +163,14 @@ _Waits = TypeVar("_Waits", bound=Waits)
 def least_wanted(waiting: Iterable[_Waits], connections_max: int) -> list[_Waits]:
     """Who goes first when there are too many: the longest idle of those who are more.
 
-    A proxy's connections have been of use; those of a stranger who opens thousands have not. So neither kind
-    drives the other away: a proxy keeps its own, and who has just come is heard. To find the oldest costs a
-    look at all: so one of 64 goes at once, and the next ones that come cost none.
+    A proxy's connections bring Twilio's requests; those of a stranger who opens thousands do not, whatever
+    else they ask for. So neither kind drives the other away: a proxy keeps its own, and who has just come is
+    heard. To find the oldest costs a look at all: so one of 64 goes at once, and the next ones that come cost
+    none.
     """
     known: list[_Waits] = []
     strangers: list[_Waits] = []
     for one in waiting:
-        (known if one.has_served else strangers).append(one)
+        (known if one.is_genuine else strangers).append(one)
     more = known if len(known) > len(strangers) else strangers
     return heapq.nsmallest(max(1, connections_max // 64), more, key=lambda one: one.since)

@@ -90,6 +90,8 @@ class BoundedHttpProtocol(H11Protocol):
         self.conn = BoundedConnection()
         self.has_served = False
         """One of its requests was answered."""
+        self.is_genuine = False
+        """See `Waits`. The application says it, in the state of a request."""
         self.since = self.loop.time()
         """When its phase began."""
         self._crowd = crowd
@@ -129,6 +131,7 @@ class BoundedHttpProtocol(H11Protocol):
     def on_response_complete(self) -> None:
         """An answer is on its way; what waits behind it is read now."""
         self.has_served = True
+        self.is_genuine = self.is_genuine or self.scope["state"].get("is_genuine", False)
         super().on_response_complete()
         self._settle()
 
