@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMANDS = [
     [],
@@ -24,6 +28,23 @@ COMMANDS = [
 def test_the_version_is_told() -> None:
     ended = CliRunner().invoke(app, ["--version"])
     assert (ended.exit_code, ended.output) == (0, f"callbridge {version('callbridge')}\n")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["demo", "--save"],
+        ["simulate", "call", "http://127.0.0.1:9/", "--save"],
+        ["simulate", "model", "--port", "0", "--report"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(("name", "words"), [("nowhere/file", "cannot be written"), (".", "is a folder")])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_played(
+    command: list[str], name: str, words: str, tmp_path: Path
+) -> None:
+    ended = CliRunner().invoke(app, [*command, str(tmp_path / name)], env={"COLUMNS": "300"})
+    assert (ended.exit_code, words in ended.output) == (2, True), ended.output
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -184,3 +184,19 @@ def test_what_ends_a_thread_and_what_python_warns_of_are_lines() -> None:
 def test_ctrl_c_is_no_crash() -> None:
     status, lines = last_lines("import signal\nsignal.raise_signal(signal.SIGINT)")
     assert (status, lines) == (-signal.SIGINT, [])
+
+
+def test_a_process_that_a_tool_forks_off_has_a_log_too() -> None:
+    """The thread stays in the parent, and so does the lock where another thread held it."""
+    status, lines = last_lines(
+        "import logging, os\n"
+        "writer = logging.getLogger().handlers[0]\n"
+        "with writer._wake:\n"
+        "    child = os.fork()\n"
+        "if child == 0:\n"
+        "    log.info('in the child')\n"
+        "    logging.shutdown()\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+    )
+    assert (status, [line["event"] for line in lines]) == (0, ["in the child"])

@@ -321,6 +321,28 @@ async def test_a_fault_in_the_writer_loses_nothing(
     assert [event.body for event in await state.events(CALL)] == [b"{}"]
 
 
+async def test_a_question_that_fails_takes_no_other_with_it(state: SqliteState) -> None:
+    """Both wait when the thread comes to them."""
+    state.append("CA1", "stream_started", b"{}")
+    assert await state.flush()
+    is_busy, both_wait = threading.Event(), threading.Event()
+
+    def takes_long(*_: object) -> None:
+        is_busy.set()
+        both_wait.wait(60)
+
+    def fails(*_: object) -> None:
+        raise AssertionError
+
+    state._writer.ask(takes_long)
+    await until(is_busy.is_set)
+    state._writer.ask(fails)
+    asking = asyncio.create_task(state.events("CA1"))
+    await until(lambda: len(state._writer._questions) == 2)
+    both_wait.set()
+    assert [told.kind for told in await asking] == ["stream_started"]
+
+
 async def test_a_writer_that_cannot_go_on_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who watches is told, also one who comes late. A close is no death."""
     closed = SqliteState(path)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from callbridge.cli.demo_call import CALLER_SAYS, DemoReport, Watchers, demo_call
 from callbridge.cli.demo_screen import Screen
+from callbridge.cli.output_files import to_be_written
 from callbridge.observe.logs import configure_logging
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 def demo(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print only a report, as JSON.")] = False,
-    save: Annotated[Path | None, typer.Option(help="Where to put the stereo recording.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(callback=to_be_written, help="Where to put the stereo recording.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the service's own log too.")] = False,
 ) -> None:
     """Play one simulated call through the whole service: about 30 seconds, no account needed."""

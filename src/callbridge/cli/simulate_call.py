@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from callbridge.cli.output_files import to_be_written
 from callbridge.server.config.settings import find_variables
 from callbridge.simulators.audio import SpeechError
 from callbridge.simulators.phone import (
@@ -124,7 +125,9 @@ JitterMs = Annotated[float, typer.Option(min=0, rich_help_panel=NETWORK, help="R
 Seed = Annotated[int, typer.Option(rich_help_panel=NETWORK, help="Of the jitter.")]
 Save = Annotated[
     Path | None,
-    typer.Option(rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."),
+    typer.Option(
+        callback=to_be_written, rich_help_panel=OUTPUT, help="Stereo WAV: caller left, heard agent right."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print only a JSON report.")]
 
@@ -254,7 +257,8 @@ class _Display:
     def show(self, event: PhoneEvent) -> None:
         if isinstance(event, events.CallPlaced):
             self._zero = event.at
-        self._console.print(f"[dim]{event.at - self._zero:8.2f} s[/]  {_in_words(event)}")
+        # Not broken at the width of a terminal: addresses are copied, and files are searched by lines.
+        self._console.print(f"[dim]{event.at - self._zero:8.2f} s[/]  {_in_words(event)}", soft_wrap=True)
 
     def summarise(self, report: CallReport) -> None:
         table = Table.grid(padding=(0, 2))
@@ -271,7 +275,7 @@ class _Display:
                 f"{escape(warning.detail)}\n      {escape(warning.remedy)}"
             )
         for finding in report.findings:
-            self._console.print(f"[yellow]caller[/] {escape(finding)}")
+            self._console.print(f"[yellow]caller[/] {escape(finding)}", soft_wrap=True)
         if not report.was_agent_heard:
             got = ", ".join(verb.verb for verb in report.verbs) or "nothing"
             self._console.print(

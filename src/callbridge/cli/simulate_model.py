@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from callbridge.cli.output_files import to_be_written
 from callbridge.cli.simulate_call import found_setting
 from callbridge.simulators.voice_model import (
     FAULT_SYNTAX,
@@ -49,7 +50,7 @@ _STYLES = {
 
 
 def simulate_model(
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 9000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for a free one.")] = 9000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     script: Annotated[
         Path | None,
@@ -73,7 +74,8 @@ def simulate_model(
     report: Annotated[
         Path | None,
         typer.Option(
-            help="Where to put a JSON report at the end: words, tools and refusals of each session."
+            callback=to_be_written,
+            help="Where to put a JSON report at the end: words, tools and refusals of each session.",
         ),
     ] = None,
     http_refusals: Annotated[

@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import threading
+import weakref
 from collections import deque
 from typing import Final, TextIO
 
@@ -80,9 +81,22 @@ class LogWriter(logging.Handler):
         self._queue = LineQueue()
         self._is_writing = False
         self._is_over = False
+        self._start()
+        _writers.add(self)
+
+    def _start(self) -> None:
         if self._descriptor is not None:
             # A daemon: a write that hangs must not keep a process that has ended.
             threading.Thread(target=self._run, name="log-writer", daemon=True).start()
+
+    def begin_anew(self) -> None:
+        """In a process that was forked off, by a tool for its worker: it has neither the thread nor, perhaps,
+        anybody who would let go of the lock. What waited is the parent's to write.
+        """
+        self._wake = threading.Condition(threading.Lock())
+        self._queue, self._is_writing = LineQueue(), False
+        if not self._is_over:
+            self._start()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queues one line; returns at once."""
@@ -145,6 +159,18 @@ class LogWriter(logging.Handler):
         except OSError:
             return False
         return True
+
+
+_writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for writer in tuple(_writers):
+        writer.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork.
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _written(descriptor: int, text: bytes) -> int:

@@ -155,7 +155,8 @@ WRONG = {
     "control_host=http://127.0.0.1",
     "has a SID (AC…)": f"twilio_auth_token=AC{'0' * 32}",
     "has a space, a line break": "realtime_url=wss://x.example/v1\r\nHost:y/realtime, "
-    "realtime_url=wss://x.exam ple",
+    "realtime_url=wss://x.exam ple, realtime_model=gpt-realtime\r\nX:y, realtime_second_model=gpt realtime, "
+    "realtime_voice=marin\x1b[2J, transcription_model=gpt\ntranscribe",
     "must be a whole number": "port=http, vad_silence_duration_ms=1.5, call_starts_per_second=0.5, "
     "calls_per_caller_day=few",
     "must be a number": "vad_threshold=loud",
@@ -192,6 +193,8 @@ WRONG = {
     "ends in .wav or .ulaw": "clip=moment.mp3",
     "with a comma between one and the next": "other_auth_tokens=a,,b",
     "must be at most 4 auth tokens": "other_auth_tokens=a,b,c,d,e",
+    "must have at least 16 characters": "control_key=0123456789abcde",
+    "a letter that no header can carry": f"control_key={'ä' * 16}",
     "must have at least 32 characters": "secret_key=0123456789abcdef0123456789abcde",
 }
 """What is said of these fields with these values."""
@@ -313,11 +316,13 @@ def test_secrets_stay_out_of_sight() -> None:
     hidden = {
         "CALLBRIDGE_OTHER_AUTH_TOKENS": f"x,{canary.removeprefix('sk-')}",
         "CALLBRIDGE_SECRET_KEY": canary * 3,
+        "CALLBRIDGE_CONTROL_KEY": canary * 2,
     }
     subject = settings(OPENAI_API_KEY=canary, TWILIO_AUTH_TOKEN=canary.removeprefix("sk-"), **hidden)
     for text in (repr(subject), str(subject), repr(subject.model_dump()), subject.model_dump_json()):
         assert "canary" not in text
     wrong = {"CALLBRIDGE_OTHER_AUTH_TOKENS": f"{canary},,", "CALLBRIDGE_SECRET_KEY": canary}
+    wrong["CALLBRIDGE_CONTROL_KEY"] = canary
     assert canary not in refusal(TWILIO_ACCOUNT_SID=canary, PORT=canary, TWILIO_AUTH_TOKEN=canary, **wrong)
     assert canary not in refusal(OPENAI_API_KEY=canary + " ü")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from callbridge.server.config.setting_values import BaseUrl, Host, is_loopback
+from callbridge.server.config.setting_values import BaseUrl, ControlKey, Host, is_loopback
 
 VOICE_PATH = "/twilio/voice"
 STREAM_ENDED_PATH = "/twilio/stream-ended"
@@ -52,7 +52,7 @@ class AddressSettings(BaseSettings):
     control_port: int = Field(8081, ge=0, le=65_535)
     """The port of it; 0: nobody can ask."""
 
-    control_key: SecretStr | None = Field(None, min_length=16)
+    control_key: ControlKey | None = None
     """The bearer key of it. Not set: derived from TWILIO_AUTH_TOKEN, as `callbridge drain` does it, too."""
 
     @property

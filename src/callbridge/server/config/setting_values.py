@@ -26,6 +26,9 @@ AUTH_TOKENS_MAX: Final = 4
 SECRET_KEY_CHARACTERS_MIN: Final = 32
 """128 bits if they are hexadecimal digits."""
 
+CONTROL_KEY_CHARACTERS_MIN: Final = 16
+"""Too many to be guessed over the network."""
+
 _PATH: Final = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 """What reaches every program unchanged: no escapes, no dots that lead elsewhere."""
 
@@ -92,6 +95,22 @@ def _secret_key(secret: SecretStr) -> SecretStr:
             f"must have at least {SECRET_KEY_CHARACTERS_MIN} characters, as `openssl rand -hex 32` makes them"
         )
     return secret
+
+
+def _control_key(secret: SecretStr) -> SecretStr:
+    key = secret.get_secret_value()
+    if len(key) < CONTROL_KEY_CHARACTERS_MIN:
+        raise ValueError(f"must have at least {CONTROL_KEY_CHARACTERS_MIN} characters")
+    if not _KEY.fullmatch(key):
+        raise ValueError("has a space or a letter that no header can carry")
+    return secret
+
+
+def _vendors_name(name: str) -> str:
+    # It goes into an address, into lines of the log and onto the terminal of who asks `check`.
+    if not _ONE_LINE.fullmatch(name):
+        raise ValueError("has a space, a line break or a character that is not shown")
+    return name
 
 
 def _realtime_url(url: str) -> str:
@@ -274,6 +293,8 @@ def _number(value: object, kind: type[float], low: float, high: float, rule: str
 
 AuthTokens = Annotated[SecretStr, AfterValidator(_auth_tokens)]
 SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
+ControlKey = Annotated[SecretStr, AfterValidator(_control_key)]
+VendorsName = Annotated[str, AfterValidator(_vendors_name)]
 Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]

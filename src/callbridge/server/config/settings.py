@@ -37,6 +37,7 @@ from callbridge.server.config.setting_values import (
     SoundFile,
     SpendCap,
     Truncation,
+    VendorsName,
     listed,
 )
 from callbridge.server.config.variables import Variables, given_variables, own_variables
@@ -70,16 +71,16 @@ class Settings(AddressSettings):
     realtime_url: RealtimeUrl = "wss://api.openai.com/v1/realtime"
     """The Realtime API, or a simulator of it; ws:// on loopback only."""
 
-    realtime_model: str = "gpt-realtime-2.1"
+    realtime_model: VendorsName = "gpt-realtime-2.1"
     """The model that answers."""
 
-    realtime_second_model: str = "gpt-realtime-2.1-mini"
+    realtime_second_model: VendorsName = "gpt-realtime-2.1-mini"
     """What is dialled when the first one is not found; off switches it off."""
 
     predial: bool = True
     """Whether the model is dialled while Twilio still connects its stream: the greeting comes sooner."""
 
-    realtime_voice: str = "marin"
+    realtime_voice: VendorsName = "marin"
     """A voice of the vendor, or the id (voice_...) of your own."""
 
     reasoning_effort: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
@@ -224,7 +225,7 @@ class Settings(AddressSettings):
     language: str | None = Field(None, pattern=r"^[a-z]{2}$")
     """The language that callers speak, as ISO-639-1 (en, de, ...); not set detects it."""
 
-    transcription_model: str = "gpt-transcribe"
+    transcription_model: VendorsName = "gpt-transcribe"
     """What writes down the caller's words; off switches it off."""
 
     noise_reduction: Literal["off", "near_field", "far_field"] = "off"
