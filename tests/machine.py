@@ -49,4 +49,4 @@ class Machine:
         """
         if faults and self.late_ms > tolerates_ms:
             pytest.skip(f"not judged: the machine was late by {self.late_ms:.0f} ms; {'; '.join(faults)}")
-        assert not faults
+        assert not faults, "; ".join(faults)

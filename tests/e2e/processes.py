@@ -259,9 +259,9 @@ def goodbye(seed: str) -> Script:
 class Talker(CallerScript):
     """Waits for the agent and says something, over and over; in the last of `streams` only listens."""
 
-    def __init__(self, seed: str, *, streams: int = 2) -> None:
+    def __init__(self, seed: str, *, streams: int = 2, turns: int = 30) -> None:
         rng = random.Random(seed)
-        steps = [step for _ in range(30) for step in (WaitForAgent(quiet_ms=250), Say(noise(rng, 300)))]
+        steps = [step for _ in range(turns) for step in (WaitForAgent(quiet_ms=250), Say(noise(rng, 300)))]
         super().__init__([*steps, WaitForEnd()])
         self._streams_left = streams - 1
         self._at_ms = 0.0

@@ -54,7 +54,7 @@ def speech(audio_ms: int) -> Script:
     return Script(answers=(Answer(say=(say,), calls=(Call(name="end_call"),)),), after_ms=20)
 
 
-async def shout(port: int, begin: bytes, endless: bytes) -> None:
+async def shout(port: int, begin: bytes, endless: bytes, on_cut: Callable[[], None] = lambda: None) -> None:
     """Sends without end, and opens another connection whenever one is taken away."""
     while True:
         peer = await RawPeer.call(port)
@@ -63,6 +63,7 @@ async def shout(port: int, begin: bytes, endless: bytes) -> None:
             while True:
                 await peer.send(endless)
                 await asyncio.sleep(0.001)  # The service shares the loop, or the machine.
+        on_cut()
 
 
 async def webhook_is_answered(url: str, client: httpx.AsyncClient, number: int) -> None:
