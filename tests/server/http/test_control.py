@@ -16,7 +16,7 @@ from desks import AUTH_TOKEN, FrontDesk, LiveCall, made_settings
 
 KEY = control_key(made_settings())
 RIGHT = {"Authorization": f"Bearer {KEY}"}
-OWN_KEY = "a key of the operator's own"
+OWN_KEY = "a-key-of-the-operators-own"
 ROUTES = [("POST", "/drain"), ("DELETE", "/drain"), ("GET", "/drain"), ("GET", "/readyz")]
 
 
