@@ -81,13 +81,8 @@ class LogWriter(logging.Handler):
         self._queue = LineQueue()
         self._is_writing = False
         self._is_over = False
-        self._start()
+        self._has_thread = False
         _writers.add(self)
-
-    def _start(self) -> None:
-        if self._descriptor is not None:
-            # A daemon: a write that hangs must not keep a process that has ended.
-            threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
     def begin_anew(self) -> None:
         """In a process that was forked off, by a tool for its worker: it has neither the thread nor, perhaps,
@@ -95,8 +90,8 @@ class LogWriter(logging.Handler):
         """
         self._wake = threading.Condition(threading.Lock())
         self._queue, self._is_writing = LineQueue(), False
-        if not self._is_over:
-            self._start()
+        # Not started here: within a fork Python 3.13 waits for ever for a new thread.
+        self._has_thread = False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queues one line; returns at once."""
@@ -111,6 +106,10 @@ class LogWriter(logging.Handler):
         with self._wake:
             self._queue.put(line)
             self._wake.notify_all()
+            if not self._has_thread:
+                self._has_thread = True
+                # A daemon: a write that hangs must not keep a process that has ended.
+                threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
     def flush(self) -> None:
         """Returns when all is written, or after `FLUSHED_WITHIN_S`. `logging` does this at the end."""
