@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from callbridge.cli import app
-from callbridge.cli.simulate_call import found_setting
+from callbridge.cli.simulate_call import found_settings
 from callbridge.server.config.settings import find_variables
 from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED
@@ -50,9 +50,9 @@ def test_what_serve_is_told_is_judged_as_a_setting(
 
 
 def test_the_simulators_find_what_the_service_finds(only_these: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert found_setting("TWILIO_AUTH_TOKEN") is None
+    assert found_settings().get("TWILIO_AUTH_TOKEN") is None
     (tmp_path / ".env").write_text(f"TWILIO_AUTH_TOKEN={TOKEN}\n")
-    assert found_setting("TWILIO_AUTH_TOKEN") == TOKEN
+    assert found_settings().get("TWILIO_AUTH_TOKEN") == TOKEN
     (tmp_path / ".env").write_text("TWILIO_AUTH_TOKEN='unclosed\n")
     with pytest.raises(typer.BadParameter, match=r"\.env, line 1"):
-        found_setting("TWILIO_AUTH_TOKEN")
+        found_settings().get("TWILIO_AUTH_TOKEN")

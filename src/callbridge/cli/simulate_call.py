@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -40,6 +40,9 @@ from callbridge.simulators.phone import (
     place_call,
 )
 from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CALL = "The call"
 NETWORK = "The network"
@@ -162,9 +165,10 @@ def simulate_call(
     _check_url(url)
     planned = _planned(plan) if plan else Plan(_steps(say or [], pause, interrupt or [], press))
     caller = Surrounded(_caller(planned.steps, hang_up_after, vanish_after), planned.surroundings)
+    found = found_settings()
     settings = CallSettings(
-        account_sid=account_sid or found_setting("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
-        auth_token=auth_token or found_setting("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
+        account_sid=account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
+        auth_token=auth_token or found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
         from_number=from_number or planned.from_number or FROM_NUMBER,
         to_number=to_number or planned.to_number or TO_NUMBER,
         incoming=planned.incoming,
@@ -236,12 +240,12 @@ def _caller(steps: list[Step], hang_up_after: float | None, vanish_after: float 
     return CallerScript(steps, leave_at_s=hang_up_after)
 
 
-def found_setting(name: str) -> str | None:
-    """What a setting of the service is told, here and now; None where nothing is."""
+def found_settings() -> Mapping[str, str]:
+    """What the settings of the service are told, here and now, by their names."""
     variables = find_variables()
     if variables.problems:
         raise typer.BadParameter("\n".join(map(str, variables.problems)))
-    return variables.values.get(name)
+    return variables.values
 
 
 # --- What people see --------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from callbridge.cli.output_files import to_be_written
-from callbridge.cli.simulate_call import found_setting
+from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.voice_model import (
     FAULT_SYNTAX,
     ConnectFault,
@@ -92,7 +92,7 @@ def simulate_model(
     try:
         chosen = _with_faults(_script(script), fault or [])
         refuse_by: Literal["http", "socket"] = "http" if http_refusals else "socket"
-        accepted = key or found_setting("OPENAI_API_KEY")
+        accepted = key or found_settings().get("OPENAI_API_KEY")
         asyncio.run(_serve(console, chosen, host, port, accepted, settings, report, refuse_by=refuse_by))
     except (ScriptError, ValueError) as error:
         console.print(f"[bold red]{escape(str(error))}")

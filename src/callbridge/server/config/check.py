@@ -67,7 +67,7 @@ def check(
         check_addresses.port(settings, try_to_listen(settings.host, settings.port)),
         *check_descriptors.check_descriptors(settings, descriptors),
         *check_control.control(settings, try_to_listen),
-        *check_models.model(settings, today),
+        check_models.model(settings, today),
         *check_models.second_model(settings, today),
         check_models.transcription(settings, today),
         *check_hearing.turn_detection(settings),

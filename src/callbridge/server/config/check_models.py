@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from callbridge.server.config.findings import Finding, error, ok, warning
 from callbridge.server.config.models import (
     CUSTOM_VOICE_PREFIX,
     VOICES,
+    TranscriptionModel,
+    VoiceModel,
     transcription_model,
     voice_model,
 )
@@ -35,71 +38,68 @@ def key(settings: Settings) -> Finding:
     )
 
 
-def model(settings: Settings, today: dt.date) -> Iterator[Finding]:
+def model(settings: Settings, today: dt.date) -> Finding:
     """Whether the model can answer a call, today and soon."""
     name = settings.realtime_model
-    model = voice_model(name)
-    if model is None:
-        yield warning(
-            f"CALLBRIDGE_REALTIME_MODEL={name} is not known to this version of callbridge",
-            "Fine if it is newer; otherwise correct the name.",
-        )
-        return
-    remedy = f"Set CALLBRIDGE_REALTIME_MODEL={model.successor}."
-    if model.unfit is not None:
-        yield error(f"CALLBRIDGE_REALTIME_MODEL={name} cannot answer a call: {model.unfit}", remedy)
-    elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        yield ok(f"calls are answered by {name}")
-    elif today < model.shutdown:
-        yield warning(f"{name} is switched off on {model.shutdown}", remedy)
-    else:
-        yield error(f"{name} was switched off on {model.shutdown}", remedy)
+    named = f"CALLBRIDGE_REALTIME_MODEL={name}"
+    unfit = f"{named} cannot answer a call"
+    part = _Part(
+        named=named, well=f"calls are answered by {name}", unfit=unfit, switched_off=name, is_needed=True
+    )
+    return _judged(part, voice_model(name), today)
 
 
 def second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
-    """The same of the model that is dialled when the first is not found."""
-    # Never an error: it is dialled only where the first model is not found.
+    """The same of the model that is dialled when the first is not found, and so is not needed."""
     name = settings.second_model
     if name is None:
         return
-    model = voice_model(name)
-    if model is None:
-        yield warning(
-            f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} is not known to this version of callbridge",
-            "Fine if it is newer; otherwise correct the name, or set it to off.",
-        )
-        return
-    remedy = f"Set CALLBRIDGE_REALTIME_SECOND_MODEL={model.successor}, or off."
-    if model.unfit is not None:
-        yield warning(f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} cannot answer a call: {model.unfit}", remedy)
-    elif model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        yield ok(f"should {settings.realtime_model} not be found, {name} is tried")
-    else:
-        verb = "is" if today < model.shutdown else "was"
-        yield warning(
-            f"CALLBRIDGE_REALTIME_SECOND_MODEL={name} {verb} switched off on {model.shutdown}", remedy
-        )
+    named = f"CALLBRIDGE_REALTIME_SECOND_MODEL={name}"
+    well = f"should {settings.realtime_model} not be found, {name} is tried"
+    part = _Part(named=named, well=well, unfit=f"{named} cannot answer a call", switched_off=named)
+    yield _judged(part, voice_model(name), today)
 
 
 def transcription(settings: Settings, today: dt.date) -> Finding:
-    """Whether the caller's words can be written down."""
-    # Never an error: a call whose transcription is refused goes on without it.
+    """Whether the caller's words can be written down. A call whose transcription is refused does without."""
     name = settings.transcription_model
-    model = transcription_model(name)
     if not settings.transcribes:
         return ok("the caller's words are not written down")
+    named = f"CALLBRIDGE_TRANSCRIPTION_MODEL={name}"
+    well = f"the caller's words are written down by {name}"
+    part = _Part(named=named, well=well, unfit=f"{name} cannot write down a call", switched_off=name)
+    return _judged(part, transcription_model(name), today)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What is said of the model in one part of a call."""
+
+    named: str
+    """The variable with its value."""
+    well: str
+    unfit: str
+    switched_off: str
+    """Who is or was switched off."""
+    is_needed: bool = False
+    """Whether no call is taken without it; otherwise it may be off."""
+
+
+def _judged(part: _Part, model: VoiceModel | TranscriptionModel | None, today: dt.date) -> Finding:
+    """What this version knows of a model, and the date."""
     if model is None:
-        return warning(
-            f"CALLBRIDGE_TRANSCRIPTION_MODEL={name} is not known to this version of callbridge",
-            "Fine if it is newer; otherwise correct the name, or set it to off.",
-        )
-    remedy = f"Set CALLBRIDGE_TRANSCRIPTION_MODEL={model.successor}, or off."
+        what = f"{part.named} is not known to this version of callbridge"
+        or_off = "" if part.is_needed else ", or set it to off"
+        return warning(what, f"Fine if it is newer; otherwise correct the name{or_off}.")
+    remedy = f"Set {part.named.partition('=')[0]}={model.successor}{'' if part.is_needed else ', or off'}."
+    unusable = error if part.is_needed else warning
     if model.unfit is not None:
-        return warning(f"{name} cannot write down a call: {model.unfit}", remedy)
+        return unusable(f"{part.unfit}: {model.unfit}", remedy)
     if model.shutdown is None or today < model.shutdown - SHUTDOWN_NOTICE:
-        return ok(f"the caller's words are written down by {name}")
-    verb = "is" if today < model.shutdown else "was"
-    return warning(f"{name} {verb} switched off on {model.shutdown}", remedy)
+        return ok(part.well)
+    if today < model.shutdown:
+        return warning(f"{part.switched_off} is switched off on {model.shutdown}", remedy)
+    return unusable(f"{part.switched_off} was switched off on {model.shutdown}", remedy)
 
 
 def voice(settings: Settings, voice: str) -> Finding:

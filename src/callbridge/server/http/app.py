@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 from fastapi import FastAPI
@@ -37,7 +37,7 @@ from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from fastapi import APIRouter
 
@@ -174,15 +174,15 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
         _say_what_calls_may_cost(desk)
         give_up = desk.drain.give_up
         async with desk.opened(), asyncio.TaskGroup() as tasks:
-            probing = guarded("model probe", lambda: probe_forever(desk), give_up=give_up, now=desk.now)
-            counting = guarded(
-                "refusals", lambda: count_refusals(desk.refused, desk.now), give_up=give_up, now=desk.now
-            )
+            lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {
+                "refusals": lambda: count_refusals(desk.refused, desk.now),
+                "model probe": lambda: probe_forever(desk),
+            }
             organs = [
-                tasks.create_task(counting, name="refusals"),
-                tasks.create_task(probing, name="model probe"),
-                tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"),
+                tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)
+                for organ, live in lives.items()
             ]
+            organs.append(tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"))
             with run.on():
                 yield
             for organ in organs:

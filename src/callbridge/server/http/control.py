@@ -17,6 +17,8 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from callbridge.server.process.refusals import tell_first
+
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.desk import Desk
@@ -110,9 +112,8 @@ class _Control:
         return hmac.compare_digest(given, self.authorization)
 
     def _refusal(self) -> Response:
-        count = self.desk.refused.take("control_refused: wrong key", self.desk.now())
-        if count is not None:
-            _log.warning("control_refused", reason="wrong key", count=count)
+        desk, event, reason = self.desk, "control_refused", "wrong key"
+        tell_first(desk.refused, desk.now(), f"{event}: {reason}", _log.warning, event, reason=reason)
         return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
 
     def _report(self) -> Response:

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from starlette.websockets import WebSocketClose
 
 from callbridge.observe.first_of_kind import FirstOfKind
+from callbridge.server.process.refusals import tell_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,15 +83,16 @@ class Entry:
             await self._app(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        count = self._refused.take("not served", self._now())
-        if count is not None:
-            _log.error(
-                "not_served",
-                reason="a request came while the lifespan of the app does not run",
-                remedy="Where it is mounted, write `async with callbridge.serving(calls):` into the lifespan "
-                "of the outer app; calls stands for what create_app has made.",
-                count=count,
-            )
+        tell_first(
+            self._refused,
+            self._now(),
+            "not served",
+            _log.error,
+            "not_served",
+            reason="a request came while the lifespan of the app does not run",
+            remedy="Where it is mounted, write `async with callbridge.serving(calls):` into the lifespan "
+            "of the outer app; calls stands for what create_app has made.",
+        )
         await denial(scope, 503)(scope, receive, send)
 
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from fastapi import APIRouter
 
 from callbridge.call.facts import FallbackDialed, VoicemailLeft
 from callbridge.server.config.addresses import (
@@ -19,13 +18,13 @@ from callbridge.server.config.addresses import (
     VOICEMAIL_LEFT_PATH,
     VOICEMAIL_STATUS_PATH,
 )
-from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
+from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, put_through
 from callbridge.telephony import ladder, twiml
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
@@ -38,14 +37,13 @@ _log = structlog.get_logger()
 def fallback_router(desk: Desk) -> APIRouter:
     """The routes of the fallback."""
     steps = _Steps(desk)
-    router = APIRouter()
-    for path, endpoint in (
-        (FALLBACK_DIALED_PATH, steps.fallback_dialed),
-        (VOICEMAIL_LEFT_PATH, steps.voicemail_left),
-        (VOICEMAIL_STATUS_PATH, steps.voicemail_status),
-    ):
-        router.add_route(path, endpoint, methods=["GET", "POST"])
-    return router
+    return twilio_routes(
+        {
+            FALLBACK_DIALED_PATH: steps.fallback_dialed,
+            VOICEMAIL_LEFT_PATH: steps.voicemail_left,
+            VOICEMAIL_STATUS_PATH: steps.voicemail_status,
+        }
+    )
 
 
 def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repeated: bool = False) -> str:

@@ -6,12 +6,13 @@ Every Twilio route works by POST and by GET.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl
 
 import structlog
-from fastapi import HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
@@ -19,7 +20,11 @@ from callbridge.server.http.trust import Trust
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callbridge.server.process.desk import Desk
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 FORM_BYTES_MAX = 65_536
 """Twilio's forms are about 2 kB; this bounds what an unsigned request can make us hold."""
@@ -98,6 +103,14 @@ def _parameters(encoded: bytes) -> list[tuple[str, str]]:
         )
     except ValueError:
         raise HTTPException(400, f"A form may have {FORM_FIELDS_MAX} parameters.") from None
+
+
+def twilio_routes(endpoints: Mapping[str, Endpoint]) -> APIRouter:
+    """The routes of these webhooks, by their paths."""
+    router = APIRouter()
+    for path, endpoint in endpoints.items():
+        router.add_route(path, endpoint, methods=["GET", "POST"])
+    return router
 
 
 def twiml_response(document: str) -> Response:

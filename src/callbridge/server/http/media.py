@@ -22,6 +22,7 @@ from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
+from callbridge.server.process.refusals import tell_first
 from callbridge.switchboard.continuation import read_history
 from callbridge.switchboard.sockets import UnStartedSockets
 from callbridge.switchboard.spending import SpendLevel
@@ -64,10 +65,8 @@ class MediaDoor:
             await self._let_in(_Visit(self)).carry(websocket)
 
     def _note_crowd(self) -> None:
-        reason = "too many sockets wait for the state"
-        count = self.desk.refused.take(f"upgrade_refused: {reason}", self.desk.now())
-        if count is not None:
-            _log.warning("upgrade_refused", reason=reason, count=count)
+        desk, event, reason = self.desk, "upgrade_refused", "too many sockets wait for the state"
+        tell_first(desk.refused, desk.now(), f"{event}: {reason}", _log.warning, event, reason=reason)
 
     def _let_in(self, visit: _Visit) -> _Visit:
         gives_way = self.sockets.opened(visit, self._awaited)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import APIRouter
 
 from callbridge.call.facts import CallReported, StreamReported
 from callbridge.server.config.addresses import CALL_STATUS_PATH, STREAM_STATUS_PATH
-from callbridge.server.http.forms import Forms, twiml_response
+from callbridge.server.http.forms import Forms, twilio_routes, twiml_response
 from callbridge.switchboard.continuation import CALL_OVER
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
@@ -25,10 +24,7 @@ _log = structlog.get_logger()
 def news_router(desk: Desk) -> APIRouter:
     """The routes of the news."""
     news = _News(desk)
-    router = APIRouter()
-    router.add_route(STREAM_STATUS_PATH, news.stream_status, methods=["GET", "POST"])
-    router.add_route(CALL_STATUS_PATH, news.call_status, methods=["GET", "POST"])
-    return router
+    return twilio_routes({STREAM_STATUS_PATH: news.stream_status, CALL_STATUS_PATH: news.call_status})
 
 
 class _News:

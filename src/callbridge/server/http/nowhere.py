@@ -13,9 +13,12 @@ from fastapi.responses import PlainTextResponse
 from starlette.websockets import WebSocketClose
 
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.process.refusals import tell_first
 from callbridge.telephony.signatures import SIGNATURE_HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from callbridge.server.process.desk import Desk
@@ -47,34 +50,30 @@ class Nowhere:
         await answer(scope, receive, send)
 
     def _tell_of_lost_upgrade(self) -> None:
-        count = self._count("lost upgrade")
-        if count is not None:
-            _log.warning(
-                "upgrade_lost",
-                reason="the media stream was asked for without an upgrade: a proxy has taken it away",
-                remedy="Have the proxy pass the headers Upgrade and Connection on, by HTTP/1.1 "
-                "(nginx: proxy_http_version 1.1).",
-                count=count,
-            )
+        self._tell(
+            "lost upgrade",
+            _log.warning,
+            "upgrade_lost",
+            reason="the media stream was asked for without an upgrade: a proxy has taken it away",
+            remedy="Have the proxy pass the headers Upgrade and Connection on, by HTTP/1.1 "
+            "(nginx: proxy_http_version 1.1).",
+        )
 
     def _tell_of_wrong_path(self, scope: Scope) -> None:
         path = scope["path"][:PATH_SHOWN_MAX]
         # Strangers ask for thousands of paths. What Twilio asks for is not to drown in them.
         if not any(name == _SIGNATURE for name, _ in scope["headers"]):
-            count = self._count("unknown path")
-            if count is not None:
-                _log.info("unknown_path", path=path, count=count)
+            self._tell("unknown path", _log.info, "unknown_path", path=path)
             return
-        count = self._count("wrong path")
-        if count is not None:
-            _log.warning(
-                "wrong_path",
-                path=path,
-                reason="something signed as by Twilio asked for an address that is none of ours",
-                remedy=f"Twilio console > Phone Numbers > your number > A call comes in: "
-                f"{self._desk.settings.voice_url}. A proxy before us must leave the path as it is.",
-                count=count,
-            )
+        self._tell(
+            "wrong path",
+            _log.warning,
+            "wrong_path",
+            path=path,
+            reason="something signed as by Twilio asked for an address that is none of ours",
+            remedy=f"Twilio console > Phone Numbers > your number > A call comes in: "
+            f"{self._desk.settings.voice_url}. A proxy before us must leave the path as it is.",
+        )
 
-    def _count(self, kind: str) -> int | None:
-        return self._desk.refused.take(kind, self._desk.now())
+    def _tell(self, kind: str, write: Callable[..., object], event: str, **fields: str) -> None:
+        tell_first(self._desk.refused, self._desk.now(), kind, write, event, **fields)

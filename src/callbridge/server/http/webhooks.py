@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
-from fastapi import APIRouter
 from msgspec import structs
 
 from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
@@ -18,8 +17,9 @@ from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
 from callbridge.server.config.say import words
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
-from callbridge.server.http.forms import Forms, TwilioForm, twiml_response
+from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.server.process.live_calls import falls_silent
+from callbridge.server.process.refusals import tell_first
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
 from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
@@ -28,7 +28,7 @@ from callbridge.telephony import connect, twiml
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 
 if TYPE_CHECKING:
-    from fastapi import Request
+    from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from callbridge.server.process.desk import Desk
@@ -45,10 +45,7 @@ _log = structlog.get_logger()
 def webhook_router(desk: Desk) -> APIRouter:
     """The routes of a call that begins, or whose stream has ended."""
     webhooks = _Webhooks(desk)
-    router = APIRouter()
-    router.add_route(VOICE_PATH, webhooks.voice, methods=["GET", "POST"])
-    router.add_route(STREAM_ENDED_PATH, webhooks.stream_ended, methods=["GET", "POST"])
-    return router
+    return twilio_routes({VOICE_PATH: webhooks.voice, STREAM_ENDED_PATH: webhooks.stream_ended})
 
 
 class _Webhooks:
@@ -223,9 +220,8 @@ class _Webhooks:
 
     def _tell_of(self, repetition: str, call_sid: str) -> None:
         """A line for the first, then a count a minute: who has captured a request may send it for ever."""
-        count = self._desk.refused.take(repetition, self._desk.now())
-        if count is not None:
-            _log.warning(repetition, call_sid=call_sid, count=count)
+        desk = self._desk
+        tell_first(desk.refused, desk.now(), repetition, _log.warning, repetition, call_sid=call_sid)
 
     # --- Documents ---
 

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 
+def tell_first(
+    refused: FirstOfKind, now: float, kind: str, write: Callable[..., object], event: str, **fields: object
+) -> None:
+    """One more of `kind`: a line about it, and about those that no line has told, where one is due.
+
+    `write` is the log's method for the level of the line.
+    """
+    count = refused.take(kind, now)
+    if count is not None:
+        write(event, **fields, count=count)
+
+
 async def count_refusals(refused: FirstOfKind, now: Callable[[], float]) -> NoReturn:
     """Tells the counts for as long as it runs: also of a flood that has ended."""
     while True:
