@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import random
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -28,9 +29,10 @@ from callbridge.server.process.listening import tcp_listener, uvicorn_config
 from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
 from callbridge.simulators.truth import heard_items
-from callbridge.simulators.voice_model import SessionSettings, serve_model
+from callbridge.simulators.voice_model import Answer, Call, Say, Script, SessionSettings, serve_model
 from callbridge.switchboard.continuation import CONTINUATIONS_MAX
 from lanes import PROTOCOLS
+from random_calls import noise
 
 if TYPE_CHECKING:
     import io
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.truth import HeardItem
-    from callbridge.simulators.voice_model import HandshakeRefusal, Journal, Script
+    from callbridge.simulators.voice_model import HandshakeRefusal, Journal
     from callbridge.simulators.voice_model.server import ModelServer
     from callbridge.state.state import State
     from callbridge.switchboard.circuit import Circuits
@@ -337,6 +339,12 @@ def variables(public_url: str, model_url: str, **more: str) -> dict[str, str]:
     } | more
     assert given.keys() <= set(VARIABLES), "a test sets what nothing reads"
     return given
+
+
+def hello_and_goodbye(speech_ms: int = 900) -> Script:
+    """An agent that says one thing and hangs up."""
+    said = Say(text="Hello, goodbye.", audio=noise(random.Random(9), speech_ms))
+    return Script(answers=(Answer(say=(said,), calls=(Call(name="end_call"),)),), after_ms=20)
 
 
 # --- Many at once ----------------------------------------------------------------------------------

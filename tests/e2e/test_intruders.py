@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import secrets
 import time
 from contextlib import AsyncExitStack
@@ -16,8 +15,6 @@ import pytest
 from callbridge.call.facts import EndReason, StreamEnded, StreamStarted
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
-from callbridge.simulators.voice_model import Answer, Call, Script
-from callbridge.simulators.voice_model import Say as Speech
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard import sockets
 from callbridge.switchboard.sockets import SOCKETS_MAX
@@ -42,10 +39,10 @@ from e2e.stack import (
     UNDIALLED,
     Log,
     Stack,
+    hello_and_goodbye,
     stack,
 )
 from leftovers import until
-from random_calls import noise
 from raw_peer import text
 
 if TYPE_CHECKING:
@@ -54,15 +51,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-HELLO_AND_GOODBYE = Script(
-    answers=(
-        Answer(
-            say=(Speech(text="Hello, goodbye.", audio=noise(random.Random(9), 900)),),
-            calls=(Call(name="end_call"),),
-        ),
-    ),
-    after_ms=20,
-)
+HELLO_AND_GOODBYE = hello_and_goodbye()
 SID = "CA" + "1" * 32
 CLAIM = StreamClaim(SID, ACCOUNT_SID, CALLER, CALLED)
 NOW = 1_800_000_000.0

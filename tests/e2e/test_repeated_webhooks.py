@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,15 +12,12 @@ from callbridge.call.facts import CallOffered, CallOver, EndReason, StreamAsked,
 from callbridge.simulators.phone import Misbehaviour, Pause, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.phone.signature import sign_form
-from callbridge.simulators.voice_model import Answer, Call, Script
-from callbridge.simulators.voice_model import Say as Speech
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.continuation import read_facts
 from e2e.processes import small_talk
 from e2e.raw import CALLED, CALLER, ask_for_token, media, media_socket, send, start
-from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CONNECTED_AND_ENDED, UNDIALLED, stack
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CONNECTED_AND_ENDED, UNDIALLED, hello_and_goodbye, stack
 from leftovers import until
-from random_calls import noise
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Fact
@@ -31,15 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 SID = "CA" + "3" * 32
-HELLO_AND_GOODBYE = Script(
-    answers=(
-        Answer(
-            say=(Speech(text="Hello, goodbye.", audio=noise(random.Random(9), 900)),),
-            calls=(Call(name="end_call"),),
-        ),
-    ),
-    after_ms=20,
-)
+HELLO_AND_GOODBYE = hello_and_goodbye()
 
 
 @pytest.fixture

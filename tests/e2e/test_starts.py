@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from callbridge.simulators.phone import WaitForEnd
-from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
-from callbridge.simulators.voice_model import Say as Speech
+from callbridge.simulators.voice_model import serve_model
 from e2e.processes import services
-from e2e.stack import CONNECTED_AND_ENDED, variables
-from random_calls import noise
+from e2e.stack import CONNECTED_AND_ENDED, hello_and_goodbye, variables
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,14 +26,11 @@ STARTS: Final = int(os.environ.get("STARTS", "20"))
 
 AFTER_READY_S: Final = 0.1
 
-GREETING = Speech(text="Hello, goodbye.", audio=noise(random.Random(3), 900))
-GREETS = Script(answers=(Answer(say=(GREETING,), calls=(Call(name="end_call"),)),), after_ms=20)
-
 
 async def test_the_first_call_after_a_start_hears_its_greeting(
     tmp_path: Path, figures: Callable[[str], None]
 ) -> None:
-    async with serve_model(GREETS) as model:
+    async with serve_model(hello_and_goodbye()) as model:
         first_sounds_ms = []
         for number in range(STARTS):
             (own := tmp_path / str(number)).mkdir()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from typing import TYPE_CHECKING
 
 import httpx
@@ -14,14 +13,21 @@ from callbridge.call.facts import EndReason
 from callbridge.server.process.descriptors import raise_limit
 from callbridge.simulators.phone import WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted
-from callbridge.simulators.voice_model import Answer, Call, Script, SessionSettings, serve_model
-from callbridge.simulators.voice_model import Say as Speech
+from callbridge.simulators.voice_model import SessionSettings, serve_model
 from e2e.commands import COMMAND
 from e2e.processes import services
 from e2e.raw import ringing
-from e2e.stack import CONNECTED_AND_ENDED, FinishedCall, Log, Stack, stack, together, variables
+from e2e.stack import (
+    CONNECTED_AND_ENDED,
+    FinishedCall,
+    Log,
+    Stack,
+    hello_and_goodbye,
+    stack,
+    together,
+    variables,
+)
 from leftovers import until
-from random_calls import noise
 from raw_peer import RawPeer
 
 if TYPE_CHECKING:
@@ -46,12 +52,6 @@ ENDLESS = [
     (b"POST /twilio/voice HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n", b"x" * 6000),
     (b"", PIPELINED),
 ]
-
-
-def speech(audio_ms: int) -> Script:
-    """A greeting that is as long as that, and the end of the call."""
-    say = Speech(text="Hello, goodbye.", audio=noise(random.Random(3), audio_ms))
-    return Script(answers=(Answer(say=(say,), calls=(Call(name="end_call"),)),), after_ms=20)
 
 
 async def shout(port: int, begin: bytes, endless: bytes, on_cut: Callable[[], None] = lambda: None) -> None:
@@ -125,7 +125,7 @@ def went_well(call: FinishedCall, audio_ms: int) -> None:
 
 async def test_a_call_goes_on_while_strangers_send_without_end(log: Log) -> None:
     """Heads, trailers, bodies and requests in a row; what was sent to them is heard of once."""
-    async with stack(speech(900), environment={"CALLBRIDGE_PREDIAL": "false"}) as running:
+    async with stack(hello_and_goodbye(900), environment={"CALLBRIDGE_PREDIAL": "false"}) as running:
         call = await call_meanwhile(running, lambda: shouting(running.settings.port))
     went_well(call, 900)
     reasons = [line["reason"] for line in log.events("request_refused")]
@@ -134,7 +134,7 @@ async def test_a_call_goes_on_while_strangers_send_without_end(log: Log) -> None
 
 
 async def test_a_call_goes_on_while_strangers_hold_connections(log: Log) -> None:
-    async with stack(speech(900), environment={"CALLBRIDGE_PREDIAL": "false"}) as running:
+    async with stack(hello_and_goodbye(900), environment={"CALLBRIDGE_PREDIAL": "false"}) as running:
         call = await call_meanwhile(running, lambda: silent(running.settings.port, SILENT))
     went_well(call, 900)
     assert log.events("loop_lagged") == []
@@ -148,7 +148,7 @@ async def test_a_process_stays_well_among_strangers(
     """As above, with thousands of them: its memory is bounded, and its loop is never late."""
     raise_limit()
     async with (
-        serve_model(speech(8000), settings=SessionSettings(keep_audio=True)) as model,
+        serve_model(hello_and_goodbye(8000), settings=SessionSettings(keep_audio=True)) as model,
         services(tmp_path, variables("", model.url, CALLBRIDGE_PREDIAL="false")) as (service,),
     ):
         before_bytes = service.memory_bytes
@@ -168,7 +168,7 @@ async def test_a_process_stays_well_among_strangers(
 async def test_few_descriptors_take_few_calls_and_lose_none(tmp_path: Path) -> None:
     """The start says how many; the rest hear the fallback, and none is told that the model were away."""
     async with (
-        serve_model(speech(3000), settings=SessionSettings(keep_audio=True)) as model,
+        serve_model(hello_and_goodbye(3000), settings=SessionSettings(keep_audio=True)) as model,
         services(
             tmp_path, variables("", model.url), command=("prlimit", "--nofile=64", *COMMAND, "serve")
         ) as (service,),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING
 
 import httpx
@@ -13,27 +12,16 @@ from websockets.exceptions import InvalidStatus
 from callbridge.call.facts import EndReason
 from callbridge.simulators.phone import Misbehaviour, SharedKey, WaitForEnd
 from callbridge.simulators.phone.events import WebhookAnswered
-from callbridge.simulators.voice_model import Answer, Call, Script
-from callbridge.simulators.voice_model import Say as Speech
 from e2e.processes import Front
 from e2e.raw import ringing
-from e2e.stack import AUTH_TOKEN, CONNECTED_AND_ENDED, UNDIALLED, Log, stack
-from random_calls import noise
+from e2e.stack import AUTH_TOKEN, CONNECTED_AND_ENDED, UNDIALLED, Log, hello_and_goodbye, stack
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
-HELLO_AND_GOODBYE = Script(
-    answers=(
-        Answer(
-            say=(Speech(text="Hello, goodbye.", audio=noise(random.Random(9), 300)),),
-            calls=(Call(name="end_call"),),
-        ),
-    ),
-    after_ms=20,
-)
+HELLO_AND_GOODBYE = hello_and_goodbye(300)
 NEXT_TOKEN = "made-up-token-after-the-rotation"
 SID = "CA" + "1" * 32
 
