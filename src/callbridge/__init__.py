@@ -9,13 +9,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.tools import EndCall
+from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
+from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.tools import EndCall, ToolRefused
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
     from callbridge.server.http.app import create_app, serving
 
-__all__ = ["Agent", "EndCall", "create_app", "read_settings", "serving"]
+__all__ = [
+    "Agent",
+    "Call",
+    "Caller",
+    "CallerKind",
+    "EndCall",
+    "Line",
+    "SemanticVad",
+    "ServerVad",
+    "Spoken",
+    "ToolRefused",
+    "create_app",
+    "read_settings",
+    "serving",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -145,7 +145,7 @@ async def test_a_tools_own_time_goes_before_that_of_the_settings() -> None:
         await asyncio.Event().wait()
 
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
-        runs = ToolRuns({"slow": Tool(slow, timeout_s=0.01)}, tasks)
+        runs = ToolRuns({"slow": Tool(slow, Manner(timeout_s=0.01))}, tasks)
         assert "longer than 0.01 s" in (await runs.run(asked("slow", 3600.0))).output
 
 

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, overload
+import re
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, overload
+
+from pydantic import BaseModel, ValidationError
 
 from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import EndCall, Tool
+from callbridge.agents.tools import EndCall, Manner, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from callbridge.agents.abilities import Ability
+    from callbridge.agents.context import About
+    from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.texts import Text
+    from callbridge.agents.wants import Wants
+
     Function = TypeVar("Function", bound=Callable[..., object])
+    MakeAbility: TypeAlias = Callable[[Wants, About], Ability]
+
+ReasoningEffort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
+"""A name rides in the stream token."""
+
+
+class AgentFault(TypeError):  # noqa: N818  # Said of the agent, by its makers.
+    """An agent cannot be as it is written. The text says what to change."""
 
 
 class Agent:
     """Who answers.
 
     What is left out is filled from the settings (`CALLBRIDGE_AGENT_INSTRUCTIONS`,
-    `CALLBRIDGE_AGENT_GREETING`, `CALLBRIDGE_REALTIME_VOICE`).
+    `CALLBRIDGE_AGENT_GREETING`, `CALLBRIDGE_REALTIME_VOICE`, …).
 
     Args:
-        instructions: who the agent is and how it behaves.
-        greeting: its first words, said exactly.
+        instructions: who the agent is and how it behaves. A function gets the call, and may be async.
+        greeting: its first words, said exactly. A function gets the call, and may be async.
+        name: known to logs, records and the stream token; by default that of its variable or file.
         voice: a voice of the model.
+        language: the language of its callers, `de` for example.
+        time_zone: where it is at home, `Europe/Berlin` for example: what `call.local_time` shows.
+        model: the realtime model.
+        turn_detection: how the end of the caller's turn is found.
+        reasoning_effort: how hard the model thinks before it speaks.
+        tool_timeout_s: seconds that a tool may take unless it says so itself, at most 12.
+        spend_max: US dollars that one call may cost; then the agent says goodbye.
+        values: a pydantic model, with a default for every field: what `call.values` is. Without it that is a
+            dictionary.
         tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
         can_hang_up: whether the agent may end the call by itself, after a goodbye.
         greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
             caller is listened to meanwhile, and answered behind it.
+        person_key: a key that leads to a human at any time, also while there is no model: `0` or `*`.
+
+    Raises:
+        AgentFault: something of this cannot be so.
+        ToolError: a function cannot be a tool as it is written.
 
     Example:
         ```python
@@ -42,18 +76,34 @@ class Agent:
     def __init__(
         self,
         *,
-        instructions: str | None = None,
-        greeting: str | None = None,
+        instructions: Text | None = None,
+        greeting: Text | None = None,
+        name: str = "",
         voice: str | None = None,
+        language: str | None = None,
+        time_zone: str | None = None,
+        model: str | None = None,
+        turn_detection: ServerVad | SemanticVad | None = None,
+        reasoning_effort: ReasoningEffort | None = None,
+        tool_timeout_s: float | None = None,
+        spend_max: float | None = None,
+        values: type[BaseModel] | None = None,
         tools: Iterable[Callable[..., object]] = (),
         can_hang_up: bool = True,
         greeting_interruptible: bool = False,
+        person_key: str = "",
     ) -> None:
-        self.instructions = instructions
-        self.greeting = greeting
-        self.voice = voice
-        self.greeting_interruptible = greeting_interruptible
+        if name and not _NAME.fullmatch(name):
+            raise AgentFault(f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -")
+        self.instructions, self.greeting, self.name = instructions, greeting, name
+        self.voice, self.language, self.time_zone, self.model = voice, language, time_zone, model
+        self.turn_detection, self.reasoning_effort = turn_detection, reasoning_effort
+        self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
+        self.values = _checked_values(values)
+        self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
         self.toolbox = Toolbox()
+        self.abilities: list[MakeAbility] = []
+        """What it can do beside talking, each made anew for a call."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
         for function in tools:
@@ -68,7 +118,11 @@ class Agent:
         *,
         timeout_s: float | None = None,
         irreversible: bool = False,
-        finishes_after_hangup: bool = True,
+        confirm: bool = False,
+        while_running: str = "",
+        waiting_sound: bool = False,
+        when_caller_hangs_up: Literal["finish", "cancel"] = "finish",
+        answers: Literal["now", "later"] = "now",
     ) -> Callable[[Function], Function]: ...
 
     def tool(
@@ -77,38 +131,64 @@ class Agent:
         *,
         timeout_s: float | None = None,
         irreversible: bool = False,
-        finishes_after_hangup: bool = True,
+        confirm: bool = False,
+        while_running: str = "",
+        waiting_sound: bool = False,
+        when_caller_hangs_up: Literal["finish", "cancel"] = "finish",
+        answers: Literal["now", "later"] = "now",
     ) -> Function | Callable[[Function], Function]:
         """Makes `function` a tool of this agent. Usable as a decorator, with or without what follows.
 
+        A parameter annotated `Call` is given the call; the model does not see it.
+
         Args:
             function: with type hints and a docstring.
-            timeout_s: seconds that it may take, at most 12. None: `CALLBRIDGE_TOOL_SECONDS`.
+            timeout_s: seconds that it may take, at most 12; 300 if it answers later. None:
+                `CALLBRIDGE_TOOL_SECONDS`, or 60.
             irreversible: it must not happen twice, like a payment: it runs only once its start is on disk,
                 and not again as long as it is not known how an earlier run ended.
-            finishes_after_hangup: whether it goes on, for at most 8 s, when the caller hangs up. An
-                irreversible one always does.
+            confirm: it runs only once the caller was asked about exactly these arguments, has heard the
+                question to its end, and has answered.
+            while_running: what the agent says, exactly, when it takes longer than a second.
+            waiting_sound: whether the caller then hears a soft sound, for as long as it runs.
+            when_caller_hangs_up: whether it goes on, for at most 8 s, or is stopped. An irreversible one
+                always goes on.
+            answers: `later`: the agent goes on with the caller at once, and brings the result up when it is
+                there.
 
         Raises:
             ToolError: a parameter has no type hint, the docstring is missing, the name is taken, or the model
                 would refuse its schema.
         """
+        manner = Manner(
+            timeout_s=timeout_s,
+            is_irreversible=irreversible,
+            is_confirmed=confirm,
+            while_running=while_running,
+            has_waiting_sound=waiting_sound,
+            stops_at_hangup=when_caller_hangs_up == "cancel",
+            is_later=answers == "later",
+        )
 
         def add(function: Function) -> Function:
-            self.toolbox.add(
-                Tool(
-                    function,
-                    timeout_s=timeout_s,
-                    irreversible=irreversible,
-                    finishes_after_hangup=finishes_after_hangup,
-                )
-            )
+            self.toolbox.add(Tool(function, manner))
             return function
 
         return add if function is None else add(function)
 
     def __repr__(self) -> str:
-        return f"<Agent with tools: {', '.join(self.toolbox.names) or 'none'}>"
+        name = f" {self.name}" if self.name else ""
+        return f"<Agent{name} with tools: {', '.join(self.toolbox.names) or 'none'}>"
+
+
+def _checked_values(values: type[BaseModel] | None) -> type[BaseModel] | None:
+    if values is not None:
+        try:
+            values()
+        except ValidationError as error:
+            missing = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+            raise AgentFault(f"values={values.__name__}: give these fields a default: {missing}") from error
+    return values
 
 
 async def end_call() -> EndCall:  # Not in a thread: it is over at once.

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.leash import Leash
 from callbridge.agents.threads import THREADS, Threads, ThreadsBusy
-from callbridge.agents.tools import ToolResult, failure
+from callbridge.agents.tools import Tool, ToolResult, failure
 from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine
 
-    from callbridge.agents.tools import Tool
+    from callbridge.agents.context import Call
+    from callbridge.agents.tools import AnyTool
     from callbridge.call.actions import RunTool
 
 AT_ONCE_MAX = 4
@@ -31,15 +32,13 @@ class ToolRuns:
     """The runs of one call. For its event loop alone.
 
     Args:
-        tools: those of the call's agent, by name.
+        call: what the tools are given that ask for it.
         tasks: owns what runs on the loop, and may end before it does.
         threads: where plain tools run.
     """
 
-    def __init__(
-        self, tools: Mapping[str, Tool], tasks: asyncio.TaskGroup, threads: Threads = THREADS
-    ) -> None:
-        self._tools, self._tasks, self._threads = tools, tasks, threads
+    def __init__(self, call: Call[Any], tasks: asyncio.TaskGroup, threads: Threads = THREADS) -> None:
+        self._call, self._tasks, self._threads = call, tasks, threads
         loop = asyncio.get_running_loop()
         self._hung_up: asyncio.Future[None] = loop.create_future()
         self._never: asyncio.Future[None] = loop.create_future()
@@ -55,33 +54,30 @@ class ToolRuns:
         if not self._hung_up.done():
             self._hung_up.set_result(None)
 
-    def cut_short(self, asked: RunTool) -> ToolResult:
+    def cut_short(self, tool: AnyTool | None) -> ToolResult:
         """What is to be said of a run that nobody waits for any longer."""
-        tool = self._tools.get(asked.name)
         if tool is not None and tool.is_plain:
             return _unfinished("had not answered when the call ended")
         return _stopped()
 
-    async def run(self, asked: RunTool, *, is_kept: bool = True) -> ToolResult:
+    async def run(self, tool: AnyTool, asked: RunTool, *, is_kept: bool = True) -> ToolResult:
         """Runs the tool that the model asked for; whatever goes wrong is an answer.
 
         Args:
-            asked: the tool, its arguments, and its time where it has no limit of its own.
+            tool: the one that `asked` names.
+            asked: its arguments, and its time where it has no limit of its own.
             is_kept: whether it is on disk that it begins.
         """
-        tool = self._tools.get(asked.name)
-        if tool is None:
-            names = ", ".join(self._tools)
-            return failure(f"there is no tool {asked.name}; the tools are: {names}", ToolOutcome.REFUSED)
-        if tool.is_irreversible and (why := _why_not(asked, is_kept=is_kept)):
+        if tool.manner.is_irreversible and (why := _why_not(asked, is_kept=is_kept)):
             return failure(why, ToolOutcome.REFUSED)
-        limit_s = tool.timeout_s or asked.timeout_s
+        limit_s = tool.manner.timeout_s or asked.timeout_s
         ends_at = asyncio.get_running_loop().time() + limit_s
         if (instead := await self._wait_for_place(ends_at)) is not None:
             return instead
-        if tool.is_plain:
+        if isinstance(tool, Tool) and tool.is_plain:
             return await self._run_plain(tool, asked, ends_at, limit_s)
-        return await self._run_async(tool, partial(tool.answer_async, asked.arguments), ends_at, limit_s)
+        work = partial(tool.answer_async, asked.arguments, self._call)
+        return await self._run_async(tool, work, ends_at, limit_s)
 
     async def _wait_for_place(self, ends_at: float) -> ToolResult | None:
         """What is answered when there is no place in time."""
@@ -96,7 +92,8 @@ class ToolRuns:
 
     async def _run_plain(self, tool: Tool, asked: RunTool, ends_at: float, limit_s: float) -> ToolResult:
         try:
-            thread = self._threads.start(partial(tool.answer, asked.arguments), f"tool {tool.name}")
+            work = partial(tool.answer, asked.arguments, self._call)
+            thread = self._threads.start(work, f"tool {tool.name}")
         except ThreadsBusy:
             return _busy()
         self._take_place(thread)
@@ -104,9 +101,7 @@ class ToolRuns:
         if not await self._wait(thread, stop, ends_at):
             self._overdue.add(thread)
             return (
-                self.cut_short(asked)
-                if stop.done()
-                else _unfinished(f"has not answered within {limit_s:g} s")
+                self.cut_short(tool) if stop.done() else _unfinished(f"has not answered within {limit_s:g} s")
             )
         answered = thread.result()
         if isinstance(answered, Awaitable):
@@ -117,7 +112,7 @@ class ToolRuns:
 
     async def _run_async(
         self,
-        tool: Tool,
+        tool: AnyTool,
         work: Callable[[], Coroutine[Any, Any, ToolResult]],
         ends_at: float,
         limit_s: float,
@@ -142,8 +137,9 @@ class ToolRuns:
 
     # --- Places ---
 
-    def _stop_of(self, tool: Tool) -> asyncio.Future[None]:
-        return self._never if tool.finishes_after_hangup or tool.is_irreversible else self._hung_up
+    def _stop_of(self, tool: AnyTool) -> asyncio.Future[None]:
+        manner = tool.manner
+        return self._hung_up if manner.stops_at_hangup and not manner.is_irreversible else self._never
 
     async def _wait(self, work: asyncio.Future[Any], stop: asyncio.Future[None], ends_at: float) -> bool:
         """Whether `work` is done before its time is over, and before `stop`."""

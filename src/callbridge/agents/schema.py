@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
 
+from callbridge.agents.texts import is_call
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -85,6 +87,8 @@ def arguments_model(
         if parameter.name not in hints:
             raise ToolError(f"{where}: add a type hint; it becomes the schema that the model sees")
         hint = hints[parameter.name]
+        if is_call(hint):
+            continue
         text = texts.get(parameter.name) or _text_in(hint)
         # By alias: a parameter may be named like something of pydantic's own, or begin with `_`.
         hint = Annotated[hint, Field(alias=parameter.name)]

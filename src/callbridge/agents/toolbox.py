@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callbridge.agents.runs import ToolRuns
 from callbridge.agents.schema import ToolError
 
 if TYPE_CHECKING:
-    import asyncio
-
-    from callbridge.agents.tools import Tool
-    from callbridge.wire.realtime_commands import FunctionTool
+    from callbridge.agents.tools import AnyTool
 
 TOOLS_MAX: Final = 128
 """OpenAI takes no more in a session."""
@@ -21,9 +17,9 @@ class Toolbox:
     """The tools of one agent, by name."""
 
     def __init__(self) -> None:
-        self._tools: dict[str, Tool] = {}
+        self._tools: dict[str, AnyTool] = {}
 
-    def add(self, tool: Tool) -> None:
+    def add(self, tool: AnyTool) -> None:
         """Adds `tool`.
 
         Raises:
@@ -41,10 +37,6 @@ class Toolbox:
         return tuple(self._tools)
 
     @property
-    def definitions(self) -> tuple[FunctionTool, ...]:
-        """The tools as the session announces them."""
-        return tuple(tool.definition for tool in self._tools.values())
-
-    def runs(self, tasks: asyncio.TaskGroup) -> ToolRuns:
-        """What runs these tools for one call; `tasks` is that call's."""
-        return ToolRuns(self._tools, tasks)
+    def tools(self) -> tuple[AnyTool, ...]:
+        """The tools, in the same order."""
+        return tuple(self._tools.values())

@@ -12,7 +12,7 @@ import math
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import structlog
 from pydantic import ValidationError
@@ -25,12 +25,16 @@ from callbridge.agents.schema import (
     name_of,
     refuse_generator,
 )
+from callbridge.agents.texts import call_parameters
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp, Wish
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from callbridge.agents.context import Call
+    from callbridge.agents.given import GivenTool
 
 OUTPUT_BYTES_MAX: Final = 8 * 1024
 """A longer result is replaced by an error: the model reads it again with every later response."""
@@ -45,8 +49,12 @@ TIMEOUT_S_MAX: Final = 12.0
 _FRAMES_LOGGED: Final = 20
 
 
-class _ArgumentsError(ValueError):
-    """What the model wrote is not what the function takes. The text is for the model."""
+LATER_S_MAX: Final = 300.0
+"""The same of a tool that answers later: the caller talks on with the agent meanwhile."""
+
+
+class ToolRefused(ValueError):  # noqa: N818  # What is refused is no error of the program.
+    """What the model asked for is not done. The text is for it: why not, and what to do instead."""
 
 
 class EndCall(str):
@@ -64,93 +72,120 @@ class ToolResult:
     wish: Wish | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a tool is run."""
+
+    timeout_s: float | None = None
+    """How long it may take; None for as long as the settings say."""
+    is_irreversible: bool = False
+    """It must not be done twice, nor be forgotten: it runs only once its start is on disk, and not again when
+    it is not known how an earlier run ended."""
+    is_confirmed: bool = False
+    """It runs only once the caller was asked, and has answered."""
+    while_running: str = ""
+    """What the agent says when it takes longer than a moment."""
+    has_waiting_sound: bool = False
+    """The caller hears a soft sound while it takes longer than a moment."""
+    stops_at_hangup: bool = False
+    """It is stopped when the call ends; otherwise it has some seconds to finish."""
+    is_later: bool = False
+    """The model is told at once that it has begun, and what came of it when it is done."""
+
+    def checked(self, name: str) -> Manner:
+        """The manner itself.
+
+        Raises:
+            ToolError: it cannot be run so.
+        """
+        longest_s = LATER_S_MAX if self.is_later else TIMEOUT_S_MAX
+        if self.timeout_s is not None and not 0 < self.timeout_s <= longest_s:
+            raise ToolError(f"tool {name}: timeout_s={self.timeout_s:g}; set it above 0, to {longest_s:g}")
+        return self
+
+
 class Tool:
     """One function of the agent.
 
     Args:
         function: with type hints and a docstring.
-        timeout_s: how long it may take, at most `TIMEOUT_S_MAX`; None for as long as the settings say.
-        irreversible: it must not be done twice, nor be forgotten: it runs only once its start is on disk,
-            and not again when it is not known how an earlier run ended.
-        finishes_after_hangup: whether what it has begun goes on, for some seconds, when the call ends.
+        manner: how it is run.
 
     Raises:
         ToolError: it cannot be a tool as it is written.
     """
 
-    def __init__(
-        self,
-        function: Callable[..., object],
-        *,
-        timeout_s: float | None = None,
-        irreversible: bool = False,
-        finishes_after_hangup: bool = True,
-    ) -> None:
+    def __init__(self, function: Callable[..., object], manner: Manner | None = None) -> None:
         self.name = name_of(function)
         refuse_generator(function, self.name)
-        if timeout_s is not None and not 0 < timeout_s <= TIMEOUT_S_MAX:
-            raise ToolError(
-                f"tool {self.name}: timeout_s={timeout_s:g}; set it above 0, to {TIMEOUT_S_MAX:g}"
-            )
-        self.timeout_s, self.is_irreversible = timeout_s, irreversible
-        self.finishes_after_hangup = finishes_after_hangup
+        self.manner = (manner or Manner()).checked(self.name)
         self.is_plain = not inspect.iscoroutinefunction(function)
         """It may block, so it runs in a thread."""
         self._function = function
+        self._calls = call_parameters(function)
+        """The parameters that are given the call."""
         description, texts = description_of(function, self.name)
         self._arguments, schema = arguments_model(function, texts)
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""
 
-    def answer(self, arguments: str) -> ToolResult | Awaitable[object]:
+    def answer(self, arguments: str, call: Call[Any]) -> ToolResult | Awaitable[object]:
         """Reads `arguments` (JSON text), calls a plain function, puts its result into words. Never raises.
 
         A plain function around an async one, as decorators make it, answers with something to be awaited.
         """
         try:
-            result = self._function(**self._read(arguments))
-            return result if isinstance(result, Awaitable) else _success(result)
+            result = self._function(**self._read(arguments), **dict.fromkeys(self._calls, call))
+            return result if isinstance(result, Awaitable) else success(result)
         except BaseException as error:  # noqa: BLE001  # A user's code may raise anything; the call goes on.
-            return self._failed(error)
+            return failed(self.name, error)
 
-    async def answer_async(self, arguments: str) -> ToolResult:
+    async def answer_async(self, arguments: str, call: Call[Any]) -> ToolResult:
         """The same of an async function."""
         try:
-            result: Any = self._function(**self._read(arguments))
-            return _success(await result)
+            result: Any = self._function(**self._read(arguments), **dict.fromkeys(self._calls, call))
+            return success(await result)
         except BaseException as error:  # noqa: BLE001  # SystemExit would end the process, and every call with it.
-            return self._failed(error)
+            return failed(self.name, error)
 
     async def finish(self, awaited: Awaitable[object]) -> ToolResult:
         """What comes of something that a plain function has answered with."""
         try:
-            return _success(await awaited)
+            return success(await awaited)
         except BaseException as error:  # noqa: BLE001  # As above.
-            return self._failed(error)
+            return failed(self.name, error)
 
     def _read(self, arguments: str) -> dict[str, Any]:
         """The arguments by name: nothing is converted, added, guessed or passed over."""
-        _refuse_odd_json(arguments)
+        refuse_odd_json(arguments)
         try:
             parsed = self._arguments.model_validate_json(arguments, strict=True, extra="forbid")
         except ValidationError as error:
-            raise _ArgumentsError(_in_words(error)) from error
+            raise ToolRefused(f"invalid arguments: {_in_words(error)}") from error
         return {str(field.alias): getattr(parsed, key) for key, field in type(parsed).model_fields.items()}
 
-    def _failed(self, error: BaseException) -> ToolResult:
-        """The kind of an error only: its text may hold the caller's words."""
-        match error:
-            case _ArgumentsError():
-                return failure(f"invalid arguments: {error}", ToolOutcome.REFUSED)
-            case asyncio.CancelledError():
-                return failure("the tool was cancelled before it had answered", ToolOutcome.CANCELLED)
-            case TimeoutError():
-                return failure("the tool timed out")
-        where = "".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES_LOGGED))
-        log = structlog.get_logger()
-        kind = type(error).__name__
-        log.warning("tool_raised", tool=self.name, error=kind, exception=f"{where}{kind}")
-        return failure(f"the tool failed: {type(error).__name__}")
+
+def failed(name: str, error: BaseException) -> ToolResult:
+    """What the model is told when a tool raised.
+
+    The kind of an error only: its text may hold the caller's words.
+    """
+    match error:
+        case ToolRefused():
+            return failure(str(error), ToolOutcome.REFUSED)
+        case asyncio.CancelledError():
+            return failure("the tool was cancelled before it had answered", ToolOutcome.CANCELLED)
+        case TimeoutError():
+            return failure("the tool timed out")
+    where = "".join(traceback.format_tb(error.__traceback__, limit=-_FRAMES_LOGGED))
+    log = structlog.get_logger()
+    kind = type(error).__name__
+    log.warning("tool_raised", tool=name, error=kind, exception=f"{where}{kind}")
+    return failure(f"the tool failed: {type(error).__name__}")
+
+
+AnyTool: TypeAlias = "Tool | GivenTool"
+"""What a model may ask for: a function of the user's, or what has a schema of its own."""
 
 
 def failure(why: str, outcome: ToolOutcome = ToolOutcome.FAILED) -> ToolResult:
@@ -159,7 +194,8 @@ def failure(why: str, outcome: ToolOutcome = ToolOutcome.FAILED) -> ToolResult:
     return ToolResult(json.dumps({"error": words}), outcome)
 
 
-def _success(result: object) -> ToolResult:
+def success(result: object) -> ToolResult:
+    """What the model is told of a value that a tool has answered with."""
     if isinstance(result, Iterator | AsyncIterator):  # Its body is not run here: it may never end.
         return failure(f"the tool answered with a {type(result).__name__}, which is no value; use a list")
     try:
@@ -170,23 +206,24 @@ def _success(result: object) -> ToolResult:
         return failure(f"the tool's answer is longer than {OUTPUT_BYTES_MAX} bytes; ask for less")
     if not isinstance(result, str):
         try:
-            _refuse_odd_json(output)
-        except _ArgumentsError as error:
-            return failure(f"the tool's answer has no JSON form: {error}")
+            refuse_odd_json(output)
+        except ToolRefused as error:
+            why = str(error).removeprefix("invalid arguments: ")
+            return failure(f"the tool's answer has no JSON form: {why}")
     return ToolResult(str(output), wish=HangUp() if isinstance(result, EndCall) else None)
 
 
 # --- JSON, as it is meant -----------------------------------------------------------------------------
 
 
-def _refuse_odd_json(text: str) -> None:
+def refuse_odd_json(text: str) -> None:
     """Refuses what JSON does not have, and what two readers would read in two ways.
 
     Other faults are for who reads it: they know its fields.
     """
     try:
         json.loads(text, object_pairs_hook=_once, parse_constant=_not_a_number, parse_float=_finite)
-    except _ArgumentsError:
+    except ToolRefused:
         raise
     except (ValueError, RecursionError):
         return
@@ -195,17 +232,17 @@ def _refuse_odd_json(text: str) -> None:
 def _once(pairs: list[tuple[str, object]]) -> None:
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
-        raise _ArgumentsError("the same name stands twice in one object")
+        raise ToolRefused("invalid arguments: the same name stands twice in one object")
 
 
 def _not_a_number(word: str) -> NoReturn:
-    raise _ArgumentsError(f"{word} is not a number")
+    raise ToolRefused(f"invalid arguments: {word} is not a number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if math.isinf(number):
-        raise _ArgumentsError("a number is too large")
+        raise ToolRefused("invalid arguments: a number is too large")
     return number
 
 

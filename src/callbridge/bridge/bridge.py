@@ -10,39 +10,36 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 import structlog
 
+from callbridge.bridge.agent_side import AgentSide
+from callbridge.bridge.closing import Closing
 from callbridge.bridge.door import Door, nowhere
 from callbridge.bridge.keeping import LastEntries, nothing_to_free, nothing_to_keep
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
-from callbridge.bridge.unanswered import Unanswered
+from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
+from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.flood import PhoneRate
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
-    from callbridge.agents.toolbox import Toolbox
+    from callbridge.agents.in_call import AgentInCall
+    from callbridge.bridge.admitting import Admit, Observe
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
     from callbridge.call.machine import CallMachine
     from callbridge.wire.media_streams import StartFacts
-
-Admit: TypeAlias = Callable[["StartFacts"], Awaitable["tuple[e.StreamAdmitted, Toolbox] | e.StreamRefused"]]
-"""Checks a stream's token, uses it up, and says what the call is to be and with which tools."""
-
-Observe: TypeAlias = Callable[[Fact], None]
-"""Gets every fact of every call as it happens: the log, the demo, a test."""
 
 
 class _CallOver(Exception):  # noqa: N818  # Not an error: how a task group is told to stop.
@@ -92,16 +89,14 @@ class Bridge:
         self._models: dict[e.Leg, str] = {}
         """The names under which the legs were dialled."""
         self._doors: dict[e.Leg, Door] = {}
-        self._dropped: list[SocketLeg] = []
-        """Being closed beside the call; what is left of them is closed at its end."""
-        self._closed: list[SocketLeg] = []
-        self._close_with: dict[e.Leg, a.CloseLeg] = {}
-        self._clip, self._waiting, self._kept, self._free = clip, waiting, kept, free
-        self._last_entries, self._log = LastEntries(kept), structlog.get_logger()
+        self._closing = Closing(self._legs, LastEntries(kept), free)
+        self._clip, self._waiting, self._kept = clip, waiting, kept
+        self._log = structlog.get_logger()
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
-        self._toolbox: Toolbox | None = None
-        """The tools of the call's agent, once there is a call."""
-        self._tools: Unanswered | None = None
+        self._agent: AgentInCall | None = None
+        """Who answers, once the stream is admitted."""
+        self._side: AgentSide | None = None
+        """The same, once there is a call."""
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
         self._timer: asyncio.TimerHandle | None = None
@@ -123,10 +118,10 @@ class Bridge:
         finally:
             self._disarm_timer()
             try:
-                await self._close_legs()
+                await self._closing.close(self._log)
             except asyncio.CancelledError:
                 # It is bounded, so it is done all the same: nobody else would close what is left.
-                await self._close_legs()
+                await self._closing.close(self._log)
                 raise
             finally:
                 self._tell_it_is_closed()
@@ -136,8 +131,8 @@ class Bridge:
         if (call := self._entrance.call) is None:
             return
         now = self._loop.time()
-        if self._tools is not None:
-            for finished in self._tools.cut_short():
+        if self._side is not None:
+            for finished in self._side.cut_short():
                 self._perform(call.handle(finished, now))
         self._perform(call.close(now))
 
@@ -216,7 +211,7 @@ class Bridge:
     @property
     def runs_tools(self) -> bool:
         """Whether a tool has begun that has not answered."""
-        return self._tools is not None and not self._tools.is_empty
+        return self._side is not None and self._side.runs_tools
 
     def _tell_from_outside(self, event: e.Event) -> None:
         if self._is_over:
@@ -241,12 +236,22 @@ class Bridge:
             return
         if self._traces:
             self._log.debug("<", told=type(event).__name__, decider=repr(self.decider))
-        actions = self.decider.handle(event, self._loop.time())
-        self._perform(actions)
+        self._perform(self.decider.handle(event, self._loop.time()))
+        if self._side is not None:
+            self._serve_agent(self._side)
         self._arm_timer()
         if self._has_ended and self.decider.deadline is None:
             self._is_over = True
             self._woken.set()
+
+    def _serve_agent(self, side: AgentSide) -> None:
+        """Performs what the agent wants, until it wants nothing. A machine that broke is not asked again."""
+        while not self._is_over and (wanted := side.take()) is not None:
+            now = self._loop.time()
+            if isinstance(wanted, BaseFact):
+                self._perform(self._call.passed(wanted, now))
+            else:
+                self._perform(self._call.handle(wanted, now))
 
     @property
     def decider(self) -> Entrance | CallMachine:
@@ -281,16 +286,24 @@ class Bridge:
             case a.PlayClip():
                 if self._clip:
                     self._relay.play_clip(self._clip, self._loop.time())
+            case a.PlaySound():
+                self._relay.play_clip(waiting_sound(), self._loop.time())
             case a.Note(fact):
-                if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
-                    self._has_ended = True
-                    self._woken.set()
-                    self._legs[e.Leg.PHONE].ignore()
-                    if self._tools is not None:
-                        self._tools.hang_up()
-                self._observe(fact)
+                self._note(fact)
             case _:
                 self._perform_on_legs(action)
+
+    def _note(self, fact: Fact) -> None:
+        """Whoever follows the call is told, its agent last: it may want something because of it."""
+        if isinstance(fact, StreamEnded):  # Before it is told: who hears of it may raise.
+            self._has_ended = True
+            self._woken.set()
+            self._legs[e.Leg.PHONE].ignore()
+            if self._side is not None:
+                self._side.hang_up()
+        self._observe(fact)
+        if self._side is not None:
+            self._side.told(fact)
 
     def _perform_on_legs(
         self,
@@ -311,8 +324,10 @@ class Bridge:
             case a.BeginCall():
                 call = self._call
                 self._relay.serve(call, self._note_passing if call.notes_audio else None)
-                assert self._toolbox is not None, "tools come with the call"
-                self._tools = Unanswered(call, self._toolbox.runs(self._tasks), self._kept)
+                assert self._agent is not None, "the agent comes with the call"
+                self._agent.begin(self._tasks)
+                self._side = AgentSide(call, self._agent, self._kept)
+                self._own(self._hear_agent(self._side), "agent")
             case a.DialModel(model, leg):
                 self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")
             case a.DropModel(leg):
@@ -324,7 +339,7 @@ class Bridge:
             case a.RunTool():
                 self._own(self._run_tool(action), f"tool {action.name}")
             case a.CloseLeg(leg):
-                self._close_with[leg] = action
+                self._closing.wishes[leg] = action
             case _:
                 assert_never(action)
 
@@ -351,7 +366,7 @@ class Bridge:
         if isinstance(found, e.StreamRefused):
             self._tell(found)
         else:
-            admitted, self._toolbox = found
+            admitted, self._agent = found
             self._tell(admitted)
 
     async def _dial(self, model: str, leg: e.Leg) -> None:
@@ -385,14 +400,13 @@ class Bridge:
         socket, reader = self._release(leg)
         if socket is None:
             return
-        self._dropped.append(socket)
+        self._closing.dropped.append(socket)
         # At the end of the call it is closed with the others: then its tasks may have ended already.
         if self._entrance.call is not None and self._entrance.call.phase is not Phase.OVER:
             self._own(self._close_dropped(socket, reader), f"{leg.value} close")
 
     async def _close_dropped(self, socket: SocketLeg, reader: asyncio.Task[None] | None) -> None:
-        await self._close(socket, 1000, "")
-        self._dropped.remove(socket)
+        await self._closing.close_dropped(socket)
         # Not sooner: what made us drop the leg may have failed in its reader, which then raises it.
         if reader is not None:
             reader.cancel()
@@ -423,11 +437,20 @@ class Bridge:
             reader.cancel()
         model = self._models[e.Leg.MODEL]
         if self._waiting is None or not self._waiting.park(self._call_sid, socket, model, renew_at):
-            self._dropped.append(socket)
+            self._closing.dropped.append(socket)
 
     async def _run_tool(self, tool: a.RunTool) -> None:
-        assert self._tools is not None, "tools come with the call"
-        self._tell(await self._tools.run(tool))
+        assert self._side is not None, "tools come with the call"
+        finished = await self._side.run(tool)
+        self._serve_agent(self._side)  # What the tool has led to may change what its result is answered by.
+        self._tell(finished)
+
+    async def _hear_agent(self, side: AgentSide) -> None:
+        """What the agent's own code wants, whenever that is."""
+        while True:
+            await side.wanted()
+            self._serve_agent(side)
+            self._arm_timer()
 
     # --- Time, and the end ---
 
@@ -442,7 +465,7 @@ class Bridge:
                 self._armed_for = None
                 self._tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
-        await self._close_legs()
+        await self._closing.close(self._log)
         raise _CallOver
 
     async def _end_stream(self) -> None:
@@ -450,7 +473,7 @@ class Bridge:
         if not self._is_over:
             for dial in self._dials.values():  # The call stays for what is late, and not for another session.
                 dial.cancel()
-        await self._close_legs(self._close_with)
+        await self._closing.close(self._log, self._closing.wishes)
 
     def _arm_timer(self) -> None:
         """One timer per call, moved only when the deadline did."""
@@ -467,32 +490,3 @@ class Bridge:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._armed_for = None
-
-    async def _close_legs(self, which: Container[e.Leg] = frozenset(e.Leg)) -> None:
-        """Closes the legs that are left: a dial may succeed while the phone is being closed.
-
-        First what was said is written down: the closed phone makes Twilio ask for somebody who reads it.
-        """
-        if self._open_legs():
-            await self._last_entries.wait(self._log)
-        async with asyncio.TaskGroup() as closing:
-            for socket in self._dropped:
-                if socket not in self._closed:
-                    closing.create_task(self._close(socket, 1000, ""), name="dropped close")
-            for leg, socket in self._open_legs().items():
-                if leg in which:
-                    closing.create_task(self._close_leg(leg, socket), name=f"{leg.value} close")
-
-    async def _close_leg(self, leg: e.Leg, socket: SocketLeg) -> None:
-        # The machine says nothing of a model leg that opened after the end.
-        wish = self._close_with.get(leg, a.CloseLeg(leg, 1000, ""))
-        await self._close(socket, wish.code, wish.reason)
-        if leg is e.Leg.PHONE:
-            self._free()
-
-    def _open_legs(self) -> dict[e.Leg, SocketLeg]:
-        return {leg: socket for leg, socket in self._legs.items() if socket not in self._closed}
-
-    async def _close(self, socket: SocketLeg, code: int, reason: str) -> None:
-        await socket.close(code, reason)
-        self._closed.append(socket)

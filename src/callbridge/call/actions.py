@@ -71,6 +71,11 @@ class PlayClip:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaySound:
+    """Let the caller hear a soft sound: somebody is at work."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenUplink:
     """Send the caller audio that was held, in order, and let the rest pass."""
 
@@ -89,6 +94,8 @@ class RunTool:
     """For one that has no limit of its own."""
     is_repeated: bool = False
     """It was asked for before, and how that ended is not known."""
+    is_ours: bool = False
+    """The agent's own code has asked for it, and no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +124,7 @@ Action: TypeAlias = (
     | SendToPhone
     | SendToModel
     | PlayClip
+    | PlaySound
     | OpenUplink
     | RunTool
     | CloseLeg

@@ -15,6 +15,7 @@ from callbridge.call.memory import Entry
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.plan import CallPlan
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.call.wants import Want
 from callbridge.wire import media_streams, realtime_events
 
 if TYPE_CHECKING:
@@ -188,6 +189,7 @@ LocalEvent: TypeAlias = (
     | HandOverRequested
     | SpendRanOver
     | DeadlinePassed
+    | Want
 )
 Event: TypeAlias = media_streams.Parsed | realtime_events.Parsed | LocalEvent
 

@@ -6,14 +6,22 @@ its source and its number within that source, so that two processes never clash.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeAlias
 
 import msgspec
 
-from callbridge.call.memory import ToolAnswered, ToolStarted
+from callbridge.call.agent_facts import (
+    Captured,
+    CaptureDelivered,
+    FieldKept,
+    FieldRefused,
+    StepEntered,
+    ValuesSet,
+)
+from callbridge.call.fact_base import BaseFact
+from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import FallBack, Following
 from callbridge.wire import realtime_events
@@ -67,32 +75,10 @@ HTTP: Final = "http"
 """The source of what webhooks learn."""
 
 
-def _kind(name: str) -> str:
-    """The tag of a fact: its class in small letters, `TurnEnded` as `turn_ended`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
-
-
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=_kind):
-    """Place and time of a fact. Whoever notes it fills them in."""
-
-    call_sid: str = ""
-    source: str = ""
-    """The StreamSid, or `HTTP`."""
-    number: int = 0
-    """1, 2, 3, … within the source."""
-    at_ms: int = 0
-    """Since the call began."""
-
-    @property
-    def kind(self) -> str:
-        """What happened, in one word."""
-        return str(self.__struct_config__.tag)
-
-
 # --- From the machine ---------------------------------------------------------------------------------
 
 
-class StreamStarted(_Fact, frozen=True):
+class StreamStarted(BaseFact, frozen=True):
     """Twilio's stream began and was admitted."""
 
     caller: str
@@ -103,7 +89,7 @@ class StreamStarted(_Fact, frozen=True):
     """Who answers, by the name under which the webhook chose them."""
 
 
-class AgentReady(_Fact, frozen=True):
+class AgentReady(BaseFact, frozen=True):
     """The model confirmed the first session of a stream."""
 
     model: str
@@ -114,7 +100,7 @@ class AgentReady(_Fact, frozen=True):
     has_transcription: bool
 
 
-class ModelTrouble(_Fact, frozen=True):
+class ModelTrouble(BaseFact, frozen=True):
     """A session could not be had, or was lost. The call goes on, unless its end follows."""
 
     doing: str
@@ -132,7 +118,7 @@ class ModelTrouble(_Fact, frozen=True):
     """This process could open no socket: that says nothing of the model either."""
 
 
-class SessionReplaced(_Fact, frozen=True):
+class SessionReplaced(BaseFact, frozen=True):
     """The call goes on with another session of the model, which was told what was said before."""
 
     cause: str
@@ -144,23 +130,23 @@ class SessionReplaced(_Fact, frozen=True):
     model: str = ""
 
 
-class ClipPlayed(_Fact, frozen=True):
+class ClipPlayed(BaseFact, frozen=True):
     """The caller heard "one moment, please", because the agent had nothing to say yet."""
 
     why: str
     """What the caller waits for."""
 
 
-class Remembered(_Fact, frozen=True):
-    """A tool begins, or has answered: kept at once, so that after a crash nothing is done twice.
+class Remembered(BaseFact, frozen=True):
+    """A tool begins, or has answered, or the model was told something: kept at once.
 
-    That one begins is on disk before it does.
+    So that after a crash nothing is done twice. That a tool begins is on disk before it does.
     """
 
-    entry: ToolStarted | ToolAnswered
+    entry: ToolStarted | ToolAnswered | Told
 
 
-class Interrupted(_Fact, frozen=True):
+class Interrupted(BaseFact, frozen=True):
     """The caller spoke, or pressed a key, while agent audio was unheard."""
 
     truncated: tuple[tuple[str, int], ...]
@@ -171,7 +157,44 @@ class Interrupted(_Fact, frozen=True):
     """Agent audio thrown away."""
 
 
-class ToolUsed(_Fact, frozen=True):
+class CallerSpoke(BaseFact, frozen=True):
+    """An utterance of the caller is over."""
+
+    turn: int
+    loud_ms: int
+    """How much of it was loud: a cough has little."""
+
+
+class KeysPressed(BaseFact, frozen=True):
+    """The caller has pressed keys, and is done with them."""
+
+    keys: str
+    turn: int
+    is_menu: bool = False
+    """One key that the agent has a use for: the model is not told of it."""
+
+
+class ItemHeard(BaseFact, frozen=True):
+    """The caller has heard an item of the agent to its end."""
+
+    item_id: str
+
+
+class Said(BaseFact, frozen=True):
+    """Words that the agent was to say are said, or were cut."""
+
+    say_id: str
+    heard_percent: int
+
+
+class SessionAmended(BaseFact, frozen=True):
+    """The session has other instructions and tools, or the model has refused them."""
+
+    amendment_id: str
+    is_confirmed: bool
+
+
+class ToolUsed(BaseFact, frozen=True):
     """The model asked for a tool, and was answered."""
 
     name: str
@@ -180,7 +203,7 @@ class ToolUsed(_Fact, frozen=True):
     outcome: ToolOutcome = ToolOutcome.ANSWERED
 
 
-class TurnEnded(_Fact, frozen=True):
+class TurnEnded(BaseFact, frozen=True):
     """One utterance of the caller and the agent's answer to it. The greeting has no utterance."""
 
     turn: int
@@ -200,7 +223,7 @@ RESPONSE_TOKENS_MAX: Final = 262_144
 close the line by a limit of cost."""
 
 
-class CallerWordsCame(_Fact, frozen=True):
+class CallerWordsCame(BaseFact, frozen=True):
     """Words of the caller came after the record of their turn, and belong there."""
 
     turn: int
@@ -236,7 +259,7 @@ def _count(tokens: realtime_events.Tokens) -> int:
     return int(min(max(tokens or 0, 0), RESPONSE_TOKENS_MAX))
 
 
-class Billed(_Fact, frozen=True):
+class Billed(BaseFact, frozen=True):
     """A response was paid for."""
 
     usage: Usage
@@ -245,7 +268,7 @@ class Billed(_Fact, frozen=True):
     """What was added to the bill; 0 where no price is known."""
 
 
-class StreamEnded(_Fact, frozen=True):
+class StreamEnded(BaseFact, frozen=True):
     """A stream is over: the one record that answers what a person would ask of it."""
 
     reason: EndReason
@@ -274,14 +297,14 @@ class StreamEnded(_Fact, frozen=True):
     errors: int = 0
 
 
-class CallClosed(_Fact, frozen=True):
+class CallClosed(BaseFact, frozen=True):
     """The last fact of a stream: nothing of it is left in the process, no task, no socket, no timer."""
 
     after_ms: int
     """From the end of the stream."""
 
 
-class Noted(_Fact, frozen=True):
+class Noted(BaseFact, frozen=True):
     """Something that a reader of the log needs to rebuild the call."""
 
     event: str
@@ -292,14 +315,14 @@ class Noted(_Fact, frozen=True):
 # --- From the relay, when it is asked to write down what passes by the machine --------------------------
 
 
-class AudioSent(_Fact, frozen=True):
+class AudioSent(BaseFact, frozen=True):
     """Agent audio left for the phone: without it a stored call cannot be played again."""
 
     item_id: str
     byte_count: int
 
 
-class CallerLoud(_Fact, frozen=True):
+class CallerLoud(BaseFact, frozen=True):
     """The caller became loud, or quiet again."""
 
     is_loud: bool
@@ -321,7 +344,7 @@ class Promise(msgspec.Struct, frozen=True):
     """Until when the token is good, in Unix seconds."""
 
 
-class CallOffered(_Fact, frozen=True):
+class CallOffered(BaseFact, frozen=True):
     """Twilio asked what to do with a call."""
 
     caller: str
@@ -335,7 +358,7 @@ class CallOffered(_Fact, frozen=True):
     """What Twilio was told to open; nothing for a call that was not taken."""
 
 
-class StreamAsked(_Fact, frozen=True):
+class StreamAsked(BaseFact, frozen=True):
     """Twilio asked what follows a stream."""
 
     follows: str
@@ -353,7 +376,18 @@ class StreamAsked(_Fact, frozen=True):
     """What Twilio was told to open."""
 
 
-class StreamReported(_Fact, frozen=True):
+class CallDescribed(BaseFact, frozen=True):
+    """What the webhook learnt of a call beside its numbers, for its agent. Kept for as long as its words."""
+
+    caller_name: str = ""
+    """`CallerName`, where Twilio was asked to look it up."""
+    attestation: str = ""
+    """How far the carrier vouches for the number (STIR/SHAKEN): `A`, `B`, `C`, or nothing."""
+    parameters: tuple[tuple[str, str], ...] = ()
+    """The query of the number's voice URL, and headers of a SIP call."""
+
+
+class StreamReported(BaseFact, frozen=True):
     """What Twilio saw of a stream; the only news of one that never reached us."""
 
     status: str
@@ -361,7 +395,7 @@ class StreamReported(_Fact, frozen=True):
     stream_sid: str = ""
 
 
-class CallReported(_Fact, frozen=True):
+class CallReported(BaseFact, frozen=True):
     """How Twilio saw the call go on."""
 
     status: str
@@ -369,7 +403,7 @@ class CallReported(_Fact, frozen=True):
     """As Twilio writes it; empty before the call is over."""
 
 
-class FallbackDialed(_Fact, frozen=True):
+class FallbackDialed(BaseFact, frozen=True):
     """A human was rung because the agent could not answer."""
 
     status: str
@@ -377,7 +411,7 @@ class FallbackDialed(_Fact, frozen=True):
     """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
 
 
-class VoicemailLeft(_Fact, frozen=True):
+class VoicemailLeft(BaseFact, frozen=True):
     """The caller's message was recorded, or their silence. Older records hold its address, too, as `url`."""
 
     recording_sid: str = ""
@@ -387,7 +421,7 @@ class VoicemailLeft(_Fact, frozen=True):
     """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
 
 
-class CallOver(_Fact, frozen=True):
+class CallOver(BaseFact, frozen=True):
     """Twilio has said, or was told, that no stream of this call will come any more."""
 
 
@@ -399,6 +433,11 @@ Fact: TypeAlias = (
     | ClipPlayed
     | Remembered
     | Interrupted
+    | CallerSpoke
+    | KeysPressed
+    | ItemHeard
+    | Said
+    | SessionAmended
     | ToolUsed
     | TurnEnded
     | CallerWordsCame
@@ -409,12 +448,19 @@ Fact: TypeAlias = (
     | AudioSent
     | CallerLoud
     | CallOffered
+    | CallDescribed
     | StreamAsked
     | StreamReported
     | CallReported
     | FallbackDialed
     | VoicemailLeft
     | CallOver
+    | ValuesSet
+    | StepEntered
+    | FieldKept
+    | FieldRefused
+    | Captured
+    | CaptureDelivered
 )
 
 encode: Final = msgspec.json.Encoder().encode

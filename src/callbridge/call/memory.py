@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,8 @@ class ToolStarted(msgspec.Struct, frozen=True, tag_field="kind", tag="tool_start
     call_id: str
     name: str
     arguments: str
+    is_ours: bool = False
+    """No model has asked for it, and none is told."""
 
 
 class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
@@ -43,6 +45,8 @@ class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
     outcome: ToolOutcome = ToolOutcome.ANSWERED
     is_wish: bool = False
     """It wanted something done to the call. No later session is told: the wish was granted or withdrawn."""
+    is_ours: bool = False
+    """No model has asked for it, and none is told."""
 
 
 class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
@@ -55,10 +59,19 @@ class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):
     """Items of the caller whose words are still to come, if the session that heard them goes on."""
 
 
-Entry: TypeAlias = ToolStarted | ToolAnswered | TurnSaid
+class Told(msgspec.Struct, frozen=True, tag_field="kind", tag="told"):
+    """The model was told something that nobody has said: news of the agent's own code, keys of the caller."""
+
+    turn: int
+    text: str
+    is_callers: bool = False
+    """It stands for something that the caller did."""
+
+
+Entry: TypeAlias = ToolStarted | ToolAnswered | TurnSaid | Told
 
 encode: Final = msgspec.json.Encoder().encode
-decode: Final = msgspec.json.Decoder(ToolStarted | ToolAnswered | TurnSaid).decode
+decode: Final = msgspec.json.Decoder(ToolStarted | ToolAnswered | TurnSaid | Told).decode
 """An entry from the text that `encode` made. Raises msgspec.DecodeError for any other text."""
 
 NOT_KNOWN: Final = (
@@ -131,10 +144,16 @@ def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyIt
         if entry.caller
     ]
     for entry in turn:
-        if isinstance(entry, ToolStarted) or (isinstance(entry, ToolAnswered) and not entry.is_wish):
-            output = NOT_KNOWN if isinstance(entry, ToolStarted) else entry.output
-            items.append(commands.FunctionCall(next_id(), entry.call_id, entry.name, entry.arguments))
-            items.append(commands.FunctionCallOutput(next_id(), entry.call_id, output))
+        match entry:
+            case Told(_, text, is_callers):
+                role: Literal["user", "system"] = "user" if is_callers else "system"
+                items.append(commands.Message(next_id(), role, (commands.InputText(text),)))
+            case ToolStarted(is_ours=False) | ToolAnswered(is_wish=False, is_ours=False):
+                output = NOT_KNOWN if isinstance(entry, ToolStarted) else entry.output
+                items.append(commands.FunctionCall(next_id(), entry.call_id, entry.name, entry.arguments))
+                items.append(commands.FunctionCallOutput(next_id(), entry.call_id, output))
+            case _:
+                pass
     items += [
         commands.Message(next_id(), "assistant", (commands.OutputText(entry.agent),))
         for entry in said
@@ -151,3 +170,5 @@ def _length(entry: Entry) -> int:
             return len(entry.arguments) + len(NOT_KNOWN)
         case ToolAnswered():
             return len(entry.arguments) + len(entry.output)
+        case Told():
+            return len(entry.text)

@@ -41,6 +41,12 @@ class CallPlan:
     """The name under which the agent was chosen."""
     is_greeting_interruptible: bool = False
     """Whether the caller's first word stops the greeting."""
+    menu_keys: frozenset[str] = frozenset()
+    """Keys that the agent has a use for, each by itself. The model is not told of them."""
+    person_key: str = ""
+    """The key that leads to a human, also while there is no model; empty for none."""
+    reads_keys: bool = False
+    """The agent's own code reads all keys (`KeysPressed`), and says what the model is told of them."""
     notes_audio: bool = False
     """Whether it is written down when agent audio was sent and when the caller was loud: without that a
     stored call cannot be played again."""

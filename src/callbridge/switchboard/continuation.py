@@ -216,7 +216,9 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 remembered.append(memory.TurnSaid(turn, caller, agent, awaits))
             case facts.CallerWordsCame():
                 _correct(remembered, awaited.get(fact.item_id), fact)
-            case facts.Remembered(entry):
+            case facts.Remembered(memory.Told() as told):
+                remembered.append(told)
+            case facts.Remembered(memory.ToolStarted() | memory.ToolAnswered() as entry):
                 # A tool stands where it has begun, whenever it answers.
                 place = tools.setdefault(entry.call_id, len(remembered))
                 remembered[place : place + 1] = [entry]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
+from callbridge.agents.in_call import AgentInCall
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.call.price import microdollars
@@ -13,8 +14,11 @@ from callbridge.wire import realtime_commands as commands
 from callbridge.wire.realtime_events import MULAW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callbridge.agents.agent import Agent
-    from callbridge.agents.toolbox import Toolbox
+    from callbridge.agents.context import About
+    from callbridge.call.facts import Fact
     from callbridge.server.config.settings import Settings
 
 DEFAULT_AGENT: Final = "default"
@@ -47,17 +51,31 @@ class Plans:
         """The name of the agent that answers a call to this number."""
         return DEFAULT_AGENT
 
-    def plan(self, _name: str) -> CallPlan:
-        """The plan of a call that this agent answers."""
-        return replace(call_plan(self._settings, self._agent), limits=self.limits, agent=DEFAULT_AGENT)
+    def model(self, _name: str) -> str:
+        """The model that speaks for this agent."""
+        return self._agent.model or self._settings.realtime_model
 
-    def toolbox(self, _name: str) -> Toolbox:
-        """The tools of this agent."""
-        return self._agent.toolbox
+    async def open(self, _name: str, about: About, earlier: Sequence[Fact]) -> tuple[CallPlan, AgentInCall]:
+        """The plan of a call that this agent answers, and the agent in it.
+
+        Args:
+            about: what is known of the call.
+            earlier: its facts so far, those of the webhook included.
+        """
+        plan, agent = await planned(self._settings, self._agent, about, earlier)
+        return replace(plan, limits=self.limits, agent=DEFAULT_AGENT), agent
 
 
-def call_plan(settings: Settings, agent: Agent) -> CallPlan:
-    """The plan of a call that `agent` answers. What the agent leaves open, the settings fill."""
+async def planned(
+    settings: Settings, agent: Agent, about: About, earlier: Sequence[Fact] = ()
+) -> tuple[CallPlan, AgentInCall]:
+    """The plan of a call that `agent` answers, and the agent in it. What it leaves open, the settings fill."""
+    in_call = AgentInCall(agent, about, earlier)
+    await in_call.prepare(settings.agent_instructions, settings.agent_greeting)
+    return _plan(settings, agent, in_call), in_call
+
+
+def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
     audio = commands.Audio(
         commands.AudioInput(
             MULAW, _turn_detection(settings), _transcription(settings), _noise_reduction(settings)
@@ -65,20 +83,19 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
         commands.AudioOutput(MULAW, agent.voice or settings.realtime_voice),
     )
     session = commands.Session(
-        instructions=agent.instructions if agent.instructions is not None else settings.agent_instructions,
+        instructions=in_call.instructions,
         audio=audio,
-        tools=agent.toolbox.definitions,
+        tools=in_call.definitions,
         tool_choice="auto",
         output_modalities=("audio",),
         max_output_tokens=settings.max_output_tokens,
         truncation=_truncation(settings),
         reasoning=commands.Reasoning(settings.reasoning_effort) if settings.reasoning_effort else None,
     )
-    greeting = agent.greeting if agent.greeting is not None else settings.agent_greeting
     return CallPlan(
         settings.realtime_model,
         session,
-        greeting,
+        in_call.greeting,
         second_model=settings.second_model,
         price=price_of(settings.realtime_model),
         second_price=None if settings.second_model is None else price_of(settings.second_model),
@@ -86,6 +103,8 @@ def call_plan(settings: Settings, agent: Agent) -> CallPlan:
             None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
         ),
         is_greeting_interruptible=agent.greeting_interruptible,
+        person_key=agent.person_key,
+        reads_keys=bool(agent.abilities),
     )
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
-    from callbridge.bridge.bridge import Observe
+    from callbridge.bridge.admitting import Observe
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.observe.loop_watch import LoopWatch

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import WebSocket, WebSocketDisconnect
 
+from callbridge.agents.context import About, Caller
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.bridge.legs.callback_leg import CallbackLeg
@@ -23,14 +24,14 @@ from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
 from callbridge.server.process.refusals import tell_first
-from callbridge.switchboard.continuation import read_history
+from callbridge.switchboard.continuation import read_facts, read_history
 from callbridge.switchboard.sockets import UnStartedSockets
 from callbridge.switchboard.spending import SpendLevel
 from callbridge.telephony.signed_tokens import Redeemed, Refusal
 
 if TYPE_CHECKING:
-    from callbridge.agents.toolbox import Toolbox
-    from callbridge.bridge.bridge import Observe
+    from callbridge.agents.in_call import AgentInCall
+    from callbridge.bridge.admitting import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
     from callbridge.server.http.trust import Trust
@@ -140,7 +141,7 @@ class _Visit:
         )
         return self._bridge
 
-    async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, Toolbox] | StreamRefused:
+    async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
         found = await self._redeem(start)
         if isinstance(found, Refusal):
@@ -152,17 +153,17 @@ class _Visit:
         caller, called = _numbers(start)
         if not self._take_place(start.call_sid, caller):
             return StreamRefused("the process is about to stop")
-        plans = self._desk.plans
-        plan, toolbox = plans.plan(found.agent), plans.toolbox(found.agent)
+        desk = self._desk
+        events = await desk.state.events(start.call_sid)
+        earlier = [fact for _, fact in read_facts(events)]
+        about = About(start.call_sid, Caller(caller), called, agent=found.agent)
+        plan, agent = await desk.plans.open(found.agent, about, earlier)
         if not found.continues:
-            return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), toolbox
-        events = await self._desk.state.events(start.call_sid)
-        age_s = self._desk.wall_now() - min((event.at for event in events), default=self._desk.wall_now())
+            return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent
+        age_s = desk.wall_now() - min((event.at for event in events), default=desk.wall_now())
         memory = read_history(events).remembered
-        return (
-            StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0), self._is_spend_over()),
-            toolbox,
-        )
+        admitted = StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0), self._is_spend_over())
+        return admitted, agent
 
     def _is_spend_over(self) -> bool:
         """Asked last: what is spent while somebody is waited for counts."""

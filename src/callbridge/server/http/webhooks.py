@@ -86,7 +86,7 @@ class _Webhooks:
         log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
         desk.look_around()
         key, agent = desk.caller_key(caller), desk.plans.choose(called)
-        model = desk.plans.plan(agent).model
+        model = desk.plans.model(agent)
         leads_back = comes_from_human(desk, form)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
@@ -241,7 +241,7 @@ class _Webhooks:
         desk = self._desk
         desk.drain.stream_promised()
         if self._settings.predial:
-            desk.waiting.predial(form.call_sid, desk.plans.plan(agent).model)
+            desk.waiting.predial(form.call_sid, desk.plans.model(agent))
         return Promise(stream, agent, desk.tokens.nonce().hex(), int(desk.wall_now()) + LIFETIME_S)
 
     def _connect(self, form: TwilioForm, promise: Promise, *, continues: bool) -> Response:

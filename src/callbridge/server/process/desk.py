@@ -109,7 +109,7 @@ class Desk:
     def reasons_to_decline(self) -> list[DeclineReason]:
         """Why no new call is taken at this moment, all of it; nothing when calls are welcome."""
         self.look_around()
-        model = self.plans.plan(self.plans.choose("")).model
+        model = self.plans.model(self.plans.choose(""))
         return self.admission.reasons_to_decline(model, self.now())
 
     def note(self, call_sid: str, fact: Fact) -> None:

@@ -10,12 +10,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from callbridge.agents.context import About, Caller
 from callbridge.bridge.legs.leg import DialError
 from callbridge.call.codes import CLOSE_SAYS, RATE_LIMIT_CODES, UNKNOWN_MODEL_CODES
 from callbridge.call.events import LegGone
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.server.config.findings import Finding, Level, error, ok, warning
-from callbridge.server.config.plan import call_plan
+from callbridge.server.config.plan import planned
 from callbridge.server.process.desk import model_dialer
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as events
@@ -45,7 +46,7 @@ async def ask_model(settings: Settings, agent: Agent, *, answer_s: float = ANSWE
         answer_s: how long each model may take to confirm it.
     """
     asking = _Asking(model_dialer(settings), answer_s)
-    plan = call_plan(settings, agent)
+    plan, _ = await planned(settings, agent, About("", Caller(""), ""))
     findings = await asking.ask(plan, "CALLBRIDGE_REALTIME_MODEL")
     if plan.second_model is None or any(finding.what == _KEY_REFUSED for finding in findings):
         return findings

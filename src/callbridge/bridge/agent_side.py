@@ -1,4 +1,7 @@
-"""The tools of one call that have not answered: each waits for the disk, runs, and ends with a result."""
+"""The agent's side of one call: what it is told, what it wants, and its tools that have not answered.
+
+A tool waits for the disk, runs, and ends with a result.
+"""
 
 from __future__ import annotations
 
@@ -12,32 +15,33 @@ from callbridge.call.events import ToolFinished
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from callbridge.agents.runs import ToolRuns
+    from callbridge.agents.in_call import AgentInCall
     from callbridge.agents.tools import ToolResult
     from callbridge.call.actions import RunTool
     from callbridge.call.machine import CallMachine
 
 
-class Unanswered:
-    """The tools that the call has asked for and that have not answered.
+class AgentSide:
+    """The agent of a call, as the bridge sees it.
 
     Args:
-        call: whose tools they are.
-        runs: what runs them.
+        call: which it serves.
+        agent: who has the tools, and runs them.
         kept: whether what was observed is written down. Returns when it is, or cannot be.
     """
 
-    def __init__(self, call: CallMachine, runs: ToolRuns, kept: Callable[[], Awaitable[bool]]) -> None:
-        self._call, self._runs, self._kept = call, runs, kept
+    def __init__(self, call: CallMachine, agent: AgentInCall, kept: Callable[[], Awaitable[bool]]) -> None:
+        self._call, self._agent, self._kept = call, agent, kept
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, tuple[RunTool, float]] = {}
         """By `call_id`, with the time at which each was asked for."""
-        self.hang_up = runs.hang_up
+        self.told, self.take, self.wanted = agent.told, agent.take, agent.wants.written
+        self.hang_up = agent.hang_up
 
     @property
-    def is_empty(self) -> bool:
-        """Whether all have answered."""
-        return not self._asked
+    def runs_tools(self) -> bool:
+        """Whether any has not answered."""
+        return bool(self._asked)
 
     async def run(self, tool: RunTool) -> ToolFinished:
         """Runs a tool once it is on disk that it begins, or cannot be."""
@@ -47,12 +51,12 @@ class Unanswered:
             is_kept = await self._is_kept_within(call.limits.tool_kept_within_s)
             if not is_kept:
                 structlog.get_logger().warning("tool_start_not_kept", tool=tool.name)
-            return self._finished(tool, await self._runs.run(tool, is_kept=is_kept))
+            return self._finished(tool, await self._agent.run(tool, is_kept=is_kept))
 
     def cut_short(self) -> Iterator[ToolFinished]:
         """An answer in place of each that nobody waits for any longer."""
         for tool, _ in tuple(self._asked.values()):
-            yield self._finished(tool, self._runs.cut_short(tool))
+            yield self._finished(tool, self._agent.cut_short(tool))
 
     def _finished(self, tool: RunTool, result: ToolResult) -> ToolFinished:
         _, asked_at = self._asked.pop(tool.call_id)

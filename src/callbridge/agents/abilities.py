@@ -1,0 +1,52 @@
+"""What an agent can do in one call beside talking: a form that it fills, a flow that it follows, keys.
+
+An ability is told what happens and writes what it wants into `Wants`. It is synchronous and knows no socket,
+no clock and no model. What it tells the model, and which tools the model has, is derived from where it
+stands: `AgentInCall` looks after everything that happens, and amends the session when it has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from callbridge.agents.context import Call
+    from callbridge.agents.tools import AnyTool, ToolResult
+    from callbridge.call.facts import Fact
+    from callbridge.call.wants import KeysWanted
+
+
+class Ability(Protocol):
+    """One ability in one call."""
+
+    @property
+    def instructions(self) -> str:
+        """What the model is told beside the agent's own instructions; empty for nothing."""
+
+    @property
+    def tools(self) -> Sequence[AnyTool]:
+        """The tools that the model has because of it, at the moment."""
+
+    @property
+    def works(self) -> Mapping[str, AnyTool]:
+        """Code that it may ask to be run (`WorkAsked`), by name. No model sees it."""
+
+    @property
+    def keys(self) -> KeysWanted | None:
+        """How keys are to be put together at the moment; None where it does not care."""
+
+    def restore(self, fact: Fact) -> None:
+        """Something happened on an earlier stream of the call, or in `choose`. In order; asks for nothing."""
+
+    def told(self, fact: Fact) -> None:
+        """Something has happened."""
+
+    def answered(self, tool: str, result: ToolResult, call: Call[Any]) -> None:
+        """A tool or a work of this call has ended with this. The model is told behind it."""
+
+    def pressed(self, keys: str) -> str | None:
+        """The caller pressed these keys and is done: what the model is to be told of it.
+
+        None where they mean nothing to it. The first ability that has a use for them has them.
+        """

@@ -1,0 +1,76 @@
+"""Whether the caller was asked before something is done that cannot be undone.
+
+Between two calls of a tool with equal arguments an item of the agent must have been heard to its end, and
+the caller must have had a turn behind it: they spoke, or pressed 1. Whether it was a yes the model says, by
+calling again; that it did not skip the question is seen here.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call import facts
+
+if TYPE_CHECKING:
+    from callbridge.call.facts import Fact
+
+YES_KEY: Final = "1"
+
+ASKED_MAX: Final = 32
+"""Questions that are open in one call. The oldest is forgotten: it is asked again."""
+
+ASK_FIRST: Final = (
+    "not done yet: first tell the caller in one sentence what exactly you are about to do, and ask whether "
+    "it is right. When they have said yes, call this again with the same arguments"
+)
+
+
+@dataclass(slots=True)
+class _Asked:
+    is_heard: bool = False
+    is_answered: bool = False
+
+
+class Confirmations:
+    """The open questions of one call."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[str, str], _Asked] = {}
+
+    def told(self, fact: Fact) -> None:
+        """Something was heard, said or pressed."""
+        match fact:
+            case facts.ItemHeard():
+                for asked in self._asked.values():
+                    asked.is_heard = True
+            case facts.CallerSpoke():
+                self._answered()
+            case facts.KeysPressed(keys) if keys.rstrip("#") == YES_KEY:
+                self._answered()
+            case _:
+                pass
+
+    def _answered(self) -> None:
+        for asked in self._asked.values():
+            asked.is_answered |= asked.is_heard
+
+    def may_run(self, name: str, arguments: str) -> bool:
+        """Whether the caller was asked about exactly this. If not, the question is open from now on."""
+        question = name, _canonical(arguments)
+        asked = self._asked.pop(question, None)
+        if asked is not None and asked.is_answered:
+            return True
+        self._asked[question] = _Asked()
+        if len(self._asked) > ASKED_MAX:
+            del self._asked[next(iter(self._asked))]
+        return False
+
+
+def _canonical(arguments: str) -> str:
+    """The same text for equal arguments, however they are spelled."""
+    try:
+        return json.dumps(json.loads(arguments), sort_keys=True)
+    except (ValueError, RecursionError):
+        return arguments

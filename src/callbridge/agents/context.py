@@ -1,0 +1,189 @@
+"""`Call`: what the code of an agent knows of the call that it serves, and what it may do to it.
+
+A tool, a text function or a handler that has a parameter annotated `Call` is given it; the model never sees
+that parameter. Nothing of the vendors' protocols stands here.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import zoneinfo
+from collections.abc import Awaitable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+from typing_extensions import TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ValuesT = TypeVar("ValuesT", default=dict[str, Any])
+"""The user's own state of a call: a plain dictionary, or a pydantic model that the agent names."""
+
+
+class CallerKind(enum.StrEnum):
+    """How somebody calls."""
+
+    PHONE = "phone"
+    SIP = "sip"
+    CLIENT = "client"
+    """An app with Twilio's Voice SDK."""
+    ANONYMOUS = "anonymous"
+    """Their number is withheld, or not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls."""
+
+    number: str
+    """As Twilio has it: `+14155550100`, `sip:anna@example.com`, `client:anna`; empty when it is withheld."""
+    kind: CallerKind = CallerKind.PHONE
+    name: str = ""
+    """Their name in the carrier's books, where Twilio is asked to look it up."""
+    attestation: str = ""
+    """How far the carrier vouches for the number (STIR/SHAKEN): `A` for wholly, `B`, `C`, or nothing.
+
+    Without an `A` a number may be forged: let nobody in by it alone.
+    """
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the number is withheld or not known."""
+        return self.kind is CallerKind.ANONYMOUS
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something that was said, as it was heard."""
+
+    who: str
+    """`caller` or `agent`."""
+    text: str
+    """Of the agent's words those that the caller has heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of a call before its stream begins, and stays."""
+
+    sid: str
+    caller: Caller
+    called: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    agent: str = ""
+    language: str = ""
+    """The language of the callers (`CALLBRIDGE_LANGUAGE`, or the agent's own); empty where it is detected."""
+    time_zone: str = "UTC"
+    caller_key: str = ""
+    """The same for every call of this caller, and no number: under it what is remembered of them is kept."""
+
+
+class Spoken(Awaitable[bool]):
+    """Words on their way to the caller. Awaited, it says whether they were heard to their end."""
+
+    def __init__(self, heard: Awaitable[bool]) -> None:
+        self._heard = heard
+
+    def __await__(self) -> Generator[Any, None, bool]:
+        return self._heard.__await__()
+
+
+class LiveCall(Protocol):
+    """What a call does for its agent's code. Any thread may call."""
+
+    def say(self, words: str) -> Spoken:
+        """Lets the agent say exactly these words."""
+
+    def end(self, words: str) -> None:
+        """Ends the call once its last words were heard."""
+
+    def transcript(self) -> Sequence[Line]:
+        """What was said so far, over all streams of the call."""
+
+
+class Call(Generic[ValuesT]):
+    """The call that a piece of the agent's code serves.
+
+    `Call[Visit]` where the agent was made with `values=Visit`; `Call` alone has a dictionary.
+    """
+
+    def __init__(self, about: About, values: ValuesT, live: LiveCall | None = None) -> None:
+        self._about, self._live = about, live
+        self.values: ValuesT = values
+        """Your own state of this call. What is put here is kept: it is the same in the next tool, after a
+        lost session, on another stream and in another process. It must have a JSON form."""
+
+    @property
+    def sid(self) -> str:
+        """Twilio's name for the call, `CA…`."""
+        return self._about.sid
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls."""
+        return self._about.caller
+
+    @property
+    def called(self) -> str:
+        """The number that was called, as Twilio has it."""
+        return self._about.called
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """What the number's voice URL says in its query, and what a SIP call brought (`SipHeader_X-…`).
+
+        Twilio signs both, but what stands in a SIP header the caller's own telephone system wrote.
+        """
+        return self._about.parameters
+
+    @property
+    def agent(self) -> str:
+        """The name of the agent that answers."""
+        return self._about.agent
+
+    @property
+    def language(self) -> str:
+        """The language of the callers, `de` for example; empty where it is detected."""
+        return self._about.language
+
+    @property
+    def local_time(self) -> dt.datetime:
+        """What the clock shows where the agent is at home (`Agent(time_zone=…)`)."""
+        return dt.datetime.now(zoneinfo.ZoneInfo(self._about.time_zone))
+
+    @property
+    def transcript(self) -> Sequence[Line]:
+        """What was said so far, as it was heard."""
+        return () if self._live is None else self._live.transcript()
+
+    def say(self, words: str) -> Spoken:
+        """Lets the agent say exactly these words as soon as nobody speaks.
+
+        `await` it to know whether they were heard to their end; without that it is said all the same.
+
+        Raises:
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        return self._of_stream.say(words)
+
+    def end(self, words: str = "") -> None:
+        """Ends the call when the agent's last words were heard, unless the caller speaks before.
+
+        Args:
+            words: the last words, said exactly; without them the model says goodbye.
+
+        Raises:
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        self._of_stream.end(words)
+
+    @property
+    def _of_stream(self) -> LiveCall:
+        if self._live is None:
+            raise RuntimeError("the call has not begun: nothing can be said yet, or ended")
+        return self._live
+
+    def __repr__(self) -> str:
+        return f"<Call {self.sid} for {self.agent or 'nobody'}>"

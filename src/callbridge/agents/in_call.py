@@ -1,0 +1,289 @@
+"""An agent in one call: its tools run here, its abilities are told here, and its own state is kept here.
+
+The bridge tells it every fact and takes what it wants of the core. What the session of the model is to be is
+derived from where the abilities stand; when that has changed, the session is amended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from callbridge.agents.confirming import ASK_FIRST, Confirmations
+from callbridge.agents.context import Call, Line, Spoken
+from callbridge.agents.runs import ToolRuns
+from callbridge.agents.texts import text_of
+from callbridge.agents.tools import ToolResult, failure
+from callbridge.agents.values import new_values, restored, stored
+from callbridge.agents.wants import Wants
+from callbridge.call import agent_facts, facts
+from callbridge.call import wants as w
+from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.wishes import HangUp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from callbridge.agents.abilities import Ability
+    from callbridge.agents.agent import Agent
+    from callbridge.agents.context import About
+    from callbridge.agents.tools import AnyTool
+    from callbridge.agents.wants import Wanted
+    from callbridge.call.actions import RunTool
+    from callbridge.call.facts import Fact
+    from callbridge.wire.realtime_commands import FunctionTool
+
+MOMENT_S: Final = 1.0
+"""What takes longer than this is covered by words or a soft sound. Most look-ups are done before, and the
+caller has just heard the agent say something."""
+
+LATER_S: Final = 60.0
+"""What a tool that answers later may take, unless it says so itself."""
+
+BEGUN: Final = (
+    '{"status": "begun", "what_next": "It takes a while. Say so in a few words, and go on with the caller; '
+    'you will be told what came of it. Do not call it again, and do not guess the result."}'
+)
+
+
+class AgentInCall:
+    """The agent of one stream. Made before the stream is admitted, with what is known of the call.
+
+    Args:
+        agent: who answers.
+        about: what is known of the call.
+        earlier: the facts of earlier streams, and of the webhook.
+    """
+
+    def __init__(self, agent: Agent, about: About, earlier: Iterable[Fact] = ()) -> None:
+        self._agent, self._own_instructions = agent, ""
+        self.greeting = ""
+        """Its first words; empty where the model finds some."""
+        self._loop = asyncio.get_running_loop()
+        self.wants = Wants(self._loop)
+        self.call: Call[Any] = Call(about, new_values(agent.values), self)
+        self._confirmations = Confirmations()
+        self._abilities: Sequence[Ability] = [make(self.wants, about) for make in agent.abilities]
+        self._turns: dict[int, tuple[str | None, str]] = {}
+        """What was said, by turn: the caller's words, and what was heard of the agent's."""
+        self._turns_before: list[dict[int, tuple[str | None, str]]] = []
+        self._heard: dict[str, asyncio.Future[bool]] = {}
+        """Words on their way, by their name."""
+        self._later: set[str] = set()
+        """Works that are tools of the model's, which answer later."""
+        self._running: dict[str, AnyTool] = {}
+        for fact in earlier:
+            self._restore(fact)
+        self._values = stored(self.call.values)
+        self._session, self._keys = self._session_now(), self._keys_now()
+        self._runs: ToolRuns | None = None
+
+    async def prepare(self, instructions: str, greeting: str) -> None:
+        """Finds the agent's texts, functions of the call among them; what it leaves open is given here."""
+        agent, call = self._agent, self.call
+        self._own_instructions = await text_of(agent.instructions, call, instructions, "instructions")
+        self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
+        self._session, self._keys = self._session_now(), self._keys_now()
+        self._keep_values()
+
+    # --- What the session is to be ---
+
+    @property
+    def instructions(self) -> str:
+        """All that the model is told."""
+        return self._session[0]
+
+    @property
+    def definitions(self) -> tuple[FunctionTool, ...]:
+        """The tools that the model has."""
+        return self._session[1]
+
+    @property
+    def keys(self) -> w.KeysWanted | None:
+        """How keys are put together at first."""
+        return self._keys
+
+    def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
+        texts = (self._own_instructions, *(ability.instructions for ability in self._abilities))
+        definitions = tuple(tool.definition for tool in self._tools_now().values())
+        return "\n\n".join(filter(None, texts)), definitions
+
+    def _keys_now(self) -> w.KeysWanted | None:
+        return next((keys for ability in self._abilities if (keys := ability.keys) is not None), None)
+
+    def _tools_now(self) -> dict[str, AnyTool]:
+        tools = {tool.name: tool for tool in self._agent.toolbox.tools}
+        for ability in self._abilities:
+            tools |= {tool.name: tool for tool in ability.tools}
+        return tools
+
+    # --- What happens ---
+
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """The stream is admitted: `tasks` owns what runs from now on."""
+        self._runs = ToolRuns(self.call, tasks)
+
+    def _restore(self, fact: Fact) -> None:
+        match fact:
+            case agent_facts.ValuesSet(values):
+                self.call.values = restored(self._agent.values, values)
+            case facts.StreamStarted():
+                self._turns_before.append(self._turns)
+                self._turns = {}
+            case _:
+                self._hear(fact)
+        for ability in self._abilities:
+            ability.restore(fact)
+
+    def told(self, fact: Fact) -> None:
+        """Something has happened in the call."""
+        self._hear(fact)
+        self._confirmations.told(fact)
+        if isinstance(fact, facts.Said):
+            heard = self._heard.pop(fact.say_id, None)
+            if heard is not None and not heard.done():
+                heard.set_result(fact.heard_percent >= 100)
+        for ability in self._abilities:
+            ability.told(fact)
+        if isinstance(fact, facts.KeysPressed) and not fact.is_menu:
+            self._tell_of_keys(fact.keys)
+
+    def _hear(self, fact: Fact) -> None:
+        match fact:
+            case facts.TurnEnded(turn, caller, agent):
+                self._turns[turn] = caller, agent
+            case facts.CallerWordsCame(turn, caller):
+                self._turns[turn] = caller, self._turns.get(turn, (None, ""))[1]
+            case _:
+                pass
+
+    def _tell_of_keys(self, keys: str) -> None:
+        for ability in self._abilities:
+            if (text := ability.pressed(keys)) is not None:
+                break
+        else:
+            text = f"[The caller pressed {' '.join(keys)} on the telephone keypad.]"
+        self.wants.add(w.AgentTells(text, is_callers=True))
+
+    def take(self) -> Wanted | None:
+        """What is wanted next; None when nothing is. Facts come first: they may change all else.
+
+        A changed session comes before words: they are for the model as it is to be.
+        """
+        if (fact := self.wants.take_fact()) is not None:
+            return fact
+        if (session := self._session_now()) != self._session:
+            self._session = session
+            return w.SessionWanted(self.wants.new_id("amendment"), *session)
+        if (keys := self._keys_now()) != self._keys:
+            self._keys = keys
+            return keys or w.KeysWanted()
+        return self.wants.take()
+
+    # --- What the user's code may do to the call ---
+
+    def say(self, words: str) -> Spoken:
+        """See `Call.say`."""
+        say_id = self.wants.new_id("say")
+        heard = self._heard[say_id] = self._loop.create_future()
+        self.wants.add(w.AgentSays(say_id, words))
+        return Spoken(heard)
+
+    def end(self, words: str) -> None:
+        """See `Call.end`."""
+        if words:
+            self.say(words)
+        self.wants.add(w.WishSet(HangUp(), is_said=bool(words)))
+
+    def transcript(self) -> Sequence[Line]:
+        """See `Call.transcript`."""
+        lines: list[Line] = []
+        for turns in (*self._turns_before, self._turns):
+            for turn in sorted(turns):
+                caller, agent = turns[turn]
+                lines += [Line("caller", caller)] if caller else []
+                lines += [Line("agent", agent)] if agent else []
+        return lines
+
+    # --- Tools ---
+
+    async def run(self, asked: RunTool, *, is_kept: bool) -> ToolResult:
+        """Runs what the model, or the agent itself, has asked for; whatever goes wrong is an answer."""
+        tool = self._tool_of(asked)
+        if tool is None:
+            names = ", ".join(self._tools_now())
+            why = f"there is no tool {asked.name}; the tools are: {names}"
+            return failure(why, ToolOutcome.REFUSED)
+        if not asked.is_ours:
+            is_asked_first = tool.manner.is_confirmed
+            if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
+                return failure(ASK_FIRST, ToolOutcome.REFUSED)
+            if tool.manner.is_later:
+                return self._begin_later(asked)
+        self._running[asked.call_id] = tool
+        try:
+            result = await self._run_covered(tool, asked, is_kept=is_kept)
+        finally:
+            self._running.pop(asked.call_id, None)
+        self._ended(asked, result)
+        return result
+
+    def _tool_of(self, asked: RunTool) -> AnyTool | None:
+        tools = self._tools_now()
+        if asked.is_ours and asked.call_id not in self._later:
+            return next((work for one in self._abilities if (work := one.works.get(asked.name))), None)
+        return tools.get(asked.name)
+
+    def _begin_later(self, asked: RunTool) -> ToolResult:
+        """The model is answered at once; the tool runs as a work of the agent's own."""
+        later_id = self.wants.new_id("later")
+        self._later.add(later_id)
+        self.wants.add(w.WorkAsked(later_id, asked.name, asked.arguments))
+        return ToolResult(BEGUN)
+
+    async def _run_covered(self, tool: AnyTool, asked: RunTool, *, is_kept: bool) -> ToolResult:
+        """Runs the tool; what takes longer than a moment is covered."""
+        assert self._runs is not None, "it has begun"
+        cover = self._loop.call_later(MOMENT_S, self._cover, tool, asked)
+        try:
+            return await self._runs.run(tool, asked, is_kept=is_kept)
+        finally:
+            cover.cancel()
+
+    def _cover(self, tool: AnyTool, asked: RunTool) -> None:
+        if asked.is_ours:
+            return  # The caller talks with the agent meanwhile.
+        if words := tool.manner.while_running:
+            self.wants.add(w.AgentSays(self.wants.new_id("say"), words, until_tool=asked.call_id))
+        if tool.manner.has_waiting_sound:
+            self.wants.add(w.SoundWanted(asked.call_id))
+
+    def _ended(self, asked: RunTool, result: ToolResult) -> None:
+        if asked.call_id in self._later:
+            self._later.discard(asked.call_id)
+            text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
+            self.wants.add(w.AgentTells(text))
+        for ability in self._abilities:
+            ability.answered(asked.name, result, self.call)
+        self._keep_values()
+
+    def _keep_values(self) -> None:
+        """What the user's code has changed of its own state is a fact."""
+        values = stored(self.call.values)
+        if values is not None and values != self._values:
+            self._values = values
+            self.wants.add(agent_facts.ValuesSet(values))
+
+    def hang_up(self) -> None:
+        """The stream has ended: nothing is said any more, and what does not want to finish ends."""
+        for heard in self._heard.values():
+            if not heard.done():
+                heard.set_result(False)
+        self._heard.clear()
+        if self._runs is not None:
+            self._runs.hang_up()
+
+    def cut_short(self, asked: RunTool) -> ToolResult:
+        """What is to be said of a run that nobody waits for any longer."""
+        assert self._runs is not None, "it has begun"
+        return self._runs.cut_short(self._running.get(asked.call_id))

@@ -1,0 +1,82 @@
+"""Functions of the user's that answer with a value: called with the call if they ask for it, within a time.
+
+Instructions and greetings may be such functions, and so is what chooses an agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
+
+import structlog
+
+from callbridge.agents.context import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Text: TypeAlias = str | Callable[..., str | Awaitable[str]]
+"""A text, or a function of the call (or of nothing) that gives it; it may be async."""
+
+TEXT_TIMEOUT_S: Final = 1.0
+"""What a function has that is to say what an agent is told. The caller waits meanwhile."""
+
+
+def is_call(hint: object) -> bool:
+    """Whether a parameter with this type hint is given the call."""
+    return hint is Call or get_origin(hint) is Call
+
+
+def call_parameters(function: Callable[..., object]) -> tuple[str, ...]:
+    """The parameters of `function` that are given the call. A hint that cannot be read is none."""
+    try:
+        hints: Mapping[str, Any] = get_type_hints(function)
+    except (NameError, AttributeError, SyntaxError, TypeError):
+        return ()
+    return tuple(name for name, hint in hints.items() if name != "return" and any(_calls_in(hint)))
+
+
+def _calls_in(hint: object) -> list[bool]:
+    return [is_call(part) for part in (hint, *get_args(hint)) if is_call(part)]
+
+
+async def text_of(text: Text | None, call: Call[Any], default: str, what: str) -> str:
+    """What the agent is to be told or to say; `default` where it leaves that open, or its function fails.
+
+    Args:
+        text: a text, or a function that gives it.
+        call: what the function is given.
+        default: what the settings say.
+        what: `instructions` or `greeting`, for the log.
+    """
+    if text is None:
+        return default
+    if isinstance(text, str):
+        return text
+    try:
+        found = await answer_of(text, call, TEXT_TIMEOUT_S)
+        if isinstance(found, str):
+            return found
+        why = f"it gave a {type(found).__name__}, and no text"
+    except TimeoutError:
+        why = f"it took longer than {TEXT_TIMEOUT_S:g} s"
+    except Exception as error:  # noqa: BLE001  # A user's function may raise anything; the caller is answered.
+        why = f"it raised {type(error).__name__}"
+    structlog.get_logger().warning("agent_text_failed", text=what, reason=why)
+    return default
+
+
+async def answer_of(function: Callable[..., Any], call: Call[Any], timeout_s: float) -> Any:
+    """What `function` answers. Plain functions run on the loop: they are to return at once.
+
+    Raises:
+        TimeoutError: it is async, and took longer.
+        Exception: whatever the user's code raises.
+    """
+    answer = function(**dict.fromkeys(call_parameters(function), call))
+    if inspect.isawaitable(answer):
+        async with asyncio.timeout(timeout_s):
+            return await answer
+    return answer

@@ -1,0 +1,64 @@
+"""What the agent's side of one call wants of its core, in order, until the bridge takes it.
+
+Abilities write here and nobody is called back. Any thread may write: a plain tool runs in one of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, TypeAlias
+
+from callbridge.call import wants as w
+from callbridge.call.fact_base import BaseFact
+
+if TYPE_CHECKING:
+    from callbridge.call.facts import Fact
+
+Wanted: TypeAlias = "w.Want | Fact"
+
+
+class Wants:
+    """The wants of one call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Wanted] = deque()
+        self._written = asyncio.Event()
+        self._ids = 0
+
+    def new_id(self, kind: str) -> str:
+        """A name that nothing else in this stream has."""
+        self._ids += 1
+        return f"{kind}_{self._ids}"
+
+    def add(self, wanted: Wanted) -> None:
+        """One more. From the loop's own thread it can be taken at once."""
+        self._waiting.append(wanted)
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            self._written.set()
+        else:
+            self._loop.call_soon_threadsafe(self._written.set)
+
+    def take_fact(self) -> Fact | None:
+        """The oldest fact; None when there is none."""
+        for wanted in self._waiting:
+            if isinstance(wanted, BaseFact):
+                self._waiting.remove(wanted)
+                return wanted
+        return None
+
+    def take(self) -> Wanted | None:
+        """The oldest; None when there is none."""
+        if self._waiting:
+            return self._waiting.popleft()
+        self._written.clear()
+        return None
+
+    async def written(self) -> None:
+        """Returns when there is something to be taken."""
+        await self._written.wait()

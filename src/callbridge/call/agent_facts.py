@@ -1,0 +1,58 @@
+"""What the agent of a call makes happen in it: what it keeps, captures, delivers, and where its flow is.
+
+The core notes these as it notes its own facts and reads none of them: they mean something to `agents/`, to
+records and to pages. All that an agent must know to go on, on another stream or in another process, is in
+them.
+"""
+
+from __future__ import annotations
+
+from callbridge.call.fact_base import BaseFact
+
+
+class ValuesSet(BaseFact, frozen=True):
+    """The agent's own state of the call has changed."""
+
+    values: str
+    """All of it, as JSON text."""
+
+
+class StepEntered(BaseFact, frozen=True):
+    """The flow of the agent has come to another step."""
+
+    step: str
+    because: str
+    """Which transition led to it, in words; empty for the first one."""
+
+
+class FieldKept(BaseFact, frozen=True):
+    """The caller has given a value for a field, or confirmed it."""
+
+    form: str
+    field: str
+    value: str
+    """As JSON text."""
+    is_confirmed: bool
+
+
+class FieldRefused(BaseFact, frozen=True):
+    """The caller does not want to give a value for a field."""
+
+    form: str
+    field: str
+
+
+class Captured(BaseFact, frozen=True):
+    """All fields of a form are there and right. It is delivered behind this fact, once or never."""
+
+    form: str
+    data: str
+    """The whole object, as JSON text."""
+
+
+class CaptureDelivered(BaseFact, frozen=True):
+    """How the delivery of a captured object ended."""
+
+    form: str
+    outcome: str
+    """A `ToolOutcome`."""
