@@ -25,6 +25,8 @@ import uvloop
 from websockets.utils import accept_key
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.context import About, Caller
+from callbridge.agents.in_call import AgentInCall
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.client_protocol import Handshake
@@ -47,7 +49,6 @@ from callbridge.wire.realtime_events import MULAW
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from callbridge.agents.toolbox import Toolbox
     from callbridge.call.facts import Fact
     from callbridge.wire.media_streams import StartFacts
 
@@ -245,8 +246,9 @@ class Line:
         return _frame(due | {"sequenceNumber": "124"}, is_masked=True)
 
 
-async def _admitted(_start: StartFacts) -> tuple[StreamAdmitted, Toolbox]:
-    return StreamAdmitted(PLAN, "+15550100", "+15550111"), Agent().toolbox
+async def _admitted(start: StartFacts) -> tuple[StreamAdmitted, AgentInCall]:
+    about = About(start.call_sid, Caller("+15550100"), "+15550111")
+    return StreamAdmitted(PLAN, about.caller.number, about.called), AgentInCall(Agent(), about)
 
 
 async def _set_up(calls: int, tcp: socket.socket) -> list[Line]:

@@ -19,7 +19,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
-from callbridge.call.memory import ToolStarted, TurnSaid
+from callbridge.call.memory import Told, ToolAnswered, ToolStarted, TurnSaid
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
@@ -271,21 +271,16 @@ def _fact(fact: facts.Fact) -> str:
             return f"{model} ready after {after_ms} ms, {held_ms} ms of audio held{without}"
         case facts.ModelTrouble() | facts.SessionReplaced() | facts.ClipPlayed():
             return _trouble(fact)
-        case facts.Interrupted(truncated, deleted, unheard_ms):
-            cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in truncated), *deleted]
-            return f"interrupted: {', '.join(cuts)}; {unheard_ms} ms unheard"
+        case facts.Interrupted():
+            return _cut(fact)
         case facts.Remembered(entry):
-            return (
-                f"remembered: {entry.name} {'begins' if isinstance(entry, ToolStarted) else 'has answered'}"
-            )
+            return f"remembered: {_entry(entry)}"
         case facts.ToolUsed(name):
             return f"tool {name} was used"
-        case facts.TurnEnded(number, caller, agent, response_ms, interrupted):
-            after = "" if response_ms is None else f", answered after {response_ms} ms"
-            cut = ", interrupted" if interrupted else ""
-            return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
-        case facts.CallerWordsCame(number, caller):
-            return f'turn {number}: the caller had said "{caller}"'
+        case facts.ItemHeard() | facts.CallerSpoke() | facts.KeysPressed():
+            return _for_the_agent(fact)
+        case facts.TurnEnded() | facts.CallerWordsCame():
+            return _turn(fact)
         case facts.StreamEnded():
             return _end(fact)
         case facts.Noted(event, fields, is_warning):
@@ -295,6 +290,41 @@ def _fact(fact: facts.Fact) -> str:
             return f"billed: {cost_microdollars} microdollars, {usage.output_tokens} tokens out so far"
         case _:
             raise AssertionError(f"not a fact of the machine: {fact}")
+
+
+def _turn(fact: facts.TurnEnded | facts.CallerWordsCame) -> str:
+    match fact:
+        case facts.TurnEnded(number, caller, agent, response_ms, interrupted):
+            after = "" if response_ms is None else f", answered after {response_ms} ms"
+            cut = ", interrupted" if interrupted else ""
+            return f'turn {number}: caller "{caller or ""}", agent "{agent}"{after}{cut}'
+        case facts.CallerWordsCame(number, caller):
+            return f'turn {number}: the caller had said "{caller}"'
+        case _:
+            assert_never(fact)
+
+
+def _cut(fact: facts.Interrupted) -> str:
+    cuts = [*(f"{item_id} at {heard_ms} ms" for item_id, heard_ms in fact.truncated), *fact.deleted]
+    return f"interrupted: {', '.join(cuts)}; {fact.unheard_ms} ms unheard"
+
+
+def _entry(entry: ToolStarted | ToolAnswered | Told) -> str:
+    if isinstance(entry, Told):
+        return f'"{entry.text}"'
+    return f"{entry.name} {'begins' if isinstance(entry, ToolStarted) else 'has answered'}"
+
+
+def _for_the_agent(fact: facts.ItemHeard | facts.CallerSpoke | facts.KeysPressed) -> str:
+    match fact:
+        case facts.ItemHeard(item_id):
+            return f"{item_id} was heard"
+        case facts.CallerSpoke(turn, loud_ms):
+            return f"the caller has spoken in turn {turn}, {loud_ms} ms of it loud"
+        case facts.KeysPressed(keys, turn):
+            return f"the keys {keys} in turn {turn}"
+        case _:
+            assert_never(fact)
 
 
 def _trouble(fact: facts.ModelTrouble | facts.SessionReplaced | facts.ClipPlayed) -> str:

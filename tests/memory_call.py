@@ -12,7 +12,7 @@ from typing import Any
 
 from bell import Bell
 from callbridge.agents.agent import Agent
-from callbridge.agents.toolbox import Toolbox
+from callbridge.agents.in_call import AgentInCall
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.leg import DialError, LegEnd, Read
 from callbridge.bridge.waiting import WaitingRoom
@@ -26,6 +26,7 @@ from callbridge.call.plan import CallPlan
 from callbridge.wire.media_streams import StartFacts
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
 from callbridge.wire.realtime_events import MULAW
+from tool_runs import in_call
 
 BOUND_S = 60.0
 """Nothing here takes so long unless it hangs, however busy the machine is."""
@@ -301,12 +302,12 @@ async def calling(
             if observe is not None:
                 observe(fact)
 
-        async def admitting(start: StartFacts) -> tuple[e.StreamAdmitted, Toolbox] | e.StreamRefused:
+        async def admitting(start: StartFacts) -> tuple[e.StreamAdmitted, AgentInCall] | e.StreamRefused:
             found = await admit(start)
             if isinstance(found, e.StreamRefused):
                 return found
-            bounded = replace(plan, limits=limits or Limits())
-            return replace(found, plan=bounded), (agent or Agent()).toolbox
+            bounded = replace(plan, limits=limits or Limits(), reads_keys=bool(agent and agent.abilities))
+            return replace(found, plan=bounded), in_call(agent or Agent())
 
         bridge = Bridge(
             phone,

@@ -32,7 +32,7 @@ import msgspec
 
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import Billed, Noted, Remembered
+from callbridge.call.facts import Billed, CallerSpoke, ItemHeard, KeysPressed, Noted, Remembered
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.phases import Timer
 from callbridge.wire.media_streams import SendMark
@@ -209,6 +209,8 @@ def _may_be_left_out(output: object) -> bool:
         case a.Note(Noted(is_warning=False) | Billed()) | a.SendToPhone(SendMark()):
             return True
         case a.Note(Remembered(ToolStarted() | ToolAnswered(is_wish=True))):
+            return True
+        case a.Note(CallerSpoke() | ItemHeard() | KeysPressed()):  # For the agent's own code.
             return True
         case _:
             return False

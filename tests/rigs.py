@@ -13,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never, get_args
 
 import msgspec
 
 from callbridge.bridge.relay import Relay
+from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import entrance
 from callbridge.call import events as e
@@ -26,6 +27,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.plan import CallPlan
+from callbridge.call.wants import Want
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_commands as commands
@@ -121,7 +123,7 @@ _LINE_ADDS: Final = frozenset(
 
 _LATER: Final = (
     *(realtime_events.ServerEvent, realtime_events.UnknownEvent, e.ModelConnected, e.ModelDialFailed),
-    *(e.SpareSaid, e.AnswerRanAway, e.ToolFinished),
+    *(e.SpareSaid, e.AnswerRanAway, e.ToolFinished, *get_args(Want)),
 )
 
 
@@ -267,6 +269,8 @@ class Rig:
                 self.relay.open_uplink()
             case a.PlayClip() if self._clip:
                 self.relay.play_clip(self._clip, self.now)
+            case a.PlaySound():
+                self.relay.play_clip(waiting_sound(), self.now)
             case a.DropModel(e.Leg.MODEL) | a.ParkModel():
                 self.relay.send_to_model, self._is_loud = None, False
             case a.SwitchModel():

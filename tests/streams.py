@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from callbridge.bridge.relay import Relay
+from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
@@ -317,6 +318,8 @@ class Stream:
             case a.PlayClip():
                 if self.world.clip:
                     self.relay.play_clip(self.world.clip, self.world.now)
+            case a.PlaySound():
+                self.relay.play_clip(waiting_sound(), self.world.now)
             case a.Note(fact):
                 self._record(fact)
             case _:

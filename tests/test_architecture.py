@@ -559,6 +559,8 @@ BROAD = {
     ("callbridge.agents.tools", "Tool.answer"): "a user's code may raise anything; the call goes on",
     ("callbridge.agents.tools", "Tool.answer_async"): "so here",
     ("callbridge.agents.tools", "Tool.finish"): "and here",
+    ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
+    ("callbridge.agents.texts", "text_of"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "load_agent"): "a user's module may raise anything while it is imported",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
@@ -718,6 +720,9 @@ def test_a_dead_file_is_found() -> None:
     assert dead_files([package, used, user, dead, empty]) == [dead.name, empty.name]
 
 
+OF_USERS = ("callbridge", "callbridge.fields", "callbridge.flow")
+"""What users write agents with: what the classes that these offer can do is theirs to use."""
+
 FACES = ("callbridge", "callbridge.simulators.phone", "callbridge.simulators.voice_model")
 """What these packages offer is used: users import it, the simulators' for tests of their own agents."""
 
@@ -772,11 +777,20 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
     for place, uses in by_module.items():
         for name, _line in uses:
             used_in.setdefault(name, set()).add(place)
+    offered = {
+        alias.name
+        for module in modules
+        if module.name in OF_USERS
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
     return [
         public.path
         for module in modules
         for public in _definitions(module)
-        if not used_in.get(public.name, set()) - {module.name}
+        if public.path.split(".")[-2] not in offered
+        and not used_in.get(public.name, set()) - {module.name}
         and public.name not in CALLED_BY_LIBRARIES
         and public.path not in STARTED_FROM_OUTSIDE
         and not any(

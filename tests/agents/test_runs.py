@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from callbridge.agents.context import Call
 from callbridge.agents.runs import AT_ONCE_MAX, ToolRuns
 from callbridge.agents.threads import Threads
-from callbridge.agents.tools import Tool, ToolResult
+from callbridge.agents.tools import Manner, Tool, ToolResult
 from callbridge.call.actions import RunTool
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import until
-from tool_runs import TIMEOUT_S
+from tool_runs import ABOUT, TIMEOUT_S
 
 ANSWERED, BUSY, CANCELLED = ToolOutcome.ANSWERED, ToolOutcome.BUSY, ToolOutcome.CANCELLED
 REFUSED, TIMED_OUT = ToolOutcome.REFUSED, ToolOutcome.TIMED_OUT
@@ -27,13 +28,18 @@ class Rig:
     """The runs of a call, and its tools: an async one and a plain one that wait until they may go on."""
 
     runs: ToolRuns
+    tools: dict[str, Tool]
     tasks: asyncio.TaskGroup
     may_go_on: asyncio.Event
     begun: list[str] = field(default_factory=list)
 
     def ask(self, name: str, timeout_s: float = TIMEOUT_S) -> asyncio.Task[ToolResult]:
         """Runs a tool beside the others."""
-        return self.tasks.create_task(self.runs.run(asked(name, timeout_s)))
+        return self.tasks.create_task(self.run(asked(name, timeout_s)))
+
+    async def run(self, tool: RunTool, *, is_kept: bool = True) -> ToolResult:
+        """Runs one and waits for its answer."""
+        return await self.runs.run(self.tools[tool.name], tool, is_kept=is_kept)
 
 
 def asked(name: str, timeout_s: float = TIMEOUT_S, *, is_repeated: bool = False) -> RunTool:
@@ -75,11 +81,11 @@ async def a_call(*functions: Callable[..., object], threads: Threads | None = No
 
         tools = [
             *(Tool(function) for function in (waits, *functions)),
-            Tool(gives_up, finishes_after_hangup=False),
-            Tool(pays, irreversible=True, timeout_s=1.0),
+            Tool(gives_up, Manner(stops_at_hangup=True)),
+            Tool(pays, Manner(is_irreversible=True, timeout_s=1.0)),
         ]
-        runs = ToolRuns({tool.name: tool for tool in tools}, tasks, threads or Threads())
-        rig = Rig(runs, tasks, may_go_on)
+        runs = ToolRuns(Call(ABOUT, {}), tasks, threads or Threads())
+        rig = Rig(runs, {tool.name: tool for tool in tools}, tasks, may_go_on)
         yield rig
         may_go_on.set()
 
@@ -145,8 +151,8 @@ async def test_a_tools_own_time_goes_before_that_of_the_settings() -> None:
         await asyncio.Event().wait()
 
     async with asyncio.timeout(TIMEOUT_S), asyncio.TaskGroup() as tasks:
-        runs = ToolRuns({"slow": Tool(slow, Manner(timeout_s=0.01))}, tasks)
-        assert "longer than 0.01 s" in (await runs.run(asked("slow", 3600.0))).output
+        runs, tool = ToolRuns(Call(ABOUT, {}), tasks), Tool(slow, Manner(timeout_s=0.01))
+        assert "longer than 0.01 s" in (await runs.run(tool, asked("slow", 3600.0))).output
 
 
 # --- The end of the call ---
@@ -176,14 +182,14 @@ async def test_an_irreversible_tool_is_not_run_in_doubt(
 ) -> None:
     """Whoever pays twice has not paid."""
     async with a_call() as rig:
-        told = await rig.runs.run(asked("pays", is_repeated=is_repeated), is_kept=is_kept)
+        told = await rig.run(asked("pays", is_repeated=is_repeated), is_kept=is_kept)
         assert (told.outcome, why in told.output, rig.begun) == (REFUSED, True, [])
         rig.may_go_on.set()
-        others = await rig.runs.run(asked("waits", is_repeated=is_repeated), is_kept=is_kept)
+        others = await rig.run(asked("waits", is_repeated=is_repeated), is_kept=is_kept)
         assert others.outcome is ANSWERED
 
 
 async def test_an_irreversible_tool_runs_when_nothing_is_in_doubt() -> None:
     async with a_call() as rig:
-        assert (await rig.runs.run(asked("pays"))).outcome is ANSWERED
+        assert (await rig.run(asked("pays"))).outcome is ANSWERED
         assert rig.begun == ["pays"]

@@ -578,7 +578,7 @@ class TestToolbox:
         box = Toolbox()
         box.add(Tool(book))
         box.add(Tool(answering(1)))
-        assert box.names == tuple(definition.name for definition in box.definitions) == ("book", "answer")
+        assert box.names == tuple(tool.definition.name for tool in box.tools) == ("book", "answer")
         assert (await run_tool(box, "book", '{"day":"Monday"}')).output.startswith("Monday")
         told = failure(await run_tool(box, "cook"))
         assert told == "there is no tool cook; the tools are: book, answer"

@@ -102,7 +102,7 @@ async def test_a_tool_that_is_cut_off_with_its_call_is_told_as_what_it_is() -> N
     """Before the last fact: one that does not care for a caller who is gone, and one that hangs."""
     agent, begun, tidied = Agent(), asyncio.Event(), asyncio.Event()
 
-    @agent.tool(finishes_after_hangup=False)
+    @agent.tool(when_caller_hangs_up="cancel")
     async def look_up() -> None:
         """Look it up."""
         begun.set()

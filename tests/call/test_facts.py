@@ -14,6 +14,7 @@ import vocabulary as v
 from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.actions import Note
+from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import (
     AudioSent,
     CallClosed,
@@ -57,7 +58,7 @@ def test_the_kinds_of_facts_are_what_others_store_and_ask_for() -> None:
     """Each has its own, and all that this module defines can be read."""
     kinds = [kind.__struct_config__.tag for kind in KINDS]
     assert len(set(kinds)) == len(kinds)
-    assert {*KINDS} == {*facts._Fact.__subclasses__()}  # The base is nobody's business.
+    assert {*KINDS} == {*BaseFact.__subclasses__()}  # The base is nobody's business.
     assert CallOffered("", "").kind == "call_offered"
 
 

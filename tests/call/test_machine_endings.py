@@ -328,6 +328,7 @@ def test_every_reason_has_a_close_code_that_fits_it() -> None:
     assert normal == {
         EndReason.CALLER_HANGUP,
         EndReason.AGENT_HANGUP,
+        EndReason.PERSON_WANTED,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,

@@ -13,6 +13,17 @@ from callbridge.call import events as e
 from callbridge.call.entrance import Step
 from callbridge.call.facts import EndReason
 from callbridge.call.phases import Phase
+from callbridge.call.wants import (
+    AgentSays,
+    AgentTells,
+    KeysWanted,
+    SessionWanted,
+    SoundWanted,
+    WishSet,
+    WishWithdrawn,
+    WorkAsked,
+)
+from callbridge.call.wishes import HangUp
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_events as rt
 from rigs import PLAYED, Input, Output, Rig
@@ -42,6 +53,8 @@ SAMPLES: dict[type, e.Event] = {
         ),
         *(e.BadMessage(e.Leg.MODEL, "not JSON"), v.tool_finished("call_1"), e.ShutdownRequested()),
         *(e.HandOverRequested(), e.SpendRanOver(), e.DeadlinePassed()),
+        *(AgentSays("say_1", "Good day."), AgentTells("[News.]"), SessionWanted("one", "Be brief.", ())),
+        *(SoundWanted("call"), KeysWanted(), WishSet(HangUp()), WishWithdrawn(), WorkAsked("work_1", "work")),
     )
 }
 
@@ -79,14 +92,14 @@ IGNORED: dict[Step | Phase, set[type]] = {
     | {media_streams.Media, e.SpareSaid, e.AnswerRanAway, e.CallerIsLoud, e.CallerWasLoud},
     Phase.LIVE: STANDING,
     Phase.LEAVING: STANDING,
-    Phase.OVER: set(SAMPLES),
+    Phase.OVER: set(SAMPLES) - {WorkAsked},  # A tool that finishes late may have led to it.
 }
 
 
 def test_there_is_a_sample_of_every_event() -> None:
     """A new event turns this red until somebody has decided what it means; the unions have not come apart."""
     assert set(SAMPLES) == FROM_PHONE | FROM_MODEL | LOCAL
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 16)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 24)
 
 
 WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from callbridge.agents.context import Call
-    from callbridge.agents.tools import AnyTool, ToolResult
+    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools import ToolResult
     from callbridge.call.facts import Fact
     from callbridge.call.wants import KeysWanted
 

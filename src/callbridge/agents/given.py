@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callbridge.agents.schema import ToolError, faults_of
-from callbridge.agents.tools import Manner, ToolRefused, ToolResult, failed, refuse_odd_json, success
+from callbridge.agents.tools import Manner, Tool, ToolRefused, ToolResult, failed, refuse_odd_json, success
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class GivenTool:
             return answered if isinstance(answered, ToolResult) else success(answered)
         except BaseException as error:  # noqa: BLE001  # As with a function of the user's: the call goes on.
             return failed(self.name, error)
+
+
+AnyTool: TypeAlias = Tool | GivenTool
+"""What a model may ask for: a function of the user's, or what has a schema of its own."""
 
 
 def _read(arguments: str) -> dict[str, Any]:

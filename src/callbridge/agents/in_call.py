@@ -7,6 +7,7 @@ derived from where the abilities stand; when that has changed, the session is am
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.confirming import ASK_FIRST, Confirmations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
-    from callbridge.agents.tools import AnyTool
+    from callbridge.agents.given import AnyTool
     from callbridge.agents.wants import Wanted
     from callbridge.call.actions import RunTool
     from callbridge.call.facts import Fact
@@ -244,6 +245,8 @@ class AgentInCall:
     async def _run_covered(self, tool: AnyTool, asked: RunTool, *, is_kept: bool) -> ToolResult:
         """Runs the tool; what takes longer than a moment is covered."""
         assert self._runs is not None, "it has begun"
+        if asked.call_id in self._later:
+            asked = replace(asked, timeout_s=LATER_S)
         cover = self._loop.call_later(MOMENT_S, self._cover, tool, asked)
         try:
             return await self._runs.run(tool, asked, is_kept=is_kept)

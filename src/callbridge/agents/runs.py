@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from callbridge.agents.context import Call
-    from callbridge.agents.tools import AnyTool
+    from callbridge.agents.given import AnyTool
     from callbridge.call.actions import RunTool
 
 AT_ONCE_MAX = 4

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.agents.schema import ToolError
 
 if TYPE_CHECKING:
-    from callbridge.agents.tools import AnyTool
+    from callbridge.agents.given import AnyTool
 
 TOOLS_MAX: Final = 128
 """OpenAI takes no more in a session."""

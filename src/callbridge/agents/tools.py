@@ -12,7 +12,7 @@ import math
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import structlog
 from pydantic import ValidationError
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.agents.context import Call
-    from callbridge.agents.given import GivenTool
 
 OUTPUT_BYTES_MAX: Final = 8 * 1024
 """A longer result is replaced by an error: the model reads it again with every later response."""
@@ -182,10 +181,6 @@ def failed(name: str, error: BaseException) -> ToolResult:
     kind = type(error).__name__
     log.warning("tool_raised", tool=name, error=kind, exception=f"{where}{kind}")
     return failure(f"the tool failed: {type(error).__name__}")
-
-
-AnyTool: TypeAlias = "Tool | GivenTool"
-"""What a model may ask for: a function of the user's, or what has a schema of its own."""
 
 
 def failure(why: str, outcome: ToolOutcome = ToolOutcome.FAILED) -> ToolResult:

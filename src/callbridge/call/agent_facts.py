@@ -7,6 +7,8 @@ them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from callbridge.call.fact_base import BaseFact
 
 
@@ -56,3 +58,7 @@ class CaptureDelivered(BaseFact, frozen=True):
     form: str
     outcome: str
     """A `ToolOutcome`."""
+
+
+OF_AGENTS: Final = (ValuesSet, StepEntered, FieldKept, FieldRefused, Captured, CaptureDelivered)
+"""All of them: whoever goes on with a call needs each."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callbridge.call.floor.ladder import Ladder
     from callbridge.call.limits import Limits
     from callbridge.call.outbox import Outbox
+    from callbridge.call.wants import WishSet, WishWithdrawn
 
 _IN_THEIR_LANGUAGE: Final = "Speak the language of the conversation. Say nothing else."
 
@@ -49,6 +50,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.LIMIT_COST: HangUp(),
     EndReason.LIMIT_SPEND_TOTAL: HangUp(),
     EndReason.LIMIT_RESPONSES: HangUp(),
+    EndReason.PERSON_WANTED: FallBack(),
     # The way between phone and agent broke; both are still there.
     EndReason.MEDIA_LOST: Resume(),
     EndReason.HANDED_OVER: Resume(),
@@ -128,6 +130,19 @@ class Endings:
         self.leaving_for = None
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
         self._asking.tell(CALL_GOES_ON)
+
+    def wish(self, event: WishSet, now: float) -> None:
+        """The agent's own code wants the call to end, in the agent's words."""
+        if self.leaving_for is None:
+            if not event.is_said:
+                self._floor.debts.farewell = now
+            self.leave(EndReason.AGENT_HANGUP, now)
+            self._asking.if_free(now)
+
+    def withdraw(self, _event: WishWithdrawn, _now: float) -> None:
+        """It does not want that any more."""
+        if self.leaving_for is EndReason.AGENT_HANGUP:
+            self.stay()
 
     def nobody_speaks(self) -> None:
         """There is no session any more, and will be none."""

@@ -41,6 +41,8 @@ class EndReason(Enum):
     """The phone's socket went away without a stop, or its audio ceased."""
     HANDED_OVER = "handed_over"
     """The process is going away: the call goes on with the next one."""
+    PERSON_WANTED = "person_wanted"
+    """The caller pressed the key that leads to a human."""
     LIMIT_DURATION = "limit_duration"
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
@@ -64,6 +66,7 @@ _MEANT = frozenset(
     {
         EndReason.CALLER_HANGUP,
         EndReason.AGENT_HANGUP,
+        EndReason.PERSON_WANTED,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,

@@ -57,6 +57,10 @@ class Limits:
     renew_again_after_s: float = 30.0
     """A renewal that did not come about is tried again then."""
 
+    amend_timeout_s: float = 2.0
+    """The agent wants other instructions or tools, and the model does not confirm them: from then on it is
+    asked all the same. It confirms within a round trip; the caller may be waiting."""
+
     move_timeout_s: float = 2.0
     """A renewal holds the caller's audio while the new session is told the conversation. Longer than this
     would be heard: the old session goes on."""
@@ -98,6 +102,10 @@ class Limits:
     wait_max_s: float = 45.0
     """The caller has not heard the agent for so long, whatever tools do meanwhile: the fallback plan. Two
     tools one after the other, of 12 s each, and the 15 s behind them are 39 s."""
+
+    waiting_sound_every_s: float = 2.0
+    """Between two soft sounds while a tool takes its time: often enough that nobody asks whether somebody is
+    there, seldom enough not to be a noise."""
 
     unheard_ms_max: int = 120_000
     """Agent audio ahead of the phone. Nobody speaks for two minutes: the answer has run away and is cut."""
@@ -303,4 +311,5 @@ class Limits:
         assert self.give_up_after_s <= self.wait_max_s, "the wait that tools put off is the shorter one"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
         assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
+        assert self.amend_timeout_s < self.answer_timeout_s, "an answer is asked for before it is late"
         assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"

@@ -223,14 +223,12 @@ class CallMachine:
 
     def _expired(self, timer: Timer, now: float) -> None:
         match timer:
-            case Timer.CLIP:
-                self._clip_at = now
-                self._out.note(ClipPlayed("a session" if self._sessions.is_connecting else "an answer"))
-                self._out.do(a.PlayClip())
+            case Timer.CLIP | Timer.WAITING_SOUND:
+                self._sound_due(timer, now)
             case Timer.GIVE_UP:
                 why = f"the agent said nothing for {self.limits.give_up_after_s:g} s"
                 self._end(self._sessions.reason_without, why)
-            case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS:
+            case Timer.ANSWER | Timer.MUTED | Timer.RETRY | Timer.KEYS | Timer.AMEND:
                 self._parts.ladder.expired(timer, now)
             case Timer.GREETING:
                 self._sessions.amend()
@@ -250,6 +248,15 @@ class CallMachine:
             case _:
                 if (limit := self._endings.expired(timer, now)) is not None:
                     self._limit_reached(*limit, now)
+
+    def _sound_due(self, timer: Timer, now: float) -> None:
+        """The caller has heard nothing for a while."""
+        if timer is Timer.WAITING_SOUND:
+            self._out.do(a.PlaySound())
+            return
+        self._clip_at = now
+        self._out.note(ClipPlayed("a session" if self._sessions.is_connecting else "an answer"))
+        self._out.do(a.PlayClip())
 
     def _look_at_caller(self, now: float) -> None:
         """Whether the caller is quiet while the model says that they speak, or speaks again."""
@@ -295,6 +302,8 @@ class CallMachine:
             due[Timer.TRANSCRIPT] = record_by
         if parts.hand_over_by is not None:
             due[Timer.HAND_OVER] = parts.hand_over_by
+        if not parts.floor.is_answering and parts.floor.caller is Caller.SILENT:
+            parts.waiting_sound.add_due(due, self.playout)
         return due
 
     # --- After every event ---
@@ -309,8 +318,8 @@ class CallMachine:
         if self._ended_at is not None:
             parts.linger.look(now)
             return
-        if parts.floor.greeting.response is not None:
-            parts.floor.greeting.settle(now)
+        if parts.floor.greeting.response is not None or parts.floor.sayings.sounding:
+            parts.floor.settle(now)
         # While a session is dialled or configured no turn is closed: what is owed is asked of the next one.
         is_standing = self._sessions.phase is Phase.LIVE
         is_idle = is_standing and parts.floor.caller is Caller.SILENT and parts.asking.is_idle
@@ -347,6 +356,8 @@ class CallMachine:
         self.transcript.corrections.clear()
 
     def _settle_idle(self, now: float) -> None:
+        if self._sessions.amendments.wanted is not None:
+            self._parts.asking.if_free(now)
         if self.playout.is_drained:
             self._parts.floor.close_turn(now)
         elif (

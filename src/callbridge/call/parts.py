@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from callbridge.call.bad_messages import BadMessages
 from callbridge.call.bill import Bill
+from callbridge.call.ear.heard import HeardItems
 from callbridge.call.ear.line import Line
 from callbridge.call.ear.playout import Playout
+from callbridge.call.ear.silences import WaitingSound
 from callbridge.call.endings import Endings
 from callbridge.call.events import Leg
 from callbridge.call.floor.asking import Asking
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
+from callbridge.call.floor.news import News
 from callbridge.call.linger import Linger
 from callbridge.call.memory import Memory
 from callbridge.call.sessions.sessions import Sessions
@@ -61,17 +64,20 @@ class Parts:
         )
         self.tools = ToolCalls(plan.limits, self.memory, transcript, out)
         self.asking = Asking(self.floor, self.sessions, self.tools, out)
+        self.news = News(self.sessions, self.floor.debts, self.memory, transcript, out)
         self.ladder = Ladder(
             self.floor,
             self.sessions,
             self.asking,
             self.tools,
+            news=self.news,
             gate=gate,
             tally=tally,
             playout=playout,
             transcript=transcript,
             out=out,
         )
+        self.heard, self.waiting_sound = HeardItems(playout), WaitingSound(plan.limits)
         self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.
         silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s

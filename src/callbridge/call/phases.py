@@ -53,4 +53,6 @@ class Timer(StrEnum):
     FAREWELL = "farewell"
     LEAVE = "leave"
     HAND_OVER = "hand_over"
+    AMEND = "amend"
+    WAITING_SOUND = "waiting_sound"
     LINGER = "linger"

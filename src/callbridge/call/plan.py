@@ -12,7 +12,7 @@ import msgspec
 
 from callbridge.call.limits import Limits
 from callbridge.call.price import Price
-from callbridge.wire.realtime_commands import ResponseOptions, ServerVad, Session
+from callbridge.wire.realtime_commands import FunctionTool, ResponseOptions, ServerVad, Session
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Usage
@@ -91,6 +91,12 @@ class CallPlan:
     def without_transcription(self) -> CallPlan:
         """The same plan for a server that refuses the transcription model."""
         return replace(self, session=self._with_input(transcription=None))
+
+    def with_agent(self, instructions: str, tools: tuple[FunctionTool, ...]) -> CallPlan:
+        """The same plan with what the agent says of itself by now."""
+        return replace(
+            self, session=msgspec.structs.replace(self.session, instructions=instructions, tools=tools)
+        )
 
     def with_model(self, model: str) -> CallPlan:
         """The same plan with `model`, which is its first or its second one."""

@@ -17,7 +17,8 @@ from typing import Any, Final, TypeAlias
 
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.facts import EndReason, warned
+from callbridge.call.endings import Endings
+from callbridge.call.facts import EndReason, ItemHeard, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
@@ -26,6 +27,16 @@ from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
 from callbridge.call.sessions.sessions import Sessions
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.call.wants import (
+    AgentSays,
+    AgentTells,
+    KeysWanted,
+    SessionWanted,
+    SoundWanted,
+    WishSet,
+    WishWithdrawn,
+    WorkAsked,
+)
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_events as rt
 
@@ -46,15 +57,28 @@ def started_again(parts: Parts, event: ms.Start, now: float) -> None:
 def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
     """The phone has played up to a mark, or a clear has thrown it away (Twilio docs, "Mark message")."""
     parts.playout.echoed(event.mark.name, now)
+    progress = parts.floor.in_progress
+    for item_id in parts.heard.take(progress.unfinished if progress is not None else ()):
+        parts.out.note(ItemHeard(item_id))
 
 
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     """The caller pressed a key (Twilio docs, "DTMF message")."""
+    digit, plan, keys = event.dtmf.digit, parts.sessions.plan, parts.floor.keys
+    is_alone, stands = not keys.pressed, parts.sessions.stands
+    if digit == plan.person_key and is_alone and not (keys.wanted.are_digits and stands):
+        # Whatever the model does: it may be what they want to get away from.
+        parts.out.then(e.StreamMustEnd(EndReason.PERSON_WANTED, ""))
+        return
     leaving_for = parts.endings.leaving_for
     # A key withdraws the agent's own goodbye, and nothing that a limit has ended. Without a session the last
     # words only play out: nobody could answer the key.
-    if leaving_for is None or (leaving_for is EndReason.AGENT_HANGUP and parts.sessions.stands):
-        parts.floor.key_pressed(event.dtmf.digit, now)
+    if leaving_for is not None and not (leaving_for is EndReason.AGENT_HANGUP and stands):
+        return
+    if digit in plan.menu_keys and is_alone and not keys.wanted.are_digits:
+        parts.floor.menu_key_pressed(digit, now)
+    else:
+        parts.floor.key_pressed(digit, now)
 
 
 def stopped(parts: Parts, event: ms.Stopped, now: float) -> None:
@@ -116,8 +140,49 @@ def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> Non
 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
     """A tool answered."""
+    parts.waiting_sound.tool_answered(event.call_id)
     if parts.ladder.tool_finished(event, now) and parts.sessions.stands and parts.endings.leaving_for is None:
         parts.endings.leave(EndReason.AGENT_HANGUP, now)
+
+
+def session_amended(parts: Parts, event: rt.SessionUpdated, now: float) -> None:
+    """The session is what it was to become: what waited for that is asked for."""
+    parts.sessions.amended(event)
+    parts.asking.if_free(now)
+
+
+def agent_says(parts: Parts, event: AgentSays, now: float) -> None:
+    """The agent's own code wants something said."""
+    parts.floor.sayings.wanted(event, now)
+    parts.asking.if_free(now)
+
+
+def agent_tells(parts: Parts, event: AgentTells, now: float) -> None:
+    """The agent's own code has something for the model."""
+    parts.news.came(event, now)
+    parts.asking.if_free(now)
+
+
+def session_wanted(parts: Parts, event: SessionWanted, now: float) -> None:
+    """The agent wants other instructions and tools, from the next moment on in which nobody speaks."""
+    parts.sessions.amendments.wanted = event
+    parts.asking.if_free(now)
+
+
+def sound_wanted(parts: Parts, event: SoundWanted, now: float) -> None:
+    """A tool takes longer than a moment. It may have answered in the same one."""
+    if event.call_id in parts.tools.running:
+        parts.waiting_sound.wanted(event.call_id, now)
+
+
+def keys_wanted(parts: Parts, event: KeysWanted, now: float) -> None:
+    """How keys are put together from now on."""
+    parts.floor.keys.wanted = event
+
+
+def work_asked(parts: Parts, event: WorkAsked, now: float) -> None:
+    """Code of the agent's own is to run."""
+    parts.tools.begin_work(event, now)
 
 
 def tool_finished_late(parts: Parts, event: e.ToolFinished, now: float) -> None:
@@ -215,6 +280,7 @@ _floor: Final = partial(Rule, attrgetter("floor"))
 _ladder: Final = partial(Rule, attrgetter("ladder"))
 _sessions: Final = partial(Rule, attrgetter("sessions"))
 _hearing: Final = partial(Rule, attrgetter("hearing"))
+_endings: Final = partial(Rule, attrgetter("endings"))
 _linger: Final = partial(Rule, attrgetter("linger"))
 
 
@@ -262,7 +328,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     ms.UnknownMessage: _always(_here(unknown_event)),
     # From the model.
     rt.SessionCreated: (_NO_MODEL, _sessions(Sessions.created), _REPEATED),
-    rt.SessionUpdated: (_NO_MODEL, _sessions(Sessions.updated), _sessions(Sessions.amended)),
+    rt.SessionUpdated: (_NO_MODEL, _sessions(Sessions.updated), _here(session_amended)),
     rt.SpeechStarted: _standing(_floor(Floor.speech_started)),
     rt.SpeechStopped: _standing(_floor(Floor.speech_stopped)),
     rt.InputCommitted: _standing(_hearing(Hearing.input_committed)),
@@ -298,6 +364,15 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.ShutdownRequested: _always(_here(shut_down)),
     e.HandOverRequested: _always(_here(hand_over)),
     e.SpendRanOver: _always(_here(spend_ran_over)),
+    # From the agent's own code.
+    AgentSays: _always(_here(agent_says)),
+    AgentTells: _always(_here(agent_tells)),
+    SessionWanted: _always(_here(session_wanted)),
+    SoundWanted: _always(_here(sound_wanted)),
+    KeysWanted: _always(_here(keys_wanted)),
+    WishSet: _always(_endings(Endings.wish)),
+    WishWithdrawn: _always(_endings(Endings.withdraw)),
+    WorkAsked: _always(_here(work_asked)),
 }
 
 _ONCE_OVER: Final[Mapping[type, Cell]] = {
@@ -305,6 +380,7 @@ _ONCE_OVER: Final[Mapping[type, Cell]] = {
     rt.CallerTranscriptFailed: _floor(Floor.caller_not_transcribed),
     rt.ResponseCreated: _linger(Linger.response_created),
     e.ToolFinished: _here(tool_finished_late),
+    WorkAsked: _here(work_asked),
     e.LegGone: _linger(Linger.leg_gone),
     e.LegStalled: _linger(Linger.leg_gone),
     e.BadMessage: _linger(Linger.bad_message),

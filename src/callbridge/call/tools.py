@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from callbridge.call.memory import Memory
     from callbridge.call.outbox import Outbox
     from callbridge.call.transcript import Transcript
+    from callbridge.call.wants import WorkAsked
     from callbridge.wire import realtime_events
 
 _NAME_MAX = 64
@@ -157,6 +158,16 @@ class ToolCalls:
             return f"the arguments are longer than {limits.tool_arguments_bytes_max} bytes; pass less"
         return ""
 
+    def begin_work(self, event: WorkAsked, now: float) -> None:
+        """Code of the agent's own runs like a tool; no model waits for it."""
+        turn = self._transcript.turns
+        tool = RunTool(event.call_id, event.name, event.arguments, self._limits.tool_timeout_s, is_ours=True)
+        self._unasked[event.call_id] = Running(tool, None, now, turn, event.call_id)
+        self._out.note(
+            Remembered(ToolStarted(turn, event.call_id, event.name, event.arguments, is_ours=True))
+        )
+        self._out.do(tool)
+
     # --- What earlier sessions have asked ---
 
     def _known_questions(self) -> dict[_Question, ToolStarted | ToolAnswered]:
@@ -172,6 +183,8 @@ class ToolCalls:
         known: dict[_Question, ToolStarted | ToolAnswered], entry: ToolStarted | ToolAnswered
     ) -> None:
         if isinstance(entry, ToolAnswered) and (entry.is_wish or entry.outcome not in _KNOWN):
+            if entry.is_ours and (question := _question(entry)) is not None:
+                known.pop(question, None)
             return  # What was not done may be asked for again.
         if (question := _question(entry)) is not None:
             known[question] = entry
@@ -217,6 +230,7 @@ class ToolCalls:
             event.output,
             event.outcome,
             is_wish=event.wish is not None,
+            is_ours=tool.is_ours,
         )
         self._memory.add(answered)
         self._out.note(Remembered(answered))

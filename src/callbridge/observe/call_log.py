@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from callbridge.call import facts
+from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolStarted
 from callbridge.observe.redaction import masked_number
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
 """How a stream ends that never was a call: anybody may have sent it, as often as they like."""
+_OF_AGENTS: Final = (
+    *(agent_facts.StepEntered, agent_facts.FieldKept, agent_facts.FieldRefused),
+    *(agent_facts.Captured, agent_facts.CaptureDelivered),
+    *(facts.KeysPressed, facts.SessionAmended, facts.Said),
+)
+_GIVEN: Final = frozenset({"value", "data", "keys"})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
 
@@ -76,6 +82,8 @@ class CallLog:
             case facts.Noted():
                 write = log.warning if fact.is_warning else log.info
                 write(fact.event, **dict(fact.fields))
+            case _ if isinstance(fact, _OF_AGENTS):
+                log.info(fact.kind, **self._given(fact))
             case _:
                 pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
 
@@ -92,6 +100,11 @@ class CallLog:
         if self._with_transcripts:
             fields |= {"caller_said": turn.caller, "agent_said": turn.agent}
         return fields
+
+    def _given(self, fact: facts.Fact) -> dict[str, object]:
+        """What the caller gave stands in a line as their words do: where that is switched on."""
+        fields = _fields(fact)
+        return fields if self._with_transcripts else {k: v for k, v in fields.items() if k not in _GIVEN}
 
     def _late(self, came: facts.CallerWordsCame) -> dict[str, object]:
         words = {"caller_said": came.caller} if self._with_transcripts else {}

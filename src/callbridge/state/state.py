@@ -38,7 +38,12 @@ BODY_BYTES_MAX = 1024 * 1024
 
 STARTED = "stream_started"
 ENDED = "stream_ended"
-DETAILS = frozenset({"turn_ended", "caller_words_came", "remembered"})
+DETAILS = frozenset(
+    [
+        *("turn_ended", "caller_words_came", "remembered", "call_described"),
+        *("values_set", "step_entered", "field_kept", "field_refused", "captured", "capture_delivered"),
+    ]
+)
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
 was said may be shed. An event is a fact of the call, and its kind that of the fact."""
 

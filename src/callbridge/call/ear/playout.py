@@ -255,6 +255,11 @@ class Playout:
         return self._sent_before.get(item_id, 0)
 
     @property
+    def items_in_play(self) -> tuple[str, ...]:
+        """What was sent in this run, in order; a clip stands among it as `CLIP`."""
+        return tuple(dict.fromkeys(part.item_id for part in self._parts))
+
+    @property
     def agent_until(self) -> float:
         """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
         for part in reversed(self._parts):

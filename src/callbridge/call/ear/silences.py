@@ -11,6 +11,28 @@ if TYPE_CHECKING:
     from callbridge.call.limits import Limits
 
 
+class WaitingSound:
+    """The soft sound now and then, while a tool that wants it takes its time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._every_s = limits.waiting_sound_every_s
+        self._tools: dict[str, float] = {}
+        """By `call_id`, with when each has wanted it."""
+
+    def wanted(self, call_id: str, now: float) -> None:
+        """A tool takes longer than a moment."""
+        self._tools[call_id] = now
+
+    def tool_answered(self, call_id: str) -> None:
+        """It is over."""
+        self._tools.pop(call_id, None)
+
+    def add_due(self, due: dict[Timer, float], playout: Playout) -> None:
+        """Adds when it is to be heard next."""
+        if self._tools:
+            due[Timer.WAITING_SOUND] = max(min(self._tools.values()), playout.quiet_at + self._every_s)
+
+
 def add_sound_due(
     due: dict[Timer, float],
     limits: Limits,

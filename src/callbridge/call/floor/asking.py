@@ -26,6 +26,7 @@ from callbridge.wire import realtime_commands as commands
 
 if TYPE_CHECKING:
     from callbridge.call.floor.floor import Floor
+    from callbridge.call.floor.responses import Saying
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.tools import ToolCalls
@@ -147,6 +148,9 @@ class Asking:
         is_there = self._sessions.stands and not self._is_given_up
         if is_busy or self.retry_at is not None or not is_there:
             return
+        self._sessions.amend_as_wanted(now)
+        if self._sessions.amendments.is_pending:
+            return  # What is owed is answered by the agent as it is to be.
         if self._debts.may_ask(running := self._tools.causes):
             since, words = self.waits_since, self._debts.next_words(running)
             free_at = self._begun.free_at(self._limits.responses_per_minute_max)
@@ -158,6 +162,7 @@ class Asking:
                 now,
                 since=now if since is None else since,
                 words=words,
+                saying=self._debts.next_saying(running),
                 is_greeting=self._debts.greeting is not None,
                 is_farewell=self._debts.greeting is None and self._debts.farewell is not None,
             )
@@ -169,6 +174,7 @@ class Asking:
         *,
         since: float,
         words: str = "",
+        saying: Saying | None = None,
         is_greeting: bool = False,
         is_farewell: bool = False,
         is_for_sign: bool = False,
@@ -180,7 +186,15 @@ class Asking:
         ask_id, floor = self._out.ask_model(options), self._floor
         is_verbatim = options is not None and options.instructions is not None
         floor.ask = Ask(
-            ask_id, floor.turn, since, words, is_greeting, is_farewell, is_for_sign, is_verbatim=is_verbatim
+            ask_id,
+            floor.turn,
+            since,
+            words,
+            is_greeting,
+            is_farewell,
+            is_for_sign,
+            is_verbatim=is_verbatim,
+            saying=saying,
         )
         floor.move(On.ASKED)
         floor.due_since = now
@@ -189,6 +203,11 @@ class Asking:
         """The model is to show that it is there: whatever it makes of what it has heard."""
         if not self._floor.is_answering and self.retry_at is None and self._sessions.stands:
             self._ask(None, now, since=now, is_for_sign=True)
+
+    def amendment_overdue(self, now: float) -> None:
+        """The model does not confirm what it is to be: it is asked all the same."""
+        self._sessions.amendments.overdue()
+        self.if_free(now)
 
     def promise_broken(self, now: float) -> None:
         """The server does not answer by itself what it has not noticed: it is asked."""
@@ -208,6 +227,7 @@ class Asking:
         note = noted if error.code in HARMLESS_CODES else warned
         self._out.note(note("model_error", code=error.code, message=error.message, param=error.param))
         if self._sessions.not_amended(error):
+            self.if_free(now)
             return
         if error.code in FATAL_CODES or error.code == "session_expired":
             self.lost(Trouble(error.code or "", code=error.code))

@@ -16,7 +16,7 @@ from callbridge.wire.realtime_commands import ResponseOptions
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbridge.call.floor.responses import Ask, LiveResponse
+    from callbridge.call.floor.responses import Ask, LiveResponse, Saying
 
 
 @dataclass(slots=True)
@@ -48,11 +48,15 @@ class Debts:
     words: str = ""
     """What the agent is to be told to say: a warning, a goodbye."""
     words_since: float = 0.0
+    sayings: list[Saying] = field(default_factory=list)
+    """What the agent's code wants said, in order."""
     items: dict[str, OwedItem] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether anything is owed."""
-        return bool(self.words or self.items) or not (self.greeting is self.answer is self.farewell is None)
+        return bool(self.words or self.sayings or self.items) or not (
+            self.greeting is self.answer is self.farewell is None
+        )
 
     def add_times(self, times: list[float]) -> None:
         """Adds since when each of them is owed."""
@@ -63,6 +67,8 @@ class Debts:
             times += [owed.since for owed in self.items.values()]
         if self.words:
             times.append(self.words_since)
+        if self.sayings:
+            times.append(self.sayings[0].since)
 
     def owe_words(self, words: str, now: float) -> None:
         """The agent is to say something in its own words. What it was to say before is overtaken."""
@@ -85,7 +91,7 @@ class Debts:
 
     def may_ask(self, running: Collection[LiveResponse]) -> bool:
         """Whether something is owed that can be said now. `running`: responses that wait for a tool."""
-        if self.words or not (self.greeting is self.farewell is None):
+        if self.words or self.sayings or not (self.greeting is self.farewell is None):
             return True
         return self._may_answer(running)
 
@@ -96,8 +102,18 @@ class Debts:
     def next_words(self, running: Collection[LiveResponse]) -> str:
         """The words that the next response is told to say; empty when something else comes first."""
         # Greeting and goodbye come first; then the caller's question, which is older than any words of ours.
-        is_first = self.greeting is self.farewell is None and not self._may_answer(running)
-        return self.words if is_first else ""
+        if not self._comes_to_words(running):
+            return ""
+        return self.words or (self.sayings[0].instructions if self.sayings else "")
+
+    def next_saying(self, running: Collection[LiveResponse]) -> Saying | None:
+        """What of it the agent's code wants said; None when it is something else."""
+        if self.words or not self.sayings or not self._comes_to_words(running):
+            return None
+        return self.sayings[0]
+
+    def _comes_to_words(self, running: Collection[LiveResponse]) -> bool:
+        return self.greeting is self.farewell is None and not self._may_answer(running)
 
     def options(
         self, running: Collection[LiveResponse], greeting: ResponseOptions | None
@@ -116,6 +132,11 @@ class Debts:
 
         What it does not say after all is owed again. The greeting is paid by nothing but itself.
         """
+        if ask is not None and ask.saying is not None:
+            response.saying = ask.saying
+            if ask.saying in self.sayings:
+                self.sayings.remove(ask.saying)
+            return
         if response.words:
             # The words may have been replaced by more important ones while the ask was out: then those stay
             # owed.
@@ -142,6 +163,8 @@ class Debts:
             self.greeting = response.since
         elif response.is_farewell:
             self.farewell = response.since
+        elif response.saying is not None:
+            self.sayings.insert(0, response.saying)
         elif response.words:
             if not self.words:
                 self.owe_words(response.words, response.since)
@@ -160,4 +183,5 @@ class Debts:
         """There is nobody any more who could pay."""
         self.greeting = self.answer = self.farewell = None
         self.words = ""
+        self.sayings.clear()
         self.items.clear()

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.facts import Noted, noted, warned
+from callbridge.call.facts import CallerSpoke, KeysPressed, Noted, noted, warned
 from callbridge.call.floor.debts import Debts
 from callbridge.call.floor.greeting import Greeting
 from callbridge.call.floor.interruption import Interruption
 from callbridge.call.floor.keys import END, Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
+from callbridge.call.floor.sayings import Sayings
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
 from callbridge.call.transcript import UNINTELLIGIBLE
 from callbridge.wire import media_streams, realtime_events
@@ -94,6 +95,7 @@ class Floor:
 
         self.debts = Debts()
         self.greeting = Greeting(sessions, playout, self.debts, out)
+        self.sayings = Sayings(sessions.plan.limits.heard_tail_ms, playout, self.debts, out)
         self.keys = Keys(sessions.plan.limits)
         self.interruption = Interruption(
             sessions.plan.limits.heard_tail_ms, playout, transcript, sessions, out
@@ -225,6 +227,7 @@ class Floor:
         self.move(On.SPEECH_ENDED)
         self._gate.model_hears = False
         self.utterance_loud_ms = self._loud_ms
+        self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms))
         if self.utterance_loud_ms >= self._cough_ms:
             self._words_are_due(stopped_at, now)
         self.promise = Promise(self.turn, stopped_at, is_unseen, is_behind=self.now is Now.AUDIBLE)
@@ -289,6 +292,19 @@ class Floor:
         if digit == END and not self.keys.pressed:
             return
         is_first = not self.keys.pressed
+        self._stopped_by_key(now, is_first=is_first)
+        self.keys.press(digit, now)
+
+    def menu_key_pressed(self, digit: str, now: float) -> None:
+        """A key by itself that the agent's own code has a use for: the model is not told."""
+        if self.caller is Caller.SILENT:
+            self.caller_at = now
+        self._stopped_by_key(now, is_first=True)
+        self._transcript.caller_pressed(digit, now)
+        self._out.note(KeysPressed(digit, self.turn, is_menu=True))
+
+    def _stopped_by_key(self, now: float, *, is_first: bool) -> None:
+        self._is_understood(now)
         if is_first:  # Once for all that become one message: somebody may lean on a key.
             self._out.note(noted("key_pressed"))
         if not self._sessions.is_protecting:
@@ -296,7 +312,6 @@ class Floor:
         if is_first:
             self._begin_turn(now)
             self._is_understood(now)
-        self.keys.press(digit, now)
 
     def _is_understood(self, now: float) -> None:
         self.understood_at, self.noise_since = now, None
@@ -320,6 +335,8 @@ class Floor:
         """Stops the agent's words and makes the model forget what was not heard of them."""
         if self.greeting.response is not None:
             self.greeting.is_cut(now)
+        if self.sayings.sounding:
+            self.sayings.are_cut(now)
         was_audible = self.now is Now.AUDIBLE
         self.move(on)
         self.debts.farewell = None
@@ -355,6 +372,13 @@ class Floor:
             self._out.note(warned("answer_ran_away", unheard_ms=self._playout.unheard_ms(now)))
             self.silence(now)
             self.greeting.is_made()
+
+    def settle(self, now: float) -> None:
+        """After every event: whether what had to be heard was."""
+        if self.greeting.response is not None:
+            self.greeting.settle(now)
+        if self.sayings.sounding:
+            self.sayings.settle(self.in_progress, now)
 
     def leave_behind(self, now: float) -> None:
         """The phone is gone and the session stays: it is to know what was heard, and be silent."""

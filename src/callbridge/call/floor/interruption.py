@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.call.ear.playout import CLIP, CutItem
-from callbridge.call.facts import Interrupted
+from callbridge.call.facts import Interrupted, ItemHeard
 from callbridge.wire import media_streams
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire.audio import milliseconds
@@ -67,6 +67,9 @@ class Interruption:
             self._out.tell_phone(media_streams.Clear(self._out.stream_sid))
         lost = [cut for cut in cuts if cut.item_id != CLIP and not cut.is_heard]
         self._transcript.agent_was_cut(lost)
+        for cut in cuts:
+            if cut.is_heard and cut.item_id != CLIP:
+                self._out.note(ItemHeard(cut.item_id))
         truncated, deleted = self._forget(lost)
         if muted is not None:
             muted.settled.update(cut.item_id for cut in lost)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call.floor.pace import Pace
+from callbridge.call.wants import KeysWanted
 
 if TYPE_CHECKING:
     from callbridge.call.limits import Limits
@@ -31,6 +32,8 @@ class Keys:
         does not wait for an answer to them."""
         self._put_off_until: float | None = None
         """They are finished, and others were told too lately; None otherwise."""
+        self.wanted = KeysWanted()
+        """How the agent wants them put together."""
 
     @property
     def due_at(self) -> float | None:
@@ -41,7 +44,9 @@ class Keys:
         """One more. `#` ends them at once, anything else after a pause; one too many is dropped."""
         if len(self.pressed) < self._limits.keys_pressed_max:
             self.pressed += digit
-            self.finished_at = now if digit == END else now + self._limits.keys_timeout_s
+            are_enough = digit == END or len(self.pressed) == self.wanted.length_max
+            pause_s = self.wanted.pause_s or self._limits.keys_timeout_s
+            self.finished_at = now if are_enough else now + pause_s
 
     def hold(self, now: float) -> None:
         """They are finished, and there is no session that could be told."""

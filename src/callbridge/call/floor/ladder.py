@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.call.codes import FATAL_CODES
-from callbridge.call.facts import noted, warned
+from callbridge.call.facts import KeysPressed, noted, warned
 from callbridge.call.floor.responses import LiveResponse
 from callbridge.call.floor.table import Caller, Next, Now, On
 from callbridge.call.phases import Timer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from callbridge.call.events import ToolFinished
     from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
+    from callbridge.call.floor.news import News
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.tools import ToolCalls
@@ -39,6 +40,7 @@ class Ladder:
         sessions: says whether there is a session.
         asking: is told when something may be asked.
         tools: which run, and for which response.
+        news: what the model is to be told.
         gate: says which response may be heard.
         tally: says when anything came from the model.
         playout: what the phone was sent.
@@ -53,6 +55,7 @@ class Ladder:
         asking: Asking,
         tools: ToolCalls,
         *,
+        news: News,
         gate: Gate,
         tally: Tally,
         playout: Playout,
@@ -63,7 +66,7 @@ class Ladder:
         self._gate, self._tally, self._playout = gate, tally, playout
         self._transcript, self._out = transcript, out
         self._limits = sessions.plan.limits
-        self._asking, self.tools = asking, tools
+        self._asking, self.tools, self._news = asking, tools, news
         self._has_gone_on = False
         """The answer was asked to go on after it had broken off."""
 
@@ -104,6 +107,7 @@ class Ladder:
         untold, self.tools.untold = self.tools.untold, []
         for running, result in untold:
             self._debts.add_item(self.tools.tell(running, result), running.cause, running.since)
+        self._news.session_stands()
         if self._floor.keys.pressed:
             self._floor.keys.finished_at = now
         self._asking.if_free(now)
@@ -113,6 +117,7 @@ class Ladder:
         for running, _ in self.tools.untold:
             self._debts.owe_answer(running.since)
         self.tools.untold.clear()
+        self._news.session_retold()
 
     def session_lost(self, now: float) -> None:
         """The session is gone with all that it was doing. What the caller waits for stays owed.
@@ -149,7 +154,7 @@ class Ladder:
         is_owed = response.is_owed or self._is_said(response)
         is_owed = is_owed and not response.is_muted and not response.is_greeting
         if is_owed and response not in self.tools.causes:
-            self._debts.owe_again(response)
+            self._owe_again(response)
         # The transcript's deltas come ahead of their audio: of an item that breaks off, only what its audio
         # had time for was said.
         self._floor.interruption.settle(response, is_session_lost=True)
@@ -199,6 +204,8 @@ class Ladder:
         self._debts.pay(response, ask)
         if response.is_greeting:
             floor.greeting.begins(response, now)
+        if response.saying is not None:
+            floor.sayings.begins(response)
 
     def item_added(self, event: realtime_events.ItemKnown, now: float) -> None:
         """An item is in the conversation."""
@@ -263,6 +270,12 @@ class Ladder:
         self._transcript.agent_finished()
         self._asking.if_free(now)
 
+    def _owe_again(self, response: LiveResponse) -> None:
+        """It has not said what it began for."""
+        self._debts.owe_again(response)
+        if response in self._floor.sayings.sounding:
+            self._floor.sayings.owed_again(response)
+
     def _is_said(self, response: LiveResponse) -> bool:
         """Whether anything of it was sent to the caller. Only a response that is audible is asked about."""
         return self._tally.downlink_bytes > response.sent_before_bytes
@@ -303,7 +316,7 @@ class Ladder:
         self._floor.interruption.settle(response)
         if response.is_owed:
             self._out.note(warned("response_without_sound", response_id=response.id))
-            self._debts.owe_again(response)
+            self._owe_again(response)
             self._asking.retry(None, "no sound", now)
         elif self._floor.owes_older:
             self._debts.owe_answer(response.since)
@@ -341,7 +354,7 @@ class Ladder:
         elif done.status == "failed" or not self._is_said(response):
             if not (response.is_owed or self._floor.owes_older):
                 return  # Nobody waits: it is not worth a session.
-            self._debts.owe_again(response)
+            self._owe_again(response)
             self._asking.retry(error.code, why, now, error.message or "")
         else:
             self._broke_off(response)
@@ -356,7 +369,7 @@ class Ladder:
         if response.is_greeting:
             self._debts.owe_answer(response.since)  # To greet again would break off at the same place.
         else:
-            self._debts.owe_again(response)
+            self._owe_again(response)
 
     # --- Keys and tools ---
 
@@ -371,6 +384,9 @@ class Ladder:
             return
         pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
+        self._out.note(KeysPressed(pressed, self._floor.turn))
+        if self._sessions.plan.reads_keys:
+            return  # The agent's own code says what the model is told of them.
         text = f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]"
         self._debts.add_item(self._out.add_message("user", text), None, now)
         self._asking.if_free(now)
@@ -383,6 +399,7 @@ class Ladder:
         Answers whether the agent's wish stands, if it has one.
         """
         running = self.tools.finish(event)
+        self._floor.sayings.tool_answered(event.call_id)
         if running is None:
             return False
         cause = running.cause
@@ -437,6 +454,8 @@ class Ladder:
             case Timer.RETRY:
                 self._asking.retry_at = None
                 self._asking.if_free(now)
+            case Timer.AMEND:
+                self._asking.amendment_overdue(now)
             case _:
                 assert timer is Timer.KEYS
                 self._keys_finished(now)

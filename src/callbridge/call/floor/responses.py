@@ -10,6 +10,22 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
+class Saying:
+    """Words that the agent's code wants said, and no others."""
+
+    id: str
+    words: str
+    since: float
+    until_tool: str = ""
+    """The tool whose answer makes them useless; empty for none."""
+
+    @property
+    def instructions(self) -> str:
+        """How the model is asked to say them."""
+        return f"Say exactly this to the caller and nothing else: {self.words}"
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """Our response.create."""
 
@@ -26,6 +42,8 @@ class Ask:
     """Nobody waits for an answer: the model is to show that it is there."""
     is_verbatim: bool = False
     """What it asks for is to say what it is told, and nothing else."""
+    saying: Saying | None = None
+    """Words of the agent's code, if those are what it is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,8 @@ class LiveResponse:
     began_at: float = 0.0
     words: str = ""
     """What it was told to say, when it was told anything."""
+    saying: Saying | None = None
+    """Words of the agent's code, if it says those."""
     is_greeting: bool = False
     is_farewell: bool = False
     is_owed: bool = True

@@ -24,12 +24,14 @@ from callbridge.call.events import (
     SpareTookOver,
     StreamMustEnd,
 )
-from callbridge.call.facts import AgentReady, EndReason, SessionReplaced, warned
+from callbridge.call.facts import AgentReady, EndReason, SessionReplaced
 from callbridge.call.phases import Phase, Timer
+from callbridge.call.sessions.amendments import Amendments
 from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
 from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.call.wants import SessionWanted
 from callbridge.wire.audio import FRAME_MS
 from callbridge.wire.realtime_commands import UpdateSession
 
@@ -105,8 +107,7 @@ class Sessions:
         """The agent talks on when the caller speaks: the greeting is not over."""
         self.server_interrupts = False
         """Whether the server itself cancels a response when the caller speaks, as far as it has confirmed."""
-        self._amendment = ""
-        """The command that amends it, while that is not confirmed."""
+        self.amendments = Amendments(plan.limits, out)
         self._has_been_live = False
         self._unix_ahead_s: float | None = None
         """The wall clock less ours; None as long as nobody has told it."""
@@ -147,6 +148,7 @@ class Sessions:
             is_protecting: whether the caller has still to be greeted, and may not interrupt that.
         """
         self._is_protecting_next = is_protecting
+        self.plan = self.amendments.taken(self.plan)
         self._redial = self._new_redial()
         self.began_at = now
         self._timers[Timer.CONNECT] = now + self._limits.connect_timeout_s
@@ -254,9 +256,20 @@ class Sessions:
         self._out.then(SessionStands())
 
     def _adopt(self, plan: CallPlan) -> None:
-        """A session stands as `plan` says, and has heard nothing yet."""
-        self.plan = plan
-        self.is_protecting, self.server_interrupts, self._amendment = False, plan.server_interrupts, ""
+        """A session stands as `plan` says, and has heard nothing yet.
+
+        What the agent says of itself may have changed since its leg was dialled: then it is told so.
+        """
+        latest, self.plan = self.plan.session, plan
+        wanted = self.amendments.wanted
+        self.amendments.session_opened()
+        if wanted is None and (latest.instructions, latest.tools) != (
+            plan.session.instructions,
+            plan.session.tools,
+        ):
+            wanted = SessionWanted("", latest.instructions, latest.tools)
+        self.amendments.wanted = wanted
+        self.is_protecting, self.server_interrupts = False, plan.server_interrupts
         self._tally.uplink_bytes = 0
 
     def _schedule_renewal(self, opening: Opening, now: float) -> None:
@@ -272,22 +285,30 @@ class Sessions:
         """The present session is to be from now on what the plan says. It counts when it is confirmed."""
         if self.stands and self.is_protecting:
             self.is_protecting = False
-            self._amendment = self._out.tell_model(UpdateSession(session=self.plan.session))
+            self.amendments.sent(self._out.tell_model(UpdateSession(session=self.plan.session)))
 
-    def amended(self, event: realtime_events.SessionUpdated, now: float) -> None:
+    def amend_as_wanted(self, now: float) -> None:
+        """Nobody speaks, and nothing is being answered: the session becomes what the agent wants it to be."""
+        if self.amendments.wanted is None:
+            return
+        self.plan = self.amendments.taken(self.plan)
+        session = self.plan.protected_session if self.is_protecting else self.plan.session
+        self.amendments.told(self._out.tell_model(UpdateSession(session=session)), now)
+
+    def amended(self, event: realtime_events.SessionUpdated) -> None:
         """An amendment is confirmed. With anything but µ-law the caller would hear loud static."""
         if not event.session.speaks_mulaw:
             why = "the model did not confirm audio/pcmu both ways"
             self._out.then(SessionFailed(Trouble(why, is_our_fault=True)))
-        elif self._amendment:
-            self.server_interrupts, self._amendment = self.plan.server_interrupts, ""
+        elif self.amendments.confirmed() and not self.is_protecting:
+            self.server_interrupts = self.plan.server_interrupts
 
     def not_amended(self, error: realtime_events.ErrorDetail) -> bool:
         """Whether this error refuses an amendment: then the session stays as it was, and we interrupt."""
-        is_refused = bool(self._amendment) and error.event_id == self._amendment
-        if is_refused:
-            self._out.note(warned("session_not_amended", code=error.code, message=error.message))
-        return is_refused
+        plan = self.amendments.refused(error, self.plan)
+        if plan is not None:
+            self.plan = plan
+        return plan is not None
 
     def open_uplink(self) -> None:
         """The caller is heard, from the first word that was held."""
@@ -412,6 +433,8 @@ class Sessions:
         """Adds when to look at what."""
         due.update(self._timers)
         due.update(self.renewal.due)
+        if self.amendments.due is not None:
+            due[Timer.AMEND] = self.amendments.due
 
     def expired(self, timer: Timer, now: float) -> None:
         """The time of one of them has come."""

@@ -69,7 +69,7 @@ class Plans:
 async def planned(
     settings: Settings, agent: Agent, about: About, earlier: Sequence[Fact] = ()
 ) -> tuple[CallPlan, AgentInCall]:
-    """The plan of a call that `agent` answers, and the agent in it. What it leaves open, the settings fill."""
+    """The plan of a call that `agent` answers, and the agent in it; the settings fill what it leaves open."""
     in_call = AgentInCall(agent, about, earlier)
     await in_call.prepare(settings.agent_instructions, settings.agent_greeting)
     return _plan(settings, agent, in_call), in_call

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from callbridge.call import facts
+from callbridge.call import agent_facts, facts
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
 from callbridge.switchboard.spending import SpendLevel
@@ -34,6 +34,8 @@ class Journal:
         """One fact, in the order in which it happened."""
         match fact:
             case facts.StreamStarted() | facts.Remembered() | facts.CallerWordsCame():
+                self._keep(fact)
+            case _ if isinstance(fact, agent_facts.OF_AGENTS):
                 self._keep(fact)
             case facts.TurnEnded(_, caller, agent, awaits=awaits) if caller or agent or awaits:
                 self._keep(fact)

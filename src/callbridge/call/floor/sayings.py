@@ -1,0 +1,83 @@
+"""What becomes of words that the agent's code wants said: they wait among the debts, sound, and are told of.
+
+`Said` says how much of them was heard. Who asks for them is `asking`, as for everything that is owed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from callbridge.call.facts import Said
+from callbridge.call.floor.responses import Saying
+
+if TYPE_CHECKING:
+    from callbridge.call.ear.playout import Playout
+    from callbridge.call.floor.debts import Debts
+    from callbridge.call.floor.responses import LiveResponse
+    from callbridge.call.outbox import Outbox
+    from callbridge.call.wants import AgentSays
+
+
+class Sayings:
+    """Those of one call.
+
+    Args:
+        heard_tail_ms: of a saying that has no more than this left, all was heard.
+        playout: says what was heard.
+        debts: where they wait.
+        out: where facts go.
+    """
+
+    def __init__(self, heard_tail_ms: int, playout: Playout, debts: Debts, out: Outbox) -> None:
+        self._heard_tail_ms = heard_tail_ms
+        self._playout, self._debts, self._out = playout, debts, out
+        self.sounding: list[LiveResponse] = []
+        """The responses that say one, until it is told how much of it was heard."""
+
+    def wanted(self, event: AgentSays, now: float) -> None:
+        """One more."""
+        self._debts.sayings.append(Saying(event.say_id, event.words, now, event.until_tool))
+
+    def tool_answered(self, call_id: str) -> None:
+        """What was to cover the time of this tool is of no use any more."""
+        useless = [saying for saying in self._debts.sayings if saying.until_tool == call_id]
+        for saying in useless:
+            self._debts.sayings.remove(saying)
+            self._out.note(Said(saying.id, 0))
+
+    def begins(self, response: LiveResponse) -> None:
+        """A response begins that says one."""
+        self.sounding.append(response)
+
+    def owed_again(self, response: LiveResponse) -> None:
+        """It has not said it after all."""
+        self.sounding.remove(response)
+
+    def are_cut(self, now: float) -> None:
+        """The caller speaks: what is unheard of them will not be heard. Before the phone is cleared."""
+        for response in self.sounding:
+            self._tell(response, now)
+        self.sounding.clear()
+
+    def settle(self, in_progress: LiveResponse | None, now: float) -> None:
+        """After every event, while any sounds: whether it was heard to its end."""
+        for response in tuple(self.sounding):
+            is_made = response.is_whole or response is not in_progress
+            if response.is_muted or (is_made and self._unheard_ms(response, now) <= 0):
+                self.sounding.remove(response)
+                self._tell(response, now)
+
+    def _sent_ms(self, response: LiveResponse) -> int:
+        return sum(self._playout.sent_ms(item_id) for item_id in response.items)
+
+    def _unheard_ms(self, response: LiveResponse, now: float) -> int:
+        heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
+        return self._sent_ms(response) - heard_ms
+
+    def _tell(self, response: LiveResponse, now: float) -> None:
+        assert response.saying is not None, "only those sound here that say one"
+        sent_ms, unheard_ms = self._sent_ms(response), self._unheard_ms(response, now)
+        # One whose audio is not whole was to be longer than what was sent of it.
+        is_heard = response.is_whole and sent_ms and unheard_ms <= self._heard_tail_ms
+        percent = 100 if is_heard else min(99, 100 * (sent_ms - unheard_ms) // max(sent_ms, 1))
+        self._out.note(Said(response.saying.id, percent))
