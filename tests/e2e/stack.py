@@ -149,7 +149,9 @@ class FinishedCall:
         """
         assert self.stream.end is not None
         items = (journal or self.journal).items.values()
-        return heard_items(self.stream.playback, items, self.stream.end.at, (load_clip(None),))
+        return heard_items(
+            self.stream.playback, items, self.stream.end.at, (load_clip(None, self.stack.settings.language),)
+        )
 
     def of(self, kind: type[Fact]) -> list[Any]:
         """The facts of one kind."""

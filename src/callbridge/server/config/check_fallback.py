@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callbridge.agents.languages.texts import SHIPPED
 from callbridge.server.config import say
 from callbridge.server.config.findings import Finding, ok, warning
 from callbridge.server.config.setting_names import variable
@@ -69,10 +70,17 @@ def spoken(settings: Settings) -> Iterator[Finding]:
 def _defaults(settings: Settings, callers: str) -> Iterator[Finding]:
     """English texts for people who speak something else."""
     said = [field for field in say.SAID if settings.fallback_voicemail or field != "voicemail_prompt"]
-    english = [variable(field) for field in said if say.is_default(settings, field)]
+    english = [variable(field) for field in said if say.is_english(settings, field)]
     foreign = {callers or "en", *say.read_languages(settings)} - {"en"}
     if english and foreign and (callers or "") != "en":
         yield warning(
             f"{', '.join(english)}: not set, so callers hear English",
-            f"Set them in the callers' language ({', '.join(sorted(foreign))}).",
+            _remedy(callers, foreign),
         )
+
+
+def _remedy(callers: str, foreign: set[str]) -> str:
+    shipped = sorted(foreign.intersection(SHIPPED))
+    if shipped and not callers:
+        return f"Set CALLBRIDGE_LANGUAGE={shipped[0]}, which brings all of them."
+    return f"Set them in the callers' language ({', '.join(sorted(foreign))})."
