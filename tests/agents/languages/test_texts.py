@@ -1,4 +1,4 @@
-"""The texts of each language: all there, in that language, polite; and what holds where one is not shipped."""
+"""The texts of each language: all there, in it, polite; and what holds where one is not shipped."""
 
 from __future__ import annotations
 
@@ -38,17 +38,13 @@ def test_the_texts_of_a_language_are_in_it_and_polite(language: str) -> None:
     texts = asdict(language_texts(language))
     polite, rude = (re.compile(pattern, re.IGNORECASE) for pattern in OF_THE_LANGUAGE[language])
     heard = {name: texts[name] for name in SPOKEN}
+    unmarked = ["greeting"] if language == "en" else []
     assert [name for name, text in heard.items() if rude.search(text)] == []
-    assert [name for name, text in heard.items() if not polite.search(text)] == unmarked(language)
+    assert [name for name, text in heard.items() if not polite.search(text)] == unmarked
     assert all(text.strip() == text and text[-1] in ".?。" for text in heard.values())
     if language != "en":
         assert not {*texts.values()} & {*asdict(ENGLISH).values()}
     assert texts["written_in"] == language
-
-
-def unmarked(language: str) -> list[str]:
-    """Short ones in which nobody is addressed."""
-    return {"en": ["greeting"], "fr": ["one_moment"]}.get(language, [])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +69,7 @@ def test_a_country_has_the_texts_of_its_language() -> None:
 
 
 def test_a_language_that_is_not_shipped_leaves_the_greeting_to_the_model() -> None:
-    """An English greeting, said exactly, would be wrong; Twilio's voice can say nothing but what is written."""
+    """An English greeting, said exactly, would be wrong; Twilio's voice can only say what is written."""
     italian = language_texts("it")
     assert (italian.written_in, italian.greeting) == ("en", "")
     assert (italian.apology, italian.agent_instructions) == (ENGLISH.apology, ENGLISH.agent_instructions)

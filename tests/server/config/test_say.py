@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from typing import Final
 
 import pytest
 
@@ -29,8 +30,12 @@ LINES = {
 }
 """What is set, and the language of the texts."""
 
-VOICES = ({}, {"CALLBRIDGE_SAY_VOICE": "Polly.Amy"}, {"CALLBRIDGE_SAY_VOICE": "woman"})
-VOICES += ({"CALLBRIDGE_SAY_VOICE": "Polly.Hans", "CALLBRIDGE_SAY_LANGUAGE": "en-US"},)
+VOICES: Final[tuple[dict[str, str], ...]] = (
+    {},
+    {"CALLBRIDGE_SAY_VOICE": "Polly.Amy"},
+    {"CALLBRIDGE_SAY_VOICE": "woman"},
+    {"CALLBRIDGE_SAY_VOICE": "Polly.Hans", "CALLBRIDGE_SAY_LANGUAGE": "en-US"},
+)
 """Whatever is set besides: the last says nothing at all when it is asked to read."""
 
 

@@ -67,7 +67,9 @@ def language_texts(language: str | None) -> LanguageTexts:
 
 
 def clip_of(language: str | None) -> bytes:
-    """The clip that says "one moment, please" in this language, as 8 kHz µ-law; two soft tones where it is not shipped."""
+    """What says "one moment, please" in this language, as 8 kHz µ-law; two soft tones where it is not
+    shipped.
+    """
     spoken = primary(language or "en")
     name = spoken if spoken in SHIPPED else "tones"
     return files(__package__).joinpath(f"{name}.ulaw").read_bytes()
