@@ -108,17 +108,22 @@ _POLLY_NAME = re.compile(r"Polly\.([A-Za-z]+)(-Neural|-Generative)?")
 _GOOGLE_NAME = re.compile(r"Google\.([a-z]{2,3}-[A-Z]{2})-[A-Za-z0-9-]+")
 
 
-def words(settings: Settings, field: Said) -> Words:
-    """What Twilio's voice says: the text that somebody has set, else the usual one; and who reads it."""
+def words(settings: Settings, field: Said, callers: str | None = None) -> Words:
+    """What Twilio's voice says: the text that somebody has set, else the usual one; and who reads it.
+
+    Args:
+        settings: may have a text and a voice of their own.
+        field: which text.
+        callers: the language of the agent that has the call; nothing for that of the settings.
+    """
+    callers = callers or settings.language or ""
+    voice, language = reader(settings, callers)
     text: str | None = getattr(settings, field)
-    voice, language = reader(settings)
     if text is not None:
         return Words(text, voice, language)
-    usual = language_texts(settings.language)
+    usual = language_texts(callers)
     if usual.written_in not in _read_by(voice, language) or not is_spoken(language, voice or "man"):
-        language = _twilios(settings.language or "")
-        if usual.written_in not in _read_by("", language):
-            language = ""
+        language = _twilios(callers) if primary(callers) == usual.written_in else ""
         voice = usual_voice(language)
     return Words(getattr(usual, field), voice, language)
 
@@ -128,12 +133,12 @@ def is_english(settings: Settings, field: Said) -> bool:
     return getattr(settings, field) is None and language_texts(settings.language).written_in == "en"
 
 
-def reader(settings: Settings) -> tuple[str, str]:
+def reader(settings: Settings, callers: str | None = None) -> tuple[str, str]:
     """Voice and language of what somebody has written; nothing is Twilio's own default, an English one."""
     language = settings.say_language or ""
     if settings.say_voice:
         return settings.say_voice, language
-    language = language or _twilios(settings.language or "")
+    language = language or _twilios(callers or settings.language or "")
     return usual_voice(language), language
 
 

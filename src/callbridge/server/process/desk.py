@@ -245,14 +245,19 @@ def model_dialer(settings: Settings) -> ModelDialer:
     )
 
 
-def fallback_plan(settings: Settings) -> FallbackPlan:
-    """What a caller gets whom the agent cannot serve."""
+def fallback_plan(settings: Settings, callers: str | None = None) -> FallbackPlan:
+    """What a caller gets whom the agent cannot serve.
+
+    Args:
+        settings: whom it rings, and what it says.
+        callers: the language of the agent; nothing for that of the settings.
+    """
     return FallbackPlan(
-        apology=words(settings, "apology"),
+        apology=words(settings, "apology", callers),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=words(settings, "voicemail_prompt"),
+        voicemail_prompt=words(settings, "voicemail_prompt", callers),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,
