@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from callbridge.agents.agent import Agent
 from callbridge.agents.languages.texts import language_texts
 from callbridge.call.limits import Limits
 from callbridge.server.config.clip import load_clip
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
-from callbridge.simulators.phone import HangUp, LineSettings, Pause, Say, StreamSettings, WaitForAgent
+from callbridge.simulators.phone import (
+    DialOutcome,
+    HangUp,
+    LineSettings,
+    Pause,
+    Say,
+    StreamSettings,
+    WaitForAgent,
+)
 from callbridge.simulators.voice_model import Answer, Call, ConnectFault, Script, session_reports
 from callbridge.simulators.voice_model import Say as Speech
-from callbridge.state.memory_state import MemoryState
 from e2e.stack import CONNECTED_AND_LEFT, stack
 from leftovers import leaves_nothing
 from random_calls import noise
@@ -32,7 +40,12 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 RNG = random.Random(17)
 EXAMPLE = Path(__file__).parents[2] / "examples/japanese.py"
 HEARD = WaitForAgent(quiet_ms=200)
-JAPANESE = {"CALLBRIDGE_LANGUAGE": "ja", "CALLBRIDGE_APOLOGY": "", "CALLBRIDGE_FALLBACK_VOICEMAIL": "true"}
+SPOKEN_BY_TWILIO = {
+    "CALLBRIDGE_APOLOGY": "",  # The usual one.
+    "CALLBRIDGE_FALLBACK_VOICEMAIL": "true",
+    "CALLBRIDGE_FALLBACK_DIAL": "+15550100077",
+}
+JAPANESE = SPOKEN_BY_TWILIO | {"CALLBRIDGE_LANGUAGE": "ja"}
 GREETING = "お電話ありがとうございます。そば処、みなと庵でございます。"
 OPEN = "日曜日は、午前十一時半から午後八時半まで営業しております。"
 
@@ -74,28 +87,34 @@ async def test_a_caller_who_speaks_japanese_is_answered_in_japanese() -> None:
     assert GREETING in call.journal.responses[0].instructions
 
 
-async def test_who_waits_for_the_model_hears_the_clip_of_the_line() -> None:
+async def test_who_waits_for_the_model_hears_the_clip_of_its_agent() -> None:
     clip = load_clip(None, "ja")
     script = Script(connect=(ConnectFault(kind="hang"),))
-    limits = Limits(connect_clip_after_s=0.2)
-    async with stack(script, environment=JAPANESE, limits=limits) as running, leaves_nothing():
+    agent, limits = Agent(language="ja"), Limits(connect_clip_after_s=0.2)
+    async with stack(script, agent=agent, limits=limits) as running, leaves_nothing():
         call = await running.call([Pause(600), HangUp()], stream=StreamSettings(clips=(clip,)))
     assert {sound.what for sound in call.report.heard} == {"clip"}
     assert {payload.audio for payload in call.stream.playback.payloads} == {clip}
 
 
-async def test_a_caller_whom_nobody_answers_is_spoken_to_in_japanese() -> None:
+@pytest.mark.parametrize(
+    ("agent", "environment"), [(Agent(language="ja"), SPOKEN_BY_TWILIO), (Agent(), JAPANESE)]
+)
+async def test_a_caller_whom_nobody_answers_is_spoken_to_in_japanese(
+    agent: Agent, environment: dict[str, str]
+) -> None:
+    """By the setting, or by the agent who was to have the call; also after a human was rung."""
     live_calls = LiveCalls()
     drain = Drain(live_calls, 60.0)
     drain.signalled()  # No call is taken any more.
-    state = MemoryState(lambda: 0.0)
+    line = LineSettings(dial_outcome=DialOutcome.DECLINED, recording_s=0)
     async with (
-        stack(Script(), environment=JAPANESE, drain=drain, live_calls=live_calls, state=state) as running,
+        stack(Script(), agent=agent, environment=environment, drain=drain, live_calls=live_calls) as running,
         leaves_nothing(),
     ):
-        call = await running.call([], line=LineSettings(recording_s=0))
+        call = await running.call([], line=line)
     texts = language_texts("ja")
     assert call.report.is_clean, call.report.warnings
-    assert call.verbs == ["Say", "Record", "Say", "Hangup"]
+    assert call.verbs == ["Dial", "Say", "Record", "Say", "Hangup"]
     spoken = [verb.detail for verb in call.report.verbs if verb.verb == "Say"]
     assert spoken == [texts.voicemail_prompt, texts.apology]

@@ -44,7 +44,8 @@ class Agent:
         greeting: its first words, said exactly. A function gets the call, and may be async.
         name: known to logs, records and the stream token; by default that of its variable or file.
         voice: a voice of the model.
-        language: the language of its callers, `de` or `de-AT` for example: what it is told to speak.
+        language: the language of its callers, `de` or `de-AT` for example: what it is told to speak, and what
+            its calls hear of Twilio's voice and the clip.
         time_zone: where it is at home, `Europe/Berlin` for example: what `call.local_time` shows.
         model: the realtime model.
         turn_detection: how the end of the caller's turn is found.

@@ -134,3 +134,15 @@ def test_a_human_who_is_a_number_of_the_account_is_warned_of() -> None:
     (warning,) = warned(both)
     assert "comes back here" in warning
     assert warned(both | {"CALLBRIDGE_FALLBACK_CALLER_ID": "+14155550188"}) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "what"),
+    [
+        ("ja", "callers speak Japanese, and so do the agent, the clip and all texts that are not set"),
+        ("it", "callers speak Italian, and so does the agent; the clip is two tones"),
+    ],
+)
+def test_what_the_language_of_a_line_has_brought_is_told(language: str, what: str) -> None:
+    found = check_fallback.spoken(made_settings({"CALLBRIDGE_LANGUAGE": language}))
+    assert any(finding.what.startswith(what) for finding in found if finding.level is Level.OK)

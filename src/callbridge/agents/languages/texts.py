@@ -66,6 +66,7 @@ def language_texts(language: str | None) -> LanguageTexts:
     return replace(found, speak=said)
 
 
+@cache
 def clip_of(language: str | None) -> bytes:
     """What says "one moment, please" in this language, as 8 kHz µ-law; two soft tones where it is not
     shipped.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.agents.languages.texts import SHIPPED
+from callbridge.agents.languages.codes import name_of, primary
+from callbridge.agents.languages.texts import SHIPPED, language_texts
 from callbridge.server.config import say
 from callbridge.server.config.findings import Finding, ok, warning
 from callbridge.server.config.setting_names import variable
@@ -64,7 +65,18 @@ def spoken(settings: Settings) -> Iterator[Finding]:
             f"callers speak {settings.language}, but Twilio's voice reads {voice or 'English'}",
             "Set CALLBRIDGE_SAY_VOICE and CALLBRIDGE_SAY_LANGUAGE to a pair of Twilio's list.",
         )
+    if settings.language:
+        yield _line(settings.language, voice)
     yield from _defaults(settings, callers or "")
+
+
+def _line(language: str, voice: str) -> Finding:
+    """What the one setting has brought."""
+    texts, named = language_texts(language), name_of(language)
+    reads = f"for texts of yours Twilio's voice is {voice or 'its own'}"
+    if texts.written_in != primary(language):
+        return ok(f"callers speak {named}, and so does the agent; the clip is two tones; {reads}")
+    return ok(f"callers speak {named}, and so do the agent, the clip and all texts that are not set; {reads}")
 
 
 def _defaults(settings: Settings, callers: str) -> Iterator[Finding]:

@@ -57,6 +57,10 @@ class Plans:
         """The model that speaks for this agent."""
         return self._agent.model or self._settings.realtime_model
 
+    def language(self, _name: str) -> str | None:
+        """The language of this agent's callers; nothing where it is detected."""
+        return language_of(self._settings, self._agent)
+
     async def open(self, _name: str, about: About, earlier: Sequence[Fact]) -> tuple[CallPlan, AgentInCall]:
         """The plan of a call that this agent answers, and the agent in it.
 
@@ -76,13 +80,18 @@ async def planned(
     What it leaves open the settings fill, and what they leave open the texts of its language.
     """
     in_call = AgentInCall(agent, about, earlier)
-    texts = language_texts(agent.language or settings.language)
+    texts = language_texts(language_of(settings, agent))
     await in_call.prepare(
         texts.agent_instructions if settings.agent_instructions is None else settings.agent_instructions,
         texts.greeting if settings.agent_greeting is None else settings.agent_greeting,
         texts.speak,
     )
     return _plan(settings, agent, in_call), in_call
+
+
+def language_of(settings: Settings, agent: Agent) -> str | None:
+    """The language of this agent's callers; nothing where it is detected."""
+    return agent.language or settings.language
 
 
 def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
@@ -147,7 +156,7 @@ def _turn_detection(settings: Settings) -> commands.ServerVad | commands.Semanti
 def _transcription(settings: Settings, agent: Agent) -> commands.Transcription | None:
     if not settings.transcribes:
         return None
-    language = agent.language or settings.language
+    language = language_of(settings, agent)
     # The vendor takes no country.
     return commands.Transcription(settings.transcription_model, primary(language) if language else None)
 

@@ -43,12 +43,14 @@ from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from callbridge.call.facts import Fact
     from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
+    from callbridge.telephony.twiml import Words
 
 REMEMBERED_S: Final = 24 * 3600.0
 """Limits look back one day."""
@@ -111,6 +113,18 @@ class Desk:
         self.look_around()
         model = self.plans.model(self.plans.choose(""))
         return self.admission.reasons_to_decline(model, self.now())
+
+    def words(self, field: Said, agent: str) -> Words:
+        """What Twilio's voice says to callers of this agent, in their language."""
+        return words(self.settings, field, self.plans.language(agent))
+
+    def fallback_of(self, agent: str) -> FallbackPlan:
+        """What callers of this agent get whom it cannot serve, in their language."""
+        return fallback_plan(self.settings, self.plans.language(agent))
+
+    async def agent_of(self, call_sid: str) -> str:
+        """The name of who has this call, or was to have it; empty where nothing is known of it."""
+        return agent_in(fact for _, fact in await self.known(call_sid))
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
@@ -223,6 +237,12 @@ def open_desk(
         now=now,
         wall_now=wall_now,
     )
+
+
+def agent_in(told: Iterable[Fact]) -> str:
+    """The name of who has a call, by its facts so far."""
+    of_agents = (fact for fact in told if isinstance(fact, facts.CallOffered | facts.StreamStarted))
+    return ([fact.agent for fact in of_agents if fact.agent] or [""])[-1]
 
 
 def _bare(fact: Fact) -> Fact:
