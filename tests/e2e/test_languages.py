@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.languages.texts import language_texts
+from callbridge.agents.languages.texts import clip_of, language_texts
 from callbridge.call.limits import Limits
-from callbridge.server.config.clip import load_clip
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.simulators.phone import (
@@ -88,7 +87,7 @@ async def test_a_caller_who_speaks_japanese_is_answered_in_japanese() -> None:
 
 
 async def test_who_waits_for_the_model_hears_the_clip_of_its_agent() -> None:
-    clip = load_clip(None, "ja")
+    clip = clip_of("ja")
     script = Script(connect=(ConnectFault(kind="hang"),))
     agent, limits = Agent(language="ja"), Limits(connect_clip_after_s=0.2)
     async with stack(script, agent=agent, limits=limits) as running, leaves_nothing():

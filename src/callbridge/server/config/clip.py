@@ -27,18 +27,14 @@ class ClipError(ValueError):
     """The file cannot be a clip. The text says why, and what to do."""
 
 
-def load_clip(path: Path | None, language: str | None = None) -> bytes:
-    """The clip in `path` (a WAV of 8 kHz, mono, 16 bits, or raw 8 kHz µ-law), or the built-in one.
-
-    Args:
-        path: the file; nothing for the built-in one.
-        language: that the built-in one is in.
+def load_clip(path: Path | None) -> bytes:
+    """The clip in `path` (a WAV of 8 kHz, mono, 16 bits, or raw 8 kHz µ-law), or the built-in one in English.
 
     Raises:
         ClipError: it cannot be read, has another format, or is too short or too long.
     """
     if path is None:
-        return clip_of(language)
+        return clip_of(None)
     try:
         clip = _from_wave(path) if path.suffix.lower() == ".wav" else path.read_bytes()
     except (OSError, EOFError, wave.Error) as error:
