@@ -21,8 +21,8 @@ from fastapi import FastAPI
 
 import callbridge
 from callbridge.agents.agent import Agent
+from callbridge.agents.languages.texts import clip_of
 from callbridge.call.facts import StreamEnded
-from callbridge.server.config.clip import load_clip
 from callbridge.server.config.settings import VARIABLES, read_settings
 from callbridge.server.http.app import create_app
 from callbridge.server.process.listening import tcp_listener, uvicorn_config
@@ -149,7 +149,9 @@ class FinishedCall:
         """
         assert self.stream.end is not None
         items = (journal or self.journal).items.values()
-        return heard_items(self.stream.playback, items, self.stream.end.at, (load_clip(None),))
+        return heard_items(
+            self.stream.playback, items, self.stream.end.at, (clip_of(self.stack.settings.language),)
+        )
 
     def of(self, kind: type[Fact]) -> list[Any]:
         """The facts of one kind."""

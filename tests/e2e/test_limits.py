@@ -10,6 +10,7 @@ import pytest
 
 from callbridge.call.facts import EndReason
 from callbridge.call.limits import Limits
+from callbridge.server.config.say import words
 from callbridge.simulators.phone import HangUp, Pause, Press, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, ConnectFault, Script
 from callbridge.simulators.voice_model import Say as Speech
@@ -47,7 +48,7 @@ async def test_a_limit_for_which_there_is_no_session_is_said_by_twilio() -> None
     script = Script(default=GOODBYE, connect=(ConnectFault(kind="hang"),))
     async with stack(script, limits=TOO_OLD, environment=UNDIALLED) as running, leaves_nothing():
         call = await running.call([WaitForEnd()])
-        goodbye = running.settings.goodbye
+        goodbye = words(running.settings, "goodbye").text
     assert (call.ended.reason, call.verbs) == (EndReason.LIMIT_DURATION, CONNECTED_AND_SORRY)
     assert call.report.verbs[1].detail == goodbye
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import structlog
 
-from callbridge.call import facts
+from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason, Usage
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
@@ -81,6 +81,23 @@ CASES = [
     ),
     (TURN, line("turn_ended", turn=3, response_ms=640, interrupted=True)),
     (facts.CallerWordsCame(3, "my card is 4111", "item_1"), line("caller_words_came", turn=3)),
+    (facts.KeysPressed("4111", 2), line("keys_pressed", turn=2, is_menu=False)),
+    (facts.Said("say_1", 100), line("said", say_id="say_1", heard_percent=100)),
+    (
+        facts.SessionAmended("amendment_1", is_confirmed=True),
+        line("session_amended", amendment_id="amendment_1", is_confirmed=True),
+    ),
+    (agent_facts.StepEntered("book", "asked"), line("step_entered", step="book", because="asked")),
+    (
+        agent_facts.FieldKept("booking", "card", '"4111"', is_confirmed=False),
+        line("field_kept", form="booking", field="card", is_confirmed=False),
+    ),
+    (agent_facts.FieldRefused("booking", "card"), line("field_refused", form="booking", field="card")),
+    (agent_facts.Captured("booking", '{"card": "4111"}'), line("captured", form="booking")),
+    (
+        agent_facts.CaptureDelivered("booking", "answered"),
+        line("capture_delivered", form="booking", outcome="answered"),
+    ),
     (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
     (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
 ]
@@ -92,9 +109,11 @@ UNLOGGED: list[facts.Fact] = [
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
     *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
-    facts.CallOver(),
+    *(facts.CallOver(), facts.CallDescribed("Anna"), facts.CallerSpoke(1, 900), facts.ItemHeard("item_1")),
+    agent_facts.ValuesSet('{"card": "4111"}'),
 ]
-"""A tool's words are not for a log, bills are in the last line, and webhooks log for themselves."""
+"""A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for
+themselves, and what is said of each item and utterance is for the agent's code."""
 
 
 @pytest.mark.parametrize(("fact", "expected"), CASES, ids=[type(fact).__name__ for fact, _ in CASES])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, overload
 
 from pydantic import BaseModel, ValidationError
 
+from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.toolbox import Toolbox
 from callbridge.agents.tools import EndCall, Manner, Tool
 
@@ -43,7 +44,8 @@ class Agent:
         greeting: its first words, said exactly. A function gets the call, and may be async.
         name: known to logs, records and the stream token; by default that of its variable or file.
         voice: a voice of the model.
-        language: the language of its callers, `de` for example.
+        language: the language of its callers, `de` or `de-AT` for example: what it is told to speak, and what
+            its calls hear of Twilio's voice and the clip.
         time_zone: where it is at home, `Europe/Berlin` for example: what `call.local_time` shows.
         model: the realtime model.
         turn_detection: how the end of the caller's turn is found.
@@ -96,7 +98,8 @@ class Agent:
         if name and not _NAME.fullmatch(name):
             raise AgentFault(f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -")
         self.instructions, self.greeting, self.name = instructions, greeting, name
-        self.voice, self.language, self.time_zone, self.model = voice, language, time_zone, model
+        self.voice, self.time_zone, self.model = voice, time_zone, model
+        self.language = _checked_language(language)
         self.turn_detection, self.reasoning_effort = turn_detection, reasoning_effort
         self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
         self.values = _checked_values(values)
@@ -179,6 +182,13 @@ class Agent:
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
         return f"<Agent{name} with tools: {', '.join(self.toolbox.names) or 'none'}>"
+
+
+def _checked_language(language: str | None) -> str | None:
+    try:
+        return language and checked_language(language)
+    except LanguageFault as fault:
+        raise AgentFault(f"language={language!r} {fault}") from fault
 
 
 def _checked_values(values: type[BaseModel] | None) -> type[BaseModel] | None:

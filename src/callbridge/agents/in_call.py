@@ -79,10 +79,17 @@ class AgentInCall:
         self._session, self._keys = self._session_now(), self._keys_now()
         self._runs: ToolRuns | None = None
 
-    async def prepare(self, instructions: str, greeting: str) -> None:
-        """Finds the agent's texts, functions of the call among them; what it leaves open is given here."""
+    async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
+        """Finds the agent's texts, functions of the call among them; what it leaves open is given here.
+
+        Args:
+            instructions: for an agent that has none of its own.
+            greeting: the same.
+            speak: which language it speaks; follows its instructions, whoever wrote them.
+        """
         agent, call = self._agent, self.call
-        self._own_instructions = await text_of(agent.instructions, call, instructions, "instructions")
+        own = await text_of(agent.instructions, call, instructions, "instructions")
+        self._own_instructions = "\n\n".join(filter(None, (own, speak)))
         self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
         self._session, self._keys = self._session_now(), self._keys_now()
         self._keep_values()

@@ -90,7 +90,9 @@ class Bridge:
         """The names under which the legs were dialled."""
         self._doors: dict[e.Leg, Door] = {}
         self._closing = Closing(self._legs, LastEntries(kept), free)
-        self._clip, self._waiting, self._kept = clip, waiting, kept
+        self.clip = clip
+        """May be another one once it is known who answers."""
+        self._waiting, self._kept = waiting, kept
         self._log = structlog.get_logger()
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._agent: AgentInCall | None = None
@@ -284,8 +286,8 @@ class Bridge:
             case a.OpenUplink():
                 self._relay.open_uplink()
             case a.PlayClip():
-                if self._clip:
-                    self._relay.play_clip(self._clip, self._loop.time())
+                if self.clip:
+                    self._relay.play_clip(self.clip, self._loop.time())
             case a.PlaySound():
                 self._relay.play_clip(waiting_sound(), self._loop.time())
             case a.Note(fact):

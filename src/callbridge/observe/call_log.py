@@ -67,10 +67,8 @@ class CallLog:
                     deleted=list(fact.deleted),
                     unheard_ms=fact.unheard_ms,
                 )
-            case facts.Remembered(ToolStarted() as begun):
-                log.info("tool_started", name=begun.name, call_id=begun.call_id, turn=begun.turn)
-            case facts.ToolUsed():
-                self._tool_used(log, fact)
+            case facts.Remembered(ToolStarted()) | facts.ToolUsed():
+                self._tool(log, fact)
             case facts.TurnEnded():
                 log.info("turn_ended", **self._turn(fact))
             case facts.CallerWordsCame():
@@ -87,9 +85,15 @@ class CallLog:
             case _:
                 pass  # A tool's words are not for a log; bills are in the last line; webhooks log their own.
 
-    def _tool_used(self, log: structlog.typing.FilteringBoundLogger, used: facts.ToolUsed) -> None:
-        write = log.info if used.outcome.is_answer else log.warning
-        write("tool_used", **_fields(used) | {"outcome": used.outcome.value})
+    def _tool(
+        self, log: structlog.typing.FilteringBoundLogger, fact: facts.Remembered | facts.ToolUsed
+    ) -> None:
+        if isinstance(fact, facts.ToolUsed):
+            write = log.info if fact.outcome.is_answer else log.warning
+            write("tool_used", **_fields(fact) | {"outcome": fact.outcome.value})
+        elif isinstance(fact.entry, ToolStarted):
+            begun = fact.entry
+            log.info("tool_started", name=begun.name, call_id=begun.call_id, turn=begun.turn)
 
     def _turn(self, turn: facts.TurnEnded) -> dict[str, object]:
         fields: dict[str, object] = {

@@ -28,10 +28,14 @@ def read(**given: str) -> list[tuple[str, str, str]]:
 
 
 def test_a_text_is_read_in_its_own_language() -> None:
-    """An English default stays English, whatever voice reads the texts that somebody has written."""
-    (english, german) = read(LANGUAGE="de", APOLOGY="Leider.")
-    assert english == ("We ", "", "")
-    assert german == ("Lei", "Polly.Vicki", "de-DE")
+    """A usual text is read by a voice that speaks it, whatever voice reads what somebody has written."""
+    assert read(LANGUAGE="de", APOLOGY="So!") == [
+        ("Wir", "Polly.Vicki", "de-DE"),
+        ("So!", "Polly.Vicki", "de-DE"),
+    ]
+    assert read(LANGUAGE="de", SAY_VOICE="Polly.Hans")[0] == ("Wir", "Polly.Hans", "")
+    assert read(LANGUAGE="de", SAY_VOICE="Polly.Amy")[0] == ("Wir", "Polly.Vicki", "de-DE")
+    assert read(LANGUAGE="it", APOLOGY="Già.") == [("We ", "", ""), ("Già", "Polly.Carla", "it-IT")]
     assert read(APOLOGY="So!", SAY_VOICE="Polly.Hans")[0] == ("We ", "", "")
     assert read(APOLOGY="So!", SAY_VOICE="Polly.Amy") == [("We ", "Polly.Amy", ""), ("So!", "Polly.Amy", "")]
 
@@ -43,6 +47,9 @@ def test_a_text_is_read_in_its_own_language() -> None:
         ({"LANGUAGE": "en"}, "", ""),
         ({"LANGUAGE": "fr"}, "Polly.Lea", "fr-FR"),
         ({"LANGUAGE": "eo"}, "", ""),
+        ({"LANGUAGE": "de-AT"}, "Polly.Hannah-Neural", "de-AT"),
+        ({"LANGUAGE": "de-LI"}, "Polly.Vicki", "de-DE"),
+        ({"LANGUAGE": "en-GB"}, "", "en-GB"),
         ({"LANGUAGE": "fr", "SAY_LANGUAGE": "fr-CA"}, "Polly.Chantal", "fr-CA"),
         ({"LANGUAGE": "fr", "SAY_VOICE": "Google.fr-CA-Standard-A"}, "Google.fr-CA-Standard-A", ""),
         ({"SAY_LANGUAGE": "en-GB"}, "", "en-GB"),
@@ -109,8 +116,16 @@ def test_a_voice_that_cannot_read_the_texts_is_warned_of(environment: dict[str, 
 
 
 def test_english_for_callers_who_speak_something_else_is_warned_of() -> None:
-    (warning,) = warned(GERMAN | {"CALLBRIDGE_GOODBYE": ""})
+    """The texts of a language that is shipped are in it: then there is nothing to warn of."""
+    assert warned({"CALLBRIDGE_LANGUAGE": "de", "CALLBRIDGE_GOODBYE": ""}) == []
+    (warning,) = warned(GERMAN | {"CALLBRIDGE_LANGUAGE": "it", "CALLBRIDGE_GOODBYE": ""})
     assert warning == "CALLBRIDGE_GOODBYE: not set, so callers hear English"
+
+
+def test_a_german_voice_without_a_language_is_told_which_setting_is_meant() -> None:
+    settings = made_settings({"CALLBRIDGE_SAY_VOICE": "Polly.Hans"})
+    (finding,) = check_fallback.spoken(settings)
+    assert finding.remedy == "Set CALLBRIDGE_LANGUAGE=de, which brings all of them."
 
 
 def test_a_human_who_is_a_number_of_the_account_is_warned_of() -> None:
@@ -119,3 +134,15 @@ def test_a_human_who_is_a_number_of_the_account_is_warned_of() -> None:
     (warning,) = warned(both)
     assert "comes back here" in warning
     assert warned(both | {"CALLBRIDGE_FALLBACK_CALLER_ID": "+14155550188"}) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "what"),
+    [
+        ("ja", "callers speak Japanese, and so do the agent, the clip and all texts that are not set"),
+        ("it", "callers speak Italian, and so does the agent; the clip is two tones"),
+    ],
+)
+def test_what_the_language_of_a_line_has_brought_is_told(language: str, what: str) -> None:
+    found = check_fallback.spoken(made_settings({"CALLBRIDGE_LANGUAGE": language}))
+    assert any(finding.what.startswith(what) for finding in found if finding.level is Level.OK)

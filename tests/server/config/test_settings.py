@@ -187,7 +187,9 @@ WRONG = {
     "must be DEBUG, INFO, WARNING or ERROR": "log_level=LOUD",
     "from 1 to 4096, or inf": "max_output_tokens=0, max_output_tokens=5000, max_output_tokens=many",
     "a ratio from 0 to 1": "truncation=1.5, truncation=nan, truncation=never",
-    "two small letters": "language=english",
+    "two small letters": "language=english, language=de_DE, language=DE, language=de-de",
+    "Perhaps ja is meant": "language=jp, language=jp-JP",
+    "of ISO-639-1": "language=xx",
     "a phone number with its country code": "fallback_dial=4155550123, fallback_dial=+0155550123, "
     "fallback_dial=+1 415 555 0123, fallback_dial=sip:me@example.com",
     "ends in .wav or .ulaw": "clip=moment.mp3",
@@ -350,8 +352,17 @@ def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
     assert settings(CALLBRIDGE_SECRET_KEY="k" * 32).own_secret == "k" * 32
 
 
+OWN_TEXT = "A text of one's own."
+
 EXAMPLES = {
     "agent": "shop:agent",
+    "agent_greeting": OWN_TEXT,
+    "agent_instructions": OWN_TEXT,
+    "apology": OWN_TEXT,
+    "caller_limit_message": OWN_TEXT,
+    "goodbye": OWN_TEXT,
+    "one_moment": OWN_TEXT,
+    "voicemail_prompt": OWN_TEXT,
     "answer_patience_seconds": "8",
     "calls_per_caller_of": "+14155550100=30,sip:[::1]=50",
     "clip": "moment.wav",

@@ -26,6 +26,7 @@ from callbridge.call import facts
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.wishes import Following, SayGoodbye
+from callbridge.server.config.say import words
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.forms import FORM_BYTES_MAX, FORM_FIELDS_MAX
 from callbridge.server.http.health import health_router
@@ -571,7 +572,7 @@ async def test_a_goodbye_that_the_agent_could_not_say_is_said_by_twilio(answered
     answered.ended(EndReason.LIMIT_DURATION, SayGoodbye())
     response = await answered.post("/twilio/stream-ended", IN_PROGRESS)
     assert verbs(response) == ["Say", "Hangup"]
-    assert answered.desk.settings.goodbye in response.text
+    assert words(answered.desk.settings, "goodbye").text in response.text
     assert not answered.places
 
 
@@ -649,7 +650,7 @@ async def test_a_caller_waits_for_the_next_process(answered: World) -> None:
     assert next_address(held) == "/twilio/stream-ended?stream=1&held=1#rc=5"
     held = await answered.post(next_address(held), IN_PROGRESS)
     assert verbs(held) == [*["Say", "Pause"] * 5, "Redirect"]
-    assert answered.desk.settings.one_moment in held.text
+    assert words(answered.desk.settings, "one_moment").text in held.text
     assert next_address(held) == "/twilio/stream-ended?stream=1&held=2#rc=5"
     async with World() as other:
         other.desk.state = other.state = answered.state

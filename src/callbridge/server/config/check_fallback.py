@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from callbridge.agents.languages.codes import name_of, primary
+from callbridge.agents.languages.texts import SHIPPED, language_texts
 from callbridge.server.config import say
 from callbridge.server.config.findings import Finding, ok, warning
 from callbridge.server.config.setting_names import variable
@@ -63,16 +65,34 @@ def spoken(settings: Settings) -> Iterator[Finding]:
             f"callers speak {settings.language}, but Twilio's voice reads {voice or 'English'}",
             "Set CALLBRIDGE_SAY_VOICE and CALLBRIDGE_SAY_LANGUAGE to a pair of Twilio's list.",
         )
+    if settings.language:
+        yield _line(settings.language, voice)
     yield from _defaults(settings, callers or "")
+
+
+def _line(language: str, voice: str) -> Finding:
+    """What the one setting has brought."""
+    texts, named = language_texts(language), name_of(language)
+    reads = f"for texts of yours Twilio's voice is {voice or 'its own'}"
+    if texts.written_in != primary(language):
+        return ok(f"callers speak {named}, and so does the agent; the clip is two tones; {reads}")
+    return ok(f"callers speak {named}, and so do the agent, the clip and all texts that are not set; {reads}")
 
 
 def _defaults(settings: Settings, callers: str) -> Iterator[Finding]:
     """English texts for people who speak something else."""
     said = [field for field in say.SAID if settings.fallback_voicemail or field != "voicemail_prompt"]
-    english = [variable(field) for field in said if say.is_default(settings, field)]
+    english = [variable(field) for field in said if say.is_english(settings, field)]
     foreign = {callers or "en", *say.read_languages(settings)} - {"en"}
     if english and foreign and (callers or "") != "en":
         yield warning(
             f"{', '.join(english)}: not set, so callers hear English",
-            f"Set them in the callers' language ({', '.join(sorted(foreign))}).",
+            _remedy(callers, foreign),
         )
+
+
+def _remedy(callers: str, foreign: set[str]) -> str:
+    shipped = sorted(foreign.intersection(SHIPPED))
+    if shipped and not callers:
+        return f"Set CALLBRIDGE_LANGUAGE={shipped[0]}, which brings all of them."
+    return f"Set them in the callers' language ({', '.join(sorted(foreign))})."

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 import wave
 from array import array
-from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from callbridge.agents.languages.texts import clip_of
 from callbridge.wire.audio import encode, milliseconds
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ class ClipError(ValueError):
 
 
 def load_clip(path: Path | None) -> bytes:
-    """The clip in `path` (a WAV of 8 kHz, mono, 16 bits, or raw 8 kHz µ-law), or the built-in one.
+    """The clip in `path` (a WAV of 8 kHz, mono, 16 bits, or raw 8 kHz µ-law), or the built-in one in English.
 
     Raises:
         ClipError: it cannot be read, has another format, or is too short or too long.
     """
     if path is None:
-        return files("callbridge.server.config").joinpath("one_moment.ulaw").read_bytes()
+        return clip_of(None)
     try:
         clip = _from_wave(path) if path.suffix.lower() == ".wav" else path.read_bytes()
     except (OSError, EOFError, wave.Error) as error:

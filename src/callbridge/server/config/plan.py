@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from callbridge.agents.in_call import AgentInCall
+from callbridge.agents.languages.codes import primary
+from callbridge.agents.languages.texts import language_texts
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.call.price import microdollars
@@ -55,6 +57,10 @@ class Plans:
         """The model that speaks for this agent."""
         return self._agent.model or self._settings.realtime_model
 
+    def language(self, _name: str) -> str | None:
+        """The language of this agent's callers; nothing where it is detected."""
+        return language_of(self._settings, self._agent)
+
     async def open(self, _name: str, about: About, earlier: Sequence[Fact]) -> tuple[CallPlan, AgentInCall]:
         """The plan of a call that this agent answers, and the agent in it.
 
@@ -69,16 +75,29 @@ class Plans:
 async def planned(
     settings: Settings, agent: Agent, about: About, earlier: Sequence[Fact] = ()
 ) -> tuple[CallPlan, AgentInCall]:
-    """The plan of a call that `agent` answers, and the agent in it; the settings fill what it leaves open."""
+    """The plan of a call that `agent` answers, and the agent in it.
+
+    What it leaves open the settings fill, and what they leave open the texts of its language.
+    """
     in_call = AgentInCall(agent, about, earlier)
-    await in_call.prepare(settings.agent_instructions, settings.agent_greeting)
+    texts = language_texts(language_of(settings, agent))
+    await in_call.prepare(
+        texts.agent_instructions if settings.agent_instructions is None else settings.agent_instructions,
+        texts.greeting if settings.agent_greeting is None else settings.agent_greeting,
+        texts.speak,
+    )
     return _plan(settings, agent, in_call), in_call
+
+
+def language_of(settings: Settings, agent: Agent) -> str | None:
+    """The language of this agent's callers; nothing where it is detected."""
+    return agent.language or settings.language
 
 
 def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
     audio = commands.Audio(
         commands.AudioInput(
-            MULAW, _turn_detection(settings), _transcription(settings), _noise_reduction(settings)
+            MULAW, _turn_detection(settings), _transcription(settings, agent), _noise_reduction(settings)
         ),
         commands.AudioOutput(MULAW, agent.voice or settings.realtime_voice),
     )
@@ -134,10 +153,12 @@ def _turn_detection(settings: Settings) -> commands.ServerVad | commands.Semanti
     )
 
 
-def _transcription(settings: Settings) -> commands.Transcription | None:
+def _transcription(settings: Settings, agent: Agent) -> commands.Transcription | None:
     if not settings.transcribes:
         return None
-    return commands.Transcription(settings.transcription_model, settings.language)
+    language = language_of(settings, agent)
+    # The vendor takes no country.
+    return commands.Transcription(settings.transcription_model, primary(language) if language else None)
 
 
 def _noise_reduction(settings: Settings) -> commands.NoiseReduction | None:

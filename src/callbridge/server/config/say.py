@@ -1,8 +1,9 @@
-"""With which voice Twilio reads the texts of the settings, and what is known of its voices.
+"""What Twilio's voice says on a line, with which voice, and what is known of its voices.
 
-A text is read in its own language or it is not understood: an English default stays English whatever callers
-speak. A voice that does not speak the language that is asked of it says nothing at all, and Twilio's own
-default speaks few of them; so a language is asked for together with a voice, wherever one is known.
+A text is read in its own language or it is not understood. What somebody has written is taken to be in the
+callers' language; what is shipped is in it, or in English, and then an English voice reads it. A voice that
+does not speak the language that is asked of it says nothing at all, and Twilio's own default speaks few of
+them; so a language is asked for together with a voice, wherever one is known.
 
 Source: twilio.com/docs/voice/twiml/say/text-speech, and Amazon's list of voices, as of November 2026.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from callbridge.agents.languages.texts import language_texts
 from callbridge.telephony.twiml import Words
 
 if TYPE_CHECKING:
@@ -106,27 +108,45 @@ _POLLY_NAME = re.compile(r"Polly\.([A-Za-z]+)(-Neural|-Generative)?")
 _GOOGLE_NAME = re.compile(r"Google\.([a-z]{2,3}-[A-Z]{2})-[A-Za-z0-9-]+")
 
 
-def words(settings: Settings, field: Said) -> Words:
-    """A text of the settings, with the voice that reads it."""
-    text: str = getattr(settings, field)
-    voice, language = reader(settings)
-    if is_default(settings, field) and not _is_english(voice, language):
-        return Words(text)
-    return Words(text, voice, language)
+def words(settings: Settings, field: Said, callers: str | None = None) -> Words:
+    """What Twilio's voice says: the text that somebody has set, else the usual one; and who reads it.
+
+    Args:
+        settings: may have a text and a voice of their own.
+        field: which text.
+        callers: the language of the agent that has the call; nothing for that of the settings.
+    """
+    callers = callers or settings.language or ""
+    voice, language = reader(settings, callers)
+    text: str | None = getattr(settings, field)
+    if text is not None:
+        return Words(text, voice, language)
+    usual = language_texts(callers)
+    if usual.written_in not in _read_by(voice, language) or not is_spoken(language, voice or "man"):
+        language = _twilios(callers) if primary(callers) == usual.written_in else ""
+        voice = usual_voice(language)
+    return Words(getattr(usual, field), voice, language)
 
 
-def is_default(settings: Settings, field: str) -> bool:
-    """Whether a text is the one that holds when nobody has set it: those are English."""
-    return bool(getattr(settings, field) == type(settings).model_fields[field].default)
+def is_english(settings: Settings, field: Said) -> bool:
+    """Whether callers hear a text that is shipped, in English: nobody has set one."""
+    return getattr(settings, field) is None and language_texts(settings.language).written_in == "en"
 
 
-def reader(settings: Settings) -> tuple[str, str]:
+def reader(settings: Settings, callers: str | None = None) -> tuple[str, str]:
     """Voice and language of what somebody has written; nothing is Twilio's own default, an English one."""
     language = settings.say_language or ""
     if settings.say_voice:
         return settings.say_voice, language
-    language = language or LANGUAGES.get(settings.language or "", "")
+    language = language or _twilios(callers or settings.language or "")
     return usual_voice(language), language
+
+
+def _twilios(language: str) -> str:
+    """Twilio's spelling of the callers' language, in their country's way where a voice has that."""
+    if "-" in language and (usual_voice(language) or language.lower() in _BASIC_LANGUAGES):
+        return language
+    return LANGUAGES.get(primary(language), "")
 
 
 def usual_voice(language: str) -> str:
@@ -165,15 +185,12 @@ def primary(language: str) -> str:
 
 def read_languages(settings: Settings) -> frozenset[str]:
     """The languages in which somebody's own text may be read, without countries."""
-    voice, language = reader(settings)
+    return _read_by(*reader(settings))
+
+
+def _read_by(voice: str, language: str) -> frozenset[str]:
     if language:
         return frozenset({primary(language)})
     if not voice or voice in _BASIC:
         return frozenset({"en"})  # What they speak unless told otherwise.
     return frozenset(primary(spoken) for spoken in languages_of(voice) or ())
-
-
-def _is_english(voice: str, language: str) -> bool:
-    if language:
-        return primary(language) == "en"
-    return not voice or any(primary(spoken) == "en" for spoken in languages_of(voice) or ())

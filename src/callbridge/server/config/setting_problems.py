@@ -109,8 +109,6 @@ def _what(error: ErrorDetails) -> str:
             return f"must be at least {context['ge']}"
         case "less_than_equal":
             return f"must be at most {context['le']}"
-        case "string_pattern_mismatch":
-            return "must be two small letters such as en"
         case _:
             return f"is wrong: {error['msg']}"
 

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from callbridge.agents.languages.codes import checked_language
 from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -307,6 +308,7 @@ Sid = Annotated[str, AfterValidator(_sid)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 SayVoice = Annotated[str, AfterValidator(_say_voice)]
 SayLanguage = Annotated[str, AfterValidator(_say_language)]
+CallersLanguage = Annotated[str, AfterValidator(checked_language)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
 SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
 CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]

@@ -24,6 +24,7 @@ from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
     AuthToken,
     AuthTokens,
+    CallersLanguage,
     CallsOfCallers,
     LogLevel,
     ModelKey,
@@ -100,17 +101,14 @@ class Settings(AddressSettings):
     agent: str | None = None
     """An agent in your own code, as module:name; what it leaves open is filled in from here."""
 
-    agent_instructions: str = (
-        "You are a friendly assistant who answers the telephone. Keep answers short, as in "
-        "a conversation. Say so when you do not know something."
-    )
-    """What the agent is told about its task."""
+    agent_instructions: str | None = None
+    """What the agent is told about its task. Texts that are not set are the usual ones, in `language`."""
 
-    agent_greeting: str = "Hello, you are speaking with an AI assistant. How can I help?"
+    agent_greeting: str | None = None
     """What the agent says first."""
 
     clip: SoundFile | None = None
-    """A .wav or .ulaw file in place of the built-in "one moment, please"."""
+    """A .wav or .ulaw file in place of the built-in "one moment, please" in `language`."""
 
     # If the model cannot answer: a human, else voicemail, else the apology.
 
@@ -126,10 +124,10 @@ class Settings(AddressSettings):
     fallback_voicemail: bool = True
     """Whether the caller may leave a message when no human answers."""
 
-    voicemail_prompt: str = "We cannot take your call at the moment. Please leave a message after the tone."
+    voicemail_prompt: str | None = None
     """What Twilio's own voice says before the tone."""
 
-    apology: str = "We are sorry, we cannot take your call at the moment. Please try again later."
+    apology: str | None = None
     """What Twilio's own voice says when nothing else can answer."""
 
     say_voice: SayVoice | None = None
@@ -140,7 +138,7 @@ class Settings(AddressSettings):
 
     # Limits of one call. The agent says that one is reached.
 
-    goodbye: str = "This call has to end now. Goodbye."
+    goodbye: str | None = None
     """What Twilio's own voice says when a call must end and the agent cannot say so."""
 
     call_minutes_max: int = Field(60, ge=1, le=1_440)
@@ -187,7 +185,7 @@ class Settings(AddressSettings):
     anonymous_calls_day: int = Field(100, ge=0)
     """The same in 24 hours. At 20 to 50 cents for a call of a few minutes half of a day's cap, at most."""
 
-    caller_limit_message: str = "We cannot take another call from you now. Please try again later. Goodbye."
+    caller_limit_message: str | None = None
     """What Twilio's own voice says to a caller who has reached a limit of their own."""
 
     spend_per_hour_max: SpendCap = 25
@@ -217,13 +215,16 @@ class Settings(AddressSettings):
     restart_seconds: int = Field(10, ge=0, le=120)
     """How long nobody answers at this address when one process follows another. Callers wait meanwhile."""
 
-    one_moment: str = "One moment, please."
+    one_moment: str | None = None
     """What Twilio's own voice says while they wait."""
 
     # Hearing the caller.
 
-    language: str | None = Field(None, pattern=r"^[a-z]{2}$")
-    """The language that callers speak, as ISO-639-1 (en, de, ...); not set detects it."""
+    language: CallersLanguage | None = None
+    """The language that callers speak, as ISO-639-1 (en, de, ...), or with a country (de-AT).
+
+    The transcription is told of it, the agent speaks it, and every text and the clip are in it. Not set: it
+    is detected, and the texts are English."""
 
     transcription_model: VendorsName = "gpt-transcribe"
     """What writes down the caller's words; off switches it off."""

@@ -149,7 +149,7 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),
         *observers,
     )
-    return MediaDoor(desk, load_clip(settings.clip), observe, Trust(desk))
+    return MediaDoor(desk, load_clip(settings.clip) if settings.clip else b"", observe, Trust(desk))
 
 
 @contextlib.asynccontextmanager

@@ -46,12 +46,15 @@ def fallback_router(desk: Desk) -> APIRouter:
     )
 
 
-def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repeated: bool = False) -> str:
+def fall_back(
+    desk: Desk, form: TwilioForm, agent: str, *, leads_back: bool = False, is_repeated: bool = False
+) -> str:
     """The first document of the fallback of this call; that the human is rung now is noted.
 
     Args:
         desk: of this process.
         form: what Twilio asks with.
+        agent: the name of who was to have the call.
         leads_back: the call was known when it came to be one that the human's telephone forwards.
         is_repeated: Twilio was told the same before, or somebody asks who has captured its question.
     """
@@ -63,18 +66,19 @@ def fall_back(desk: Desk, form: TwilioForm, *, leads_back: bool = False, is_repe
             desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
         elif found is not NotPutThrough.NOBODY:
             _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
-    return ladder.first_step(_plan(desk, found))
+    return ladder.first_step(_plan(desk, found, agent))
 
 
-def last_resort(desk: Desk, form: TwilioForm) -> ladder.FallbackPlan:
+def last_resort(desk: Desk, form: TwilioForm, agent: str) -> ladder.FallbackPlan:
     """The fallback of a call that is to get a stream, should Twilio run on behind it without asking."""
-    return _plan(desk, _put_through(desk, form))
+    return _plan(desk, _put_through(desk, form), agent)
 
 
-def _plan(desk: Desk, found: PutThrough | NotPutThrough) -> ladder.FallbackPlan:
+def _plan(desk: Desk, found: PutThrough | NotPutThrough, agent: str) -> ladder.FallbackPlan:
+    plan = desk.fallback_of(agent)
     if isinstance(found, PutThrough):
-        return replace(desk.fallback, caller_id=found.caller_id)
-    return replace(desk.fallback, dial="")
+        return replace(plan, caller_id=found.caller_id)
+    return replace(plan, dial="")
 
 
 def comes_from_human(desk: Desk, form: TwilioForm) -> bool:
@@ -116,14 +120,16 @@ class _Steps:
         self._desk.rings.ended(form.call_sid)
         if await self._desk.note_once(form.call_sid, FallbackDialed(status, bridged)):
             _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
-        return twiml_response(ladder.after_dial(self._desk.fallback, status, bridged))
+        plan = self._desk.fallback_of(await self._desk.agent_of(form.call_sid))
+        return twiml_response(ladder.after_dial(plan, status, bridged))
 
     async def voicemail_left(self, request: Request) -> Response:
         """The recording is over. A message goes into the record of the call; who said nothing gets a word."""
         form = await self._forms.read(request)
         duration = form.get("RecordingDuration")
         await self._note_voicemail(form, "silent" if ladder.is_silence(duration) else "left")
-        return twiml_response(ladder.after_voicemail(self._desk.fallback, duration))
+        plan = self._desk.fallback_of(await self._desk.agent_of(form.call_sid))
+        return twiml_response(ladder.after_voicemail(plan, duration))
 
     async def voicemail_status(self, request: Request) -> Response:
         """The recording of a message can be fetched. The same recording again, or the first news of it."""

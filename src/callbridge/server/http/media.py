@@ -14,6 +14,7 @@ import structlog
 from fastapi import WebSocket, WebSocketDisconnect
 
 from callbridge.agents.context import About, Caller
+from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.bridge.legs.callback_leg import CallbackLeg
@@ -50,6 +51,7 @@ class MediaDoor:
 
     desk: Desk
     clip: bytes
+    """What the settings name; empty for the built-in one, in the language of each agent."""
     observe: Observe
     trust: Trust
     sockets: UnStartedSockets[_Visit] = field(default_factory=UnStartedSockets)
@@ -132,7 +134,6 @@ class _Visit:
             admit=self._admit,
             observe=door.observe,
             limits=desk.plans.limits,
-            clip=door.clip,
             waiting=desk.waiting,
             kept=desk.state.flush,
             free=self._free,
@@ -158,6 +159,7 @@ class _Visit:
         earlier = [fact for _, fact in read_facts(events)]
         about = About(start.call_sid, Caller(caller), called, agent=found.agent)
         plan, agent = await desk.plans.open(found.agent, about, earlier)
+        self._bridge.clip = self._door.clip or clip_of(desk.plans.language(found.agent))
         if not found.continues:
             return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent
         age_s = desk.wall_now() - min((event.at for event in events), default=desk.wall_now())

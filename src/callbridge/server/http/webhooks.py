@@ -15,9 +15,9 @@ from msgspec import structs
 from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
-from callbridge.server.config.say import words
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
+from callbridge.server.process.desk import agent_in
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
 from callbridge.switchboard.admission import DeclineReason
@@ -107,8 +107,8 @@ class _Webhooks:
         if offered.promise is not None:
             return self._connect(form, offered.promise, continues=False)
         if offered.declined in _CALLERS_OWN:
-            return twiml_response(twiml.goodbye(words(self._settings, "caller_limit_message")))
-        return twiml_response(fall_back(self._desk, form, is_repeated=is_repeated))
+            return twiml_response(twiml.goodbye(self._desk.words("caller_limit_message", offered.agent)))
+        return twiml_response(fall_back(self._desk, form, offered.agent, is_repeated=is_repeated))
 
     # --- A call whose stream has ended ---
 
@@ -137,7 +137,8 @@ class _Webhooks:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
                 await desk.kept()
-        return self._answer(form, question, answer, history, is_repeated=before is not None)
+        agent = agent_in(fact for _, fact in read_facts(events))
+        return self._answer(form, question, answer, history, agent, is_repeated=before is not None)
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -199,6 +200,7 @@ class _Webhooks:
         question: Question,
         answer: StreamAsked,
         history: CallHistory,
+        agent: str,
         *,
         is_repeated: bool,
     ) -> Response:
@@ -207,14 +209,16 @@ class _Webhooks:
                 assert answer.promise is not None, "a stream that follows was promised"
                 return self._connect(form, answer.promise, continues=True)
             case Continuation.FALL_BACK:
-                document = fall_back(self._desk, form, leads_back=history.leads_back, is_repeated=is_repeated)
-                return twiml_response(document)
+                leads_back = history.leads_back
+                return twiml_response(
+                    fall_back(self._desk, form, agent, leads_back=leads_back, is_repeated=is_repeated)
+                )
             case Continuation.SAY_GOODBYE:
-                return twiml_response(twiml.goodbye(words(self._settings, "goodbye")))
+                return twiml_response(twiml.goodbye(self._desk.words("goodbye", agent)))
             case Continuation.HANG_UP:
                 return twiml_response(twiml.hang_up())
             case Continuation.HOLD | Continuation.MOVED:
-                return self._hold(question.again, rounds=answer.rounds)
+                return self._hold(question.again, rounds=answer.rounds, agent=agent)
             case never:
                 assert_never(never)
 
@@ -228,12 +232,12 @@ class _Webhooks:
     def _action_url(self, question: Question) -> str:
         return f"{self._settings.action_url}?{question.query}{RETRIES}"
 
-    def _hold(self, question: Question, *, rounds: int) -> Response:
+    def _hold(self, question: Question, *, rounds: int, agent: str = "") -> Response:
         """The caller waits, for a moment or so many rounds of words; then Twilio asks `question`."""
         next_url = self._action_url(question)
         if not rounds:
             return twiml_response(twiml.hold(twiml.Words(""), rounds=1, pause_s=MOMENT_S, next_url=next_url))
-        said = words(self._settings, "one_moment")
+        said = self._desk.words("one_moment", agent)
         return twiml_response(twiml.hold(said, rounds=rounds, pause_s=PAUSE_S, next_url=next_url))
 
     def _promise(self, form: TwilioForm, stream: int, agent: str) -> Promise:
@@ -257,6 +261,6 @@ class _Webhooks:
                 token=token,
                 caller=caller,
                 called=called,
-                fallback=last_resort(desk, form),
+                fallback=last_resort(desk, form, promise.agent),
             )
         )

@@ -43,12 +43,14 @@ from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from callbridge.call.facts import Fact
     from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
+    from callbridge.telephony.twiml import Words
 
 REMEMBERED_S: Final = 24 * 3600.0
 """Limits look back one day."""
@@ -111,6 +113,18 @@ class Desk:
         self.look_around()
         model = self.plans.model(self.plans.choose(""))
         return self.admission.reasons_to_decline(model, self.now())
+
+    def words(self, field: Said, agent: str) -> Words:
+        """What Twilio's voice says to callers of this agent, in their language."""
+        return words(self.settings, field, self.plans.language(agent))
+
+    def fallback_of(self, agent: str) -> FallbackPlan:
+        """What callers of this agent get whom it cannot serve, in their language."""
+        return fallback_plan(self.settings, self.plans.language(agent))
+
+    async def agent_of(self, call_sid: str) -> str:
+        """The name of who has this call, or was to have it; empty where nothing is known of it."""
+        return agent_in(fact for _, fact in await self.known(call_sid))
 
     def note(self, call_sid: str, fact: Fact) -> None:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
@@ -225,6 +239,12 @@ def open_desk(
     )
 
 
+def agent_in(told: Iterable[Fact]) -> str:
+    """The name of who has a call, by its facts so far."""
+    of_agents = (fact for fact in told if isinstance(fact, facts.CallOffered | facts.StreamStarted))
+    return ([fact.agent for fact in of_agents if fact.agent] or [""])[-1]
+
+
 def _bare(fact: Fact) -> Fact:
     """What a fact says, whenever that was."""
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
@@ -245,14 +265,19 @@ def model_dialer(settings: Settings) -> ModelDialer:
     )
 
 
-def fallback_plan(settings: Settings) -> FallbackPlan:
-    """What a caller gets whom the agent cannot serve."""
+def fallback_plan(settings: Settings, callers: str | None = None) -> FallbackPlan:
+    """What a caller gets whom the agent cannot serve.
+
+    Args:
+        settings: whom it rings, and what it says.
+        callers: the language of the agent; nothing for that of the settings.
+    """
     return FallbackPlan(
-        apology=words(settings, "apology"),
+        apology=words(settings, "apology", callers),
         dial=settings.fallback_dial or "",
         dial_seconds=settings.fallback_dial_seconds,
         has_voicemail=settings.fallback_voicemail,
-        voicemail_prompt=words(settings, "voicemail_prompt"),
+        voicemail_prompt=words(settings, "voicemail_prompt", callers),
         dialed_url=settings.fallback_dialed_url,
         voicemail_left_url=settings.voicemail_left_url,
         voicemail_status_url=settings.voicemail_status_url,
