@@ -306,8 +306,15 @@ async def calling(
             found = await admit(start)
             if isinstance(found, e.StreamRefused):
                 return found
-            bounded = replace(plan, limits=limits or Limits(), reads_keys=bool(agent and agent.abilities))
-            return replace(found, plan=bounded), in_call(agent or Agent())
+            who = agent or Agent()
+            bounded = replace(
+                plan,
+                limits=limits or Limits(),
+                menu_keys=frozenset(who.keys),
+                person_key=who.person_key,
+                reads_keys=bool(who.abilities),
+            )
+            return replace(found, plan=bounded), in_call(who)
 
         bridge = Bridge(
             phone,
@@ -363,6 +370,11 @@ START = {
         "customParameters": {"token": "t"},
     },
 }
+
+
+def key(digit: str) -> dict[str, Any]:
+    """The caller presses a key."""
+    return {"event": "dtmf", "streamSid": "MZ1", "dtmf": {"track": "inbound_track", "digit": digit}}
 
 
 STOP = {"event": "stop", "streamSid": "MZ1", "stop": {}}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, overload
 from pydantic import BaseModel, ValidationError
 
 from callbridge.agents.languages.codes import LanguageFault, checked_language
+from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.toolbox import Toolbox
 from callbridge.agents.tools import EndCall, Manner, Tool
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.given import AnyTool
     from callbridge.agents.texts import Text
     from callbridge.agents.wants import Wants
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     MakeAbility: TypeAlias = Callable[[Wants, About], Ability]
 
 ReasoningEffort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
+
+_KEYS: Final = frozenset("0123456789*")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
 """A name rides in the stream token."""
@@ -95,6 +99,8 @@ class Agent:
         greeting_interruptible: bool = False,
         person_key: str = "",
     ) -> None:
+        if person_key and person_key not in _KEYS:
+            raise AgentFault(f"person_key={person_key!r}: a key is one of 0 to 9 and *")
         if name and not _NAME.fullmatch(name):
             raise AgentFault(f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -")
         self.instructions, self.greeting, self.name = instructions, greeting, name
@@ -107,6 +113,8 @@ class Agent:
         self.toolbox = Toolbox()
         self.abilities: list[MakeAbility] = []
         """What it can do beside talking, each made anew for a call."""
+        self.keys: dict[str, AnyTool] = {}
+        """What single keys lead to."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
         for function in tools:
@@ -178,6 +186,31 @@ class Agent:
             return function
 
         return add if function is None else add(function)
+
+    def key(self, key: str) -> Callable[[Function], Function]:
+        """Makes a function what a key of the telephone leads to, without the model: `@agent.key("1")`.
+
+        The key counts by itself, while no number is being keyed in; it stops the agent's words like speech.
+        The function may take the call. What it answers the model is told, and speaks about; it may just as
+        well answer nothing, and do it all itself (`call.say`, `call.end`).
+
+        Args:
+            key: a digit or `*`. `#` ends what was keyed in.
+
+        Raises:
+            AgentFault: there is no such key, or it is taken.
+        """
+        if key not in _KEYS or key in self.keys or key == self.person_key:
+            taken = "it leads to something already" if key in _KEYS else "a key is one of 0 to 9 and *"
+            raise AgentFault(f"key {key!r}: {taken}")
+
+        def add(function: Function) -> Function:
+            if not self.keys:
+                self.abilities.append(lambda wants, _about: MenuInCall(wants, self.keys))
+            self.keys[key] = Tool(function, name=work_of(key))
+            return function
+
+        return add
 
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""

@@ -109,13 +109,17 @@ class Tool:
     Args:
         function: with type hints and a docstring.
         manner: how it is run.
+        name: of one that no model sees; by default that of the function, which then says in its docstring
+            what it is for.
 
     Raises:
         ToolError: it cannot be a tool as it is written.
     """
 
-    def __init__(self, function: Callable[..., object], manner: Manner | None = None) -> None:
-        self.name = name_of(function)
+    def __init__(
+        self, function: Callable[..., object], manner: Manner | None = None, *, name: str = ""
+    ) -> None:
+        self.name = name or name_of(function)
         refuse_generator(function, self.name)
         self.manner = (manner or Manner()).checked(self.name)
         self.is_plain = not inspect.iscoroutinefunction(function)
@@ -123,7 +127,7 @@ class Tool:
         self._function = function
         self._calls = call_parameters(function)
         """The parameters that are given the call."""
-        description, texts = description_of(function, self.name)
+        description, texts = (name, {}) if name else description_of(function, self.name)
         self._arguments, schema = arguments_model(function, texts)
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""

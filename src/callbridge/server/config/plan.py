@@ -122,6 +122,7 @@ def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
             None if settings.spend_per_call_max is None else microdollars(settings.spend_per_call_max)
         ),
         is_greeting_interruptible=agent.greeting_interruptible,
+        menu_keys=frozenset(agent.keys),
         person_key=agent.person_key,
         reads_keys=bool(agent.abilities),
     )
