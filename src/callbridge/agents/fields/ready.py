@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Union, get_args, get_or
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+from pydantic.fields import FieldInfo
 
 from callbridge.agents.fields.said import refuse_odd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from pydantic.fields import FieldInfo
 
     from callbridge.call.wants import KeysWanted
 
@@ -167,7 +166,8 @@ def ready_of(field: FieldInfo) -> Ready:
     """
     kind, notes = _parts(field.annotation)
     notes = (*notes, *field.metadata)
-    text = field.description or ""
+    inner = (note.description for note in notes if isinstance(note, FieldInfo))
+    text = field.description or next(filter(None, inner), "")
     ready = next((note for note in reversed(notes) if isinstance(note, Ready)), _own(kind))
     rules = tuple(note for note in notes if not isinstance(note, Ready | ReadBack))
     ruled = Annotated[(kind, *rules)] if rules else kind

@@ -9,6 +9,8 @@ from typing import Final
 TEXT_MAX: Final = 500
 """Characters of one text. Nobody says more for a field."""
 
+_SHOWN_MAX: Final = 60
+
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 """Control characters, what turns the direction of writing, private and unassigned ones, half characters."""
 
@@ -17,7 +19,7 @@ _JOINERS: Final = "\u200c\u200d"
 
 
 def text_of(said: object, what: str) -> str:
-    """The text that was written, in one line and one spelling of Unicode (NFC).
+    """The text that was written, in one line and in plain letters (Unicode's NFKC).
 
     Args:
         said: what the model wrote.
@@ -29,10 +31,17 @@ def text_of(said: object, what: str) -> str:
     if not isinstance(said, str):
         raise ValueError(f"{what} must be a text")  # noqa: TRY004 - the reader of a field raises nothing else
     refuse_odd_text(said, what)
-    text = " ".join(unicodedata.normalize("NFC", said).split())
+    # It may become longer by that: some signs stand for a whole sentence.
+    text = " ".join(unicodedata.normalize("NFKC", said).split())
+    refuse_odd_text(text, what)
     if not text:
         raise ValueError(f"{what} is empty; ask the caller for it")
     return text
+
+
+def quoted(text: str) -> str:
+    """What the model wrote, as it is shown to it again: its beginning."""
+    return repr(text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…")
 
 
 def refuse_odd_text(text: str, what: str) -> None:
