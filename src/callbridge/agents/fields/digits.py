@@ -34,8 +34,8 @@ class DigitsReady(Ready):
     ) -> None:
         if length is not None and length_max is not None:
             raise ValueError("digits: give length, exactly so many, or length_max, at most so many")
-        self._length, self._length_max = length, length or length_max or LENGTH_MAX
-        if not 1 <= self._length_max <= LENGTH_MAX or (length is not None and length < 1):
+        self._length, self._length_max = length, _first(length, length_max)
+        if not 1 <= self._length_max <= LENGTH_MAX:
             raise ValueError(f"digits: a length lies between 1 and {LENGTH_MAX}")
         self._keys = KeysWanted(length or length_max, pause_s, are_digits=True)
 
@@ -74,6 +74,10 @@ class DigitsReady(Ready):
     def read_back(self, value: Any, at: At) -> str:  # noqa: ARG002 - so here
         """In groups."""
         return grouped(value)
+
+
+def _first(length: int | None, length_max: int | None) -> int:
+    return next((given for given in (length, length_max) if given is not None), LENGTH_MAX)
 
 
 def digits(

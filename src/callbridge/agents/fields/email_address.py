@@ -48,7 +48,8 @@ class EmailAddressReady(Ready):
         """The part before the @ letter by letter; the host, too, unless everybody knows it."""
         local, _, host = str(value).partition("@")
         signs = {sign: words[0] for sign, words in tongue_of(at.language).signs.items()}
-        return f"{spelled(local, at.language) or local}, {signs['@']} " + f" {signs['.']} ".join(_said(host))
+        behind = f" {signs['.']} ".join(_said(host))
+        return f"{spelled(local, at.language) or local}, {signs['@']} {behind}"
 
 
 def _said(host: str) -> list[str]:
@@ -102,8 +103,8 @@ def _one_word(match: re.Match[str]) -> str:
     pieces = re.split(r"[\s,]+", match[0])
     if sum(len(piece) > 1 for piece in pieces) > 1:
         raise ValueError(
-            f"{quoted(match[0])} has a blank in it, an address has none; ask the caller what stands there, a dot "
-            "or nothing, and write the address alone"
+            f"{quoted(match[0])} has a blank in it, an address has none; ask the caller what stands there, a "
+            "dot or nothing, and write the address alone"
         )
     return "".join(pieces)
 

@@ -77,8 +77,8 @@ def moment_of(said: object, what: str, at: At) -> dt.datetime:
     time = _TIME.fullmatch(text, between.end())
     if time is None:
         raise ValueError(
-            f"the time {quoted(text[between.end() :])} is not understood; write it as HH:MM of 24 hours, and ask "
-            "whether morning or afternoon is meant if that is not clear"
+            f"the time {quoted(text[between.end() :])} is not understood; write it as HH:MM of 24 hours, and "
+            "ask whether morning or afternoon is meant if that is not clear"
         )
     moment = _placed(_day(day, what, at), time, at)
     _refuse_far(moment.date(), what, MOMENT_YEARS_BACK, at)

@@ -95,8 +95,8 @@ def _refuse_impossible(number: pn.PhoneNumber, text: str) -> None:
         )
     if not pn.is_valid_number(number):
         raise ValueError(
-            f"{quoted(text)} cannot be a number of +{number.country_code}: none begins like that; read it back "
-            "digit by digit and ask what is wrong, or for the country code"
+            f"{quoted(text)} cannot be a number of +{number.country_code}: none begins like that; read it "
+            "back digit by digit and ask what is wrong, or for the country code"
         )
 
 
