@@ -175,6 +175,7 @@ STOREYS = {
     "switchboard": 4,
     "server": 5,
     "": 6,  # What users import.
+    "fields": 6,  # So too: the types of a form's fields.
     "cli": 7,
 }
 
@@ -685,6 +686,7 @@ def test_a_leftover_is_found(word: str) -> None:
 
 ENTRY_POINTS = {
     "callbridge": "what users import",
+    "callbridge.fields": "the types of a form's fields, for users too",
     "callbridge.cli": "the `callbridge` command",
 }
 
