@@ -63,7 +63,7 @@ def test_it_is_read_back_in_the_order_of_the_language(language: str, words: str)
 
 def test_a_field_with_a_text_of_its_own_is_the_same_object() -> None:
     class Form(BaseModel):
-        home: PostalAddress | None = Field(None, description="Where we come to.")
+        home: PostalAddress | None = Field(default=None, description="Where we come to.")
 
     told = ready_of(Form.model_fields["home"])
     assert told.description.startswith("Where we come to. A postal address")

@@ -72,7 +72,7 @@ class Form(BaseModel):
     shout: Annotated[str, Shout()] = ""
     maybe_shout: Annotated[str, Shout()] | None = None
     ruled: Annotated[str, Shout(), AfterValidator(no_x)] = ""
-    told: Annotated[str, Shout()] = Field("", description="The word.")
+    told: Annotated[str, Shout()] = Field(default="", description="The word.")
 
 
 def ready(name: str) -> Ready:

@@ -30,7 +30,8 @@ class EmailAddressReady(Ready):
 
     description = (
         "An e-mail address in small letters, for example 'sam@example.com'. Write '.', '_', '-' and '@' for "
-        "their spoken words. Ask for it letter by letter if it may be misheard."
+        "their spoken words, and spelled letters as one word. Ask for it letter by letter if it may be "
+        "misheard."
     )
 
     def read(self, said: object, at: At) -> str:

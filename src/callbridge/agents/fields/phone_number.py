@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from callbridge.agents.fields.ready import At
 
 _WRITTEN: Final = re.compile(
-    r"\+?[\d\s().\-/]*\d[\d\s().\-/]*(?:(?:;ext=|ext\.?|extension|x)\s*(?P<extension>\d{1,7}))?",
+    r"\+?[\s().\-/]{0,9}\d[\d\s().\-/]*(?:(?:;ext=|ext\.?|extension|x)\s*(?P<extension>\d{1,7}))?",
     re.IGNORECASE | re.ASCII,
 )
 

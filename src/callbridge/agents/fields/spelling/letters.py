@@ -103,7 +103,9 @@ def _patterns(tongue: Tongue) -> tuple[re.Pattern[str], ...]:
         found.append(rf"{_LETTER}[ ,]+(?:{_one_of(tongue.may_mean)}) (?P<word>[^\W\d_]+)")
     if tongue.word_first:
         between = _one_of(tongue.word_first)
-        found.append(rf"(?P<any>(?P<word>[^\W\d_]+?)) ?(?:{between}) ?(?P<letter>[A-Za-z])(?![A-Za-z])")
+        found.append(
+            rf"(?P<any>(?P<word>[^\W\d_]{{1,30}}?)) ?(?:{between}) ?(?P<letter>[A-Za-z])(?![A-Za-z])"
+        )
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in found)
 
 
