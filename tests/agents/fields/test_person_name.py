@@ -40,6 +40,7 @@ def test_a_name_as_it_is_written_stays(name: str) -> None:
         ("en", "M as in Mike, I, double L, E, R", "Miller"),
         ("en", "S like Samuel, A for Adam, F as in Photo", "Saf"),
         ("en", "double u o o", "Woo"),
+        ("en", "a for Anna S as in Samuel,", "As"),
         ("en", "O'Neil, O, ', N, E, I, L", "O'Neil"),
         ("", "J as in John, O, H, N", "John"),
         ("de-AT", "S wie Siegfried, A wie Anton, M", "Sam"),

@@ -39,7 +39,10 @@ class PersonNameReady(Ready):
 
     def read(self, said: object, at: At) -> str:
         """The name, spelled parts put together."""
-        name = _put_together(without_words(text_of(said, "the name"), at.language))
+        name, before = text_of(said, "the name"), ""
+        # Once is enough for what people say. Every round makes it shorter.
+        while name != before:
+            name, before = _put_together(without_words(name, at.language)), name
         _refuse_no_name(name)
         return name
 
@@ -51,6 +54,7 @@ class PersonNameReady(Ready):
 
 
 def _put_together(text: str) -> str:
+    text = text.strip(" ,")
     is_wholly_spelled = _SPELLED_RUN.fullmatch(text) is not None
     runs = [
         match
@@ -60,7 +64,7 @@ def _put_together(text: str) -> str:
     for match in reversed(runs):
         before = _without_same_word(text[: match.start()], _word(match[0]))
         text = f"{before}{_word(match[0])}{text[match.end() :]}"
-    return text.strip(" ,")
+    return text
 
 
 def _word(run: str) -> str:
