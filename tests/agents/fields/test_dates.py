@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator
 
 from callbridge.fields import BirthDate, Date, DateAndTime, date_and_time, day
 from field_reading import read, read_back, refused
@@ -103,6 +104,19 @@ def test_the_past_is_allowed_where_it_is_asked_for() -> None:
     assert read(AnyDay, "yesterday") == "2026-11-27"
     assert read(AnyTime, "today 11:59") == "2026-11-28T11:59:00+01:00"
     assert "too far away" in refused(AnyTime, "1970-01-01T00:00", time_zone="Africa/Monrovia")
+
+
+def in_opening_hours(moment: dt.datetime) -> dt.datetime:
+    if moment.weekday() == 6:
+        raise ValueError("we are closed on Sundays")
+    return moment
+
+
+def test_a_users_own_rule_judges_the_moment() -> None:
+    Opened = Annotated[DateAndTime, AfterValidator(in_opening_hours)]  # noqa: N806 - a type
+    assert "we are closed on Sundays" in refused(Opened, "tomorrow 10:00")
+    assert read(Opened, "monday 10:00", time_zone="UTC") == "2026-11-30T10:00:00Z"
+    assert read_back(Opened, "monday 10:00", time_zone="UTC") == "Monday, November 30 at 10 AM"
 
 
 def test_a_birth_date_is_past() -> None:

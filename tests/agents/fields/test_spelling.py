@@ -9,6 +9,7 @@ import pytest
 from callbridge.agents.fields.spelling.letters import spelled
 from callbridge.agents.fields.spelling.tongue import Tongue
 from callbridge.agents.fields.spelling.tongues import TONGUES, tongue_of
+from callbridge.agents.languages.texts import SHIPPED
 
 
 @pytest.mark.parametrize("tongue", TONGUES.values(), ids=TONGUES)
@@ -26,8 +27,12 @@ def test_a_language_has_a_word_for_everything(tongue: Tongue) -> None:
     )
 
 
+def test_whoever_speaks_a_language_spells_in_it() -> None:
+    assert sorted(TONGUES) == sorted(SHIPPED)
+
+
 def test_a_language_is_found_under_its_names() -> None:
-    assert tongue_of("de") is tongue_of("de-AT") is tongue_of("DE_at") is TONGUES["de"]
+    assert tongue_of("de") is tongue_of("de-AT") is TONGUES["de"]
     assert tongue_of("") is tongue_of("xx") is TONGUES["en"]
 
 

@@ -9,6 +9,7 @@ from callbridge.agents.fields.spelling.en import ENGLISH
 from callbridge.agents.fields.spelling.es import SPANISH
 from callbridge.agents.fields.spelling.fr import FRENCH
 from callbridge.agents.fields.spelling.ja import JAPANESE
+from callbridge.agents.languages.codes import primary
 
 if TYPE_CHECKING:
     from callbridge.agents.fields.spelling.tongue import Tongue
@@ -23,8 +24,8 @@ TONGUES: Final[dict[str, Tongue]] = {
 
 
 def tongue_of(language: str) -> Tongue:
-    """The language of `de`, `de-AT` or `de_AT`. English for all that are not shipped, and for none."""
-    return TONGUES.get(language.replace("_", "-").partition("-")[0].lower(), ENGLISH)
+    """The language of `de` or `de-AT`. English for all that are not shipped, and for none."""
+    return TONGUES.get(primary(language), ENGLISH)
 
 
 def understood(language: str) -> tuple[Tongue, ...]:
