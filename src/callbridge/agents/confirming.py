@@ -47,7 +47,7 @@ class Confirmations:
                     asked.is_heard = True
             case facts.CallerSpoke():
                 self._answered()
-            case facts.KeysPressed(keys) if keys.rstrip("#") == YES_KEY:
+            case facts.KeysPressed(keys) if keys.rstrip("#*") == YES_KEY:
                 self._answered()
             case _:
                 pass

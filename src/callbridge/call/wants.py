@@ -63,6 +63,8 @@ class KeysWanted:
     """So many are enough: nothing is waited for behind them. None: as many as the caller likes."""
     pause_s: float | None = None
     """So long is waited for the next one. None: the usual time (`Limits.keys_timeout_s`)."""
+    end: str = "#"
+    """The key that says that they are done."""
     are_digits: bool = False
     """A number is asked for: no key means anything by itself."""
 

@@ -57,3 +57,11 @@ def test_lengths_that_cannot_be_are_refused_at_once(lengths: tuple[int | None, i
 )
 def test_they_are_read_back_in_groups(said: str, words: str) -> None:
     assert read_back(Digits, said) == words
+
+
+def test_another_key_may_end_them() -> None:
+    """A field says how its keys are put together, and the model is told."""
+    stars = Annotated[str, digits(length_max=6, end="*")]
+    assert ready(stars).keys == KeysWanted(6, None, "*", are_digits=True)
+    assert "end with the * key" in ready(stars).description
+    assert read(stars, "12*") == "12"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from callbridge.agents.fields.ready import Ready
 from callbridge.agents.fields.said import text_of
@@ -24,26 +24,31 @@ class DigitsReady(Ready):
         length: exactly so many.
         length_max: at most so many.
         pause_s: how long the next key is waited for.
+        end: the key that says that they are done.
 
     Raises:
         ValueError: the lengths contradict each other.
     """
 
     def __init__(
-        self, length: int | None = None, length_max: int | None = None, pause_s: float | None = None
+        self,
+        length: int | None = None,
+        length_max: int | None = None,
+        pause_s: float | None = None,
+        end: Literal["#", "*"] = "#",
     ) -> None:
         if length is not None and length_max is not None:
             raise ValueError("digits: give length, exactly so many, or length_max, at most so many")
         self._length, self._length_max = length, _first(length, length_max)
         if not 1 <= self._length_max <= LENGTH_MAX:
             raise ValueError(f"digits: a length lies between 1 and {LENGTH_MAX}")
-        self._keys = KeysWanted(length or length_max, pause_s, are_digits=True)
+        self._keys = KeysWanted(length or length_max, pause_s, end, are_digits=True)
 
     @property
     def description(self) -> str:
         """What the model is told."""
         count = f"Exactly {self._length}" if self._length else f"At most {self._length_max}"
-        end = "" if self._length else ", and end with the # key"
+        end = "" if self._length else f", and end with the {self._keys.end} key"
         example = ("0123456789" * 4)[: self._length or min(self._length_max, 6)]
         return (
             f"{count} digits as a text, leading zeros kept, for example '{example}'. The caller may say "
@@ -52,12 +57,12 @@ class DigitsReady(Ready):
 
     @property
     def keys(self) -> KeysWanted:
-        """A number is pressed: `#` ends it at once."""
+        """A number is pressed: its last key ends it at once."""
         return self._keys
 
     def read(self, said: object, at: At) -> str:  # noqa: ARG002 - they are the same everywhere
         """The digits alone."""
-        text = text_of(said, "the digits").removesuffix("#")
+        text = text_of(said, "the digits").removesuffix(self._keys.end)
         digits = re.sub(r"[\s.,\-/]", "", text)
         if not re.fullmatch(r"[0-9]+", digits):
             raise ValueError("write digits alone, as a text; ask the caller to say or press them again")
@@ -81,7 +86,10 @@ def _first(length: int | None, length_max: int | None) -> int:
 
 
 def digits(
-    length: int | None = None, length_max: int | None = None, pause_s: float | None = None
+    length: int | None = None,
+    length_max: int | None = None,
+    pause_s: float | None = None,
+    end: Literal["#", "*"] = "#",
 ) -> DigitsReady:
     """Digits of a certain length.
 
@@ -90,12 +98,13 @@ def digits(
     Args:
         length: exactly so many; when they are pressed, nothing more is waited for.
         length_max: at most so many.
-        pause_s: how long the next key is waited for, in seconds; None for the usual time. `#` ends at once.
+        pause_s: how long the next key is waited for, in seconds; None for the usual time.
+        end: the key that says that they are done.
 
     Raises:
         ValueError: both lengths are given, or one that is not between 1 and 40.
     """
-    return DigitsReady(length, length_max, pause_s)
+    return DigitsReady(length, length_max, pause_s, end)
 
 
 Digits: TypeAlias = Annotated[str, digits()]

@@ -15,7 +15,7 @@ from callbridge.call.facts import CallerSpoke, KeysPressed, Noted, noted, warned
 from callbridge.call.floor.debts import Debts
 from callbridge.call.floor.greeting import Greeting
 from callbridge.call.floor.interruption import Interruption
-from callbridge.call.floor.keys import END, Keys
+from callbridge.call.floor.keys import Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.sayings import Sayings
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
@@ -289,7 +289,7 @@ class Floor:
         if self.caller is Caller.SILENT:  # Keys do not put off the look at the line of who speaks.
             self.caller_at = now
         self._is_understood(now)
-        if digit == END and not self.keys.pressed:
+        if digit == self.keys.wanted.end and not self.keys.pressed:
             return
         is_first = not self.keys.pressed
         self._stopped_by_key(now, is_first=is_first)

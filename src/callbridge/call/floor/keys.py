@@ -6,16 +6,13 @@ and ten in a minute, however fast somebody presses keys. What is pressed meanwhi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from callbridge.call.floor.pace import Pace
 from callbridge.call.wants import KeysWanted
 
 if TYPE_CHECKING:
     from callbridge.call.limits import Limits
-
-END: Final = "#"
-"""Ends what was pressed before it; alone it says nothing."""
 
 
 class Keys:
@@ -41,10 +38,10 @@ class Keys:
         return self._put_off_until if self.finished_at is None else self.finished_at
 
     def press(self, digit: str, now: float) -> None:
-        """One more. `#` ends them at once, anything else after a pause; one too many is dropped."""
+        """One more. The key that ends them does so at once, others after a pause; one too many is dropped."""
         if len(self.pressed) < self._limits.keys_pressed_max:
             self.pressed += digit
-            are_enough = digit == END or len(self.pressed) == self.wanted.length_max
+            are_enough = digit == self.wanted.end or len(self.pressed) == self.wanted.length_max
             pause_s = self.wanted.pause_s or self._limits.keys_timeout_s
             self.finished_at = now if are_enough else now + pause_s
 
