@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.tools import EndCall, ToolRefused
@@ -24,6 +25,7 @@ __all__ = [
     "CallerKind",
     "EndCall",
     "Line",
+    "Roster",
     "SemanticVad",
     "ServerVad",
     "Spoken",

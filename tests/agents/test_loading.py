@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.agents.loading import AgentError, load_agent
+from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.choice import Roster
+from callbridge.agents.loading import load_roster
 
 MODULE = "agent_of_this_test"
 
@@ -28,19 +30,28 @@ def write(folder: Path, text: str, name: str = MODULE) -> None:
     (folder / f"{name}.py").write_text(text)
 
 
+def loaded(name: str) -> Roster:
+    return load_roster(f"{MODULE}{name}", {})
+
+
+def only_agent(name: str) -> Agent:
+    (agent,) = loaded(name).agents.values()
+    return agent
+
+
 def test_an_agent_may_live_in_a_package(folder: Path) -> None:
     (folder / MODULE).mkdir()
     (folder / MODULE / "__init__.py").write_text("")
     (folder / MODULE / "desk.py").write_text("import callbridge\nagent = callbridge.Agent(voice='cedar')")
-    assert load_agent(f"{MODULE}.desk:agent").voice == "cedar"
+    assert only_agent(".desk:agent").voice == "cedar"
 
 
 def test_the_current_folder_goes_first_and_only_once(folder: Path) -> None:
     """A module of the user's wins, and a second load changes nothing."""
     write(folder, "import callbridge\nagent = callbridge.Agent(greeting='Harbour Bakery, hello!')")
-    first = load_agent(f"{MODULE}:agent")
+    first = only_agent(":agent")
     assert first.greeting == "Harbour Bakery, hello!"
-    assert load_agent(f"{MODULE}:agent") is first
+    assert only_agent(":agent") is first
     assert sys.path.count(str(folder)) == 1
     assert sys.path[0] == str(folder)
 
@@ -62,7 +73,7 @@ SHOWN_HOW = r"write it as module:name, for example shop\.agent:agent"
 def test_a_name_of_nothing(names: list[str], complaint: str) -> None:
     for name in names:
         with pytest.raises(AgentError, match=complaint):
-            load_agent(name)
+            load_roster(name, {})
 
 
 @pytest.mark.parametrize(
@@ -78,7 +89,7 @@ def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str, line: 
     """The fault of the user's own code is named with its place, chained, and shown as Python shows it."""
     write(folder, text)
     with pytest.raises(AgentError, match=kind) as failed:
-        load_agent(f"{MODULE}:agent")
+        loaded(":agent")
     assert type(failed.value.__cause__).__name__ == kind
     assert f" at {folder / MODULE}.py:{line}: {kind}" in str(failed.value)
     assert text.splitlines()[line - 1] in failed.value.where
@@ -90,11 +101,59 @@ def test_a_module_that_fails_says_how(folder: Path, text: str, kind: str, line: 
     [
         ("shop = callbridge.Agent()", f"{MODULE} has no agent; did you mean shop"),
         ("", rf"{MODULE} has no agent, in .*{MODULE}\.py"),
-        ("agent = 'hello'", "agent is a str, not a callbridge.Agent"),
-        ("agent = callbridge.Agent", "agent is a type, not a callbridge.Agent"),  # A common slip.
+        ("agent = 'hello'", "a str answers no call: give an Agent, "),
+        ("agent = callbridge.Agent", "a type answers no call: give an Agent, "),  # A common slip.
     ],
 )
 def test_a_name_that_is_no_agents(folder: Path, text: str, complaint: str) -> None:
     write(folder, f"import callbridge\n{text}")
     with pytest.raises(AgentError, match=complaint):
-        load_agent(f"{MODULE}:agent")
+        loaded(":agent")
+
+
+def test_agents_are_called_as_they_say_or_as_their_variables(folder: Path) -> None:
+    """One agent, agents by number, and a function with all that its module has."""
+    write(
+        folder,
+        """
+import callbridge
+bakery, default = callbridge.Agent(), callbridge.Agent(name="clinic.of-berlin")
+numbers = {"+14155550100": bakery, "*": default, "+1 415 555 0101": bakery}
+more = {"night": callbridge.Agent(), "+1": callbridge.Agent(name="day")}
+def choose(call: callbridge.Call) -> callbridge.Agent:
+    return bakery
+""",
+    )
+    assert list(loaded(":bakery").agents) == ["bakery"]
+    assert list(loaded(":default").agents) == ["clinic.of-berlin"]
+    by_number = loaded(":numbers")
+    assert (list(by_number.agents), by_number.default) == (["bakery", "clinic.of-berlin"], "clinic.of-berlin")
+    chosen = loaded(":choose")
+    assert list(chosen.agents) == ["bakery", "clinic.of-berlin", "night", "day"]
+    assert chosen.default == "clinic.of-berlin"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("agent = {'+14155550100': callbridge.Agent()}", r"the agent for \+14155550100 has no name"),
+        ("agent = {'4155550100': callbridge.Agent(name='a')}", "is no number that is called"),
+        ("agent = {'*': 'bakery'}", "is no called number, as text, with its agent"),
+        ("agent = {}", "there is no agent"),
+        (f"{'x' * 49} = callbridge.Agent()\nagent = {{'*': {'x' * 49}}}", "at most 48 letters"),
+        (
+            "agent = {'+14155550100': callbridge.Agent(name='a'), '*': callbridge.Agent(name='a')}",
+            "two agents are called a",
+        ),
+        (
+            "agent = {n: callbridge.Agent(name=f'a{len(n)}') for n in ('+14155550100', '+1 (415) 555-0100')}",
+            "is answered by a12 and by a17",
+        ),
+        ("def agent(call): ...", "has no agent to answer with"),
+        ("others = [callbridge.Agent()]\ndef agent(call): ...", "has no name"),
+    ],
+)
+def test_agents_that_cannot_be_told_apart(folder: Path, text: str, complaint: str) -> None:
+    write(folder, f"import callbridge\n{text}")
+    with pytest.raises(AgentError, match=f"^CALLBRIDGE_AGENT={MODULE}:agent: .*{complaint}"):
+        loaded(":agent")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
+    from callbridge.agents.gathering import Answering
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.server.config.settings import Settings
@@ -198,9 +199,13 @@ class Stack:
         caller: Caller | Sequence[Step],
         *,
         on_event: Callable[[PhoneEvent], None] | None = None,
+        query: str = "",
         **line: Any,
     ) -> SimulatedCall:
-        """A phone that is about to call. `line` is what differs from an ordinary call (`CallSettings`)."""
+        """A phone that is about to call. `line` is what differs from an ordinary call (`CallSettings`).
+
+        `query` is that of the number's voice URL.
+        """
         ordinary = CallSettings(
             account_sid=ACCOUNT_SID,
             auth_token=AUTH_TOKEN,
@@ -209,7 +214,7 @@ class Stack:
         )
         script = CallerScript(list(caller)) if isinstance(caller, list | tuple) else caller
         return SimulatedCall(
-            self.settings.voice_url,
+            self.settings.voice_url + (f"?{query}" if query else ""),
             script,  # type: ignore[arg-type]  # mypy does not narrow `Sequence` by list and tuple.
             replace(ordinary, **line),
             on_event=on_event,
@@ -230,7 +235,7 @@ class Stack:
 async def stack(
     script: Script,
     *,
-    agent: Agent | None = None,
+    agent: Answering | None = None,
     limits: Limits | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.choice import Roster
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
-from callbridge.server.process.live_check import ask_model
+from callbridge.server.process.live_check import ask_for_all, ask_model
 from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, serve_model
 from e2e.commands import run
 from e2e.stack import API_KEY, variables
@@ -165,3 +166,15 @@ async def test_command_asks_only_when_told_to(tmp_path: Path) -> None:
         assert "wrong  OPENAI_API_KEY was refused." in live.stdout
         still = await run(tmp_path, "check", variables=given)
         assert (still.status, len(model.sessions)) == (0, 1)
+
+
+async def test_each_agent_is_asked_for() -> None:
+    """A fault says whose it is. A key that is refused is refused for all."""
+    roster = Roster({"bakery": Agent(voice="cedar"), "hoarse": Agent(voice="nova")})
+    async with serve_model(Script(), keys=(API_KEY,)) as model:
+        given = variables("http://127.0.0.1:8080", model.url) | ONE_MODEL
+        well, fault = await ask_for_all(read_settings(given), roster)
+        (refused,) = await ask_for_all(read_settings(given | {"OPENAI_API_KEY": "sk-wrong-key-1234"}), roster)
+    assert well.what.startswith("agent bakery: gpt-realtime-2.1 takes the key, the voice cedar and ")
+    assert fault.what.startswith("agent hoarse: the voice nova was refused by gpt-realtime-2.1: ")
+    assert refused.what == "OPENAI_API_KEY was refused"

@@ -112,7 +112,7 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         tmp_path / "missing", CALLBRIDGE_AGENT="no_such_module:agent", CALLBRIDGE_CLIP="/no/such.wav"
     )
     rehearsal = rehearse(subject)
-    assert rehearsal.agent is None
+    assert rehearsal.roster is None
     assert [fault.what.split("=")[0].split(" /")[0] for fault in rehearsal.faults] == [
         "CALLBRIDGE_AGENT",
         "CALLBRIDGE_CLIP",

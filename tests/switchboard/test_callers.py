@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller, key_of
+from callbridge.switchboard.callers import ANONYMOUS, CallerLimits, CallsPerCaller, key_of, remembered_key
 
 SECRET = b"made up"
 NONE = CallsPerCaller(at_once=0, per_10_minutes=0, per_day=0, anonymous_at_once=0, anonymous_per_day=0)
@@ -72,6 +72,17 @@ def test_callers_have_different_keys() -> None:
 def test_any_text_has_a_key(caller: str) -> None:
     key = key_of(caller, SECRET)
     assert key == ANONYMOUS or re.fullmatch("[0-9a-f]{64}", key)
+
+
+def test_people_of_one_sip_host_are_remembered_apart() -> None:
+    """They are counted as one caller. All others are remembered under the key that counts them."""
+    anna, ben = "sip:anna@pbx.example.com", "sip:ben@pbx.example.com:5060"
+    assert key_of(anna, SECRET) == key_of(ben, SECRET)
+    assert remembered_key(anna, SECRET) != remembered_key(ben, SECRET)
+    assert remembered_key("SIP:Anna@PBX.example.com;transport=udp", SECRET) == remembered_key(anna, SECRET)
+    for caller in ("+14155550100", "client:anna"):
+        assert remembered_key(caller, SECRET) == key_of(caller, SECRET)
+    assert remembered_key("anonymous", SECRET) == ""
 
 
 @pytest.mark.parametrize(

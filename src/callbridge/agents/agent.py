@@ -9,8 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
+from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import EndCall, Manner, Tool
+from callbridge.agents.tools import TIMEOUT_S_MAX, EndCall, Manner, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,6 +36,19 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
 
 class AgentFault(TypeError):  # noqa: N818  # Said of the agent, by its makers.
     """An agent cannot be as it is written. The text says what to change."""
+
+
+class AgentError(ValueError):
+    """An agent cannot be loaded. The text says why; `where` is the traceback, if the user's code raised."""
+
+    def __init__(self, what: str, where: str = "") -> None:
+        super().__init__(what)
+        self.where = where
+
+
+def is_agent_name(name: str) -> bool:
+    """Whether an agent may be called so: it rides in the stream token."""
+    return bool(_NAME.fullmatch(name))
 
 
 class Agent:
@@ -99,10 +113,7 @@ class Agent:
         greeting_interruptible: bool = False,
         person_key: str = "",
     ) -> None:
-        if person_key and person_key not in _KEYS:
-            raise AgentFault(f"person_key={person_key!r}: a key is one of 0 to 9 and *")
-        if name and not _NAME.fullmatch(name):
-            raise AgentFault(f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -")
+        _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
         self.voice, self.time_zone, self.model = voice, time_zone, model
         self.language = _checked_language(language)
@@ -222,6 +233,33 @@ def _checked_language(language: str | None) -> str | None:
         return language and checked_language(language)
     except LanguageFault as fault:
         raise AgentFault(f"language={language!r} {fault}") from fault
+
+
+def _check(
+    name: str,
+    time_zone: str | None,
+    tool_timeout_s: float | None,
+    spend_max: float | None,
+    person_key: str,
+) -> None:
+    fits = {
+        f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -": (
+            not name or is_agent_name(name)
+        ),
+        f"time_zone={time_zone!r}: there is none of this name; write one such as Europe/Berlin": (
+            time_zone is None or is_time_zone(time_zone)
+        ),
+        f"tool_timeout_s={tool_timeout_s}: a tool has at most {TIMEOUT_S_MAX:g} s": (
+            tool_timeout_s is None or 0 < tool_timeout_s <= TIMEOUT_S_MAX
+        ),
+        f"spend_max={spend_max}: write US dollars such as 0.50, at least 0.01": (
+            spend_max is None or 0.01 <= spend_max < 1e9
+        ),
+        f"person_key={person_key!r}: a key is one of 0 to 9 and *": not person_key or person_key in _KEYS,
+    }
+    wrong = next((what for what, is_so in fits.items() if not is_so), None)
+    if wrong is not None:
+        raise AgentFault(wrong)
 
 
 def _checked_values(values: type[BaseModel] | None) -> type[BaseModel] | None:

@@ -1,4 +1,4 @@
-"""Finds the agent object that `CALLBRIDGE_AGENT=module:name` names."""
+"""Finds who answers, as `CALLBRIDGE_AGENT` says: `module:name`."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from callbridge.agents.agent import Agent
+from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.choice import Roster
+from callbridge.agents.gathering import roster_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
 
-class AgentError(ValueError):
-    """The agent cannot be loaded. The text says why; `where` is the traceback, if the user's code raised."""
+def load_roster(name: str, environment: Mapping[str, str]) -> Roster:
+    """The agents that `name` means, looked for in the current folder first.
 
-    def __init__(self, what: str, where: str = "") -> None:
-        super().__init__(what)
-        self.where = where
-
-
-def load_agent(name: str) -> Agent:
-    """The agent that `name` (`module:name`) means, looked for in the current folder first.
+    Args:
+        name: `module:name`, of an agent, a mapping of called numbers to agents, a function that chooses one
+            or a roster.
+        environment: what agents without code may name as their secrets.
 
     Raises:
-        AgentError: the name is malformed, the module cannot be imported, or the object is not an `Agent`.
+        AgentError: the name is malformed, the module cannot be imported, or what is there answers no call.
     """
+    del environment
     module_name, _, object_name = name.partition(":")
     if not module_name or not object_name:
         raise AgentError(f"CALLBRIDGE_AGENT={name}: write it as module:name, for example shop.agent:agent")
+    module = _imported(name, module_name)
+    found = _found_in(module, object_name, name)
+    try:
+        return roster_of(found, vars(module), object_name)
+    except AgentError as error:
+        raise AgentError(f"CALLBRIDGE_AGENT={name}: {error}") from error
+
+
+def _imported(name: str, module_name: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise AgentError(
@@ -44,18 +54,15 @@ def load_agent(name: str) -> Agent:
         raise _broken(name, module_name, error) from error
     except (Exception, SystemExit) as error:  # A user's module may raise anything while it is imported.
         raise _broken(name, module_name, error) from error
-    return _agent_in(module, object_name, name)
 
 
-def _agent_in(module: ModuleType, object_name: str, name: str) -> Agent:
+def _found_in(module: ModuleType, object_name: str, name: str) -> Any:
+    """What the module has under this name; whether it can answer is judged by who gathers it."""
     found = getattr(module, object_name, None)
     if found is None:
         agents = ", ".join(own for own, value in vars(module).items() if isinstance(value, Agent))
         meant = f"; did you mean {agents}?" if agents else f", in {module.__file__}"
         raise AgentError(f"CALLBRIDGE_AGENT={name}: {module.__name__} has no {object_name}{meant}")
-    if not isinstance(found, Agent):
-        kind = type(found).__name__
-        raise AgentError(f"CALLBRIDGE_AGENT={name}: {object_name} is a {kind}, not a callbridge.Agent")
     return found
 
 

@@ -6,6 +6,7 @@ Instructions and greetings may be such functions, and so is what chooses an agen
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
@@ -32,10 +33,40 @@ def is_call(hint: object) -> bool:
 def call_parameters(function: Callable[..., object]) -> tuple[str, ...]:
     """The parameters of `function` that are given the call. A hint that cannot be read is none."""
     try:
-        hints: Mapping[str, Any] = get_type_hints(function)
+        hints: Mapping[str, Any] = get_type_hints(function_in(function))
     except (NameError, AttributeError, SyntaxError, TypeError):
         return ()
     return tuple(name for name, hint in hints.items() if name != "return" and any(_calls_in(hint)))
+
+
+def given_to(function: Callable[..., object], call: Call[Any]) -> dict[str, Call[Any]]:
+    """What a function is given that answers about the call, and about nothing else.
+
+    The one thing that it asks for is the call, also where no hint says so (a lambda), or where it cannot be
+    read (`Call` imported for the type checker alone).
+    """
+    names = call_parameters(function)
+    if not names:
+        asked = [
+            parameter.name
+            for parameter in inspect.signature(function).parameters.values()
+            if parameter.default is parameter.empty and parameter.kind in _BY_NAME
+        ]
+        names = tuple(asked) if len(asked) == 1 else ()
+    return dict.fromkeys(names, call)
+
+
+_BY_NAME: Final = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+
+
+def function_in(called: Callable[..., object]) -> Any:
+    """The function that a user has written, in what may be a partial one, or an object to be called."""
+    while isinstance(called, functools.partial):
+        called = called.func
+    if not inspect.isroutine(called):
+        called = type(called).__call__
+    called = inspect.unwrap(called)
+    return getattr(called, "__func__", called)
 
 
 def _calls_in(hint: object) -> list[bool]:
@@ -75,7 +106,7 @@ async def answer_of(function: Callable[..., Any], call: Call[Any], timeout_s: fl
         TimeoutError: it is async, and took longer.
         Exception: whatever the user's code raises.
     """
-    answer = function(**dict.fromkeys(call_parameters(function), call))
+    answer = function(**given_to(function, call))
     if inspect.isawaitable(answer):
         async with asyncio.timeout(timeout_s):
             return await answer

@@ -16,12 +16,12 @@ from callbridge.server.config.settings import find_variables
 from callbridge.server.preparing import rehearse
 from callbridge.server.process.descriptors import limit_to_be
 from callbridge.server.process.listening import tcp_listeners
-from callbridge.server.process.live_check import ask_model
+from callbridge.server.process.live_check import ask_for_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from callbridge.agents.agent import Agent
+    from callbridge.agents.choice import Roster
     from callbridge.server.config.settings import Settings
 
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("wrong", "red")}
@@ -53,8 +53,8 @@ def check(
         raise typer.Exit(1)
 
 
-def _ask_vendors(settings: Settings, agent: Agent) -> list[Finding]:
-    return asyncio.run(ask_model(settings, agent))
+def _ask_vendors(settings: Settings, roster: Roster) -> list[Finding]:
+    return asyncio.run(ask_for_all(settings, roster))
 
 
 def show(findings: Iterable[Finding]) -> None:

@@ -85,6 +85,7 @@ def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None
         prepared.drain,
         loop_watch=prepared.loop_watch,
         control=_control(prepared.app.state.desk),
+        agents=prepared.roster.agents,
     )
     # Ctrl-C before the signals are the server's own.
     with contextlib.suppress(KeyboardInterrupt):

@@ -9,13 +9,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from callbridge.agents.agent import Agent
-from callbridge.agents.loading import AgentError, load_agent
+from callbridge.agents.agent import AgentError
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
 from callbridge.server.config.findings import Finding, Level
 from callbridge.server.config.retention import retention
+from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
@@ -25,6 +25,7 @@ from callbridge.state.state import StateError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from callbridge.agents.choice import Roster
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
 
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 class StartError(Exception):
     """The service cannot start. `findings` says why and what to do."""
 
-    def __init__(self, findings: tuple[Finding, ...], agent: Agent | None) -> None:
+    def __init__(self, findings: tuple[Finding, ...], roster: Roster | None) -> None:
         super().__init__("; ".join(finding.what for finding in findings))
         self.findings = findings
-        self.agent = agent
-        """Who would answer; nothing where it is the agent that cannot be loaded."""
+        self.roster = roster
+        """Who would answer; nothing where it is the agents that cannot be loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Prepared:
     """A service that has only to listen."""
 
     app: FastAPI
-    agent: Agent
+    roster: Roster
     state: State
     drain: Drain
     loop_watch: LoopWatch
@@ -57,9 +58,9 @@ def prepare(settings: Settings) -> Prepared:
         StartError: something that the settings name cannot be used.
     """
     findings: list[Finding] = []
-    agent, state = None, None
+    roster, state = None, None
     try:
-        agent = load_agent(settings.agent) if settings.agent else Agent()
+        roster = who_answers(settings)
     except AgentError as error:
         remedy = "Correct CALLBRIDGE_AGENT or the module; it is looked for in the current folder first."
         findings.append(Finding(Level.ERROR, str(error), remedy, error.where))
@@ -71,15 +72,15 @@ def prepare(settings: Settings) -> Prepared:
         state = open_state(settings.state_path, retention=retention(settings))
     except StateError as error:
         findings.append(_fault(error))
-    if agent is None or state is None or findings:
+    if roster is None or state is None or findings:
         if state is not None:
             asyncio.run(state.close())
-        raise StartError(tuple(findings), agent)
+        raise StartError(tuple(findings), roster)
     live_calls = LiveCalls()
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
-    app = create_app(settings, agent, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
-    return Prepared(app=app, agent=agent, state=state, drain=drain, loop_watch=loop_watch)
+    app = create_app(settings, roster, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
+    return Prepared(app=app, roster=roster, state=state, drain=drain, loop_watch=loop_watch)
 
 
 def _fault(error: ClipError | StateError) -> Finding:
@@ -95,6 +96,6 @@ def rehearse(settings: Settings) -> Rehearsal:
             # What is said of the file on trial holds for the one that is meant.
             on_trial, meant = str(path), str(settings.state_path)
             said = (replace(each, what=each.what.replace(on_trial, meant)) for each in error.findings)
-            return Rehearsal(error.agent, tuple(said))
+            return Rehearsal(error.roster, tuple(said))
         asyncio.run(prepared.state.close())
-    return Rehearsal(prepared.agent, ())
+    return Rehearsal(prepared.roster, ())

@@ -54,8 +54,23 @@ def key_of(caller: str, secret: bytes) -> str:
     is neither a number nor an address (`sip:`, `client:`, ...) is anonymous.
     """
     known = known_as(caller)
+    return ANONYMOUS if known is None else _hashed(known, secret)
+
+
+def remembered_key(caller: str, secret: bytes) -> str:
+    """The key under which is kept what is remembered of `caller`; empty for who cannot be told apart.
+
+    As `key_of`, but for callers by SIP: they are counted by their host, and are still several people.
+    """
+    known = known_as(caller)
     if known is None:
-        return ANONYMOUS
+        return ""
+    address = _SIP.fullmatch(caller.strip().lower())
+    user = "" if address is None else re.split("[:;?]", address[1] or "", maxsplit=1)[0]
+    return _hashed(f"{known} {user}" if user else known, secret)
+
+
+def _hashed(known: str, secret: bytes) -> str:
     return hmac.new(secret, known.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 

@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.choice import Roster
+from callbridge.agents.gathering import roster_of
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
 from callbridge.server.config.check import check
@@ -24,15 +26,28 @@ TODAY = dt.date(2026, 11, 20)
 GOOD = NEEDED | {"CALLBRIDGE_STATE_PATH": "calls.sqlite3"}
 
 
+SEVERAL = Roster(
+    {
+        "bakery": Agent(),
+        "hoarse": Agent(voice="nova"),
+        "newer": Agent(model="gpt-realtime-9", reasoning_effort="low"),
+        "older": Agent(model="gpt-realtime-1.5", reasoning_effort="high"),
+        "gone": Agent(model="gpt-4o-realtime-preview"),
+    }
+)
+
+
 def rehearse(settings: Settings) -> Rehearsal:
     """A start that fails for one agent alone."""
     match settings.agent:
         case None:
-            return Rehearsal(Agent(), ())
+            return Rehearsal(roster_of(Agent()), ())
         case "shop:agent":
-            return Rehearsal(Agent(voice="cedar"), ())
+            return Rehearsal(roster_of(Agent(voice="cedar")), ())
         case "shop:hoarse":
-            return Rehearsal(Agent(voice="nova"), ())
+            return Rehearsal(roster_of(Agent(voice="nova")), ())
+        case "shop:numbers":
+            return Rehearsal(SEVERAL, ())
         case name:
             what = f"CALLBRIDGE_AGENT={name}: importing shop failed"
             return Rehearsal(None, (error(what, "Correct CALLBRIDGE_AGENT."),))
@@ -315,12 +330,43 @@ def test_agent_tools_are_listed() -> None:
     assert any("shop:agent; its tools: end_call" in finding.what for finding in found)
 
 
+def test_each_of_several_agents_is_looked_at() -> None:
+    """A fault says whose it is."""
+    found = findings({"CALLBRIDGE_AGENT": "shop:numbers"})
+    assert any(
+        "the agents are bakery, hoarse, newer, older, gone; bakery answers in doubt" in f.what for f in found
+    )
+    assert any("agent bakery: its tools: end_call" in finding.what for finding in found)
+    assert [(fault.level, fault.what) for fault in faults(found)] == [
+        (Level.ERROR, only_of(found, "agent hoarse: the voice nova is none of ")),
+        (Level.WARNING, "model=gpt-realtime-9 of agent newer is not known to this version of callbridge"),
+        (
+            Level.ERROR,
+            only_of(found, "agent older: reasoning_effort=high is set, but gpt-realtime-1.5 "),
+        ),
+        (Level.ERROR, only_of(found, "model=gpt-4o-realtime-preview of agent gone cannot answer a call: ")),
+        (
+            Level.WARNING,
+            only_of(
+                found,
+                "the caps on spending cannot hold: the price of gpt-realtime-9, which speaks for newer,",
+            ),
+        ),
+    ]
+
+
+def only_of(found: list[Finding], begin: str) -> str:
+    """What begins so, word for word."""
+    (what,) = [finding.what for finding in found if finding.what.startswith(begin)]
+    return what
+
+
 def test_what_the_vendors_say_is_told_last() -> None:
     """They are asked only when there is an agent whose session could be had."""
     asked = []
 
-    def ask(settings: Settings, agent: Agent) -> list[Finding]:
-        asked.append((settings.realtime_model, agent.voice))
+    def ask(settings: Settings, roster: Roster) -> list[Finding]:
+        asked.append((settings.realtime_model, roster.agents[roster.default].voice))
         return [error("no key", "Buy one.")]
 
     def told(agent: str) -> list[Finding]:

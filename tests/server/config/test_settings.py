@@ -536,7 +536,9 @@ def test_readme_shows_the_defaults() -> None:
     shown = {
         name: value
         for names, values in rows
-        for name, value in zip(re.findall(r"\w+", names), values.replace("`", "").split(", "), strict=False)
+        for name, value in zip(
+            re.findall(r"\w+", names), values.replace("`", "").lower().split(", "), strict=False
+        )
     }
     values = {
         variable(field): str(info.default).lower()

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 import callbridge
-from callbridge.agents.agent import Agent
+from callbridge.agents.agent import Agent, AgentError
+from callbridge.agents.choice import Roster
 from callbridge.server.config.clip import ClipError
 from callbridge.server.http import app as app_module
 from callbridge.server.http.app import create_app
@@ -257,3 +258,21 @@ async def test_the_example_of_the_readme_serves(only_these: pytest.MonkeyPatch) 
     exec(compile(example, "README.md", "exec", dont_inherit=True), made)  # noqa: S102 - the words of our own file
     async with made["app"].router.lifespan_context(made["app"]):
         assert (await answer(made["app"], "/calls/readyz")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("answering", "names"),
+    [
+        (Agent(), ["default"]),
+        ({"+14155550100": Agent(name="bakery"), "*": Agent(name="clinic")}, ["bakery", "clinic"]),
+        (Roster({"bakery": Agent(), "clinic": Agent()}), ["bakery", "clinic"]),
+    ],
+)
+def test_an_app_is_given_who_answers(answering: Agent | dict[str, Agent] | Roster, names: list[str]) -> None:
+    app = create_app(made_settings(), answering)
+    assert list(app.state.desk.plans.roster.agents) == names
+
+
+def test_nobody_answers_no_call() -> None:
+    with pytest.raises(AgentError, match="there is no agent"):
+        create_app(made_settings(), {})

@@ -14,13 +14,24 @@ import structlog
 from fastapi import WebSocket
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.choice import Roster
+from callbridge.agents.context import Call, Caller, CallerKind
+from callbridge.agents.gathering import roster_of
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
+from callbridge.call.agent_facts import ValuesSet
 from callbridge.call.events import StreamAdmitted
-from callbridge.call.facts import EndReason, Fact, StreamEnded, StreamStarted, TurnEnded, encode
+from callbridge.call.facts import (
+    CallDescribed,
+    EndReason,
+    Fact,
+    StreamEnded,
+    StreamStarted,
+    TurnEnded,
+    encode,
+)
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.memory import TurnSaid
-from callbridge.call.plan import CallPlan
 from callbridge.call.wishes import Resume, SayGoodbye
 from callbridge.server.config.plan import Plans
 from callbridge.server.http.media import MediaDoor
@@ -41,12 +52,13 @@ class Door(FrontDesk):
     """The door, and all facts of those who came in."""
 
     limits: Limits = field(default_factory=Limits)
+    roster: Roster = field(default_factory=lambda: roster_of(Agent()))
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.facts: list[Fact] = []
         self._journal = Journal(self.desk)
-        self.desk.plans = Plans(self.desk.settings, Agent(), self.limits)
+        self.desk.plans = Plans(self.desk.settings, self.roster, self.limits)
         self.door = MediaDoor(self.desk, b"", self._observe, Trust(self.desk))
 
     def _observe(self, fact: Fact) -> None:
@@ -420,21 +432,44 @@ async def test_a_continued_call_knows_what_was_said(continues: bool, monkeypatch
     assert [started.is_continued for started in door.of(StreamStarted)] == [continues]
 
 
-async def test_the_call_is_what_the_webhook_has_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The agent's name rides in the token, so that every process makes the same plan of it."""
-    door = Door()
-    asked: list[str] = []
-    plan = door.desk.plans.plan
+TWO = Roster({"bakery": Agent(), "clinic": Agent(model="gpt-of-the-clinic")}, default="bakery")
 
-    def chosen(name: str) -> CallPlan:
-        asked.append(name)
-        return replace(plan(name), model="gpt-of-the-clinic", agent=name)
 
-    monkeypatch.setattr(door.desk.plans, "plan", chosen)
-    async with door.caller(replace(CLAIM, agent="clinic")):
-        assert await until(lambda: door.dialer.dialled == ["gpt-of-the-clinic"])
-    assert asked == ["clinic"]
-    assert [started.agent for started in door.of(StreamStarted)] == ["clinic"]
+@pytest.mark.parametrize(
+    ("name", "answers", "model"),
+    [("clinic", "clinic", "gpt-of-the-clinic"), ("gone", "bakery", "gpt-realtime-2.1")],
+)
+async def test_the_call_is_what_the_webhook_has_chosen(name: str, answers: str, model: str) -> None:
+    """The agent's name rides in the token, so that every process makes the same plan of it. One whom a deploy
+    has taken away is no reason to refuse a stream.
+    """
+    door = Door(roster=TWO)
+    with structlog.testing.capture_logs() as logs:
+        async with door.caller(replace(CLAIM, agent=name)):
+            assert await until(lambda: door.dialer.dialled == [model])
+    assert [started.agent for started in door.of(StreamStarted)] == [answers]
+    warned = [line["name"] for line in logs if line["event"] == "agent_not_known"]
+    assert warned == [name] * (name != answers)
+
+
+async def test_the_agent_knows_what_the_webhook_has_learnt() -> None:
+    """Whichever process answered it: the facts of the call say so."""
+    known: list[Call] = []
+
+    def greeting(call: Call) -> str:
+        known.append(call)
+        return "Hello."
+
+    door = Door(roster=roster_of(Agent(greeting=greeting, language="de", time_zone="Asia/Tokyo")))
+    door.desk.note(CALL, CallDescribed("Anna", "A", (("plan", "gold"),)))
+    door.desk.note(CALL, ValuesSet('{"customer": 7}'))
+    async with door.caller():
+        assert await until(lambda: bool(door.dialer.dialled))
+    (call,) = known
+    assert (call.sid, call.called, call.agent, call.language) == (CALL, CALLED, "default", "de")
+    assert call.caller == Caller(CALLER, CallerKind.PHONE, "Anna", "A")
+    assert (call.parameters, call.values) == ({"plan": "gold"}, {"customer": 7})
+    assert str(call.local_time.tzinfo) == "Asia/Tokyo"
 
 
 @pytest.mark.parametrize(

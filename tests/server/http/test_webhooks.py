@@ -135,7 +135,7 @@ class World(FrontDesk):
         self.state.append(CALL, fact.kind, facts.encode(fact))
 
     async def noted(self) -> list[Fact]:
-        """What webhooks have written of the call, without place and time, and without that it is over."""
+        """What webhooks have written of the call, without place and time, its description and its end."""
         found = [fact for _, fact in read_facts(await self.state.events(CALL)) if fact.source == facts.HTTP]
         assert {fact.call_sid for fact in found} <= {CALL}
         bare = {"call_sid": "", "source": "", "number": 0, "at_ms": 0}
@@ -143,7 +143,7 @@ class World(FrontDesk):
         return [
             msgspec.structs.replace(fact, **bare, **({"promise": None} if isinstance(fact, promised) else {}))
             for fact in found
-            if not isinstance(fact, facts.CallOver)
+            if not isinstance(fact, facts.CallOver | facts.CallDescribed)
         ]
 
 

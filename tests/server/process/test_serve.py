@@ -55,7 +55,7 @@ async def test_ready_is_said_once_the_port_answers() -> None:
     config = uvicorn_config(app, settings)
     with tcp_listener() as listener:
         port = listener.getsockname()[1]
-        server = CallServer(config, settings, Drain(LiveCalls(), 240))
+        server = CallServer(config, settings, Drain(LiveCalls(), 240), agents=["bakery", "clinic"])
         config.load()
         server.lifespan = config.lifespan_class(config)
         with structlog.testing.capture_logs() as logs:
@@ -63,6 +63,7 @@ async def test_ready_is_said_once_the_port_answers() -> None:
         try:
             (line,) = logs
             assert (line["event"], line["log_level"]) == ("ready", "info")
+            assert line["agents"] == "bakery, clinic"
             assert line["webhook"] == "https://calls.example.com/twilio/voice"
             assert "Twilio console" in line["next_step"]
             async with asyncio.timeout(5), httpx.AsyncClient() as client:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from callbridge.agents.agent import Agent
+    from callbridge.agents.choice import Roster
     from callbridge.server.config.check_start import Rehearsal
     from callbridge.server.config.variables import Variables
 
@@ -40,7 +40,7 @@ def check(
     rehearse: Callable[[Settings], Rehearsal],
     try_to_listen: Callable[[str, int], OSError | None],
     descriptors: int,
-    ask_vendors: Callable[[Settings, Agent], list[Finding]] | None = None,
+    ask_vendors: Callable[[Settings, Roster], list[Finding]] | None = None,
 ) -> list[Finding]:
     """All there is to say about a configuration.
 
@@ -58,7 +58,7 @@ def check(
     except SettingsError as fault:
         return [*as_findings(fault.problems), *given]
     rehearsal = rehearse(settings)
-    asked = ask_vendors and rehearsal.agent and ask_vendors(settings, rehearsal.agent)
+    asked = ask_vendors and rehearsal.roster and ask_vendors(settings, rehearsal.roster)
     return [
         *given,
         check_models.key(settings),
@@ -72,9 +72,9 @@ def check(
         check_models.transcription(settings, today),
         *check_hearing.turn_detection(settings),
         *check_given.without_effect(settings),
-        *check_start.start(settings, rehearsal),
+        *check_start.start(settings, rehearsal, today),
         *check_fallback.fallback(settings),
         *check_fallback.spoken(settings),
-        *check_money.check_money(settings),
+        *check_money.check_money(settings, rehearsal.roster),
         *(asked or ()),
     ]

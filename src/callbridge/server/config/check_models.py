@@ -18,7 +18,7 @@ from callbridge.server.config.models import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from callbridge.server.config.settings import Settings
 
@@ -47,6 +47,30 @@ def model(settings: Settings, today: dt.date) -> Finding:
         named=named, well=f"calls are answered by {name}", unfit=unfit, switched_off=name, is_needed=True
     )
     return _judged(part, voice_model(name), today)
+
+
+def model_of_agent(name: str, model: str, today: dt.date) -> Finding:
+    """The same of the model that an agent names itself."""
+    named = f"model={model} of agent {name}"
+    part = _Part(
+        named=named,
+        well=f"agent {name} speaks with {model}",
+        unfit=f"{named} cannot answer a call",
+        switched_off=named,
+        is_needed=True,
+    )
+    return _judged(part, voice_model(model), today)
+
+
+def effort_of_agent(name: str, effort: str, models: Iterable[str | None]) -> Iterator[Finding]:
+    """Whether the models that speak for an agent can think as hard as it says itself."""
+    for model in models:
+        known = None if model is None else voice_model(model)
+        if known is not None and not known.has_reasoning:
+            yield error(
+                f"agent {name}: reasoning_effort={effort} is set, but {model} does not reason",
+                "Remove it, or let another model speak; this one refuses the whole session.",
+            )
 
 
 def second_model(settings: Settings, today: dt.date) -> Iterator[Finding]:
@@ -102,14 +126,14 @@ def _judged(part: _Part, model: VoiceModel | TranscriptionModel | None, today: d
     return unusable(f"{part.switched_off} was switched off on {model.shutdown}", remedy)
 
 
-def voice(settings: Settings, voice: str) -> Finding:
+def voice(settings: Settings, model: str, voice: str) -> Finding:
     """Whether the model has this voice."""
     if voice in VOICES or voice.startswith(CUSTOM_VOICE_PREFIX):
         return ok(f"it speaks with the voice {voice}")
     what = f"the voice {voice} is none of {', '.join(sorted(VOICES))}"
     remedy = "Set CALLBRIDGE_REALTIME_VOICE to one of these; the model refuses a session with an unknown one."
     # A new model may have new voices; the ones that we know do not.
-    is_certain = _uses_vendor(settings) and voice_model(settings.realtime_model) is not None
+    is_certain = _uses_vendor(settings) and voice_model(model) is not None
     return error(what, remedy) if is_certain else warning(what, remedy)
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from callbridge.agents.agent import Agent
 from callbridge.server.config.findings import Finding, ok, warning
 from callbridge.server.config.models import voice_model
+from callbridge.server.config.plan import model_of, second_model_of
 from callbridge.server.config.prices import PRICES_AS_OF, price_of
 from callbridge.server.config.setting_names import variable
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
@@ -16,6 +18,7 @@ from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from callbridge.agents.choice import Roster
     from callbridge.server.config.settings import Settings
 
 _CAPS: Final = {"spend_per_call_max": "a call", "spend_per_hour_max": "an hour", "spend_per_day_max": "a day"}
@@ -33,10 +36,17 @@ def in_words(caps: dict[str, float]) -> str:
     return ", ".join(f"${cap:g} {time}" for time, cap in caps.items()) or "none"
 
 
-def models_without_price(settings: Settings) -> list[str]:
-    """Models whose calls no cap bounds: their cost is not known. Those that cannot answer cost nothing."""
-    models = (settings.realtime_model, settings.second_model)
-    return [model for model in models if model is not None and _can_answer(model) and price_of(model) is None]
+def models_without_price(settings: Settings, roster: Roster | None) -> dict[str, tuple[str, ...]]:
+    """Models whose calls no cap bounds, with the agents that they speak for: their cost is not known.
+
+    Those that cannot answer cost nothing. Without a roster it is the models of the settings.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, agent in (roster.agents if roster else {"": Agent()}).items():
+        for model in (model_of(settings, agent), second_model_of(settings, agent)):
+            if model is not None and _can_answer(model) and price_of(model) is None:
+                found[model] = (*found.get(model, ()), name)
+    return found
 
 
 def _can_answer(model: str) -> bool:
@@ -44,18 +54,20 @@ def _can_answer(model: str) -> bool:
     return known is None or known.unfit is None
 
 
-def check_money(settings: Settings) -> Iterator[Finding]:
+def check_money(settings: Settings, roster: Roster | None) -> Iterator[Finding]:
     """The caps by name, and what is wrong with them."""
-    caps, unpriced = spend_caps(settings), models_without_price(settings)
+    caps, unpriced = spend_caps(settings), models_without_price(settings, roster)
     given = {name for name, time in _CAPS.items() if time in caps}
     if settings.spend_per_hour_max is None and settings.spend_per_day_max is None:
         yield warning(
             "there is no cap on what all calls together cost",
             "Set CALLBRIDGE_SPEND_PER_DAY_MAX to what a day may cost in US dollars, or remove it.",
         )
-    for model in unpriced if caps else ():
+    for model, agents in unpriced.items() if caps else ():
+        is_of_all = roster is None or len(agents) == len(roster.agents)
+        whose = "" if is_of_all else f", which speaks for {', '.join(agents)},"
         yield warning(
-            f"the caps on spending cannot hold: the price of {model} is not known",
+            f"the caps on spending cannot hold: the price of {model}{whose} is not known",
             "Set a model with a known price, or a budget in the vendor's console.",
         )
     if caps and not unpriced:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from callbridge.server.config.check_models import voice
+from callbridge.server.config import check_models
 from callbridge.server.config.findings import Finding, ok, warning
+from callbridge.server.config.plan import model_of, second_model_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import datetime as dt
+    from collections.abc import Iterable, Iterator
 
     from callbridge.agents.agent import Agent
+    from callbridge.agents.choice import Roster
     from callbridge.server.config.settings import Settings
 
 
@@ -19,29 +22,49 @@ if TYPE_CHECKING:
 class Rehearsal:
     """What came of all that a start does before it listens."""
 
-    agent: Agent | None
+    roster: Roster | None
     """Who would answer; nothing where that cannot be loaded."""
 
     faults: tuple[Finding, ...]
     """Why the service would not start."""
 
 
-def start(settings: Settings, rehearsal: Rehearsal) -> Iterator[Finding]:
+def start(settings: Settings, rehearsal: Rehearsal, today: dt.date) -> Iterator[Finding]:
     """Who answers, with which voice, and what keeps the service from starting."""
     yield from rehearsal.faults
-    if rehearsal.agent is not None:
-        yield from _agent(settings, rehearsal.agent)
+    if rehearsal.roster is not None:
+        yield from _roster(settings, rehearsal.roster, today)
     if not rehearsal.faults:
         yield _state(settings)
 
 
-def _agent(settings: Settings, agent: Agent) -> Iterator[Finding]:
+def _roster(settings: Settings, roster: Roster, today: dt.date) -> Iterator[Finding]:
+    if len(roster.agents) > 1:
+        yield ok(f"the agents are {', '.join(roster.agents)}; {roster.default} answers in doubt")
+    for name, agent in roster.agents.items():
+        yield from of_agent(name, _agent(settings, roster, agent), roster)
+        if agent.model is not None:
+            yield check_models.model_of_agent(name, agent.model, today)
+        if agent.reasoning_effort is not None:
+            models = (model_of(settings, agent), second_model_of(settings, agent))
+            yield from check_models.effort_of_agent(name, agent.reasoning_effort, models)
+
+
+def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding]:
+    tools = ", ".join(agent.toolbox.names) or "none"
     if settings.agent is None:
         yield ok("the agent is made from CALLBRIDGE_AGENT_INSTRUCTIONS and CALLBRIDGE_AGENT_GREETING")
+    elif len(roster.agents) > 1:
+        yield ok(f"its tools: {tools}")
     else:
-        tools = ", ".join(agent.toolbox.names) or "none"
         yield ok(f"the agent is {settings.agent}; its tools: {tools}")
-    yield voice(settings, agent.voice or settings.realtime_voice)
+    yield check_models.voice(settings, model_of(settings, agent), agent.voice or settings.realtime_voice)
+
+
+def of_agent(name: str, findings: Iterable[Finding], roster: Roster) -> Iterator[Finding]:
+    """The findings of one agent, with its name where there are several."""
+    for finding in findings:
+        yield replace(finding, what=f"agent {name}: {finding.what}") if len(roster.agents) > 1 else finding
 
 
 def _state(settings: Settings) -> Finding:

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from callbridge.agents.languages.codes import checked_language
+from callbridge.agents.time_zones import is_time_zone
 from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -251,6 +252,12 @@ def _say_language(text: str) -> str:
     return text
 
 
+def _time_zone(name: str) -> str:
+    if not is_time_zone(name):
+        raise ValueError("must be the name of a time zone, such as Europe/Berlin")
+    return name
+
+
 def _sound_file(path: Path) -> Path:
     if path.suffix.lower() not in {".wav", ".ulaw"}:
         raise ValueError("must be a file whose name ends in .wav or .ulaw")
@@ -309,6 +316,7 @@ PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
 SayVoice = Annotated[str, AfterValidator(_say_voice)]
 SayLanguage = Annotated[str, AfterValidator(_say_language)]
 CallersLanguage = Annotated[str, AfterValidator(checked_language)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
 SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
 CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]

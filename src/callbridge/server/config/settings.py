@@ -37,6 +37,7 @@ from callbridge.server.config.setting_values import (
     Sid,
     SoundFile,
     SpendCap,
+    TimeZone,
     Truncation,
     VendorsName,
     listed,
@@ -99,13 +100,16 @@ class Settings(AddressSettings):
     # The agent.
 
     agent: str | None = None
-    """An agent in your own code, as module:name; what it leaves open is filled in from here."""
+    """Who answers, in your own code, as module:name; what an agent leaves open is filled in from here."""
 
     agent_instructions: str | None = None
     """What the agent is told about its task. Texts that are not set are the usual ones, in `language`."""
 
     agent_greeting: str | None = None
     """What the agent says first."""
+
+    time_zone: TimeZone = "UTC"
+    """Where the agent is at home, unless it says so itself: Europe/Berlin, for example."""
 
     clip: SoundFile | None = None
     """A .wav or .ulaw file in place of the built-in "one moment, please" in `language`."""

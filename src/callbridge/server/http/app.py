@@ -11,8 +11,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
-from callbridge.agents.agent import Agent
-from callbridge.agents.loading import load_agent
+from callbridge.agents.gathering import roster_of
 from callbridge.observe.call_log import CallLog
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
@@ -20,6 +19,7 @@ from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import read_settings
+from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
+    from callbridge.agents.gathering import Answering
     from callbridge.bridge.admitting import Observe
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
@@ -56,7 +57,7 @@ _log = structlog.get_logger()
 
 def create_app(
     settings: Settings | None = None,
-    agent: Agent | None = None,
+    agent: Answering | None = None,
     *,
     observers: Sequence[Observe] = (),
     limits: Limits | None = None,
@@ -75,7 +76,8 @@ def create_app(
 
     Args:
         settings: the whole configuration; by default that of this process and its `.env` file.
-        agent: who answers; by default the one that the settings name, or one made of their texts.
+        agent: who answers: an agent, a mapping of called numbers to agents, a function that chooses one, or a
+            roster. By default what the settings name, or one made of their texts.
         observers: get every fact of every call, beside the log.
         limits: the bounds of every call; by default those of the settings.
         state: what survives the process; by default the file that the settings name, or nothing.
@@ -88,16 +90,15 @@ def create_app(
 
     Raises:
         SettingsError: the configuration cannot be used; says all that is wrong with it.
-        AgentError: the agent that the settings name cannot be loaded.
+        AgentError: who answers cannot be loaded, or is nobody.
         ClipError: the clip that the settings name cannot be used.
         StateError: the file that the settings name cannot be used.
     """
     settings = settings or read_settings()
-    if agent is None:
-        agent = load_agent(settings.agent) if settings.agent else Agent()
+    roster = who_answers(settings) if agent is None else roster_of(agent)
     desk = open_desk(
         settings,
-        Plans(settings, agent, limits or call_limits(settings)),
+        Plans(settings, roster, limits or call_limits(settings)),
         state=state or open_state(settings.state_path, wall_clock, retention(settings)),
         drain=drain,
         live_calls=live_calls,
@@ -194,13 +195,13 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
 def _say_what_calls_may_cost(desk: Desk) -> None:
     """At every start: the caps, and who is rung when one is reached."""
     settings, plan = desk.settings, desk.fallback
-    caps, unpriced = spend_caps(settings), models_without_price(settings)
+    caps, unpriced = spend_caps(settings), models_without_price(settings, desk.plans.roster)
     steps = [plan.dial, "voicemail" if plan.has_voicemail else "the apology"]
     is_bounded = not unpriced and not caps.keys().isdisjoint({"an hour", "a day"})
     (_log.info if is_bounded else _log.warning)(
         "spend_caps",
         caps=in_words(caps),
-        cannot_hold_for=unpriced,
+        cannot_hold_for=list(unpriced),
         live_calls_end_at=f"{ENDS_CALLS_AT_PERCENT} %",
         fallback=", then ".join(filter(None, steps)),
     )

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import structlog
 from fastapi import WebSocket, WebSocketDisconnect
 
-from callbridge.agents.context import About, Caller
 from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.bridge import Bridge
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
@@ -22,6 +21,7 @@ from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.http.about import about, description_in
 from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
 from callbridge.server.process.refusals import tell_first
@@ -157,8 +157,8 @@ class _Visit:
         desk = self._desk
         events = await desk.state.events(start.call_sid)
         earlier = [fact for _, fact in read_facts(events)]
-        about = About(start.call_sid, Caller(caller), called, agent=found.agent)
-        plan, agent = await desk.plans.open(found.agent, about, earlier)
+        known = about(desk, start.call_sid, caller, called, description_in(earlier), agent=found.agent)
+        plan, agent = await desk.plans.open(found.agent, known, earlier)
         self._bridge.clip = self._door.clip or clip_of(desk.plans.language(found.agent))
         if not found.continues:
             return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent

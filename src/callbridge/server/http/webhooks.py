@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final, assert_never
 import structlog
 from msgspec import structs
 
-from callbridge.call.facts import CallOffered, EndReason, Promise, StreamAsked
+from callbridge.call.agent_facts import ValuesSet
+from callbridge.call.facts import CallDescribed, CallOffered, EndReason, Promise, StreamAsked
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
+from callbridge.server.http.about import about, described
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.server.process.desk import agent_in
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
+    from callbridge.agents.choice import Chosen
     from callbridge.server.process.desk import Desk
     from callbridge.switchboard.continuation import CallHistory
 
@@ -66,7 +69,7 @@ class _Webhooks:
             asked = read_asked(await desk.known(call_sid))
             match asked.offer(form.get("CallStatus"), desk.wall_now()):
                 case Offer.FIRST:
-                    offered = self._offer(form)
+                    offered = await self._offer(form, described(request, form))
                     await desk.kept()
                     return self._answer_offer(form, offered)
                 case Offer.AGAIN:
@@ -80,12 +83,13 @@ class _Webhooks:
                     # causes nothing: Twilio, and nobody else, can ask the address that it is sent to.
                     return self._hold(asked.resolved(Question()).again, rounds=0)
 
-    def _offer(self, form: TwilioForm) -> CallOffered:
-        """Takes the call or does not, and notes which."""
+    async def _offer(self, form: TwilioForm, said: CallDescribed) -> CallOffered:
+        """Chooses who answers, takes the call or does not, and notes which."""
         desk, caller, called = self._desk, form.get("From"), form.get("To")
+        chosen = await desk.plans.choose(about(desk, form.call_sid, caller, called, said))
         log = _log.bind(call_sid=form.call_sid, caller=masked_number(caller), called=masked_number(called))
         desk.look_around()
-        key, agent = desk.caller_key(caller), desk.plans.choose(called)
+        key, agent = desk.caller_key(caller), chosen.name
         model = desk.plans.model(agent)
         leads_back = comes_from_human(desk, form)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
@@ -93,11 +97,19 @@ class _Webhooks:
             offered = CallOffered(caller, called, reason.value, agent, leads_back)
         else:
             desk.state.note_call(key, desk.wall_now())
-            log.info("call_offered", direction=form.get("Direction"))
+            log.info("call_offered", direction=form.get("Direction"), agent=agent)
+            self._note_for_the_agent(form.call_sid, said, chosen)
             promise = self._promise(form, 1, agent)
             offered = CallOffered(caller, called, "", agent, leads_back, promise)
         desk.note(form.call_sid, offered)
         return offered
+
+    def _note_for_the_agent(self, call_sid: str, said: CallDescribed, chosen: Chosen) -> None:
+        """What its process is to know, whichever that is."""
+        if said != CallDescribed():
+            self._desk.note(call_sid, said)
+        if chosen.values is not None:
+            self._desk.note(call_sid, ValuesSet(chosen.values))
 
     def _answer_offer(self, form: TwilioForm, offered: CallOffered, *, is_repeated: bool = False) -> Response:
         """The document of a call that was taken; else the fallback.
@@ -132,7 +144,7 @@ class _Webhooks:
             events = await desk.state.events(call_sid)
             asked, history = read_asked(read_facts(events)), read_history(events)
             before = asked.answer_to(question, status, desk.wall_now())
-            answer = before or self._decide(form, question, asked, history)
+            answer = before or await self._decide(form, question, asked, history)
             if before is None:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
@@ -153,7 +165,7 @@ class _Webhooks:
             live.phone_replaced()
         return True
 
-    def _decide(
+    async def _decide(
         self, form: TwilioForm, question: Question, asked: Asked, history: CallHistory
     ) -> StreamAsked:
         """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
@@ -182,7 +194,7 @@ class _Webhooks:
                     form.call_sid, desk.caller_key(form.get("From")), desk.now()
                 )
                 assert refused is None, "a process that leaves holds its callers"
-                agent = history.agent or desk.plans.choose(form.get("To"))
+                agent = history.agent or await self._chosen_before(form, asked)
                 promise = self._promise(form, asked.next_stream(question), agent)
                 return structs.replace(answer, promise=promise)
             case Continuation.HOLD:
@@ -193,6 +205,13 @@ class _Webhooks:
             case _:
                 desk.release(form.call_sid)
         return answer
+
+    async def _chosen_before(self, form: TwilioForm, asked: Asked) -> str:
+        """Who answers a call that no agent has had yet, or of which nothing is known any more."""
+        if asked.offered is not None and asked.offered.agent:
+            return asked.offered.agent
+        known = about(self._desk, form.call_sid, form.get("From"), form.get("To"), CallDescribed())
+        return (await self._desk.plans.choose(known)).name
 
     def _answer(
         self,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.gathering import roster_of
 from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom
@@ -33,7 +34,7 @@ from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
-from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
+from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of, remembered_key
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
@@ -101,6 +102,10 @@ class Desk:
         """The key under which a caller is counted: no number is kept."""
         return _caller_key(self.settings, caller)
 
+    def remembered_key(self, caller: str) -> str:
+        """The key under which is kept what is remembered of a caller; empty for who cannot be told apart."""
+        return remembered_key(caller, _secret_of_callers(self.settings))
+
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
         self.condition.is_draining = self.drain.reason_not_ready() is not None
@@ -111,8 +116,7 @@ class Desk:
     def reasons_to_decline(self) -> list[DeclineReason]:
         """Why no new call is taken at this moment, all of it; nothing when calls are welcome."""
         self.look_around()
-        model = self.plans.model(self.plans.choose(""))
-        return self.admission.reasons_to_decline(model, self.now())
+        return self.admission.reasons_to_decline(self.plans.model(), self.now())
 
     def words(self, field: Said, agent: str) -> Words:
         """What Twilio's voice says to callers of this agent, in their language."""
@@ -232,7 +236,7 @@ def open_desk(
         drain=drain or Drain(live_calls, settings.drain_seconds),
         fallback=fallback_plan(settings),
         rings=Rings(settings.fallback_dial_seconds + 2.0 * RINGS_LONGER_S),
-        plans=plans or Plans(settings, Agent(), call_limits(settings)),
+        plans=plans or Plans(settings, roster_of(Agent()), call_limits(settings)),
         loop_watch=loop_watch,
         now=now,
         wall_now=wall_now,
@@ -251,8 +255,11 @@ def _bare(fact: Fact) -> Fact:
 
 
 def _caller_key(settings: Settings, caller: str) -> str:
-    secret = settings.own_secret.encode()
-    return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
+    return key_of(caller, _secret_of_callers(settings))
+
+
+def _secret_of_callers(settings: Settings) -> bytes:
+    return hmac.new(settings.own_secret.encode(), b"callbridge callers", hashlib.sha256).digest()
 
 
 def model_dialer(settings: Settings) -> ModelDialer:

@@ -25,7 +25,7 @@ from callbridge.server.process.http_protocol import Crowd, bounded_http
 from callbridge.server.process.serving import serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from types import FrameType
 
     from fastapi import FastAPI
@@ -165,6 +165,7 @@ class CallServer(uvicorn.Server):
         *,
         loop_watch: LoopWatch | None = None,
         control: Control | None = None,
+        agents: Iterable[str] = (),
     ) -> None:
         """A server that does not yet listen.
 
@@ -174,12 +175,14 @@ class CallServer(uvicorn.Server):
             drain: decides when to stop.
             loop_watch: watches the loop for as long as this serves.
             control: where operators ask, for as long as this serves.
+            agents: the names of who answers.
         """
         super().__init__(config)
         self._settings = settings
         self._drain = drain
         self._loop_watch = loop_watch
         self._control = control
+        self._agents = ", ".join(agents)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -196,6 +199,7 @@ class CallServer(uvicorn.Server):
             return
         _log.info(
             "ready",
+            agents=self._agents,
             webhook=self._settings.voice_url,
             next_step="Twilio console > Phone Numbers > your number > A call comes in: "
             "enter this webhook, HTTP POST",

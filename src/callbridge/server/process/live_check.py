@@ -15,6 +15,7 @@ from callbridge.bridge.legs.leg import DialError
 from callbridge.call.codes import CLOSE_SAYS, RATE_LIMIT_CODES, UNKNOWN_MODEL_CODES
 from callbridge.call.events import LegGone
 from callbridge.call.sessions.trouble import Trouble
+from callbridge.server.config.check_start import of_agent
 from callbridge.server.config.findings import Finding, Level, error, ok, warning
 from callbridge.server.config.plan import planned
 from callbridge.server.process.desk import model_dialer
@@ -24,6 +25,7 @@ from callbridge.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
+    from callbridge.agents.choice import Roster
     from callbridge.bridge.legs.leg import Dialer, LegEnd, SocketLeg
     from callbridge.call.plan import CallPlan
     from callbridge.server.config.settings import Settings
@@ -37,6 +39,23 @@ _QUOTA_CODES: Final = frozenset(
 )
 
 
+async def ask_for_all(settings: Settings, roster: Roster, *, answer_s: float = ANSWER_S) -> list[Finding]:
+    """What the vendor says of the sessions of all agents: one after the other, until the key is refused.
+
+    Args:
+        settings: say where the model is.
+        roster: whose sessions are asked for.
+        answer_s: how long each model may take to confirm one.
+    """
+    findings: list[Finding] = []
+    for name, agent in roster.agents.items():
+        asked = await ask_model(settings, agent, answer_s=answer_s)
+        if any(finding.what == _KEY_REFUSED for finding in asked):
+            return [*findings, *asked]
+        findings += of_agent(name, asked, roster)
+    return findings
+
+
 async def ask_model(settings: Settings, agent: Agent, *, answer_s: float = ANSWER_S) -> list[Finding]:
     """What the vendor says of the session that calls would have, for each of the models.
 
@@ -47,7 +66,7 @@ async def ask_model(settings: Settings, agent: Agent, *, answer_s: float = ANSWE
     """
     asking = _Asking(model_dialer(settings), answer_s)
     plan, _ = await planned(settings, agent, About("", Caller(""), ""))
-    findings = await asking.ask(plan, "CALLBRIDGE_REALTIME_MODEL")
+    findings = await asking.ask(plan, "CALLBRIDGE_REALTIME_MODEL" if agent.model is None else "model")
     if plan.second_model is None or any(finding.what == _KEY_REFUSED for finding in findings):
         return findings
     second = await asking.ask(replace(plan, model=plan.second_model), "CALLBRIDGE_REALTIME_SECOND_MODEL")

@@ -79,7 +79,7 @@ class ModelHealth:
                 pass
 
     def _has_second(self, model: str) -> bool:
-        return self._desk.settings.second_model not in {None, model}
+        return self._desk.settings.realtime_second_model not in {"off", model}
 
 
 def _is_unknown_model(trouble: facts.ModelTrouble) -> bool:

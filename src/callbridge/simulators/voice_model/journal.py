@@ -103,6 +103,8 @@ class Journal:
     model: str
     session_id: str = ""
     opened_at: float = 0.0
+    session: Json = field(default_factory=dict)
+    """As it was configured last: instructions, audio, tools, all of it."""
     ended: str = ""
     """How it ended, and who ended it; empty while it lasts."""
     conversation: Conversation = field(default_factory=Conversation)

@@ -1,0 +1,207 @@
+"""Which agent answers a call: the roster of a process, by name, and what chooses among them.
+
+The name rides in the stream token, so that whichever process gets the stream has the same agent. Whatever
+goes wrong while one is chosen, the call is answered: by the default agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import structlog
+
+from callbridge.agents.agent import Agent, AgentError, is_agent_name
+from callbridge.agents.called_numbers import ANY, is_number, spelled
+from callbridge.agents.context import Call
+from callbridge.agents.leash import Leash
+from callbridge.agents.texts import given_to
+from callbridge.agents.threads import THREADS, ThreadsBusy
+from callbridge.agents.values import stored
+
+if TYPE_CHECKING:
+    from callbridge.agents.context import About
+
+Choose: TypeAlias = Callable[..., Agent | Awaitable[Agent]]
+"""`async def choose(call: Call) -> Agent`, or a plain function, which runs in a thread."""
+
+CHOICE_TIMEOUT_S: Final = 1.0
+"""What a function has to choose an agent. The phone rings meanwhile, and Twilio waits for at most 15 s."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who answers a call."""
+
+    name: str
+    values: str | None = None
+    """`call.values` as the choosing function has left it, as JSON text; None where it has set nothing."""
+
+
+class Roster:
+    """The agents of a process, and which of them answers a call.
+
+    Args:
+        agents: by name.
+        default: the name of who answers where nothing else is said; otherwise that of `*` in `numbers`, the
+            one that is called `agent` or `default`, or the first.
+        numbers: the names of those who answer a called number, such as `+14155550100`, or a SIP address.
+        choose: a function of the call that answers with one of the agents. The numbers decide where it fails.
+
+    Raises:
+        AgentError: a name or a number cannot be one, or nobody has it.
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, Agent],
+        *,
+        default: str = "",
+        numbers: Mapping[str, str] | None = None,
+        choose: Choose | None = None,
+    ) -> None:
+        self.agents: Mapping[str, Agent] = dict(agents)
+        for name in self.agents:
+            _check_name(name)
+        self._numbers = _checked_numbers(numbers or {}, self.agents)
+        self.default = default or self._numbers.pop(ANY, "") or self._usual_default()
+        if self.default not in self.agents:
+            raise AgentError(f"there is no agent {self.default}; the agents are: {', '.join(self.agents)}")
+        self._choose = choose
+
+    def _usual_default(self) -> str:
+        if not self.agents:
+            raise AgentError("there is no agent: a call must be answered by one")
+        return next((name for name in ("agent", "default") if name in self.agents), next(iter(self.agents)))
+
+    def __repr__(self) -> str:
+        return f"<Roster {', '.join(self.agents)}>"
+
+    def find(self, name: str) -> tuple[str, Agent]:
+        """The agent of this name, with it; the default one where nobody has it: a deploy came in between."""
+        found = self.agents.get(name)
+        return (self.default, self.agents[self.default]) if found is None else (name, found)
+
+    async def choose(self, about: About) -> Chosen:
+        """Who answers a call."""
+        if self._choose is None:
+            return Chosen(self._by_number(about))
+        call: Call[dict[str, Any]] = Call(about, {})
+        try:
+            found = await _answer(self._choose, call)
+        except TimeoutError:
+            return self._default_because(about, f"it took longer than {CHOICE_TIMEOUT_S:g} s")
+        except ThreadsBusy:
+            return self._default_because(about, "too many plain functions run at once")
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # A user's function may raise anything.
+            return self._default_because(about, f"it raised {type(error).__name__}{_place_of(error)}")
+        name = next((name for name, agent in self.agents.items() if agent is found), None)
+        if name is None:
+            what = "an agent" if isinstance(found, Agent) else f"a {type(found).__name__}"
+            known = ", ".join(self.agents)
+            return self._default_because(about, f"it answered with {what} that is none of these: {known}")
+        return Chosen(name, stored(call.values) if call.values else None)
+
+    def _default_because(self, about: About, why: str) -> Chosen:
+        instead = self._by_number(about)
+        _log.warning("agent_not_chosen", call_sid=about.sid, agent=instead, reason=why)
+        return Chosen(instead)
+
+    def _by_number(self, about: About) -> str:
+        return self._numbers.get(spelled(about.called), self.default)
+
+
+def _check_name(name: str) -> None:
+    if not is_agent_name(name):
+        raise AgentError(
+            f"agent {name!r}: a name has at most 48 letters a to z, digits, _, . and -; give it Agent(name=…)"
+        )
+
+
+def _checked_numbers(numbers: Mapping[str, str], agents: Mapping[str, Agent]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, name in numbers.items():
+        if number != ANY and not is_number(number):
+            raise AgentError(
+                f"{number!r} is no number that is called: write it with its country code (+14155550100), as "
+                "a SIP address (sip:desk@example.sip.twilio.com), or * for all others"
+            )
+        if name not in agents:
+            raise AgentError(f"{number} is answered by {name}; the agents are: {', '.join(agents)}")
+        if found.setdefault(spelled(number), name) != name:
+            raise AgentError(f"{number} is answered by {found[spelled(number)]} and by {name}")
+    return found
+
+
+def _place_of(error: BaseException) -> str:
+    """Where something was raised. What it says may be about the caller."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "".join(f" at {frame.filename}:{frame.lineno}" for frame in frames[-1:])
+
+
+# --- A function of the user's ---------------------------------------------------------------------------
+
+
+async def _answer(choose: Choose, call: Call[Any]) -> object:
+    """What `choose` answers, within its time.
+
+    Raises:
+        TimeoutError: it took longer.
+        ThreadsBusy: as many plain functions run as may.
+        Exception: whatever it raises; or SystemExit.
+    """
+    given = given_to(choose, call)
+    if inspect.iscoroutinefunction(choose):
+        return await _in_time(lambda: choose(**given))
+    ended = THREADS.start(lambda: _outcome(choose, given), "choose")
+    await asyncio.wait({ended}, timeout=CHOICE_TIMEOUT_S)
+    if not ended.done():
+        raise TimeoutError
+    answer = ended.result()
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return await _in_time(lambda: answer) if inspect.iscoroutine(answer) else answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: Exception | SystemExit
+
+
+def _outcome(choose: Choose, given: Mapping[str, Any]) -> object:
+    try:
+        return choose(**given)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # Raised again on the loop.
+        return _Raised(error)
+
+
+async def _in_time(work: Callable[[], Any]) -> object:
+    """Awaits the user's coroutine; one that does not end in time is cancelled, then closed."""
+    leash = Leash(work)
+
+    async def held() -> object:
+        try:
+            return await leash
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # Raised again below, and not in a group.
+            return _Raised(error)
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(held(), name="choose")
+        try:
+            await asyncio.wait({running}, timeout=CHOICE_TIMEOUT_S)
+        finally:
+            is_late = not running.done()
+            if is_late:
+                leash.end()
+    if is_late or running.cancelled():
+        raise TimeoutError
+    answer = running.result()
+    if isinstance(answer, _Raised):
+        raise answer.error
+    return answer
