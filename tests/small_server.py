@@ -39,9 +39,13 @@ class SmallServer:
     asked: list[Asked] = field(default_factory=list)
     connections: int = 0
     _let_go: asyncio.Event = field(default_factory=asyncio.Event)
+    _serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None, "it runs in one"
+        self._serving.add(task)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 asked = await _read(reader)
@@ -53,6 +57,14 @@ class SmallServer:
                 writer.write(answer)
                 await writer.drain()
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    async def finish(self) -> None:
+        """Answers nothing more, and waits until the peers are gone."""
+        self._let_go.set()
+        if self._serving:
+            await asyncio.wait(self._serving)
 
 
 async def _read(reader: asyncio.StreamReader) -> Asked:
@@ -75,7 +87,7 @@ async def small_server(
     running.origin = f"http{'s' if tls else ''}://localhost:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield running
-        running._let_go.set()
+        await running.finish()
 
 
 def answered(
