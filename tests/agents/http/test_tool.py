@@ -16,10 +16,12 @@ import structlog
 from callbridge.agents.context import About, Call, Caller
 from callbridge.agents.http.answers import Path
 from callbridge.agents.http.parameters import Parameter
+from callbridge.agents.http.pinned import resolve
 from callbridge.agents.http.recipe import Recipe
 from callbridge.agents.http.secrets import Secrets
 from callbridge.agents.http.sending import Sender
 from callbridge.agents.http.tool import http_tool
+from callbridge.agents.threads import ThreadsBusy
 from callbridge.agents.tools import Manner
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import leaves_nothing
@@ -269,13 +271,19 @@ async def test_the_next_address_is_tried() -> None:
         assert (await rig.ask(sender=Sender(resolve=resolver))).outcome is ToolOutcome.ANSWERED
 
 
-@pytest.mark.parametrize("fault", [OSError("no such name"), UnicodeError("label too long")])
+@pytest.mark.parametrize("fault", [OSError("no such name"), ThreadsBusy()])
 async def test_a_name_that_nobody_has_is_told(fault: Exception) -> None:
     async def resolve(host: str, port: int) -> list[str]:
         raise fault
 
     async with a_service(answered(SLOTS)) as rig:
         assert "cannot be reached" in error_in(await rig.ask(sender=Sender(resolve=resolve)))
+
+
+async def test_a_name_is_looked_up_beside_the_loop() -> None:
+    assert "127.0.0.1" in await resolve("localhost", 80)
+    with pytest.raises(OSError, match="label"):
+        await resolve("a" * 70, 80)
 
 
 async def test_tls_goes_by_the_name() -> None:

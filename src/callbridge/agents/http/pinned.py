@@ -7,15 +7,16 @@ asked for. TLS and `Host` go by the name.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import httpcore
 
 from callbridge.agents.http.addresses import is_loopback, is_public
+from callbridge.agents.threads import Threads, ThreadsBusy
 
 if TYPE_CHECKING:
     from callbridge.agents.http.addresses import Address
@@ -34,10 +35,31 @@ class AddressRefused(Exception):  # noqa: N818  # What is refused is no error of
     """A name leads to where requests may not go."""
 
 
+_LOOK_UPS: Final = Threads(16)
+"""asyncio's own pool has a handful of threads, and the model's name is looked up there: a name server of
+somebody's service that does not answer must keep no other call waiting."""
+
+
 async def resolve(host: str, port: int) -> list[str]:
-    """What the system's resolver says."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """What the system's resolver says.
+
+    Raises:
+        OSError: it knows no such name.
+        ThreadsBusy: as many names are looked up as may be.
+    """
+    found = await _LOOK_UPS.start(partial(_look_up, host, port), f"look-up of {host}")
+    if isinstance(found, OSError):
+        raise found
+    return found
+
+
+def _look_up(host: str, port: int) -> list[str] | OSError:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        return OSError(str(error))
+    except OSError as error:
+        return error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
@@ -82,8 +104,8 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         """Those of IPv4 first: many a container has no way out by IPv6, and does not know it."""
         try:
             addresses = [ip_address(text) for text in await self._resolve(host, port)]
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("its name is not known") from error
+        except (OSError, ThreadsBusy) as error:
+            raise httpcore.ConnectError("its name cannot be looked up") from error
         for address in addresses:
             if not self._is_allowed(address):
                 raise AddressRefused(f"{host} leads to {address}")

@@ -96,8 +96,15 @@ class Recipe:
         """The parameters that stand in the URL."""
         return tuple(_PART.findall(self._path))
 
-    def request_for(self, arguments: Mapping[str, object], call: Call[Any]) -> Request:
+    def request_for(
+        self, arguments: Mapping[str, object], call: Call[Any], body: Sequence[tuple[str, Any]] = ()
+    ) -> Request:
         """The request that these arguments of the model make.
+
+        Args:
+            arguments: as the model wrote them.
+            call: what parameters are read off.
+            body: what else is sent in it, by the names that the service has for it.
 
         Raises:
             ToolRefused: they cannot be sent. The text is for the model.
@@ -107,8 +114,8 @@ class Recipe:
         headers |= {one.sent_name: header_of(one, value) for one, value in found if one.place == "header"}
         content = None
         if self.method in WITH_BODY:
-            body = _object([(one.sent_name, value) for one, value in found if one.place == "body"])
-            content = json.dumps(body, ensure_ascii=False).encode()
+            pairs = [(one.sent_name, value) for one, value in found if one.place == "body"]
+            content = json.dumps(_object([*body, *pairs]), ensure_ascii=False).encode()
             if "content-type" not in {name.lower() for name in headers}:
                 headers["Content-Type"] = "application/json"
         target = self._path_for(found) + self._query_for(found)
@@ -182,10 +189,20 @@ class Recipe:
                 yield one.name, f"{one.sent_name} is no name of a header; say `sent_as`"
             if one.place == "header" and one.sent_name.lower() in _OURS | taken:
                 yield one.name, f"the header {one.sent_name} cannot be set by a parameter"
+        for name in self.body_faults():
+            yield name, "it is sent twice, or as an object and as a value"
+
+    def body_faults(self, more: Iterable[str] = ()) -> Iterator[str]:
+        """What cannot be in a body together, by the names that the service has for it.
+
+        Args:
+            more: what is sent beside the parameters.
+        """
+        names = [*more, *(one.sent_name for one in self.parameters if one.place == "body")]
         try:
-            _object([(one.sent_name, "") for one in self.parameters if one.place == "body"])
+            _object([(name, "") for name in names])
         except KeyError as error:
-            yield error.args[0], "it is sent as an object and as a value"
+            yield error.args[0]
 
 
 def _encoded(name: str, value: str) -> str:
@@ -195,7 +212,7 @@ def _encoded(name: str, value: str) -> str:
     return quote(value, safe="")
 
 
-def _object(pairs: Iterable[tuple[str, Value]]) -> dict[str, Any]:
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """The object whose members have these dotted names.
 
     Raises:

@@ -15,6 +15,8 @@ from callbridge.agents.tools import failure
 from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from callbridge.agents.context import Call
     from callbridge.agents.http.answers import Wanted
     from callbridge.agents.http.recipe import Recipe, Request
@@ -58,13 +60,20 @@ class HttpTool:
         self._sender, self._secrets = sender, secrets
         self._limit_s = timeout_s - min(timeout_s * _SPARE, _SPARE_S_MAX)
 
-    async def answer(self, arguments: dict[str, Any], call: Call[Any]) -> ToolResult:
+    async def answer(
+        self, arguments: dict[str, Any], call: Call[Any], body: Sequence[tuple[str, Any]] = ()
+    ) -> ToolResult:
         """Asks the service; whatever goes wrong is told.
+
+        Args:
+            arguments: as the model wrote them.
+            call: the call that the tool serves.
+            body: what is sent beside them, by the names that the service has for it.
 
         Raises:
             ToolRefused: there can be no request with these arguments.
         """
-        request = self._recipe.request_for(arguments, call)
+        request = self._recipe.request_for(arguments, call, body)
         log = structlog.get_logger().bind(tool=self._name, host=request.origin.host)
         try:
             answer = await self._sender.send(request, self._limit_s)
