@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, overload
 
 from pydantic import BaseModel, ValidationError
 
+from callbridge.agents.given import AnyTool
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.time_zones import is_time_zone
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
-    from callbridge.agents.given import AnyTool
     from callbridge.agents.texts import Text
     from callbridge.agents.wants import Wants
 
@@ -108,7 +108,7 @@ class Agent:
         tool_timeout_s: float | None = None,
         spend_max: float | None = None,
         values: type[BaseModel] | None = None,
-        tools: Iterable[Callable[..., object]] = (),
+        tools: Iterable[Callable[..., object] | AnyTool] = (),
         can_hang_up: bool = True,
         greeting_interruptible: bool = False,
         person_key: str = "",
@@ -128,8 +128,8 @@ class Agent:
         """What single keys lead to."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
-        for function in tools:
-            self.tool(function)
+        for tool in tools:
+            self.toolbox.add(tool if isinstance(tool, AnyTool) else Tool(tool))
 
     @overload
     def tool(self, function: Function) -> Function: ...

@@ -194,7 +194,9 @@ def failure(why: str, outcome: ToolOutcome = ToolOutcome.FAILED) -> ToolResult:
 
 
 def success(result: object) -> ToolResult:
-    """What the model is told of a value that a tool has answered with."""
+    """What the model is told of a value that a tool has answered with; a `ToolResult` as it is."""
+    if isinstance(result, ToolResult):
+        return result
     if isinstance(result, Iterator | AsyncIterator):  # Its body is not run here: it may never end.
         return failure(f"the tool answered with a {type(result).__name__}, which is no value; use a list")
     try:

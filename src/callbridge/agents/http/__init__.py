@@ -1,0 +1,1 @@
+"""Tools that are HTTP requests: written down, sent to public addresses on a list, answered within bounds."""

@@ -1,0 +1,125 @@
+"""What the model is told of an answer: all of it, or the parts that were asked for, without secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from email.message import Message
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import jmespath  # type: ignore[import-untyped]  # It ships no types.
+from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]  # So here.
+
+from callbridge.agents.tools import failure, refuse_odd_json, success
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from callbridge.agents.http.secrets import Secrets
+    from callbridge.agents.tools import ToolResult
+
+READ_BYTES_MAX: Final = 64 * 1024
+"""So much of an answer is read. The model is told 8 KiB of it at most (`OUTPUT_BYTES_MAX`)."""
+
+_WORDS_MAX: Final = 400
+"""Characters of an error's own words: enough to say what is wrong with which field."""
+
+Wanted: TypeAlias = "Literal['whole', 'nothing'] | Mapping[str, Path]"
+"""What of an answer is told."""
+
+
+class PathFault(ValueError):  # noqa: N818  # Said of what somebody wrote down.
+    """This is no JMESPath expression. The text says where it breaks off."""
+
+
+class Path:
+    """A JMESPath expression: `data.slots[*].start`.
+
+    The language: https://jmespath.org/specification.html
+
+    Raises:
+        PathFault: it cannot be read.
+    """
+
+    def __init__(self, text: str) -> None:
+        try:
+            self._compiled: Any = jmespath.compile(text)
+        except JMESPathError as error:
+            raise PathFault(" ".join(str(error).split())) from error
+
+    def find(self, value: Any) -> Any:
+        """What it finds in `value`; None where that is not there.
+
+        Raises:
+            ValueError: `value` is of another shape than it takes.
+        """
+        return self._compiled.search(value)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What came back."""
+
+    status: int
+    content_type: str = ""
+    body: bytes = field(default=b"", repr=False)
+    is_whole: bool = True
+    """Whether that is all of the body."""
+    is_encoded: bool = False
+    """Whether it is compressed, which was not asked for."""
+
+
+def told_of(answer: HttpAnswer, wanted: Wanted, secrets: Secrets) -> ToolResult:
+    """What the model is told."""
+    if not 200 <= answer.status < 300:
+        return failure(_why(answer, secrets))
+    if wanted == "nothing" or (not answer.body and wanted == "whole"):
+        return success({"status": "done"})
+    if not answer.is_whole:
+        return failure(f"the service answered with more than {READ_BYTES_MAX // 1024} KiB; ask for less")
+    if answer.is_encoded:
+        return failure("the service answered with compressed data, which cannot be read")
+    return _told_of_body(answer, wanted, secrets)
+
+
+def _told_of_body(answer: HttpAnswer, wanted: Wanted, secrets: Secrets) -> ToolResult:
+    kind, charset = _kind_of(answer)
+    if wanted == "whole" and kind.startswith("text/"):
+        return success(secrets.hide(_text(answer.body, charset)))
+    try:
+        text = answer.body.decode("utf-8-sig")
+        refuse_odd_json(text)
+        value = secrets.hide(json.loads(text))
+        if wanted != "whole":
+            assert not isinstance(wanted, str), "it is a mapping"
+            value = {name: path.find(value) for name, path in wanted.items()}
+    except (ValueError, RecursionError):
+        return failure("the service's answer is not the JSON that was expected")
+    return success(value)
+
+
+def _why(answer: HttpAnswer, secrets: Secrets) -> str:
+    """What is told of an answer that is none."""
+    if 300 <= answer.status < 400:
+        return f"the service answered with a redirect ({answer.status}), which is not followed"
+    phrase = HTTPStatus(answer.status).phrase if answer.status in list(HTTPStatus) else ""
+    why = f"the service answered {f'{answer.status} {phrase}'.strip()}"
+    kind, charset = _kind_of(answer)
+    if answer.is_encoded or not (kind.startswith("text/plain") or kind.endswith("json")):
+        return why  # A page for a browser has nothing for the model.
+    words = " ".join(str(secrets.hide(_text(answer.body, charset))).split())
+    return f"{why}: {words[:_WORDS_MAX]}" if words else why
+
+
+def _kind_of(answer: HttpAnswer) -> tuple[str, str]:
+    message = Message()
+    message["Content-Type"] = answer.content_type or "application/json"
+    return message.get_content_type(), message.get_content_charset() or "utf-8"
+
+
+def _text(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")

@@ -1,0 +1,1 @@
+"""Agents that are written down and not programmed: `agents/*.toml`."""

@@ -1,0 +1,99 @@
+"""Reads an agent's file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from callbridge.agents.agent import AgentError
+from callbridge.agents.written.faults import Fault, faults_of_reading, told
+from callbridge.agents.written.file_model import AgentFile
+from callbridge.agents.written.key_lines import key_lines, line_of
+from callbridge.agents.written.making import Making
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from callbridge.agents.agent import Agent
+
+FILE_BYTES_MAX = 1024 * 1024
+"""A longer one is no agent, but a mistake."""
+
+
+@dataclass(frozen=True)
+class WrittenAgent:
+    """An agent that was read from a file."""
+
+    agent: Agent
+    numbers: tuple[str, ...]
+    """The called numbers that it says it answers."""
+
+
+def read_agent(path: Path, environment: Mapping[str, str]) -> WrittenAgent:
+    """The agent that is written down in `path`.
+
+    Args:
+        path: the file. Its name without `.toml` is the agent's name, unless it says another.
+        environment: where secrets are looked for.
+
+    Raises:
+        AgentError: it cannot be read, or cannot be an agent. The text has all faults that were found.
+    """
+    text = _text_in(path)
+    data = _parsed(text, path)
+    try:
+        file, faults = AgentFile.model_validate(data), list[Fault]()
+        places = list(range(len(file.tools)))
+    except ValidationError as error:
+        faults = faults_of_reading(error, data, AgentFile)
+        file, places = _what_is_right(data, faults)
+    making = Making(file, path.stem, environment, places)
+    faults += making.faults
+    if faults:
+        lines = key_lines(text)
+        raise AgentError(
+            told(faults, {fault.path: line_of(fault.path, lines) for fault in faults}, str(path))
+        )
+    return WrittenAgent(making.agent, tuple(file.numbers))
+
+
+def _text_in(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(FILE_BYTES_MAX + 1)
+        if len(content) > FILE_BYTES_MAX:
+            raise AgentError(f"{path} has more than {FILE_BYTES_MAX // 1024} KiB, and is no agent")
+        return content.decode()
+    except OSError as error:
+        raise AgentError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AgentError(f"{path}, line {line}: this is not UTF-8; save the file as UTF-8") from error
+
+
+def _parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise AgentError(f"{path} is not TOML: {error}") from error
+
+
+def _what_is_right(data: dict[str, Any], faults: Iterable[Fault]) -> tuple[AgentFile, list[int]]:
+    """The file without what is wrong in it, so that what else is wrong is found, too.
+
+    A tool that has a fault is left out whole, and so is every other thing on top. With it the places of the
+    tools that are left.
+    """
+    wrong = {fault.path[:2] if fault.path[:1] == ("tools",) else fault.path[:1] for fault in faults}
+    right = {name: value for name, value in data.items() if (name,) not in wrong}
+    places: list[int] = []
+    if ("allow",) not in wrong and isinstance(tools := right.pop("tools", []), list):
+        places = [place for place in range(len(tools)) if ("tools", place) not in wrong]
+        right["tools"] = [tools[place] for place in places]
+    else:
+        right.pop("tools", None)  # Where they may go is not known.
+    return AgentFile.model_validate({"who": "?"} | right), places
