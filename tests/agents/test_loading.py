@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choice import Roster
+from callbridge.agents.context import About, Caller
 from callbridge.agents.loading import load_roster
 
 MODULE = "agent_of_this_test"
@@ -56,7 +59,7 @@ def test_the_current_folder_goes_first_and_only_once(folder: Path) -> None:
     assert sys.path[0] == str(folder)
 
 
-SHOWN_HOW = r"write it as module:name, for example shop\.agent:agent"
+SHOWN_HOW = r"write it as module:name, for example shop\.agent:agent, or as a file or a folder of "
 
 
 @pytest.mark.parametrize(
@@ -157,3 +160,53 @@ def test_agents_that_cannot_be_told_apart(folder: Path, text: str, complaint: st
     write(folder, f"import callbridge\n{text}")
     with pytest.raises(AgentError, match=f"^CALLBRIDGE_AGENT={MODULE}:agent: .*{complaint}"):
         loaded(":agent")
+
+
+# --- Written in TOML ----------------------------------------------------------------------------------
+
+
+def written(folder: Path, **files: str) -> None:
+    (folder / "agents").mkdir()
+    for name, more in files.items():
+        (folder / "agents" / f"{name}.toml").write_text(f"who = 'You answer.'\n{more}")
+
+
+def test_a_folder_of_written_agents(folder: Path) -> None:
+    """Each is called as its file, unless it says another name; of a file alone it is one agent."""
+    written(
+        folder,
+        bakery="numbers = ['+14155550100', 'sip:desk@example.sip.twilio.com']",
+        clinic="numbers = ['*']\nname = 'night-clinic'",
+    )
+    (folder / "agents" / "._bakery.toml").write_bytes(b"\x00 of another system")
+    (folder / "agents" / "README.md").write_text("Our agents.")
+    roster = load_roster("agents", {})
+    assert (list(roster.agents), roster.default) == (["bakery", "night-clinic"], "night-clinic")
+    about = About("CA1", Caller(""), "sip:Desk@example.sip.twilio.com")
+    assert asyncio.run(roster.choose(about)).name == "bakery"
+    assert list(load_roster("agents/bakery.toml", {}).agents) == ["bakery"]
+
+
+@pytest.mark.parametrize(
+    ("files", "complaints"),
+    [
+        ({}, ["there is no file that ends in .toml"]),
+        ({"a": "numbers = ['*']", "b": "numbers = ['*']"}, [r"\* is answered by a and by b"]),
+        ({"a": "name = 'b'", "b": ""}, ["two agents are called b"]),
+        ({"a": "nonsense = 1", "b": "numbers = 7"}, [r"a\.toml", r"b\.toml"]),
+    ],
+)
+def test_written_agents_that_cannot_be_used(
+    folder: Path, files: dict[str, str], complaints: list[str]
+) -> None:
+    """All that is wrong is told at once."""
+    written(folder, **files)
+    with pytest.raises(AgentError) as failed:
+        load_roster("agents", {})
+    for complaint in complaints:
+        assert re.search(complaint, str(failed.value))
+
+
+def test_a_file_that_is_not_there(folder: Path) -> None:
+    with pytest.raises(AgentError, match=r"clinic\.toml cannot be read: No such file"):
+        load_roster(str(folder / "clinic.toml"), {})

@@ -66,7 +66,7 @@ def _by_number(numbers: Mapping[Any, Any], variables: Mapping[str, object]) -> R
         name = agent.name or names.get(id(agent), "")
         if not name:
             raise AgentError(f"the agent for {number} has no name: give it Agent(name=…), or a variable")
-        _add(agents, name, agent)
+        add_to(agents, name, agent)
         by_number[number] = name
     first = next(iter(by_number.values()), "")
     return Roster(agents, default=by_number.get("*", first), numbers=by_number)
@@ -77,7 +77,7 @@ def _of_function(choose: Choose, variables: Mapping[str, object]) -> Roster:
     agents: dict[str, Agent] = {}
     for name, agent in _agents_in(variables):
         if all(known is not agent for known in agents.values()):
-            _add(agents, agent.name or name, agent)
+            add_to(agents, agent.name or name, agent)
     if not agents:
         where = getattr(choose, "__module__", None) or "its module"
         raise AgentError(f"what chooses has no agent to answer with: make them variables of {where}")
@@ -120,7 +120,8 @@ def _agents_in(variables: Mapping[str, object]) -> Iterator[tuple[str, Agent]]:
                 yield (key if is_agent_name(key) else ""), agent
 
 
-def _add(agents: dict[str, Agent], name: str, agent: Agent) -> None:
+def add_to(agents: dict[str, Agent], name: str, agent: Agent) -> None:
+    """One more agent, which has a name that no other one has."""
     if not name:
         raise AgentError(f"{agent!r} has no name: give it Agent(name=…), or a variable of its own")
     if agents.setdefault(name, agent) is not agent:

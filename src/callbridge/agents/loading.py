@@ -1,4 +1,4 @@
-"""Finds who answers, as `CALLBRIDGE_AGENT` says: `module:name`."""
+"""Finds who answers, as `CALLBRIDGE_AGENT` says: `module:name`, or a file or a folder of written agents."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choice import Roster
-from callbridge.agents.gathering import roster_of
+from callbridge.agents.gathering import add_to, roster_of
+from callbridge.agents.written.reading import read_agent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,22 +23,55 @@ def load_roster(name: str, environment: Mapping[str, str]) -> Roster:
 
     Args:
         name: `module:name`, of an agent, a mapping of called numbers to agents, a function that chooses one
-            or a roster.
-        environment: what agents without code may name as their secrets.
+            or a roster; or a TOML file of an agent, or a folder of such files.
+        environment: where written agents find their secrets.
 
     Raises:
         AgentError: the name is malformed, the module cannot be imported, or what is there answers no call.
     """
-    del environment
+    if name.endswith(".toml") or (name and ":" not in name and Path(name).is_dir()):
+        return _written(Path(name), environment)
     module_name, _, object_name = name.partition(":")
     if not module_name or not object_name:
-        raise AgentError(f"CALLBRIDGE_AGENT={name}: write it as module:name, for example shop.agent:agent")
+        raise AgentError(
+            f"CALLBRIDGE_AGENT={name}: write it as module:name, for example shop.agent:agent, "
+            "or as a file or a folder of agents in TOML"
+        )
     module = _imported(name, module_name)
     found = _found_in(module, object_name, name)
     try:
         return roster_of(found, vars(module), object_name)
     except AgentError as error:
         raise AgentError(f"CALLBRIDGE_AGENT={name}: {error}") from error
+
+
+def _written(path: Path, environment: Mapping[str, str]) -> Roster:
+    """The agents of one file, or of all files in a folder. All that is wrong with any of them is told."""
+    files = sorted(path.glob("[!.]*.toml")) if path.is_dir() else [path]
+    if not files:
+        raise AgentError(f"CALLBRIDGE_AGENT={path}: there is no file that ends in .toml in this folder")
+    agents: dict[str, Agent] = {}
+    numbers: dict[str, str] = {}
+    wrong: list[str] = []
+    for file in files:
+        try:
+            _add_written(file, environment, agents, numbers)
+        except AgentError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise AgentError("\n".join(wrong))
+    return Roster(agents, numbers=numbers)
+
+
+def _add_written(
+    file: Path, environment: Mapping[str, str], agents: dict[str, Agent], numbers: dict[str, str]
+) -> None:
+    found = read_agent(file, environment)
+    name = found.agent.name or file.stem
+    add_to(agents, name, found.agent)
+    for number in found.numbers:
+        if numbers.setdefault(number, name) != name:
+            raise AgentError(f"{number} is answered by {numbers[number]} and by {name}")
 
 
 def _imported(name: str, module_name: str) -> ModuleType:

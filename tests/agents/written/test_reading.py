@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.agent import AgentError
+from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.tools import Manner
 from callbridge.agents.written.reading import read_agent
 

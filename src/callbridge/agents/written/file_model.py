@@ -6,20 +6,18 @@ whoever writes an agent.
 
 from __future__ import annotations
 
-import re
 import zoneinfo
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from callbridge.agents.agent import ReasoningEffort
+from callbridge.agents.called_numbers import ANY, is_number
 from callbridge.agents.http.parameters import OfCall, Place
 from callbridge.agents.http.recipe import Method
 
 Words: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
 """A text that says something."""
-
-_NUMBER = re.compile(r"\+[1-9][0-9]{1,14}")
 
 
 class Written(BaseModel):
@@ -125,7 +123,7 @@ class AgentFile(Written):
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,48}$")] | None = None
     """What logs and records call it. Without it, the name of the file."""
     numbers: list[str] = []
-    """The called numbers that it answers, each as `+14155550100`. Without any, whatever it is chosen for."""
+    """The called numbers that it answers, each as `+14155550100` or as a SIP address; `*` for all others."""
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] | None = None
     """The language of its callers, `de` for example."""
     time_zone: str | None = None
@@ -159,7 +157,7 @@ class AgentFile(Written):
     @classmethod
     def _numbers(cls, numbers: list[str]) -> list[str]:
         for number in numbers:
-            if not _NUMBER.fullmatch(number):
+            if number != ANY and not is_number(number):
                 raise ValueError(f"{number} is no number as Twilio has it; write it like +14155550100")
         if len(set(numbers)) < len(numbers):
             raise ValueError("the same number stands there twice")

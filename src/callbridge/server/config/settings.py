@@ -100,7 +100,9 @@ class Settings(AddressSettings):
     # The agent.
 
     agent: str | None = None
-    """Who answers, in your own code, as module:name; what an agent leaves open is filled in from here."""
+    """Who answers: module:name in your own code, or a TOML file or a folder of them.
+
+    What an agent leaves open is filled in from here."""
 
     agent_instructions: str | None = None
     """What the agent is told about its task. Texts that are not set are the usual ones, in `language`."""
