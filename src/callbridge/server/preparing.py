@@ -62,7 +62,7 @@ def prepare(settings: Settings) -> Prepared:
     try:
         roster = who_answers(settings)
     except AgentError as error:
-        remedy = "Correct CALLBRIDGE_AGENT or the module; it is looked for in the current folder first."
+        remedy = "Correct CALLBRIDGE_AGENT or what it names; that is looked for in the current folder first."
         findings.append(Finding(Level.ERROR, str(error), remedy, error.where))
     try:
         load_clip(settings.clip)
