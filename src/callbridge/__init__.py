@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.earlier import Earlier
 from callbridge.agents.tools import EndCall, ToolRefused
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ __all__ = [
     "Call",
     "Caller",
     "CallerKind",
+    "Earlier",
     "EndCall",
     "Line",
     "SemanticVad",

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.call import facts
+from callbridge.call import agent_facts, facts
 from callbridge.state import writes
 from callbridge.state.backlog import Backlog
 from callbridge.state.state import ENDED, STARTED
 from callbridge.state.writes import EventWrite, SpendNote, Write
+from callbridge.switchboard.returning import OF_AGENTS
 
 
 def detail(name: str = "") -> EventWrite:
@@ -128,5 +129,8 @@ def test_only_what_was_said_is_detail() -> None:
         facts.TurnEnded,
         facts.CallerWordsCame,
         facts.Remembered,
+        facts.CallDescribed,
+        agent_facts.CalledBefore,
+        *OF_AGENTS,
     }
     assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

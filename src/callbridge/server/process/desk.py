@@ -31,6 +31,7 @@ from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
+from callbridge.server.process.recalling import Recalling
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of
@@ -89,6 +90,10 @@ class Desk:
     """Wakes whoever probes the model."""
     one_by_one: OneByOne = field(default_factory=OneByOne)
     """Webhooks of one call."""
+    recalling: Recalling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recalling = Recalling(self.settings, self.state, self.wall_now, self.caller_key)
 
     @property
     def signature_check(self) -> SignatureCheck | None:
@@ -99,7 +104,7 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        return _caller_key(self.settings, caller)
+        return caller_key_of(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -202,7 +207,10 @@ def open_desk(
             anonymous_at_once=settings.anonymous_calls_max,
             anonymous_per_day=settings.anonymous_calls_day,
         ),
-        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
+        {
+            caller_key_of(settings, name): calls
+            for name, calls in (settings.calls_per_caller_of or {}).items()
+        },
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -250,7 +258,8 @@ def _bare(fact: Fact) -> Fact:
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
 
 
-def _caller_key(settings: Settings, caller: str) -> str:
+def caller_key_of(settings: Settings, caller: str) -> str:
+    """The key under which a caller is counted and remembered."""
     secret = settings.own_secret.encode()
     return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
 

@@ -103,6 +103,8 @@ class Journal:
     model: str
     session_id: str = ""
     opened_at: float = 0.0
+    instructions: str = ""
+    """What it was told to be, as it was amended last."""
     ended: str = ""
     """How it ended, and who ended it; empty while it lasts."""
     conversation: Conversation = field(default_factory=Conversation)

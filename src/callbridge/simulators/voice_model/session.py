@@ -241,6 +241,7 @@ class RealtimeSession:
             has_spoken=shared.has_spoken,
             transcription_models=shared.settings.transcription_models,
         )
+        self.journal.instructions = shared.config.values["instructions"]
         self._listening.configure()
         shared.send({"type": "session.updated", "session": self._session()})
         shared.note("configured", shared.config.summary())
