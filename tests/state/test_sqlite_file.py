@@ -55,7 +55,7 @@ def test_files_that_others_may_read_are_closed_to_them(path: Path) -> None:
 
 
 def test_a_file_of_an_earlier_version_loses_the_words_that_it_had_deleted(path: Path) -> None:
-    """It had no such index, no table of callers, no zeros for what is deleted. What it keeps is still there."""
+    """It had no such index, no callers, and no zeros for what is deleted. What it keeps is still there."""
     with contextlib.closing(open_file(path)) as connection, writing(connection):
         write_batch(connection, [EventWrite("CA1", "turn_ended", 1.0, b"deleted words")])
         write_batch(connection, [EventWrite("CA2", "turn_ended", 2.0, b"kept words")])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.server.process.desk import caller_key_of
+from callbridge.server.process.desk import caller_key
 from callbridge.state.state import StateError
 from callbridge.switchboard.callers import known_as
 
@@ -46,9 +46,7 @@ def forget_caller(settings: Settings, number: str) -> str:
     """
     caller = number.translate(_BETWEEN_DIGITS) if number.lstrip().startswith("+") else number.strip()
     if known_as(caller) is None:
-        raise ForgetError(
-            f"{number!r} is no caller. Give a number with its country code: +14155550100."
-        )
+        raise ForgetError(f"{number!r} is no caller. Give a number with its country code: +14155550100.")
     path = settings.state_path
     if path is None:
         raise ForgetError(
@@ -56,13 +54,11 @@ def forget_caller(settings: Settings, number: str) -> str:
             "Restart it, and all of it is gone."
         )
     if not path.exists():
-        raise ForgetError(
-            f"There is no state file {path}. Run this where the service runs."
-        )
+        raise ForgetError(f"There is no state file {path}. Run this where the service runs.")
     # SQLAlchemy takes a fifth of a second to import; the other commands do not wait for it.
     from callbridge.state.forgetting import forget_in_file  # noqa: PLC0415 - see the line above
 
-    forgotten, is_overwritten = forget_in_file(path, caller_key_of(settings, caller))
+    forgotten, is_overwritten = forget_in_file(path, caller_key(settings, caller))
     if not forgotten:
         return f"nothing is remembered of {caller}"
     said = f"what {_agents(forgotten)} remembered of {caller} is deleted"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-RECORD_BYTES_MAX: Final = 64 * 1024
-"""A summary and the values of a call take 20 KB at most."""
+RECORD_BYTES_MAX: Final = 128 * 1024
+"""A summary and the values of a call take 20 KB as a rule, and more in other scripts."""
 
 GOING_ON_BYTES_MAX: Final = 256 * 1024
 """What it takes to go on with a call: an hour of quick talk takes about 100 KB."""

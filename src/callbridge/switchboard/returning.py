@@ -13,6 +13,7 @@ import msgspec
 from callbridge.call import agent_facts, facts, memory
 from callbridge.call.facts import EndReason, Fact
 from callbridge.state.callers import GOING_ON_BYTES_MAX, RECORD_BYTES_MAX, CallerRecord
+from callbridge.state.writes import storable
 from callbridge.switchboard.continuation import CallHistory, read_facts, read_history
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ def record_of(events: Iterable[StoredEvent], at: float, summary: str | None = No
     # Where nobody writes down the caller's words, what follows the greeting is an answer to them.
     if not (of_agent or len(turns) > 1 or any(turn.caller for turn in turns)):
         return None
-    summary = _last_turns(history.remembered) if summary is None else summary
-    body = _encode(_Body(1, summary[-SUMMARY_CHARACTERS_MAX:], _values(told)))
+    summary = _last_turns(turns) if summary is None else storable(summary)[:SUMMARY_CHARACTERS_MAX]
+    body = _encode(_Body(1, summary, _values(told)))
     if len(body) > RECORD_BYTES_MAX:
         return None
     going_on = _going_on(history, of_agent) if is_cut_off(history) else b""
@@ -94,16 +95,15 @@ def is_cut_off(history: CallHistory) -> bool:
     )
 
 
-def _last_turns(remembered: Iterable[memory.Entry]) -> str:
+def _last_turns(said: Iterable[memory.TurnSaid]) -> str:
     """As they were heard; where they are too long the oldest are left out."""
-    said = [entry for entry in remembered if isinstance(entry, memory.TurnSaid)]
     lines = []
     for turn in said:
         lines += [f"caller: {turn.caller}"] if turn.caller else []
         lines += [f"agent: {turn.agent}"] if turn.agent else []
     while len(lines) > 1 and sum(map(len, lines)) + len(lines) - 1 > SUMMARY_CHARACTERS_MAX:
         del lines[0]
-    return "\n".join(lines)
+    return "\n".join(lines)[-SUMMARY_CHARACTERS_MAX:]
 
 
 def _values(told: Iterable[Fact]) -> str:

@@ -104,7 +104,7 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        return caller_key_of(self.settings, caller)
+        return caller_key(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -207,10 +207,7 @@ def open_desk(
             anonymous_at_once=settings.anonymous_calls_max,
             anonymous_per_day=settings.anonymous_calls_day,
         ),
-        {
-            caller_key_of(settings, name): calls
-            for name, calls in (settings.calls_per_caller_of or {}).items()
-        },
+        {caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -258,7 +255,7 @@ def _bare(fact: Fact) -> Fact:
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
 
 
-def caller_key_of(settings: Settings, caller: str) -> str:
+def caller_key(settings: Settings, caller: str) -> str:
     """The key under which a caller is counted and remembered."""
     secret = settings.own_secret.encode()
     return key_of(caller, hmac.new(secret, b"callbridge callers", hashlib.sha256).digest())
