@@ -13,7 +13,6 @@ from callbridge.state import writes
 from callbridge.state.backlog import Backlog
 from callbridge.state.state import ENDED, STARTED
 from callbridge.state.writes import EventWrite, SpendNote, Write
-from callbridge.switchboard.returning import OF_AGENTS
 
 
 def detail(name: str = "") -> EventWrite:
@@ -131,6 +130,6 @@ def test_only_what_was_said_is_detail() -> None:
         facts.Remembered,
         facts.CallDescribed,
         agent_facts.CalledBefore,
-        *OF_AGENTS,
+        *agent_facts.OF_AGENTS,
     }
     assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from callbridge.call import agent_facts, facts, memory
+from callbridge.call.agent_facts import OF_AGENTS
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import EndReason
 from callbridge.state.callers import GOING_ON_BYTES_MAX, CallerRecord
@@ -17,7 +18,6 @@ from callbridge.state.state import DETAILS, CallEvent
 from callbridge.switchboard.continuation import read_history
 from callbridge.switchboard.returning import (
     CALLED_AGAIN,
-    OF_AGENTS,
     SUMMARY_CHARACTERS_MAX,
     facts_of,
     record_of,

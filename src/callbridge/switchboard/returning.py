@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from callbridge.call import agent_facts, facts, memory
+from callbridge.call.agent_facts import OF_AGENTS
 from callbridge.call.facts import EndReason, Fact
 from callbridge.state.callers import GOING_ON_BYTES_MAX, RECORD_BYTES_MAX, CallerRecord
 from callbridge.state.writes import storable
@@ -28,16 +29,6 @@ CALLED_AGAIN: Final = (
     "[That call ended here before it was done, and the caller has called again. If they want something else "
     "now, leave what was said above.]"
 )
-
-OF_AGENTS: Final = (
-    agent_facts.ValuesSet,
-    agent_facts.StepEntered,
-    agent_facts.FieldKept,
-    agent_facts.FieldRefused,
-    agent_facts.Captured,
-    agent_facts.CaptureDelivered,
-)
-"""What an agent must know to go on. All of these are kept: what was captured is not delivered again."""
 
 
 class _Body(msgspec.Struct, frozen=True):

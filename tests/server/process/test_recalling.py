@@ -151,7 +151,7 @@ async def test_of_two_calls_at_once_one_goes_on() -> None:
     ],
 )
 async def test_nobody_else_is_told(caller: str, again: str, agent: str) -> None:
-    """Who has another number, who calls another agent, and all who share one name: callers without a number, of
+    """Who has another number or calls another agent; all who share one name: callers without a number, of
     a SIP host, of a switchboard.
     """
     line = Line(REMEMBERS | {"CALLBRIDGE_CALLS_PER_CALLER_OF": "+14155550177=9"})
