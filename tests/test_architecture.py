@@ -561,7 +561,7 @@ BROAD = {
     ("callbridge.agents.tools", "Tool.answer_async"): "so here",
     ("callbridge.agents.tools", "Tool.finish"): "and here",
     ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
-    ("callbridge.agents.texts", "text_of"): "a user's function may raise anything; the caller is answered",
+    ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "load_agent"): "a user's module may raise anything while it is imported",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",

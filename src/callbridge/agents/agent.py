@@ -59,7 +59,7 @@ class Agent:
         spend_max: US dollars that one call may cost; then the agent says goodbye.
         values: a pydantic model, with a default for every field: what `call.values` is. Without it that is a
             dictionary.
-        summarise: what is remembered of a call, for the caller's next one (`CALLBRIDGE_CALLER_MEMORY_DAYS`): a
+        summarise: says what is remembered of a call, where callers are (`CALLBRIDGE_CALLER_MEMORY_DAYS`): a
             function that gets the call when it is over, may be async, and has 5 s. Without it those are the
             last turns as they were heard.
         tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
