@@ -38,6 +38,7 @@ DAY_S = 24 * 3600.0
 RNG = random.Random("callers return")
 NUMBER = "+447700900123"
 WISH, ANSWER = "I want the blue bicycle.", "The blue one it is."
+CHOSEN = "The caller has chosen blue."
 
 
 def says(text: str, *calls: ToolCall, caller: str = "") -> Answer:
@@ -71,14 +72,17 @@ class Clock:
         return time.time() + self.ahead_s
 
 
-def shop(seen: list[Call]) -> Agent:
+def shop(seen: list[Call], *, summarises: bool) -> Agent:
     """Notes in its values what is chosen, and in `seen` every call that it greets."""
+
+    def summary(call: Call) -> str:
+        return f"The caller has chosen {call.values['colour']}."
 
     def greeting(call: Call) -> str:
         seen.append(call)
         return "Bicycles, hello!"
 
-    agent = Agent(greeting=greeting)
+    agent = Agent(greeting=greeting, summarise=summary if summarises else None)
 
     @agent.tool
     async def choose(colour: str, call: Call) -> str:
@@ -90,12 +94,12 @@ def shop(seen: list[Call]) -> Agent:
 
 
 @contextlib.asynccontextmanager
-async def shop_open(folder: Path, clock: Clock, seen: list[Call]) -> AsyncIterator[Stack]:
+async def shop_open(folder: Path, clock: Clock, agent: Agent) -> AsyncIterator[Stack]:
     """The shop with a state file in `folder`, whose callers are remembered for 30 days."""
     path = folder / "state.db"
     given = {"CALLBRIDGE_CALLER_MEMORY_DAYS": "30", "CALLBRIDGE_STATE_PATH": str(path)}
     state = SqliteState(path, clock, Retention(callers_s=30 * DAY_S))
-    async with stack(ORDER, agent=shop(seen), state=state, wall_clock=clock, environment=given) as running:
+    async with stack(ORDER, agent=agent, state=state, wall_clock=clock, environment=given) as running:
         yield running
 
 
@@ -119,7 +123,7 @@ def text_in(folder: Path) -> bytes:
 async def test_a_caller_who_was_cut_off_goes_on_where_they_were(tmp_path: Path) -> None:
     """With what was said, and the agent's own state."""
     clock, seen = Clock(), list[Call]()
-    async with shop_open(tmp_path, clock, seen) as running:
+    async with shop_open(tmp_path, clock, shop(seen, summarises=False)) as running:
         await called(running, ASKS)
         clock.ahead_s = 590.0
         again, session = await called(running, LISTENS)
@@ -127,6 +131,7 @@ async def test_a_caller_who_was_cut_off_goes_on_where_they_were(tmp_path: Path) 
     assert first.earlier is None
     assert back.earlier is not None
     assert back.earlier.goes_on
+    assert WISH in back.earlier.summary
     assert back.values == {"colour": "blue"}
     assert [line.text for line in back.transcript][1:3] == [WISH, ANSWER]
     places = [place for text in (WISH, ANSWER, "called again") for place in line_with(session, text)]
@@ -136,25 +141,26 @@ async def test_a_caller_who_was_cut_off_goes_on_where_they_were(tmp_path: Path) 
 
 
 async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(tmp_path: Path) -> None:
-    """By a summary, as data, and the agent's values; the call itself is a new one."""
+    """By the shop's summary, as data, and the agent's values; the call itself is a new one."""
     clock, seen = Clock(), list[Call]()
-    async with shop_open(tmp_path, clock, seen) as running:
+    async with shop_open(tmp_path, clock, shop(seen, summarises=True)) as running:
         await called(running, ASKS)
+        assert await until(lambda: CHOSEN.encode() in text_in(tmp_path))
         clock.ahead_s = DAY_S
         later, session = await called(running, LISTENS)
         assert NUMBER[1:].encode() not in text_in(tmp_path)
-        assert WISH.encode() in text_in(tmp_path)
+        assert CHOSEN.encode() in text_in(tmp_path)
         said = forget_caller(running.settings, "+44 7700 900123")
+        assert CHOSEN.encode() not in text_in(tmp_path)
         assert WISH.encode() not in text_in(tmp_path)
         _, unknowing = await called(running, LISTENS)
     _, known, unknown = seen
     assert known.earlier is not None
-    assert not known.earlier.goes_on
-    assert WISH in known.earlier.summary
+    assert (known.earlier.summary, known.earlier.goes_on) == (CHOSEN, False)
     assert (known.earlier.values, known.values) == ({"colour": "blue"}, {})
-    assert WISH in session.instructions
+    assert CHOSEN in session.instructions
     assert line_with(session, WISH) == []
     assert [fact.is_continued for fact in later.of(StreamStarted)] == [False]
     assert said == f"what 1 agent remembered of {NUMBER} is deleted"
     assert unknown.earlier is None
-    assert WISH not in unknowing.instructions
+    assert CHOSEN not in unknowing.instructions

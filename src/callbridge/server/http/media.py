@@ -134,7 +134,7 @@ class _Visit:
             self._desk.live_calls.remove(self._call_sid, self._bridge)
 
     def _make_bridge(self, phone: SocketLeg) -> Bridge:
-        door, desk = self._door, self._desk
+        desk = self._desk
         self._bridge = Bridge(
             phone,
             dialer=desk.dialer,
