@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.phone import Step
     from callbridge.simulators.voice_model import Journal
-    from e2e.stack import FinishedCall, Stack
+    from e2e.stack import FinishedCall, Log, Stack
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -140,7 +140,9 @@ async def test_a_caller_who_was_cut_off_goes_on_where_they_were(tmp_path: Path) 
     assert [fact.is_continued for fact in again.of(StreamStarted)] == [True]
 
 
-async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(tmp_path: Path) -> None:
+async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(
+    tmp_path: Path, log: Log
+) -> None:
     """By the shop's summary, as data, and the agent's values; the call itself is a new one."""
     clock, seen = Clock(), list[Call]()
     async with shop_open(tmp_path, clock, shop(seen, summarises=True)) as running:
@@ -164,3 +166,5 @@ async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(
     assert said == f"what 1 agent remembered of {NUMBER} is deleted"
     assert unknown.earlier is None
     assert CHOSEN not in unknowing.instructions
+    assert [line["goes_on"] for line in log.events("caller_recalled")] == [False]
+    assert CHOSEN not in log.text

@@ -96,6 +96,7 @@ class Recalling:
         minutes = Minutes(self._state, self._wall_now, key, agent, list(events))
         if before is None:
             return Back(events, minutes=minutes)
+        _log.info("caller_recalled", call_sid=call_sid, goes_on=before.goes_on)
         return Back(events, earlier_of(before), before.goes_on, minutes)
 
     async def _recalled(self, key: str, agent: str) -> list[Fact]:
