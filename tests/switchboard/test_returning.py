@@ -32,6 +32,7 @@ STARTED = facts.StreamStarted("", "", source=STREAM, agent="shop")
 GREETING = facts.TurnEnded(1, None, "Hello.", None, interrupted=False, source=STREAM)
 WISH = facts.TurnEnded(2, "A blue one.", "We have", 500, interrupted=True, source=STREAM, at_ms=4000)
 TOOL = memory.ToolAnswered(2, "call_1", "look_up", "{}", "one left")
+FIRST_STEP = agent_facts.StepEntered("begin", "", source=STREAM)
 KEPT = agent_facts.FieldKept("booking", "name", '"Ann"', is_confirmed=True, source=STREAM, number=9)
 CAPTURED = agent_facts.Captured("booking", "{}", source=STREAM)
 
@@ -100,10 +101,22 @@ def test_a_call_that_sets_no_values_leaves_those_of_the_call_before() -> None:
     assert known(before, WISH, values('{"n": 2}'), values("{}")).before.values == "{}"
 
 
-@pytest.mark.parametrize("told", [(), (GREETING,), (GREETING, ended(EndReason.CALLER_HANGUP))])
+@pytest.mark.parametrize(
+    "told",
+    [
+        (),
+        (GREETING,),
+        (GREETING, ended(EndReason.CALLER_HANGUP)),
+        (values('{"n": 1}'), FIRST_STEP, GREETING),
+    ],
+)
 def test_of_who_said_nothing_nothing_is_remembered(told: tuple[Fact, ...]) -> None:
     """What is known of their call before stays."""
     assert record_of(events(STARTED, *told), AT) is None
+
+
+def test_a_field_that_was_filled_by_keys_is_said() -> None:
+    assert known(GREETING, KEPT).before.goes_on
 
 
 def test_without_transcripts_an_answer_behind_the_greeting_shows_that_they_spoke() -> None:

@@ -59,8 +59,7 @@ def record_of(events: Iterable[StoredEvent], at: float, summary: str | None = No
     history, told = read_history(events), [fact for _, fact in read_facts(events)]
     of_agent = [fact for fact in told if isinstance(fact, OF_AGENTS)]
     turns = [entry for entry in history.remembered if isinstance(entry, memory.TurnSaid)]
-    # Where nobody writes down the caller's words, what follows the greeting is an answer to them.
-    if not (of_agent or len(turns) > 1 or any(turn.caller for turn in turns)):
+    if not _has_said_anything(turns, of_agent):
         return None
     summary = _last_turns(turns) if summary is None else storable(summary)[:SUMMARY_CHARACTERS_MAX]
     body = _encode(_Body(1, summary, _values(told)))
@@ -68,6 +67,19 @@ def record_of(events: Iterable[StoredEvent], at: float, summary: str | None = No
         return None
     going_on = _going_on(history, of_agent) if is_cut_off(history) else b""
     return CallerRecord(at, body, going_on if len(going_on) <= GOING_ON_BYTES_MAX else b"")
+
+
+def _has_said_anything(turns: Sequence[memory.TurnSaid], of_agent: Iterable[Fact]) -> bool:
+    """Whether the caller has. Where nobody writes down their words, what follows the greeting is an answer.
+
+    Values and a first step are there without them.
+    """
+    fields = agent_facts.FieldKept | agent_facts.FieldRefused
+    return (
+        len(turns) > 1
+        or any(turn.caller for turn in turns)
+        or any(isinstance(fact, fields) for fact in of_agent)
+    )
 
 
 def is_cut_off(history: CallHistory) -> bool:
