@@ -9,9 +9,12 @@ from typing import Any
 
 from callbridge.bridge.legs.leg import SocketLeg
 from callbridge.bridge.waiting import WaitingRoom
+from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import VARIABLES, Settings, read_settings
 from callbridge.server.process.desk import Desk, open_desk
+from callbridge.state.callers import CallerRecord
 from callbridge.state.memory_state import MemoryState
+from callbridge.state.state import Retention
 
 AUTH_TOKEN = "f" * 32
 ACCOUNT = "AC" + "0" * 32
@@ -57,8 +60,8 @@ class CountingDialer:
 class StallingState(MemoryState):
     """A disk that does not answer, and trouble on demand."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Callable[[], float], kept: Retention) -> None:
+        super().__init__(clock, kept)
         self.is_stalled = False
         self.told_trouble: str | None = None
 
@@ -75,6 +78,10 @@ class StallingState(MemoryState):
     async def claim_token(self, digest: bytes, expires_at: float) -> bool:
         await self._wait()
         return await super().claim_token(digest, expires_at)
+
+    async def recall(self, caller_key: str, agent: str, now: float) -> CallerRecord | None:
+        await self._wait()
+        return await super().recall(caller_key, agent, now)
 
     async def flush(self) -> bool:
         await self._wait()
@@ -136,11 +143,12 @@ class FrontDesk:
     wall_now: float = 1_800_000_000.0
 
     def __post_init__(self) -> None:
-        self.state = StallingState(lambda: self.wall_now)
+        settings = made_settings(self.environment)
+        self.state = StallingState(lambda: self.wall_now, retention(settings))
         self.loop_watch = LoopWatch()
         self.dialer = CountingDialer()
         self.desk: Desk = open_desk(
-            made_settings(self.environment),
+            settings,
             state=self.state,
             loop_watch=self.loop_watch,  # type: ignore[arg-type]  # Only `is_late` is asked of it.
             now=lambda: self.now,

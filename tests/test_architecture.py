@@ -563,7 +563,7 @@ BROAD = {
     ("callbridge.agents.tools", "Tool.answer_async"): "so here",
     ("callbridge.agents.tools", "Tool.finish"): "and here",
     ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
-    ("callbridge.agents.texts", "text_of"): "a user's function may raise anything; the caller is answered",
+    ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "_imported"): "a user's module may raise anything while it is imported",
     ("callbridge.agents.choice", "Roster.choose"): "whatever a user's code raises, the default agent answers",

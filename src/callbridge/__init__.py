@@ -12,6 +12,7 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.earlier import Earlier
 from callbridge.agents.tools import EndCall, ToolRefused
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "Call",
     "Caller",
     "CallerKind",
+    "Earlier",
     "EndCall",
     "Line",
     "Roster",

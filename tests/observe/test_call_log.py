@@ -111,6 +111,7 @@ UNLOGGED: list[facts.Fact] = [
     *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
     *(facts.CallOver(), facts.CallDescribed("Anna"), facts.CallerSpoke(1, 900), facts.ItemHeard("item_1")),
     agent_facts.ValuesSet('{"card": "4111"}'),
+    agent_facts.CalledBefore(1.0, "caller: my card is 4111", ""),
 ]
 """A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for
 themselves, and what is said of each item and utterance is for the agent's code."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.call import facts
+from callbridge.call import agent_facts, facts
 from callbridge.state import writes
 from callbridge.state.backlog import Backlog
 from callbridge.state.state import ENDED, STARTED
@@ -128,5 +128,8 @@ def test_only_what_was_said_is_detail() -> None:
         facts.TurnEnded,
         facts.CallerWordsCame,
         facts.Remembered,
+        facts.CallDescribed,
+        agent_facts.CalledBefore,
+        *agent_facts.OF_AGENTS,
     }
     assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

@@ -15,7 +15,7 @@ from callbridge.agents.toolbox import Toolbox
 from callbridge.agents.tools import TIMEOUT_S_MAX, EndCall, Manner, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from callbridge.agents.wants import Wants
 
     Function = TypeVar("Function", bound=Callable[..., object])
+    Summarise: TypeAlias = Callable[..., str | Awaitable[str]]
     MakeAbility: TypeAlias = Callable[[Wants, About], Ability]
 
 ReasoningEffort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
@@ -72,6 +73,9 @@ class Agent:
         spend_max: US dollars that one call may cost; then the agent says goodbye.
         values: a pydantic model, with a default for every field: what `call.values` is. Without it that is a
             dictionary.
+        summarise: says what is remembered of a call, where callers are (`CALLBRIDGE_CALLER_MEMORY_DAYS`): a
+            function that gets the call when it is over, may be async, and has 5 s. Without it those are the
+            last turns as they were heard.
         tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
         can_hang_up: whether the agent may end the call by itself, after a goodbye.
         greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
@@ -108,6 +112,7 @@ class Agent:
         tool_timeout_s: float | None = None,
         spend_max: float | None = None,
         values: type[BaseModel] | None = None,
+        summarise: Summarise | None = None,
         tools: Iterable[Callable[..., object] | AnyTool] = (),
         can_hang_up: bool = True,
         greeting_interruptible: bool = False,
@@ -119,7 +124,7 @@ class Agent:
         self.language = _checked_language(language)
         self.turn_detection, self.reasoning_effort = turn_detection, reasoning_effort
         self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
-        self.values = _checked_values(values)
+        self.values, self.summarise = _checked_values(values), summarise
         self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
         self.toolbox = Toolbox()
         self.abilities: list[MakeAbility] = []

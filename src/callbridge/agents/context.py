@@ -18,6 +18,8 @@ from typing_extensions import TypeVar
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from callbridge.agents.earlier import Earlier
+
 ValuesT = TypeVar("ValuesT", default=dict[str, Any])
 """The user's own state of a call: a plain dictionary, or a pydantic model that the agent names."""
 
@@ -78,6 +80,8 @@ class About:
     time_zone: str = "UTC"
     caller_key: str = ""
     """The same for every call of this caller, and no number: under it what is remembered of them is kept."""
+    earlier: Earlier | None = None
+    """What is remembered of the caller's last call."""
 
 
 class Spoken(Awaitable[bool]):
@@ -147,6 +151,15 @@ class Call(Generic[ValuesT]):
     def language(self) -> str:
         """The language of the callers, `de` for example; empty where it is detected."""
         return self._about.language
+
+    @property
+    def earlier(self) -> Earlier | None:
+        """The caller's last call with this agent; None where nothing is remembered of them.
+
+        Nothing is unless `CALLBRIDGE_CALLER_MEMORY_DAYS` is set. A number can be forged, and a telephone be
+        shared: this does not prove who calls.
+        """
+        return self._about.earlier
 
     @property
     def local_time(self) -> dt.datetime:

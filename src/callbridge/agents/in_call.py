@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.context import Call, Line, Spoken
+from callbridge.agents.earlier import told_of
 from callbridge.agents.runs import ToolRuns
-from callbridge.agents.texts import text_of
+from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools import ToolResult, failure
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
@@ -112,7 +113,8 @@ class AgentInCall:
         return self._keys
 
     def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
-        texts = (self._own_instructions, *(ability.instructions for ability in self._abilities))
+        told = told_of(self.call.earlier)
+        texts = (self._own_instructions, told, *(ability.instructions for ability in self._abilities))
         definitions = tuple(tool.definition for tool in self._tools_now().values())
         return "\n\n".join(filter(None, texts)), definitions
 
@@ -283,6 +285,11 @@ class AgentInCall:
         if values is not None and values != self._values:
             self._values = values
             self.wants.add(agent_facts.ValuesSet(values))
+
+    async def summary(self) -> str | None:
+        """What the user's own function makes of the call when it is over; None where there is none."""
+        summarise = self._agent.summarise
+        return None if summarise is None else await summary_of(summarise, self.call)
 
     def hang_up(self) -> None:
         """The stream has ended: nothing is said any more, and what does not want to finish ends."""

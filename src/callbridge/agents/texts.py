@@ -24,6 +24,9 @@ Text: TypeAlias = str | Callable[..., str | Awaitable[str]]
 TEXT_TIMEOUT_S: Final = 1.0
 """What a function has that is to say what an agent is told. The caller waits meanwhile."""
 
+SUMMARY_TIMEOUT_S: Final = 5.0
+"""What a function has that summarises a call: a small model answers in two. No caller waits for it."""
+
 
 def is_call(hint: object) -> bool:
     """Whether a parameter with this type hint is given the call."""
@@ -82,21 +85,31 @@ async def text_of(text: Text | None, call: Call[Any], default: str, what: str) -
         default: what the settings say.
         what: `instructions` or `greeting`, for the log.
     """
-    if text is None:
-        return default
-    if isinstance(text, str):
-        return text
+    if text is None or isinstance(text, str):
+        return default if text is None else text
+    found = await _text_from(text, call, TEXT_TIMEOUT_S, what)
+    return default if found is None else found
+
+
+async def summary_of(function: Callable[..., Any], call: Call[Any]) -> str | None:
+    """What the user's function makes of a call that is over; None where it fails, with a line in the log."""
+    return await _text_from(function, call, SUMMARY_TIMEOUT_S, "summary")
+
+
+async def _text_from(
+    function: Callable[..., Any], call: Call[Any], timeout_s: float, what: str
+) -> str | None:
     try:
-        found = await answer_of(text, call, TEXT_TIMEOUT_S)
+        found = await answer_of(function, call, timeout_s)
         if isinstance(found, str):
             return found
         why = f"it gave a {type(found).__name__}, and no text"
     except TimeoutError:
-        why = f"it took longer than {TEXT_TIMEOUT_S:g} s"
+        why = f"it took longer than {timeout_s:g} s"
     except Exception as error:  # noqa: BLE001  # A user's function may raise anything; the caller is answered.
         why = f"it raised {type(error).__name__}"
     structlog.get_logger().warning("agent_text_failed", text=what, reason=why)
-    return default
+    return None
 
 
 async def answer_of(function: Callable[..., Any], call: Call[Any], timeout_s: float) -> Any:

@@ -60,5 +60,17 @@ class CaptureDelivered(BaseFact, frozen=True):
     """A `ToolOutcome`."""
 
 
+class CalledBefore(BaseFact, frozen=True):
+    """What is remembered of the caller's last call. Kept for as long as the words of this one."""
+
+    ended_at: float
+    """When that call ended, in seconds since 1970."""
+    summary: str
+    values: str
+    """Its `call.values`, as JSON text; empty where it had none."""
+    goes_on: bool = False
+    """It was cut off, and this call goes on where it was: its facts stand behind this one."""
+
+
 OF_AGENTS: Final = (ValuesSet, StepEntered, FieldKept, FieldRefused, Captured, CaptureDelivered)
 """All of them: whoever goes on with a call needs each."""

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from callbridge.call.agent_facts import (
+    CalledBefore,
     Captured,
     CaptureDelivered,
     FieldKept,
@@ -464,6 +465,7 @@ Fact: TypeAlias = (
     | FieldRefused
     | Captured
     | CaptureDelivered
+    | CalledBefore
 )
 
 encode: Final = msgspec.json.Encoder().encode

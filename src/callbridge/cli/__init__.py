@@ -10,6 +10,7 @@ import typer
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.drain import drain
+from callbridge.cli.forget import forget
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_model import simulate_model
@@ -46,6 +47,7 @@ app.command()(demo)
 app.command()(serve)
 app.command()(check)
 app.command()(drain)
+app.command()(forget)
 
 simulate = typer.Typer(
     help="Strict simulators of both vendors, for any bridge.",

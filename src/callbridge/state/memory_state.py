@@ -11,6 +11,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from callbridge.state.callers import CALLERS_IN_MEMORY_MAX
 from callbridge.state.state import (
     CALLER_NOTE_KEPT_S,
     ENDED,
@@ -35,6 +36,7 @@ from callbridge.state.writes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from callbridge.state.callers import CallerRecord
     from callbridge.state.state import CallEvent, Retention
 
 
@@ -60,6 +62,8 @@ class MemoryState:
         self._tokens: dict[bytes, float] = {}
         self._callers: deque[CallerNote] = deque()
         self._spend: deque[SpendNote] = deque()
+        self._records: dict[tuple[str, str], CallerRecord] = {}
+        """By caller and agent, in the order of their latest calls."""
         self._pruned_at = clock()
         self._events_shed = 0
 
@@ -132,6 +136,23 @@ class MemoryState:
         """(at, microdollars), oldest first."""
         return with_spend((), self._spend, since)
 
+    def remember(self, caller_key: str, agent: str, record: CallerRecord) -> None:
+        """Keeps what is known of a caller."""
+        self._prune_when_due()
+        self._records.pop((caller_key, agent), None)
+        self._records[caller_key, agent] = record
+        if len(self._records) > CALLERS_IN_MEMORY_MAX:
+            del self._records[next(iter(self._records))]
+
+    async def recall(self, caller_key: str, agent: str, now: float) -> CallerRecord | None:
+        """What may be known of a caller at `now`."""
+        record = self._records.get((caller_key, agent))
+        return None if record is None else record.as_of(now, self._retention.callers_s)
+
+    def forget(self, caller_key: str) -> None:
+        """Drops all that is known of a caller."""
+        self._records = {key: record for key, record in self._records.items() if key[0] != caller_key}
+
     async def flush(self) -> bool:
         """Nothing waits here."""
         return True
@@ -188,3 +209,5 @@ class MemoryState:
         self._tokens = {key: end for key, end in self._tokens.items() if end >= now - TOKEN_KEPT_S}
         self._callers = deque(note for note in self._callers if note.at >= now - CALLER_NOTE_KEPT_S)
         self._spend = deque(note for note in self._spend if note.at >= now - SPEND_KEPT_S)
+        known = {key: record.as_of(now, self._retention.callers_s) for key, record in self._records.items()}
+        self._records = {key: record for key, record in known.items() if record is not None}

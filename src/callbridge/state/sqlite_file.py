@@ -74,7 +74,7 @@ call_events = Table(
 IS_DETAIL = call_events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(DETAILS)])
 """What was said. Not by parameters, or SQLite could not know that the next index has all of these."""
 
-_details = Index("call_events_details", call_events.c.at, sqlite_where=IS_DETAIL)
+_details = Index("call_events_said", call_events.c.at, sqlite_where=IS_DETAIL)
 """What is looked for every minute, among the many outlines of a day."""
 
 used_tokens = Table(
@@ -98,6 +98,17 @@ spend_notes = Table(
     Column("at", Float, nullable=False),
     Column("microdollars", BigInteger, nullable=False),
     Index("spend_notes_at", "at"),
+)
+
+caller_records = Table(
+    "caller_records",
+    tables,
+    Column("caller_key", Text, primary_key=True),
+    Column("agent", Text, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("going_on", LargeBinary, nullable=False),
+    Index("caller_records_at", "at"),
 )
 
 # --- Opening ----------------------------------------------------------------------------------------
@@ -166,13 +177,15 @@ def writing(connection: Connection) -> Iterator[None]:
             driver.rollback()
 
 
-def overwrite_deleted(connection: Connection) -> None:
+def overwrite_deleted(connection: Connection) -> bool:
     """Empties the log, which has pages as they were before something was deleted; the file itself has zeros.
 
-    Between transactions only. While another process reads the log stays, and the next time is soon enough.
+    Between transactions only. While another process reads the log stays, which is what false says, and the
+    next time is soon enough.
     """
-    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    is_read = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
     connection.rollback()  # SQLAlchemy has begun something; the driver has not.
+    return not is_read
 
 
 def _files(path: Path) -> list[Path]:
@@ -236,10 +249,12 @@ def _take_possession(connection: Connection, path: Path) -> None:
         if version != SCHEMA_VERSION:
             raise StateError(_wrong_version(version, path))
         connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
+        if caller_records.name not in found:  # It is younger than the file.
+            caller_records.create(connection)
 
 
 def _bring_up_to_date(connection: Connection) -> None:
-    """A file that was made before it had this index also has, in its free pages, words that were deleted.
+    """A file that was made before it had this index may have, in its free pages, words that were deleted.
 
     It is written anew first: should another process be in the way, the next attempt finds it as it was.
     """
@@ -250,6 +265,7 @@ def _bring_up_to_date(connection: Connection) -> None:
     connection.exec_driver_sql("VACUUM")
     connection.rollback()  # As in `overwrite_deleted`.
     with writing(connection):
+        connection.exec_driver_sql("DROP INDEX IF EXISTS call_events_details")  # It knew fewer kinds.
         _details.create(connection, checkfirst=True)
     overwrite_deleted(connection)
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, func, insert, select
+from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_unless_there
 
-from callbridge.state.sqlite_file import IS_DETAIL, call_events, caller_notes, spend_notes, used_tokens
+from callbridge.state.callers import GOES_ON_WITHIN_S, CallerRecord
+from callbridge.state.sqlite_file import (
+    IS_DETAIL,
+    call_events,
+    caller_notes,
+    caller_records,
+    spend_notes,
+    used_tokens,
+)
 from callbridge.state.state import (
     CALLER_NOTE_KEPT_S,
     OVER,
@@ -16,7 +24,15 @@ from callbridge.state.state import (
     TOKEN_KEPT_S,
     CallEvent,
 )
-from callbridge.state.writes import CallerNote, EventWrite, SpendNote, TokenClaim, without_words
+from callbridge.state.writes import (
+    CallerForgotten,
+    CallerNote,
+    CallerRemembered,
+    EventWrite,
+    SpendNote,
+    TokenClaim,
+    without_words,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +63,14 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
     ]
     if spent:
         connection.execute(insert(spend_notes), spent)
+    for write in batch:
+        match write:
+            case CallerRemembered():
+                _remember(connection, write)
+            case CallerForgotten(caller_key):
+                forget_caller(connection, caller_key)
+            case _:
+                pass
     return [(write, _claim(connection, write)) for write in batch if isinstance(write, TokenClaim)]
 
 
@@ -88,11 +112,25 @@ def _claim(connection: Connection, claim: TokenClaim) -> bool:
     return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
 
 
+def _remember(connection: Connection, told: CallerRemembered) -> None:
+    record = told.record
+    known = {"at": record.at, "body": record.body, "going_on": record.going_on}
+    row = insert_unless_there(caller_records).values(caller_key=told.caller_key, agent=told.agent, **known)
+    connection.execute(row.on_conflict_do_update(index_elements=["caller_key", "agent"], set_=known))
+
+
+def forget_caller(connection: Connection, caller_key: str) -> int:
+    """Deletes what is remembered of a caller; answers how many agents knew of them."""
+    row = delete(caller_records).where(caller_records.c.caller_key == caller_key)
+    return connection.execute(row).rowcount
+
+
 def prune(connection: Connection, now: float, retention: Retention) -> bool:
     """Deletes what is too old; answers whether some is left for another transaction."""
     connection.execute(delete(used_tokens).where(used_tokens.c.expires_at < now - TOKEN_KEPT_S))
     connection.execute(delete(caller_notes).where(caller_notes.c.at < now - CALLER_NOTE_KEPT_S))
     connection.execute(delete(spend_notes).where(spend_notes.c.at < now - SPEND_KEPT_S))
+    _prune_callers(connection, now, retention.callers_s)
     quiet = _calls_silent_since(connection, now - retention.quiet_s, IS_DETAIL)
     for call_sid in quiet:
         connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid, IS_DETAIL))
@@ -100,6 +138,13 @@ def prune(connection: Connection, now: float, retention: Retention) -> bool:
     for call_sid in forgotten:
         connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid))
     return CALLS_PRUNED_MAX in (len(quiet), len(forgotten))
+
+
+def _prune_callers(connection: Connection, now: float, kept_s: float) -> None:
+    at, going_on = caller_records.c.at, caller_records.c.going_on
+    connection.execute(delete(caller_records).where(at <= now - kept_s))
+    is_late = (at <= now - GOES_ON_WITHIN_S) & (going_on != b"")
+    connection.execute(update(caller_records).where(is_late).values(going_on=b""))
 
 
 def _calls_silent_since(connection: Connection, moment: float, *which: ColumnElement[bool]) -> Sequence[str]:
@@ -142,3 +187,11 @@ def stored_spend(connection: Connection, since: float) -> tuple[tuple[float, int
     return tuple(
         (at, microdollars) for at, microdollars in connection.execute(noted.order_by(spend_notes.c.at))
     )
+
+
+def stored_record(connection: Connection, caller_key: str, agent: str) -> tuple[CallerRecord, ...]:
+    """What is remembered of a caller, if anything is."""
+    known = select(caller_records.c.at, caller_records.c.body, caller_records.c.going_on).where(
+        caller_records.c.caller_key == caller_key, caller_records.c.agent == agent
+    )
+    return tuple(CallerRecord(at, body, going_on) for at, body, going_on in connection.execute(known))

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from callbridge.state.reply import Reply
 from callbridge.state.sqlite_file import check_file
-from callbridge.state.sqlite_rows import stored_calls, stored_events, stored_spend
+from callbridge.state.sqlite_rows import stored_calls, stored_events, stored_record, stored_spend
 from callbridge.state.sqlite_writer import SqliteWriter
 from callbridge.state.state import KEPT
 from callbridge.state.writes import (
+    CallerForgotten,
     CallerNote,
+    CallerRemembered,
     EventWrite,
     SpendNote,
     TokenClaim,
@@ -23,6 +25,7 @@ from callbridge.state.writes import (
     storable,
     with_calls,
     with_events,
+    with_record,
     with_spend,
 )
 
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from callbridge.state.callers import CallerRecord
     from callbridge.state.state import CallEvent, Retention
     from callbridge.state.writes import Write
 
@@ -55,7 +59,7 @@ class SqliteState:
         self, path: Path, clock: Callable[[], float] = time.time, retention: Retention = KEPT
     ) -> None:
         check_file(path)
-        self._clock = clock
+        self._clock, self._retention = clock, retention
         self._writer = SqliteWriter(path, clock, retention)
         self._writer.start()
 
@@ -114,6 +118,23 @@ class SqliteState:
     async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
         """(at, microdollars), oldest first."""
         return await self._read(partial(stored_spend, since=since), partial(with_spend, since=since))
+
+    def remember(self, caller_key: str, agent: str, record: CallerRecord) -> None:
+        """Queues what is known of a caller."""
+        self._writer.put(CallerRemembered(storable(caller_key), storable(agent), record))
+
+    async def recall(self, caller_key: str, agent: str, now: float) -> CallerRecord | None:
+        """What may be known of a caller at `now`, written or waiting."""
+        key, agent = storable(caller_key), storable(agent)
+        found = await self._read(
+            partial(stored_record, caller_key=key, agent=agent),
+            partial(with_record, caller_key=key, agent=agent),
+        )
+        return found[0].as_of(now, self._retention.callers_s) if found else None
+
+    def forget(self, caller_key: str) -> None:
+        """Queues that all that is known of a caller is deleted."""
+        self._writer.put(CallerForgotten(storable(caller_key)))
 
     async def flush(self) -> bool:
         """Whether all that was queued is written. Returns when it is, or there is trouble."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from callbridge.state.callers import CallerMemory
+
 OUTLINE_KEPT_S = 24 * 3600.0
 """A call is forgotten when its last event is this old: Twilio lets no call last longer."""
 
@@ -42,6 +44,7 @@ DETAILS = frozenset(
     [
         *("turn_ended", "caller_words_came", "remembered", "call_described"),
         *("values_set", "step_entered", "field_kept", "field_refused", "captured", "capture_delivered"),
+        "called_before",
     ]
 )
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
@@ -66,6 +69,9 @@ class Retention:
     quiet_s: float = QUIET_S
     """What was said in it, in seconds after its last event, where no `OVER` dropped it before."""
 
+    callers_s: float = 0.0
+    """What is remembered of a caller, in seconds after their last call; 0 for nothing."""
+
 
 KEPT: Final = Retention()
 """What holds unless settings say otherwise."""
@@ -87,7 +93,7 @@ class CallEvent:
     """JSON text."""
 
 
-class State(Protocol):
+class State(CallerMemory, Protocol):
     """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
 
     def append(self, call_sid: str, kind: str, body: bytes) -> None:

@@ -10,11 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from callbridge.state.callers import GOING_ON_BYTES_MAX, RECORD_BYTES_MAX
 from callbridge.state.state import BODY_BYTES_MAX, DETAILS, OVER, STARTED, CallEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from callbridge.state.callers import CallerRecord
     from callbridge.state.reply import Reply
 
 
@@ -68,7 +70,28 @@ class SpendNote:
         assert abs(self.microdollars) < 2**63  # What a column holds.
 
 
-Write: TypeAlias = EventWrite | TokenClaim | CallerNote | SpendNote
+@dataclass(frozen=True, slots=True)
+class CallerRemembered:
+    """What an agent may know of a caller."""
+
+    caller_key: str
+    agent: str
+    record: CallerRecord
+
+    def __post_init__(self) -> None:
+        assert math.isfinite(self.record.at)
+        assert len(self.record.body) <= RECORD_BYTES_MAX
+        assert len(self.record.going_on) <= GOING_ON_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class CallerForgotten:
+    """No agent may know anything of a caller any more."""
+
+    caller_key: str
+
+
+Write: TypeAlias = EventWrite | TokenClaim | CallerNote | SpendNote | CallerRemembered | CallerForgotten
 
 
 def storable(text: str) -> str:
@@ -131,6 +154,21 @@ def with_spend(
         if isinstance(write, SpendNote) and write.at >= since
     ]
     return tuple(sorted([*stored, *waiting], key=lambda note: note[0]))
+
+
+def with_record(
+    stored: tuple[CallerRecord, ...], writes: Iterable[Write], caller_key: str, agent: str
+) -> tuple[CallerRecord, ...]:
+    """The record of a caller, if there is one."""
+    for write in writes:
+        match write:
+            case CallerRemembered(key, whose, record) if (key, whose) == (caller_key, agent):
+                stored = (record,)
+            case CallerForgotten(key) if key == caller_key:
+                stored = ()
+            case _:
+                pass
+    return stored
 
 
 def is_first(claim: TokenClaim, writes: Iterable[Write]) -> bool | None:

@@ -92,6 +92,15 @@ def known_as(caller: str) -> str | None:
     return None if named is None or _is_no_number(named[1]) else named[0]
 
 
+def is_one_caller(caller: str, shared: Iterable[str | None] = ()) -> bool:
+    """Whether all calls that show this number are of one caller, as far as one can know.
+
+    Callers without a number, of a SIP host or of a switchboard (`shared`) cannot be told apart.
+    """
+    name = known_as(caller)
+    return name is not None and not name.startswith("sip:") and name not in shared
+
+
 def _is_no_number(name: str) -> bool:
     word = name.removeprefix("+")
     return word in _NO_NUMBER_WORDS or word in _NO_NUMBER_KEYS or word.removeprefix("1") in _NO_NUMBER_KEYS

@@ -152,6 +152,11 @@ FAULTS = {
         ),
         ("truncation_post_instructions_tokens=8000", "no effect", "CALLBRIDGE_TRUNCATION as a ratio"),
         ("state_path=", "after a restart nothing is known", "CALLBRIDGE_STATE_PATH"),
+        (
+            "caller_memory_days=30, transcription_model=off",
+            "what callers say is not remembered",
+            "Have it written down",
+        ),
         ("fallback_voicemail=false", "apology and nothing else", "CALLBRIDGE_FALLBACK_DIAL"),
         ("fallback_dial_seconds=10", "no effect", "CALLBRIDGE_FALLBACK_DIAL"),
         (

@@ -34,3 +34,8 @@ def test_a_live_call_is_not_taken_for_one_that_is_over(
     kept = retention(made_settings(environment))
     assert kept.outline_s == outline_s
     assert kept.quiet_s >= silence_s + QUIET_S
+
+
+def test_callers_are_remembered_for_as_long_as_is_said() -> None:
+    assert retention(made_settings()).callers_s == 0
+    assert retention(made_settings({"CALLBRIDGE_CALLER_MEMORY_DAYS": "2"})).callers_s == 48 * HOUR_S

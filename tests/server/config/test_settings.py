@@ -160,6 +160,7 @@ WRONG = {
     "must be a whole number": "port=http, vad_silence_duration_ms=1.5, call_starts_per_second=0.5, "
     "calls_per_caller_day=few",
     "must be a number": "vad_threshold=loud",
+    "from 1 to 365, or off": "caller_memory_days=0, caller_memory_days=366, caller_memory_days=a week",
     "at least 0.01, or off for no cap": "spend_per_hour_max=inf, spend_per_hour_max=nan, "
     "spend_per_day_max=$5, spend_per_call_max=0, spend_per_day_max=-1, spend_per_hour_max=none",
     "entry 1 is not": "calls_per_caller_of=+14155550100, calls_per_caller_of=30, "
@@ -375,6 +376,7 @@ EXAMPLES = {
     "reasoning_effort": "low",
     "say_language": "de-DE",
     "say_voice": "Polly.Vicki",
+    "caller_memory_days": "30",
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
     "truncation_post_instructions_tokens": "8000",
@@ -566,3 +568,9 @@ def test_caps_on_spending_have_defaults_and_are_switched_off_in_words() -> None:
     assert (settings().spend_per_hour_max, settings().spend_per_day_max) == (25, 100)
     subject = settings(CALLBRIDGE_SPEND_PER_HOUR_MAX="off", CALLBRIDGE_SPEND_PER_DAY_MAX="")
     assert (subject.spend_per_hour_max, subject.spend_per_day_max) == (None, 100)
+
+
+def test_nothing_is_remembered_of_callers_unless_it_is_wished() -> None:
+    assert settings().caller_memory_days is None
+    assert settings(CALLBRIDGE_CALLER_MEMORY_DAYS="off").caller_memory_days is None
+    assert settings(CALLBRIDGE_CALLER_MEMORY_DAYS="30").caller_memory_days == 30

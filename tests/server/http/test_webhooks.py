@@ -1075,3 +1075,18 @@ async def test_health(happens: Callable[[World], Any], path: str, status: int, t
         await happens(world)
         response = await world.client.get(path)
         assert (response.status_code, response.json()) == (status, told)
+
+
+@pytest.mark.parametrize("path", ["/twilio/call-status", "/twilio/stream-ended"])
+async def test_of_a_call_whose_process_was_killed_its_caller_is_remembered(path: str) -> None:
+    """Whoever says first that it is over: behind that its words are dropped."""
+    async with World({"CALLBRIDGE_CALLER_MEMORY_DAYS": "1"}) as world:
+        world.started_elsewhere()
+        world.desk.note(CALL, facts.TurnEnded(1, "A blue one.", "We have it.", 500, interrupted=False))
+        await world.post(path, FORM | {"CallStatus": "completed"})
+        assert "turn_ended" not in await world.kinds()
+        key = world.desk.caller_key(CALLER)
+        record = await world.state.recall(key, world.agent, world.wall_now)
+    assert record is not None
+    assert b"A blue one." in record.body
+    assert record.going_on

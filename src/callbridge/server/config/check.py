@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.server.config import (
     check_addresses,
+    check_callers,
     check_control,
     check_descriptors,
     check_fallback,
@@ -73,6 +74,7 @@ def check(
         *check_hearing.turn_detection(settings),
         *check_given.without_effect(settings),
         *check_start.start(settings, rehearsal, today),
+        *check_callers.callers(settings),
         *check_fallback.fallback(settings),
         *check_fallback.spoken(settings),
         *check_money.check_money(settings, rehearsal.roster),

@@ -271,6 +271,12 @@ def _spend_cap(value: object) -> object:
     return _number(value, float, 0.01, 1e9, rule)
 
 
+def _days_or_off(value: object) -> object:
+    if value is None or value == "off":
+        return None
+    return _number(value, int, 1, 365, "must be a whole number of days from 1 to 365, or off")
+
+
 def _calls_of_callers(value: object) -> object:
     """`caller=calls` with commas between: calls at once by the spelling under which a caller is known."""
     if not isinstance(value, str):
@@ -318,5 +324,6 @@ SayLanguage = Annotated[str, AfterValidator(_say_language)]
 CallersLanguage = Annotated[str, AfterValidator(checked_language)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
+DaysOrOff = Annotated[int | None, BeforeValidator(_days_or_off)]
 SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
 CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]

@@ -26,6 +26,7 @@ from callbridge.server.config.setting_values import (
     AuthTokens,
     CallersLanguage,
     CallsOfCallers,
+    DaysOrOff,
     LogLevel,
     ModelKey,
     OutputLimit,
@@ -214,6 +215,9 @@ class Settings(AddressSettings):
 
     state_kept_hours: int = Field(24, ge=1, le=168)
     """How long the outline of a call is kept, without words or numbers: no call at Twilio is longer."""
+
+    caller_memory_days: DaysOrOff = None
+    """Days after a caller's last call in which agents know what it was about. Off: nothing of it is kept."""
 
     drain_seconds: int = Field(240, ge=0, le=3_600)
     """How long live calls go on after a stop. Of the 300 s of fly.toml a minute is left to hand them over."""

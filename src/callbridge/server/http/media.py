@@ -7,7 +7,7 @@ Nothing is dialled and nothing is stored for a socket whose upgrade was not sign
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from callbridge.bridge.admitting import Observe
     from callbridge.bridge.legs.asgi_leg import AsgiMessage
     from callbridge.bridge.legs.leg import SocketLeg
+    from callbridge.call.facts import Fact
     from callbridge.server.http.trust import Trust
     from callbridge.server.process.desk import Desk
+    from callbridge.server.process.recalling import Minutes
     from callbridge.wire.media_streams import StartFacts
 
 SPREAD_STEPS = 1000
@@ -90,6 +92,9 @@ class _Visit:
         self._bridge: Bridge | None = None
         self._phone: SocketLeg | None = None
         self._gives_way = False
+        self._agent: AgentInCall | None = None
+        self._minutes: Minutes | None = None
+        """What is to be remembered of the call when its caller calls again."""
         self._call_sid: str | None = None
         """The call that it carries; nothing before it is admitted."""
         self._is_free = False
@@ -102,6 +107,8 @@ class _Visit:
             if self._gives_way:  # While it was accepted.
                 self.give_way()
             await self._make_bridge(self._phone).run()
+            if self._minutes is not None and self._agent is not None:
+                await self._minutes.close(self._agent)
         finally:
             self._free()
             if self._bridge is not None:
@@ -127,12 +134,12 @@ class _Visit:
             self._desk.live_calls.remove(self._call_sid, self._bridge)
 
     def _make_bridge(self, phone: SocketLeg) -> Bridge:
-        door, desk = self._door, self._desk
+        desk = self._desk
         self._bridge = Bridge(
             phone,
             dialer=desk.dialer,
             admit=self._admit,
-            observe=door.observe,
+            observe=self._observe,
             limits=desk.plans.limits,
             waiting=desk.waiting,
             kept=desk.state.flush,
@@ -141,6 +148,11 @@ class _Visit:
             wall_now=desk.wall_now,
         )
         return self._bridge
+
+    def _observe(self, fact: Fact) -> None:
+        self._door.observe(fact)
+        if self._minutes is not None:
+            self._minutes(fact)
 
     async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
@@ -156,11 +168,15 @@ class _Visit:
             return StreamRefused("the process is about to stop")
         desk = self._desk
         events = await desk.state.events(start.call_sid)
+        back = await desk.recalling.begins(start.call_sid, found.agent, caller, events)
+        events, self._minutes = back.events, back.minutes
         earlier = [fact for _, fact in read_facts(events)]
         known = about(desk, start.call_sid, caller, called, description_in(earlier), agent=found.agent)
+        known = replace(known, earlier=back.earlier)
         plan, agent = await desk.plans.open(found.agent, known, earlier)
         self._bridge.clip = self._door.clip or clip_of(desk.plans.language(found.agent))
-        if not found.continues:
+        self._agent = agent
+        if not (found.continues or back.goes_on):
             return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent
         age_s = desk.wall_now() - min((event.at for event in events), default=desk.wall_now())
         memory = read_history(events).remembered

@@ -62,5 +62,6 @@ class _News:
             sequence_number=form.get("SequenceNumber"),
         )
         if news.status in CALL_OVER:
+            await self._desk.recalling.is_over(form.call_sid, form.get("From"))
             self._desk.release(form.call_sid)
         return twiml_response(twiml.empty())

@@ -144,6 +144,7 @@ class _Webhooks:
             events = await desk.state.events(call_sid)
             asked, history = read_asked(read_facts(events)), read_history(events)
             before = asked.answer_to(question, status, desk.wall_now())
+            desk.recalling.looks_back(form.get("From"), events)
             answer = before or await self._decide(form, question, asked, history)
             if before is None:
                 # Before the answer: the number of continuations is the bound of them.

@@ -32,6 +32,7 @@ from callbridge.server.config.say import words
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
+from callbridge.server.process.recalling import Recalling
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of, remembered_key
@@ -90,6 +91,10 @@ class Desk:
     """Wakes whoever probes the model."""
     one_by_one: OneByOne = field(default_factory=OneByOne)
     """Webhooks of one call."""
+    recalling: Recalling = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
 
     @property
     def signature_check(self) -> SignatureCheck | None:
@@ -100,11 +105,11 @@ class Desk:
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
-        return _caller_key(self.settings, caller)
+        return caller_key(self.settings, caller)
 
     def remembered_key(self, caller: str) -> str:
         """The key under which is kept what is remembered of a caller; empty for who cannot be told apart."""
-        return remembered_key(caller, _secret_of_callers(self.settings))
+        return key_to_remember(self.settings, caller)
 
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
@@ -206,7 +211,7 @@ def open_desk(
             anonymous_at_once=settings.anonymous_calls_max,
             anonymous_per_day=settings.anonymous_calls_day,
         ),
-        {_caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
+        {caller_key(settings, name): calls for name, calls in (settings.calls_per_caller_of or {}).items()},
     )
     spending = Spending(
         per_hour_max_microdollars=_cap(settings.spend_per_hour_max),
@@ -254,8 +259,14 @@ def _bare(fact: Fact) -> Fact:
     return msgspec.structs.replace(fact, call_sid="", source="", number=0, at_ms=0)
 
 
-def _caller_key(settings: Settings, caller: str) -> str:
+def caller_key(settings: Settings, caller: str) -> str:
+    """The key under which a caller is counted."""
     return key_of(caller, _secret_of_callers(settings))
+
+
+def key_to_remember(settings: Settings, caller: str) -> str:
+    """The key under which is kept what is remembered of a caller; empty for who cannot be told apart."""
+    return remembered_key(caller, _secret_of_callers(settings))
 
 
 def _secret_of_callers(settings: Settings) -> bytes:

@@ -1,0 +1,197 @@
+"""Callers who call again: what is remembered of a call is written at its end, and read when the next begins.
+
+Off unless `CALLBRIDGE_CALLER_MEMORY_DAYS` is set. What is written and told is decided in
+`switchboard/returning.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from callbridge.agents.earlier import Earlier, earlier_of
+from callbridge.call import agent_facts, facts
+from callbridge.call.wishes import Resume
+from callbridge.state.callers import GOES_ON_WITHIN_S
+from callbridge.state.state import DETAILS, STARTED, CallEvent
+from callbridge.switchboard.callers import is_one_caller, known_as
+from callbridge.switchboard.continuation import read_facts, read_history
+from callbridge.switchboard.returning import facts_of, record_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from callbridge.agents.in_call import AgentInCall
+    from callbridge.call.facts import Fact
+    from callbridge.server.config.settings import Settings
+    from callbridge.state.callers import CallerRecord
+    from callbridge.state.state import State
+
+RECALL_S: Final = 0.25
+"""How long a caller waits for what is remembered of them: the disk takes a millisecond."""
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """What is known of a caller when a stream of theirs begins."""
+
+    events: tuple[CallEvent, ...]
+    """Those of the call, with what it was told of an earlier one."""
+    earlier: Earlier | None = None
+    goes_on: bool = False
+    """They were cut off in that one, and go on where they were."""
+    minutes: Minutes | None = None
+    """Writes down what is to be remembered of this one; nothing where nothing is."""
+
+
+class Recalling:
+    """What is remembered of callers, for all calls of a process.
+
+    Args:
+        settings: whether and of whom anything is.
+        state: where it is kept.
+        wall_now: seconds since 1970.
+        caller_key: the key of a caller, which is no number.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        wall_now: Callable[[], float],
+        caller_key: Callable[[str], str],
+    ) -> None:
+        self._state, self._wall_now, self._caller_key = state, wall_now, caller_key
+        self._is_on = settings.caller_memory_days is not None
+        self._shared = frozenset(map(known_as, settings.calls_per_caller_of or {}))
+
+    def key(self, caller: str) -> str | None:
+        """Under what a caller is remembered; None where nothing is remembered of them."""
+        return self._caller_key(caller) if self._is_on and is_one_caller(caller, self._shared) else None
+
+    async def begins(self, call_sid: str, agent: str, caller: str, events: Sequence[CallEvent]) -> Back:
+        """A stream of a call begins: what its agent may know of the caller.
+
+        Args:
+            call_sid: which call.
+            agent: who answers, by name: another agent's calls are none of its business.
+            caller: Twilio's `From`.
+            events: what the state has of this call.
+        """
+        events = tuple(events)
+        key = self.key(caller)
+        if key is None:
+            return Back(events)
+        if not any(event.kind == STARTED for event in events):
+            events += self._told(call_sid, await self._recalled(key, agent), events)
+        told = (fact for _, fact in read_facts(events))
+        before = next((fact for fact in told if isinstance(fact, agent_facts.CalledBefore)), None)
+        minutes = Minutes(self._state, self._wall_now, key, agent, list(events))
+        if before is None:
+            return Back(events, minutes=minutes)
+        _log.info("caller_recalled", call_sid=call_sid, goes_on=before.goes_on)
+        return Back(events, earlier_of(before), before.goes_on, minutes)
+
+    async def _recalled(self, key: str, agent: str) -> list[Fact]:
+        """What is remembered, as facts of a new call. Of several that begin at once one goes on with it."""
+        try:
+            async with asyncio.timeout(RECALL_S):
+                record = await self._state.recall(key, agent, self._wall_now())
+                if record is None:
+                    return []
+                return facts_of(record, goes_on=await self._is_first(key, agent, record))
+        except TimeoutError:
+            _log.warning("caller_not_recalled", waited_s=RECALL_S)
+            return []
+
+    async def _is_first(self, key: str, agent: str, record: CallerRecord) -> bool:
+        if not record.going_on:
+            return False
+        which = hashlib.sha256(f"goes on: {key} {agent} {record.at!r}".encode())
+        return await self._state.claim_token(which.digest(), record.at + GOES_ON_WITHIN_S)
+
+    def _told(
+        self, call_sid: str, told: Iterable[Fact], events: Sequence[CallEvent]
+    ) -> tuple[CallEvent, ...]:
+        """Facts of the new call, as its webhooks note them: whoever goes on with it finds them there."""
+        last = events[-1].sequence if events else 0
+        new = []
+        for number, fact in enumerate(told, last + 1):
+            body = facts.encode(msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP))
+            self._state.append(call_sid, fact.kind, body)
+            new.append(CallEvent(number, self._wall_now(), fact.kind, body))
+        return tuple(new)
+
+    async def is_over(self, call_sid: str, caller: str) -> None:
+        """A call is over, and what was said in it is about to be dropped."""
+        if self.key(caller) is not None:
+            self.looks_back(caller, await self._state.events(call_sid))
+
+    def looks_back(self, caller: str, events: Sequence[CallEvent]) -> None:
+        """If nobody saw the end of the latest stream of a call, what is known of it is remembered now."""
+        key = self.key(caller)
+        if key is None:
+            return
+        history = read_history(events)
+        if history.ended is None and history.agent:
+            _remember(self._state, key, history.agent, record_of(events, self._wall_now()))
+
+
+@dataclass(slots=True)
+class Minutes:
+    """What is to be remembered of one call: an observer of its facts."""
+
+    _state: State
+    _wall_now: Callable[[], float]
+    _key: str
+    _agent: str
+    _events: list[CallEvent]
+    _ended: facts.StreamEnded | None = None
+    _ended_at: float = 0.0
+    _written_at: float | None = None
+    """The time of the record that it has written; None as long as there was nothing to remember."""
+    _has_news: bool = False
+    """Something came after the end."""
+
+    def __call__(self, fact: Fact) -> None:
+        """One fact of the call. At the end of its stream the record is written, before the phone closes."""
+        is_end = isinstance(fact, facts.StreamEnded)
+        if not (is_end or fact.kind == STARTED or fact.kind in DETAILS):
+            return
+        body = facts.encode(facts.for_the_state(fact))
+        self._events.append(CallEvent(len(self._events) + 1, self._wall_now(), fact.kind, body))
+        self._has_news = self._ended is not None
+        if isinstance(fact, facts.StreamEnded):
+            self._ended, self._ended_at = fact, self._wall_now()
+            record = record_of(self._events, self._ended_at)
+            if record is not None:
+                self._state.remember(self._key, self._agent, record)
+                self._written_at = record.at
+
+    async def close(self, agent: AgentInCall) -> None:
+        """Nothing of the stream is left: what came late is added, and the summary of the user's own code.
+
+        Unless the record is another one by now, of a later call, or was forgotten.
+        """
+        if self._ended is None:
+            return
+        goes_on = self._ended.follows == Resume()
+        summary = None if goes_on else await agent.summary()
+        if not (self._has_news or summary is not None):
+            return
+        record = record_of(self._events, self._ended_at, summary)
+        stands = await self._state.recall(self._key, self._agent, self._wall_now())
+        if record is not None and (stands.at if stands else None) == self._written_at:
+            self._state.remember(self._key, self._agent, record)
+
+
+def _remember(state: State, key: str, agent: str, record: CallerRecord | None) -> None:
+    if record is not None:
+        state.remember(key, agent, record)
