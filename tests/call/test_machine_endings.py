@@ -335,4 +335,7 @@ def test_every_reason_has_a_close_code_that_fits_it() -> None:
         EndReason.LIMIT_RESPONSES,
         EndReason.MEDIA_LOST,
     }
-    assert {reason for reason in EndReason if reason.is_normal} == normal - {EndReason.MEDIA_LOST}
+    assert {reason for reason in EndReason if reason.is_normal} == normal - {
+        EndReason.MEDIA_LOST,
+        EndReason.PERSON_WANTED,
+    }

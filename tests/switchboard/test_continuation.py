@@ -40,7 +40,10 @@ WHAT_FOLLOWS: dict[str, list[str | None]] = {
         "limit_spend_total",
     ],
     "resume": ["media_lost", "handed_over", "service_stopped", None],
-    "fall_back": ["model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"],
+    "fall_back": [
+        *("model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"),
+        "person_wanted",
+    ],
 }
 
 

@@ -67,7 +67,6 @@ _MEANT = frozenset(
     {
         EndReason.CALLER_HANGUP,
         EndReason.AGENT_HANGUP,
-        EndReason.PERSON_WANTED,
         EndReason.LIMIT_DURATION,
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,
