@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.capture import Form
 from callbridge.agents.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.tools import EndCall, ToolRefused
 
 if TYPE_CHECKING:
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AgentFault",
     "Call",
     "Caller",
     "CallerKind",
     "EndCall",
+    "Form",
     "Line",
     "Roster",
     "SemanticVad",
