@@ -564,6 +564,7 @@ BROAD = {
     ("callbridge.agents.tools", "Tool.finish"): "and here",
     ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
     ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
+    ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
     ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "_imported"): "a user's module may raise anything while it is imported",
     ("callbridge.agents.choice", "Roster.choose"): "whatever a user's code raises, the default agent answers",
@@ -733,7 +734,10 @@ OF_USERS = ("callbridge", "callbridge.fields", "callbridge.flow")
 FACES = ("callbridge", "callbridge.simulators.phone", "callbridge.simulators.voice_model")
 """What these packages offer is used: users import it, the simulators' for tests of their own agents."""
 
-STARTED_FROM_OUTSIDE = {"callbridge.cli.main": "the script that pyproject names"}
+STARTED_FROM_OUTSIDE = {
+    "callbridge.cli.main": "the script that pyproject names",
+    "callbridge.agents.agent.Agent.capture": "users write it",
+}
 
 CALLED_BY_LIBRARIES = {
     "on_ws_connected": "picows",

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.capture import Form
 from callbridge.agents.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.earlier import Earlier
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.tools import EndCall, ToolRefused
 
 if TYPE_CHECKING:
@@ -21,11 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Agent",
+    "AgentFault",
     "Call",
     "Caller",
     "CallerKind",
     "Earlier",
     "EndCall",
+    "Form",
     "Line",
     "Roster",
     "SemanticVad",

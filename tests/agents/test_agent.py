@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import callbridge
-from callbridge.agents.agent import Agent, AgentFault, end_call
+from callbridge.agents.agent import Agent, end_call
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.schema import ToolError
 from callbridge.agents.tools import EndCall
 from callbridge.call.wishes import HangUp

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 import memory_call as mc
-from callbridge.agents.agent import Agent, AgentFault
+from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call
+from callbridge.agents.fault import AgentFault
 from callbridge.call import facts
 from callbridge.call.facts import EndReason
 

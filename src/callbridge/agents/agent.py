@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from pydantic import BaseModel, ValidationError
 
+from callbridge.agents.capture import Form
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.given import AnyTool
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., object])
     Summarise: TypeAlias = Callable[..., str | Awaitable[str]]
     MakeAbility: TypeAlias = Callable[[Wants, About], Ability]
+    Model = TypeVar("Model", bound=BaseModel)
 
 ReasoningEffort: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
 
@@ -33,10 +36,6 @@ _KEYS: Final = frozenset("0123456789*")
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,48}", re.ASCII)
 """A name rides in the stream token."""
-
-
-class AgentFault(TypeError):  # noqa: N818  # Said of the agent, by its makers.
-    """An agent cannot be as it is written. The text says what to change."""
 
 
 class AgentError(ValueError):
@@ -131,6 +130,8 @@ class Agent:
         """What it can do beside talking, each made anew for a call."""
         self.keys: dict[str, AnyTool] = {}
         """What single keys lead to."""
+        self.forms: dict[str, Form[Any]] = {}
+        """What it captures, by name."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
         for tool in tools:
@@ -227,6 +228,51 @@ class Agent:
             return function
 
         return add
+
+    def capture(
+        self,
+        model: type[Model],
+        *,
+        name: str = "",
+        then: Callable[..., object] | None = None,
+        refused: Callable[..., object] | None = None,
+    ) -> Form[Model]:
+        """Lets the agent ask its caller for all that `model` needs, and pass it on as one object.
+
+        What is easily misheard is read back and confirmed; the caller may correct anything until all of it is
+        there. A field without a default is needed, one with a default may be left out.
+
+        Args:
+            model: a pydantic model. Its docstring says what it is for.
+            name: what the form is called; by default it has the name of the model.
+            then: gets the call and the object, once. Or decorate it with `captured` of what this answers.
+            refused: gets the call and the field's name, when the caller does not want to give what is needed.
+
+        Raises:
+            AgentFault: the model or a function cannot be used so, or there is a form of this name.
+            ToolError: the model of a call would refuse the schema of a field, or a tool has a form's name.
+
+        Example:
+            ```python
+            class Booking(BaseModel):
+                "A table for tonight."
+                name: PersonName
+                guests: int
+
+            booking = agent.capture(Booking)
+
+            @booking.captured
+            async def booked(call: Call, booking: Booking) -> str:
+                return f"Table {await reserve(booking)} is reserved."
+            ```
+        """
+        form = Form(model, name=name, then=then, refused=refused)
+        if form.name in self.forms:
+            raise AgentFault(f"there are two forms named {form.name}; give one another name=…")
+        self.toolbox.reserve(form.tool_names)
+        self.forms[form.name] = form
+        self.abilities.append(form.in_call)
+        return form
 
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""

@@ -28,33 +28,37 @@ ASK_FIRST: Final = (
 
 
 @dataclass(slots=True)
-class _Asked:
+class Question:
+    """Something that the caller is asked."""
+
     is_heard: bool = False
+    """An item of the agent was heard to its end since it is open."""
     is_answered: bool = False
+    """And behind that the caller had a turn."""
+
+    def told(self, fact: Fact) -> None:
+        """Something was heard, said or pressed."""
+        match fact:
+            case facts.ItemHeard():
+                self.is_heard = True
+            case facts.CallerSpoke():
+                self.is_answered |= self.is_heard
+            case facts.KeysPressed(keys, is_menu=False) if keys.rstrip("#*") == YES_KEY:
+                self.is_answered |= self.is_heard
+            case _:
+                pass
 
 
 class Confirmations:
     """The open questions of one call."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._asked: dict[tuple[str, str], Question] = {}
 
     def told(self, fact: Fact) -> None:
         """Something was heard, said or pressed."""
-        match fact:
-            case facts.ItemHeard():
-                for asked in self._asked.values():
-                    asked.is_heard = True
-            case facts.CallerSpoke():
-                self._answered()
-            case facts.KeysPressed(keys) if keys.rstrip("#*") == YES_KEY:
-                self._answered()
-            case _:
-                pass
-
-    def _answered(self) -> None:
-        for asked in self._asked.values():
-            asked.is_answered |= asked.is_heard
+        for question in self._asked.values():
+            question.told(fact)
 
     def may_run(self, name: str, arguments: str) -> bool:
         """Whether the caller was asked about exactly this. If not, the question is open from now on."""
@@ -62,7 +66,7 @@ class Confirmations:
         asked = self._asked.pop(question, None)
         if asked is not None and asked.is_answered:
             return True
-        self._asked[question] = _Asked()
+        self._asked[question] = Question()
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         return False

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 from callbridge.agents.schema import ToolError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from callbridge.agents.given import AnyTool
 
 TOOLS_MAX: Final = 128
@@ -18,6 +20,17 @@ class Toolbox:
 
     def __init__(self) -> None:
         self._tools: dict[str, AnyTool] = {}
+        self._reserved: set[str] = set()
+
+    def reserve(self, names: Collection[str]) -> None:
+        """Keeps `names` for tools that a call may have beside these, as forms do.
+
+        Raises:
+            ToolError: one is taken.
+        """
+        if taken := ", ".join(name for name in names if name in self._tools or name in self._reserved):
+            raise ToolError(f"there is a tool named {taken} already; rename one")
+        self._reserved |= set(names)
 
     def add(self, tool: AnyTool) -> None:
         """Adds `tool`.
@@ -25,7 +38,7 @@ class Toolbox:
         Raises:
             ToolError: the name is taken, or there are too many.
         """
-        if tool.name in self._tools:
+        if tool.name in self._tools or tool.name in self._reserved:
             raise ToolError(f"there are two tools named {tool.name}; rename one")
         if len(self._tools) >= TOOLS_MAX:
             raise ToolError(f"tool {tool.name}: the model takes no more than {TOOLS_MAX} tools")

@@ -57,6 +57,10 @@ def started_again(parts: Parts, event: ms.Start, now: float) -> None:
 def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
     """The phone has played up to a mark, or a clear has thrown it away (Twilio docs, "Mark message")."""
     parts.playout.echoed(event.mark.name, now)
+    _note_heard(parts)
+
+
+def _note_heard(parts: Parts) -> None:
     progress = parts.floor.in_progress
     for item_id in parts.heard.take(progress.unfinished if progress is not None else ()):
         parts.out.note(ItemHeard(item_id))
@@ -232,6 +236,12 @@ def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, trouble: Trouble, n
             parts.sessions.spare_failed(trouble.why, now)
 
 
+def audio_done(parts: Parts, event: rt.AudioDone, now: float) -> None:
+    """An item's audio is whole. Where the caller has heard all of it before, no echo is to come any more."""
+    parts.ladder.audio_done(event, now)
+    _note_heard(parts)
+
+
 # --- What the process wants -----------------------------------------------------------------------------
 
 
@@ -342,7 +352,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.OutputItemDone: _standing(_ladder(Ladder.output_item_done)),
     rt.AudioDelta: _always(_PASSES_BY),
     rt.AnswerDelta: _always(_PASSES_BY),
-    rt.AudioDone: _standing(_ladder(Ladder.audio_done)),
+    rt.AudioDone: _standing(_here(audio_done)),
     rt.AgentTranscript: _standing(_ladder(Ladder.agent_transcribed)),
     rt.ResponseDone: _standing(_here(response_done)),
     rt.RateLimitsUpdated: (_NO_MODEL, _here(rate_limits), _here(rate_limits)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from callbridge.agents.agent import Agent, AgentFault
+from callbridge.agents.agent import Agent
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.languages.codes import LanguageFault, checked_language, name_of
 
 

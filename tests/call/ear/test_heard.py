@@ -11,7 +11,7 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import Interrupted
+from callbridge.call.facts import Interrupted, ItemHeard
 from callbridge.call.limits import Limits
 from callbridge.wire import realtime_events as rt
 from callbridge.wire.media_streams import SendMark
@@ -271,3 +271,21 @@ def test_only_echoes_prove_that_all_was_played() -> None:
     assert not told.book.rig.is_over
     told.echo(name, 6.0)
     assert told.book.rig.is_over
+
+
+def test_an_item_is_heard_to_its_end_once_its_audio_is_whole_and_played() -> None:
+    """Whichever of the two is known last says so, once."""
+    played_last, whole_last = Told(), Told()
+    (name,) = played_last.says("it", 400, 0.0)
+    assert told_heard(played_last.feed(v.audio_done("answer", "it"), 0.1)) == []
+    assert told_heard(played_last.feed(v.echo(name), 0.45)) == ["it"]
+    (name,) = whole_last.says("it", 400, 0.0)
+    assert told_heard(whole_last.feed(v.echo(name), 0.45)) == []
+    assert told_heard(whole_last.feed(v.audio_done("answer", "it"), 0.5)) == ["it"]
+    assert told_heard(whole_last.feed(v.audio_done("answer", "it"), 0.6)) == []
+
+
+def told_heard(outputs: list[Output]) -> list[str]:
+    """The items that were heard to their end, as facts say."""
+    facts = [output.fact for output in outputs if isinstance(output, a.Note)]
+    return [fact.item_id for fact in facts if isinstance(fact, ItemHeard)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from callbridge.agents.agent import Agent, AgentFault
+from callbridge.agents.agent import Agent
 from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.fault import AgentFault
 from callbridge.agents.http.answers import Path, PathFault
 from callbridge.agents.http.origins import OriginFault, listed_origin
 from callbridge.agents.http.parameters import Parameter, is_of_kind
