@@ -6,6 +6,7 @@ Abilities write here and nobody is called back. Any thread may write: a plain to
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -25,12 +26,11 @@ class Wants:
         self._loop = loop
         self._waiting: deque[Wanted] = deque()
         self._written = asyncio.Event()
-        self._ids = 0
+        self._ids = itertools.count(1)
 
     def new_id(self, kind: str) -> str:
         """A name that nothing else in this stream has."""
-        self._ids += 1
-        return f"{kind}_{self._ids}"
+        return f"{kind}_{next(self._ids)}"
 
     def add(self, wanted: Wanted) -> None:
         """One more. From the loop's own thread it can be taken at once."""

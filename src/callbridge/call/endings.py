@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
     from callbridge.call.floor.ladder import Ladder
+    from callbridge.call.floor.responses import Saying
     from callbridge.call.limits import Limits
     from callbridge.call.outbox import Outbox
     from callbridge.call.wants import WishSet, WishWithdrawn
@@ -101,6 +102,8 @@ class Endings:
         """The caller's turn in which it began to leave."""
         self._is_unsaid = False
         """The last words were not said, and there is nobody left who could say them."""
+        self._last_words: Saying | None = None
+        """Those of the agent's own code, as long as it has asked for the end with them."""
         self._timers: dict[Timer, float] = {}
         self._asked_at: float | None = None
         """When the caller was last asked whether they are there; None while they were not."""
@@ -129,19 +132,26 @@ class Endings:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
         self.leaving_for = None
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
+        words, self._last_words = self._last_words, None
+        if words is not None and words is not self._floor.saying_asked:
+            self._floor.sayings.drop(words)  # Nobody says goodbye in the middle of a call that goes on.
         self._asking.tell(CALL_GOES_ON)
 
     def wish(self, event: WishSet, now: float) -> None:
         """The agent's own code wants the call to end, in the agent's words."""
         if self.leaving_for is None:
+            debts = self._floor.debts
             if not event.is_said:
-                self._floor.debts.farewell = now
+                debts.farewell = now
+            elif debts.sayings:
+                self._last_words = debts.sayings[-1]
             self.leave(EndReason.AGENT_HANGUP, now)
             self._asking.if_free(now)
 
     def withdraw(self, _event: WishWithdrawn, _now: float) -> None:
         """It does not want that any more."""
         if self.leaving_for is EndReason.AGENT_HANGUP:
+            self._floor.debts.farewell = None
             self.stay()
 
     def nobody_speaks(self) -> None:

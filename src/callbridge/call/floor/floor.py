@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
     from callbridge.call.ear.tally import Tally
     from callbridge.call.events import AnswerRanAway
+    from callbridge.call.floor.responses import Saying
     from callbridge.call.outbox import Outbox
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.transcript import Transcript
@@ -120,6 +121,11 @@ class Floor:
     def is_asked(self) -> bool:
         """Whether our response.create is out."""
         return self.next is Next.ASKED or self.next is Next.BOTH
+
+    @property
+    def saying_asked(self) -> Saying | None:
+        """What of the agent's code the model was asked to say, and has not begun with."""
+        return self.ask.saying if self.is_asked else None
 
     @property
     def is_promised(self) -> bool:

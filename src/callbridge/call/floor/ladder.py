@@ -79,7 +79,8 @@ class Ladder:
         Words that we gave it are said when the response is done; the agent's own, once they sound.
         """
         floor, response = self._floor, self._floor.response
-        if self._debts.words or self._debts.farewell is not None or floor.is_asked:
+        debts = self._debts
+        if debts.words or debts.sayings or debts.farewell is not None or floor.is_asked:
             return True
         is_silent = not any(self._playout.sent_ms(item_id) for item_id in response.items)
         return floor.now is not Now.NOTHING and (is_silent or bool(response.words))
@@ -399,7 +400,7 @@ class Ladder:
         Answers whether the agent's wish stands, if it has one.
         """
         running = self.tools.finish(event)
-        self._floor.sayings.tool_answered(event.call_id)
+        self._floor.sayings.tool_answered(event.call_id, self._floor.saying_asked)
         if running is None:
             return False
         cause = running.cause

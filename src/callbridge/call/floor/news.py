@@ -44,6 +44,8 @@ class News:
         told = Told(self._transcript.turns, event.text, event.is_callers)
         self._memory.add(told)
         self._out.note(Remembered(told))
+        if self._sessions.renewal.moving_since is not None:  # It was told the conversation without this.
+            self._sessions.spare_failed("the model is told something", now)
         if self._sessions.stands:
             self._tell(event, now)
         else:

@@ -38,10 +38,15 @@ class Sayings:
         """One more."""
         self._debts.sayings.append(Saying(event.say_id, event.words, now, event.until_tool))
 
-    def tool_answered(self, call_id: str) -> None:
-        """What was to cover the time of this tool is of no use any more."""
-        useless = [saying for saying in self._debts.sayings if saying.until_tool == call_id]
-        for saying in useless:
+    def tool_answered(self, call_id: str, asked: Saying | None) -> None:
+        """What was to cover the time of this tool is of no use any more. `asked`: is being made already."""
+        for saying in tuple(self._debts.sayings):
+            if saying.until_tool == call_id and saying is not asked:
+                self.drop(saying)
+
+    def drop(self, saying: Saying) -> None:
+        """It is not to be said after all. Does nothing once it is being made."""
+        if saying in self._debts.sayings:
             self._debts.sayings.remove(saying)
             self._out.note(Said(saying.id, 0))
 

@@ -31,7 +31,6 @@ from callbridge.call.sessions.opening import Opening, Step
 from callbridge.call.sessions.redial import Redial
 from callbridge.call.sessions.renewal import Renewal, renewal_at
 from callbridge.call.sessions.trouble import Trouble
-from callbridge.call.wants import SessionWanted
 from callbridge.wire.audio import FRAME_MS
 from callbridge.wire.realtime_commands import UpdateSession
 
@@ -261,14 +260,7 @@ class Sessions:
         What the agent says of itself may have changed since its leg was dialled: then it is told so.
         """
         latest, self.plan = self.plan.session, plan
-        wanted = self.amendments.wanted
-        self.amendments.session_opened()
-        if wanted is None and (latest.instructions, latest.tools) != (
-            plan.session.instructions,
-            plan.session.tools,
-        ):
-            wanted = SessionWanted("", latest.instructions, latest.tools)
-        self.amendments.wanted = wanted
+        self.amendments.session_opened(plan.session, latest)
         self.is_protecting, self.server_interrupts = False, plan.server_interrupts
         self._tally.uplink_bytes = 0
 
@@ -291,9 +283,9 @@ class Sessions:
         """Nobody speaks, and nothing is being answered: the session becomes what the agent wants it to be."""
         if self.amendments.wanted is None:
             return
-        self.plan = self.amendments.taken(self.plan)
+        before, self.plan = self.plan, self.amendments.taken(self.plan)
         session = self.plan.protected_session if self.is_protecting else self.plan.session
-        self.amendments.told(self._out.tell_model(UpdateSession(session=session)), now)
+        self.amendments.told(self._out.tell_model(UpdateSession(session=session)), before, now)
 
     def amended(self, event: realtime_events.SessionUpdated) -> None:
         """An amendment is confirmed. With anything but µ-law the caller would hear loud static."""
