@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callbridge.call import actions as a
-from callbridge.call import codes, endings, facts
+from callbridge.call import codes, endings, facts, wants
 from callbridge.call import events as e
 from callbridge.call.limits import Limits
 from callbridge.call.memory import Entry
@@ -449,3 +449,36 @@ def ended(book: Playbook) -> facts.StreamEnded:
     assert isinstance(last, a.Note)
     assert isinstance(last.fact, facts.StreamEnded)
     return last.fact
+
+
+# --- What the agent's own code wants --------------------------------------------------------------------
+
+
+def agent_says(words: str = "One moment.", say_id: str = "say_1", *, until_tool: str = "") -> wants.AgentSays:
+    """It wants exactly these words said."""
+    return wants.AgentSays(say_id, words, until_tool)
+
+
+def ask_saying(words: str = "One moment.") -> a.SendToModel:
+    """The model is asked for exactly these words."""
+    return ask_words(f"Say exactly this to the caller and nothing else: {words}")
+
+
+def said(percent: int, say_id: str = "say_1") -> a.Note:
+    """So much of the words was heard."""
+    return recorded(facts.Said, say_id=say_id, heard_percent=percent)
+
+
+def session_wanted(instructions: str = "Take orders.", amendment_id: str = "a_1") -> wants.SessionWanted:
+    """It wants other instructions, and no tools."""
+    return wants.SessionWanted(amendment_id, instructions, ())
+
+
+def update_wanted(instructions: str = "Take orders.", plan: CallPlan = PLAN) -> a.SendToModel:
+    """The model is told so, in a whole session."""
+    return update(plan.with_agent(instructions, ()).session)
+
+
+def amended(*, is_confirmed: bool = True, amendment_id: str = "a_1") -> a.Note:
+    """The session is what was wanted, or is not."""
+    return recorded(facts.SessionAmended, amendment_id=amendment_id, is_confirmed=is_confirmed)

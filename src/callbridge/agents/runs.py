@@ -72,19 +72,20 @@ class ToolRuns:
             return failure(why, ToolOutcome.REFUSED)
         limit_s = tool.manner.timeout_s or asked.timeout_s
         ends_at = asyncio.get_running_loop().time() + limit_s
-        if (instead := await self._wait_for_place(ends_at)) is not None:
+        stop = self._never if asked.is_ours else self._hung_up
+        if (instead := await self._wait_for_place(ends_at, stop)) is not None:
             return instead
         if isinstance(tool, Tool) and tool.is_plain:
             return await self._run_plain(tool, asked, ends_at, limit_s)
         work = partial(tool.answer_async, asked.arguments, self._call)
         return await self._run_async(tool, work, ends_at, limit_s)
 
-    async def _wait_for_place(self, ends_at: float) -> ToolResult | None:
-        """What is answered when there is no place in time."""
-        while len(self._taken) >= AT_ONCE_MAX > len(self._overdue) and not self._hung_up.done():
-            if not await self._wait(self._freed, self._hung_up, ends_at):
+    async def _wait_for_place(self, ends_at: float, stop: asyncio.Future[None]) -> ToolResult | None:
+        """What is answered when there is no place in time, or before `stop`: the call stays for its works."""
+        while len(self._taken) >= AT_ONCE_MAX > len(self._overdue) and not stop.done():
+            if not await self._wait(self._freed, stop, ends_at):
                 break
-        if self._hung_up.done():
+        if stop.done():
             return failure("the call has ended; the tool was not run", ToolOutcome.REFUSED)
         return _busy() if len(self._taken) >= AT_ONCE_MAX else None
 

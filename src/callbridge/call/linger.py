@@ -6,6 +6,7 @@ still tell of words. Nothing is asked of the model any more.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from callbridge.call.actions import CloseLeg
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox
     from callbridge.call.tools import ToolCalls
     from callbridge.call.transcript import Transcript
+    from callbridge.call.wants import WorkAsked
     from callbridge.wire import realtime_events
 
 
@@ -34,11 +36,13 @@ class Linger:
         self._linger_s, self._transcript, self._tools, self._out = linger_s, transcript, tools, out
         self.until: float | None = None
         """When the call leaves at the latest; None before the end of its stream, and when it has left."""
+        self._may_stay_until = -math.inf
         self._has_model = False
 
     def begin(self, now: float, *, has_model: bool) -> None:
         """The stream has ended. `has_model`: the model's leg was kept, for the caller's words."""
-        self.until, self._has_model = now + self._linger_s, has_model
+        self.until = self._may_stay_until = now + self._linger_s
+        self._has_model = has_model
         self.look(now)
 
     def look(self, now: float) -> None:
@@ -47,12 +51,14 @@ class Linger:
             return
         if self._has_model and not self._transcript.awaits_words(now):
             self._let_model_go()
-        if now >= self.until or not (self._has_model or self._tools.is_any_running):
+        if now >= self.until:
             self.leave()
+        elif not (self._has_model or self._tools.is_any_running):
+            self.until = None
 
     def leave(self) -> None:
         """Nothing is waited for any more."""
-        self.until = None
+        self.until, self._may_stay_until = None, -math.inf
         if self._has_model:
             self._let_model_go()
 
@@ -61,6 +67,12 @@ class Linger:
         self._out.do(CloseLeg(Leg.MODEL, 1000, ""))
 
     # --- What still happens ---
+
+    def work_asked(self, event: WorkAsked, now: float) -> None:
+        """Code of the agent's own has something to do because of the end: it is waited for."""
+        if now < self._may_stay_until:
+            self.until = self._may_stay_until
+            self._tools.begin_work(event, now)
 
     def response_created(self, event: realtime_events.ResponseCreated, now: float) -> None:
         """An answer that was on its way at the end: nobody is there to hear it, or to pay for it."""

@@ -252,6 +252,7 @@ class CallMachine:
     def _sound_due(self, timer: Timer, now: float) -> None:
         """The caller has heard nothing for a while."""
         if timer is Timer.WAITING_SOUND:
+            self._parts.waiting_sound.played(now)
             self._out.do(a.PlaySound())
             return
         self._clip_at = now

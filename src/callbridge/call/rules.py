@@ -390,7 +390,7 @@ _ONCE_OVER: Final[Mapping[type, Cell]] = {
     rt.CallerTranscriptFailed: _floor(Floor.caller_not_transcribed),
     rt.ResponseCreated: _linger(Linger.response_created),
     e.ToolFinished: _here(tool_finished_late),
-    WorkAsked: _here(work_asked),
+    WorkAsked: _linger(Linger.work_asked),
     e.LegGone: _linger(Linger.leg_gone),
     e.LegStalled: _linger(Linger.leg_gone),
     e.BadMessage: _linger(Linger.bad_message),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from callbridge.call.phases import Timer
@@ -18,6 +19,7 @@ class WaitingSound:
         self._every_s = limits.waiting_sound_every_s
         self._tools: dict[str, float] = {}
         """By `call_id`, with when each has wanted it."""
+        self._played_at = -math.inf
 
     def wanted(self, call_id: str, now: float) -> None:
         """A tool takes longer than a moment."""
@@ -27,10 +29,15 @@ class WaitingSound:
         """It is over."""
         self._tools.pop(call_id, None)
 
+    def played(self, now: float) -> None:
+        """It left for the phone."""
+        self._played_at = now
+
     def add_due(self, due: dict[Timer, float], playout: Playout) -> None:
-        """Adds when it is to be heard next."""
+        """Adds when it is to be heard next. From a phone that echoes late nobody knows when it was quiet."""
         if self._tools:
-            due[Timer.WAITING_SOUND] = max(min(self._tools.values()), playout.quiet_at + self._every_s)
+            quiet_since = max(playout.quiet_at, self._played_at)
+            due[Timer.WAITING_SOUND] = max(min(self._tools.values()), quiet_since + self._every_s)
 
 
 def add_sound_due(

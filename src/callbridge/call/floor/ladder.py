@@ -252,6 +252,8 @@ class Ladder:
                 floor.let_go = None
             return
         floor.move(On.FINISHED)
+        if done.status == "completed":
+            floor.response.unfinished.clear()
         if not floor.response.is_muted:
             self._gate.audible_response_id = None
             # response.output_audio.done has asked for this mark already, if it came: a failed response sends
