@@ -288,6 +288,24 @@ def _broken(said: str) -> str:
     raise KeyError(said)
 
 
+class Mute(Pin):
+    """Finds no words for what it has read."""
+
+    def read_back(self, value: Any, at: At) -> str:  # noqa: ARG002 - so here
+        raise KeyError(value)
+
+
+class Muted(BaseModel):
+    code: Annotated[str, Mute()]
+    pin: Annotated[str, Pin()]
+
+
+async def test_a_type_without_words_has_its_value_read_back() -> None:
+    form = FormCall(Form(Muted))
+    await form.calls("note_muted", code="0815")
+    assert "0815" in (form.presses("1234") or "")
+
+
 class Broken(BaseModel):
     pin: Annotated[str, Pin(), AfterValidator(_broken)]
 

@@ -49,7 +49,7 @@ def conversation(rng: random.Random) -> Script:
     """Name and address are misunderstood at first. The model tries to confirm what it says in one breath."""
 
     def speech(text: str) -> tuple[Speech]:
-        return (Speech(text=text, audio=noise(rng, 250)),)
+        return (Speech(text=text, audio=noise(rng, 160)),)
 
     misheard = note(intent="schedule_appointment", name="Samanta", email="sam at exemple dot com")
     corrected = note(name="Samantha", email="sam@example.com")
@@ -79,8 +79,9 @@ async def test_what_was_misheard_is_corrected_and_delivered() -> None:
         return "the number is 4711"
 
     agent.capture(Booking, then=booked)
-    steps = [step for quiet_ms in (200, 200, 500) for step in (WaitForAgent(quiet_ms), Say(noise(rng, 250)))]
-    async with stack(conversation(rng), agent=agent) as running:
+    steps = [step for quiet_ms in (200, 200, 500) for step in (WaitForAgent(quiet_ms), Say(noise(rng, 160)))]
+    hasty = {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "200"}
+    async with stack(conversation(rng), agent=agent, environment=hasty) as running:
         call = await running.call(CallerScript([*steps, WaitForEnd()]))
     whole = {"intent": "schedule_appointment", "name": "Samantha", "email": "sam@example.com"}
     assert delivered == [(call.sid, Booking.model_validate(whole))]
@@ -108,7 +109,7 @@ def assert_the_model_was_told(call: FinishedCall) -> None:
 def assert_the_caller_had_heard_what_was_confirmed(call: FinishedCall) -> None:
     """All that was read back was heard to its end before a value counts as confirmed."""
     items = call.heard()
-    assert [item.heard_ms for item in items] == [item.sent_ms for item in items] == [250] * len(items)
+    assert [item.heard_ms for item in items] == [item.sent_ms for item in items] == [160] * len(items)
     assert len(items) == 6
     kinds = [type(fact) for fact in call.facts]
     confirmed = [

@@ -173,7 +173,7 @@ class FormInCall:
                 invalid[name] = str(error)
         for name, value in kept.items():
             field = self._plan.fields[name]
-            self._keep(field, value, is_confirmed=not field.ready.read_back(value, at))
+            self._keep(field, value, is_confirmed=not field.read_back(value, at))
         return self._answer(words.noted(kept, invalid), at, invalid)
 
     def _confirmed(self, arguments: dict[str, Any], call: Call[Any]) -> object:
@@ -277,7 +277,7 @@ class FormInCall:
         """What is to be read back now, by field. What is too much for once comes later."""
         kept, told = self._state.kept, dict[str, str]()
         for field in fields:
-            text = field.ready.read_back(kept[field.name].value, at)[:READ_BACK_MAX]
+            text = field.read_back(kept[field.name].value, at)[:READ_BACK_MAX]
             if told and len(text) + sum(map(len, told.values())) > READ_BACK_MAX:
                 break
             told[field.name] = text

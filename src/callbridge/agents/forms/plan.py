@@ -50,6 +50,13 @@ class FormField:
         """
         return _checked(lambda: self.ready.read(said, at))
 
+    def read_back(self, value: Any, at: At) -> str:
+        """What the caller is to confirm, empty for nothing. Where a type finds no words, the value itself."""
+        try:
+            return _checked(lambda: self.ready.read_back(value, at))
+        except ValueError:
+            return json.dumps(value, ensure_ascii=False)
+
 
 @dataclass(frozen=True, slots=True)
 class FormPlan:
