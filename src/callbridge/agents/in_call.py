@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from callbridge.agents.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
-from callbridge.agents.runs import ToolRuns
+from callbridge.agents.runs import ToolRuns, why_not
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools import ToolResult, failure
+from callbridge.agents.unended import LATER, Unended
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
 from callbridge.call import agent_facts, facts
@@ -71,13 +72,17 @@ class AgentInCall:
         self._turns_before: list[dict[int, tuple[str | None, str]]] = []
         self._heard: dict[str, asyncio.Future[bool]] = {}
         """Words on their way, by their name."""
+        self._is_over = False
         self._later: set[str] = set()
         """Works that are tools of the model's, which answer later."""
+        self._unended = Unended()
         self._running: dict[str, AnyTool] = {}
         for fact in earlier:
             self._restore(fact)
         self._values = stored(self.call.values)
-        self._session, self._keys = self._session_now(), self._keys_now()
+        self._session = self._session_now()
+        self._keys: w.KeysWanted | None = None
+        """As the core has them; at first it puts them together in the usual way."""
         self._runs: ToolRuns | None = None
 
     async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
@@ -92,7 +97,7 @@ class AgentInCall:
         own = await text_of(agent.instructions, call, instructions, "instructions")
         self._own_instructions = "\n\n".join(filter(None, (own, speak)))
         self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
-        self._session, self._keys = self._session_now(), self._keys_now()
+        self._session = self._session_now()
         self._keep_values()
 
     # --- What the session is to be ---
@@ -106,11 +111,6 @@ class AgentInCall:
     def definitions(self) -> tuple[FunctionTool, ...]:
         """The tools that the model has."""
         return self._session[1]
-
-    @property
-    def keys(self) -> w.KeysWanted | None:
-        """How keys are put together at first."""
-        return self._keys
 
     def _session_now(self) -> tuple[str, tuple[FunctionTool, ...]]:
         told = told_of(self.call.earlier)
@@ -132,8 +132,11 @@ class AgentInCall:
     def begin(self, tasks: asyncio.TaskGroup) -> None:
         """The stream is admitted: `tasks` owns what runs from now on."""
         self._runs = ToolRuns(self.call, tasks)
+        for text in self._unended.texts():
+            self.wants.add(w.AgentTells(text, is_answered=False))
 
     def _restore(self, fact: Fact) -> None:
+        self._unended.restore(fact)
         match fact:
             case agent_facts.ValuesSet(values):
                 self.call.values = restored(self._agent.values, values)
@@ -196,6 +199,8 @@ class AgentInCall:
         """See `Call.say`."""
         say_id = self.wants.new_id("say")
         heard = self._heard[say_id] = self._loop.create_future()
+        if self._is_over:  # Nobody is there who could hear it.
+            heard.set_result(False)
         self.wants.add(w.AgentSays(say_id, words))
         return Spoken(heard)
 
@@ -229,6 +234,8 @@ class AgentInCall:
             if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
                 return failure(ASK_FIRST, ToolOutcome.REFUSED)
             if tool.manner.is_later:
+                if tool.manner.is_irreversible and (why := why_not(asked, is_kept=is_kept)):
+                    return failure(why, ToolOutcome.REFUSED)
                 return self._begin_later(asked)
         self._running[asked.call_id] = tool
         try:
@@ -246,7 +253,7 @@ class AgentInCall:
 
     def _begin_later(self, asked: RunTool) -> ToolResult:
         """The model is answered at once; the tool runs as a work of the agent's own."""
-        later_id = self.wants.new_id("later")
+        later_id = self.wants.new_id(LATER)
         self._later.add(later_id)
         self.wants.add(w.WorkAsked(later_id, asked.name, asked.arguments))
         return ToolResult(BEGUN)
@@ -293,7 +300,8 @@ class AgentInCall:
 
     def hang_up(self) -> None:
         """The stream has ended: nothing is said any more, and what does not want to finish ends."""
-        for heard in self._heard.values():
+        self._is_over = True
+        for heard in tuple(self._heard.values()):  # A plain tool may say something more in its thread.
             if not heard.done():
                 heard.set_result(False)
         self._heard.clear()

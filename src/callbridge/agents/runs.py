@@ -68,7 +68,7 @@ class ToolRuns:
             asked: its arguments, and its time where it has no limit of its own.
             is_kept: whether it is on disk that it begins.
         """
-        if tool.manner.is_irreversible and (why := _why_not(asked, is_kept=is_kept)):
+        if tool.manner.is_irreversible and (why := why_not(asked, is_kept=is_kept)):
             return failure(why, ToolOutcome.REFUSED)
         limit_s = tool.manner.timeout_s or asked.timeout_s
         ends_at = asyncio.get_running_loop().time() + limit_s
@@ -165,7 +165,7 @@ async def _awaited(leash: Leash) -> ToolResult:
     return answered
 
 
-def _why_not(asked: RunTool, *, is_kept: bool) -> str:
+def why_not(asked: RunTool, *, is_kept: bool) -> str:
     """Why an irreversible tool is not run; empty when it is."""
     if not is_kept:
         return "the tool was not run: it could not be written down first. Try again in a moment"

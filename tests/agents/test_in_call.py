@@ -1,0 +1,451 @@
+"""An agent in one call: what its tools are given, what is kept of it, and how its tools are run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import BaseModel
+from structlog.testing import capture_logs
+
+import memory_call as mc
+from callbridge.agents import in_call as in_call_module
+from callbridge.agents import texts
+from callbridge.agents.agent import Agent
+from callbridge.agents.context import Call, Line
+from callbridge.agents.in_call import BEGUN, AgentInCall
+from callbridge.call import wants as w
+from callbridge.call.actions import RunTool
+from callbridge.call.agent_facts import ValuesSet
+from callbridge.call.facts import (
+    CallerSpoke,
+    CallerWordsCame,
+    ItemHeard,
+    KeysPressed,
+    Remembered,
+    Said,
+    StreamStarted,
+    TurnEnded,
+)
+from callbridge.call.memory import Told, ToolAnswered, ToolStarted
+from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.wishes import HangUp
+from tool_runs import in_call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from callbridge.agents.tools import ToolResult
+
+
+@pytest.fixture(name="group")
+async def _group() -> AsyncIterator[asyncio.TaskGroup]:
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        yield tasks
+
+
+def begun(agent: Agent, tasks: asyncio.TaskGroup, *earlier: Any) -> AgentInCall:
+    """The agent in a call whose stream is admitted."""
+    called = in_call(agent, earlier)
+    called.begin(tasks)
+    return called
+
+
+def asked(name: str, arguments: str = "{}", call_id: str = "call_1", **more: bool) -> RunTool:
+    return RunTool(call_id, name, arguments, 5.0, **more)
+
+
+def wanted(called: AgentInCall) -> list[Any]:
+    """All that it wants by now."""
+    found = []
+    while (want := called.take()) is not None:
+        found.append(want)
+    return found
+
+
+# --- Call -----------------------------------------------------------------------------------------------
+
+
+async def test_a_tool_is_given_the_call_and_the_model_does_not_see_it(group: asyncio.TaskGroup) -> None:
+    agent = Agent()
+
+    @agent.tool
+    async def who(call: Call, greeting: str) -> str:
+        """Who calls, behind a greeting."""
+        return f"{greeting} {call.caller.number} for {call.agent} at {call.parameters['shop']}"
+
+    called = begun(agent, group)
+    (definition,) = [tool for tool in called.definitions if tool.name == "who"]
+    assert definition.parameters["required"] == ["greeting"]
+    assert "'call'" not in str(definition.parameters)
+    result = await called.run(asked("who", '{"greeting": "Hello"}'), is_kept=True)
+    assert result.output == "Hello +14155550100 for bakery at harbour"
+    forged = await called.run(asked("who", '{"greeting": "a", "call": {}}'), is_kept=True)
+    assert forged.outcome is ToolOutcome.REFUSED, "nor may it pass one"
+
+
+class Visit(BaseModel):
+    guests: int = 2
+
+
+@pytest.mark.parametrize("kind", [None, Visit])
+async def test_values_are_kept_and_restored(kind: type[BaseModel] | None, group: asyncio.TaskGroup) -> None:
+    agent = Agent(values=kind)
+
+    @agent.tool
+    def seats(call: Call, guests: int) -> None:
+        """Notes it."""
+        if kind is None:
+            call.values["guests"] = guests
+        else:
+            call.values.guests = guests  # type: ignore[attr-defined]  # It is a Visit.
+
+    called = begun(agent, group)
+    for _ in range(2):
+        await called.run(asked("seats", '{"guests": 5}'), is_kept=True)
+    assert wanted(called) == [ValuesSet('{"guests":5}')], "once: the second run has changed nothing"
+    again = in_call(agent, [ValuesSet('{"guests":4}'), ValuesSet('{"guests":5}')])
+    assert again.call.values == ({"guests": 5} if kind is None else Visit(guests=5))
+    assert wanted(again) == [], "what was restored is no news"
+
+
+@pytest.mark.parametrize("text", ['{"guests":"many"}', "{", "[1]"])
+@pytest.mark.parametrize("kind", [None, Visit])
+async def test_values_that_cannot_be_read_are_as_at_the_beginning(
+    kind: type[BaseModel] | None, text: str
+) -> None:
+    if kind is None and text.startswith('{"'):
+        return
+    with capture_logs() as log:
+        again = in_call(Agent(values=kind), [ValuesSet(text)])
+    assert again.call.values == ({} if kind is None else Visit())
+    assert [line["event"] for line in log] == ["values_not_restored"]
+
+
+async def test_values_without_a_json_form_are_told_of_and_the_call_goes_on(group: asyncio.TaskGroup) -> None:
+    agent = Agent()
+
+    @agent.tool
+    def spoils(call: Call) -> str:
+        """Spoil it."""
+        call.values["it"] = object()
+        return "done"
+
+    called = begun(agent, group)
+    with capture_logs() as log:
+        assert (await called.run(asked("spoils"), is_kept=True)).output == "done"
+    assert [line["event"] for line in log] == ["values_not_kept"]
+    assert wanted(called) == []
+
+
+STREAM = StreamStarted("", "")
+
+
+def turn(number: int, caller: str | None, agent: str) -> TurnEnded:
+    return TurnEnded(number, caller, agent, None, interrupted=False)
+
+
+async def test_the_transcript_is_what_was_heard_over_all_streams() -> None:
+    earlier: list[Any] = [STREAM, turn(1, "Are you open?", "Yes, un"), STREAM]
+    called = in_call(Agent(), earlier)
+    for fact in (turn(1, None, "Sorry."), turn(2, "", "Where were we?"), CallerWordsCame(1, "Hm?", "item")):
+        called.told(fact)
+    assert list(called.call.transcript) == [
+        *(Line("caller", "Are you open?"), Line("agent", "Yes, un")),
+        *(Line("caller", "Hm?"), Line("agent", "Sorry."), Line("agent", "Where were we?")),
+    ]
+
+
+# --- Saying and ending ----------------------------------------------------------------------------------
+
+
+async def test_an_async_tool_says_something_and_learns_whether_it_was_heard(group: asyncio.TaskGroup) -> None:
+    agent = Agent()
+
+    @agent.tool
+    async def asks(call: Call) -> str:
+        """Ask."""
+        return f"{await call.say('One.')} {await call.say('Two.')}"
+
+    called = begun(agent, group)
+    running = asyncio.create_task(called.run(asked("asks"), is_kept=True))
+    for words, percent in (("One.", 100), ("Two.", 40)):
+        await called.wants.written()
+        (say,) = wanted(called)
+        assert isinstance(say, w.AgentSays)
+        assert say.words == words
+        called.told(Said(say.say_id, percent))
+    assert (await running).output == "True False"
+
+
+async def test_a_plain_tool_says_and_ends_from_its_thread(group: asyncio.TaskGroup) -> None:
+    agent = Agent()
+
+    @agent.tool
+    def leaves(call: Call) -> None:
+        """Leave."""
+        call.say("That is done.")
+        call.end("Goodbye.")
+
+    called = begun(agent, group)
+    await called.run(asked("leaves"), is_kept=True)
+    first, last, wish = wanted(called)
+    assert (first.words, last.words, wish) == ("That is done.", "Goodbye.", w.WishSet(HangUp(), is_said=True))
+    assert first.say_id != last.say_id
+    called.call.end()
+    assert wanted(called) == [w.WishSet(HangUp())], "then the model says goodbye"
+
+
+async def test_nobody_waits_for_words_that_nobody_will_hear(group: asyncio.TaskGroup) -> None:
+    """Neither when the stream ends nor when it has ended."""
+    called = begun(Agent(), group)
+    before = called.call.say("One.")
+    called.hang_up()
+    assert not await before
+    assert not await called.call.say("Two.")
+
+
+async def test_words_that_are_heard_reach_a_tool_in_a_call() -> None:
+    """Over a bridge: said exactly, between the tool's call and its answer."""
+    agent = Agent()
+
+    @agent.tool
+    async def asks(call: Call) -> str:
+        """Ask."""
+        return "heard" if await call.say("Wait.") else "cut"
+
+    async with mc.calling(agent) as rig:
+        await rig.goes_live()
+        await rig.is_quiet()
+        rig.model.say({"type": "response.created", "response": {"id": "r", "status": "in_progress"}})
+        rig.model.say(mc.tool_call("asks", response="r"), mc.answer_done("r"))
+        created = await rig.model.hears("response.create")
+        assert created["response"]["instructions"].endswith(": Wait.")
+        await rig.speaks(b"\xff" * 800, "words", "said")
+        rig.model.say(mc.answer_done("words"))
+        rig.phone.say(mc.echo(await rig.phone.hears("mark")))
+        item = (await rig.model.hears("conversation.item.create"))["item"]
+        assert (item["type"], item["output"]) == ("function_call_output", "heard")
+        await rig.hangs_up()
+
+
+# --- confirm --------------------------------------------------------------------------------------------
+
+
+async def confirming(group: asyncio.TaskGroup) -> Callable[..., Any]:
+    """A tool that is to be confirmed; answers what becomes of a call of it."""
+    agent = Agent()
+
+    @agent.tool(confirm=True)
+    def pay(amount: int, to: str) -> str:
+        """Pay.
+
+        Args:
+            amount: How much.
+            to: Whom.
+        """
+        return f"paid {amount} to {to}"
+
+    called = begun(agent, group)
+
+    async def calls(arguments: str, *before: Any) -> ToolResult:
+        for fact in before:
+            called.told(fact)
+        return await called.run(asked("pay", arguments), is_kept=True)
+
+    return calls
+
+
+TEN, TEN_AGAIN = '{"amount":10,"to":"Anna"}', '{ "to":"Anna", "amount" : 10 }'
+TWELVE = '{"amount":12,"to":"Anna"}'
+HEARD, SPOKE = ItemHeard("item"), CallerSpoke(1, 700)
+
+
+async def test_a_tool_that_is_confirmed_runs_once_the_caller_was_asked(group: asyncio.TaskGroup) -> None:
+    pay = await confirming(group)
+    for before in ((), (), (SPOKE,), (HEARD,), (KeysPressed("1", 1),)):
+        refused = await pay(TEN, *before)
+        assert refused.outcome is ToolOutcome.REFUSED, before
+        assert "ask whether it is right" in refused.output
+    assert (await pay(TWELVE, HEARD, SPOKE)).outcome is ToolOutcome.REFUSED, "something else"
+    assert (await pay(TEN_AGAIN, HEARD, SPOKE)).output == "paid 10 to Anna"
+    assert (await pay(TEN)).outcome is ToolOutcome.REFUSED, "again is another question"
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_yes"), [("1", True), ("1#", True), ("2", False), ("11", False), ("#", False)]
+)
+async def test_key_1_is_a_yes(keys: str, group: asyncio.TaskGroup, *, is_yes: bool) -> None:
+    pay = await confirming(group)
+    await pay(TEN)
+    result = await pay(TEN, HEARD, KeysPressed(keys, 1))
+    assert (result.outcome is ToolOutcome.ANSWERED) == is_yes
+
+
+# --- What takes its time --------------------------------------------------------------------------------
+
+
+async def test_what_takes_longer_than_a_moment_is_covered(
+    group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_call_module, "MOMENT_S", 0.01)
+    agent, may_go_on = Agent(), asyncio.Event()
+
+    @agent.tool(while_running="I am looking.", waiting_sound=True)
+    async def look_up() -> str:
+        """Look."""
+        await may_go_on.wait()
+        return "found"
+
+    called = begun(agent, group)
+    running = asyncio.create_task(called.run(asked("look_up"), is_kept=True))
+    await called.wants.written()
+    say, sound = wanted(called)
+    assert (say.words, say.until_tool, sound) == ("I am looking.", "call_1", w.SoundWanted("call_1"))
+    may_go_on.set()
+    assert (await running).output == "found"
+    quick = await called.run(asked("look_up"), is_kept=True)
+    assert (quick.output, wanted(called)) == ("found", [])
+
+
+async def test_a_tool_that_answers_later_is_told_of_when_it_is_done(group: asyncio.TaskGroup) -> None:
+    agent, may_go_on = Agent(), asyncio.Event()
+
+    @agent.tool(answers="later", irreversible=True)
+    async def orders(what: str) -> str:
+        """Order.
+
+        Args:
+            what: It.
+        """
+        await may_go_on.wait()
+        return f"{what} ordered"
+
+    called = begun(agent, group)
+    told = await called.run(asked("orders", '{"what":"tea"}'), is_kept=True)
+    (work,) = wanted(called)
+    assert (told.output, work.name, work.arguments) == (BEGUN, "orders", '{"what":"tea"}')
+    run = RunTool(work.call_id, work.name, work.arguments, 5.0, is_ours=True)
+    running = asyncio.create_task(called.run(run, is_kept=True))
+    await asyncio.sleep(0)
+    assert wanted(called) == [], "nothing covers it"
+    may_go_on.set()
+    assert (await running).output == "tea ordered"
+    (news,) = wanted(called)
+    assert (news.is_answered, "tea ordered" in news.text) == (True, True)
+    # It is not begun a second time where nobody knows how the first ended.
+    again = await called.run(asked("orders", '{"what":"tea"}', is_repeated=True), is_kept=True)
+    assert (again.outcome, wanted(called)) == (ToolOutcome.REFUSED, [])
+
+
+STARTED = Remembered(ToolStarted(1, "later_1", "orders", "{}", is_ours=True), source="MZ1")
+
+
+async def test_that_nobody_knows_how_a_later_tool_has_ended_is_told(
+    group: asyncio.TaskGroup,
+) -> None:
+    """Once in a call; and not of one that has ended, nor of other works."""
+    answered = ToolAnswered(1, "later_1", "orders", "{}", "done", is_ours=True)
+    delivery = Remembered(ToolStarted(1, "deliver_1", "deliver", "{}", is_ours=True), source="MZ1")
+    (news,) = wanted(begun(Agent(), group, STARTED, delivery, STREAM))
+    assert isinstance(news, w.AgentTells)
+    assert news.text.startswith("[orders, which you began earlier, broke off")
+    assert not news.is_answered
+    for end in (Remembered(answered, source="MZ1"), Remembered(Told(1, news.text), source="MZ2")):
+        assert not wanted(begun(Agent(), group, STARTED, STREAM, end))
+    other = Remembered(answered, source="MZ2")
+    assert wanted(begun(Agent(), group, STARTED, STREAM, other)), "that was another one"
+
+
+# --- Texts of the call ----------------------------------------------------------------------------------
+
+
+def of_caller(call: Call) -> str:
+    return f"They call from {call.caller.number}."
+
+
+async def of_caller_async(call: Call) -> str:
+    await asyncio.sleep(0)
+    return of_caller(call)
+
+
+async def too_late() -> str:
+    await asyncio.Event().wait()
+    return "never"
+
+
+def raises(call: Call) -> str:
+    raise LookupError(call.caller.number)
+
+
+def is_no_text() -> str:
+    return 5  # type: ignore[return-value]  # On purpose.
+
+
+@pytest.mark.parametrize("text", [of_caller, of_caller_async])
+async def test_texts_may_be_functions_of_the_call(text: Any) -> None:
+    called = in_call(Agent(instructions=text, greeting=text))
+    await called.prepare("Be brief.", "Hello!", "Speak German.")
+    assert called.instructions == "They call from +14155550100.\n\nSpeak German."
+    assert called.greeting == "They call from +14155550100."
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [(too_late, "longer"), (raises, "LookupError"), (is_no_text, "int")], ids=str
+)
+async def test_a_text_that_does_not_come_is_the_default(
+    text: Any, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "TEXT_TIMEOUT_S", 0.01)
+    called = in_call(Agent(instructions=text, greeting=text))
+    with capture_logs() as log:
+        await called.prepare("Be brief.", "Hello!")
+    assert (called.instructions, called.greeting) == ("Be brief.", "Hello!")
+    assert [line["text"] for line in log] == ["instructions", "greeting"]
+    assert all(why in line["reason"] and "+1415" not in line["reason"] for line in log), log
+
+
+# --- The session and the keys follow where the abilities stand --------------------------------------------
+
+
+class Numbers:
+    """An ability that asks for a number of keys from the beginning on, until it has one."""
+
+    works: dict[str, Any] = {}  # noqa: RUF012  # Nothing is put into it.
+    tools: tuple[Any, ...] = ()
+
+    def __init__(self, *_: object) -> None:
+        self.number = ""
+
+    @property
+    def instructions(self) -> str:
+        return f"The number is {self.number}." if self.number else "Ask for the number."
+
+    @property
+    def keys(self) -> w.KeysWanted | None:
+        return None if self.number else w.KeysWanted(length_max=4, are_digits=True)
+
+    def restore(self, fact: Any) -> None: ...
+
+    def told(self, fact: Any) -> None: ...
+
+    def answered(self, *_: object) -> None: ...
+
+    def pressed(self, keys: str) -> str | None:
+        self.number = keys
+        return "[A number.]"
+
+
+async def test_keys_are_wanted_from_the_beginning_and_a_changed_session_comes_before_words(
+    group: asyncio.TaskGroup,
+) -> None:
+    agent = Agent()
+    agent.abilities = [Numbers]
+    called = begun(agent, group)
+    await called.prepare("Be brief.", "")
+    assert wanted(called) == [w.KeysWanted(length_max=4, are_digits=True)]
+    called.told(KeysPressed("1234", 1))
+    session, keys, news = wanted(called)
+    assert session.instructions == "Be brief.\n\nThe number is 1234."
+    assert (keys, news) == (w.KeysWanted(), w.AgentTells("[A number.]", is_callers=True))
