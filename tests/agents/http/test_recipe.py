@@ -54,8 +54,8 @@ def test_whatever_the_model_says_stays_in_its_place(said: str) -> None:
     recipe = replace(SLOTS, parameters=[DAY, Parameter("q", "query")])
     try:
         url = url_for(recipe, day=said, q=said)
-    except (ToolRefused, UnicodeEncodeError):
-        assert set(said) <= {"."} or set(said) & set("/\\%\x7f") or min(said) < " " or not said.isprintable()
+    except ToolRefused:
+        assert set(said) <= {"."} or set(said) & set("/\\%\x7f") or min(said) < " "
         return
     parts = urlsplit(url)
     assert (parts.scheme, parts.netloc, parts.fragment) == ("https", "api.example.com", "")
@@ -124,6 +124,7 @@ def test_the_model_sees_what_it_gives_and_nothing_else() -> None:
         ({"day": "x", "size": 3}, "size must be one of 1, 2"),
         ({"day": "x", "tag": "a\r\nHost: evil"}, "tag may have letters"),
         ({"day": "x", "tag": "ü"}, "tag may have letters"),
+        ({"day": "\ud800"}, "day has characters that do not exist"),
     ],
 )
 def test_arguments_are_judged_strictly(arguments: dict[str, object], why: str) -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from callbridge.agents.context import About, Call, Caller
 from callbridge.agents.http.answers import Path
 from callbridge.agents.http.parameters import Parameter
 from callbridge.agents.http.pinned import resolve
@@ -22,10 +21,12 @@ from callbridge.agents.http.secrets import Secrets
 from callbridge.agents.http.sending import Sender
 from callbridge.agents.http.tool import http_tool
 from callbridge.agents.threads import ThreadsBusy
+from callbridge.agents.toolbox import Toolbox
 from callbridge.agents.tools import Manner
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import leaves_nothing
 from small_server import Asked, SmallServer, answered, small_server
+from tool_runs import run_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from callbridge.agents.http.answers import Wanted
     from callbridge.agents.tools import ToolResult
 
-CALL: Call[Any] = Call(About("CA1", Caller("+14155550100"), "+14155550142"), {})
 CERTIFICATE = File(__file__).parents[2] / "loopback.pem"
-SECRET = "pk-live-4711"
+SECRET = "pk/live+4711"
 SLOTS = '{"data": {"slots": [{"start": "9:00", "doctor": {"name": "Ann"}}, {"start": "10:30"}]}}'
 
 
@@ -72,7 +72,9 @@ class Rig:
             sender=sender or Sender(),
             secrets=secrets,
         )
-        return await tool.answer_async(json.dumps({"day": day}), CALL)
+        toolbox = Toolbox()
+        toolbox.add(tool)
+        return await run_tool(toolbox, tool.name, json.dumps({"day": day}))
 
 
 @asynccontextmanager
@@ -90,6 +92,7 @@ def error_in(result: ToolResult) -> str:
     return str(json.loads(result.output)["error"])
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 async def test_the_answer_is_told_whole() -> None:
     async with a_service(answered(SLOTS)) as rig:
         result = await rig.ask("30 April")
@@ -196,11 +199,13 @@ async def test_each_request_has_a_connection_of_its_own() -> None:
 @pytest.mark.parametrize("kind", ["application/json", "text/plain"])
 async def test_a_secret_that_comes_back_is_not_told(status: str, kind: str) -> None:
     """A service may answer with what it was sent, also in letters of JSON that are written otherwise."""
-    echo = json.dumps({"you sent": [f"Bearer {SECRET}"], SECRET: 1}).replace("pk-live", "pk\\u002dlive")
-    echo = echo if kind == "application/json" and status == "200 OK" else f"Bearer {SECRET}"
+    echo = json.dumps({"you sent": [f"Bearer {SECRET}"], SECRET: 1}).replace("pk/live", "pk\\u002flive")
+    echo = (
+        echo if kind == "application/json" and status == "200 OK" else f"Bearer {SECRET} k=pk%2Flive%2B4711"
+    )
     async with a_service(answered(echo, status=status, kind=kind)) as rig:
         result = await rig.ask()
-    assert SECRET not in result.output
+    assert "4711" not in result.output
     assert "[secret]" in result.output
 
 
@@ -286,6 +291,7 @@ async def test_a_name_is_looked_up_beside_the_loop() -> None:
         await resolve("a" * 70, 80)
 
 
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 async def test_tls_goes_by_the_name() -> None:
     """The connection goes to an address; the certificate is that of the name, and is asked for."""
     server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

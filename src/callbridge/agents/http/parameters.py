@@ -72,8 +72,10 @@ class Parameter:
 
     def fault_in(self, value: object) -> str:
         """Why the model cannot mean `value`; empty when it can."""
-        if not _is_of(self.kind, value):
+        if not is_of_kind(self.kind, value):
             return f"{self.name} must be of type {self.kind}"
+        if isinstance(value, str) and not is_text(value):
+            return f"{self.name} has characters that do not exist"
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(map(str, self.choices))}"
         return ""
@@ -133,7 +135,8 @@ def judged(
     return [(parameter, value) for parameter, value in found if value is not None]
 
 
-def _is_of(kind: Kind, value: object) -> bool:
+def is_of_kind(kind: Kind, value: object) -> bool:
+    """Whether `value` is of that type, as JSON has it."""
     match kind:
         case "string":
             return isinstance(value, str)
@@ -142,13 +145,7 @@ def _is_of(kind: Kind, value: object) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            return is_number and math.isfinite(value)  # type: ignore[arg-type]  # It is a number.
-
-
-def is_of_kind(kind: Kind, value: object) -> bool:
-    """Whether `value` is of that type, as JSON has it."""
-    return _is_of(kind, value)
+            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def text_of(value: Value) -> str:
@@ -166,6 +163,15 @@ def header_of(parameter: Parameter, value: Value) -> str:
     if not is_header(text):
         raise ToolRefused(f"{parameter.name} may have letters, digits and signs of ASCII alone")
     return text
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be sent: JSON can write halves of characters, which nothing else can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def is_header(text: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +32,9 @@ class Secrets:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._used: dict[str, str] = {}
+        self._used: set[str] = set()
+        self._forms: set[str] = set()
+        """The secrets that were asked for, as they are and as they stand in JSON and in a URL."""
 
     def fill(self, text: str) -> str:
         """`text` with the secrets that it names.
@@ -54,14 +58,15 @@ class Secrets:
         value = self._value_of(name)
         if len(value) < _SHORTEST:
             raise SecretFault(f"{name} has fewer than {_SHORTEST} characters, which is no secret")
-        self._used[name] = value
+        self._used.add(name)
+        self._forms |= {value, json.dumps(value)[1:-1], quote(value, safe="")}
 
     def hide(self, value: Any) -> Any:
         """`value`, a text or what JSON has, without them."""
         match value:
             case str():
-                for secret in self._used.values():
-                    value = value.replace(secret, HIDDEN)
+                for form in self._forms:
+                    value = value.replace(form, HIDDEN)
                 return value
             case list():
                 return [self.hide(part) for part in value]
@@ -71,7 +76,7 @@ class Secrets:
                 return value
 
     def __repr__(self) -> str:
-        return f"<Secrets {', '.join(self._used) or 'none'}>"
+        return f"<Secrets {', '.join(sorted(self._used)) or 'none'}>"
 
 
 def names_a_secret(text: str) -> bool:
