@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from callbridge.agents.agent import AgentError
-from callbridge.agents.detection import SemanticVad, ServerVad
+from callbridge.agents.detection import ServerVad
 from callbridge.agents.tools import Manner
 from callbridge.agents.written.reading import read_agent
+from pharmacies import EXAMPLE
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
 
 ENVIRONMENT = {"PHARMACY_KEY": "pk-live-4711", "SHORT": "abc", "EMPTY": ""}
-EXAMPLE = Path(__file__).parents[3] / "examples" / "pharmacy.toml"
 
 HEAD = 'who = "You answer for a shop."\nallow = ["https://api.example.com"]\n'
 TOOL = """
@@ -48,21 +50,6 @@ def faults_of(text: str, path: Path) -> list[str]:
 
 
 # --- What becomes of it ---
-
-
-def test_the_example_is_an_agent() -> None:
-    written = read_agent(EXAMPLE, ENVIRONMENT)
-    agent = written.agent
-    assert (agent.name, written.numbers) == ("pharmacy", ("+14155550142",))
-    assert agent.turn_detection == SemanticVad(eagerness="medium")
-    assert str(agent.instructions).startswith("You answer the telephone of Linden Pharmacy")
-    assert agent.toolbox.names == ("end_call", "find_medicine", "put_aside")
-    find, put_aside = agent.toolbox.tools[1:]
-    assert find.manner == Manner(timeout_s=8.0, while_running="One moment, I'm looking at the shelf.")
-    assert put_aside.manner == Manner(timeout_s=10.0, is_irreversible=True, is_confirmed=True)
-    assert find.definition.parameters["required"] == ["name"]
-    assert put_aside.definition.parameters["required"] == ["medicine", "pick_up", "family_name"]
-    assert ENVIRONMENT["PHARMACY_KEY"] not in repr([tool.definition for tool in agent.toolbox.tools])
 
 
 def test_what_is_left_out_is_left_to_the_settings(write: Path) -> None:
@@ -132,6 +119,7 @@ def test_all_faults_are_told_at_once_with_their_lines(write: Path) -> None:
     text = """\
 greting = "Hello!"
 numbers = ["415 555"]
+language = "jp"
 time_zone = "Europe/Berln"
 allow = ["https://api.example.com", "http://shop.example", "https://10.0.0.1/"]
 
@@ -161,27 +149,28 @@ slots = "data.["
         "who: it is missing",
         "line 1, greting: there is no such key; did you mean greeting?",
         "line 2, numbers: 415 555 is no number as Twilio has it; write it like +14155550100",
-        "line 3, time_zone: there is no time zone Europe/Berln; write one like Europe/Berlin",
+        "line 3, language: must be a language of ISO-639-1. Perhaps ja is meant.",
+        "line 4, time_zone: there is no time zone Europe/Berln; write one like Europe/Berlin",
         (
-            "line 4, allow[2]: http://shop.example: http:// may lead to this machine only, in development; "
+            "line 5, allow[2]: http://shop.example: http:// may lead to this machine only, in development; "
             "use https://"
         ),
-        "line 4, allow[3]: 10.0.0.1 is an internal address; requests go to public ones",
-        "line 8, turn_detection.treshold: there is no such key; did you mean threshold?",
-        "line 10, tools[1].description: it is missing",
-        "line 12, tools[1].descripton: there is no such key; did you mean description?",
+        "line 5, allow[3]: 10.0.0.1 is an internal address; requests go to public ones",
+        "line 9, turn_detection.treshold: there is no such key; did you mean threshold?",
+        "line 11, tools[1].description: it is missing",
+        "line 13, tools[1].descripton: there is no such key; did you mean description?",
         (
-            "line 21, tools[2].url: https://evil.example is not in the list `allow`; add "
+            "line 22, tools[2].url: https://evil.example is not in the list `allow`; add "
             '"https://evil.example" to it'
         ),
         (
-            "line 22, tools[2].headers.Authorization: keep the secret in the environment, and write "
+            "line 23, tools[2].headers.Authorization: keep the secret in the environment, and write "
             'Authorization = "…${ITS_NAME}"'
         ),
-        "line 22, tools[2].headers.X-Key: NO_KEY must be set in the environment, and not be empty",
-        "line 23, tools[2].parameters.day: a part of the path cannot be left out; it is required",
+        "line 23, tools[2].headers.X-Key: NO_KEY must be set in the environment, and not be empty",
+        "line 24, tools[2].parameters.day: a part of the path cannot be left out; it is required",
         (
-            "line 26, tools[2].result.slots: this is no JMESPath expression: Invalid jmespath expression: "
+            "line 27, tools[2].result.slots: this is no JMESPath expression: Invalid jmespath expression: "
             'Incomplete expression: "data.[" ^'
         ),
     ]
@@ -296,3 +285,24 @@ def test_a_file_whose_name_is_no_agents_name_says_one(stem: str, tmp_path: Path)
     (fault,) = faults_of('who = "You answer."', path)
     assert "a name has at most 48 letters" in fault
     assert agent_of('who = "You answer."\nname = "mine"', path).name == "mine"
+
+
+_VALUES = [
+    *("1", "-1", "true", '"x"', '""', "[]", "{}", "[1]", "[{}]", "{a=1}", "nan", "inf", "1979-05-27"),
+    *('"${X}"', '["a"]', "[[]]", "9" * 25),
+]
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_whatever_is_wrong_is_told_and_not_raised(seed: int, write: Path) -> None:
+    """Some lines of the example are gone, doubled, or say something else."""
+    rng = random.Random(seed)
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    for _ in range(rng.randint(1, 3)):
+        place = rng.randrange(len(lines))
+        key, is_assigned, _ = lines[place].partition("=")
+        changes = ["", rng.choice(lines), *([f"{key}= {rng.choice(_VALUES)}"] * 6 if is_assigned else [])]
+        lines[place] = rng.choice(changes)
+    write.write_text("\n".join(lines), encoding="utf-8")
+    with contextlib.suppress(AgentError):
+        read_agent(write, ENVIRONMENT)

@@ -6,24 +6,17 @@ whoever writes an agent.
 
 from __future__ import annotations
 
-import zoneinfo
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from callbridge.agents.agent import ReasoningEffort
-from callbridge.agents.called_numbers import ANY, is_number
-from callbridge.agents.http.parameters import OfCall, Place
-from callbridge.agents.http.recipe import Method
-
-Words: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")]
-"""A text that says something."""
-
-
-class Written(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+from callbridge.agents.called_numbers import ANY, is_number, spelled
+from callbridge.agents.languages.codes import checked_language
+from callbridge.agents.time_zones import is_time_zone
+from callbridge.agents.written.form_tables import FieldName, WrittenForm
+from callbridge.agents.written.request_tables import WrittenTool
+from callbridge.agents.written.tables import Words, Written
 
 
 class SilenceDetection(Written):
@@ -46,73 +39,6 @@ class MeaningDetection(Written):
     """How soon the model thinks that they are done."""
 
 
-class WrittenParameter(Written):
-    """What a tool is asked with. The model gives it, unless it is `of_call` or has a `value`."""
-
-    type: Literal["string", "integer", "number", "boolean"] = "string"
-    """What it is."""
-    description: str = ""
-    """What it means and how it is written, for the model: `The day, as 2026-04-30.`"""
-    enum: Annotated[list[str | int | float], Field(min_length=1)] | None = None
-    """All that it may be."""
-    required: bool = True
-    """Whether it must be given."""
-    sent_in: Annotated[Place | None, Field(alias="in")] = None
-    """Where it is sent. Without it: in the path if it stands in `url` as `{name}`, in the body of a POST, PUT
-    or PATCH, in the query of others."""
-    sent_as: Words | None = None
-    """What the service calls it, where that is something else. In a body, `customer.phone` is two objects."""
-    of_call: OfCall | None = None
-    """Something of the call, which the model neither sees nor gives."""
-    value: str | int | float | bool | None = None
-    """What it always is, which the model neither sees nor gives. `${NAME}` in it is read from the
-    environment."""
-
-
-class HttpRequest(Written):
-    """An HTTP request to one of the origins in `allow`."""
-
-    method: Method = "GET"
-    """How it is asked."""
-    url: Words
-    """Where, with parameters of the path in braces: `https://api.example.com/slots/{day}`."""
-    headers: dict[str, str] = {}
-    """Headers. Secrets stand here by their names in the environment:
-    `Authorization = "Bearer ${BOOKING_KEY}"`."""
-    timeout_s: Annotated[float, Field(gt=0, le=300)] | None = None
-    """Seconds that it may take, its answer included: at most 12, or 300 if the tool answers later. Without it
-    8, or 60."""
-
-
-class WrittenTool(HttpRequest):
-    """Something that the model may ask for: an HTTP request and what it is told of the answer."""
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    """What the model calls it: letters, digits, _ and -."""
-    description: Words
-    """What it does and when to call it, for the model."""
-    parameters: dict[
-        Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], WrittenParameter
-    ] = {}
-    """What it is asked with, by name."""
-    result: Literal["whole", "nothing"] | dict[str, Words] = "whole"
-    """What the model is told of the answer: all of it, nothing but that it is done, or parts of it by names
-    of your own, each a JMESPath expression: `slots = "data.slots[*].start"`."""
-    while_running: str = ""
-    """What the agent says, exactly, when it takes longer than a second."""
-    waiting_sound: bool = False
-    """Whether the caller then hears a soft sound, for as long as it runs."""
-    confirm: bool = False
-    """Whether it runs only once the caller was asked about exactly these arguments, has heard the question
-    and has answered."""
-    irreversible: bool = False
-    """It must not happen twice: it runs only once its start is on disk, and not again in doubt."""
-    answers: Literal["now", "later"] = "now"
-    """`later`: the agent goes on with the caller at once, and brings the result up when it is there."""
-    when_caller_hangs_up: Literal["finish", "cancel"] = "finish"
-    """Whether it goes on, for at most 8 s, or is stopped."""
-
-
 class AgentFile(Written):
     """An agent that answers the telephone."""
 
@@ -122,10 +48,10 @@ class AgentFile(Written):
     """Its first words, said exactly. Without them the model finds some."""
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,48}$")] | None = None
     """What logs and records call it. Without it, the name of the file."""
-    numbers: list[str] = []
+    numbers: list[str] = Field(default_factory=list)
     """The called numbers that it answers, each as `+14155550100` or as a SIP address; `*` for all others."""
-    language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}$")] | None = None
-    """The language of its callers, `de` for example."""
+    language: str | None = None
+    """The language of its callers: `de`, or `de-AT`."""
     time_zone: str | None = None
     """Where it is at home, `Europe/Berlin` for example."""
     voice: Words | None = None
@@ -147,11 +73,13 @@ class AgentFile(Written):
     """Seconds that a tool may take unless it says so itself."""
     spend_max: Annotated[float, Field(gt=0)] | None = None
     """US dollars that one call may cost; then the agent says goodbye."""
-    allow: list[str] = []
+    allow: list[str] = Field(default_factory=list)
     """Where requests may go, each as `https://api.example.com`. `http://` may lead to this machine only:
     `http://localhost:8000`."""
-    tools: list[WrittenTool] = []
+    tools: list[WrittenTool] = Field(default_factory=list)
     """What the model may ask for."""
+    capture: dict[FieldName, WrittenForm] = Field(default_factory=dict)
+    """What the agent asks its callers for, by name, at any time."""
 
     @field_validator("numbers")
     @classmethod
@@ -159,17 +87,20 @@ class AgentFile(Written):
         for number in numbers:
             if number != ANY and not is_number(number):
                 raise ValueError(f"{number} is no number as Twilio has it; write it like +14155550100")
-        if len(set(numbers)) < len(numbers):
+        if len(set(map(spelled, numbers))) < len(numbers):
             raise ValueError("the same number stands there twice")
         return numbers
+
+    @field_validator("language")
+    @classmethod
+    def _language(cls, code: str | None) -> str | None:
+        return code and checked_language(code)
 
     @field_validator("time_zone")
     @classmethod
     def _time_zone(cls, name: str | None) -> str | None:
-        try:
-            zoneinfo.ZoneInfo(name or "UTC")
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:  # A folder is none, either.
-            raise ValueError(f"there is no time zone {name}; write one like Europe/Berlin") from error
+        if name is not None and not is_time_zone(name):
+            raise ValueError(f"there is no time zone {name}; write one like Europe/Berlin")
         return name
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
@@ -12,7 +12,7 @@ from callbridge.agents.agent import AgentError
 from callbridge.agents.written.faults import Fault, faults_of_reading, told
 from callbridge.agents.written.file_model import AgentFile
 from callbridge.agents.written.key_lines import key_lines, line_of
-from callbridge.agents.written.making import Making
+from callbridge.agents.written.making import agent_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.agent import Agent
 
-FILE_BYTES_MAX = 1024 * 1024
+FILE_BYTES_MAX: Final = 1024 * 1024
 """A longer one is no agent, but a mistake."""
 
 
@@ -51,14 +51,14 @@ def read_agent(path: Path, environment: Mapping[str, str]) -> WrittenAgent:
     except ValidationError as error:
         faults = faults_of_reading(error, data, AgentFile)
         file, places = _what_is_right(data, faults)
-    making = Making(file, path.stem, environment, places)
-    faults += making.faults
+    agent, more = agent_of(file, path.stem, environment, places)
+    faults += more
     if faults:
         lines = key_lines(text)
         raise AgentError(
             told(faults, {fault.path: line_of(fault.path, lines) for fault in faults}, str(path))
         )
-    return WrittenAgent(making.agent, tuple(file.numbers))
+    return WrittenAgent(agent, tuple(file.numbers))
 
 
 def _text_in(path: Path) -> str:
