@@ -570,6 +570,7 @@ BROAD = {
     ("callbridge.agents.choice", "Roster.choose"): "whatever a user's code raises, the default agent answers",
     ("callbridge.agents.choice", "_outcome"): "handed to the one above",
     ("callbridge.agents.choice", "_in_time.held"): "so here",
+    ("callbridge.agents.flow.following", "_says"): "so here: what it asks of a value is code of the user's",
     ("callbridge.bridge.bridge", "Bridge._run_tasks"): "our fault ends this call and nothing else",
     ("callbridge.bridge.bridge", "Bridge._tell_from_outside"): "our fault ends this call, not who told it",
     ("callbridge.bridge.waiting", "WaitingRoom._dial"): "handed to the call that takes the session",

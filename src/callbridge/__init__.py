@@ -15,7 +15,21 @@ from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.earlier import Earlier
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.flow.checking import FlowFault
+from callbridge.agents.flow.flow import Flow
+from callbridge.agents.flow.steps import Step
+from callbridge.agents.flow.transitions import (
+    answered,
+    asked,
+    captured,
+    confidence,
+    failed,
+    key,
+    refused,
+    visited,
+)
 from callbridge.agents.tools import EndCall, ToolRefused
+from callbridge.agents.written_tools import tool
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
@@ -29,16 +43,28 @@ __all__ = [
     "CallerKind",
     "Earlier",
     "EndCall",
+    "Flow",
+    "FlowFault",
     "Form",
     "Line",
     "Roster",
     "SemanticVad",
     "ServerVad",
     "Spoken",
+    "Step",
     "ToolRefused",
+    "answered",
+    "asked",
+    "captured",
+    "confidence",
     "create_app",
+    "failed",
+    "key",
     "read_settings",
+    "refused",
     "serving",
+    "tool",
+    "visited",
 ]
 
 

@@ -12,6 +12,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason, Usage
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.rating import CallerWordsRated
 from callbridge.call.wishes import Resume
 from callbridge.observe.call_log import CallLog
 from callbridge.observe.first_of_kind import FirstOfKind
@@ -88,6 +89,11 @@ CASES = [
         line("session_amended", amendment_id="amendment_1", is_confirmed=True),
     ),
     (agent_facts.StepEntered("book", "asked"), line("step_entered", step="book", because="asked")),
+    (agent_facts.AttemptFailed("book", "find"), line("attempt_failed", step="book", tool="find")),
+    (
+        CallerWordsRated("item_1", 90),
+        line("caller_words_rated", item_id="item_1", confidence_percent=90),
+    ),
     (
         agent_facts.FieldKept("booking", "card", '"4111"', is_confirmed=False),
         line("field_kept", form="booking", field="card", is_confirmed=False),

@@ -32,7 +32,7 @@ SENT = json.loads(r"""[
 {"type": "conversation.item.created", "item": {"id": "item_2", "type": "message"}},
 {"type": "conversation.item.done", "item": {"id": "item_3", "type": "message"}},
 {"type": "conversation.item.input_audio_transcription.completed", "item_id": "item_2", "content_index": 0,
-    "transcript": "Can you hear me?"},
+    "transcript": "Can you hear me?", "logprobs": [{"token": "Can", "logprob": -0.2, "bytes": [67]}]},
 {"type": "conversation.item.input_audio_transcription.failed", "item_id": "msg_003",
     "error": {"type": "transcription_error", "code": "audio_unintelligible"}},
 {"type": "response.created",
@@ -73,7 +73,7 @@ READ: list[rt.Event] = [
     rt.ItemAdded(rt.Item("item_1", "message", "completed")),
     rt.ItemCreated(rt.Item("item_2", "message")),
     rt.ItemDone(rt.Item("item_3", "message")),
-    rt.CallerTranscript("item_2", "Can you hear me?"),
+    rt.CallerTranscript("item_2", "Can you hear me?", (rt.TokenLogprob(-0.2),)),
     rt.CallerTranscriptFailed("msg_003"),
     rt.ResponseCreated(rt.Response("resp_001", "in_progress")),
     rt.ResponseDone(rt.Response("resp_001", "failed", FAILED, USAGE, {"callbridge_ask": "cb_2"})),
@@ -193,6 +193,26 @@ def test_mulaw_must_be_echoed_for_both_directions(
 
 def test_a_session_without_audio_speaks_no_mulaw() -> None:
     assert not rt.EchoedSession().speaks_mulaw
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "confidence"),
+    [
+        (None, None),
+        ([], None),
+        ([{"logprob": 0.0}], 1.0),
+        ([{"logprob": -0.1}, {"logprob": -0.3}], 0.8187),
+        ([{"logprob": 5.0}], 1.0),
+        ([{"logprob": -1e308}, {"logprob": -1e308}], 0.0),
+        ("odd", None),
+    ],
+)
+def test_a_transcript_tells_how_sure_its_model_was(logprobs: object, confidence: float | None) -> None:
+    """Of all its pieces together; what cannot be a probability counts as a certain one."""
+    event = {"item_id": "item_1", "transcript": "Hm.", "logprobs": logprobs}
+    read = rt.parse(json.dumps({"type": rt.CallerTranscript.__struct_config__.tag, **event}))
+    assert isinstance(read, rt.CallerTranscript)
+    assert read.confidence == (None if confidence is None else pytest.approx(confidence, abs=1e-4))
 
 
 class TestBrokenEvents:

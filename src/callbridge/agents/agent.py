@@ -14,7 +14,8 @@ from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import TIMEOUT_S_MAX, EndCall, Manner, Tool
+from callbridge.agents.tools import TIMEOUT_S_MAX, EndCall, Tool
+from callbridge.agents.written_tools import tool, tool_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
+    from callbridge.agents.flow.flow import Flow
     from callbridge.agents.texts import Text
     from callbridge.agents.wants import Wants
 
@@ -75,14 +77,17 @@ class Agent:
         summarise: says what is remembered of a call, where callers are (`CALLBRIDGE_CALLER_MEMORY_DAYS`): a
             function that gets the call when it is over, may be async, and has 5 s. Without it those are the
             last turns as they were heard.
-        tools: functions with type hints and a docstring. More may be added with the `tool` decorator.
+        tools: functions with type hints and a docstring, or what `callbridge.tool` has made of them. More may
+            be added with the `tool` decorator.
         can_hang_up: whether the agent may end the call by itself, after a goodbye.
         greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
             caller is listened to meanwhile, and answered behind it.
         person_key: a key that leads to a human at any time, also while there is no model: `0` or `*`.
+        flow: the steps of its conversations, each with instructions and tools of its own.
 
     Raises:
         AgentFault: something of this cannot be so.
+        FlowFault: the flow cannot be so.
         ToolError: a function cannot be a tool as it is written.
 
     Example:
@@ -116,6 +121,7 @@ class Agent:
         can_hang_up: bool = True,
         greeting_interruptible: bool = False,
         person_key: str = "",
+        flow: Flow | None = None,
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
@@ -134,8 +140,13 @@ class Agent:
         """What it captures, by name."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
-        for tool in tools:
-            self.toolbox.add(tool if isinstance(tool, AnyTool) else Tool(tool))
+        for given in tools:
+            self.toolbox.add(tool_of(given))
+        self.flow = flow
+        if flow is not None:
+            flow.check(self.toolbox.names, person_key)
+            self.toolbox.reserve(flow.tool_names)
+            self.abilities.append(flow.in_call)
 
     @overload
     def tool(self, function: Function) -> Function: ...
@@ -188,18 +199,18 @@ class Agent:
             ToolError: a parameter has no type hint, the docstring is missing, the name is taken, or the model
                 would refuse its schema.
         """
-        manner = Manner(
+        make = tool(
             timeout_s=timeout_s,
-            is_irreversible=irreversible,
-            is_confirmed=confirm,
+            irreversible=irreversible,
+            confirm=confirm,
             while_running=while_running,
-            has_waiting_sound=waiting_sound,
-            stops_at_hangup=when_caller_hangs_up == "cancel",
-            is_later=answers == "later",
+            waiting_sound=waiting_sound,
+            when_caller_hangs_up=when_caller_hangs_up,
+            answers=answers,
         )
 
         def add(function: Function) -> Function:
-            self.toolbox.add(Tool(function, manner))
+            self.toolbox.add(make(function))
             return function
 
         return add if function is None else add(function)
@@ -220,6 +231,8 @@ class Agent:
         if key not in _KEYS or key in self.keys or key == self.person_key:
             taken = "it leads to something already" if key in _KEYS else "a key is one of 0 to 9 and *"
             raise AgentFault(f"key {key!r}: {taken}")
+        if self.flow is not None and key in self.flow.keys:
+            raise AgentFault(f"key {key!r}: it leads to a step of the flow; take another one")
 
         def add(function: Function) -> Function:
             if not self.keys:
@@ -267,7 +280,7 @@ class Agent:
             ```
         """
         form = Form(model, name=name, then=then, refused=refused)
-        if form.name in self.forms:
+        if form.name in self.forms or (self.flow is not None and form.name in self.flow.form_names):
             raise AgentFault(f"there are two forms named {form.name}; give one another name=…")
         self.toolbox.reserve(form.tool_names)
         self.forms[form.name] = form

@@ -27,6 +27,13 @@ class StepEntered(BaseFact, frozen=True):
     """Which transition led to it, in words; empty for the first one."""
 
 
+class AttemptFailed(BaseFact, frozen=True):
+    """A tool of the flow's step has failed, or refused what it was given."""
+
+    step: str
+    tool: str
+
+
 class FieldKept(BaseFact, frozen=True):
     """The caller has given a value for a field, or confirmed it."""
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from callbridge.call.agent_facts import (
+    AttemptFailed,
     CalledBefore,
     Captured,
     CaptureDelivered,
@@ -24,6 +25,7 @@ from callbridge.call.agent_facts import (
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.rating import CallerWordsRated
 from callbridge.call.wishes import FallBack, Following
 from callbridge.wire import realtime_events
 
@@ -444,6 +446,7 @@ Fact: TypeAlias = (
     | ToolUsed
     | TurnEnded
     | CallerWordsCame
+    | CallerWordsRated
     | Billed
     | StreamEnded
     | CallClosed
@@ -460,6 +463,7 @@ Fact: TypeAlias = (
     | CallOver
     | ValuesSet
     | StepEntered
+    | AttemptFailed
     | FieldKept
     | FieldRefused
     | Captured

@@ -90,7 +90,8 @@ class CallPlan:
 
     def without_transcription(self) -> CallPlan:
         """The same plan for a server that refuses the transcription model."""
-        return replace(self, session=self._with_input(transcription=None))
+        session = msgspec.structs.replace(self._with_input(transcription=None), include=None)
+        return replace(self, session=session)
 
     def with_agent(self, instructions: str, tools: tuple[FunctionTool, ...]) -> CallPlan:
         """The same plan with what the agent says of itself by now."""

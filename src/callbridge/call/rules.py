@@ -25,6 +25,7 @@ from callbridge.call.floor.ladder import Ladder
 from callbridge.call.linger import Linger
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
+from callbridge.call.rating import CallerWordsRated
 from callbridge.call.sessions.sessions import Sessions
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.wants import (
@@ -140,6 +141,13 @@ def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> Non
     """The second session could not be dialled."""
     if event.leg is e.Leg.SPARE:
         parts.sessions.dial_failed(event, now)
+
+
+def caller_transcribed(parts: Parts, event: rt.CallerTranscript, now: float) -> None:
+    """The caller's words came, and perhaps how sure their writer is of them."""
+    parts.hearing.caller_transcribed(event, now)
+    if (confidence := event.confidence) is not None:
+        parts.out.note(CallerWordsRated(event.item_id, int(100 * confidence)))
 
 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
@@ -345,7 +353,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.ItemAdded: _standing(_ladder(Ladder.item_added)),
     rt.ItemCreated: _standing(_ladder(Ladder.item_added)),
     rt.ItemDone: _standing(_ladder(Ladder.item_added)),
-    rt.CallerTranscript: _knowing(_hearing(Hearing.caller_transcribed)),
+    rt.CallerTranscript: _knowing(_here(caller_transcribed)),
     rt.CallerTranscriptFailed: _knowing(_floor(Floor.caller_not_transcribed)),
     rt.ResponseCreated: _standing(_ladder(Ladder.response_created)),
     rt.OutputItemAdded: _standing(_ladder(Ladder.output_item_added)),

@@ -14,6 +14,7 @@ import structlog
 from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolStarted
+from callbridge.call.rating import CallerWordsRated
 from callbridge.observe.redaction import masked_number
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 _OF_STRANGERS: Final = frozenset({EndReason.REJECTED_AUTH, EndReason.REJECTED_PROTOCOL})
 """How a stream ends that never was a call: anybody may have sent it, as often as they like."""
 _OF_AGENTS: Final = (
-    *(agent_facts.StepEntered, agent_facts.FieldKept, agent_facts.FieldRefused),
+    *(agent_facts.StepEntered, agent_facts.AttemptFailed, CallerWordsRated),
+    *(agent_facts.FieldKept, agent_facts.FieldRefused),
     *(agent_facts.Captured, agent_facts.CaptureDelivered),
     *(facts.KeysPressed, facts.SessionAmended, facts.Said),
 )

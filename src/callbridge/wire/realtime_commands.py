@@ -115,6 +115,8 @@ class Session(msgspec.Struct, frozen=True, tag_field="type", tag="realtime", omi
     max_output_tokens: int | Literal["inf"] | None = None
     truncation: Literal["auto", "disabled"] | RetentionRatio | None = None
     reasoning: Reasoning | None = None
+    include: tuple[Literal["item.input_audio_transcription.logprobs"], ...] | None = None
+    """What the server tells beside the usual."""
 
 
 class CommitInput(Command, tag="input_audio_buffer.commit", frozen=True):

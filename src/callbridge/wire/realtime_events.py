@@ -9,6 +9,7 @@ The retired beta protocol (flat session, `response.audio.delta`) is not spoken.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias, get_args
 
@@ -142,11 +143,28 @@ ItemKnown: TypeAlias = ItemAdded | ItemCreated | ItemDone
 """Whichever comes first says that the item is in the conversation."""
 
 
+class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
+    """How probable a piece of a transcript was to the model that wrote it."""
+
+    logprob: float
+
+
 class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcription.completed", frozen=True):
     """What a second model thinks the caller said. May come long after the answer."""
 
     item_id: str
     transcript: str | None = None
+    logprobs: tuple[TokenLogprob, ...] = ()
+    """Of its pieces, where the session includes them and the model of the transcripts knows them."""
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure that model was, from 0 to 1: the mean of its pieces' probabilities, the geometric one."""
+        if not self.logprobs:
+            return None
+        # Odd numbers are no probabilities.
+        mean = sum(min(piece.logprob, 0.0) for piece in self.logprobs) / len(self.logprobs)
+        return math.exp(mean) if math.isfinite(mean) else 0.0
 
 
 class CallerTranscriptFailed(

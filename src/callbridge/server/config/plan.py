@@ -137,7 +137,13 @@ def _session(settings: Settings, agent: Agent, in_call: AgentInCall) -> commands
         max_output_tokens=settings.max_output_tokens,
         truncation=_truncation(settings),
         reasoning=None if effort is None else commands.Reasoning(effort),
+        include=("item.input_audio_transcription.logprobs",) if _rates_words(settings, agent) else None,
     )
+
+
+def _rates_words(settings: Settings, agent: Agent) -> bool:
+    """Whether anything asks how sure the transcriber is of the caller's words."""
+    return settings.transcribes and agent.flow is not None and agent.flow.rates_words
 
 
 # --- What an agent leaves open ------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Decides when a turn becomes an item and asks for the response; what a response i
 from __future__ import annotations
 
 import binascii
+import math
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.voice_model.conversation import Item
@@ -274,9 +275,20 @@ class Listening:
                 "type": f"{_TRANSCRIPTION}.completed",
                 **where,
                 "transcript": item.transcript,
+                **self._logprobs(item, answer),
                 "usage": _usage(item, in_seconds=is_whole or model == "gpt-realtime-whisper"),
             }
         )
+
+    def _logprobs(self, item: Item, answer: Answer) -> Json:
+        """How probable each piece is, where the session includes that."""
+        if not self._shared.config.values["include"]:
+            return {}
+        logprob = math.log(answer.confidence)
+        pieces = _pieces(item.transcript)
+        return {
+            "logprobs": [{"token": one, "logprob": logprob, "bytes": list(one.encode())} for one in pieces]
+        }
 
     # --- After an answer ----------------------------------------------------------------------
 

@@ -139,6 +139,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     out of order."""
     transcript_after_ms: Milliseconds = 300
     transcript_error: Failure | None = None
+    confidence: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.9
+    """How probable each piece of the transcript is to its model, for a session that includes that."""
 
     @property
     def speeches(self) -> tuple[Say, ...]:
