@@ -22,6 +22,8 @@ COMMANDS = [
     ["simulate"],
     ["simulate", "call"],
     ["simulate", "model"],
+    ["agent"],
+    ["agent", "show"],
 ]
 
 

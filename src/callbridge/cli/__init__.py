@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from callbridge.cli.agent import show
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.drain import drain
@@ -58,6 +59,15 @@ simulate = typer.Typer(
 simulate.command("call")(simulate_call)
 simulate.command("model")(simulate_model)
 app.add_typer(simulate, name="simulate")
+
+agent = typer.Typer(
+    help="The agent that answers.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+agent.command("show")(show)
+app.add_typer(agent, name="agent")
 
 
 def main() -> None:

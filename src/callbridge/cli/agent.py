@@ -1,0 +1,190 @@
+"""`callbridge agent show`: what an agent is, can do and asks for, and the steps of its conversations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from callbridge.agents.agent import AgentError
+from callbridge.agents.loading import load_roster
+from callbridge.server.config.settings import find_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from callbridge.agents.agent import Agent
+    from callbridge.agents.capture import Form
+    from callbridge.agents.flow.flow import Flow
+    from callbridge.agents.flow.steps import Step
+    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools import Manner
+
+
+def show(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Who answers, as CALLBRIDGE_AGENT names it: module:name, or a file or folder of agents.",
+            show_default=False,
+        ),
+    ] = "",
+    mermaid: Annotated[
+        bool, typer.Option("--mermaid", help="Print its flow alone, as the text of a Mermaid diagram.")
+    ] = False,
+) -> None:
+    """Show who answers: words, tools, forms, keys, and the flow as a drawing.
+
+    Nothing is called, and no account is needed.
+    """
+    console = Console(soft_wrap=True, highlight=False)
+    variables = find_variables().values
+    name = name or variables.get("CALLBRIDGE_AGENT", "")
+    if not name:
+        _refuse("name an agent, as module:name, or set CALLBRIDGE_AGENT")
+    try:
+        agents = load_roster(name, variables).agents
+    except AgentError as error:
+        _refuse(f"{error}\n{error.where}".rstrip())
+    drawings = [agent.flow.mermaid() for agent in agents.values() if agent.flow is not None]
+    if mermaid and not drawings:
+        _refuse(f"{name} has no flow; give it one with Agent(flow=…)")
+    texts = drawings if mermaid else ["\n".join(lines_of(*known)) + "\n" for known in agents.items()]
+    # As text, not markup: what a user writes may have brackets in it.
+    console.print(Text("\n".join(texts)), end="")
+
+
+def _refuse(why: str) -> None:
+    typer.echo(why, err=True)
+    raise typer.Exit(1)
+
+
+def lines_of(name: str, agent: Agent) -> Iterator[str]:
+    """All that is to be said of an agent."""
+    yield f"Agent {name}"
+    yield from (f"  {what}: {value}" for what, value in _traits(agent))
+    yield from _part("Tools", (line for tool in agent.toolbox.tools for line in _tool_lines(tool)))
+    yield from _part("Forms", (line for form in agent.forms.values() for line in _form(form)))
+    yield from _part("Keys", _keys(agent))
+    if agent.flow is not None:
+        for step in agent.flow.plan.steps:
+            yield from _part(
+                f"Step {step.name}{' (ends the call)' if step.ends else ''}", _step(agent.flow, step)
+            )
+        yield from _part("Flow", iter(agent.flow.mermaid().splitlines()))
+
+
+def _traits(agent: Agent) -> Iterator[tuple[str, str]]:
+    """What was said of it; what was left open the settings fill in."""
+    yield "instructions", _words(agent.instructions)
+    yield "greeting", _words(agent.greeting)
+    for what in (
+        "voice",
+        "language",
+        "time_zone",
+        "model",
+        "reasoning_effort",
+        "tool_timeout_s",
+        "spend_max",
+    ):
+        if (value := getattr(agent, what)) is not None:
+            yield what.replace("_", " "), str(value)
+    if agent.values is not None:
+        yield "values", f"{agent.values.__name__}: {', '.join(agent.values.model_fields)}"
+
+
+def _keys(agent: Agent) -> Iterator[str]:
+    """What keys lead to in every step."""
+    yield from (f"{key}: a function" for key in agent.keys)
+    if agent.person_key:
+        yield f"{agent.person_key}: a person"
+
+
+def _words(text: object) -> str:
+    if text is None:
+        return "(from the settings)"
+    return (
+        " ".join(text.split())
+        if isinstance(text, str)
+        else f"(a function: {getattr(text, '__name__', text)})"
+    )
+
+
+def _part(title: str, lines: Iterator[str]) -> Iterator[str]:
+    """A headline with what stands below it; nothing where nothing does."""
+    for number, line in enumerate(lines):
+        if number == 0:
+            yield from ("", title)
+        yield f"  {line}"
+
+
+def _step(flow: Flow, step: Step) -> Iterator[str]:
+    text = " ".join(step.text.split())
+    if step.words_work is not None:
+        text = f"(a function{'; meanwhile: ' if text else ''}{text})"
+    yield from filter(None, (text,))
+    for tool in flow.plan.tools(step):
+        yield from _tool_lines(tool)
+    if step.captures is not None:
+        yield from _form(step.captures)
+    for way in flow.plan.ways(step):
+        yield f"{way.words} -> {way.to}"
+
+
+def _form(form: Form[Any]) -> Iterator[str]:
+    """What is captured, field by field, in the order of asking."""
+    shown = form.schema()
+    yield f"captures {form.name}{': ' if shown['about'] else ''}{shown['about']}"
+    for field in shown["fields"]:
+        marks = ["" if field["is_needed"] else "may be left out", "by keys, too" if field["has_keys"] else ""]
+        text = f": {', '.join(filter(None, marks))}" if any(marks) else ""
+        yield f"  {field['name']} ({_kind(field['schema'])}){text}"
+
+
+# --- Tools --------------------------------------------------------------------------------------------
+
+
+def _tool_lines(tool: AnyTool) -> Iterator[str]:
+    definition = tool.definition
+    yield f"{tool.name}({', '.join(_parameters(definition.parameters))})"
+    yield f"  {definition.description.split(chr(10) * 2)[0].replace(chr(10), ' ')}"
+    if manner := ", ".join(_manner(tool.manner)):
+        yield f"  {manner}"
+
+
+def _parameters(schema: Mapping[str, Any]) -> Iterator[str]:
+    needed = schema.get("required", ())
+    for name, told in schema.get("properties", {}).items():
+        yield f"{name}: {_kind(told)}{'' if name in needed else ' (may be left out)'}"
+
+
+def _kind(told: Mapping[str, Any]) -> str:
+    """What may be passed, in a word or some."""
+    if choices := told.get("enum"):
+        return " | ".join(map(str, choices))
+    if parts := told.get("anyOf"):
+        return " | ".join(map(_kind, parts))
+    if "$ref" in told:
+        return str(told["$ref"]).rpartition("/")[2]
+    if told.get("type") == "array":
+        return f"list of {_kind(told.get('items', {}))}"
+    return str(told.get("format") or told.get("type", "anything"))
+
+
+def _manner(manner: Manner) -> Iterator[str]:
+    if manner.is_confirmed:
+        yield "asks the caller first"
+    if manner.is_irreversible:
+        yield "never done twice"
+    if manner.is_later:
+        yield "answers later"
+    if manner.timeout_s is not None:
+        yield f"at most {manner.timeout_s:g} s"
+    if manner.while_running:
+        yield f"meanwhile says: {manner.while_running}"
+    if manner.has_waiting_sound:
+        yield "a soft sound meanwhile"
+    if manner.stops_at_hangup:
+        yield "stops when the caller hangs up"

@@ -1,0 +1,147 @@
+"""`callbridge agent show`: what is said of an agent."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from callbridge.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAM = '''
+from typing import Literal
+from pydantic import BaseModel
+from callbridge import Agent, Flow, Step, answered, key
+
+class Booking(BaseModel):
+    "An appointment."
+    name: str
+    weeks: list[int] = []
+
+def find_slot(day: Literal["Monday", "Tuesday"], weeks: list[int] = []) -> str:
+    """Looks for a free slot.
+
+    Call it again for another day.
+    """
+    return day
+
+agent = Agent(
+    instructions="You answer for the\\n[Harbour] Clinic.",
+    greeting=lambda: "Hello!",
+    language="en",
+    person_key="0",
+    flow=Flow(
+        Step(
+            "start",
+            "Find a slot.",
+            tools=[find_slot],
+            go=[answered(find_slot, to="done"), key("2", to="done")],
+        ),
+        Step("done", captures=Booking, instructions=lambda: "Bye.", ends=True),
+    ),
+)
+
+@agent.tool(irreversible=True, confirm=True, timeout_s=3)
+async def pay(amount: float) -> str:
+    """Pays."""
+    return ""
+
+@agent.key("9")
+def nothing() -> None:
+    pass
+
+plain = Agent()
+'''
+
+DRAWING = """\
+stateDiagram-v2
+    done: done
+    done: captures booking
+    [*] --> start
+    start --> done: find_slot answered
+    start --> done: key 2
+    done --> [*]
+"""
+
+SHOWN = """\
+Agent agent
+  instructions: You answer for the [Harbour] Clinic.
+  greeting: (a function: <lambda>)
+  language: en
+
+Tools
+  end_call()
+    End the telephone call. Say goodbye in the same answer, before you call this.
+  pay(amount: number)
+    Pays.
+    asks the caller first, never done twice, at most 3 s
+
+Keys
+  9: a function
+  0: a person
+
+Step start
+  Find a slot.
+  find_slot(day: Monday | Tuesday, weeks: list of integer (may be left out))
+    Looks for a free slot.
+  find_slot answered -> done
+  key 2 -> done
+
+Step done (ends the call)
+  (a function)
+  captures booking: An appointment.
+    name (string)
+    weeks (list of integer): may be left out
+
+Flow
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A folder with a program in it, where the command is called."""
+    (tmp_path / "clinic_agent.py").write_text(PROGRAM, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delenv("CALLBRIDGE_AGENT", raising=False)
+    yield
+    sys.modules.pop("clinic_agent", None)
+
+
+@pytest.mark.usefixtures("program")
+def test_all_of_an_agent_is_shown_and_no_account_is_needed() -> None:
+    ended = CliRunner().invoke(app, ["agent", "show", "clinic_agent:agent"], env={"COLUMNS": "40"})
+    flow = "".join(f"  {line}\n" for line in DRAWING.splitlines())
+    assert (ended.exit_code, ended.output) == (0, SHOWN + flow)
+
+
+@pytest.mark.usefixtures("program")
+def test_the_drawing_alone_is_what_mermaid_reads() -> None:
+    """By default of the agent that answers."""
+    ended = CliRunner().invoke(
+        app, ["agent", "show", "--mermaid"], env={"CALLBRIDGE_AGENT": "clinic_agent:agent"}
+    )
+    assert (ended.exit_code, ended.output) == (0, DRAWING)
+
+
+@pytest.mark.usefixtures("program")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "name an agent, as module:name, or set CALLBRIDGE_AGENT"),
+        (
+            ["--mermaid", "clinic_agent:plain"],
+            "clinic_agent:plain has no flow; give it one with Agent(flow=…)",
+        ),
+        (["clinic_agent:nobody"], "clinic_agent has no nobody; did you mean agent, plain?"),
+    ],
+)
+def test_what_cannot_be_shown_is_told(arguments: list[str], words: str) -> None:
+    ended = CliRunner().invoke(app, ["agent", "show", *arguments])
+    assert (ended.exit_code, words in ended.output) == (1, True), ended.output
