@@ -1,4 +1,4 @@
-"""What the page about agents without code shows is an agent, and it names every type."""
+"""What the page about agents without code shows is an agent, and it names every type and reason."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from callbridge.agents.http.parameters import OfCall
+from callbridge.agents.written.flow_tables import WrittenWay
 from callbridge.agents.written.form_tables import FieldType
 from callbridge.agents.written.reading import read_agent
 
@@ -23,6 +24,7 @@ def test_every_block_is_an_agent(block: str, tmp_path: Path) -> None:
     assert read_agent(path, {"BOOKING_KEY": "bk-123456"}).agent.name == "clinic"
 
 
-def test_every_type_is_named() -> None:
-    for name in {*get_args(FieldType), *get_args(OfCall)}:
+def test_every_type_and_reason_is_named() -> None:
+    reasons = set(WrittenWay.model_fields) - {"to", "where", "at_least", "below", "source"}
+    for name in {*get_args(FieldType), *get_args(OfCall), *reasons}:
         assert f"`{name}`" in PAGE

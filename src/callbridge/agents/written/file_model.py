@@ -14,6 +14,7 @@ from callbridge.agents.agent import ReasoningEffort
 from callbridge.agents.called_numbers import ANY, is_number, spelled
 from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
+from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
@@ -79,7 +80,11 @@ class AgentFile(Written):
     tools: list[WrittenTool] = Field(default_factory=list)
     """What the model may ask for."""
     capture: dict[FieldName, WrittenForm] = Field(default_factory=dict)
-    """What the agent asks its callers for, by name, at any time."""
+    """What the agent asks its callers for, by name. What no step captures may be captured at any time."""
+    steps: list[WrittenStep] = Field(default_factory=list)
+    """The steps of its conversations. Each begins with the first."""
+    anywhere: list[WrittenWay] = Field(default_factory=list)
+    """Ways that every step has behind its own."""
 
     @field_validator("numbers")
     @classmethod

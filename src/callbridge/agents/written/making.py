@@ -9,6 +9,7 @@ from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.schema import ToolError
 from callbridge.agents.written.file_model import SilenceDetection
+from callbridge.agents.written.flows import flow_of
 from callbridge.agents.written.forms import form_of
 from callbridge.agents.written.requests import tool_of
 from callbridge.agents.written.workshop import Workshop
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from callbridge.agents.given import GivenTool
     from callbridge.agents.written.faults import Fault
     from callbridge.agents.written.file_model import AgentFile
+    from callbridge.agents.written.forms import MadeForm
 
 _HANG_UP: Final = "end_call"
 
@@ -44,6 +46,12 @@ def agent_of(
     tools = _tools_of(workshop, file, places)
     forms = {name: form_of(workshop, name, form) for name, form in file.capture.items()}
     usable = {name: form for name, form in forms.items() if form is not None}
+    in_steps = {name for step in file.steps for name in step.tools}
+    everywhere = {name: tool for name, tool in tools.items() if name not in in_steps}
+    flow = None
+    if not workshop.faults:
+        names = {*everywhere, *([_HANG_UP] if file.can_hang_up else [])}
+        flow = flow_of(workshop, file, tools, usable, names)
     given = file.model_dump(include=_AS_THEY_ARE)
     agent = Agent()
     if not workshop.faults:
@@ -52,11 +60,11 @@ def agent_of(
                 instructions=file.who,
                 name=file.name or stem,
                 turn_detection=_detection_of(file),
-                tools=tools.values(),
+                tools=everywhere.values(),
+                flow=flow,
                 **given,
             )
-            for name, made in usable.items():
-                agent.capture(made.form.model, name=name, then=made.deliver)
+            _add_forms(agent, file, usable)
         except (AgentFault, ToolError, TypeError) as error:
             workshop.fault((), str(error))
     return agent, workshop.faults
@@ -75,6 +83,14 @@ def _tools_of(workshop: Workshop, file: AgentFile, places: Sequence[int]) -> dic
             tools[written.name] = tool
         taken.add(written.name)
     return tools
+
+
+def _add_forms(agent: Agent, file: AgentFile, forms: Mapping[str, MadeForm]) -> None:
+    """What no step captures is captured at any time."""
+    in_steps = {step.captures for step in file.steps}
+    for name, made in forms.items():
+        if name not in in_steps:
+            agent.capture(made.form.model, name=name, then=made.deliver)
 
 
 def _detection_of(file: AgentFile) -> ServerVad | SemanticVad | None:

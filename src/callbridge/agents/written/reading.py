@@ -24,6 +24,10 @@ FILE_BYTES_MAX: Final = 1024 * 1024
 """A longer one is no agent, but a mistake."""
 
 
+_IN_STEPS: Final = frozenset({"tools", "capture", "steps", "anywhere"})
+"""What steps are made of."""
+
+
 @dataclass(frozen=True)
 class WrittenAgent:
     """An agent that was read from a file."""
@@ -85,11 +89,13 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 def _what_is_right(data: dict[str, Any], faults: Iterable[Fault]) -> tuple[AgentFile, list[int]]:
     """The file without what is wrong in it, so that what else is wrong is found, too.
 
-    A tool that has a fault is left out whole, and so is every other thing on top. With it the places of the
-    tools that are left.
+    A tool that has a fault is left out whole, and so is every other thing on top; the steps, too, where
+    something is left out that they may name. With it the places of the tools that are left.
     """
     wrong = {fault.path[:2] if fault.path[:1] == ("tools",) else fault.path[:1] for fault in faults}
     right = {name: value for name, value in data.items() if (name,) not in wrong}
+    if not _IN_STEPS.isdisjoint(path[0] for path in wrong):
+        right = {name: value for name, value in right.items() if name not in {"steps", "anywhere"}}
     places: list[int] = []
     if ("allow",) not in wrong and isinstance(tools := right.pop("tools", []), list):
         places = [place for place in range(len(tools)) if ("tools", place) not in wrong]
