@@ -392,7 +392,7 @@ async def test_texts_may_be_functions_of_the_call(text: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [(too_late, "longer"), (raises, "LookupError"), (is_no_text, "int")], ids=str
+    ("text", "why"), [(too_late, "longer"), (raises, "LookupError"), (is_no_text, "int")]
 )
 async def test_a_text_that_does_not_come_is_the_default(
     text: Any, why: str, monkeypatch: pytest.MonkeyPatch

@@ -311,5 +311,4 @@ class Limits:
         assert self.give_up_after_s <= self.wait_max_s, "the wait that tools put off is the shorter one"
         assert self.media_gap_warning_s <= self.media_gap_timeout_s
         assert self.tool_timeout_s < self.give_up_after_s, "a tool is told before the caller is given up"
-        assert self.amend_timeout_s < self.answer_timeout_s, "an answer is asked for before it is late"
         assert self.transcript_timeout_s <= self.words_timeout_s, "late words are later than the record"

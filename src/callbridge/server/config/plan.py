@@ -210,7 +210,6 @@ def _with_patience(limits: Limits, answer_s: float) -> Limits:
         # Impatience with the model does not shorten the time of a tool (12 s at most) or of a rate limit.
         give_up_after_s=max(usual.give_up_after_s, answer_s + GIVE_UP_LATER_S),
         wait_max_s=max(usual.wait_max_s, answer_s + 2 * GIVE_UP_LATER_S),
-        amend_timeout_s=min(usual.amend_timeout_s, answer_s / 2),
     )
 
 
