@@ -19,7 +19,7 @@ from callbridge.call.agent_facts import Captured, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.server.config.settings import read_settings
-from callbridge.simulators.phone import Press, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import Pause, Press, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Call, Script
 from callbridge.state.memory_state import MemoryState
 from documented import ROOT, blocks, module_of, name_of, sources, written
@@ -273,18 +273,23 @@ async def _pays(example: ModuleType, state: State | None) -> str:
 
 @of(AGENTS, "While it runs")
 async def test_while_it_runs(example: ModuleType) -> None:
-    """The words are heard before the answer is."""
+    """The words are heard before the answer is; who hangs up meanwhile stops it."""
     voices = Voices()
+    ask = voices.agent(caller="Is there rye?", calls=[Call(name="in_stock", arguments={"bread": "rye"})])
     answers = [
         voices.agent("Hello!"),
-        voices.agent(caller="Is there rye?", calls=[Call(name="in_stock", arguments={"bread": "rye"})]),
+        ask,
         voices.agent("I'm looking that up."),
         voices.agent("There are twelve.", calls=[BYE]),
     ]
-    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
-    assert "I'm looking that up." in played.to_say
-    assert played.heard == ["Hello!", "I'm looking that up.", "There are twelve."]
-    assert played.outputs[0] == ("in_stock", "rye: 12")
+    waits, leaves = await asyncio.gather(
+        play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()]),
+        play(example.agent, answers, [HEARD, voices.caller(), Pause(900)]),
+    )
+    assert "I'm looking that up." in waits.to_say
+    assert waits.heard == ["Hello!", "I'm looking that up.", "There are twelve."]
+    assert waits.outputs[0] == ("in_stock", "rye: 12")
+    assert leaves.outcomes == [ToolOutcome.CANCELLED]
 
 
 @of(AGENTS, "An answer that comes later")
