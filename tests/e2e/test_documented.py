@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from callbridge.agents.written.reading import read_agent
-from callbridge.call.agent_facts import Captured, ValuesSet
+from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.server.config.settings import read_settings
@@ -430,3 +430,22 @@ async def test_captured_data(example: ModuleType) -> None:
     assert json.loads(captured.data) == wanted
     assert any("rings back within the hour" in told for told in played.told)
     assert played.heard[-1] == "The clinic rings back."
+
+
+@of(AGENTS, "Flow")
+async def test_flow(example: ModuleType) -> None:
+    """Each step has its own tools, and the last one ends the call."""
+    voices = Voices()
+    answers = [
+        voices.agent("Good day!"),
+        voices.agent(
+            caller="When are you open?", calls=[Call(name="opening_hours"), Call(name="go_to_hours")]
+        ),
+        voices.agent(calls=[Call(name="opening_hours")]),
+        voices.agent("From eight to six. Thank you for calling."),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert [entered.step for entered in played.call.of(StepEntered)] == ["welcome", "hours", "goodbye"]
+    assert played.outputs[-1] == ("opening_hours", "8:00 to 18:00")
+    assert played.heard == ["Good day!", "From eight to six. Thank you for calling."]
+    assert played.call.ended.reason is EndReason.AGENT_HANGUP

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.util
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from callbridge.call.agent_facts import CaptureDelivered, StepEntered
 from callbridge.call.facts import EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.simulators.phone import WaitForAgent, WaitForEnd
@@ -71,4 +73,41 @@ async def test_the_receptionist_books_asks_and_says_goodbye() -> None:
     assert receptionist.CALENDAR["Monday 9:00"] == "Anna Berg"
     assert any("come without breakfast" in told for told in played.told)
     assert "Thank you for calling. See you on Monday 9:00." in played.to_say
+    assert played.call.ended.reason is EndReason.AGENT_HANGUP
+
+
+async def test_the_clinic_books_what_was_misheard_and_corrected() -> None:
+    """What is easily misheard is read back before it counts, and the flow leads from step to step."""
+    clinic, voices = example("clinic"), Voices()
+    tomorrow = (dt.datetime.now(dt.UTC) + dt.timedelta(days=1)).replace(hour=9, minute=0)
+    misheard = {"name": "Samanda Hill", "email": "sam@exemple.com", "time": f"{tomorrow:%Y-%m-%dT%H:%M}"}
+    corrected = {"name": "Samantha Hill", "email": "sam@example.com"}
+    confirmed = {"fields": ["name", "email", "time"]}
+    answers = [
+        voices.agent("Good day."),
+        voices.agent(caller="An appointment.", calls=[Call(name="go_to_details")]),
+        voices.agent("Who comes, and when?"),
+        voices.agent(caller="Tomorrow at nine.", calls=[Call(name="note_appointment", arguments=misheard)]),
+        voices.agent("Samanda, at exemple?", after_call=True),
+        voices.agent(caller="Samantha.", calls=[Call(name="note_appointment", arguments=corrected)]),
+        voices.agent("Samantha, at example?", after_call=True),
+        voices.agent(caller="Yes.", calls=[Call(name="confirm_appointment", arguments=confirmed)]),
+        voices.agent("I pass it on."),
+        voices.agent("It is booked. Anything else?"),
+        voices.agent(caller="No.", calls=[Call(name="go_to_goodbye")]),
+        voices.agent("Goodbye."),
+    ]
+    caller: list[Step] = [
+        *(HEARD, voices.caller(), HEARD, voices.caller(), HEARD, voices.caller(), HEARD, voices.caller()),
+        *(WaitForAgent(quiet_ms=1000), voices.caller()),  # What came of it follows.
+        WaitForEnd(),
+    ]
+    played = await play(clinic.agent, answers, caller)
+    assert list(clinic.APPOINTMENTS.values()) == ["Samantha Hill"]
+    steps = [fact.step for fact in played.call.of(StepEntered)]
+    assert steps == ["welcome", "details", "booked", "goodbye"]
+    (delivered,) = played.call.of(CaptureDelivered)
+    assert delivered.outcome == ToolOutcome.ANSWERED.value
+    assert any("booked for Samantha Hill" in told for told in played.told)
+    assert played.heard == [speech.text for answer in answers for speech in answer.speeches]
     assert played.call.ended.reason is EndReason.AGENT_HANGUP
