@@ -53,9 +53,10 @@ def test_image_and_ci_install_what_was_tested() -> None:
     versions = dict(line.split("==") for line in lines if not line.startswith("#"))
     assert all(re.fullmatch(r"[\w.]+", version) for version in versions.values())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["test"], *extras["docs"]]
     constrained = {canonical(name) for name in versions}
-    assert {canonical(re.split(r"[<>=; ]", need)[0]) for need in needed} <= constrained
+    assert {canonical(re.split(r"[\[<>=; ]", need)[0]) for need in needed} <= constrained
 
 
 def test_what_we_use_without_a_promise_has_an_upper_bound() -> None:

@@ -158,7 +158,8 @@ class AgentInCall:
                 heard.set_result(fact.heard_percent >= 100)
         for ability in self._abilities:
             ability.told(fact)
-        if isinstance(fact, facts.KeysPressed) and not fact.is_menu:
+        # Where there are no abilities the core itself tells the model (`CallPlan.reads_keys`).
+        if self._abilities and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
             self._tell_of_keys(fact.keys)
 
     def _hear(self, fact: Fact) -> None:

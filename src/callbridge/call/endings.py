@@ -131,6 +131,7 @@ class Endings:
     def stay(self) -> None:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
         self.leaving_for = None
+        self._floor.debts.has_last_words = False
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
         words, self._last_words = self._last_words, None
         if words is not None and words is not self._floor.saying_asked:
@@ -141,6 +142,7 @@ class Endings:
         """The agent's own code wants the call to end, in the agent's words."""
         if self.leaving_for is None:
             debts = self._floor.debts
+            debts.has_last_words = event.is_said
             if not event.is_said:
                 debts.farewell = now
             elif debts.sayings:

@@ -51,6 +51,8 @@ class Debts:
     sayings: list[Saying] = field(default_factory=list)
     """What the agent's code wants said, in order."""
     items: dict[str, OwedItem] = field(default_factory=dict)
+    has_last_words: bool = False
+    """The agent's code has given the goodbye: what a tool answers from now on is not spoken about."""
 
     def __bool__(self) -> bool:
         """Whether anything is owed."""

@@ -417,7 +417,7 @@ class Ladder:
         if stands:
             self._debts.farewell = running.since if cause is None or not cause.items else None
             self._debts.words = ""  # Nobody warns of an end, or asks who is there, after the goodbye.
-        else:
+        elif is_overtaken or not self._debts.has_last_words:
             self._debts.add_item(item_id, cause, running.since)
         self._asking.if_free(now)
         return stands

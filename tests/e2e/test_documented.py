@@ -1,0 +1,451 @@
+"""Every example of docs/agents.md, and the agent of the README: called by the simulated phone, and heard.
+
+An ability that does not work fails its example.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from callbridge.agents.written.reading import read_agent
+from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
+from callbridge.call.facts import CallClosed, EndReason
+from callbridge.call.outcomes import ToolOutcome
+from callbridge.server.config.settings import read_settings
+from callbridge.simulators.phone import Pause, Press, WaitForAgent, WaitForEnd
+from callbridge.simulators.voice_model import Call, Script
+from callbridge.state.memory_state import MemoryState
+from documented import ROOT, blocks, module_of, name_of, sources, written
+from e2e.played import HEARD, Voices, play
+from e2e.stack import stack
+from leftovers import until
+from small_server import answered, small_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from types import ModuleType
+
+    from callbridge.agents.gathering import Answering
+    from callbridge.simulators.phone import Step
+    from callbridge.state.state import State
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+README, AGENTS = "README.md", "docs/agents.md"
+
+Test = TypeVar("Test", bound="Callable[..., object]")
+
+PLAYED: dict[str, set[str]] = {README: set(), AGENTS: set()}
+
+
+def of(document: str, heading: str) -> Callable[[Test], Test]:
+    """The test has for its `example` what stands under this heading."""
+
+    def parametrised(test: Test) -> Test:
+        PLAYED[document].add(heading)
+        case = pytest.param((document, heading), id=name_of(heading))
+        marked: Test = pytest.mark.parametrize("example", [case], indirect=True)(test)
+        return marked
+
+    return parametrised
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest) -> ModuleType:
+    """One example, executed as a module of its own."""
+    return module_of(*request.param)
+
+
+BYE = Call(name="end_call")
+
+
+# --- What stands there ----------------------------------------------------------------------------------
+
+
+def test_every_example_is_played() -> None:
+    """An example that nobody calls proves nothing."""
+    assert set(sources(AGENTS)) == PLAYED[AGENTS]
+    assert "Write an agent" in PLAYED[README]
+
+
+def test_the_examples_are_typed(tmp_path: Path) -> None:
+    """As strictly as a user may want to have it."""
+    files = written([README, AGENTS, "docs/reference/fields.md"], tmp_path)
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", *map(str, files)]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    assert (checked.stdout, checked.returncode) == ("", 0)
+
+
+# --- The examples, in their order -----------------------------------------------------------------------
+
+
+@of(README, "Write an agent")
+async def test_an_agent_is_written(example: ModuleType) -> None:
+    """The greeting is the agent's own words, and its tool answers."""
+    voices = Voices()
+    answers = [
+        voices.agent("Harbour Bakery, hello!"),
+        voices.agent(caller="On Sunday?", calls=[Call(name="opening_hours", arguments={"day": "Sunday"})]),
+        voices.agent("From eight to two.", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), HEARD])
+    assert "Harbour Bakery, hello! How can I help you?" in played.to_say
+    assert played.outputs == [("opening_hours", "8:00 to 14:00")]
+    assert played.heard == ["Harbour Bakery, hello!", "From eight to two."]
+
+
+def test_a_call_without_an_account(only_these: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The settings of a first try are taken as they stand there."""
+    (env,) = re.findall(
+        r"^```sh\n(OPENAI_API_KEY=any\n.*?)^```", (ROOT / README).read_text(), re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / ".env").write_text(env)
+    settings = read_settings()
+    assert settings.realtime_url == "ws://127.0.0.1:9000/v1/realtime"
+    assert settings.agent == "bakery:agent"
+
+
+@of(AGENTS, "An agent")
+async def test_an_agent(example: ModuleType) -> None:
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent("Goodbye.", caller="Bye.", calls=[BYE]),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert example.agent.greeting in played.to_say
+    assert played.call.journal.session["instructions"] == example.agent.instructions
+    assert (played.heard, played.call.ended.reason) == (["Hello!", "Goodbye."], EndReason.AGENT_HANGUP)
+
+
+@of(AGENTS, "Tools")
+async def test_tools(example: ModuleType) -> None:
+    """What the model gets wrong does not reach the function, and what that refuses is told in its words."""
+    voices = Voices()
+    orders = [{"bread": "cake", "loaves": 1}, {"bread": "rye", "loaves": 30}, {"bread": "rye", "loaves": 3}]
+    calls = [Call(name="order", arguments=order) for order in orders]
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Bread, please.", calls=calls),
+        voices.agent("Three loaves of rye.", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), HEARD])
+    (_, wrong), (_, refused), (_, done) = played.outputs
+    assert "'rye' or 'wheat'" in str(wrong)
+    assert "offer the day after tomorrow" in str(refused)
+    assert done == "3 loaves of rye for 12 euros"
+    assert played.heard == ["Hello!", "Three loaves of rye."]
+
+
+@of(AGENTS, "The call")
+async def test_the_call(example: ModuleType) -> None:
+    known, withheld = await asyncio.gather(
+        *(_who_is_calling(example, number) for number in ("+14155550100", "Anonymous"))
+    )
+    assert (known, withheld) == ("This is Anna Berg.", "The number is withheld: ask for the name.")
+
+
+async def _who_is_calling(example: ModuleType, number: str) -> str | None:
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!", calls=[Call(name="who_is_calling")]),
+        voices.agent("I see.", after_call=True, calls=[BYE]),
+    ]
+    played = await play(example.agent, answers, [WaitForEnd()], from_number=number)
+    assert played.heard == ["Hello!", "I see."]
+    return played.outputs[0][1]
+
+
+@of(AGENTS, "Your own state")
+async def test_your_own_state(example: ModuleType) -> None:
+    """The second tool sees what the first has kept, and all of it is a fact, from which others go on."""
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Rye.", calls=[Call(name="add", arguments={"bread": "rye"})]),
+        voices.agent("What else?", after_call=True),
+        voices.agent(caller="Wheat.", calls=[Call(name="add", arguments={"bread": "wheat"})]),
+        voices.agent("Two breads.", after_call=True),
+    ]
+    steps: list[Step] = [HEARD, voices.caller(), HEARD, voices.caller(), HEARD]
+    played = await play(example.agent, answers, steps)
+    assert played.outputs == [("add", "in the basket: rye"), ("add", "in the basket: rye, wheat")]
+    kept = [example.Basket.model_validate_json(fact.values) for fact in played.call.of(ValuesSet)]
+    assert [basket.breads for basket in kept] == [["rye"], ["rye", "wheat"]]
+
+
+@of(AGENTS, "Words and the end")
+async def test_words_and_the_end(example: ModuleType) -> None:
+    """The tool waits for its words to be heard; the end waits for the last ones."""
+    voices = Voices()
+    ask = Call(name="ask_the_baker", arguments={"question": "Is it vegan?"})
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Is it vegan?", calls=[ask]),
+        voices.agent("One moment, I ask the baker."),
+        voices.agent("Yes, it is.", calls=[Call(name="close_the_shop")]),
+        voices.agent("We are closing now. Goodbye!"),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert played.outputs[0] == ("ask_the_baker", "The baker says yes.")
+    assert played.heard == [speech.text for answer in answers for speech in answer.speeches]
+    assert "One moment, I ask the baker." in played.to_say
+    assert "We are closing now. Goodbye!" in played.to_say
+    assert played.call.ended.reason is EndReason.AGENT_HANGUP
+
+
+@of(AGENTS, "Texts that know the call")
+async def test_texts_that_know_the_call(example: ModuleType) -> None:
+    voices = Voices()
+    known, unknown = await asyncio.gather(
+        *(
+            play(example.agent, [voices.agent("Good day!")], [HEARD], from_number=number)
+            for number in ("+14155550100", "+14155550199")
+        )
+    )
+    assert ", Anna!" in known.to_say
+    assert ", Harbour Bakery!" in unknown.to_say
+    assert "It is " in known.call.journal.session["instructions"]
+    assert known.heard == unknown.heard == ["Good day!"]
+
+
+@of(AGENTS, "Ask before it is done")
+async def test_ask_before_it_is_done(example: ModuleType) -> None:
+    """The model calls at once, and again before the caller has answered: both times nothing is done."""
+    voices = Voices()
+    cancel = Call(name="cancel", arguments={"order": 7})
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Cancel order seven.", calls=[cancel]),
+        voices.agent("Shall I cancel order seven?", after_call=True, calls=[cancel]),
+        voices.agent("The three rye breads?", after_call=True),
+        voices.agent(caller="Yes.", calls=[cancel]),
+        voices.agent("It is cancelled.", after_call=True),
+    ]
+    steps: list[Step] = [HEARD, voices.caller(), WaitForAgent(quiet_ms=500), voices.caller(), HEARD]
+    played = await play(example.agent, answers, steps)
+    assert played.outcomes == [ToolOutcome.REFUSED, ToolOutcome.REFUSED, ToolOutcome.ANSWERED]
+    assert played.outputs[-1] == ("cancel", "cancelled: three rye breads")
+    assert example.ORDERS == {}
+    assert played.heard[-1] == "It is cancelled."
+
+
+class FullDisk(MemoryState):
+    """Nothing that it is told is on disk."""
+
+    async def flush(self) -> bool:
+        return False
+
+
+@of(AGENTS, "Only once")
+async def test_only_once(example: ModuleType) -> None:
+    """The caller answers the question by key. Where its start cannot be written down it does not run."""
+    doubtful = await _pays(example, FullDisk())
+    assert "was not run" in doubtful
+    assert example.CHARGED == []
+    assert await _pays(example, None) == "paid"
+    assert example.CHARGED == [1200]
+
+
+async def _pays(example: ModuleType, state: State | None) -> str:
+    voices = Voices()
+    pay = Call(name="pay", arguments={"cents": 1200})
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="I pay.", calls=[pay]),
+        voices.agent("Twelve euros. Press one.", after_call=True),
+        voices.agent(calls=[pay]),
+        voices.agent("I see.", after_call=True, calls=[BYE]),
+    ]
+    steps: list[Step] = [HEARD, voices.caller(), HEARD, Press("1#"), WaitForEnd()]
+    played = await play(example.agent, answers, steps, state=state)
+    assert played.heard == ["Hello!", "Twelve euros. Press one.", "I see."]
+    return str(played.outputs[-2][1])
+
+
+@of(AGENTS, "While it runs")
+async def test_while_it_runs(example: ModuleType) -> None:
+    """The words are heard before the answer is; who hangs up meanwhile stops it."""
+    voices = Voices()
+    ask = voices.agent(caller="Is there rye?", calls=[Call(name="in_stock", arguments={"bread": "rye"})])
+    answers = [
+        voices.agent("Hello!"),
+        ask,
+        voices.agent("I'm looking that up."),
+        voices.agent("There are twelve.", calls=[BYE]),
+    ]
+    waits, leaves = await asyncio.gather(
+        play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()]),
+        play(example.agent, answers, [HEARD, voices.caller(), Pause(900)]),
+    )
+    assert "I'm looking that up." in waits.to_say
+    assert waits.heard == ["Hello!", "I'm looking that up.", "There are twelve."]
+    assert waits.outputs[0] == ("in_stock", "rye: 12")
+    assert leaves.outcomes == [ToolOutcome.CANCELLED]
+
+
+@of(AGENTS, "An answer that comes later")
+async def test_an_answer_that_comes_later(example: ModuleType) -> None:
+    """The agent talks on at once, and brings the answer up when it is there."""
+    voices = Voices()
+    find = Call(name="find_courier", arguments={"street": "Harbour Street"})
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Can you send it?", calls=[find]),
+        voices.agent("I ask for a courier.", after_call=True),
+        voices.agent("He comes at three.", calls=[BYE]),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert played.heard == ["Hello!", "I ask for a courier.", "He comes at three."]
+    assert "begun" in str(played.outputs[0][1])
+    (news,) = [told for told in played.told if "find_courier" in told]
+    assert "a courier comes to Harbour Street at 15:00" in news
+
+
+@of(AGENTS, "Keys")
+async def test_keys(example: ModuleType) -> None:
+    """One is answered without the model's own wits, the other leads to a person."""
+    voices = Voices()
+    answers = [voices.agent("Harbour Bakery!"), voices.agent("We are open from eight to six.")]
+    desk = {"CALLBRIDGE_FALLBACK_DIAL": "+14155550199"}
+    menu, person = await asyncio.gather(
+        play(example.agent, answers, [HEARD, Press("1"), WaitForAgent(quiet_ms=1500)]),
+        play(example.agent, answers[:1], [HEARD, Press("0"), WaitForEnd()], environment=desk),
+    )
+    assert menu.heard == ["Harbour Bakery!", "We are open from eight to six."]
+    assert "We are open from eight to six." in menu.to_say
+    assert "Dial" in person.call.verbs
+
+
+@of(AGENTS, "Languages")
+async def test_languages(example: ModuleType) -> None:
+    played = await play(example.agent, [Voices().agent("Guten Tag!")], [HEARD])
+    assert "Guten Tag, Sie sprechen mit einem KI-Assistenten." in played.to_say
+    session = played.call.journal.session
+    assert session["instructions"].startswith(example.agent.instructions)
+    assert "Speak German" in session["instructions"]
+    assert session["audio"]["input"]["transcription"]["language"] == "de"
+
+
+@of(AGENTS, "Which agent answers")
+async def test_which_agent_answers(example: ModuleType) -> None:
+    """Two numbers, two agents, one process."""
+    called = "+15550100002", "+15550100003", "+15550100009"
+    bakery, clinic, other = await asyncio.gather(
+        *(_greeting(example.numbers, to_number=number) for number in called)
+    )
+    assert "Harbour Bakery, hello!" in bakery
+    assert "Harbour Clinic, good day." in clinic
+    assert "Harbour Bakery, hello!" in other
+
+
+@of(AGENTS, "Chosen for each call")
+async def test_chosen_for_each_call(example: ModuleType) -> None:
+    shop, other = await asyncio.gather(
+        *(_greeting(example.choose, from_number=number) for number in ("+14155550100", "+14155550199"))
+    )
+    assert "Wholesale, hello!" in shop
+    assert "Harbour Bakery, hello!" in other
+
+
+async def _greeting(answering: Answering, **line: Any) -> str:
+    """What the model is made to say to this call."""
+    played = await play(answering, [Voices().agent("Hello!")], [HEARD], **line)
+    assert played.heard == ["Hello!"]
+    return played.to_say
+
+
+async def test_agents_without_code(tmp_path: Path) -> None:
+    """The tool asks the service that the file names, and tells the model what is picked out of the answer."""
+    text, voices = blocks(AGENTS, "toml")["Agents without code"], Voices()
+    answers = [
+        voices.agent("Good day!", calls=[Call(name="find_medicine", arguments={"name": "ibu/profen"})]),
+        voices.agent("Three packages.", calls=[Call(name="find_medicine", arguments={"name": "ibuprofen"})]),
+        voices.agent("There are three.", after_call=True, calls=[BYE]),
+    ]
+    async with small_server(lambda _: answered('{"stock": {"packages": 3, "shelf": "B4"}}')) as service:
+        file = tmp_path / "pharmacy.toml"
+        file.write_text(text.replace("https://api.lindenpharmacy.example", service.origin))
+        agent = read_agent(file, {"PHARMACY_KEY": "a-secret"}).agent
+        played = await play(agent, answers, [WaitForEnd()])
+    assert [asked.target for asked in service.asked] == ["/v1/medicines/ibuprofen/stock"]
+    assert service.asked[0].headers["authorization"] == "Bearer a-secret"
+    assert played.outputs[1] == ("find_medicine", '{"packages":3}')
+    assert played.heard[-1] == "There are three."
+
+
+@of(AGENTS, "What is remembered of a caller")
+async def test_what_is_remembered_of_a_caller(example: ModuleType) -> None:
+    """The second call of one caller is greeted with what came of the first; nobody else's is."""
+    voices = Voices()
+    order = Call(name="order", arguments={"bread": "rye"})
+    answers = [
+        voices.agent("Harbour Bakery, hello!"),
+        voices.agent(caller="A rye bread.", calls=[order]),
+        voices.agent("Goodbye.", after_call=True, calls=[BYE]),
+    ]
+    script = Script(answers=tuple(answers), after_ms=20)
+    remembered = {"CALLBRIDGE_CALLER_MEMORY_DAYS": "30"}
+    async with stack(script, agent=example.agent, environment=remembered) as running:
+        first = await running.call([HEARD, voices.caller(), WaitForEnd()])
+        assert await until(lambda: bool(first.of(CallClosed)))
+        again = await running.call([HEARD])
+        other = await running.call([HEARD], from_number="+14155550199")
+    firsts = [journal.responses[0].instructions for journal in running.model.sessions]
+    assert ["Welcome back! Ordered rye. The same again?" in told for told in firsts] == [False, True, False]
+    assert [call.report.is_clean for call in (first, again, other)] == [True] * 3
+
+
+@of(AGENTS, "Captured data")
+async def test_captured_data(example: ModuleType) -> None:
+    """Name and address are misheard, and corrected; what is whole is delivered once."""
+    voices = Voices()
+    misheard = {"intent": "schedule_appointment", "name": "Samanda", "email": "sam@exemple"}
+    corrected = {"name": "Samantha", "email": "sam@example.com"}
+    answers = [
+        voices.agent("Good day!"),
+        voices.agent(caller="An appointment.", calls=[Call(name="note_appointment", arguments=misheard)]),
+        voices.agent("Samanda, at exemple?", after_call=True),
+        voices.agent(caller="Samantha.", calls=[Call(name="note_appointment", arguments=corrected)]),
+        voices.agent("Samantha, at example?", after_call=True),
+        voices.agent(
+            caller="Yes.", calls=[Call(name="confirm_appointment", arguments={"fields": ["name", "email"]})]
+        ),
+        voices.agent("I pass it on.", after_call=True),
+        voices.agent("The clinic rings back.", calls=[BYE]),
+    ]
+    steps: list[Step] = [HEARD, voices.caller(), HEARD, voices.caller(), HEARD, voices.caller()]
+    played = await play(example.agent, answers, [*steps, WaitForEnd()])
+    wanted = {"intent": "schedule_appointment", "name": "Samantha", "email": "sam@example.com"}
+    assert [appointment.model_dump() for appointment in example.TAKEN] == [wanted]
+    (captured,) = played.call.of(Captured)
+    assert json.loads(captured.data) == wanted
+    assert any("rings back within the hour" in told for told in played.told)
+    assert played.heard[-1] == "The clinic rings back."
+
+
+@of(AGENTS, "Flow")
+async def test_flow(example: ModuleType) -> None:
+    """Each step has its own tools, and the last one ends the call."""
+    voices = Voices()
+    answers = [
+        voices.agent("Good day!"),
+        voices.agent(
+            caller="When are you open?", calls=[Call(name="opening_hours"), Call(name="go_to_hours")]
+        ),
+        voices.agent(calls=[Call(name="opening_hours")]),
+        voices.agent("From eight to six. Thank you for calling."),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert [entered.step for entered in played.call.of(StepEntered)] == ["welcome", "hours", "goodbye"]
+    assert played.outputs[-1] == ("opening_hours", "8:00 to 18:00")
+    assert played.heard == ["Good day!", "From eight to six. Thank you for calling."]
+    assert played.call.ended.reason is EndReason.AGENT_HANGUP
