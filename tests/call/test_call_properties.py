@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
+from callbridge.call import wants as w
 from callbridge.call.facts import (
     CallClosed,
     CallerWordsCame,
@@ -26,6 +27,7 @@ from callbridge.call.facts import (
     ModelTrouble,
     Noted,
     Remembered,
+    Said,
     StreamEnded,
     ToolUsed,
     TurnEnded,
@@ -34,6 +36,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, TurnSaid
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
+from callbridge.call.wishes import HangUp
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
@@ -625,7 +628,7 @@ class Seen:
         self._asked_id: str | None = None
         self._is_phone_gone = False
         self._was_cleared = self._has_committed = False
-        self._is_for_sign = False
+        self.is_for_sign = False
         """The response asked for is to show that the model is there: nobody waits for it to begin."""
         self._is_clip = False
         self._has_keys = False
@@ -675,9 +678,9 @@ class Seen:
                 self.wordless.add(item_id)
 
     def _began(self, now: float) -> None:
-        if self._is_for_sign and self.waits_since is None and not self.caller_speaks:
+        if self.is_for_sign and self.waits_since is None and not self.caller_speaks:
             self.waits_since = now
-        self._is_for_sign = False
+        self.is_for_sign = False
         if self.caller_speaks and not self.is_protected:
             self._dead.add(self._begun[-1])
 
@@ -698,7 +701,7 @@ class Seen:
     def output(self, event: Input, output: Output, now: float) -> None:
         assert not self.ended or may_be_late(output), "a call that is over asks for nothing"
         match output:
-            case a.PlayClip():
+            case a.PlayClip() | a.PlaySound():
                 self._is_clip = True
             case AudioToPhone(duration_ms):
                 self._audio(event, duration_ms)
@@ -714,7 +717,7 @@ class Seen:
                 self.frames_up += 1
             case a.CloseLeg(leg) if leg is not e.Leg.PHONE:
                 assert leg in self.open
-            case a.RunTool(call_id, name):
+            case a.RunTool(call_id, name) if not output.is_ours:
                 assert call_id not in self.called, "a tool is run once"
                 self.called.add(call_id)
                 if name == "end_call":
@@ -792,8 +795,8 @@ class Seen:
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
                 assert not self.caller_speaks, "a response is asked for while the caller speaks"
-                self._asked_id, self._is_for_sign = event_id, self._has_committed
-                if self.waits_since is None and not self._is_for_sign:
+                self._asked_id, self.is_for_sign = event_id, self._has_committed
+                if self.waits_since is None and not self.is_for_sign:
                     self.waits_since = now
             case commands.CommitInput():
                 self._has_committed = True
@@ -823,8 +826,92 @@ def _is_note(output: Output) -> bool:
     return isinstance(output, a.Note) and isinstance(output.fact, Noted)
 
 
+WANTS: Final = ("say", "say", "cover", "tell", "know", "session", "session", "sound", "work")
+
+
+class CallsThatWant(Calls):
+    """The same calls, whose agent has code of its own that wants something at any moment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wants = 0
+        self.said: dict[str, int] = {}
+        """How often each saying was told of."""
+        self.wanted = ""
+        """The latest instructions that the agent has wanted."""
+        self.told = dict.fromkeys(e.Leg, "")
+        """The latest instructions that each session was sent."""
+        self.unconfirmed: list[tuple[bool, float]] = []
+        """Updates that the model has not confirmed: whether each says something new, and when it left."""
+
+    @rule(
+        kind=st.sampled_from(["say", "say", "cover", "tell", "know", "session", "session", "sound", "work"])
+    )
+    def agent_wants(self, kind: str) -> None:
+        if self.is_over:
+            return
+        self.wants += 1
+        name = f"{kind}_{self.wants}"
+        tool = self.running[-1].call_id if self.running else ""
+        match kind:
+            case "say" | "cover":
+                self.said[name] = 0
+                self.tell(w.AgentSays(name, "One moment.", tool if kind == "cover" else ""))
+            case "tell" | "know":
+                self.tell(w.AgentTells(name, is_answered=kind == "tell"))
+            case "session":
+                self.wanted = name
+                self.tell(w.SessionWanted(name, name, ()))
+            case "sound":
+                self.tell(w.SoundWanted(tool))
+            case _:
+                self.tell(w.WorkAsked(name, "deliver"))
+
+    @rule(is_said=st.booleans(), is_withdrawn=st.booleans(), happens=_RARELY)
+    def agent_wishes_the_end(self, is_said: bool, is_withdrawn: bool, happens: bool) -> None:
+        if happens and not self.is_over:
+            self.tell(w.WishSet(HangUp(), is_said))
+            if is_withdrawn:
+                self.tell(w.WishWithdrawn())
+
+    @rule(length_max=st.sampled_from([None, 2]), are_digits=st.booleans())
+    def agent_wants_keys(self, length_max: int | None, are_digits: bool) -> None:
+        self.tell(w.KeysWanted(length_max, are_digits=are_digits))
+
+    def tell(self, event: Input) -> None:
+        if isinstance(event, rt.SessionUpdated) and self.unconfirmed:
+            self.unconfirmed.pop(0)
+        super().tell(event)
+
+    def carry(self, event: Input, output: Output) -> None:
+        match output:
+            case a.Note(Said(say_id)):
+                self.said[say_id] += 1
+                assert self.said[say_id] == 1, "what was heard of it is told once"
+            case a.SendToModel(commands.UpdateSession(session=session), leg):
+                if leg is e.Leg.MODEL and self.rig.phase is not Phase.CONFIGURING:
+                    self.unconfirmed.append((session.instructions != self.told[leg], self.rig.now))
+                self.told[leg] = session.instructions
+            case a.SendToModel(commands.CreateResponse()) if not self.seen.is_for_sign:
+                since = max((at for is_new, at in self.unconfirmed if is_new), default=-math.inf)
+                assert self.rig.now >= since + self.limits.amend_timeout_s, "asked before it was amended"
+            case a.SwitchModel():
+                self.told[e.Leg.MODEL] = self.told[e.Leg.SPARE]
+                self.unconfirmed.clear()
+            case a.DropModel(e.Leg.MODEL):
+                self.unconfirmed.clear()
+        super().carry(event, output)
+
+    def check_that_nothing_is_owed(self) -> None:
+        super().check_that_nothing_is_owed()
+        assert set(self.said.values()) <= {1}, f"nobody knows what was heard: {self.said}"
+        assert not self.wanted or self.told[e.Leg.MODEL] == self.wanted, "it is not what it was to be"
+
+
 TestCalls: Final = Calls.TestCase
 TestCalls.settings = settings(max_examples=5 * settings().max_examples)
+TestCallsThatWant: Final = CallsThatWant.TestCase
+TestCallsThatWant.settings = settings(max_examples=2 * settings().max_examples)
 
 ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
 RESPONSES = st.sampled_from(["resp_1", "resp_2"])
@@ -873,6 +960,14 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
         answers=st.sampled_from([None, "cb_1", "cb_2", "cb_3", "cb_4"]),
         param=st.sampled_from([None, "session.audio.input.transcription"]),
     ),
+    st.sampled_from(
+        [
+            *(w.AgentSays("say_1", "Wait."), w.AgentSays("say_2", "Wait.", "call_1"), w.AgentTells("News.")),
+            *(w.SessionWanted("a_1", "Obey.", ()), w.SessionWanted("a_2", "Rest.", ()), w.KeysWanted(2)),
+            *(w.SoundWanted("call_1"), w.WishSet(HangUp()), w.WishSet(HangUp(), is_said=True)),
+            *(w.WishWithdrawn(), w.WorkAsked("call_2", "deliver")),
+        ]
+    ),
     st.builds(e.LegGone, LEGS, st.sampled_from([1000, 1006, 1007, 1012])),
     st.builds(e.LegStalled, LEGS, st.just("it does not read")),
     st.builds(e.BadMessage, LEGS, st.just("not JSON"), st.booleans()),
@@ -913,7 +1008,7 @@ def may_be_late(output: Output) -> bool:
     match output:
         case a.Note(CallerWordsCame() | Remembered() | ToolUsed()) | a.CloseLeg(e.Leg.MODEL):
             return True
-        case a.SendToModel(commands.CancelResponse()):
+        case a.SendToModel(commands.CancelResponse()) | a.RunTool(is_ours=True):
             return True
         case _:
             return False
