@@ -841,8 +841,10 @@ class CallsThatWant(Calls):
         """The latest instructions that the agent has wanted."""
         self.told = dict.fromkeys(e.Leg, "")
         """The latest instructions that each session was sent."""
-        self.unconfirmed: list[tuple[bool, float]] = []
-        """Updates that the model has not confirmed: whether each says something new, and when it left."""
+        self.refused: dict[str, str] = {}
+        """The instructions of updates that the model has refused."""
+        self.unconfirmed: list[tuple[str | None, bool, float]] = []
+        """Updates that the model has not confirmed: their ids, whether each says something new, and when."""
 
     @rule(
         kind=st.sampled_from(["say", "say", "cover", "tell", "know", "session", "session", "sound", "work"])
@@ -874,13 +876,30 @@ class CallsThatWant(Calls):
             if is_withdrawn:
                 self.tell(w.WishWithdrawn())
 
+    @precondition(lambda self: self.is_live and self.model.commands)
+    @rule(happens=st.booleans())
+    def model_refuses_to_be_amended(self, happens: bool) -> None:
+        """What it was asked for before that it has read."""
+        while self.model.commands and not isinstance(self.model.commands[0], commands.UpdateSession):
+            self.model.read()
+        if happens and self.model.commands and self.unconfirmed:
+            update = self.model.commands.popleft()
+            assert isinstance(update, commands.UpdateSession)
+            self.model.events.append(v.error("invalid_value", answers=update.event_id))
+            self.refused[str(update.event_id)] = update.session.instructions
+
     @rule(length_max=st.sampled_from([None, 2]), are_digits=st.booleans())
     def agent_wants_keys(self, length_max: int | None, are_digits: bool) -> None:
         self.tell(w.KeysWanted(length_max, are_digits=are_digits))
 
     def tell(self, event: Input) -> None:
-        if isinstance(event, rt.SessionUpdated) and self.unconfirmed:
-            self.unconfirmed.pop(0)
+        match event:
+            case rt.SessionUpdated() if self.unconfirmed:
+                self.unconfirmed.pop(0)
+            case rt.ErrorEvent(rt.ErrorDetail(event_id=str(answers))) if answers in self.refused:
+                self.unconfirmed = [update for update in self.unconfirmed if update[0] != answers]
+                if self.refused[answers] == self.wanted:
+                    self.wanted = ""  # It stays as it was.
         super().tell(event)
 
     def carry(self, event: Input, output: Output) -> None:
@@ -888,12 +907,12 @@ class CallsThatWant(Calls):
             case a.Note(Said(say_id)):
                 self.said[say_id] += 1
                 assert self.said[say_id] == 1, "what was heard of it is told once"
-            case a.SendToModel(commands.UpdateSession(session=session), leg):
+            case a.SendToModel(commands.UpdateSession(event_id=event_id, session=session), leg):
                 if leg is e.Leg.MODEL and self.rig.phase is not Phase.CONFIGURING:
-                    self.unconfirmed.append((session.instructions != self.told[leg], self.rig.now))
+                    self.unconfirmed.append((event_id, session.instructions != self.told[leg], self.rig.now))
                 self.told[leg] = session.instructions
             case a.SendToModel(commands.CreateResponse()) if not self.seen.is_for_sign:
-                since = max((at for is_new, at in self.unconfirmed if is_new), default=-math.inf)
+                since = max((at for _, is_new, at in self.unconfirmed if is_new), default=-math.inf)
                 assert self.rig.now >= since + self.limits.amend_timeout_s, "asked before it was amended"
             case a.SwitchModel():
                 self.told[e.Leg.MODEL] = self.told[e.Leg.SPARE]
