@@ -126,6 +126,7 @@ def test_without_transcripts_an_answer_behind_the_greeting_shows_that_they_spoke
 
 CUT_OFF = {
     EndReason.CALLER_HANGUP,
+    EndReason.PERSON_WANTED,
     EndReason.MODEL_UNAVAILABLE,
     EndReason.MODEL_LOST,
     EndReason.MEDIA_LOST,

@@ -79,5 +79,8 @@ class CalledBefore(BaseFact, frozen=True):
     """It was cut off, and this call goes on where it was: its facts stand behind this one."""
 
 
-OF_AGENTS: Final = (ValuesSet, StepEntered, FieldKept, FieldRefused, Captured, CaptureDelivered)
+OF_AGENTS: Final = (
+    *(ValuesSet, StepEntered, AttemptFailed),
+    *(FieldKept, FieldRefused, Captured, CaptureDelivered),
+)
 """All of them: whoever goes on with a call needs each."""

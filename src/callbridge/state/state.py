@@ -43,7 +43,8 @@ ENDED = "stream_ended"
 DETAILS = frozenset(
     [
         *("turn_ended", "caller_words_came", "remembered", "call_described"),
-        *("values_set", "step_entered", "field_kept", "field_refused", "captured", "capture_delivered"),
+        *("values_set", "step_entered", "attempt_failed"),
+        *("field_kept", "field_refused", "captured", "capture_delivered"),
         "called_before",
     ]
 )
