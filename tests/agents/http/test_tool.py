@@ -178,6 +178,52 @@ async def test_a_slow_service_is_given_up_within_the_tools_time(method: str, *, 
     assert ("do not say that it failed" in error_in(result)) == is_in_doubt
 
 
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        ("POST", answered("<h1>Thank you"), "not the JSON"),
+        ("PUT", answered(f'"{"x" * 9000}"'), "longer than 8192 bytes"),
+        ("DELETE", answered("x" * 70_000, kind="text/plain"), "more than 64 KiB"),
+        ("POST", answered("{}", more="Content-Encoding: gzip\r\n"), "compressed"),
+    ],
+)
+async def test_what_was_done_is_done_whatever_is_answered(method: str, answer: bytes, told: str) -> None:
+    """Told as a failure, it would be asked for again."""
+    async with a_service(answer) as rig:
+        result = await rig.ask(method=method)
+    assert result.outcome is ToolOutcome.ANSWERED
+    assert json.loads(result.output)["status"] == "done"
+    assert told in json.loads(result.output)["answer"]
+
+
+async def test_an_empty_answer_has_no_parts() -> None:
+    async with a_service(answered("", status="204 No Content")) as rig:
+        result = await rig.ask(method="POST", wanted={"number": Path("number")})
+    assert (json.loads(result.output)["status"], result.outcome) == ("done", ToolOutcome.ANSWERED)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    ("answer", "is_doubtful"),
+    [
+        (answered("{}", status="500 X"), True),
+        (answered("{}", status="504 X"), True),
+        (b"SMTP ready\r\n\r\n", True),
+        (answered("{}", status="409 X"), False),
+        (answered("{}", status="503 X"), False),
+    ],
+)
+async def test_what_may_have_been_done_is_not_done_again(
+    method: str, answer: bytes, *, is_doubtful: bool
+) -> None:
+    """The outcome is one of those that no later session runs again."""
+    async with a_service(answer) as rig:
+        result = await rig.ask(method=method)
+    is_in_doubt = is_doubtful and method == "POST"
+    assert ("do not say that it failed" in error_in(result)) == is_in_doubt
+    assert result.outcome is (ToolOutcome.TIMED_OUT if is_in_doubt else ToolOutcome.FAILED)
+
+
 async def test_who_cannot_be_reached_was_asked_nothing() -> None:
     async with a_service(None) as rig:
         pass

@@ -12,12 +12,22 @@ import jmespath  # type: ignore[import-untyped]  # It ships no types.
 from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]  # So here.
 
 from callbridge.agents.tools import failure, refuse_odd_json, success
+from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from callbridge.agents.http.secrets import Secrets
     from callbridge.agents.tools import ToolResult
+
+IN_DOUBT: Final = (
+    ". What was asked may have been done all the same: do not say that it failed, and do not call the tool "
+    "again for it"
+)
+"""What is told beside an answer that leaves that open."""
+
+_DOUBTFUL: Final = frozenset({408, 500, 502, 504})
+"""What a service answers that gave up halfway, and what stands before it where it never answered."""
 
 READ_BYTES_MAX: Final = 64 * 1024
 """So much of an answer is read. The model is told 8 KiB of it at most (`OUTPUT_BYTES_MAX`)."""
@@ -70,10 +80,27 @@ class HttpAnswer:
     """Whether it is compressed, which was not asked for."""
 
 
-def told_of(answer: HttpAnswer, wanted: Wanted, secrets: Secrets) -> ToolResult:
-    """What the model is told."""
+def told_of(answer: HttpAnswer, wanted: Wanted, secrets: Secrets, *, is_safe: bool) -> ToolResult:
+    """What the model is told.
+
+    Args:
+        answer: what came back.
+        wanted: what of it is told.
+        secrets: what is never told.
+        is_safe: nothing is done by the request. What another one has done is done, even where the answer to
+            it cannot be read.
+    """
     if not 200 <= answer.status < 300:
-        return failure(_why(answer, secrets))
+        if is_safe or answer.status not in _DOUBTFUL:
+            return failure(_why(answer, secrets))
+        return failure(_why(answer, secrets) + IN_DOUBT, ToolOutcome.TIMED_OUT)
+    told = _told_of_answer(answer, wanted, secrets)
+    if is_safe or told.outcome.is_answer:
+        return told
+    return success({"status": "done", "answer": json.loads(told.output)["error"]})
+
+
+def _told_of_answer(answer: HttpAnswer, wanted: Wanted, secrets: Secrets) -> ToolResult:
     if wanted == "nothing" or (not answer.body and wanted == "whole"):
         return success({"status": "done"})
     if not answer.is_whole:

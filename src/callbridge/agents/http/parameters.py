@@ -145,7 +145,15 @@ def is_of_kind(kind: Kind, value: object) -> bool:
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case "number":
-            return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            return _is_number(value)
+
+
+def _is_number(value: object) -> bool:
+    """Not what is none, nor what no service can read."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def text_of(value: Value) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from callbridge.agents.given import GivenTool
-from callbridge.agents.http.answers import told_of
+from callbridge.agents.http.answers import IN_DOUBT, told_of
 from callbridge.agents.http.parameters import schema_of
 from callbridge.agents.http.sending import NotAnswered, NotSent
 from callbridge.agents.tools import failure
@@ -85,18 +85,14 @@ class HttpTool:
             return _unanswered(error, request)
         if answer.status >= 300:
             log.warning("http_tool_failed", status=answer.status)
-        return told_of(answer, self._wanted, self._secrets)
+        return told_of(answer, self._wanted, self._secrets, is_safe=request.is_safe)
 
 
 def _unanswered(error: NotAnswered, request: Request) -> ToolResult:
-    why = str(error)
     if not request.is_safe:
-        why += (
-            ". What was asked may have been done all the same: do not say that it failed, and do not call "
-            "the tool again for it"
-        )
+        return failure(f"{error}{IN_DOUBT}", ToolOutcome.TIMED_OUT)
     is_late = isinstance(error.__cause__, TimeoutError)
-    return failure(why, ToolOutcome.TIMED_OUT if is_late else ToolOutcome.FAILED)
+    return failure(str(error), ToolOutcome.TIMED_OUT if is_late else ToolOutcome.FAILED)
 
 
 def http_tool(
