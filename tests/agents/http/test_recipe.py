@@ -125,14 +125,16 @@ def test_the_model_sees_what_it_gives_and_nothing_else() -> None:
         ({"day": "x", "tag": "a\r\nHost: evil"}, "tag may have letters"),
         ({"day": "x", "tag": "ü"}, "tag may have letters"),
         ({"day": "\ud800"}, "day has characters that do not exist"),
+        ({"day": "x", "price": 10**400}, "price must be of type number"),
     ],
 )
 def test_arguments_are_judged_strictly(arguments: dict[str, object], why: str) -> None:
     size = Parameter("size", "query", "integer", is_required=False, choices=(1, 2))
     tag = Parameter("tag", "header", is_required=False)
     who = Parameter("who", "query", of_call="caller_number")
+    price = Parameter("price", "query", "number", is_required=False)
     with pytest.raises(ToolRefused, match=why):
-        replace(SLOTS, parameters=[DAY, size, tag, who]).request_for(arguments, CALL)
+        replace(SLOTS, parameters=[DAY, size, tag, who, price]).request_for(arguments, CALL)
 
 
 def test_a_number_that_is_withheld_is_left_out_or_told() -> None:

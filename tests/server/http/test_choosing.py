@@ -29,7 +29,7 @@ from desks import ACCOUNT, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, FrontDesk
 
 FORM = {"CallSid": CALL, "AccountSid": ACCOUNT, "From": CALLER, "To": CALLED, "CallStatus": "ringing"}
 DESCRIBED = FORM | {"CallerName": "ANNA", "StirVerstat": "TN-Validation-Passed-A", "SipHeader_X-Desk": "7"}
-SAID = CallDescribed("ANNA", "A", (("SipHeader_X-Desk", "7"), ("agent", "clinic")))
+SAID = CallDescribed("ANNA", "A", (("agent", "clinic"), ("SipHeader_X-Desk", "7")))
 
 AGENTS = {"bakery": Agent(), "clinic": Agent(model="gpt-of-the-clinic")}
 
@@ -187,6 +187,8 @@ def test_what_a_form_says_is_bounded() -> None:
     assert len(found.parameters) == PARAMETERS_MAX
     assert {len(value) for _, value in found.parameters} == {len(found.caller_name)} == {CHARACTERS_MAX}
     assert said(FORM) == CallDescribed()
+    # A caller by SIP cannot crowd out what the number's address says.
+    assert ("agent", "clinic") in said(headers, {"agent": "clinic"}).parameters
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,15 @@ def described(request: Request, form: TwilioForm) -> CallDescribed:
     return CallDescribed(
         form.get("CallerName")[:CHARACTERS_MAX],
         "" if vouched is None else vouched[1],
-        tuple(_bounded(dict([*_headers(form), *_query(request)]).items())),
+        tuple(_bounded(_parameters(request, form))),
     )
+
+
+def _parameters(request: Request, form: TwilioForm) -> Iterator[tuple[str, str]]:
+    """The address's own first: a caller by SIP writes as many headers as they like."""
+    of_address = dict(_query(request))
+    yield from of_address.items()
+    yield from ((name, value) for name, value in _headers(form) if name not in of_address)
 
 
 def _headers(form: TwilioForm) -> Iterator[tuple[str, str]]:
