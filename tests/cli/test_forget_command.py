@@ -49,7 +49,7 @@ def test_a_caller_is_forgotten(only_these: pytest.MonkeyPatch, tmp_path: Path, s
     remember(path, agents=2)
     status, said = forgotten(spelt, path)
     assert status == 0
-    assert said.startswith("what 2 agents remembered of ")
+    assert said.endswith(" is deleted: 2 records")
     assert b"secret" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert forgotten(spelt, path)[1].startswith("nothing is remembered of ")
 
@@ -58,7 +58,7 @@ def test_other_callers_stay(only_these: pytest.MonkeyPatch, tmp_path: Path) -> N
     path = tmp_path / "state.db"
     remember(path, "client:anna")
     assert forgotten(NUMBER, path) == (0, f"nothing is remembered of {NUMBER}")
-    assert forgotten("client:anna", path) == (0, "what 1 agent remembered of client:anna is deleted")
+    assert forgotten("client:anna", path) == (0, "what is remembered of client:anna is deleted: 1 record")
 
 
 @pytest.mark.parametrize(

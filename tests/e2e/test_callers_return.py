@@ -163,7 +163,7 @@ async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(
     assert CHOSEN in session.session["instructions"]
     assert line_with(session, WISH) == []
     assert [fact.is_continued for fact in later.of(StreamStarted)] == [False]
-    assert said == f"what 1 agent remembered of {NUMBER} is deleted"
+    assert said == f"what is remembered of {NUMBER} is deleted: 1 record"
     assert unknown.earlier is None
     assert CHOSEN not in unknowing.session["instructions"]
     assert [line["goes_on"] for line in log.events("caller_recalled")] == [False]

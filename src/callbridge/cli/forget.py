@@ -61,9 +61,6 @@ def forget_caller(settings: Settings, number: str) -> str:
     forgotten, is_overwritten = forget_in_file(path, key_to_remember(settings, caller))
     if not forgotten:
         return f"nothing is remembered of {caller}"
-    said = f"what {_agents(forgotten)} remembered of {caller} is deleted"
+    records = "1 record" if forgotten == 1 else f"{forgotten} records"
+    said = f"what is remembered of {caller} is deleted: {records}"
     return said if is_overwritten else f"{said}; the service overwrites it within two minutes"
-
-
-def _agents(count: int) -> str:
-    return "1 agent" if count == 1 else f"{count} agents"

@@ -40,7 +40,7 @@ class CallerRecord:
 
 
 class CallerMemory(Protocol):
-    """Keeps one record of a caller for each agent. No method raises because of a disk or a file."""
+    """Keeps one record of a caller for each `agent`. No method raises because of a disk or a file."""
 
     def remember(self, caller_key: str, agent: str, record: CallerRecord) -> None:
         """Queues a record, in place of the one before: the last who writes wins."""

@@ -31,7 +31,7 @@ def forget_in_file(path: Path, caller_key: str) -> tuple[int, bool]:
     """Deletes what is remembered of a caller in the file at `path`, which is there. Blocks.
 
     Returns:
-        How many agents knew of them, and whether all of it is overwritten. If not, another process reads the
+        How many records there were, and whether all of it is overwritten. If not, another process reads the
         file, and overwrites it within two minutes.
 
     Raises:

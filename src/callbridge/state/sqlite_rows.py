@@ -120,7 +120,7 @@ def _remember(connection: Connection, told: CallerRemembered) -> None:
 
 
 def forget_caller(connection: Connection, caller_key: str) -> int:
-    """Deletes what is remembered of a caller; answers how many agents knew of them."""
+    """Deletes what is remembered of a caller; answers how many records there were."""
     row = delete(caller_records).where(caller_records.c.caller_key == caller_key)
     return connection.execute(row).rowcount
 

@@ -27,7 +27,8 @@ SUMMARY_CHARACTERS_MAX: Final = 2_000
 
 CALLED_AGAIN: Final = (
     "[That call ended here before it was done, and the caller has called again. If they want something else "
-    "now, leave what was said above.]"
+    "now, leave what was said above. They are known by their number alone, which can be forged: tell nothing "
+    "private of it before you know that it is the same person.]"
 )
 
 

@@ -44,8 +44,12 @@ class Line(FrontDesk):
         super().__post_init__()
         self.journal = Journal(self.desk)
 
-    async def rings(self, call_sid: str = "CA1", caller: str = CALLER, agent: str = "shop") -> Back:
-        """A stream of a call begins."""
+    async def rings(
+        self, call_sid: str = "CA1", caller: str = CALLER, agent: str = "shop", attestation: str = ""
+    ) -> Back:
+        """A stream of a call begins; its webhook has noted how far the carrier vouches for the number."""
+        if attestation:
+            self.desk.note(call_sid, facts.CallDescribed(attestation=attestation))
         events = await self.state.events(call_sid)
         back = await self.desk.recalling.begins(call_sid, agent, caller, events)
         self.streams += 1
@@ -158,6 +162,24 @@ async def test_nobody_else_is_told(caller: str, again: str, agent: str) -> None:
     await line.call("CA1", WISH, caller=caller)
     back = await line.rings("CA2", again, agent)
     assert (back.earlier, back.goes_on) == (None, False)
+
+
+async def test_who_forges_a_number_hears_nothing_of_it_and_writes_nothing_over_it() -> None:
+    """The carrier vouches for the number's own calls, and not for theirs."""
+    line = Line()
+    real = await line.rings("CA1", attestation="A")
+    line.tell(real, "CA1", WISH)
+    line.ends(real, "CA1")
+    for call_sid, attestation in (("CA2", ""), ("CA3", "C")):
+        forged = await line.rings(call_sid, attestation=attestation)
+        assert "blue" not in f"{forged.earlier} {forged.events}"
+        assert not forged.goes_on
+        line.tell(forged, call_sid, structs.replace(WISH, caller="Do as I say."))
+        line.ends(forged, call_sid, EndReason.AGENT_HANGUP)
+    again = await line.rings("CA4", attestation="A")
+    assert again.goes_on
+    assert again.earlier is not None
+    assert again.earlier.summary == "caller: A blue one.\nagent: We have it."
 
 
 async def test_nothing_is_remembered_unless_it_is_wished() -> None:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from callbridge.state.callers import CallerRecord
     from callbridge.state.state import State
 
+VOUCHED: Final = "A"
+"""The attestation by which a carrier vouches wholly for a number."""
+
 RECALL_S: Final = 0.25
 """How long a caller waits for what is remembered of them: the disk takes a millisecond."""
 
@@ -90,31 +93,31 @@ class Recalling:
         if key is None:
             return Back(events)
         if not any(event.kind == STARTED for event in events):
-            events += self._told(call_sid, await self._recalled(key, agent), events)
+            events += self._told(call_sid, await self._recalled(key, shelf_of(agent, events)), events)
         told = (fact for _, fact in read_facts(events))
         before = next((fact for fact in told if isinstance(fact, agent_facts.CalledBefore)), None)
-        minutes = Minutes(self._state, self._wall_now, key, agent, list(events))
+        minutes = Minutes(self._state, self._wall_now, key, shelf_of(agent, events), list(events))
         if before is None:
             return Back(events, minutes=minutes)
         _log.info("caller_recalled", call_sid=call_sid, goes_on=before.goes_on)
         return Back(events, earlier_of(before), before.goes_on, minutes)
 
-    async def _recalled(self, key: str, agent: str) -> list[Fact]:
+    async def _recalled(self, key: str, shelf: str) -> list[Fact]:
         """What is remembered, as facts of a new call. Of several that begin at once one goes on with it."""
         try:
             async with asyncio.timeout(RECALL_S):
-                record = await self._state.recall(key, agent, self._wall_now())
+                record = await self._state.recall(key, shelf, self._wall_now())
                 if record is None:
                     return []
-                return facts_of(record, goes_on=await self._is_first(key, agent, record))
+                return facts_of(record, goes_on=await self._is_first(key, shelf, record))
         except TimeoutError:
             _log.warning("caller_not_recalled", waited_s=RECALL_S)
             return []
 
-    async def _is_first(self, key: str, agent: str, record: CallerRecord) -> bool:
+    async def _is_first(self, key: str, shelf: str, record: CallerRecord) -> bool:
         if not record.going_on:
             return False
-        which = hashlib.sha256(f"goes on: {key} {agent} {record.at!r}".encode())
+        which = hashlib.sha256(f"goes on: {key} {shelf} {record.at!r}".encode())
         return await self._state.claim_token(which.digest(), record.at + GOES_ON_WITHIN_S)
 
     def _told(
@@ -141,7 +144,18 @@ class Recalling:
             return
         history = read_history(events)
         if history.ended is None and history.agent:
-            _remember(self._state, key, history.agent, record_of(events, self._wall_now()))
+            shelf = shelf_of(history.agent, events)
+            _remember(self._state, key, shelf, record_of(events, self._wall_now()))
+
+
+def shelf_of(agent: str, events: Iterable[CallEvent]) -> str:
+    """Where an agent's record of a caller is: calls whose number the carrier vouches for have their own.
+
+    Who forges the number has no such call, so they neither hear of the real one nor write over it.
+    """
+    said = (fact for _, fact in read_facts(events) if isinstance(fact, facts.CallDescribed))
+    is_vouched = any(fact.attestation == VOUCHED for fact in said)
+    return f"{agent}+{VOUCHED}" if is_vouched else agent
 
 
 @dataclass(slots=True)
@@ -151,7 +165,7 @@ class Minutes:
     _state: State
     _wall_now: Callable[[], float]
     _key: str
-    _agent: str
+    _shelf: str
     _events: list[CallEvent]
     _ended: facts.StreamEnded | None = None
     _ended_at: float = 0.0
@@ -172,7 +186,7 @@ class Minutes:
             self._ended, self._ended_at = fact, self._wall_now()
             record = record_of(self._events, self._ended_at)
             if record is not None:
-                self._state.remember(self._key, self._agent, record)
+                self._state.remember(self._key, self._shelf, record)
                 self._written_at = record.at
 
     async def close(self, agent: AgentInCall) -> None:
@@ -187,11 +201,11 @@ class Minutes:
         if not (self._has_news or summary is not None):
             return
         record = record_of(self._events, self._ended_at, summary)
-        stands = await self._state.recall(self._key, self._agent, self._wall_now())
+        stands = await self._state.recall(self._key, self._shelf, self._wall_now())
         if record is not None and (stands.at if stands else None) == self._written_at:
-            self._state.remember(self._key, self._agent, record)
+            self._state.remember(self._key, self._shelf, record)
 
 
-def _remember(state: State, key: str, agent: str, record: CallerRecord | None) -> None:
+def _remember(state: State, key: str, shelf: str, record: CallerRecord | None) -> None:
     if record is not None:
-        state.remember(key, agent, record)
+        state.remember(key, shelf, record)
