@@ -17,6 +17,7 @@ from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choice import Choose, Chosen, Roster
 from callbridge.agents.context import About, Call, Caller
 from callbridge.agents.gathering import roster_of
+from callbridge.agents.threads import THREADS
 
 ABOUT = About("CA1", Caller("+14155550100"), "+14155550199", {"agent": "clinic"})
 bakery, clinic, stranger = Agent(), Agent(), Agent()
@@ -186,6 +187,7 @@ async def test_who_is_late_is_not_waited_for(choose: Choose, monkeypatch: pytest
         assert await roster(choose).choose(ABOUT) == Chosen("bakery")
     assert time.monotonic() - began < 1
     assert [line["reason"] for line in logs] == ["it took longer than 0.02 s"]
+    assert THREADS.running == 0, "tools run all the same"
 
 
 # --- Gathered from what the user has written --------------------------------------------------------

@@ -20,7 +20,7 @@ from callbridge.agents.called_numbers import ANY, is_number, spelled
 from callbridge.agents.context import Call
 from callbridge.agents.leash import Leash
 from callbridge.agents.texts import given_to
-from callbridge.agents.threads import THREADS, ThreadsBusy
+from callbridge.agents.threads import Threads, ThreadsBusy
 from callbridge.agents.values import stored
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ Choose: TypeAlias = Callable[..., Agent | Awaitable[Agent]]
 
 CHOICE_TIMEOUT_S: Final = 1.0
 """What a function has to choose an agent. The phone rings meanwhile, and Twilio waits for at most 15 s."""
+
+_CHOOSING: Final = Threads(16)
+"""Apart from those of tools: choices that hang must not stop the calls that are on."""
 
 _log = structlog.get_logger()
 
@@ -159,7 +162,7 @@ async def _answer(choose: Choose, call: Call[Any]) -> object:
     given = given_to(choose, call)
     if inspect.iscoroutinefunction(choose):
         return await _in_time(lambda: choose(**given))
-    ended = THREADS.start(lambda: _outcome(choose, given), "choose")
+    ended = _CHOOSING.start(lambda: _outcome(choose, given), "choose")
     await asyncio.wait({ended}, timeout=CHOICE_TIMEOUT_S)
     if not ended.done():
         raise TimeoutError
