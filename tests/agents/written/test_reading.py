@@ -224,6 +224,21 @@ slots = "data.["
             "line 9, tools[1].parameters.size.sent_is: there is no such key; did you mean sent_as?",
         ),
         ('parameters.size = { in = "body" }', "line 9, tools[1].parameters.size: a GET has no body"),
+        (
+            "parameters.size = { value = nan }",
+            "line 9, tools[1].parameters.size.value: it should be a valid string",
+        ),
+        (
+            'result.n = "lenght(slots)"',
+            "line 9, tools[1].result.n: this is no JMESPath expression: Unknown function: lenght()",
+        ),
+        (
+            'result.n = "slots[*].{n: join(names)}"',
+            (
+                "line 9, tools[1].result.n: this is no JMESPath expression: Expected 2 arguments for "
+                "function join(), received 1"
+            ),
+        ),
         ('result = "hole"', "line 9, tools[1].result: it should be 'whole' or 'nothing'"),
         (
             f"{TOOL}",
@@ -263,6 +278,7 @@ def test_a_secret_that_no_header_takes_is_told_without_it(write: Path) -> None:
         (b'who = "You answer."\ngreeting = Hello', "is not TOML: Invalid value (at line 2, column 12)"),
         (b'who = "You answer."\nwho = "You."', "is not TOML: Cannot overwrite a value"),
         (b"who = 1\n\xff", "line 2: this is not UTF-8; save the file as UTF-8"),
+        (b'who = "You."\nspend_max = ' + b"9" * 5000, "is not TOML: "),
         (b"#" * (1024 * 1024 + 1), "has more than 1024 KiB, and is no agent"),
     ],
 )
@@ -272,6 +288,12 @@ def test_what_cannot_be_read_is_told(content: bytes, told: str, write: Path) -> 
         read_agent(write, {})
     assert str(caught.value).startswith(str(write))
     assert told in str(caught.value)
+
+
+def test_a_mark_at_the_beginning_is_no_fault(write: Path) -> None:
+    """Notepad writes it."""
+    write.write_bytes(b'\xef\xbb\xbfwho = "You answer."')
+    assert read_agent(write, {}).agent.instructions == "You answer."
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:

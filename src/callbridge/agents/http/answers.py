@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass, field
 from email.message import Message
@@ -9,7 +10,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import jmespath  # type: ignore[import-untyped]  # It ships no types.
-from jmespath.exceptions import JMESPathError  # type: ignore[import-untyped]  # So here.
+from jmespath.exceptions import JMESPathError, JMESPathTypeError  # type: ignore[import-untyped]  # So here.
+from jmespath.functions import Functions  # type: ignore[import-untyped]  # And here.
 
 from callbridge.agents.tools import failure, refuse_odd_json, success
 from callbridge.call.outcomes import ToolOutcome
@@ -55,6 +57,7 @@ class Path:
     def __init__(self, text: str) -> None:
         try:
             self._compiled: Any = jmespath.compile(text)
+            _call_functions(self._compiled.parsed)
         except JMESPathError as error:
             raise PathFault(" ".join(str(error).split())) from error
 
@@ -65,6 +68,20 @@ class Path:
             ValueError: `value` is of another shape than it takes.
         """
         return self._compiled.search(value)
+
+
+def _call_functions(node: Any) -> None:
+    """Calls each function of an expression with as many values as it has: jmespath looks for it only then.
+
+    Raises:
+        JMESPathError: there is no such function, or it takes more or fewer.
+    """
+    if node["type"] == "function_expression":
+        with contextlib.suppress(JMESPathTypeError):  # It is there. What it takes is seen when it has that.
+            Functions().call_function(node["value"], [None] * len(node["children"]))
+    for child in node["children"]:
+        if isinstance(child, dict):
+            _call_functions(child)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def _text_in(path: Path) -> str:
             content = file.read(FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:
             raise AgentError(f"{path} has more than {FILE_BYTES_MAX // 1024} KiB, and is no agent")
-        return content.decode()
+        return content.decode("utf-8-sig")  # Some editors of Windows begin a file with a mark.
     except OSError as error:
         raise AgentError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -82,7 +82,7 @@ def _text_in(path: Path) -> str:
 def _parsed(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # A number of thousands of digits is no fault of tomllib's.
         raise AgentError(f"{path} is not TOML: {error}") from error
 
 

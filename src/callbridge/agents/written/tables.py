@@ -13,4 +13,4 @@ Words: TypeAlias = Annotated[str, StringConstraints(min_length=1, pattern=r"\S")
 class Written(BaseModel):
     """A table of the file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
