@@ -39,6 +39,16 @@ async def test_the_language_decides_what_nobody_has_set(
     assert (plan.session.instructions, plan.greeting, hint(plan)) == (told, texts.greeting, language)
 
 
+async def test_an_agent_of_another_language_does_not_greet_in_that_of_the_settings() -> None:
+    given = {"LANGUAGE": "de", "AGENT_GREETING": "Bäckerei Nord, guten Tag!", "AGENT_INSTRUCTIONS": "Backe."}
+    assert (await plan_of(Agent(language="de-AT"), **given)).greeting == "Bäckerei Nord, guten Tag!"
+    japanese = await plan_of(Agent(language="ja"), **given)
+    assert japanese.greeting == language_texts("ja").greeting
+    assert japanese.session.instructions.startswith("Backe.")
+    # Where nothing is said of the language, it is that of the callers.
+    assert (await plan_of(Agent(language="ja"), AGENT_GREETING="もしもし")).greeting == "もしもし"
+
+
 async def test_what_is_set_by_hand_stays_and_the_language_is_told_behind_it() -> None:
     of_settings = await plan_of(
         Agent(), LANGUAGE="fr", AGENT_INSTRUCTIONS="Sell bread.", AGENT_GREETING="Allô."

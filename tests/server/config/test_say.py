@@ -79,6 +79,19 @@ def test_every_text_of_a_line_is_read_by_a_voice_that_speaks_it(
             assert written_in in spoken_by(said.get("voice", ""), said.get("language", ""))
 
 
+@pytest.mark.parametrize(
+    ("set_for", "callers", "is_read"),
+    [("de", "de-AT", True), ("de", "ja", False), ("de", "it", False), ("", "ja", True), ("de", None, True)],
+)
+def test_a_text_of_another_language_is_not_read_to_an_agents_callers(
+    set_for: str, callers: str | None, *, is_read: bool
+) -> None:
+    """In the voice of their language nobody would understand it."""
+    settings = made_settings({"CALLBRIDGE_LANGUAGE": set_for, "CALLBRIDGE_GOODBYE": "Tschüss."})
+    said = say.words(settings, "goodbye", callers)
+    assert said.text == ("Tschüss." if is_read else language_texts(callers).goodbye)
+
+
 def spoken_by(voice: str, language: str) -> set[str]:
     """What is read: the language that is asked for, else whatever the voice speaks. Twilio's own: English."""
     if language:

@@ -17,6 +17,7 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind
 from callbridge.agents.gathering import roster_of
+from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.call.agent_facts import ValuesSet
 from callbridge.call.events import StreamAdmitted
@@ -491,3 +492,10 @@ async def test_a_call_grows_old_over_all_of_its_streams(age_s: float | None, rea
             await socket.task
         assert await until(lambda: bool(door.dialer.dialled))
     assert [end.reason for end in door.of(StreamEnded)] == [EndReason(reason)]
+
+
+async def test_a_clip_of_another_language_is_not_played_to_an_agents_callers() -> None:
+    world = Door({"CALLBRIDGE_LANGUAGE": "de"})
+    door = replace(world.door, clip=b"Moment!")
+    assert [door.clip_for(callers) for callers in (None, "de-AT")] == [b"Moment!"] * 2
+    assert door.clip_for("ja") == clip_of("ja")

@@ -16,6 +16,7 @@ from callbridge.call.plan import CallPlan
 from callbridge.call.price import microdollars
 from callbridge.server.config.models import voice_model
 from callbridge.server.config.prices import price_of
+from callbridge.server.config.say import are_for
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire.realtime_events import MULAW
 
@@ -91,10 +92,10 @@ async def planned(
     language = language_of(settings, agent)
     at_home = replace(about, language=language or "", time_zone=agent.time_zone or settings.time_zone)
     in_call = AgentInCall(agent, at_home, earlier)
-    texts = language_texts(language)
+    texts, greeting = language_texts(language), settings.agent_greeting
     await in_call.prepare(
         texts.agent_instructions if settings.agent_instructions is None else settings.agent_instructions,
-        texts.greeting if settings.agent_greeting is None else settings.agent_greeting,
+        greeting if greeting is not None and are_for(settings, language) else texts.greeting,
         texts.speak,
     )
     return _plan(settings, agent, in_call), in_call

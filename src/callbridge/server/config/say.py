@@ -119,13 +119,19 @@ def words(settings: Settings, field: Said, callers: str | None = None) -> Words:
     callers = callers or settings.language or ""
     voice, language = reader(settings, callers)
     text: str | None = getattr(settings, field)
-    if text is not None:
+    if text is not None and are_for(settings, callers):
         return Words(text, voice, language)
     usual = language_texts(callers)
     if usual.written_in not in _read_by(voice, language) or not is_spoken(language, voice or "man"):
         language = _twilios(callers) if primary(callers) == usual.written_in else ""
         voice = usual_voice(language)
     return Words(getattr(usual, field), voice, language)
+
+
+def are_for(settings: Settings, callers: str | None) -> bool:
+    """Whether the words that somebody has set are in the language of these callers, if it is said."""
+    theirs = settings.language
+    return not theirs or not callers or primary(theirs) == primary(callers)
 
 
 def is_english(settings: Settings, field: Said) -> bool:

@@ -21,6 +21,7 @@ from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
+from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
 from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
@@ -53,11 +54,16 @@ class MediaDoor:
 
     desk: Desk
     clip: bytes
-    """What the settings name; empty for the built-in one, in the language of each agent."""
+    """What the settings name; empty for the built-in ones."""
     observe: Observe
     trust: Trust
     sockets: UnStartedSockets[_Visit] = field(default_factory=UnStartedSockets)
     """Those that are not a call yet."""
+
+    def clip_for(self, callers: str | None) -> bytes:
+        """What callers of this language hear while the model is waited for."""
+        is_theirs = self.clip and are_for(self.desk.settings, callers)
+        return self.clip if is_theirs else clip_of(callers)
 
     async def answer(self, websocket: WebSocket) -> None:
         """One media socket from its upgrade to the end of its call."""
@@ -174,7 +180,7 @@ class _Visit:
         known = about(desk, start.call_sid, caller, called, description_in(earlier), agent=found.agent)
         known = replace(known, earlier=back.earlier)
         plan, agent = await desk.plans.open(found.agent, known, earlier)
-        self._bridge.clip = self._door.clip or clip_of(desk.plans.language(found.agent))
+        self._bridge.clip = self._door.clip_for(desk.plans.language(found.agent))
         self._agent = agent
         if not (found.continues or back.goes_on):
             return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent
