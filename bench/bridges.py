@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MEDIA_PATH = "/media-stream"
 BASELINES: Final = Path(__file__).parent / "baselines"
+SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
+"""Where the service and this benchmark are imported from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ dialling ahead, so that the set-up of a call has the same steps as in the other 
 def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
     environment = {
         "CALLBRIDGE_CONTROL_PORT": "0",
-        "PYTHONPATH": str(Path(callbridge.__file__).parents[1]),
+        "PYTHONPATH": str(SOURCE),
         "OPENAI_API_KEY": "sk-bench",
         "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
@@ -98,6 +101,13 @@ def _callbridge(_toolchain: Toolchain, setting: Setting) -> Launch:
         environment["SSL_CERT_FILE"] = str(setting.certificate)
     serve = "from callbridge.cli import main; main()"
     return Launch((sys.executable, "-c", serve, "serve"), environment)
+
+
+def _callbridge_with_agent(toolchain: Toolchain, setting: Setting) -> Launch:
+    plain = _callbridge(toolchain, setting)
+    path = os.pathsep.join((str(SOURCE), str(ROOT)))
+    agent = {"CALLBRIDGE_AGENT": "bench.ordinary:agent", "PYTHONPATH": path}
+    return Launch(plain.command, plain.environment | agent)
 
 
 def _baseline_environment(setting: Setting) -> dict[str, str]:
@@ -134,6 +144,13 @@ BRIDGES: Final = {
     kind.name: kind
     for kind in (
         BridgeKind("callbridge", "this service, all of it", _callbridge, (), "/twilio/voice"),
+        BridgeKind(
+            "with-agent",
+            "the same with an ordinary agent: texts made for the call, five tools, a form, a key",
+            _callbridge_with_agent,
+            (),
+            "/twilio/voice",
+        ),
         BridgeKind(
             "node", "a Node.js relay on `ws`, JSON.parse and JSON.stringify", _node, ("node", "node_relay")
         ),

@@ -18,12 +18,15 @@ import re
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
+import msgspec
 import typer
 import uvloop
 from websockets.utils import accept_key
 
+from bench.ordinary import agent as ordinary
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import About, Caller
 from callbridge.agents.in_call import AgentInCall
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 
     from callbridge.call.facts import Fact
     from callbridge.wire.media_streams import StartFacts
+
+AgentKind: TypeAlias = Literal["plain", "ordinary"]
 
 SET_UP_WITHIN_S: Final = 30.0
 UP_FRAMES, DELTAS = 10, 2
@@ -133,8 +138,8 @@ def _frame(message: Mapping[str, object], *, is_masked: bool) -> bytes:
 class Line:
     """One call between two wires."""
 
-    def __init__(self, tcp: socket.socket, number: int) -> None:
-        self._tcp = tcp
+    def __init__(self, tcp: socket.socket, number: int, agent: Agent) -> None:
+        self._tcp, self._agent = tcp, agent
         self._name = f"{number:032x}"
         self.phone, self.model = Wire(tcp), Wire(tcp)
         self._is_dialled = asyncio.Event()
@@ -150,7 +155,7 @@ class Line:
         self._bridge = Bridge(
             leg,
             dialer=self,
-            admit=_admitted,
+            admit=self._admitted,
             observe=self._note,
             limits=HASTY,
         )
@@ -171,6 +176,17 @@ class Line:
         )
         self._is_dialled.set()
         return leg
+
+    async def _admitted(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall]:
+        about = About(start.call_sid, Caller("+15550100"), "+15550111")
+        in_call = AgentInCall(self._agent, about)
+        await in_call.prepare(PLAN.session.instructions, "")
+        session = msgspec.structs.replace(
+            PLAN.session, instructions=in_call.instructions, tools=in_call.definitions
+        )
+        reads_keys = bool(self._agent.abilities)
+        plan = replace(PLAN, session=session, greeting=in_call.greeting, reads_keys=reads_keys)
+        return StreamAdmitted(plan, about.caller.number, about.called), in_call
 
     @property
     def _is_live(self) -> bool:
@@ -246,13 +262,8 @@ class Line:
         return _frame(due | {"sequenceNumber": "124"}, is_masked=True)
 
 
-async def _admitted(start: StartFacts) -> tuple[StreamAdmitted, AgentInCall]:
-    about = About(start.call_sid, Caller("+15550100"), "+15550111")
-    return StreamAdmitted(PLAN, about.caller.number, about.called), AgentInCall(Agent(), about)
-
-
-async def _set_up(calls: int, tcp: socket.socket) -> list[Line]:
-    lines = [Line(tcp, number) for number in range(calls)]
+async def _set_up(calls: int, tcp: socket.socket, agent: Agent) -> list[Line]:
+    lines = [Line(tcp, number, agent) for number in range(calls)]
     async with asyncio.timeout(SET_UP_WITHIN_S):
         for line in lines:
             await line.begin()
@@ -289,9 +300,9 @@ def _measure(lines: list[Line], rounds: int) -> tuple[Stopwatch, Stopwatch, Stop
     return up, down, echo
 
 
-async def _carry_out(calls: int, rounds: int) -> None:
+async def _carry_out(calls: int, rounds: int, agent: Agent) -> None:
     with socket.socket() as tcp:
-        lines = await _set_up(calls, tcp)
+        lines = await _set_up(calls, tcp, agent)
         gc.collect()
         gc.freeze()  # What a call holds is old by the time in which it speaks.
         watches = up, down, echo = _measure(lines, rounds)
@@ -308,9 +319,10 @@ async def _carry_out(calls: int, rounds: int) -> None:
 def measure(
     calls: Annotated[int, typer.Option(min=1, max=5000, help="Calls that take turns.")] = 250,
     rounds: Annotated[int, typer.Option(min=1, help="How often each of them speaks for 200 ms.")] = 40,
+    agent: Annotated[AgentKind, typer.Option(help="One without code, or one as people write.")] = "plain",
 ) -> None:
     """Measure the user time of the audio path alone."""
-    uvloop.run(_carry_out(calls, rounds))
+    uvloop.run(_carry_out(calls, rounds, ordinary if agent == "ordinary" else Agent()))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ class Form(Generic[Model]):
         self.model, self.name = model, name_of(model, name)
         self._fields = fields_of(model, self.name)
         self._handlers: dict[Happening, Handler] = {}
-        self._tools = [words.tool(self._plan, verb, lambda *_: None) for verb in words.VERBS]
+        self._plan = FormPlan(self.name, model, about_of(model), self._fields, self._handlers)
+        self._opening = words.opening(self._plan)
         if then is not None:
             self.captured(then)
         if refused is not None:
@@ -84,28 +85,23 @@ class Form(Generic[Model]):
         where = f"form {self.name}, {happening}"
         if happening in self._handlers:
             raise AgentFault(f"{where}: there is a function already; keep one")
-        self._handlers[happening] = handler_of(function, where)
+        self._handlers[happening] = handler_of(function, where, f"{self.name}_{happening}")
         return function
-
-    @property
-    def _plan(self) -> FormPlan:
-        about = about_of(self.model)
-        return FormPlan(self.name, self.model, about, self._fields, dict(self._handlers))
 
     def in_call(self, wants: Wants, about: About) -> FormInCall:
         """The form in one call: an ability of its agent."""
-        return FormInCall(self._plan, wants, about)
+        return FormInCall(self._plan, self._opening, wants, about)
 
     @property
     def tool_names(self) -> tuple[str, ...]:
         """The tools that the model has because of it."""
-        return tuple(tool.name for tool in self._tools)
+        return tuple(tool.name for tool in self._opening.tools.values())
 
     def schema(self) -> dict[str, Any]:
         """The form for a reader: what is asked for, in which order, and by which tools."""
         return {
             "name": self.name,
-            "about": about_of(self.model),
+            "about": self._plan.about,
             "fields": [
                 {
                     "name": field.name,

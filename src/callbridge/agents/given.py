@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callbridge.agents.schema import ToolError, faults_of
@@ -52,6 +53,12 @@ class GivenTool:
         self.manner = (manner or Manner()).checked(name)
         self.definition = FunctionTool(name, description, schema)
         """The tool as the session announces it."""
+
+    def doing(self, answer: Answer) -> GivenTool:
+        """The same tool for one call, with what it does there. Its schema is not looked at again."""
+        other = copy(self)
+        other._answer = answer
+        return other
 
     async def answer_async(self, arguments: str, call: Call[Any]) -> ToolResult:
         """Reads `arguments` (JSON text) and answers. Never raises."""

@@ -83,6 +83,8 @@ class AgentInCall:
         self._session = self._session_now()
         self._keys: w.KeysWanted | None = None
         """As the core has them; at first it puts them together in the usual way."""
+        self._is_stale = True
+        """Something has happened that may have changed either."""
         self._runs: ToolRuns | None = None
 
     async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
@@ -158,6 +160,7 @@ class AgentInCall:
                 heard.set_result(fact.heard_percent >= 100)
         for ability in self._abilities:
             ability.told(fact)
+            self._is_stale = True  # Only facts change an ability.
         # Where there are no abilities the core itself tells the model (`CallPlan.reads_keys`).
         if self._abilities and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
             self._tell_of_keys(fact.keys)
@@ -186,12 +189,14 @@ class AgentInCall:
         """
         if (fact := self.wants.take_fact()) is not None:
             return fact
-        if (session := self._session_now()) != self._session:
-            self._session = session
-            return w.SessionWanted(self.wants.new_id("amendment"), *session)
-        if (keys := self._keys_now()) != self._keys:
-            self._keys = keys
-            return keys or w.KeysWanted()
+        if self._is_stale:
+            if (session := self._session_now()) != self._session:
+                self._session = session
+                return w.SessionWanted(self.wants.new_id("amendment"), *session)
+            self._is_stale = False
+            if (keys := self._keys_now()) != self._keys:
+                self._keys = keys
+                return keys or w.KeysWanted()
         return self.wants.take()
 
     # --- What the user's code may do to the call ---

@@ -11,6 +11,7 @@ import json
 import math
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -131,6 +132,12 @@ class Tool:
         self._arguments, schema = arguments_model(function, texts)
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""
+
+    def doing(self, function: Callable[..., object]) -> Tool:
+        """The same tool for one call: `function` has the same parameters, and is not read again."""
+        other = copy(self)
+        other._function = function
+        return other
 
     def answer(self, arguments: str, call: Call[Any]) -> ToolResult | Awaitable[object]:
         """Reads `arguments` (JSON text), calls a plain function, puts its result into words. Never raises.

@@ -42,24 +42,24 @@ class FormInCall:
 
     Args:
         plan: the form.
+        opening: what the model is told of it at first.
         wants: where facts and the delivery go.
         about: what is known of the call.
     """
 
-    def __init__(self, plan: FormPlan, wants: Wants, about: About) -> None:
+    def __init__(self, plan: FormPlan, opening: words.Opening, wants: Wants, about: About) -> None:
         self._plan, self._wants, self._about = plan, wants, about
         self._state = FormState(plan)
         self._object: BaseModel | None = None
         """What is delivered; None on a stream that has not captured it."""
-        self._tools = self._made_tools()
+        answers = {"note": self._noted, "confirm": self._confirmed, "decline": self._declined}
+        self._tools = [tool.doing(answers[verb]) for verb, tool in opening.tools.items()]
         self.works: Mapping[str, AnyTool] = {
-            plan.work_name(happening): handler.work(
-                f"{plan.name}_{happening}", partial(self._given, happening)
-            )
+            plan.work_name(happening): handler.work(partial(self._given, happening))
             for happening, handler in plan.handlers.items()
         }
         """The user's code, by name."""
-        self._text: str | None = None
+        self._text: str | None = opening.instructions
         """The instructions, as they stay; None where they are to be made anew."""
 
     # --- Where it stands ---
@@ -154,10 +154,6 @@ class FormInCall:
             self._wants.add(w.AgentTells(words.outcome(self._plan, "it is passed on."), is_answered=False))
 
     # --- Tools ---
-
-    def _made_tools(self) -> Sequence[AnyTool]:
-        answers = {"note": self._noted, "confirm": self._confirmed, "decline": self._declined}
-        return [words.tool(self._plan, verb, answers[verb]) for verb in words.VERBS]
 
     def _noted(self, arguments: dict[str, Any], call: Call[Any]) -> object:
         self._refuse_ended()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.context import Call
@@ -12,7 +11,7 @@ from callbridge.agents.texts import call_parameters
 from callbridge.agents.tools import Manner, Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _BY_NAME: Final = frozenset({inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY})
 
@@ -20,40 +19,47 @@ _ONCE: Final = Manner(is_irreversible=True)
 """It runs only when it is on disk that it begins."""
 
 
-@dataclass(frozen=True, slots=True)
 class Handler:
-    """A function of the user's, and what it asks for."""
+    """A function of the user's, and what it asks for.
 
-    function: Callable[..., object]
-    calls: tuple[str, ...]
-    """Parameters that are given the call."""
-    given: tuple[str, ...]
-    """The one that is given what it is called for, if it asks."""
+    Args:
+        function: what they have written.
+        calls: its parameters that are given the call.
+        given: the one that is given what it is called for, if it asks.
+        name: for the log.
+    """
 
-    def work(self, name: str, give: Callable[[], object]) -> Tool:
-        """The work that runs it.
+    def __init__(
+        self, function: Callable[..., object], calls: Iterable[str], given: Iterable[str], name: str
+    ) -> None:
+        self._function, self._calls, self._given = function, tuple(calls), tuple(given)
+        self._tool = Tool(self._run(lambda: None), _ONCE, name=name)
+        """Of no call: to read a signature takes a millisecond."""
 
-        Args:
-            name: for the log.
-            give: what it is called for.
-        """
+    def work(self, give: Callable[[], object]) -> Tool:
+        """The work that runs it in one call; `give` says what it is called for."""
+        return self._tool.doing(self._run(give))
 
+    def _run(self, give: Callable[[], object]) -> Callable[..., object]:
         async def run(call: Call[Any]) -> object:
             return await self._begin(call, give())  # type: ignore[misc]  # It is a coroutine function.
 
         def run_plain(call: Call[Any]) -> object:
             return self._begin(call, give())
 
-        work = run if inspect.iscoroutinefunction(self.function) else run_plain
-        work.__name__, work.__doc__ = name, f"Runs the code of {name}."
-        return Tool(work, _ONCE)
+        return run if inspect.iscoroutinefunction(self._function) else run_plain
 
     def _begin(self, call: Call[Any], given: object) -> object:
-        return self.function(**dict.fromkeys(self.calls, call), **dict.fromkeys(self.given, given))
+        return self._function(**dict.fromkeys(self._calls, call), **dict.fromkeys(self._given, given))
 
 
-def handler_of(function: Callable[..., object], where: str) -> Handler:
+def handler_of(function: Callable[..., object], where: str, name: str) -> Handler:
     """How `function` is called.
+
+    Args:
+        function: what the user has written.
+        where: for who reads what is wrong with it.
+        name: for the log.
 
     Raises:
         AgentFault: it asks for something that it cannot be given.
@@ -66,4 +72,4 @@ def handler_of(function: Callable[..., object], where: str) -> Handler:
             f"{where}: the function is given the call, in a parameter annotated Call, and one thing more; "
             f"take away the other parameters: {', '.join(one.name for one in others)}"
         )
-    return Handler(function, calls, given)
+    return Handler(function, calls, given, name)

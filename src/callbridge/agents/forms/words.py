@@ -7,16 +7,17 @@ of it anew, and wait for it; so what has been kept is told by the answers of the
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from callbridge.agents.forms.state import FormState
 from callbridge.agents.given import GivenTool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from callbridge.agents.context import Call
     from callbridge.agents.forms.plan import FormField, FormPlan, Verb
-    from callbridge.agents.forms.state import FormState
-    from callbridge.agents.given import Answer
 
 _VALUE_SHOWN: Final = 200
 """Characters of a value that the model is told of."""
@@ -26,14 +27,6 @@ _WHY_SHOWN: Final = 600
 
 
 # --- Tools ---------------------------------------------------------------------------------------------
-
-VERBS: Final[tuple[Verb, ...]] = ("note", "confirm", "decline")
-"""Each is a tool."""
-
-
-def tool(plan: FormPlan, verb: Verb, answer: Answer) -> GivenTool:
-    """The tool by which the model does this with the form."""
-    return GivenTool(plan.tool_name(verb), _when_to(plan)[verb], _schemas(plan)[verb], answer)
 
 
 def _schemas(plan: FormPlan) -> dict[Verb, dict[str, Any]]:
@@ -60,6 +53,32 @@ def _when_to(plan: FormPlan) -> dict[Verb, str]:
         "answered that they are right. Never before they have answered.",
         "decline": f"Call this when the caller does not want to give something for the {form}, or has none.",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the model is told of a form that nobody has begun to fill: the same in every call."""
+
+    tools: Mapping[Verb, GivenTool]
+    """They answer nothing yet."""
+    instructions: str
+
+
+def opening(plan: FormPlan) -> Opening:
+    """How a form begins.
+
+    Raises:
+        ToolError: the model would refuse the schema of a field.
+    """
+    when_to, schemas = _when_to(plan), _schemas(plan)
+    tools = {
+        verb: GivenTool(plan.tool_name(verb), when_to[verb], schemas[verb], _no_answer) for verb in schemas
+    }
+    return Opening(tools, instructions(plan, FormState(plan)))
+
+
+def _no_answer(_arguments: dict[str, Any], _call: Call[Any]) -> None:
+    raise AssertionError("only a call answers")
 
 
 # --- Instructions --------------------------------------------------------------------------------------
