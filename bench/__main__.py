@@ -62,7 +62,7 @@ def measure(
     starts: Annotated[
         float | None, typer.Option(min=0, max=100, help="Extra calls a second that come and go meanwhile.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="All bridges once, in less than a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Each bridge once, in less than a minute.")] = False,
     guard: Annotated[
         bool,
         typer.Option("--guard", help="Judge the ratios to the Node.js relay; exit 1 outside the bounds."),

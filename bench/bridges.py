@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bench.toolchain import Toolchain
 
 MEDIA_PATH = "/media-stream"
+WITH_AGENT: Final = "with-agent"
 BASELINES: Final = Path(__file__).parent / "baselines"
 SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
 """Where the service and this benchmark are imported from."""
@@ -145,7 +146,7 @@ BRIDGES: Final = {
     for kind in (
         BridgeKind("callbridge", "this service, all of it", _callbridge, (), "/twilio/voice"),
         BridgeKind(
-            "with-agent",
+            WITH_AGENT,
             "the same with an ordinary agent: texts made for the call, five tools, a form, a key",
             _callbridge_with_agent,
             (),

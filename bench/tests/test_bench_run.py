@@ -47,9 +47,10 @@ def bench(toolchain: Toolchain) -> Bench:
     return Bench(toolchain, choose_cores(), PACE, lambda _: None)
 
 
-async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["callbridge", "with-agent"])
+async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench, name: str) -> None:
     """Signed webhooks, tokens, sessions, audio both ways and marks: the whole path."""
-    run = await bench.run(Case(BRIDGES["callbridge"], Leg.PLAIN, CALLS))
+    run = await bench.run(Case(BRIDGES[name], Leg.PLAIN, CALLS))
     report = run.report
     assert run.is_complete, report.reason
     assert (report.calls_up, report.calls_lost) == (CALLS, 0)

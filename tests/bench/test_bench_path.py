@@ -7,15 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import callbridge
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_kind_of_message_has_its_price() -> None:
+@pytest.mark.parametrize("agent", ["plain", "ordinary"])
+def test_every_kind_of_message_has_its_price(agent: str) -> None:
     """It ends by an assertion when a frame did not pass."""
-    done = subprocess.run(
-        (sys.executable, "-m", "bench.path", "--calls", "3", "--rounds", "2"),
+    done = subprocess.run(  # noqa: S603 - our own command line
+        (sys.executable, "-m", "bench.path", "--agent", agent, "--calls", "3", "--rounds", "2"),
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(Path(callbridge.__file__).parents[1])},
         capture_output=True,
