@@ -1,8 +1,9 @@
 """What an agent can do in one call beside talking: a form that it fills, a flow that it follows, keys.
 
 An ability is told what happens and writes what it wants into `Wants`. It is synchronous and knows no socket,
-no clock and no model. What it tells the model, and which tools the model has, is derived from where it
-stands: `AgentInCall` looks after everything that happens, and amends the session when it has changed.
+no clock and no model. Where it stands changes only with a fact, its own or another, or in `answered`. What it
+tells the model, and which tools the model has, is derived from that: `AgentInCall` looks after everything
+that happens, and amends the session when it has changed.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class AgentInCall:
         self._keys: w.KeysWanted | None = None
         """As the core has them; at first it puts them together in the usual way."""
         self._is_stale = True
-        """Something has happened that may have changed either."""
+        """Something has happened that may have changed either: a fact, or an answer of a tool. Nothing else
+        changes an ability, and most events of a call bring neither."""
         self._runs: ToolRuns | None = None
 
     async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
@@ -160,7 +161,7 @@ class AgentInCall:
                 heard.set_result(fact.heard_percent >= 100)
         for ability in self._abilities:
             ability.told(fact)
-            self._is_stale = True  # Only facts change an ability.
+            self._is_stale = True
         # Where there are no abilities the core itself tells the model (`CallPlan.reads_keys`).
         if self._abilities and isinstance(fact, facts.KeysPressed) and not fact.is_menu:
             self._tell_of_keys(fact.keys)
@@ -290,6 +291,7 @@ class AgentInCall:
             self.wants.add(w.AgentTells(text))
         for ability in self._abilities:
             ability.answered(asked.name, result, self.call)
+            self._is_stale = True
         self._keep_values()
 
     def _keep_values(self) -> None:
