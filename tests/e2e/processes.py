@@ -72,10 +72,8 @@ class Service:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The lines of its log about one event."""
-        # The last line may be half written.
-        lines = [
-            json.loads(line) for line in self.log.splitlines() if line.startswith("{") and line[-1] == "}"
-        ]
+        whole = self.log.rpartition("\n")[0]  # The last line of one that was killed may be half written.
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == name]
 
     @property
