@@ -6,8 +6,6 @@ goes wrong while one is chosen, the call is answered: by the default agent.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
+from callbridge.agents.asking import answer_of
 from callbridge.agents.called_numbers import ANY, is_number, spelled
 from callbridge.agents.context import Call
-from callbridge.agents.leash import Leash
 from callbridge.agents.texts import given_to
-from callbridge.agents.threads import Threads, ThreadsBusy
+from callbridge.agents.threads import ThreadsBusy
 from callbridge.agents.values import stored
 
 if TYPE_CHECKING:
@@ -31,9 +29,6 @@ Choose: TypeAlias = Callable[..., Agent | Awaitable[Agent]]
 
 CHOICE_TIMEOUT_S: Final = 1.0
 """What a function has to choose an agent. The phone rings meanwhile, and Twilio waits for at most 15 s."""
-
-_CHOOSING: Final = Threads(16)
-"""Apart from those of tools: choices that hang must not stop the calls that are on."""
 
 _log = structlog.get_logger()
 
@@ -97,7 +92,7 @@ class Roster:
             return Chosen(self._by_number(about))
         call: Call[dict[str, Any]] = Call(about, {})
         try:
-            found = await _answer(self._choose, call)
+            found = await answer_of(self._choose, given_to(self._choose, call), CHOICE_TIMEOUT_S)
         except TimeoutError:
             return self._default_because(about, f"it took longer than {CHOICE_TIMEOUT_S:g} s")
         except ThreadsBusy:
@@ -146,65 +141,3 @@ def _place_of(error: BaseException) -> str:
     """Where something was raised. What it says may be about the caller."""
     frames = traceback.extract_tb(error.__traceback__)
     return "".join(f" at {frame.filename}:{frame.lineno}" for frame in frames[-1:])
-
-
-# --- A function of the user's ---------------------------------------------------------------------------
-
-
-async def _answer(choose: Choose, call: Call[Any]) -> object:
-    """What `choose` answers, within its time.
-
-    Raises:
-        TimeoutError: it took longer.
-        ThreadsBusy: as many plain functions run as may.
-        Exception: whatever it raises; or SystemExit.
-    """
-    given = given_to(choose, call)
-    if inspect.iscoroutinefunction(choose):
-        return await _in_time(lambda: choose(**given))
-    ended = _CHOOSING.start(lambda: _outcome(choose, given), "choose")
-    await asyncio.wait({ended}, timeout=CHOICE_TIMEOUT_S)
-    if not ended.done():
-        raise TimeoutError
-    answer = ended.result()
-    if isinstance(answer, _Raised):
-        raise answer.error
-    return await _in_time(lambda: answer) if inspect.iscoroutine(answer) else answer
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    error: Exception | SystemExit
-
-
-def _outcome(choose: Choose, given: Mapping[str, Any]) -> object:
-    try:
-        return choose(**given)
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # Raised again on the loop.
-        return _Raised(error)
-
-
-async def _in_time(work: Callable[[], Any]) -> object:
-    """Awaits the user's coroutine; one that does not end in time is cancelled, then closed."""
-    leash = Leash(work)
-
-    async def held() -> object:
-        try:
-            return await leash
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # Raised again below, and not in a group.
-            return _Raised(error)
-
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(held(), name="choose")
-        try:
-            await asyncio.wait({running}, timeout=CHOICE_TIMEOUT_S)
-        finally:
-            is_late = not running.done()
-            if is_late:
-                leash.end()
-    if is_late or running.cancelled():
-        raise TimeoutError
-    answer = running.result()
-    if isinstance(answer, _Raised):
-        raise answer.error
-    return answer

@@ -5,7 +5,6 @@ Instructions and greetings may be such functions, and so is what chooses an agen
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin, g
 
 import structlog
 
+from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call
+from callbridge.agents.threads import ThreadsBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,27 +101,15 @@ async def _text_from(
     function: Callable[..., Any], call: Call[Any], timeout_s: float, what: str
 ) -> str | None:
     try:
-        found = await answer_of(function, call, timeout_s)
+        found = await answer_of(function, given_to(function, call), timeout_s)
         if isinstance(found, str):
             return found
         why = f"it gave a {type(found).__name__}, and no text"
     except TimeoutError:
         why = f"it took longer than {timeout_s:g} s"
-    except Exception as error:  # noqa: BLE001  # A user's function may raise anything; the caller is answered.
+    except ThreadsBusy:
+        why = "too many plain functions run at once"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # It may raise anything; the caller is answered.
         why = f"it raised {type(error).__name__}"
     structlog.get_logger().warning("agent_text_failed", text=what, reason=why)
     return None
-
-
-async def answer_of(function: Callable[..., Any], call: Call[Any], timeout_s: float) -> Any:
-    """What `function` answers. Plain functions run on the loop: they are to return at once.
-
-    Raises:
-        TimeoutError: it is async, and took longer.
-        Exception: whatever the user's code raises.
-    """
-    answer = function(**given_to(function, call))
-    if inspect.isawaitable(answer):
-        async with asyncio.timeout(timeout_s):
-            return await answer
-    return answer
