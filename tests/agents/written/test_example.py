@@ -24,7 +24,7 @@ def test_it_is_an_agent() -> None:
     assert (agent.name, written.numbers, agent.person_key) == ("pharmacy", ("+14155550142",), "0")
     assert str(agent.instructions).startswith("You answer the telephone of Linden Pharmacy")
     assert agent.flow is not None
-    assert list(agent.flow.plan.by_name) == ["shelf", "reserve", "goodbye"]
+    assert list(agent.flow.plan.by_name) == ["shelf", "reserve", "reserved", "goodbye"]
     find = agent.flow.plan.own_tools["find_medicine"]
     assert find.manner == Manner(timeout_s=8.0, while_running="One moment, I'm looking at the shelf.")
     assert find.definition.parameters["required"] == ["name"]
@@ -44,10 +44,12 @@ async def test_it_looks_up_reserves_and_says_goodbye(tmp_path: Path) -> None:
             await call.call("confirm_reservation", fields=["name"])
             await call.call("decline_reservation", field="email")
             await call.settle()
-        assert call.steps == ["shelf", "reserve", "goodbye"]
+            told = [wanted.text for wanted in call.wanted if isinstance(wanted, AgentTells)]
+            assert call.steps[-1] == "reserved", "it goes on until the number is told"
+            await call.call("go_to_goodbye")
+        assert call.steps == ["shelf", "reserve", "reserved", "goodbye"]
         delivered = [fact.outcome for fact in call.facts if isinstance(fact, CaptureDelivered)]
         assert delivered == [ToolOutcome.ANSWERED.value]
-        told = [wanted.text for wanted in call.wanted if isinstance(wanted, AgentTells)]
         assert any('{"number":17,"until":"20:00 for [secret]"}' in text for text in told), told
         assert KEY not in repr([call.facts, call.wanted])
     look, act = service.asked
