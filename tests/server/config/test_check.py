@@ -44,6 +44,8 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(roster_of(Agent()), ())
         case "shop:agent":
             return Rehearsal(roster_of(Agent(voice="cedar")), ())
+        case "shop:desk":
+            return Rehearsal(roster_of(Agent(language="ja", person_key="0")), ())
         case "shop:hoarse":
             return Rehearsal(roster_of(Agent(voice="nova")), ())
         case "shop:numbers":
@@ -333,6 +335,16 @@ def test_who_can_ask_as_an_operator(changes: dict[str, str], level: Level, what:
 def test_agent_tools_are_listed() -> None:
     found = findings({"CALLBRIDGE_AGENT": "shop:agent"})
     assert any("shop:agent; its tools: end_call" in finding.what for finding in found)
+
+
+def test_a_key_for_a_person_needs_one() -> None:
+    """What the agent itself says of its callers is told."""
+    desk = {"CALLBRIDGE_AGENT": "shop:desk"}
+    fault = only_fault(findings(desk))
+    assert (fault.level, "key 0 leads to no person" in fault.what) == (Level.WARNING, True)
+    found = findings(desk | {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123"})
+    assert faults(found) == []
+    assert any(finding.what == "its callers speak Japanese" for finding in found)
 
 
 def test_each_of_several_agents_is_looked_at() -> None:

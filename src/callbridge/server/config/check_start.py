@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from callbridge.agents.languages.codes import name_of
 from callbridge.server.config import check_models
 from callbridge.server.config.findings import Finding, ok, warning
 from callbridge.server.config.plan import model_of, second_model_of
@@ -59,6 +60,13 @@ def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding
     else:
         yield ok(f"the agent is {settings.agent}; its tools: {tools}")
     yield check_models.voice(settings, model_of(settings, agent), agent.voice or settings.realtime_voice)
+    if agent.language:
+        yield ok(f"its callers speak {name_of(agent.language)}")
+    if agent.person_key and settings.fallback_dial is None:
+        yield warning(
+            f"key {agent.person_key} leads to no person: nobody is named whom it could ring",
+            "Set CALLBRIDGE_FALLBACK_DIAL to their number with its country code.",
+        )
 
 
 def of_agent(name: str, findings: Iterable[Finding], roster: Roster) -> Iterator[Finding]:
