@@ -79,4 +79,5 @@ agent = Agent(
     instructions="You answer the telephone of Harbour Clinic. Be brief and kind. Give no medical advice.",
     greeting="Harbour Clinic, good day. What can I do for you?",
     flow=flow,
+    time_zone="America/New_York",  # "Tomorrow at nine" is meant where the clinic is.
 )

@@ -97,6 +97,11 @@ class Form(Generic[Model]):
         """The tools that the model has because of it."""
         return tuple(tool.name for tool in self._opening.tools.values())
 
+    @property
+    def goes_by_the_clock(self) -> bool:
+        """Whether it asks for a day or a time."""
+        return any(field.ready.goes_by_the_clock for field in self._fields.values())
+
     def schema(self) -> dict[str, Any]:
         """The form for a reader: what is asked for, in which order, and by which tools."""
         return {

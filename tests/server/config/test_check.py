@@ -6,8 +6,10 @@ import datetime as dt
 import errno
 import socket
 from collections.abc import Mapping
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
 from callbridge.agents.agent import Agent
@@ -15,6 +17,7 @@ from callbridge.agents.choice import Roster
 from callbridge.agents.gathering import roster_of
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
+from callbridge.fields import DateAndTime, PersonName
 from callbridge.server.config.check import check
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.findings import Finding, Level, can_take_calls, error
@@ -37,6 +40,13 @@ SEVERAL = Roster(
 )
 
 
+class Booking(BaseModel):
+    """A table."""
+
+    name: PersonName
+    at: Annotated[DateAndTime, Field(description="When they come.")]
+
+
 def rehearse(settings: Settings) -> Rehearsal:
     """A start that fails for one agent alone."""
     match settings.agent:
@@ -46,6 +56,10 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(roster_of(Agent(voice="cedar")), ())
         case "shop:desk":
             return Rehearsal(roster_of(Agent(language="ja", person_key="0")), ())
+        case "shop:booking":
+            booking = Agent()
+            booking.capture(Booking)
+            return Rehearsal(roster_of(booking), ())
         case "shop:hoarse":
             return Rehearsal(roster_of(Agent(voice="nova")), ())
         case "shop:numbers":
@@ -345,6 +359,13 @@ def test_a_key_for_a_person_needs_one() -> None:
     found = findings(desk | {"CALLBRIDGE_FALLBACK_DIAL": "+14155550123"})
     assert faults(found) == []
     assert any(finding.what == "its callers speak Japanese" for finding in found)
+
+
+def test_times_want_a_clock() -> None:
+    """Three o'clock is another moment elsewhere."""
+    booking = {"CALLBRIDGE_AGENT": "shop:booking"}
+    assert "its clock shows UTC" in only_fault(findings(booking)).what
+    assert faults(findings(booking | {"CALLBRIDGE_TIME_ZONE": "UTC"})) == []
 
 
 def test_each_of_several_agents_is_looked_at() -> None:

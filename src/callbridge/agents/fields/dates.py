@@ -40,6 +40,11 @@ class DateReady(Ready):
         """What the model is told."""
         return f"A day as YYYY-MM-DD. {_RELATIVE}"
 
+    @property
+    def goes_by_the_clock(self) -> bool:
+        """Today is another day elsewhere."""
+        return True
+
     def read(self, said: object, at: At) -> str:
         """The day as ISO 8601 has it."""
         read = day_of(said, "the date", at)
@@ -69,6 +74,11 @@ class DateAndTimeReady(Ready):
             "A day and a time by the caller's clock as YYYY-MM-DDTHH:MM, 24 hours, without a zone unless the "
             f"caller names another one. {_RELATIVE} Ask for both, and for morning or afternoon if unclear."
         )
+
+    @property
+    def goes_by_the_clock(self) -> bool:
+        """It does."""
+        return True
 
     def read(self, said: object, at: At) -> str:
         """The moment as ISO 8601 has it, with the zone's distance from UTC."""

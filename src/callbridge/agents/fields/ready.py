@@ -55,6 +55,11 @@ class Ready(ABC):
         """How keys are put together while the field is asked for; None where none can fill it."""
         return None
 
+    @property
+    def goes_by_the_clock(self) -> bool:
+        """Whether it is another value in another time zone."""
+        return False
+
     def schema(self) -> dict[str, Any]:
         """JSON Schema of what the model writes."""
         return {"type": "string", "description": self.description}
@@ -144,6 +149,11 @@ class Guarded(Ready):
     def keys(self) -> KeysWanted | None:
         """Those of the type."""
         return self._ready.keys
+
+    @property
+    def goes_by_the_clock(self) -> bool:
+        """As the type does."""
+        return self._ready.goes_by_the_clock
 
     def schema(self) -> dict[str, Any]:
         """That of the type."""

@@ -62,11 +62,24 @@ def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding
     yield check_models.voice(settings, model_of(settings, agent), agent.voice or settings.realtime_voice)
     if agent.language:
         yield ok(f"its callers speak {name_of(agent.language)}")
+    if _lives_by_utc(settings, agent):
+        yield warning(
+            "it asks its callers for days or times, and its clock shows UTC",
+            "Set CALLBRIDGE_TIME_ZONE, or the agent's time_zone, to where it is at home: Europe/Berlin.",
+        )
     if agent.person_key and settings.fallback_dial is None:
         yield warning(
             f"key {agent.person_key} leads to no person: nobody is named whom it could ring",
             "Set CALLBRIDGE_FALLBACK_DIAL to their number with its country code.",
         )
+
+
+def _lives_by_utc(settings: Settings, agent: Agent) -> bool:
+    """Whether its callers' times are read by a clock that nobody has chosen."""
+    steps = () if agent.flow is None else agent.flow.plan.steps
+    forms = [*agent.forms.values(), *(step.captures for step in steps if step.captures is not None)]
+    is_chosen = agent.time_zone is not None or "time_zone" in settings.model_fields_set
+    return not is_chosen and any(form.goes_by_the_clock for form in forms)
 
 
 def of_agent(name: str, findings: Iterable[Finding], roster: Roster) -> Iterator[Finding]:
