@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator
 
-from callbridge.fields import BirthDate, Date, DateAndTime, date_and_time, day
+from callbridge.fields import At, BirthDate, Date, DateAndTime, date_and_time, day
 from field_reading import read, read_back, refused
 
 AnyDay = Annotated[dt.date, day(past=True)]
@@ -79,6 +79,28 @@ def test_today_is_the_callers() -> None:
     """At noon in Berlin it is Sunday in Kiritimati."""
     assert read(Date, "tomorrow", time_zone="Pacific/Kiritimati") == "2026-11-30"
     assert read(DateAndTime, "tomorrow 9:00", time_zone="Pacific/Kiritimati") == "2026-11-30T09:00:00+14:00"
+
+
+@pytest.mark.parametrize(
+    ("utc", "said", "moment"),
+    [
+        ("2026-10-25T00:10:00", "02:30", "02:30:00+02:00"),
+        ("2026-10-25T01:10:40", "02:30", "02:30:00+01:00"),
+        ("2026-10-25T01:10:40", "02:10", "02:10:00+01:00"),
+        ("2026-10-25T01:10:40", "02:05", None),
+        ("2026-10-25T00:10:00", "03:00", "03:00:00+01:00"),
+    ],
+)
+def test_an_hour_that_comes_twice_is_the_one_to_come(utc: str, said: str, moment: str | None) -> None:
+    """The clocks are put back from 3:00 to 2:00."""
+    ready, at = date_and_time(), At(time_zone="Europe/Berlin", now=dt.datetime.fromisoformat(f"{utc}+00:00"))
+    if moment is None:
+        with pytest.raises(ValueError, match="is past"):
+            ready.read(f"today {said}", at)
+        return
+    found = ready.read(f"today {said}", at)
+    assert found == f"2026-10-25T{moment}"
+    assert ready.read(found, at) == found
 
 
 @pytest.mark.parametrize(

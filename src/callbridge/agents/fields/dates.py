@@ -10,6 +10,7 @@ from callbridge.agents.fields.moments import (
     birth_day_said,
     day_of,
     day_said,
+    is_past,
     moment_of,
     moment_said,
     today,
@@ -83,8 +84,8 @@ class DateAndTimeReady(Ready):
     def read(self, said: object, at: At) -> str:
         """The moment as ISO 8601 has it, with the zone's distance from UTC."""
         moment = moment_of(said, "the date and time", at)
-        now = at.now.astimezone(ZoneInfo(at.time_zone)).replace(second=0, microsecond=0)
-        if moment < now and not self._past:
+        if is_past(moment, at) and not self._past:
+            now = at.now.astimezone(ZoneInfo(at.time_zone))
             raise ValueError(
                 f"{moment:%A, %Y-%m-%d %H:%M} is past, it is {now:%A, %Y-%m-%d %H:%M} now; ask for a time "
                 "to come"

@@ -142,7 +142,18 @@ def _placed(day: dt.date, time: re.Match[str], at: At) -> dt.datetime:
     placed = dt.datetime.combine(day, clock, zone)
     if placed.astimezone(dt.UTC).astimezone(zone).replace(tzinfo=None) != placed.replace(tzinfo=None):
         raise ValueError(f"the clocks are put forward that night, there is no {clock:%H:%M}; ask again")
-    return placed
+    return _not_past(placed, at)
+
+
+def _not_past(placed: dt.datetime, at: At) -> dt.datetime:
+    """Of an hour that comes twice, when the clocks are put back, the second one if the first is over."""
+    second = placed.replace(fold=1)
+    return second if is_past(placed, at) and not is_past(second, at) else placed
+
+
+def is_past(moment: dt.datetime, at: At) -> bool:
+    """Whether it lies before this minute. In one zone Python would compare what clocks show."""
+    return moment.astimezone(dt.UTC) < at.now.astimezone(dt.UTC).replace(second=0, microsecond=0)
 
 
 def _hour_and_minute(time: re.Match[str]) -> tuple[int, int]:
