@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 from typing import Annotated, Any, Literal, Self
@@ -326,10 +327,14 @@ class One(BaseModel):
 
 @pytest.mark.parametrize(
     ("raised", "outcome", "words"),
-    [(ToolRefused("we are closed"), "refused", "we are closed"), (KeyError("x"), "failed", "KeyError")],
+    [
+        (ToolRefused("we are closed"), "refused", "we are closed"),
+        (KeyError("x"), "failed", "KeyError"),
+        (asyncio.CancelledError(), "cancelled", "not certain that the one was passed on"),
+    ],
 )
 async def test_a_delivery_that_fails_is_told_and_not_repeated(
-    raised: Exception, outcome: str, words: str
+    raised: BaseException, outcome: str, words: str
 ) -> None:
     async def fail(one: One) -> None:
         raise raised

@@ -17,6 +17,7 @@ from callbridge.agents.forms.state import FormState
 from callbridge.agents.tools import ToolRefused
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
+from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,6 +36,9 @@ READ_BACK_MAX: Final = 2000
 
 _OURS = agent_facts.FieldKept | agent_facts.FieldRefused | agent_facts.Captured | agent_facts.CaptureDelivered
 """Written here, and known before they come back."""
+
+_IN_DOUBT = frozenset({ToolOutcome.TIMED_OUT, ToolOutcome.CANCELLED})
+"""What the user's code has done till then may be all of it."""
 
 
 class FormInCall:
@@ -147,7 +151,8 @@ class FormInCall:
         if is_capture:
             self._note(agent_facts.CaptureDelivered(self._plan.name, result.outcome.value))
         if not result.outcome.is_answer:
-            self._wants.add(w.AgentTells(words.not_done(self._plan, result.output)))
+            is_certain = result.outcome not in _IN_DOUBT
+            self._wants.add(w.AgentTells(words.not_done(self._plan, result.output, is_certain=is_certain)))
         elif result.output != "null":
             self._wants.add(w.AgentTells(words.outcome(self._plan, result.output)))
         elif is_capture:

@@ -208,8 +208,13 @@ def outcome(plan: FormPlan, answer: str) -> str:
     return f"[What came of the {title(plan)}: {answer}]"
 
 
-def not_done(plan: FormPlan, why: str) -> str:
-    """The user's code has not answered, and is not run again."""
+def not_done(plan: FormPlan, why: str, *, is_certain: bool) -> str:
+    """The user's code has not answered, and is not run again. `is_certain`: it has done nothing."""
+    if not is_certain:
+        return (
+            f"[It is not certain that the {title(plan)} was passed on: {why} Tell the caller openly. Say "
+            "neither that it is done nor that it failed, and do not ask for the data again.]"
+        )
     return (
         f"[The {title(plan)} could not be passed on: {why} Tell the caller openly. Do not say that it is "
         "done, and do not ask for the data again.]"
