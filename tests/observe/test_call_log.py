@@ -88,7 +88,10 @@ CASES = [
         facts.SessionAmended("amendment_1", is_confirmed=True),
         line("session_amended", amendment_id="amendment_1", is_confirmed=True),
     ),
-    (agent_facts.StepEntered("book", "asked"), line("step_entered", step="book", because="asked")),
+    (
+        agent_facts.StepEntered("book", "asked"),
+        line("step_entered", step="book", because="asked", ends=False),
+    ),
     (agent_facts.AttemptFailed("book", "find"), line("attempt_failed", step="book", tool="find")),
     (
         CallerWordsRated("item_1", 90),

@@ -155,6 +155,14 @@ def test_who_hangs_up_into_the_goodbye_has_ended_the_call(*, goes_on: bool) -> N
     assert known(*told).before.goes_on is goes_on
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_who_hangs_up_in_the_last_step_begins_anew(*, goes_on: bool) -> None:
+    """Otherwise they would be said goodbye to when they call again. But not who was led back before."""
+    steps = [FIRST_STEP, agent_facts.StepEntered("bye", "asked", ends=True, source=STREAM)]
+    steps += [agent_facts.StepEntered("begin", "asked", source=STREAM)] if goes_on else []
+    assert known(WISH, *steps, ended(EndReason.CALLER_HANGUP)).before.goes_on is goes_on
+
+
 def test_what_goes_on_is_what_was_said_done_and_captured() -> None:
     """As facts of another call, told by no stream; of values the latest. A new session is told that it is
     another call.

@@ -25,6 +25,8 @@ class StepEntered(BaseFact, frozen=True):
     step: str
     because: str
     """Which transition led to it, in words; empty for the first one."""
+    ends: bool = False
+    """The agent says its last words in it."""
 
 
 class AttemptFailed(BaseFact, frozen=True):

@@ -66,7 +66,8 @@ def record_of(events: Iterable[StoredEvent], at: float, summary: str | None = No
     body = _encode(_Body(1, summary, _values(told)))
     if len(body) > RECORD_BYTES_MAX:
         return None
-    going_on = _going_on(history, of_agent) if is_cut_off(history) else b""
+    is_unfinished = is_cut_off(history) and not _is_at_its_end(of_agent)
+    going_on = _going_on(history, of_agent) if is_unfinished else b""
     return CallerRecord(at, body, going_on if len(going_on) <= GOING_ON_BYTES_MAX else b"")
 
 
@@ -97,6 +98,12 @@ def is_cut_off(history: CallHistory) -> bool:
         isinstance(entry, memory.ToolAnswered) and entry.is_wish and entry.turn == last
         for entry in remembered
     )
+
+
+def _is_at_its_end(of_agent: Iterable[Fact]) -> bool:
+    """Whether the flow of the agent was in a step that ends it: nothing leads on from there."""
+    steps = [fact for fact in of_agent if isinstance(fact, agent_facts.StepEntered)]
+    return bool(steps) and steps[-1].ends
 
 
 def _last_turns(said: Iterable[memory.TurnSaid]) -> str:

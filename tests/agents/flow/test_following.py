@@ -415,6 +415,14 @@ async def test_a_later_stream_goes_on_in_the_step() -> None:
         assert WishSet(HangUp()) in third.wanted
 
 
+async def test_the_fact_of_a_step_says_whether_it_ends_the_call() -> None:
+    """Who hangs up in such a one is not cut off."""
+    async with flow_call(agent_of(asked("end", "the caller says goodbye"))) as call:
+        await call.call("go_to_end")
+        entered = [fact for fact in call.facts if isinstance(fact, StepEntered)]
+        assert [(fact.step, fact.ends) for fact in entered] == [("start", False), ("end", True)]
+
+
 async def test_a_step_that_this_program_does_not_know_is_passed_over() -> None:
     """A deploy may have renamed it."""
     async with flow_call(agent_of(key("2", to="end")), [StepEntered("gone", "")]) as call:

@@ -227,7 +227,7 @@ class FlowInCall:
     def _enter(self, name: str, because: str) -> None:
         if self._step.ends and self._has_begun:
             self._wants.add(w.WishWithdrawn())
-        entered = agent_facts.StepEntered(name, because)
+        entered = agent_facts.StepEntered(name, because, self._plan.by_name[name].ends)
         self._apply(entered)
         self._wants.add(entered)
         if self._step.enter_work is not None:
