@@ -239,6 +239,13 @@ slots = "data.["
                 "function join(), received 1"
             ),
         ),
+        (
+            'parameters.a-b = { type = "string" }',
+            (
+                "line 9, tools[1].parameters.a-b: write a letter, and at most 63 more letters a to z, digits "
+                "and _"
+            ),
+        ),
         ('result = "hole"', "line 9, tools[1].result: it should be 'whole' or 'nothing'"),
         (
             f"{TOOL}",

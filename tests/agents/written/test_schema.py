@@ -11,6 +11,7 @@ import jsonschema  # type: ignore[import-untyped]  # It ships no types.
 import pytest
 
 from callbridge.agents.written import file_model
+from callbridge.agents.written.faults import PATTERNS
 
 SHIPPED = Path(file_model.__file__).with_name("agent.schema.json")
 EXAMPLES = sorted((Path(__file__).parents[3] / "examples").glob("**/*.toml"))
@@ -22,6 +23,24 @@ def test_what_is_shipped_is_what_is_read(request: pytest.FixtureRequest) -> None
     if request.config.getoption("--rewrite"):
         SHIPPED.write_text(schema, encoding="utf-8")
     assert SHIPPED.read_text(encoding="utf-8") == schema
+
+
+def test_every_pattern_is_told_in_words() -> None:
+    """Nobody who writes a file reads regular expressions."""
+    found = set[str]()
+
+    def look(node: Any) -> None:
+        if isinstance(node, dict):
+            found.update(value for key, value in node.items() if key == "pattern" and isinstance(value, str))
+            found.update(node.get("patternProperties", {}))
+            for part in node.values():
+                look(part)
+        elif isinstance(node, list):
+            for part in node:
+                look(part)
+
+    look(file_model.json_schema())
+    assert found == set(PATTERNS)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -21,6 +21,20 @@ _OF_ITS_OWN: Final = frozenset({"value_error"})
 """Faults whose words are ours."""
 
 
+PATTERNS: Final[Mapping[str, str]] = {
+    r"\S": "it says nothing",
+    r"^[0-9*]+$": "a key is one of 0 to 9 and *",
+    r"^[A-Z]{2}$": "write two capital letters, such as US",
+    r"^[A-Za-z0-9_.-]{1,48}$": "write at most 48 letters a to z, digits, _, . and -",
+    r"^[A-Za-z0-9_]{1,48}$": "write at most 48 letters a to z, digits and _",
+    r"^[A-Za-z][A-Za-z0-9_]{0,47}$": "write a letter, and at most 47 more letters a to z, digits and _",
+    r"^[a-z][a-z0-9_]{0,39}$": "write a small letter, and at most 39 more small letters a to z, digits and _",
+    r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "write a letter, and at most 63 more letters a to z, digits and _",
+    r"^[A-Za-z0-9_-]{1,64}$": "write at most 64 letters a to z, digits, _ and -",
+}
+"""How the names and texts of a file may be written, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One of them."""
@@ -58,8 +72,8 @@ def _words(detail: ErrorDetails, path: KeyPath, data: Any, model: type[BaseModel
             names = _names_at(path[:-1], data, model)
             close = difflib.get_close_matches(str(path[-1]), names, 1)
             return "there is no such key" + (f"; did you mean {close[0]}?" if close else f"; {_list(names)}")
-        case "string_pattern_mismatch" if r"\S" in str(detail.get("ctx", {}).get("pattern")):
-            return "it says nothing"
+        case "string_pattern_mismatch":
+            return PATTERNS[detail["ctx"]["pattern"]]
         case kind if kind in _OF_ITS_OWN:
             return str(detail.get("ctx", {}).get("error", detail["msg"]))
         case _:
