@@ -6,6 +6,7 @@ Abilities write here and nobody is called back. Any thread may write: a plain to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,7 +25,9 @@ class Wants:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[Wanted] = deque()
+        # Looked at from their ends only: another thread may write meanwhile.
+        self._facts: deque[Fact] = deque()
+        self._waiting: deque[w.Want] = deque()
         self._written = asyncio.Event()
         self._ids = itertools.count(1)
 
@@ -34,7 +37,10 @@ class Wants:
 
     def add(self, wanted: Wanted) -> None:
         """One more. From the loop's own thread it can be taken at once."""
-        self._waiting.append(wanted)
+        if isinstance(wanted, BaseFact):
+            self._facts.append(wanted)
+        else:
+            self._waiting.append(wanted)
         try:
             is_here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
@@ -42,21 +48,19 @@ class Wants:
         if is_here:
             self._written.set()
         else:
-            self._loop.call_soon_threadsafe(self._written.set)
+            with contextlib.suppress(RuntimeError):  # The process ends: nobody takes anything any more.
+                self._loop.call_soon_threadsafe(self._written.set)
 
     def take_fact(self) -> Fact | None:
         """The oldest fact; None when there is none."""
-        for wanted in self._waiting:
-            if isinstance(wanted, BaseFact):
-                self._waiting.remove(wanted)
-                return wanted
-        return None
+        return self._facts.popleft() if self._facts else None
 
-    def take(self) -> Wanted | None:
-        """The oldest; None when there is none."""
+    def take(self) -> w.Want | None:
+        """The oldest of what is no fact; None when there is nothing at all."""
         if self._waiting:
             return self._waiting.popleft()
-        self._written.clear()
+        if not self._facts:  # Whoever writes between this and the next line sets it again.
+            self._written.clear()
         return None
 
     async def written(self) -> None:
