@@ -183,10 +183,15 @@ def error(
 
 
 def tool_finished(
-    call_id: str, output: str = "yes", *, name: str = "look_up", ends_call: bool = False
+    call_id: str,
+    output: str = "yes",
+    *,
+    name: str = "look_up",
+    ends_call: bool = False,
+    is_ours: bool = False,
 ) -> e.ToolFinished:
     """A tool answered."""
-    return e.ToolFinished(call_id, name, output, 5, HangUp() if ends_call else None)
+    return e.ToolFinished(call_id, name, output, 5, HangUp() if ends_call else None, is_ours=is_ours)
 
 
 def gone(leg: e.Leg, code: int = 1006) -> e.LegGone:

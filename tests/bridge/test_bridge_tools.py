@@ -20,6 +20,12 @@ def used(rig: mc.Rig) -> list[ToolOutcome]:
     return [fact.outcome for fact in rig.facts if isinstance(fact, facts.ToolUsed)]
 
 
+def begun(rig: mc.Rig) -> list[ToolStarted]:
+    """What has begun in the call."""
+    entries = [fact.entry for fact in rig.facts if isinstance(fact, facts.Remembered)]
+    return [entry for entry in entries if isinstance(entry, ToolStarted)]
+
+
 async def calls(rig: mc.Rig, name: str) -> None:
     """The agent asks for a tool in its first answer."""
     await rig.goes_live()
@@ -121,3 +127,30 @@ async def test_a_tool_that_is_cut_off_with_its_call_is_told_as_what_it_is() -> N
     assert isinstance(answered, ToolAnswered)
     assert "a part of it may have been done" in answered.output
     assert isinstance(rig.facts[-1], facts.CallClosed)
+
+
+async def test_a_model_that_names_its_call_like_a_work_gets_its_answer_and_no_other() -> None:
+    agent, may_end = Agent(), asyncio.Event()
+
+    @agent.tool(answers="later")
+    async def order() -> str:
+        """Order it."""
+        await may_end.wait()
+        return "ordered"
+
+    @agent.tool
+    async def look_up() -> str:
+        """Look it up."""
+        may_end.set()
+        return "found"
+
+    async with mc.calling(agent) as rig:
+        await calls(rig, "order")
+        await rig.model.hears("conversation.item.create")
+        (work,) = [entry.call_id for entry in begun(rig) if entry.is_ours]
+        rig.model.say(mc.tool_call("look_up", work))
+        outputs = [(await rig.model.hears("conversation.item.create"))["item"] for _ in range(2)]
+        answers = {item.get("output") or item["content"][0]["text"] for item in outputs}
+        assert {"found", "[order, which you began earlier, has ended. What came of it: ordered]"} == answers
+        await rig.hangs_up()
+    assert used(rig) == [ToolOutcome.ANSWERED] * 3

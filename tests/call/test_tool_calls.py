@@ -242,6 +242,18 @@ def test_a_new_session_that_asks_the_same_gets_the_stored_result_once() -> None:
     assert book >> third << v.run_tool("call_3", arguments='{"day":1,"at":"noon"}')
 
 
+def test_an_answer_that_held_for_a_moment_is_not_given_to_the_next_session() -> None:
+    book = v.answering(v.greeted())
+    book.rig.feed(v.tool_call("answer", "call_1"))
+    (kept,) = [
+        one.fact.entry
+        for one in book.rig.feed(e.ToolFinished("call_1", "look_up", "read it back", 5, is_momentary=True))
+        if isinstance(one, a.Note) and isinstance(one.fact, Remembered)
+    ]
+    assert kept.is_momentary, "nor to the next stream"
+    assert book >> asks_again(book, "call_2", "{}") << v.run_tool("call_2")
+
+
 def test_other_arguments_are_another_question() -> None:
     """1.0 is not 1."""
     book = asked_once()

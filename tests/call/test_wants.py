@@ -513,7 +513,7 @@ def test_a_work_runs_like_a_tool_and_no_model_is_told() -> None:
     begun = Remembered(ToolStarted(1, "w_1", "deliver", '{"a":1}', is_ours=True))
     assert book >> WORK << (a.Note(begun), RUNS_WORK)
     ended = Remembered(ToolAnswered(1, "w_1", "deliver", '{"a":1}', "yes", is_ours=True))
-    finished = v.tool_finished("w_1", name="deliver")
+    finished = v.tool_finished("w_1", name="deliver", is_ours=True)
     assert book >> after(1, finished) << (a.Note(ended), v.recorded(ToolUsed))
     assert not told_texts(v.retelling(book).rig.feed(v.SESSION_UPDATED))
     assert v.rests(book)
@@ -525,8 +525,26 @@ def test_a_call_that_ends_waits_for_a_work(*, is_over: bool) -> None:
     book = v.greeted()
     book.rig.feed(*((v.HANGS_UP, WORK) if is_over else (WORK, v.HANGS_UP)))
     assert book.rig.deadline == (book.rig.now + book.rig.limits.linger_s, Timer.LINGER)
-    assert book >> v.tool_finished("w_1", name="deliver") << (v.recorded(Remembered), v.recorded(ToolUsed))
+    assert (
+        book
+        >> v.tool_finished("w_1", name="deliver", is_ours=True)
+        << (v.recorded(Remembered), v.recorded(ToolUsed))
+    )
     assert book.rig.deadline is None
+
+
+def test_a_call_of_the_models_that_is_named_like_a_work_is_another_run() -> None:
+    """A model names its calls as it likes."""
+    book = v.answering(v.greeted())
+    rig = book.rig
+    rig.feed(WORK, v.tool_call("answer", "w_1", "{}"))
+    assert not [one for one in rig.feed(WORK) if isinstance(one, a.RunTool)], "the same work again is none"
+    (ours,) = facts_of(rig.feed(v.tool_finished("w_1", "sent", name="deliver", is_ours=True)), Remembered)
+    (theirs,) = facts_of(rig.feed(v.tool_finished("w_1", "found")), Remembered)
+    assert [(fact.entry.is_ours, fact.entry.output) for fact in (ours, theirs)] == [
+        (True, "sent"),
+        (False, "found"),
+    ]
 
 
 # --- What the agent is told of --------------------------------------------------------------------------

@@ -76,7 +76,8 @@ class AgentInCall:
         self._later: set[str] = set()
         """Works that are tools of the model's, which answer later."""
         self._unended = Unended()
-        self._running: dict[str, AnyTool] = {}
+        self._running: dict[tuple[bool, str], AnyTool] = {}
+        """By whose each is and its `call_id`."""
         for fact in earlier:
             self._restore(fact)
         self._values = stored(self.call.values)
@@ -244,19 +245,22 @@ class AgentInCall:
                 if tool.manner.is_irreversible and (why := why_not(asked, is_kept=is_kept)):
                     return failure(why, ToolOutcome.REFUSED)
                 return self._begin_later(asked)
-        self._running[asked.call_id] = tool
+        self._running[asked.is_ours, asked.call_id] = tool
         try:
             result = await self._run_covered(tool, asked, is_kept=is_kept)
         finally:
-            self._running.pop(asked.call_id, None)
+            self._running.pop((asked.is_ours, asked.call_id), None)
         self._ended(asked, result)
-        return result
+        return replace(result, is_momentary=tool.manner.is_momentary)
 
     def _tool_of(self, asked: RunTool) -> AnyTool | None:
         tools = self._tools_now()
-        if asked.is_ours and asked.call_id not in self._later:
+        if asked.is_ours and not self._is_later(asked):
             return next((work for one in self._abilities if (work := one.works.get(asked.name))), None)
         return tools.get(asked.name)
+
+    def _is_later(self, asked: RunTool) -> bool:
+        return asked.is_ours and asked.call_id in self._later
 
     def _begin_later(self, asked: RunTool) -> ToolResult:
         """The model is answered at once; the tool runs as a work of the agent's own."""
@@ -268,7 +272,7 @@ class AgentInCall:
     async def _run_covered(self, tool: AnyTool, asked: RunTool, *, is_kept: bool) -> ToolResult:
         """Runs the tool; what takes longer than a moment is covered."""
         assert self._runs is not None, "it has begun"
-        if asked.call_id in self._later:
+        if self._is_later(asked):
             asked = replace(asked, timeout_s=LATER_S)
         cover = self._loop.call_later(MOMENT_S, self._cover, tool, asked)
         try:
@@ -285,7 +289,7 @@ class AgentInCall:
             self.wants.add(w.SoundWanted(asked.call_id))
 
     def _ended(self, asked: RunTool, result: ToolResult) -> None:
-        if asked.call_id in self._later:
+        if self._is_later(asked):
             self._later.discard(asked.call_id)
             text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
             self.wants.add(w.AgentTells(text))
@@ -319,4 +323,4 @@ class AgentInCall:
     def cut_short(self, asked: RunTool) -> ToolResult:
         """What is to be said of a run that nobody waits for any longer."""
         assert self._runs is not None, "it has begun"
-        return self._runs.cut_short(self._running.get(asked.call_id))
+        return self._runs.cut_short(self._running.get((asked.is_ours, asked.call_id)))

@@ -70,6 +70,8 @@ class ToolResult:
     output: str
     outcome: ToolOutcome = ToolOutcome.ANSWERED
     wish: Wish | None = None
+    is_momentary: bool = False
+    """See `Manner`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,9 @@ class Manner:
     """It is stopped when the call ends; otherwise it has some seconds to finish."""
     is_later: bool = False
     """The model is told at once that it has begun, and what came of it when it is done."""
+    is_momentary: bool = False
+    """What it answers depends on what has happened by then, as with the tools of a form. Others, asked for
+    again because a session was lost, are answered with the result that is known; this one runs again."""
 
     def checked(self, name: str) -> Manner:
         """The manner itself.

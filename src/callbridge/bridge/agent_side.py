@@ -33,8 +33,8 @@ class AgentSide:
     def __init__(self, call: CallMachine, agent: AgentInCall, kept: Callable[[], Awaitable[bool]]) -> None:
         self._call, self._agent, self._kept = call, agent, kept
         self._loop = asyncio.get_running_loop()
-        self._asked: dict[str, tuple[RunTool, float]] = {}
-        """By `call_id`, with the time at which each was asked for."""
+        self._asked: dict[tuple[bool, str], tuple[RunTool, float]] = {}
+        """By whose it is and its `call_id`, with the time at which each was asked for."""
         self.told, self.take, self.wanted = agent.told, agent.take, agent.wants.written
         self.hang_up = agent.hang_up
 
@@ -45,7 +45,7 @@ class AgentSide:
 
     async def run(self, tool: RunTool) -> ToolFinished:
         """Runs a tool once it is on disk that it begins, or cannot be."""
-        call, self._asked[tool.call_id] = self._call, (tool, self._loop.time())
+        call, self._asked[tool.is_ours, tool.call_id] = self._call, (tool, self._loop.time())
         # Whatever the tool logs, or anybody logs of it, belongs to this call.
         with structlog.contextvars.bound_contextvars(call_sid=call.call_sid, stream_sid=call.stream_sid):
             is_kept = await self._is_kept_within(call.limits.tool_kept_within_s)
@@ -59,10 +59,17 @@ class AgentSide:
             yield self._finished(tool, self._agent.cut_short(tool))
 
     def _finished(self, tool: RunTool, result: ToolResult) -> ToolFinished:
-        _, asked_at = self._asked.pop(tool.call_id)
-        duration_ms = round((self._loop.time() - asked_at) * 1000)
-        output, wish, outcome = result.output, result.wish, result.outcome
-        return ToolFinished(tool.call_id, tool.name, output, duration_ms, wish, outcome)
+        _, asked_at = self._asked.pop((tool.is_ours, tool.call_id))
+        return ToolFinished(
+            tool.call_id,
+            tool.name,
+            result.output,
+            round((self._loop.time() - asked_at) * 1000),
+            result.wish,
+            result.outcome,
+            is_ours=tool.is_ours,
+            is_momentary=result.is_momentary,
+        )
 
     async def _is_kept_within(self, wait_s: float) -> bool:
         """Whether all that was observed is on disk by then."""

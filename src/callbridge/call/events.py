@@ -150,6 +150,10 @@ class ToolFinished:
     wish: Wish | None = None
     """What the agent wants done to the call once its last words were heard."""
     outcome: ToolOutcome = ToolOutcome.ANSWERED
+    is_ours: bool = False
+    """It was a work of the agent's own: a model may give its calls the same names."""
+    is_momentary: bool = False
+    """What it answered held at that moment: who asks again is not told the same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ class ToolAnswered(msgspec.Struct, frozen=True, tag_field="kind", tag="tool"):
     """It wanted something done to the call. No later session is told: the wish was granted or withdrawn."""
     is_ours: bool = False
     """No model has asked for it, and none is told."""
+    is_momentary: bool = False
+    """What it answered held at that moment. A later session that asks the same has it run again."""
 
 
 class TurnSaid(msgspec.Struct, frozen=True, tag_field="kind", tag="turn"):

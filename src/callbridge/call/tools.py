@@ -72,6 +72,8 @@ class ToolCalls:
         """By the `call_id` under which each was started."""
         self._unasked: dict[str, Running] = {}
         """Those that run and whose results nobody will ask for."""
+        self._works: dict[str, Running] = {}
+        """Those of the agent's own. Apart: a model may give its calls the same names."""
         self._seen: set[str] = set()
         self._response_id = ""
         self._in_response = 0
@@ -91,7 +93,7 @@ class ToolCalls:
     @property
     def is_any_running(self) -> bool:
         """Whether a tool runs, asked for or not."""
-        return bool(self.running or self._unasked)
+        return bool(self.running or self._unasked or self._works)
 
     def add_times(self, times: list[float]) -> None:
         """Adds since when the caller waits for each that runs, or whose result is to be told."""
@@ -160,9 +162,11 @@ class ToolCalls:
 
     def begin_work(self, event: WorkAsked, now: float) -> None:
         """Code of the agent's own runs like a tool; no model waits for it."""
+        if event.call_id in self._works:
+            return
         turn = self._transcript.turns
         tool = RunTool(event.call_id, event.name, event.arguments, self._limits.tool_timeout_s, is_ours=True)
-        self._unasked[event.call_id] = Running(tool, None, now, turn, event.call_id)
+        self._works[event.call_id] = Running(tool, None, now, turn, event.call_id)
         self._out.note(
             Remembered(ToolStarted(turn, event.call_id, event.name, event.arguments, is_ours=True))
         )
@@ -182,7 +186,8 @@ class ToolCalls:
     def _note_known(
         known: dict[_Question, ToolStarted | ToolAnswered], entry: ToolStarted | ToolAnswered
     ) -> None:
-        if isinstance(entry, ToolAnswered) and (entry.is_wish or entry.outcome not in _KNOWN):
+        is_answer = isinstance(entry, ToolAnswered)
+        if is_answer and (entry.is_wish or entry.is_momentary or entry.outcome not in _KNOWN):
             if entry.is_ours and (question := _question(entry)) is not None:
                 known.pop(question, None)
             return  # What was not done may be asked for again.
@@ -209,8 +214,8 @@ class ToolCalls:
 
     def finish(self, event: ToolFinished) -> Running | None:
         """A tool has answered: that is kept, and counted. None for one that nobody waits for."""
-        running = self.running.pop(event.call_id, None)
-        ended = running or self._unasked.pop(event.call_id, None)
+        running = None if event.is_ours else self.running.pop(event.call_id, None)
+        ended = running or (self._works if event.is_ours else self._unasked).pop(event.call_id, None)
         if ended is None:
             return None
         self.used += 1
@@ -231,6 +236,7 @@ class ToolCalls:
             event.outcome,
             is_wish=event.wish is not None,
             is_ours=tool.is_ours,
+            is_momentary=event.is_momentary,
         )
         self._memory.add(answered)
         self._out.note(Remembered(answered))

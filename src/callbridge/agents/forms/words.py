@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.forms.state import FormState
 from callbridge.agents.given import GivenTool
+from callbridge.agents.tools import Manner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,6 +65,14 @@ class Opening:
     instructions: str
 
 
+_AT_THE_MOMENT: Final = Manner(is_momentary=True)
+_MANNERS: Final[Mapping[Verb, Manner]] = {
+    "note": _AT_THE_MOMENT,
+    "confirm": Manner(is_momentary=True, awaits_answer=True),
+    "decline": _AT_THE_MOMENT,
+}
+
+
 def opening(plan: FormPlan) -> Opening:
     """How a form begins.
 
@@ -72,7 +81,8 @@ def opening(plan: FormPlan) -> Opening:
     """
     when_to, schemas = _when_to(plan), _schemas(plan)
     tools = {
-        verb: GivenTool(plan.tool_name(verb), when_to[verb], schemas[verb], _no_answer) for verb in schemas
+        verb: GivenTool(plan.tool_name(verb), when_to[verb], schemas[verb], _no_answer, _MANNERS[verb])
+        for verb in schemas
     }
     return Opening(tools, instructions(plan, FormState(plan)))
 
