@@ -250,6 +250,7 @@ def test_an_answer_that_held_for_a_moment_is_not_given_to_the_next_session() -> 
         for one in book.rig.feed(e.ToolFinished("call_1", "look_up", "read it back", 5, is_momentary=True))
         if isinstance(one, a.Note) and isinstance(one.fact, Remembered)
     ]
+    assert isinstance(kept, ToolAnswered)
     assert kept.is_momentary, "nor to the next stream"
     assert book >> asks_again(book, "call_2", "{}") << v.run_tool("call_2")
 

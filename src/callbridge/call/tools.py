@@ -186,8 +186,9 @@ class ToolCalls:
     def _note_known(
         known: dict[_Question, ToolStarted | ToolAnswered], entry: ToolStarted | ToolAnswered
     ) -> None:
-        is_answer = isinstance(entry, ToolAnswered)
-        if is_answer and (entry.is_wish or entry.is_momentary or entry.outcome not in _KNOWN):
+        if isinstance(entry, ToolAnswered) and (
+            entry.is_wish or entry.is_momentary or entry.outcome not in _KNOWN
+        ):
             if entry.is_ours and (question := _question(entry)) is not None:
                 known.pop(question, None)
             return  # What was not done may be asked for again.
