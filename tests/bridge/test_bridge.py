@@ -298,6 +298,38 @@ async def test_whoever_raises_into_a_call_ends_it_and_closes_its_legs(whose: dic
     assert rig.phone.closed == [(1011, "internal_error")]
 
 
+class Breaks:
+    """An ability that raises at every turn that has ended."""
+
+    instructions, tools, keys = "", (), None
+
+    def __init__(self, *_: object) -> None:
+        self.works: dict[str, Any] = {}
+
+    def restore(self, fact: Fact) -> None: ...
+
+    def told(self, fact: Fact) -> None:
+        if isinstance(fact, facts.TurnEnded):
+            raise ZeroDivisionError
+
+    def answered(self, *_: object) -> None: ...
+
+    def pressed(self, _keys: str) -> None: ...
+
+
+async def test_the_end_of_a_call_whose_agent_broke_is_observed_though_it_breaks_again() -> None:
+    agent = Agent()
+    agent.abilities = [Breaks]
+    async with mc.calling(agent) as rig:
+        await rig.goes_live()
+        await rig.is_quiet()
+        with structlog.testing.capture_logs():
+            rig.model.say(mc.SPEECH_STARTED)
+            await rig.running
+    assert rig.ended.reason is EndReason.INTERNAL_ERROR
+    assert rig.phone.closed == [(1011, "internal_error")]
+
+
 @dataclass
 class Alarms:
     """Every timer that is set on the loop."""

@@ -304,7 +304,8 @@ class Bridge:
             if self._side is not None:
                 self._side.hang_up()
         self._observe(fact)
-        if self._side is not None:
+        # Not once it is over: the agent itself may be what broke, and its end is to be observed all the same.
+        if self._side is not None and not self._is_over:
             self._side.told(fact)
 
     def _perform_on_legs(
