@@ -56,6 +56,17 @@ def retold_to_the_next(book: Playbook) -> list[str]:
     return told(book.rig.feed(v.SESSION_UPDATED))
 
 
+def test_what_no_session_is_told_takes_no_room_from_what_is() -> None:
+    works = [
+        ToolAnswered(turn, f"work_{turn}", "deliver", "{}", "x" * 5000, is_ours=True) for turn in range(2, 20)
+    ]
+    limits = Limits(retold_characters_max=1000, retold_turns_max=3)
+    assert retold(TurnSaid(1, "Hello?", "Hello."), *works, limits=limits) == [
+        "user: Hello?",
+        "assistant: Hello.",
+    ]
+
+
 GREETING = TurnSaid(1, None, "Hello.")
 QUESTION = TurnSaid(2, "Are you open?", "From nine.")
 TOOL = ToolAnswered(2, "call_1", "look_up", '{"day":1}', "nine")

@@ -122,7 +122,8 @@ class Memory:
 
     def _latest(self, entries: list[Entry]) -> list[list[Entry]]:
         """The turns that a session is told: much text pulls an audio model towards text-like speech."""
-        by_turn = sorted(entries, key=lambda entry: entry.turn)  # Stable: within a turn as it happened.
+        told_of = filter(_is_told, entries)
+        by_turn = sorted(told_of, key=lambda entry: entry.turn)  # Stable: within a turn as it happened.
         turns = [list(turn) for _, turn in groupby(by_turn, key=lambda entry: entry.turn)]
         told: list[list[Entry]] = []
         room = self.limits.retold_characters_max
@@ -132,6 +133,17 @@ class Memory:
                 break
             told.insert(0, turn)
         return told
+
+
+def _is_told(entry: Entry) -> bool:
+    """Whether a later session is told of it at all."""
+    match entry:
+        case ToolStarted():
+            return not entry.is_ours
+        case ToolAnswered():
+            return not (entry.is_ours or entry.is_wish)
+        case _:
+            return True
 
 
 def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyItem]:
@@ -150,7 +162,7 @@ def _items(turn: list[Entry], next_id: Callable[[], str]) -> list[commands.AnyIt
             case Told(_, text, is_callers):
                 role: Literal["user", "system"] = "user" if is_callers else "system"
                 items.append(commands.Message(next_id(), role, (commands.InputText(text),)))
-            case ToolStarted(is_ours=False) | ToolAnswered(is_wish=False, is_ours=False):
+            case ToolStarted() | ToolAnswered():
                 output = NOT_KNOWN if isinstance(entry, ToolStarted) else entry.output
                 items.append(commands.FunctionCall(next_id(), entry.call_id, entry.name, entry.arguments))
                 items.append(commands.FunctionCallOutput(next_id(), entry.call_id, output))
