@@ -145,6 +145,44 @@ def test_words_for_the_time_of_a_tool_are_said_while_it_runs() -> None:
     assert book >> after(2, PLAYED) << v.said(100), "they had begun"
 
 
+def test_words_that_no_session_can_say_cost_one_session_and_not_the_call() -> None:
+    """Too long, or against the vendor's rules: the next session is not asked for them."""
+    book = v.greeted()
+    rig = book.rig
+    rig.feed(v.agent_says())
+    for attempt in range(rig.limits.response_attempts_max):
+        outputs = rig.feed(v.created(f"words_{attempt}"), v.done(f"words_{attempt}"))
+        if attempt < rig.limits.response_attempts_max - 1:
+            assert book >> deadline(Timer.RETRY) << v.ask_saying()
+    (said,) = facts_of(outputs, Said)
+    assert (said.say_id, said.heard_percent, rig.phase) == ("say_1", 0, Phase.DIALLING)
+    assert not asks(rig.feed(*REPLACES[1:]))
+    assert rig.phase is Phase.LIVE
+
+
+def test_of_words_that_wait_the_oldest_are_dropped_and_told_of() -> None:
+    """An agent that says something at every key must not talk for an hour."""
+    book = v.greeted(limits=Limits(sayings_waiting_max=2))
+    outputs = book.rig.feed(*(v.agent_says(say_id=f"say_{n}") for n in range(4)))
+    assert [fact.say_id for fact in facts_of(outputs, Said)] == ["say_1", "say_2"], "the first is asked for"
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_words_that_a_limit_overtakes_are_told_of_once(*, is_asked: bool) -> None:
+    """Whoever waits for them must know. What was asked for already is heard."""
+    book = v.greeted()
+    rig = book.rig
+    if not is_asked:
+        rig.feed(v.speech_started())
+    rig.feed(v.agent_says())
+    outputs = rig.feed(e.SpendRanOver())
+    assert [fact.heard_percent for fact in facts_of(outputs, Said)] == ([] if is_asked else [0])
+    if is_asked:
+        rig.feed(v.created("words"), *v.says("words", "it", 200), v.done("words"))
+        rig.now += 0.3
+        assert [fact.heard_percent for fact in facts_of(rig.feed(PLAYED), Said)] == [100]
+
+
 # --- News -----------------------------------------------------------------------------------------------
 
 
@@ -426,6 +464,24 @@ def test_the_key_to_a_person_is_heard_in_every_phase() -> None:
     assert ended.reason is EndReason.PERSON_WANTED
 
 
+def test_the_key_to_a_person_is_alone_behind_keys_that_nobody_could_be_told() -> None:
+    book = v.greeted(PERSON)
+    book.rig.feed(v.gone(e.Leg.MODEL), v.key("7"))
+    book.rig.now += book.rig.limits.keys_timeout_s
+    book.rig.feed(e.DeadlinePassed())
+    (ended,) = facts_of(book.rig.feed(v.key("0")), StreamEnded)
+    assert ended.reason is EndReason.PERSON_WANTED
+
+
+def test_who_leans_on_a_key_of_the_menu_is_followed_so_often_in_a_minute_and_no_more() -> None:
+    book = v.greeted(PERSON, Limits(menu_keys_per_minute_max=3, caller_silence_s=0))
+    pressed = 0
+    for _ in range(650):
+        book.rig.now += 0.1
+        pressed += len(facts_of(book.rig.feed(v.key("1")), KeysPressed))
+    assert pressed == 6
+
+
 def test_within_a_number_no_key_means_anything_by_itself() -> None:
     book = v.greeted(PERSON)
     book.rig.feed(w.KeysWanted(are_digits=True))
@@ -472,6 +528,13 @@ def test_a_caller_who_speaks_withdraws_a_wish() -> None:
     book = v.greeted()
     assert book >> w.WishSet(HangUp()) << v.ask_farewell() >> v.speech_started() << GOES_ON
     assert book.rig.phase is Phase.LIVE
+
+
+def test_whom_the_agent_leaves_is_heard_in_a_session_that_was_had_meanwhile() -> None:
+    """They may still keep it: their audio is not held for ever."""
+    book = v.greeted()
+    book.rig.feed(v.gone(e.Leg.MODEL), w.WishSet(HangUp()))
+    assert a.OpenUplink() in book.rig.feed(*REPLACES[1:])
 
 
 def test_a_goodbye_that_was_not_begun_is_not_said_once_its_wish_is_withdrawn() -> None:

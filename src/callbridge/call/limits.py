@@ -227,6 +227,10 @@ class Limits:
     keys_pressed_max: int = 64
     """Keys of one message; more are dropped. The longest number that anybody types, an IBAN, has 34."""
 
+    menu_keys_per_minute_max: int = 30
+    """Keys that mean something by themselves, each of which runs code of the agent's; others are passed over.
+    Nobody listens to a menu as fast as that, but somebody may lean on a key."""
+
     responses_per_minute_max: int = 30
     """Responses of one call in a minute, whoever has caused them. People who talk take turns of 3 s and more,
     which makes 20 in a minute; a tool in every other turn makes 30. Above it we ask for none, and who waits
@@ -276,6 +280,10 @@ class Limits:
     """So many messages of one peer that could not be read, in so long a time: one more, and the peer is not
     speaking the protocol. A phone whose every frame is bad is known after a second (50 frames); one strange
     event in each answer of a model never comes near."""
+
+    sayings_waiting_max: int = 16
+    """Words of the agent's own code that wait to be said, each a sentence or two. Above it the oldest are
+    not said."""
 
     # Tools.
 

@@ -167,9 +167,10 @@ class CallMachine:
             case e.SessionStands():
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                if self._endings.leaving_for is None:
+                if self._endings.leaving_for in {None, EndReason.AGENT_HANGUP}:
                     # After the words were asked for: otherwise the caller's held "hello?" would be answered
-                    # first. In a session that was had for a goodbye nobody is answered any more.
+                    # first. In a session that was had for a goodbye at a limit nobody is answered any more;
+                    # whom the agent itself wants to leave may still have something to say.
                     sessions.open_uplink()
             case e.SpareTookOver():
                 ladder.session_lost(now)

@@ -70,7 +70,7 @@ def _note_heard(parts: Parts) -> None:
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     """The caller pressed a key (Twilio docs, "DTMF message")."""
     digit, plan, keys = event.dtmf.digit, parts.sessions.plan, parts.floor.keys
-    is_alone, stands = not keys.pressed, parts.sessions.stands
+    is_alone, stands = not keys.are_being_pressed, parts.sessions.stands
     if digit == plan.person_key and is_alone and not (keys.wanted.are_digits and stands):
         # Whatever the model does: it may be what they want to get away from.
         parts.out.then(e.StreamMustEnd(EndReason.PERSON_WANTED, ""))
@@ -81,7 +81,8 @@ def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     if leaving_for is not None and not (leaving_for is EndReason.AGENT_HANGUP and stands):
         return
     if digit in plan.menu_keys and is_alone and not keys.wanted.are_digits:
-        parts.floor.menu_key_pressed(digit, now)
+        if keys.may_lead(now):
+            parts.floor.menu_key_pressed(digit, now)
     else:
         parts.floor.key_pressed(digit, now)
 

@@ -106,11 +106,19 @@ class Asking:
         """The next session has a clean record."""
         self.retry_at, self._failed_attempts, self._is_given_up = None, 0, False
 
-    def retry(self, code: str | None, why: str, now: float, message: str = "") -> None:
-        """A response failed, or was refused: what it was to say is tried again, or the model is given up."""
+    def retry(
+        self, code: str | None, why: str, now: float, message: str = "", saying: Saying | None = None
+    ) -> None:
+        """A response failed, or was refused: what it was to say is tried again, or the model is given up.
+
+        `saying`: words of the agent's code that it was to say. They may be why: no other session is lost
+        because of them.
+        """
         self._failed_attempts += 1
         self.retry_at = now + self._delay_s(message)
         if self._failed_attempts >= self._limits.response_attempts_max:
+            if saying is not None:
+                self._floor.sayings.drop(saying)
             self.lost(Trouble(f"{self._failed_attempts} responses failed: {why}", code=code))
 
     def _delay_s(self, message: str) -> float:
@@ -237,7 +245,7 @@ class Asking:
             self._promise_refused(now)
         if is_of_ask:
             self._floor.move(On.ASK_REFUSED)
-            self.retry(error.code, error.code or error.message, now, error.message)
+            self.retry(error.code, error.code or error.message, now, error.message, self._floor.ask.saying)
 
     def _promise_refused(self, now: float) -> None:
         floor = self._floor

@@ -96,7 +96,7 @@ class Floor:
 
         self.debts = Debts()
         self.greeting = Greeting(sessions, playout, self.debts, out)
-        self.sayings = Sayings(sessions.plan.limits.heard_tail_ms, playout, self.debts, out)
+        self.sayings = Sayings(sessions.plan.limits, playout, self.debts, out)
         self.keys = Keys(sessions.plan.limits)
         self.interruption = Interruption(
             sessions.plan.limits.heard_tail_ms, playout, transcript, sessions, out

@@ -21,6 +21,7 @@ class Keys:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._told = Pace(limits.keys_told_per_minute_max)
+        self._led = Pace(limits.menu_keys_per_minute_max)
         self.pressed = ""
         self.finished_at: float | None = None
         """When they are taken as finished; None while there are none, or they wait for something else."""
@@ -36,6 +37,18 @@ class Keys:
     def due_at(self) -> float | None:
         """When they are to be told, or to be looked at again."""
         return self._put_off_until if self.finished_at is None else self.finished_at
+
+    @property
+    def are_being_pressed(self) -> bool:
+        """Whether the next key belongs to those before it."""
+        return self.finished_at is not None
+
+    def may_lead(self, now: float) -> bool:
+        """Whether a key that means something by itself is followed, now that it is pressed."""
+        is_free = self._led.free_at(self._limits.menu_keys_per_minute_max) <= now
+        if is_free:
+            self._led.note(now)
+        return is_free
 
     def press(self, digit: str, now: float) -> None:
         """One more. The key that ends them does so at once, others after a pause; one too many is dropped."""

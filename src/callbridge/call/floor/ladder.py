@@ -172,6 +172,7 @@ class Ladder:
         """What was owed so far is not answered any more; nor are keys that were not told yet."""
         self._asking.retry_at = None
         self._floor.greeting.response = None  # Also if it is cut now.
+        self._floor.sayings.drop_all(self._floor.saying_asked)
         self._debts.forget()
         self._floor.keys.forget()
 
@@ -320,7 +321,7 @@ class Ladder:
         if response.is_owed:
             self._out.note(warned("response_without_sound", response_id=response.id))
             self._owe_again(response)
-            self._asking.retry(None, "no sound", now)
+            self._asking.retry(None, "no sound", now, saying=response.saying)
         elif self._floor.owes_older:
             self._debts.owe_answer(response.since)
 
@@ -358,7 +359,7 @@ class Ladder:
             if not (response.is_owed or self._floor.owes_older):
                 return  # Nobody waits: it is not worth a session.
             self._owe_again(response)
-            self._asking.retry(error.code, why, now, error.message or "")
+            self._asking.retry(error.code, why, now, error.message or "", response.saying)
         else:
             self._broke_off(response)
 

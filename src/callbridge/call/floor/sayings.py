@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
     from callbridge.call.floor.debts import Debts
     from callbridge.call.floor.responses import LiveResponse
+    from callbridge.call.limits import Limits
     from callbridge.call.outbox import Outbox
     from callbridge.call.wants import AgentSays
 
@@ -22,21 +23,24 @@ class Sayings:
     """Those of one call.
 
     Args:
-        heard_tail_ms: of a saying that has no more than this left, all was heard.
+        limits: the bounds.
         playout: says what was heard.
         debts: where they wait.
         out: where facts go.
     """
 
-    def __init__(self, heard_tail_ms: int, playout: Playout, debts: Debts, out: Outbox) -> None:
-        self._heard_tail_ms = heard_tail_ms
+    def __init__(self, limits: Limits, playout: Playout, debts: Debts, out: Outbox) -> None:
+        self._heard_tail_ms, self._waiting_max = limits.heard_tail_ms, limits.sayings_waiting_max
         self._playout, self._debts, self._out = playout, debts, out
         self.sounding: list[LiveResponse] = []
         """The responses that say one, until it is told how much of it was heard."""
 
     def wanted(self, event: AgentSays, now: float) -> None:
         """One more."""
-        self._debts.sayings.append(Saying(event.say_id, event.words, now, event.until_tool))
+        waiting = self._debts.sayings
+        waiting.append(Saying(event.say_id, event.words, now, event.until_tool))
+        if len(waiting) > self._waiting_max:
+            self.drop(waiting[1])  # The first may be asked for already.
 
     def tool_answered(self, call_id: str, asked: Saying | None) -> None:
         """What was to cover the time of this tool is of no use any more. `asked`: is being made already."""
@@ -49,6 +53,12 @@ class Sayings:
         if saying in self._debts.sayings:
             self._debts.sayings.remove(saying)
             self._out.note(Said(saying.id, 0))
+
+    def drop_all(self, asked: Saying | None) -> None:
+        """None that waits is to be said. `asked`: is being made already, and told of when it was heard."""
+        for saying in tuple(self._debts.sayings):
+            if saying is not asked:
+                self.drop(saying)
 
     def begins(self, response: LiveResponse) -> None:
         """A response begins that says one."""
