@@ -273,6 +273,38 @@ async def test_a_tool_that_is_confirmed_runs_once_the_caller_was_asked(group: as
     assert (await pay(TEN)).outcome is ToolOutcome.REFUSED, "again is another question"
 
 
+async def test_neither_a_cough_nor_words_before_the_call_make_a_confirmation(
+    group: asyncio.TaskGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_call_module, "WORDS_S", 0.01)
+    pay = await confirming(group)
+    called = Remembered(ToolStarted(1, "call_1", "pay", TEN))
+    cough, behind = CallerSpoke(1, 100, is_clear=False), ItemHeard("question", behind_tools=2)
+    for before in ((called,), (HEARD, SPOKE, called), (behind, cough, called)):
+        assert (await pay(TEN, *before)).outcome is ToolOutcome.REFUSED, before
+    asked = ItemHeard("question", behind_tools=3)
+    assert (await pay(TEN, asked, cough, CallerSpoke(1, 100), called)).output == "paid 10 to Anna"
+
+
+async def test_the_words_of_a_short_answer_are_waited_for(group: asyncio.TaskGroup) -> None:
+    """They come of another model, and as late as the call of the tool."""
+    agent = Agent()
+
+    @agent.tool(confirm=True)
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    called = begun(agent, group)
+    await called.run(asked("pay"), is_kept=True)
+    for fact in (HEARD, CallerSpoke(1, 200, is_clear=False)):
+        called.told(fact)
+    again = asyncio.create_task(called.run(asked("pay"), is_kept=True))
+    await mc.steps(3)
+    called.told(CallerSpoke(1, 200))
+    assert (await again).output == "paid"
+
+
 @pytest.mark.parametrize(
     ("keys", "is_yes"), [("1", True), ("1#", True), ("2", False), ("11", False), ("#", False)]
 )

@@ -632,3 +632,30 @@ def test_an_item_that_is_cut_was_not_heard() -> None:
     book.rig.now += 0.5
     outputs = book.rig.feed(v.speech_started("wait"), PLAYED)
     assert not facts_of(outputs, ItemHeard)
+
+
+def test_a_cough_is_no_word_of_the_callers_until_its_words_come() -> None:
+    """A yes is as short. Where nobody says what it was, it has to do."""
+    for has_transcription in (True, False):
+        plan = PLAN if has_transcription else PLAN.without_transcription()
+        book = v.greeted(plan)
+        book.rig.feed(v.speech_started("short"))
+        book.rig.now += 0.2
+        outputs = book.rig.feed(v.speech_stopped("short"), v.committed("short"))
+        assert [fact.is_clear for fact in facts_of(outputs, CallerSpoke)] == [not has_transcription]
+        outputs = book.rig.feed(v.caller_said("Yes.", "short")) if has_transcription else []
+        assert [fact.is_clear for fact in facts_of(outputs, CallerSpoke)] == [True] * has_transcription
+
+
+def test_what_was_heard_says_behind_which_calls_of_tools_it_was_said() -> None:
+    """Words before a call, in one response with it, do not ask about it, though they are heard later."""
+    book = v.answering(v.greeted())
+    rig = book.rig
+    rig.feed(*v.says("answer", "before", 500), v.tool_call("answer", "call_1"), v.done("answer"))
+    rig.feed(v.tool_finished("call_1"))
+    rig.now += 0.6
+    heard = facts_of(rig.feed(PLAYED), ItemHeard)
+    rig.feed(v.created("behind"), *v.says("behind", "question", 500), v.done("behind"))
+    rig.now += 0.6
+    heard += facts_of(rig.feed(PLAYED), ItemHeard)
+    assert [(fact.item_id, fact.behind_tools) for fact in heard] == [("before", 0), ("question", 1)]

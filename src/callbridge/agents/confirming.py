@@ -1,8 +1,9 @@
 """Whether the caller was asked before something is done that cannot be undone.
 
-Between two calls of a tool with equal arguments an item of the agent must have been heard to its end, and
-the caller must have had a turn behind it: they spoke, or pressed 1. Whether it was a yes the model says, by
-calling again; that it did not skip the question is seen here.
+Between two calls of a tool with equal arguments an item of the agent must have been heard to its end, of a
+response that began behind the first call, and the caller must have had a turn behind it: they spoke, which a
+cough is not, or pressed 1. Whether it was a yes the model says, by calling again; that it did not skip the
+question is seen here.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts
+from callbridge.call.memory import ToolStarted
 
 if TYPE_CHECKING:
     from callbridge.call.facts import Fact
@@ -31,6 +33,8 @@ ASK_FIRST: Final = (
 class Question:
     """Something that the caller is asked."""
 
+    behind_tools: int = 0
+    """How many tools the model had called when it was opened: nothing that it said before asks it."""
     is_heard: bool = False
     """An item of the agent was heard to its end since it is open."""
     is_answered: bool = False
@@ -39,12 +43,27 @@ class Question:
     def told(self, fact: Fact) -> None:
         """Something was heard, said or pressed."""
         match fact:
-            case facts.ItemHeard():
-                self.is_heard = True
-            case facts.CallerSpoke():
+            case facts.ItemHeard(behind_tools=behind_tools):
+                self.is_heard |= behind_tools >= self.behind_tools
+            case facts.CallerSpoke(is_clear=True):
                 self.is_answered |= self.is_heard
             case facts.KeysPressed(keys, is_menu=False) if keys.rstrip("#*") == YES_KEY:
                 self.is_answered |= self.is_heard
+            case _:
+                pass
+
+
+@dataclass(slots=True)
+class ToolsCalled:
+    """How many tools the model has called in this stream, as `ItemHeard` counts them."""
+
+    count: int = 0
+
+    def told(self, fact: Fact) -> None:
+        """Something has happened in this stream."""
+        match fact:
+            case facts.Remembered(ToolStarted(is_ours=False)):
+                self.count += 1
             case _:
                 pass
 
@@ -54,9 +73,11 @@ class Confirmations:
 
     def __init__(self) -> None:
         self._asked: dict[tuple[str, str], Question] = {}
+        self._tools = ToolsCalled()
 
     def told(self, fact: Fact) -> None:
         """Something was heard, said or pressed."""
+        self._tools.told(fact)
         for question in self._asked.values():
             question.told(fact)
 
@@ -66,7 +87,7 @@ class Confirmations:
         asked = self._asked.pop(question, None)
         if asked is not None and asked.is_answered:
             return True
-        self._asked[question] = Question()
+        self._asked[question] = Question(self._tools.count)
         if len(self._asked) > ASKED_MAX:
             del self._asked[next(iter(self._asked))]
         return False

@@ -7,6 +7,7 @@ derived from where the abilities stand; when that has changed, the session is am
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,9 @@ caller has just heard the agent say something."""
 
 LATER_S: Final = 60.0
 """What a tool that answers later may take, unless it says so itself."""
+
+WORDS_S: Final = 2.0
+"""How long the words of something short are waited for. As a rule they come within a second of it."""
 
 BEGUN: Final = (
     '{"status": "begun", "what_next": "It takes a while. Say so in a few words, and go on with the caller; '
@@ -88,6 +92,9 @@ class AgentInCall:
         """Something has happened that may have changed either: a fact, or an answer of a tool. Nothing else
         changes an ability, and most events of a call bring neither."""
         self._runs: ToolRuns | None = None
+        self._is_clear = asyncio.Event()
+        """Whether the caller's latest words were words; otherwise that is still to be seen."""
+        self._is_clear.set()
 
     async def prepare(self, instructions: str, greeting: str, speak: str = "") -> None:
         """Finds the agent's texts, functions of the call among them; what it leaves open is given here.
@@ -156,6 +163,8 @@ class AgentInCall:
         """Something has happened in the call."""
         self._hear(fact)
         self._confirmations.told(fact)
+        if isinstance(fact, facts.CallerSpoke):
+            (self._is_clear.set if fact.is_clear else self._is_clear.clear)()
         if isinstance(fact, facts.Said):
             heard = self._heard.pop(fact.say_id, None)
             if heard is not None and not heard.done():
@@ -239,6 +248,8 @@ class AgentInCall:
             return failure(why, ToolOutcome.REFUSED)
         if not asked.is_ours:
             is_asked_first = tool.manner.is_confirmed
+            if is_asked_first or tool.manner.awaits_answer:
+                await self._caller_is_clear()
             if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
                 return failure(ASK_FIRST, ToolOutcome.REFUSED)
             if tool.manner.is_later:
@@ -252,6 +263,13 @@ class AgentInCall:
             self._running.pop((asked.is_ours, asked.call_id), None)
         self._ended(asked, result)
         return replace(result, is_momentary=tool.manner.is_momentary)
+
+    async def _caller_is_clear(self) -> None:
+        """Returns when it is known whether the caller has said something, or is not to be known soon."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WORDS_S):
+                await self._is_clear.wait()
+        self._is_clear.set()  # What has not come by now is not waited for again.
 
     def _tool_of(self, asked: RunTool) -> AnyTool | None:
         tools = self._tools_now()

@@ -93,6 +93,9 @@ class Manner:
     """It is stopped when the call ends; otherwise it has some seconds to finish."""
     is_later: bool = False
     """The model is told at once that it has begun, and what came of it when it is done."""
+    awaits_answer: bool = False
+    """It depends on what the caller has said just now. The words of something short are waited for: they say
+    whether it was a "yes" or a cough."""
     is_momentary: bool = False
     """What it answers depends on what has happened by then, as with the tools of a form. Others, asked for
     again because a session was lost, are answered with the result that is known; this one runs again."""

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
 from callbridge.call.endings import Endings
-from callbridge.call.facts import EndReason, ItemHeard, warned
+from callbridge.call.facts import EndReason, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
@@ -64,7 +64,7 @@ def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
 def _note_heard(parts: Parts) -> None:
     progress = parts.floor.in_progress
     for item_id in parts.heard.take(progress.unfinished if progress is not None else ()):
-        parts.out.note(ItemHeard(item_id))
+        parts.floor.interruption.heard(item_id)
 
 
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:

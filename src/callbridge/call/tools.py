@@ -81,6 +81,8 @@ class ToolCalls:
         """Those that finished while there was no session, with their results."""
         self._known = self._known_questions()
         """What earlier sessions have asked, with what is known of it; and what has no certain outcome."""
+        self.called = 0
+        """Calls of the model that have begun to run."""
         self.used = self.failed = 0
         self.done_at = float("-inf")
         """When one last answered."""
@@ -136,6 +138,7 @@ class ToolCalls:
             # What is left under this question has begun, and how it ended is not known.
             running.tool = replace(tool, is_repeated=question in self._known)
         self.running[item.call_id] = running
+        self.called += 1
         self._out.note(Remembered(ToolStarted(turn, item.call_id, name, arguments)))
         self._out.do(running.tool)
         return None

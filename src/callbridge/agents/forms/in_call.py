@@ -122,7 +122,7 @@ class FormInCall:
         """Something has happened."""
         if isinstance(fact, _OURS):
             return
-        self._state.listen(fact)
+        self._state.told(fact)
         if isinstance(fact, facts.SessionReplaced):
             self._text = None  # What was kept was told to another session.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from callbridge.agents.confirming import Question
+from callbridge.agents.confirming import Question, ToolsCalled
 from callbridge.call import agent_facts as af
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Kept:
     value: Any
     """In its JSON form."""
     is_confirmed: bool
-    question: Question = field(default_factory=Question)
+    question: Question
     """Whether it is right, open since the value was kept."""
 
 
@@ -31,6 +31,7 @@ class FormState:
     def __init__(self, plan: FormPlan) -> None:
         self._plan = plan
         self.kept: dict[str, Kept] = {}
+        self._tools = ToolsCalled()
         self._left_out: set[str] = set()
         """Fields that the caller does not want to give."""
         self.is_captured = False
@@ -74,6 +75,11 @@ class FormState:
 
     # --- What happens ---
 
+    def told(self, fact: Fact) -> None:
+        """Something has happened in this stream."""
+        self._tools.told(fact)
+        self.listen(fact)
+
     def listen(self, fact: Fact) -> None:
         """Something was heard, said or pressed: it may be a question, or the answer to one."""
         for kept in self.kept.values():
@@ -99,7 +105,7 @@ class FormState:
         if self.has(name, value):
             self.kept[name].is_confirmed = is_confirmed
         else:
-            self.kept[name] = Kept(value, is_confirmed)
+            self.kept[name] = Kept(value, is_confirmed, Question(self._tools.count))
 
     def _is_mine(self, form: str, name: str) -> bool:
         """Whether the fact is of a field of this form. An earlier program may have had others."""

@@ -93,6 +93,8 @@ class Floor:
         """Loud frames of the line before their latest utterance."""
         self.utterance_loud_ms = 0
         """How much of their latest utterance was loud."""
+        self._is_unclear = False
+        """Only its words will say whether it was more than a cough."""
 
         self.debts = Debts()
         self.greeting = Greeting(sessions, playout, self.debts, out)
@@ -194,6 +196,7 @@ class Floor:
     def speech_unseen(self, now: float) -> None:
         """The caller has been speaking, and the model has not noticed: a turn of theirs, so far."""
         self._begin_turn(now)
+        self._is_unclear = True
         self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
 
     def utterance_ends(self, now: float) -> None:
@@ -233,7 +236,10 @@ class Floor:
         self.move(On.SPEECH_ENDED)
         self._gate.model_hears = False
         self.utterance_loud_ms = self._loud_ms
-        self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms))
+        # Where nobody says what it was, whatever was loud at all has to do.
+        enough_ms = self._cough_ms if self._sessions.plan.has_transcription else 1
+        self._is_unclear = self.utterance_loud_ms < enough_ms
+        self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms, not self._is_unclear))
         if self.utterance_loud_ms >= self._cough_ms:
             self._words_are_due(stopped_at, now)
         self.promise = Promise(self.turn, stopped_at, is_unseen, is_behind=self.now is Now.AUDIBLE)
@@ -272,6 +278,9 @@ class Floor:
         if words is not None and words.strip():
             self._is_understood(now)
             if event.item_id == self._transcript.latest_caller_item:  # A "yes" is as short as a cough.
+                if self._is_unclear:
+                    self._is_unclear = False
+                    self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms))
                 self.utterance_loud_ms = max(self.utterance_loud_ms, self._cough_ms)
                 self.response.is_owed |= self.response.turn == self.turn
         elif event.item_id == self._transcript.latest_caller_item and not self.owes_older:

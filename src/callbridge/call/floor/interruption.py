@@ -33,12 +33,17 @@ class Interruption:
         self.count = 0
         self._heard_tail_ms = heard_tail_ms
         self._playout, self._transcript, self._sessions, self._out = playout, transcript, sessions, out
-        self._items: set[str] = set()
-        """Spoken items of the present session. Those of an earlier one cannot be cut there."""
+        self._items: dict[str, int] = {}
+        """Spoken items of the present session, each with how many tools it is behind. Those of an earlier one
+        cannot be cut there."""
 
-    def item_begun(self, item_id: str) -> None:
+    def item_begun(self, item_id: str, behind_tools: int) -> None:
         """The present session begins a spoken item."""
-        self._items.add(item_id)
+        self._items[item_id] = behind_tools
+
+    def heard(self, item_id: str) -> None:
+        """An item was heard to its end: that is a fact."""
+        self._out.note(ItemHeard(item_id, self._items.get(item_id, 0)))
 
     def session_lost(self) -> None:
         """There is nobody any more who could forget the items so far."""
@@ -69,7 +74,7 @@ class Interruption:
         self._transcript.agent_was_cut(lost)
         for cut in cuts:
             if cut.is_heard and cut.item_id != CLIP:
-                self._out.note(ItemHeard(cut.item_id))
+                self.heard(cut.item_id)
         truncated, deleted = self._forget(lost)
         if muted is not None:
             muted.settled.update(cut.item_id for cut in lost)

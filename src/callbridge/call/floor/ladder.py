@@ -187,7 +187,9 @@ class Ladder:
             self._is_paid(floor.response)  # This one says that it is over.
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
-        response = LiveResponse(event.response.id, turn, since, self._tally.downlink_bytes, began_at=now)
+        response = LiveResponse(
+            event.response.id, turn, since, self._tally.downlink_bytes, now, self.tools.called
+        )
         floor.response = response
         if ask is None:
             response.is_owed = floor.utterance_loud_ms >= self._limits.cough_ms
@@ -221,7 +223,7 @@ class Ladder:
             return
         response.items.append(event.item.id)
         response.unfinished.add(event.item.id)
-        floor.interruption.item_begun(event.item.id)
+        floor.interruption.item_begun(event.item.id, response.behind_tools)
         if not response.is_muted:
             self._transcript.agent_began(event.item.id)
 

@@ -70,6 +70,8 @@ class LiveResponse:
     sent_before_bytes: int = 0
     """Agent audio that had left for the phone when it began."""
     began_at: float = 0.0
+    behind_tools: int = 0
+    """See `ItemHeard`."""
     words: str = ""
     """What it was told to say, when it was told anything."""
     saying: Saying | None = None
