@@ -204,6 +204,17 @@ def test_a_tool_that_has_begun_is_remembered_until_it_has_answered() -> None:
     assert read_history([*events, event(facts.Remembered(answered))]).remembered == (answered, said)
 
 
+def test_runs_of_two_streams_that_are_named_alike_are_two() -> None:
+    """The agent's own names of its runs begin anew with each stream."""
+    begun = memory.ToolStarted(1, "work_1", "deliver", "{}", is_ours=True)
+    answered = memory.ToolAnswered(2, "work_1", "deliver", "{}", "sent", is_ours=True)
+    events = [
+        *(started("MZ1"), event(facts.Remembered(begun, source="MZ1")), ended("media_lost", "MZ1")),
+        *(started("MZ2"), event(facts.Remembered(answered, source="MZ2"))),
+    ]
+    assert read_history(events).remembered == (begun, answered)
+
+
 def test_a_whole_history() -> None:
     tool = memory.ToolAnswered(2, "call_1", "look_up", "{}", "42")
     assert read_history(

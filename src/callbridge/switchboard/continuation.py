@@ -194,7 +194,7 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     ended: facts.StreamEnded | None = None
     continued_at: list[float] = []
     remembered: list[memory.Entry] = []
-    tools: dict[str, int] = {}  # Where a tool stands among what is remembered.
+    tools: dict[tuple[str, str], int] = {}  # Where a tool stands among what is remembered.
     awaited: dict[str, int] = {}  # Where the words of an item belong there.
     never_began = leads_back = False
     for at, fact in read_facts(events):
@@ -220,7 +220,8 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 remembered.append(told)
             case facts.Remembered(memory.ToolStarted() | memory.ToolAnswered() as entry):
                 # A tool stands where it has begun, whenever it answers.
-                place = tools.setdefault(entry.call_id, len(remembered))
+                # The agent's own names of its runs begin anew with each stream.
+                place = tools.setdefault((fact.source, entry.call_id), len(remembered))
                 remembered[place : place + 1] = [entry]
             case _:
                 pass
