@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_serializer, field_validator
 from structlog.testing import capture_logs
 
 import memory_call as mc
@@ -135,8 +135,45 @@ async def test_values_without_a_json_form_are_told_of_and_the_call_goes_on(group
     called = begun(agent, group)
     with capture_logs() as log:
         assert (await called.run(asked("spoils"), is_kept=True)).output == "done"
-    assert [line["event"] for line in log] == ["values_not_kept"]
+    assert [(line["event"], line["reason"]) for line in log] == [
+        ("values_not_kept", "object in call.values has no JSON form")
+    ]
     assert wanted(called) == []
+
+
+class Odd(BaseModel):
+    """Values whose own code raises, with a caller's words in it."""
+
+    name: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def check(cls, name: str) -> str:
+        if name:
+            raise LookupError(name)
+        return name
+
+    @field_serializer("name")
+    def show(self, name: str) -> str:
+        if name:
+            raise LookupError(name)
+        return name
+
+
+async def test_values_whose_own_code_raises_cost_no_call_and_tell_no_log(group: asyncio.TaskGroup) -> None:
+    agent = Agent(values=Odd)
+
+    @agent.tool
+    def spoils(call: Call[Odd]) -> str:
+        """Spoil it."""
+        call.values.name = "Samantha"
+        return "done"
+
+    with capture_logs() as log:
+        called = begun(agent, group, ValuesSet('{"name":"Samantha"}'))
+        assert (await called.run(asked("spoils"), is_kept=True)).output == "done"
+    assert [line["event"] for line in log] == ["values_not_restored", "values_not_kept"]
+    assert "Samantha" not in str(log)
 
 
 STREAM = StreamStarted("", "")
@@ -228,6 +265,16 @@ async def test_words_that_are_heard_reach_a_tool_in_a_call() -> None:
         item = (await rig.model.hears("conversation.item.create"))["item"]
         assert (item["type"], item["output"]) == ("function_call_output", "heard")
         await rig.hangs_up()
+
+
+async def test_words_that_nobody_can_say_are_not_asked_for(group: asyncio.TaskGroup) -> None:
+    called = begun(Agent(), group)
+    assert await called.call.say(" ")
+    called.call.end(" ")
+    called.call.say("Half: \ud83d")
+    wish, say = wanted(called)
+    assert wish == w.WishSet(HangUp())
+    assert say.words == "Half: ?", "what has no form in UTF-8 would break the call"
 
 
 # --- confirm --------------------------------------------------------------------------------------------
@@ -369,6 +416,36 @@ async def test_a_tool_that_answers_later_is_told_of_when_it_is_done(group: async
     # It is not begun a second time where nobody knows how the first ended.
     again = await called.run(asked("orders", '{"what":"tea"}', is_repeated=True), is_kept=True)
     assert (again.outcome, wanted(called)) == (ToolOutcome.REFUSED, [])
+
+
+async def test_so_many_tools_answer_later_at_a_time_and_no_more(group: asyncio.TaskGroup) -> None:
+    """A place is left for those that answer now."""
+    agent, may_end = Agent(), asyncio.Event()
+
+    @agent.tool(answers="later")
+    async def waits(n: int) -> None:
+        """Wait."""
+        await may_end.wait()
+
+    @agent.tool
+    async def answers() -> str:
+        """Answer."""
+        return "now"
+
+    called = begun(agent, group)
+    outcomes = [
+        (await called.run(asked("waits", f'{{"n":{n}}}', f"call_{n}"), is_kept=True)).outcome
+        for n in range(5)
+    ]
+    assert outcomes == [*[ToolOutcome.ANSWERED] * 3, *[ToolOutcome.BUSY] * 2]
+    works = [RunTool(work.call_id, work.name, work.arguments, 5.0, is_ours=True) for work in wanted(called)]
+    running = [asyncio.create_task(called.run(work, is_kept=True)) for work in works]
+    await mc.steps(5)
+    assert (await called.run(asked("answers"), is_kept=True)).output == "now"
+    may_end.set()
+    await asyncio.gather(*running)
+    again = await called.run(asked("waits", '{"n":9}', "call_9"), is_kept=True)
+    assert again.outcome is ToolOutcome.ANSWERED
 
 
 STARTED = Remembered(ToolStarted(1, "later_1", "orders", "{}", is_ours=True), source="MZ1")

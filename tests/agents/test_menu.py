@@ -8,6 +8,7 @@ import memory_call as mc
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.tools import EndCall
 from callbridge.call import facts
 from callbridge.call.facts import EndReason
 
@@ -47,6 +48,29 @@ async def test_a_key_that_answers_nothing_is_not_spoken_about() -> None:
         await mc.until(lambda: any(fact.kind == "values_set" for fact in rig.facts))
         await rig.hangs_up()
     assert "conversation.item.create" not in rig.model.kinds()
+
+
+async def test_a_key_may_end_the_call_with_what_it_answers() -> None:
+    """The goodbye speaks about it; it is not answered beside that."""
+    agent = Agent()
+
+    @agent.key("9")
+    async def leave() -> EndCall:
+        return EndCall("They want to go.")
+
+    async with mc.calling(agent) as rig:
+        await rig.goes_live()
+        await rig.is_quiet()
+        rig.phone.say(mc.key("9"))
+        item = (await rig.model.hears("conversation.item.create"))["item"]
+        assert item["content"][0]["text"] == "[The caller pressed 9. They want to go.]"
+        assert (await rig.model.hears("response.create"))["response"]["tool_choice"] == "none"
+        await rig.speaks(b"\xff" * 800, "bye", "bye")
+        rig.model.say(mc.answer_done("bye"))
+        rig.phone.say(mc.echo(await rig.phone.hears("mark")))
+        await rig.running
+    assert rig.ended.reason is EndReason.AGENT_HANGUP
+    assert rig.model.kinds().count("response.create") == 2, "the greeting and the goodbye"
 
 
 async def test_several_keys_are_told_to_the_model_beside_a_menu() -> None:

@@ -64,6 +64,10 @@ class ToolsCalled:
         match fact:
             case facts.Remembered(ToolStarted(is_ours=False)):
                 self.count += 1
+            case facts.ItemHeard(
+                behind_tools=behind_tools
+            ):  # Whoever is told from the middle on learns it here.
+                self.count = max(self.count, behind_tools)
             case _:
                 pass
 

@@ -44,6 +44,9 @@ caller has just heard the agent say something."""
 LATER_S: Final = 60.0
 """What a tool that answers later may take, unless it says so itself."""
 
+LATER_AT_ONCE_MAX: Final = 3
+"""Tools of one call that answer later and run at a time: one place is left for those that answer now."""
+
 WORDS_S: Final = 2.0
 """How long the words of something short are waited for. As a rule they come within a second of it."""
 
@@ -214,18 +217,24 @@ class AgentInCall:
 
     def say(self, words: str) -> Spoken:
         """See `Call.say`."""
-        say_id = self.wants.new_id("say")
-        heard = self._heard[say_id] = self._loop.create_future()
+        words = words.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
+        say_id, heard = self.wants.new_id("say"), self._loop.create_future()
+        if not words.strip():  # The model would find something to say.
+            heard.set_result(True)
+            return Spoken(heard)
+        self._heard[say_id] = heard
         if self._is_over:  # Nobody is there who could hear it.
-            heard.set_result(False)
+            with contextlib.suppress(asyncio.InvalidStateError):  # The end, in the loop's thread, was faster.
+                heard.set_result(False)
         self.wants.add(w.AgentSays(say_id, words))
         return Spoken(heard)
 
     def end(self, words: str) -> None:
         """See `Call.end`."""
-        if words:
+        is_said = bool(words.strip())
+        if is_said:
             self.say(words)
-        self.wants.add(w.WishSet(HangUp(), is_said=bool(words)))
+        self.wants.add(w.WishSet(HangUp(), is_said=is_said))
 
     def transcript(self) -> Sequence[Line]:
         """See `Call.transcript`."""
@@ -282,6 +291,9 @@ class AgentInCall:
 
     def _begin_later(self, asked: RunTool) -> ToolResult:
         """The model is answered at once; the tool runs as a work of the agent's own."""
+        if len(self._later) >= LATER_AT_ONCE_MAX:
+            why = f"{len(self._later)} of what you began earlier still run; wait until one of them has ended"
+            return failure(why, ToolOutcome.BUSY)
         later_id = self.wants.new_id(LATER)
         self._later.add(later_id)
         self.wants.add(w.WorkAsked(later_id, asked.name, asked.arguments))
@@ -310,10 +322,12 @@ class AgentInCall:
         if self._is_later(asked):
             self._later.discard(asked.call_id)
             text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
-            self.wants.add(w.AgentTells(text))
+            self.wants.add(w.AgentTells(text, is_answered=result.wish is None))
         for ability in self._abilities:
             ability.answered(asked.name, result, self.call)
             self._is_stale = True
+        if asked.is_ours and result.wish is not None:  # Of the model's own call the core sees to it.
+            self.wants.add(w.WishSet(result.wish))
         self._keep_values()
 
     def _keep_values(self) -> None:

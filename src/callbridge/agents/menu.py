@@ -52,7 +52,9 @@ class MenuInCall:
     def answered(self, tool: str, result: ToolResult, _call: Call[Any]) -> None:
         """What a key has led to: the model is told, if there is anything to be told."""
         if tool in self.works and result.output not in {"", "null"}:
-            self._wants.add(AgentTells(f"[The caller pressed {tool[-1]}. {result.output}]"))
+            text = f"[The caller pressed {tool[-1]}. {result.output}]"
+            # The goodbye of a call that is to end speaks about it.
+            self._wants.add(AgentTells(text, is_answered=result.wish is None))
 
     def pressed(self, _keys: str) -> str | None:
         """Several keys are no menu."""
