@@ -565,6 +565,7 @@ BROAD = {
     ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
     ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
+    ("callbridge.agents.values", "restored"): "so here",
     ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
     ("callbridge.agents.loading", "_imported"): "a user's module may raise anything while it is imported",
     ("callbridge.agents.choice", "Roster.choose"): "whatever a user's code raises, the default agent answers",

@@ -167,9 +167,8 @@ class CallerSpoke(BaseFact, frozen=True):
 
     turn: int
     loud_ms: int
-    """How much of it was loud: a cough has little."""
     is_clear: bool = True
-    """Whether it was more than a cough. A short one, like a "yes", is told of again once its words came."""
+    """It was more than a cough. A short one, like a "yes", is told of again once its words came."""
 
 
 class KeysPressed(BaseFact, frozen=True):
@@ -182,12 +181,10 @@ class KeysPressed(BaseFact, frozen=True):
 
 
 class ItemHeard(BaseFact, frozen=True):
-    """The caller has heard an item of the agent to its end."""
+    """The caller has heard an item of the agent to its end, of a response that began behind so many tools."""
 
     item_id: str
     behind_tools: int = 0
-    """How many tools the model had called in this stream before the response began that says it. So what it
-    says cannot be about a call that came after them."""
 
 
 class Said(BaseFact, frozen=True):

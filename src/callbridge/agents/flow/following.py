@@ -15,7 +15,7 @@ import structlog
 
 from callbridge.agents.flow import transitions as t
 from callbridge.agents.given import GivenTool
-from callbridge.agents.tools import EndCall, ToolRefused, ToolResult
+from callbridge.agents.tools import EndCall, Manner, ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
 from callbridge.call.rating import CallerWordsRated
@@ -45,6 +45,9 @@ _LAST_WORDS: Final = (
     "Say your last words now: the call ends behind them. Should the caller go on, answer them, and call "
     "end_call when nothing more is to be said."
 )
+
+_HERE: Final = Manner(is_momentary=True)
+"""What such a tool answers depends on the step."""
 
 _NO_ARGUMENTS: Final[dict[str, Any]] = {"type": "object", "properties": {}, "additionalProperties": False}
 _CONFIDENCE: Final[dict[str, Any]] = {
@@ -315,7 +318,7 @@ class FlowInCall:
                 raise ToolRefused(HALTED)
             return {"step": way.to}
 
-        return GivenTool(way.tool, f"Call this when {way.description}.", _NO_ARGUMENTS, go)
+        return GivenTool(way.tool, f"Call this when {way.description}.", _NO_ARGUMENTS, go, _HERE)
 
     def _confidence_tool(self, step: Step, way: t.OnConfidence) -> GivenTool:
         def judge(arguments: dict[str, Any], _call: Call[Any]) -> dict[str, str]:
@@ -326,7 +329,7 @@ class FlowInCall:
 
         of = way.of.replace("_", " ")
         text = f"Say how sure you are of the caller's {of}. Call this as soon as you can judge it."
-        return GivenTool(way.tool, text, _CONFIDENCE, judge)
+        return GivenTool(way.tool, text, _CONFIDENCE, judge, _HERE)
 
     def _refuse_from(self, step: Step) -> None:
         """A tool that was asked for in a step may run when that was left."""

@@ -71,7 +71,7 @@ class LiveResponse:
     """Agent audio that had left for the phone when it began."""
     began_at: float = 0.0
     behind_tools: int = 0
-    """See `ItemHeard`."""
+    """How many tools the model had called in this stream when it began."""
     words: str = ""
     """What it was told to say, when it was told anything."""
     saying: Saying | None = None
