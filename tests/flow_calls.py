@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
     from callbridge.agents.agent import Agent
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.agents.wants import Wanted
     from callbridge.call.facts import Fact
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.context import About, Call, Caller
-from callbridge.agents.tools import Tool, ToolResult
+from callbridge.agents.tools.tool import Tool, ToolResult
 from callbridge.agents.wants import Wants
 from callbridge.call import facts
 from callbridge.call import wants as w
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from callbridge.agents.capture import Form
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
     from callbridge.call.facts import Fact
 
 ABOUT = About("CA1", Caller("+14155550100"), "+14155550123", time_zone="Europe/Berlin")

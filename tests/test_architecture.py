@@ -259,7 +259,10 @@ def test_an_import_that_goes_up_is_found(name: str, text: str) -> None:
     [
         ("callbridge.call.example", "from callbridge.wire import audio"),
         ("callbridge.call.example", "from callbridge.call import limits"),
-        ("callbridge.bridge.example", "if TYPE_CHECKING:\n    from callbridge.agents.toolbox import Toolbox"),
+        (
+            "callbridge.bridge.example",
+            "if TYPE_CHECKING:\n    from callbridge.agents.tools.toolbox import Toolbox",
+        ),
         ("callbridge.bridge.example", "from callbridge.bridge.legs.leg import SocketLeg"),
         ("callbridge.server.process.example", "from callbridge.server.config.settings import Settings"),
         ("callbridge.server.http.example", "from callbridge.server.process.desk import Desk"),
@@ -559,16 +562,22 @@ def test_a_task_of_a_group_has_an_owner() -> None:
 # --- Broad excepts ----------------------------------------------------------------------------------
 
 BROAD = {
-    ("callbridge.agents.tools", "Tool.answer"): "a user's code may raise anything; the call goes on",
-    ("callbridge.agents.tools", "Tool.answer_async"): "so here",
-    ("callbridge.agents.tools", "Tool.finish"): "and here",
-    ("callbridge.agents.given", "GivenTool.answer_async"): "and here",
+    ("callbridge.agents.tools.tool", "Tool.answer"): "a user's code may raise anything; the call goes on",
+    ("callbridge.agents.tools.tool", "Tool.answer_async"): "so here",
+    ("callbridge.agents.tools.tool", "Tool.finish"): "and here",
+    ("callbridge.agents.tools.given", "GivenTool.answer_async"): "and here",
     ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
     ("callbridge.agents.values", "restored"): "so here",
-    ("callbridge.agents.leash", "Leash._drive"): "handed on to the coroutine that waits",
-    ("callbridge.agents.loading", "_imported"): "a user's module may raise anything while it is imported",
-    ("callbridge.agents.choice", "Roster.choose"): "whatever a user's code raises, the default agent answers",
+    ("callbridge.agents.tools.leash", "Leash._drive"): "handed on to the coroutine that waits",
+    (
+        "callbridge.agents.choosing.loading",
+        "_imported",
+    ): "a user's module may raise anything while it is imported",
+    (
+        "callbridge.agents.choosing.choice",
+        "Roster.choose",
+    ): "whatever a user's code raises, the default agent answers",
     ("callbridge.agents.asking", "_outcome"): "handed to who asks",
     ("callbridge.agents.asking", "_in_time.held"): "so here",
     ("callbridge.agents.flow.following", "_says"): "so here: what it asks of a value is code of the user's",

@@ -13,8 +13,8 @@ from callbridge.call.actions import RunTool
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from callbridge.agents.toolbox import Toolbox
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
+    from callbridge.agents.tools.toolbox import Toolbox
     from callbridge.call.facts import Fact
 
 TIMEOUT_S = 5.0

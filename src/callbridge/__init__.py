@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
 from callbridge.agents.capture import Form
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.earlier import Earlier
@@ -28,8 +28,8 @@ from callbridge.agents.flow.transitions import (
     refused,
     visited,
 )
-from callbridge.agents.tools import EndCall, ToolRefused
-from callbridge.agents.written_tools import tool
+from callbridge.agents.tools.of_steps import tool
+from callbridge.agents.tools.tool import EndCall, ToolRefused
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings

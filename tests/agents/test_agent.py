@@ -9,8 +9,8 @@ import pytest
 import callbridge
 from callbridge.agents.agent import Agent, end_call
 from callbridge.agents.fault import AgentFault
-from callbridge.agents.schema import ToolError
-from callbridge.agents.tools import EndCall
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import EndCall
 from callbridge.call.wishes import HangUp
 from tool_runs import run_tool
 

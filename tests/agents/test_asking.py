@@ -12,7 +12,7 @@ import pytest
 from callbridge.agents.asking import answer_of
 from callbridge.agents.context import About, Call, Caller
 from callbridge.agents.texts import summary_of, text_of
-from callbridge.agents.threads import THREADS
+from callbridge.agents.tools.threads import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ async def test_who_is_late_is_not_waited_for(
     function: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does the loop stand still, or a tool lack its thread."""
-    monkeypatch.setattr("callbridge.agents.leash.TIDY_UP_S", 0.02)
+    monkeypatch.setattr("callbridge.agents.tools.leash.TIDY_UP_S", 0.02)
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         await answer_of(function, {}, 0.02)

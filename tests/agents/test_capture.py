@@ -14,7 +14,7 @@ from callbridge.agents.capture import Form
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.fields.ready import ReadBack
-from callbridge.agents.schema import ToolError
+from callbridge.agents.tools.schema import ToolError
 
 
 class DinnerParty(BaseModel):

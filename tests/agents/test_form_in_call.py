@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from callbridge.agents.capture import Form
 from callbridge.agents.context import Call
 from callbridge.agents.fields.ready import At, ReadBack, Ready
-from callbridge.agents.tools import ToolRefused
+from callbridge.agents.tools.tool import ToolRefused
 from callbridge.call import agent_facts as af
 from callbridge.call import facts
 from callbridge.call.facts import Fact

@@ -36,7 +36,7 @@ from tool_runs import in_call
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
 
 
 @pytest.fixture(name="group")

@@ -8,7 +8,7 @@ import memory_call as mc
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentFault
-from callbridge.agents.tools import EndCall
+from callbridge.agents.tools.tool import EndCall
 from callbridge.call import facts
 from callbridge.call.facts import EndReason
 

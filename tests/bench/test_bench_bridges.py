@@ -8,7 +8,7 @@ from bench.bridges import BRIDGES, WITH_AGENT, Setting
 from bench.toolchain import Toolchain
 from bench.wishes import WHOLE
 
-from callbridge.agents.loading import load_roster
+from callbridge.agents.choosing.loading import load_roster
 from callbridge.server.config.settings import VARIABLES, read_settings
 
 

@@ -20,7 +20,7 @@ from random_calls import noise, words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from callbridge.agents.gathering import Answering
+    from callbridge.agents.choosing.gathering import Answering
     from callbridge.call.outcomes import ToolOutcome
     from callbridge.simulators.phone import Step
     from callbridge.state.state import State

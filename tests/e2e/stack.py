@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import io
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
-    from callbridge.agents.gathering import Answering
+    from callbridge.agents.choosing.gathering import Answering
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.server.config.settings import Settings

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
-    from callbridge.agents.gathering import Answering
+    from callbridge.agents.choosing.gathering import Answering
     from callbridge.simulators.phone import Step
     from callbridge.state.state import State
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
 from callbridge.server.process.live_check import ask_for_all, ask_model

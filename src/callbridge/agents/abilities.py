@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from callbridge.agents.context import Call
-    from callbridge.agents.given import AnyTool
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.facts import Fact
     from callbridge.call.wants import KeysWanted
 

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ValidationError
 
 from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
-from callbridge.agents.given import AnyTool
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.time_zones import is_time_zone
-from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import TIMEOUT_S_MAX, EndCall, Tool
-from callbridge.agents.written_tools import tool, tool_of
+from callbridge.agents.tools.given import AnyTool
+from callbridge.agents.tools.of_steps import tool, tool_of
+from callbridge.agents.tools.tool import TIMEOUT_S_MAX, EndCall, Tool
+from callbridge.agents.tools.toolbox import Toolbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable

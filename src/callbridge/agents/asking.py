@@ -10,8 +10,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from callbridge.agents.leash import Leash
-from callbridge.agents.threads import Threads
+from callbridge.agents.tools.leash import Leash
+from callbridge.agents.tools.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -11,13 +11,13 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from callbridge.agents.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
-from callbridge.agents.runs import ToolRuns, why_not
 from callbridge.agents.texts import summary_of, text_of
-from callbridge.agents.tools import ToolResult, failure
-from callbridge.agents.unended import LATER, Unended
+from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
+from callbridge.agents.tools.runs import ToolRuns, why_not
+from callbridge.agents.tools.tool import ToolResult, failure
+from callbridge.agents.tools.unended import LATER, Unended
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
 from callbridge.call import agent_facts, facts
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.wants import Wanted
     from callbridge.call.actions import RunTool
     from callbridge.call.facts import Fact

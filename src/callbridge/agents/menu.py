@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from callbridge.agents.context import Call
-    from callbridge.agents.given import AnyTool
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import Fact
 

@@ -14,7 +14,7 @@ import structlog
 
 from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call
-from callbridge.agents.threads import ThreadsBusy
+from callbridge.agents.tools.threads import ThreadsBusy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from callbridge.agents.in_call import AgentInCall
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.actions import RunTool
     from callbridge.call.machine import CallMachine
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callbridge.agents.agent import AgentError
-from callbridge.agents.loading import load_roster
+from callbridge.agents.choosing.loading import load_roster
 from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from callbridge.agents.capture import Form
     from callbridge.agents.flow.flow import Flow
     from callbridge.agents.flow.steps import Step
-    from callbridge.agents.given import AnyTool
-    from callbridge.agents.tools import Manner
+    from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.tools.tool import Manner
 
 
 def show(

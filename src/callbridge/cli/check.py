@@ -21,7 +21,7 @@ from callbridge.server.process.live_check import ask_for_all
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
 
 _SIGNS = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.ERROR: ("wrong", "red")}

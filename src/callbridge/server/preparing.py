@@ -25,7 +25,7 @@ from callbridge.state.state import StateError
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
 

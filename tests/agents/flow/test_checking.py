@@ -25,7 +25,7 @@ from callbridge import (
     tool,
     visited,
 )
-from callbridge.agents.schema import ToolError
+from callbridge.agents.tools.schema import ToolError
 from flow_calls import flow_call
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from callbridge.agents.context import About, Call, Caller, CallerKind
 from callbridge.agents.http.origins import listed_origin
 from callbridge.agents.http.parameters import Parameter, schema_of
 from callbridge.agents.http.recipe import Recipe
-from callbridge.agents.tools import ToolRefused
+from callbridge.agents.tools.tool import ToolRefused
 
 CALL: Call[Any] = Call(About("CA1", Caller("+14155550100", name="ANNA"), "+14155550142"), {})
 WITHHELD: Call[Any] = Call(About("CA1", Caller("", CallerKind.ANONYMOUS), "+14155550142"), {})

@@ -20,9 +20,9 @@ from callbridge.agents.http.recipe import Recipe
 from callbridge.agents.http.secrets import Secrets
 from callbridge.agents.http.sending import Sender
 from callbridge.agents.http.tool import http_tool
-from callbridge.agents.threads import ThreadsBusy
-from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import Manner
+from callbridge.agents.tools.threads import ThreadsBusy
+from callbridge.agents.tools.tool import Manner
+from callbridge.agents.tools.toolbox import Toolbox
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import leaves_nothing
 from small_server import Asked, SmallServer, answered, small_server
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from callbridge.agents.http.answers import Wanted
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
 
 CERTIFICATE = File(__file__).parents[2] / "loopback.pem"
 SECRET = "pk/live+4711"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.agents.tools import Manner
+from callbridge.agents.tools.tool import Manner
 from callbridge.agents.written.reading import read_agent
 from callbridge.call import facts
 from callbridge.call.agent_facts import CaptureDelivered

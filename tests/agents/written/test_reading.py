@@ -11,7 +11,7 @@ import pytest
 
 from callbridge.agents.agent import AgentError
 from callbridge.agents.detection import ServerVad
-from callbridge.agents.tools import Manner
+from callbridge.agents.tools.tool import Manner
 from callbridge.agents.written.reading import read_agent
 from pharmacies import EXAMPLE
 

@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field
 from typer.testing import CliRunner
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.choice import Roster
-from callbridge.agents.gathering import roster_of
+from callbridge.agents.choosing.choice import Roster
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.cli import app
 from callbridge.cli.check import try_to_listen
 from callbridge.fields import DateAndTime, PersonName

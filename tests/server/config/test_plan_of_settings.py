@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.context import About, Call, Caller
 from callbridge.agents.detection import SemanticVad, ServerVad
-from callbridge.agents.gathering import roster_of
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.server.config.plan import Plans, call_limits

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 
 import callbridge
 from callbridge.agents.agent import Agent, AgentError
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
 from callbridge.server.config.clip import ClipError
 from callbridge.server.http import app as app_module
 from callbridge.server.http.app import create_app

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind
 from callbridge.call import facts
 from callbridge.call.agent_facts import ValuesSet

@@ -14,9 +14,9 @@ import structlog
 from fastapi import WebSocket
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.context import Call, Caller, CallerKind
-from callbridge.agents.gathering import roster_of
 from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.legs.asgi_leg import AsgiLeg
 from callbridge.call.agent_facts import ValuesSet

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from callbridge.agents.flow import transitions as t
-from callbridge.agents.given import GivenTool
-from callbridge.agents.tools import EndCall, Manner, ToolRefused, ToolResult
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import EndCall, Manner, ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
 from callbridge.call.rating import CallerWordsRated
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About, Call
     from callbridge.agents.flow.steps import Plan, Step
     from callbridge.agents.flow.transitions import Predicate, Transition
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import Fact
 

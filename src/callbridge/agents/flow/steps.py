@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.capture import Form
-from callbridge.agents.schema import ToolError
 from callbridge.agents.texts import call_parameters
-from callbridge.agents.tools import Tool
-from callbridge.agents.written_tools import tool_of
+from callbridge.agents.tools.of_steps import tool_of
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import Tool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Mapping
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from callbridge.agents.flow.transitions import Transition
-    from callbridge.agents.given import AnyTool
     from callbridge.agents.texts import Text
+    from callbridge.agents.tools.given import AnyTool
 
     Handler = Callable[..., Awaitable[object] | object]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
 
 Predicate: TypeAlias = Callable[[Any], object]
 """Says whether something is so. It runs between two words of a call: it must not block."""

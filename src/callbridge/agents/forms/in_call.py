@@ -9,12 +9,12 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from callbridge.agents.confirming import YES_KEY
 from callbridge.agents.context import Call
 from callbridge.agents.fields.ready import At
 from callbridge.agents.forms import words
 from callbridge.agents.forms.state import FormState
-from callbridge.agents.tools import ToolRefused
+from callbridge.agents.tools.confirming import YES_KEY
+from callbridge.agents.tools.tool import ToolRefused
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
 from callbridge.call.outcomes import ToolOutcome
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from callbridge.agents.context import About
     from callbridge.agents.forms.plan import FormField, FormPlan, Happening
-    from callbridge.agents.given import AnyTool
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.tools.tool import ToolResult
     from callbridge.agents.wants import Wants
     from callbridge.call.facts import Fact
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from callbridge.agents.confirming import Question, ToolsCalled
+from callbridge.agents.tools.confirming import Question, ToolsCalled
 from callbridge.call import agent_facts as af
 
 if TYPE_CHECKING:

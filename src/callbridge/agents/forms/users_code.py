@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from callbridge.agents.context import Call
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.texts import call_parameters
-from callbridge.agents.tools import Manner, Tool
+from callbridge.agents.tools.tool import Manner, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.forms.state import FormState
-from callbridge.agents.given import GivenTool
-from callbridge.agents.tools import Manner
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import Manner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -13,14 +13,14 @@ import jmespath  # type: ignore[import-untyped]  # It ships no types.
 from jmespath.exceptions import JMESPathError, JMESPathTypeError  # type: ignore[import-untyped]  # So here.
 from jmespath.functions import Functions  # type: ignore[import-untyped]  # And here.
 
-from callbridge.agents.tools import failure, refuse_odd_json, success
+from callbridge.agents.tools.tool import failure, refuse_odd_json, success
 from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from callbridge.agents.http.secrets import Secrets
-    from callbridge.agents.tools import ToolResult
+    from callbridge.agents.tools.tool import ToolResult
 
 IN_DOUBT: Final = (
     ". What was asked may have been done all the same: do not say that it failed, and do not call the tool "

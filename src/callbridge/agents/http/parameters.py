@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from callbridge.agents.tools import ToolRefused
+from callbridge.agents.tools.tool import ToolRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import httpcore
 
 from callbridge.agents.http.addresses import is_loopback, is_public
-from callbridge.agents.threads import Threads, ThreadsBusy
+from callbridge.agents.tools.threads import Threads, ThreadsBusy
 
 if TYPE_CHECKING:
     from callbridge.agents.http.addresses import Address

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from callbridge.agents.http.origins import Origin, OriginFault, origin_of
 from callbridge.agents.http.parameters import header_of, is_header, judged, text_of
-from callbridge.agents.tools import ToolRefused
+from callbridge.agents.tools.tool import ToolRefused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

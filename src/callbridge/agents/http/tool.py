@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from callbridge.agents.given import GivenTool
 from callbridge.agents.http.answers import IN_DOUBT, told_of
 from callbridge.agents.http.parameters import schema_of
 from callbridge.agents.http.sending import NotAnswered, NotSent
-from callbridge.agents.tools import failure
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import failure
 from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from callbridge.agents.http.recipe import Recipe, Request
     from callbridge.agents.http.secrets import Secrets
     from callbridge.agents.http.sending import Sender
-    from callbridge.agents.tools import Manner, ToolResult
+    from callbridge.agents.tools.tool import Manner, ToolResult
 
 TIMEOUT_S: Final = 8.0
 """What a tool has that does not say it. The caller waits, and the longest that one may have is 12 s."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from callbridge.agents.agent import ReasoningEffort
-from callbridge.agents.called_numbers import ANY, is_number, spelled
+from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
 from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay

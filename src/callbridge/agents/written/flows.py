@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from callbridge.agents.flow.transitions import Transition
-    from callbridge.agents.given import GivenTool
     from callbridge.agents.http.answers import Path
+    from callbridge.agents.tools.given import GivenTool
     from callbridge.agents.written.file_model import AgentFile
     from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
     from callbridge.agents.written.forms import MadeForm

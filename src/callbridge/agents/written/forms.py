@@ -21,8 +21,8 @@ from callbridge.agents.fields.postal_address import PostalAddress
 from callbridge.agents.fields.ready import ReadBack
 from callbridge.agents.fields.yes_no import YesNo
 from callbridge.agents.http.tool import TIMEOUT_S, HttpTool
-from callbridge.agents.schema import ToolError
-from callbridge.agents.tools import TIMEOUT_S_MAX, ToolResult
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import TIMEOUT_S_MAX, ToolResult
 from callbridge.agents.written.requests import recipe_of, wanted_of
 
 if TYPE_CHECKING:

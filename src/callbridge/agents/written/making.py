@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.agents.agent import Agent
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.fault import AgentFault
-from callbridge.agents.schema import ToolError
+from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.written.file_model import SilenceDetection
 from callbridge.agents.written.flows import flow_of
 from callbridge.agents.written.forms import form_of
@@ -17,7 +17,7 @@ from callbridge.agents.written.workshop import Workshop
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from callbridge.agents.given import GivenTool
+    from callbridge.agents.tools.given import GivenTool
     from callbridge.agents.written.faults import Fault
     from callbridge.agents.written.file_model import AgentFile
     from callbridge.agents.written.forms import MadeForm

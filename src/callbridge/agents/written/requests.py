@@ -8,15 +8,15 @@ from callbridge.agents.http.parameters import Parameter, is_of_kind
 from callbridge.agents.http.recipe import WITH_BODY, Recipe
 from callbridge.agents.http.secrets import names_a_secret
 from callbridge.agents.http.tool import http_tool
-from callbridge.agents.schema import ToolError
-from callbridge.agents.tools import Manner
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import Manner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from callbridge.agents.given import GivenTool
     from callbridge.agents.http.answers import Path, Wanted
     from callbridge.agents.http.parameters import Place
+    from callbridge.agents.tools.given import GivenTool
     from callbridge.agents.written.key_lines import KeyPath
     from callbridge.agents.written.request_tables import WrittenDelivery, WrittenParameter, WrittenTool
     from callbridge.agents.written.workshop import Workshop

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable
 
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.check_start import Rehearsal
     from callbridge.server.config.variables import Variables
 

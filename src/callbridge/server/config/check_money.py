@@ -18,7 +18,7 @@ from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
 
 _CAPS: Final = {"spend_per_call_max": "a call", "spend_per_hour_max": "an hour", "spend_per_day_max": "a day"}

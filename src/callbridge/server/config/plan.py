@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callbridge.agents.agent import Agent, ReasoningEffort
-    from callbridge.agents.choice import Chosen, Roster
+    from callbridge.agents.choosing.choice import Chosen, Roster
     from callbridge.agents.context import About
     from callbridge.call.facts import Fact
     from callbridge.server.config.settings import Settings

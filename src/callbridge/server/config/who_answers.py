@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.gathering import roster_of
-from callbridge.agents.loading import load_roster
+from callbridge.agents.choosing.gathering import roster_of
+from callbridge.agents.choosing.loading import load_roster
 from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
 
 

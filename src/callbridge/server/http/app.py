@@ -11,7 +11,7 @@ import structlog
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
-from callbridge.agents.gathering import roster_of
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.observe.call_log import CallLog
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.check_money import in_words, models_without_price, spend_caps
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from fastapi import APIRouter
 
-    from callbridge.agents.gathering import Answering
+    from callbridge.agents.choosing.gathering import Answering
     from callbridge.bridge.admitting import Observe
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
-    from callbridge.agents.choice import Chosen
+    from callbridge.agents.choosing.choice import Chosen
     from callbridge.server.process.desk import Desk
     from callbridge.switchboard.continuation import CallHistory
 

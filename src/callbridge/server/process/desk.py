@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from callbridge.agents.agent import Agent
-from callbridge.agents.gathering import roster_of
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import MODEL_PATIENCE
 from callbridge.bridge.waiting import WaitingRoom

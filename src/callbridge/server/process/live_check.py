@@ -25,7 +25,7 @@ from callbridge.wire.errors import ProtocolError
 
 if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
-    from callbridge.agents.choice import Roster
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.bridge.legs.leg import Dialer, LegEnd, SocketLeg
     from callbridge.call.plan import CallPlan
     from callbridge.server.config.settings import Settings

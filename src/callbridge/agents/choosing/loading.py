@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.agent import Agent, AgentError
-from callbridge.agents.choice import Roster
-from callbridge.agents.gathering import add_to, roster_of
+from callbridge.agents.choosing.choice import Roster
+from callbridge.agents.choosing.gathering import add_to, roster_of
 from callbridge.agents.written.reading import read_agent
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import pytest
 import structlog
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
-from callbridge.agents.schema import ToolError
-from callbridge.agents.toolbox import Toolbox
-from callbridge.agents.tools import OUTPUT_BYTES_MAX, EndCall, Tool, ToolResult
+from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.tools.tool import OUTPUT_BYTES_MAX, EndCall, Tool, ToolResult
+from callbridge.agents.tools.toolbox import Toolbox
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp
 from tool_runs import TIMEOUT_S, run_tool
@@ -532,7 +532,7 @@ class TestRunning:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The call does not wait for it longer than it may tidy up."""
-        monkeypatch.setattr("callbridge.agents.leash.TIDY_UP_S", 0.01)
+        monkeypatch.setattr("callbridge.agents.tools.leash.TIDY_UP_S", 0.01)
         tries = 0
 
         async def stubborn() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callbridge.agents.schema import ToolError
+from callbridge.agents.tools.schema import ToolError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
 
 TOOLS_MAX: Final = 128
 """OpenAI takes no more in a session."""

@@ -12,16 +12,16 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from callbridge.agents.leash import Leash
-from callbridge.agents.threads import THREADS, Threads, ThreadsBusy
-from callbridge.agents.tools import Tool, ToolResult, failure
+from callbridge.agents.tools.leash import Leash
+from callbridge.agents.tools.threads import THREADS, Threads, ThreadsBusy
+from callbridge.agents.tools.tool import Tool, ToolResult, failure
 from callbridge.call.outcomes import ToolOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from callbridge.agents.context import Call
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
     from callbridge.call.actions import RunTool
 
 AT_ONCE_MAX = 4

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from callbridge.agents.given import GivenTool
-from callbridge.agents.tools import Manner, Tool
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import Manner, Tool
 
 if TYPE_CHECKING:
-    from callbridge.agents.given import AnyTool
+    from callbridge.agents.tools.given import AnyTool
 
 
 def tool(

@@ -19,14 +19,14 @@ import structlog
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from callbridge.agents.schema import (
+from callbridge.agents.texts import call_parameters
+from callbridge.agents.tools.schema import (
     ToolError,
     arguments_model,
     description_of,
     name_of,
     refuse_generator,
 )
-from callbridge.agents.texts import call_parameters
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.wishes import HangUp, Wish
 from callbridge.wire.realtime_commands import FunctionTool

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from callbridge.agents.context import Call
-from callbridge.agents.runs import AT_ONCE_MAX, ToolRuns
-from callbridge.agents.threads import Threads
-from callbridge.agents.tools import Manner, Tool, ToolResult
+from callbridge.agents.tools.runs import AT_ONCE_MAX, ToolRuns
+from callbridge.agents.tools.threads import Threads
+from callbridge.agents.tools.tool import Manner, Tool, ToolResult
 from callbridge.call.actions import RunTool
 from callbridge.call.outcomes import ToolOutcome
 from leftovers import until

@@ -12,12 +12,12 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from callbridge.agents import choice
 from callbridge.agents.agent import Agent, AgentError
-from callbridge.agents.choice import Choose, Chosen, Roster
+from callbridge.agents.choosing import choice
+from callbridge.agents.choosing.choice import Choose, Chosen, Roster
+from callbridge.agents.choosing.gathering import roster_of
 from callbridge.agents.context import About, Call, Caller
-from callbridge.agents.gathering import roster_of
-from callbridge.agents.threads import THREADS
+from callbridge.agents.tools.threads import THREADS
 
 ABOUT = About("CA1", Caller("+14155550100"), "+14155550199", {"agent": "clinic"})
 bakery, clinic, stranger = Agent(), Agent(), Agent()
@@ -181,7 +181,7 @@ def hangs_in_a_thread() -> Agent:
 @pytest.mark.parametrize("choose", [hangs, hangs_and_will_not_end, hangs_in_a_thread])
 async def test_who_is_late_is_not_waited_for(choose: Choose, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "CHOICE_TIMEOUT_S", 0.02)
-    monkeypatch.setattr("callbridge.agents.leash.TIDY_UP_S", 0.02)
+    monkeypatch.setattr("callbridge.agents.tools.leash.TIDY_UP_S", 0.02)
     began = time.monotonic()
     with structlog.testing.capture_logs() as logs:
         assert await roster(choose).choose(ABOUT) == Chosen("bakery")

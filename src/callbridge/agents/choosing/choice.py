@@ -15,10 +15,10 @@ import structlog
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
 from callbridge.agents.asking import answer_of
-from callbridge.agents.called_numbers import ANY, is_number, spelled
+from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
 from callbridge.agents.context import Call
 from callbridge.agents.texts import given_to
-from callbridge.agents.threads import ThreadsBusy
+from callbridge.agents.tools.threads import ThreadsBusy
 from callbridge.agents.values import stored
 
 if TYPE_CHECKING:

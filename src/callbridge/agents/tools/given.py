@@ -7,8 +7,16 @@ import json
 from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from callbridge.agents.schema import ToolError, faults_of
-from callbridge.agents.tools import Manner, Tool, ToolRefused, ToolResult, failed, refuse_odd_json, success
+from callbridge.agents.tools.schema import ToolError, faults_of
+from callbridge.agents.tools.tool import (
+    Manner,
+    Tool,
+    ToolRefused,
+    ToolResult,
+    failed,
+    refuse_odd_json,
+    success,
+)
 from callbridge.wire.realtime_commands import FunctionTool
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
-from callbridge.agents.choice import Choose, Roster
+from callbridge.agents.choosing.choice import Choose, Roster
 from callbridge.agents.texts import function_in
 
 Answering: TypeAlias = "Agent | Mapping[str, Agent] | Choose | Roster"

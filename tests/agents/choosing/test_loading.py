@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from callbridge.agents.agent import Agent, AgentError
-from callbridge.agents.choice import Roster
+from callbridge.agents.choosing.choice import Roster
+from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.context import About, Caller
-from callbridge.agents.loading import load_roster
 
 MODULE = "agent_of_this_test"
 
