@@ -8,8 +8,9 @@ import pytest
 
 import vocabulary as v
 from callbridge.call import actions as a
-from callbridge.call.facts import Billed, Usage
+from callbridge.call.facts import Billed
 from callbridge.call.price import Price
+from callbridge.call.usage import Usage
 from callbridge.wire import realtime_events as rt
 from rigs import PLAN
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from callbridge.call.facts import Usage
 from callbridge.call.plan import CallPlan
 from callbridge.call.price import Price
+from callbridge.call.usage import Usage
 from callbridge.wire.realtime_commands import SemanticVad
 from rigs import make_plan
 

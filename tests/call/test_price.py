@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from callbridge.call.facts import Usage
 from callbridge.call.price import Price, microdollars
+from callbridge.call.usage import Usage
 
 # A power of ten for each kind, so that a digit tells how many tokens were charged at it.
 POWERS = Price(

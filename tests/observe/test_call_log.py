@@ -9,10 +9,11 @@ import pytest
 import structlog
 
 from callbridge.call import agent_facts, facts
-from callbridge.call.facts import EndReason, Usage
+from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.usage import Usage
 from callbridge.call.wishes import Resume
 from callbridge.observe.call_log import CallLog
 from callbridge.observe.first_of_kind import FirstOfKind

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from callbridge.call.facts import Billed, Usage
+from callbridge.call.facts import Billed
+from callbridge.call.usage import Usage
 
 if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox

@@ -26,8 +26,8 @@ from callbridge.call.fact_base import BaseFact
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.usage import Usage
 from callbridge.call.wishes import FallBack, Following
-from callbridge.wire import realtime_events
 
 
 class EndReason(Enum):
@@ -225,11 +225,6 @@ class TurnEnded(BaseFact, frozen=True):
     """Items of the caller whose words are still to come."""
 
 
-RESPONSE_TOKENS_MAX: Final = 262_144
-"""Of one kind in one response: twice the context of a model (128k). A number above it is none, and must not
-close the line by a limit of cost."""
-
-
 class CallerWordsCame(BaseFact, frozen=True):
     """Words of the caller came after the record of their turn, and belong there."""
 
@@ -238,32 +233,6 @@ class CallerWordsCame(BaseFact, frozen=True):
     """All that the caller said in that turn, as far as it is known now."""
     item_id: str
     """What the turn's record awaited. The turn may be one of an earlier stream that has left its session."""
-
-
-class Usage(msgspec.Struct, frozen=True):
-    """Billed tokens."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    cached_tokens: int = 0
-
-    def plus(self, reported: realtime_events.Usage) -> Usage:
-        """The sum with what was reported for one response. Any number may be absent."""
-        read = reported.input_token_details or realtime_events.InputTokens()
-        wrote = reported.output_token_details or realtime_events.OutputTokens()
-        return Usage(
-            self.input_tokens + _count(reported.input_tokens),
-            self.output_tokens + _count(reported.output_tokens),
-            self.input_audio_tokens + _count(read.audio_tokens),
-            self.output_audio_tokens + _count(wrote.audio_tokens),
-            self.cached_tokens + _count(read.cached_tokens),
-        )
-
-
-def _count(tokens: realtime_events.Tokens) -> int:
-    return int(min(max(tokens or 0, 0), RESPONSE_TOKENS_MAX))
 
 
 class Billed(BaseFact, frozen=True):

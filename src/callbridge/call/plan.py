@@ -15,7 +15,7 @@ from callbridge.call.price import Price
 from callbridge.wire.realtime_commands import FunctionTool, ResponseOptions, ServerVad, Session
 
 if TYPE_CHECKING:
-    from callbridge.call.facts import Usage
+    from callbridge.call.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from callbridge.call.facts import Usage
+    from callbridge.call.usage import Usage
 
 _MILLION = 1_000_000
 

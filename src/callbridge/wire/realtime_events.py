@@ -190,7 +190,7 @@ class StatusDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 Tokens: TypeAlias = int | float | None
-"""As the server says it. `facts.Usage` makes a count of it."""
+"""As the server says it. `Usage` makes a count of it."""
 
 
 class InputTokens(msgspec.Struct, frozen=True, gc=False):

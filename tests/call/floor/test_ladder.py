@@ -11,9 +11,10 @@ import pytest
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, StreamEnded, TurnEnded, Usage
+from callbridge.call.facts import EndReason, StreamEnded, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.phases import Phase, Timer
+from callbridge.call.usage import Usage
 from callbridge.call.wishes import HangUp
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callbridge.call.facts import Usage
+from callbridge.call.usage import Usage
 from callbridge.server.config import models as table
 from callbridge.server.config.prices import PRICES, price_of
 from callbridge.server.config.settings import Settings

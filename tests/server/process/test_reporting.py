@@ -10,7 +10,8 @@ import structlog
 
 from callbridge.call import facts, memory
 from callbridge.call.endings import FOLLOWS
-from callbridge.call.facts import EndReason, Usage
+from callbridge.call.facts import EndReason
+from callbridge.call.usage import Usage
 from callbridge.server.process.reporting import UNWRITTEN, Journal, ModelHealth, SpendMeter
 from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.circuit import FAILURES_IN_A_ROW
