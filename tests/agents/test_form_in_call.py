@@ -423,3 +423,15 @@ async def test_the_session_changes_only_where_it_must(visit: FormCall) -> None:
     visit.happens(facts.SessionReplaced("lost", 100, 3))
     assert "Anna" in visit.ability.instructions
     assert "Not confirmed yet: name" in visit.ability.instructions
+
+
+async def test_what_is_the_same_in_every_call_is_made_once() -> None:
+    """A schema takes a millisecond, and some KB. What a tool does is of its call alone."""
+    form = Form(Visit, then=Deliveries().take)
+    one, other = FormCall(form), FormCall(form)
+    assert one.ability.instructions is other.ability.instructions
+    assert all(one.tools[name].definition is other.tools[name].definition for name in one.tools)
+    (work,), (of_other,) = one.ability.works.values(), other.ability.works.values()
+    assert work.definition is of_other.definition
+    await one.result("note_visit", '{"why": "pain"}')
+    assert (one.ability.values, other.ability.values) == ({"why": "pain"}, {})

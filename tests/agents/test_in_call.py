@@ -525,10 +525,11 @@ class Numbers:
     tools: tuple[Any, ...] = ()
 
     def __init__(self, *_: object) -> None:
-        self.number = ""
+        self.number, self.looks = "", 0
 
     @property
     def instructions(self) -> str:
+        self.looks += 1
         return f"The number is {self.number}." if self.number else "Ask for the number."
 
     @property
@@ -558,3 +559,21 @@ async def test_keys_are_wanted_from_the_beginning_and_a_changed_session_comes_be
     session, keys, news = wanted(called)
     assert session.instructions == "Be brief.\n\nThe number is 1234."
     assert (keys, news) == (w.KeysWanted(), w.AgentTells("[A number.]", is_callers=True))
+
+
+async def test_an_ability_is_looked_at_behind_facts_and_answers_alone(group: asyncio.TaskGroup) -> None:
+    """Most events of a call bring neither, and the bridge asks for wants behind each."""
+    agent, ability = Agent(), Numbers()
+    agent.abilities = [lambda *_: ability]
+    called = begun(agent, group)
+    await called.prepare("Be brief.", "")
+    wanted(called)
+    looks, asked_for = ability.looks, asked("end_call")
+    assert [wanted(called) for _ in range(10)] == [[]] * 10
+    assert ability.looks == looks
+    called.told(CallerSpoke(1, 400))
+    assert wanted(called) == []
+    assert ability.looks == looks + 1
+    ability.number = "1234"
+    await called.run(asked_for, is_kept=True)
+    assert [type(want) for want in wanted(called)] == [w.SessionWanted, w.KeysWanted]
