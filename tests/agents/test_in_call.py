@@ -15,6 +15,8 @@ from callbridge.agents import texts
 from callbridge.agents.agent import Agent
 from callbridge.agents.context import Call, Line
 from callbridge.agents.in_call import BEGUN, AgentInCall
+from callbridge.agents.tools.given import GivenTool
+from callbridge.agents.tools.tool import Manner, ToolRefused
 from callbridge.call import wants as w
 from callbridge.call.actions import RunTool
 from callbridge.call.agent_facts import ValuesSet
@@ -318,6 +320,40 @@ async def test_a_tool_that_is_confirmed_runs_once_the_caller_was_asked(group: as
     assert (await pay(TWELVE, HEARD, SPOKE)).outcome is ToolOutcome.REFUSED, "something else"
     assert (await pay(TEN_AGAIN, HEARD, SPOKE)).output == "paid 10 to Anna"
     assert (await pay(TEN)).outcome is ToolOutcome.REFUSED, "again is another question"
+
+
+async def test_a_caller_is_not_asked_about_what_cannot_be_done(group: asyncio.TaskGroup) -> None:
+    """Wrong arguments are refused as such, whatever the tool is made of, and nothing has run."""
+    agent, done = Agent(), list[str]()
+
+    def judge(arguments: dict[str, Any], _call: object) -> None:
+        if "amount" not in arguments:
+            raise ToolRefused("invalid arguments: amount is missing")
+
+    def give(_arguments: dict[str, Any], _call: object) -> None:
+        done.append("give")
+
+    @agent.tool(confirm=True)
+    def pay(amount: int) -> None:
+        """Pays."""
+        done.append("pay")
+
+    @agent.tool(confirm=True)
+    async def send(amount: int) -> None:
+        """Sends."""
+        done.append("send")
+
+    schema = {"type": "object", "properties": {"amount": {"type": "integer"}}}
+    agent.toolbox.add(GivenTool("give", "Gives.", schema, give, Manner(is_confirmed=True), judge=judge))
+    called = begun(agent, group)
+    for name in ("pay", "send", "give"):
+        for wrong in ('{"amount": NaN}', "{}", "[1]", "{"):
+            refused = await called.run(asked(name, wrong), is_kept=True)
+            assert refused.outcome is ToolOutcome.REFUSED
+            assert "invalid arguments" in refused.output, (name, wrong, refused)
+        right = await called.run(asked(name, '{"amount": 9}'), is_kept=True)
+        assert "ask whether it is right" in right.output, name
+    assert done == []
 
 
 async def test_neither_a_cough_nor_words_before_the_call_make_a_confirmation(

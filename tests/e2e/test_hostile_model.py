@@ -137,8 +137,8 @@ def assert_all_was_answered(call: FinishedCall) -> None:
     used: Counter[Any] = Counter(fact.outcome for fact in call.of(ToolUsed))
     assert used == {ToolOutcome.REFUSED: len(bad), ToolOutcome.ANSWERED: len(answered)}
     assert (call.ended.tools_used, call.ended.tools_failed) == (len(bad) + len(answered), len(bad))
-    # Of `pay` with a number that is none, too: the caller is asked before the arguments are read.
-    assert sum("ask whether it is right" in text for text in refusals) == len(IN_ONE_BREATH) + 1
+    # Not of `pay` with a number that is none: the caller is not asked about what cannot be done.
+    assert sum("ask whether it is right" in text for text in refusals) == len(IN_ONE_BREATH)
     assert sum("there is no tool" in text for text in refusals) == 3
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.tools.runs import ToolRuns, why_not
+from callbridge.agents.tools.threads import ThreadsBusy
 from callbridge.agents.tools.tool import ToolResult, failure
 from callbridge.agents.tools.unended import LATER, Unended
 from callbridge.agents.values import new_values, restored, stored
@@ -257,6 +260,8 @@ class AgentInCall:
             return failure(why, ToolOutcome.REFUSED)
         if not asked.is_ours:
             is_asked_first = tool.manner.is_confirmed
+            if is_asked_first and (fault := await self._fault_in(tool, asked)) is not None:
+                return fault
             if is_asked_first or tool.manner.awaits_answer:
                 await self._caller_is_clear()
             if is_asked_first and not self._confirmations.may_run(asked.name, asked.arguments):
@@ -272,6 +277,16 @@ class AgentInCall:
             self._running.pop((asked.is_ours, asked.call_id), None)
         self._ended(asked, result)
         return replace(result, is_momentary=tool.manner.is_momentary)
+
+    async def _fault_in(self, tool: AnyTool, asked: RunTool) -> ToolResult | None:
+        """What is wrong with the arguments: the caller is not asked about what cannot be done."""
+        judge = partial(tool.fault_in, asked.arguments, self.call)
+        if not tool.is_plain:
+            return judge()
+        # The user's types may block, as the function itself. What is not seen in time the run will tell.
+        with contextlib.suppress(TimeoutError, ThreadsBusy):
+            return cast("ToolResult | None", await answer_of(judge, {}, WORDS_S))
+        return None
 
     async def _caller_is_clear(self) -> None:
         """Returns when it is known whether the caller has said something, or is not to be known soon."""

@@ -113,4 +113,5 @@ def http_tool(
     timeout_s = manner.timeout_s or (LATER_TIMEOUT_S if manner.is_later else TIMEOUT_S)
     tool = HttpTool(name, recipe, wanted, sender, secrets, timeout_s)
     schema = schema_of(recipe.parameters)
-    return GivenTool(name, description, schema, tool.answer, replace(manner, timeout_s=timeout_s))
+    manner = replace(manner, timeout_s=timeout_s)
+    return GivenTool(name, description, schema, tool.answer, manner, judge=recipe.request_for)

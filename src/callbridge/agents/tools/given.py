@@ -40,6 +40,7 @@ class GivenTool:
         schema: JSON Schema of its arguments, of type object.
         answer: what it does.
         manner: how it is run.
+        judge: raises ToolRefused where it could not be done with these arguments. Does nothing itself.
 
     Raises:
         ToolError: the model would refuse its schema.
@@ -54,10 +55,11 @@ class GivenTool:
         schema: dict[str, Any],
         answer: Answer,
         manner: Manner | None = None,
+        judge: Answer | None = None,
     ) -> None:
         if fault := next(faults_of(schema), None):
             raise ToolError(f"tool {name}: {fault}")
-        self.name, self._answer = name, answer
+        self.name, self._answer, self._judge = name, answer, judge
         self.manner = (manner or Manner()).checked(name)
         self.definition = FunctionTool(name, description, schema)
         """The tool as the session announces it."""
@@ -67,6 +69,16 @@ class GivenTool:
         other = copy(self)
         other._answer = answer
         return other
+
+    def fault_in(self, arguments: str, call: Call[Any]) -> ToolResult | None:
+        """What the model is told where it cannot be run with these arguments. Runs nothing, never raises."""
+        try:
+            read = _read(arguments)
+            if self._judge is not None:
+                self._judge(read, call)
+        except BaseException as error:  # noqa: BLE001  # As below.
+            return failed(self.name, error)
+        return None
 
     async def answer_async(self, arguments: str, call: Call[Any]) -> ToolResult:
         """Reads `arguments` (JSON text) and answers. Never raises."""

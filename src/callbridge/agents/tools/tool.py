@@ -166,6 +166,14 @@ class Tool:
         except BaseException as error:  # noqa: BLE001  # SystemExit would end the process, and every call with it.
             return failed(self.name, error)
 
+    def fault_in(self, arguments: str, _call: Call[Any]) -> ToolResult | None:
+        """What the model is told where it cannot be run with these arguments. Runs nothing, never raises."""
+        try:
+            self._read(arguments)
+        except BaseException as error:  # noqa: BLE001  # A type of the user's may raise anything, too.
+            return failed(self.name, error)
+        return None
+
     async def finish(self, awaited: Awaitable[object]) -> ToolResult:
         """What comes of something that a plain function has answered with."""
         try:
