@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from callbridge import Flow, confidence
+from callbridge import Step as FlowStep
 from callbridge.agents.agent import Agent
 from callbridge.call.facts import AgentReady, EndReason, ModelTrouble, Noted, SessionReplaced
 from callbridge.call.limits import Limits
@@ -95,6 +97,7 @@ class Case:
     refuse_by: Literal["http", "socket"] = "socket"
     keys: tuple[str, ...] = (API_KEY,)
     session: SessionSettings | None = None
+    agent: Agent = field(default_factory=Agent)
 
 
 NO_OTHER = {"CALLBRIDGE_REALTIME_SECOND_MODEL": "off"}
@@ -239,6 +242,14 @@ def inside(kind: FaultKind, **fields: Any) -> Script:
 
 REFUSED_ONCE = ConnectFault(kind="refuse", status=503, last=1)
 NOT_FOUND_ONCE = ConnectFault(kind="reject", code=4004, last=1)
+UNSURE = Agent(
+    flow=Flow(
+        FlowStep("start", "Ask.", go=[confidence("intent", below=0.5, source="transcript", to="end")]),
+        FlowStep("end", "Say goodbye.", ends=True),
+    )
+)
+"""Its session asks how sure the transcription is."""
+
 SURVIVED = [
     survived("refused once", script(GREETING, connect=(REFUSED_ONCE,)), tries=2),
     survived("the model is gone", script(GREETING, connect=(NOT_FOUND_ONCE,)), tries=2),
@@ -249,6 +260,14 @@ SURVIVED = [
         "transcription_refused",
         session=SessionSettings(keep_audio=True, transcription_models=()),
         errors_answered=("invalid_value",),
+    ),
+    survived(
+        "refuses logprobs",
+        script(GREETING),
+        "logprobs_refused",
+        session=SessionSettings(keep_audio=True, takes_include=False),
+        errors_answered=("unknown_parameter",),
+        agent=UNSURE,
     ),
     survived("garbage", inside("garbage"), "bad_message"),
     survived("some error", inside("error"), "model_error"),
@@ -313,7 +332,7 @@ async def outcomes(cases: list[Case], steps: Sequence[Step] = POLITE) -> list[tu
     async def play(case: Case) -> FinishedCall:
         async with stack(
             case.script,
-            agent=Agent(),
+            agent=case.agent,
             limits=LIMITS,
             session=case.session,
             refuse_by=case.refuse_by,

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from callbridge import Flow, Step, confidence
 from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.choice import Roster
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
 from callbridge.server.process.live_check import ask_for_all, ask_model
-from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, serve_model
+from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, SessionSettings, serve_model
 from e2e.commands import run
 from e2e.stack import API_KEY, variables
 
@@ -35,13 +36,15 @@ async def asked(
     refuse_by: Any = "socket",
     answer_s: float = 30,
     changes: Mapping[str, str] | None = None,
+    agent: Agent | None = None,
+    session: SessionSettings | None = None,
 ) -> list[Finding]:
     """What is found when a simulated vendor is asked."""
-    async with serve_model(Script(connect=faults), keys=keys, refuse_by=refuse_by) as model:
+    async with serve_model(Script(connect=faults), keys=keys, refuse_by=refuse_by, settings=session) as model:
         settings = read_settings(
             variables("http://127.0.0.1:8080", model.url) | ONE_MODEL | dict(changes or {})
         )
-        found = await ask_model(settings, Agent(), answer_s=answer_s)
+        found = await ask_model(settings, agent or Agent(), answer_s=answer_s)
     assert all(not journal.responses for journal in model.sessions), "something was to be paid for"
     return found
 
@@ -102,6 +105,16 @@ async def test_refused_transcription_is_done_without() -> None:
     assert [finding.level for finding in found] == [Level.WARNING, Level.OK]
     assert "refuses the transcription of callers" in found[0].what
     assert "CALLBRIDGE_TRANSCRIPTION_MODEL" in found[0].remedy
+
+
+async def test_refused_logprobs_are_done_without() -> None:
+    """The transcription stays."""
+    unsure = confidence("intent", below=0.5, source="transcript", to="end")
+    flow = Flow(Step("start", "Ask.", go=[unsure]), Step("end", "Say goodbye.", ends=True))
+    found = await asked(agent=Agent(flow=flow), session=SessionSettings(takes_include=False))
+    assert [finding.level for finding in found] == [Level.WARNING, Level.OK]
+    assert "does not say how sure it is" in found[0].what
+    assert "session.include" in found[0].what
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,15 @@ class CallPlan:
         detection = self.session.audio.input.turn_detection
         return self._with_input(turn_detection=msgspec.structs.replace(detection, interrupt_response=False))
 
+    @property
+    def has_logprobs(self) -> bool:
+        """Whether it is asked how sure the transcription is of the caller's words."""
+        return self.session.include is not None
+
+    def without_logprobs(self) -> CallPlan:
+        """The same plan for a server that does not say how sure its transcription is."""
+        return replace(self, session=msgspec.structs.replace(self.session, include=None))
+
     def without_transcription(self) -> CallPlan:
         """The same plan for a server that refuses the transcription model."""
         session = msgspec.structs.replace(self._with_input(transcription=None), include=None)

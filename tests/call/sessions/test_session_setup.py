@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 import vocabulary as v
@@ -223,6 +224,32 @@ def test_a_refusal_that_names_transcription_anywhere_is_understood(refusal: Erro
         << v.any_warning("transcription_refused")
         << v.update(PLAN.without_transcription().session)
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "param"),
+    [
+        ("Unknown parameter: 'session.include'.", "session.include"),
+        ("Unknown parameter: 'session.include[0]'.", None),
+        ("The transcription of this model has no logprobs.", "session.audio.input.transcription"),
+    ],
+)
+def test_how_sure_the_words_are_is_left_out_first_and_the_words_next(message: str, param: str | None) -> None:
+    include = ("item.input_audio_transcription.logprobs",)
+    rated = replace(PLAN, session=msgspec.structs.replace(PLAN.session, include=include))
+    book = configuring(Rig(rated))
+    first, second, third = Id("first"), Id("second"), Id("third")
+    assert book >> v.SESSION_CREATED << v.update(rated.session, id=first)
+    assert (
+        book
+        >> v.error("unknown_parameter", message=message, answers=first, param=param)
+        << v.warning("logprobs_refused", code="unknown_parameter", message=message)
+        << v.update(PLAN.session, id=second)
+    )
+    refusal = v.error("invalid_value", answers=second, param="session.audio.input.transcription.model")
+    without = PLAN.without_transcription().session
+    assert book >> refusal << v.any_warning("transcription_refused") << v.update(without, id=third)
+    assert book >> v.SESSION_UPDATED << (v.recorded(AgentReady, has_transcription=False), *GREETING)
 
 
 def test_a_session_that_is_refused_a_second_time_is_given_up() -> None:

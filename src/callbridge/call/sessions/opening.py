@@ -6,9 +6,10 @@ session, is decided in `sessions`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.codes import HARMLESS_CODES, UNKNOWN_MODEL_CODES
 from callbridge.call.facts import noted, warned
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from callbridge.call.outbox import Outbox
     from callbridge.call.plan import CallPlan
     from callbridge.wire import realtime_events
+
+
+_OF_LOGPROBS: Final = re.compile(r"\binclude\b|logprobs")
+"""How they are named, by their field or themselves. Mistaken, it costs one more update."""
 
 
 class Step(Enum):
@@ -117,11 +122,10 @@ class Opening:
             # their agent.
             self.out.note(warned("not_retold", code=error.code, message=error.message))
             return None
-        if self._is_of_transcription(error):
-            # One bad field rejects the whole update (Realtime reference, session.update). A call can go on
-            # without the transcription of what the caller says, and without nothing else of it.
-            self.out.note(warned("transcription_refused", code=error.code, message=error.message))
-            self.plan = self.plan.without_transcription()
+        if (lesser := self._less(error)) is not None:
+            # One bad field rejects the whole update (Realtime reference, session.update).
+            what, self.plan = lesser
+            self.out.note(warned(what, code=error.code, message=error.message))
             self._update()
             return None
         if error.event_id is None and not error.code and error.type != "server_error":
@@ -133,13 +137,21 @@ class Opening:
         why = f"{error.code or 'error'}: {error.message}"
         return Trouble(why, code=error.code, is_our_fault=is_ours)
 
-    def _is_of_transcription(self, error: realtime_events.ErrorDetail) -> bool:
-        """Whether the server does not take the model that is to write down what the caller says."""
+    def _less(self, error: realtime_events.ErrorDetail) -> tuple[str, CallPlan] | None:
+        """The plan without what this error refuses, with the name of the warning.
+
+        A call can go on without the transcription of what the caller says, or without how sure that is, and
+        without nothing else of its session.
+        """
         names = error.param or ""
         if error.event_id is not None or error.code not in UNKNOWN_MODEL_CODES:
             names += error.message
         # Otherwise the connection itself is refused, and the text may say what else such a model is good for.
-        return self.plan.has_transcription and "transcription" in names
+        if self.plan.has_logprobs and _OF_LOGPROBS.search(names):
+            return "logprobs_refused", self.plan.without_logprobs()
+        if self.plan.has_transcription and "transcription" in names:
+            return "transcription_refused", self.plan.without_transcription()
+        return None
 
     def _update(self) -> None:
         session = self.plan.session

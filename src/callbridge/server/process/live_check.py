@@ -105,6 +105,12 @@ class _Asking:
             voice = plan.session.audio.output.voice
             what = f"{plan.model} takes the key, the voice {voice} and the whole session, after {after_ms} ms"
             return [ok(what)]
+        if plan.has_logprobs and "include" in refusal.param:
+            unrated = warning(
+                f"{plan.model} does not say how sure it is of the caller's words: {refusal.why}",
+                'Transitions with source="transcript" will not happen; use source="model" in the flow.',
+            )
+            return [unrated, *await self.ask(plan.without_logprobs(), variable)]
         if plan.has_transcription and "transcription" in refusal.param:
             # As in a call, which goes on without it.
             unwritten = warning(

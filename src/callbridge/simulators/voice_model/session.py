@@ -240,6 +240,7 @@ class RealtimeSession:
             event["session"],
             has_spoken=shared.has_spoken,
             transcription_models=shared.settings.transcription_models,
+            takes_include=shared.settings.takes_include,
         )
         self.journal.session = shared.config.values
         self._listening.configure()

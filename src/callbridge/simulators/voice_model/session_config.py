@@ -93,7 +93,12 @@ class SessionConfig:
         self.values = _defaults(model)
 
     def updated(
-        self, patch: Any, *, has_spoken: bool, transcription_models: Collection[str]
+        self,
+        patch: Any,
+        *,
+        has_spoken: bool,
+        transcription_models: Collection[str],
+        takes_include: bool = True,
     ) -> SessionConfig:
         """The configuration after `session.update` with this `session`.
 
@@ -101,6 +106,8 @@ class SessionConfig:
             ClientError: something in it is refused, and so all of it.
         """
         checked: Json = check_session(self.kind)(patch, "session")
+        if not takes_include and "include" in checked:
+            raise ClientError("unknown_parameter", "Unknown parameter: 'session.include'.", "session.include")
         after = copy.copy(self)
         after.values = _merge(self.values, checked, self.model)
         # Cleared are the client's instructions, not the server's own.

@@ -84,6 +84,8 @@ class SessionSettings:
     max_duration_s: float = 3600.0
     """60 minutes since general availability."""
     transcription_models: tuple[str, ...] = TRANSCRIPTION_MODELS
+    takes_include: bool = True
+    """Whether it knows the field at all. A gateway, or an older server, may not."""
     keep_audio: bool = False
     """Whether the journal keeps every appended byte."""
 
