@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROGRAM = '''
 from typing import Literal
 from pydantic import BaseModel
-from callbridge import Agent, Flow, Step, answered, key
+from callbridge import Agent, Call, Flow, Step, answered, key
 
 class Booking(BaseModel):
     "An appointment."
@@ -57,6 +57,11 @@ def nothing() -> None:
     pass
 
 plain = Agent()
+harbour = Agent(model="gpt-realtime-2", time_zone="Europe/Berlin")
+lines = {"+49 30 1234567": harbour, "sip:desk@example.sip.twilio.com": plain, "*": plain}
+
+def choose(call: Call) -> Agent:
+    return harbour
 '''
 
 DRAWING = """\
@@ -83,7 +88,7 @@ Tools
     asks the caller first, never done twice, at most 3 s
 
 Keys
-  9: a function
+  9: nothing()
   0: a person
 
 Step start
@@ -122,6 +127,17 @@ def test_all_of_an_agent_is_shown_and_no_account_is_needed() -> None:
 
 
 @pytest.mark.usefixtures("program")
+def test_of_several_agents_it_is_shown_who_answers_which_call() -> None:
+    shown = CliRunner().invoke(app, ["agent", "show", "clinic_agent:lines"]).output
+    assert shown.startswith(
+        "Calls\n  +49301234567: harbour\n  sip:desk@example.sip.twilio.com: plain\n  all others: plain\n"
+    ), shown
+    assert "  time zone: Europe/Berlin\n  model: gpt-realtime-2\n" in shown
+    chosen = CliRunner().invoke(app, ["agent", "show", "clinic_agent:choose"]).output
+    assert chosen.startswith("Calls\n  as choose() chooses; where it fails:\n  all: agent\n"), chosen
+
+
+@pytest.mark.usefixtures("program")
 def test_the_drawing_alone_is_what_mermaid_reads() -> None:
     """By default of the agent that answers."""
     ended = CliRunner().invoke(
@@ -139,7 +155,7 @@ def test_the_drawing_alone_is_what_mermaid_reads() -> None:
             ["--mermaid", "clinic_agent:plain"],
             "clinic_agent:plain has no flow; give it one with Agent(flow=…)",
         ),
-        (["clinic_agent:nobody"], "clinic_agent has no nobody; did you mean agent, plain?"),
+        (["clinic_agent:nobody"], "clinic_agent has no nobody; did you mean agent, plain, harbour?"),
     ],
 )
 def test_what_cannot_be_shown_is_told(arguments: list[str], words: str) -> None:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
+from callbridge.agents.tools.tool import Tool
 from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.agent import Agent
     from callbridge.agents.capture import Form
+    from callbridge.agents.choosing.choice import Roster
     from callbridge.agents.flow.flow import Flow
     from callbridge.agents.flow.steps import Step
     from callbridge.agents.tools.given import AnyTool
@@ -45,13 +47,15 @@ def show(
     if not name:
         _refuse("name an agent, as module:name, or set CALLBRIDGE_AGENT")
     try:
-        agents = load_roster(name, variables).agents
+        roster = load_roster(name, variables)
     except AgentError as error:
         _refuse(f"{error}\n{error.where}".rstrip())
+    agents = roster.agents
     drawings = [agent.flow.mermaid() for agent in agents.values() if agent.flow is not None]
     if mermaid and not drawings:
         _refuse(f"{name} has no flow; give it one with Agent(flow=…)")
-    texts = drawings if mermaid else ["\n".join(lines_of(*known)) + "\n" for known in agents.items()]
+    parts = [_calls(roster), *(lines_of(*known) for known in agents.items())]
+    texts = drawings if mermaid else [text + "\n" for part in parts if (text := "\n".join(part))]
     # As text, not markup: what a user writes may have brackets in it.
     console.print(Text("\n".join(texts)), end="")
 
@@ -59,6 +63,17 @@ def show(
 def _refuse(why: str) -> None:
     typer.echo(why, err=True)
     raise typer.Exit(1)
+
+
+def _calls(roster: Roster) -> Iterator[str]:
+    """Which call leads to whom, where that is not always the same."""
+    if len(roster.agents) == 1:
+        return
+    yield "Calls"
+    if roster.chooser:
+        yield f"  as {roster.chooser}() chooses; where it fails:"
+    yield from (f"  {number}: {name}" for number, name in roster.numbers.items())
+    yield f"  {'all others' if roster.numbers else 'all'}: {roster.default}"
 
 
 def lines_of(name: str, agent: Agent) -> Iterator[str]:
@@ -97,7 +112,8 @@ def _traits(agent: Agent) -> Iterator[tuple[str, str]]:
 
 def _keys(agent: Agent) -> Iterator[str]:
     """What keys lead to in every step."""
-    yield from (f"{key}: a function" for key in agent.keys)
+    for key, tool in agent.keys.items():
+        yield f"{key}: {tool.function_name if isinstance(tool, Tool) else tool.name}()"
     if agent.person_key:
         yield f"{agent.person_key}: a person"
 

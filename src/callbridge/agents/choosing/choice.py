@@ -67,8 +67,8 @@ class Roster:
         self.agents: Mapping[str, Agent] = dict(agents)
         for name in self.agents:
             _check_name(name)
-        self._numbers = _checked_numbers(numbers or {}, self.agents)
-        self.default = default or self._numbers.pop(ANY, "") or self._usual_default()
+        self._by_called = _checked_numbers(numbers or {}, self.agents)
+        self.default = default or self._by_called.pop(ANY, "") or self._usual_default()
         if self.default not in self.agents:
             raise AgentError(f"there is no agent {self.default}; the agents are: {', '.join(self.agents)}")
         self._choose = choose
@@ -80,6 +80,16 @@ class Roster:
 
     def __repr__(self) -> str:
         return f"<Roster {', '.join(self.agents)}>"
+
+    @property
+    def numbers(self) -> Mapping[str, str]:
+        """The names of those who answer a called number; all others are answered by the default."""
+        return {number: name for number, name in self._by_called.items() if number != ANY}
+
+    @property
+    def chooser(self) -> str:
+        """The name of the function that chooses; empty where none does."""
+        return "" if self._choose is None else getattr(self._choose, "__name__", "a function")
 
     def find(self, name: str) -> tuple[str, Agent]:
         """The agent of this name, with it; the default one where nobody has it: a deploy came in between."""
@@ -112,7 +122,7 @@ class Roster:
         return Chosen(instead)
 
     def _by_number(self, about: About) -> str:
-        return self._numbers.get(spelled(about.called), self.default)
+        return self._by_called.get(spelled(about.called), self.default)
 
 
 def _check_name(name: str) -> None:

@@ -141,6 +141,11 @@ class Tool:
         self.definition = FunctionTool(self.name, description, schema)
         """The tool as the session announces it."""
 
+    @property
+    def function_name(self) -> str:
+        """What the user has called it, whatever the model does."""
+        return getattr(self._function, "__name__", self.name)
+
     def doing(self, function: Callable[..., object]) -> Tool:
         """The same tool for one call: `function` has the same parameters, and is not read again."""
         other = copy(self)
