@@ -564,8 +564,10 @@ def test_a_task_of_a_group_has_an_owner() -> None:
 BROAD = {
     ("callbridge.agents.tools.tool", "Tool.answer"): "a user's code may raise anything; the call goes on",
     ("callbridge.agents.tools.tool", "Tool.answer_async"): "so here",
+    ("callbridge.agents.tools.tool", "Tool.fault_in"): "and here",
     ("callbridge.agents.tools.tool", "Tool.finish"): "and here",
     ("callbridge.agents.tools.given", "GivenTool.answer_async"): "and here",
+    ("callbridge.agents.tools.given", "GivenTool.fault_in"): "and here",
     ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
     ("callbridge.agents.values", "restored"): "so here",
