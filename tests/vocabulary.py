@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from callbridge.call import actions as a
 from callbridge.call import codes, endings, facts, wants
 from callbridge.call import events as e
@@ -81,6 +83,14 @@ def _session(audio_format: rt.AudioFormat | None) -> rt.EchoedSession:
 
 SESSION_CREATED = rt.SessionCreated()
 SESSION_UPDATED = rt.SessionUpdated(_session(rt.MULAW))
+
+
+def session_updated(instructions: object) -> rt.SessionUpdated:
+    """The server took an update, and shows what the model is told."""
+    shown = msgspec.structs.replace(SESSION_UPDATED.session, instructions=instructions)
+    return rt.SessionUpdated(shown)
+
+
 SESSION_UPDATED_WRONG = rt.SessionUpdated(_session(rt.AudioFormat("audio/pcm")))
 
 

@@ -327,6 +327,34 @@ def test_who_does_not_confirm_is_asked_all_the_same() -> None:
     assert book >> after(1, v.SESSION_UPDATED) << v.amended(), "late is not never"
 
 
+@pytest.mark.parametrize("comes_first", ["nothing", "late"])
+def test_a_confirmation_that_never_comes_is_not_taken_from_the_next_update(comes_first: str) -> None:
+    """What it shows says which update it confirms."""
+    book = v.greeted()
+    assert book >> v.session_wanted() << v.update_wanted()
+    assert book >> after(0.5, ALIVE) >> deadline(Timer.AMEND) << v.any_warning("session_not_amended")
+    assert book >> v.session_wanted("Say no.", "a_2") << v.update_wanted("Say no.") >> v.agent_says()
+    if comes_first == "late":
+        assert book >> v.session_updated("Take orders.") << v.amended(), "the second is still waited for"
+        assert book >> v.session_updated("Say no.") << (v.amended(amendment_id="a_2"), v.ask_saying())
+    else:
+        assert (
+            book
+            >> v.session_updated("Say no.")
+            << (v.amended(is_confirmed=False), v.amended(amendment_id="a_2"), v.ask_saying())
+        )
+    assert book >> v.session_wanted("Say yes.", "a_3") << v.update_wanted("Say yes.")
+    assert book >> v.session_updated("Say yes.") << v.amended(amendment_id="a_3"), "nor is it shifted later"
+
+
+@pytest.mark.parametrize("shown", ["Take orders. ", 7, None])
+def test_who_shows_other_instructions_than_it_was_told_confirms_in_order(shown: object) -> None:
+    """A vendor may tidy up what it shows, or show nothing."""
+    book = v.greeted()
+    assert book >> v.session_wanted() << v.update_wanted() >> v.agent_says()
+    assert book >> v.session_updated(shown) << (v.amended(), v.ask_saying())
+
+
 def test_a_late_answer_to_one_update_says_nothing_of_the_next() -> None:
     """The first is refused after the second has left: that one holds, and is waited for."""
     book, first, second = v.greeted(), Id("first"), Id("second")

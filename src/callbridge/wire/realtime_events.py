@@ -64,6 +64,8 @@ class EchoedSession(msgspec.Struct, frozen=True):
     audio: EchoedAudio = EchoedAudio()
     expires_at: Any = None
     """Unix seconds. A wrong type must not cost the session: see `ends_at`."""
+    instructions: Any = None
+    """What the model was told, so that it is seen which update took effect. The same holds of its type."""
 
     @property
     def ends_at(self) -> float | None:

@@ -2,7 +2,7 @@
 
 Every update carries the whole session, both formats with it: a part that is left out might fall back to the
 vendor's default, and the caller would hear static. It counts when it is confirmed; confirmations come in the
-order of the updates (Realtime reference, session.update), a refusal names its update.
+order of the updates (Realtime reference, session.update) and show the session, a refusal names its update.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class _Update:
     """One that has left."""
 
     id: str
+    instructions: str
+    """What the model is told in it."""
     wanted: SessionWanted | None = None
     """What the agent wanted with it; None for one that changes nothing of what it has said."""
     before: CallPlan | None = None
@@ -55,9 +57,9 @@ class Amendments:
         """Whether the session is about to be what the agent wants: it is asked nothing meanwhile."""
         return self.due is not None
 
-    def sent(self, command_id: str) -> None:
-        """An update left that changes nothing of what the agent has said."""
-        self._sent.append(_Update(command_id))
+    def sent(self, command_id: str, plan: CallPlan) -> None:
+        """An update left that changes nothing of what the agent has said: it stands in the plan."""
+        self._sent.append(_Update(command_id, plan.session.instructions))
 
     def taken(self, plan: CallPlan) -> CallPlan:
         """What is wanted becomes part of the plan; its update is to be sent, or a session opened with it."""
@@ -67,13 +69,24 @@ class Amendments:
 
     def told(self, command_id: str, before: CallPlan, now: float) -> None:
         """The update with what is wanted left. `before`: what holds again if it is refused."""
-        self._sent.append(_Update(command_id, self.wanted, before))
+        told = before if self.wanted is None else self.taken(before)
+        self._sent.append(_Update(command_id, told.session.instructions, self.wanted, before))
         self.wanted, self.due = None, now + self._limits.amend_timeout_s
 
-    def confirmed(self) -> bool:
-        """The oldest update is confirmed. Whether there was one."""
+    def confirmed(self, instructions: object) -> bool:
+        """An update is confirmed: the oldest whose session is the one that is shown. Whether there was one.
+
+        What was sent before it will not be confirmed any more. Where none is like it, as with a server that
+        shows nothing, the oldest is meant: nobody waits for a text that is merely shown in another way.
+
+        Args:
+            instructions: as the confirmation shows them.
+        """
         if not self._sent:
             return False
+        if any(one.instructions == instructions for one in self._sent):
+            while self._sent[0].instructions != instructions:
+                self._over(self._sent.popleft().wanted, is_confirmed=False)
         self._over(self._sent.popleft().wanted, is_confirmed=True)
         return True
 

@@ -277,7 +277,8 @@ class Sessions:
         """The present session is to be from now on what the plan says. It counts when it is confirmed."""
         if self.stands and self.is_protecting:
             self.is_protecting = False
-            self.amendments.sent(self._out.tell_model(UpdateSession(session=self.plan.session)))
+            update_id = self._out.tell_model(UpdateSession(session=self.plan.session))
+            self.amendments.sent(update_id, self.plan)
 
     def amend_as_wanted(self, now: float) -> None:
         """Nobody speaks, and nothing is being answered: the session becomes what the agent wants it to be."""
@@ -292,7 +293,7 @@ class Sessions:
         if not event.session.speaks_mulaw:
             why = "the model did not confirm audio/pcmu both ways"
             self._out.then(SessionFailed(Trouble(why, is_our_fault=True)))
-        elif self.amendments.confirmed() and not self.is_protecting:
+        elif self.amendments.confirmed(event.session.instructions) and not self.is_protecting:
             self.server_interrupts = self.plan.server_interrupts
 
     def not_amended(self, error: realtime_events.ErrorDetail) -> bool:
