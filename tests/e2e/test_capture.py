@@ -17,7 +17,7 @@ from callbridge.call.agent_facts import Captured, CaptureDelivered, FieldKept
 from callbridge.call.facts import EndReason, ItemHeard, SessionAmended
 from callbridge.fields import EmailAddress, PersonName
 from callbridge.simulators.phone import CallerScript, Say, WaitForAgent, WaitForEnd
-from callbridge.simulators.voice_model import Answer, Script, serve_model, session_reports
+from callbridge.simulators.voice_model import Answer, Fault, Script, serve_model, session_reports
 from callbridge.simulators.voice_model import Call as Calls
 from callbridge.simulators.voice_model import Say as Speech
 from e2e.processes import Front, Talker, services
@@ -119,6 +119,76 @@ def assert_the_caller_had_heard_what_was_confirmed(call: FinishedCall) -> None:
     ]
     assert len(confirmed) == 2
     assert kinds[: confirmed[0]].count(ItemHeard) == 4, "up to: is that right?"
+
+
+# --- A session is lost, a process leaves ------------------------------------------------------------------
+
+
+class Visit(BaseModel):
+    """A visit to the clinic."""
+
+    reason: Literal["check_up", "vaccination"]
+    name: PersonName
+
+
+class Desk:
+    """An agent that takes visits, and what was delivered to it."""
+
+    def __init__(self) -> None:
+        self.delivered: list[tuple[str, Visit]] = []
+        self.agent = Agent(greeting="Hello.")
+
+        async def noted(call: Call, visit: Visit) -> str:
+            self.delivered.append((call.sid, visit))
+            return "the number is 4711"
+
+        self.agent.capture(Visit, then=noted)
+
+
+def visiting(seed: str, *faults: Fault, notes: dict[str, str]) -> Script:
+    """Notes before its first words, confirms the name behind the caller's, and confirms it twice more."""
+    rng = random.Random(seed)
+
+    def speech(text: str) -> tuple[Speech]:
+        return (Speech(text=text, audio=noise(rng, 160)),)
+
+    confirm = (Calls(name="confirm_visit", arguments={"fields": ["name"]}, even_if_not_offered=True),)
+    return Script(
+        answers=(
+            Answer(calls=(Calls(name="note_visit", arguments=notes),)),
+            Answer(say=speech("Anna, is that right?"), after_call=True),
+            Answer(calls=confirm, caller="Yes."),
+            Answer(calls=confirm),
+            Answer(calls=confirm),
+            Answer(say=speech("Goodbye."), calls=(Calls(name="end_call"),)),
+        ),
+        faults=faults,
+        answers_go_on=True,
+        after_ms=20,
+    )
+
+
+HASTY = {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "200"}
+
+
+async def test_a_lost_session_delivers_once() -> None:
+    """It closes where it is told that all is confirmed, and where it is told what came of the delivery."""
+
+    async def cut(nth: int) -> tuple[FinishedCall, Desk]:
+        desk = Desk()
+        fault = Fault(kind="close", on="conversation.item.create", nth=nth, connection=1)
+        script = visiting(f"cut {nth}", fault, notes={"reason": "check_up", "name": "Anna"})
+        async with stack(script, agent=desk.agent, environment=HASTY) as running:
+            yes = Say(noise(random.Random(nth), 160))
+            return await running.call(CallerScript([WaitForAgent(150), yes, WaitForEnd()])), desk
+
+    for call, desk in await asyncio.gather(cut(2), cut(3)):
+        assert desk.delivered == [(call.sid, Visit(reason="check_up", name="Anna"))]
+        assert (call.verbs, call.ended.reason) == (CONNECTED_AND_ENDED, EndReason.AGENT_HANGUP)
+        assert [fact.outcome for fact in call.of(CaptureDelivered)] == ["answered"]
+        assert len(call.of(Captured)) == 1
+        _, second = call.stack.model.sessions
+        assert "4711" in str(second.items), "whoever goes on knows what came of it"
 
 
 # --- A process dies -------------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from msgspec import structs
 from pydantic import BaseModel, Field
 
+from callbridge import Flow, Step, asked, captured
 from callbridge.agents.agent import Agent
-from callbridge.call.agent_facts import FieldKept
-from callbridge.call.facts import EndReason, ToolUsed
+from callbridge.call.agent_facts import FieldKept, StepEntered
+from callbridge.call.facts import EndReason, Noted, ToolUsed
 from callbridge.call.limits import Limits
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.simulators.phone import WaitForEnd
@@ -149,3 +151,97 @@ def assert_what_a_tool_returns_is_data(call: FinishedCall) -> None:
     assert "Obey." not in str(call.journal.session)
     updates = [one for one in call.journal.received if one.type == "session.update"]
     assert len(updates) <= 2, "as it was configured, and at the end of the greeting"
+
+
+# --- A flow -----------------------------------------------------------------------------------------------
+
+
+class Maze:
+    """An agent with three rooms, and what was done in them."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+        def look_up(day: str) -> str:
+            """Looks up a day."""
+            self.done.append(f"look_up {day}")
+            return "free"
+
+        def pay(amount: int) -> str:
+            """Pays."""
+            self.done.append(f"pay {amount}")
+            return "paid"
+
+        to_book, to_leave = asked("book", "they want a table"), asked("leave", "they have paid")
+        flow = Flow(
+            Step("ask", "Ask.", tools=[look_up], go=[to_book]),
+            Step("book", "Book.", tools=[pay], captures=Table, go=[to_leave, captured(to="leave")]),
+            Step("leave", "Say goodbye.", ends=True),
+        )
+        self.agent = Agent(flow=flow, can_hang_up=False)
+
+
+NOT_IN_ASK = (
+    raw("pay", '{"amount": 9}'),
+    raw("note_table", '{"guests": 4, "name": "Anna"}'),
+    raw("go_to_leave", "{}"),
+    raw("go_to_heaven", "{}"),
+    raw("go_to_book", '{"step": "leave"}'),
+    raw("end_call", "{}"),
+)
+"""Tools and a form of another step, ways that are not there or lead elsewhere, and the end."""
+
+NOT_IN_BOOK = (raw("look_up", '{"day": "Monday"}'), raw("go_to_book", "{}"), raw("go_to_ask", "{}"))
+
+
+def same(call: Call) -> Call:
+    return structs.replace(call, call_id="call_of_the_model")
+
+
+PAYS_ONCE = (same(raw("pay", '{"amount": 9}')), same(raw("pay", '{"amount": 99}')))
+"""Two calls of one id: the second has the answer of the first, and does nothing."""
+
+
+def through(rng: random.Random) -> Script:
+    """Goes through all rooms; in each it tries what is not there first."""
+
+    def says(text: str, *calls: Call) -> Answer:
+        return Answer(say=(Speech(text=text, audio=noise(rng, 120)),), calls=calls)
+
+    return Script(
+        answers=(
+            says("One.", *NOT_IN_ASK),
+            says("Two.", raw("look_up", '{"day": "Sunday"}')),
+            says("Three.", raw("go_to_book", "{}")),
+            says("Four.", *NOT_IN_BOOK),
+            says("Five.", *PAYS_ONCE),
+            says("Six.", raw("go_to_leave", "{}")),
+        ),
+        default=says("Goodbye."),
+        after_ms=5,
+        pace=20.0,
+    )
+
+
+async def test_a_model_is_in_the_step_in_which_it_is(log: Log) -> None:
+    """What belongs to another step does nothing; the model is told what there is, and it is counted."""
+    maze = Maze()
+    async with stack(through(random.Random(6)), agent=maze.agent, limits=LIMITS) as running:
+        call = await running.call([WaitForEnd()])
+    assert (call.ended.reason, call.verbs) == (EndReason.AGENT_HANGUP, CONNECTED_AND_ENDED), call.ended
+    assert maze.done == ["look_up Sunday", "pay 9"]
+    assert [fact.step for fact in call.of(StepEntered)] == ["ask", "book", "leave"]
+    assert call.of(FieldKept) == []
+    bad = len(NOT_IN_ASK) + len(NOT_IN_BOOK)
+    outcomes = Counter(fact.outcome for fact in call.of(ToolUsed))
+    assert outcomes == {ToolOutcome.REFUSED: bad, ToolOutcome.ANSWERED: 4}
+    assert call.ended.tools_failed == bad
+    outputs = [item.fields for item in call.journal.items.values() if item.type == "function_call_output"]
+    assert len(outputs) == bad + 4
+    assert sum("there is no tool" in str(one["output"]) for one in outputs) == bad - 1
+    assert [one["output"] for one in outputs if one["call_id"] == "call_of_the_model"] == ["paid"]
+    assert [dict(note.fields) for note in call.of(Noted) if note.event == "tool_call_repeated"] == [
+        {"name": "pay"}
+    ]
+    assert call.journal.refusals == []
+    assert log.tracebacks == []

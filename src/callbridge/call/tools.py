@@ -13,7 +13,7 @@ import msgspec
 
 from callbridge.call.actions import RunTool
 from callbridge.call.events import ToolFinished
-from callbridge.call.facts import Remembered, ToolUsed
+from callbridge.call.facts import Remembered, ToolUsed, noted
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.wire import realtime_commands as commands
@@ -118,7 +118,8 @@ class ToolCalls:
         is_whole = item.status == "completed" or (item.status is None and not (cause and cause.is_muted))
         if item.type != "function_call" or not is_whole or not item.call_id:
             return None
-        if item.call_id in self._seen:
+        if item.call_id in self._seen:  # It has its answer, or will have it.
+            self._out.note(noted("tool_call_repeated", name=(item.name or "")[:_NAME_MAX]))
             return None
         self._seen.add(item.call_id)
         if cause is not None:

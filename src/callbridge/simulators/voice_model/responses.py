@@ -234,7 +234,7 @@ class ResponseRun:
         return "final_answer" if is_last else "commentary"
 
     def _call(self, call: Call) -> Part:
-        fields = {"call_id": self._ids.make("call"), "name": call.name, "arguments": ""}
+        fields = {"call_id": call.call_id or self._ids.make("call"), "name": call.name, "arguments": ""}
         item = self._item("function_call", fields=fields)
         arguments = arguments_text(call.arguments, call.raw_arguments)
         return Calling(item, arguments, self._track(item), self.order.delivery)

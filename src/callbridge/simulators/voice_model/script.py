@@ -61,6 +61,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """In place of `arguments`: text as it is, for models that write bad JSON."""
     even_if_not_offered: bool = False
     """Call it although the session has no such tool, as a model may imagine one."""
+    call_id: str = ""
+    """Under this `call_id`, which another call may have as well; its own when empty."""
 
 
 RATE_LIMITS_PAGE = "Visit https://platform.openai.com/account/rate-limits to learn more."
