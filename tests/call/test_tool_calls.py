@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import EndReason, Interrupted, Remembered, ToolUsed, TurnEnded
+from callbridge.call.facts import EndReason, Interrupted, Noted, Remembered, ToolUsed, TurnEnded
 from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
@@ -111,6 +112,17 @@ def test_a_call_that_is_announced_twice_is_run_once() -> None:
     """A booking is not made twice."""
     book = v.answering(v.greeted())
     assert book >> v.tool_call("answer", "call_1") << v.run_tool("call_1") >> v.tool_call("answer", "call_1")
+
+
+def test_another_call_of_the_same_id_is_noted_and_not_run() -> None:
+    """One that is merely announced twice is not noted: that is no fault of the model's."""
+    book = v.answering(v.greeted())
+    call = v.tool_call("answer", "call_1")
+    other = rt.OutputItemDone(structs.replace(call.item, id="item_2", arguments='{"day": 2}'), "answer")
+    outputs = book.rig.feed(call, call, other)
+    assert sum(isinstance(one, a.RunTool) for one in outputs) == 1
+    facts = [one.fact for one in outputs if isinstance(one, a.Note)]
+    assert [fact.event for fact in facts if isinstance(fact, Noted)] == ["tool_call_repeated"]
 
 
 def test_a_result_that_nobody_waits_for_is_dropped() -> None:

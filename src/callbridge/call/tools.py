@@ -74,7 +74,8 @@ class ToolCalls:
         """Those that run and whose results nobody will ask for."""
         self._works: dict[str, Running] = {}
         """Those of the agent's own. Apart: a model may give its calls the same names."""
-        self._seen: set[str] = set()
+        self._seen: dict[str, str | None] = {}
+        """The item of each, by its `call_id`."""
         self._response_id = ""
         self._in_response = 0
         self.untold: list[tuple[Running, ToolFinished]] = []
@@ -119,9 +120,10 @@ class ToolCalls:
         if item.type != "function_call" or not is_whole or not item.call_id:
             return None
         if item.call_id in self._seen:  # It has its answer, or will have it.
-            self._out.note(noted("tool_call_repeated", name=(item.name or "")[:_NAME_MAX]))
+            if self._seen[item.call_id] != item.id:  # Not the same one, told of twice.
+                self._out.note(noted("tool_call_repeated", name=(item.name or "")[:_NAME_MAX]))
             return None
-        self._seen.add(item.call_id)
+        self._seen[item.call_id] = item.id
         if cause is not None:
             cause.has_called = True
         name, arguments = (item.name or "")[:_NAME_MAX], item.arguments or "{}"
