@@ -140,6 +140,7 @@ async def test_a_caller_who_was_cut_off_goes_on_where_they_were(tmp_path: Path) 
     assert [fact.is_continued for fact in again.of(StreamStarted)] == [True]
 
 
+@pytest.mark.heavy
 async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(
     tmp_path: Path, log: Log
 ) -> None:

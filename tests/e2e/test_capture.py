@@ -171,24 +171,24 @@ def visiting(seed: str, *faults: Fault, notes: dict[str, str]) -> Script:
 HASTY = {"CALLBRIDGE_VAD_SILENCE_DURATION_MS": "200"}
 
 
+@pytest.mark.heavy
 async def test_a_lost_session_delivers_once() -> None:
-    """It closes where it is told that all is confirmed, and where it is told what came of the delivery."""
-
-    async def cut(nth: int) -> tuple[FinishedCall, Desk]:
-        desk = Desk()
-        fault = Fault(kind="close", on="conversation.item.create", nth=nth, connection=1)
-        script = visiting(f"cut {nth}", fault, notes={"reason": "check_up", "name": "Anna"})
-        async with stack(script, agent=desk.agent, environment=HASTY) as running:
-            yes = Say(noise(random.Random(nth), 160))
-            return await running.call(CallerScript([WaitForAgent(150), yes, WaitForEnd()])), desk
-
-    for call, desk in await asyncio.gather(cut(2), cut(3)):
-        assert desk.delivered == [(call.sid, Visit(reason="check_up", name="Anna"))]
-        assert (call.verbs, call.ended.reason) == (CONNECTED_AND_ENDED, EndReason.AGENT_HANGUP)
-        assert [fact.outcome for fact in call.of(CaptureDelivered)] == ["answered"]
-        assert len(call.of(Captured)) == 1
-        _, second = call.stack.model.sessions
-        assert "4711" in str(second.items), "whoever goes on knows what came of it"
+    """It closes when it is told that all is confirmed, which is the third thing: the form was noted, and the
+    model has confirmed at once and was refused.
+    """
+    desk = Desk()
+    fault = Fault(kind="close", on="conversation.item.create", nth=3, connection=1)
+    script = visiting("lost", fault, notes={"reason": "check_up", "name": "Anna"})
+    yes = Say(noise(random.Random("yes"), 500))
+    async with stack(script, agent=desk.agent, environment=HASTY) as running:
+        call = await running.call(CallerScript([WaitForAgent(150), yes, WaitForEnd()]))
+    assert desk.delivered == [(call.sid, Visit(reason="check_up", name="Anna"))]
+    assert (call.verbs, call.ended.reason) == (CONNECTED_AND_ENDED, EndReason.AGENT_HANGUP)
+    assert [fact.outcome for fact in call.of(CaptureDelivered)] == ["answered"]
+    assert len(call.of(Captured)) == 1
+    first, second = call.stack.model.sessions
+    assert "has not answered yet" in str(first.items)
+    assert "4711" in str(second.items), "whoever goes on knows what came of it"
 
 
 # --- A process dies -------------------------------------------------------------------------------------

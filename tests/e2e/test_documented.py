@@ -245,6 +245,7 @@ class FullDisk(MemoryState):
         return False
 
 
+@pytest.mark.heavy
 @of(AGENTS, "Only once")
 async def test_only_once(example: ModuleType) -> None:
     """The caller answers the question by key. Where its start cannot be written down it does not run."""
@@ -404,6 +405,7 @@ async def test_what_is_remembered_of_a_caller(example: ModuleType) -> None:
     assert [call.report.is_clean for call in (first, again, other)] == [True] * 3
 
 
+@pytest.mark.heavy
 @of(AGENTS, "Captured data")
 async def test_captured_data(example: ModuleType) -> None:
     """Name and address are misheard, and corrected; what is whole is delivered once."""

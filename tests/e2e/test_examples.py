@@ -36,6 +36,7 @@ def example(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.heavy
 async def test_the_receptionist_books_asks_and_says_goodbye() -> None:
     """Nothing is booked before the patient has said yes, and the goodbye knows what was booked."""
     receptionist, voices = example("receptionist"), Voices()
@@ -76,6 +77,7 @@ async def test_the_receptionist_books_asks_and_says_goodbye() -> None:
     assert played.call.ended.reason is EndReason.AGENT_HANGUP
 
 
+@pytest.mark.heavy
 async def test_the_clinic_books_what_was_misheard_and_corrected() -> None:
     """What is easily misheard is read back before it counts, and the flow leads from step to step."""
     clinic, voices = example("clinic"), Voices()
