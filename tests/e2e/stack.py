@@ -22,6 +22,7 @@ from fastapi import FastAPI
 import callbridge
 from callbridge.agents.agent import Agent
 from callbridge.agents.languages.texts import clip_of
+from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call.facts import StreamEnded
 from callbridge.server.config.settings import VARIABLES, read_settings
 from callbridge.server.http.app import create_app
@@ -151,7 +152,10 @@ class FinishedCall:
         assert self.stream.end is not None
         items = (journal or self.journal).items.values()
         return heard_items(
-            self.stream.playback, items, self.stream.end.at, (clip_of(self.stack.settings.language),)
+            self.stream.playback,
+            items,
+            self.stream.end.at,
+            (clip_of(self.stack.settings.language), waiting_sound()),
         )
 
     def of(self, kind: type[Fact]) -> list[Any]:

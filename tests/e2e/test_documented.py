@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from callbridge.agents.written.reading import read_agent
+from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
@@ -291,6 +292,21 @@ async def test_while_it_runs(example: ModuleType) -> None:
     assert waits.heard == ["Hello!", "I'm looking that up.", "There are twelve."]
     assert waits.outputs[0] == ("in_stock", "rye: 12")
     assert leaves.outcomes == [ToolOutcome.CANCELLED]
+
+
+@of(AGENTS, "While it runs")
+async def test_a_sound_while_it_runs(example: ModuleType) -> None:
+    """In place of words there is a sound, and then the answer."""
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="What is rye?", calls=[Call(name="price", arguments={"bread": "rye"})]),
+        voices.agent("Four euros.", calls=[BYE]),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
+    assert played.heard == ["Hello!", "Four euros."]
+    assert played.outputs[0] == ("price", "rye: 4 euros")
+    assert waiting_sound() in b"".join(payload.audio for payload in played.call.stream.playback.payloads)
 
 
 @of(AGENTS, "An answer that comes later")

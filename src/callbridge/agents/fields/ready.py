@@ -106,7 +106,10 @@ class Ordinary(Ready):
             self._adapter: TypeAdapter[Any] = TypeAdapter(kind)
             self._schema = _inlined(self._adapter.json_schema())
         except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as error:
-            raise TypeError(f"a field of type {kind!r} has no JSON form: {error}") from error
+            why = str(error).partition("\n")[0].partition(". ")[0]  # Without its advice for authors of types.
+            raise TypeError(
+                f"it has no JSON form; use a type of callbridge.fields, str, int, bool or a Literal ({why})"
+            ) from error
         self._text, self._is_read_back = text or str(self._schema.get("description", "")), is_read_back
 
     @property

@@ -101,11 +101,19 @@ def arguments_model(
         model: type[BaseModel] = create_model(function.__name__, __config__=config, **fields)
         schema = model.model_json_schema()
     except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as error:
-        raise ToolError(f"tool {function.__name__}: a type hint has no JSON form: {error}") from error
+        raise ToolError(
+            f"tool {function.__name__}: a type hint has no JSON form; use str, int, float, bool, a Literal, "
+            f"a list of these or a pydantic model ({_first_sentence(error)})"
+        ) from error
     schema.pop("title", None)
     if fault := next(faults_of(schema), None):
         raise ToolError(f"tool {function.__name__}: {fault}")
     return model, schema
+
+
+def _first_sentence(error: Exception) -> str:
+    """What pydantic says is wrong, without its advice: that is for the authors of models, not of agents."""
+    return str(error).partition("\n")[0].partition(". ")[0]
 
 
 def _hints_of(function: Callable[..., object]) -> dict[str, Any]:
