@@ -281,7 +281,8 @@ async def survive_a_kill(tmp_path: Path, *, seed: int) -> None:
     delivered = Counter(line.split()[0] for line in deliveries.read_text(encoding="utf-8").splitlines())
     first_ones, later = ({line["call_sid"] for line in service.events("captured")} for service in chain)
     for call in (task.result() for task in tasks):
-        assert call.verbs[:2] == ["Connect/Stream"] * 2, "it went on"  # Who is slow to be heard may hang up first.
+        # Who is slow to be heard may hang up before the agent does.
+        assert call.verbs[:2] == ["Connect/Stream", "Connect/Stream"]
         assert not (call.sid in first_ones and call.sid in later), "what is captured is not captured again"
         assert delivered[call.sid] <= 1
         assert delivered[call.sid] == 1 or call.sid not in later
