@@ -930,7 +930,7 @@ class CallsThatWant(Calls):
 TestCalls: Final = Calls.TestCase
 TestCalls.settings = settings(max_examples=5 * settings().max_examples)
 TestCallsThatWant: Final = CallsThatWant.TestCase
-TestCallsThatWant.settings = settings(max_examples=2 * settings().max_examples)
+TestCallsThatWant.settings = settings()
 
 ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
 RESPONSES = st.sampled_from(["resp_1", "resp_2"])

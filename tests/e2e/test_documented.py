@@ -77,6 +77,7 @@ def test_every_example_is_played() -> None:
     assert "Write an agent" in PLAYED[README]
 
 
+@pytest.mark.heavy
 def test_the_examples_are_typed(tmp_path: Path) -> None:
     """As strictly as a user may want to have it."""
     files = written([README, AGENTS, "docs/reference/fields.md"], tmp_path)
@@ -165,6 +166,7 @@ async def _who_is_calling(example: ModuleType, number: str) -> str | None:
     return played.outputs[0][1]
 
 
+@pytest.mark.heavy
 @of(AGENTS, "Your own state")
 async def test_your_own_state(example: ModuleType) -> None:
     """The second tool sees what the first has kept, and all of it is a fact, from which others go on."""
@@ -218,6 +220,7 @@ async def test_texts_that_know_the_call(example: ModuleType) -> None:
     assert known.heard == unknown.heard == ["Good day!"]
 
 
+@pytest.mark.heavy
 @of(AGENTS, "Ask before it is done")
 async def test_ask_before_it_is_done(example: ModuleType) -> None:
     """The model calls at once, and again before the caller has answered: both times nothing is done."""
@@ -273,6 +276,7 @@ async def _pays(example: ModuleType, state: State | None) -> str:
     return str(played.outputs[-2][1])
 
 
+@pytest.mark.heavy
 @of(AGENTS, "While it runs")
 async def test_while_it_runs(example: ModuleType) -> None:
     """The words are heard before the answer is; who hangs up meanwhile stops it."""

@@ -38,6 +38,7 @@ def conversation(rng: random.Random) -> Script:
     )
 
 
+@pytest.mark.heavy
 async def test_an_agent_without_code_looks_something_up(tmp_path: Path, log: Log) -> None:
     rng = random.Random(7)
     caller = CallerScript([WaitForAgent(quiet_ms=100), Say(noise(rng, 250)), WaitForEnd()])
