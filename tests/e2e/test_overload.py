@@ -103,6 +103,7 @@ async def turned_away(running: Service, offers: int) -> list[float]:
     return took_ms
 
 
+@pytest.mark.heavy
 async def test_ten_times_too_many_calls(tmp_path: Path, figures: Callable[[str], None]) -> None:
     """Those that were taken hear each other byte for byte, and are interrupted at once; the rest hear why."""
     async with service(tmp_path, long_speech("overload", CALLS_MAX), CALLBRIDGE_CALLS_MAX=str(CALLS_MAX)) as (
