@@ -568,7 +568,10 @@ BROAD = {
     ("callbridge.agents.tools.tool", "Tool.finish"): "and here",
     ("callbridge.agents.tools.given", "GivenTool.answer_async"): "and here",
     ("callbridge.agents.tools.given", "GivenTool.fault_in"): "and here",
-    ("callbridge.agents.texts", "_text_from"): "a user's function may raise anything; the caller is answered",
+    (
+        "callbridge.agents.texts",
+        "asked_about",
+    ): "a user's function may raise anything; the caller is answered",
     ("callbridge.agents.forms.plan", "_checked"): "a user's validator may raise anything; the call goes on",
     ("callbridge.agents.values", "restored"): "so here",
     ("callbridge.agents.tools.leash", "Leash._drive"): "handed on to the coroutine that waits",
@@ -576,10 +579,6 @@ BROAD = {
         "callbridge.agents.choosing.loading",
         "_imported",
     ): "a user's module may raise anything while it is imported",
-    (
-        "callbridge.agents.choosing.choice",
-        "Roster.choose",
-    ): "whatever a user's code raises, the default agent answers",
     ("callbridge.agents.asking", "_outcome"): "handed to who asks",
     ("callbridge.agents.asking", "_in_time.held"): "so here",
     ("callbridge.agents.flow.following", "_says"): "so here: what it asks of a value is code of the user's",

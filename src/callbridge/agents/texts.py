@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -77,6 +78,37 @@ def _calls_in(hint: object) -> list[bool]:
     return [is_call(part) for part in (hint, *get_args(hint)) if is_call(part)]
 
 
+class NoAnswer(Exception):  # noqa: N818  # Not an error of ours: whoever asked goes on without.
+    """A function of the user's has not answered. `why` is for the log, and tells nothing of the call."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+async def asked_about(call: Call[Any], function: Callable[..., Any], timeout_s: float) -> Any:
+    """What a function of the user's answers about a call.
+
+    Raises:
+        NoAnswer: it was late, raised, or could not be run.
+    """
+    try:
+        return await answer_of(function, given_to(function, call), timeout_s)
+    except TimeoutError:
+        raise NoAnswer(f"it took longer than {timeout_s:g} s") from None
+    except ThreadsBusy:
+        raise NoAnswer("too many plain functions run at once") from None
+    except (Exception, SystemExit) as error:
+        # It may raise anything; the caller is answered all the same.
+        raise NoAnswer(f"it raised {type(error).__name__}{_place_of(error)}") from error
+
+
+def _place_of(error: BaseException) -> str:
+    """Where something was raised. What it says may be about the caller."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "".join(f" at {frame.filename}:{frame.lineno}" for frame in frames[-1:])
+
+
 async def text_of(text: Text | None, call: Call[Any], default: str, what: str) -> str:
     """What the agent is to be told or to say; `default` where it leaves that open, or its function fails.
 
@@ -101,15 +133,11 @@ async def _text_from(
     function: Callable[..., Any], call: Call[Any], timeout_s: float, what: str
 ) -> str | None:
     try:
-        found = await answer_of(function, given_to(function, call), timeout_s)
+        found = await asked_about(call, function, timeout_s)
         if isinstance(found, str):
             return found
         why = f"it gave a {type(found).__name__}, and no text"
-    except TimeoutError:
-        why = f"it took longer than {timeout_s:g} s"
-    except ThreadsBusy:
-        why = "too many plain functions run at once"
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # It may raise anything; the caller is answered.
-        why = f"it raised {type(error).__name__}"
+    except NoAnswer as none:
+        why = none.why
     structlog.get_logger().warning("agent_text_failed", text=what, reason=why)
     return None

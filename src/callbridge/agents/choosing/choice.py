@@ -6,7 +6,6 @@ goes wrong while one is chosen, the call is answered: by the default agent.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -14,11 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import structlog
 
 from callbridge.agents.agent import Agent, AgentError, is_agent_name
-from callbridge.agents.asking import answer_of
 from callbridge.agents.choosing.called_numbers import ANY, is_number, spelled
 from callbridge.agents.context import Call
-from callbridge.agents.texts import given_to
-from callbridge.agents.tools.threads import ThreadsBusy
+from callbridge.agents.texts import NoAnswer, asked_about
 from callbridge.agents.values import stored
 
 if TYPE_CHECKING:
@@ -102,13 +99,9 @@ class Roster:
             return Chosen(self._by_number(about))
         call: Call[dict[str, Any]] = Call(about, {})
         try:
-            found = await answer_of(self._choose, given_to(self._choose, call), CHOICE_TIMEOUT_S)
-        except TimeoutError:
-            return self._default_because(about, f"it took longer than {CHOICE_TIMEOUT_S:g} s")
-        except ThreadsBusy:
-            return self._default_because(about, "too many plain functions run at once")
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # A user's function may raise anything.
-            return self._default_because(about, f"it raised {type(error).__name__}{_place_of(error)}")
+            found = await asked_about(call, self._choose, CHOICE_TIMEOUT_S)
+        except NoAnswer as none:
+            return self._default_because(about, none.why)
         name = next((name for name, agent in self.agents.items() if agent is found), None)
         if name is None:
             what = "an agent" if isinstance(found, Agent) else f"a {type(found).__name__}"
@@ -145,9 +138,3 @@ def _checked_numbers(numbers: Mapping[str, str], agents: Mapping[str, Agent]) ->
         if found.setdefault(spelled(number), name) != name:
             raise AgentError(f"{number} is answered by {found[spelled(number)]} and by {name}")
     return found
-
-
-def _place_of(error: BaseException) -> str:
-    """Where something was raised. What it says may be about the caller."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return "".join(f" at {frame.filename}:{frame.lineno}" for frame in frames[-1:])

@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.limits import Limits
 from callbridge.wire.audio import BYTES_PER_MS, milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _BYTES_PER_S = BYTES_PER_MS * 1000
 _WITHHELD_ITEMS_MAX = 32
@@ -243,6 +246,11 @@ class Playout:
             if part.item_id == item_id
         )
         return milliseconds(self._bytes_sent(item_id) - unheard)
+
+    def sent_and_heard_ms(self, item_ids: Iterable[str], now: float) -> tuple[int, int]:
+        """Both of several such items together."""
+        pairs = [(self.sent_ms(item_id), self.heard_ms(item_id, now)) for item_id in item_ids]
+        return sum(sent for sent, _ in pairs), sum(heard for _, heard in pairs)
 
     def has_sent(self, item_id: str) -> bool:
         """Whether anything was sent of such an item."""

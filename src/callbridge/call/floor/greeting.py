@@ -111,19 +111,15 @@ class Greeting:
         began_at = max(began_at, self._begun_at)
         if self.response is None or not self._is_made(self.response):
             return began_at + self._limits.greeting_protected_s
-        length_s = self._sent_ms(self.response) / 1000
+        length_s = sum(self._playout.sent_ms(item_id) for item_id in self.response.items) / 1000
         return began_at + min(length_s + ECHO_LATE_S, self._limits.greeting_protected_s)
 
     def _is_made(self, response: LiveResponse) -> bool:
         # The end of a response may stay out whose audio is whole.
         return self._is_whole or response.is_whole
 
-    def _sent_ms(self, response: LiveResponse) -> int:
-        return sum(self._playout.sent_ms(item_id) for item_id in response.items)
-
     def _share_of_sent(self, response: LiveResponse, now: float) -> float:
-        sent_ms = self._sent_ms(response)
-        heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
+        sent_ms, heard_ms = self._playout.sent_and_heard_ms(response.items, now)
         return heard_ms / sent_ms if sent_ms else 0.0
 
     def _share_heard(self, response: LiveResponse, now: float) -> float:

@@ -78,21 +78,15 @@ class Sayings:
         """After every event, while any sounds: whether it was heard to its end."""
         for response in tuple(self.sounding):
             is_made = response.is_whole or response is not in_progress
-            if response.is_muted or (is_made and self._unheard_ms(response, now) <= 0):
+            sent_ms, heard_ms = self._playout.sent_and_heard_ms(response.items, now)
+            if response.is_muted or (is_made and heard_ms >= sent_ms):
                 self.sounding.remove(response)
                 self._tell(response, now)
 
-    def _sent_ms(self, response: LiveResponse) -> int:
-        return sum(self._playout.sent_ms(item_id) for item_id in response.items)
-
-    def _unheard_ms(self, response: LiveResponse, now: float) -> int:
-        heard_ms = sum(self._playout.heard_ms(item_id, now) for item_id in response.items)
-        return self._sent_ms(response) - heard_ms
-
     def _tell(self, response: LiveResponse, now: float) -> None:
         assert response.saying is not None, "only those sound here that say one"
-        sent_ms, unheard_ms = self._sent_ms(response), self._unheard_ms(response, now)
+        sent_ms, heard_ms = self._playout.sent_and_heard_ms(response.items, now)
         # One whose audio is not whole was to be longer than what was sent of it.
-        is_heard = response.is_whole and sent_ms and unheard_ms <= self._heard_tail_ms
-        percent = 100 if is_heard else min(99, 100 * (sent_ms - unheard_ms) // max(sent_ms, 1))
+        is_heard = response.is_whole and sent_ms and sent_ms - heard_ms <= self._heard_tail_ms
+        percent = 100 if is_heard else min(99, 100 * heard_ms // max(sent_ms, 1))
         self._out.note(Said(response.saying.id, percent))
