@@ -52,6 +52,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.LIMIT_SPEND_TOTAL: HangUp(),
     EndReason.LIMIT_RESPONSES: HangUp(),
     EndReason.PERSON_WANTED: FallBack(),
+    EndReason.TRANSFERRED: FallBack(),  # Of a transfer that nobody knows any more.
     # The way between phone and agent broke; both are still there.
     EndReason.MEDIA_LOST: Resume(),
     EndReason.HANDED_OVER: Resume(),

@@ -26,6 +26,7 @@ from callbridge.call.fact_base import BaseFact
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.telephone_facts import TelephoneFact
 from callbridge.call.usage import Usage
 from callbridge.call.wishes import FallBack, Following
 
@@ -46,6 +47,8 @@ class EndReason(Enum):
     """The process is going away: the call goes on with the next one."""
     PERSON_WANTED = "person_wanted"
     """The caller pressed the key that leads to a human."""
+    TRANSFERRED = "transferred"
+    """The agent puts the caller through to a person, and has said so."""
     LIMIT_DURATION = "limit_duration"
     """It was long enough, or the caller had gone silent. The agent has said so."""
     LIMIT_COST = "limit_cost"
@@ -73,6 +76,7 @@ _MEANT = frozenset(
         EndReason.LIMIT_COST,
         EndReason.LIMIT_SPEND_TOTAL,
         EndReason.LIMIT_RESPONSES,
+        EndReason.TRANSFERRED,
     }
 )
 
@@ -440,6 +444,7 @@ Fact: TypeAlias = (
     | Captured
     | CaptureDelivered
     | CalledBefore
+    | TelephoneFact
 )
 
 encode: Final = msgspec.json.Encoder().encode

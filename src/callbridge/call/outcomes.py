@@ -1,4 +1,4 @@
-"""How the run of a tool ended, in one word."""
+"""How the run of a tool, a transfer and a text message ended, each in one word."""
 
 from __future__ import annotations
 
@@ -26,3 +26,51 @@ class ToolOutcome(Enum):
     def is_answer(self) -> bool:
         """Whether the model got what it had asked for."""
         return self in {ToolOutcome.ANSWERED, ToolOutcome.STORED}
+
+
+class TransferOutcome(Enum):
+    """What became of a transfer. All but the first bring the caller back to the agent, if they are there."""
+
+    CONNECTED = "connected"
+    """Caller and person talked."""
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    """It rang as long as it was to ring."""
+    DECLINED = "declined"
+    """Somebody answered, and did not take the call."""
+    VOICEMAIL = "voicemail"
+    """Something answered that pressed no key: a mailbox, as a rule."""
+    UNREACHABLE = "unreachable"
+    """There is no such number or address, it is switched off, or the account may not ring it."""
+    CALLER_HUNG_UP = "caller_hung_up"
+    """The caller did not wait."""
+    CALLER_RETURNED = "caller_returned"
+    """The caller pressed a key to be back with the agent."""
+    CARRIER_FAULT = "carrier_fault"
+    """The telephone network, Twilio or we failed: nothing is known of the person."""
+    CLOSED = "closed"
+    """It is outside of their hours: nobody was rung."""
+
+
+class TextOutcome(Enum):
+    """What became of a text message."""
+
+    ACCEPTED = "accepted"
+    """Twilio has taken it. Whether it arrives is told later, if at all."""
+    DELIVERED = "delivered"
+    OPTED_OUT = "opted_out"
+    """They have told that they want none (21610). Never try again."""
+    NO_MOBILE = "no_mobile"
+    """A landline, or a number that takes no texts (21614, 30006, …)."""
+    UNREACHABLE = "unreachable"
+    """Switched off, unknown, or in a country that the account may not text (30003, 30005, 21408, …)."""
+    BLOCKED = "blocked"
+    """A carrier or Twilio takes it for unwanted (30007, 30004, …)."""
+    UNREGISTERED = "unregistered"
+    """Our number may send no texts there: it is not registered or not verified (30034, 30032, 21606, …)."""
+    FAILED = "failed"
+    """Something else, which the code says."""
+    REFUSED = "refused"
+    """It was not sent: too many in this call, too long, or to nobody whom it may go to."""
+    UNKNOWN = "unknown"
+    """No answer came: it may have been sent, so it is not sent again."""

@@ -5,7 +5,7 @@ A wish is a value with a payload: whoever answers Twilio's question what follows
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -26,8 +26,40 @@ class FallBack(msgspec.Struct, frozen=True, tag_field="do", tag="fall_back"):
     """The agent cannot serve: the first step of the fallback."""
 
 
-Wish: TypeAlias = HangUp
+class Transfer(msgspec.Struct, frozen=True, tag_field="do", tag="transfer"):
+    """The caller is to be put through to a person. Whoever makes one has found out where to: no model has."""
+
+    name: str
+    """Of the destination, as its agent calls it: what is told, logged and counted."""
+    address: str
+    """`+14155550100`, `sip:sales@pbx.example.com`, or `client:anna`."""
+    ring_s: int = 20
+    """How long it rings."""
+    extension: str = ""
+    """Keys that are pressed for the caller once somebody has answered: digits, `*`, `#`, `w` for half a
+    second's wait. For telephone numbers only."""
+    shows: Literal["caller", "line"] = "caller"
+    """Whose number the person sees: the caller's, or that which was called."""
+    is_asked: bool = False
+    """Whoever answers hears `briefing`, and has to press a key to take the call. So a mailbox is none."""
+    is_warm: bool = False
+    """They are asked while the caller stays, and hears a hold sound. Implies `is_asked`."""
+    briefing: str = ""
+    """What the person hears before they take the call."""
+    language: str = ""
+    """In which language they hear it; empty for that of the settings."""
+    reason: str = ""
+    """Why, in the agent's words."""
+
+
+class PutThrough(msgspec.Struct, frozen=True, tag_field="do", tag="put_through"):
+    """A person is rung for the caller: `TransferAsked` of this name says who, and how."""
+
+    transfer_id: str
+
+
+Wish: TypeAlias = HangUp | Transfer
 """What an agent may want. A caller who speaks before it is done withdraws it."""
 
-Following: TypeAlias = HangUp | SayGoodbye | Resume | FallBack
+Following: TypeAlias = HangUp | SayGoodbye | Resume | FallBack | PutThrough
 """What may follow the end of a stream."""

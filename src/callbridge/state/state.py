@@ -45,7 +45,7 @@ DETAILS = frozenset(
         *("turn_ended", "caller_words_came", "remembered", "call_described"),
         *("values_set", "step_entered", "attempt_failed"),
         *("field_kept", "field_refused", "captured", "capture_delivered"),
-        "called_before",
+        *("called_before", "transfer_asked"),
     ]
 )
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
