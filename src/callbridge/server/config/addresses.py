@@ -13,6 +13,7 @@ VOICE_PATH = "/twilio/voice"
 STREAM_ENDED_PATH = "/twilio/stream-ended"
 STREAM_STATUS_PATH = "/twilio/stream-status"
 CALL_STATUS_PATH = "/twilio/call-status"
+DEBUGGER_PATH = "/twilio/debugger"
 FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
 VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
@@ -74,6 +75,11 @@ class AddressSettings(BaseSettings):
     def call_status_url(self) -> str:
         """Where Twilio reports about the call, when the number is configured so."""
         return self.public_base_url + CALL_STATUS_PATH
+
+    @property
+    def debugger_url(self) -> str:
+        """Where Twilio reports its errors and warnings, when the account is configured so."""
+        return self.public_base_url + DEBUGGER_PATH
 
     @property
     def fallback_dialed_url(self) -> str:

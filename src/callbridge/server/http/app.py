@@ -20,6 +20,7 @@ from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import read_settings
 from callbridge.server.config.who_answers import who_answers
+from callbridge.server.http.debugger import debugger_router
 from callbridge.server.http.entry import Entry, Run
 from callbridge.server.http.fallback import fallback_router
 from callbridge.server.http.health import health_router
@@ -122,7 +123,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
         lifespan=_lifespan_of(desk, run),
     )
     app.add_middleware(Entry, run=run, now=desk.now)
-    for router in (webhook_router, fallback_router, news_router, health_router):
+    for router in (webhook_router, fallback_router, news_router, debugger_router, health_router):
         app.include_router(_with_slashes(router(desk)))
     app.state.desk = desk
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole

@@ -57,11 +57,24 @@ class Forms:
         self._trust = Trust(desk)
 
     async def read(self, request: Request) -> TwilioForm:
-        """The form of a request that Twilio made for our account.
+        """The form of a request that Twilio made about a call of our account.
 
         Raises:
             HTTPException: 403 without a word to a stranger; 400 or 413 in words to a client that
                 sent what is no form of a call.
+        """
+        fields = await self.read_any(request, "CallSid")
+        return TwilioForm(fields["CallSid"], fields["AccountSid"], fields)
+
+    async def read_any(self, request: Request, *needed: str) -> dict[str, str]:
+        """The same for what is not about a call: its parameters, the last value of each name.
+
+        Args:
+            request: of Twilio, or of somebody else.
+            needed: names that it must have, beside `AccountSid`.
+
+        Raises:
+            HTTPException: as `read`.
         """
         parameters = _parameters(
             await _body(request) if request.method == "POST" else request.scope["query_string"]
@@ -71,13 +84,13 @@ class Forms:
         # So the server knows its connection from a stranger's, when there are too many.
         request.state.is_genuine = True
         fields = dict(parameters)
-        for name in ("CallSid", "AccountSid"):
+        for name in (*needed, "AccountSid"):
             if not fields.get(name):
                 raise HTTPException(400, f"The parameter {name} is missing.")
         if fields["AccountSid"] != self._account_sid:
             _log.warning("webhook_refused", path=request.url.path, reason="another account")
             raise HTTPException(403)
-        return TwilioForm(fields["CallSid"], fields["AccountSid"], fields)
+        return fields
 
 
 async def _body(request: Request) -> bytes:
