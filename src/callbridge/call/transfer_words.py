@@ -19,7 +19,7 @@ _NOT_DONE: Final[Mapping[TransferOutcome, str]] = {
     TransferOutcome.VOICEMAIL: (
         f"a mailbox answered, or somebody who pressed no key. No message was left there. {_BACK} {_NEXT}"
     ),
-    TransferOutcome.UNREACHABLE: f"they cannot be reached at the moment. {_BACK} {_NEXT} Do not try it again.",
+    TransferOutcome.UNREACHABLE: f"they cannot be reached now. {_BACK} {_NEXT} Do not try it again.",
     TransferOutcome.CARRIER_FAULT: (
         f"there was a technical fault, and it is not known whether anybody is there. {_BACK} {_NEXT}"
     ),
