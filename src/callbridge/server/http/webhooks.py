@@ -19,6 +19,7 @@ from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
 from callbridge.server.http.about import about, described
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
+from callbridge.server.http.probed import answer_to_probe
 from callbridge.server.process.desk import agent_in
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
@@ -65,6 +66,8 @@ class _Webhooks:
         """A phone rings: connect it to the media socket, or give its caller the fallback."""
         form = await self._forms.read(request)
         desk, call_sid = self._desk, form.call_sid
+        if (probed := answer_to_probe(desk, form)) is not None:
+            return probed
         async with desk.one_by_one.of(call_sid):
             asked = read_asked(await desk.known(call_sid))
             match asked.offer(form.get("CallStatus"), desk.wall_now()):
