@@ -14,8 +14,11 @@ from callbridge.agents.languages.texts import SHIPPED, clip_of, language_texts
 from callbridge.wire.audio import milliseconds
 
 ENGLISH = language_texts("en")
-SPOKEN = ("greeting", "voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment")
-"""What callers hear."""
+SPOKEN = (
+    *("greeting", "voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment"),
+    *("take_the_call", "caller_has_gone", "connecting", "a_caller_waits"),
+)
+"""What callers hear, and people who are rung for them."""
 
 OF_THE_LANGUAGE = {
     "en": (r"\b(the|call|please|moment)\b", r"xx"),

@@ -43,6 +43,14 @@ class LanguageTexts:
     goodbye: str
     caller_limit_message: str
     one_moment: str
+    take_the_call: str
+    """What a person who was rung is told behind the briefing."""
+    caller_has_gone: str
+    """What they are told when nobody waits for them any more."""
+    connecting: str
+    """What they are told once they have taken the call."""
+    a_caller_waits: str
+    """The briefing where nothing is known of the call."""
 
 
 @cache
