@@ -28,8 +28,10 @@ from callbridge.agents.flow.transitions import (
     refused,
     visited,
 )
+from callbridge.agents.texting.texts import Texts
 from callbridge.agents.tools.of_steps import tool
 from callbridge.agents.tools.tool import EndCall, ToolRefused
+from callbridge.call.outcomes import TextOutcome
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
@@ -52,6 +54,8 @@ __all__ = [
     "ServerVad",
     "Spoken",
     "Step",
+    "TextOutcome",
+    "Texts",
     "ToolRefused",
     "answered",
     "asked",

@@ -11,6 +11,7 @@ from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
+from callbridge.agents.texting.texts import SEND_TEXT
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.tools.given import AnyTool
 from callbridge.agents.tools.of_steps import tool, tool_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
+    from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
     from callbridge.agents.wants import Wants
 
@@ -83,6 +85,7 @@ class Agent:
         greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
             caller is listened to meanwhile, and answered behind it.
         person_key: a key that leads to a human at any time, also while there is no model: `0` or `*`.
+        texts: which text messages it may send; without them the model sends none.
         flow: the steps of its conversations, each with instructions and tools of its own.
 
     Raises:
@@ -121,6 +124,7 @@ class Agent:
         can_hang_up: bool = True,
         greeting_interruptible: bool = False,
         person_key: str = "",
+        texts: Texts | None = None,
         flow: Flow | None = None,
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
@@ -140,6 +144,11 @@ class Agent:
         """What it captures, by name."""
         if can_hang_up:
             self.toolbox.add(Tool(end_call))
+        self.texts = texts
+        if texts is not None:
+            self.toolbox.reserve([SEND_TEXT])
+            for form in () if flow is None else flow.forms:
+                texts.check(form)
         for given in tools:
             self.toolbox.add(tool_of(given))
         self.flow = flow
@@ -280,6 +289,8 @@ class Agent:
             ```
         """
         form = Form(model, name=name, then=then, refused=refused)
+        if self.texts is not None:
+            self.texts.check(form)
         if form.name in self.forms or (self.flow is not None and form.name in self.flow.form_names):
             raise AgentFault(f"there are two forms named {form.name}; give one another name=…")
         self.toolbox.reserve(form.tool_names)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.agents.context import About
+    from callbridge.agents.fields.ready import Ready
     from callbridge.agents.wants import Wants
 
     Function = TypeVar("Function", bound=Callable[..., object])
@@ -101,6 +102,10 @@ class Form(Generic[Model]):
     def goes_by_the_clock(self) -> bool:
         """Whether it asks for a day or a time."""
         return any(field.ready.goes_by_the_clock for field in self._fields.values())
+
+    def ready(self, field: str) -> Ready | None:
+        """How a field of it is read, and read back; None where there is no such field."""
+        return self._fields[field].ready if field in self._fields else None
 
     def schema(self) -> dict[str, Any]:
         """The form for a reader: what is asked for, in which order, and by which tools."""

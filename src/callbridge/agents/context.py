@@ -11,7 +11,7 @@ import enum
 import zoneinfo
 from collections.abc import Awaitable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from typing_extensions import TypeVar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callbridge.agents.earlier import Earlier
+    from callbridge.call.outcomes import TextOutcome
 
 ValuesT = TypeVar("ValuesT", default=dict[str, Any])
 """The user's own state of a call: a plain dictionary, or a pydantic model that the agent names."""
@@ -106,6 +107,9 @@ class LiveCall(Protocol):
     def transcript(self) -> Sequence[Line]:
         """What was said so far, over all streams of the call."""
 
+    async def send_text(self, words: str, template: str, to: str) -> TextOutcome:
+        """Sends a text message."""
+
 
 class Call(Generic[ValuesT]):
     """The call that a piece of the agent's code serves.
@@ -191,6 +195,30 @@ class Call(Generic[ValuesT]):
             RuntimeError: the call has no stream yet (in `choose`).
         """
         self._of_stream.end(words)
+
+    async def send_text(
+        self, words: str = "", *, template: str = "", to: Literal["caller", "captured"] = "caller"
+    ) -> TextOutcome:
+        """Sends a text message to the caller, as the tool of `Agent(texts=…)` does, and within its bounds.
+
+        Two texts a call, those of the model among them. An agent without `texts` sends words of at most 300
+        characters to its caller. An outcome that is not known (`UNKNOWN`) may have been sent: do not try
+        again.
+
+        Args:
+            words: what it says.
+            template: or the name of one of the agent's templates.
+            to: `captured` for the number of `Texts(to_captured=…)`.
+
+        Returns:
+            What became of it, as far as it is known at once. `REFUSED` where it is not sent: the line
+            `text_refused` in the log says why.
+
+        Raises:
+            ValueError: neither or both are given, or there is no such template.
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        return await self._of_stream.send_text(words, template, to)
 
     @property
     def _of_stream(self) -> LiveCall:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
+from callbridge.agents.outside import NoOutside
+from callbridge.agents.texting.in_call import TextsInCall
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.tools.runs import ToolRuns, why_not
@@ -34,10 +36,12 @@ if TYPE_CHECKING:
     from callbridge.agents.abilities import Ability
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
+    from callbridge.agents.outside import Outside
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.wants import Wanted
     from callbridge.call.actions import RunTool
     from callbridge.call.facts import Fact
+    from callbridge.call.outcomes import TextOutcome
     from callbridge.wire.realtime_commands import FunctionTool
 
 MOMENT_S: Final = 1.0
@@ -66,9 +70,12 @@ class AgentInCall:
         agent: who answers.
         about: what is known of the call.
         earlier: the facts of earlier streams, and of the webhook.
+        outside: what the process does for it beyond the call.
     """
 
-    def __init__(self, agent: Agent, about: About, earlier: Iterable[Fact] = ()) -> None:
+    def __init__(
+        self, agent: Agent, about: About, earlier: Iterable[Fact] = (), outside: Outside | None = None
+    ) -> None:
         self._agent, self._own_instructions = agent, ""
         self.greeting = ""
         """Its first words; empty where the model finds some."""
@@ -76,6 +83,7 @@ class AgentInCall:
         self.wants = Wants(self._loop)
         self.call: Call[Any] = Call(about, new_values(agent.values), self)
         self._confirmations = Confirmations()
+        self.texts = TextsInCall(agent.texts, about, outside or NoOutside(), self.wants)
         self._abilities: Sequence[Ability] = [make(self.wants, about) for make in agent.abilities]
         self._turns: dict[int, tuple[str | None, str]] = {}
         """What was said, by turn: the caller's words, and what was heard of the agent's."""
@@ -139,7 +147,9 @@ class AgentInCall:
         return next((keys for ability in self._abilities if (keys := ability.keys) is not None), None)
 
     def _tools_now(self) -> dict[str, AnyTool]:
-        tools = {tool.name: tool for tool in self._agent.toolbox.tools}
+        tools: dict[str, AnyTool] = {
+            tool.name: tool for tool in (*self._agent.toolbox.tools, *self.texts.tools)
+        }
         for ability in self._abilities:
             tools |= {tool.name: tool for tool in ability.tools}
         return tools
@@ -151,9 +161,11 @@ class AgentInCall:
         self._runs = ToolRuns(self.call, tasks)
         for text in self._unended.texts():
             self.wants.add(w.AgentTells(text, is_answered=False))
+        self.texts.begin()
 
     def _restore(self, fact: Fact) -> None:
         self._unended.restore(fact)
+        self.texts.restore(fact)
         match fact:
             case agent_facts.ValuesSet(values):
                 self.call.values = restored(self._agent.values, values)
@@ -169,6 +181,7 @@ class AgentInCall:
         """Something has happened in the call."""
         self._hear(fact)
         self._confirmations.told(fact)
+        self.texts.told(fact)
         if isinstance(fact, facts.CallerSpoke):
             (self._is_clear.set if fact.is_clear else self._is_clear.clear)()
         if isinstance(fact, facts.Said):
@@ -238,6 +251,10 @@ class AgentInCall:
         if is_said:
             self.say(words)
         self.wants.add(w.WishSet(HangUp(), is_said=is_said))
+
+    async def send_text(self, words: str, template: str, to: str) -> TextOutcome:
+        """See `Call.send_text`."""
+        return await self.texts.send(words, template, to)
 
     def transcript(self) -> Sequence[Line]:
         """See `Call.transcript`."""

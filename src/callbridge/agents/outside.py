@@ -9,6 +9,19 @@ from callbridge.call.outcomes import TextOutcome
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingText:
+    """A text message that an agent sends. Whoever made it has judged to whom it may go, and its words."""
+
+    text_id: str
+    """New in the call."""
+    to: str
+    """`+14155550100`."""
+    words: str
+    template: str = ""
+    """The name of the template that the words are made of; empty for words of somebody's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextResult:
     """What became of a text message, as far as it is known at once."""
 
@@ -16,19 +29,21 @@ class TextResult:
     message_sid: str = ""
     code: str = ""
     """Twilio's error code, where it refused."""
+    why: str = ""
+    """Why it was not sent, in words, where it was not Twilio who refused."""
 
 
 class Outside(Protocol):
-    """What is beyond the call. No method raises because of a network."""
+    """What is beyond one call. No method raises because of a network."""
 
-    async def send_text(self, to: str, words: str) -> TextResult:
-        """Sends `words` to a telephone number, once at the most, within 8 s. It does not judge either."""
+    async def send_text(self, text: OutgoingText) -> TextResult:
+        """Sends `text` once at the most, within 9 s: that it begins is on disk before (`TextAsked`)."""
 
 
 class NoOutside:
     """Where nothing can be sent: no account stands behind this process."""
 
-    async def send_text(self, to: str, words: str) -> TextResult:
+    async def send_text(self, text: OutgoingText) -> TextResult:
         """Refuses."""
-        del to, words
-        return TextResult(TextOutcome.REFUSED)
+        del text
+        return TextResult(TextOutcome.REFUSED, why="no telephone account stands behind this process")

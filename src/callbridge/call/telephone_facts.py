@@ -95,6 +95,8 @@ class TextAsked(BaseFact, frozen=True):
 
     text_id: str
     """New in the call."""
+    template: str = ""
+    """The name of the template that it is made of; empty for words of somebody's own."""
 
 
 class TextTold(BaseFact, frozen=True):

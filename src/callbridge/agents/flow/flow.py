@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from callbridge.agents.flow.checking import FlowFault, faults_of, names_of_forms, names_of_ways
 from callbridge.agents.flow.drawing import mermaid
@@ -13,6 +13,7 @@ from callbridge.agents.flow.transitions import OnConfidence, OnKey
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from callbridge.agents.capture import Form
     from callbridge.agents.context import About
     from callbridge.agents.flow.transitions import Transition
     from callbridge.agents.wants import Wants
@@ -68,7 +69,12 @@ class Flow:
     @property
     def form_names(self) -> frozenset[str]:
         """The names of the forms of all steps."""
-        return frozenset(step.captures.name for step in self.plan.steps if step.captures is not None)
+        return frozenset(form.name for form in self.forms)
+
+    @property
+    def forms(self) -> tuple[Form[Any], ...]:
+        """The forms of all steps."""
+        return tuple(step.captures for step in self.plan.steps if step.captures is not None)
 
     @property
     def keys(self) -> frozenset[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from callbridge.agents.agent import Agent, ReasoningEffort
     from callbridge.agents.choosing.choice import Chosen, Roster
     from callbridge.agents.context import About
+    from callbridge.agents.outside import Outside
     from callbridge.call.facts import Fact
     from callbridge.server.config.settings import Settings
 
@@ -65,25 +66,32 @@ class Plans:
         """The language of this agent's callers; nothing where it is detected."""
         return language_of(self._settings, self.roster.find(name)[1])
 
-    async def open(self, name: str, about: About, earlier: Sequence[Fact]) -> tuple[CallPlan, AgentInCall]:
+    async def open(
+        self, name: str, about: About, earlier: Sequence[Fact], outside: Outside | None = None
+    ) -> tuple[CallPlan, AgentInCall]:
         """The plan of a call that this agent answers, and the agent in it.
 
         Args:
             name: who was chosen. One that nobody has here, as after a deploy, leads to the default.
             about: what is known of the call; what its agent says of itself is filled in.
             earlier: its facts so far, those of the webhook included.
+            outside: what the process does for the agent beyond the call.
         """
         known_as, agent = self.roster.find(name)
         if known_as != name:
             _log.warning("agent_not_known", call_sid=about.sid, name=name, agent=known_as)
         about = replace(about, agent=known_as)
-        plan, in_call = await planned(self._settings, agent, about, earlier)
+        plan, in_call = await planned(self._settings, agent, about, earlier, outside)
         limits = limits_of(self._settings, agent, self.limits)
         return replace(plan, limits=limits, agent=known_as), in_call
 
 
 async def planned(
-    settings: Settings, agent: Agent, about: About, earlier: Sequence[Fact] = ()
+    settings: Settings,
+    agent: Agent,
+    about: About,
+    earlier: Sequence[Fact] = (),
+    outside: Outside | None = None,
 ) -> tuple[CallPlan, AgentInCall]:
     """The plan of a call that `agent` answers, and the agent in it.
 
@@ -91,7 +99,7 @@ async def planned(
     """
     language = language_of(settings, agent)
     at_home = replace(about, language=language or "", time_zone=agent.time_zone or settings.time_zone)
-    in_call = AgentInCall(agent, at_home, earlier)
+    in_call = AgentInCall(agent, at_home, earlier, outside)
     texts, greeting = language_texts(language), settings.agent_greeting
     await in_call.prepare(
         texts.agent_instructions if settings.agent_instructions is None else settings.agent_instructions,
