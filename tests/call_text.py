@@ -177,6 +177,8 @@ def describe(output: Output) -> str:
             return f"> {_change_of_legs(output)}"
         case a.PlayClip():
             return "> play the clip"
+        case a.PlayKeys(keys):
+            return f"> press {keys}"
         case a.OpenUplink():
             return "> send the audio that was held"
         case a.RunTool(call_id, name, arguments):

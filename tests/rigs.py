@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, assert_never, get_args
 
 import msgspec
 
+from callbridge.bridge.key_tones import key_tones
 from callbridge.bridge.relay import Relay
 from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
@@ -271,6 +272,8 @@ class Rig:
                 self.relay.play_clip(self._clip, self.now)
             case a.PlaySound():
                 self.relay.play_clip(waiting_sound(), self.now)
+            case a.PlayKeys(keys, name):
+                self.relay.play_clip(key_tones(keys), self.now, name)
             case a.DropModel(e.Leg.MODEL) | a.ParkModel():
                 self.relay.send_to_model, self._is_loud = None, False
             case a.SwitchModel():

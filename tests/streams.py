@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
+from callbridge.bridge.key_tones import key_tones
 from callbridge.bridge.relay import Relay
 from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
@@ -320,6 +321,8 @@ class Stream:
                     self.relay.play_clip(self.world.clip, self.world.now)
             case a.PlaySound():
                 self.relay.play_clip(waiting_sound(), self.world.now)
+            case a.PlayKeys(keys, name):
+                self.relay.play_clip(key_tones(keys), self.world.now, name)
             case a.Note(fact):
                 self._record(fact)
             case _:

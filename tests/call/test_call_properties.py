@@ -701,7 +701,7 @@ class Seen:
     def output(self, event: Input, output: Output, now: float) -> None:
         assert not self.ended or may_be_late(output), "a call that is over asks for nothing"
         match output:
-            case a.PlayClip() | a.PlaySound():
+            case a.PlayClip() | a.PlaySound() | a.PlayKeys():
                 self._is_clip = True
             case AudioToPhone(duration_ms):
                 self._audio(event, duration_ms)
@@ -826,7 +826,7 @@ def _is_note(output: Output) -> bool:
     return isinstance(output, a.Note) and isinstance(output.fact, Noted)
 
 
-WANTS: Final = ("say", "say", "cover", "tell", "know", "session", "session", "sound", "work")
+WANTS: Final = ("say", "say", "cover", "tell", "know", "session", "session", "sound", "keys", "work")
 
 
 class CallsThatWant(Calls):
@@ -846,9 +846,7 @@ class CallsThatWant(Calls):
         self.unconfirmed: list[tuple[str | None, bool, float]] = []
         """Updates that the model has not confirmed: their ids, whether each says something new, and when."""
 
-    @rule(
-        kind=st.sampled_from(["say", "say", "cover", "tell", "know", "session", "session", "sound", "work"])
-    )
+    @rule(kind=st.sampled_from(WANTS))
     def agent_wants(self, kind: str) -> None:
         if self.is_over:
             return
@@ -866,6 +864,8 @@ class CallsThatWant(Calls):
                 self.tell(w.SessionWanted(name, name, ()))
             case "sound":
                 self.tell(w.SoundWanted(tool))
+            case "keys":
+                self.tell(w.KeysOut("1w2#"))
             case _:
                 self.tell(w.WorkAsked(name, "deliver"))
 
@@ -983,7 +983,12 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
         [
             *(w.AgentSays("say_1", "Wait."), w.AgentSays("say_2", "Wait.", "call_1"), w.AgentTells("News.")),
             *(w.SessionWanted("a_1", "Obey.", ()), w.SessionWanted("a_2", "Rest.", ()), w.KeysWanted(2)),
-            *(w.SoundWanted("call_1"), w.WishSet(HangUp()), w.WishSet(HangUp(), is_said=True)),
+            *(
+                w.SoundWanted("call_1"),
+                w.KeysOut("12#"),
+                w.WishSet(HangUp()),
+                w.WishSet(HangUp(), is_said=True),
+            ),
             *(w.WishWithdrawn(), w.WorkAsked("call_2", "deliver")),
         ]
     ),

@@ -16,6 +16,7 @@ from callbridge.call.phases import Phase
 from callbridge.call.wants import (
     AgentSays,
     AgentTells,
+    KeysOut,
     KeysWanted,
     SessionWanted,
     SoundWanted,
@@ -54,7 +55,14 @@ SAMPLES: dict[type, e.Event] = {
         *(e.BadMessage(e.Leg.MODEL, "not JSON"), v.tool_finished("call_1"), e.ShutdownRequested()),
         *(e.HandOverRequested(), e.SpendRanOver(), e.DeadlinePassed()),
         *(AgentSays("say_1", "Good day."), AgentTells("[News.]"), SessionWanted("one", "Be brief.", ())),
-        *(SoundWanted("call"), KeysWanted(), WishSet(HangUp()), WishWithdrawn(), WorkAsked("work_1", "work")),
+        *(
+            SoundWanted("call"),
+            KeysOut("12#"),
+            KeysWanted(),
+            WishSet(HangUp()),
+            WishWithdrawn(),
+            WorkAsked("work_1", "work"),
+        ),
     )
 }
 
@@ -99,7 +107,7 @@ IGNORED: dict[Step | Phase, set[type]] = {
 def test_there_is_a_sample_of_every_event() -> None:
     """A new event turns this red until somebody has decided what it means; the unions have not come apart."""
     assert set(SAMPLES) == FROM_PHONE | FROM_MODEL | LOCAL
-    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 24)
+    assert (len(FROM_PHONE), len(FROM_MODEL), len(LOCAL)) == (7, 21, 25)
 
 
 WAY_IN: tuple[Input, ...] = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED)

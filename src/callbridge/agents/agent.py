@@ -11,6 +11,7 @@ from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
+from callbridge.agents.pressing import press_keys_tool
 from callbridge.agents.texting.texts import SEND_TEXT
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.tools.given import AnyTool
@@ -82,6 +83,8 @@ class Agent:
         tools: functions with type hints and a docstring, or what `callbridge.tool` has made of them. More may
             be added with the `tool` decorator.
         can_hang_up: whether the agent may end the call by itself, after a goodbye.
+        can_press_keys: whether the agent may press keys of the telephone by itself (digits, * and #), for a
+            recorded menu. They are tones in the audio, which the other side may or may not understand.
         greeting_interruptible: whether the caller's first word stops the greeting. Otherwise it is heard: the
             caller is listened to meanwhile, and answered behind it.
         person_key: a key that leads to a human at any time, also while there is no model: `0` or `*`.
@@ -122,6 +125,7 @@ class Agent:
         summarise: Summarise | None = None,
         tools: Iterable[Callable[..., object] | AnyTool] = (),
         can_hang_up: bool = True,
+        can_press_keys: bool = False,
         greeting_interruptible: bool = False,
         person_key: str = "",
         texts: Texts | None = None,
@@ -149,6 +153,8 @@ class Agent:
             self.toolbox.reserve([SEND_TEXT])
             for form in () if flow is None else flow.forms:
                 texts.check(form)
+        if can_press_keys:
+            self.toolbox.add(press_keys_tool())
         for given in tools:
             self.toolbox.add(tool_of(given))
         self.flow = flow

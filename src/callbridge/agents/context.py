@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol
 
 from typing_extensions import TypeVar
 
+from callbridge.call.ear.keys_out import KEYS_MAX, are_pressable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -103,6 +105,9 @@ class LiveCall(Protocol):
 
     def end(self, words: str) -> None:
         """Ends the call once its last words were heard."""
+
+    def press(self, keys: str) -> None:
+        """Presses keys once nobody of ours speaks."""
 
     def transcript(self) -> Sequence[Line]:
         """What was said so far, over all streams of the call."""
@@ -220,10 +225,29 @@ class Call(Generic[ValuesT]):
         """
         return await self._of_stream.send_text(words, template, to)
 
+    def press(self, keys: str) -> None:
+        """Presses keys of the telephone, once the agent's words on their way are said: for a menu, a door.
+
+        The far end hears them as tones in the audio, each 0.1 s with as much silence behind it. Somebody who
+        speaks does not stop them. That the other side understands them is promised by nobody: most menus do.
+
+        Args:
+            keys: `0` to `9`, `*`, `#`, `A` to `D`, and `w` for half a second of silence; at most 32.
+
+        Raises:
+            ValueError: these are no such keys.
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        if not are_pressable(keys):
+            raise ValueError(
+                f"these cannot be pressed: write 1 to {KEYS_MAX} of 0-9, *, #, A-D, and w for half a second"
+            )
+        self._of_stream.press(keys)
+
     @property
     def _of_stream(self) -> LiveCall:
         if self._live is None:
-            raise RuntimeError("the call has not begun: nothing can be said yet, or ended")
+            raise RuntimeError("the call has not begun: nothing can be said or pressed yet, or ended")
         return self._live
 
     def __repr__(self) -> str:

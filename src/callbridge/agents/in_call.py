@@ -256,6 +256,10 @@ class AgentInCall:
         """See `Call.send_text`."""
         return await self.texts.send(words, template, to)
 
+    def press(self, keys: str) -> None:
+        """See `Call.press`."""
+        self.wants.add(w.KeysOut(keys))
+
     def transcript(self) -> Sequence[Line]:
         """See `Call.transcript`."""
         lines: list[Line] = []

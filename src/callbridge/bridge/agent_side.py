@@ -69,6 +69,7 @@ class AgentSide:
             result.outcome,
             is_ours=tool.is_ours,
             is_momentary=result.is_momentary,
+            is_quiet=result.is_quiet,
         )
 
     async def _is_kept_within(self, wait_s: float) -> bool:

@@ -19,6 +19,7 @@ from callbridge.bridge.agent_side import AgentSide
 from callbridge.bridge.closing import Closing
 from callbridge.bridge.door import Door, nowhere
 from callbridge.bridge.keeping import LastEntries, nothing_to_free, nothing_to_keep
+from callbridge.bridge.key_tones import key_tones
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
 from callbridge.bridge.relay import Relay
 from callbridge.bridge.waiting_sound import waiting_sound
@@ -290,6 +291,8 @@ class Bridge:
                     self._relay.play_clip(self.clip, self._loop.time())
             case a.PlaySound():
                 self._relay.play_clip(waiting_sound(), self._loop.time())
+            case a.PlayKeys(keys, name):
+                self._relay.play_clip(key_tones(keys), self._loop.time(), name)
             case a.Note(fact):
                 self._note(fact)
             case _:

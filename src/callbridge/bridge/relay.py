@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.call.ear.gate import Uplink
-from callbridge.call.ear.playout import Playout
+from callbridge.call.ear.playout import CLIP, Playout
 from callbridge.call.events import (
     AnswerRanAway,
     BadMessage,
@@ -207,10 +207,10 @@ class Relay:
             self._loudness_changed(is_loud=loud_for > 0)
         self._told_at = loud_for + LOUD_FRAMES
 
-    def play_clip(self, clip: bytes, now: float) -> None:
-        """Lets the caller hear audio of ours, behind what is queued already."""
+    def play_clip(self, clip: bytes, now: float, name: str = CLIP) -> None:
+        """Lets the caller hear audio of ours, behind what is queued already. `name`: in the ledger."""
         self.send_to_phone(encode_audio(self._audio_head, clip))
-        self._playout.clip_sent(len(clip), now)
+        self._playout.clip_sent(len(clip), now, name)
         self._send_mark(self._playout.mark(now))
 
     def _look_at_size(self, size: int) -> BadMessage | None:

@@ -76,6 +76,15 @@ class PlaySound:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayKeys:
+    """Let the far end hear the tones of keys, behind what is on its way."""
+
+    keys: str
+    name: str
+    """What they are called in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenUplink:
     """Send the caller audio that was held, in order, and let the rest pass."""
 
@@ -125,6 +134,7 @@ Action: TypeAlias = (
     | SendToModel
     | PlayClip
     | PlaySound
+    | PlayKeys
     | OpenUplink
     | RunTool
     | CloseLeg

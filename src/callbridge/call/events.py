@@ -154,6 +154,8 @@ class ToolFinished:
     """It was a work of the agent's own: a model may give its calls the same names."""
     is_momentary: bool = False
     """What it answered held at that moment: who asks again is not told the same."""
+    is_quiet: bool = False
+    """The model is told, and asked for no words about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class CallMachine:
                 rule.act(rule.of(self._parts), event, now)
         if out.consequences:
             self._take_consequences(now)
+        if self._parts.pressed_keys.waiting or self.playout.cut_keys:
+            self._press_keys(now)
         self._settle(now)
         hearing, tally = self._parts.hearing, self._parts.tally
         # The model was told something, and has to answer. Seen here, not in `hearing`: every event passes by.
@@ -341,6 +343,11 @@ class CallMachine:
         if is_idle and parts.playout.is_drained:
             self._settle_quiet(now)
 
+    def _press_keys(self, now: float) -> None:
+        """Keys wait, or were cleared from the phone: they leave once no words of ours are being made."""
+        if self._ended_at is None:
+            self._parts.pressed_keys.settle(now, is_free=self._parts.floor.now is not Now.AUDIBLE)
+
     def _hear_out(self) -> None:
         """Whoever speaks into a goodbye keeps the agent, or has time to finish, unless the money is spent."""
         endings = self._endings
@@ -373,6 +380,8 @@ class CallMachine:
 
     def _settle_quiet(self, now: float) -> None:
         """Nobody speaks, nothing is owed, and all was heard: the moment for what must not disturb."""
+        if self._parts.pressed_keys.sent_at == now:
+            return  # They are on their way when this event is done, and heard before anything ends.
         if self._endings.leaving_for is not None:
             self._end(self._endings.leaving_for, "")
         elif self._parts.hand_over_by is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from callbridge.call.bad_messages import BadMessages
 from callbridge.call.bill import Bill
 from callbridge.call.ear.heard import HeardItems
+from callbridge.call.ear.keys_out import PressedKeys
 from callbridge.call.ear.line import Line
 from callbridge.call.ear.playout import Playout
 from callbridge.call.ear.silences import WaitingSound
@@ -78,6 +79,7 @@ class Parts:
             out=out,
         )
         self.heard, self.waiting_sound = HeardItems(playout), WaitingSound(plan.limits)
+        self.pressed_keys = PressedKeys(playout, out)
         self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.
         silence_s = plan.silence_ms / 1000 or plan.limits.meaning_wait_s

@@ -31,6 +31,7 @@ from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.wants import (
     AgentSays,
     AgentTells,
+    KeysOut,
     KeysWanted,
     SessionWanted,
     SoundWanted,
@@ -186,6 +187,11 @@ def sound_wanted(parts: Parts, event: SoundWanted, now: float) -> None:
     """A tool takes longer than a moment. It may have answered in the same one."""
     if event.call_id in parts.tools.running:
         parts.waiting_sound.wanted(event.call_id, now)
+
+
+def keys_out(parts: Parts, event: KeysOut, now: float) -> None:
+    """The agent presses keys. When they leave the machine sees."""
+    parts.pressed_keys.wanted(event.keys)
 
 
 def keys_wanted(parts: Parts, event: KeysWanted, now: float) -> None:
@@ -388,6 +394,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     AgentTells: _always(_here(agent_tells)),
     SessionWanted: _always(_here(session_wanted)),
     SoundWanted: _always(_here(sound_wanted)),
+    KeysOut: _always(_here(keys_out)),
     KeysWanted: _always(_here(keys_wanted)),
     WishSet: _always(_endings(Endings.wish)),
     WishWithdrawn: _always(_endings(Endings.withdraw)),

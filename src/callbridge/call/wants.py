@@ -56,6 +56,14 @@ class SoundWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysOut:
+    """Keys are to be pressed as soon as nobody of ours speaks: the far end is a menu, say."""
+
+    keys: str
+    """`0`-`9`, `*`, `#`, `A`-`D`, and `w` for half a second; at most 32 (`are_pressable`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeysWanted:
     """How the keys that the caller presses are put together from now on."""
 
@@ -101,5 +109,13 @@ class WorkAsked:
 
 
 Want: TypeAlias = (
-    AgentSays | AgentTells | SessionWanted | SoundWanted | KeysWanted | WishSet | WishWithdrawn | WorkAsked
+    AgentSays
+    | AgentTells
+    | SessionWanted
+    | SoundWanted
+    | KeysOut
+    | KeysWanted
+    | WishSet
+    | WishWithdrawn
+    | WorkAsked
 )

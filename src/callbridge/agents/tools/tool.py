@@ -72,6 +72,8 @@ class ToolResult:
     wish: Wish | None = None
     is_momentary: bool = False
     """See `Manner`."""
+    is_quiet: bool = False
+    """The model need not speak about it: it is told, and waits for what it hears next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

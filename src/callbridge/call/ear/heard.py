@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.ear.playout import CLIP
+from callbridge.call.ear.playout import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -29,7 +29,9 @@ class HeardItems:
             return []
         in_play = self._playout.items_in_play
         heard = [
-            item for item in in_play if item not in self._told and item not in unfinished and item != CLIP
+            item
+            for item in in_play
+            if item not in self._told and item not in unfinished and not item.startswith(OURS)
         ]
         self._told = {item for item in in_play if item in self._told} | set(heard)
         return heard

@@ -29,8 +29,11 @@ _WITHHELD_ITEMS_MAX = 32
 _LATENESS_SAMPLES = 3
 """Echoes that are looked at together: the least late of three is not fooled by one delayed echo."""
 
-CLIP: Final = "callbridge_clip"
-"""Stands in the place of an item for audio that is not the model's."""
+OURS: Final = "callbridge_"
+"""So begins what stands in the place of an item for audio that is not the model's."""
+CLIP: Final = f"{OURS}clip"
+KEYS: Final = f"{OURS}keys"
+"""Each time that keys are pressed has a name that begins so. They are not cut by whoever speaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,9 @@ class Playout:
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
+    cut_keys: list[CutItem] = field(default_factory=list)
+    """Keys that a clear took from the phone, until it is taken up."""
+
     _marks: deque[_Mark] = field(default_factory=deque)
     _mark_count: int = 0
     _unmarked_bytes: int = 0
@@ -125,11 +131,11 @@ class Playout:
             return None
         return self.mark(now)
 
-    def clip_sent(self, byte_count: int, now: float) -> None:
-        """Notes a clip sent to the phone: audio that the model knows nothing of."""
+    def clip_sent(self, byte_count: int, now: float, name: str = CLIP) -> None:
+        """Notes a clip or keys sent to the phone: audio that the model knows nothing of."""
         if now > self._ends_at(now):
             self._begin_run(now, quiet_since=self.quiet_at)
-        self._queue(CLIP, byte_count)
+        self._queue(name, byte_count)
 
     def _queue(self, item_id: str, byte_count: int) -> None:
         part = self._last
@@ -194,13 +200,18 @@ class Playout:
         """Freezes the heard position, forgets what was queued and opens a new epoch.
 
         Answers how many milliseconds were unheard, and the items that the run touches, in order, each with
-        what was sent and heard of it. Does nothing and answers 0 when no more than `tail_ms` is unheard: that
-        counts as heard. To be called before `clear` is sent, because a clear makes the phone echo marks that
-        were never played.
+        what was sent and heard of it. Does nothing and answers 0 when no more than `tail_ms` is unheard (that
+        counts as heard), or nothing but keys. To be called before `clear` is sent, because a clear makes the
+        phone echo marks that were never played.
         """
         position = self._position(now)
         unheard_ms = -(-(self._run_bytes - position) // BYTES_PER_MS)
-        if unheard_ms <= tail_ms:
+        is_done = unheard_ms <= tail_ms
+        if self._last is not None and self._last.item_id.startswith(KEYS):
+            is_done |= all(
+                part.item_id.startswith(KEYS) for part in self._parts if part.begin + part.size > position
+            )
+        if is_done:
             return 0, ()
         heard: dict[str, int] = {}
         sent: dict[str, int] = {}
@@ -213,12 +224,18 @@ class Playout:
             sent_ms, heard_ms = milliseconds(sent[item_id]), milliseconds(heard_bytes)
             is_heard = heard_ms > 0 and sent_ms - heard_ms <= tail_ms
             cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, self.content_indexes.get(item_id, 0)))
+        self.cut_keys += [cut for cut in cuts if cut.item_id.startswith(KEYS)]
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
         # A run of which nothing was heard has not broken the silence before it.
         self._begin_run(now, quiet_since=now if position else self._quiet_before)
         return unheard_ms, tuple(cuts)
+
+    def take_cut_keys(self) -> list[CutItem]:
+        """Hands over, and forgets, the keys that were cut, in order."""
+        cut, self.cut_keys = self.cut_keys, []
+        return cut
 
     def begin_response(self) -> None:
         """Forgets the items of earlier responses, but for those still in play."""
@@ -264,14 +281,14 @@ class Playout:
 
     @property
     def items_in_play(self) -> tuple[str, ...]:
-        """What was sent in this run, in order; a clip stands among it as `CLIP`."""
+        """What was sent in this run, in order, clips and keys among it: their names begin with `OURS`."""
         return tuple(dict.fromkeys(part.item_id for part in self._parts))
 
     @property
     def agent_until(self) -> float:
-        """When the agent's audio sent so far is played, lateness aside; a clip does not count."""
+        """When the agent's audio sent so far is played, lateness aside; clips and keys do not count."""
         for part in reversed(self._parts):
-            if part.item_id != CLIP:
+            if not part.item_id.startswith(OURS):
                 return self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
         return self._agent_until_before
 
@@ -326,7 +343,7 @@ class Playout:
         self._quiet_before = quiet_since
         for part in self._parts:
             self._sent_before[part.item_id] = part.item_begin + part.size
-            if part.item_id != CLIP:
+            if not part.item_id.startswith(OURS):
                 self._agent_until_before = self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
         self._parts, self._last = [], None
         self._run += 1

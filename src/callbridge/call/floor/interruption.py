@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.call.ear.playout import CLIP, CutItem
+from callbridge.call.ear.playout import OURS, CutItem
 from callbridge.call.facts import Interrupted, ItemHeard
 from callbridge.wire import media_streams
 from callbridge.wire import realtime_commands as commands
@@ -70,10 +70,10 @@ class Interruption:
             return
         if clears:
             self._out.tell_phone(media_streams.Clear(self._out.stream_sid))
-        lost = [cut for cut in cuts if cut.item_id != CLIP and not cut.is_heard]
+        lost = [cut for cut in cuts if not (cut.is_heard or cut.item_id.startswith(OURS))]
         self._transcript.agent_was_cut(lost)
         for cut in cuts:
-            if cut.is_heard and cut.item_id != CLIP:
+            if cut.is_heard and not cut.item_id.startswith(OURS):
                 self.heard(cut.item_id)
         truncated, deleted = self._forget(lost)
         if muted is not None:

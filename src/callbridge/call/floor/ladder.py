@@ -107,7 +107,9 @@ class Ladder:
         """A session stands and knows what was said: what is owed is asked of it."""
         untold, self.tools.untold = self.tools.untold, []
         for running, result in untold:
-            self._debts.add_item(self.tools.tell(running, result), running.cause, running.since)
+            item_id = self.tools.tell(running, result)
+            if not result.is_quiet:
+                self._debts.add_item(item_id, running.cause, running.since)
         self._news.session_stands()
         if self._floor.keys.pressed:
             self._floor.keys.finished_at = now
@@ -115,8 +117,9 @@ class Ladder:
 
     def session_retold(self) -> None:
         """The next session has just been told all that is remembered, tool results included."""
-        for running, _ in self.tools.untold:
-            self._debts.owe_answer(running.since)
+        for running, result in self.tools.untold:
+            if not result.is_quiet:
+                self._debts.owe_answer(running.since)
         self.tools.untold.clear()
         self._news.session_retold()
 
@@ -420,7 +423,7 @@ class Ladder:
         if stands:
             self._debts.farewell = running.since if cause is None or not cause.items else None
             self._debts.words = ""  # Nobody warns of an end, or asks who is there, after the goodbye.
-        elif is_overtaken or not self._debts.has_last_words:
+        elif not event.is_quiet and (is_overtaken or not self._debts.has_last_words):
             self._debts.add_item(item_id, cause, running.since)
         self._asking.if_free(now)
         return stands

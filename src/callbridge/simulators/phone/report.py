@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, Complaint, Level
+from callbridge.simulators.phone.keys_heard import keys_heard
 from callbridge.simulators.phone.silence import CALLER, SILENCE_LEAST_S, is_callers_turn
 from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.wire.audio import milliseconds
@@ -120,6 +121,8 @@ class StreamReport(msgspec.Struct, frozen=True, kw_only=True):
     longest_silence_ms: int
     """Longest time in which neither side was heard, in this stream; the call's own crosses its ends."""
     keys: str
+    keys_heard: str
+    """What the caller's telephone takes for keys in the agent's audio."""
     ended_by: str
     """`caller`, `carrier`, `bridge`, `network`, or `nobody` when it never opened."""
     close_code: int | None
@@ -210,6 +213,7 @@ def stream_report(stream: PhoneStream, placed_at: float) -> StreamReport:
         interruptions=[_interruption(item, placed_at) for item in stream.interruptions],
         longest_silence_ms=_ms(stream.longest_silence_s),
         keys="".join(key for _, key in stream.keys),
+        keys_heard=keys_heard(playback, ended_at),
         ended_by=end.by_whom if end else "nobody",
         close_code=end.code if end else None,
         close_reason=end.reason if end else "",
