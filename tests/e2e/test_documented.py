@@ -205,6 +205,21 @@ async def test_words_and_the_end(example: ModuleType) -> None:
     assert played.call.ended.reason is EndReason.AGENT_HANGUP
 
 
+@pytest.mark.heavy
+@of(AGENTS, "Pressing keys")
+async def test_keys_are_pressed(example: ModuleType) -> None:
+    """Whoever is called hears the key."""
+    voices = Voices()
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="A delivery.", calls=[Call(name="open_the_door")]),
+        voices.agent("It is open.", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForAgent(400)])
+    assert played.outputs == [("open_the_door", "The door is open.")]
+    assert [stream.keys_heard for stream in played.call.report.streams] == ["9"]
+
+
 @of(AGENTS, "Texts that know the call")
 async def test_texts_that_know_the_call(example: ModuleType) -> None:
     voices = Voices()
