@@ -323,6 +323,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jmespath": ("callbridge.agents.http",),
     "pydantic_settings": ("callbridge.server.config",),
     "twilio": ("callbridge.telephony",),
+    "aiohttp": ("callbridge.telephony.rest",),
     "sqlalchemy": ("callbridge.state",),
     "picows": ("callbridge.bridge.legs",),
     "aiofastnet": ("callbridge.bridge.legs",),
@@ -769,8 +770,10 @@ CALLED_BY_LIBRARIES = {
     "next_event": "uvicorn",
     "on_response_complete": "uvicorn",
     "process_redirect": "websockets",
+    "get_auth_string": "twilio",
     "get_field_value": "pydantic-settings",
     "settings_customise_sources": "pydantic-settings",
+    "to_auth_strategy": "twilio",
 }
 """Methods that are there for somebody else's code."""
 

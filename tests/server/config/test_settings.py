@@ -334,7 +334,8 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
     """Each secret field, and each token of a list, since a log would show it alone."""
     fields = [field for field, info in Settings.model_fields.items() if "Secret" in str(info.annotation)]
     values = {variable(field): f"secret-{field}-{'x' * 32}" for field in fields}
-    subject = settings(**values | {"CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one"})
+    whole = {"CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one", "TWILIO_API_KEY_SID": f"SK{'0' * 32}"}
+    subject = settings(**values | whole)
     assert {*values.values(), "first one", "second one"} - set(subject.secrets) == {
         values["CALLBRIDGE_OTHER_AUTH_TOKENS"]
     }
@@ -380,8 +381,17 @@ EXAMPLES = {
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
     "truncation_post_instructions_tokens": "8000",
+    "twilio_api_key_secret": "key-secret",
+    "twilio_api_key_sid": f"SK{'0' * 32}",
+    "twilio_api_url": "http://127.0.0.1:9100",
+    "twilio_edge": "dublin",
+    "twilio_region": "ie1",
 }
 """A value for what has no default."""
+
+
+BY_OTHERS_NAMES = ("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE")
+"""What Twilio calls its own: no bare names of ours."""
 
 
 @pytest.fixture
@@ -412,7 +422,8 @@ def test_a_name_without_the_prefix_is_of_other_programs(process: pytest.MonkeyPa
     for field in Settings.model_fields:
         process.setenv(field.upper(), "en_US:en")
     given(process)
-    process.delenv("PORT")
+    for name in (*BY_OTHERS_NAMES, "PORT"):
+        process.delenv(name)
     assert read_settings().model_fields_set == {name.lower() for name in NEEDED}
 
 

@@ -18,6 +18,7 @@ from callbridge.server.config import (
     check_hearing,
     check_models,
     check_money,
+    check_rest,
     check_start,
     check_trust,
 )
@@ -64,6 +65,7 @@ def check(
         *given,
         check_models.key(settings),
         *check_trust.trust(settings),
+        check_rest.rest(settings),
         *check_addresses.public_address(settings),
         check_addresses.port(settings, try_to_listen(settings.host, settings.port)),
         *check_descriptors.check_descriptors(settings, descriptors),

@@ -56,7 +56,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _base_url(url: str) -> str:
+def base_url(url: str) -> str:
+    """An address of a service brought to one form; a ValueError says what is wrong with it."""
     parts = _address(url, _DEFAULT_PORTS, "https://my-calls.fly.dev")
     host = parts.hostname or ""
     path = parts.path.rstrip("/")
@@ -310,7 +311,7 @@ SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 ControlKey = Annotated[SecretStr, AfterValidator(_control_key)]
 VendorsName = Annotated[str, AfterValidator(_vendors_name)]
 Host = Annotated[str, AfterValidator(_host)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+BaseUrl = Annotated[str, AfterValidator(base_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
 OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]

@@ -17,8 +17,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
-from callbridge.server.config.addresses import AddressSettings
 from callbridge.server.config.models import voice_model
+from callbridge.server.config.rest import RestSettings
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
@@ -44,9 +44,10 @@ from callbridge.server.config.setting_values import (
     listed,
 )
 from callbridge.server.config.variables import Variables, given_variables, own_variables
+from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(AddressSettings):
+class Settings(RestSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.
@@ -274,6 +275,18 @@ class Settings(AddressSettings):
         own = self.twilio_auth_token.get_secret_value()
         others = () if self.other_auth_tokens is None else listed(self.other_auth_tokens)
         return tuple(dict.fromkeys((own, *others)))
+
+    @property
+    def rest_credentials(self) -> Credentials:
+        """What Twilio's REST API is asked with: the key where there is one, else the auth token."""
+        return Credentials(
+            account_sid=self.twilio_account_sid,
+            secret=self.twilio_api_key_secret or self.twilio_auth_token,
+            key_sid=self.twilio_api_key_sid or "",
+            region=self.twilio_region or "",
+            edge=self.twilio_edge or "",
+            api_url=self.twilio_api_url or "",
+        )
 
     @property
     def own_secret(self) -> str:
