@@ -18,8 +18,8 @@ from typing import Final, TypeAlias, assert_never, get_args
 import msgspec
 
 from callbridge.bridge.key_tones import key_tones
+from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.relay import Relay
-from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import entrance
 from callbridge.call import events as e
@@ -270,8 +270,8 @@ class Rig:
                 self.relay.open_uplink()
             case a.PlayClip() if self._clip:
                 self.relay.play_clip(self._clip, self.now)
-            case a.PlaySound():
-                self.relay.play_clip(waiting_sound(), self.now)
+            case a.PlaySound(sound):
+                self.relay.play_clip(audio_of(sound), self.now)
             case a.PlayKeys(keys, name):
                 self.relay.play_clip(key_tones(keys), self.now, name)
             case a.DropModel(e.Leg.MODEL) | a.ParkModel():

@@ -14,8 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 
 from callbridge.bridge.key_tones import key_tones
+from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.relay import Relay
-from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
@@ -319,8 +319,8 @@ class Stream:
             case a.PlayClip():
                 if self.world.clip:
                     self.relay.play_clip(self.world.clip, self.world.now)
-            case a.PlaySound():
-                self.relay.play_clip(waiting_sound(), self.world.now)
+            case a.PlaySound(sound):
+                self.relay.play_clip(audio_of(sound), self.world.now)
             case a.PlayKeys(keys, name):
                 self.relay.play_clip(key_tones(keys), self.world.now, name)
             case a.Note(fact):

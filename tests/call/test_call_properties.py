@@ -701,7 +701,7 @@ class Seen:
     def output(self, event: Input, output: Output, now: float) -> None:
         assert not self.ended or may_be_late(output), "a call that is over asks for nothing"
         match output:
-            case a.PlayClip() | a.PlaySound() | a.PlayKeys():
+            case a.PlayClip() | a.PlaySound(_) | a.PlayKeys():
                 self._is_clip = True
             case AudioToPhone(duration_ms):
                 self._audio(event, duration_ms)

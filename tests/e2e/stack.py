@@ -22,7 +22,8 @@ from fastapi import FastAPI
 import callbridge
 from callbridge.agents.agent import Agent
 from callbridge.agents.languages.texts import clip_of
-from callbridge.bridge.waiting_sound import waiting_sound
+from callbridge.bridge.own_sounds import audio_of
+from callbridge.call.actions import OwnSound
 from callbridge.call.facts import StreamEnded
 from callbridge.server.config.settings import VARIABLES, read_settings
 from callbridge.server.http.app import create_app
@@ -155,7 +156,7 @@ class FinishedCall:
             self.stream.playback,
             items,
             self.stream.end.at,
-            (clip_of(self.stack.settings.language), waiting_sound()),
+            (clip_of(self.stack.settings.language), audio_of(OwnSound.AT_WORK)),
         )
 
     def of(self, kind: type[Fact]) -> list[Any]:

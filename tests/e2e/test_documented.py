@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from callbridge.agents.written.reading import read_agent
-from callbridge.bridge.waiting_sound import waiting_sound
+from callbridge.bridge.own_sounds import audio_of
+from callbridge.call.actions import OwnSound
 from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
@@ -325,7 +326,9 @@ async def test_a_sound_while_it_runs(example: ModuleType) -> None:
     played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()])
     assert played.heard == ["Hello!", "Four euros."]
     assert played.outputs[0] == ("price", "rye: 4 euros")
-    assert waiting_sound() in b"".join(payload.audio for payload in played.call.stream.playback.payloads)
+    assert audio_of(OwnSound.AT_WORK) in b"".join(
+        payload.audio for payload in played.call.stream.playback.payloads
+    )
 
 
 @of(AGENTS, "An answer that comes later")

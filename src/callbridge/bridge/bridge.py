@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, assert_never
 import structlog
 
 from callbridge.bridge.agent_side import AgentSide
+from callbridge.bridge.alarm import Alarm
 from callbridge.bridge.closing import Closing
 from callbridge.bridge.door import Door, nowhere
 from callbridge.bridge.keeping import LastEntries, nothing_to_free, nothing_to_keep
 from callbridge.bridge.key_tones import key_tones
 from callbridge.bridge.legs.leg import Dialer, DialError, Read, SocketLeg
+from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.relay import Relay
-from callbridge.bridge.waiting_sound import waiting_sound
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.entrance import Entrance
@@ -102,13 +103,12 @@ class Bridge:
         """The same, once there is a call."""
         self._traces = logging.getLogger().isEnabledFor(logging.DEBUG)
         """Asked once: a debug line that goes nowhere costs as much as a frame of audio."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._armed_for: float | None = None
         self._has_ended = False
         """The stream has: the phone is to be closed, and the call may linger."""
         self._is_over = False
         """Nothing is awaited any more: nobody is told anything."""
         self._woken = asyncio.Event()
+        self._alarm = Alarm(self._woken.set)
         self._tasks = asyncio.TaskGroup()
 
     async def run(self) -> None:
@@ -119,7 +119,7 @@ class Bridge:
             self._tell_from_outside(e.ShutdownRequested())
             raise
         finally:
-            self._disarm_timer()
+            self._alarm.stop()
             try:
                 await self._closing.close(self._log)
             except asyncio.CancelledError:
@@ -144,7 +144,7 @@ class Bridge:
             async with self._tasks:
                 self._own(self._keep(), "keeper")
                 self._own_leg(e.Leg.PHONE, self.phone_said)
-                self._arm_timer()
+                self._alarm.set_for(self.decider.deadline)
         except* _CallOver:
             pass
         except* Exception as broken:  # noqa: BLE001  # Our fault ends this call and nothing else.
@@ -207,6 +207,10 @@ class Bridge:
         """Whether the stream has: what is left lingers."""
         return self._has_ended
 
+    def transfer_told(self, event: e.TransferTold) -> None:
+        """Whoever asks a person for the caller knows what came of it."""
+        self._tell_from_outside(event)
+
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""
         self._tell_from_outside(e.ShutdownRequested())
@@ -242,7 +246,7 @@ class Bridge:
         self._perform(self.decider.handle(event, self._loop.time()))
         if self._side is not None:
             self._serve_agent(self._side)
-        self._arm_timer()
+        self._alarm.set_for(self.decider.deadline)
         if self._has_ended and self.decider.deadline is None:
             self._is_over = True
             self._woken.set()
@@ -289,8 +293,8 @@ class Bridge:
             case a.PlayClip():
                 if self.clip:
                     self._relay.play_clip(self.clip, self._loop.time())
-            case a.PlaySound():
-                self._relay.play_clip(waiting_sound(), self._loop.time())
+            case a.PlaySound(sound):
+                self._relay.play_clip(audio_of(sound), self._loop.time())
             case a.PlayKeys(keys, name):
                 self._relay.play_clip(key_tones(keys), self._loop.time(), name)
             case a.Note(fact):
@@ -456,7 +460,7 @@ class Bridge:
         while True:
             await side.wanted()
             self._serve_agent(side)
-            self._arm_timer()
+            self._alarm.set_for(self.decider.deadline)
 
     # --- Time, and the end ---
 
@@ -468,7 +472,7 @@ class Bridge:
             if self._has_ended:
                 await self._end_stream()
             if not self._is_over:
-                self._armed_for = None
+                self._alarm.has_rung()
                 self._tell(e.DeadlinePassed())
         # Before the tasks end: a tool that will not be cancelled must not keep the sockets.
         await self._closing.close(self._log)
@@ -480,19 +484,3 @@ class Bridge:
             for dial in self._dials.values():  # The call stays for what is late, and not for another session.
                 dial.cancel()
         await self._closing.close(self._log, self._closing.wishes)
-
-    def _arm_timer(self) -> None:
-        """One timer per call, moved only when the deadline did."""
-        deadline = self.decider.deadline
-        at = deadline[0] if deadline else None
-        if at == self._armed_for:
-            return
-        self._disarm_timer()
-        if at is not None:
-            self._armed_for = at
-            self._timer = self._loop.call_at(at, self._woken.set)
-
-    def _disarm_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._armed_for = None

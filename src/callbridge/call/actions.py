@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
 
 from callbridge.call.events import Leg
@@ -70,9 +71,20 @@ class PlayClip:
     """Let the caller hear the clip: "one moment, please"."""
 
 
+class OwnSound(StrEnum):
+    """Sounds of ours."""
+
+    AT_WORK = "at_work"
+    """Soft, now and then: somebody is at work."""
+    ON_HOLD = "on_hold"
+    """A piece of what is heard on hold; another one behind it goes on."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlaySound:
-    """Let the caller hear a soft sound: somebody is at work."""
+    """Let the caller hear a sound of ours."""
+
+    sound: OwnSound = OwnSound.AT_WORK
 
 
 @dataclass(frozen=True, slots=True)

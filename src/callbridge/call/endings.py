@@ -12,7 +12,8 @@ from callbridge.call.events import StreamMustEnd
 from callbridge.call.facts import EndReason
 from callbridge.call.floor.table import Caller
 from callbridge.call.phases import Timer
-from callbridge.call.wishes import FallBack, Following, HangUp, Resume, SayGoodbye
+from callbridge.call.telephone_facts import TransferAsked
+from callbridge.call.wishes import FallBack, Following, HangUp, PutThrough, Resume, SayGoodbye, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from callbridge.call.limits import Limits
     from callbridge.call.outbox import Outbox
     from callbridge.call.wants import WishSet, WishWithdrawn
+    from callbridge.call.wishes import Wish
 
 _IN_THEIR_LANGUAGE: Final = "Speak the language of the conversation. Say nothing else."
 
@@ -35,6 +37,10 @@ SAY_IT_ENDS: Final = (
     f"Tell the caller that this call has to end now, and say goodbye, in one sentence. {_IN_THEIR_LANGUAGE}"
 )
 ASK_WHETHER_THERE: Final = f"Ask the caller in a few words whether they are still there. {_IN_THEIR_LANGUAGE}"
+STAYS_WITH_YOU: Final = (
+    "[The caller spoke before they were put through, and is still with you. Listen to them. If they still "
+    "want the person, put them through again.]"
+)
 CALL_GOES_ON: Final = (
     "[The caller spoke before the call was ended: it goes on. When they have no more to say, say goodbye "
     "and end it again.]"
@@ -69,7 +75,9 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
 }
 """What follows each end of a stream, if the call still lives and nothing was left unsaid."""
 
-_WITHOUT_MODEL: Final = frozenset({EndReason.MODEL_UNAVAILABLE, EndReason.MODEL_LOST})
+WITHOUT_MODEL: Final = frozenset({EndReason.MODEL_UNAVAILABLE, EndReason.MODEL_LOST})
+WISHED: Final = frozenset({EndReason.AGENT_HANGUP, EndReason.TRANSFERRED})
+"""What the agent itself wants. A caller who speaks withdraws it."""
 
 
 class Endings:
@@ -103,6 +111,9 @@ class Endings:
         """The caller's turn in which it began to leave."""
         self._is_unsaid = False
         """The last words were not said, and there is nobody left who could say them."""
+        self.put_through: TransferAsked | None = None
+        """To whom, when the agent leaves for that."""
+        self._transfers = 0
         self._last_words: Saying | None = None
         """Those of the agent's own code, as long as it has asked for the end with them."""
         self._timers: dict[Timer, float] = {}
@@ -119,6 +130,15 @@ class Endings:
 
     # --- Leaving ---
 
+    def leave_for(self, wish: Wish, now: float) -> None:
+        """The agent says its last words, and then its wish is granted."""
+        if isinstance(wish, Transfer):
+            self._transfers += 1
+            self.put_through = TransferAsked(f"{self._out.stream_sid}-{self._transfers}", wish)
+            self.leave(EndReason.TRANSFERRED, now)
+        else:
+            self.leave(EndReason.AGENT_HANGUP, now)
+
     def leave(self, reason: EndReason, now: float, words: str = "") -> None:
         """The agent says its last words: those of its own answer, or `words` that it is told to say."""
         self.leaving_for, self.turn = reason, self._floor.turn
@@ -131,13 +151,18 @@ class Endings:
 
     def stay(self) -> None:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
-        self.leaving_for = None
-        self._floor.debts.has_last_words = False
-        del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
-        words, self._last_words = self._last_words, None
+        text = CALL_GOES_ON if self.put_through is None else STAYS_WITH_YOU
+        words, self.put_through = self._last_words, None
+        self.is_not_leaving()
         if words is not None and words is not self._floor.saying_asked:
             self._floor.sayings.drop(words)  # Nobody says goodbye in the middle of a call that goes on.
-        self._asking.tell(CALL_GOES_ON)
+        self._asking.tell(text)
+
+    def is_not_leaving(self) -> None:
+        """The last words are said or taken back, and the stream goes on."""
+        self.leaving_for = self._last_words = None
+        self._floor.debts.has_last_words = False
+        del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
 
     def wish(self, event: WishSet, now: float) -> None:
         """The agent's own code wants the call to end, in the agent's words."""
@@ -148,12 +173,12 @@ class Endings:
                 debts.farewell = now
             elif debts.sayings:
                 self._last_words = debts.sayings[-1]
-            self.leave(EndReason.AGENT_HANGUP, now)
+            self.leave_for(event.wish, now)
             self._asking.if_free(now)
 
     def withdraw(self, _event: WishWithdrawn, _now: float) -> None:
         """It does not want that any more."""
-        if self.leaving_for is EndReason.AGENT_HANGUP:
+        if self.leaving_for in WISHED:
             self._floor.debts.farewell = None
             self.stay()
 
@@ -175,13 +200,15 @@ class Endings:
         An agent that takes its leave needs nobody to fall back on: a call that was to end ends, and if its
         goodbye was not said, Twilio says one. A stream that breaks off at a limit is not resumed to be ended.
         """
-        if self.leaving_for is not None and reason in _WITHOUT_MODEL:
+        if self.leaving_for is not None and reason in WITHOUT_MODEL:
             reason = self.leaving_for
         follows = FOLLOWS[reason]
+        if reason is EndReason.TRANSFERRED and self.put_through is not None:
+            return reason, PutThrough(self.put_through.transfer_id)  # Said or not: it is what they want.
         if reason is self.leaving_for:
             is_unsaid = self._is_unsaid or self._ladder.owes_goodbye or self.is_talked_over
         else:
-            is_at_limit = self.leaving_for not in {None, EndReason.AGENT_HANGUP}
+            is_at_limit = self.leaving_for not in {None, *WISHED}
             is_unsaid = is_at_limit and follows == Resume()
         return reason, SayGoodbye() if is_unsaid else follows
 
@@ -201,8 +228,10 @@ class Endings:
     def add_due(self, due: dict[Timer, float], *, is_quiet: bool) -> None:
         """Adds when to look at what. `is_quiet`: it is the caller's turn, and they say nothing."""
         limits = self._limits
-        due.update(self._timers)
         floor = self._floor
+        if floor.is_on_hold:
+            return  # Nobody is there who could say a limit, and what the caller waits for has one.
+        due.update(self._timers)
         if not limits.caller_silence_s or self.leaving_for is not None:
             return
         said_until = self._playout.agent_until

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import Entry
-from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.call.plan import CallPlan
 from callbridge.call.sessions.trouble import Trouble
 from callbridge.call.wants import Want
@@ -50,6 +50,8 @@ class StreamAdmitted:
     """How long the call has lasted already."""
     is_spend_over: bool = False
     """All calls together cost more than they may: this one begins with its goodbye."""
+    is_back: bool = False
+    """An earlier stream put the caller through to a person, and nobody took the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,18 @@ class SpendRanOver:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferTold:
+    """What became of the transfer for which the caller is on hold; `CONNECTED`: somebody takes the call."""
+
+    transfer_id: str
+    outcome: TransferOutcome
+    detail: str = ""
+    """What Twilio said."""
+    is_to_ring: bool = False
+    """Nobody can be asked apart: the caller is to hear it ring."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadlinePassed:
     """The time in `deadline` has come."""
 
@@ -194,6 +208,7 @@ LocalEvent: TypeAlias = (
     | ShutdownRequested
     | HandOverRequested
     | SpendRanOver
+    | TransferTold
     | DeadlinePassed
     | Want
 )

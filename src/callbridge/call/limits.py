@@ -198,6 +198,12 @@ class Limits:
     """What a new session is told: the latest turns, about 1,500 tokens at four characters each. Every answer
     reads them again."""
 
+    # A caller who is put through.
+
+    transfer_decided_within_s: float = 60.0
+    """So long after the ringing a person who was asked apart has decided, whatever Twilio tells or does not:
+    it rings 5 s longer than it is told, 600 characters of briefing take 40 s, the key another 10."""
+
     # Turns.
 
     transcript_timeout_s: float = 5.0

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, assert_never
 
+import msgspec
+
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.codes import CLOSE_CODES
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.ear.silences import add_sound_due
-from callbridge.call.endings import SAY_IT_ENDS
+from callbridge.call.endings import SAY_IT_ENDS, WISHED, WITHOUT_MODEL
 from callbridge.call.facts import CallClosed, ClipPlayed, EndReason, StreamStarted, noted, warned
 from callbridge.call.floor.table import Caller, Now
 from callbridge.call.memory import TurnSaid
@@ -24,6 +26,7 @@ from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.rules import RULES, Ignored
 from callbridge.call.summary import summary
+from callbridge.call.wishes import PutThrough
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
@@ -169,20 +172,25 @@ class CallMachine:
             case e.SessionStands():
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                if self._endings.leaving_for in {None, EndReason.AGENT_HANGUP}:
+                if self._endings.leaving_for in {None, *WISHED} and self._parts.on_hold.asked is None:
                     # After the words were asked for: otherwise the caller's held "hello?" would be answered
                     # first. In a session that was had for a goodbye at a limit nobody is answered any more;
-                    # whom the agent itself wants to leave may still have something to say.
+                    # whom the agent itself wants to leave may still have something to say. Who is on hold is
+                    # heard by nobody.
                     sessions.open_uplink()
             case e.SpareTookOver():
                 ladder.session_lost(now)
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                sessions.open_uplink()
+                if self._parts.on_hold.asked is None:
+                    sessions.open_uplink()
             case e.LimitReached(reason):
                 self._limit_reached(reason, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
-                self._end(reason, detail)
+                if self._parts.on_hold.asked is not None and reason in WITHOUT_MODEL:
+                    self._parts.on_hold.model_gone(consequence)
+                else:
+                    self._end(reason, detail)
             case _:
                 assert_never(consequence)
 
@@ -239,10 +247,10 @@ class CallMachine:
                 self._parts.hearing.expired(timer, now)
             case Timer.TRANSCRIPT | Timer.LINGER:
                 pass  # `_settle` records what is late, and ends what lingers.
-            case Timer.CALLER_QUIET:
-                self._look_at_caller(now)
-            case Timer.MEDIA_GAP:
-                self._look_for_gap(now)
+            case Timer.CALLER_QUIET | Timer.MEDIA_GAP:
+                self._look_at_line(timer, now)
+            case Timer.HOLD_SOUND | Timer.ON_HOLD:
+                self._parts.on_hold.expired(timer, now)
             case Timer.HAND_OVER:
                 reason = self._endings.leaving_for or EndReason.HANDED_OVER
                 self._end(reason, "in the middle of a turn")
@@ -262,9 +270,11 @@ class CallMachine:
         self._out.note(ClipPlayed("a session" if self._sessions.is_connecting else "an answer"))
         self._out.do(a.PlayClip())
 
-    def _look_at_caller(self, now: float) -> None:
+    def _look_at_line(self, timer: Timer, now: float) -> None:
         """Whether the caller is quiet while the model says that they speak, or speaks again."""
-        if (quiet_s := self._parts.line.quiet_s(now)) is None:
+        if timer is Timer.MEDIA_GAP:
+            self._look_for_gap(now)
+        elif (quiet_s := self._parts.line.quiet_s(now)) is None:
             self._parts.floor.line_is_loud()
         else:
             self._parts.floor.line_fell_quiet(quiet_s, now)
@@ -287,9 +297,11 @@ class CallMachine:
         is_connecting = sessions.is_connecting
         sessions.add_due(due)
         ladder.add_due(due)
-        parts.hearing.add_due(due)
+        if parts.on_hold.asked is None:  # A model that hears nobody is not asked for a sign of life.
+            parts.hearing.add_due(due)
         if (greeted_by := parts.floor.greeting.due) is not None:
             due[Timer.GREETING] = greeted_by
+        parts.on_hold.add_due(due)
         parts.line.add_due(due, parts.floor.caller_at, is_standing=not is_connecting)
         parts.endings.add_due(due, is_quiet=self.phase is Phase.LIVE and parts.asking.is_idle)
         add_sound_due(
@@ -317,8 +329,8 @@ class CallMachine:
         if self.transcript.corrections:
             self._correct()
         parts, endings = self._parts, self._endings
-        if self._ended_at is None and endings.leaving_for is not None:
-            self._hear_out()
+        if self._ended_at is None and (endings.leaving_for is not None or parts.floor.is_on_hold):
+            self._hear_out(now)
         if self._ended_at is not None:
             parts.linger.look(now)
             return
@@ -348,12 +360,18 @@ class CallMachine:
         if self._ended_at is None:
             self._parts.pressed_keys.settle(now, is_free=self._parts.floor.now is not Now.AUDIBLE)
 
-    def _hear_out(self) -> None:
-        """Whoever speaks into a goodbye keeps the agent, or has time to finish, unless the money is spent."""
+    def _hear_out(self, now: float) -> None:
+        """Whoever speaks into a goodbye keeps the agent, or has time to finish, unless the money is spent.
+
+        And whoever is on hold and does not want to be gets the agent back.
+        """
         endings = self._endings
-        if endings.is_talked_over:
+        if self._parts.on_hold.asked is not None:
+            self._parts.on_hold.look(now)
+            self._take_consequences(now)
+        elif endings.is_talked_over:
             self._end(EndReason.LIMIT_SPEND_TOTAL, "the caller spoke on")
-        elif endings.leaving_for is EndReason.AGENT_HANGUP and endings.turn != self._parts.floor.turn:
+        elif endings.leaving_for in WISHED and endings.turn != self._parts.floor.turn:
             endings.stay()
             self._out.note(noted("farewell_withdrawn"))
 
@@ -382,12 +400,25 @@ class CallMachine:
         """Nobody speaks, nothing is owed, and all was heard: the moment for what must not disturb."""
         if self._parts.pressed_keys.sent_at == now:
             return  # They are on their way when this event is done, and heard before anything ends.
+        if self._parts.on_hold.asked is not None:
+            return
         if self._endings.leaving_for is not None:
-            self._end(self._endings.leaving_for, "")
+            self._leave(self._endings.leaving_for, now)
         elif self._parts.hand_over_by is not None:
             self._end(EndReason.HANDED_OVER, "")
         else:
             self._sessions.quiet(now)
+
+    def _leave(self, reason: EndReason, now: float) -> None:
+        """The last words were heard: what the agent left for comes now."""
+        endings, asked = self._endings, self._endings.put_through
+        is_held = asked is not None and asked.transfer.is_warm and self._sessions.plan.rings_apart
+        if is_held and reason is EndReason.TRANSFERRED and self._parts.hand_over_by is None:
+            assert asked is not None
+            endings.is_not_leaving()
+            self._parts.on_hold.begin(msgspec.structs.replace(asked, is_held=True), now)
+        else:
+            self._end(reason, "")
 
     # --- The end ---
 
@@ -397,7 +428,12 @@ class CallMachine:
             return
         parts, out, now = self._parts, self._out, self._out.now
         reason, follows = self._endings.end(reason)
-        parks = reason is EndReason.MEDIA_LOST and self.phase is Phase.LIVE and parts.ladder.can_be_left
+        is_held = parts.on_hold.asked is not None
+        if isinstance(follows, PutThrough) and not is_held and (asked := self._endings.put_through):
+            out.note(asked)
+        parts.on_hold.stream_ends(reason, now)
+        is_live = self.phase is Phase.LIVE and not is_held
+        parks = reason is EndReason.MEDIA_LOST and is_live and parts.ladder.can_be_left
         if parks:
             parts.floor.leave_behind(now)
         has_leg = self._sessions.has_leg

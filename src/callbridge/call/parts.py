@@ -20,6 +20,7 @@ from callbridge.call.floor.ladder import Ladder
 from callbridge.call.floor.news import News
 from callbridge.call.linger import Linger
 from callbridge.call.memory import Memory
+from callbridge.call.on_hold import OnHold
 from callbridge.call.sessions.sessions import Sessions
 from callbridge.call.tools import ToolCalls
 from callbridge.call.transcript import Transcript
@@ -54,6 +55,7 @@ class Parts:
             plan,
             spread,
             is_continued=admitted.is_continued,
+            is_back=admitted.is_back,
             gate=gate,
             tally=tally,
             memory=self.memory,
@@ -87,6 +89,7 @@ class Parts:
         self.endings = Endings(
             plan.limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s
         )
+        self.on_hold = OnHold(self.floor, self.asking, self.sessions, self.news, playout, out)
         self.bill = Bill(out)
         self.linger = Linger(plan.limits.linger_s, transcript, self.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}

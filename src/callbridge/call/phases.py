@@ -55,4 +55,6 @@ class Timer(StrEnum):
     HAND_OVER = "hand_over"
     AMEND = "amend"
     WAITING_SOUND = "waiting_sound"
+    HOLD_SOUND = "hold_sound"
+    ON_HOLD = "on_hold"
     LINGER = "linger"

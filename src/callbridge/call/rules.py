@@ -17,12 +17,13 @@ from typing import Any, Final, TypeAlias
 
 from callbridge.call import events as e
 from callbridge.call.codes import PROTOCOL_CODES, SERVER_STOPS
-from callbridge.call.endings import Endings
+from callbridge.call.endings import WISHED, Endings
 from callbridge.call.facts import EndReason, warned
 from callbridge.call.floor.floor import Floor
 from callbridge.call.floor.hearing import Hearing
 from callbridge.call.floor.ladder import Ladder
 from callbridge.call.linger import Linger
+from callbridge.call.on_hold import OnHold
 from callbridge.call.parts import Parts
 from callbridge.call.phases import Phase
 from callbridge.call.rating import CallerWordsRated
@@ -79,7 +80,7 @@ def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
     leaving_for = parts.endings.leaving_for
     # A key withdraws the agent's own goodbye, and nothing that a limit has ended. Without a session the last
     # words only play out: nobody could answer the key.
-    if leaving_for is not None and not (leaving_for is EndReason.AGENT_HANGUP and stands):
+    if leaving_for is not None and not (leaving_for in WISHED and stands):
         return
     if digit in plan.menu_keys and is_alone and not keys.wanted.are_digits:
         if keys.may_lead(now):
@@ -155,8 +156,9 @@ def caller_transcribed(parts: Parts, event: rt.CallerTranscript, now: float) -> 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
     """A tool answered."""
     parts.waiting_sound.tool_answered(event.call_id)
-    if parts.ladder.tool_finished(event, now) and parts.sessions.stands and parts.endings.leaving_for is None:
-        parts.endings.leave(EndReason.AGENT_HANGUP, now)
+    is_granted = parts.ladder.tool_finished(event, now) and parts.sessions.stands
+    if is_granted and event.wish is not None and parts.endings.leaving_for is None:
+        parts.endings.leave_for(event.wish, now)
 
 
 def session_amended(parts: Parts, event: rt.SessionUpdated, now: float) -> None:
@@ -307,6 +309,7 @@ _sessions: Final = partial(Rule, attrgetter("sessions"))
 _hearing: Final = partial(Rule, attrgetter("hearing"))
 _endings: Final = partial(Rule, attrgetter("endings"))
 _linger: Final = partial(Rule, attrgetter("linger"))
+_on_hold: Final = partial(Rule, attrgetter("on_hold"))
 
 
 def _all_parts(parts: Parts) -> Parts:
@@ -389,6 +392,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     e.ShutdownRequested: _always(_here(shut_down)),
     e.HandOverRequested: _always(_here(hand_over)),
     e.SpendRanOver: _always(_here(spend_ran_over)),
+    e.TransferTold: _always(_on_hold(OnHold.told)),
     # From the agent's own code.
     AgentSays: _always(_here(agent_says)),
     AgentTells: _always(_here(agent_tells)),

@@ -43,7 +43,6 @@ def settings_for(public_url: str, **more: str) -> Settings:
 @contextlib.asynccontextmanager
 async def answering(head: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """A server that says this to whoever asks, and its port."""
-
     ended: list[asyncio.Event] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

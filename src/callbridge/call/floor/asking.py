@@ -70,9 +70,12 @@ class Asking:
 
     @property
     def waits_since(self) -> float | None:
-        """Since when the caller waits for the agent; None while they do not. Who speaks does not wait yet."""
+        """Since when the caller waits for the agent; None while they do not.
+
+        Who speaks does not wait yet, and who is on hold waits for somebody else.
+        """
         floor = self._floor
-        if floor.caller is Caller.SPEAKING:
+        if floor.caller is Caller.SPEAKING or floor.is_on_hold:
             return None
         times: list[float] = []
         if floor.now is Now.AUDIBLE and not floor.response.is_whole:
@@ -152,6 +155,7 @@ class Asking:
         floor = self._floor
         # Who is still pressing keys is not talked over: they are told within seconds, and asked about then.
         is_busy = floor.caller is Caller.SPEAKING or floor.is_answering or floor.keys.finished_at is not None
+        is_busy = is_busy or floor.is_on_hold
         # A session that this very event has shown to be of no use is still there, and is asked nothing more.
         is_there = self._sessions.stands and not self._is_given_up
         if is_busy or self.retry_at is not None or not is_there:

@@ -68,6 +68,8 @@ class Floor:
         self.response = LiveResponse("", 0, 0.0)
         self.let_go: LiveResponse | None = None
         """A response whose end did not come in time: muted, or said. It may go on yet."""
+        self.is_on_hold = False
+        """The caller waits for a person: the agent says nothing, and is told nothing of them."""
         self.turn = 0
         """The number of the caller's turn: one more at each `speech_started` and each first key."""
         self.caller_at = out.now

@@ -53,6 +53,10 @@ CONTINUED: Final = (
     "[The call was cut off for a moment and is connected again. What stands above was said before. "
     "Apologise in a few words, and go on where you were.]"
 )
+BACK: Final = (
+    "[The caller was put through, nobody took the call, and they are back with you. What stands above was "
+    "said before, and what became of it. Tell them in one sentence, and go on with them.]"
+)
 CONTINUED_BLINDLY: Final = (
     "[The call was cut off and is connected again; what was said before is lost. "
     "Apologise in a few words, and ask what it was about.]"
@@ -66,6 +70,7 @@ class Sessions:
         plan: what the call is to be.
         spread: from 0 to 1, drawn at random: calls that fail together try again apart.
         is_continued: whether an earlier stream of the call broke off, or was handed over.
+        is_back: whether it ended because the caller was put through to somebody, who did not take the call.
         gate: what may pass; held while nobody could be sent the caller's audio.
         tally: what the relay counted.
         memory: what was said before.
@@ -79,6 +84,7 @@ class Sessions:
         spread: float,
         *,
         is_continued: bool,
+        is_back: bool = False,
         gate: Gate,
         tally: Tally,
         memory: Memory,
@@ -95,6 +101,7 @@ class Sessions:
         """When the present attempt to have a session began."""
         self.renewal = Renewal(plan.limits, out)
         self._limits, self._spread, self._is_continued = plan.limits, spread, is_continued
+        self._is_back = is_back
         self._gate, self._tally, self._memory, self._transcript, self._out = (
             gate,
             tally,
@@ -234,6 +241,7 @@ class Sessions:
         note = BROKE_OFF
         if not self._has_been_live:
             note = CONTINUED if self._memory.entries else CONTINUED_BLINDLY
+            note = BACK if self._is_back else note
         return self._memory.retell(self._transcript.unrecorded(), note, self._out.next_item_id)
 
     def _ready(self, now: float) -> None:
@@ -308,6 +316,10 @@ class Sessions:
         self._gate.uplink = Uplink.OPEN
         self._out.do(OpenUplink())
 
+    def shut_uplink(self) -> None:
+        """What the caller says from now on is for nobody."""
+        self._gate.uplink = Uplink.SHUT
+
     # --- A session is not to be had, or lost ---
 
     def failed(self, trouble: Trouble, now: float) -> None:
@@ -328,8 +340,13 @@ class Sessions:
     def leave(self, trouble: Trouble) -> None:
         """The session failed during the last words: there will be no other one."""
         self._give_up(trouble, keeps_spare=False)
+        self.stay_away()
+
+    def stay_away(self) -> None:
+        """None will be had any more. Nobody is left who could be sent the caller's audio."""
+        self._timers.clear()
         self.phase, self.is_gone = Phase.LIVE, True
-        self._gate.uplink = Uplink.SHUT  # Nobody is left who could be sent the caller's audio.
+        self.shut_uplink()
 
     def _give_up(self, trouble: Trouble, *, keeps_spare: bool) -> None:
         self._out.note(trouble.as_fact("call", self.plan.model))
