@@ -207,7 +207,7 @@ async def test_a_text_is_sent() -> None:
         assert sent == SentMessage("SM" + "3" * 32, "queued", 2)
         await rest.send_message(TO, "MG" + "4" * 32, "Hi")
     first, second = (dict(asked.form) for asked in peer.asked)
-    assert first.pop("SmartEncoded") in {"true", "True"}
+    assert first.pop("SmartEncoded") == "true"
     expected = {"To": TO, "From": FROM, "Body": "Grüße", "ValidityPeriod": "600"}
     assert first == expected | {"StatusCallback": "https://x.example/t"}
     assert (second["MessagingServiceSid"], "From" in second) == ("MG" + "4" * 32, False)
