@@ -12,6 +12,7 @@ from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.drain import drain
 from callbridge.cli.forget import forget
+from callbridge.cli.number import number
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_model import simulate_model
@@ -68,6 +69,7 @@ agent = typer.Typer(
 )
 agent.command("show")(show)
 app.add_typer(agent, name="agent")
+app.add_typer(number, name="number")
 
 
 def main() -> None:
