@@ -24,6 +24,8 @@ COMMANDS = [
     ["simulate", "model"],
     ["agent"],
     ["agent", "show"],
+    ["number"],
+    *[["number", name] for name in ("list", "available", "buy", "point", "restore", "probe")],
 ]
 
 

@@ -15,6 +15,7 @@ from callbridge.server.process.live_check import ask_for_all, ask_model
 from callbridge.simulators.voice_model import ConnectFault, Oddity, Script, SessionSettings, serve_model
 from e2e.commands import run
 from e2e.stack import API_KEY, variables
+from rest_peer import refused, rest_peer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,13 +173,19 @@ async def test_nobody_there() -> None:
 
 async def test_command_asks_only_when_told_to(tmp_path: Path) -> None:
     """Exit status 1 and the vendor's answer with --live; without it nobody is dialled."""
-    async with serve_model(Script(), keys=["sk-other"]) as model:
-        given = variables("http://127.0.0.1:8080", model.url)
+    async with (
+        serve_model(Script(), keys=["sk-other"]) as model,
+        rest_peer(refused(401, 20003, "Authenticate")) as twilio,
+    ):
+        given = variables("http://127.0.0.1:8080", model.url, CALLBRIDGE_TWILIO_API_URL=twilio.url)
         live = await run(tmp_path, "check", "--live", variables=given)
         assert (live.status, len(model.sessions)) == (1, 1)
         assert "wrong  OPENAI_API_KEY was refused." in live.stdout
+        # Every question was refused: told once.
+        assert live.stdout.count("wrong  Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN") == 1
+        asked = len(twilio.asked)
         still = await run(tmp_path, "check", variables=given)
-        assert (still.status, len(model.sessions)) == (0, 1)
+        assert (still.status, len(model.sessions), len(twilio.asked)) == (0, 1, asked)
 
 
 async def test_each_agent_is_asked_for() -> None:

@@ -17,6 +17,7 @@ from callbridge.server.preparing import rehearse
 from callbridge.server.process.descriptors import limit_to_be
 from callbridge.server.process.listening import tcp_listeners
 from callbridge.server.process.live_check import ask_for_all
+from callbridge.server.process.twilio_check import ask_twilio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,8 @@ def check(
         bool,
         typer.Option(
             "--live",
-            help="Ask the model's vendor, too, whether key, model and voice are taken. Costs nothing.",
+            help="Ask both vendors, too: are key, model and voice taken, does the number lead here, does "
+            "Twilio reach the webhook? Costs nothing.",
         ),
     ] = False,
 ) -> None:
@@ -54,7 +56,16 @@ def check(
 
 
 def _ask_vendors(settings: Settings, roster: Roster) -> list[Finding]:
-    return asyncio.run(ask_for_all(settings, roster))
+    return asyncio.run(_ask(settings, roster))
+
+
+async def _ask(settings: Settings, roster: Roster) -> list[Finding]:
+    """Both vendors, at the same time."""
+    sends_texts = any(agent.texts is not None for agent in roster.agents.values())
+    async with asyncio.TaskGroup() as tasks:
+        model = tasks.create_task(ask_for_all(settings, roster), name="ask the model's vendor")
+        phone = tasks.create_task(ask_twilio(settings, sends_texts=sends_texts), name="ask Twilio")
+    return [*model.result(), *phone.result()]
 
 
 def show(findings: Iterable[Finding]) -> None:

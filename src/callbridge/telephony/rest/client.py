@@ -310,6 +310,7 @@ def _alert(alert: Any) -> Alert:
         level=_text(alert.log_level),
         text=_text(alert.alert_text),
         resource_sid=_text(alert.resource_sid),
+        request_url=_text(alert.request_url),
         at=alert.date_generated if isinstance(alert.date_generated, dt.datetime) else None,
     )
 

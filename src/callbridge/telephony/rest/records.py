@@ -131,5 +131,7 @@ class Alert:
     """URL-encoded pairs, as a rule; numbers of people may stand in it."""
     resource_sid: str
     """What it is about: a call's SID, often."""
+    request_url: str
+    """Which address of ours was asked; empty where none was."""
     at: dt.datetime | None
     """When it happened."""
