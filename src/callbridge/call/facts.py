@@ -383,6 +383,15 @@ class CallReported(BaseFact, frozen=True):
     """As Twilio writes it; empty before the call is over."""
 
 
+class MenuAnswered(BaseFact, frozen=True):
+    """The caller has heard the menu of the fallback."""
+
+    round: str
+    """Which time, as `switchboard.fallback_menu` names it."""
+    keys: str = ""
+    """What they pressed; nothing when they pressed nothing."""
+
+
 class FallbackDialed(BaseFact, frozen=True):
     """A human was rung because the agent could not answer."""
 
@@ -433,6 +442,7 @@ Fact: TypeAlias = (
     | StreamAsked
     | StreamReported
     | CallReported
+    | MenuAnswered
     | FallbackDialed
     | VoicemailLeft
     | CallOver

@@ -32,6 +32,7 @@ class NotPutThrough(enum.Enum):
     """Why nobody is rung."""
 
     NOBODY = "no human is configured"
+    CLOSED = "it is outside of the office hours"
     LEADS_BACK = "the human's number forwards back here"
     NO_CALLER_ID = "neither caller nor called number can be shown; set CALLBRIDGE_FALLBACK_CALLER_ID"
 
@@ -56,16 +57,21 @@ class PutThrough:
     """What they are shown; nothing for the caller's own number."""
 
 
-def put_through(ends: Ends, human: str, own_number: str) -> PutThrough | NotPutThrough:
+def put_through(
+    ends: Ends, human: str, own_number: str, *, is_open: bool = True
+) -> PutThrough | NotPutThrough:
     """Whether a call may ring `human`.
 
     Args:
         ends: of the call.
         human: the number that would be rung; nothing where there is none.
         own_number: one of the account, for calls without any; or nothing.
+        is_open: whether it is within the hours of that human.
     """
     if not human:
         return NotPutThrough.NOBODY
+    if not is_open:
+        return NotPutThrough.CLOSED
     if _leads_back(ends, human, own_number):
         return NotPutThrough.LEADS_BACK
     if _NUMBER.fullmatch(ends.caller) and not ends.is_anonymous:

@@ -85,6 +85,8 @@ class Asked:
     """Whether it was offered, or a stream of it has begun. Other news of it may come before that."""
     answers: dict[tuple[int, int], facts.StreamAsked] = field(default_factory=dict)
     """By stream and how often it was held."""
+    answered_at: dict[tuple[int, int], float] = field(default_factory=dict)
+    """When that was, in seconds of wall time."""
 
     def offer(self, call_status: str, now: float) -> Offer:
         """What becomes of a call that is offered.
@@ -148,7 +150,7 @@ def read_asked(found: Iterable[tuple[float, facts.Fact]]) -> Asked:
                 asked.begun, asked.is_known = asked.latest, True
             case facts.StreamAsked():
                 asked.is_known = True
-                _read_answer(asked, fact)
+                _read_answer(asked, fact, at)
             case facts.CallReported(status) if status in CALL_OVER:
                 asked.is_over = True
             case _:
@@ -156,10 +158,11 @@ def read_asked(found: Iterable[tuple[float, facts.Fact]]) -> Asked:
     return asked
 
 
-def _read_answer(asked: Asked, fact: facts.StreamAsked) -> None:
+def _read_answer(asked: Asked, fact: facts.StreamAsked, at: float) -> None:
     if fact.promise is not None:
         asked.latest = max(asked.latest, fact.promise.stream)
     if fact.stream and fact.follows in _ANSWERS:
         asked.answers[fact.stream, fact.held] = fact
+        asked.answered_at[fact.stream, fact.held] = at
     if fact.follows in {Continuation.HANG_UP, Continuation.SAY_GOODBYE}:
         asked.is_over = True

@@ -1,8 +1,9 @@
 """The fallback, step by step: what a caller gets whom the agent cannot serve.
 
-It is a ladder of documents: ring a human; when nobody was reached, voicemail; when there is none or nothing
-was said into it, an apology and the end. No document leaves the caller without a last word or an end, and
-each step that goes on names who is asked what follows.
+It is a ladder of documents: a menu, where there is one; ring a human; when nobody was reached, voicemail;
+when there is none or nothing was said into it, an apology and the end. Outside of the office hours a word
+says so first, and nobody is rung. No document leaves the caller without a last word or an end, and each step
+that goes on names who is asked what follows.
 
 Pure. Whether a caller gets the fallback, and whether there is a human whom they may be put through to, is
 decided elsewhere.
@@ -13,11 +14,15 @@ Reference: https://www.twilio.com/docs/voice/twiml/dial, and .../record beside i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
+from callbridge.telephony.menu import add_menu
 from callbridge.telephony.twiml import Words, goodbye, hang_up, legal, say
+
+if TYPE_CHECKING:
+    from callbridge.telephony.menu import MenuPlan
 
 DIAL_SECONDS_MAX = 600
 """Twilio lets nothing ring longer."""
@@ -43,6 +48,12 @@ class FallbackPlan:
 
     apology: Words
     """The last word, when there was no human and no voicemail."""
+
+    closed: Words = NOTHING
+    """Said before all else, outside of the office hours. It is a last word, too."""
+
+    menu: MenuPlan | None = None
+    """Offered before anything of the ladder."""
 
     dial: str = ""
     """A phone number to ring, best in E.164; none: nobody is rung."""
@@ -74,7 +85,7 @@ class FallbackPlan:
 
 
 def first_step(plan: FallbackPlan) -> str:
-    """Ring the human, else what follows an unanswered ring."""
+    """The menu; without one ring the human, else what follows an unanswered ring."""
     response = VoiceResponse()
     add_first_step(response, plan)
     return str(response)
@@ -82,6 +93,9 @@ def first_step(plan: FallbackPlan) -> str:
 
 def add_first_step(response: VoiceResponse, plan: FallbackPlan) -> None:
     """The same, behind what stands in `response` already."""
+    say(response, plan.closed)
+    if plan.menu is not None:
+        add_menu(response, plan.menu)
     number = legal(plan.dial).strip()
     if not number:
         _add_voicemail(response, plan)
@@ -145,5 +159,6 @@ def _add_voicemail(response: VoiceResponse, plan: FallbackPlan) -> None:
             recording_status_callback=plan.voicemail_status_url or None,
         )
         # Not reached: Twilio asks `action` of silence, too. Where it does not yet, what follows is heard.
-    say(response, plan.apology)
+    if plan.has_voicemail or not plan.closed.spoken:
+        say(response, plan.apology)
     response.hangup()

@@ -17,6 +17,7 @@ ENGLISH = language_texts("en")
 SPOKEN = (
     *("greeting", "voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment"),
     *("take_the_call", "caller_has_gone", "connecting", "a_caller_waits"),
+    *("closed_message", "menu_intro", "menu_goodbye"),
 )
 """What callers hear, and people who are rung for them."""
 

@@ -51,6 +51,11 @@ class LanguageTexts:
     """What they are told once they have taken the call."""
     a_caller_waits: str
     """The briefing where nothing is known of the call."""
+    closed_message: str
+    menu_intro: str
+    menu_entry: str
+    """Of the fallback's menu: with `{label}` and `{key}`."""
+    menu_goodbye: str
 
 
 @cache

@@ -15,6 +15,7 @@ STREAM_STATUS_PATH = "/twilio/stream-status"
 CALL_STATUS_PATH = "/twilio/call-status"
 DEBUGGER_PATH = "/twilio/debugger"
 FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
+FALLBACK_MENU_PATH = "/twilio/fallback-menu"
 VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 MEDIA_STREAM_PATH = "/media-stream"
@@ -85,6 +86,11 @@ class AddressSettings(BaseSettings):
     def fallback_dialed_url(self) -> str:
         """What Twilio asks when the dial to a human has ended."""
         return self.public_base_url + FALLBACK_DIALED_PATH
+
+    @property
+    def fallback_menu_url(self) -> str:
+        """What Twilio asks when the caller has heard the menu of the fallback."""
+        return self.public_base_url + FALLBACK_MENU_PATH
 
     @property
     def voicemail_left_url(self) -> str:

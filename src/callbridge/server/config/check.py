@@ -78,6 +78,7 @@ def check(
         *check_start.start(settings, rehearsal, today),
         *check_callers.callers(settings),
         *check_fallback.fallback(settings),
+        *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),
         *check_money.check_money(settings, rehearsal.roster),
         *(asked or ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from callbridge.agents.languages.codes import name_of, primary
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from callbridge.server.config.settings import Settings
+    from callbridge.switchboard.fallback_menu import Menu
 
 
 def fallback(settings: Settings) -> Iterator[Finding]:
     """Whom a caller gets whom the model cannot serve."""
     human, own = settings.fallback_dial, settings.fallback_caller_id
     message = "may leave a message" if settings.fallback_voicemail else "hears the apology"
+    if settings.fallback_menu:
+        yield from _menu(settings.fallback_menu, own)
     if human is not None and own is not None and is_same_number(human, own):
         yield warning(
             f"CALLBRIDGE_FALLBACK_DIAL={human} is CALLBRIDGE_FALLBACK_CALLER_ID, a number of this account: "
@@ -34,10 +38,47 @@ def fallback(settings: Settings) -> Iterator[Finding]:
         )
     elif settings.fallback_voicemail:
         yield ok("a caller whom the model cannot serve may leave a message")
-    else:
+    elif not settings.fallback_menu:
         yield warning(
             "a caller whom the model cannot serve hears the apology and nothing else",
             "Set CALLBRIDGE_FALLBACK_DIAL to the number of a human, or remove CALLBRIDGE_FALLBACK_VOICEMAIL.",
+        )
+
+
+def _menu(menu: Menu, own: str | None) -> Iterator[Finding]:
+    keys = ", ".join(f"{entry.key} for {entry.label or entry.prompt}" for entry in menu)
+    yield ok(f"a caller whom the model cannot serve hears a menu first: {keys}")
+    if own is None and any(entry.dial for entry in menu):
+        yield ok(
+            "a caller without a number, who calls by SIP or from an app, is not offered its humans: "
+            "that takes CALLBRIDGE_FALLBACK_CALLER_ID"
+        )
+    for entry in menu:
+        if entry.dial and own is not None and is_same_number(entry.dial, own):
+            yield warning(
+                f"CALLBRIDGE_FALLBACK_MENU: key {entry.key} dials {own}, which is CALLBRIDGE_FALLBACK_CALLER_ID, "
+                "a number of this account: a call that is put through comes back here, so nobody is offered it",
+                "Dial a telephone there that no call to callbridge is forwarded from.",
+            )
+
+
+def office(settings: Settings, today: dt.date) -> Iterator[Finding]:
+    """When humans are rung."""
+    menu = settings.fallback_menu or ()
+    named = [(variable("office_hours"), settings.office_hours)]
+    named += [(f"{variable('fallback_menu')}: the hours of key {entry.key}", entry.hours) for entry in menu]
+    given = [(name, hours) for name, hours in named if hours is not None]
+    midnight = dt.datetime.combine(today, dt.time())
+    for name, hours in given:
+        if not hours.are_open(midnight) and hours.next_opening(midnight) is None:
+            yield warning(f"{name}, {str(hours)!r}, never open", "Correct them, or remove them.")
+    humans = settings.fallback_dial or any(entry.dial for entry in menu)
+    if settings.office_hours is not None and humans:
+        yield ok(f"a human is rung {settings.office_hours}, by the clock of {settings.time_zone}")
+    if given and "time_zone" not in settings.model_fields_set:
+        yield warning(
+            "there are office hours, and the clock shows UTC",
+            "Set CALLBRIDGE_TIME_ZONE to where the office is: Europe/Berlin.",
         )
 
 
@@ -81,7 +122,12 @@ def _line(language: str, voice: str) -> Finding:
 
 def _defaults(settings: Settings, callers: str) -> Iterator[Finding]:
     """English texts for people who speak something else."""
-    said = [field for field in say.SAID if settings.fallback_voicemail or field != "voicemail_prompt"]
+    unsaid = set[str]()
+    if not say.takes_messages(settings):
+        unsaid.add("voicemail_prompt")
+    if settings.office_hours is None:
+        unsaid.add("closed_message")
+    said = [field for field in say.SAID if field not in unsaid]
     english = [variable(field) for field in said if say.is_english(settings, field)]
     foreign = {callers or "en", *say.read_languages(settings)} - {"en"}
     if english and foreign and (callers or "") != "en":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from callbridge.server.config import say
 from callbridge.server.config.findings import Finding, as_warnings, warning
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.variables import ENV_FILE
@@ -39,9 +40,11 @@ def without_effect(settings: Settings) -> Iterator[Finding]:
     else:
         numbers = ("vad_threshold", "vad_prefix_padding_ms", "vad_silence_duration_ms")
         idle |= dict.fromkeys(numbers, "CALLBRIDGE_VAD_KIND=server_vad")
-    if settings.fallback_dial is None:
+    if settings.fallback_dial is None and not any(entry.dial for entry in settings.fallback_menu or ()):
         idle["fallback_dial_seconds"] = "CALLBRIDGE_FALLBACK_DIAL"
-    if not settings.fallback_voicemail:
+    if settings.office_hours is None:
+        idle["closed_message"] = "CALLBRIDGE_OFFICE_HOURS"
+    if not say.takes_messages(settings):
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
         idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"

@@ -67,7 +67,8 @@ def _agent(settings: Settings, roster: Roster, agent: Agent) -> Iterator[Finding
             "it asks its callers for days or times, and its clock shows UTC",
             "Set CALLBRIDGE_TIME_ZONE, or the agent's time_zone, to where it is at home: Europe/Berlin.",
         )
-    if agent.person_key and settings.fallback_dial is None:
+    in_menu = any(entry.dial for entry in settings.fallback_menu or ())
+    if agent.person_key and settings.fallback_dial is None and not in_menu:
         yield warning(
             f"key {agent.person_key} leads to no person: nobody is named whom it could ring",
             "Set CALLBRIDGE_FALLBACK_DIAL to their number with its country code.",

@@ -17,9 +17,14 @@ from callbridge.agents.languages.texts import language_texts
 from callbridge.telephony.twiml import Words
 
 if TYPE_CHECKING:
-    from callbridge.server.config.settings import Settings
+    from collections.abc import Iterable
 
-Said: TypeAlias = Literal["voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment"]
+    from callbridge.server.config.settings import Settings
+    from callbridge.switchboard.fallback_menu import MenuEntry
+
+Said: TypeAlias = Literal[
+    "voicemail_prompt", "apology", "goodbye", "caller_limit_message", "one_moment", "closed_message"
+]
 """The settings that Twilio's voice reads."""
 
 SAID: Final[tuple[Said, ...]] = get_args(Said)
@@ -121,11 +126,44 @@ def words(settings: Settings, field: Said, callers: str | None = None) -> Words:
     text: str | None = getattr(settings, field)
     if text is not None and are_for(settings, callers):
         return Words(text, voice, language)
-    usual = language_texts(callers)
-    if usual.written_in not in _read_by(voice, language) or not is_spoken(language, voice or "man"):
-        language = _twilios(callers) if primary(callers) == usual.written_in else ""
+    return _usual(settings, callers, getattr(language_texts(callers), field))
+
+
+def _usual(settings: Settings, callers: str, text: str) -> Words:
+    """A text that is shipped for these callers: read by the voice of the settings, if that speaks it."""
+    voice, language = reader(settings, callers)
+    written_in = language_texts(callers).written_in
+    if written_in not in _read_by(voice, language) or not is_spoken(language, voice or "man"):
+        language = _twilios(callers) if primary(callers) == written_in else ""
         voice = usual_voice(language)
-    return Words(getattr(usual, field), voice, language)
+    return Words(text, voice, language)
+
+
+def own(settings: Settings, text: str) -> Words:
+    """A text that somebody has written into the menu."""
+    return Words(text, *reader(settings))
+
+
+def menu(settings: Settings, entries: Iterable[MenuEntry]) -> Words:
+    """What callers hear of a menu: all of it in one language, that of the words that somebody has set."""
+    callers, entries = settings.language or "", list(entries)
+    texts = language_texts(callers)
+    lines = [entry.prompt or texts.menu_entry.format(label=entry.label, key=entry.key) for entry in entries]
+    if is_shipped := not callers or texts.written_in == primary(callers):
+        lines.insert(0, texts.menu_intro)
+    text = " ".join(lines)
+    return _usual(settings, callers, text) if is_shipped else own(settings, text)
+
+
+def takes_messages(settings: Settings) -> bool:
+    """Whether any caller may leave a message."""
+    return settings.fallback_voicemail or any(entry.voicemail for entry in settings.fallback_menu or ())
+
+
+def menu_goodbye(settings: Settings) -> Words:
+    """What callers hear at the end of it."""
+    callers = settings.language or ""
+    return _usual(settings, callers, language_texts(callers).menu_goodbye)
 
 
 def are_for(settings: Settings, callers: str | None) -> bool:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
+from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
 from callbridge.server.config.rest import RestSettings
 from callbridge.server.config.setting_names import variable
@@ -137,6 +138,15 @@ class Settings(RestSettings):
 
     apology: str | None = None
     """What Twilio's own voice says when nothing else can answer."""
+
+    office_hours: Hours = None
+    """When a human may be rung, in `time_zone`: Mo-Fr 9:00-17:30, Sa 10:00-13:00. Not set: at any time."""
+
+    closed_message: str | None = None
+    """What Twilio's own voice says outside of them, before voicemail."""
+
+    fallback_menu: FallbackMenu = None
+    """What the caller may choose from then, before all that: up to five keys, as JSON."""
 
     say_voice: SayVoice | None = None
     """Which voice of Twilio's reads these texts: woman, Polly.Vicki, Google.de-DE-Standard-A, ..."""

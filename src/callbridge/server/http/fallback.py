@@ -1,4 +1,4 @@
-"""The webhooks of the fallback: a human was rung, a message was left.
+"""The webhooks of the fallback: a key of its menu was pressed, a human was rung, a message was left.
 
 What a caller gets whom the agent cannot serve is a ladder of documents (`telephony/ladder.py`); each step
 asks here what follows it.
@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from callbridge.call.facts import FallbackDialed, VoicemailLeft
+from callbridge.call.facts import FallbackDialed, MenuAnswered, VoicemailLeft
+from callbridge.server.config import say
 from callbridge.server.config.addresses import (
     FALLBACK_DIALED_PATH,
+    FALLBACK_MENU_PATH,
     VOICEMAIL_LEFT_PATH,
     VOICEMAIL_STATUS_PATH,
 )
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.switchboard.callers import ANONYMOUS
+from callbridge.switchboard.fallback_menu import MenuQuestion, Otherwise, Round, offered
+from callbridge.switchboard.office import Office
 from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, put_through
-from callbridge.telephony import ladder, twiml
+from callbridge.telephony import ladder, menu, twiml
+from callbridge.telephony.menu import MenuPlan
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
+    from callbridge.server.config.settings import Settings
     from callbridge.server.process.desk import Desk
+    from callbridge.switchboard.fallback_menu import MenuEntry
 
 _RECORDING_SID: Final = re.compile(r"RE[0-9a-f]{32}", re.IGNORECASE)
 
@@ -39,6 +46,7 @@ def fallback_router(desk: Desk) -> APIRouter:
     steps = _Steps(desk)
     return twilio_routes(
         {
+            FALLBACK_MENU_PATH: steps.fallback_menu,
             FALLBACK_DIALED_PATH: steps.fallback_dialed,
             VOICEMAIL_LEFT_PATH: steps.voicemail_left,
             VOICEMAIL_STATUS_PATH: steps.voicemail_status,
@@ -47,7 +55,13 @@ def fallback_router(desk: Desk) -> APIRouter:
 
 
 def fall_back(
-    desk: Desk, form: TwilioForm, agent: str, *, leads_back: bool = False, is_repeated: bool = False
+    desk: Desk,
+    form: TwilioForm,
+    agent: str,
+    *,
+    leads_back: bool = False,
+    is_repeated: bool = False,
+    at: float | None = None,
 ) -> str:
     """The first document of the fallback of this call; that the human is rung now is noted.
 
@@ -57,53 +71,121 @@ def fall_back(
         agent: the name of who was to have the call.
         leads_back: the call was known when it came to be one that the human's telephone forwards.
         is_repeated: Twilio was told the same before, or somebody asks who has captured its question.
+        at: when it was told so first, in seconds of wall time: then hours are looked at. Nothing is now.
     """
-    found = _put_through(desk, form)
-    if isinstance(found, PutThrough) and (leads_back or _rings_in_a_circle(desk, form)):
-        found = NotPutThrough.LEADS_BACK
-    if not is_repeated:
-        if isinstance(found, PutThrough):
-            desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
-        elif found is not NotPutThrough.NOBODY:
-            _log.warning("human_not_rung", call_sid=form.call_sid, reason=found.value)
-    return ladder.first_step(_plan(desk, found, agent))
+    at = desk.wall_now() if at is None else at
+    humans = Humans(desk, form, leads_back=leads_back)
+    found = humans.of_the_fallback(at)
+    plan = _plan(desk, agent, humans, found, at)
+    if plan.menu is None and not is_repeated:
+        humans.note(found)
+    return ladder.first_step(plan)
 
 
-def last_resort(desk: Desk, form: TwilioForm, agent: str) -> ladder.FallbackPlan:
-    """The fallback of a call that is to get a stream, should Twilio run on behind it without asking."""
-    return _plan(desk, _put_through(desk, form), agent)
+def last_resort(desk: Desk, form: TwilioForm, agent: str, at: float) -> ladder.FallbackPlan:
+    """The fallback of a call that is to get a stream, should Twilio run on behind it without asking.
+
+    `at`: when the stream was promised, in seconds of wall time.
+    """
+    humans = Humans(desk, form, looks_for_circles=False)
+    return _plan(desk, agent, humans, humans.of_the_fallback(at), at)
 
 
-def _plan(desk: Desk, found: PutThrough | NotPutThrough, agent: str) -> ladder.FallbackPlan:
-    plan = desk.fallback_of(agent)
+def _plan(
+    desk: Desk, agent: str, humans: Humans, found: PutThrough | NotPutThrough, at: float
+) -> ladder.FallbackPlan:
+    """The whole ladder, as it is for this call at this time."""
+    settings = desk.settings
+    office = Office(settings.office_hours, settings.time_zone)
+    plan = ringing(desk.fallback_of(agent), found)
+    if not office.is_open(at):
+        plan = replace(plan, closed=desk.words("closed_message", agent))
+    keys = offered(settings.fallback_menu or (), office, at, humans.may_ring)
+    if not keys:
+        return plan
+    asked = MenuQuestion(Round.FIRST, keys, isinstance(found, PutThrough))
+    return replace(plan, menu=menu_of(settings, asked))
+
+
+def ringing(plan: ladder.FallbackPlan, found: PutThrough | NotPutThrough) -> ladder.FallbackPlan:
+    """The plan with its human, or without anybody who is rung."""
     if isinstance(found, PutThrough):
         return replace(plan, caller_id=found.caller_id)
     return replace(plan, dial="")
 
 
+def menu_of(settings: Settings, asked: MenuQuestion) -> MenuPlan:
+    """The menu of the keys that are offered, and the question about them."""
+    entries = [entry for entry in settings.fallback_menu or () if entry.key in asked.keys]
+    return MenuPlan(say.menu(settings, entries), f"{settings.fallback_menu_url}?{asked.query}")
+
+
 def comes_from_human(desk: Desk, form: TwilioForm) -> bool:
-    """Whether the human's telephone has forwarded this call here. Only its first request is sure to tell."""
-    return _put_through(desk, form) is NotPutThrough.LEADS_BACK
+    """Whether a human's telephone has forwarded this call here. Only its first request is sure to tell."""
+    humans = Humans(desk, form, looks_for_circles=False)
+    numbers = [desk.fallback.dial, *(entry.dial for entry in desk.settings.fallback_menu or ())]
+    return any(humans.find(number) is NotPutThrough.LEADS_BACK for number in numbers)
 
 
-def _put_through(desk: Desk, form: TwilioForm) -> PutThrough | NotPutThrough:
-    caller = form.get("From")
-    ends = Ends(
-        caller,
-        form.get("To"),
-        forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
-        is_anonymous=desk.caller_key(caller) == ANONYMOUS,
-    )
-    return put_through(ends, desk.fallback.dial, desk.settings.fallback_caller_id or "")
+class Humans:
+    """Whom a call may be put through to.
 
-
-def _rings_in_a_circle(desk: Desk, form: TwilioForm) -> bool:
-    """Whether too many calls of this caller ring the human already.
-
-    Callers without a number cannot be told apart; but the number that is shown for them leads back by itself.
+    Args:
+        desk: of this process.
+        form: what Twilio asks with.
+        leads_back: it was known when it came that a human's telephone has forwarded it: it rings nobody.
+        looks_for_circles: whether calls of the same caller that ring at this moment count, too.
     """
-    key = desk.caller_key(form.get("From"))
-    return key != ANONYMOUS and desk.rings.is_busy(form.call_sid, key, desk.now())
+
+    def __init__(
+        self, desk: Desk, form: TwilioForm, *, leads_back: bool = False, looks_for_circles: bool = True
+    ) -> None:
+        self._desk, self._form, self._leads_back = desk, form, leads_back
+        self._looks_for_circles = looks_for_circles
+        caller = form.get("From")
+        self._key = desk.caller_key(caller)
+        self._ends = Ends(
+            caller,
+            form.get("To"),
+            forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
+            is_anonymous=self._key == ANONYMOUS,
+        )
+
+    def of_the_fallback(self, at: float) -> PutThrough | NotPutThrough:
+        """Whether the human of the fallback may be rung at this time."""
+        settings = self._desk.settings
+        is_open = Office(settings.office_hours, settings.time_zone).is_open(at)
+        return self.find(self._desk.fallback.dial, is_open=is_open)
+
+    def may_ring(self, number: str) -> bool:
+        """Whether the human of this number may be rung, as far as it is not a question of the hour."""
+        return isinstance(self.find(number), PutThrough)
+
+    def find(self, number: str, *, is_open: bool = True) -> PutThrough | NotPutThrough:
+        """What the human of this number is shown, or why they are not rung."""
+        own = self._desk.settings.fallback_caller_id or ""
+        found = put_through(self._ends, number, own, is_open=is_open)
+        if isinstance(found, PutThrough) and (self._leads_back or self._rings_in_a_circle()):
+            return NotPutThrough.LEADS_BACK
+        return found
+
+    def note(self, found: PutThrough | NotPutThrough) -> None:
+        """That somebody is rung now, or why nobody is."""
+        if isinstance(found, PutThrough):
+            self._desk.rings.began(self._form.call_sid, self._key, self._desk.now())
+        elif found is NotPutThrough.CLOSED:
+            _log.info("human_not_rung", call_sid=self._form.call_sid, reason=found.value)
+        elif found is not NotPutThrough.NOBODY:
+            _log.warning("human_not_rung", call_sid=self._form.call_sid, reason=found.value)
+
+    def _rings_in_a_circle(self) -> bool:
+        """Whether too many calls of this caller ring humans already.
+
+        Callers without a number cannot be told apart; but the number shown for them leads back by itself.
+        """
+        if not self._looks_for_circles or self._key == ANONYMOUS:
+            return False
+        return self._desk.rings.is_busy(self._form.call_sid, self._key, self._desk.now())
 
 
 class _Steps:
@@ -112,6 +194,47 @@ class _Steps:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._forms = Forms(desk)
+
+    async def fallback_menu(self, request: Request) -> Response:
+        """The caller has heard the menu: what their key leads to, else the menu again, else the ladder."""
+        form = await self._forms.read(request)
+        desk, digits = self._desk, form.get("Digits")
+        asked = MenuQuestion.read(request.query_params)
+        is_news = await desk.note_once(form.call_sid, MenuAnswered(asked.round.value, digits[:1]))
+        if is_news:
+            _log.info("menu_answered", call_sid=form.call_sid, round=asked.round.value, keys=digits[:1])
+        entry = asked.chosen(digits, desk.settings.fallback_menu or ())
+        if entry is not None and entry.say:
+            return twiml_response(self._said(entry.say, asked))
+        if entry is None and asked.otherwise is Otherwise.MENU:
+            return twiml_response(menu.said([], menu_of(desk.settings, asked.at(Round.AGAIN))))
+        if entry is None and asked.otherwise is Otherwise.GOODBYE:
+            return twiml_response(menu.said([say.menu_goodbye(desk.settings)]))
+        return twiml_response(await self._goes_on(form, asked, entry, is_news=is_news))
+
+    def _said(self, text: str, asked: MenuQuestion) -> str:
+        """The text of a key, and the menu a last time; after the last time goodbye."""
+        settings = self._desk.settings
+        words = say.own(settings, text)
+        if asked.round is Round.LAST:
+            return menu.said([words, say.menu_goodbye(settings)])
+        return menu.said([words], menu_of(settings, asked.at(Round.LAST)))
+
+    async def _goes_on(
+        self, form: TwilioForm, asked: MenuQuestion, entry: MenuEntry | None, *, is_news: bool
+    ) -> str:
+        """The human or the voicemail of a key; without one the ladder as it is without a menu."""
+        desk = self._desk
+        plan = desk.fallback_of(await desk.agent_of(form.call_sid))
+        number = desk.fallback.dial if entry is None and asked.rings_human else ""
+        if entry is not None:
+            number = entry.dial
+            plan = replace(plan, dial=number, has_voicemail=plan.has_voicemail or entry.voicemail)
+        humans = Humans(desk, form)
+        found = humans.find(number)
+        if is_news:
+            humans.note(found)
+        return ladder.first_step(ringing(plan, found))
 
     async def fallback_dialed(self, request: Request) -> Response:
         """A human was rung: who was not connected to them is followed by voicemail."""

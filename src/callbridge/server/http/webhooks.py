@@ -74,10 +74,10 @@ class _Webhooks:
                 case Offer.FIRST:
                     offered = await self._offer(form, described(request, form))
                     await desk.kept()
-                    return self._answer_offer(form, offered)
+                    return self._answer_offer(form, offered, desk.wall_now())
                 case Offer.AGAIN:
                     assert asked.offered is not None, "what was offered is offered again"
-                    return self._answer_offer(form, asked.offered, is_repeated=True)
+                    return self._answer_offer(form, asked.offered, asked.offered_at, is_repeated=True)
                 case Offer.OVER:
                     self._tell_of("call_offered_late", call_sid)
                     return twiml_response(twiml.hang_up())
@@ -114,8 +114,10 @@ class _Webhooks:
         if chosen.values is not None:
             self._desk.note(call_sid, ValuesSet(chosen.values))
 
-    def _answer_offer(self, form: TwilioForm, offered: CallOffered, *, is_repeated: bool = False) -> Response:
-        """The document of a call that was taken; else the fallback.
+    def _answer_offer(
+        self, form: TwilioForm, offered: CallOffered, at: float, *, is_repeated: bool = False
+    ) -> Response:
+        """The document of a call that was taken at this time; else the fallback.
 
         For who calls too often a word, and no human who would be rung as often.
         """
@@ -123,7 +125,7 @@ class _Webhooks:
             return self._connect(form, offered.promise, continues=False)
         if offered.declined in _CALLERS_OWN:
             return twiml_response(twiml.goodbye(self._desk.words("caller_limit_message", offered.agent)))
-        return twiml_response(fall_back(self._desk, form, offered.agent, is_repeated=is_repeated))
+        return twiml_response(fall_back(self._desk, form, offered.agent, is_repeated=is_repeated, at=at))
 
     # --- A call whose stream has ended ---
 
@@ -154,7 +156,10 @@ class _Webhooks:
                 desk.note(call_sid, answer)
                 await desk.kept()
         agent = agent_in(fact for _, fact in read_facts(events))
-        return self._answer(form, question, answer, history, agent, is_repeated=before is not None)
+        told_at = None if before is None else asked.answered_at.get((question.stream, question.held))
+        return self._answer(
+            form, question, answer, history, agent, is_repeated=before is not None, at=told_at
+        )
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -226,6 +231,7 @@ class _Webhooks:
         agent: str,
         *,
         is_repeated: bool,
+        at: float | None,
     ) -> Response:
         match Continuation(answer.follows):
             case Continuation.RESUME:
@@ -234,7 +240,7 @@ class _Webhooks:
             case Continuation.FALL_BACK:
                 leads_back = history.leads_back
                 return twiml_response(
-                    fall_back(self._desk, form, agent, leads_back=leads_back, is_repeated=is_repeated)
+                    fall_back(self._desk, form, agent, leads_back=leads_back, is_repeated=is_repeated, at=at)
                 )
             case Continuation.SAY_GOODBYE:
                 return twiml_response(twiml.goodbye(self._desk.words("goodbye", agent)))
@@ -284,6 +290,6 @@ class _Webhooks:
                 token=token,
                 caller=caller,
                 called=called,
-                fallback=last_resort(desk, form, promise.agent),
+                fallback=last_resort(desk, form, promise.agent, promise.expires_at - LIFETIME_S),
             )
         )
