@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.telephony import connect, ladder, twiml
+from callbridge.telephony import connect, ladder, menu, twiml
 from callbridge.wire import media_streams as ms
 
 STREAM = "MZXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXXX"
@@ -86,6 +86,12 @@ TWIML = {
         "timeout": r"[5-9]|[1-9]\d\d?",
     },
     "Number": {},
+    "Gather": {
+        "action": HTTPS,
+        "actionOnEmptyResult": "true|false",
+        "numDigits": "[1-9]",
+        "timeout": r"[1-9]\d?",
+    },
     "Say": {"voice": r"man|woman|Polly\.\w+|Google\.[\w-]+", "language": r"[a-z]{2,3}(-\w{2})?"},
     "Record": {
         "action": HTTPS,
@@ -100,7 +106,8 @@ TWIML = {
 """Every element that we send, with the documented values of the attributes that we give it."""
 
 NESTING = {
-    "Response": {"Connect", "Dial", "Say", "Record", "Hangup"},
+    "Response": {"Connect", "Dial", "Say", "Record", "Hangup", "Gather"},
+    "Gather": {"Say"},
     "Connect": {"Stream"},
     "Stream": {"Parameter"},
     "Dial": {"Number"},
@@ -116,6 +123,8 @@ PLAN = ladder.FallbackPlan(
     dialed_url="https://example.com/dialed",
     voicemail_left_url="https://example.com/left",
     voicemail_status_url="https://example.com/status",
+    closed=twiml.Words("Shut."),
+    menu=menu.MenuPlan(twiml.Words("Press 1."), "https://example.com/menu?round=first&keys=1"),
 )
 
 DOCUMENTS = {
@@ -130,6 +139,7 @@ DOCUMENTS = {
     ),
     "first step": ladder.first_step(PLAN),
     "nobody took the call": ladder.after_dial(PLAN, "no-answer", "false"),
+    "a text, and the menu again": menu.said([twiml.Words("Nine.")], PLAN.menu),
     "a human talked": ladder.after_dial(PLAN, "completed", "true"),
     "apology": ladder.first_step(ladder.FallbackPlan(twiml.Words("Sorry."))),
     "silence": ladder.after_voicemail(PLAN, "0"),

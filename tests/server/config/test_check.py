@@ -175,6 +175,7 @@ FAULTS = {
         ),
         ("fallback_voicemail=false", "apology and nothing else", "CALLBRIDGE_FALLBACK_DIAL"),
         ("fallback_dial_seconds=10", "no effect", "CALLBRIDGE_FALLBACK_DIAL"),
+        ("closed_message=Shut.", "CALLBRIDGE_CLOSED_MESSAGE has no effect", "CALLBRIDGE_OFFICE_HOURS"),
         (
             "fallback_voicemail=false, voicemail_prompt=Hi., fallback_dial=+14155550123",
             "CALLBRIDGE_VOICEMAIL_PROMPT has no effect",

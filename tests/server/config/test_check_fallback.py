@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+
 import pytest
 
 from callbridge.server.config import check_fallback, say
@@ -10,6 +13,7 @@ from callbridge.server.config.setting_problems import SettingsError
 from callbridge.simulators.phone.say_voices import voice_fault
 from desks import made_settings
 
+TODAY = dt.date(2026, 11, 27)
 GERMAN = {
     "CALLBRIDGE_LANGUAGE": "de",
     "CALLBRIDGE_APOLOGY": "Leider.",
@@ -90,7 +94,11 @@ def test_a_value_of_the_wrong_form_is_refused(name: str, value: str) -> None:
 
 def warned(environment: dict[str, str]) -> list[str]:
     settings = made_settings(environment)
-    found = [*check_fallback.fallback(settings), *check_fallback.spoken(settings)]
+    found = [
+        *check_fallback.fallback(settings),
+        *check_fallback.office(settings, TODAY),
+        *check_fallback.spoken(settings),
+    ]
     return [finding.what for finding in found if finding.level is Level.WARNING]
 
 
@@ -146,3 +154,55 @@ def test_a_human_who_is_a_number_of_the_account_is_warned_of() -> None:
 def test_what_the_language_of_a_line_has_brought_is_told(language: str, what: str) -> None:
     found = check_fallback.spoken(made_settings({"CALLBRIDGE_LANGUAGE": language}))
     assert any(finding.what.startswith(what) for finding in found if finding.level is Level.OK)
+
+
+SALES = {"1": {"label": "sales", "dial": "+14155550123"}}
+BERLIN = {"CALLBRIDGE_TIME_ZONE": "Europe/Berlin", "CALLBRIDGE_FALLBACK_DIAL": "+14155550123"}
+
+
+def with_menu(**changes: str) -> dict[str, str]:
+    return {"CALLBRIDGE_FALLBACK_MENU": json.dumps({"1": SALES["1"] | changes})}
+
+
+@pytest.mark.parametrize(
+    ("environment", "what"),
+    [
+        (with_menu(), ""),
+        (with_menu() | {"CALLBRIDGE_FALLBACK_VOICEMAIL": "false"}, ""),
+        (BERLIN | {"CALLBRIDGE_OFFICE_HOURS": "Mo-Fr 9-17, !12-25"}, ""),
+        (
+            BERLIN | {"CALLBRIDGE_OFFICE_HOURS": "Mo closed"},
+            "CALLBRIDGE_OFFICE_HOURS, 'Mo closed', never open",
+        ),
+        (BERLIN | with_menu(hours="Mo closed"), "the hours of key 1, 'Mo closed', never open"),
+        ({"CALLBRIDGE_OFFICE_HOURS": "Mo-Fr 9-17"}, "there are office hours, and the clock shows UTC"),
+        (with_menu(hours="Mo-Fr 9-17"), "the clock shows UTC"),
+        (
+            with_menu() | {"CALLBRIDGE_FALLBACK_CALLER_ID": "+14155550123"},
+            "key 1 of CALLBRIDGE_FALLBACK_MENU dials CALLBRIDGE_FALLBACK_CALLER_ID",
+        ),
+    ],
+)
+def test_hours_and_menus_that_lead_nobody_anywhere_are_warned_of(
+    environment: dict[str, str], what: str
+) -> None:
+    found = warned(environment)
+    assert len(found) == bool(what)
+    assert all(what in text for text in found)
+
+
+def test_what_callers_hear_first_is_told() -> None:
+    settings = made_settings(BERLIN | with_menu() | {"CALLBRIDGE_OFFICE_HOURS": "Mo-Fr 9-17"})
+    found = [*check_fallback.fallback(settings), *check_fallback.office(settings, TODAY)]
+    told = " | ".join(finding.what for finding in found)
+    assert "hears a menu first: 1 for sales" in told
+    assert (
+        "by SIP or from an app, is not offered its humans: that takes CALLBRIDGE_FALLBACK_CALLER_ID" in told
+    )
+    assert "a human is rung Mo-Fr 9-17, by the clock of Europe/Berlin" in told
+
+
+def test_a_word_for_hours_that_are_in_no_language_of_the_callers_is_warned_of() -> None:
+    hours = {"CALLBRIDGE_OFFICE_HOURS": "Mo-Fr 9-17", "CALLBRIDGE_TIME_ZONE": "Europe/Rome"}
+    (found,) = warned(GERMAN | hours | {"CALLBRIDGE_LANGUAGE": "it"})
+    assert found == "CALLBRIDGE_CLOSED_MESSAGE: not set, so callers hear English"

@@ -62,6 +62,7 @@ def test_addresses_that_twilio_is_told() -> None:
         "stream-status",
         "call-status",
         "fallback-dialed",
+        "fallback-menu",
         "voicemail-left",
         "voicemail-status",
     ):

@@ -56,8 +56,8 @@ def _menu(menu: Menu, own: str | None) -> Iterator[Finding]:
     for entry in menu:
         if entry.dial and own is not None and is_same_number(entry.dial, own):
             yield warning(
-                f"CALLBRIDGE_FALLBACK_MENU: key {entry.key} dials {own}, which is CALLBRIDGE_FALLBACK_CALLER_ID, "
-                "a number of this account: a call that is put through comes back here, so nobody is offered it",
+                f"key {entry.key} of CALLBRIDGE_FALLBACK_MENU dials CALLBRIDGE_FALLBACK_CALLER_ID, a number "
+                "of this account: a call that is put through comes back here, so nobody is offered it",
                 "Dial a telephone there that no call to callbridge is forwarded from.",
             )
 
