@@ -119,6 +119,7 @@ UNLOGGED: list[facts.Fact] = [
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
     *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
+    facts.MenuAnswered("first", "1"),
     *(facts.CallOver(), facts.CallDescribed("Anna"), facts.CallerSpoke(1, 900), facts.ItemHeard("item_1")),
     agent_facts.ValuesSet('{"card": "4111"}'),
     agent_facts.CalledBefore(1.0, "caller: my card is 4111", ""),
