@@ -26,12 +26,15 @@ from callbridge.agents.flow.transitions import (
     failed,
     key,
     refused,
+    unreached,
     visited,
 )
 from callbridge.agents.texting.texts import Texts
 from callbridge.agents.tools.of_steps import tool
-from callbridge.agents.tools.tool import EndCall, ToolRefused
-from callbridge.call.outcomes import TextOutcome
+from callbridge.agents.tools.tool import EndCall, ToolRefused, Transfer
+from callbridge.agents.transfers.destination import Destination, by
+from callbridge.agents.transfers.result import TransferResult
+from callbridge.call.outcomes import TextOutcome, TransferOutcome
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
@@ -43,6 +46,7 @@ __all__ = [
     "Call",
     "Caller",
     "CallerKind",
+    "Destination",
     "Earlier",
     "EndCall",
     "Flow",
@@ -57,8 +61,12 @@ __all__ = [
     "TextOutcome",
     "Texts",
     "ToolRefused",
+    "Transfer",
+    "TransferOutcome",
+    "TransferResult",
     "answered",
     "asked",
+    "by",
     "captured",
     "confidence",
     "create_app",
@@ -68,6 +76,7 @@ __all__ = [
     "refused",
     "serving",
     "tool",
+    "unreached",
     "visited",
 ]
 

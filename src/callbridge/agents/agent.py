@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from callbridge.agents.capture import Form
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.forms.users_code import handler_of
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
@@ -18,9 +19,11 @@ from callbridge.agents.tools.given import AnyTool
 from callbridge.agents.tools.of_steps import tool, tool_of
 from callbridge.agents.tools.tool import TIMEOUT_S_MAX, EndCall, Tool
 from callbridge.agents.tools.toolbox import Toolbox
+from callbridge.agents.transfers.in_call import TransfersInCall
+from callbridge.agents.transfers.plan import TOOL, TransferPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from callbridge.agents.abilities import Ability
     from callbridge.agents.context import About
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from callbridge.agents.flow.flow import Flow
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
+    from callbridge.agents.transfers.destination import Destination
     from callbridge.agents.wants import Wants
 
     Function = TypeVar("Function", bound=Callable[..., object])
@@ -90,6 +94,7 @@ class Agent:
         person_key: a key that leads to a human at any time, also while there is no model: `0` or `*`.
         texts: which text messages it may send; without them the model sends none.
         flow: the steps of its conversations, each with instructions and tools of its own.
+        transfers: people to whom it can put its callers through.
 
     Raises:
         AgentFault: something of this cannot be so.
@@ -130,6 +135,7 @@ class Agent:
         person_key: str = "",
         texts: Texts | None = None,
         flow: Flow | None = None,
+        transfers: Iterable[Destination] = (),
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
@@ -158,10 +164,19 @@ class Agent:
         for given in tools:
             self.toolbox.add(tool_of(given))
         self.flow = flow
+        self._transfers = _transfer_plan(transfers, flow, self.language)
         if flow is not None:
-            flow.check(self.toolbox.names, person_key)
+            flow.check((*self.toolbox.names, *([TOOL] if self.destinations else [])), person_key)
             self.toolbox.reserve(flow.tool_names)
             self.abilities.append(flow.in_call)
+        if self.destinations:
+            self.toolbox.reserve([TOOL])
+            self.abilities.append(lambda wants, _about: TransfersInCall(self._transfers, wants))
+
+    @property
+    def destinations(self) -> Mapping[str, Destination]:
+        """To whom it can put its callers through, by name."""
+        return self._transfers.by_name
 
     @overload
     def tool(self, function: Function) -> Function: ...
@@ -257,6 +272,22 @@ class Agent:
 
         return add
 
+    def transfer_failed(self, function: Function) -> Function:
+        """Runs `function` when nobody took a call, and the caller is back with the agent.
+
+        It is given the call, in a parameter annotated `Call`, and the `TransferResult`. The model is told
+        anyway what happened; the function may say something (`call.say`), end the call, or put the caller
+        through to somebody else. What it answers the model is told, too.
+
+        Raises:
+            AgentFault: it has other parameters, there is one already, or nobody to be put through to.
+        """
+        if not self.destinations or self._transfers.failed is not None:
+            why = "there is one already; keep one" if self.destinations else "give the agent transfers="
+            raise AgentFault(f"transfer_failed: {why}")
+        self._transfers.failed = handler_of(function, "transfer_failed", "transfer_failed")
+        return function
+
     def capture(
         self,
         model: type[Model],
@@ -307,6 +338,12 @@ class Agent:
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
         return f"<Agent{name} with tools: {', '.join(self.toolbox.names) or 'none'}>"
+
+
+def _transfer_plan(transfers: Iterable[Destination], flow: Flow | None, language: str | None) -> TransferPlan:
+    if flow is None:
+        return TransferPlan(transfers, {}, {}, language)
+    return TransferPlan(transfers, flow.transfers, flow.entered_transfers, language)
 
 
 def _checked_language(language: str | None) -> str | None:

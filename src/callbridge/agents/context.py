@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from callbridge.agents.earlier import Earlier
+    from callbridge.agents.transfers.result import TransferResult
     from callbridge.call.outcomes import TextOutcome
 
 ValuesT = TypeVar("ValuesT", default=dict[str, Any])
@@ -109,6 +110,12 @@ class LiveCall(Protocol):
     def press(self, keys: str) -> None:
         """Presses keys once nobody of ours speaks."""
 
+    def transfer(self, name: str, words: str, reason: str, summary: str) -> None:
+        """Puts the caller through once the last words were heard."""
+
+    def transfers(self) -> Sequence[TransferResult]:
+        """What became of the transfers of the call so far."""
+
     def transcript(self) -> Sequence[Line]:
         """What was said so far, over all streams of the call."""
 
@@ -180,6 +187,11 @@ class Call(Generic[ValuesT]):
         """What was said so far, as it was heard."""
         return () if self._live is None else self._live.transcript()
 
+    @property
+    def transfers(self) -> Sequence[TransferResult]:
+        """What became of the transfers of this call so far, in their order."""
+        return () if self._live is None else self._live.transfers()
+
     def say(self, words: str) -> Spoken:
         """Lets the agent say exactly these words as soon as nobody speaks.
 
@@ -200,6 +212,24 @@ class Call(Generic[ValuesT]):
             RuntimeError: the call has no stream yet (in `choose`).
         """
         self._of_stream.end(words)
+
+    def transfer(self, name: str, words: str = "", *, reason: str = "", summary: str = "") -> None:
+        """Puts the caller through to one of the agent's destinations, when its last words were heard.
+
+        In a tool, `return Transfer("sales")` does the same, and the model waits for it. What became of it
+        stands in `transfers`, and is told to the `transfer_failed` of the agent where nobody took the call.
+
+        Args:
+            name: of the destination.
+            words: what the caller is told before, exactly; by default what the destination says.
+            reason: why, for the briefing.
+            summary: what the call was about, for the briefing.
+
+        Raises:
+            ValueError: the agent has no such destination.
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        self._of_stream.transfer(name, words, reason, summary)
 
     async def send_text(
         self, words: str = "", *, template: str = "", to: Literal["caller", "captured"] = "caller"
@@ -247,7 +277,9 @@ class Call(Generic[ValuesT]):
     @property
     def _of_stream(self) -> LiveCall:
         if self._live is None:
-            raise RuntimeError("the call has not begun: nothing can be said or pressed yet, or ended")
+            raise RuntimeError(
+                "the call has not begun: nothing can be said, pressed, ended or put through yet"
+            )
         return self._live
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -21,8 +22,9 @@ from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
 from callbridge.agents.tools.runs import ToolRuns, why_not
 from callbridge.agents.tools.threads import ThreadsBusy
-from callbridge.agents.tools.tool import ToolResult, failure
+from callbridge.agents.tools.tool import ToolResult, Transfer, failure
 from callbridge.agents.tools.unended import LATER, Unended
+from callbridge.agents.transfers.in_call import WORK, TransfersInCall
 from callbridge.agents.values import new_values, restored, stored
 from callbridge.agents.wants import Wants
 from callbridge.call import agent_facts, facts
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About
     from callbridge.agents.outside import Outside
     from callbridge.agents.tools.given import AnyTool
+    from callbridge.agents.transfers.result import TransferResult
     from callbridge.agents.wants import Wanted
     from callbridge.call.actions import RunTool
     from callbridge.call.facts import Fact
@@ -85,6 +88,7 @@ class AgentInCall:
         self._confirmations = Confirmations()
         self.texts = TextsInCall(agent.texts, about, outside or NoOutside(), self.wants)
         self._abilities: Sequence[Ability] = [make(self.wants, about) for make in agent.abilities]
+        self._transfers = next((one for one in self._abilities if isinstance(one, TransfersInCall)), None)
         self._turns: dict[int, tuple[str | None, str]] = {}
         """What was said, by turn: the caller's words, and what was heard of the agent's."""
         self._turns_before: list[dict[int, tuple[str | None, str]]] = []
@@ -260,6 +264,18 @@ class AgentInCall:
         """See `Call.press`."""
         self.wants.add(w.KeysOut(keys))
 
+    def transfer(self, name: str, words: str, reason: str, summary: str) -> None:
+        """See `Call.transfer`."""
+        if name not in self._agent.destinations:
+            known = ", ".join(self._agent.destinations) or "none"
+            raise ValueError(f"there is no destination {name!r}; the agent has: {known}")
+        given = {"to": name, "say": words, "reason": reason, "summary": summary}
+        self.wants.add(w.WorkAsked(self.wants.new_id(WORK), WORK, json.dumps(given)))
+
+    def transfers(self) -> Sequence[TransferResult]:
+        """See `Call.transfers`."""
+        return () if self._transfers is None else tuple(self._transfers.results)
+
     def transcript(self) -> Sequence[Line]:
         """See `Call.transcript`."""
         lines: list[Line] = []
@@ -294,10 +310,12 @@ class AgentInCall:
         self._running[asked.is_ours, asked.call_id] = tool
         try:
             result = await self._run_covered(tool, asked, is_kept=is_kept)
+            if result.transfer is not None:
+                result = await self._put_through(result.transfer, asked)
         finally:
             self._running.pop((asked.is_ours, asked.call_id), None)
         self._ended(asked, result)
-        return replace(result, is_momentary=tool.manner.is_momentary)
+        return replace(result, is_momentary=result.is_momentary or tool.manner.is_momentary)
 
     async def _fault_in(self, tool: AnyTool, asked: RunTool) -> ToolResult | None:
         """What is wrong with the arguments: the caller is not asked about what cannot be done."""
@@ -353,6 +371,15 @@ class AgentInCall:
             self.wants.add(w.AgentSays(self.wants.new_id("say"), words, until_tool=asked.call_id))
         if tool.manner.has_waiting_sound:
             self.wants.add(w.SoundWanted(asked.call_id))
+
+    async def _put_through(self, transfer: Transfer, asked: RunTool) -> ToolResult:
+        """What comes of a result that names a destination."""
+        if self._transfers is None:
+            return failure(
+                f"the tool wants a transfer to {str(transfer)[:40]}; the agent has no destinations"
+            )
+        is_ours = asked.is_ours and not self._is_later(asked)
+        return await self._transfers.put_through(transfer, self.call, is_ours=is_ours)
 
     def _ended(self, asked: RunTool, result: ToolResult) -> None:
         if self._is_later(asked):

@@ -93,7 +93,9 @@ def _faults_of_step(step: Step, plan: Plan, agent_tools: Collection[str], person
             yield f"answered({way.tool!r}): it has no such tool; give it one, or give it to the agent"
         if isinstance(way, OnCapture | OnRefusal) and step.captures is None:
             yield f"{way.words}, to {way.to}: it captures nothing; give it a form with captures="
-    if not plan.ways(step) and not step.ends:
+    if step.ends and step.transfer:
+        yield "the call ends in it, and cannot be put through; take away ends= or transfer="
+    if not plan.ways(step) and not step.ends and not step.transfer:
         yield "no way leads out of it; give it one with go=, or say ends=True"
     yield from _faults_of_requests(plan.ways(step))
     yield from _faults_of_keys(plan.ways(step), person_key)

@@ -11,7 +11,7 @@ from callbridge.agents.flow.steps import Plan, Step
 from callbridge.agents.flow.transitions import OnConfidence, OnKey
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from callbridge.agents.capture import Form
     from callbridge.agents.context import About
@@ -75,6 +75,16 @@ class Flow:
     def forms(self) -> tuple[Form[Any], ...]:
         """The forms of all steps."""
         return tuple(step.captures for step in self.plan.steps if step.captures is not None)
+
+    @property
+    def transfers(self) -> Mapping[str, Sequence[str]]:
+        """The destinations that steps name, by step: whom the model may ask for there."""
+        return {step.name: step.transfers for step in self.plan.steps if step.transfers is not None}
+
+    @property
+    def entered_transfers(self) -> Mapping[str, str]:
+        """To whom the caller is put through when a step is entered, by step."""
+        return {step.name: step.transfer for step in self.plan.steps if step.transfer}
 
     @property
     def keys(self) -> frozenset[str]:

@@ -16,9 +16,12 @@ import structlog
 from callbridge.agents.flow import transitions as t
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import EndCall, Manner, ToolRefused, ToolResult
+from callbridge.agents.transfers.in_call import WORK as TRANSFER
 from callbridge.call import agent_facts, facts
 from callbridge.call import wants as w
+from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.wishes import HangUp
 
 if TYPE_CHECKING:
@@ -88,6 +91,8 @@ class FlowInCall:
         self._step, self._has_begun = plan.steps[0], False
         self._visits: Counter[str] = Counter()
         self._failures = 0
+        self._is_unreached = False
+        """Nobody took the call to whom the caller was to be put through since the step was entered."""
         self._unspoken = 0
         """Steps that were entered since the caller was heard of."""
         self._kept: dict[str, dict[str, Any]] = {name: {} for name in self._forms}
@@ -157,6 +162,9 @@ class FlowInCall:
                 self._go_if(self._holds_at_entry)
             case agent_facts.StepEntered() | agent_facts.AttemptFailed():
                 pass
+            case TransferEnded():
+                self._apply(fact)
+                self._go_if(lambda way: isinstance(way, t.OnUnreached) and self._is_unreached)
             case CallerWordsRated(confidence_percent=percent):
                 self._go_if(lambda way: _is_sure(way, "transcript", percent / 100))
             case agent_facts.FieldKept() | agent_facts.FieldRefused() | agent_facts.Captured():
@@ -170,10 +178,13 @@ class FlowInCall:
         match fact:
             case agent_facts.StepEntered(name) if name in self._plan.by_name:
                 self._step, self._has_begun, self._failures = self._plan.by_name[name], True, 0
+                self._is_unreached = False
                 self._visits[name] += 1
                 self._unspoken += 1
             case agent_facts.AttemptFailed(step) if step == self._step.name:
                 self._failures += 1
+            case TransferEnded(outcome=outcome):
+                self._is_unreached = outcome is not TransferOutcome.CONNECTED
             case agent_facts.FieldKept(form, field, value) if form in self._kept:
                 self._kept[form][field] = _read(value)
             case agent_facts.FieldRefused(form, field) if form in self._kept:
@@ -235,6 +246,8 @@ class FlowInCall:
         self._wants.add(entered)
         if self._step.enter_work is not None:
             self._ask(self._step.enter_work.name)
+        if self._step.transfer:
+            self._ask(TRANSFER, {"to": self._step.transfer})
         self._stand()
 
     def _begin(self) -> None:
@@ -253,8 +266,8 @@ class FlowInCall:
         if self._step.ends:
             self._wants.add(w.WishSet(HangUp()))
 
-    def _ask(self, work: str) -> None:
-        self._wants.add(w.WorkAsked(self._wants.new_id("flow"), work))
+    def _ask(self, work: str, given: Mapping[str, str] | None = None) -> None:
+        self._wants.add(w.WorkAsked(self._wants.new_id("flow"), work, json.dumps(given or {})))
 
     def _holds_at_entry(self, way: Transition) -> bool:
         match way:
@@ -262,6 +275,8 @@ class FlowInCall:
                 return self._visits[self._step.name] >= times
             case t.OnCapture(when=when):
                 return self._is_captured(when)
+            case t.OnUnreached():
+                return self._is_unreached
             case _:
                 return False
 

@@ -41,6 +41,9 @@ class Step:
         go: the ways out. Where more than one could be taken, it is the first.
         on_enter: run whenever the step is entered, and not waited for. It may ask for the call.
         ends: whether the agent says its last words in this step, and hangs up.
+        transfers: the names of those to whom the model may put the caller through in this step; by default
+            all that the agent has.
+        transfer: the name of one to whom the caller is put through as soon as the step is entered.
 
     Raises:
         AgentFault: nobody can be asked for what it captures.
@@ -58,9 +61,13 @@ class Step:
         go: Iterable[Transition] = (),
         on_enter: Handler | None = None,
         ends: bool = False,
+        transfers: Iterable[str] | None = None,
+        transfer: str = "",
     ) -> None:
         given = list(tools)
         self.name, self.go, self.ends = name, tuple(go), ends
+        self.transfers = None if transfers is None else tuple(transfers)
+        self.transfer = transfer
         self.captures = Form(captures) if isinstance(captures, type) else captures
         self.text = instructions if isinstance(instructions, str) else meanwhile
         """What the model is told as long as nothing else is known."""

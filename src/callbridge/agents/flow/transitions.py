@@ -191,6 +191,16 @@ class OnKey(Transition):
             yield f"key({self.keys!r}, to={self.to!r}): write digits and *; with # a caller says: I am done"
 
 
+@dataclass(frozen=True, slots=True)
+class OnUnreached(Transition):
+    """Nobody took the call to whom the caller was to be put through, and they are back."""
+
+    @property
+    @override
+    def words(self) -> str:
+        return "nobody took the call"
+
+
 def _named(predicate: Predicate) -> str:
     """A function has a name that says something; a lambda has none."""
     name = getattr(predicate, "__name__", "<lambda>")
@@ -293,6 +303,15 @@ def confidence(
             utterance. Its words may come behind the agent's answer, and not every such model tells.
     """
     return OnConfidence(to, of, at_least, below, source)
+
+
+def unreached(*, to: str) -> Transition:
+    """The caller was to be put through to somebody since the step was entered, and nobody took the call.
+
+    Args:
+        to: the step to which it leads.
+    """
+    return OnUnreached(to)
 
 
 def key(keys: str, *, to: str) -> Transition:

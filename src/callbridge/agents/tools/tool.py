@@ -13,7 +13,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import structlog
 from pydantic import ValidationError
@@ -63,6 +63,29 @@ class EndCall(str):
     __slots__ = ()
 
 
+class Transfer(str):
+    """A tool's result that puts the caller through to one of the agent's destinations, named here.
+
+    Args:
+        name: of the destination: `sales`.
+        say: what the caller is told before, exactly; without it the destination's own words, or the model's.
+        reason: why, for the briefing of who is rung.
+        summary: what the call was about, for the same.
+    """
+
+    __slots__ = ("reason", "say", "summary")
+
+    say: str
+    reason: str
+    summary: str
+
+    def __new__(cls, name: str, *, say: str = "", reason: str = "", summary: str = "") -> Self:
+        """The name, with what belongs to it."""
+        made = super().__new__(cls, name)
+        made.say, made.reason, made.summary = say, reason, summary
+        return made
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What the model is told, how it came about, and what the agent wants done to the call afterwards."""
@@ -74,6 +97,8 @@ class ToolResult:
     """See `Manner`."""
     is_quiet: bool = False
     """The model need not speak about it: it is told, and waits for what it hears next."""
+    transfer: Transfer | None = None
+    """To whom the caller is to be put through. Who that is, and whether they are there, is found out yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +252,8 @@ def success(result: object) -> ToolResult:
     """What the model is told of a value that a tool has answered with; a `ToolResult` as it is."""
     if isinstance(result, ToolResult):
         return result
+    if isinstance(result, Transfer):
+        return ToolResult("", transfer=result)
     if isinstance(result, Iterator | AsyncIterator):  # Its body is not run here: it may never end.
         return failure(f"the tool answered with a {type(result).__name__}, which is no value; use a list")
     try:
