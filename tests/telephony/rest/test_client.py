@@ -277,9 +277,16 @@ async def test_nothing_is_left_open() -> None:
     """No session, no connection: a warning of aiohttp would fail this run."""
     async with asking(OK_CALL) as (rest, _):
         await rest.create_call(NEW_CALL)
-    with pytest.raises(RuntimeError, match="closed"):
-        await rest.create_call(NEW_CALL)
     gc.collect()
+
+
+async def test_who_asks_too_late_is_told_so() -> None:
+    async with asking(OK_CALL) as (rest, peer):
+        pass
+    async with failing() as found:
+        await rest.create_call(NEW_CALL)
+    assert (found[0].kind, peer.asked) == (FaultKind.UNREACHABLE, [])
+    assert "is closed" in found[0].message
 
 
 async def test_the_log_has_no_number(caplog: pytest.LogCaptureFixture) -> None:

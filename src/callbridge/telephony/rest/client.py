@@ -64,6 +64,7 @@ class TwilioRest:
 
     def __init__(self, library: Library, patience: Patience = Patience()) -> None:
         self._library, self._patience = library, patience
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -74,7 +75,8 @@ class TwilioRest:
         await self.close()
 
     async def close(self) -> None:
-        """Closes its connections."""
+        """Closes its connections. Whoever asks later is told so."""
+        self._is_closed = True
         await self._library.close()
 
     # --- Calls ---
@@ -215,6 +217,8 @@ class TwilioRest:
         return True
 
     async def _ask(self, request: Callable[[Any], Awaitable[Any]], *, reads: bool = False) -> Any:
+        if self._is_closed:
+            raise lost("The client of Twilio's API is closed: the process stops", may_be_done=False)
         attempt = Attempt()
         timeout_s = self._patience.timeout_s
         try:
