@@ -59,8 +59,11 @@ class Library:
             environment=_NO_ENVIRONMENT,
             credential_provider=_Basic(credentials),
         )
+        products = (self._api.api, self._api.monitor)
+        # They load their parts when they are first used: 40 ms and more, which no call is to wait for.
+        _ = (self._api.api.v2010.account, self._api.monitor.v1)
         if credentials.api_url:
-            for product in (self._api.api, self._api.monitor):
+            for product in products:
                 product.base_url = credentials.api_url.rstrip("/")
 
     async def ask(
