@@ -342,7 +342,7 @@ IMPURE = frozenset(
 """Parts of the standard library that wait, look at the world or roll dice."""
 
 
-SIMULATORS_MAY_USE = frozenset({"msgspec", "websockets", "httpx"})
+SIMULATORS_MAY_USE = frozenset({"msgspec", "websockets", "httpx", "uvicorn"})
 """Besides the standard library: they must not share a judgement about a vendor with the service."""
 
 
@@ -744,7 +744,12 @@ def test_a_dead_file_is_found() -> None:
 OF_USERS = ("callbridge", "callbridge.fields", "callbridge.flow")
 """What users write agents with: what the classes that these offer can do is theirs to use."""
 
-FACES = ("callbridge", "callbridge.simulators.phone", "callbridge.simulators.voice_model")
+FACES = (
+    "callbridge",
+    "callbridge.simulators.account",
+    "callbridge.simulators.phone",
+    "callbridge.simulators.voice_model",
+)
 """What these packages offer is used: users import it, the simulators' for tests of their own agents."""
 
 STARTED_FROM_OUTSIDE = {
@@ -758,6 +763,7 @@ CALLED_BY_LIBRARIES = {
     "on_ws_frame": "picows",
     "connect_tcp": "httpcore",
     "connection_lost": "asyncio",
+    "connection_made": "asyncio",
     "eof_received": "asyncio",
     "resume_writing": "picows",
     "writelines": "picows",
@@ -778,6 +784,8 @@ CALLED_BY_LIBRARIES = {
 """Methods that are there for somebody else's code."""
 
 READ_BY_TESTS = {
+    "callbridge.simulators.account.account.SimulatedAccount.recorded": "who tests recordings makes some",
+    "callbridge.simulators.account.telephone.QuietExchange.call_in": "who tests calls has some come in",
     "callbridge.simulators.phone.call.SimulatedCall.requests": "who tests webhooks sends them again",
     "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",
 }

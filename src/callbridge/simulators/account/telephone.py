@@ -1,0 +1,239 @@
+"""What the account needs of the telephone network: legs that it can ring, redirect and end.
+
+`phone.exchange` is one, with people who answer. `QuietExchange` is one in which nobody answers by themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from callbridge.simulators.account.formats import new_sid
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class NewLeg:
+    """A call out, as the REST API was asked for it."""
+
+    to_address: str
+    from_address: str
+    url: str = ""
+    """Asked when it is answered; one of `url` and `twiml` is given."""
+    method: str = "POST"
+    twiml: str = ""
+    fallback_url: str = ""
+    fallback_method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+    status_callback_events: tuple[str, ...] = ("completed",)
+    send_digits: str = ""
+    timeout_s: int = 60
+    """How long it rings."""
+    time_limit_s: int = 14_400
+    machine_detection: str = ""
+    """`Enable`, `DetectMessageEnd` or nothing."""
+    is_amd_async: bool = False
+    amd_callback: str = ""
+    is_recorded: bool = False
+    caller_id: str = ""
+
+
+class Leg(Protocol):
+    """A leg of a call, also one that is over."""
+
+    @property
+    def sid(self) -> str:
+        """CallSid."""
+
+    @property
+    def parent_sid(self) -> str | None:
+        """Of the leg whose `<Dial>` made it."""
+
+    @property
+    def from_address(self) -> str:
+        """Who calls."""
+
+    @property
+    def to_address(self) -> str:
+        """Who is called."""
+
+    @property
+    def direction(self) -> str:
+        """As the Call resource has it: `inbound`, `outbound-api` or `outbound-dial`, in these letters."""
+
+    @property
+    def status(self) -> str:
+        """As the Call resource has it, with hyphens."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was asked for, or came."""
+
+    @property
+    def left_queue_at(self) -> datetime | None:
+        """Of one that was created over REST: when it was dialled."""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When somebody or something picked up."""
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was over."""
+
+    @property
+    def duration_s(self) -> int | None:
+        """From the answer to the end."""
+
+    def redirect(self, url: str, method: str) -> Awaitable[object]:
+        """Go on with another document."""
+
+    def redirect_to(self, document: str) -> object:
+        """Go on with this document."""
+
+    def hang_up(self) -> object:
+        """End it."""
+
+    def cancel(self) -> object:
+        """End it before it is answered."""
+
+
+class Exchange(Protocol):
+    """The telephone network."""
+
+    @property
+    def legs(self) -> Mapping[str, Leg]:
+        """All that there were, by their sid, the oldest first."""
+
+    def call_out(self, leg: NewLeg) -> Leg:
+        """Queue a call: one leaves the queue in a second."""
+
+
+LIVE: Final = frozenset({"queued", "ringing", "in-progress"})
+
+
+# --- A network in which nobody answers ------------------------------------------------------------------
+
+
+class QuietLeg:
+    """It rings until it has rung long enough, or until a test has somebody answer or hang up."""
+
+    def __init__(self, asked: NewLeg, direction: str, clock: Callable[[], float], rings_at: float) -> None:
+        self.asked = asked
+        self.direction = direction
+        self.sid = new_sid("CA")
+        self.parent_sid: str | None = None
+        self.documents: list[str] = []
+        """Where it was redirected to: addresses, or TwiML."""
+        self._clock = clock
+        self._created_at = clock()
+        self._rings_at = rings_at
+        self._answered_at: float | None = None
+        self._ended_at: float | None = None
+        self._ending = ""
+
+    @property
+    def from_address(self) -> str:
+        """Who calls."""
+        return self.asked.from_address
+
+    @property
+    def to_address(self) -> str:
+        """Who is called."""
+        return self.asked.to_address
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was asked for, or came."""
+        return datetime.fromtimestamp(self._created_at, UTC)
+
+    @property
+    def left_queue_at(self) -> datetime | None:
+        """When it was dialled."""
+        is_out = self.direction == "outbound-api" and self._clock() >= self._rings_at
+        return datetime.fromtimestamp(self._rings_at, UTC) if is_out else None
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """When somebody or something picked up."""
+        return None if self._answered_at is None else datetime.fromtimestamp(self._answered_at, UTC)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it was over."""
+        is_over = self.status not in LIVE and self._ended_at is not None
+        return datetime.fromtimestamp(self._ended_at or 0.0, UTC) if is_over else None
+
+    @property
+    def duration_s(self) -> int | None:
+        """From the answer to the end."""
+        if self._answered_at is None or self.status in LIVE:
+            return None
+        return round((self._ended_at or 0.0) - self._answered_at)
+
+    @property
+    def status(self) -> str:
+        """As the Call resource has it."""
+        silent_at = self._rings_at + self.asked.timeout_s
+        if not self._ending and self._answered_at is None and self._clock() >= silent_at:
+            self._ending, self._ended_at = "no-answer", silent_at
+        if self._ending:
+            return self._ending
+        if self._answered_at is not None:
+            return "in-progress"
+        return "queued" if self._clock() < self._rings_at else "ringing"
+
+    def answer(self) -> None:
+        """Somebody picks up."""
+        if self.status == "ringing":
+            self._answered_at = self._clock()
+
+    async def redirect(self, url: str, method: str) -> None:  # noqa: ARG002 - nothing is asked here
+        """Take down where it is to go."""
+        self.documents.append(url)
+
+    def redirect_to(self, document: str) -> None:
+        """Take down what it is to do."""
+        self.documents.append(document)
+
+    def hang_up(self) -> None:
+        """End it, whatever its state."""
+        self.end("canceled" if self._answered_at is None else "completed")
+
+    def cancel(self) -> None:
+        """End it."""
+        self.end("canceled")
+
+    def end(self, status: str) -> None:
+        """It ends so, if it has not ended."""
+        if self.status in LIVE:
+            self._ending, self._ended_at = status, self._clock()
+
+
+class QuietExchange:
+    """Calls are queued, ring, and are answered by `QuietLeg.answer` alone; no webhook is asked."""
+
+    def __init__(self, clock: Callable[[], float], calls_per_s: float = 1.0) -> None:
+        self.legs: dict[str, QuietLeg] = {}
+        self._clock = clock
+        self._pause_s = 1 / calls_per_s
+        self._free_at = 0.0
+
+    def call_out(self, leg: NewLeg) -> QuietLeg:
+        """Queue a call."""
+        rings_at = max(self._clock(), self._free_at)
+        self._free_at = rings_at + self._pause_s
+        return self._kept(QuietLeg(leg, "outbound-api", self._clock, rings_at))
+
+    def call_in(self, from_address: str, to_address: str) -> QuietLeg:
+        """Somebody calls a number of ours; it rings until `answer`."""
+        leg = QuietLeg(NewLeg(to_address, from_address), "inbound", self._clock, self._clock())
+        return self._kept(leg)
+
+    def _kept(self, leg: QuietLeg) -> QuietLeg:
+        self.legs[leg.sid] = leg
+        return leg
