@@ -13,7 +13,7 @@ from callbridge.agents.capture import Form
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
 from callbridge.agents.detection import SemanticVad, ServerVad
-from callbridge.agents.earlier import Earlier
+from callbridge.agents.earlier import Earlier, Reply
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.flow.checking import FlowFault
 from callbridge.agents.flow.flow import Flow
@@ -53,6 +53,7 @@ __all__ = [
     "FlowFault",
     "Form",
     "Line",
+    "Reply",
     "Roster",
     "SemanticVad",
     "ServerVad",

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 import structlog
 
-from callbridge.call import agent_facts, facts
+from callbridge.call import agent_facts, facts, telephone_facts
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolAnswered, ToolStarted
-from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.outcomes import TextOutcome, ToolOutcome
 from callbridge.call.rating import CallerWordsRated
 from callbridge.call.usage import Usage
 from callbridge.call.wishes import Resume
@@ -123,6 +123,8 @@ UNLOGGED: list[facts.Fact] = [
     *(facts.CallOver(), facts.CallDescribed("Anna"), facts.CallerSpoke(1, 900), facts.ItemHeard("item_1")),
     agent_facts.ValuesSet('{"card": "4111"}'),
     agent_facts.CalledBefore(1.0, "caller: my card is 4111", ""),
+    agent_facts.CallerTexted(1, "my card is 4111"),
+    *(telephone_facts.TextAsked("text_1"), telephone_facts.TextTold("text_1", TextOutcome.ACCEPTED)),
 ]
 """A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for
 themselves, and what is said of each item and utterance is for the agent's code."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.call import agent_facts, facts
+from callbridge.call import agent_facts, facts, telephone_facts
 from callbridge.state import writes
 from callbridge.state.backlog import Backlog
 from callbridge.state.state import ENDED, STARTED
@@ -129,7 +129,7 @@ def test_only_what_was_said_is_detail() -> None:
         facts.CallerWordsCame,
         facts.Remembered,
         facts.CallDescribed,
-        agent_facts.CalledBefore,
+        *(agent_facts.CalledBefore, agent_facts.CallerTexted, telephone_facts.TransferAsked),
         *agent_facts.OF_AGENTS,
     }
     assert (kinds[STARTED], kinds[ENDED]) == (facts.StreamStarted, facts.StreamEnded)

@@ -62,7 +62,7 @@ def test_a_file_of_an_earlier_version_loses_the_words_that_it_had_deleted(path: 
     execute(
         path,
         "PRAGMA secure_delete=OFF",
-        "DROP INDEX call_events_said",
+        "DROP INDEX call_events_words",
         "CREATE INDEX call_events_details ON call_events (at) WHERE kind = 'turn_ended'",
         "DROP TABLE caller_records",
         "DELETE FROM call_events WHERE call_sid = 'CA1'",
@@ -75,7 +75,7 @@ def test_a_file_of_an_earlier_version_loses_the_words_that_it_had_deleted(path: 
     assert (b"deleted words" in content, b"kept words" in content) == (False, True)
     with contextlib.closing(sqlite3.connect(path)) as connection_of_others:
         made = connection_of_others.execute("SELECT name FROM sqlite_master").fetchall()
-    assert {("call_events_said",), ("caller_records",)} <= set(made)
+    assert {("call_events_words",), ("caller_records",)} <= set(made)
     assert ("call_events_details",) not in made
 
 

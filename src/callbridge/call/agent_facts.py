@@ -81,6 +81,14 @@ class CalledBefore(BaseFact, frozen=True):
     """It was cut off, and this call goes on where it was: its facts stand behind this one."""
 
 
+class CallerTexted(BaseFact, frozen=True):
+    """A text message that the caller has sent since their last call. Kept as long as this one's words."""
+
+    came_at: int
+    """In seconds since 1970."""
+    words: str
+
+
 OF_AGENTS: Final = (
     *(ValuesSet, StepEntered, AttemptFailed),
     *(FieldKept, FieldRefused, Captured, CaptureDelivered),

@@ -15,6 +15,7 @@ import msgspec
 from callbridge.call.agent_facts import (
     AttemptFailed,
     CalledBefore,
+    CallerTexted,
     Captured,
     CaptureDelivered,
     FieldKept,
@@ -454,6 +455,7 @@ Fact: TypeAlias = (
     | Captured
     | CaptureDelivered
     | CalledBefore
+    | CallerTexted
     | TelephoneFact
 )
 

@@ -23,6 +23,8 @@ from callbridge.state.state import (
     STARTED,
     TOKEN_KEPT_S,
 )
+from callbridge.state.text_notes import since as those_since
+from callbridge.state.text_notes import still_kept, with_note, without_words_of
 from callbridge.state.writes import (
     CallerNote,
     EventWrite,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.state import CallEvent, Retention
+    from callbridge.state.text_notes import TextNote
 
 
 class MemoryState:
@@ -64,6 +67,8 @@ class MemoryState:
         self._spend: deque[SpendNote] = deque()
         self._records: dict[tuple[str, str], CallerRecord] = {}
         """By caller and agent, in the order of their latest calls."""
+        self._texts: dict[str, tuple[TextNote, ...]] = {}
+        """By caller, in the order of their latest ones."""
         self._pruned_at = clock()
         self._events_shed = 0
 
@@ -149,8 +154,21 @@ class MemoryState:
         record = self._records.get((caller_key, agent))
         return None if record is None else record.as_of(now, self._retention.callers_s)
 
+    def note_text(self, note: TextNote) -> None:
+        """Keeps a note about texts."""
+        self._prune_when_due()
+        self._texts[note.caller_key] = with_note(self._texts.pop(note.caller_key, ()), note)
+        if len(self._texts) > CALLERS_IN_MEMORY_MAX:
+            del self._texts[next(iter(self._texts))]
+
+    async def texts(self, caller_key: str, since: float) -> tuple[TextNote, ...]:
+        """What is noted of a caller."""
+        return those_since(self._texts.get(caller_key, ()), since)
+
     def forget(self, caller_key: str) -> None:
         """Drops all that is known of a caller."""
+        if caller_key in self._texts:
+            self._texts[caller_key] = without_words_of(self._texts[caller_key])
         self._records = {key: record for key, record in self._records.items() if key[0] != caller_key}
 
     async def flush(self) -> bool:
@@ -211,3 +229,9 @@ class MemoryState:
         self._spend = deque(note for note in self._spend if note.at >= now - SPEND_KEPT_S)
         known = {key: record.as_of(now, self._retention.callers_s) for key, record in self._records.items()}
         self._records = {key: record for key, record in known.items() if record is not None}
+        kept_s = self._retention.callers_s
+        texts = {
+            key: tuple(note for note in notes if still_kept(note, now, kept_s))
+            for key, notes in self._texts.items()
+        }
+        self._texts = {key: notes for key, notes in texts.items() if notes}

@@ -74,7 +74,7 @@ call_events = Table(
 IS_DETAIL = call_events.c.kind.in_([literal_column(f"'{kind}'") for kind in sorted(DETAILS)])
 """What was said. Not by parameters, or SQLite could not know that the next index has all of these."""
 
-_details = Index("call_events_said", call_events.c.at, sqlite_where=IS_DETAIL)
+_details = Index("call_events_words", call_events.c.at, sqlite_where=IS_DETAIL)
 """What is looked for every minute, among the many outlines of a day."""
 
 used_tokens = Table(
@@ -109,6 +109,17 @@ caller_records = Table(
     Column("body", LargeBinary, nullable=False),
     Column("going_on", LargeBinary, nullable=False),
     Index("caller_records_at", "at"),
+)
+
+text_notes = Table(
+    "text_notes",
+    tables,
+    Column("caller_key", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("shelf", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Index("text_notes_caller", "caller_key", "at"),
 )
 
 # --- Opening ----------------------------------------------------------------------------------------
@@ -249,8 +260,9 @@ def _take_possession(connection: Connection, path: Path) -> None:
         if version != SCHEMA_VERSION:
             raise StateError(_wrong_version(version, path))
         connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
-        if caller_records.name not in found:  # It is younger than the file.
-            caller_records.create(connection)
+        for younger in (caller_records, text_notes):  # Than the file may be.
+            if younger.name not in found:
+                younger.create(connection)
 
 
 def _bring_up_to_date(connection: Connection) -> None:
@@ -265,7 +277,8 @@ def _bring_up_to_date(connection: Connection) -> None:
     connection.exec_driver_sql("VACUUM")
     connection.rollback()  # As in `overwrite_deleted`.
     with writing(connection):
-        connection.exec_driver_sql("DROP INDEX IF EXISTS call_events_details")  # It knew fewer kinds.
+        for earlier in ("call_events_details", "call_events_said"):  # They knew fewer kinds.
+            connection.exec_driver_sql(f"DROP INDEX IF EXISTS {earlier}")
         _details.create(connection, checkfirst=True)
     overwrite_deleted(connection)
 

@@ -14,6 +14,7 @@ from callbridge.state.sqlite_file import (
     caller_notes,
     caller_records,
     spend_notes,
+    text_notes,
     used_tokens,
 )
 from callbridge.state.state import (
@@ -24,12 +25,20 @@ from callbridge.state.state import (
     TOKEN_KEPT_S,
     CallEvent,
 )
+from callbridge.state.text_notes import (
+    REPLIES_MAX,
+    SENT_KEPT_S,
+    WISHES,
+    NoteKind,
+    TextNote,
+)
 from callbridge.state.writes import (
     CallerForgotten,
     CallerNote,
     CallerRemembered,
     EventWrite,
     SpendNote,
+    TextNoted,
     TokenClaim,
     without_words,
 )
@@ -69,6 +78,8 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
                 _remember(connection, write)
             case CallerForgotten(caller_key):
                 forget_caller(connection, caller_key)
+            case TextNoted(note):
+                _note_text(connection, note)
             case _:
                 pass
     return [(write, _claim(connection, write)) for write in batch if isinstance(write, TokenClaim)]
@@ -119,10 +130,28 @@ def _remember(connection: Connection, told: CallerRemembered) -> None:
     connection.execute(row.on_conflict_do_update(index_elements=["caller_key", "agent"], set_=known))
 
 
+def _note_text(connection: Connection, note: TextNote) -> None:
+    """As `with_note` does it."""
+    columns = text_notes.c
+    if note.kind in WISHES:
+        wishes = columns.kind.in_(sorted(WISHES))
+        connection.execute(delete(text_notes).where(columns.caller_key == note.caller_key, wishes))
+    given = {"caller_key": note.caller_key, "at": note.at, "kind": note.kind.value}
+    connection.execute(insert(text_notes).values(**given, shelf=note.shelf, words=note.words))
+    if note.kind is NoteKind.REPLY:
+        theirs = (columns.caller_key == note.caller_key) & (columns.kind == NoteKind.REPLY.value)
+        times = select(columns.at).where(theirs).order_by(columns.at.desc()).limit(REPLIES_MAX)
+        oldest = connection.execute(times).scalars().all()[-1]
+        connection.execute(delete(text_notes).where(theirs, columns.at < oldest))
+
+
 def forget_caller(connection: Connection, caller_key: str) -> int:
-    """Deletes what is remembered of a caller; answers how many records there were."""
-    row = delete(caller_records).where(caller_records.c.caller_key == caller_key)
-    return connection.execute(row).rowcount
+    """Deletes what is remembered of a caller; answers how many records and texts of theirs there were."""
+    records = delete(caller_records).where(caller_records.c.caller_key == caller_key)
+    texts = delete(text_notes).where(
+        text_notes.c.caller_key == caller_key, text_notes.c.kind == NoteKind.REPLY.value
+    )
+    return connection.execute(records).rowcount + connection.execute(texts).rowcount
 
 
 def prune(connection: Connection, now: float, retention: Retention) -> bool:
@@ -131,6 +160,7 @@ def prune(connection: Connection, now: float, retention: Retention) -> bool:
     connection.execute(delete(caller_notes).where(caller_notes.c.at < now - CALLER_NOTE_KEPT_S))
     connection.execute(delete(spend_notes).where(spend_notes.c.at < now - SPEND_KEPT_S))
     _prune_callers(connection, now, retention.callers_s)
+    _prune_texts(connection, now, retention.callers_s)
     quiet = _calls_silent_since(connection, now - retention.quiet_s, IS_DETAIL)
     for call_sid in quiet:
         connection.execute(delete(call_events).where(call_events.c.call_sid == call_sid, IS_DETAIL))
@@ -145,6 +175,15 @@ def _prune_callers(connection: Connection, now: float, kept_s: float) -> None:
     connection.execute(delete(caller_records).where(at <= now - kept_s))
     is_late = (at <= now - GOES_ON_WITHIN_S) & (going_on != b"")
     connection.execute(update(caller_records).where(is_late).values(going_on=b""))
+
+
+def _prune_texts(connection: Connection, now: float, kept_s: float) -> None:
+    """As `still_kept` says."""
+    at, kind, key = text_notes.c.at, text_notes.c.kind, text_notes.c.caller_key
+    connection.execute(delete(text_notes).where(kind == NoteKind.REPLY.value, at <= now - kept_s))
+    sent = kind == NoteKind.SENT.value
+    connection.execute(delete(text_notes).where(sent, key == "", at < now - SENT_KEPT_S))
+    connection.execute(delete(text_notes).where(sent, at < now - max(SENT_KEPT_S, kept_s)))
 
 
 def _calls_silent_since(connection: Connection, moment: float, *which: ColumnElement[bool]) -> Sequence[str]:
@@ -195,3 +234,18 @@ def stored_record(connection: Connection, caller_key: str, agent: str) -> tuple[
         caller_records.c.caller_key == caller_key, caller_records.c.agent == agent
     )
     return tuple(CallerRecord(at, body, going_on) for at, body, going_on in connection.execute(known))
+
+
+def stored_texts(connection: Connection, caller_key: str, moment: float) -> tuple[TextNote, ...]:
+    """The notes of one caller about texts: since `moment`, and their wishes."""
+    columns = text_notes.c
+    is_asked_for = (columns.at >= moment) | columns.kind.in_(sorted(WISHES))
+    wanted = (
+        select(columns.at, columns.kind, columns.shelf, columns.words)
+        .where(columns.caller_key == caller_key, is_asked_for)
+        .order_by(columns.at)
+    )
+    return tuple(
+        TextNote(caller_key, at, NoteKind(kind), shelf, words)
+        for at, kind, shelf, words in connection.execute(wanted)
+    )

@@ -6,12 +6,19 @@ Everything here runs on the event loop and only talks to `SqliteWriter`, whose t
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from callbridge.state.reply import Reply
 from callbridge.state.sqlite_file import check_file
-from callbridge.state.sqlite_rows import stored_calls, stored_events, stored_record, stored_spend
+from callbridge.state.sqlite_rows import (
+    stored_calls,
+    stored_events,
+    stored_record,
+    stored_spend,
+    stored_texts,
+)
 from callbridge.state.sqlite_writer import SqliteWriter
 from callbridge.state.state import KEPT
 from callbridge.state.writes import (
@@ -20,6 +27,7 @@ from callbridge.state.writes import (
     CallerRemembered,
     EventWrite,
     SpendNote,
+    TextNoted,
     TokenClaim,
     is_first,
     storable,
@@ -27,6 +35,7 @@ from callbridge.state.writes import (
     with_events,
     with_record,
     with_spend,
+    with_texts,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +46,7 @@ if TYPE_CHECKING:
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.state import CallEvent, Retention
+    from callbridge.state.text_notes import TextNote
     from callbridge.state.writes import Write
 
 ANSWER_WAIT_S = 5.0
@@ -131,6 +141,17 @@ class SqliteState:
             partial(with_record, caller_key=key, agent=agent),
         )
         return found[0].as_of(now, self._retention.callers_s) if found else None
+
+    def note_text(self, note: TextNote) -> None:
+        """Queues a note about texts."""
+        self._writer.put(TextNoted(replace(note, shelf=storable(note.shelf), words=storable(note.words))))
+
+    async def texts(self, caller_key: str, since: float) -> tuple[TextNote, ...]:
+        """What is noted of a caller, written or waiting."""
+        return await self._read(
+            partial(stored_texts, caller_key=caller_key, moment=since),
+            partial(with_texts, caller_key=caller_key, moment=since),
+        )
 
     def forget(self, caller_key: str) -> None:
         """Queues that all that is known of a caller is deleted."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from callbridge.state.callers import CallerMemory
+from callbridge.state.text_notes import TextNotes
 
 OUTLINE_KEPT_S = 24 * 3600.0
 """A call is forgotten when its last event is this old: Twilio lets no call last longer."""
@@ -45,7 +46,7 @@ DETAILS = frozenset(
         *("turn_ended", "caller_words_came", "remembered", "call_described"),
         *("values_set", "step_entered", "attempt_failed"),
         *("field_kept", "field_refused", "captured", "capture_delivered"),
-        *("called_before", "transfer_asked"),
+        *("called_before", "caller_texted", "transfer_asked"),
     ]
 )
 """The kinds of event that are more than words here: a call without a stream may be forgotten first, and what
@@ -94,7 +95,7 @@ class CallEvent:
     """JSON text."""
 
 
-class State(CallerMemory, Protocol):
+class State(CallerMemory, TextNotes, Protocol):
     """What survives. No method raises because of a disk or a file, and none blocks the event loop."""
 
     def append(self, call_sid: str, kind: str, body: bytes) -> None:

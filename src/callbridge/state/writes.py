@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from callbridge.state.callers import GOING_ON_BYTES_MAX, RECORD_BYTES_MAX
 from callbridge.state.state import BODY_BYTES_MAX, DETAILS, OVER, STARTED, CallEvent
+from callbridge.state.text_notes import since, with_note, without_words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from callbridge.state.callers import CallerRecord
     from callbridge.state.reply import Reply
+    from callbridge.state.text_notes import TextNote
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,16 @@ class CallerForgotten:
     caller_key: str
 
 
-Write: TypeAlias = EventWrite | TokenClaim | CallerNote | SpendNote | CallerRemembered | CallerForgotten
+@dataclass(frozen=True, slots=True)
+class TextNoted:
+    """Something happened about texts."""
+
+    note: TextNote
+
+
+Write: TypeAlias = (
+    EventWrite | TokenClaim | CallerNote | SpendNote | CallerRemembered | CallerForgotten | TextNoted
+)
 
 
 def storable(text: str) -> str:
@@ -169,6 +180,21 @@ def with_record(
             case _:
                 pass
     return stored
+
+
+def with_texts(
+    stored: tuple[TextNote, ...], writes: Iterable[Write], caller_key: str, moment: float
+) -> tuple[TextNote, ...]:
+    """The notes of one caller about texts, since `moment`."""
+    for write in writes:
+        match write:
+            case TextNoted(note) if note.caller_key == caller_key:
+                stored = with_note(stored, note)
+            case CallerForgotten(key) if key == caller_key:
+                stored = without_words_of(stored)
+            case _:
+                pass
+    return since(stored, moment)
 
 
 def is_first(claim: TokenClaim, writes: Iterable[Write]) -> bool | None:

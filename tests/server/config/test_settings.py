@@ -170,7 +170,7 @@ WRONG = {
     "calls_per_caller_of==3",
     "must be at least 0": "truncation_post_instructions_tokens=-1, caller_silence_seconds=-1, "
     "calls_per_caller=-1, calls_per_caller_10_minutes=-1, anonymous_calls_max=-1, anonymous_calls_day=-1",
-    "must be at least 1": "port=0, call_minutes_max=0, calls_max=0",
+    "must be at least 1": "port=0, call_minutes_max=0, calls_max=0, texts_per_caller_day=0, texts_per_day=0",
     "must be at least 5": "fallback_dial_seconds=4",
     "must be at most 1": "vad_threshold=1.1, vad_threshold=nan",
     "must be at most 60": "fallback_dial_seconds=61",
@@ -194,6 +194,7 @@ WRONG = {
     "of ISO-639-1": "language=xx",
     "a phone number with its country code": "fallback_dial=4155550123, fallback_dial=+0155550123, "
     "fallback_dial=+1 415 555 0123, fallback_dial=sip:me@example.com",
+    "or the SID of a Messaging Service": "text_from=4155550123, text_from=MG12, text_from=Harbour",
     "ends in .wav or .ulaw": "clip=moment.mp3",
     "with a comma between one and the next": "other_auth_tokens=a,,b",
     "must be at most 4 auth tokens": "other_auth_tokens=a,b,c,d,e",
@@ -384,6 +385,7 @@ EXAMPLES = {
     "caller_memory_days": "30",
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
+    "text_from": f"MG{'0' * 32}",
     "truncation_post_instructions_tokens": "8000",
     "twilio_api_key_secret": "key-secret",
     "twilio_api_key_sid": f"SK{'0' * 32}",

@@ -38,6 +38,7 @@ from callbridge.server.config.plan import Plans
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.trust import Trust
 from callbridge.server.process.reporting import Journal
+from callbridge.server.process.texting import Texting
 from callbridge.switchboard.sockets import SOCKETS_MAX
 from callbridge.telephony.signatures import sign
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
@@ -60,7 +61,7 @@ class Door(FrontDesk):
         self.facts: list[Fact] = []
         self._journal = Journal(self.desk)
         self.desk.plans = Plans(self.desk.settings, self.roster, self.limits)
-        self.door = MediaDoor(self.desk, b"", self._observe, Trust(self.desk))
+        self.door = MediaDoor(self.desk, b"", self._observe, Trust(self.desk), Texting(self.desk))
 
     def _observe(self, fact: Fact) -> None:
         self._journal(fact)

@@ -126,6 +126,10 @@ class TextsInCall:
         if was_open or told.outcome is not TextOutcome.ACCEPTED:
             self._wants.add(w.AgentTells(say.later(sent.what, told), is_answered=False))
 
+    def came(self, words: str) -> None:
+        """The caller has sent a text while they are on the line."""
+        self._wants.add(w.AgentTells(say.came(words), is_callers=True))
+
     # --- The user's code ---
 
     async def send(self, words: str, template: str, to: str) -> TextOutcome:

@@ -18,6 +18,8 @@ FALLBACK_DIALED_PATH = "/twilio/fallback-dialed"
 FALLBACK_MENU_PATH = "/twilio/fallback-menu"
 VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
+TEXT_PATH = "/twilio/text"
+TEXT_STATUS_PATH = "/twilio/text-status"
 MEDIA_STREAM_PATH = "/media-stream"
 
 
@@ -101,6 +103,16 @@ class AddressSettings(BaseSettings):
     def voicemail_status_url(self) -> str:
         """Where Twilio reports that the message can be fetched."""
         return self.public_base_url + VOICEMAIL_STATUS_PATH
+
+    @property
+    def text_url(self) -> str:
+        """What to enter at the phone number for a text that comes in."""
+        return self.public_base_url + TEXT_PATH
+
+    @property
+    def text_status_url(self) -> str:
+        """Where Twilio reports what became of a text."""
+        return self.public_base_url + TEXT_STATUS_PATH
 
     @property
     def stream_url(self) -> str:

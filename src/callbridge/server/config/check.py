@@ -20,6 +20,7 @@ from callbridge.server.config import (
     check_money,
     check_rest,
     check_start,
+    check_texts,
     check_trust,
 )
 from callbridge.server.config.findings import Finding, as_findings
@@ -77,6 +78,7 @@ def check(
         *check_given.without_effect(settings),
         *check_start.start(settings, rehearsal, today),
         *check_callers.callers(settings),
+        *check_texts.texts(settings, rehearsal.roster),
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),

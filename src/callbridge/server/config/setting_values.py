@@ -38,6 +38,7 @@ _ROUTES: Final = ("/twilio/voice", "/media-stream")
 """Ours, which are easily entered with the address."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
 
 _SAY_VOICE: Final = re.compile(
@@ -241,6 +242,15 @@ def _phone_number(text: str) -> str:
     return text
 
 
+def _text_sender(text: str) -> str:
+    if not (_E164.fullmatch(text) or _SERVICE.fullmatch(text)):
+        raise ValueError(
+            "must be a phone number with its country code, such as +14155550123, or the SID of a Messaging "
+            "Service: MG followed by 32 digits 0-9 and letters a-f"
+        )
+    return text
+
+
 def _say_voice(text: str) -> str:
     if not _SAY_VOICE.fullmatch(text):
         raise ValueError("must be a voice of Twilio's, such as woman, Polly.Vicki or Google.de-DE-Standard-A")
@@ -320,6 +330,7 @@ ModelKey = Annotated[SecretStr, AfterValidator(_model_key)]
 AuthToken = Annotated[SecretStr, AfterValidator(_auth_token)]
 Sid = Annotated[str, AfterValidator(_sid)]
 PhoneNumber = Annotated[str, AfterValidator(_phone_number)]
+TextSender = Annotated[str, AfterValidator(_text_sender)]
 SayVoice = Annotated[str, AfterValidator(_say_voice)]
 SayLanguage = Annotated[str, AfterValidator(_say_language)]
 CallersLanguage = Annotated[str, AfterValidator(checked_language)]

@@ -39,6 +39,7 @@ from callbridge.server.config.setting_values import (
     Sid,
     SoundFile,
     SpendCap,
+    TextSender,
     TimeZone,
     Truncation,
     VendorsName,
@@ -213,6 +214,17 @@ class Settings(RestSettings):
 
     spend_per_day_max: SpendCap = 100
     """The same in 24 hours."""
+
+    # Text messages of agents.
+
+    text_from: TextSender | None = None
+    """From which they come: a number of yours, or a Messaging Service (MG...). Not set: the called number."""
+
+    texts_per_caller_day: int = Field(5, ge=1, le=1_000)
+    """Texts to one caller, or on their behalf, in 24 hours."""
+
+    texts_per_day: int = Field(500, ge=1, le=1_000_000)
+    """All texts in 24 hours: whoever misuses an agent sends no more."""
 
     # Connections.
 

@@ -27,6 +27,7 @@ from callbridge.server.http.health import health_router
 from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
 from callbridge.server.http.nowhere import Nowhere
+from callbridge.server.http.text_messages import texts_router
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
@@ -34,6 +35,7 @@ from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
+from callbridge.server.process.texting import Texting
 from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
@@ -125,6 +127,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
     app.add_middleware(Entry, run=run, now=desk.now)
     for router in (webhook_router, fallback_router, news_router, debugger_router, health_router):
         app.include_router(_with_slashes(router(desk)))
+    app.include_router(_with_slashes(texts_router(desk, door.texting)))
     app.state.desk = desk
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
@@ -151,7 +154,8 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),
         *observers,
     )
-    return MediaDoor(desk, load_clip(settings.clip) if settings.clip else b"", observe, Trust(desk))
+    clip = load_clip(settings.clip) if settings.clip else b""
+    return MediaDoor(desk, clip, observe, Trust(desk), Texting(desk))
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,9 @@ from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
 from callbridge.server.http.entry import denial
 from callbridge.server.process.fast_lane import take_over
+from callbridge.server.process.recalling import shelf_of
 from callbridge.server.process.refusals import tell_first
+from callbridge.server.process.texting import CallOutside
 from callbridge.switchboard.continuation import read_facts, read_history
 from callbridge.switchboard.sockets import UnStartedSockets
 from callbridge.switchboard.spending import SpendLevel
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from callbridge.server.http.trust import Trust
     from callbridge.server.process.desk import Desk
     from callbridge.server.process.recalling import Minutes
+    from callbridge.server.process.texting import Texting
     from callbridge.wire.media_streams import StartFacts
 
 SPREAD_STEPS = 1000
@@ -57,6 +60,7 @@ class MediaDoor:
     """What the settings name; empty for the built-in ones."""
     observe: Observe
     trust: Trust
+    texting: Texting
     sockets: UnStartedSockets[_Visit] = field(default_factory=UnStartedSockets)
     """Those that are not a call yet."""
 
@@ -134,6 +138,7 @@ class _Visit:
         if self._call_sid is None:
             self._door.sockets.settled(self)
         else:
+            self._door.texting.ended(self._call_sid, self._agent)
             self._desk.admission.ended(self._call_sid, self._desk.now())
             assert self._bridge is not None
             self._desk.live_calls.lingers(self._bridge)
@@ -179,7 +184,10 @@ class _Visit:
         earlier = [fact for _, fact in read_facts(events)]
         known = about(desk, start.call_sid, caller, called, description_in(earlier), agent=found.agent)
         known = replace(known, earlier=back.earlier)
-        plan, agent = await desk.plans.open(found.agent, known, earlier)
+        texting = self._door.texting
+        outside = CallOutside(texting, start.call_sid, caller, called, shelf_of(found.agent, events))
+        plan, agent = await desk.plans.open(found.agent, known, earlier, outside)
+        texting.begins(outside, agent)
         self._bridge.clip = self._door.clip_for(desk.plans.language(found.agent))
         self._agent = agent
         if not (found.continues or back.goes_on):

@@ -41,6 +41,7 @@ from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
 from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
+from callbridge.telephony.rest.client import open_rest
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
+    from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.twiml import Words
 
 REMEMBERED_S: Final = 24 * 3600.0
@@ -91,6 +93,8 @@ class Desk:
     """Wakes whoever probes the model."""
     one_by_one: OneByOne = field(default_factory=OneByOne)
     """Webhooks of one call."""
+    rest: TwilioRest | None = None
+    """Twilio's REST API; nothing where it may not be used, or is not open."""
     recalling: Recalling = field(init=False)
 
     def __post_init__(self) -> None:
@@ -175,10 +179,22 @@ class Desk:
         """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
         await self._restore()
         try:
-            async with self.waiting:
+            async with self.waiting, self._rest_opened():
                 yield
         finally:
             await self.state.close()
+
+    @contextlib.asynccontextmanager
+    async def _rest_opened(self) -> AsyncIterator[None]:
+        if self.rest is not None or not self.settings.twilio_rest:
+            yield
+            return
+        async with open_rest(self.settings.rest_credentials) as rest:
+            self.rest = rest
+            try:
+                yield
+            finally:
+                self.rest = None
 
     async def _restore(self) -> None:
         wall_now, now = self.wall_now(), self.now()

@@ -17,8 +17,10 @@ import structlog
 from callbridge.agents.earlier import Earlier, earlier_of
 from callbridge.call import agent_facts, facts
 from callbridge.call.wishes import Resume
+from callbridge.server.config.retention import retention
 from callbridge.state.callers import GOES_ON_WITHIN_S
 from callbridge.state.state import DETAILS, STARTED, CallEvent
+from callbridge.state.text_notes import NoteKind
 from callbridge.switchboard.callers import is_one_caller, known_as
 from callbridge.switchboard.continuation import read_facts, read_history
 from callbridge.switchboard.returning import facts_of, record_of
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
 
 VOUCHED: Final = "A"
 """The attestation by which a carrier vouches wholly for a number."""
+
+_VOUCHED_END: Final = f"+{VOUCHED}"
+"""No agent's name ends so: it has no `+`."""
 
 RECALL_S: Final = 0.25
 """How long a caller waits for what is remembered of them: the disk takes a millisecond."""
@@ -73,6 +78,7 @@ class Recalling:
     ) -> None:
         self._state, self._wall_now, self._caller_key = state, wall_now, caller_key
         self._is_on = settings.caller_memory_days is not None
+        self._kept_s = retention(settings).callers_s
         self._shared = frozenset(map(known_as, settings.calls_per_caller_of or {}))
 
     def key(self, caller: str) -> str | None:
@@ -94,25 +100,45 @@ class Recalling:
             return Back(events)
         if not any(event.kind == STARTED for event in events):
             events += self._told(call_sid, await self._recalled(key, shelf_of(agent, events)), events)
-        told = (fact for _, fact in read_facts(events))
+        told = [fact for _, fact in read_facts(events)]
         before = next((fact for fact in told if isinstance(fact, agent_facts.CalledBefore)), None)
+        texted = [fact for fact in told if isinstance(fact, agent_facts.CallerTexted)]
         minutes = Minutes(self._state, self._wall_now, key, shelf_of(agent, events), list(events))
-        if before is None:
+        earlier = earlier_of(before, texted)
+        if earlier is None:
             return Back(events, minutes=minutes)
-        _log.info("caller_recalled", call_sid=call_sid, goes_on=before.goes_on)
-        return Back(events, earlier_of(before), before.goes_on, minutes)
+        _log.info("caller_recalled", call_sid=call_sid, goes_on=earlier.goes_on, texts=len(texted))
+        return Back(events, earlier, earlier.goes_on, minutes)
 
     async def _recalled(self, key: str, shelf: str) -> list[Fact]:
         """What is remembered, as facts of a new call. Of several that begin at once one goes on with it."""
         try:
             async with asyncio.timeout(RECALL_S):
                 record = await self._state.recall(key, shelf, self._wall_now())
+                since = 0.0 if record is None else record.at
+                texted = await self._texted(key, shelf, since)
                 if record is None:
-                    return []
-                return facts_of(record, goes_on=await self._is_first(key, shelf, record))
+                    return texted
+                return [*facts_of(record, goes_on=await self._is_first(key, shelf, record)), *texted]
         except TimeoutError:
             _log.warning("caller_not_recalled", waited_s=RECALL_S)
             return []
+
+    async def _texted(self, key: str, shelf: str, since: float) -> list[Fact]:
+        """What the caller has written since their last call, to this agent or to nobody in particular.
+
+        The latter is for whom the carrier vouches, if it does for the caller's calls at all: who forges the
+        number is not told of it.
+        """
+        now = self._wall_now()
+        notes = await self._state.texts(key, max(since, now - self._kept_s))
+        theirs = [note for note in notes if note.kind is NoteKind.REPLY and note.at > since]
+        vouched = shelf if shelf.endswith(_VOUCHED_END) else f"{shelf}{_VOUCHED_END}"
+        may_be_told = {shelf}
+        if shelf == vouched or await self._state.recall(key, vouched, now) is None:
+            may_be_told.add("")
+        told = (note for note in theirs if note.shelf in may_be_told)
+        return [agent_facts.CallerTexted(int(note.at), note.words) for note in told]
 
     async def _is_first(self, key: str, shelf: str, record: CallerRecord) -> bool:
         if not record.going_on:
@@ -155,7 +181,7 @@ def shelf_of(agent: str, events: Iterable[CallEvent]) -> str:
     """
     said = (fact for _, fact in read_facts(events) if isinstance(fact, facts.CallDescribed))
     is_vouched = any(fact.attestation == VOUCHED for fact in said)
-    return f"{agent}+{VOUCHED}" if is_vouched else agent
+    return f"{agent}{_VOUCHED_END}" if is_vouched else agent
 
 
 @dataclass(slots=True)

@@ -1,0 +1,48 @@
+"""What Twilio tells of texts: which news of one count, and what a caller's own text means. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call.outcomes import TextOutcome
+from callbridge.call.telephone_facts import TextAsked, TextTold
+from callbridge.state.text_notes import NoteKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from callbridge.call.facts import Fact
+
+_STOP: Final = frozenset({"STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "REVOKE", "OPTOUT", "CANCEL"})
+_START: Final = frozenset({"START", "YES", "UNSTOP"})
+_HELP: Final = frozenset({"HELP", "INFO"})
+"""Words that Twilio answers itself, on numbers with its default handling of them."""
+
+_STEPS: Final = {TextOutcome.UNKNOWN: 1, TextOutcome.ACCEPTED: 2}
+_FINAL: Final = 3
+
+
+def asked(known: Iterable[Fact]) -> list[str]:
+    """The texts that were begun in a call, by name."""
+    return [fact.text_id for fact in known if isinstance(fact, TextAsked)]
+
+
+def is_news(known: Sequence[Fact], told: TextTold) -> bool:
+    """Whether this says more of a text of the call than is known. From what is final nothing leads back."""
+    before = [fact for fact in known if isinstance(fact, TextTold) and fact.text_id == told.text_id]
+    reached = max((_STEPS.get(fact.outcome, _FINAL) for fact in before), default=0)
+    return told.text_id in asked(known) and _STEPS.get(told.outcome, _FINAL) > reached
+
+
+def wish_in(form: Mapping[str, str]) -> NoteKind | str:
+    """What a text that somebody has sent asks of us, beside its words; empty where it is for the agent.
+
+    `OptOutType` stands there only with Twilio's Advanced Opt-Out. `help` is answered by Twilio, and is no
+    wish.
+    """
+    word = form.get("OptOutType", "").upper() or form.get("Body", "").strip().upper()
+    if word in _STOP:
+        return NoteKind.STOPPED
+    if word in _START:
+        return NoteKind.STARTED
+    return "help" if word in _HELP else ""
