@@ -11,6 +11,7 @@ from callbridge.cli.agent import show
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.drain import drain
+from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
 from callbridge.cli.number import number
 from callbridge.cli.serve import serve
@@ -50,6 +51,7 @@ app.command()(serve)
 app.command()(check)
 app.command()(drain)
 app.command()(forget)
+app.command()(fallback)
 
 simulate = typer.Typer(
     help="Strict simulators of both vendors, for any bridge.",
