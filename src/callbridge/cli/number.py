@@ -221,8 +221,8 @@ async def _point(settings: Settings, rest: TwilioRest, plan: Plan, *, is_agreed:
         path = await point(rest, plan, kept)
         _say(f"Done. What was there is kept in {path}; to put it back: callbridge number restore {called}")
         _say(
-            "Twilio's errors about calls, in the log of the service: enter its debugger address in the "
-            f"console, under Monitor > Errors > Webhook: {settings.debugger_url}"
+            "To have Twilio's errors about calls in the log, too, enter this in the console, under Monitor > "
+            f"Errors > Webhook: {settings.debugger_url}"
         )
     _say(_of_region(settings))
     await _probe(settings, plan.pointing.voice_url or "", called)

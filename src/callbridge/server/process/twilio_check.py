@@ -16,7 +16,7 @@ import httpx
 from callbridge.server.config import check_twilio as judge
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.process.webhook_probe import Found, probe_webhook
-from callbridge.telephony.rest.client import open_rest
+from callbridge.telephony.rest.client import Patience, open_rest
 from callbridge.telephony.rest.fault import RestFault
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ALERTS_OF: Final = dt.timedelta(days=1)
 PROBES_MAX: Final = 3
 CLOCK_S: Final = 5.0
+_PATIENCE: Final = Patience()
 
 _UNKNOWN_NUMBER: Final = "+15005550006"
 """Said to be called where no number leads here: one that Twilio keeps for tests."""
@@ -37,14 +38,17 @@ _UNKNOWN_NUMBER: Final = "+15005550006"
 _NOT_THERE_YET: Final = frozenset({Found.NO_CONNECTION, Found.NOBODY_BEHIND, Found.TUNNEL_IS_DOWN})
 
 
-async def ask_twilio(settings: Settings, *, sends_texts: bool) -> list[Finding]:
+async def ask_twilio(
+    settings: Settings, *, sends_texts: bool, patience: Patience = _PATIENCE
+) -> list[Finding]:
     """What there is to say of the account and its numbers.
 
     Args:
         settings: whose service is to be reached.
         sends_texts: whether an agent may send text messages.
+        patience: how long Twilio is waited for.
     """
-    async with open_rest(settings.rest_credentials) as rest, asyncio.TaskGroup() as tasks:
+    async with open_rest(settings.rest_credentials, patience) as rest, asyncio.TaskGroup() as tasks:
         asked = [
             tasks.create_task(_told(settings, part, "about " + name), name=f"check {name}")
             for name, part in {
@@ -74,11 +78,10 @@ async def _account(rest: TwilioRest) -> list[Finding]:
 
 async def _numbers(rest: TwilioRest, settings: Settings, *, sends_texts: bool) -> list[Finding]:
     try:
-        found, said = await rest.numbers(), list[Finding]()
+        found = await rest.numbers()
+        said = list(judge.numbers(found, settings, sends_texts=sends_texts))
     except RestFault as fault:
         found, said = [], [judge.of_fault(fault, "about its numbers", settings)]
-    else:
-        said = list(judge.numbers(found, settings, sends_texts=sends_texts))
     return said + await _probes(settings, judge.pointing_here(found, settings))
 
 

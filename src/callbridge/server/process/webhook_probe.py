@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import os
 import secrets
 import socket
 import ssl
@@ -193,7 +194,8 @@ def _unreached(url: str, fault: Exception) -> Probed:
                     "name is known after a minute at the latest.",
                 ),
             )
-    why = str(causes[-1]) or type(causes[-1]).__name__
+    errno = getattr(causes[-1], "errno", None)
+    why = os.strerror(errno) if errno else str(causes[-1]) or type(causes[-1]).__name__
     return Probed(
         Found.NO_CONNECTION,
         error(
