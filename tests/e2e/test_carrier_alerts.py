@@ -21,7 +21,7 @@ async def test_an_error_of_twilios_about_a_call_is_in_its_log(log: Log) -> None:
     """Once, with the remedy; the end that we had planned, and calls of others, are not."""
     made = AccountSettings(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN)
     account = SimulatedAccount(settings=made)
-    async with stack(hello_and_goodbye()) as running, serve_account(account):
+    async with stack(hello_and_goodbye(200)) as running, serve_account(account):
         call = await running.call([WaitForEnd()])
         account.ledger.debugger_url = running.settings.debugger_url
         account.ledger.complain(31921, "closed by the server", call.sid)

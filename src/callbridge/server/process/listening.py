@@ -201,8 +201,8 @@ class CallServer(uvicorn.Server):
             "ready",
             agents=self._agents,
             webhook=self._settings.voice_url,
-            next_step="Twilio console > Phone Numbers > your number > A call comes in: "
-            "enter this webhook, HTTP POST",
+            next_step="callbridge number point, or Twilio console > Phone Numbers > your number > "
+            "A call comes in: enter this webhook, HTTP POST",
         )
 
     async def main_loop(self) -> None:
