@@ -15,6 +15,7 @@ from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
 from callbridge.cli.number import number
 from callbridge.cli.serve import serve
+from callbridge.cli.simulate_account import simulate_account
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_model import simulate_model
 
@@ -61,6 +62,7 @@ simulate = typer.Typer(
 )
 simulate.command("call")(simulate_call)
 simulate.command("model")(simulate_model)
+simulate.command("account")(simulate_account)
 app.add_typer(simulate, name="simulate")
 
 agent = typer.Typer(

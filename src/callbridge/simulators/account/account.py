@@ -64,6 +64,8 @@ class Seen:
     code: int | None
     """Of a refusal."""
     fault: FaultKind | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    """What was sent, as it was: numbers and words of people."""
 
 
 class SimulatedAccount:
@@ -157,6 +159,7 @@ class SimulatedAccount:
             reply.answer.status,
             code if isinstance(code, int) else None,
             None if fault is None else fault.kind,
+            tuple(self._form(request).pairs),
         )
         self.seen.append(seen)
         self.on_request(seen)

@@ -107,6 +107,8 @@ class Ledger:
         self.free_at: dict[str, float] = {}
         """When the queue of a sending number is empty."""
         self.effects: deque[Effect] = deque()
+        self.on_complaint: Callable[[Complaint], None] = lambda _: None
+        """Called with each complaint."""
         self.on_work: Callable[[], None] = lambda: None
         """Called when there is something new to do, or to wait for."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
@@ -150,7 +152,9 @@ class Ledger:
         """
         found = meaning_of(code)
         own = found.level if found is not None else Level.ERROR
-        self.complaints.append(Complaint(code, detail, self.clock(), level))
+        complaint = Complaint(code, detail, self.clock(), level)
+        self.complaints.append(complaint)
+        self.on_complaint(complaint)
         told = own if level is None or level is Level.NOTICE else level
         alert = Alert(new_sid("NO"), code, told, detail, about, url, self.clock())
         self.alerts[alert.sid] = alert

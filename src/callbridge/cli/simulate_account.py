@@ -1,0 +1,104 @@
+"""`callbridge simulate account`: Twilio's REST API on this machine, and what is asked of it.
+
+Options and output only. What the account does is in `simulators.account`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from callbridge.observe.redaction import masked_number
+from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
+from callbridge.simulators.account.account_codes import meaning_of
+
+if TYPE_CHECKING:
+    from callbridge.simulators.phone.carrier_codes import Complaint
+
+NUMBER: Final = "+14155550100"
+"""The number of an account that was given none: reserved for fiction."""
+
+ADDRESSES: Final = ("From", "To", "PhoneNumber")
+"""Parameters that are shown, masked; nothing else of what is sent is."""
+
+
+def simulate_account(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for a free one.")] = 9010,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    number: Annotated[
+        list[str] | None, typer.Option(help="A telephone number that the account owns. Repeatable.")
+    ] = None,
+    verified: Annotated[
+        list[str] | None,
+        typer.Option(help="Somebody's number that it may show, and reach on trial. Repeatable."),
+    ] = None,
+    debugger: Annotated[
+        str, typer.Option(help="Webhook that is told of each complaint, as entered in Twilio's Console.")
+    ] = "",
+    *,
+    trial: Annotated[
+        bool, typer.Option("--trial", help="A trial account, with what Twilio does not let those do.")
+    ] = False,
+) -> None:
+    """Serve Twilio's REST API with an account that exists here only, strict as the real one."""
+    console = Console()
+    settings = AccountSettings(
+        numbers=tuple(number or (NUMBER,)),
+        verified_numbers=frozenset(verified or ()),
+        debugger_url=debugger,
+        type="Trial" if trial else "Full",
+    )
+    try:
+        asyncio.run(_serve(console, SimulatedAccount(settings=settings), host, port))
+    except OSError as error:
+        console.print(f"[bold red]{host}:{port} cannot be used: {escape(str(error))}; try --port 0")
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        console.print("stopped")
+
+
+async def _serve(console: Console, account: SimulatedAccount, host: str, port: int) -> None:
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    account.on_request = lambda seen: _show_request(console, seen)
+    account.ledger.on_complaint = lambda complaint: _show_complaint(console, complaint)
+    async with serve_account(account, host, port) as server:
+        _introduce(console, account, server.base_url)
+        await stopped.wait()
+
+
+def _introduce(console: Console, account: SimulatedAccount, base_url: str) -> None:
+    """Lines to copy are not broken at the width of a terminal."""
+    settings = account.settings
+    console.print(f"[bold]{base_url}[/]  {settings.type} account, nobody is billed", soft_wrap=True)
+    console.print("numbers: " + ", ".join(one.address for one in account.numbers), soft_wrap=True)
+    console.print("for the service and its commands:", style="dim")
+    lines = {
+        "TWILIO_ACCOUNT_SID": settings.account_sid,
+        "TWILIO_AUTH_TOKEN": settings.auth_token,
+        "CALLBRIDGE_TWILIO_API_URL": base_url,
+    }
+    for name, value in lines.items():
+        console.print(f"{name}={value}", soft_wrap=True, highlight=False)
+
+
+def _show_request(console: Console, seen: Seen) -> None:
+    """One line each; numbers are masked, words are not shown."""
+    shown = [f"{name}={masked_number(value)}" for name, value in seen.parameters if name in ADDRESSES]
+    code = f" {seen.code}" if seen.code is not None else ""
+    fault = f" ({seen.fault})" if seen.fault is not None else ""
+    style = "green" if seen.status < 300 else "bold red"
+    line = " ".join([seen.method, seen.path, *shown])
+    console.print(f"[{style}]{seen.status}{code}{fault}[/] {escape(line)}", soft_wrap=True, highlight=False)
+
+
+def _show_complaint(console: Console, complaint: Complaint) -> None:
+    """Its meaning alone: details hold addresses and words."""
+    found = meaning_of(complaint.code)
+    words = f"{found.meaning}; {found.remedy}" if found is not None else "see twilio.com/docs/errors"
+    console.print(f"[yellow]complaint {complaint.code}[/] {escape(words)}", soft_wrap=True, highlight=False)

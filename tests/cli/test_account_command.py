@@ -1,0 +1,54 @@
+"""`callbridge simulate account`: what it prints to be copied, and that it shows nobody's number."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+
+import httpx
+import typer
+from typer.testing import CliRunner
+
+from callbridge.cli.simulate_account import simulate_account
+
+APP = typer.Typer()
+APP.command()(simulate_account)
+
+
+def test_a_port_that_is_taken_is_explained() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        result = CliRunner().invoke(APP, ["--port", str(taken.getsockname()[1])])
+    assert result.exit_code == 1
+    assert "cannot be used" in result.output
+    assert "try --port 0" in " ".join(result.output.split())
+
+
+async def test_what_it_prints_is_all_that_a_client_needs() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from callbridge.cli import main; main()", "simulate", "account"),
+        *("--port", "0", "--number", "+14155550111", "--trial"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    told: dict[str, str] = {}
+    async with asyncio.timeout(60), httpx.AsyncClient() as http:
+        while "CALLBRIDGE_TWILIO_API_URL" not in told:
+            name, _, value = (await process.stdout.readline()).decode().strip().partition("=")
+            told[name] = value
+        account, token = told["TWILIO_ACCOUNT_SID"], told["TWILIO_AUTH_TOKEN"]
+        url = f"{told['CALLBRIDGE_TWILIO_API_URL']}/2010-04-01/Accounts/{account}"
+        assert (await http.get(f"{url}.json", auth=(account, token))).json()["type"] == "Trial"
+        form = {"To": "+14155550199", "From": "+14155550111", "Body": "Your secret words"}
+        refused = await http.post(f"{url}/Messages.json", auth=(account, token), data=form)
+        assert refused.json()["code"] == 21608
+        process.send_signal(signal.SIGTERM)
+        shown = (await process.stdout.read()).decode()
+        assert await process.wait() == 0
+    assert "400 21608 POST" in shown
+    assert "To=+********99" in shown
+    assert "5550199" not in shown
+    assert "secret" not in shown
