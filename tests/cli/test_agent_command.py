@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PROGRAM = '''
 from typing import Literal
 from pydantic import BaseModel
-from callbridge import Agent, Call, Flow, Step, answered, key
+from callbridge import Agent, Call, Destination, Flow, Step, answered, by, key
 
 class Booking(BaseModel):
     "An appointment."
@@ -36,11 +36,19 @@ agent = Agent(
     greeting=lambda: "Hello!",
     language="en",
     person_key="0",
+    transfers=[
+        Destination("nurse", "+493012345678", when="They feel ill.", warm=True, hours="Mo-Fr 9-17"),
+        Destination("desk", by("city", {"Bonn": "sip:desk@pbx.example.com"}, otherwise="client:anna"),
+                    says="One\\nmoment."),
+        Destination("doctor", lambda: "", within=["+4930", "client:*"], shows="line"),
+        Destination("lab", "+493012345679", extension="ww12", asks=True),
+    ],
     flow=Flow(
         Step(
             "start",
             "Find a slot.",
             tools=[find_slot],
+            transfers=["nurse"],
             go=[answered(find_slot, to="done"), key("2", to="done")],
         ),
         Step("done", captures=Booking, instructions=lambda: "Bye.", ends=True),
@@ -87,6 +95,17 @@ Tools
     Pays.
     asks the caller first, never done twice, at most 3 s
 
+Transfers
+  nurse: +********78
+    They feel ill.
+    rings 20 s, shows the caller's number, warm, and asked before, hours: Mo-Fr 9-17
+  desk: by city (bonn: sip:********@pbx.example.com, otherwise: client:********)
+    rings 20 s, shows the caller's number, says: One moment.
+  doctor: as <lambda>() answers, within +4930, client:*
+    rings 20 s, shows the line's number
+  lab: +********79
+    rings 20 s, shows the caller's number, asked before, presses 4 keys
+
 Keys
   9: nothing()
   0: a person
@@ -95,6 +114,7 @@ Step start
   Find a slot.
   find_slot(day: Monday | Tuesday, weeks: list of integer (may be left out))
     Looks for a free slot.
+  may put through to: nurse
   find_slot answered -> done
   key 2 -> done
 

@@ -11,6 +11,8 @@ from rich.text import Text
 from callbridge.agents.agent import AgentError
 from callbridge.agents.choosing.loading import load_roster
 from callbridge.agents.tools.tool import Tool
+from callbridge.agents.transfers.destination import By
+from callbridge.observe.redaction import masked_number
 from callbridge.server.config.settings import find_variables
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from callbridge.agents.flow.steps import Step
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.tools.tool import Manner
+    from callbridge.agents.transfers.destination import Destination
 
 
 def show(
@@ -82,6 +85,7 @@ def lines_of(name: str, agent: Agent) -> Iterator[str]:
     yield from (f"  {what}: {value}" for what, value in _traits(agent))
     yield from _part("Tools", (line for tool in agent.toolbox.tools for line in _tool_lines(tool)))
     yield from _part("Forms", (line for form in agent.forms.values() for line in _form(form)))
+    yield from _part("Transfers", (line for one in agent.destinations.values() for line in _destination(one)))
     yield from _part("Keys", _keys(agent))
     if agent.flow is not None:
         for step in agent.flow.plan.steps:
@@ -118,6 +122,32 @@ def _keys(agent: Agent) -> Iterator[str]:
         yield f"{agent.person_key}: a person"
 
 
+def _destination(destination: Destination) -> Iterator[str]:
+    """Who is rung, masked, and how."""
+    yield f"{destination.name}: {_who(destination)}"
+    if destination.when:
+        yield f"  {destination.when}"
+    asks = "warm, and asked before" if destination.warm else "asked before" if destination.asks else ""
+    how = [f"rings {destination.ring_s} s", f"shows the {destination.shows}'s number", asks]
+    how += [f"presses {len(destination.extension)} keys"] if destination.extension else []
+    how += [f"hours: {destination.hours}"] if destination.hours is not None else []
+    how += [f"says: {_words(destination.says)}"] if destination.says else []
+    yield f"  {', '.join(filter(None, how))}"
+
+
+def _who(destination: Destination) -> str:
+    match destination.to:
+        case str() as address:
+            return masked_number(address)
+        case By(value=value, addresses=addresses, otherwise=otherwise):
+            each = [f"{name}: {masked_number(address)}" for name, address in addresses.items()]
+            each += [f"otherwise: {masked_number(otherwise)}"] if otherwise else []
+            return f"by {value} ({', '.join(each)})"
+        case function:
+            name = getattr(function, "__name__", function)
+            return f"as {name}() answers, within {', '.join(destination.within)}"
+
+
 def _words(text: object) -> str:
     if text is None:
         return "(from the settings)"
@@ -145,6 +175,10 @@ def _step(flow: Flow, step: Step) -> Iterator[str]:
         yield from _tool_lines(tool)
     if step.captures is not None:
         yield from _form(step.captures)
+    if step.transfer:
+        yield f"puts through to {step.transfer}"
+    if step.transfers is not None:
+        yield f"may put through to: {', '.join(step.transfers) or 'nobody'}"
     for way in flow.plan.ways(step):
         yield f"{way.words} -> {way.to}"
 

@@ -153,13 +153,14 @@ class Destination:
             checked_address(address)
         for bound in self.within:
             checked_bound(bound)
+        if self.extension and not all(map(is_number, self.addresses or self.within)):
+            raise AgentFault(f"destination {self.name!r}: an extension is for telephone numbers only")
         for text in (self.name, self.when, self.says):
             if any(_digits(one) in _digits(text) for one in self.addresses if is_number(one)):
                 raise AgentFault(f"destination {self.name!r}: its number stands in what the model reads")
 
     def _conditions(self) -> Iterator[tuple[str, bool]]:
         low, high = RING_S
-        rung = self.addresses or self.within
         yield "a name is a letter and at most 39 more of a to z, digits, _ and -", _is_name(self.name)
         yield (
             "to is an address, by(…), or a function of the call",
@@ -180,10 +181,6 @@ class Destination:
         yield (
             f"extension={self.extension!r}: write digits, *, # and w, at most 32",
             not self.extension or bool(_EXTENSION.fullmatch(self.extension)),
-        )
-        yield (
-            "an extension is for telephone numbers only",
-            not self.extension or all(map(is_number, rung)),
         )
 
     def __repr__(self) -> str:

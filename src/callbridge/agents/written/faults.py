@@ -28,6 +28,7 @@ PATTERNS: Final[Mapping[str, str]] = {
     r"^[A-Za-z0-9_.-]{1,48}$": "write at most 48 letters a to z, digits, _, . and -",
     r"^[A-Za-z0-9_]{1,48}$": "write at most 48 letters a to z, digits and _",
     r"^[A-Za-z][A-Za-z0-9_]{0,47}$": "write a letter, and at most 47 more letters a to z, digits and _",
+    r"^[A-Za-z][A-Za-z0-9_-]{0,39}$": "write a letter, and at most 39 more letters a to z, digits, _ and -",
     r"^[a-z][a-z0-9_]{0,39}$": "write a small letter, and at most 39 more small letters a to z, digits and _",
     r"^[A-Za-z_][A-Za-z0-9_]{0,63}$": "write a letter, and at most 63 more letters a to z, digits and _",
     r"^[A-Za-z0-9_-]{1,64}$": "write at most 64 letters a to z, digits, _ and -",

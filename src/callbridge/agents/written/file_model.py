@@ -18,6 +18,7 @@ from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
+from callbridge.agents.written.transfer_tables import TransferName, WrittenTransfer
 
 
 class SilenceDetection(Written):
@@ -81,6 +82,8 @@ class AgentFile(Written):
     """What the model may ask for."""
     capture: dict[FieldName, WrittenForm] = Field(default_factory=dict)
     """What the agent asks its callers for, by name. What no step captures may be captured at any time."""
+    transfers: dict[TransferName, WrittenTransfer] = Field(default_factory=dict)
+    """People to whom the agent can put its callers through, by name."""
     steps: list[WrittenStep] = Field(default_factory=list)
     """The steps of its conversations. Each begins with the first."""
     anywhere: list[WrittenWay] = Field(default_factory=list)

@@ -23,6 +23,8 @@ class WrittenWay(Written):
     not."""
     answered: Words | None = None
     """This tool has answered; with `where`, as wanted."""
+    unreached: Literal[True] | None = None
+    """The caller was put through to somebody, and nobody took the call."""
     failed: Annotated[int, Field(ge=1)] | None = None
     """So many attempts have failed since the step was entered."""
     visited: Annotated[int, Field(ge=2)] | None = None
@@ -52,6 +54,11 @@ class WrittenStep(Written):
     """The tools that the model has in this step. A tool that no step names it has in every one."""
     captures: Words | None = None
     """What is captured in this step, a name under `capture`."""
+    transfers: list[Words] | None = None
+    """To whom the model may put the caller through in this step; by default to everybody that the agent
+    has."""
+    transfer: Words | None = None
+    """To whom the caller is put through as soon as the step is entered."""
     go: list[WrittenWay] = Field(default_factory=list)
     """The ways out. Where more than one could be taken, it is the first."""
     ends: bool = False

@@ -15,6 +15,7 @@ from callbridge.agents.flow.transitions import (
     failed,
     key,
     refused,
+    unreached,
     visited,
 )
 
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from callbridge.agents.written.key_lines import KeyPath
     from callbridge.agents.written.workshop import Workshop
 
-_REASONS: Final = ("asked", "captured", "refused", "answered", "failed", "visited", "key", "sure_of")
+_REASONS: Final = (
+    *("asked", "captured", "refused", "answered", "unreached", "failed", "visited", "key", "sure_of"),
+)
 
 
 def flow_of(
@@ -51,7 +54,8 @@ def flow_of(
     """
     count = len(workshop.faults)
     steps = [
-        _step_of(workshop, ("steps", place), step, tools, forms) for place, step in enumerate(file.steps)
+        _step_of(workshop, ("steps", place), step, tools, forms, file.transfers)
+        for place, step in enumerate(file.steps)
     ]
     anywhere = [_way_of(workshop, ("anywhere", place), way) for place, way in enumerate(file.anywhere)]
     if not steps:
@@ -74,12 +78,16 @@ def _step_of(
     step: WrittenStep,
     tools: Mapping[str, GivenTool],
     forms: Mapping[str, MadeForm],
+    destinations: Collection[str],
 ) -> Step:
     for name in step.tools:
         if name not in tools:
             workshop.fault((*path, "tools"), f"there is no tool {name}")
     if step.captures is not None and step.captures not in forms:
         workshop.fault((*path, "captures"), f"there is nothing called {step.captures} under `capture`")
+    for name in (*(step.transfers or ()), *([step.transfer] if step.transfer else ())):
+        if name not in destinations:
+            workshop.fault(path, f"there is nobody called {name} under `transfers`")
     form = forms.get(step.captures or "")
     ways = [_way_of(workshop, (*path, "go", place), way) for place, way in enumerate(step.go)]
     return Step(
@@ -89,6 +97,8 @@ def _step_of(
         captures=None if form is None else form.form,
         go=[way for way in ways if way is not None],
         ends=step.ends,
+        transfers=step.transfers,
+        transfer=step.transfer or "",
     )
 
 
@@ -119,6 +129,8 @@ def _transition(way: WrittenWay, reason: str, when: Callable[[Any], bool] | None
             return refused(way.refused if isinstance(way.refused, str) else "", to=way.to)
         case "answered":
             return answered(str(way.answered), to=way.to, when=when)
+        case "unreached":
+            return unreached(to=way.to)
         case "failed":
             return failed(way.failed or 0, to=way.to)
         case "visited":

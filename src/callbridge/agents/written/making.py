@@ -8,10 +8,12 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.fault import AgentFault
 from callbridge.agents.tools.schema import ToolError
+from callbridge.agents.transfers.plan import TOOL
 from callbridge.agents.written.file_model import SilenceDetection
 from callbridge.agents.written.flows import flow_of
 from callbridge.agents.written.forms import form_of
 from callbridge.agents.written.requests import tool_of
+from callbridge.agents.written.transfers import destination_of
 from callbridge.agents.written.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -48,9 +50,10 @@ def agent_of(
     usable = {name: form for name, form in forms.items() if form is not None}
     in_steps = {name for step in file.steps for name in step.tools}
     everywhere = {name: tool for name, tool in tools.items() if name not in in_steps}
+    people = [destination_of(workshop, name, one) for name, one in file.transfers.items()]
     flow = None
     if not workshop.faults:
-        names = {*everywhere, *([_HANG_UP] if file.can_hang_up else [])}
+        names = {*everywhere, *([_HANG_UP] if file.can_hang_up else []), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
     given = file.model_dump(include=_AS_THEY_ARE)
     agent = Agent()
@@ -62,6 +65,7 @@ def agent_of(
                 turn_detection=_detection_of(file),
                 tools=everywhere.values(),
                 flow=flow,
+                transfers=[one for one in people if one is not None],
                 **given,
             )
             _add_forms(agent, file, usable)
