@@ -443,6 +443,22 @@ async def test_what_is_remembered_of_a_caller(example: ModuleType) -> None:
     assert [call.report.is_clean for call in (first, again, other)] == [True] * 3
 
 
+@of(AGENTS, "Transfers")
+async def test_transfers(example: ModuleType) -> None:
+    """Nobody is rung before it is known who is; the model is told what to ask for."""
+    voices = Voices()
+    shop = Call(name="transfer", arguments={"to": "shop", "reason": "a lost umbrella"})
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="The shop, please.", calls=[shop]),
+        voices.agent("In which town?", after_call=True),
+    ]
+    played = await play(example.agent, answers, [HEARD, voices.caller(), HEARD])
+    ((_, told),) = played.outputs
+    assert "ask the caller for town first" in str(told)
+    assert played.heard == ["Hello!", "In which town?"]
+
+
 @pytest.mark.heavy
 @of(AGENTS, "Captured data")
 async def test_captured_data(example: ModuleType) -> None:

@@ -285,7 +285,7 @@ class Agent:
         if not self.destinations or self._transfers.failed is not None:
             why = "there is one already; keep one" if self.destinations else "give the agent transfers="
             raise AgentFault(f"transfer_failed: {why}")
-        self._transfers.failed = handler_of(function, "transfer_failed", "transfer_failed")
+        self._transfers.failed = handler_of(function, "transfer_failed", "transfer failed")
         return function
 
     def capture(

@@ -270,7 +270,7 @@ class AgentInCall:
             known = ", ".join(self._agent.destinations) or "none"
             raise ValueError(f"there is no destination {name!r}; the agent has: {known}")
         given = {"to": name, "say": words, "reason": reason, "summary": summary}
-        self.wants.add(w.WorkAsked(self.wants.new_id(WORK), WORK, json.dumps(given)))
+        self.wants.add(w.WorkAsked(self.wants.new_id("transfer"), WORK, json.dumps(given)))
 
     def transfers(self) -> Sequence[TransferResult]:
         """See `Call.transfers`."""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 TRANSFERS_MAX: Final = 5
 """In one call. Each costs the caller half a minute, and somebody else a telephone that rings."""
 
-WORK: Final = "transfer"
-"""What the agent's own code has asked for."""
-FAILED: Final = "transfer_failed"
+WORK: Final = "put through"
+"""What the agent's own code has asked for. No tool can be called so."""
+FAILED: Final = "transfer failed"
 """The user's code for one that did not work."""
 
 _GOES: Final = (
@@ -148,7 +148,7 @@ class TransfersInCall:
 
     def _ask_handler(self) -> None:
         if FAILED in self.works:
-            self._wants.add(w.WorkAsked(self._wants.new_id(FAILED), FAILED))
+            self._wants.add(w.WorkAsked(self._wants.new_id("transfer_failed"), FAILED))
 
     # --- What is asked for ---
 
