@@ -173,6 +173,7 @@ async def injections(target: Target) -> None:
         ("/twilio/stream-status", "StreamError"),
         ("/twilio/call-status", "CallStatus"),
         ("/twilio/call-status", "SequenceNumber"),
+        ("/twilio/fallback-menu", "Digits"),
         ("/twilio/fallback-dialed", "DialCallStatus"),
         ("/twilio/voicemail-left", "RecordingUrl"),
         ("/twilio/voicemail-left", "RecordingDuration"),

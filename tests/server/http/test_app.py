@@ -50,8 +50,11 @@ async def answer(app: ASGIApp, path: str) -> httpx.Response:
 async def test_all_that_is_asked_for_is_there_and_nothing_else() -> None:
     """Unsigned, so that what is Twilio's or an operator's is refused; no page tells what runs here."""
     app = create_app(made_settings(), Agent())
-    twilios = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
-    expected = dict.fromkeys((f"/twilio/{path}" for path in twilios.split()), 403)
+    twilios = (
+        *("voice", "stream-ended", "stream-status", "call-status"),
+        *("fallback-menu", "fallback-dialed", "voicemail-left", "voicemail-status"),
+    )
+    expected = dict.fromkeys((f"/twilio/{path}" for path in twilios), 403)
     expected |= {"/healthz": 200, "/readyz": 200}
     expected |= dict.fromkeys(("/docs", "/redoc", "/openapi.json", "/", "/drain", "/metrics"), 404)
     assert await asked(app, *expected) == [*expected.values()]
@@ -89,12 +92,17 @@ async def test_what_runs_beside_the_calls_ends_with_them() -> None:
             {"caps": "none", "fallback": "+14155550123, then voicemail"},
         ),
         (
+            {"CALLBRIDGE_FALLBACK_MENU": '{"1": {"label": "a message", "voicemail": true}}'},
+            "info",
+            {"fallback": "a menu, then voicemail"},
+        ),
+        (
             {"CALLBRIDGE_REALTIME_MODEL": "gpt-realtime-9", "CALLBRIDGE_FALLBACK_VOICEMAIL": "false"},
             "warning",
             {"cannot_hold_for": ["gpt-realtime-9"], "fallback": "the apology"},
         ),
     ],
-    ids=["defaults", "chosen", "none", "without a price"],
+    ids=["defaults", "chosen", "none", "menu", "without a price"],
 )
 async def test_every_start_says_what_calls_may_cost(
     environment: dict[str, str], level: str, told: dict[str, object]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
@@ -189,6 +190,33 @@ async def test_each_key_leads_where_it_says(*, ran_past: bool) -> None:
             world.now += 60.0
             assert await world.calls(line, ran_past=ran_past) == heard, number
             world.desk.release(world.call_sid)
+
+
+LAST_WORDS = {"Dial", "Record", "Say"}
+
+
+async def test_whatever_is_pressed_the_call_comes_to_an_end() -> None:
+    """The menu is heard three times at the most, and nobody is left in silence."""
+    async with declining() as world:
+        for number, keys in enumerate(itertools.product(("", "3", "9"), repeat=3)):
+            world.call_sid = f"CA{number:032d}"
+            world.now += 60.0
+            heard = [verb for verb, _ in await world.calls(pressing(*keys))]
+            assert heard.count("Gather") <= 3, keys
+            assert heard[-1] in LAST_WORDS, keys
+
+
+async def test_a_human_who_is_rung_too_often_meanwhile_is_not_rung() -> None:
+    """The key was offered; the caller may leave a message."""
+    async with declining() as world:
+        first = await world.post("/twilio/voice", {"CallStatus": "ringing"})
+        assert "press 1" in first
+        for other in ("CA1", "CA2"):
+            world.desk.rings.began(other, world.desk.caller_key(CALLER), world.now)
+        told = {"CallStatus": "in-progress", "Digits": "1"}
+        answer = await world.post("/twilio/fallback-menu?round=first&keys=123&human=1", told)
+        assert "<Dial" not in answer
+        assert "<Record" in answer
 
 
 async def test_who_is_asked_twice_answers_the_same() -> None:

@@ -56,8 +56,11 @@ FORM = {
     "SomethingNew": "",
 }
 IN_PROGRESS = FORM | {"CallStatus": "in-progress"}
-ENDPOINTS = "voice stream-ended stream-status call-status fallback-dialed voicemail-left voicemail-status"
-TWILIO_PATHS = [f"/twilio/{endpoint}" for endpoint in ENDPOINTS.split()]
+ENDPOINTS = (
+    *("voice", "stream-ended", "stream-status", "call-status"),
+    *("fallback-menu", "fallback-dialed", "voicemail-left", "voicemail-status"),
+)
+TWILIO_PATHS = [f"/twilio/{endpoint}" for endpoint in ENDPOINTS]
 ONLY_APOLOGY = {"CALLBRIDGE_FALLBACK_VOICEMAIL": "false"}
 FIRST_STEPS = [
     pytest.param({"CALLBRIDGE_FALLBACK_DIAL": HUMAN}, ["Dial", "Hangup"], id="dial"),

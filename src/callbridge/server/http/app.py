@@ -201,7 +201,8 @@ def _say_what_calls_may_cost(desk: Desk) -> None:
     """At every start: the caps, and who is rung when one is reached."""
     settings, plan = desk.settings, desk.fallback
     caps, unpriced = spend_caps(settings), models_without_price(settings, desk.plans.roster)
-    steps = [plan.dial, "voicemail" if plan.has_voicemail else "the apology"]
+    first = "a menu" if settings.fallback_menu else ""
+    steps = [first, plan.dial, "voicemail" if plan.has_voicemail else "the apology"]
     is_bounded = not unpriced and not caps.keys().isdisjoint({"an hour", "a day"})
     (_log.info if is_bounded else _log.warning)(
         "spend_caps",
