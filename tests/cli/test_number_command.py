@@ -105,11 +105,14 @@ def test_a_number_is_pointed_proven_and_put_back(world: World) -> None:
     assert (world.number.voice_url, world.number.voice_method) == (world.voice_url, "POST")
     assert world.number.status_callback == world.service.settings.call_status_url
     assert f"{world.voice_url} (POST): this service" in world.run("list").output
+    assert world.number.sms_url == "https://demo.twilio.com/welcome/sms/reply/"
     again = world.run("point", NUMBER)
     assert "is as it is to be" in again.output
+    assert world.run("point", NUMBER, "--texts").exit_code == 0
+    assert world.number.sms_url == world.service.settings.text_url
     restored = world.run("restore", NUMBER)
     assert (restored.exit_code, world.number.voice_url) == (0, "https://demo.twilio.com/welcome/voice/")
-    assert world.number.status_callback == ""
+    assert (world.number.status_callback, "demo.twilio.com" in world.number.sms_url) == ("", True)
     nothing = world.run("restore", NUMBER)
     assert (nothing.exit_code, "put back already" in nothing.stderr) == (1, True)
     assert world.service.facts == {}
@@ -139,6 +142,15 @@ def test_a_trunk_is_taken_away_by_force_alone(world: World) -> None:
     assert (forced.exit_code, world.number.trunk_sid) == (0, ""), forced.output
     assert world.run("restore", NUMBER).exit_code == 0
     assert world.number.trunk_sid == "TK" + "3" * 32
+    # So it is with texts, where they are to come here.
+    world.number.trunk_sid, world.number.sms_application_sid = "", "AP" + "4" * 32
+    assert world.run("point", NUMBER).exit_code == 0
+    assert "--force" in world.run("point", NUMBER, "--texts").stderr
+    assert world.run("point", NUMBER, "--texts", "--force", "--yes").exit_code == 0
+    assert (world.number.sms_application_sid, world.number.sms_url) == (
+        "",
+        world.service.settings.text_url,
+    )
 
 
 def test_an_address_that_nobody_answers_at_is_told_after_all(world: World) -> None:

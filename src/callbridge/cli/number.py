@@ -174,12 +174,13 @@ def point_number(
         str, typer.Option(help="In place of PUBLIC_BASE_URL, which the service must have, too.")
     ] = "",
     fallback_url: Annotated[
-        str | None, typer.Option(help="What Twilio asks when the service fails: a TwiML Bin, for example.")
+        str | None,
+        typer.Option(help="What Twilio asks when the service fails: the TwiML Bin of `callbridge fallback`."),
     ] = None,
-    sms_url: Annotated[str | None, typer.Option(help="Where texts to the number go.")] = None,
+    texts: Annotated[bool, typer.Option("--texts", help="Texts to the number come here, too.")] = False,
     yes: Yes = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Also take away an application or a SIP trunk.")
+        bool, typer.Option("--force", help="Also take away applications and a SIP trunk.")
     ] = False,
 ) -> None:
     """Have calls to a number answered here. What was set before is kept, and `restore` puts it back.
@@ -197,13 +198,13 @@ def point_number(
             kept,
             base_url=base_of(url) if url else "",
             fallback_url=fallback_url,
-            sms_url=sms_url,
+            takes_texts=texts,
             by_force=force,
         )
         if plan.overridden_by and not force:
             raise NumberError(
-                f"{found.number} is answered by {plan.overridden_by}, and Twilio ignores its voice URL. "
-                "--force takes that away; `restore` puts it back."
+                f"{plan.overridden_by} answers {found.number}, and Twilio ignores the address that is to be "
+                "set. --force takes that away; `restore` puts it back."
             )
         await _point(settings, rest, plan, is_agreed=yes)
 

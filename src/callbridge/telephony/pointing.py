@@ -71,8 +71,9 @@ def pointing_to(
 
 
 def taking_over(pointing: Pointing) -> Pointing:
-    """The same, which also takes away what overrides the voice URL."""
-    return replace(pointing, application_sid="", trunk_sid="")
+    """The same, which also takes away what overrides its addresses."""
+    taken = replace(pointing, application_sid="", trunk_sid="")
+    return taken if pointing.sms_url is None else replace(taken, sms_application_sid="")
 
 
 def as_it_is(number: OwnedNumber) -> Pointing:
@@ -106,6 +107,11 @@ def overridden_by(number: OwnedNumber) -> str:
     if number.trunk_sid:
         return f"the SIP trunk {number.trunk_sid}"
     return f"the application {number.application_sid}" if number.application_sid else ""
+
+
+def texts_overridden_by(number: OwnedNumber) -> str:
+    """The same of the SMS URL."""
+    return f"the SMS application {number.sms_application_sid}" if number.sms_application_sid else ""
 
 
 def of_others(found: Iterable[Change], ours: Iterable[str]) -> list[Change]:

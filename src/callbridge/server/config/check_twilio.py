@@ -121,7 +121,7 @@ def _of_fallback(one: OwnedNumber, settings: Settings, point: str) -> Iterator[F
         yield warning(
             f"{one.number} has no fallback URL: while the service does not answer, callers hear an "
             "application error",
-            f"Make a TwiML Bin that dials a human, and set it: {point} --fallback-url https://…",
+            f"Make a TwiML Bin of what `callbridge fallback` prints, and set it: {point} --fallback-url https://…",
         )
     elif _host(one.fallback_url) == _host(settings.public_base_url):
         yield warning(
@@ -139,10 +139,10 @@ def _of_texts(one: OwnedNumber, settings: Settings) -> Iterator[Finding]:
     elif one.sms_application_sid:
         what = f"texts to {one.number} go to the application {one.sms_application_sid}"
         yield warning(what, f"Agents do not see the answers. Take it away at {_CONSOLE}.")
-    elif _host(one.sms_url) != _host(settings.public_base_url):
+    elif not is_within(one.sms_url, [settings.text_url]):
         yield warning(
             f"the SMS URL of {one.number} is {one.sms_url or 'not set'}, so agents do not see the answers",
-            f"callbridge number point {one.number} --texts",
+            f"callbridge number point {one.number} --texts sets {settings.text_url}.",
         )
 
 

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from callbridge.server.config.addresses import CALL_STATUS_PATH, VOICE_PATH
+from callbridge.server.config.addresses import CALL_STATUS_PATH, TEXT_PATH, VOICE_PATH
 from callbridge.server.process.kept_pointings import Kept
 from callbridge.telephony.pointing import (
     as_it_is,
@@ -21,6 +21,7 @@ from callbridge.telephony.pointing import (
     overridden_by,
     pointing_to,
     taking_over,
+    texts_overridden_by,
 )
 from callbridge.telephony.rest.fault import RestFault
 
@@ -116,7 +117,7 @@ class Plan:
     of_others: list[Change]
     """Those that overwrite what is neither ours nor Twilio's demo."""
     overridden_by: str
-    """What makes Twilio ignore the voice URL; it is taken away only by force."""
+    """What makes Twilio ignore an address that is to be set; it is taken away only by force."""
     kept: Kept | None
     """What is kept of an earlier pointing of ours."""
 
@@ -128,7 +129,7 @@ def plan_pointing(
     *,
     base_url: str = "",
     fallback_url: str | None = None,
-    sms_url: str | None = None,
+    takes_texts: bool = False,
     by_force: bool = False,
 ) -> Plan:
     """What changes when a number is pointed here.
@@ -139,18 +140,22 @@ def plan_pointing(
         kept: where earlier pointings of ours are.
         base_url: in place of PUBLIC_BASE_URL: that of a tunnel.
         fallback_url: what Twilio asks when the service fails; nothing leaves what is there.
-        sms_url: where texts go; nothing leaves what is there.
-        by_force: also takes away an application or a trunk.
+        takes_texts: whether texts to it come here, too.
+        by_force: also takes away applications and a trunk.
     """
     base = (base_url or settings.public_base_url).rstrip("/")
     pointing = pointing_to(
-        base + VOICE_PATH, base + CALL_STATUS_PATH, fallback_url=fallback_url, sms_url=sms_url
+        base + VOICE_PATH,
+        base + CALL_STATUS_PATH,
+        fallback_url=fallback_url,
+        sms_url=base + TEXT_PATH if takes_texts else None,
     )
     pointing = taking_over(pointing) if by_force else pointing
     before = kept.find(number.sid)
     found = changes(number, pointing)
     own = (f"{base}/twilio", f"{settings.public_base_url}/twilio", *_addresses(before))
-    return Plan(number, pointing, found, of_others(found, own), overridden_by(number), before)
+    overriding = overridden_by(number) or (texts_overridden_by(number) if takes_texts else "")
+    return Plan(number, pointing, found, of_others(found, own), overriding, before)
 
 
 def _addresses(kept: Kept | None) -> tuple[str, ...]:
