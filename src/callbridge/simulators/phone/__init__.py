@@ -35,11 +35,14 @@ from callbridge.simulators.phone.caller import (
     WaitForEnd,
 )
 from callbridge.simulators.phone.events import PhoneEvent
+from callbridge.simulators.phone.exchange import AccountNumber, Exchange, NewLeg
 from callbridge.simulators.phone.incoming import Incoming, Place
+from callbridge.simulators.phone.leg import Leg
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
 from callbridge.simulators.phone.media_socket import Network
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
+from callbridge.simulators.phone.people import Answers, Moment, Person
 from callbridge.simulators.phone.playback import Clear, Mark, Payload, Playback
 from callbridge.simulators.phone.report import (
     CallReport,
@@ -72,7 +75,9 @@ __all__ = [
     "FROM_NUMBER",
     "TO_NUMBER",
     "Abort",
+    "AccountNumber",
     "Act",
+    "Answers",
     "Background",
     "CallReport",
     "CallSettings",
@@ -86,19 +91,24 @@ __all__ = [
     "DialOutcome",
     "Ear",
     "Echo",
+    "Exchange",
     "GreetingReport",
     "HangUp",
     "HeardReport",
     "Incoming",
     "Interrupt",
     "InterruptAt",
+    "Leg",
     "LineSettings",
     "Mark",
     "Misbehaviour",
+    "Moment",
     "Network",
+    "NewLeg",
     "Output",
     "Pause",
     "Payload",
+    "Person",
     "PhoneEvent",
     "PhoneStream",
     "Place",

@@ -44,6 +44,11 @@ class Complaint:
 _ERROR, _WARNING = Level.ERROR, Level.WARNING
 
 CARRIER_CODES: dict[int, CarrierCode] = {
+    11100: CarrierCode(
+        _ERROR,
+        "a document that came in a REST request has no address to go back to",
+        "give <Gather> and <Record> an absolute `action`",
+    ),
     11200: CarrierCode(
         _ERROR,
         "the webhook could not be fetched",
@@ -81,6 +86,11 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "names of verbs and attributes are case sensitive; remove what Twilio does not know",
     ),
     12300: CarrierCode(_ERROR, "the Content-Type is not one that Twilio takes", "answer with text/xml"),
+    13201: CarrierCode(
+        _ERROR,
+        "Dial: somebody who is being dialled cannot dial",
+        "a whisper may hold Say, Play, Gather and Hangup",
+    ),
     13212: CarrierCode(_WARNING, "Dial: timeout is not 5 to 600", "write whole seconds; Twilio takes 30 now"),
     13214: CarrierCode(
         _ERROR,
@@ -100,6 +110,11 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "Dial: the account may not ring that country",
         "allow it under Voice, Geographic Permissions, in the Console",
     ),
+    13238: CarrierCode(
+        _WARNING,
+        "Dial: a verb that a conference's waitUrl cannot hold",
+        "take Say, Play, Pause and Redirect",
+    ),
     13247: CarrierCode(
         _ERROR,
         "Dial: callerId may not be shown: it is not the account's, or on a list of numbers that never call",
@@ -117,6 +132,21 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "a status callback was not answered with 2xx",
         "answer with 204, or 200 and empty TwiML; check the signature against the same URL",
     ),
+    15004: CarrierCode(
+        _ERROR,
+        "an address in a document that came in a REST request is relative",
+        "write it as https://host/path",
+    ),
+    16020: CarrierCode(_ERROR, "the conference is full", "raise maxParticipants, or take another room"),
+    16023: CarrierCode(
+        _ERROR,
+        "the participantLabel is not allowed",
+        "at most 128 characters, no slash, and not like a CallSid",
+    ),
+    16025: CarrierCode(
+        _ERROR, "the participantLabel is in use in this conference", "give each leg a label of its own"
+    ),
+    13240: CarrierCode(_ERROR, "Dial: no such call to coach", "give the CallSid of a leg in the conference"),
     31901: CarrierCode(
         _ERROR, "no answer to the stream's connection request", "check host, tunnel and firewall"
     ),

@@ -21,6 +21,11 @@ class LineClock:
         if seconds > 0:
             self._skips.append((at, seconds))
 
+    @property
+    def skipped_s(self) -> float:
+        """All that was skipped so far."""
+        return sum(seconds for _, seconds in self._skips)
+
     def on_line(self, at: float) -> float:
         """The moment on the line; a skip at this very moment has passed."""
         return at + sum(seconds for moment, seconds in self._skips if moment <= at)

@@ -28,6 +28,8 @@ class Misbehaviour(StrEnum):
     """Every request is delivered twice: the first answer got lost on its way."""
     LATE_CALLBACKS = "late callbacks"
     """Status callbacks come when the call is over, the latest first."""
+    CALLBACKS_TWICE = "callbacks twice"
+    """Status callbacks are delivered twice, with the same idempotency token."""
     UNSIGNED_SOCKET = "unsigned socket"
     FORGED_SOCKET = "forged socket"
     WRONG_TOKEN = "wrong token"  # noqa: S105 - the name of a fault

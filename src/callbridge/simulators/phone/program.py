@@ -7,18 +7,45 @@ gets the next one. Verbs other than the stream need nothing but time.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from enum import StrEnum
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from callbridge.simulators.phone import twiml
-from callbridge.simulators.phone.incoming import is_number
+from callbridge.simulators.phone.dial_rules import dial_faults
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.steps import (
+    Callback,
+    End,
+    EnterRoom,
+    ExecutedVerb,
+    Fetch,
+    OpenStream,
+    Ring,
+    Spend,
+    Step,
+    Talk,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
+
+__all__ = [
+    "Callback",
+    "End",
+    "EnterRoom",
+    "ExecutedVerb",
+    "Fetch",
+    "OpenStream",
+    "Program",
+    "Ring",
+    "Role",
+    "Spend",
+    "Step",
+    "Talk",
+]
 
 DOCUMENTS_MAX = 50
 """A call that asks for more documents goes in circles: redirects to itself, Record without end."""
@@ -37,69 +64,21 @@ DECLINED_AFTER_S = 3
 """How long somebody listens who then declines."""
 
 
-# --- Steps ------------------------------------------------------------------------------------
+class Role(StrEnum):
+    """What a document is for, which says what it may hold."""
+
+    CALL = "call"
+    WHISPER = "whisper"
+    """`<Number url>`: heard by who picks up, before they are connected."""
+    WAITING = "waiting"
+    """`<Conference waitUrl>`: heard until the talk begins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """Ask a webhook for a document."""
-
-    url: str
-    method: str
-    parameters: tuple[tuple[str, str], ...]
-    """Parameters besides the standard ones."""
-    is_answered: bool
-    """Whether Twilio has picked up: CallStatus is in-progress rather than ringing."""
-    is_over: bool = False
-    """The caller has hung up: CallStatus is completed, and the answer is not executed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spend:
-    """A verb is being carried out, which takes so long."""
-
-    seconds: float
-    sound: str = ""
-    """The verb, as `<Say>`, when the caller hears something meanwhile that somebody meant them to hear."""
-    is_callers_turn: bool = False
-    """The caller is asked to enter something."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStream:
-    """Open a media stream; with a fault, report it and do not even try."""
-
-    url: str
-    noun: twiml.ConnectStream
-    status_callback: str | None
-    fault: tuple[int, str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """The call is over, with this call status."""
-
-    status: str
-
-
-Step: TypeAlias = Fetch | Spend | OpenStream | End
-
-
-@dataclass(frozen=True, slots=True)
-class Callback:
-    """News for somebody beside the call, which does not wait for them."""
-
-    url: str
-    method: str
-    parameters: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutedVerb:
-    """A verb that was carried out, for the report."""
-
-    verb: str
-    detail: str
+ALLOWED: dict[Role, tuple[type[twiml.Verb], ...]] = {
+    Role.WHISPER: (twiml.Say, twiml.Play, twiml.Gather, twiml.Hangup),
+    Role.WAITING: (twiml.Say, twiml.Play, twiml.Pause, twiml.Redirect),
+}
+"""Twilio's pages on `<Number>` and `<Conference>`; any verb in other documents."""
 
 
 @dataclass(slots=True)
@@ -121,6 +100,9 @@ class Program:
     """To be made when the verb is over that is being carried out. Whoever makes them takes them out."""
     has_left: bool = False
     """The caller has hung up."""
+    rings: bool = False
+    """`<Dial>` rings somebody (`Ring`, `EnterRoom`); otherwise its outcome is the line's."""
+    role: Role = Role.CALL
     _verbs: deque[twiml.Verb] = field(default_factory=deque)
     _after: deque[Step] = field(default_factory=deque)
     """What follows the verb that is being carried out; then comes the next verb."""
@@ -130,6 +112,14 @@ class Program:
     _has_fallen_back: bool = False
     _inputs: deque[str] = field(default_factory=deque)
 
+    def __post_init__(self) -> None:
+        self._inputs.extend(self.line.gather_inputs)
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether the document has no address: it came in a REST request."""
+        return not self.url
+
     @property
     def is_answered(self) -> bool:
         """Whether Twilio has picked up: a document came that does not reject the call."""
@@ -137,8 +127,15 @@ class Program:
 
     def begin(self) -> Step:
         """The call arrives."""
-        self._inputs.extend(self.line.gather_inputs)
         return self._fetch(self.url, self.method)
+
+    def begin_with(self, document: str) -> Step:
+        """The call is answered with a document that came in the REST request."""
+        return self.answered(_inline(document))
+
+    def picked_up(self) -> None:
+        """The other side has answered the call, or its `<Dial answerOnBridge>` has connected it."""
+        self._is_answered = True
 
     def answered(self, answer: twiml.WebAnswer | twiml.WebFailure) -> Step:
         """A document came, or did not."""
@@ -152,8 +149,13 @@ class Program:
         self._verbs = deque(document.verbs)
         if not self._is_answered and self._verbs and isinstance(self._verbs[0], twiml.Reject):
             return self._reject(self._verbs[0])
-        self._is_answered = True
+        self._is_answered = self._is_answered or not self._rings_on()
         return self._next()
+
+    def _rings_on(self) -> bool:
+        """Twilio's page on `answerOnBridge`: only the first verb of a call leaves it unanswered."""
+        first = self._verbs[0] if self._verbs else None
+        return self.rings and isinstance(first, twiml.Dial) and first.answers_on_bridge
 
     def spent(self) -> Step:
         """The time of a verb is over."""
@@ -163,11 +165,48 @@ class Program:
         """The stream is over, or never stood: `<Connect action>`, else the next verb."""
         return self._act(noun.action, noun.method, ()) if noun.action else self._next()
 
+    def dialled(self, verb: twiml.Dial, result: Iterable[tuple[str, str]], *, has_left: bool = False) -> Step:
+        """A `<Dial>` is over: its action, else the next verb.
+
+        Args:
+            verb: the one of the step.
+            result: what the action is told.
+            has_left: the caller has hung up; the action is told, and its answer is not executed.
+        """
+        if has_left:
+            return self._leave(verb.action, verb.method, tuple(result))
+        return self._act(verb.action, verb.method, result) if verb.action else self._next()
+
+    def not_entered(self) -> Step:
+        """The call was not let into a conference: its document goes on."""
+        return self._next()
+
+    def cut_short(self, action: str | None, method: str, result: tuple[tuple[str, str], ...]) -> Fetch | None:
+        """What Twilio still asks of a `<Dial>` or `<Connect>` when the call is redirected meanwhile.
+
+        The answer is not executed. Without an action Twilio walks on, and asks a `<Redirect>` that is next.
+        """
+        following = self._verbs[0] if self._verbs else None
+        if action is None and isinstance(following, twiml.Redirect):
+            action, method, result = following.url, following.method, ()
+        if action is None or (self.is_inline and not _is_absolute(action)):
+            return None
+        return Fetch(urljoin(self.url, action), method, result, self._is_answered)
+
     def redirected(self, url: str, method: str) -> Step:
         """Somebody has sent the call to another document; what was left of this one is dropped."""
+        self._drop()
+        return self._fetch(url, method)
+
+    def redirected_to(self, document: str) -> Step:
+        """The same, with a document that came in the REST request."""
+        self._drop()
+        return self.answered(_inline(document))
+
+    def _drop(self) -> None:
         self._verbs.clear()
         self._after.clear()
-        return self._fetch(url, method)
+        self.role = Role.CALL
 
     # --- Verbs ----------------------------------------------------------------------------
 
@@ -176,10 +215,13 @@ class Program:
             step = self._execute(self._verbs.popleft())
             if step is not None:
                 return step
-        return End("completed")
+        return Talk() if self.role is Role.WHISPER else End("completed")
 
     def _execute(self, verb: twiml.Verb) -> Step | None:
         """Carry out one verb; None when it neither takes time nor leads anywhere."""
+        allowed = ALLOWED.get(self.role)
+        if allowed is not None and not isinstance(verb, allowed):
+            return self._refuse(verb)
         match verb:
             case twiml.Say() | twiml.Play() | twiml.Pause():
                 return self._perform(verb)
@@ -205,15 +247,27 @@ class Program:
             case _:
                 assert_never(verb)
 
+    def _refuse(self, verb: twiml.Verb) -> Step | None:
+        """A verb that this kind of document cannot hold is passed over; a `<Dial>` ends the whisper."""
+        name = type(verb).__name__
+        if self.role is Role.WAITING:
+            self.complaints.append((13238, f"<{name}> in a waitUrl"))
+            return None
+        if isinstance(verb, twiml.Dial):
+            self.complaints.append((13201, f"<Dial> in {self.url}"))
+            return End("completed")
+        self.complaints.append((12200, f"<{name}> is not supported in a whisper"))
+        return None
+
     def _perform(self, verb: twiml.Say | twiml.Play | twiml.Pause) -> Spend:
         """Let the caller hear it."""
         match verb:
             case twiml.Say(text=text, loop=loop):
                 self._note("Say", text)
-                return Spend(loop * len(text) / SPOKEN_CHARACTERS_PER_S, "<Say>")
+                return Spend(loop * len(text) / SPOKEN_CHARACTERS_PER_S, "<Say>", text=text)
             case twiml.Play(url):
                 self._note("Play", urljoin(self.url, url))
-                return Spend(1.0, "<Play>")
+                return Spend(1.0, "<Play>", text=urljoin(self.url, url))
             case twiml.Pause(length_s):
                 self._note("Pause", f"{length_s} s")
                 return Spend(float(length_s))
@@ -228,9 +282,25 @@ class Program:
         return End("completed")
 
     def _dial(self, verb: twiml.Dial) -> Step:
-        outcome = self._dial_outcome(verb)
         targets = ", ".join(f"{noun} {address}" for noun, address in verb.targets)
+        fault = None if self.rings and verb.room is not None else self._dial_fault(verb)
+        if fault is not None:
+            self.complaints.append(fault)
+        elif self.rings:
+            self._note("Dial", targets)
+            return self._dial_out(verb)
+        outcome = self.line.dial_outcome if fault is None else DialOutcome.FAILED
         self._note("Dial", f"{targets}: {outcome}")
+        return self._dial_as_scripted(verb, outcome)
+
+    def _dial_out(self, verb: twiml.Dial) -> Step:
+        """Somebody is there to be rung, or a room to be entered."""
+        if verb.room is not None:
+            return EnterRoom(verb, verb.room.at(self.url))
+        shown = self.numbers[0] if verb.caller_id is None else verb.caller_id
+        return Ring(verb, tuple(noun.at(self.url) for noun in verb.nouns), shown)
+
+    def _dial_as_scripted(self, verb: twiml.Dial, outcome: DialOutcome) -> Step:
         seconds = self._dial_seconds(verb, outcome)
         result = [("DialCallStatus", outcome.status), ("DialCallSid", "CA" + "d" * 32)]
         if outcome.is_picked_up:
@@ -253,33 +323,8 @@ class Program:
             case _:
                 return self.line.dial_duration_s if outcome.is_picked_up else 0
 
-    def _dial_outcome(self, verb: twiml.Dial) -> DialOutcome:
-        for fault in self._dial_faults(verb):
-            self.complaints.append(fault)
-            return DialOutcome.FAILED
-        return self.line.dial_outcome
-
-    def _dial_faults(self, verb: twiml.Dial) -> Iterator[tuple[int, str]]:
-        """Why nobody is rung."""
-        shown = self.numbers[0] if verb.caller_id is None else verb.caller_id
-        # A telephone must be shown a number: one of the call's, and the caller may have none.
-        rings_telephone = any(noun == "Number" for noun, _ in verb.targets)
-        allowed = {*self.numbers, *self.line.verified_numbers}
-        if shown not in allowed or (rings_telephone and not is_number(shown)):
-            yield 13214, f"callerId {shown!r}"
-        if shown in self.line.do_not_originate:
-            yield 13247, f"callerId {shown!r}"
-        for noun, address in verb.targets:
-            if noun == "Number" and (code := self._number_fault(address)):
-                yield code, f"{address!r}"
-
-    def _number_fault(self, number: str) -> int | None:
-        if not re.fullmatch(r"\+?[\d ().-]*\d[\d ().-]*", number):
-            return 13223
-        digits = re.sub(r"\D", "", number)
-        if not 7 <= len(digits) <= 15:
-            return 13224
-        return self.line.refused_numbers.get(number)
+    def _dial_fault(self, verb: twiml.Dial) -> tuple[int, str] | None:
+        return next(dial_faults(verb, self.numbers, self.line), None)
 
     def _gather(self, verb: twiml.Gather) -> Step:
         for prompt in verb.prompts:
@@ -334,7 +379,7 @@ class Program:
     def _act(self, url: str, method: str, parameters: Iterable[tuple[str, str]]) -> Step:
         return self._fetch(urljoin(self.url, url), method, tuple(parameters))
 
-    def _leave(self, action: str | None, method: str, result: list[tuple[str, str]]) -> Step:
+    def _leave(self, action: str | None, method: str, result: Iterable[tuple[str, str]]) -> Step:
         """The caller hangs up in a verb: its action is told, and nothing more is executed."""
         self.has_left = True
         if action is None:
@@ -343,6 +388,9 @@ class Program:
 
     def _fetch(self, url: str, method: str, parameters: tuple[tuple[str, str], ...] = ()) -> Step:
         self._documents += 1
+        if fault := _address_fault(url):
+            self.complaints.append(fault)
+            return End("completed")
         if self._documents > DOCUMENTS_MAX:
             circles = f"more than {DOCUMENTS_MAX} documents: the call goes in circles"
             self._note("Stopped", circles)
@@ -362,6 +410,21 @@ class Program:
 
     def _note(self, verb: str, detail: str) -> None:
         self.executed.append(ExecutedVerb(verb, detail))
+
+
+def _inline(document: str) -> twiml.WebAnswer:
+    return twiml.WebAnswer("", 200, "text/xml", document.encode())
+
+
+def _is_absolute(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+def _address_fault(url: str) -> tuple[int, str] | None:
+    """A document that came in a REST request has no address to which others could be relative."""
+    if not url:
+        return 11100, "no `action`, and no document to go back to"
+    return None if "://" in url else (15004, f"action {url!r}")
 
 
 def _recorded(seconds: int, end: RecordingEnd) -> list[tuple[str, str]]:

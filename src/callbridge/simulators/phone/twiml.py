@@ -6,11 +6,13 @@ pages of its verbs; the attributes that the simulator does not need are known, b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 from xml.etree import ElementTree as ET
 
+from callbridge.simulators.phone.dial_nouns import Noun, Room, read_nouns, read_room
 from callbridge.simulators.phone.say_voices import voice_fault
+from callbridge.simulators.phone.twiml_attributes import KNOWN_VERBS, AttributeReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,8 @@ GATHER_TIMEOUT_S = 5
 RECORD_TIMEOUT_S = 5
 DIAL_TIMEOUT_S = 30
 """Twilio's defaults."""
+
+DIAL_TIME_LIMIT_S = 14_400
 
 DIAL_TIMEOUTS_S = range(5, 601)
 
@@ -74,6 +78,18 @@ class Dial:
     """How long it rings; in truth 5 s longer."""
     has_whisper: bool = False
     """Who picks up hears a document of their own first (`<Number url>`), and may decline."""
+    nouns: tuple[Noun, ...] = field(default=(), compare=False)
+    """The targets that ring, with their attributes."""
+    room: Room | None = field(default=None, compare=False)
+    """The `<Conference>` in place of anybody who rings."""
+    is_sequential: bool = False
+    """The nouns are tried one after another."""
+    answers_on_bridge: bool = False
+    """The call stays unanswered until somebody was connected."""
+    hangs_up_on_star: bool = False
+    """The caller's `*` ends the talk, and the call goes on."""
+    time_limit_s: int = DIAL_TIME_LIMIT_S
+    """Of the talk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,72 +243,25 @@ def parse(body: bytes) -> Document | Unusable:
     return Document(reader.verbs(root), tuple(reader.complaints))
 
 
-def _names(*lines: str) -> frozenset[str]:
-    return frozenset(name for line in lines for name in line.split())
-
-
-KNOWN_VERBS = _names(
-    "Connect Dial Enqueue Gather Hangup Leave Pause Pay Play Prompt Queue Record Redirect Refer",
-    "Reject Say Siprec Start Stop Transcription",
-)
-
-ATTRIBUTES = {
-    "Response": _names(),
-    "Say": _names("voice language loop"),
-    "Play": _names("loop digits"),
-    "Pause": _names("length"),
-    "Hangup": _names(),
-    "Reject": _names("reason"),
-    "Redirect": _names("method"),
-    "Connect": _names("action method"),
-    "Stream": _names("url name track statusCallback statusCallbackMethod connectorName"),
-    "Parameter": _names("name value"),
-    "Dial": _names(
-        "action method timeout hangupOnStar timeLimit callerId record trim",
-        "recordingStatusCallback recordingStatusCallbackMethod recordingStatusCallbackEvent",
-        "recordingTrack recordingConfigurationId answerOnBridge ringTone sequential referUrl referMethod",
-        "callReason events passports",
-    ),
-    "Number": _names(
-        "sendDigits url method byoc statusCallback statusCallbackMethod statusCallbackEvent machineDetection",
-        "machineDetectionTimeout machineDetectionSpeechThreshold machineDetectionSpeechEndThreshold",
-        "machineDetectionSilenceTimeout amdStatusCallback amdStatusCallbackMethod",
-    ),
-    "Gather": _names(
-        "input action method timeout speechTimeout maxSpeechTime profanityFilter finishOnKey",
-        "numDigits partialResultCallback partialResultCallbackMethod language hints bargeIn debug",
-        "actionOnEmptyResult speechModel enhanced",
-    ),
-    "Record": _names(
-        "action method timeout finishOnKey maxLength playBeep trim recordingStatusCallback",
-        "recordingStatusCallbackMethod recordingStatusCallbackEvent recordingConfigurationId storageUrl",
-        "transcribe transcribeCallback",
-    ),
-}
-"""Attributes as documented. `audioFormat` and `sampleRate` of `<Stream>` are not."""
-
 NESTED_IN_GATHER = frozenset({"Say", "Play", "Pause"})
 
 
-class _Reader:
+class _Reader(AttributeReader):
     """Turns elements into verbs and collects complaints on the way."""
 
-    def __init__(self) -> None:
-        self.complaints: list[tuple[int, str]] = []
-
     def verbs(self, parent: ET.Element) -> tuple[Verb, ...]:
-        self._check_attributes(parent)
+        self.check_attributes(parent)
         found = (self._verb(element) for element in parent)
         return tuple(verb for verb in found if verb is not None)
 
     def _verb(self, element: ET.Element) -> Verb | None:
         if element.tag not in KNOWN_VERBS:
-            self._complain(f"unknown verb <{element.tag}>")
+            self.complain(f"unknown verb <{element.tag}>")
             return None
         read = _READERS.get(element.tag)
         if read is None:
             return Unsimulated(element.tag)
-        self._check_attributes(element)
+        self.check_attributes(element)
         return read(self, element)
 
     def say(self, element: ET.Element) -> Verb | None:
@@ -305,41 +274,45 @@ class _Reader:
         if fault := voice_fault(voice, language):
             self.complaints.append(fault)
             return None
-        return Say(text, self._number(element, "loop", 1) or LOOP_ENDLESS, voice, language)
+        return Say(text, self.number(element, "loop", 1) or LOOP_ENDLESS, voice, language)
 
     def play(self, element: ET.Element) -> Verb | None:
         url = (element.text or "").strip()
         if not url and not element.get("digits"):
-            self._complain("<Play> without a URL")
+            self.complain("<Play> without a URL")
             return None
         return Play(url or f"tones {element.get('digits')}")
 
     def pause(self, element: ET.Element) -> Verb:
-        return Pause(self._number(element, "length", 1))
+        return Pause(self.number(element, "length", 1))
 
     def hangup(self, element: ET.Element) -> Verb:
         if len(element):
-            self._complain("<Hangup> cannot hold other verbs")
+            self.complain("<Hangup> cannot hold other verbs")
         return Hangup()
 
     def reject(self, element: ET.Element) -> Verb:
-        return Reject(self._one_of(element, "reason", ("rejected", "busy")))
+        return Reject(self.one_of(element, "reason", ("rejected", "busy")))
 
     def redirect(self, element: ET.Element) -> Verb:
-        return Redirect((element.text or "").strip(), self._method(element))
+        return Redirect((element.text or "").strip(), self.method(element))
 
     def dial(self, element: ET.Element) -> Verb:
-        text = (element.text or "").strip()
-        for noun in element:
-            self._check_attributes(noun)
-        nouns = tuple((noun.tag, (noun.text or "").strip()) for noun in element)
+        nouns, room = read_nouns(element, self), read_room(element, self)
+        others = ((noun.tag, (noun.text or "").strip()) for noun in element)
         return Dial(
-            targets=nouns or (("Number", text),),
+            targets=tuple((noun.kind, noun.address) for noun in nouns) or tuple(others),
             action=element.get("action"),
-            method=self._method(element),
+            method=self.method(element),
             caller_id=element.get("callerId"),
             timeout_s=self._dial_timeout_s(element),
-            has_whisper=any(noun.get("url") for noun in element),
+            has_whisper=any(noun.url for noun in nouns),
+            nouns=nouns,
+            room=room,
+            is_sequential=self.flag(element, "sequential"),
+            answers_on_bridge=self.flag(element, "answerOnBridge"),
+            hangs_up_on_star=self.flag(element, "hangupOnStar"),
+            time_limit_s=self.number(element, "timeLimit", DIAL_TIME_LIMIT_S),
         )
 
     def _dial_timeout_s(self, element: ET.Element) -> int:
@@ -352,94 +325,64 @@ class _Reader:
     def gather(self, element: ET.Element) -> Verb:
         for noun in element:
             if noun.tag not in NESTED_IN_GATHER:
-                self._complain(f"<{noun.tag}> is not allowed inside <Gather>")
+                self.complain(f"<{noun.tag}> is not allowed inside <Gather>")
         prompts = (self._verb(noun) for noun in element if noun.tag in NESTED_IN_GATHER)
         return Gather(
             prompts=tuple(verb for verb in prompts if verb is not None),
             action=element.get("action"),
-            method=self._method(element),
+            method=self.method(element),
             takes_speech="speech" in element.get("input", "dtmf").split(),
-            digits_max=self._number(element, "numDigits", 0) or None,
+            digits_max=self.number(element, "numDigits", 0) or None,
             acts_on_nothing=element.get("actionOnEmptyResult", "false").lower() == "true",
             timeout_s=GATHER_TIMEOUT_S
             if element.get("timeout") == "auto"
-            else self._number(element, "timeout", GATHER_TIMEOUT_S),
+            else self.number(element, "timeout", GATHER_TIMEOUT_S),
         )
 
     def record(self, element: ET.Element) -> Verb:
         return Record(
             action=element.get("action"),
-            method=self._method(element),
-            length_max_s=self._number(element, "maxLength", 3600),
-            timeout_s=self._number(element, "timeout", RECORD_TIMEOUT_S),
+            method=self.method(element),
+            length_max_s=self.number(element, "maxLength", 3600),
+            timeout_s=self.number(element, "timeout", RECORD_TIMEOUT_S),
             status_callback=element.get("recordingStatusCallback"),
-            status_callback_method=self._method(element, "recordingStatusCallbackMethod"),
+            status_callback_method=self.method(element, "recordingStatusCallbackMethod"),
         )
 
     def connect(self, element: ET.Element) -> Verb | None:
         nouns = list(element)
         if len(nouns) != 1:
-            self._complain(f"<Connect> must hold one noun, not {len(nouns)}")
+            self.complain(f"<Connect> must hold one noun, not {len(nouns)}")
             return None
         if nouns[0].tag != "Stream":
             return Unsimulated(f"Connect/{nouns[0].tag}")
-        self._check_attributes(nouns[0])
+        self.check_attributes(nouns[0])
         return self._stream(element, nouns[0])
 
     def _stream(self, connect: ET.Element, stream: ET.Element) -> Verb:
         return ConnectStream(
             url=stream.get("url", ""),
             action=connect.get("action"),
-            method=self._method(connect),
+            method=self.method(connect),
             name=stream.get("name"),
             track=stream.get("track"),
             parameters=self._parameters(stream),
             status_callback=stream.get("statusCallback"),
-            status_callback_method=self._method(stream, "statusCallbackMethod"),
+            status_callback_method=self.method(stream, "statusCallbackMethod"),
         )
 
     def _parameters(self, stream: ET.Element) -> tuple[tuple[str, str], ...]:
         pairs = []
         for element in stream:
-            self._check_attributes(element)
+            self.check_attributes(element)
             name, value = element.get("name"), element.get("value")
             if element.tag != "Parameter" or name is None or value is None:
-                self._complain(f"<Stream> holds <Parameter name value> only, not <{element.tag}>")
+                self.complain(f"<Stream> holds <Parameter name value> only, not <{element.tag}>")
             elif len(name) + len(value) >= PARAMETER_CHARACTERS_MAX:
-                self._complain(f"<Parameter name={name!r}> has 500 characters or more")
+                self.complain(f"<Parameter name={name!r}> has 500 characters or more")
             else:
                 pairs.append((name, value))
         return tuple(pairs)
-
-    # --- Attributes -----------------------------------------------------------------------
-
-    def _method(self, element: ET.Element, name: str = "method") -> str:
-        return self._one_of(element, name, ("POST", "GET"))
-
-    def _one_of(self, element: ET.Element, name: str, allowed: tuple[str, ...]) -> str:
-        """The value of an attribute, or the first allowed one, which is Twilio's default."""
-        value = element.get(name, allowed[0])
-        if value not in allowed:
-            self._complain(f"<{element.tag} {name}={value!r}> is not one of {', '.join(allowed)}")
-            return allowed[0]
-        return value
-
-    def _number(self, element: ET.Element, name: str, default: int) -> int:
-        value = element.get(name)
-        if value is None:
-            return default
-        if not value.isascii() or not value.isdigit():
-            self._complain(f"<{element.tag} {name}={value!r}> is not a number")
-            return default
-        return int(value)
-
-    def _check_attributes(self, element: ET.Element) -> None:
-        known = ATTRIBUTES.get(element.tag, frozenset(element.keys()))
-        for name in sorted(set(element.keys()) - known):
-            self._complain(f"<{element.tag}> has no attribute {name!r}")
-
-    def _complain(self, detail: str) -> None:
-        self.complaints.append((12200, detail))
 
 
 _READERS: dict[str, Callable[[_Reader, ET.Element], Verb | None]] = {
