@@ -5,41 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from callbridge.simulators.account.formats import new_sid
+from callbridge.simulators.phone.new_leg import NewLeg
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-
-
-@dataclass(frozen=True, slots=True)
-class NewLeg:
-    """A call out, as the REST API was asked for it."""
-
-    to_address: str
-    from_address: str
-    url: str = ""
-    """Asked when it is answered; one of `url` and `twiml` is given."""
-    method: str = "POST"
-    twiml: str = ""
-    fallback_url: str = ""
-    fallback_method: str = "POST"
-    status_callback: str = ""
-    status_callback_method: str = "POST"
-    status_callback_events: tuple[str, ...] = ("completed",)
-    send_digits: str = ""
-    timeout_s: int = 60
-    """How long it rings."""
-    time_limit_s: int = 14_400
-    machine_detection: str = ""
-    """`Enable`, `DetectMessageEnd` or nothing."""
-    is_amd_async: bool = False
-    amd_callback: str = ""
-    is_recorded: bool = False
-    caller_id: str = ""
 
 
 class Leg(Protocol):
@@ -112,6 +85,8 @@ class Exchange(Protocol):
     def call_out(self, leg: NewLeg) -> Leg:
         """Queue a call: one leaves the queue in a second."""
 
+
+__all__ = ["LIVE", "Exchange", "Leg", "NewLeg", "QuietExchange", "QuietLeg"]
 
 LIVE: Final = frozenset({"queued", "ringing", "in-progress"})
 

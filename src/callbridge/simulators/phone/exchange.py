@@ -7,7 +7,9 @@ What it does is Twilio's, who is rung is scripted (`people`), and what a leg exe
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from callbridge.simulators.phone.attendance import attend
@@ -15,18 +17,20 @@ from callbridge.simulators.phone.call_settings import ACCOUNT_SID, AUTH_TOKEN, C
 from callbridge.simulators.phone.callbacks import Callbacks
 from callbridge.simulators.phone.carrier_codes import Complaint
 from callbridge.simulators.phone.conferences import Conferences
+from callbridge.simulators.phone.dial_nouns import Callback
 from callbridge.simulators.phone.dialling import Dialling
 from callbridge.simulators.phone.execution import Execution
-from callbridge.simulators.phone.leg import now
+from callbridge.simulators.phone.leg import EXCHANGE, now
+from callbridge.simulators.phone.new_leg import NewLeg
 from callbridge.simulators.phone.program import Role
 from callbridge.simulators.phone.ringing import AccountNumber, Telephones, not_answered
+from callbridge.simulators.phone.twiml import DIAL_TIME_LIMIT_S
 from callbridge.simulators.phone.webhooks import Line, Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from callbridge.simulators.phone.dial_nouns import Callback
     from callbridge.simulators.phone.leg import Leg
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.people import Person
@@ -36,23 +40,6 @@ __all__ = ["AccountNumber", "Exchange", "NewLeg"]
 
 PACE = 0.02
 """A ring of 25 s is half a second of a test's time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewLeg:
-    """A call to be made over REST; the checks of its parameters are the account's."""
-
-    to_address: str
-    from_address: str
-    url: str = ""
-    """Asked when somebody has picked up."""
-    method: str = "POST"
-    twiml: str = ""
-    """In place of a URL."""
-    timeout_s: float = 60
-    send_digits: str = ""
-    callback: Callback | None = None
-    fallback_url: str | None = None
 
 
 class Exchange(Telephones):
@@ -112,26 +99,42 @@ class Exchange(Telephones):
 
     # --- Calls that are made ------------------------------------------------------------------
 
-    def call_out(self, new: NewLeg) -> Leg:
+    def call_out(self, leg: NewLeg) -> Leg:
         """Make a call, as REST does: it is queued, and one a second leaves the queue."""
-        leg = self.new_leg(new.to_address, new.from_address, "outbound-api", None, new.callback)
+        asked, callback = leg, None
+        if asked.status_callback:
+            events = frozenset(asked.status_callback_events)
+            callback = Callback(asked.status_callback, asked.status_callback_method, events)
+        made = self.new_leg(asked.to_address, asked.from_address, "outbound-api", None, callback)
         begins_at = max(now(), self._next_call_out_at)
         self._next_call_out_at = begins_at + self._call_out_every_s
+        self.start(made, partial(self._live, made, asked, begins_at))
+        return made
 
-        async def life() -> None:
-            if await leg.unless_cut(_sleep(begins_at - now())) is None:
-                not_answered(leg, "canceled")
-            elif await self.ring(leg, new.timeout_s):
-                await self._execute(leg, new)
+    async def _live(self, leg: Leg, asked: NewLeg, begins_at: float) -> None:
+        if await leg.unless_cut(_sleep(begins_at - now())) is None:
+            not_answered(leg, "canceled")
+        elif await self.ring(leg, asked.timeout_s):
+            leg.keys_heard = asked.send_digits
+            with self._limited(leg, asked.time_limit_s):
+                await self._execute(leg, asked)
 
-        self.start(leg, life)
-        return leg
-
-    async def _execute(self, leg: Leg, new: NewLeg) -> None:
-        leg.keys_heard = new.send_digits
-        program = self.program(leg, new.url, new.method, Role.CALL, new.fallback_url)
-        step = program.begin() if new.url else program.begin_with(new.twiml)
+    async def _execute(self, leg: Leg, asked: NewLeg) -> None:
+        program = self.program(leg, asked.url, asked.method, Role.CALL, asked.fallback_url or None)
+        step = program.begin() if asked.url else program.begin_with(asked.twiml)
         leg.end(await Execution(leg, program, self.settings, self.voice_of(leg)).run(step))
+
+    @contextmanager
+    def _limited(self, leg: Leg, limit_s: float) -> Iterator[None]:
+        """Twilio hangs up when the call has lasted so long."""
+        if limit_s == DIAL_TIME_LIMIT_S:
+            yield
+            return
+        timer = asyncio.get_running_loop().call_later(limit_s * leg.pace, leg.hang_up, EXCHANGE)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     # --- For calls ----------------------------------------------------------------------------
 
