@@ -28,7 +28,7 @@ class Calling:
         self.agent.begin(tasks)
         self.told: list[Any] = []
         """What the agent has wanted so far, its facts among it."""
-        self._later = 0
+        self._count = 0
 
     def tells(self, *told: Any) -> None:
         """This happens."""
@@ -50,10 +50,10 @@ class Calling:
         """The model calls a tool."""
         return await self.run(name, json.dumps(arguments))
 
-    async def run(self, name: str, arguments: str, *, is_ours: bool = False) -> ToolResult:
-        """A tool or a work is run, and what it wants is taken."""
-        self._later += 1
-        asked = RunTool(f"call_{self._later}", name, arguments, 5.0, is_ours=is_ours)
+    async def run(self, name: str, arguments: str, work_id: str = "") -> ToolResult:
+        """A tool is run, or a work, and what it wants is taken."""
+        self._count += 1
+        asked = RunTool(work_id or f"call_{self._count}", name, arguments, 5.0, is_ours=bool(work_id))
         result = await self.agent.run(asked, is_kept=True)
         self.take()
         return result
@@ -64,7 +64,7 @@ class Calling:
         while works := [want for want in self.told if isinstance(want, w.WorkAsked)]:
             self.told = [want for want in self.told if want not in works]
             for work in works:
-                await self.run(work.name, work.arguments, is_ours=True)
+                await self.run(work.name, work.arguments, work.call_id)
 
     def of(self, kind: type) -> list[Any]:
         """What it has wanted of this kind."""

@@ -385,7 +385,8 @@ class AgentInCall:
         if self._is_later(asked):
             self._later.discard(asked.call_id)
             text = f"[{asked.name}, which you began earlier, has ended. What came of it: {result.output}]"
-            self.wants.add(w.AgentTells(text, is_answered=result.wish is None))
+            is_answered = result.wish is None and not result.is_quiet
+            self.wants.add(w.AgentTells(text, is_answered=is_answered))
         for ability in self._abilities:
             ability.answered(asked.name, result, self.call)
             self._is_stale = True

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from callbridge import Agent, AgentFault, Destination, Flow, Step, by
+from callbridge import Agent, AgentFault, Call, Destination, Flow, Step, by
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.transfers.addresses import checked_address, is_within
 from callbridge.agents.transfers.templates import Template
@@ -16,6 +16,10 @@ SALES = "+14155550100"
 
 def anybody() -> str:
     return SALES
+
+
+def of_two(call: Call, one: str, other: str) -> str:
+    return call.called + one + other
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,8 @@ def anybody() -> str:
         ({"to": by("city", {"Berlin": "112"})}, "8 to 15 digits"),
         ({"to": by("city", {"Berlin": SALES}, otherwise="0")}, "8 to 15 digits"),
         ({"to": anybody}, "needs bounds"),
+        ({"to": of_two, "within": ["+1"]}, "sales', to: it is given the call"),
+        ({"asks": True, "briefing": of_two}, "sales', briefing: it is given the call"),
         ({"to": anybody, "within": ["+"]}, "no bound"),
         ({"to": anybody, "within": ["sip:*@*"]}, "no bound"),
         ({"within": ["+49"]}, "within is for a function"),
@@ -81,6 +87,8 @@ def test_names_are_unique_and_known() -> None:
     sales, again = Destination("sales", SALES), Destination("Sales", "client:anna")
     with pytest.raises(AgentFault, match="same name"):
         Agent(transfers=[sales, again])
+    with pytest.raises(AgentFault, match="'sales' is no Destination"):
+        Agent(transfers=["sales"])  # type: ignore[list-item] # That is what is tested.
     with pytest.raises(AgentFault, match="at most 50"):
         Agent(transfers=[Destination(f"n{n}", "client:anna") for n in range(51)])
     for wrong in (Step("hello", transfers=["support"], ends=True), Step("hello", transfer="support")):

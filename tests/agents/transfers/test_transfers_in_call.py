@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from callbridge import (
@@ -330,6 +331,34 @@ async def test_a_key_puts_through(group: asyncio.TaskGroup) -> None:
     assert "there are: sales, support" in calling.of(w.AgentTells)[-1].text
     with pytest.raises(ValueError, match="no destination 'nobody'; the agent has: sales, support"):
         calling.agent.call.transfer("nobody")
+
+
+async def test_a_captured_object_and_a_tool_that_answers_later_put_through(group: asyncio.TaskGroup) -> None:
+    agent = shop()
+
+    class Order(BaseModel):
+        """An order."""
+
+        bread: str
+
+    @agent.capture(Order).captured
+    async def ordered(order: Order) -> Transfer:
+        return Transfer("sales", reason=order.bread)
+
+    @agent.tool(answers="later")
+    async def look() -> Transfer:
+        """Look who is there."""
+        return Transfer("support", say="Support is there.")
+
+    calling = Calling(agent, group)
+    await calling.asks("note_order", bread="rye")
+    await calling.works()
+    assert [done.wish.reason for done in calling.of(w.WishSet)] == ["rye"]
+    calling.tells(SPOKE)
+    await calling.asks("look")
+    await calling.works()
+    assert [done.wish.name for done in calling.of(w.WishSet)] == ["sales", "support"]
+    assert not calling.of(w.AgentTells)[-1].is_answered  # The words are there.
 
 
 async def test_a_tool_that_finds_nobody_there_has_answered_all_the_same(group: asyncio.TaskGroup) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -125,6 +126,11 @@ class Destination:
             raise AgentFault(f"destination {name!r}: {fault}") from fault
         except LanguageFault as fault:
             raise AgentFault(f"destination {name!r}: language={language!r} {fault}") from fault
+        for what, function in (("to", to), ("briefing", briefing)):
+            if callable(function) and not _is_of_call(function):
+                raise AgentFault(
+                    f"destination {name!r}, {what}: it is given the call in one parameter, or nothing"
+                )
         if briefing is not None and not self.asks:
             raise AgentFault(f"destination {name!r}: nobody hears its briefing; add asks=True or warm=True")
 
@@ -189,6 +195,14 @@ class Destination:
 
 def _is_name(name: str) -> bool:
     return bool(_NAME.fullmatch(name))
+
+
+def _is_of_call(function: Callable[..., object]) -> bool:
+    """Whether it can be called with the call, or with nothing."""
+    parameters = inspect.signature(function).parameters.values()
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    needed = [one for one in parameters if one.default is one.empty and one.kind in named]
+    return len(needed) <= 1 and all(one.kind is not one.POSITIONAL_ONLY for one in parameters)
 
 
 def _digits(text: str) -> str:

@@ -35,8 +35,8 @@ FAILED: Final = "transfer failed"
 """The user's code for one that did not work."""
 
 _GOES: Final = (
-    "The caller is put through to {name} once your last words were heard. If you have not told them yet, say "
-    "it in one short sentence now. Then say nothing more, and wait."
+    "The caller is put through to {name} once your last words were heard, unless they speak before. If you "
+    "have not told them yet, say it in one short sentence now. Then say nothing more, and wait."
 )
 _SAID: Final = "The caller is told so, and then put through to {name}. Say nothing more, and wait."
 
@@ -218,7 +218,7 @@ class TransfersInCall:
         words = words.encode("utf-8", "replace").decode()  # Half a character cannot be sent.
         self._wants.add(w.AgentSays(self._wants.new_id("say"), words))
         self._wants.add(w.WishSet(wish, is_said=True))
-        return ToolResult(_SAID.format(name=wish.name), is_momentary=True)
+        return ToolResult(_SAID.format(name=wish.name), is_momentary=True, is_quiet=True)
 
     def _note_closed(self, name: str) -> None:
         """That is an outcome like others: records and the user's code see it."""

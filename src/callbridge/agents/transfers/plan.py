@@ -8,13 +8,13 @@ from callbridge.agents.fault import AgentFault
 from callbridge.agents.languages.codes import name_of
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import Manner
+from callbridge.agents.transfers.destination import Destination
 from callbridge.agents.transfers.resolving import REASON_MAX, SUMMARY_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from callbridge.agents.forms.users_code import Handler
-    from callbridge.agents.transfers.destination import Destination
 
 TOOL: Final = "transfer"
 """What the model calls it."""
@@ -54,6 +54,7 @@ class TransferPlan:
         language: str | None = None,
     ) -> None:
         given = tuple(destinations)
+        _refuse_others(given)
         self.by_name: Mapping[str, Destination] = {one.name: one for one in given}
         self._language, self.steps = language, steps
         self.failed: Handler | None = None
@@ -106,6 +107,12 @@ class TransferPlan:
             + (f"; {', '.join(spoken)}" if spoken else "")
             + f". It is for: {', '.join(one.name for one in asked)}."
         )
+
+
+def _refuse_others(given: Sequence[object]) -> None:
+    for one in given:
+        if not isinstance(one, Destination):
+            raise AgentFault(f"transfers: {one!r} is no Destination; write Destination('sales', '+1…')")
 
 
 def _choices(destinations: Sequence[Destination]) -> str:
