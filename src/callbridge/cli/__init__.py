@@ -10,6 +10,7 @@ import typer
 from callbridge.cli.agent import show
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
+from callbridge.cli.dev import DevCommand, dev
 from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
@@ -48,6 +49,7 @@ def callbridge(
 
 
 app.command()(demo)
+app.command(cls=DevCommand)(dev)
 app.command()(serve)
 app.command()(check)
 app.command()(drain)

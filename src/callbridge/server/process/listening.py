@@ -195,8 +195,11 @@ class CallServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to listen, then logs the one line that an operator waits for."""
         await super().startup(sockets)
-        if not self.started:
-            return
+        if self.started:
+            self.say_ready()
+
+    def say_ready(self) -> None:
+        """It listens: what an operator does next."""
         _log.info(
             "ready",
             agents=self._agents,

@@ -1,0 +1,253 @@
+"""`callbridge dev`: the service on a laptop, with whatever is there; `--phone`: at a real number."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Self
+
+import typer
+from typer.core import TyperCommand
+
+from callbridge.cli.check import show
+from callbridge.cli.development.borrowed_number import (
+    BorrowedNumber,
+    borrowed,
+    choose,
+    give_back_what_was_left,
+)
+from callbridge.cli.development.configuration import (
+    LOOPBACK,
+    Told,
+    development_settings,
+    listeners_for,
+    what_is_told,
+)
+from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
+from callbridge.cli.development.screen import Screen
+from callbridge.cli.development.trouble import DevTrouble
+from callbridge.cli.development.tunnels import CLOUDFLARED, OwnTunnel, open_tunnel
+from callbridge.observe.logs import configure_logging
+from callbridge.server.config.findings import as_findings
+from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.preparing import StartError, prepare
+from callbridge.server.process.kept_pointings import KeptError, KeptPointings
+from callbridge.server.process.numbers import NumberError
+from callbridge.simulators.voice_model import demo_script, serve_model
+from callbridge.telephony.rest.client import Patience, open_rest
+from callbridge.telephony.rest.fault import RestFault
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from callbridge.cli.development.tunnels import Tunnel
+    from callbridge.server.config.settings import Settings
+    from callbridge.telephony.rest.client import TwilioRest
+
+ANY_NUMBER: Final = "any"
+_NUMBER: Final = re.compile(r"[+(]?\d[\d ().-]{4,}")
+"""What follows `--phone` and is no agent."""
+
+INTERRUPTED_STATUS: Final = 130
+"""As shells have it: 128 and the number of SIGINT."""
+
+_IMPATIENT: Final = Patience(timeout_s=4.0)
+"""Somebody waits at a screen."""
+
+
+class DevCommand(TyperCommand):
+    """Takes `--phone` with a number and without one, which typer does not offer."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's.
+        """Reads the command line."""
+        told = []
+        for word, following in zip(args, [*args[1:], ""], strict=True):
+            told += [word] if word != "--phone" or _NUMBER.fullmatch(following) else [word, ANY_NUMBER]
+        return super().parse_args(ctx, told)
+
+
+Agent = Annotated[
+    str, typer.Argument(metavar="[AGENT]", help="module:name, a file or a folder; else CALLBRIDGE_AGENT.")
+]
+Phone = Annotated[
+    str,
+    typer.Option(
+        metavar="[NUMBER]",
+        help="Let a number of your Twilio account lead here, until Ctrl-C. Without NUMBER: the only one.",
+    ),
+]
+TunnelKind = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND",
+        help="With --phone: cloudflared (the usual one), ngrok, or the https:// address of your own. "
+        "None is needed where PUBLIC_BASE_URL is public.",
+    ),
+]
+Port = Annotated[
+    int | None, typer.Option(min=1, max=65_535, help="In place of PORT, or of one that is free.")
+]
+Simulated = Annotated[bool, typer.Option("--simulated", help="The simulated model, though there is a key.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a number is pointed here.")]
+Restore = Annotated[
+    bool, typer.Option("--restore", help="Only put back the numbers that an earlier run has left here.")
+]
+NgrokToken = Annotated[str, typer.Option(envvar="NGROK_AUTHTOKEN", hidden=True)]
+
+
+def dev(
+    agent: Agent = "",
+    phone: Phone = "",
+    tunnel: TunnelKind = "",
+    port: Port = None,
+    simulated: Simulated = False,
+    yes: Yes = False,
+    restore: Restore = False,
+    ngrok_token: NgrokToken = "",
+) -> None:
+    """Serve on this machine for development: without keys against simulators, with them for real.
+
+    Transcripts are shown, nothing is kept, and little may be spent. With --phone a tunnel is opened and a
+    number leads here; Ctrl-C puts it back where it led before.
+    """
+    told = what_is_told(agent, port, is_simulated=simulated)
+    screen = Screen()
+    wishes = Wishes(
+        number="" if phone == ANY_NUMBER else phone,
+        is_public=bool(phone),
+        tunnel=tunnel,
+        ngrok_token=ngrok_token,
+        is_agreed=yes,
+    )
+    try:
+        with ended_like_ctrl_c(), Session(told, screen) as session:
+            session.give_back() if restore else session.serve(wishes)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED_STATUS) from None
+    except (SettingsError, StartError) as error:
+        show(as_findings(error.problems) if isinstance(error, SettingsError) else error.findings)
+        raise typer.Exit(1) from error
+    except DevTrouble as trouble:
+        screen.trouble(str(trouble), trouble.remedy)
+        raise typer.Exit(1) from trouble
+    except (RestFault, NumberError, KeptError, OSError) as fault:
+        screen.trouble(str(fault).removesuffix("."))
+        raise typer.Exit(1) from fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What is wanted beside serving."""
+
+    is_public: bool = False
+    number: str = ""
+    tunnel: str = ""
+    ngrok_token: str = ""
+    is_agreed: bool = False
+
+
+class Session:
+    """One use of the command: what it opens, and the loop in which that lives.
+
+    The agent's code is imported between two runs of the loop: it may want one of its own.
+    """
+
+    def __init__(self, told: Told, screen: Screen) -> None:
+        self._told, self._screen = told, screen
+        self._runner = asyncio.Runner()
+        self._opened = AsyncExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._runner.run(self._opened.aclose())
+        finally:
+            self._runner.close()
+
+    def give_back(self) -> None:
+        """Only puts numbers back that an earlier run has left pointed here."""
+        self._needs_account()
+        settings = development_settings(self._told, port=1, base_url=f"http://{LOOPBACK}")
+        if not self._runner.run(self._give_back(settings)):
+            self._screen.say("No number is left that leads here because of an earlier run.")
+
+    def serve(self, wishes: Wishes) -> None:
+        """Serves until it is told to stop.
+
+        Raises:
+            DevTrouble: it cannot, or cannot any more.
+            SettingsError: something that was told is wrong.
+            StartError: the agent cannot be loaded, or something else that the settings name.
+        """
+        run, opened = self._runner.run, self._opened
+        listeners = listeners_for(self._told)
+        for listener in listeners:
+            opened.enter_context(listener)
+        port = listeners[0].getsockname()[1]
+        local = f"http://{LOOPBACK}:{port}"
+        model_url = run(self._model_url()) if self._told.simulates_model else ""
+        settings = development_settings(self._told, port=port, base_url=local, model_url=model_url)
+        configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+        public = None
+        if wishes.is_public:
+            self._needs_account()
+            number = run(self._number(settings, wishes))
+            tunnel = run(self._tunnel(wishes, port))
+            public = Public(tunnel, number)
+            settings = development_settings(self._told, port=port, base_url=tunnel.url, model_url=model_url)
+        prepared = prepare(settings)
+        self._screen.what_runs(self._told, settings, prepared.roster.agents)
+        step = f"Call it from another terminal: callbridge simulate call {settings.voice_url}"
+        serving = Run(prepared, settings, self._screen, public, step)
+        run(serving.serve(listeners))
+        if serving.trouble is not None:
+            raise serving.trouble
+
+    async def _model_url(self) -> str:
+        return (await self._opened.enter_async_context(serve_model(demo_script()))).url
+
+    async def _tunnel(self, wishes: Wishes, port: int) -> Tunnel:
+        if not wishes.tunnel and self._told.public_url:
+            return OwnTunnel(self._told.public_url)
+        kind = wishes.tunnel or CLOUDFLARED
+        if not kind.startswith("http"):
+            self._screen.say(f"Opening a tunnel with {kind} …")
+        return await self._opened.enter_async_context(open_tunnel(kind, port, wishes.ngrok_token))
+
+    async def _number(self, settings: Settings, wishes: Wishes) -> BorrowedNumber:
+        """The number that is to be borrowed. Whoever it serves now is asked for."""
+        await self._give_back(settings)
+        rest = await self._rest(settings)
+        number = BorrowedNumber(rest, await choose(rest, wishes.number), self._kept(settings))
+        if (others := number.plan(settings).of_others) and not wishes.is_agreed:
+            leads_to = ", ".join(f"{change.words} {change.before}" for change in others)
+            question = f"{number.number.number} is in use ({leads_to}). Point it here, until Ctrl-C?"
+            if not typer.confirm(question):
+                raise DevTrouble(
+                    "the number stays where it is", "Name another one: callbridge dev --phone NUMBER"
+                )
+        return number
+
+    async def _give_back(self, settings: Settings) -> bool:
+        return await give_back_what_was_left(
+            await self._rest(settings), self._kept(settings), self._screen.say
+        )
+
+    async def _rest(self, settings: Settings) -> TwilioRest:
+        return await self._opened.enter_async_context(open_rest(settings.rest_credentials, _IMPATIENT))
+
+    def _kept(self, settings: Settings) -> KeptPointings:
+        return borrowed(settings, self._told.values.get("CALLBRIDGE_STATE_PATH", ""))
+
+    def _needs_account(self) -> None:
+        if not self._told.has_account:
+            raise DevTrouble(
+                "--phone needs your Twilio account: TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are not set",
+                "Copy both from https://console.twilio.com into .env.",
+            )

@@ -1,0 +1,162 @@
+"""A telephone number that leads to this machine for as long as it serves, and then where it led before.
+
+Where it led is on disk before anything is changed. What a crash leaves is put back at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from callbridge.cli.development.trouble import DevTrouble
+from callbridge.server.process.kept_pointings import KeptPointings, kept_pointings
+from callbridge.server.process.numbers import (
+    NumberError,
+    find_number,
+    plan_pointing,
+    plan_restoring,
+    point,
+    restore,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.process.numbers import Plan
+    from callbridge.telephony.rest.client import TwilioRest
+    from callbridge.telephony.rest.records import OwnedNumber
+
+FOLDER: Final = "dev"
+"""Apart from what `callbridge number` keeps: a number that was pointed somewhere for good goes back there."""
+SHOWN_MAX: Final = 10
+
+RESTORE: Final = "callbridge dev --restore"
+
+
+def borrowed(settings: Settings, state_path: str) -> KeptPointings:
+    """What is kept of numbers that are, or were, borrowed. `state_path`: as it was told."""
+    told = settings.model_copy(update={"state_path": Path(state_path) if state_path else None})
+    return KeptPointings(kept_pointings(told).folder / FOLDER)
+
+
+async def choose(rest: TwilioRest, wanted: str) -> OwnedNumber:
+    """The number that is meant; the only one where none was named.
+
+    Raises:
+        NumberError: it is none of this account.
+        DevTrouble: there is none, or more than one.
+        RestFault: Twilio does not say.
+    """
+    if wanted:
+        return await find_number(rest, wanted)
+    numbers = [number for number in await rest.numbers() if number.has_voice]
+    if not numbers:
+        raise DevTrouble("the account has no number that takes calls", "Buy one: callbridge number buy.")
+    if len(numbers) > 1:
+        some = ", ".join(number.number for number in numbers[:SHOWN_MAX])
+        raise DevTrouble(
+            f"the account has several numbers: {some}",
+            f"Name one: callbridge dev --phone {numbers[0].number}",
+        )
+    return numbers[0]
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowedNumber:
+    """One number, from the moment at which it leads here.
+
+    Args:
+        rest: of the account.
+        number: as it was.
+        kept: where it is kept where it led.
+    """
+
+    rest: TwilioRest
+    number: OwnedNumber
+    kept: KeptPointings
+
+    def plan(self, settings: Settings, sms_url: str = "") -> Plan:
+        """What changes when it is pointed at the PUBLIC_BASE_URL of `settings`.
+
+        Raises:
+            DevTrouble: something makes Twilio ignore what a number points at.
+        """
+        plan = plan_pointing(self.number, settings, self.kept, sms_url=sms_url or None)
+        if plan.overridden_by:
+            raise DevTrouble(
+                f"{self.number.number} is answered by {plan.overridden_by}, whatever its voice URL says",
+                "Take it away in the console, or by callbridge number point --force, or name another number.",
+            )
+        return plan
+
+    async def point(self, plan: Plan) -> Self:
+        """Points it as planned, and notes that this process has it."""
+        _mark(self.kept, self.number.sid).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _mark(self.kept, self.number.sid).write_text(str(os.getpid()), encoding="ascii")
+        await point(self.rest, plan, self.kept)
+        return self
+
+    async def give_back(self) -> None:
+        """Puts it back where it led.
+
+        Raises:
+            DevTrouble: somebody else has pointed it elsewhere meanwhile: it stays there.
+            RestFault: Twilio did not answer, or refused.
+        """
+        await _give_back(self.rest, self.number.number, self.number.sid, self.kept)
+
+
+async def give_back_what_was_left(rest: TwilioRest, kept: KeptPointings, say: Callable[[str], None]) -> bool:
+    """Puts back the numbers of processes that have ended without doing so. Answers whether there were any."""
+    found = tuple(_left(kept))
+    for sid in found:
+        if (left := kept.find(sid)) is None:
+            continue
+        try:
+            await _give_back(rest, left.number, sid, kept)
+            say(f"{left.number} was still pointed at an earlier run, and is put back where it led before.")
+        except (DevTrouble, NumberError) as trouble:
+            say(f"{str(trouble).removesuffix('.')}.")
+    return bool(found)
+
+
+async def _give_back(rest: TwilioRest, number: str, sid: str, kept: KeptPointings) -> None:
+    plan = plan_restoring(await find_number(rest, number), kept)
+    if plan.of_others:
+        kept.forget(sid)
+    else:
+        await restore(rest, plan, kept)
+    _mark(kept, sid).unlink(missing_ok=True)
+    if plan.of_others:
+        raise DevTrouble(f"{number} was pointed elsewhere meanwhile, and is left as it is")
+
+
+def _left(kept: KeptPointings) -> Iterator[str]:
+    for path in sorted(kept.folder.glob("*.json")):
+        if not _is_in_use(_mark(kept, path.stem)):
+            yield path.stem
+
+
+def _mark(kept: KeptPointings, sid: str) -> Path:
+    return kept.folder / f"{sid}.pid"
+
+
+def _is_in_use(mark: Path) -> bool:
+    """Whether the process that has borrowed it still lives."""
+    try:
+        pid = int(mark.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    if sys.platform == "win32" or pid == os.getpid():  # There, asking would end it.
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # It is another user's by now, or still.
+    return True

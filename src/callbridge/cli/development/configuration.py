@@ -1,0 +1,134 @@
+"""What `callbridge dev` serves with: what the user has told, and what a laptop needs for the rest.
+
+Everything that can be known is not asked. What is made up is nobody's, and works on this machine alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from callbridge.observe.logs import LogFormat
+from callbridge.server.config.setting_values import is_loopback
+from callbridge.server.config.settings import Settings, find_variables, settings_of
+from callbridge.server.process.listening import tcp_listeners
+from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from callbridge.server.config.variables import Variables
+
+LOOPBACK: Final = "127.0.0.1"
+MADE_UP_KEY: Final = "sk-nobodys-for-the-simulated-model"
+
+SPEND_HOUR_DOLLARS: Final = 2.0
+SPEND_DAY_DOLLARS: Final = 5.0
+DRAIN_S: Final = 10
+"""How long a call goes on after the first Ctrl-C. Who develops does not wait for longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the environment, the `.env` file and the command line tell, before anything runs."""
+
+    values: Mapping[str, str]
+    is_simulated: bool = False
+    """The simulated model is wanted in spite of a key."""
+
+    @property
+    def simulates_model(self) -> bool:
+        """Whether a simulated model is started here: without a key, unless some endpoint is named."""
+        if self.is_simulated:
+            return True
+        return "OPENAI_API_KEY" not in self.values and "CALLBRIDGE_REALTIME_URL" not in self.values
+
+    @property
+    def has_account(self) -> bool:
+        """Whether there is a Twilio account, or part of one."""
+        return not {"TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}.isdisjoint(self.values)
+
+    @property
+    def public_url(self) -> str:
+        """The PUBLIC_BASE_URL that was told, if other machines reach it; else nothing."""
+        url = self.values.get("PUBLIC_BASE_URL", "")
+        return "" if is_loopback(urlsplit(url).hostname or LOOPBACK) else url.rstrip("/")
+
+
+def what_is_told(agent: str = "", port: int | None = None, *, is_simulated: bool = False) -> Told:
+    """What is known of this process. The command line counts first."""
+    named = {"CALLBRIDGE_AGENT": agent, "PORT": "" if port is None else str(port)}
+    return Told(values={**find_variables().values, **_given(named)}, is_simulated=is_simulated)
+
+
+def listeners_for(told: Told) -> list[socket.socket]:
+    """Listens on loopback: at the port that was told; else at the usual one, or any that is free.
+
+    Raises:
+        OSError: the port that was told is taken.
+    """
+    if port := told.values.get("PORT"):
+        return tcp_listeners(LOOPBACK, int(port) if port.isascii() and port.isdigit() else 0)
+    usual = Settings.model_fields["port"].default
+    with ExitStack() as tried:
+        try:
+            return tcp_listeners(LOOPBACK, usual)
+        except OSError:
+            tried.close()
+    return tcp_listeners(LOOPBACK, 0)
+
+
+def development_settings(told: Told, *, port: int, base_url: str, model_url: str = "") -> Settings:
+    """The settings of a laptop.
+
+    Args:
+        told: what was told.
+        port: where it listens.
+        base_url: where Twilio, or the simulated phone, reaches it.
+        model_url: of the simulated model; empty where another one answers.
+
+    Raises:
+        SettingsError: something that was told is wrong.
+    """
+    settings = settings_of(_variables(told, port, base_url, model_url))
+    caps = {"spend_per_hour_max": SPEND_HOUR_DOLLARS, "spend_per_day_max": SPEND_DAY_DOLLARS}
+    changed: dict[str, Any] = {
+        name: most if (set_to := getattr(settings, name)) is None else min(set_to, most)
+        for name, most in caps.items()
+    }
+    # One caller makes all calls here, and what they say is to be read.
+    unlimited = dict.fromkeys(("calls_per_caller", "calls_per_caller_10_minutes", "calls_per_caller_day"), 0)
+    return settings.model_copy(
+        update={
+            **changed,
+            **unlimited,
+            "state_path": None,
+            "control_port": 0,
+            "drain_seconds": min(settings.drain_seconds, DRAIN_S),
+            "log_transcripts": True,
+            "log_format": LogFormat.CONSOLE,
+        }
+    )
+
+
+def _variables(told: Told, port: int, base_url: str, model_url: str) -> Variables:
+    needed = {"CALLBRIDGE_HOST": LOOPBACK, "PORT": str(port), "PUBLIC_BASE_URL": base_url}
+    if model_url:
+        needed |= {"OPENAI_API_KEY": MADE_UP_KEY, "CALLBRIDGE_REALTIME_URL": model_url}
+    elif "OPENAI_API_KEY" not in told.values and _is_on_this_machine(told):
+        needed |= {"OPENAI_API_KEY": MADE_UP_KEY}
+    if not told.has_account:
+        needed |= {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": AUTH_TOKEN}
+    agent = {"CALLBRIDGE_AGENT": told.values.get("CALLBRIDGE_AGENT", "")}
+    return find_variables(options={**_given(agent), **needed})
+
+
+def _is_on_this_machine(told: Told) -> bool:
+    return is_loopback(urlsplit(told.values.get("CALLBRIDGE_REALTIME_URL", "")).hostname or "")
+
+
+def _given(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}

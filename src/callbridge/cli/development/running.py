@@ -1,0 +1,176 @@
+"""One run of `callbridge dev`: serves until it is told to stop, and meanwhile is public, if it is to be.
+
+The tunnel stands before the service, because its name is in the settings; a number is pointed here only when
+the name leads to this very process, and put back before the tunnel goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from callbridge.cli.development.borrowed_number import RESTORE
+from callbridge.cli.development.public_name import ProcessProof, PublicName
+from callbridge.cli.development.trouble import DevTrouble
+from callbridge.server.process.listening import CallServer, uvicorn_config
+from callbridge.server.process.webhook_probe import probe_webhook
+from callbridge.telephony.rest.fault import RestFault
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from callbridge.cli.development.borrowed_number import BorrowedNumber
+    from callbridge.cli.development.screen import Screen
+    from callbridge.cli.development.tunnels import Tunnel
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.preparing import Prepared
+
+GIVE_BACK_S: Final = 5.0
+"""Who presses Ctrl-C waits no longer for Twilio."""
+
+
+class DevServer(CallServer):
+    """Tells its listening to whoever waits for it, and not the log. Ends at the second signal."""
+
+    def __init__(self, prepared: Prepared, settings: Settings) -> None:
+        super().__init__(
+            uvicorn_config(prepared.app, settings), settings, prepared.drain, loop_watch=prepared.loop_watch
+        )
+        self.is_listening = asyncio.Event()
+        self._signals = 0
+
+    def say_ready(self) -> None:
+        """It listens."""
+        self.is_listening.set()
+
+    def stop(self) -> None:
+        """As if it were told to by a signal."""
+        self._signalled()
+
+    def _signalled(self) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self.should_exit = self.force_exit = True
+        super()._signalled()
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """How this process is to be reached from outside."""
+
+    tunnel: Tunnel
+    number: BorrowedNumber | None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run.
+
+    Args:
+        prepared: the service.
+        settings: those it was made with.
+        screen: where it says what happens.
+        public: how it is reached from outside; None where only this machine reaches it.
+        next_step: what to do once it serves.
+    """
+
+    prepared: Prepared
+    settings: Settings
+    screen: Screen
+    public: Public | None = None
+    next_step: str = ""
+    trouble: DevTrouble | None = field(default=None, init=False)
+    """What has ended it; None where the user has."""
+
+    async def serve(self, listeners: list[socket.socket]) -> None:
+        """Serves until it is told to stop."""
+        proof = ProcessProof()
+        proof.add_to(self.prepared.app)
+        server = DevServer(self.prepared, self.settings)
+        async with asyncio.TaskGroup() as tasks:
+            beside = tasks.create_task(self._beside(server, proof), name="dev")
+            try:
+                await server.serve(listeners)
+            finally:
+                beside.cancel()
+
+    async def _beside(self, server: DevServer, proof: ProcessProof) -> None:
+        await server.is_listening.wait()
+        if self.public is None:
+            self.screen.next_step(self.next_step)
+            return
+        try:
+            await self._be_public(self.public, proof)
+        except (DevTrouble, RestFault) as trouble:
+            self.trouble = trouble if isinstance(trouble, DevTrouble) else DevTrouble(str(trouble))
+            server.stop()
+
+    async def _be_public(self, public: Public, proof: ProcessProof) -> None:
+        """Until the tunnel ends, or this is cancelled. The number is given back either way."""
+        url, say = self.settings.public_base_url, self.screen.say
+        name = PublicName(url, proof)
+        after_s = await name.wait(lambda why: say(f"Waiting for {url}: {why}."))
+        self.screen.row("public", f"{url}, by {public.tunnel.name}: leads here after {after_s:.1f} s")
+        if public.number is None:
+            self.screen.next_step(
+                f"Webhook of a number: {self.settings.voice_url} (HTTP POST). Ctrl-C ends it."
+            )
+            await self._watch(name, public.tunnel)
+            return
+        try:
+            await self._point(public.number)
+            await self._watch(name, public.tunnel)
+        finally:
+            await self._give_back(public.number)
+
+    async def _point(self, number: BorrowedNumber) -> None:
+        await number.point(number.plan(self.settings))
+        self.screen.row("number", f"{number.number.number} leads here, until Ctrl-C")
+        probed = await probe_webhook(self.settings, self.settings.voice_url, number.number.number)
+        if not probed.is_ours:
+            raise DevTrouble(probed.finding.what, probed.finding.remedy)
+        self.screen.next_step(f"Call {number.number.number}.")
+
+    async def _watch(self, name: PublicName, tunnel: Tunnel) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(name.watch(self.screen.say), name="public name")
+            why = await tunnel.ended()
+            watching.cancel()
+        raise DevTrouble(f"the tunnel is gone: {why}", "Start again: it will have another name.")
+
+    async def _give_back(self, number: BorrowedNumber) -> None:
+        """Whatever comes: it is given back, or it is said how."""
+        told = number.number.number
+        try:
+            async with asyncio.timeout(GIVE_BACK_S):
+                await number.give_back()
+            self.screen.say(f"{told} is put back where it led before.")
+        except DevTrouble as trouble:
+            self.screen.say(f"{trouble}.")
+        except (RestFault, TimeoutError, asyncio.CancelledError) as fault:
+            self.screen.trouble(
+                f"{told} still leads here: {str(fault) or 'Twilio was not waited for'}", f"Run: {RESTORE}"
+            )
+            if isinstance(fault, asyncio.CancelledError):
+                raise
+
+
+@contextlib.contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP are what Ctrl-C is, before the server has its own way with them: nothing is left."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
