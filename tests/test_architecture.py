@@ -775,6 +775,7 @@ CALLED_BY_LIBRARIES = {
     "main_loop": "uvicorn",
     "next_event": "uvicorn",
     "on_response_complete": "uvicorn",
+    "parse_args": "typer",
     "process_redirect": "websockets",
     "get_auth_string": "twilio",
     "get_field_value": "pydantic-settings",

@@ -63,8 +63,9 @@ class DevCommand(TyperCommand):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's.
         """Reads the command line."""
         told = []
-        for word, following in zip(args, [*args[1:], ""], strict=True):
-            told += [word] if word != "--phone" or _NUMBER.fullmatch(following) else [word, ANY_NUMBER]
+        for at, word in enumerate(args):
+            has_number = any(map(_NUMBER.fullmatch, args[at + 1 : at + 2]))
+            told += [word, ANY_NUMBER] if word == "--phone" and not has_number else [word]
         return super().parse_args(ctx, told)
 
 
@@ -173,7 +174,11 @@ class Session:
     def give_back(self) -> None:
         """Only puts numbers back that an earlier run has left pointed here."""
         self._needs_account()
-        settings = development_settings(self._told, port=1, base_url=f"http://{LOOPBACK}")
+        # No model is needed for it, nor a place to be reached at.
+        nowhere = f"{LOOPBACK}:1"
+        settings = development_settings(
+            self._told, port=1, base_url=f"http://{nowhere}", model_url=f"ws://{nowhere}/v1/realtime"
+        )
         if not self._runner.run(self._give_back(settings)):
             self._screen.say("No number is left that leads here because of an earlier run.")
 

@@ -5,7 +5,7 @@ Everything that can be known is not asked. What is made up is nobody's, and work
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -72,13 +72,14 @@ def listeners_for(told: Told) -> list[socket.socket]:
     """
     if port := told.values.get("PORT"):
         return tcp_listeners(LOOPBACK, int(port) if port.isascii() and port.isdigit() else 0)
-    usual = Settings.model_fields["port"].default
-    with ExitStack() as tried:
-        try:
-            return tcp_listeners(LOOPBACK, usual)
-        except OSError:
-            tried.close()
+    with suppress(OSError):
+        return tcp_listeners(LOOPBACK, usual_port())
     return tcp_listeners(LOOPBACK, 0)
+
+
+def usual_port() -> int:
+    """Where the service listens when it is told nothing."""
+    return int(Settings.model_fields["port"].default)
 
 
 def development_settings(told: Told, *, port: int, base_url: str, model_url: str = "") -> Settings:

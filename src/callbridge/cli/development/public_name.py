@@ -7,14 +7,11 @@ remember for minutes that there is no such name.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.server.config.setting_values import is_loopback
@@ -22,8 +19,7 @@ from callbridge.server.config.setting_values import is_loopback
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fastapi import FastAPI
-    from starlette.requests import Request
+    from callbridge.server.http.process_proof import ProcessProof
 
 WAIT_S: Final = 60.0
 ASK_S: Final = 5.0
@@ -36,25 +32,6 @@ RESOLVERS: Final = ("https://1.1.1.1/dns-query", "https://8.8.8.8/resolve")
 """Public ones, which answer in JSON (https://developers.google.com/speed/public-dns/docs/doh/json)."""
 _ADDRESS: Final = 1
 """A record of type A."""
-
-
-class ProcessProof:
-    """An address that only this process answers, with words that only it knows."""
-
-    def __init__(self) -> None:
-        self.path = f"/healthz/{secrets.token_hex(8)}"
-        self._words = secrets.token_hex(16)
-
-    def add_to(self, app: FastAPI) -> None:
-        """From now on `app` answers there."""
-        app.router.routes.append(Route(self.path, self._answer, methods=["GET"]))
-
-    async def _answer(self, _request: Request) -> PlainTextResponse:
-        return PlainTextResponse(self._words)
-
-    def is_given_by(self, response: httpx.Response) -> bool:
-        """Whether this process has answered."""
-        return response.text.strip() == self._words
 
 
 class PublicName:
@@ -123,7 +100,7 @@ class PublicName:
             response = await client.get(self._at(addresses), headers={"Host": self._authority}, **self._named)
         except httpx.HTTPError as fault:
             return f"no connection ({type(fault).__name__})"
-        if self._proof.is_given_by(response):
+        if self._proof.is_given_by(response.text):
             return ""
         return f"somebody answers with HTTP {response.status_code}, and not this process"
 

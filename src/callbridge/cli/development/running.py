@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from callbridge.cli.development.borrowed_number import RESTORE
-from callbridge.cli.development.public_name import ProcessProof, PublicName
+from callbridge.cli.development.public_name import PublicName
 from callbridge.cli.development.trouble import DevTrouble
+from callbridge.server.http.process_proof import ProcessProof
 from callbridge.server.process.listening import CallServer, uvicorn_config
 from callbridge.server.process.webhook_probe import probe_webhook
 from callbridge.telephony.rest.fault import RestFault
@@ -33,9 +34,12 @@ if TYPE_CHECKING:
 GIVE_BACK_S: Final = 5.0
 """Who presses Ctrl-C waits no longer for Twilio."""
 
+_AT_ONCE: Final = 2
+"""Signals."""
+
 
 class DevServer(CallServer):
-    """Tells its listening to whoever waits for it, and not the log. Ends at the second signal."""
+    """Tells its listening to whoever waits for it, and not the log. The second signal ends it at once."""
 
     def __init__(self, prepared: Prepared, settings: Settings) -> None:
         super().__init__(
@@ -54,9 +58,9 @@ class DevServer(CallServer):
 
     def _signalled(self) -> None:
         self._signals += 1
-        if self._signals > 1:
-            self.should_exit = self.force_exit = True
         super()._signalled()
+        if self._signals == _AT_ONCE:  # To `serve` it says that live calls are handed over: here, to nobody.
+            super()._signalled()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class OwnTunnel:
 # --- cloudflared ----------------------------------------------------------------------------------------
 
 _IN_ITS_BOX: Final = re.compile(
-    r"\|\s+(https://[a-z0-9-]+\.trycloudflare\.com|http://127\.0\.0\.1:\d+)/?\s+\|"
+    r"\|\s+(https://(?!api\.)[a-z0-9-]+\.trycloudflare\.com|http://127\.0\.0\.1:\d+)/?\s+\|"
 )
 """The name stands in a frame. Elsewhere it names its own API, which is no tunnel of ours."""
 

@@ -1,0 +1,234 @@
+"""`callbridge dev` as a user runs it: alone on a laptop, and at a number of a (simulated) Twilio account."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+import fake_cloudflared
+from callbridge.server.process.listening import tcp_listener
+from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
+from callbridge.simulators.phone import (
+    ACCOUNT_SID,
+    AUTH_TOKEN,
+    CallerScript,
+    CallReport,
+    CallSettings,
+    WaitForAgent,
+    place_call,
+)
+from e2e.commands import COMMAND, environment
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from callbridge.simulators.account import AccountServer
+
+NUMBER = "+14155550142"
+BEFORE = "https://calls.example.com/answer"
+"""Where the number leads to without us."""
+
+LONGEST_S = 60.0
+"""No test waits so long unless something hangs."""
+
+
+@dataclass
+class Dev:
+    """A run of the command."""
+
+    process: Process
+    said: list[str]
+
+    async def until(self, words: str) -> str:
+        """Returns the line on which it says so."""
+        assert self.process.stdout is not None
+        while words not in (line := (await self.process.stdout.readline()).decode()):
+            assert line, f"{words!r} was never said: {self.said}"
+            self.said.append(line)
+        self.said.append(line)
+
+        return line
+
+    async def ends(self, number: int = signal.SIGINT) -> int:
+        """What it ends with when it gets a signal."""
+        self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self) -> int:
+        """What it ends with."""
+        assert self.process.stdout is not None
+        self.said += (await self.process.stdout.read()).decode().splitlines(keepends=True)
+        return await self.process.wait()
+
+    @property
+    def output(self) -> str:
+        """All that was said."""
+        return "".join(self.said)
+
+
+@contextlib.asynccontextmanager
+async def dev(folder: Path, *arguments: str, **variables: str) -> AsyncIterator[Dev]:
+    """Runs it in a folder of its own, with an agent."""
+    (folder / "bakery.py").write_text("from callbridge import Agent\n\nagent = Agent(greeting='Hello!')\n")
+    path = f"{fake_cloudflared.installed(folder / 'bin')}:{environment()['PATH']}"
+    given = environment(
+        {
+            "PATH": path,
+            "XDG_DATA_HOME": str(folder / "data"),
+            fake_cloudflared.PID_FILE: str(folder / "pid"),
+            **variables,
+        }
+    )
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *("dev", "bakery:agent", *arguments),
+        cwd=folder,
+        env=given,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            yield Dev(process, [])
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def account() -> AsyncIterator[tuple[SimulatedAccount, dict[str, str]]]:
+    """An account with one number, and the variables that lead to it."""
+    simulated = SimulatedAccount(settings=AccountSettings(numbers=(NUMBER,)))
+    simulated.numbers[0].voice_url = BEFORE
+    async with serve_account(simulated) as server:
+        yield simulated, of_account(server)
+
+
+def of_account(server: AccountServer) -> dict[str, str]:
+    return {
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "CALLBRIDGE_TWILIO_API_URL": server.base_url,
+    }
+
+
+async def called(url: str) -> CallReport:
+    """A simulated phone listens to the greeting for a moment, and hangs up."""
+    caller = CallerScript([WaitForAgent()], leave_at_s=0.8)
+    return await place_call(url, caller, CallSettings(max_call_s=20))
+
+
+def free_port() -> str:
+    with tcp_listener() as listener:
+        return str(listener.getsockname()[1])
+
+
+async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp_path: Path) -> None:
+    """Tunnel, proof, number, a call through it, two presses of Ctrl-C, and nothing is left."""
+    async with account() as (simulated, variables):
+        (number,) = simulated.numbers
+        arguments = ("--phone", "--yes", "--port", free_port())
+        async with dev(tmp_path, *arguments, **variables) as running:
+            await running.until(f"Call {NUMBER}.")
+            assert number.voice_url.startswith("http://127.0.0.1:")
+            assert number.status_callback == number.voice_url.replace("voice", "call-status")
+            report = await called(number.voice_url)
+            assert report.is_clean, report
+            assert report.was_agent_heard
+            running.process.send_signal(signal.SIGINT)
+            assert await running.ends() == 0, running.output
+        assert (number.voice_url, number.status_callback) == (BEFORE, "")
+    assert f"{NUMBER} is put back where it led before." in running.output
+    assert "OPENAI_API_KEY is not set" in running.output
+    assert "stream_started" in running.output, "transcripts are shown"
+    assert AUTH_TOKEN not in running.output
+    assert "Traceback" not in running.output
+    assert not list((tmp_path / "data").rglob("*.json")), "nothing is left to be put back"
+
+
+@pytest.mark.heavy
+async def test_without_keys_it_runs_against_simulators_and_says_so(tmp_path: Path) -> None:
+    async with dev(tmp_path, "--port", free_port()) as running:
+        line = await running.until("callbridge simulate call")
+        report = await called(line.split()[-1])
+        assert report.is_clean, report
+        assert await running.ends(signal.SIGTERM) == 0
+    for words in (
+        "simulated, in this process: OPENAI_API_KEY is not set",
+        "made up: TWILIO_ACCOUNT_SID is not set",
+    ):
+        assert words in running.output
+
+
+@pytest.mark.heavy
+async def test_what_a_crash_has_left_is_put_back_at_the_next_start(tmp_path: Path) -> None:
+    """Also where it is another tunnel by then; and `--restore` does only that."""
+    async with account() as (simulated, variables):
+        (number,) = simulated.numbers
+        for restart in (("--restore",), ("--phone", NUMBER, "--yes")):
+            async with dev(tmp_path, "--phone", "--yes", **variables) as running:
+                await running.until(f"Call {NUMBER}.")
+                await running.ends(signal.SIGKILL)
+            left = number.voice_url
+            assert left != BEFORE
+            async with dev(tmp_path, *restart, **variables) as running:
+                await running.until(f"{NUMBER} was still pointed at an earlier run")
+                if restart != ("--restore",):
+                    await running.until(f"Call {NUMBER}.")
+                    assert number.voice_url not in {BEFORE, left}
+                    assert await running.ends() == 0
+                else:
+                    assert await running.ended() == 0
+            assert number.voice_url == BEFORE
+
+
+@pytest.mark.heavy
+async def test_a_tunnel_that_dies_ends_it_and_the_number_goes_back(tmp_path: Path) -> None:
+    async with account() as (simulated, variables), dev(tmp_path, "--phone", "--yes", **variables) as running:
+        await running.until(f"Call {NUMBER}.")
+        kill(tmp_path / "pid")
+        assert await running.ended() == 1
+        assert simulated.numbers[0].voice_url == BEFORE
+    assert "the tunnel is gone: cloudflared has ended with status -9" in running.output
+
+
+def kill(pid_file: Path) -> None:
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+
+@pytest.mark.heavy
+async def test_twilio_that_does_not_answer_is_not_waited_for_and_it_is_said_what_to_run(
+    tmp_path: Path,
+) -> None:
+    """The account is gone when the number is to be put back."""
+    async with contextlib.AsyncExitStack() as opened:
+        simulated = SimulatedAccount(settings=AccountSettings(numbers=(NUMBER,)))
+        serving = await opened.enter_async_context(contextlib.AsyncExitStack())
+        server = await serving.enter_async_context(serve_account(simulated))
+        running = await opened.enter_async_context(dev(tmp_path, "--phone", "--yes", **of_account(server)))
+        await running.until(f"Call {NUMBER}.")
+        await serving.aclose()
+        running.process.send_signal(signal.SIGINT)
+        began = asyncio.get_running_loop().time()
+        assert await running.ends() in {0, 1, 130}
+        assert asyncio.get_running_loop().time() - began < 10
+    assert "Run: callbridge dev --restore" in running.output
+    assert list((tmp_path / "data").rglob("*.json")), "the next start puts it back"
+
+
+@pytest.mark.heavy
+async def test_a_number_that_is_in_use_is_not_taken_without_asking(tmp_path: Path) -> None:
+    async with account() as (simulated, variables), dev(tmp_path, "--phone", **variables) as running:
+        assert await running.ended() == 1
+        assert simulated.numbers[0].voice_url == BEFORE
+    assert f"{NUMBER} is in use (voice URL {BEFORE}). Point it here, until Ctrl-C?" in running.output
