@@ -79,13 +79,14 @@ class BorrowedNumber:
     number: OwnedNumber
     kept: KeptPointings
 
-    def plan(self, settings: Settings, sms_url: str = "") -> Plan:
-        """What changes when it is pointed at the PUBLIC_BASE_URL of `settings`.
+    def plan(self, settings: Settings) -> Plan:
+        """What changes when it is pointed at the PUBLIC_BASE_URL of `settings`; texts, too, where it may.
 
         Raises:
             DevTrouble: something makes Twilio ignore what a number points at.
         """
-        plan = plan_pointing(self.number, settings, self.kept, sms_url=sms_url or None)
+        takes_texts = self.number.has_sms and not self.number.sms_application_sid
+        plan = plan_pointing(self.number, settings, self.kept, takes_texts=takes_texts)
         if plan.overridden_by:
             raise DevTrouble(
                 f"{self.number.number} is answered by {plan.overridden_by}, whatever its voice URL says",

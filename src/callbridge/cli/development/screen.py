@@ -71,7 +71,9 @@ def _model(told: Told, settings: Settings) -> tuple[str, ...]:
 
 
 def _account(told: Told, settings: Settings) -> tuple[str, ...]:
+    if not told.has_account:
+        return ("made up: TWILIO_ACCOUNT_SID is not set. Only a simulated phone can call.",)
+    if settings.twilio_api_url:
+        return (f"simulated, at {settings.twilio_api_url}",)
     sid = settings.twilio_account_sid
-    if told.has_account:
-        return (f"real: {sid[:6]}…{sid[-4:]}",)
-    return ("made up: TWILIO_ACCOUNT_SID is not set. Only a simulated phone can call.",)
+    return (f"real: {sid[:6]}…{sid[-4:]}",)
