@@ -351,6 +351,8 @@ class StreamAsked(BaseFact, frozen=True):
     """Which one: 1, 2, 3, … within the call."""
     held: int = 0
     """How often the caller was told to wait before."""
+    transfer: str = ""
+    """The transfer that has ended behind it, if there was one."""
     rounds: int = 0
     """How long a caller waits who is told to, in rounds of words and a pause; 0 is a moment of silence."""
     promise: Promise | None = None

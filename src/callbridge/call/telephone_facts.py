@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
@@ -137,4 +137,16 @@ TelephoneFact: TypeAlias = (
     | TextAsked
     | TextTold
     | CarrierAlert
+)
+
+OF_TRANSFERS: Final = (
+    TransferAsked,
+    PersonRung,
+    PersonAnswered,
+    PersonDecided,
+    PersonReported,
+    CallerJoined,
+    PersonJoined,
+    RoomReported,
+    TransferEnded,
 )

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from callbridge.call import facts, memory
-from callbridge.call.wishes import FallBack, HangUp, Resume, SayGoodbye
+from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.telephone_facts import TransferEnded
+from callbridge.call.transfer_words import words_of
+from callbridge.call.wishes import FallBack, HangUp, PutThrough, Resume, SayGoodbye
 from callbridge.switchboard.holding import HOLDS_MAX
 
 if TYPE_CHECKING:
@@ -35,6 +38,9 @@ CALL_OVER = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of `CallStatus` after which nobody listens any more."""
 
 
+_SETTLED = frozenset({TransferOutcome.CONNECTED, TransferOutcome.CALLER_HUNG_UP})
+
+
 class Continuation(enum.StrEnum):
     """What Twilio is told to do with the call."""
 
@@ -46,6 +52,12 @@ class Continuation(enum.StrEnum):
 
     FALL_BACK = "fall_back"
     """The agent cannot serve: the first step of the fallback."""
+
+    PUT_THROUGH = "put_through"
+    """A person is rung for the caller, or waits for them."""
+
+    RETURN = "return"
+    """Another stream: nobody took the call, and the agent has the caller back."""
 
     RESUME = "resume"
     """Another stream, whose agent is told what was said before."""
@@ -69,6 +81,7 @@ def decide(
     is_stopped: bool = False,
     held: int = 0,
     is_leaving: bool = False,
+    transfer: TransferOutcome | None = None,
 ) -> Continuation:
     """What follows a stream.
 
@@ -84,6 +97,7 @@ def decide(
         is_stopped: whether it was Twilio that stopped the stream.
         held: how often the caller was told to wait since.
         is_leaving: whether this process hands its calls over.
+        transfer: what became of the transfer that follows the stream; None while that is open.
     """
     if call_status in CALL_OVER:
         return Continuation.HANG_UP
@@ -100,19 +114,27 @@ def decide(
             return Continuation.SAY_GOODBYE
         case FallBack():
             return Continuation.FALL_BACK
-        case Resume() | None:
+        case PutThrough() if transfer is None:
+            return Continuation.PUT_THROUGH
+        case PutThrough() if transfer in _SETTLED:
+            return Continuation.HANG_UP
+        case Resume() | PutThrough() | None:
             pass
+    # That nobody took the call is no fault of the line: the agent bounds how often it puts somebody through.
+    comes_back = isinstance(follows, PutThrough)
     # A time ahead of `now` is another machine's clock, or one set back since: it counts like any other.
     recent = sum(at > now - CONTINUATIONS_WITHIN_S for at in continued_at)
     # A stream that did not come about is tried once more: what kept two from it, keeps the third as well, and
     # the caller has heard nothing so far.
     is_hopeless = recent and never_began
-    if recent >= CONTINUATIONS_MAX or is_hopeless:
+    if not comes_back and (recent >= CONTINUATIONS_MAX or is_hopeless):
         return Continuation.FALL_BACK
     if is_leaving:
         # Also without a record of the past: who comes next has one, and the address counts how often.
         return Continuation.HOLD if held < HOLDS_MAX else Continuation.FALL_BACK
-    return Continuation.RESUME if can_continue else Continuation.FALL_BACK
+    if not can_continue:
+        return Continuation.FALL_BACK
+    return Continuation.RETURN if comes_back else Continuation.RESUME
 
 
 # --- The history of a call ----------------------------------------------------------------------------
@@ -152,6 +174,8 @@ class CallHistory:
     """Whether a stream was promised that was not admitted."""
     leads_back: bool = False
     """Whether the human of the fallback has forwarded the call here: they are not rung for it."""
+    is_back: bool = False
+    """Whether the next stream follows a transfer that nobody took."""
 
 
 def read_facts(events: Iterable[StoredEvent]) -> list[tuple[float, facts.Fact]]:
@@ -196,7 +220,7 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
     remembered: list[memory.Entry] = []
     tools: dict[tuple[str, str], int] = {}  # Where a tool stands among what is remembered.
     awaited: dict[str, int] = {}  # Where the words of an item belong there.
-    never_began = leads_back = False
+    never_began = leads_back = is_back = False
     for at, fact in read_facts(events):
         match fact:
             case facts.CallOffered():
@@ -205,7 +229,13 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 started, ended, never_began = fact, None, False
             case facts.StreamAsked(follows=Continuation.RESUME.value):
                 continued_at.append(at)
-                ended, never_began = None, True
+                ended, never_began, is_back = None, True, False
+            case facts.StreamAsked(follows=Continuation.RETURN.value):
+                ended, never_began, is_back = None, True, True
+            case TransferEnded() if fact.source == facts.HTTP:  # What a stream has told its own agent it keeps.
+                turn = max((entry.turn for entry in remembered), default=0)
+                words = words_of(fact.name, fact.outcome, fact.waited_ms / 1000)
+                remembered.append(memory.Told(turn, words))
             case facts.StreamEnded() if fact.source == started.source or not started.source:
                 # The end of an earlier stream, found dead long after the call went on, is none of this.
                 ended = fact
@@ -233,4 +263,5 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
         tuple(remembered),
         never_began,
         leads_back,
+        is_back,
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts
@@ -26,6 +26,7 @@ OFFER_S: Final = 30.0
 """Twilio gives up on a webhook after 15 s. What rings later is no retry."""
 
 _NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
+_TRANSFER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _ANSWERS = frozenset(Continuation)
 _HANG_UP: Final = facts.StreamAsked(Continuation.HANG_UP.value)
 
@@ -38,21 +39,29 @@ class Question:
     """1, 2, 3, … within the call; 0 when the address does not say: the latest."""
     held: int = 0
     """How often the caller was told to wait, and Twilio to ask again."""
+    transfer: str = ""
+    """The transfer behind the stream that has ended as well; empty where there was none, or it is to come."""
 
     @classmethod
-    def read(cls, stream: str, held: str) -> Question:
-        """The question of an address, by the values of its query. What is no number counts as left out."""
-        return cls(*(int(text) if _NUMBER.fullmatch(text) else 0 for text in (stream, held)))
+    def read(cls, stream: str, held: str, transfer: str = "") -> Question:
+        """The question of an address, by the values of its query. What cannot be so counts as left out."""
+        numbers = (int(text) if _NUMBER.fullmatch(text) else 0 for text in (stream, held))
+        return cls(*numbers, transfer if _TRANSFER.fullmatch(transfer) else "")
 
     @property
     def query(self) -> str:
         """What its address ends in."""
-        return f"stream={self.stream}&held={self.held}" if self.held else f"stream={self.stream}"
+        held = f"&held={self.held}" if self.held else ""
+        return f"stream={self.stream}{held}" + (f"&transfer={self.transfer}" if self.transfer else "")
 
     @property
     def again(self) -> Question:
         """The same, asked when the caller has waited once more."""
-        return Question(self.stream, self.held + 1)
+        return replace(self, held=self.held + 1)
+
+    def behind(self, transfer_id: str) -> Question:
+        """What follows this transfer, which follows the stream."""
+        return Question(self.stream, 0, transfer_id)
 
 
 class Offer(enum.Enum):
@@ -83,9 +92,8 @@ class Asked:
     """Twilio has said so, or was told to end the call."""
     is_known: bool = False
     """Whether it was offered, or a stream of it has begun. Other news of it may come before that."""
-    answers: dict[tuple[int, int], facts.StreamAsked] = field(default_factory=dict)
-    """By stream and how often it was held."""
-    answered_at: dict[tuple[int, int], float] = field(default_factory=dict)
+    answers: dict[Question, facts.StreamAsked] = field(default_factory=dict)
+    answered_at: dict[Question, float] = field(default_factory=dict)
     """When that was, in seconds of wall time."""
 
     def offer(self, call_status: str, now: float) -> Offer:
@@ -113,7 +121,7 @@ class Asked:
 
     def resolved(self, question: Question) -> Question:
         """The question with its stream, where the address does not say which one."""
-        return question if question.stream else Question(max(self.latest, 1), question.held)
+        return question if question.stream else replace(question, stream=max(self.latest, 1))
 
     def next_stream(self, question: Question) -> int:
         """The number of the stream that follows the one in question.
@@ -128,7 +136,7 @@ class Asked:
         A promise is kept for as long as its token lives. If no stream came of it by then the call is asked
         about anew; if one did, whoever asks repeats an old request and is told to hang up.
         """
-        before = self.answers.get((question.stream, question.held))
+        before = self.answers.get(question)
         if call_status in CALL_OVER:
             return _HANG_UP if self.is_over else None
         if before is None:
@@ -162,7 +170,7 @@ def _read_answer(asked: Asked, fact: facts.StreamAsked, at: float) -> None:
     if fact.promise is not None:
         asked.latest = max(asked.latest, fact.promise.stream)
     if fact.stream and fact.follows in _ANSWERS:
-        asked.answers[fact.stream, fact.held] = fact
-        asked.answered_at[fact.stream, fact.held] = at
+        asked.answers[Question(fact.stream, fact.held, fact.transfer)] = fact
+        asked.answered_at[question] = at
     if fact.follows in {Continuation.HANG_UP, Continuation.SAY_GOODBYE}:
         asked.is_over = True

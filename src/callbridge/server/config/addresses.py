@@ -20,6 +20,13 @@ VOICEMAIL_LEFT_PATH = "/twilio/voicemail-left"
 VOICEMAIL_STATUS_PATH = "/twilio/voicemail-status"
 TEXT_PATH = "/twilio/text"
 TEXT_STATUS_PATH = "/twilio/text-status"
+TRANSFER_ENDED_PATH = "/twilio/transfer-ended"
+BRIEFING_PATH = "/twilio/briefing"
+BRIEFING_KEY_PATH = "/twilio/briefing-key"
+PERSON_WAITS_PATH = "/twilio/person-waits"
+PERSON_STATUS_PATH = "/twilio/person-status"
+ROOM_WAIT_PATH = "/twilio/room-wait"
+ROOM_STATUS_PATH = "/twilio/room-status"
 MEDIA_STREAM_PATH = "/media-stream"
 
 
@@ -113,6 +120,13 @@ class AddressSettings(BaseSettings):
     def text_status_url(self) -> str:
         """Where Twilio reports what became of a text."""
         return self.public_base_url + TEXT_STATUS_PATH
+    def transfer_ended_url(self) -> str:
+        """What Twilio asks when a caller who was put through is back, or has talked."""
+        return self.public_base_url + TRANSFER_ENDED_PATH
+
+    def transfer_url(self, path: str, call_sid: str, transfer_id: str) -> str:
+        """An address of a transfer: it says whose, because the person's call has a name of its own."""
+        return f"{self.public_base_url}{path}?call={call_sid}&transfer={transfer_id}"
 
     @property
     def stream_url(self) -> str:

@@ -139,6 +139,11 @@ def _usual(settings: Settings, callers: str, text: str) -> Words:
     return Words(text, voice, language)
 
 
+def said_to_a_person(settings: Settings, language: str | None, text: str) -> Words:
+    """What somebody hears who is rung for a caller, in this language; nothing stands for English."""
+    return _usual(settings, language or "", text)
+
+
 def own(settings: Settings, text: str) -> Words:
     """A text that somebody has written into the menu."""
     return Words(text, *reader(settings))

@@ -14,12 +14,14 @@ from msgspec import structs
 
 from callbridge.call.agent_facts import ValuesSet
 from callbridge.call.facts import CallDescribed, CallOffered, EndReason, Promise, StreamAsked
+from callbridge.call.wishes import PutThrough
 from callbridge.observe.redaction import masked_number
-from callbridge.server.config.addresses import STREAM_ENDED_PATH, VOICE_PATH
+from callbridge.server.config.addresses import STREAM_ENDED_PATH, TRANSFER_ENDED_PATH, VOICE_PATH
 from callbridge.server.http.about import about, described
 from callbridge.server.http.fallback import comes_from_human, fall_back, last_resort
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.server.http.probed import answer_to_probe
+from callbridge.server.http.transfers import Transfers
 from callbridge.server.process.desk import agent_in
 from callbridge.server.process.live_calls import falls_silent
 from callbridge.server.process.refusals import tell_first
@@ -27,16 +29,20 @@ from callbridge.switchboard.admission import DeclineReason
 from callbridge.switchboard.continuation import CALL_OVER, Continuation, decide, read_facts, read_history
 from callbridge.switchboard.holding import MOMENT_S, PAUSE_S
 from callbridge.switchboard.questions import Asked, Offer, Question, read_asked
+from callbridge.switchboard.transfer import read_transfers
 from callbridge.telephony import connect, twiml
 from callbridge.telephony.signed_tokens import LIFETIME_S, StreamClaim
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
     from callbridge.agents.choosing.choice import Chosen
     from callbridge.server.process.desk import Desk
     from callbridge.switchboard.continuation import CallHistory
+    from callbridge.switchboard.transfer import TransferSoFar
 
 RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
@@ -49,7 +55,13 @@ _log = structlog.get_logger()
 def webhook_router(desk: Desk) -> APIRouter:
     """The routes of a call that begins, or whose stream has ended."""
     webhooks = _Webhooks(desk)
-    return twilio_routes({VOICE_PATH: webhooks.voice, STREAM_ENDED_PATH: webhooks.stream_ended})
+    return twilio_routes(
+        {
+            VOICE_PATH: webhooks.voice,
+            STREAM_ENDED_PATH: webhooks.stream_ended,
+            TRANSFER_ENDED_PATH: webhooks.transfer_ended,
+        }
+    )
 
 
 class _Webhooks:
@@ -59,6 +71,7 @@ class _Webhooks:
         self._desk = desk
         self._settings = desk.settings
         self._forms = Forms(desk)
+        self._transfers = Transfers(desk)
 
     # --- A call that rings ---
 
@@ -68,6 +81,7 @@ class _Webhooks:
         desk, call_sid = self._desk, form.call_sid
         if (probed := answer_to_probe(desk, form)) is not None:
             return probed
+        desk.call_tokens.keep(call_sid, form.get("CallToken"))
         async with desk.one_by_one.of(call_sid):
             asked = read_asked(await desk.known(call_sid))
             match asked.offer(form.get("CallStatus"), desk.wall_now()):
@@ -132,8 +146,13 @@ class _Webhooks:
     async def stream_ended(self, request: Request) -> Response:
         """The `<Connect action>`: what becomes of a call after its stream."""
         form = await self._forms.read(request)
-        query = request.query_params
-        return await self._what_follows(form, Question.read(query.get("stream", ""), query.get("held", "")))
+        return await self._what_follows(form, _question(request))
+
+    async def transfer_ended(self, request: Request) -> Response:
+        """The action of the `<Dial>` by which a caller was put through: what becomes of them after that."""
+        form, question = await self._forms.read(request), _question(request)
+        await self._transfers.note_end(form, question)
+        return await self._what_follows(form, question)
 
     async def _what_follows(self, form: TwilioForm, question: Question) -> Response:
         desk, call_sid, status = self._desk, form.call_sid, form.get("CallStatus")
@@ -149,17 +168,35 @@ class _Webhooks:
             events = await desk.state.events(call_sid)
             asked, history = read_asked(read_facts(events)), read_history(events)
             before = asked.answer_to(question, status, desk.wall_now())
+            transfers = read_transfers(read_facts(events))
             desk.recalling.looks_back(form.get("From"), events)
-            answer = before or await self._decide(form, question, asked, history)
+            answer = before or await self._decide(form, question, asked, history, transfers)
             if before is None:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
                 await desk.kept()
         agent = agent_in(fact for _, fact in read_facts(events))
-        told_at = None if before is None else asked.answered_at.get((question.stream, question.held))
+        if answer.follows == Continuation.PUT_THROUGH:
+            return twiml_response(self._put_through(form, question, history, transfers, agent))
+        told_at = None if before is None else asked.answered_at.get(question)
         return self._answer(
             form, question, answer, history, agent, is_repeated=before is not None, at=told_at
         )
+
+    def _put_through(
+        self,
+        form: TwilioForm,
+        question: Question,
+        history: CallHistory,
+        transfers: Mapping[str, TransferSoFar],
+        agent: str,
+    ) -> str:
+        """A person is rung for the caller, or waits for them. Of a transfer that nobody knows: the fallback."""
+        follows = history.follows
+        so_far = transfers.get(follows.transfer_id) if isinstance(follows, PutThrough) else None
+        if so_far is None:
+            return fall_back(self._desk, form, agent, leads_back=history.leads_back, is_repeated=True)
+        return self._transfers.document(form, question, so_far)
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -175,7 +212,12 @@ class _Webhooks:
         return True
 
     async def _decide(
-        self, form: TwilioForm, question: Question, asked: Asked, history: CallHistory
+        self,
+        form: TwilioForm,
+        question: Question,
+        asked: Asked,
+        history: CallHistory,
+        transfers: Mapping[str, TransferSoFar],
     ) -> StreamAsked:
         """What follows, with what it takes. Nothing is done to a call that somebody has sent elsewhere."""
         desk = self._desk
@@ -193,12 +235,15 @@ class _Webhooks:
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
             is_leaving=desk.condition.is_leaving,
+            transfer=self._transfers.before(form, history.follows, transfers),
         )
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
-        answer = StreamAsked(follows.value, history.ended, stream=question.stream, held=question.held)
+        answer = StreamAsked(
+            follows.value, history.ended, question.stream, question.held, question.transfer
+        )
         match follows:
-            case Continuation.RESUME:
+            case Continuation.RESUME | Continuation.RETURN:
                 refused = desk.admission.continue_(
                     form.call_sid, desk.caller_key(form.get("From")), desk.now()
                 )
@@ -211,6 +256,9 @@ class _Webhooks:
                 return structs.replace(answer, rounds=held.rounds)
             case Continuation.MOVED:
                 pass
+            case Continuation.PUT_THROUGH:
+                # The call has no stream, and may have one again: its words are kept, its place is free.
+                desk.admission.abandoned(form.call_sid, desk.now())
             case _:
                 desk.release(form.call_sid)
         return answer
@@ -234,7 +282,7 @@ class _Webhooks:
         at: float | None,
     ) -> Response:
         match Continuation(answer.follows):
-            case Continuation.RESUME:
+            case Continuation.RESUME | Continuation.RETURN:
                 assert answer.promise is not None, "a stream that follows was promised"
                 return self._connect(form, answer.promise, continues=True)
             case Continuation.FALL_BACK:
@@ -246,6 +294,8 @@ class _Webhooks:
                 return twiml_response(twiml.goodbye(self._desk.words("goodbye", agent)))
             case Continuation.HANG_UP:
                 return twiml_response(twiml.hang_up())
+            case Continuation.PUT_THROUGH:
+                raise AssertionError("answered by whoever knows the transfer")
             case Continuation.HOLD | Continuation.MOVED:
                 return self._hold(question.again, rounds=answer.rounds, agent=agent)
             case never:
@@ -293,3 +343,9 @@ class _Webhooks:
                 fallback=last_resort(desk, form, promise.agent, promise.expires_at - LIFETIME_S),
             )
         )
+
+
+def _question(request: Request) -> Question:
+    """What an address asks about."""
+    query = request.query_params
+    return Question.read(query.get("stream", ""), query.get("held", ""), query.get("transfer", ""))

@@ -1,0 +1,217 @@
+"""People who are asked, each in a call of their own, whether they take a caller who is on hold.
+
+Rings them over Twilio's REST API, watches what is written down of it by whatever process, tells the caller's
+call what came of it, and lets go of whoever is rung for nobody any more. What a transfer has come to is said
+by `switchboard/transfer.py`, from facts alone: also another process can go on with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from callbridge.call.events import TransferTold
+from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.telephone_facts import PersonRung
+from callbridge.observe.redaction import masked_number
+from callbridge.server.config.addresses import BRIEFING_PATH, PERSON_STATUS_PATH
+from callbridge.switchboard.continuation import read_facts
+from callbridge.switchboard.putting_through import Ends, PutThrough, put_through
+from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
+from callbridge.telephony.rest.fault import FaultKind, RestFault
+from callbridge.telephony.rest.outcomes import call_outcome_of
+from callbridge.telephony.rest.records import NewCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from callbridge.call.telephone_facts import TransferAsked
+    from callbridge.server.process.desk import Desk
+    from callbridge.switchboard.transfer import TransferSoFar
+
+    Tell = Callable[[TransferTold], None]
+
+LOOK_EVERY_S: Final = 0.5
+"""How soon it is seen what another process has learnt. What this one learns is seen at once."""
+
+_NOT_OURS: Final = frozenset({21210, 21212})
+"""The number that was to be shown may not be."""
+
+_log = structlog.get_logger()
+
+
+class People:
+    """Those who are asked for the calls of one process."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._news: dict[str, asyncio.Event] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nobody waits any more. Whoever still rings then is told so when they answer."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
+        """A caller is on hold: the person is rung, and `tell` is told what came of it."""
+        self._begin(self._ask(asked, caller, called, tell), f"person for {asked.call_sid}")
+
+    def has_news(self, call_sid: str) -> None:
+        """A webhook has noted something of a transfer of this call."""
+        if (news := self._news.get(call_sid)) is not None:
+            news.set()
+
+    def let_go(self, call_sid: str) -> None:
+        """The caller waits for nobody any more: whoever is rung for them is hung up on."""
+        self.has_news(call_sid)
+        if self._desk.rest is not None:
+            self._begin(self._let_go(call_sid), f"letting go for {call_sid}")
+
+    def bring_back(self, call_sid: str, url: str) -> None:
+        """The caller waits alone in a room: they are led to `url`."""
+        if self._desk.rest is not None:
+            self._begin(self._bring_back(call_sid, url), f"bringing back {call_sid}")
+
+    # --- Asking ---
+
+    async def _ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
+        self._news[asked.call_sid] = asyncio.Event()
+        try:
+            await self._desk.kept()
+            if (failed := await self._ring(asked, caller, called)) is not None:
+                tell(failed)
+            else:
+                await self._watch(asked, tell)
+        finally:
+            self._news.pop(asked.call_sid, None)
+        await self._let_go(asked.call_sid)
+
+    async def _ring(self, asked: TransferAsked, caller: str, called: str) -> TransferTold | None:
+        """Rings the person; what the call is to be told at once, if that is clear already."""
+        desk, transfer = self._desk, asked.transfer
+        told = TransferTold(asked.transfer_id, TransferOutcome.CARRIER_FAULT)
+        ends = Ends(caller, called, is_anonymous=not caller.startswith("+"))
+        found = put_through(ends, transfer.address, desk.settings.fallback_caller_id or "")
+        if not isinstance(found, PutThrough):
+            return TransferTold(asked.transfer_id, TransferOutcome.UNREACHABLE, found.value)
+        token = desk.call_tokens.get(asked.call_sid) if transfer.shows == "caller" else ""
+        line = called if called.startswith("+") else desk.settings.fallback_caller_id or ""
+        if not (desk.rest and line):
+            return TransferTold(told.transfer_id, told.outcome, "no REST, or no number to show", is_to_ring=True)
+        try:
+            sid = await self._create(asked, caller if token else line, token, line)
+        except RestFault as fault:
+            return self._not_rung(asked, fault)
+        desk.note(asked.call_sid, PersonRung(asked.transfer_id, sid))
+        _log.info(
+            "person_rung",
+            call_sid=asked.call_sid,
+            destination=transfer.name,
+            address=masked_number(transfer.address),
+            person_sid=sid,
+        )
+        return None
+
+    async def _create(self, asked: TransferAsked, shown: str, token: str, line: str) -> str:
+        desk, transfer = self._desk, asked.transfer
+        assert desk.rest is not None, "asked before"
+        address = desk.settings.transfer_url
+        new = NewCall(
+            transfer.address,
+            shown,
+            address(BRIEFING_PATH, asked.call_sid, asked.transfer_id),
+            status_url=address(PERSON_STATUS_PATH, asked.call_sid, asked.transfer_id),
+            ring_s=transfer.ring_s,
+            send_digits=transfer.extension,
+            call_token=token,
+        )
+        try:
+            return await desk.rest.create_call(new)
+        except RestFault as fault:
+            if fault.code not in _NOT_OURS or shown == line:
+                raise
+        # Refused, so nobody was rung: the carrier does not vouch for the caller's number. The line's own will do.
+        return await self._create(asked, line, "", line)
+
+    def _not_rung(self, asked: TransferAsked, fault: RestFault) -> TransferTold | None:
+        log = _log.bind(call_sid=asked.call_sid, destination=asked.transfer.name, reason=str(fault))
+        if fault.kind is FaultKind.UNKNOWN:
+            # They may be rung all the same, and are not rung twice: if they are, Twilio reports it.
+            log.warning("person_perhaps_rung")
+            return None
+        log.warning("person_not_rung")
+        outcome = call_outcome_of(fault)
+        # Where the account may not do it, or does not answer, `<Dial>` needs no account.
+        is_to_ring = outcome is TransferOutcome.CARRIER_FAULT
+        return TransferTold(asked.transfer_id, outcome, str(fault.code or ""), is_to_ring=is_to_ring)
+
+    async def _watch(self, asked: TransferAsked, tell: Tell) -> None:
+        """Until the two have met, or nobody waits any more."""
+        call_sid, is_told = asked.call_sid, False
+        while (so_far := await self._so_far(asked)) is not None and so_far.is_wanted and not so_far.have_met:
+            outcome = so_far.outcome(self._desk.wall_now())
+            if outcome is not None and not is_told:
+                is_told = True
+                detail = " ".join(filter(None, (so_far.status, so_far.sip_code)))
+                tell(TransferTold(asked.transfer_id, outcome, detail))
+                continue
+            if so_far.decided_at and self._desk.wall_now() - so_far.decided_at > JOIN_WITHIN_S:
+                return
+            await self._next_news(call_sid)
+
+    async def _next_news(self, call_sid: str) -> None:
+        news = self._news[call_sid]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_EVERY_S):
+                await news.wait()
+        news.clear()
+
+    async def _so_far(self, asked: TransferAsked) -> TransferSoFar | None:
+        events = await self._desk.state.events(asked.call_sid)
+        return read_transfers(read_facts(events)).get(asked.transfer_id)
+
+    # --- Letting go ---
+
+    async def _let_go(self, call_sid: str) -> None:
+        transfers = read_transfers(read_facts(await self._desk.state.events(call_sid)))
+        for so_far in transfers.values():
+            if so_far.has_person and not so_far.is_wanted:
+                await self._end(call_sid, so_far.person_sid)
+
+    async def _end(self, call_sid: str, person_sid: str) -> None:
+        if self._desk.rest is None:
+            return
+        try:
+            was_there = await self._desk.rest.end_call(person_sid)
+        except RestFault as fault:
+            # The address of what they hear tells them that the caller is gone, and hangs up.
+            _log.warning("person_not_let_go", call_sid=call_sid, person_sid=person_sid, reason=str(fault))
+        else:
+            _log.info("person_let_go", call_sid=call_sid, person_sid=person_sid, was_there=was_there)
+
+    async def _bring_back(self, call_sid: str, url: str) -> None:
+        assert self._desk.rest is not None, "asked before"
+        try:
+            await self._desk.rest.redirect_call(call_sid, url)
+        except RestFault as fault:  # The room asks again in a second.
+            _log.warning("caller_not_brought_back", call_sid=call_sid, reason=str(fault))
+
+    # --- Tasks ---
+
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (broken := task.exception()) is not None:
+            _log.error("person_task_broken", task=task.get_name(), exc_info=broken)

@@ -1,0 +1,187 @@
+"""A transfer, from what is written down of it: where it stands, what became of it, and who is still wanted.
+
+The caller may wait in their stream while a person is asked in a call of their own (*held*), or hear it ring.
+Twilio tells of the two calls in webhooks that come late, twice, in any order and to any process; each notes
+what it has learnt under the caller's CallSid, and from these facts alone every process sees the same.
+
+Pure: facts and times come in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from callbridge.call import facts, telephone_facts
+from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.wishes import PutThrough
+from callbridge.switchboard.continuation import CALL_OVER, Continuation
+from callbridge.telephony.rest.outcomes import call_outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from callbridge.call.telephone_facts import TransferAsked, TransferEnded
+
+TRANSFERS_MAX: Final = 5
+"""Of one call. An agent that puts somebody through for the sixth time goes in circles."""
+
+RINGS_LONGER_S: Final = 5.0
+"""Twilio rings that much longer than it is told (its page on `<Dial>`)."""
+
+UNHEARD_OF_S: Final = 8.0
+"""A call of which Twilio has told nothing for so long does not ring: its first news come within a second."""
+
+BRIEFED_WITHIN_S: Final = 50.0
+"""So long after they answered a person has decided: 600 characters take 40 s to say, and 8 s are for the key."""
+
+JOIN_WITHIN_S: Final = 15.0
+"""So long caller and person wait for each other at the most, once the person has taken the call."""
+
+_LEADS_BACK: Final = frozenset({Continuation.RESUME, Continuation.RETURN, Continuation.FALL_BACK})
+
+
+@dataclass(slots=True)
+class TransferSoFar:
+    """One transfer, as far as it is known."""
+
+    asked: TransferAsked
+    asked_at: float
+    """Wall time in seconds, as all times here."""
+    person_sid: str = ""
+    """Twilio's name of the call to the person, where it is one of its own."""
+    answered_at: float | None = None
+    takes_it: bool | None = None
+    """Whether they take the call; None as long as they have not decided."""
+    decided_at: float = 0.0
+    keys: str = ""
+    """What they pressed."""
+    status: str = ""
+    """How Twilio saw their call end, or go on."""
+    sip_code: str = ""
+    caller_joins: bool = False
+    """The caller was led to the room."""
+    person_joins: bool = False
+    have_met: bool = False
+    """Both were in it."""
+    ended: TransferEnded | None = None
+    is_caller_gone: bool = False
+    """They have hung up, or are with an agent again: whoever is rung for them is rung for nothing."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the caller still waits for the person."""
+        return self.ended is None and not self.is_caller_gone
+
+    @property
+    def has_person(self) -> bool:
+        """Whether somebody is rung, asked, or waits for the caller."""
+        return bool(self.person_sid) and self.status not in CALL_OVER and not self.have_met
+
+    @property
+    def is_person_gone(self) -> bool:
+        """Whether the call to the person is over."""
+        return self.status in CALL_OVER
+
+    def outcome(self, now: float) -> TransferOutcome | None:
+        """What the call to the person has come to; None as long as it is open. `CONNECTED`: they take it."""
+        if self.takes_it is not None:
+            return _decided(takes_it=self.takes_it, keys=self.keys)
+        if self.is_person_gone:
+            return call_outcome(status=self.status, sip_code=self.sip_code) or TransferOutcome.CARRIER_FAULT
+        if self.answered_at is not None:
+            return TransferOutcome.VOICEMAIL if now - self.answered_at > BRIEFED_WITHIN_S else None
+        if now - self.asked_at > self.asked.transfer.ring_s + RINGS_LONGER_S + UNHEARD_OF_S:
+            return TransferOutcome.NO_ANSWER
+        is_heard_of = self.person_sid or self.status
+        return None if is_heard_of or now - self.asked_at <= UNHEARD_OF_S else TransferOutcome.CARRIER_FAULT
+
+    def outcome_of_dial(self, dial_status: str, bridged: str, call_status: str) -> TransferOutcome:
+        """What a `<Dial>` has come to, by Twilio's words in the caller's request about it.
+
+        `completed` says only that something has picked up; `DialBridged` that the two were connected. Where
+        that does not come, a call that nobody was asked about is taken for connected.
+        """
+        told = bridged.strip().lower()
+        is_connected = told == "true" or (
+            told != "false" and dial_status in {"completed", "answered"} and not self.asked.transfer.is_asked
+        )
+        if is_connected or (told != "false" and self.takes_it):
+            return TransferOutcome.CONNECTED
+        if call_status in CALL_OVER or dial_status == "canceled":
+            return TransferOutcome.CALLER_HUNG_UP
+        if self.takes_it is False:
+            return _decided(takes_it=False, keys=self.keys)
+        return call_outcome(status=dial_status, sip_code=self.sip_code) or TransferOutcome.CARRIER_FAULT
+
+    def outcome_of_room(self, call_status: str) -> TransferOutcome:
+        """What it has come to that the caller was led into the room: they have met the person there, or not."""
+        if self.have_met:
+            return TransferOutcome.CONNECTED
+        return TransferOutcome.CALLER_HUNG_UP if call_status in CALL_OVER else TransferOutcome.DECLINED
+
+    def is_to_go_back(self, now: float) -> bool:
+        """Whether a caller who waits in the room waits for nobody."""
+        return not self.have_met and (self.is_person_gone or now - self.decided_at > JOIN_WITHIN_S)
+
+
+def _decided(*, takes_it: bool, keys: str) -> TransferOutcome:
+    if takes_it:
+        return TransferOutcome.CONNECTED
+    # Who presses another key has understood the question. What presses none is a mailbox, as a rule.
+    return TransferOutcome.DECLINED if keys else TransferOutcome.VOICEMAIL
+
+
+def read_transfers(found: Iterable[tuple[float, facts.Fact]]) -> dict[str, TransferSoFar]:
+    """The transfers of one call by their names, from its facts with the wall time of each."""
+    transfers: dict[str, TransferSoFar] = {}
+    for at, fact in found:
+        if isinstance(fact, telephone_facts.TransferAsked):
+            for earlier in transfers.values():
+                earlier.is_caller_gone = True
+            transfers.setdefault(fact.transfer_id, TransferSoFar(fact, at))
+        elif isinstance(fact, telephone_facts.OF_TRANSFERS):
+            if (so_far := transfers.get(fact.transfer_id)) is not None:
+                _tell(so_far, fact, at)
+        elif _takes_caller_away(fact):
+            for so_far in transfers.values():
+                so_far.is_caller_gone = True
+    return transfers
+
+
+def _takes_caller_away(fact: facts.Fact) -> bool:
+    """Whether the caller is with somebody else from here on, or with nobody."""
+    match fact:
+        case facts.StreamStarted() | facts.CallOver():
+            return True
+        case facts.StreamEnded(follows=follows):
+            return not isinstance(follows, PutThrough)
+        case facts.StreamAsked(follows=follows):
+            return follows in _LEADS_BACK
+        case facts.CallReported(status):
+            return status in CALL_OVER
+        case _:
+            return False
+
+
+def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
+    match fact:
+        case telephone_facts.PersonRung(person_sid=sid):
+            so_far.person_sid = so_far.person_sid or sid
+        case telephone_facts.PersonAnswered():
+            so_far.answered_at = at if so_far.answered_at is None else so_far.answered_at
+        case telephone_facts.PersonDecided(takes_it=takes_it, keys=keys) if so_far.takes_it is None:
+            so_far.takes_it, so_far.keys, so_far.decided_at = takes_it, keys, at
+        case telephone_facts.PersonReported(status=status, sip_code=sip_code):
+            if so_far.status not in CALL_OVER:  # News come in any order, and none follows the last.
+                so_far.status, so_far.sip_code = status, sip_code
+        case telephone_facts.CallerJoined():
+            so_far.caller_joins = True
+        case telephone_facts.PersonJoined():
+            so_far.person_joins = True
+        case telephone_facts.RoomReported(event="conference-start"):
+            so_far.have_met = True
+        case telephone_facts.TransferEnded():
+            so_far.ended = so_far.ended or fact
+        case _:
+            pass
