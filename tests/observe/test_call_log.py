@@ -8,13 +8,14 @@ import msgspec
 import pytest
 import structlog
 
-from callbridge.call import agent_facts, facts, telephone_facts
+from callbridge.call import agent_facts, facts
+from callbridge.call import telephone_facts as t
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolAnswered, ToolStarted
-from callbridge.call.outcomes import TextOutcome, ToolOutcome
+from callbridge.call.outcomes import TextOutcome, ToolOutcome, TransferOutcome
 from callbridge.call.rating import CallerWordsRated
 from callbridge.call.usage import Usage
-from callbridge.call.wishes import Resume
+from callbridge.call.wishes import Resume, Transfer
 from callbridge.observe.call_log import CallLog
 from callbridge.observe.first_of_kind import FirstOfKind
 
@@ -108,6 +109,21 @@ CASES = [
         agent_facts.CaptureDelivered("booking", "answered"),
         line("capture_delivered", form="booking", outcome="answered"),
     ),
+    (
+        t.TransferAsked("MZ1-1", Transfer("sales", "+15550100042", briefing="a secret"), is_held=True),
+        line("transfer_asked", transfer_id="MZ1-1", name="sales", is_held=True),
+    ),
+    (
+        t.TransferEnded("MZ1-1", "sales", TransferOutcome.BUSY, 1200, "busy 486"),
+        line(
+            "transfer_ended",
+            transfer_id="MZ1-1",
+            name="sales",
+            outcome="busy",
+            waited_ms=1200,
+            detail="busy 486",
+        ),
+    ),
     (facts.noted("media_gap", seconds=2.2), line("media_gap", seconds=2.2)),
     (facts.warned("bad_message", why="no JSON"), line("bad_message", "warning", why="no JSON")),
 ]
@@ -124,7 +140,10 @@ UNLOGGED: list[facts.Fact] = [
     agent_facts.ValuesSet('{"card": "4111"}'),
     agent_facts.CalledBefore(1.0, "caller: my card is 4111", ""),
     agent_facts.CallerTexted(1, "my card is 4111"),
-    *(telephone_facts.TextAsked("text_1"), telephone_facts.TextTold("text_1", TextOutcome.ACCEPTED)),
+    *(t.TextAsked("text_1"), t.TextTold("text_1", TextOutcome.ACCEPTED)),
+    *(t.PersonRung("MZ1-1", "CA2"), t.PersonAnswered("MZ1-1"), t.PersonDecided("MZ1-1", takes_it=True)),
+    *(t.PersonReported("MZ1-1", "busy"), t.CallerJoined("MZ1-1"), t.PersonJoined("MZ1-1")),
+    *(t.RoomReported("MZ1-1", "conference-start"), t.CarrierAlert("NO1", "31921", "error")),
 ]
 """A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for
 themselves, and what is said of each item and utterance is for the agent's code."""

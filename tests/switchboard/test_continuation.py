@@ -43,8 +43,10 @@ WHAT_FOLLOWS: dict[str, list[str | None]] = {
     "fall_back": [
         *("model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"),
         "person_wanted",
+        "transferred",
     ],
 }
+"""For `transferred` the end itself says to whom; of a transfer that nobody knows there is the fallback."""
 
 
 def test_what_follows_each_end() -> None:
@@ -57,7 +59,8 @@ def test_what_follows_each_end() -> None:
     assert set(rows) == {*EndReason, None}
     for ended, follows in rows.items():
         assert decided(ended) == follows
-        assert (follows == "hang_up") == (ended is not None and ended.is_normal)
+        is_meant = ended is not None and ended.is_normal and ended is not EndReason.TRANSFERRED
+        assert (follows == "hang_up") == is_meant
 
 
 @pytest.mark.parametrize(

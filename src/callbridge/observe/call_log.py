@@ -15,6 +15,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolStarted
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.telephone_facts import TransferAsked, TransferEnded
 from callbridge.observe.redaction import masked_number
 
 if TYPE_CHECKING:
@@ -29,6 +30,10 @@ _OF_AGENTS: Final = (
     *(agent_facts.FieldKept, agent_facts.FieldRefused),
     *(agent_facts.Captured, agent_facts.CaptureDelivered),
     *(facts.KeysPressed, facts.SessionAmended, facts.Said),
+)
+_PLAIN: Final = (
+    *(facts.AgentReady, facts.SessionReplaced, facts.ClipPlayed, facts.CallClosed),
+    *(TransferAsked, TransferEnded),
 )
 _GIVEN: Final = frozenset({"value", "data", "keys"})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
@@ -56,8 +61,8 @@ class CallLog:
             case facts.StreamStarted(caller, called):
                 numbers = {"caller": masked_number(caller), "called": masked_number(called)}
                 log.info(fact.kind, **_fields(fact) | numbers)
-            case facts.AgentReady() | facts.SessionReplaced() | facts.ClipPlayed() | facts.CallClosed():
-                log.info(fact.kind, **_fields(fact))
+            case _ if isinstance(fact, _PLAIN):
+                log.info(fact.kind, **_plain(fact))
             case facts.ModelTrouble():
                 # What no second try can mend wants somebody to look; the rest is mended by the next line.
                 write = log.error if fact.is_fatal else log.warning
@@ -136,3 +141,14 @@ class CallLog:
 
 def _fields(fact: facts.Fact) -> dict[str, object]:
     return {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in _PLACE}
+
+
+def _plain(fact: facts.Fact) -> dict[str, object]:
+    """Of a transfer neither the address nor the words: for whom a name stands the operator knows."""
+    match fact:
+        case TransferAsked(transfer_id, transfer, is_held):
+            return {"transfer_id": transfer_id, "name": transfer.name, "is_held": is_held}
+        case TransferEnded(outcome=outcome):
+            return _fields(fact) | {"outcome": outcome.value}
+        case _:
+            return _fields(fact)

@@ -105,21 +105,8 @@ def decide(
         # The caller is there, so it was not they who ended the stream. Of a call that was redirected over
         # Twilio's REST API the action is asked all the same, and the answer ignored.
         return Continuation.MOVED
-    match follows:
-        case HangUp() if is_stopped:
-            pass  # It was asked again, so the call is still here.
-        case HangUp():
-            return Continuation.HANG_UP
-        case SayGoodbye():
-            return Continuation.SAY_GOODBYE
-        case FallBack():
-            return Continuation.FALL_BACK
-        case PutThrough() if transfer is None:
-            return Continuation.PUT_THROUGH
-        case PutThrough() if transfer in _SETTLED:
-            return Continuation.HANG_UP
-        case Resume() | PutThrough() | None:
-            pass
+    if (wanted := _wanted(follows, transfer, is_stopped=is_stopped)) is not None:
+        return wanted
     # That nobody took the call is no fault of the line: the agent bounds how often it puts somebody through.
     comes_back = isinstance(follows, PutThrough)
     # A time ahead of `now` is another machine's clock, or one set back since: it counts like any other.
@@ -135,6 +122,27 @@ def decide(
     if not can_continue:
         return Continuation.FALL_BACK
     return Continuation.RETURN if comes_back else Continuation.RESUME
+
+
+def _wanted(
+    follows: Following | None, transfer: TransferOutcome | None, *, is_stopped: bool
+) -> Continuation | None:
+    """What somebody wanted to follow; None where the call is to go on."""
+    match follows:
+        case HangUp() if is_stopped:
+            return None  # It was asked again, so the call is still here.
+        case HangUp():
+            return Continuation.HANG_UP
+        case SayGoodbye():
+            return Continuation.SAY_GOODBYE
+        case FallBack():
+            return Continuation.FALL_BACK
+        case PutThrough() if transfer is None:
+            return Continuation.PUT_THROUGH
+        case PutThrough() if transfer in _SETTLED:
+            return Continuation.HANG_UP
+        case Resume() | PutThrough() | None:
+            return None
 
 
 # --- The history of a call ----------------------------------------------------------------------------
@@ -232,7 +240,8 @@ def read_history(events: Iterable[StoredEvent]) -> CallHistory:
                 ended, never_began, is_back = None, True, False
             case facts.StreamAsked(follows=Continuation.RETURN.value):
                 ended, never_began, is_back = None, True, True
-            case TransferEnded() if fact.source == facts.HTTP:  # What a stream has told its own agent it keeps.
+            case TransferEnded(source=facts.HTTP):
+                # Of another source its stream has told the agent, and remembered that.
                 turn = max((entry.turn for entry in remembered), default=0)
                 words = words_of(fact.name, fact.outcome, fact.waited_ms / 1000)
                 remembered.append(memory.Told(turn, words))

@@ -45,8 +45,8 @@ class Question:
     @classmethod
     def read(cls, stream: str, held: str, transfer: str = "") -> Question:
         """The question of an address, by the values of its query. What cannot be so counts as left out."""
-        numbers = (int(text) if _NUMBER.fullmatch(text) else 0 for text in (stream, held))
-        return cls(*numbers, transfer if _TRANSFER.fullmatch(transfer) else "")
+        first, second = (int(text) if _NUMBER.fullmatch(text) else 0 for text in (stream, held))
+        return cls(first, second, transfer if _TRANSFER.fullmatch(transfer) else "")
 
     @property
     def query(self) -> str:
@@ -170,7 +170,7 @@ def _read_answer(asked: Asked, fact: facts.StreamAsked, at: float) -> None:
     if fact.promise is not None:
         asked.latest = max(asked.latest, fact.promise.stream)
     if fact.stream and fact.follows in _ANSWERS:
-        asked.answers[Question(fact.stream, fact.held, fact.transfer)] = fact
-        asked.answered_at[question] = at
+        question = Question(fact.stream, fact.held, fact.transfer)
+        asked.answers[question], asked.answered_at[question] = fact, at
     if fact.follows in {Continuation.HANG_UP, Continuation.SAY_GOODBYE}:
         asked.is_over = True

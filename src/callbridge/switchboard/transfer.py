@@ -33,7 +33,7 @@ UNHEARD_OF_S: Final = 8.0
 """A call of which Twilio has told nothing for so long does not ring: its first news come within a second."""
 
 BRIEFED_WITHIN_S: Final = 50.0
-"""So long after they answered a person has decided: 600 characters take 40 s to say, and 8 s are for the key."""
+"""So long after the answer a person has decided: 600 characters take 40 s to say, and the key has 8 s."""
 
 JOIN_WITHIN_S: Final = 15.0
 """So long caller and person wait for each other at the most, once the person has taken the call."""
@@ -115,7 +115,7 @@ class TransferSoFar:
         return call_outcome(status=dial_status, sip_code=self.sip_code) or TransferOutcome.CARRIER_FAULT
 
     def outcome_of_room(self, call_status: str) -> TransferOutcome:
-        """What it has come to that the caller was led into the room: they have met the person there, or not."""
+        """What it has come to that the caller was led to the room: they have met the person there, or not."""
         if self.have_met:
             return TransferOutcome.CONNECTED
         return TransferOutcome.CALLER_HUNG_UP if call_status in CALL_OVER else TransferOutcome.DECLINED

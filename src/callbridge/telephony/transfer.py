@@ -64,7 +64,7 @@ def ring(
 
 
 def ask(briefing: Words, question: Words, *, key_url: str) -> str:
-    """The person hears why they are rung, twice how to take the call, and is waited for; silence is told, too."""
+    """The person hears why they are rung, twice how to take the call, and is waited for. Silence is told."""
     response = VoiceResponse()
     gather = response.gather(
         action=key_url, num_digits=1, timeout=KEY_S, input="dtmf", action_on_empty_result=True
@@ -93,12 +93,12 @@ def meet(
     wait_url: str = "",
     status_url: str = "",
 ) -> str:
-    """Leads somebody to the room in which caller and person talk. The end of one of the two is that of both.
+    """Leads somebody to the room in which caller and person talk. Both leave together.
 
     Args:
         room: a name that nobody can guess: a name in use would lead into that room.
         label: who this is.
-        is_first: the caller goes there first, and waits; what Twilio reports of a room, the first one decides.
+        is_first: they go there first, and wait. What is reported of a room the first one decides.
         ended_url: asked when they leave it.
         wait_url: what who is alone hears.
         status_url: where Twilio reports who is there.

@@ -120,6 +120,8 @@ class AddressSettings(BaseSettings):
     def text_status_url(self) -> str:
         """Where Twilio reports what became of a text."""
         return self.public_base_url + TEXT_STATUS_PATH
+
+    @property
     def transfer_ended_url(self) -> str:
         """What Twilio asks when a caller who was put through is back, or has talked."""
         return self.public_base_url + TRANSFER_ENDED_PATH

@@ -124,6 +124,7 @@ def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
         menu_keys=frozenset(agent.keys),
         person_key=agent.person_key,
         reads_keys=bool(agent.abilities),
+        rings_apart=settings.twilio_rest,
     )
 
 

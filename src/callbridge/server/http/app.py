@@ -28,6 +28,7 @@ from callbridge.server.http.media import MediaDoor
 from callbridge.server.http.news import news_router
 from callbridge.server.http.nowhere import Nowhere
 from callbridge.server.http.text_messages import texts_router
+from callbridge.server.http.transfers import transfer_router
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
 from callbridge.server.process.desk import Desk, open_desk
@@ -125,7 +126,14 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
         lifespan=_lifespan_of(desk, run),
     )
     app.add_middleware(Entry, run=run, now=desk.now)
-    for router in (webhook_router, fallback_router, news_router, debugger_router, health_router):
+    for router in (
+        webhook_router,
+        transfer_router,
+        fallback_router,
+        news_router,
+        debugger_router,
+        health_router,
+    ):
         app.include_router(_with_slashes(router(desk)))
     app.include_router(_with_slashes(texts_router(desk, door.texting)))
     app.state.desk = desk

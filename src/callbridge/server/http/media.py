@@ -20,6 +20,7 @@ from callbridge.bridge.legs.callback_leg import CallbackLeg
 from callbridge.bridge.legs.leg import PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE
 from callbridge.call.codes import TRY_AGAIN_LATER
 from callbridge.call.events import Leg, StreamAdmitted, StreamRefused
+from callbridge.call.telephone_facts import TransferAsked
 from callbridge.server.config.addresses import MEDIA_STREAM_PATH
 from callbridge.server.config.say import are_for
 from callbridge.server.http.about import about, description_in
@@ -105,6 +106,8 @@ class _Visit:
         self._agent: AgentInCall | None = None
         self._minutes: Minutes | None = None
         """What is to be remembered of the call when its caller calls again."""
+        self._numbers = ("", "")
+        """Of the caller, and the called one."""
         self._call_sid: str | None = None
         """The call that it carries; nothing before it is admitted."""
         self._is_free = False
@@ -164,6 +167,9 @@ class _Visit:
         self._door.observe(fact)
         if self._minutes is not None:
             self._minutes(fact)
+        if isinstance(fact, TransferAsked) and fact.is_held:
+            assert self._bridge is not None
+            self._desk.people.ask(fact, *self._numbers, self._bridge.transfer_told)
 
     async def _admit(self, start: StartFacts) -> tuple[StreamAdmitted, AgentInCall] | StreamRefused:
         """Checks the token of a stream, uses it up, and takes the place that the webhook has reserved."""
@@ -174,7 +180,7 @@ class _Visit:
         if self._bridge.has_ended:
             # The caller went while the token was judged: what it holds was given back, so it takes no more.
             return StreamRefused("the stream has ended")
-        caller, called = _numbers(start)
+        caller, called = self._numbers = _numbers(start)
         if not self._take_place(start.call_sid, caller):
             return StreamRefused("the process is about to stop")
         desk = self._desk
@@ -193,8 +199,11 @@ class _Visit:
         if not (found.continues or back.goes_on):
             return StreamAdmitted(plan, caller, called, is_spend_over=self._is_spend_over()), agent
         age_s = desk.wall_now() - min((event.at for event in events), default=desk.wall_now())
-        memory = read_history(events).remembered
-        admitted = StreamAdmitted(plan, caller, called, True, memory, max(age_s, 0.0), self._is_spend_over())
+        history = read_history(events)
+        memory, spent = history.remembered, self._is_spend_over()
+        admitted = StreamAdmitted(
+            plan, caller, called, True, memory, max(age_s, 0.0), spent, is_back=history.is_back
+        )
         return admitted, agent
 
     def _is_spend_over(self) -> bool:

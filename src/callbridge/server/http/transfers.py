@@ -1,7 +1,7 @@
 """The webhooks of a transfer: of the caller who hears it ring or waits in a room, and of the person.
 
 Each notes what it has learnt under the caller's CallSid, which stands in its address together with the name
-of the transfer; Twilio signs the address. Whoever is rung for a caller who is gone is told so, and hung up on.
+of the transfer; Twilio signs the address. Who is rung for a caller who is gone is told so, and hung up on.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from callbridge.agents.languages.texts import language_texts
 from callbridge.call import telephone_facts as t
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.wishes import PutThrough
@@ -25,6 +26,8 @@ from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
 from callbridge.telephony import transfer, twiml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import APIRouter, Request
     from fastapi.responses import Response
 
@@ -77,14 +80,14 @@ class Transfers:
         _log.info(
             "transfer_ended",
             call_sid=call_sid,
-            destination=name,
+            name=name,
             outcome=outcome.value,
             waited_ms=waited_ms,
             detail=detail,
         )
 
     def before(
-        self, form: TwilioForm, follows: Following | None, transfers: dict[str, TransferSoFar]
+        self, form: TwilioForm, follows: Following | None, transfers: Mapping[str, TransferSoFar]
     ) -> TransferOutcome | None:
         """What became of the transfer that follows a stream, as far as it is known before anybody is rung."""
         if not isinstance(follows, PutThrough) or (so_far := transfers.get(follows.transfer_id)) is None:
@@ -305,7 +308,7 @@ class _Person:
 
     def _shipped(self, so_far: TransferSoFar, name: str) -> Words:
         language = so_far.asked.transfer.language or self._desk.settings.language
-        return self._said(so_far, getattr(say.language_texts(language), name))
+        return self._said(so_far, getattr(language_texts(language), name))
 
     def _url(self, path: str, so_far: TransferSoFar) -> str:
         asked = so_far.asked

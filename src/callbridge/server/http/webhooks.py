@@ -191,7 +191,7 @@ class _Webhooks:
         transfers: Mapping[str, TransferSoFar],
         agent: str,
     ) -> str:
-        """A person is rung for the caller, or waits for them. Of a transfer that nobody knows: the fallback."""
+        """A person is rung for the caller, or waits for them. If nobody knows the transfer: the fallback."""
         follows = history.follows
         so_far = transfers.get(follows.transfer_id) if isinstance(follows, PutThrough) else None
         if so_far is None:
@@ -239,9 +239,7 @@ class _Webhooks:
         )
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
-        answer = StreamAsked(
-            follows.value, history.ended, question.stream, question.held, question.transfer
-        )
+        answer = StreamAsked(follows.value, history.ended, question.stream, question.held, question.transfer)
         match follows:
             case Continuation.RESUME | Continuation.RETURN:
                 refused = desk.admission.continue_(

@@ -29,9 +29,11 @@ from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
+from callbridge.server.process.call_tokens import CallTokens
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
+from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
@@ -96,8 +98,11 @@ class Desk:
     rest: TwilioRest | None = None
     """Twilio's REST API; nothing where it may not be used, or is not open."""
     recalling: Recalling = field(init=False)
+    call_tokens: CallTokens = field(default_factory=CallTokens)
+    people: People = field(init=False)
 
     def __post_init__(self) -> None:
+        self.people = People(self)
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
 
     @property
@@ -171,6 +176,8 @@ class Desk:
     def release(self, call_sid: str) -> None:
         """No stream of this call will come any more: its place is free, what was said in it is dropped."""
         self.note(call_sid, facts.CallOver())
+        self.call_tokens.forget(call_sid)
+        self.people.let_go(call_sid)
         self.admission.abandoned(call_sid, self.now())
         self.waiting.discard(call_sid)
 
@@ -179,7 +186,7 @@ class Desk:
         """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
         await self._restore()
         try:
-            async with self.waiting, self._rest_opened():
+            async with self.waiting, self._rest_opened(), self.people:
                 yield
         finally:
             await self.state.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -101,11 +102,11 @@ class People:
         ends = Ends(caller, called, is_anonymous=not caller.startswith("+"))
         found = put_through(ends, transfer.address, desk.settings.fallback_caller_id or "")
         if not isinstance(found, PutThrough):
-            return TransferTold(asked.transfer_id, TransferOutcome.UNREACHABLE, found.value)
+            return replace(told, outcome=TransferOutcome.UNREACHABLE, detail=found.value)
         token = desk.call_tokens.get(asked.call_sid) if transfer.shows == "caller" else ""
         line = called if called.startswith("+") else desk.settings.fallback_caller_id or ""
         if not (desk.rest and line):
-            return TransferTold(told.transfer_id, told.outcome, "no REST, or no number to show", is_to_ring=True)
+            return replace(told, detail="no REST, or no number to show", is_to_ring=True)
         try:
             sid = await self._create(asked, caller if token else line, token, line)
         except RestFault as fault:
@@ -138,7 +139,7 @@ class People:
         except RestFault as fault:
             if fault.code not in _NOT_OURS or shown == line:
                 raise
-        # Refused, so nobody was rung: the carrier does not vouch for the caller's number. The line's own will do.
+        # Refused, so nobody was rung: the caller's number may not be shown. The line's own may.
         return await self._create(asked, line, "", line)
 
     def _not_rung(self, asked: TransferAsked, fault: RestFault) -> TransferTold | None:

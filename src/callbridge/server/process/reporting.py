@@ -12,6 +12,7 @@ import structlog
 from callbridge.call import agent_facts, facts
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
+from callbridge.call.telephone_facts import OF_TRANSFERS
 from callbridge.switchboard.spending import SpendLevel
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Journal:
         match fact:
             case facts.StreamStarted() | facts.Remembered() | facts.CallerWordsCame():
                 self._keep(fact)
-            case _ if isinstance(fact, agent_facts.OF_AGENTS):
+            case _ if isinstance(fact, (*agent_facts.OF_AGENTS, *OF_TRANSFERS)):
                 self._keep(fact)
             case facts.TurnEnded(_, caller, agent, awaits=awaits) if caller or agent or awaits:
                 self._keep(fact)
