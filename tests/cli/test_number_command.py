@@ -170,6 +170,7 @@ def test_a_number_is_searched_for_bought_and_pointed(world: World) -> None:
     assert "+15125550100" in found
     assert "Austin, TX, US" in found
     assert "needs an address: any" in world.run("available", "--country", "gb", "--kind", "mobile").output
+    assert "none like that" in world.run("available", "--country", "zz").output
     for says in ("n\n", None):
         refused = world.run("buy", "--area-code", "512", says=says)
         assert (refused.exit_code, len(world.account.numbers)) == (1, 1)
@@ -198,7 +199,7 @@ def test_faults_are_told_with_a_remedy(world: World) -> None:
         (["list"], {"TWILIO_AUTH_TOKEN": "another-token-of-a-test"}, "TWILIO_AUTH_TOKEN"),
         (["point", "+14155550100"], {}, "no number of this account and region"),
         (["point", "0199"], {}, "write it as +14155550100"),
-        (["available", "--country", "zz"], {}, "20404"),
+        (["point", NUMBER, "--url", "nonsense"], {}, "--url nonsense must"),
         (["buy", "+15005550000", "--yes"], {}, "21422"),
     ):
         ended = world.run(*arguments, **changes)

@@ -15,6 +15,8 @@ from rich.text import Text
 
 from callbridge.cli.check import show
 from callbridge.cli.serve import settings_or_refusal
+from callbridge.server.config.addresses import DEBUGGER_PATH
+from callbridge.server.config.setting_values import base_url
 from callbridge.server.process.kept_pointings import KeptError, kept_pointings
 from callbridge.server.process.numbers import (
     NumberError,
@@ -24,6 +26,7 @@ from callbridge.server.process.numbers import (
     plan_restoring,
     point,
     restore,
+    search,
     told_of,
     written_in_full,
 )
@@ -92,14 +95,14 @@ def available(
 ) -> None:
     """Search for numbers that can be bought. Costs nothing."""
 
-    async def search(_settings: Settings, rest: TwilioRest) -> None:
-        found = await rest.available_numbers(country.upper(), kind, area_code, contains, limit)
+    async def shown(_settings: Settings, rest: TwilioRest) -> None:
+        found = await search(rest, country, kind, area_code, contains, limit)
         for one in found:
             _say(_offer(one))
         if not found:
             _say("There is none like that at the moment.")
 
-    _run(search)
+    _run(shown)
 
 
 def _offer(one: AvailableNumber) -> str:
@@ -131,7 +134,7 @@ def buy_number(
         await _warn_of_trial(rest)
         chosen = written_in_full(wanted) if wanted else ""
         if not chosen:
-            found = await rest.available_numbers(country.upper(), kind, area_code, contains, 1)
+            found = await search(rest, country, kind, area_code, contains, 1)
             if not found:
                 raise NumberError(
                     "There is no such number at the moment. Search: callbridge number available."
@@ -196,7 +199,7 @@ def point_number(
             found,
             settings,
             kept,
-            base_url=base_of(url) if url else "",
+            base_url=_base(url),
             fallback_url=fallback_url,
             takes_texts=texts,
             by_force=force,
@@ -211,6 +214,14 @@ def point_number(
     _run(pointed)
 
 
+def _base(url: str) -> str:
+    """The base address in what the user has given: with or without the path of the webhook."""
+    try:
+        return base_url(base_of(url)) if url else ""
+    except ValueError as fault:
+        raise NumberError(f"--url {url} {fault}") from None
+
+
 async def _point(settings: Settings, rest: TwilioRest, plan: Plan, *, is_agreed: bool = False) -> None:
     """Shows what changes, asks where it must, does it and proves it."""
     kept, called = kept_pointings(settings), plan.number.number
@@ -223,7 +234,7 @@ async def _point(settings: Settings, rest: TwilioRest, plan: Plan, *, is_agreed:
         _say(f"Done. What was there is kept in {path}; to put it back: callbridge number restore {called}")
         _say(
             "To have Twilio's errors about calls in the log, too, enter this in the console, under Monitor > "
-            f"Errors > Webhook: {settings.debugger_url}"
+            f"Errors > Webhook: {base_of(plan.pointing.voice_url or '')}{DEBUGGER_PATH}"
         )
     _say(_of_region(settings))
     await _probe(settings, plan.pointing.voice_url or "", called)

@@ -13,9 +13,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from callbridge.cli.simulate_call import found_settings
 from callbridge.observe.redaction import masked_number
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
+from callbridge.simulators.phone.call import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
     from callbridge.simulators.phone.carrier_codes import Complaint
@@ -45,9 +47,16 @@ def simulate_account(
         bool, typer.Option("--trial", help="A trial account, with what Twilio does not let those do.")
     ] = False,
 ) -> None:
-    """Serve Twilio's REST API with an account that exists here only, strict as the real one."""
+    """Serve Twilio's REST API with an account that exists here only, strict as the real one.
+
+    Its SID and auth token are those of the environment or `.env`, where there are any.
+    """
     console = Console()
+    # As of the simulated call: the account of the service is meant, where there is one.
+    found = found_settings()
     settings = AccountSettings(
+        account_sid=found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
+        auth_token=found.get("TWILIO_AUTH_TOKEN") or AUTH_TOKEN,
         numbers=tuple(number or (NUMBER,)),
         verified_numbers=frozenset(verified or ()),
         debugger_url=debugger,

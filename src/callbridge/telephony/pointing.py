@@ -84,6 +84,24 @@ def as_it_is(number: OwnedNumber) -> Pointing:
     return Pointing(**{name: value for name, value in told.items() if name not in idle})
 
 
+def given_back(number: OwnedNumber, now: Pointing, before: Pointing, after: Pointing) -> Pointing:
+    """Where a number is to be put back that was pointed more than once.
+
+    Args:
+        number: as it is.
+        now: where it points, all of it.
+        before: where it pointed before us.
+        after: where we have pointed it. What is elsewhere by now was set by somebody else since.
+    """
+    ours = {name for name, value in _told(after) if value == getattr(number, name)}
+    return replace(now, **{name: value for name, value in _told(before) if name in ours})
+
+
+def over(below: Pointing, above: Pointing) -> Pointing:
+    """The second, and the first where the second says nothing."""
+    return replace(below, **dict(_told(above)))
+
+
 def changes(number: OwnedNumber, pointing: Pointing) -> list[Change]:
     """What of a number is not as it is to be."""
     told = dict(_told(pointing))

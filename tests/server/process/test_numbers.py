@@ -106,6 +106,35 @@ async def test_what_somebody_has_set_meanwhile_is_told_before_it_is_overwritten(
     assert account.owned[0].voice_url == "https://shop.example/voice"
 
 
+async def test_of_a_number_that_was_changed_in_part_the_rest_is_put_back_as_before_us(tmp_path: Path) -> None:
+    """Somebody sets a status callback of their own, and the tunnel gets another name."""
+    account, kept = Account(NUMBER), kept_in(tmp_path)
+    rest: Any = account
+    await point(rest, plan_pointing(NUMBER, SETTINGS, kept, takes_texts=True), kept)
+    account.owned[0] = replace(account.owned[0], status_url="https://shop.example/status")
+    plan = plan_pointing(account.owned[0], SETTINGS, kept, base_url="https://other-name.example")
+    assert [change.field for change in plan.of_others] == ["status_url"]
+    await point(rest, plan, kept)
+    plan = plan_restoring(account.owned[0], kept)
+    assert plan.of_others == []
+    await restore(rest, plan, kept)
+    assert account.owned[0] == replace(NUMBER, status_url="https://shop.example/status")
+
+
+async def test_what_twilio_refuses_changes_nothing_that_is_kept(tmp_path: Path) -> None:
+    account, kept = Account(NUMBER, fault=REFUSED, is_done=False), kept_in(tmp_path)
+    rest: Any = account
+    with pytest.raises(RestFault):
+        await point(rest, plan_pointing(NUMBER, SETTINGS, kept), kept)
+    assert kept.find(NUMBER.sid) is None
+    account.fault = None
+    await point(rest, plan_pointing(NUMBER, SETTINGS, kept), kept)
+    before, account.fault = kept.find(NUMBER.sid), REFUSED
+    with pytest.raises(RestFault):
+        await point(rest, plan_pointing(account.owned[0], SETTINGS, kept, base_url="https://y.example"), kept)
+    assert kept.find(NUMBER.sid) == before
+
+
 async def test_a_trunk_stays_unless_it_is_taken_away_by_force(tmp_path: Path) -> None:
     account, kept = Account(replace(NUMBER, trunk_sid="TK1")), kept_in(tmp_path)
     rest: Any = account

@@ -87,11 +87,6 @@ class AddressSettings(BaseSettings):
         return self.public_base_url + CALL_STATUS_PATH
 
     @property
-    def debugger_url(self) -> str:
-        """Where Twilio reports its errors and warnings, when the account is configured so."""
-        return self.public_base_url + DEBUGGER_PATH
-
-    @property
     def fallback_dialed_url(self) -> str:
         """What Twilio asks when the dial to a human has ended."""
         return self.public_base_url + FALLBACK_DIALED_PATH

@@ -48,22 +48,19 @@ def account(facts: AccountFacts) -> Iterator[Finding]:
 
 def of_fault(fault: RestFault, asked_for: str, settings: Settings) -> Finding:
     """What it means that Twilio does not tell."""
+    code = f" ({fault.code})" if fault.code else ""
     if fault.kind is not FaultKind.AUTH:
-        return warning(f"Twilio does not tell {asked_for}: {_sentence(fault)}", "Ask again later.")
+        return warning(f"Twilio does not tell {asked_for}{code}", fault.message)
     if key := settings.rest_credentials.key_sid:
         # Calls need no key: what is signed is signed with the auth token.
         return warning(
-            f"the API key {key} may not read {asked_for}: {_sentence(fault)}",
+            f"the API key {key} may not read {asked_for}{code}",
             "Calls are answered without it. For all that is checked here use a Main key or the auth token.",
         )
     return error(
-        f"Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN: {_sentence(fault)}",
+        f"Twilio refuses TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN{code}",
         f"Copy both from {_CONSOLE}, of one account and region: signatures depend on the token, too.",
     )
-
-
-def _sentence(fault: RestFault) -> str:
-    return str(fault).replace(" (Twilio: ", " (").rstrip(".")
 
 
 # --- Numbers ------------------------------------------------------------------------------------------

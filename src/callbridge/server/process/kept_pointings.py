@@ -79,6 +79,13 @@ class KeptPointings:
             ) from fault
         return path
 
+    def put_back(self, number_sid: str, earlier: Kept | None) -> None:
+        """Nothing was changed: what was kept before is kept again."""
+        if earlier is None:
+            self.forget(number_sid)
+        else:
+            self.keep(number_sid, earlier)
+
     def forget(self, number_sid: str) -> None:
         """It was put back."""
         self._path(number_sid).unlink(missing_ok=True)

@@ -14,10 +14,12 @@ from callbridge.server.process.kept_pointings import Kept
 from callbridge.telephony.pointing import (
     as_it_is,
     changes,
+    given_back,
     is_demo,
     is_within,
     needed,
     of_others,
+    over,
     overridden_by,
     pointing_to,
     taking_over,
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.kept_pointings import KeptPointings
     from callbridge.telephony.pointing import Change
-    from callbridge.telephony.rest.client import TwilioRest
-    from callbridge.telephony.rest.records import OwnedNumber, Pointing
+    from callbridge.telephony.rest.client import NumberKind, TwilioRest
+    from callbridge.telephony.rest.records import AvailableNumber, OwnedNumber, Pointing
 
 _BETWEEN_DIGITS: Final = str.maketrans("", "", " -().")
 
@@ -172,11 +174,19 @@ async def point(rest: TwilioRest, plan: Plan, kept: KeptPointings) -> Path:
     Raises:
         KeptError: that cannot be kept, so nothing was changed.
     """
-    number, before = plan.number, as_it_is(plan.number)
-    if plan.kept is not None and not changes(number, plan.kept.after):
-        before = plan.kept.before  # It points where we have pointed it: what was there before us counts.
-    path = kept.keep(number.sid, Kept(number.number, before, plan.pointing))
-    await _update(rest, number, plan.pointing)
+    number = plan.number
+    before, after = as_it_is(number), plan.pointing
+    if plan.kept is not None:
+        # What still points where we have pointed it: there counts what was there before us.
+        before = given_back(number, before, plan.kept.before, plan.kept.after)
+        after = over(plan.kept.after, after)
+    path = kept.keep(number.sid, Kept(number.number, before, after))
+    try:
+        await _update(rest, number, plan.pointing)
+    except RestFault as fault:
+        if not fault.may_be_done:
+            kept.put_back(number.sid, plan.kept)
+        raise
     return path
 
 
@@ -221,6 +231,18 @@ async def restore(rest: TwilioRest, plan: Plan, kept: KeptPointings) -> None:
 
 
 # --- Buying -----------------------------------------------------------------------------------------
+
+
+async def search(
+    rest: TwilioRest, country: str, kind: NumberKind, area_code: str, contains: str, limit: int
+) -> list[AvailableNumber]:
+    """Numbers that can be bought; none where the country has none of the kind."""
+    try:
+        return await rest.available_numbers(country.upper(), kind, area_code, contains, limit)
+    except RestFault as fault:
+        if not fault.is_of_nothing:
+            raise
+        return []
 
 
 async def buy(

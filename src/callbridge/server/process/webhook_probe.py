@@ -177,7 +177,7 @@ def _unreached(url: str, fault: Exception) -> Probed:
     causes = list(_causes(fault))
     for cause in causes:
         if isinstance(cause, ssl.SSLError):
-            why = getattr(cause, "verify_message", "") or cause.reason or "it failed"
+            why = (getattr(cause, "verify_message", "") or cause.reason or "it failed").rstrip(".")
             return Probed(
                 Found.TLS_FAULT,
                 error(
