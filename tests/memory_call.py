@@ -422,9 +422,15 @@ def answer_done(response: str = "resp_1", status: str = "completed") -> dict[str
     return {"type": "response.done", "response": {"id": response, "status": status}}
 
 
-def tool_call(name: str, call_id: str = "call_1", response: str = "resp_1") -> dict[str, Any]:
+def tool_call(
+    name: str, call_id: str = "call_1", response: str = "resp_1", arguments: str = "{}"
+) -> dict[str, Any]:
     item = {"id": "fc_1", "type": "function_call", "status": "completed", "name": name, "call_id": call_id}
-    return {"type": "response.output_item.done", "response_id": response, "item": {**item, "arguments": "{}"}}
+    return {
+        "type": "response.output_item.done",
+        "response_id": response,
+        "item": {**item, "arguments": arguments},
+    }
 
 
 SPEECH_STARTED = {"type": "input_audio_buffer.speech_started", "audio_start_ms": 0, "item_id": "in_1"}
