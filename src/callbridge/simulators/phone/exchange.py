@@ -30,6 +30,7 @@ from callbridge.simulators.phone.webhooks import Line, Webhooks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from types import TracebackType
 
     from callbridge.simulators.phone.leg import Leg
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
@@ -90,9 +91,11 @@ class Exchange(Telephones):
         await self._web.__aenter__()
         return await super().__aenter__()
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            await super().__aexit__(*exc_info)
+            await super().__aexit__(kind, error, trace)
             await self._callbacks.post_late()
         finally:
             await self._web.__aexit__()

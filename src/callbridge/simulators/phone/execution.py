@@ -140,7 +140,7 @@ class Execution:
     async def _ask(self, step: Fetch, status: str) -> WebAnswer | WebFailure:
         leg, asked_at = self.leg, now()
         standard = webhooks.voice_parameters(leg.line, status)
-        if not self.answers_ms:
+        if not self.answers_ms and leg.direction == "inbound":
             standard = webhooks.first_parameters(leg.line)
         place = len(self.answers_ms)
         self.answers_ms.append(None)

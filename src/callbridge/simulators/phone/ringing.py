@@ -17,6 +17,7 @@ from callbridge.simulators.phone.webhooks import Line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from types import TracebackType
 
     from callbridge.simulators.phone.call_settings import CallSettings
     from callbridge.simulators.phone.caller import Caller
@@ -67,10 +68,16 @@ class Telephones:
         await self.tasks.__aenter__()
         return self
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for leg in tuple(self.legs.values()):
             leg.hang_up(EXCHANGE)
-        await self.tasks.__aexit__(*exc_info)  # type: ignore[arg-type]  # three of them, as they came
+        # An error of whoever uses the exchange is not one of its legs: it goes on as it is.
+        if isinstance(error, asyncio.CancelledError):
+            await self.tasks.__aexit__(kind, error, trace)
+        else:
+            await self.tasks.__aexit__(None, None, None)
 
     def to(self, address: str) -> list[Leg]:
         """All legs to an address, in the order in which they began."""

@@ -53,9 +53,7 @@ class Line:
 
 
 def first_parameters(line: Line) -> dict[str, str]:
-    """The parameters of the request with which a call begins; only one that comes in tells of its caller."""
-    if line.direction != "inbound":
-        return voice_parameters(line, "in-progress")
+    """The parameters of the request with which a call that comes in begins."""
     told = call_parameters(line.incoming, (line.from_number, line.to_number), line.call_sid)
     return voice_parameters(line, "ringing") | told
 
