@@ -785,7 +785,7 @@ CALLED_BY_LIBRARIES = {
 """Methods that are there for somebody else's code."""
 
 READ_BY_TESTS = {
-    "callbridge.simulators.account.account.SimulatedAccount.recorded": "who tests recordings makes some",
+    "callbridge.simulators.account.account.SimulatedAccount.call_in": "who tests numbers calls them",
     "callbridge.simulators.account.telephone.QuietExchange.call_in": "who tests calls has some come in",
     "callbridge.simulators.phone.call.SimulatedCall.requests": "who tests webhooks sends them again",
     "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",

@@ -110,24 +110,6 @@ def test_events_in_one_value_are_honoured_in_part() -> None:
     assert desk.complained == [20001]
 
 
-@pytest.mark.parametrize(
-    ("twiml", "code"),
-    [
-        ('<Response><Gather action="/key"/></Response>', 15004),
-        ("<Response><Gather/></Response>", 11100),
-        ('<Response><Dial action="after"/></Response>', 15004),
-    ],
-)
-def test_inline_twiml_without_absolute_addresses_ends_the_call(twiml: str, code: int) -> None:
-    desk = Desk()
-    leg = desk.network.call_in(THEIRS, OURS)
-    leg.answer()
-    desk.ask("POST", f"/Calls/{leg.sid}.json", {"Twiml": twiml})
-    assert desk.complained == [code]
-    carried_out(desk)
-    assert leg.documents == ["<Response><Hangup/></Response>"]
-
-
 @pytest.mark.parametrize("values", [{"Url": URL}, {"Twiml": "<Response/>"}])
 def test_only_a_call_in_progress_can_be_redirected(values: dict[str, str]) -> None:
     desk = Desk()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,7 @@ from callbridge.simulators.account import (
     SimulatedAccount,
     serve_account,
 )
+from callbridge.simulators.phone.leg import Recording
 from small_server import Asked, answered, small_server
 
 T = TypeVar("T")
@@ -64,8 +66,9 @@ async def test_twilios_library_reads_every_answer() -> None:
         message = await of(lambda: client.messages.create(to=THEIRS, from_=OURS, body="Hi"))
         assert (message.num_segments, message.error_code) == ("1", None)
         assert len(await of(lambda: client.messages.list(limit=20))) == 1
-        recording = server.account.recorded(str(call.sid), 5)
-        found = await of(client.recordings(recording.sid).fetch)
+        kept = Recording("RE" + "1" * 32, 5, datetime.now(UTC))
+        exchange.legs[str(call.sid)].recordings.append(kept)
+        found = await of(client.recordings(kept.sid).fetch)
         assert (found.channels, found.duration, found.source) == (1, "5", "RecordVerb")
         server.account.ledger.complain(11200, "a webhook", str(call.sid))
         assert len(await of(client.calls(str(call.sid)).notifications.list)) == 1

@@ -15,16 +15,22 @@ from typing import TYPE_CHECKING, Final
 from callbridge.simulators.account import magic, texts_in
 from callbridge.simulators.account.asked import Asked
 from callbridge.simulators.account.calls import Calls
+from callbridge.simulators.account.conferences import Rooms
 from callbridge.simulators.account.credentials import asker_of
 from callbridge.simulators.account.faults import Fault, FaultKind, Faults
 from callbridge.simulators.account.form import Form
 from callbridge.simulators.account.formats import API, new_sid
 from callbridge.simulators.account.ledger import AccountSettings, Ledger
+from callbridge.simulators.account.participants import Participants
 from callbridge.simulators.account.phone_number import PhoneNumber
 from callbridge.simulators.account.recording import Recording
 from callbridge.simulators.account.rest import Refusal, RestAnswer, not_found
 from callbridge.simulators.account.routes import found, routes
 from callbridge.simulators.account.telephone import QuietExchange
+from callbridge.simulators.phone import exchange as phone_exchange
+from callbridge.simulators.phone.call import SimulatedCall
+from callbridge.simulators.phone.call_settings import CallSettings
+from callbridge.simulators.phone.ringing import AccountNumber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.account.rest import RestRequest
     from callbridge.simulators.account.routes import Route
     from callbridge.simulators.account.telephone import Exchange
+    from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.phone.carrier_codes import Complaint
 
 FORM: Final = "application/x-www-form-urlencoded"
@@ -93,7 +100,11 @@ class SimulatedAccount:
         self.seen: Final[list[Seen]] = []
         """Every request."""
         self.on_request: Callable[[Seen], None] = lambda _: None
-        self._routes = routes(self.ledger, self.calls)
+        rooms = Rooms(self.ledger, self.exchange)
+        participants = Participants(self.ledger, self.exchange, rooms)
+        self.exchange.on_complaint = self._mind
+        self._connected: set[str] = set()
+        self._routes = routes(self.ledger, self.calls, rooms, participants)
         for address in self.settings.numbers:
             self.add_number(address)
 
@@ -133,11 +144,64 @@ class SimulatedAccount:
         """
         return texts_in.text_in(self.ledger, from_address, to_address, body, media)
 
-    def recorded(self, call_sid: str, duration_s: int) -> Recording:
-        """A `<Record>` of a call has ended."""
-        recording = Recording(new_sid("RE"), call_sid, self.ledger.clock(), duration_s)
-        self.ledger.recordings[recording.sid] = recording
-        return recording
+    def call_in(
+        self, from_address: str, to_address: str, caller: Caller, settings: CallSettings | None = None
+    ) -> SimulatedCall:
+        """Somebody calls a number of the account: a call to where that leads, not yet begun.
+
+        Raises:
+            ValueError: it is not one of the account.
+        """
+        self._connect()
+        number = self.exchange.numbers.get(to_address)
+        if number is None or self.ledger.number(to_address) is None:
+            raise ValueError(f"{to_address} is not a number of the account")
+        placed = settings or CallSettings()
+        placed = replace(
+            placed,
+            account_sid=self.settings.account_sid,
+            auth_token=self.ledger.auth_token,
+            from_number=from_address,
+            to_number=to_address,
+            method=number.method,
+            status_callback_url=number.status_callback_url,
+            line=replace(placed.line, fallback_url=number.fallback_url),
+            exchange=self.exchange if isinstance(self.exchange, phone_exchange.Exchange) else None,
+        )
+        return SimulatedCall(number.voice_url, caller, placed)
+
+    # --- The network ------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        """Calls to its numbers lead where those are set to: an application first, then the address."""
+        leads = {number.address: self._lead(number) for number in self.ledger.numbers.values()}
+        for address in self._connected - leads.keys():
+            del self.exchange.numbers[address]
+        self.exchange.numbers.update(leads)
+        self._connected = set(leads)
+
+    def _lead(self, number: PhoneNumber) -> AccountNumber:
+        if number.trunk_sid:
+            return AccountNumber("")
+        url = self.settings.applications.get(number.voice_application_sid, number.voice_url)
+        return AccountNumber(
+            url, number.voice_method, number.status_callback or None, number.voice_fallback_url or None
+        )
+
+    def _mind(self, call_sid: str, complaint: Complaint) -> None:
+        """Something on the telephone is wrong."""
+        url = re.search(r"https?://[^\s'\"]+", complaint.detail)
+        self.ledger.complain(
+            complaint.code, complaint.detail, call_sid, url=url[0] if url else "", level=complaint.level
+        )
+
+    def _collect_recordings(self) -> None:
+        for leg in self.exchange.legs.values():
+            for kept in leg.recordings:
+                ended_at = kept.ended_at.timestamp()
+                self.ledger.recordings.setdefault(
+                    kept.sid, Recording(kept.sid, leg.sid, ended_at, kept.seconds)
+                )
 
     # --- The API ------------------------------------------------------------------------------
 
@@ -192,7 +256,10 @@ class SimulatedAccount:
         if self.ledger.status != "active" and route.resource != "Accounts":
             raise Refusal(20005)
         self._mind_unknown(asked, route)
-        return route.answer(asked)
+        self._collect_recordings()
+        answer = route.answer(asked)
+        self._connect()
+        return answer
 
     def _form(self, request: RestRequest) -> Form:
         """The 2010 API takes forms only: of JSON it sees no parameter."""

@@ -12,19 +12,12 @@ from callbridge.simulators.phone.carrier_codes import CARRIER_CODES, CarrierCode
 _ERROR, _WARNING = Level.ERROR, Level.WARNING
 
 ACCOUNT_CODES: Final[dict[int, CarrierCode]] = {
-    11100: CarrierCode(
-        _ERROR, "a verb of inline TwiML goes back to a document that has no address", "give it an `action`"
-    ),
     14107: CarrierCode(
         _ERROR, "two numbers answer each other: the 15 replies of 30 s are used up", "do not answer a machine"
     ),
     14109: CarrierCode(_ERROR, "more than 10 messages in one reply", "send fewer, longer ones"),
     14110: CarrierCode(
         _WARNING, "the reply to a message holds a verb of voice calls", "use <Message> and <Redirect> only"
-    ),
-    15004: CarrierCode(
-        _ERROR, "an address in inline TwiML is relative, and there is nothing that it is relative to",
-        "write every action, url and callback of `Twiml` as an absolute URL",
     ),
     20001: CarrierCode(
         _WARNING, "the API does not know a parameter and has passed over it",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from callbridge.simulators.account.formats import is_e164
-from callbridge.simulators.account.inline_twiml import HANG_UP, TWIML_CHARACTERS_MAX, fault_in
 from callbridge.simulators.account.rest import Refusal
 from callbridge.simulators.account.telephone import NewLeg
 
@@ -34,6 +33,7 @@ CREATE_PARAMETERS: Final = frozenset(
         *("RecordingConfigurationId"),
     }
 )
+TWIML_CHARACTERS_MAX: Final = 4000
 TRIAL_PARAMETERS: Final = frozenset({"To", "From", "Url"})
 EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
 
@@ -148,8 +148,6 @@ def _document(ledger: Ledger, form: Form) -> tuple[str, str]:
 def document(ledger: Ledger, form: Form, about: str = "") -> tuple[str, str]:
     """`Url`, else `Twiml`, as a call goes on with it.
 
-    TwiML that Twilio cannot run for want of an address ends the call.
-
     Raises:
         Refusal: 21205, 32018.
     """
@@ -160,9 +158,6 @@ def document(ledger: Ledger, form: Form, about: str = "") -> tuple[str, str]:
         if twiml:
             ledger.complain(32019, "Twiml was passed over", about)
         return url, ""
-    if fault := fault_in(twiml):
-        ledger.complain(*fault, about)
-        return "", HANG_UP
     return "", twiml
 
 

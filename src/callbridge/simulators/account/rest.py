@@ -93,6 +93,7 @@ REFUSALS: dict[int, tuple[int, str]] = {
     20500: (500, "Internal Server Error"),
     20503: (503, "Service Unavailable"),
     16001: (400, "Cannot change the conference: {}"),
+    16028: (400, "The call to coach is not in the conference: {}"),
     16022: (400, "Conference {} is over"),
     21201: (400, "No 'To' number is specified"),
     21202: (400, "{} is a premium number: calling it is not enabled for your account"),

@@ -12,9 +12,11 @@ from callbridge.simulators.account import (
     accounts,
     alerts,
     calls,
+    conferences,
     for_sale,
     messages,
     numbers,
+    participants,
     recordings,
 )
 from callbridge.simulators.account.asked import Asked
@@ -22,7 +24,9 @@ from callbridge.simulators.account.rest import Refusal, RestAnswer, not_found
 
 if TYPE_CHECKING:
     from callbridge.simulators.account.calls import Calls
+    from callbridge.simulators.account.conferences import Rooms
     from callbridge.simulators.account.ledger import Ledger
+    from callbridge.simulators.account.participants import Participants
 
 Answering: TypeAlias = Callable[[Asked], RestAnswer]
 
@@ -51,7 +55,9 @@ def _route(
     return Route(method, pattern, resource or path.split("/")[1], frozenset(parameters), answer)
 
 
-def routes(ledger: Ledger, of_calls: Calls) -> tuple[Route, ...]:
+def routes(
+    ledger: Ledger, of_calls: Calls, of_rooms: Rooms, of_participants: Participants
+) -> tuple[Route, ...]:
     """Every one that there is."""
 
     def of(function: Callable[[Ledger, Asked], RestAnswer]) -> Answering:
@@ -83,11 +89,34 @@ def routes(ledger: Ledger, of_calls: Calls) -> tuple[Route, ...]:
         _route("POST", number, numbers.UPDATE_PARAMETERS, of(numbers.updated)),
         _route("DELETE", number, NOTHING, of(numbers.released)),
         _route("GET", "/AvailablePhoneNumbers/{}/{}", for_sale.PARAMETERS, of(for_sale.listed)),
+        *_rooms(of_rooms),
+        *_participants(of_participants),
         _route("GET", "/Recordings", recordings.LIST_PARAMETERS, of(recordings.listed)),
         _route("GET", recording, recordings.FETCH_PARAMETERS, of(recordings.fetched)),
         _route("DELETE", recording, NOTHING, of(recordings.deleted)),
         _route("GET", "/v1/Alerts", alerts.ALERT_PARAMETERS, of(alerts.listed), "Alerts"),
         _route("GET", "/v1/Alerts/{}", NOTHING, of(alerts.fetched), "Alerts"),
+    )
+
+
+def _rooms(of_rooms: Rooms) -> tuple[Route, ...]:
+    room = "/Conferences/{}"
+    return (
+        _route("GET", "/Conferences", conferences.LIST_PARAMETERS, of_rooms.listed),
+        _route("GET", room, NOTHING, of_rooms.fetched),
+        _route("POST", room, conferences.UPDATE_PARAMETERS, of_rooms.updated),
+    )
+
+
+def _participants(of_participants: Participants) -> tuple[Route, ...]:
+    those = "/Conferences/{}/Participants"
+    one = f"{those}/{{}}"
+    return (
+        _route("GET", those, participants.LIST_PARAMETERS, of_participants.listed),
+        _route("POST", those, participants.CREATE_PARAMETERS, of_participants.added),
+        _route("GET", one, NOTHING, of_participants.fetched),
+        _route("POST", one, participants.UPDATE_PARAMETERS, of_participants.updated),
+        _route("DELETE", one, NOTHING, of_participants.removed),
     )
 
 

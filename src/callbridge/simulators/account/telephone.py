@@ -9,10 +9,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from callbridge.simulators.account.formats import new_sid
+from callbridge.simulators.phone.call_settings import ACCOUNT_SID
+from callbridge.simulators.phone.conferences import Conferences
 from callbridge.simulators.phone.new_leg import NewLeg
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+
+    from callbridge.simulators.phone.carrier_codes import Complaint
+    from callbridge.simulators.phone.leg import Recording
+    from callbridge.simulators.phone.ringing import AccountNumber
 
 
 class Leg(Protocol):
@@ -62,6 +68,10 @@ class Leg(Protocol):
     def duration_s(self) -> int | None:
         """From the answer to the end."""
 
+    @property
+    def recordings(self) -> Sequence[Recording]:
+        """What `<Record>` has kept of it."""
+
     def redirect(self, url: str, method: str) -> Awaitable[object]:
         """Go on with another document."""
 
@@ -81,6 +91,17 @@ class Exchange(Protocol):
     @property
     def legs(self) -> Mapping[str, Leg]:
         """All that there were, by their sid, the oldest first."""
+
+    @property
+    def conferences(self) -> Conferences:
+        """Its rooms."""
+
+    @property
+    def numbers(self) -> MutableMapping[str, AccountNumber]:
+        """Where calls to numbers of the account lead: the account keeps it."""
+
+    on_complaint: Callable[[str, Complaint], None]
+    """Told of what Twilio minds, with the CallSid where it is about a call."""
 
     def call_out(self, leg: NewLeg) -> Leg:
         """Queue a call: one leaves the queue in a second."""
@@ -102,6 +123,7 @@ class QuietLeg:
         self.direction = direction
         self.sid = new_sid("CA")
         self.parent_sid: str | None = None
+        self.recordings: list[Recording] = []
         self.documents: list[str] = []
         """Where it was redirected to: addresses, or TwiML."""
         self._clock = clock
@@ -194,6 +216,10 @@ class QuietExchange:
 
     def __init__(self, clock: Callable[[], float], calls_per_s: float = 1.0) -> None:
         self.legs: dict[str, QuietLeg] = {}
+        self.numbers: dict[str, AccountNumber] = {}
+        self.conferences = Conferences(ACCOUNT_SID, lambda _callback, _event, _told: None)
+        """Nobody is ever in one."""
+        self.on_complaint: Callable[[str, Complaint], None] = lambda _sid, _complaint: None
         self._clock = clock
         self._pause_s = 1 / calls_per_s
         self._free_at = 0.0

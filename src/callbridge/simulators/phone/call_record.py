@@ -74,7 +74,7 @@ class CallRecord:
             call_sid=self._leg.sid,
             status=self._leg.status,
             duration_ms=round((self._clock.on_line(self._ended_at) - self._placed_at) * 1000),
-            webhook_answer_ms=self._answers_ms[0],
+            webhook_answer_ms=self._answers_ms[0] if self._answers_ms else None,
             verbs=verb_reports(self._program.executed),
             streams=[stream_report(stream, self._zero_of(stream)) for stream in self._leg.streams],
             warnings=[warning for warning in warnings if warning.level != Level.NOTICE],

@@ -154,7 +154,9 @@ class Exchange(Telephones):
         self._callbacks.post(self.tasks, where, parameters, name=event, in_turn=True)
 
     def _complain(self, code: int, detail: str) -> None:
-        self.complaints.append(Complaint(code, detail, now()))
+        complaint = Complaint(code, detail, now())
+        self.complaints.append(complaint)
+        self.on_complaint("", complaint)
 
 
 async def _sleep(seconds: float) -> bool:

@@ -7,6 +7,7 @@ or loses its other side; what Twilio still asks then, and does not execute, is a
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.phone import events, webhooks
@@ -246,3 +247,5 @@ class Execution:
         for code, detail in program.complaints[self._told_complaints :]:
             self.leg.complain(code, detail)
         self._told_verbs, self._told_complaints = len(program.executed), len(program.complaints)
+        for sid, seconds in program.recordings[len(self.leg.recordings) :]:
+            self.leg.recordings.append(legs.Recording(sid, seconds, datetime.now(UTC)))

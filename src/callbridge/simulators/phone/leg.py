@@ -89,8 +89,20 @@ class Heard:
     end: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a `<Record>` has kept."""
+
+    sid: str
+    seconds: int
+    ended_at: datetime
+
+
 class Leg:
-    """One call at Twilio."""
+    """One call at Twilio.
+
+    `on_complaint` is told of what Twilio minds: at once on the leg, and of a stream when that is over.
+    """
 
     def __init__(
         self,
@@ -119,14 +131,14 @@ class Leg:
         self.keys_heard = ""
         """`SendDigits`: the tones that were played after the answer."""
         self.complaints: list[Complaint] = []
-        self.answered_or_over = asyncio.Event()
-        self.over = asyncio.Event()
+        self.recordings: list[Recording] = []
+        self.on_complaint: Callable[[Complaint], None] = lambda _: None
+        self.answered_or_over, self.over = asyncio.Event(), asyncio.Event()
         self.begun_at = 0.0
         """On the clock of the event loop, as `answered_at_s`."""
         self.answered_at_s: float | None = None
         self.closed_at = 0.0
         """When nothing went on beside it any more."""
-
         self.clock = LineClock()
         self.sounds: list[Sound] = []
         """What was heard outside of streams, for the report."""
@@ -373,9 +385,10 @@ class Leg:
 
     def complain(self, code: int, detail: str) -> None:
         """Twilio minds something."""
-        at = now()
-        self.complaints.append(Complaint(code, detail, at))
-        self.notify(events.Complained(at, code, detail))
+        complaint = Complaint(code, detail, now())
+        self.complaints.append(complaint)
+        self.notify(events.Complained(complaint.at, code, detail))
+        self.on_complaint(complaint)
 
     def notify(self, event: events.PhoneEvent) -> None:
         """Tell whoever watches the call."""

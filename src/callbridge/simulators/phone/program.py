@@ -7,6 +7,7 @@ gets the next one. Verbs other than the stream need nothing but time.
 from __future__ import annotations
 
 import ipaddress
+import secrets
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -91,6 +92,8 @@ class Program:
     numbers: tuple[str, str]
     """The caller's number and the called one."""
     line: LineSettings = field(default_factory=LineSettings)
+    recordings: list[tuple[str, int]] = field(default_factory=list)
+    """Sid and length in seconds of what was recorded."""
     executed: list[ExecutedVerb] = field(default_factory=list)
     complaints: list[tuple[int, str]] = field(default_factory=list)
     """Carrier codes met so far, with what they are about."""
@@ -352,8 +355,11 @@ class Program:
                 "<Record> without `action` asks its own document again: the caller is recorded in circles"
             )
         is_saved = bool(seconds) or not line.silence_falls_through
-        result = _recorded(seconds, end)
+        sid = f"RE{secrets.token_hex(16)}"
+        result = _recorded(sid, seconds, end)
         url = verb.action or self.url
+        if is_saved:
+            self.recordings.append((sid, seconds))
         if end is RecordingEnd.HUNG_UP:
             self._after.append(self._leave(url, verb.method, result))
         elif is_saved:
@@ -427,11 +433,11 @@ def _address_fault(url: str) -> tuple[int, str] | None:
     return None if "://" in url else (15004, f"action {url!r}")
 
 
-def _recorded(seconds: int, end: RecordingEnd) -> list[tuple[str, str]]:
+def _recorded(sid: str, seconds: int, end: RecordingEnd) -> list[tuple[str, str]]:
     digits = {RecordingEnd.KEY: "#", RecordingEnd.HUNG_UP: "hangup"}.get(end)
     return [
-        ("RecordingUrl", f"https://api.twilio.com/2010-04-01/Accounts/AC{'5' * 32}/Recordings/RE{'e' * 32}"),
-        ("RecordingSid", "RE" + "e" * 32),
+        ("RecordingUrl", f"https://api.twilio.com/2010-04-01/Accounts/AC{'5' * 32}/Recordings/{sid}"),
+        ("RecordingSid", sid),
         ("RecordingDuration", str(seconds)),
         *([] if digits is None else [("Digits", digits)]),
     ]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from callbridge.simulators.phone.call_settings import CallSettings
     from callbridge.simulators.phone.caller import Caller
+    from callbridge.simulators.phone.carrier_codes import Complaint
     from callbridge.simulators.phone.dial_nouns import Callback, Noun
     from callbridge.simulators.phone.line_settings import LineSettings
 
@@ -58,6 +59,8 @@ class Telephones:
         self.settings = settings
         self.legs: dict[str, Leg] = {}
         """By CallSid, also those that are over, in the order in which they began."""
+        self.on_complaint: Callable[[str, Complaint], None] = lambda _sid, _complaint: None
+        """Told of what Twilio minds, with the CallSid; that of a room's callback has none."""
         self.forwarded: list[SimulatedCall] = []
         """Calls that came in because somebody who was rung forwards theirs."""
         self.tasks = asyncio.TaskGroup()
@@ -86,6 +89,7 @@ class Telephones:
     def enroll(self, leg: Leg) -> None:
         """A call takes place here from now on."""
         self.legs[leg.sid] = leg
+        leg.on_complaint = lambda complaint: self.on_complaint(leg.sid, complaint)
 
     def start(self, leg: Leg, life: Callable[[], Awaitable[None]]) -> None:
         """Let a leg live beside all others."""

@@ -31,6 +31,8 @@ async def run_stream(leg: Leg, step: OpenStream, settings: CallSettings, caller:
         await _drive(leg, stream, step, settings)
     for event in stream.take_events():
         leg.notify(event)
+    for complaint in stream.complaints:
+        leg.on_complaint(complaint)
     assert stream.end is not None, "a stream that was driven has ended"
     _call_back(leg, step, stream, "stream-error" if stream.end.fault else "stream-stopped")
     return stream

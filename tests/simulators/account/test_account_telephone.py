@@ -1,0 +1,110 @@
+"""The account and the telephone network: what is set over the API is where calls lead, and is heard of."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from accounts import OURS, THEIRS, Desk
+
+from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
+from callbridge.simulators.phone import CallerScript, Exchange, Person, WaitForEnd
+from leftovers import until
+from scripted_service import Service, scripted_service
+
+ANNA = "+14155550191"
+
+
+@asynccontextmanager
+async def office(**documents: str | list[str]) -> AsyncIterator[tuple[Desk, Service]]:
+    """An account whose number leads to a service, and Anna, who can be rung."""
+    people = {ANNA: Person(after_s=0, talks_s=None)}
+    async with (
+        asyncio.timeout(10),
+        scripted_service(**documents) as service,
+        Exchange(people=people, pace=0.01) as exchange,
+    ):
+        desk = Desk(AccountSettings(numbers=(OURS,)), exchange)
+        desk.clock.now = time.time()
+        path = f"/IncomingPhoneNumbers/{desk.account.numbers[0].sid}.json"
+        desk.ask(
+            "POST", path, {"VoiceUrl": f"{service.base}/voice", "StatusCallback": f"{service.base}/ended"}
+        )
+        yield desk, service
+
+
+async def test_a_call_leads_where_its_number_was_pointed() -> None:
+    async with office(voice="<Say>Hello.</Say>", ended="") as (desk, service):
+        report = await desk.account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+        assert (service.form("/voice")["From"], service.form("/voice")["To"]) == (THEIRS, OURS)
+        assert service.form("/ended")["CallStatus"] == "completed"
+        found = desk.ask("GET", f"/Calls/{report.call_sid}.json")
+        assert (found["direction"], found["status"]) == ("inbound", "completed")
+        assert found["phone_number_sid"] == desk.account.numbers[0].sid
+        path = f"/IncomingPhoneNumbers/{desk.account.numbers[0].sid}.json"
+        desk.ask("POST", path, {"TrunkSid": "TK" + "1" * 32})
+        await desk.account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+        assert len(service.forms("/voice")) == 1, "with a trunk no TwiML runs"
+
+
+async def test_what_is_recorded_is_found_by_its_sid() -> None:
+    async with office(voice="<Record action='/kept'/>", kept="<Hangup/>", ended="") as (desk, service):
+        report = await desk.account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+        sid = service.form("/kept")["RecordingSid"]
+        found = desk.ask("GET", f"/Recordings/{sid}.json")
+        assert (found["call_sid"], found["duration"], found["status"]) == (report.call_sid, "5", "completed")
+        of_call = desk.ask("GET", f"/Calls/{report.call_sid}/Recordings.json")["recordings"]
+        assert [recording["sid"] for recording in of_call] == [sid]
+        assert desk.send("DELETE", f"/Recordings/{sid}.json").answer.status == 204
+        assert desk.code("GET", f"/Recordings/{sid}.json") == (404, 20404)
+        kept = desk.ask("GET", f"/Recordings/{sid}.json?IncludeSoftDeleted=true")
+        assert kept["status"] == "deleted", "what it was is known for 40 days more"
+        assert desk.ask("GET", "/Recordings.json")["recordings"] == []
+
+
+async def test_what_goes_wrong_on_a_call_is_an_alert_about_it() -> None:
+    async with office(voice="<Say>Hello.</Say><Sing/>") as (desk, service):
+        report = await desk.account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+        alerts = desk.ask("GET", "/v1/Alerts")["alerts"]
+        told = {alert["error_code"]: (alert["resource_sid"], alert["log_level"]) for alert in alerts}
+        assert told == {"12200": (report.call_sid, "warning"), "15003": (report.call_sid, "warning")}
+        url = next(alert["request_url"] for alert in alerts if alert["error_code"] == "15003")
+        assert url == f"{service.base}/ended"
+
+
+async def test_a_call_that_is_made_can_be_sent_elsewhere_and_ended_over_http() -> None:
+    async with office(first="<Pause length='600'/>", second="<Pause length='600'/>") as (desk, service):
+        account = desk.account
+        async with serve_account(account):
+            made = desk.ask("POST", "/Calls.json", {"To": ANNA, "From": OURS, "Url": f"{service.base}/first"})
+            path = f"/Calls/{made['sid']}.json"
+            assert await until(lambda: len(service.forms("/first")) == 1)
+            desk.ask("POST", path, {"Url": f"{service.base}/second"})
+            assert await until(lambda: len(service.forms("/second")) == 1)
+            assert service.form("/second")["CallSid"] == made["sid"]
+            desk.ask("POST", path, {"Status": "completed"})
+            assert await until(lambda: desk.ask("GET", path)["status"] == "completed")
+            assert desk.code("POST", path, {"Status": "completed"}) == (400, 21220)
+
+
+async def test_inline_twiml_has_nothing_that_it_is_relative_to() -> None:
+    async with office() as (desk, _):
+        twiml = "<Response><Record action='/kept'/></Response>"
+        made = desk.ask("POST", "/Calls.json", {"To": ANNA, "From": OURS, "Twiml": twiml})
+        assert await until(lambda: desk.ask("GET", f"/Calls/{made['sid']}.json")["status"] == "completed")
+        alerts = desk.ask("GET", f"/Calls/{made['sid']}/Notifications.json")["notifications"]
+        assert [alert["error_code"] for alert in alerts] == ["15004"]
+
+
+async def test_the_debugger_is_told_of_calls_signed_and_without_their_sid() -> None:
+    async with office(voice="<Sing/>", debugger="", ended="") as (desk, service):
+        account: SimulatedAccount = desk.account
+        account.ledger.debugger_url = f"{service.base}/debugger"
+        async with serve_account(account):
+            report = await account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+            assert await until(lambda: bool(service.forms("/debugger")))
+        form = service.form("/debugger")
+        assert "CallSid" not in form
+        assert report.call_sid in form["Payload"]
