@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
     from callbridge.server.config.settings import Settings
+    from callbridge.server.process.desk import Desk
     from callbridge.server.process.drain import Drain
     from callbridge.server.process.live_calls import LiveCalls
     from callbridge.simulators.phone import CallReport, PhoneEvent, PhoneStream, Step
@@ -184,6 +185,8 @@ class Stack:
     model: ModelServer
     facts: dict[str, list[Fact]] = field(default_factory=lambda: defaultdict(list))
     """By CallSid; under the empty one for sockets that never became a call."""
+    desk: Desk = field(init=False)
+    """What all calls of the service share; for what its webhooks have noted."""
 
     def observe(self, fact: Fact) -> None:
         """Collects what the service records."""
@@ -302,6 +305,7 @@ async def stack(
                 clock=clock,
                 wall_clock=wall_clock,
             )
+            running.desk = app.state.desk
             if mounted_at:
                 config = uvicorn.Config(outer_app(app, mounted_at), log_config=None)
             else:

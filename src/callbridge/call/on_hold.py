@@ -18,6 +18,7 @@ from callbridge.call.phases import Timer
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.call.transfer_words import words_of
 from callbridge.call.wants import AgentTells
+from callbridge.wire.media_streams import Clear
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
@@ -92,7 +93,10 @@ class OnHold:
 
     def stream_ends(self, reason: EndReason, now: float) -> None:
         """The stream is over with the caller on hold, or they are put through."""
-        if self.asked is None or reason is EndReason.TRANSFERRED:
+        if self.asked is None:
+            return
+        if reason is EndReason.TRANSFERRED:  # The sound has done its duty.
+            self._out.tell_phone(Clear(self._out.stream_sid))
             return
         is_hangup = reason is EndReason.CALLER_HANGUP
         outcome = TransferOutcome.CALLER_HUNG_UP if is_hangup else TransferOutcome.CARRIER_FAULT
