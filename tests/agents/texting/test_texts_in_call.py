@@ -290,6 +290,17 @@ async def test_after_a_crash_the_model_is_told_once_that_it_may_have_been_sent()
     assert len(again.post.sent) == 1
 
 
+async def test_what_came_of_it_between_two_streams_is_told_once() -> None:
+    known: list[Fact] = [tf.TextAsked("text_1", "address"), tf.TextTold("text_1", TextOutcome.ACCEPTED)]
+    late = Texting(earlier=[*known, tf.TextTold("text_1", TextOutcome.BLOCKED, "SM1", "30007")])
+    await late.asks(words="Something else")
+    (told,) = late.tells()
+    assert "30007" in told
+    again = Texting(earlier=[*late.earlier, Remembered(Told(1, told))])
+    await again.asks(words="Something else")
+    assert again.tells() == []
+
+
 # --- What comes of it -----------------------------------------------------------------------------------
 
 

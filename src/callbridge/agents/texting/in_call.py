@@ -62,6 +62,8 @@ class _Sent:
     """To whom which words; None for one of an earlier stream, of which nobody knows any more."""
     outcome: TextOutcome | None = None
     """None while nothing is known."""
+    news: tf.TextTold | None = None
+    """What became of it later, on a stream or in a process that is gone by now."""
 
 
 class TextsInCall:
@@ -92,8 +94,9 @@ class TextsInCall:
         match fact:
             case tf.TextAsked(text_id, template):
                 self._sent.setdefault(text_id, _Sent(template))
-            case tf.TextTold(text_id, outcome) if text_id in self._sent:
-                self._sent[text_id].outcome = outcome
+            case tf.TextTold(text_id, outcome) if (sent := self._sent.get(text_id)) is not None:
+                sent.news = None if sent.outcome is None else fact
+                sent.outcome = outcome
             case facts.Remembered(Told(_, text)):
                 self._told.add(text)
             case _:
@@ -114,7 +117,10 @@ class TextsInCall:
     def begin(self) -> None:
         """The stream is admitted: the model is told what broke off with an earlier one, once in a call."""
         for sent in self._sent.values():
-            if sent.outcome is None and (text := say.broke_off(sent.what)) not in self._told:
+            text = say.broke_off(sent.what) if sent.outcome is None else ""
+            if sent.news is not None:
+                text = say.later(sent.what, sent.news)
+            if text and text not in self._told:
                 self._wants.add(w.AgentTells(text, is_answered=False))
 
     def news(self, told: tf.TextTold) -> None:

@@ -116,7 +116,8 @@ class AccountServer:
                     async with asyncio.timeout(reply.delay_s):
                         await self._released.wait()
             if reply.is_lost:
-                self._transports[scope["client"]].abort()
+                if (transport := self._transports.get(scope["client"])) is not None:
+                    transport.abort()  # Who does not wait any longer has gone.
                 return
             await _write(reply.answer, send)
         finally:
