@@ -188,7 +188,7 @@ async def test_two_meet_and_the_room_ends_with_one_of_them() -> None:
     assert service.form("/human")["CallStatus"] == "completed"
     assert (leg.status, leg.hung_up_by) == ("completed", "person")
     assert ("conference", FROM_NUMBER) in [(item.what, item.text) for item in leg.heard]
-    assert [item.what for item in report.heard][:2] == ["<Say>", DESK]
+    assert [item.what for item in report.heard][:2] == ["<Conference>", DESK]
     assert [verb.verb for verb in report.verbs] == ["Dial", "Say"]
     (conference,) = service.exchange.conferences.all.values()
     assert (conference.status, conference.ended_by) == ("completed", leg.sid)

@@ -66,6 +66,7 @@ async def test_what_becomes_of_a_ring(
     assert (leg.status, leg.direction, leg.from_address) == (status, "outbound-dial", FROM_NUMBER)
     ringing = next(item for item in report.heard if item.what == "<Dial>")
     assert ringing.to_ms - ringing.from_ms == pytest.approx(rung_s * 1000, abs=300)
+    assert report.longest_wait_ms == pytest.approx(rung_s * 1000, abs=300)
     assert [warning.code for warning in report.warnings] == code
     assert [verb.verb for verb in report.verbs] == ["Dial", "Hangup"]
 

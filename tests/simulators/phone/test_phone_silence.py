@@ -11,6 +11,7 @@ from callbridge.simulators.phone.silence import (
     Sound,
     heard,
     is_callers_turn,
+    longest_wait_s,
     resumed_after,
     silences,
 )
@@ -176,3 +177,25 @@ def test_a_pause_after_the_agents_words_is_the_callers_own() -> None:
     stream.wake(4.0)
     assert spans(stream) == [(0.099, 0.399, "agent"), (1.579, 1.679, "caller")]
     assert [(round(one.start, 3), round(one.end, 3)) for one in stream.thinking.all] == [(0.579, 1.579)]
+
+
+AGENT, RING = Sound(10, 12, "agent"), Sound(13, 17, "<Dial>")
+
+
+@pytest.mark.parametrize(
+    ("sounds", "turns", "seconds"),
+    [
+        ([], [], 10),
+        ([AGENT, RING, Sound(17, 20, "+15550100031")], [], 5),
+        ([AGENT, RING], [], 8),
+        ([AGENT, Sound(12, 15, "clip"), Sound(16, 20, "<Conference>")], [], 8),
+        ([AGENT, Sound(19, 20, "caller")], [], 0),
+        ([AGENT, Sound(13, 14, "caller"), Sound(17, 20, "agent")], [], 3),
+        ([AGENT, RING, Sound(18, 20, "<Say>")], [], 6),
+        ([AGENT, Sound(18, 20, "<Say>")], [Sound(12, 18, "caller")], 0),
+    ],
+)
+def test_a_wait_is_ringing_and_music_and_silence_together(
+    sounds: list[Sound], turns: list[Sound], seconds: float
+) -> None:
+    assert longest_wait_s(sounds, turns, 10, 20, "end") == pytest.approx(seconds)

@@ -9,6 +9,7 @@ from callbridge.simulators.phone import twiml, webhooks
 from callbridge.simulators.phone.leg import HungUp, now
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.program import Program, Role
+from callbridge.simulators.phone.silence import WAITING_MUSIC
 from callbridge.simulators.phone.steps import Fetch, Spend
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class WaitingSound:
     async def play(self) -> None:
         """Until it is cancelled: the talk begins, or the leg leaves."""
         if self._room.wait_url is None:
-            await self._hear("<Conference>", "music", None)
+            await self._hear(WAITING_MUSIC, "music", None)
         while self._room.wait_url:
             began_at = now()
             await self._play_once()
@@ -130,4 +131,4 @@ class WaitingSound:
                 await asyncio.sleep(seconds * self._leg.pace)
         finally:
             if what:
-                self._leg.hear(what, text, began_at)
+                self._leg.hear(what, text, began_at, source=WAITING_MUSIC)

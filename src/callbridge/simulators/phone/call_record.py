@@ -20,7 +20,16 @@ from callbridge.simulators.phone.report import (
     stream_report,
     verb_reports,
 )
-from callbridge.simulators.phone.silence import CALLER, ENDED, HUNG_UP, Sound, heard, resumed_after, silences
+from callbridge.simulators.phone.silence import (
+    CALLER,
+    ENDED,
+    HUNG_UP,
+    Sound,
+    heard,
+    longest_wait_s,
+    resumed_after,
+    silences,
+)
 from callbridge.wire.audio import milliseconds
 
 if TYPE_CHECKING:
@@ -81,6 +90,7 @@ class CallRecord:
             notices=[warning for warning in warnings if warning.level == Level.NOTICE],
             findings=self._findings(),
             longest_silence_ms=longest_silence_ms(quiet),
+            longest_wait_ms=self._longest_wait_ms(),
             silences=silence_reports(quiet, self._all_turns(), self._placed_at),
             heard=heard_reports(heard(sounds), self._placed_at),
             greeting=self._greeting(),
@@ -100,14 +110,26 @@ class CallRecord:
         return next((greeting for greeting in greetings if greeting is not None), None)
 
     def _silences(self) -> list[Silence]:
+        span = self._span()
+        return [] if span is None else silences(self._noticed(), *span)
+
+    def _longest_wait_ms(self) -> int:
+        span = self._span()
+        if span is None:
+            return 0
+        return round(1000 * longest_wait_s(self._noticed(), self._all_turns(), *span))
+
+    def _span(self) -> tuple[float, float, str] | None:
+        """When the call was answered and when it was over, and how."""
         if self._leg.answered_at_s is None:
-            return []
-        ended_by = HUNG_UP if self._has_caller_left() else ENDED
+            return None
+        begun_at, over_at = self._clock.on_line(self._leg.answered_at_s), self._clock.on_line(self._over_at)
+        return begun_at, over_at, HUNG_UP if self._has_caller_left() else ENDED
+
+    def _noticed(self) -> list[Sound]:
         # Tones of keys are heard by who presses them.
         keys = [Sound(at, at, CALLER) for stream in self._leg.streams for at, _ in stream.keys]
-        said = self._all_sounds() + self._on_line(keys)
-        begun_at, over_at = self._clock.on_line(self._leg.answered_at_s), self._clock.on_line(self._over_at)
-        return silences(said, begun_at, over_at, ended_by)
+        return self._all_sounds() + self._on_line(keys)
 
     def _has_caller_left(self) -> bool:
         end = self._leg.streams[-1].end if self._leg.streams else None

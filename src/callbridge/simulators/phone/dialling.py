@@ -10,6 +10,7 @@ from callbridge.simulators.phone.execution import Execution
 from callbridge.simulators.phone.leg import EXCHANGE, HungUp
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.program import RINGS_LONGER_S, Role
+from callbridge.simulators.phone.silence import RINGING
 from callbridge.simulators.phone.steps import Dialled, Talk
 from callbridge.simulators.phone.twiml import DIAL_TIME_LIMIT_S
 
@@ -141,7 +142,7 @@ class Dialling:
             party = self._winner.party if self._winner is not None else ""
             self._parent.hear("talk", party, since, source=party)
         else:
-            self._parent.hear("<Dial>", "ringing", since)
+            self._parent.hear(RINGING, "ringing", since)
 
     def _counted(self, round_: list[Leg]) -> list[Leg]:
         return [self._winner] if self._winner in round_ else round_

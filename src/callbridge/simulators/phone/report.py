@@ -68,7 +68,7 @@ class SilenceReport(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     after: str
-    """The last sound before it: `agent`, `clip`, `caller`, a verb as `<Say>`; `answer` when none was."""
+    """The last sound before it, as `HeardReport.what`, or `caller`; `answer` when none was."""
     before: str
     """The sound that ended it; `end` when there was none, `hang-up` when the caller ended the call."""
     is_callers_turn: bool
@@ -81,7 +81,8 @@ class HeardReport(msgspec.Struct, frozen=True):
     from_ms: int
     to_ms: int
     what: str
-    """`agent`, `clip`, or a verb as `<Say>`."""
+    """`agent`, `clip`, a verb as `<Say>`, or the address of a person with whom they talk. `<Dial>` is
+    ringing, `<Conference>` whatever is heard there before the talk."""
 
 
 class GreetingReport(msgspec.Struct, frozen=True):
@@ -149,6 +150,9 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     longest_silence_ms: int
     """Longest time, from the answer to the end of the call, in which the caller heard and said nothing.
     Streams, the gaps between them and verbs are one line of time; Say, Play, Dial and Record are heard."""
+    longest_wait_ms: int
+    """Longest time in which the caller heard nobody: silence, ringing, music and clips together. Neither the
+    agent's words nor a person's are a wait, nor is the caller's own turn."""
     silences: list[SilenceReport]
     """Every such time of at least 1.5 s."""
     heard: list[HeardReport]

@@ -33,6 +33,15 @@ AGENT = "agent"
 CLIP = "clip"
 """A sound that the bridge plays of its own, where it is known to the phone (`StreamSettings.clips`)."""
 
+RINGING = "<Dial>"
+"""The ringing of a `<Dial>`; where it is scripted, without an exchange, the whole of it."""
+
+WAITING_MUSIC = "<Conference>"
+"""What is heard in a conference before the talk begins."""
+
+OF_NOBODY = frozenset({CLIP, RINGING, WAITING_MUSIC})
+"""Sounds that tell a caller to wait, and are no word to them."""
+
 PAUSE_MAX_S = 0.4
 """A gap as short as this lies between words: it belongs to what is heard."""
 
@@ -45,7 +54,7 @@ class Sound:
     end: float
     """The same as `start` for a verb that took no time: it ends one silence and begins another."""
     source: str
-    """`agent`, `clip`, `caller`, or the verb that Twilio carried out, as `<Say>`."""
+    """`agent`, `clip`, `caller`, the verb that Twilio carried out, as `<Say>`, or the address of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,18 @@ def silences(
     if ended_at > quiet_from:
         gaps.append(Silence(quiet_from, ended_at, after, ended_by))
     return gaps
+
+
+def longest_wait_s(
+    sounds: Iterable[Sound], turns: Sequence[Sound], answered_at: float, ended_at: float, ended_by: str
+) -> float:
+    """The longest time in which the caller heard nobody, and it was not their turn.
+
+    Nobody is heard in silence, and in whatever only tells them to wait: ringing, music, a clip.
+    """
+    somebody = [sound for sound in sounds if sound.source not in OF_NOBODY]
+    waits = silences(somebody, answered_at, ended_at, ended_by)
+    return max((wait.duration_s for wait in waits if not is_callers_turn(wait, turns)), default=0.0)
 
 
 def is_callers_turn(silence: Silence, turns: Iterable[Sound]) -> bool:
