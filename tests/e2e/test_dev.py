@@ -13,7 +13,7 @@ import pytest
 
 import fake_cloudflared
 from callbridge.server.process.listening import tcp_listener
-from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
+from callbridge.simulators.account import AccountSettings, Fault, FaultKind, SimulatedAccount, serve_account
 from callbridge.simulators.phone import (
     ACCOUNT_SID,
     AUTH_TOKEN,
@@ -207,23 +207,37 @@ def kill(pid_file: Path) -> None:
 
 
 @pytest.mark.heavy
-async def test_twilio_that_does_not_answer_is_not_waited_for_and_it_is_said_what_to_run(
-    tmp_path: Path,
+@pytest.mark.parametrize(("presses", "status"), [(1, 1), (2, 130)])
+async def test_twilio_that_hangs_is_not_waited_for_and_it_is_said_what_to_run(
+    presses: int, status: int, tmp_path: Path
 ) -> None:
-    """The account is gone when the number is to be put back."""
-    async with contextlib.AsyncExitStack() as opened:
-        simulated = SimulatedAccount(settings=AccountSettings(numbers=(NUMBER,)))
-        serving = await opened.enter_async_context(contextlib.AsyncExitStack())
-        server = await serving.enter_async_context(serve_account(simulated))
-        running = await opened.enter_async_context(dev(tmp_path, "--phone", "--yes", **of_account(server)))
+    """5 s at most, and none for who presses Ctrl-C again; the next start puts the number back."""
+    async with account() as (simulated, variables), dev(tmp_path, "--phone", "--yes", **variables) as running:
         await running.until(f"Call {NUMBER}.")
-        await serving.aclose()
+        simulated.faults.add(Fault(FaultKind.HANG))
         running.process.send_signal(signal.SIGINT)
-        began = asyncio.get_running_loop().time()
-        assert await running.ends() in {0, 1, 130}
-        assert asyncio.get_running_loop().time() - began < 10
+        await running.until("stopped")
+        for _ in range(presses - 1):
+            await asyncio.sleep(0.3)  # As fingers do.
+            running.process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(8 if presses == 1 else 3):
+            assert await running.ended() == status
+        assert simulated.numbers[0].voice_url != BEFORE
+    assert f"{NUMBER} still leads here: " in running.output
     assert "Run: callbridge dev --restore" in running.output
-    assert list((tmp_path / "data").rglob("*.json")), "the next start puts it back"
+    assert "Traceback" not in running.output
+    assert list((tmp_path / "data").rglob("*.json"))
+
+
+@pytest.mark.heavy
+async def test_a_trial_account_is_told_that_it_cannot(tmp_path: Path) -> None:
+    trial = SimulatedAccount(settings=AccountSettings(numbers=(NUMBER,), type="Trial"))
+    async with (
+        serve_account(trial) as server,
+        dev(tmp_path, "--phone", "--yes", **of_account(server)) as running,
+    ):
+        assert await running.ended() == 1
+    assert "this is a trial account: Twilio takes <Stream> out of every answer" in running.output
 
 
 @pytest.mark.heavy

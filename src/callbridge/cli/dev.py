@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -229,6 +230,12 @@ class Session:
         """The number that is to be borrowed. Whoever it serves now is asked for."""
         await self._give_back(settings)
         rest = await self._rest(settings)
+        with contextlib.suppress(RestFault):  # A key may change numbers without seeing the account.
+            if (await rest.account()).is_trial:
+                raise DevTrouble(
+                    "this is a trial account: Twilio takes <Stream> out of every answer",
+                    "Upgrade it first, at https://console.twilio.com.",
+                )
         number = BorrowedNumber(rest, await choose(rest, wishes.number), self._kept(settings))
         if (others := number.plan(settings).of_others) and not wishes.is_agreed:
             leads_to = ", ".join(f"{change.words} {change.before}" for change in others)

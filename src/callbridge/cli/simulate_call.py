@@ -308,6 +308,8 @@ def _facts(report: CallReport) -> list[tuple[str, str]]:
             ("interruption", _stopped_in_words(interruption.stop_ms)) for interruption in stream.interruptions
         ]
         facts.append(("longest silence", f"{stream.longest_silence_ms} ms"))
+        if stream.keys_heard:
+            facts.append(("keys heard", f"{stream.keys_heard}, as tones in the agent's audio"))
     if report.greeting is not None:
         greeting = report.greeting
         facts.append(("greeting", f"{greeting.heard_ms} of {greeting.sent_ms} ms heard"))

@@ -76,6 +76,7 @@ def test_every_plain_key_is_the_agents(write: Path) -> None:
         tool_timeout_s = 3
         spend_max = 0.5
         can_hang_up = false
+        can_press_keys = true
         greeting_interruptible = true
         turn_detection = { type = "server_vad", threshold = 0.4, silence_duration_ms = 700 }
         """,
@@ -89,7 +90,7 @@ def test_every_plain_key_is_the_agents(write: Path) -> None:
     )  # fmt: skip
     assert (agent.person_key, agent.tool_timeout_s, agent.spend_max) == ("0", 3.0, 0.5)
     assert agent.greeting_interruptible
-    assert agent.toolbox.names == ()
+    assert agent.toolbox.names == ("press_keys",)
     assert agent.turn_detection == ServerVad(threshold=0.4, silence_duration_ms=700)
 
 

@@ -69,6 +69,8 @@ class AgentFile(Written):
     it."""
     can_hang_up: bool = True
     """Whether the agent may end the call by itself, after a goodbye."""
+    can_press_keys: bool = False
+    """Whether the agent may press keys of the telephone by itself (digits, * and #), for a recorded menu."""
     person_key: Literal["", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*"] = ""
     """A key that leads to a human at any time, also while there is no model."""
     tool_timeout_s: Annotated[float, Field(gt=0, le=12)] | None = None

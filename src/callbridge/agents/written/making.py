@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from callbridge.agents.written.forms import MadeForm
 
 _HANG_UP: Final = "end_call"
+_PRESS: Final = "press_keys"
 
 _AS_THEY_ARE: Final = {
     *("greeting", "greeting_interruptible", "can_hang_up", "person_key", "language", "time_zone"),
-    *("voice", "model", "reasoning_effort", "tool_timeout_s", "spend_max"),
+    *("can_press_keys", "voice", "model", "reasoning_effort", "tool_timeout_s", "spend_max"),
 }
 """Keys that `Agent` has, too."""
 
@@ -53,7 +54,7 @@ def agent_of(
     people = [destination_of(workshop, name, one) for name, one in file.transfers.items()]
     flow = None
     if not workshop.faults:
-        names = {*everywhere, *([_HANG_UP] if file.can_hang_up else []), *([TOOL] if people else [])}
+        names = {*everywhere, *_given_tools(file), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
     given = file.model_dump(include=_AS_THEY_ARE)
     agent = Agent()
@@ -74,10 +75,16 @@ def agent_of(
     return agent, workshop.faults
 
 
+def _given_tools(file: AgentFile) -> set[str]:
+    """The tools that it has without writing them."""
+    given = {_HANG_UP: file.can_hang_up, _PRESS: file.can_press_keys}
+    return {name for name, has_it in given.items() if has_it}
+
+
 def _tools_of(workshop: Workshop, file: AgentFile, places: Sequence[int]) -> dict[str, GivenTool]:
     """The tools by name. Of two that have one name there is the first."""
     tools: dict[str, GivenTool] = {}
-    taken = {_HANG_UP} if file.can_hang_up else set[str]()
+    taken = _given_tools(file)
     for place, written in zip(places, file.tools, strict=True):
         path = ("tools", place)
         tool = tool_of(workshop, path, written, file.tool_timeout_s)

@@ -156,12 +156,12 @@ class Run:
             self.screen.say(f"{told} is put back where it led before.")
         except DevTrouble as trouble:
             self.screen.say(f"{trouble}.")
-        except (RestFault, TimeoutError, asyncio.CancelledError) as fault:
-            self.screen.trouble(
-                f"{told} still leads here: {str(fault) or 'Twilio was not waited for'}", f"Run: {RESTORE}"
-            )
-            if isinstance(fault, asyncio.CancelledError):
-                raise
+        except asyncio.CancelledError:
+            self.screen.trouble(f"{told} still leads here: Twilio was not waited for", f"Run: {RESTORE}")
+            raise
+        except (RestFault, TimeoutError) as fault:
+            why = str(fault).removesuffix(".") or f"Twilio did not answer within {GIVE_BACK_S:g} s"
+            self.trouble = DevTrouble(f"{told} still leads here: {why}", f"Run: {RESTORE}")
 
 
 @contextlib.contextmanager
