@@ -36,6 +36,8 @@ WEBHOOKS: Final = (
     addresses.FALLBACK_DIALED_PATH,
     addresses.VOICEMAIL_LEFT_PATH,
     addresses.VOICEMAIL_STATUS_PATH,
+    addresses.TEXT_PATH,
+    addresses.TEXT_STATUS_PATH,
 )
 GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n"
 BODY: Final = b"POST /twilio/voice HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"

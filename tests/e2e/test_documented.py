@@ -21,12 +21,14 @@ from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.server.config.settings import read_settings
+from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
 from callbridge.simulators.phone import Pause, Press, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone.call import TO_NUMBER
 from callbridge.simulators.voice_model import Call, Script
 from callbridge.state.memory_state import MemoryState
 from documented import ROOT, blocks, module_of, name_of, sources, written
 from e2e.played import HEARD, Voices, play
-from e2e.stack import stack
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack
 from leftovers import until
 from small_server import answered, small_server
 
@@ -457,6 +459,25 @@ async def test_transfers(example: ModuleType) -> None:
     ((_, told),) = played.outputs
     assert "ask the caller for town first" in str(told)
     assert played.heard == ["Hello!", "In which town?"]
+
+
+@of(AGENTS, "Send a text")
+async def test_send_a_text(example: ModuleType) -> None:
+    """A template and a recipe reach the caller; an order of which nothing is known does not."""
+    voices = Voices()
+    calls = [
+        *(Call(name="send_text", arguments={"template": name}) for name in ("address", "order")),
+        Call(name="send_recipe"),
+    ]
+    answers = [voices.agent("Hello!", calls=calls), voices.agent("Sent.", after_call=True, calls=[BYE])]
+    settings = AccountSettings(ACCOUNT_SID, AUTH_TOKEN, numbers=(TO_NUMBER,))
+    async with serve_account(SimulatedAccount(settings=settings)) as twilio:
+        environment = {"CALLBRIDGE_TWILIO_API_URL": twilio.base_url}
+        played = await play(example.agent, answers, [WaitForEnd()], environment)
+        sent = [message.body.partition(".")[0] for message in twilio.account.messages]
+    assert [text.partition(":")[0] for text in sent] == ["Harbour Bakery, 1 Quay Street", "Rye bread"]
+    assert "confirmed loaves, day yet" in str(played.outputs[1])
+    assert played.outputs[2] == ("send_recipe", "on its way")
 
 
 @pytest.mark.heavy

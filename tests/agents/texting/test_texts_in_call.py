@@ -135,7 +135,7 @@ async def test_it_may_go_to_a_number_that_was_captured_and_confirmed() -> None:
     assert [text.to for text in call.post.sent] == [MOBILE]
     call.agent.told(kept("mobile", "+4915100000000", is_confirmed=False))
     await call.refused(words="Hi again", to="captured")
-    for odd in ("+4915112345678;ext=5", "sip:a@example.com", 5, None):
+    for odd in ("+4915112345678;ext=5", "sip:a@example.com", "+19005550100", "+49110", 5, None):
         call.agent.told(kept("mobile", odd))
         await call.refused(words="Hi again", to="captured")
     call.agent.told(kept("mobile", MOBILE))

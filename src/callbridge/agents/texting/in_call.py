@@ -25,6 +25,7 @@ from callbridge.agents.texting.texts import (
 )
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import Manner, ToolRefused
+from callbridge.agents.transfers.addresses import AddressFault, checked_address
 from callbridge.call import agent_facts, facts
 from callbridge.call import telephone_facts as tf
 from callbridge.call import wants as w
@@ -209,7 +210,12 @@ class TextsInCall:
         number = self._values().get(field)
         if not isinstance(number, str) or not E164.fullmatch(number):
             raise ToolRefused(f"the caller has not given and confirmed {field} yet; ask for it first")
-        return number
+        try:
+            return checked_address(number)
+        except AddressFault as fault:
+            raise ToolRefused(
+                "no text goes to a short or premium-rate number; ask for another one"
+            ) from fault
 
     def _filled(self, template: str) -> str:
         if self._texts is None or template not in self._texts.templates:
