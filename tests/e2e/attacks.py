@@ -43,6 +43,7 @@ ATTACKS: Final = (
     Attack("a captured voice webhook of live calls", calls.replayed_voice),
     Attack("a captured question of live calls", calls.replayed_stream_ended),
     Attack("captured news of live calls", calls.replayed_news),
+    Attack("captured alerts of live calls, and probes", calls.replayed_alerts),
     Attack("every captured webhook of calls that are over", calls.replayed_call),
     Attack("webhooks of another account", calls.another_account),
     Attack("one caller in series", calls.one_caller),

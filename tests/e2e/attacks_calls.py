@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Final
 
 from callbridge.simulators.phone.signature import sign
+from callbridge.telephony.probes import probe_form
 from e2e.attacks_port import WEBHOOKS
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN
 from e2e.test_repeated_webhooks import sent_again
@@ -64,6 +66,17 @@ async def replayed_news(target: Target) -> None:
             answer = await target.ask(path, {**_whose(target, number), **fields})
             assert answer.status_code == 200
             assert "<Stream" not in answer.text
+
+
+async def replayed_alerts(target: Target) -> None:
+    """Twilio's debugger about live calls, over and over, and signed probes: no call is touched or begun."""
+    for number in range(REPLAYS):
+        payload = {"resource_sid": _whose(target, number)["CallSid"], "error_code": "31920"}
+        alert = {"Sid": f"NO{number % 3:032x}", "Level": "ERROR", "Payload": json.dumps(payload)}
+        assert (await target.ask("/twilio/debugger", alert)).status_code == 204
+        probe = probe_form(ACCOUNT_SID, "+15005550006", "0f" * 16)
+        answer = await target.ask("/twilio/voice", probe)
+        assert (answer.status_code, "<Stream" in answer.text) == (200, False)
 
 
 async def call_is_over(target: Target) -> None:

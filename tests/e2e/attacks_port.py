@@ -33,6 +33,7 @@ WEBHOOKS: Final = (
     addresses.STREAM_ENDED_PATH,
     addresses.STREAM_STATUS_PATH,
     addresses.CALL_STATUS_PATH,
+    addresses.DEBUGGER_PATH,
     addresses.FALLBACK_DIALED_PATH,
     addresses.VOICEMAIL_LEFT_PATH,
     addresses.VOICEMAIL_STATUS_PATH,

@@ -30,6 +30,6 @@ async def test_an_error_of_twilios_about_a_call_is_in_its_log(log: Log) -> None:
         account.ledger.complain(15003, "Got HTTP 502 for +14155550100", call.sid)
         assert await until(lambda: bool(log.events("carrier_alert")))
     (line,) = log.events("carrier_alert")
-    assert (line["call_sid"], line["code"], line["level"]) == (call.sid, "15003", "warning")
+    assert (line["call_sid"], line["code"], line["severity"]) == (call.sid, "15003", "warning")
     assert line["said"] == "Got HTTP 502 for +********00"
     assert line["remedy"]

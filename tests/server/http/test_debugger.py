@@ -76,7 +76,7 @@ async def test_an_alert_is_noted_once_and_logged_with_its_remedy() -> None:
     assert (alert.alert_sid, alert.code, alert.level) == (SID, "31920", "error")
     assert len(alert.text) < 250
     (line,) = logs
-    assert (line["event"], line["log_level"], line["call_sid"]) == ("carrier_alert", "error", CALL)
+    assert (line["event"], line["severity"], line["call_sid"]) == ("carrier_alert", "error", CALL)
     assert "upgrade_refused" in line["remedy"]
     assert not any(CALLER[1:] in text or CALLED[1:] in text for text in (str(line), alert.text))
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
     from callbridge.telephony.debugger_events import DebuggerEvent
 
-ALERTS_MAX: Final = 20
+ALERTS_MAX: Final = 10
 """Of one call: what comes beyond says nothing new, and each is a line and a record."""
 
 TEXT_CHARACTERS_MAX: Final = 200
@@ -81,11 +81,12 @@ class _Debugger:
             text = self._redaction.text(event.text, TEXT_CHARACTERS_MAX)
             desk.note(call_sid, CarrierAlert(event.sid, event.code, event.level, text))
         code = alert_code(event.code)
-        write = _log.error if event.level == "error" else _log.warning
-        write(
+        # An error of theirs is none of ours: the call may have gone well.
+        _log.warning(
             "carrier_alert",
             call_sid=call_sid,
             code=event.code,
+            severity=event.level,
             meaning=code.meaning,
             said=text,
             remedy=code.remedy,
