@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
@@ -21,6 +21,7 @@ from callbridge.server.process.numbers import (
     point,
     restore,
 )
+from callbridge.telephony.pointing import needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +95,11 @@ class BorrowedNumber:
             )
         return plan
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether it is kept where it led: it leads here now, or may."""
+        return self.kept.find(self.number.sid) is not None
+
     async def point(self, plan: Plan) -> Self:
         """Points it as planned, and notes that this process has it."""
         _mark(self.kept, self.number.sid).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -105,7 +111,7 @@ class BorrowedNumber:
         """Puts it back where it led.
 
         Raises:
-            DevTrouble: somebody else has pointed it elsewhere meanwhile: it stays there.
+            DevTrouble: somebody has set something of it meanwhile, which stays.
             RestFault: Twilio did not answer, or refused.
         """
         await _give_back(self.rest, self.number.number, self.number.sid, self.kept)
@@ -127,13 +133,12 @@ async def give_back_what_was_left(rest: TwilioRest, kept: KeptPointings, say: Ca
 
 async def _give_back(rest: TwilioRest, number: str, sid: str, kept: KeptPointings) -> None:
     plan = plan_restoring(await find_number(rest, number), kept)
-    if plan.of_others:
-        kept.forget(sid)
-    else:
-        await restore(rest, plan, kept)
+    ours = [change for change in plan.changes if change not in plan.of_others]
+    await restore(rest, replace(plan, pointing=needed(ours)), kept)
     _mark(kept, sid).unlink(missing_ok=True)
     if plan.of_others:
-        raise DevTrouble(f"{number} was pointed elsewhere meanwhile, and is left as it is")
+        words = ", ".join(change.words for change in plan.of_others)
+        raise DevTrouble(f"{number} is put back, but for what somebody has set meanwhile: {words}")
 
 
 def _left(kept: KeptPointings) -> Iterator[str]:

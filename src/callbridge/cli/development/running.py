@@ -16,7 +16,9 @@ from callbridge.cli.development.borrowed_number import RESTORE
 from callbridge.cli.development.public_name import PublicName
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.server.http.process_proof import ProcessProof
+from callbridge.server.process.kept_pointings import KeptError
 from callbridge.server.process.listening import CallServer, uvicorn_config
+from callbridge.server.process.numbers import NumberError
 from callbridge.server.process.webhook_probe import probe_webhook
 from callbridge.telephony.rest.fault import RestFault
 
@@ -68,7 +70,7 @@ class Public:
     """How this process is to be reached from outside."""
 
     tunnel: Tunnel
-    number: BorrowedNumber | None
+    number: BorrowedNumber | None = None
 
 
 @dataclass(slots=True)
@@ -104,33 +106,44 @@ class Run:
                 beside.cancel()
 
     async def _beside(self, server: DevServer, proof: ProcessProof) -> None:
+        """Public until the tunnel ends, or until this is cancelled. The number is given back either way."""
         await server.is_listening.wait()
         if self.public is None:
-            self.screen.next_step(self.next_step)
+            self.screen.next_step(f"{self.next_step} (Ctrl-C ends this.)")
             return
         try:
-            await self._be_public(self.public, proof)
-        except (DevTrouble, RestFault) as trouble:
-            self.trouble = trouble if isinstance(trouble, DevTrouble) else DevTrouble(str(trouble))
-            server.stop()
+            async with asyncio.TaskGroup() as tasks:
+                leading = tasks.create_task(self._lead_here(self.public, server, proof), name="public name")
+                why = await self.public.tunnel.ended()
+                leading.cancel()
+            self._fails(
+                server, DevTrouble(f"the tunnel is gone: {why}", "Start again: it has another name then.")
+            )
+        finally:
+            # Outside of the group: it would keep a second Ctrl-C to itself.
+            if self.public.number is not None:
+                await self._give_back(self.public.number)
 
-    async def _be_public(self, public: Public, proof: ProcessProof) -> None:
-        """Until the tunnel ends, or this is cancelled. The number is given back either way."""
+    def _fails(self, server: DevServer, trouble: DevTrouble) -> None:
+        self.trouble = trouble
+        server.stop()
+
+    async def _lead_here(self, public: Public, server: DevServer, proof: ProcessProof) -> None:
+        """Waits for the name, points the number, and looks after both. What cannot be ends the run."""
+        try:
+            await self._wait_and_point(PublicName(self.settings.public_base_url, proof), public)
+        except DevTrouble as trouble:
+            self._fails(server, trouble)
+        except (RestFault, NumberError, KeptError) as fault:
+            self._fails(server, DevTrouble(str(fault).removesuffix(".")))
+
+    async def _wait_and_point(self, name: PublicName, public: Public) -> None:
         url, say = self.settings.public_base_url, self.screen.say
-        name = PublicName(url, proof)
         after_s = await name.wait(lambda why: say(f"Waiting for {url}: {why}."))
         self.screen.row("public", f"{url}, by {public.tunnel.name}: leads here after {after_s:.1f} s")
-        if public.number is None:
-            self.screen.next_step(
-                f"Webhook of a number: {self.settings.voice_url} (HTTP POST). Ctrl-C ends it."
-            )
-            await self._watch(name, public.tunnel)
-            return
-        try:
+        if public.number is not None:
             await self._point(public.number)
-            await self._watch(name, public.tunnel)
-        finally:
-            await self._give_back(public.number)
+        await name.watch(say)
 
     async def _point(self, number: BorrowedNumber) -> None:
         await number.point(number.plan(self.settings))
@@ -138,18 +151,13 @@ class Run:
         probed = await probe_webhook(self.settings, self.settings.voice_url, number.number.number)
         if not probed.is_ours:
             raise DevTrouble(probed.finding.what, probed.finding.remedy)
-        self.screen.next_step(f"Call {number.number.number}.")
-
-    async def _watch(self, name: PublicName, tunnel: Tunnel) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(name.watch(self.screen.say), name="public name")
-            why = await tunnel.ended()
-            watching.cancel()
-        raise DevTrouble(f"the tunnel is gone: {why}", "Start again: it will have another name.")
+        self.screen.next_step(f"Call {number.number.number}. (Ctrl-C ends this.)")
 
     async def _give_back(self, number: BorrowedNumber) -> None:
         """Whatever comes: it is given back, or it is said how."""
         told = number.number.number
+        if not number.is_taken:
+            return
         try:
             async with asyncio.timeout(GIVE_BACK_S):
                 await number.give_back()
@@ -159,7 +167,7 @@ class Run:
         except asyncio.CancelledError:
             self.screen.trouble(f"{told} still leads here: Twilio was not waited for", f"Run: {RESTORE}")
             raise
-        except (RestFault, TimeoutError) as fault:
+        except (RestFault, NumberError, KeptError, TimeoutError) as fault:
             why = str(fault).removesuffix(".") or f"Twilio did not answer within {GIVE_BACK_S:g} s"
             self.trouble = DevTrouble(f"{told} still leads here: {why}", f"Run: {RESTORE}")
 
