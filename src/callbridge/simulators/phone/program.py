@@ -143,7 +143,7 @@ class Program:
     def answered(self, answer: twiml.WebAnswer | twiml.WebFailure) -> Step:
         """A document came, or did not."""
         if self.has_left:
-            return End("completed")
+            return self._over()
         document = twiml.read_answer(answer)
         if isinstance(document, twiml.Unusable):
             return self._fall_back(document)
@@ -389,8 +389,11 @@ class Program:
         """The caller hangs up in a verb: its action is told, and nothing more is executed."""
         self.has_left = True
         if action is None:
-            return End("completed")
+            return self._over()
         return Fetch(urljoin(self.url, action), method, tuple(result), self._is_answered, is_over=True)
+
+    def _over(self) -> End:
+        return End("completed" if self._is_answered else "canceled")
 
     def _fetch(self, url: str, method: str, parameters: tuple[tuple[str, str], ...] = ()) -> Step:
         self._documents += 1
