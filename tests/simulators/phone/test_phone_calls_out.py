@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -146,6 +147,32 @@ async def test_callbacks_that_come_twice_or_late(misbehaviour: Misbehaviour) -> 
         assert len(set(service.tokens)) == 2, "whoever is told twice can see that it is the same"
     else:
         assert statuses == ["completed", "in-progress"]
+
+
+@pytest.mark.parametrize(
+    ("person", "mode", "verdict", "after_s"),
+    [
+        (Person(), "Enable", "human", 4),
+        (Person(answers=Answers.MAILBOX), "Enable", "machine_start", 4),
+        (Person(answers=Answers.MAILBOX), "DetectMessageEnd", "machine_end_beep", 15),
+        (Person(taken_for="unknown"), "Enable", "unknown", 4),
+    ],
+)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_who_has_picked_up_is_known_after_a_while(
+    person: Person, mode: str, verdict: str, after_s: float, *, is_async: bool
+) -> None:
+    """Held back until then is the document, or it is told apart, be it after the end of the call."""
+    async with at_exchange({DESK: person}, out="<Hangup/>", amd="") as service:
+        where = f"{service.base}/amd" if is_async else ""
+        asked = NewLeg(DESK, OURS, f"{service.base}/out", machine_detection=mode, is_amd_async=is_async)
+        leg = service.exchange.call_out(replace(asked, amd_callback=where))
+        await over(leg)
+    assert leg.answered_by == verdict
+    assert service.form("/out").get("AnsweredBy") == (None if is_async else verdict)
+    told = [(form["AnsweredBy"], form["MachineDetectionDuration"]) for form in service.forms("/amd")]
+    assert told == ([(verdict, str(after_s * 1000))] if is_async else [])
+    assert leg.duration_s == (0 if is_async else after_s)
 
 
 # --- Redirects -----------------------------------------------------------------------------------

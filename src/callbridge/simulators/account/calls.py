@@ -188,7 +188,7 @@ class Calls:
             "from": leg.from_address,
             "from_formatted": for_people(leg.from_address),
             "phone_number_sid": ours.sid if ours is not None else None,
-            "answered_by": None,
+            "answered_by": leg.answered_by,
             "forwarded_from": None,
             "caller_name": None,
             "group_sid": None,

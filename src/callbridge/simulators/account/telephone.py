@@ -72,6 +72,10 @@ class Leg(Protocol):
     def recordings(self) -> Sequence[Recording]:
         """What `<Record>` has kept of it."""
 
+    @property
+    def answered_by(self) -> str | None:
+        """What machine detection has found."""
+
     def redirect(self, url: str, method: str) -> Awaitable[object]:
         """Go on with another document."""
 
@@ -123,6 +127,7 @@ class QuietLeg:
         self.direction = direction
         self.sid = new_sid("CA")
         self.parent_sid: str | None = None
+        self.answered_by: str | None = None
         self.recordings: list[Recording] = []
         self.documents: list[str] = []
         """Where it was redirected to: addresses, or TwiML."""

@@ -21,6 +21,7 @@ from callbridge.simulators.phone.dial_nouns import Callback
 from callbridge.simulators.phone.dialling import Dialling
 from callbridge.simulators.phone.execution import Execution
 from callbridge.simulators.phone.leg import EXCHANGE, now
+from callbridge.simulators.phone.machine_detection import answered_by, tell_later
 from callbridge.simulators.phone.new_leg import NewLeg
 from callbridge.simulators.phone.program import Role
 from callbridge.simulators.phone.ringing import AccountNumber, Telephones, not_answered
@@ -123,8 +124,12 @@ class Exchange(Telephones):
                 await self._execute(leg, asked)
 
     async def _execute(self, leg: Leg, asked: NewLeg) -> None:
-        program = self.program(leg, asked.url, asked.method, Role.CALL, asked.fallback_url or None)
-        step = program.begin() if asked.url else program.begin_with(asked.twiml)
+        fallback = (asked.fallback_url, asked.fallback_method) if asked.fallback_url else None
+        program = self.program(leg, asked.url, asked.method, Role.CALL, fallback)
+        verdict = await answered_by(leg, asked)
+        tell_later(leg, asked)
+        told = (("AnsweredBy", verdict),) if verdict else ()
+        step = program.begin(told) if asked.url else program.begin_with(asked.twiml)
         leg.end(await Execution(leg, program, self.settings, self.voice_of(leg)).run(step))
 
     @contextmanager

@@ -128,6 +128,8 @@ class Leg:
         self.documents: list[str] = []
         self.streams: list[PhoneStream] = []
         self.heard: list[Heard] = []
+        self.answered_by: str | None = None
+        """What machine detection has found, where it was asked for."""
         self.keys_heard = ""
         """`SendDigits`: the tones that were played after the answer."""
         self.complaints: list[Complaint] = []
@@ -299,6 +301,10 @@ class Leg:
             passed_s = now() - began_at
             self.clock.skip(now(), passed_s / self.pace - passed_s)
         return is_done
+
+    async def pause(self, seconds: float) -> None:
+        """The same beside whatever the leg is in; nothing breaks it off, and no clock is put forward."""
+        await asyncio.sleep(seconds * self.pace)
 
     def reach(self, moment: Moment) -> None:
         """Somebody who has picked up has come so far: they may have enough of it, now or later."""

@@ -90,3 +90,4 @@ class LineSettings:
     """Numbers that may be shown as `callerId` besides the two of the call."""
     fallback_url: str | None = None
     """Asked once when a document cannot be fetched or executed."""
+    fallback_method: str = "POST"

@@ -63,6 +63,8 @@ class Person:
     forwards_to: str | None = None
     """Another address that rings in place of this one; a number of the account is a new call at its voice
     URL."""
+    taken_for: str = ""
+    """What machine detection says of them (`AnsweredBy`), as `unknown`; what they are when empty."""
     speaks: Callable[[], Caller] | None = None
     """Who talks when their call becomes a media stream; they say nothing when None."""
 

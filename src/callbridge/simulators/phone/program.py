@@ -128,9 +128,9 @@ class Program:
         """Whether Twilio has picked up: a document came that does not reject the call."""
         return self._is_answered
 
-    def begin(self) -> Step:
-        """The call arrives."""
-        return self._fetch(self.url, self.method)
+    def begin(self, told: tuple[tuple[str, str], ...] = ()) -> Step:
+        """The call arrives, or is answered; `told` is known of it besides."""
+        return self._fetch(self.url, self.method, told)
 
     def begin_with(self, document: str) -> Step:
         """The call is answered with a document that came in the REST request."""
@@ -415,7 +415,9 @@ class Program:
             self._note("ApplicationError", APPLICATION_ERROR)
             return End("completed")
         self._has_fallen_back = True
-        return self._fetch(url, "POST", (("ErrorCode", str(fault.code)), ("ErrorUrl", self._asked_url)))
+        return self._fetch(
+            url, self.line.fallback_method, (("ErrorCode", str(fault.code)), ("ErrorUrl", self._asked_url))
+        )
 
     def _note(self, verb: str, detail: str) -> None:
         self.executed.append(ExecutedVerb(verb, detail))

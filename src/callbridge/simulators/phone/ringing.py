@@ -127,11 +127,17 @@ class Telephones:
         return leg
 
     def program(
-        self, leg: Leg, url: str, method: str, role: Role, fallback_url: str | None = None
+        self, leg: Leg, url: str, method: str, role: Role, fallback: tuple[str, str] | None = None
     ) -> Program:
         """What a leg executes that somebody has answered."""
         presses = leg.person.presses if leg.person is not None else ()
-        line = replace(self.line(self.settings.line), gather_inputs=presses, fallback_url=fallback_url)
+        fallback_url, fallback_method = fallback or (None, "POST")
+        line = replace(
+            self.line(self.settings.line),
+            gather_inputs=presses,
+            fallback_url=fallback_url,
+            fallback_method=fallback_method,
+        )
         numbers = (leg.from_address, leg.to_address)
         program = Program(url, method, numbers, line, rings=True, role=role)
         program.picked_up()
