@@ -25,7 +25,7 @@ from callbridge.simulators.account import (
     SimulatedAccount,
     serve_account,
 )
-from callbridge.simulators.phone.leg import Recording
+from callbridge.simulators.phone.leg_record import Recording
 from small_server import Asked, answered, small_server
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     from callbridge.simulators.phone.carrier_codes import Complaint
-    from callbridge.simulators.phone.leg import Recording
+    from callbridge.simulators.phone.leg_record import Recording
     from callbridge.simulators.phone.ringing import AccountNumber
 
 

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.phone import twiml, webhooks
-from callbridge.simulators.phone.leg import HungUp, now
+from callbridge.simulators.phone.leg import HungUp
+from callbridge.simulators.phone.leg_record import now
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.program import Program, Role
 from callbridge.simulators.phone.silence import WAITING_MUSIC

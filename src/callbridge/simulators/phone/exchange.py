@@ -20,7 +20,8 @@ from callbridge.simulators.phone.conferences import Conferences
 from callbridge.simulators.phone.dial_nouns import Callback
 from callbridge.simulators.phone.dialling import Dialling
 from callbridge.simulators.phone.execution import Execution
-from callbridge.simulators.phone.leg import EXCHANGE, now
+from callbridge.simulators.phone.leg import EXCHANGE
+from callbridge.simulators.phone.leg_record import now
 from callbridge.simulators.phone.machine_detection import answered_by, tell_later
 from callbridge.simulators.phone.new_leg import NewLeg
 from callbridge.simulators.phone.program import Role

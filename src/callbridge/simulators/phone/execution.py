@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.phone import events, webhooks
 from callbridge.simulators.phone import leg as legs
-from callbridge.simulators.phone.leg import HungUp, Redirected, RedirectedTo, now
+from callbridge.simulators.phone.leg import HungUp, Redirected, RedirectedTo
+from callbridge.simulators.phone.leg_record import Recording, now
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.silence import CALLER, Sound
 from callbridge.simulators.phone.steps import End, EnterRoom, Fetch, OpenStream, Ring, Spend, Talk
@@ -248,4 +249,4 @@ class Execution:
             self.leg.complain(code, detail)
         self._told_verbs, self._told_complaints = len(program.executed), len(program.complaints)
         for sid, seconds in program.recordings[len(self.leg.recordings) :]:
-            self.leg.recordings.append(legs.Recording(sid, seconds, datetime.now(UTC)))
+            self.leg.recordings.append(Recording(sid, seconds, datetime.now(UTC)))

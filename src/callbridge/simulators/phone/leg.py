@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from callbridge.simulators.phone import events, webhooks
 from callbridge.simulators.phone.callbacks import Callbacks
-from callbridge.simulators.phone.carrier_codes import Complaint
-from callbridge.simulators.phone.line_clock import LineClock
+from callbridge.simulators.phone.leg_record import LegRecord, now
 from callbridge.simulators.phone.people import SIP_CODES
-from callbridge.simulators.phone.silence import Sound
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone.dial_nouns import Callback
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.people import Moment, Person
-    from callbridge.simulators.phone.steps import ExecutedVerb
-    from callbridge.simulators.phone.stream import PhoneStream
 
 T = TypeVar("T")
 
@@ -77,32 +73,8 @@ Cut: TypeAlias = Redirected | RedirectedTo | HungUp
 """What breaks off whatever a leg is in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Something that was heard on a leg, by the clock of its line."""
-
-    what: str
-    """A verb as `<Say>`, `talk`, or `conference`."""
-    text: str
-    """What was said, the address of what was played, or who was there."""
-    start: float
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What a `<Record>` has kept."""
-
-    sid: str
-    seconds: int
-    ended_at: datetime
-
-
-class Leg:
-    """One call at Twilio.
-
-    `on_complaint` is told of what Twilio minds: at once on the leg, and of a stream when that is over.
-    """
+class Leg(LegRecord):
+    """One call at Twilio."""
 
     def __init__(
         self,
@@ -113,6 +85,7 @@ class Leg:
         misbehaviours: AbstractSet[Misbehaviour] = frozenset(),
         on_event: Callable[[events.PhoneEvent], None] | None = None,
     ) -> None:
+        super().__init__(on_event)
         self.line = line
         self.status = status
         self.created_at = datetime.now(UTC)
@@ -124,28 +97,12 @@ class Leg:
         """From the answer to the end, on the line; None until then and without an answer."""
         self.hung_up_by: str | None = None
         """`caller`, `person`, `api` or `exchange`; None when the document ended the call, or nothing yet."""
-        self.executed: list[ExecutedVerb] = []
-        self.documents: list[str] = []
-        self.streams: list[PhoneStream] = []
-        self.heard: list[Heard] = []
-        self.answered_by: str | None = None
-        """What machine detection has found, where it was asked for."""
-        self.keys_heard = ""
-        """`SendDigits`: the tones that were played after the answer."""
-        self.complaints: list[Complaint] = []
-        self.recordings: list[Recording] = []
-        self.on_complaint: Callable[[Complaint], None] = lambda _: None
         self.answered_or_over, self.over = asyncio.Event(), asyncio.Event()
         self.begun_at = 0.0
         """On the clock of the event loop, as `answered_at_s`."""
         self.answered_at_s: float | None = None
         self.closed_at = 0.0
         """When nothing went on beside it any more."""
-        self.clock = LineClock()
-        self.sounds: list[Sound] = []
-        """What was heard outside of streams, for the report."""
-        self.turns: list[Sound] = []
-        """When somebody was asked to enter something."""
         self.person: Person | None = None
         """Who has picked up."""
         self.pace = pace
@@ -160,7 +117,6 @@ class Leg:
         """Of what goes on beside the call, as long as it lasts."""
         self.web = webhooks.Webhooks(line, misbehaviours)
         self.callbacks = Callbacks(self.web, misbehaviours, self.complain)
-        self._on_event = on_event
         self._react: Callable[[], None] | None = None
         self._told = 0
         self._moment: Moment | None = None
@@ -376,35 +332,6 @@ class Leg:
         self._told += 1
         where = callback.url, callback.method
         self.callbacks.post(self.tasks, where, parameters, name=event, in_turn=True)
-
-    # --- The record ---------------------------------------------------------------------------
-
-    def hear(self, what: str, text: str, start: float, *, source: str = "", end: float | None = None) -> None:
-        """Something was heard, from `start` on the line's clock until now; `source` is the report's word."""
-        until = self.clock.on_line(now()) if end is None else end
-        self.heard.append(Heard(what, text, start, until))
-        self.sounds.append(Sound(start, until, source or what))
-
-    def on_line(self) -> float:
-        """Now, by the clock of the line."""
-        return self.clock.on_line(now())
-
-    def complain(self, code: int, detail: str) -> None:
-        """Twilio minds something."""
-        complaint = Complaint(code, detail, now())
-        self.complaints.append(complaint)
-        self.notify(events.Complained(complaint.at, code, detail))
-        self.on_complaint(complaint)
-
-    def notify(self, event: events.PhoneEvent) -> None:
-        """Tell whoever watches the call."""
-        if self._on_event is not None:
-            self._on_event(event)
-
-
-def now() -> float:
-    """The clock of the event loop."""
-    return asyncio.get_running_loop().time()
 
 
 def new_sid(prefix: str) -> str:

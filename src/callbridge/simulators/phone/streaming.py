@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from callbridge.simulators.phone import webhooks
-from callbridge.simulators.phone.leg import HungUp, new_sid, now
+from callbridge.simulators.phone.leg import HungUp, new_sid
+from callbridge.simulators.phone.leg_record import now
 from callbridge.simulators.phone.media_socket import MediaSocket, Unreachable, open_socket
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.stream import PhoneStream
