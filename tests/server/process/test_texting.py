@@ -311,6 +311,23 @@ async def test_a_number_that_is_not_registered_is_told_by_a_status() -> None:
     assert service.texting._talking == {}
 
 
+async def test_what_another_process_was_told_is_told_here_as_well() -> None:
+    """As at a deploy: the call is with the old process, and Twilio asks the new one."""
+    service, other = Service(), Service()
+    other.desk.state = service.desk.state
+    agent = AgentInCall(Agent(), About(CALL, Caller(CALLER), CALLED), outside=service.outside())
+    service.texting.begins(service.outside(), agent)
+    assert await agent.send_text("Come at 5.", "", "caller") is TextOutcome.ACCEPTED
+    (asked, _) = await service.facts()
+    await other.reports("undelivered", "30007", asked.text_id)
+    assert told(agent) == []
+    await service.texting.look()
+    await service.texting.look()
+    (text,) = told(agent)
+    assert "30007" in text
+    assert not service.texting._is_awaited.is_set(), "nothing more is to come"
+
+
 # --- What callers write ---------------------------------------------------------------------------------
 
 

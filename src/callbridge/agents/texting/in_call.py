@@ -133,6 +133,11 @@ class TextsInCall:
         if was_open or told.outcome is not TextOutcome.ACCEPTED:
             self._wants.add(w.AgentTells(say.later(sent.what, told), is_answered=False))
 
+    @property
+    def awaits_news(self) -> bool:
+        """Whether something may yet be told of a text of this call."""
+        return any(sent.outcome in _OPEN | {TextOutcome.ACCEPTED} for sent in self._sent.values())
+
     def came(self, words: str) -> None:
         """The caller has sent a text while they are on the line."""
         self._wants.add(w.AgentTells(say.came(words), is_callers=True))

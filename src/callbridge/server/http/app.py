@@ -123,7 +123,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
         openapi_url=None,
         # They would send Twilio to whatever address the request names itself, and without TLS.
         redirect_slashes=False,
-        lifespan=_lifespan_of(desk, run),
+        lifespan=_lifespan_of(desk, door.texting, run),
     )
     app.add_middleware(Entry, run=run, now=desk.now)
     for router in (
@@ -179,7 +179,9 @@ async def serving(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+def _lifespan_of(
+    desk: Desk, texting: Texting, run: Run
+) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
     """What runs beside the calls, for as long as they are served."""
 
     @contextlib.asynccontextmanager
@@ -191,6 +193,7 @@ def _lifespan_of(desk: Desk, run: Run) -> Callable[[FastAPI], contextlib.Abstrac
             lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {
                 "refusals": lambda: count_refusals(desk.refused, desk.now),
                 "model probe": lambda: probe_forever(desk),
+                "news of texts": texting.watch_forever,
             }
             organs = [
                 tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)

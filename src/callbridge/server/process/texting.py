@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlencode
 
 import structlog
@@ -37,6 +37,9 @@ DISK_S: Final = 2.0
 
 OPTED_OUT: Final = "21610"
 """Twilio's code for who wants no texts."""
+
+WATCH_EVERY_S: Final = 2.0
+"""How often the state is asked for what other processes were told. A read takes a millisecond."""
 
 REPEATED_S: Final = 24 * 3600.0
 """So long the same text that comes again is known: Twilio repeats what was not answered."""
@@ -76,6 +79,9 @@ class Texting:
         self._desk = desk
         self._counting = asyncio.Lock()
         """Between looking at a limit and noting what counts nobody else looks."""
+        self._awaiting: set[str] = set()
+        """Calls whose agents may yet be told something of a text."""
+        self._is_awaited = asyncio.Event()
         self._talking: dict[str, tuple[str, AgentInCall]] = {}
         """Those who can be told at once, with the keys of their callers, by CallSid."""
 
@@ -90,6 +96,7 @@ class Texting:
             result = refused.result
             log.warning("text_refused", outcome=result.outcome.value, reason=result.why)
             return result
+        self._await_news(call.call_sid)
         result = await self._post(call, text, sender)
         if result.code == OPTED_OUT:
             self._note(self._key(text.to), NoteKind.STOPPED)
@@ -197,11 +204,39 @@ class Texting:
                 desk.note(call_sid, told)
             return is_new
 
+    def _await_news(self, call_sid: str) -> None:
+        talking = self._talking.get(call_sid)
+        if talking is not None and talking[1].texts.awaits_news:
+            self._awaiting.add(call_sid)
+            self._is_awaited.set()
+
+    async def watch_forever(self) -> NoReturn:
+        """News that another process was told: it has noted them in the state that both share."""
+        while True:
+            await self._is_awaited.wait()
+            await asyncio.sleep(WATCH_EVERY_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Tells the agents what is noted by now of their texts."""
+        for call_sid in tuple(self._awaiting):
+            talking = self._talking.get(call_sid)
+            if talking is not None and talking[1].texts.awaits_news:
+                known = (fact for _, fact in await self._desk.known(call_sid))
+                latest = {fact.text_id: fact for fact in known if isinstance(fact, TextTold)}
+                for told in latest.values():
+                    talking[1].texts.news(told)
+            else:
+                self._awaiting.discard(call_sid)
+        if not self._awaiting:
+            self._is_awaited.clear()
+
     # --- What callers send ---
 
     def begins(self, call: CallOutside, agent: AgentInCall) -> None:
         """This agent can be told at once."""
         self._talking[call.call_sid] = self._key(call.caller), agent
+        self._await_news(call.call_sid)
 
     def ended(self, call_sid: str, agent: AgentInCall | None) -> None:
         """It cannot any more. Does nothing when another stream of the call is on."""
