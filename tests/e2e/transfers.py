@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from callbridge import Agent, Destination
 from callbridge.call.telephone_facts import TransferEnded
 from callbridge.simulators.account import AccountSettings, Fault, SimulatedAccount, serve_account
-from callbridge.simulators.phone import Step, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import SimulatedCall, Step, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.call_settings import TO_NUMBER
 from callbridge.simulators.phone.exchange import Exchange
+from callbridge.simulators.phone.leg import Leg
 from callbridge.simulators.phone.people import Person
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Says
-from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, FinishedCall, Stack, stack
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CALL_TIMEOUT_S, FinishedCall, Stack, stack
 from random_calls import noise
 
 SALES = "+15550100042"
-WARM, COLD, ASKING = "warm", "cold", "asking"
-Way = Literal["warm", "cold", "asking"]
+Way = Literal["cold", "asking", "warm"]
+COLD: Final[Way] = "cold"
+ASKING: Final[Way] = "asking"
+WARM: Final[Way] = "warm"
 
 PACE = 0.05
 """A ring of 20 s is a second."""
@@ -54,6 +58,7 @@ def puts_through(*afterwards: Answer) -> Script:
             *(afterwards or (goodbye,)),
         ),
         after_ms=20,
+        answers_go_on=True,  # On the stream with which a caller comes back.
     )
 
 
@@ -67,8 +72,23 @@ class People:
 
     async def call(self, steps: Sequence[Step] | None = None, **line: Any) -> FinishedCall:
         """One call whose caller asks for sales, and waits."""
+        return await self.stack.finish(self.phone(steps, **line))
+
+    def phone(self, steps: Sequence[Step] | None = None, **line: Any) -> SimulatedCall:
+        """A phone whose caller will wait for what comes."""
         settings = {"exchange": self.exchange, "verb_time": PACE, **line}
-        return await self.stack.call(list(steps or (WaitForAgent(), WaitForEnd())), **settings)
+        return self.stack.phone(list(steps or (WaitForAgent(), WaitForEnd())), **settings)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Returns once something holds of the telephones; that is looked at a hundred times a second."""
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            while not holds():  # noqa: ASYNC110 - no telephone rings for a test
+                await asyncio.sleep(0.01)
+
+    @property
+    def people_legs(self) -> list[Leg]:
+        """The calls to people, in their order."""
+        return [leg for leg in self.exchange.legs.values() if leg.direction != "inbound"]
 
     async def ended(self, call: FinishedCall) -> TransferEnded:
         """What became of the one transfer of a call, as it is written down."""

@@ -50,7 +50,10 @@ class TransferSoFar:
     """Wall time in seconds, as all times here."""
     person_sid: str = ""
     """Twilio's name of the call to the person, where it is one of its own."""
+    picked_up_at: float | None = None
+    """When Twilio saw somebody answer."""
     answered_at: float | None = None
+    """When they began to hear the briefing."""
     takes_it: bool | None = None
     """Whether they take the call; None as long as they have not decided."""
     decided_at: float = 0.0
@@ -175,6 +178,8 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
         case telephone_facts.PersonReported(status=status, sip_code=sip_code):
             if so_far.status not in CALL_OVER:  # News come in any order, and none follows the last.
                 so_far.status, so_far.sip_code = status, sip_code
+            if status == "in-progress" and so_far.picked_up_at is None:
+                so_far.picked_up_at = at
         case telephone_facts.CallerJoined():
             so_far.caller_joins = True
         case telephone_facts.PersonJoined():

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEY_S: Final = 8
 """How long the key is waited for behind the last words."""
 
+_NEWS: Final = "answered completed"
+
 TAKES_IT: Final = "1"
 """The key that takes the call."""
 
@@ -44,7 +46,7 @@ def ring(
         caller_id: whose number is shown; empty for the caller's own.
         extension: keys that are pressed for a number, once somebody has answered.
         briefing_url: what whoever answers hears first; empty: they are connected at once.
-        status_url: where Twilio reports the end of it.
+        status_url: where Twilio reports that somebody has answered, and the end of it.
         ended_url: asked when the ringing or the talk is over, with `DialCallStatus`.
     """
     dial = Dial(
@@ -53,7 +55,7 @@ def ring(
         action=ended_url,
         caller_id=caller_id or None,
     )
-    told = {"url": briefing_url or None, "status_callback": status_url, "status_callback_event": "completed"}
+    told = {"url": briefing_url or None, "status_callback": status_url, "status_callback_event": _NEWS}
     if address.startswith(("sip:", "sips:")):
         dial.sip(legal(address), **told)
     elif address.startswith("client:"):

@@ -70,7 +70,7 @@ class Transfers:
     def _note_outcome(
         self, call_sid: str, so_far: TransferSoFar, outcome: TransferOutcome, detail: str
     ) -> None:
-        desk, taken_at = self._desk, so_far.decided_at or so_far.answered_at
+        desk, taken_at = self._desk, so_far.decided_at or so_far.picked_up_at
         is_taken = outcome is TransferOutcome.CONNECTED and taken_at is not None
         until = taken_at if is_taken and taken_at is not None else desk.wall_now()
         waited_ms = max(0, round((until - so_far.asked_at) * 1000))
