@@ -563,6 +563,10 @@ def test_a_task_of_a_group_has_an_owner() -> None:
 # --- Broad excepts ----------------------------------------------------------------------------------
 
 BROAD = {
+    (
+        "callbridge.server.process.people",
+        "_alone",
+    ): "our fault costs one transfer; a hold ends anyway",
     ("callbridge.agents.tools.tool", "Tool.answer"): "a user's code may raise anything; the call goes on",
     ("callbridge.agents.tools.tool", "Tool.answer_async"): "so here",
     ("callbridge.agents.tools.tool", "Tool.fault_in"): "and here",

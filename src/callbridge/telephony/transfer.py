@@ -11,7 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from twilio.twiml.voice_response import Conference, Dial, VoiceResponse  # type: ignore[import-untyped]
+from twilio.twiml.voice_response import (  # type: ignore[import-untyped]  # it ships no types
+    Conference,
+    Dial,
+    VoiceResponse,
+)
 
 from callbridge.telephony.ladder import RINGS_LONGER_S
 from callbridge.telephony.twiml import legal, say

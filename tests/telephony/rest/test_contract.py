@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 ACCOUNT, CALL, NUMBER = "AC" + "0" * 32, "CA" + "1" * 32, "PN" + "5" * 32
-ROOM = "CF" + "6" * 32
 TO, FROM, URL = "+14155550123", "+14155550199", "https://calls.example.com/twilio/x"
 
 
@@ -79,18 +78,6 @@ REQUESTS: list[tuple[str, Callable[[TwilioRest], Awaitable[object]], str, set[st
         {"Url", "Method"},
     ),
     (
-        "POST /2010-04-01/Accounts/AC/Conferences/CF.json",
-        lambda rest: rest.end_conference(ROOM),
-        "a room",
-        {"Status"},
-    ),
-    (
-        "DELETE /2010-04-01/Accounts/AC/Conferences/CF/Participants/CA.json",
-        lambda rest: rest.remove_participant(ROOM, CALL),
-        "a room",
-        set(),
-    ),
-    (
         "POST /2010-04-01/Accounts/AC/Messages.json",
         lambda rest: rest.send_message(TO, FROM, "Hi", URL, 600),
         "a text",
@@ -139,7 +126,7 @@ async def test_a_request_has_the_names_that_twilio_documents(
     await ask(asking(http))
     ((method, url, params, data),) = http.asked
     shown = urlsplit(url).path
-    for sid in (ACCOUNT, CALL, NUMBER, ROOM):
+    for sid in (ACCOUNT, CALL, NUMBER):
         shown = shown.replace(sid, sid[:2])
     assert f"{method} {shown}" == line
     sent = {**params, **data}

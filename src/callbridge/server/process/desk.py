@@ -102,7 +102,7 @@ class Desk:
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = People(self)
+        self.people = People(self.settings, self.state, self.call_tokens, self.wall_now, self.kept)
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
 
     @property
@@ -186,7 +186,7 @@ class Desk:
         """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
         await self._restore()
         try:
-            async with self.waiting, self._rest_opened(), self.people:
+            async with self.waiting, self._rest_opened(), self.people.opened(self.rest):
                 yield
         finally:
             await self.state.close()

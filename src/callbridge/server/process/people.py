@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from callbridge.call import facts
 from callbridge.call.events import TransferTold
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import PersonRung
@@ -27,11 +28,14 @@ from callbridge.telephony.rest.outcomes import call_outcome_of
 from callbridge.telephony.rest.records import NewCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from callbridge.call.telephone_facts import TransferAsked
-    from callbridge.server.process.desk import Desk
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.process.call_tokens import CallTokens
+    from callbridge.state.state import State
     from callbridge.switchboard.transfer import TransferSoFar
+    from callbridge.telephony.rest.client import TwilioRest
 
     Tell = Callable[[TransferTold], None]
 
@@ -47,19 +51,42 @@ _log = structlog.get_logger()
 class People:
     """Those who are asked for the calls of one process."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        call_tokens: CallTokens,
+        wall_now: Callable[[], float],
+        kept: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Nobody yet.
+
+        Args:
+            settings: addresses, and the number that is shown where there is no other.
+            state: what every process has noted.
+            call_tokens: let a caller's number be shown.
+            wall_now: seconds since 1970.
+            kept: returns when what was noted is on disk, or cannot be in time.
+        """
+        self._settings, self._state, self._call_tokens = settings, state, call_tokens
+        self._wall_now, self._kept = wall_now, kept
+        self.rest: TwilioRest | None = None
+        """Twilio's REST API, for as long as the process serves; None where it may not be used."""
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: set[asyncio.Task[None]] = set()
         self._news: dict[str, asyncio.Event] = {}
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Nobody waits any more. Whoever still rings then is told so when they answer."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+    @contextlib.asynccontextmanager
+    async def opened(self, rest: TwilioRest | None) -> AsyncIterator[None]:
+        """For as long as calls are served. Whoever rings at its end is told when they answer."""
+        self.rest = rest
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                yield
+                for task in self._running:
+                    task.cancel()
+        finally:
+            self.rest = self._tasks = None
 
     def ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
         """A caller is on hold: the person is rung, and `tell` is told what came of it."""
@@ -73,12 +100,12 @@ class People:
     def let_go(self, call_sid: str) -> None:
         """The caller waits for nobody any more: whoever is rung for them is hung up on."""
         self.has_news(call_sid)
-        if self._desk.rest is not None:
+        if self.rest is not None:
             self._begin(self._let_go(call_sid), f"letting go for {call_sid}")
 
     def bring_back(self, call_sid: str, url: str) -> None:
         """The caller waits alone in a room: they are led to `url`."""
-        if self._desk.rest is not None:
+        if self.rest is not None:
             self._begin(self._bring_back(call_sid, url), f"bringing back {call_sid}")
 
     # --- Asking ---
@@ -86,7 +113,7 @@ class People:
     async def _ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
         self._news[asked.call_sid] = asyncio.Event()
         try:
-            await self._desk.kept()
+            await self._kept()
             if (failed := await self._ring(asked, caller, called)) is not None:
                 tell(failed)
             else:
@@ -97,21 +124,21 @@ class People:
 
     async def _ring(self, asked: TransferAsked, caller: str, called: str) -> TransferTold | None:
         """Rings the person; what the call is to be told at once, if that is clear already."""
-        desk, transfer = self._desk, asked.transfer
+        transfer = asked.transfer
         told = TransferTold(asked.transfer_id, TransferOutcome.CARRIER_FAULT)
         ends = Ends(caller, called, is_anonymous=not caller.startswith("+"))
-        found = put_through(ends, transfer.address, desk.settings.fallback_caller_id or "")
+        found = put_through(ends, transfer.address, self._settings.fallback_caller_id or "")
         if not isinstance(found, PutThrough):
             return replace(told, outcome=TransferOutcome.UNREACHABLE, detail=found.value)
-        token = desk.call_tokens.get(asked.call_sid) if transfer.shows == "caller" else ""
-        line = called if called.startswith("+") else desk.settings.fallback_caller_id or ""
-        if not (desk.rest and line):
+        token = self._call_tokens.get(asked.call_sid) if transfer.shows == "caller" else ""
+        line = called if called.startswith("+") else self._settings.fallback_caller_id or ""
+        if not (self.rest and line):
             return replace(told, detail="no REST, or no number to show", is_to_ring=True)
         try:
             sid = await self._create(asked, caller if token else line, token, line)
         except RestFault as fault:
             return self._not_rung(asked, fault)
-        desk.note(asked.call_sid, PersonRung(asked.transfer_id, sid))
+        self._note(PersonRung(asked.transfer_id, sid, call_sid=asked.call_sid, source=facts.HTTP))
         _log.info(
             "person_rung",
             call_sid=asked.call_sid,
@@ -122,9 +149,9 @@ class People:
         return None
 
     async def _create(self, asked: TransferAsked, shown: str, token: str, line: str) -> str:
-        desk, transfer = self._desk, asked.transfer
-        assert desk.rest is not None, "asked before"
-        address = desk.settings.transfer_url
+        transfer = asked.transfer
+        assert self.rest is not None, "asked before"
+        address = self._settings.transfer_url
         new = NewCall(
             transfer.address,
             shown,
@@ -135,7 +162,7 @@ class People:
             call_token=token,
         )
         try:
-            return await desk.rest.create_call(new)
+            return await self.rest.create_call(new)
         except RestFault as fault:
             if fault.code not in _NOT_OURS or shown == line:
                 raise
@@ -158,13 +185,13 @@ class People:
         """Until the two have met, or nobody waits any more."""
         call_sid, is_told = asked.call_sid, False
         while (so_far := await self._so_far(asked)) is not None and so_far.is_wanted and not so_far.have_met:
-            outcome = so_far.outcome(self._desk.wall_now())
+            outcome = so_far.outcome(self._wall_now())
             if outcome is not None and not is_told:
                 is_told = True
                 detail = " ".join(filter(None, (so_far.status, so_far.sip_code)))
                 tell(TransferTold(asked.transfer_id, outcome, detail))
                 continue
-            if so_far.decided_at and self._desk.wall_now() - so_far.decided_at > JOIN_WITHIN_S:
+            if so_far.decided_at and self._wall_now() - so_far.decided_at > JOIN_WITHIN_S:
                 return
             await self._next_news(call_sid)
 
@@ -176,22 +203,22 @@ class People:
         news.clear()
 
     async def _so_far(self, asked: TransferAsked) -> TransferSoFar | None:
-        events = await self._desk.state.events(asked.call_sid)
+        events = await self._state.events(asked.call_sid)
         return read_transfers(read_facts(events)).get(asked.transfer_id)
 
     # --- Letting go ---
 
     async def _let_go(self, call_sid: str) -> None:
-        transfers = read_transfers(read_facts(await self._desk.state.events(call_sid)))
+        transfers = read_transfers(read_facts(await self._state.events(call_sid)))
         for so_far in transfers.values():
             if so_far.has_person and not so_far.is_wanted:
                 await self._end(call_sid, so_far.person_sid)
 
     async def _end(self, call_sid: str, person_sid: str) -> None:
-        if self._desk.rest is None:
+        if self.rest is None:
             return
         try:
-            was_there = await self._desk.rest.end_call(person_sid)
+            was_there = await self.rest.end_call(person_sid)
         except RestFault as fault:
             # The address of what they hear tells them that the caller is gone, and hangs up.
             _log.warning("person_not_let_go", call_sid=call_sid, person_sid=person_sid, reason=str(fault))
@@ -199,20 +226,28 @@ class People:
             _log.info("person_let_go", call_sid=call_sid, person_sid=person_sid, was_there=was_there)
 
     async def _bring_back(self, call_sid: str, url: str) -> None:
-        assert self._desk.rest is not None, "asked before"
+        assert self.rest is not None, "asked before"
         try:
-            await self._desk.rest.redirect_call(call_sid, url)
+            await self.rest.redirect_call(call_sid, url)
         except RestFault as fault:  # The room asks again in a second.
             _log.warning("caller_not_brought_back", call_sid=call_sid, reason=str(fault))
+
+    def _note(self, fact: PersonRung) -> None:
+        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
 
     # --- Tasks ---
 
     def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        if self._tasks is None:
+            work.close()  # Nobody is served any more.
+            return
+        task = self._tasks.create_task(_alone(work, name), name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (broken := task.exception()) is not None:
-            _log.error("person_task_broken", task=task.get_name(), exc_info=broken)
+
+async def _alone(work: Coroutine[None, None, None], name: str) -> None:
+    try:
+        await work
+    except Exception:  # noqa: BLE001  # Our fault costs this transfer, and nobody else: hold has a limit of its own.
+        _log.exception("person_not_looked_after", task=name)

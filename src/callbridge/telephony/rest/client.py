@@ -104,18 +104,6 @@ class TwilioRest:
         """Lets an answered call go on with the document at `url`. False: it is over, or still rings."""
         return await self._done(lambda api: api.calls(sid).update_async(url=url, method="POST"))
 
-    # --- Conferences ---
-
-    async def end_conference(self, sid: str) -> bool:
-        """Ends a conference: each of its calls goes on with its own document. False: it was over."""
-        return await self._done(lambda api: api.conferences(sid).update_async(status="completed"))
-
-    async def remove_participant(self, conference_sid: str, call_sid: str) -> bool:
-        """Takes one call out of a conference. False: it was not in it."""
-        return await self._done(
-            lambda api: api.conferences(conference_sid).participants(call_sid).delete_async()
-        )
-
     # --- Texts ---
 
     async def send_message(
