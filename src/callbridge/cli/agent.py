@@ -110,6 +110,9 @@ def _traits(agent: Agent) -> Iterator[tuple[str, str]]:
     ):
         if (value := getattr(agent, what)) is not None:
             yield what.replace("_", " "), str(value)
+    if agent.texts is not None:
+        own = f"its own words, {agent.texts.words_max} characters" if agent.texts.words_max else ""
+        yield "texts", ", ".join(filter(None, (*agent.texts.templates, own)))
     if agent.values is not None:
         yield "values", f"{agent.values.__name__}: {', '.join(agent.values.model_fields)}"
 

@@ -18,6 +18,7 @@ from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
+from callbridge.agents.written.text_tables import WrittenTexts
 from callbridge.agents.written.transfer_tables import TransferName, WrittenTransfer
 
 
@@ -86,6 +87,8 @@ class AgentFile(Written):
     """What the agent asks its callers for, by name. What no step captures may be captured at any time."""
     transfers: dict[TransferName, WrittenTransfer] = Field(default_factory=dict)
     """People to whom the agent can put its callers through, by name."""
+    texts: WrittenTexts | None = None
+    """Which text messages it may send. Without it, none."""
     steps: list[WrittenStep] = Field(default_factory=list)
     """The steps of its conversations. Each begins with the first."""
     anywhere: list[WrittenWay] = Field(default_factory=list)

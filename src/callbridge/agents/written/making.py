@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.agents.agent import Agent
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.texting.texts import SEND_TEXT, Texts
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.transfers.plan import TOOL
 from callbridge.agents.written.file_model import SilenceDetection
@@ -52,7 +53,7 @@ def agent_of(
     in_steps = {name for step in file.steps for name in step.tools}
     everywhere = {name: tool for name, tool in tools.items() if name not in in_steps}
     people = [destination_of(workshop, name, one) for name, one in file.transfers.items()]
-    flow = None
+    texts, flow = _texts_of(workshop, file), None
     if not workshop.faults:
         names = {*everywhere, *_given_tools(file), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
@@ -67,6 +68,7 @@ def agent_of(
                 tools=everywhere.values(),
                 flow=flow,
                 transfers=[one for one in people if one is not None],
+                texts=texts,
                 **given,
             )
             _add_forms(agent, file, usable)
@@ -77,8 +79,23 @@ def agent_of(
 
 def _given_tools(file: AgentFile) -> set[str]:
     """The tools that it has without writing them."""
-    given = {_HANG_UP: file.can_hang_up, _PRESS: file.can_press_keys}
+    given = {
+        _HANG_UP: file.can_hang_up,
+        _PRESS: file.can_press_keys,
+        SEND_TEXT: file.texts is not None,
+    }
     return {name for name, has_it in given.items() if has_it}
+
+
+def _texts_of(workshop: Workshop, file: AgentFile) -> Texts | None:
+    """What it may send; None where that has faults, or nothing is written."""
+    if file.texts is None:
+        return None
+    try:
+        return Texts(**file.texts.model_dump(exclude_none=True))
+    except AgentFault as fault:
+        workshop.fault(("texts",), str(fault).removeprefix("texts, ").removeprefix("texts: "))
+        return None
 
 
 def _tools_of(workshop: Workshop, file: AgentFile, places: Sequence[int]) -> dict[str, GivenTool]:
