@@ -18,6 +18,9 @@ _START: Final = frozenset({"START", "YES", "UNSTOP"})
 _HELP: Final = frozenset({"HELP", "INFO"})
 """Words that Twilio answers itself, on numbers with its default handling of them."""
 
+_ANSWERS: Final = frozenset({"YES", "CANCEL", "END", "QUIT"})
+"""Those of them that people say for other reasons, too."""
+
 _STEPS: Final = {TextOutcome.UNKNOWN: 1, TextOutcome.ACCEPTED: 2}
 _FINAL: Final = 3
 
@@ -34,15 +37,22 @@ def is_news(known: Sequence[Fact], told: TextTold) -> bool:
     return told.text_id in asked(known) and _STEPS.get(told.outcome, _FINAL) > reached
 
 
-def wish_in(form: Mapping[str, str]) -> NoteKind | str:
-    """What a text that somebody has sent asks of us, beside its words; empty where it is for the agent.
+def wish_in(form: Mapping[str, str]) -> NoteKind | None:
+    """Whether a text that somebody has sent says that they want no texts, or want some again.
 
-    `OptOutType` stands there only with Twilio's Advanced Opt-Out. `help` is answered by Twilio, and is no
-    wish.
+    `OptOutType` stands there only with Twilio's Advanced Opt-Out, whose words the account may choose.
     """
-    word = form.get("OptOutType", "").upper() or form.get("Body", "").strip().upper()
+    word = form.get("OptOutType", "").upper() or _word_of(form)
     if word in _STOP:
         return NoteKind.STOPPED
-    if word in _START:
-        return NoteKind.STARTED
-    return "help" if word in _HELP else ""
+    return NoteKind.STARTED if word in _START else None
+
+
+def is_for_an_agent(form: Mapping[str, str]) -> bool:
+    """Whether a text is for an agent, also if it is a wish: "yes" and "cancel" are answers as well."""
+    word = _word_of(form)
+    return word in _ANSWERS or not (word in _HELP or form.get("OptOutType") or wish_in(form))
+
+
+def _word_of(form: Mapping[str, str]) -> str:
+    return form.get("Body", "").strip().upper()

@@ -243,9 +243,11 @@ async def test_who_has_opted_out_is_not_tried_again_until_they_start() -> None:
         ({"body": "Arrêt", "OptOutType": "STOP"}, True, False),
         ({"body": "stop calling me at 5"}, False, True),
         ({"body": "HELP"}, False, False),
+        ({"body": "Cancel"}, True, True),
+        ({"body": "yes"}, False, True),
     ],
 )
-async def test_a_stop_is_noted_and_is_no_word_for_an_agent(
+async def test_a_stop_is_noted_and_an_answer_is_for_the_agent(
     form: dict[str, str], *, is_stop: bool, is_for_the_agent: bool
 ) -> None:
     service = Service()

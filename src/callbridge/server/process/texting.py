@@ -21,7 +21,7 @@ from callbridge.call.outcomes import TextOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.observe.redaction import masked_number
 from callbridge.state.text_notes import SENT_KEPT_S, WORDS_MAX, NoteKind, TextNote
-from callbridge.switchboard.text_news import asked, is_news, wish_in
+from callbridge.switchboard.text_news import asked, is_for_an_agent, is_news, wish_in
 from callbridge.telephony.rest.fault import RestFault
 from callbridge.telephony.rest.outcomes import text_outcome, text_outcome_of
 
@@ -252,11 +252,11 @@ class Texting:
         key, wish = self._key(sender), wish_in(form)
         words = _words_of(form)
         live = [agent for whose, agent in self._talking.values() if key and whose == key]
-        log = _log.bind(sender=masked_number(sender), characters=len(words), wish=str(wish))
+        log = _log.bind(sender=masked_number(sender), characters=len(words), wish=wish and wish.value)
         log.info("text_came", live_calls=len(live))
-        if isinstance(wish, NoteKind):
+        if wish is not None:
             self._note(key, wish)
-        elif not wish and words:
+        if words and is_for_an_agent(form):
             for agent in live:
                 agent.texts.came(words)
             await self._keep(key, sender, words)
