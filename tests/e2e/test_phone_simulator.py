@@ -688,6 +688,20 @@ async def test_the_command_follows_a_plan_of_the_line(tmp_path: Path) -> None:
     assert (told["DialCallStatus"], told["DialBridged"]) == ("completed", "false")
 
 
+async def test_the_command_rings_the_people_of_a_plan(tmp_path: Path) -> None:
+    people = '[people."+15550100003"]\nafter_s = 4\ntalks_s = 61\n'
+    (tmp_path / "call.toml").write_text(f"steps = []\n{people}", encoding="utf-8")
+    async with serving(silent) as bridge:
+        bridge.documents["/voice"] = "<Response><Dial action='/ended'>+15550100003</Dial></Response>"
+        url, plan = f"{bridge.base}/voice", str(tmp_path / "call.toml")
+        result = await asyncio.to_thread(run_command, url, "--plan", plan, "--json")
+        told = bridge.asked("/ended").form
+    assert (told["DialBridged"], told["DialCallDuration"]) == ("true", "61")
+    report = json.loads(result.output)
+    assert [sound["what"] for sound in report["heard"]] == ["<Dial>", "+15550100003"]
+    assert report["longest_wait_ms"] == pytest.approx(4000, abs=500)
+
+
 async def test_a_call_in_which_the_agent_is_never_heard_is_no_success() -> None:
     """Though nobody did anything wrong: a call that is declined, or answered by nobody."""
 

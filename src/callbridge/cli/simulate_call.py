@@ -6,6 +6,7 @@ Reads the command line, shows, and sets the exit status. The call itself is `sim
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +23,16 @@ from callbridge.simulators.phone import (
     AUTH_TOKEN,
     FROM_NUMBER,
     TO_NUMBER,
+    Caller,
     CallerScript,
     CallReport,
     CallSettings,
     Departure,
+    Exchange,
     Interrupt,
     Network,
     Pause,
+    Person,
     PhoneEvent,
     Press,
     Say,
@@ -180,12 +184,28 @@ def simulate_call(
         save=save,
     )
     display = _Display(Console(quiet=as_json, highlight=False))
-    report = asyncio.run(place_call(url, caller, settings, on_event=display.show))
+    report = asyncio.run(_placed(url, caller, settings, planned.people, display))
     if as_json:
         typer.echo(report.to_json().decode())
     else:
         display.summarise(report)
     raise typer.Exit(0 if report.is_clean and report.was_agent_heard else 1)
+
+
+async def _placed(
+    url: str, caller: Caller, settings: CallSettings, people: Mapping[str, Person], display: _Display
+) -> CallReport:
+    """The call, beside the telephones of whoever can be rung."""
+    if not people:
+        return await place_call(url, caller, settings, on_event=display.show)
+    async with Exchange(
+        account_sid=settings.account_sid,
+        auth_token=settings.auth_token,
+        people=people,
+        pace=settings.verb_time,
+    ) as exchange:
+        there = replace(settings, exchange=exchange)
+        return await place_call(url, caller, there, on_event=display.show)
 
 
 # --- The command line -------------------------------------------------------------------------

@@ -195,6 +195,14 @@ async def test_the_star_ends_the_talk_and_not_the_call() -> None:
     assert [verb.verb for verb in report.verbs] == ["Dial", "Say"]
 
 
+async def test_a_talk_has_a_limit() -> None:
+    people = {DESK: Person(talks_s=None)}
+    async with at_exchange(people, voice=dial(more="timeLimit='60'"), after="") as service:
+        _, form = await called(service)
+    assert TALKED.items() <= form.items()
+    assert service.exchange.to(DESK)[0].hung_up_by == "exchange"
+
+
 @pytest.mark.parametrize(
     ("answers", "status"), [(Answers.PICKS_UP, "in-progress"), (Answers.BUSY, "ringing")]
 )

@@ -11,6 +11,7 @@ from callbridge.simulators.phone import caller as line
 from callbridge.simulators.phone import plan
 from callbridge.simulators.phone.incoming import Incoming, Place
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.people import Answers, Moment, Person
 from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
 from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
 from callbridge.simulators.sounds import SoundKind, dbfs
@@ -119,10 +120,27 @@ def test_a_plan_says_who_calls_and_from_where(tmp_path: Path) -> None:
     )
 
 
+def test_people_are_planned(tmp_path: Path) -> None:
+    text = """
+steps = []
+[people."+15550100031"]
+after_s = 4
+presses = ["", "1"]
+leaves = "keys"
+[people."client:bob"]
+answers = "no answer"
+"""
+    assert load_plan(written(tmp_path, text)).people == {
+        "+15550100031": Person(after_s=4, presses=("", "1"), leaves=Moment.KEYS),
+        "client:bob": Person(answers=Answers.NO_ANSWER),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("steps = [", "plan.toml"),
+        ('steps = []\n[people.bob]\nanswers = "sings"', "Invalid enum value 'sings'"),
         ("", "missing required field `steps`"),
         ('[[steps]]\ndo = "sing"', "Invalid value 'sing'"),
         ('[[steps]]\ndo = "pause"', "missing required field `ms`"),

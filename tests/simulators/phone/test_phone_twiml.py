@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twilio.twiml.voice_response import Connect, Dial, Gather, Stream, VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
 from callbridge.simulators.phone import twiml
+from callbridge.simulators.phone.dial_nouns import Callback, Room
 from callbridge.simulators.phone.twiml import Document, Unusable, WebAnswer, WebFailure
 
 
@@ -131,6 +132,12 @@ def test_reads_a_stream_with_everything() -> None:
         ("<Hangup><Say>no</Say></Hangup>", "<Hangup> cannot hold other verbs"),
         ("<Gather><Hangup/></Gather>", "<Hangup> is not allowed inside <Gather>"),
         ("<Dial><Number callerId='+1'>1</Number></Dial>", "<Number> has no attribute 'callerId'"),
+        ("<Dial><Sip sendDigits='1'>a@b</Sip></Dial>", "<Sip> has no attribute 'sendDigits'"),
+        ("<Dial><Client username='u'>bob</Client></Dial>", "<Client> has no attribute 'username'"),
+        ("<Dial><Conference hold='true'>r</Conference></Dial>", "<Conference> has no attribute 'hold'"),
+        ("<Dial><Conference muted='yes'>r</Conference></Dial>", "<Conference muted='yes'> is not one of"),
+        ("<Dial><Number statusCallback='/s' statusCallbackEvent='ended'>1</Number></Dial>", "<Number status"),
+        (f"<Dial>{'<Number>+15551234567</Number>' * 11}</Dial>", "<Dial> rings at most 10 at once"),
         ("<Connect/>", "<Connect> must hold one noun, not 0"),
         ("<Connect><Stream url='wss://a' bidirectional='true'/></Connect>", "<Stream> has no"),
         ("<Connect><Stream url='wss://a' audioFormat='x'/></Connect>", "<Stream> has no"),
@@ -152,6 +159,30 @@ def test_an_empty_say_is_13520() -> None:
     document = parsed("<Say> </Say><Hangup/>")
     assert document.complaints == ((13520, "<Say> without text"),)
     assert document.verbs == (twiml.Hangup(),)
+
+
+def test_reads_nouns_and_rooms() -> None:
+    body = (
+        "<Dial><Client statusCallback='/s'><Identity>bob</Identity><Parameter name='a' value='b'/></Client>"
+        "<Sip url='w'>alice@example.com</Sip></Dial>"
+        "<Dial><Conference participantLabel='human' startConferenceOnEnter='false' "
+        "endConferenceOnExit='true' waitUrl='' "
+        "statusCallback='s' statusCallbackEvent='start leave'>r</Conference></Dial>"
+    )
+    document = parsed(body)
+    assert document.complaints == ()
+    rings, enters = document.verbs
+    assert isinstance(rings, twiml.Dial)
+    assert isinstance(enters, twiml.Dial)
+    client, sip = rings.nouns
+    assert (client.party, sip.party) == ("client:bob", "sip:alice@example.com")
+    assert client.callback == Callback("/s", "POST", frozenset({"completed"}))
+    assert sip.at("https://example.com/a/b").url == "https://example.com/a/w"
+    assert enters.room is not None
+    told = Callback("https://example.com/s", "POST", frozenset({"start", "leave"}))
+    assert enters.room.at("https://example.com/x") == Room(
+        "r", label="human", starts=False, ends=True, wait_url="", callback=told
+    )
 
 
 @pytest.mark.parametrize("timeout", ["4", "601", "-1", "soon", ""])

@@ -29,6 +29,14 @@
     silence = "falls-through"  # the older way of <Record>: silence is not handed on, and the next verb runs.
                                # Else "recorded": `action` is asked of it, and no verb behind ever runs
 
+    [people."+15550100031"]    # a <Dial> rings them, and what `line` says of `dial` does not count any more;
+    answers = "picks up"       # or "mailbox", "busy", "declines", "no answer", "unreachable"
+    after_s = 4                # seconds go by at the pace of verbs (`CallSettings.verb_time`)
+    presses = ["1"]            # what they enter at each <Gather>
+    talks_s = 60
+    leaves = "briefing"        # hangs up then; or "keys", "waiting", "talk"
+    forwards_to = "client:bob"
+
 Files are looked up beside the plan. Text is spoken by espeak-ng.
 """
 
@@ -45,6 +53,7 @@ from callbridge.simulators.audio import load_speech, speak
 from callbridge.simulators.phone import caller
 from callbridge.simulators.phone.incoming import Incoming, Place
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.people import Answers, Moment, Person
 from callbridge.simulators.phone.surroundings import Background, ComfortNoise, Echo, Surroundings
 from callbridge.simulators.sounds import SoundKind, at_level
 
@@ -150,11 +159,24 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     silence: Literal["recorded", "falls-through"] = "recorded"
 
 
+class _Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`[people.ADDRESS]`: see `Person`."""
+
+    answers: Answers = Answers.PICKS_UP
+    after_s: float = 2.0
+    presses: tuple[str, ...] = ()
+    talks_s: float = 30.0
+    leaves: Moment | None = None
+    leaves_after_s: float = 0.0
+    forwards_to: str | None = None
+
+
 class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: list[_Step]
     call: _Call = _Call()
     around: _Around = _Around()
     line: _Line = _Line()
+    people: dict[str, _Person] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,8 @@ class Plan:
     incoming: Incoming = field(default_factory=Incoming)
     surroundings: Surroundings = field(default_factory=Surroundings)
     line: LineSettings = field(default_factory=LineSettings)
+    people: dict[str, Person] = field(default_factory=dict)
+    """Whom a `<Dial>` rings, by their address; without any it goes as `line` says."""
 
 
 def load_plan(path: Path) -> Plan:
@@ -185,6 +209,7 @@ def load_plan(path: Path) -> Plan:
             _incoming(plan.call),
             _surroundings(plan.around),
             _line(plan.line),
+            {address: Person(**msgspec.structs.asdict(who)) for address, who in plan.people.items()},
         )
     except OSError as error:
         raise PlanError(f"{path}: cannot be read: {error.strerror}") from error
