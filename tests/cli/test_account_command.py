@@ -27,6 +27,12 @@ def test_a_port_that_is_taken_is_explained() -> None:
     assert "try --port 0" in " ".join(result.output.split())
 
 
+def test_a_person_who_does_what_nobody_can_is_explained() -> None:
+    result = CliRunner().invoke(APP, ["--port", "0", "--person", "+14155550199=dances"])
+    assert result.exit_code == 2
+    assert "HOW is one of picks-up, mailbox, busy" in " ".join(result.output.split())
+
+
 async def test_what_it_prints_is_all_that_a_client_needs() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", "from callbridge.cli import main; main()", "simulate", "account"),

@@ -6,6 +6,7 @@ Options and output only. What the account does is in `simulators.account`.
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -17,6 +18,7 @@ from callbridge.cli.simulate_call import found_settings
 from callbridge.observe.redaction import masked_number
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
+from callbridge.simulators.phone import Answers, Exchange, Person
 from callbridge.simulators.phone.call import ACCOUNT_SID, AUTH_TOKEN
 
 if TYPE_CHECKING:
@@ -24,6 +26,19 @@ if TYPE_CHECKING:
 
 NUMBER: Final = "+14155550100"
 """The number of an account that was given none: reserved for fiction."""
+
+PERSON: Final = "+14155550199=picks-up@3:1"
+"""Who can be rung when nobody was named."""
+
+_PERSON: Final = re.compile(
+    r"(?P<address>[^=]+)=(?P<answers>[a-z-]+)(@(?P<after_s>[0-9]+(\.[0-9]+)?))?(:(?P<keys>[0-9*#]*))?"
+)
+_ANSWERS: Final = {answers.value.replace(" ", "-"): answers for answers in Answers}
+PERSON_SYNTAX: Final = (
+    "Somebody who can be rung, as ADDRESS=HOW@SECONDS:KEYS. HOW is one of "
+    f"{', '.join(_ANSWERS)}; KEYS are pressed when they are asked for some. Repeatable; "
+    f"{PERSON} when nobody is named. Nobody is anywhere else."
+)
 
 ADDRESSES: Final = ("From", "To", "PhoneNumber")
 """Parameters that are shown, masked; nothing else of what is sent is."""
@@ -39,6 +54,7 @@ def simulate_account(
         list[str] | None,
         typer.Option(help="Somebody's number that it may show, and reach on trial. Repeatable."),
     ] = None,
+    person: Annotated[list[str] | None, typer.Option(help=PERSON_SYNTAX)] = None,
     debugger: Annotated[
         str, typer.Option(help="Webhook that is told of each complaint, as entered in Twilio's Console.")
     ] = "",
@@ -63,7 +79,11 @@ def simulate_account(
         type="Trial" if trial else "Full",
     )
     try:
-        asyncio.run(_serve(console, SimulatedAccount(settings=settings), host, port))
+        people = dict(_person(text) for text in person or (PERSON,))
+        asyncio.run(_serve(console, settings, people, host, port))
+    except ValueError as error:
+        console.print(f"[bold red]{escape(str(error))}")
+        raise typer.Exit(2) from error
     except OSError as error:
         console.print(f"[bold red]{host}:{port} cannot be used: {escape(str(error))}; try --port 0")
         raise typer.Exit(1) from error
@@ -71,21 +91,38 @@ def simulate_account(
         console.print("stopped")
 
 
-async def _serve(console: Console, account: SimulatedAccount, host: str, port: int) -> None:
+def _person(text: str) -> tuple[str, Person]:
+    """Who is where, of an option."""
+    found = _PERSON.fullmatch(text)
+    if found is None or found["answers"] not in _ANSWERS:
+        raise ValueError(f"--person {text}: write it as {PERSON}; HOW is one of {', '.join(_ANSWERS)}")
+    answers = _ANSWERS[found["answers"]]
+    keys = found["keys"] or ""
+    after_s = float(found["after_s"] or Person().after_s)
+    return found["address"], Person(answers=answers, after_s=after_s, presses=(keys,) if keys else ())
+
+
+async def _serve(
+    console: Console, settings: AccountSettings, people: dict[str, Person], host: str, port: int
+) -> None:
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    account.on_request = lambda seen: _show_request(console, seen)
-    account.ledger.on_complaint = lambda complaint: _show_complaint(console, complaint)
-    async with serve_account(account, host, port) as server:
-        _introduce(console, account, server.base_url)
-        await stopped.wait()
+    async with Exchange(people=people, pace=1.0) as exchange:
+        account = SimulatedAccount(exchange, settings)
+        account.on_request = lambda seen: _show_request(console, seen)
+        account.ledger.on_complaint = lambda complaint: _show_complaint(console, complaint)
+        async with serve_account(account, host, port) as server:
+            _introduce(console, account, people, server.base_url)
+            await stopped.wait()
 
 
-def _introduce(console: Console, account: SimulatedAccount, base_url: str) -> None:
+def _introduce(console: Console, account: SimulatedAccount, people: dict[str, Person], base_url: str) -> None:
     """Lines to copy are not broken at the width of a terminal."""
     settings = account.settings
     console.print(f"[bold]{base_url}[/]  {settings.type} account, nobody is billed", soft_wrap=True)
     console.print("numbers: " + ", ".join(one.address for one in account.numbers), soft_wrap=True)
+    there = ", ".join(f"{address} ({one.answers.value})" for address, one in people.items())
+    console.print(f"people:  {there}", soft_wrap=True)
     console.print("for the service and its commands:", style="dim")
     lines = {
         "TWILIO_ACCOUNT_SID": settings.account_sid,

@@ -79,6 +79,18 @@ async def test_who_is_taken_out_goes_on_with_their_document() -> None:
         assert leg.status == "in-progress"
 
 
+async def test_a_name_opens_a_room_and_is_found_again() -> None:
+    async with meeting() as (desk, sid):
+        asked = {"To": CARA, "From": OURS}
+        made = desk.ask("POST", "/Conferences/a-new-room/Participants.json", asked)
+        assert made["conference_sid"] != sid
+        assert desk.ask("GET", f"/Conferences/{made['conference_sid']}.json")["friendly_name"] == "a-new-room"
+        again = desk.ask("POST", "/Conferences/a-new-room/Participants.json", asked)
+        assert again["conference_sid"] == made["conference_sid"]
+        joins = desk.ask("POST", "/Conferences/room-7/Participants.json", asked)
+        assert joins["conference_sid"] == sid
+
+
 async def test_who_is_added_is_rung_into_the_room_and_their_call_ends_with_it() -> None:
     async with meeting() as (desk, sid):
         asked = {

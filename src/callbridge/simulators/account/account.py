@@ -93,6 +93,12 @@ class SimulatedAccount:
             clock: seconds since 1970.
         """
         self.settings: Final = settings or AccountSettings()
+        if isinstance(exchange, phone_exchange.Exchange):
+            theirs = exchange.settings.account_sid
+            if theirs != self.settings.account_sid:
+                raise ValueError(
+                    f"the exchange is that of {theirs}, the account is {self.settings.account_sid}"
+                )
         self.ledger: Final = Ledger(self.settings, clock)
         self.exchange: Final = exchange or QuietExchange(clock, self.settings.calls_per_s)
         self.calls: Final = Calls(self.ledger, self.exchange)

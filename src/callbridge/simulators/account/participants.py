@@ -13,6 +13,7 @@ from callbridge.simulators.account.formats import API, rfc2822
 from callbridge.simulators.account.pages import PAGING, page_2010
 from callbridge.simulators.account.rest import Refusal, RestAnswer, not_found
 from callbridge.simulators.account.telephone import NewLeg
+from callbridge.simulators.phone.dial_nouns import Callback, Room
 
 if TYPE_CHECKING:
     from callbridge.simulators.account.asked import Asked
@@ -99,7 +100,8 @@ class Participants:
     def added(self, asked: Asked) -> RestAnswer:
         """POST to the list: somebody is rung, and is in the room once they pick up. A name opens the room."""
         form, name = asked.form, asked.parts[0]
-        known = self._exchange.conferences.all.get(name)
+        rooms = self._exchange.conferences
+        known = rooms.all.get(name) or rooms.named(name)
         if known is not None and known.is_over:
             raise Refusal(16022, name)
         to, sender = form.get("To"), form.get("From")
@@ -109,9 +111,9 @@ class Participants:
         check_sender(self._ledger, sender, to)
         if "AsyncAmd" in form:
             self._ledger.complain(21263, "AsyncAmd of a participant")
-        room_name = name if known is None else known.name
-        leg = self._exchange.call_out(self._new_leg(form, room_name))
-        return RestAnswer(201, self._rung(leg, form, known))
+        room = known or rooms.open(Room(name, callback=_told_of_room(form)))
+        leg = self._exchange.call_out(self._new_leg(form, room.name))
+        return RestAnswer(201, self._rung(leg, form, room))
 
     def _new_leg(self, form: Form, room_name: str) -> NewLeg:
         return NewLeg(
@@ -173,18 +175,17 @@ class Participants:
             "uri": f"{uri}.json",
         }
 
-    def _rung(self, leg: Leg, form: Form, room: Conference | None) -> dict[str, object]:
-        """One who is not there yet. A room that a name opens has no sid before its first leg."""
+    def _rung(self, leg: Leg, form: Form, room: Conference) -> dict[str, object]:
+        """One who is not there yet."""
         account = self._ledger.settings.account_sid
         at = rfc2822(leg.created_at.timestamp())
-        sid = room.sid if room is not None else None
         return {
             "account_sid": account,
             "call_sid": leg.sid,
             "label": form.get("Label") or None,
             "call_sid_to_coach": form.get("CallSidToCoach") or None,
             "coaching": form.is_true("Coaching"),
-            "conference_sid": sid,
+            "conference_sid": room.sid,
             "date_created": at,
             "date_updated": at,
             "end_conference_on_exit": form.is_true("EndConferenceOnExit"),
@@ -193,8 +194,16 @@ class Participants:
             "start_conference_on_enter": form.is_true("StartConferenceOnEnter", default=True),
             "status": "queued",
             "queue_time": None,
-            "uri": f"/{API}/Accounts/{account}/Conferences/{sid}/Participants/{leg.sid}.json",
+            "uri": f"/{API}/Accounts/{account}/Conferences/{room.sid}/Participants/{leg.sid}.json",
         }
+
+
+def _told_of_room(form: Form) -> Callback | None:
+    """Who is told of a room that a participant opens; events stand in one value here."""
+    url = form.url("ConferenceStatusCallback", 21609)
+    told = " ".join(form.all("ConferenceStatusCallbackEvent")).split()
+    method = form.method("ConferenceStatusCallbackMethod")
+    return Callback(url, method, frozenset(told)) if url else None
 
 
 def _entering(form: Form, room_name: str) -> str:
