@@ -1,8 +1,10 @@
-"""Twilio on a laptop: a caller who dials a voice webhook and talks over a media stream.
+"""Twilio on a laptop: a caller who dials a voice webhook and talks over a media stream, and whom they reach.
 
 The parts, from the inside out. Pure: `playback` (what is heard), `caller` (what is said), `surroundings`
 (where), `stream` (one media socket), `incoming` (who calls), `twiml` and `program` (what Twilio executes),
-`silence` (the witness in the caller's ear), `report`. Shells: `webhooks`, `media_socket`, `call`.
+`people` (who can be rung), `conferences`, `silence` (the witness in the caller's ear), `report`. Shells:
+`webhooks`, `media_socket`, `leg` (one call at Twilio), `execution` (a program carried out on a leg),
+`ringing`, `dialling` and `attendance` (legs that meet), `exchange` (all of them), `call`.
 Strict on purpose: what Twilio would warn about is reported by its code.
 """
 
