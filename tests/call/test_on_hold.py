@@ -15,14 +15,15 @@ from callbridge.call import events as e
 from callbridge.call import wants as w
 from callbridge.call.actions import OwnSound, PlaySound
 from callbridge.call.facts import EndReason, Remembered, StreamEnded
+from callbridge.call.limits import Limits
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.phases import Phase, Timer
 from callbridge.call.telephone_facts import TransferAsked, TransferEnded
 from callbridge.call.transfer_words import words_of
-from callbridge.call.wishes import FallBack, PutThrough, Resume, Transfer
+from callbridge.call.wishes import FallBack, HangUp, PutThrough, Resume, Transfer
 from callbridge.wire import realtime_commands as commands
 from playbook import Playbook
-from rigs import PLAN, PLAYED, Output, Rig
+from rigs import PLAN, PLAYED, AudioToModel, AudioToPhone, Input, Output, Rig
 
 COLD = Transfer("sales", "+15550100042")
 WARM = structs.replace(COLD, is_asked=True, is_warm=True, briefing="Ann calls.")
@@ -30,9 +31,9 @@ APART = replace(PLAN, rings_apart=True)
 TRANSFER_ID = "MZ1-1"
 
 
-def leaving(transfer: Transfer, plan: object = APART) -> Playbook:
+def leaving(transfer: Transfer, plan: object = APART, limits: Limits = v.PATIENT) -> Playbook:
     """The model has called the tool in the answer in which it said "one moment": nobody has heard it yet."""
-    book = v.answering(v.greeted(plan, v.PATIENT))  # type: ignore[arg-type]
+    book = v.answering(v.greeted(plan, limits))  # type: ignore[arg-type]
     finished = e.ToolFinished("end", "end_call", "Say one sentence.", 5, transfer)
     book.rig.feed(
         *v.says("answer", "bye", 500), v.tool_call("answer", "end", "end_call"), finished, v.done("answer")
@@ -41,9 +42,9 @@ def leaving(transfer: Transfer, plan: object = APART) -> Playbook:
     return book
 
 
-def on_hold() -> Playbook:
+def on_hold(plan: object = APART) -> Playbook:
     """The last words were heard; a person is being asked."""
-    book = leaving(WARM)
+    book = leaving(WARM, plan)
     book.rig.now += 0.6
     heard = book.rig.feed(PLAYED)
     (asked,) = facts_of(heard, TransferAsked)
@@ -206,3 +207,99 @@ def test_a_stream_with_a_caller_who_is_back_begins_with_what_became_of_it() -> N
     admitted = replace(v.admitted(is_continued=True), is_back=True)
     outputs = rig.feed(v.start(), admitted, e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)
     assert "they are back with you" in repr(outputs)
+
+
+# --- What was left behind ------------------------------------------------------------------------------
+
+
+def asks_for_words(outputs: list[Output]) -> bool:
+    """Whether the model is asked to speak."""
+    return any(isinstance(getattr(one, "command", None), commands.CreateResponse) for one in outputs)
+
+
+def test_what_was_owed_on_hold_keeps_nobody_waiting_before_they_are_back() -> None:
+    """The words that nobody could hear are said afterwards, in the time that words have."""
+    book = on_hold()
+    book.rig.feed(v.agent_says("Hello?"), w.AgentTells("[News.]"))
+    book.rig.wakes(until_s=60)
+    assert asks_for_words(book.rig.feed(tells(TransferOutcome.BUSY)))
+    assert not any(facts_of(out, StreamEnded) for _, _, out in book.rig.wakes(until_s=62))
+
+
+def frames_sent(book: Playbook, *events: Input) -> int:
+    """How many frames of the caller's the model gets while this happens."""
+    return sum(isinstance(one, AudioToModel) for one in book.rig.feed(*events))
+
+
+ANOTHER = (e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED, v.SESSION_UPDATED)
+
+
+def test_of_what_the_caller_says_on_hold_nothing_reaches_a_session_that_comes_meanwhile() -> None:
+    book = on_hold()
+    sent = frames_sent(book, v.gone(e.Leg.MODEL), v.frame(), v.frame(), *ANOTHER, v.frame())
+    assert sent + frames_sent(book, tells(TransferOutcome.BUSY)) == 0
+    assert v.hears(book)
+
+
+def test_who_is_back_before_there_is_a_session_is_heard_from_their_first_word() -> None:
+    book = on_hold()
+    assert frames_sent(book, v.gone(e.Leg.MODEL), v.frame(), tells(TransferOutcome.BUSY), v.frame()) == 0
+    assert frames_sent(book, *ANOTHER) == 1
+    assert v.hears(book)
+
+
+def test_an_answer_that_nobody_has_asked_for_is_not_heard_on_hold_and_runs_no_tool() -> None:
+    book = on_hold()
+    outputs = book.rig.feed(
+        *v.says("odd", "odd_item", 500), v.tool_call("odd", "odd_call", "look_up"), v.done("odd")
+    )
+    assert not any(isinstance(one, a.RunTool | AudioToPhone) for one in outputs)
+    assert "was not run" in repr(outputs)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_limit_that_a_transfer_has_overtaken_counts_for_who_stays(is_held: bool) -> None:
+    """Put through, the call costs nothing any more; with the agent it would go on without an end."""
+    rig = leaving(WARM).rig
+    if is_held:
+        rig.now += 0.6
+        rig.feed(PLAYED, e.SpendRanOver())
+    else:
+        rig.feed(e.SpendRanOver())
+    assert not asks_for_words(rig.feed())
+    rig.feed(v.speech_started("wait"))
+    assert rig.phase is Phase.LEAVING
+    ended = [fact for _, _, out in rig.wakes() for fact in facts_of(out, StreamEnded)]
+    assert [fact.reason for fact in ended] == [EndReason.LIMIT_SPEND_TOTAL]
+
+
+def test_the_length_of_a_call_is_not_forgotten_over_a_transfer_that_was_not_to_be() -> None:
+    rig = leaving(WARM, limits=replace(v.PATIENT, call_length_max_s=6.0)).rig
+    rig.wakes(until_s=6.5)
+    assert rig.phase is Phase.LEAVING
+    rig.feed(v.speech_started("wait"))
+    assert rig.phase is Phase.LEAVING
+
+
+def test_on_hold_nobody_else_is_wanted_and_a_goodbye_has_its_time_afterwards() -> None:
+    book = on_hold()
+    book.rig.feed(w.WishSet(structs.replace(WARM, name="other"), is_said=True))
+    book.rig.feed(w.WishSet(HangUp()))
+    book.rig.wakes(until_s=40)
+    outputs = book.rig.feed(tells(TransferOutcome.BUSY))
+    assert asks_for_words(outputs)
+    assert not any(facts_of(out, StreamEnded) for _, _, out in book.rig.wakes(until_s=42))
+
+
+def test_a_goodbye_that_is_taken_back_long_after_a_transfer_is_not_one_of_it() -> None:
+    book = on_hold()
+    book.rig.feed(tells(TransferOutcome.BUSY), v.created("sorry"), *v.says("sorry", "sorry_item", 100))
+    book.rig.feed(w.WishSet(HangUp(), is_said=True))
+    assert "goes on" in repr(book.rig.feed(v.speech_started("oh")))
+
+
+def test_who_wants_a_person_at_once_is_back_by_their_own_wish() -> None:
+    outputs = on_hold(replace(APART, person_key="0")).rig.feed(v.key("0"))
+    (ended,), (stream,) = facts_of(outputs, TransferEnded), facts_of(outputs, StreamEnded)
+    assert ended.outcome is TransferOutcome.CALLER_RETURNED
+    assert stream.follows == FallBack()

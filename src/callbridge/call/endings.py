@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.events import StreamMustEnd
+from callbridge.call.events import LimitReached, StreamMustEnd
 from callbridge.call.facts import EndReason
 from callbridge.call.floor.table import Caller
 from callbridge.call.phases import Timer
@@ -114,6 +114,9 @@ class Endings:
         self.put_through: TransferAsked | None = None
         """To whom, when the agent leaves for that."""
         self._transfers = 0
+        self._limit_behind: EndReason | None = None
+        """A limit that was reached while the caller was about to be put through, or on hold: it counts once
+        they are with the agent again."""
         self._last_words: Saying | None = None
         """Those of the agent's own code, as long as it has asked for the end with them."""
         self._timers: dict[Timer, float] = {}
@@ -137,17 +140,21 @@ class Endings:
             self.put_through = TransferAsked(f"{self._out.stream_sid}-{self._transfers}", wish)
             self.leave(EndReason.TRANSFERRED, now)
         else:
+            self.put_through = None
             self.leave(EndReason.AGENT_HANGUP, now)
 
     def leave(self, reason: EndReason, now: float, words: str = "") -> None:
         """The agent says its last words: those of its own answer, or `words` that it is told to say."""
         self.leaving_for, self.turn = reason, self._floor.turn
+        self._bound_farewell(now)
+        if words:
+            self._asking.say(words, now)
+
+    def _bound_farewell(self, now: float) -> None:
         self.extend_farewell(now)
         # A bound that moves with nothing: an agent may ask for its leave again and again, and call tools.
         unheard_s = self._playout.unheard_ms(now) / 1000
         self._timers[Timer.LEAVE] = now + unheard_s + self._limits.leave_timeout_s
-        if words:
-            self._asking.say(words, now)
 
     def stay(self) -> None:
         """The caller has spoken again: nobody is hung up upon who says "oh, wait"."""
@@ -157,6 +164,19 @@ class Endings:
         if words is not None and words is not self._floor.saying_asked:
             self._floor.sayings.drop(words)  # Nobody says goodbye in the middle of a call that goes on.
         self._asking.tell(text)
+        self._limit_counts()
+
+    def caller_is_back(self, now: float) -> None:
+        """From hold. An agent that was to take its leave meanwhile has its whole time from here on."""
+        self.put_through = None
+        if self.leaving_for is not None:
+            self._bound_farewell(now)
+        self._limit_counts()
+
+    def _limit_counts(self) -> None:
+        if self._limit_behind is not None:
+            self._out.then(LimitReached(self._limit_behind))
+            self._limit_behind = None
 
     def is_not_leaving(self) -> None:
         """The last words are said or taken back, and the stream goes on."""
@@ -165,8 +185,12 @@ class Endings:
         del self._timers[Timer.FAREWELL], self._timers[Timer.LEAVE]
 
     def wish(self, event: WishSet, now: float) -> None:
-        """The agent's own code wants the call to end, in the agent's words."""
-        if self.leaving_for is None:
+        """The agent's own code wants the call to end, in the agent's words.
+
+        Who is on hold is put through to nobody else.
+        """
+        is_one_too_many = self._floor.is_on_hold and isinstance(event.wish, Transfer)
+        if self.leaving_for is None and not is_one_too_many:
             debts = self._floor.debts
             debts.has_last_words = event.is_said
             if not event.is_said:
@@ -213,8 +237,13 @@ class Endings:
         return reason, SayGoodbye() if is_unsaid else follows
 
     def limit_reached(self, reason: EndReason, now: float) -> None:
-        """A limit is reached while the agent is leaving already: now no word of the caller keeps it."""
-        if self.leaving_for is EndReason.AGENT_HANGUP:
+        """A limit is reached while the agent is leaving already: now no word of the caller keeps it.
+
+        Whom a person is about to take costs nothing any more: for them it counts if they stay.
+        """
+        if self.leaving_for is EndReason.TRANSFERRED or self._floor.is_on_hold:
+            self._limit_behind = self._limit_behind or reason
+        elif self.leaving_for is EndReason.AGENT_HANGUP:
             self.leaving_for = reason
             self._timers[Timer.LEAVE] = now + self._limits.leave_timeout_s
 

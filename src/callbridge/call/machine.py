@@ -172,18 +172,16 @@ class CallMachine:
             case e.SessionStands():
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                if self._endings.leaving_for in {None, *WISHED} and self._parts.on_hold.asked is None:
+                if self._endings.leaving_for in {None, *WISHED}:
                     # After the words were asked for: otherwise the caller's held "hello?" would be answered
                     # first. In a session that was had for a goodbye at a limit nobody is answered any more;
-                    # whom the agent itself wants to leave may still have something to say. Who is on hold is
-                    # heard by nobody.
+                    # whom the agent itself wants to leave may still have something to say.
                     sessions.open_uplink()
             case e.SpareTookOver():
                 ladder.session_lost(now)
                 self._parts.hearing.session_stands()
                 ladder.session_stands(now)
-                if self._parts.on_hold.asked is None:
-                    sessions.open_uplink()
+                sessions.open_uplink()
             case e.LimitReached(reason):
                 self._limit_reached(reason, SAY_IT_ENDS, now)
             case e.StreamMustEnd(reason, detail):
@@ -216,7 +214,7 @@ class CallMachine:
 
     def _limit_reached(self, reason: EndReason, words: str, now: float) -> None:
         """The agent says so as soon as there is a session, and the call ends when that was heard."""
-        if self._endings.leaving_for is not None:
+        if self._endings.leaving_for is not None or self._parts.floor.is_on_hold:
             self._endings.limit_reached(reason, now)
         else:
             self._parts.ladder.owe_nothing()
@@ -374,6 +372,7 @@ class CallMachine:
         elif endings.leaving_for in WISHED and endings.turn != self._parts.floor.turn:
             endings.stay()
             self._out.note(noted("farewell_withdrawn"))
+            self._take_consequences(now)
 
     def _correct(self) -> None:
         """Words of the caller came after their turn was recorded."""

@@ -21,7 +21,10 @@ from callbridge.call.wants import AgentTells
 from callbridge.wire.media_streams import Clear
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from callbridge.call.ear.playout import Playout
+    from callbridge.call.endings import Endings
     from callbridge.call.floor.asking import Asking
     from callbridge.call.floor.floor import Floor
     from callbridge.call.floor.news import News
@@ -30,6 +33,13 @@ if TYPE_CHECKING:
     from callbridge.call.telephone_facts import TransferAsked
 
 AHEAD_S: Final = 0.2
+"""So long before its end the sound is sent anew: a phone that hears late has no hole in it."""
+
+_LEFT: Final[Mapping[EndReason, TransferOutcome]] = {
+    EndReason.CALLER_HANGUP: TransferOutcome.CALLER_HUNG_UP,
+    EndReason.PERSON_WANTED: TransferOutcome.CALLER_RETURNED,
+}
+"""How a stream ends with a caller who did not want to wait. Otherwise we, or the line, have failed them."""
 
 
 class OnHold:
@@ -40,6 +50,7 @@ class OnHold:
         asking: asks nothing meanwhile.
         sessions: says whether there is an agent to come back to, and lets them hear the caller or not.
         news: what came of it goes there.
+        endings: what was wanted meanwhile comes behind it.
         playout: says when the sound is over.
         out: where facts, sounds and consequences go.
     """
@@ -50,11 +61,12 @@ class OnHold:
         asking: Asking,
         sessions: Sessions,
         news: News,
+        endings: Endings,
         playout: Playout,
         out: Outbox,
     ) -> None:
         self._floor, self._asking, self._sessions, self._news = floor, asking, sessions, news
-        self._playout, self._out = playout, out
+        self._endings, self._playout, self._out = endings, playout, out
         self.asked: TransferAsked | None = None
         """For whom the caller waits; None while they do not."""
         self.since = 0.0
@@ -66,7 +78,7 @@ class OnHold:
         """All was said. From here on the caller waits for a person."""
         self.asked, self.since, self._turn = asked, now, self._floor.turn
         self._floor.is_on_hold = True
-        self._sessions.shut_uplink()
+        self._sessions.caller_goes_on_hold()
         self._out.note(asked)
         self._out.do(PlaySound(OwnSound.ON_HOLD))
 
@@ -98,22 +110,22 @@ class OnHold:
         if reason is EndReason.TRANSFERRED:  # The sound has done its duty.
             self._out.tell_phone(Clear(self._out.stream_sid))
             return
-        is_hangup = reason is EndReason.CALLER_HANGUP
-        outcome = TransferOutcome.CALLER_HUNG_UP if is_hangup else TransferOutcome.CARRIER_FAULT
+        outcome = _LEFT.get(reason, TransferOutcome.CARRIER_FAULT)
         ended = self._ended(outcome, reason.value, now)
-        if not is_hangup:  # Whoever goes on with the caller is to know.
+        if reason not in _LEFT:  # Whoever goes on with the caller is to know.
             self._out.note(Remembered(Told(self._turn, words_of(ended.name, outcome))))
         self._out.note(ended)
 
     def _ends(self, outcome: TransferOutcome, detail: str, now: float) -> None:
         ended = self._ended(outcome, detail, now)
         self._out.note(ended)
-        self.asked, self._floor.is_on_hold = None, False
+        self.asked = None
+        self._floor.caller_is_back(now)
         if self._without_model is not None:
             self._out.then(self._without_model)
             return
-        if self._sessions.stands:
-            self._sessions.open_uplink()
+        self._sessions.caller_is_back()
+        self._endings.caller_is_back(now)
         self._news.came(AgentTells(words_of(ended.name, outcome)), now)
         self._asking.if_free(now)
 

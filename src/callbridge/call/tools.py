@@ -107,13 +107,17 @@ class ToolCalls:
     # --- A tool is asked for ---
 
     def start(
-        self, event: realtime_events.OutputItemDone, cause: LiveResponse | None, now: float
+        self,
+        event: realtime_events.OutputItemDone,
+        cause: LiveResponse | None,
+        now: float,
+        why_not: str = "",
     ) -> ToolFinished | None:
         """A whole function call runs beside the audio, once; an interrupted one may lack arguments.
 
         It is told of as well (Realtime reference, response.output_item.done), with another status. Without a
         status it is whole unless the caller has interrupted it. What is not run is answered at once: then
-        this is its answer, still to be taken in.
+        this is its answer, still to be taken in. `why_not`: nothing is run at this moment.
         """
         item = event.item
         is_whole = item.status == "completed" or (item.status is None and not (cause and cause.is_muted))
@@ -130,7 +134,7 @@ class ToolCalls:
         tool = RunTool(item.call_id, name, arguments, self._limits.tool_timeout_s)
         since, turn = now if cause is None else cause.since, self._transcript.turns
         running = Running(tool, cause, since, turn, item.call_id)
-        if why := self._fault(event):
+        if why := why_not or self._fault(event):
             output = msgspec.json.encode({"error": why}).decode()
             return self._answered(running, output, ToolOutcome.REFUSED)
         if (question := _question(tool)) is not None:

@@ -267,6 +267,11 @@ class Floor:
             # Nobody is interrupted by it: what is audible then is a greeting that was spoken into.
             self.move(On.SPOKEN_INTO if self.now is Now.AUDIBLE else On.SPEECH_BEGAN)
 
+    def caller_is_back(self, now: float) -> None:
+        """From hold. So far they have waited for somebody else, and were asked nothing."""
+        self.is_on_hold, self.silent_since = False, now
+        self._is_understood(now)
+
     def input_committed(self, event: realtime_events.InputCommitted, now: float) -> None:
         """The caller's words have an item."""
         self._transcript.caller_committed(event.item_id)

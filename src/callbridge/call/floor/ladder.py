@@ -7,7 +7,7 @@ Vendor page: https://developers.openai.com/api/docs/guides/realtime-conversation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.call.codes import FATAL_CODES
 from callbridge.call.facts import KeysPressed, noted, warned
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from callbridge.call.sessions.sessions import Sessions
     from callbridge.call.tools import ToolCalls
     from callbridge.call.transcript import Transcript
+
+_ON_HOLD: Final = "it was not run: the caller is on hold, and waits for somebody else"
 
 
 class Ladder:
@@ -203,8 +205,9 @@ class Ladder:
         self._asking.response_began(now)
         self._gate.model_hears = floor.caller is Caller.SPEAKING
         is_overtaken = floor.caller is Caller.SPEAKING or turn != floor.turn
-        if is_overtaken and not self._sessions.is_protecting:
-            # It was asked for before the caller's latest word or key: nobody is to hear it.
+        if floor.is_on_hold or (is_overtaken and not self._sessions.is_protecting):
+            # It was asked for before the caller's latest word or key, or by nobody while they wait for
+            # somebody else: nobody is to hear it.
             floor.silence(now)
         else:
             self._gate.audible_response_id = event.response.id
@@ -244,7 +247,9 @@ class Ladder:
 
     def output_item_done(self, event: realtime_events.OutputItemDone, now: float) -> None:
         """A function call of the response is whole."""
-        if (answered := self.tools.start(event, self._floor.in_progress, now)) is not None:
+        why_not = _ON_HOLD if self._floor.is_on_hold else ""
+        answered = self.tools.start(event, self._floor.in_progress, now, why_not)
+        if answered is not None:
             self.tool_finished(answered, now)
 
     def response_done(self, event: realtime_events.ResponseDone, now: float) -> None:

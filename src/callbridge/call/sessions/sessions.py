@@ -115,6 +115,8 @@ class Sessions:
         """Whether the server itself cancels a response when the caller speaks, as far as it has confirmed."""
         self.amendments = Amendments(plan.limits, out)
         self._has_been_live = False
+        self._is_caller_away = False
+        """They are on hold: what they say reaches no session, whichever comes."""
         self._unix_ahead_s: float | None = None
         """The wall clock less ours; None as long as nobody has told it."""
         self._renew_by: float | None = None
@@ -312,13 +314,23 @@ class Sessions:
         return plan is not None
 
     def open_uplink(self) -> None:
-        """The caller is heard, from the first word that was held."""
-        self._gate.uplink = Uplink.OPEN
-        self._out.do(OpenUplink())
+        """The caller is heard, from the first word that was held. Who is on hold is not."""
+        if not self._is_caller_away:
+            self._gate.uplink = Uplink.OPEN
+            self._out.do(OpenUplink())
 
-    def shut_uplink(self) -> None:
-        """What the caller says from now on is for nobody."""
-        self._gate.uplink = Uplink.SHUT
+    def caller_goes_on_hold(self) -> None:
+        """What they say from now on is for nobody, whatever sessions come and go."""
+        self._is_caller_away = True
+        self._gate.uplink, self._gate.resends = Uplink.SHUT, False
+
+    def caller_is_back(self) -> None:
+        """They are heard again; what they say before there is a session that can hear it is held."""
+        self._is_caller_away = False
+        if self.stands and self.renewal.moving_since is None:
+            self.open_uplink()
+        else:
+            self._hold_uplink(resends=False)
 
     # --- A session is not to be had, or lost ---
 
@@ -346,7 +358,7 @@ class Sessions:
         """None will be had any more. Nobody is left who could be sent the caller's audio."""
         self._timers.clear()
         self.phase, self.is_gone = Phase.LIVE, True
-        self.shut_uplink()
+        self._gate.uplink = Uplink.SHUT
 
     def _give_up(self, trouble: Trouble, *, keeps_spare: bool) -> None:
         self._out.note(trouble.as_fact("call", self.plan.model))
@@ -384,6 +396,8 @@ class Sessions:
         self._out.do(DropModel())
 
     def _hold_uplink(self, *, resends: bool) -> None:
+        if self._is_caller_away:
+            return
         self._gate.resends = resends
         self._gate.held_ms_max = self._limits.held_again_ms_max
         self._gate.uplink = Uplink.HELD
