@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import signal
+import io
 import socket
-import sys
 
 import httpx
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from callbridge.cli.simulate_account import simulate_account
+from callbridge.cli.simulate_account import serve_shown, simulate_account
+from callbridge.simulators.account import AccountSettings
+from leftovers import until
 
 APP = typer.Typer()
 APP.command()(simulate_account)
@@ -34,26 +36,20 @@ def test_a_person_who_does_what_nobody_can_is_explained() -> None:
 
 
 async def test_what_it_prints_is_all_that_a_client_needs() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from callbridge.cli import main; main()", "simulate", "account"),
-        *("--port", "0", "--number", "+14155550111", "--trial"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    told: dict[str, str] = {}
-    async with asyncio.timeout(60), httpx.AsyncClient() as http:
-        while "CALLBRIDGE_TWILIO_API_URL" not in told:
-            name, _, value = (await process.stdout.readline()).decode().strip().partition("=")
-            told[name] = value
+    out = io.StringIO()
+    settings = AccountSettings(type="Trial", numbers=("+14155550111",))
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks, httpx.AsyncClient() as http:
+        serving = tasks.create_task(serve_shown(Console(file=out), settings, {}, "127.0.0.1", 0))
+        assert await until(lambda: "CALLBRIDGE_TWILIO_API_URL=" in out.getvalue())
+        told = dict(line.split("=", 1) for line in out.getvalue().splitlines() if "=" in line)
         account, token = told["TWILIO_ACCOUNT_SID"], told["TWILIO_AUTH_TOKEN"]
         url = f"{told['CALLBRIDGE_TWILIO_API_URL']}/2010-04-01/Accounts/{account}"
         assert (await http.get(f"{url}.json", auth=(account, token))).json()["type"] == "Trial"
         form = {"To": "+14155550199", "From": "+14155550111", "Body": "Your secret words"}
         refused = await http.post(f"{url}/Messages.json", auth=(account, token), data=form)
         assert refused.json()["code"] == 21608
-        process.send_signal(signal.SIGTERM)
-        shown = (await process.stdout.read()).decode()
-        assert await process.wait() == 0
+        serving.cancel()
+    shown = out.getvalue()
     assert "400 21608 POST" in shown
     assert "To=+********99" in shown
     assert "5550199" not in shown

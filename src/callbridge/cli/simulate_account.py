@@ -80,7 +80,7 @@ def simulate_account(
     )
     try:
         people = dict(_person(text) for text in person or (PERSON,))
-        asyncio.run(_serve(console, settings, people, host, port))
+        asyncio.run(serve_shown(console, settings, people, host, port))
     except ValueError as error:
         console.print(f"[bold red]{escape(str(error))}")
         raise typer.Exit(2) from error
@@ -102,9 +102,10 @@ def _person(text: str) -> tuple[str, Person]:
     return found["address"], Person(answers=answers, after_s=after_s, presses=(keys,) if keys else ())
 
 
-async def _serve(
+async def serve_shown(
     console: Console, settings: AccountSettings, people: dict[str, Person], host: str, port: int
 ) -> None:
+    """Serve an account until SIGTERM, and show on `console` what is asked of it."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     async with Exchange(people=people, pace=1.0) as exchange:

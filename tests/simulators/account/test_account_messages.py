@@ -118,6 +118,7 @@ def test_who_opts_out_is_refused_at_the_api_until_they_opt_in() -> None:
         ("application/json", "{}", [], [12300]),
         ("text/xml", "<Response>", [], [12100]),
         ("text/xml", "<Reply/>", [], [12102]),
+        ("text/xml", "<!DOCTYPE x><Response><Message>Hi</Message></Response>", [], [12100]),
     ],
 )
 def test_the_answer_to_a_message_is_read_as_twilio_reads_it(

@@ -42,7 +42,7 @@ class Fault:
     times: int = 1
     is_done: bool | None = None
     """Whether what was asked for is done all the same. By itself: of a hang, a lost answer and a 500 it is,
-    of a 503 it is not, of a 429 never."""
+    of a 503 it is not, of a 429 never. A hang without it ends without an answer."""
 
     @property
     def does_it(self) -> bool:
