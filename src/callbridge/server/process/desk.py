@@ -43,7 +43,7 @@ from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
 from callbridge.switchboard.spending import Spending
 from callbridge.telephony.ladder import RINGS_LONGER_S, FallbackPlan
-from callbridge.telephony.rest.client import open_rest
+from callbridge.telephony.rest.client import load, open_rest
 from callbridge.telephony.signatures import SignatureCheck
 from callbridge.telephony.signed_tokens import StreamTokens
 
@@ -196,6 +196,7 @@ class Desk:
         if self.rest is not None or not self.settings.twilio_rest:
             yield
             return
+        await asyncio.to_thread(load)
         async with open_rest(self.settings.rest_credentials) as rest:
             self.rest = rest
             try:
