@@ -22,7 +22,7 @@ from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml
 from callbridge.switchboard import putting_through
 from callbridge.switchboard.callers import ANONYMOUS
 from callbridge.switchboard.continuation import read_facts
-from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
+from callbridge.switchboard.transfer import JOIN_WITHIN_S, forgotten, read_transfers
 from callbridge.telephony import transfer, twiml
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ class Transfers:
         desk = self._desk
         async with desk.one_by_one.of(form.call_sid):
             transfers = read_transfers(read_facts(await desk.state.events(form.call_sid)))
-            so_far = transfers.get(question.transfer)
-            if so_far is None or so_far.ended is not None:
+            # Twilio has signed the address: there was one, whatever is left of it here.
+            so_far = transfers.get(question.transfer) or forgotten(question.transfer, desk.wall_now())
+            if so_far.ended is not None or not question.transfer:
                 return
             desk.rings.ended(form.call_sid)
             status = form.get("CallStatus")
@@ -97,28 +98,30 @@ class Transfers:
         found = None
         if so_far.asked.is_held and so_far.takes_it:
             found = TransferOutcome.DECLINED if so_far.is_person_gone else None
-        elif not isinstance(self._caller_id(form, so_far), str):
+        elif self._rings_too_often(form) or not isinstance(self._shown(form, so_far), str):
             found = TransferOutcome.UNREACHABLE
         if found is not None:
             self._note_outcome(form.call_sid, so_far, found, "before it rang")
         return found
 
-    def _caller_id(self, form: TwilioForm, so_far: TransferSoFar) -> str | putting_through.NotPutThrough:
-        """Whose number is shown, nothing for the caller's own; or why nobody is rung."""
+    def _rings_too_often(self, form: TwilioForm) -> bool:
+        """Whether it may be the person who calls: their telephone may lead back here unseen."""
+        desk, key = self._desk, self._desk.caller_key(form.get("From"))
+        return key != ANONYMOUS and desk.rings.is_busy(form.call_sid, key, desk.now())
+
+    def _shown(self, form: TwilioForm, so_far: TransferSoFar) -> str | putting_through.NotPutThrough:
+        """Whose number is shown, nothing for the caller's own; or why nobody is rung. Always the same."""
         desk, caller = self._desk, form.get("From")
-        key = desk.caller_key(caller)
         ends = putting_through.Ends(
             caller,
             form.get("To"),
             forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
-            is_anonymous=key == ANONYMOUS,
+            is_anonymous=desk.caller_key(caller) == ANONYMOUS,
         )
         own = desk.settings.fallback_caller_id or ""
         found = putting_through.put_through(ends, so_far.asked.transfer.address, own)
         if not isinstance(found, putting_through.PutThrough):
             return found
-        if key != ANONYMOUS and desk.rings.is_busy(form.call_sid, key, desk.now()):
-            return putting_through.NotPutThrough.LEADS_BACK
         if so_far.asked.transfer.shows == "line":
             return form.get("To") if form.get("To").startswith("+") else own
         return found.caller_id
@@ -129,7 +132,7 @@ class Transfers:
         A repetition is told the same; once it is over there is nobody to be led to.
         """
         desk, asked = self._desk, so_far.asked
-        if so_far.ended is not None:
+        if so_far.ended is not None or so_far.is_forgotten:
             return twiml.hang_up()
         ended_url = f"{desk.settings.transfer_ended_url}?{question.behind(asked.transfer_id).query}"
         if asked.is_held and so_far.takes_it:
@@ -145,14 +148,14 @@ class Transfers:
                 + f"&stream={question.stream}",
                 status_url=self._url(addresses.ROOM_STATUS_PATH, form.call_sid, asked.transfer_id),
             )
-        caller_id = self._caller_id(form, so_far)
-        assert isinstance(caller_id, str), "looked at before"
+        shown = self._shown(form, so_far)
         desk.rings.began(form.call_sid, desk.caller_key(form.get("From")), desk.now())
         briefing_url = self._url(addresses.BRIEFING_PATH, form.call_sid, asked.transfer_id)
         return transfer.ring(
             asked.transfer.address,
             ring_s=asked.transfer.ring_s,
-            caller_id=caller_id,
+            # Looked at before; another process may have other settings, and Twilio refuses what cannot be.
+            caller_id=shown if isinstance(shown, str) else "",
             extension=asked.transfer.extension,
             briefing_url=briefing_url if asked.transfer.is_asked or asked.transfer.is_warm else "",
             status_url=self._url(addresses.PERSON_STATUS_PATH, form.call_sid, asked.transfer_id),
