@@ -28,7 +28,7 @@ from callbridge.telephony.rest.outcomes import call_outcome_of
 from callbridge.telephony.rest.records import NewCall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
     from callbridge.call.telephone_facts import TransferAsked
     from callbridge.server.config.settings import Settings
@@ -74,7 +74,8 @@ class People:
         """Twilio's REST API, for as long as the process serves; None where it may not be used."""
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
-        self._news: dict[str, asyncio.Event] = {}
+        self._news: dict[str, set[asyncio.Event]] = {}
+        """Who waits for some, by call. More than one where the answer to an earlier request is late."""
 
     @contextlib.asynccontextmanager
     async def opened(self, rest: TwilioRest | None) -> AsyncIterator[None]:
@@ -94,7 +95,7 @@ class People:
 
     def has_news(self, call_sid: str) -> None:
         """A webhook has noted something of a transfer of this call."""
-        if (news := self._news.get(call_sid)) is not None:
+        for news in self._news.get(call_sid, ()):
             news.set()
 
     def let_go(self, call_sid: str) -> None:
@@ -111,16 +112,25 @@ class People:
     # --- Asking ---
 
     async def _ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
-        self._news[asked.call_sid] = asyncio.Event()
-        try:
+        with self._awaited(asked.call_sid) as news:
             await self._kept()
             if (failed := await self._ring(asked, caller, called)) is not None:
                 tell(failed)
             else:
-                await self._watch(asked, tell)
-        finally:
-            self._news.pop(asked.call_sid, None)
+                await self._watch(asked, news, tell)
         await self._let_go(asked.call_sid)
+
+    @contextlib.contextmanager
+    def _awaited(self, call_sid: str) -> Iterator[asyncio.Event]:
+        """News of a call, for as long as somebody waits for them."""
+        news, waiting = asyncio.Event(), self._news.setdefault(call_sid, set())
+        waiting.add(news)
+        try:
+            yield news
+        finally:
+            waiting.discard(news)
+            if not waiting and self._news.get(call_sid) is waiting:
+                del self._news[call_sid]
 
     async def _ring(self, asked: TransferAsked, caller: str, called: str) -> TransferTold | None:
         """Rings the person; what the call is to be told at once, if that is clear already."""
@@ -181,26 +191,21 @@ class People:
         is_to_ring = outcome is TransferOutcome.CARRIER_FAULT
         return TransferTold(asked.transfer_id, outcome, str(fault.code or ""), is_to_ring=is_to_ring)
 
-    async def _watch(self, asked: TransferAsked, tell: Tell) -> None:
-        """Until the two have met, or nobody waits any more."""
-        call_sid, is_told = asked.call_sid, False
+    async def _watch(self, asked: TransferAsked, news: asyncio.Event, tell: Tell) -> None:
+        """Until the two have met, nobody takes the call, or nobody waits any more."""
+        is_told = False
         while (so_far := await self._so_far(asked)) is not None and so_far.is_wanted and not so_far.have_met:
             outcome = so_far.outcome(self._wall_now())
             if outcome is not None and not is_told:
                 is_told = True
                 detail = " ".join(filter(None, (so_far.status, so_far.sip_code)))
                 tell(TransferTold(asked.transfer_id, outcome, detail))
-                continue
-            if so_far.decided_at and self._wall_now() - so_far.decided_at > JOIN_WITHIN_S:
+                if outcome is not TransferOutcome.CONNECTED:
+                    return
+            elif so_far.decided_at and self._wall_now() - so_far.decided_at > JOIN_WITHIN_S:
                 return
-            await self._next_news(call_sid)
-
-    async def _next_news(self, call_sid: str) -> None:
-        news = self._news[call_sid]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_EVERY_S):
-                await news.wait()
-        news.clear()
+            else:
+                await _look_again(news)
 
     async def _so_far(self, asked: TransferAsked) -> TransferSoFar | None:
         events = await self._state.events(asked.call_sid)
@@ -244,6 +249,13 @@ class People:
         task = self._tasks.create_task(_alone(work, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+async def _look_again(news: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LOOK_EVERY_S):
+            await news.wait()
+    news.clear()
 
 
 async def _alone(work: Coroutine[None, None, None], name: str) -> None:
