@@ -78,7 +78,7 @@ def test_a_caller_who_is_put_through_at_once_leaves_when_the_last_words_were_hea
     outputs = book.rig.feed(PLAYED)
     (asked,), (ended,) = facts_of(outputs, TransferAsked), facts_of(outputs, StreamEnded)
     assert not asked.is_held
-    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID))
+    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID, "sales"))
 
 
 def test_a_caller_who_speaks_first_is_not_put_through() -> None:
@@ -94,7 +94,7 @@ def test_without_a_model_the_caller_is_put_through_all_the_same() -> None:
     outputs = book.rig.feed(v.gone(e.Leg.MODEL))
     book.rig.now += 0.6
     (ended,) = facts_of([*outputs, *book.rig.feed(PLAYED)], StreamEnded)
-    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID))
+    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID, "sales"))
 
 
 def test_on_hold_the_sound_has_no_gap_and_nobody_hears_the_caller() -> None:
@@ -129,13 +129,13 @@ def test_when_the_person_takes_the_call_the_stream_ends() -> None:
     book = on_hold()
     assert not book.rig.feed(e.TransferTold("MZ0-1", TransferOutcome.CONNECTED))  # Another transfer's.
     (ended,) = facts_of(book.rig.feed(tells(TransferOutcome.CONNECTED)), StreamEnded)
-    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID))
+    assert (ended.reason, ended.follows) == (EndReason.TRANSFERRED, PutThrough(TRANSFER_ID, "sales"))
 
 
 def test_where_nobody_can_be_asked_apart_the_caller_hears_it_ring() -> None:
     outputs = on_hold().rig.feed(tells(TransferOutcome.CARRIER_FAULT, is_to_ring=True))
     (ended,) = facts_of(outputs, StreamEnded)
-    assert ended.follows == PutThrough(TRANSFER_ID)
+    assert ended.follows == PutThrough(TRANSFER_ID, "sales")
     assert not facts_of(outputs, TransferEnded)
 
 
@@ -178,7 +178,7 @@ def test_without_a_model_the_caller_waits_on(outcome: TransferOutcome) -> None:
     assert not facts_of(book.rig.feed(v.gone(e.Leg.MODEL), hopeless), StreamEnded)
     (ended,) = facts_of(book.rig.feed(tells(outcome)), StreamEnded)
     is_taken = outcome is TransferOutcome.CONNECTED
-    assert ended.follows == (PutThrough(TRANSFER_ID) if is_taken else FallBack())
+    assert ended.follows == (PutThrough(TRANSFER_ID, "sales") if is_taken else FallBack())
 
 
 def test_who_hangs_up_on_hold_is_known_to_have() -> None:

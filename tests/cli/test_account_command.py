@@ -35,6 +35,21 @@ def test_a_person_who_does_what_nobody_can_is_explained() -> None:
     assert "HOW is one of picks-up, mailbox, busy" in " ".join(result.output.split())
 
 
+async def test_the_account_of_the_settings_is_served_and_its_token_not_shown() -> None:
+    """`.env` may hold that of a real account."""
+    out = io.StringIO()
+    settings = AccountSettings(account_sid="AC" + "7" * 32, auth_token="8" * 32)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks, httpx.AsyncClient() as http:
+        serving = tasks.create_task(serve_shown(Console(file=out), settings, {}, "127.0.0.1", 0))
+        assert await until(lambda: serving.done() or "CALLBRIDGE_TWILIO_API_URL=" in out.getvalue())
+        told = dict(line.split("=", 1) for line in out.getvalue().splitlines() if "=" in line)
+        url = f"{told['CALLBRIDGE_TWILIO_API_URL']}/2010-04-01/Accounts/{settings.account_sid}.json"
+        found = await http.get(url, auth=(settings.account_sid, settings.auth_token))
+        assert found.status_code == 200
+        serving.cancel()
+    assert settings.auth_token not in out.getvalue()
+
+
 async def test_what_it_prints_is_all_that_a_client_needs() -> None:
     out = io.StringIO()
     settings = AccountSettings(type="Trial", numbers=("+14155550111",))

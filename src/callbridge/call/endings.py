@@ -228,7 +228,8 @@ class Endings:
             reason = self.leaving_for
         follows = FOLLOWS[reason]
         if reason is EndReason.TRANSFERRED and self.put_through is not None:
-            return reason, PutThrough(self.put_through.transfer_id)  # Said or not: it is what they want.
+            asked = self.put_through
+            return reason, PutThrough(asked.transfer_id, asked.transfer.name)  # Said or not: they want it.
         if reason is self.leaving_for:
             is_unsaid = self._is_unsaid or self._ladder.owes_goodbye or self.is_talked_over
         else:

@@ -56,6 +56,8 @@ class PutThrough(msgspec.Struct, frozen=True, tag_field="do", tag="put_through")
     """A person is rung for the caller: `TransferAsked` of this name says who, and how."""
 
     transfer_id: str
+    name: str = ""
+    """Of the destination: what is left of it when the words of a long call are dropped."""
 
 
 Wish: TypeAlias = HangUp | Transfer

@@ -108,7 +108,8 @@ async def serve_shown(
     """Serve an account until SIGTERM, and show on `console` what is asked of it."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    async with Exchange(people=people, pace=1.0) as exchange:
+    sid, token = settings.account_sid, settings.auth_token
+    async with Exchange(account_sid=sid, auth_token=token, people=people, pace=1.0) as exchange:
         account = SimulatedAccount(exchange, settings)
         account.on_request = lambda seen: _show_request(console, seen)
         account.ledger.on_complaint = lambda complaint: _show_complaint(console, complaint)
@@ -127,7 +128,8 @@ def _introduce(console: Console, account: SimulatedAccount, people: dict[str, Pe
     console.print("for the service and its commands:", style="dim")
     lines = {
         "TWILIO_ACCOUNT_SID": settings.account_sid,
-        "TWILIO_AUTH_TOKEN": settings.auth_token,
+        # The one of a real account is known to whoever has set it, and shown to nobody.
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN if settings.auth_token == AUTH_TOKEN else "(the one that is set)",
         "CALLBRIDGE_TWILIO_API_URL": base_url,
     }
     for name, value in lines.items():

@@ -9,22 +9,20 @@ Pure: facts and times come in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts, telephone_facts
 from callbridge.call.outcomes import TransferOutcome
-from callbridge.call.wishes import PutThrough
+from callbridge.call.telephone_facts import TransferAsked
+from callbridge.call.wishes import PutThrough, Transfer
 from callbridge.switchboard.continuation import CALL_OVER, Continuation
 from callbridge.telephony.rest.outcomes import call_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from callbridge.call.telephone_facts import TransferAsked, TransferEnded
-
-TRANSFERS_MAX: Final = 5
-"""Of one call. An agent that puts somebody through for the sixth time goes in circles."""
+    from callbridge.call.telephone_facts import TransferEnded
 
 RINGS_LONGER_S: Final = 5.0
 """Twilio rings that much longer than it is told (its page on `<Dial>`)."""
@@ -67,11 +65,14 @@ class TransferSoFar:
     person_joins: bool = False
     have_met: bool = False
     """Both were in it."""
-    seen: set[tuple[str, str]] = field(default_factory=set)
-    """Who was in which room."""
     ended: TransferEnded | None = None
     is_caller_gone: bool = False
     """They have hung up, or are with an agent again: whoever is rung for them is rung for nothing."""
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nobody knows any more who was to be rung, and how."""
+        return not self.asked.transfer.address
 
     @property
     def is_wanted(self) -> bool:
@@ -81,7 +82,7 @@ class TransferSoFar:
     @property
     def has_person(self) -> bool:
         """Whether somebody is rung, asked, or waits for the caller."""
-        return bool(self.person_sid) and self.status not in CALL_OVER and not self.have_met
+        return bool(self.person_sid) and not self.is_person_gone and not self.have_met
 
     @property
     def is_person_gone(self) -> bool:
@@ -127,18 +128,7 @@ class TransferSoFar:
 
     def is_to_go_back(self, now: float) -> bool:
         """Whether a caller who waits in the room waits for nobody."""
-        return not self.have_met and (self.is_person_gone or self.is_late(now))
-
-    def is_late(self, now: float) -> bool:
-        """Whether the two have had the time to meet."""
-        return now - self.decided_at > JOIN_WITHIN_S
-
-    def brings_both_together(self, now: float) -> bool:
-        """Whether the caller's stream, of whose end nobody knows, leads to the person: they have taken the
-        call, or the caller is with them already.
-        """
-        takes_it = self.asked.is_held and self.takes_it is True and not self.is_late(now)
-        return not self.is_caller_gone and (self.caller_joins or (takes_it and not self.is_person_gone))
+        return not self.have_met and (self.is_person_gone or now - self.decided_at > JOIN_WITHIN_S)
 
 
 def _decided(*, takes_it: bool, keys: str) -> TransferOutcome:
@@ -148,26 +138,12 @@ def _decided(*, takes_it: bool, keys: str) -> TransferOutcome:
     return TransferOutcome.DECLINED if keys else TransferOutcome.VOICEMAIL
 
 
-def read_rung(found: Iterable[tuple[float, facts.Fact]]) -> dict[str, str]:
-    """Who was rung in a call of their own and may still be there: SIDs of these calls by their transfers.
-
-    Also where no transfer is known any more: when a call is over, whom it was for is dropped.
-    """
-    rung: dict[str, str] = {}
-    over: set[str] = set()
-    for _, fact in found:
-        match fact:
-            case telephone_facts.PersonRung(transfer_id=transfer_id, person_sid=sid):
-                rung.setdefault(transfer_id, sid)
-            case telephone_facts.PersonReported(transfer_id=transfer_id, status=status):
-                over |= {transfer_id} if status in CALL_OVER else set()
-            case _:
-                pass
-    return {transfer_id: sid for transfer_id, sid in rung.items() if transfer_id not in over}
-
-
 def read_transfers(found: Iterable[tuple[float, facts.Fact]]) -> dict[str, TransferSoFar]:
-    """The transfers of one call by their names, from its facts with the wall time of each."""
+    """The transfers of one call by their names, from its facts with the wall time of each.
+
+    Whom it was for are words, and those are dropped when nothing was told of a call for a quarter of an hour:
+    two who talk for longer are told by what is left. Nobody else is rung for that.
+    """
     transfers: dict[str, TransferSoFar] = {}
     for at, fact in found:
         if isinstance(fact, telephone_facts.TransferAsked):
@@ -175,21 +151,34 @@ def read_transfers(found: Iterable[tuple[float, facts.Fact]]) -> dict[str, Trans
                 earlier.is_caller_gone = True
             transfers.setdefault(fact.transfer_id, TransferSoFar(fact, at))
         elif isinstance(fact, telephone_facts.OF_TRANSFERS):
-            if (so_far := transfers.get(fact.transfer_id)) is not None:
-                _tell(so_far, fact, at)
+            _tell(_known(transfers, fact.transfer_id, at), fact, at)
+        elif isinstance(fact, facts.StreamEnded) and isinstance(fact.follows, PutThrough):
+            so_far = _known(transfers, fact.follows.transfer_id, at)
+            if so_far.is_forgotten:
+                so_far.asked = forgotten(fact.follows.transfer_id, at, fact.follows.name).asked
         elif _takes_caller_away(fact):
             for so_far in transfers.values():
                 so_far.is_caller_gone = True
     return transfers
 
 
+def forgotten(transfer_id: str, at: float, name: str = "") -> TransferSoFar:
+    """A transfer of which nothing is known but that there was one, and perhaps to whom."""
+    asked = TransferAsked(transfer_id, Transfer(name or "somebody", ""))
+    return TransferSoFar(asked, at, is_caller_gone=True)
+
+
+def _known(transfers: dict[str, TransferSoFar], transfer_id: str, at: float) -> TransferSoFar:
+    if transfer_id not in transfers:
+        transfers[transfer_id] = forgotten(transfer_id, at)
+    return transfers[transfer_id]
+
+
 def _takes_caller_away(fact: facts.Fact) -> bool:
     """Whether the caller is with somebody else from here on, or with nobody."""
     match fact:
-        case facts.StreamStarted() | facts.CallOver():
+        case facts.StreamStarted() | facts.CallOver() | facts.StreamEnded():
             return True
-        case facts.StreamEnded(follows=follows):
-            return not isinstance(follows, PutThrough)
         case facts.StreamAsked(follows=follows):
             return follows in _LEADS_BACK
         case facts.CallReported(status):
@@ -207,7 +196,7 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
         case telephone_facts.PersonDecided(takes_it=takes_it, keys=keys) if so_far.takes_it is None:
             so_far.takes_it, so_far.keys, so_far.decided_at = takes_it, keys, at
         case telephone_facts.PersonReported(status=status, sip_code=sip_code):
-            if so_far.status not in CALL_OVER:  # News come in any order, and none follows the last.
+            if not so_far.is_person_gone:  # News come in any order, and none follows the last.
                 so_far.status, so_far.sip_code = status, sip_code
             if status == "in-progress" and so_far.picked_up_at is None:
                 so_far.picked_up_at = at
@@ -217,10 +206,6 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
             so_far.person_joins = True
         case telephone_facts.RoomReported(event="conference-start"):
             so_far.have_met = True
-        case telephone_facts.RoomReported(event="participant-join", room_sid=room, who=who) if room and who:
-            # The news that both are there may be lost.
-            so_far.seen.add((room, who))
-            so_far.have_met = so_far.have_met or {(room, "caller"), (room, "person")} <= so_far.seen
         case telephone_facts.TransferEnded():
             so_far.ended = so_far.ended or fact
         case _:

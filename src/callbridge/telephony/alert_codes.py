@@ -20,6 +20,7 @@ class AlertCode:
 PLANNED_CLOSE: Final = "31921"
 """Our side has closed the media socket. Twilio logs it for a deliberate close, too."""
 
+_REPORT: Final = "Update callbridge, or report it."
 _TUNNEL: Final = "Is the service running, and the tunnel or proxy before it? `callbridge number probe` asks."
 _LOOK_IN_LOG: Final = (
     "Look for that time in the log of the service; a proxy in front of it may have answered."
@@ -27,6 +28,7 @@ _LOOK_IN_LOG: Final = (
 
 ALERT_CODES: Final[dict[str, AlertCode]] = {
     # Webhooks.
+    "11100": AlertCode("an address in the TwiML was missing or wrong", _REPORT),
     "11200": AlertCode("a webhook was not answered with a usable document", _LOOK_IN_LOG),
     "11201": AlertCode("no connection to a webhook within its time", _TUNNEL),
     "11202": AlertCode("a webhook refused the connection", _TUNNEL),
@@ -48,13 +50,18 @@ ALERT_CODES: Final[dict[str, AlertCode]] = {
     "12100": AlertCode("what answered was no TwiML", "Another server answers there, or a proxy's own page."),
     "12101": AlertCode("the TwiML was of an unknown version", "Another server answers there."),
     "12102": AlertCode("what answered was no TwiML", "Another server answers there, or a proxy's own page."),
-    "12200": AlertCode("Twilio did not know a part of the TwiML", "Update callbridge, or report it."),
+    "12200": AlertCode("Twilio did not know a part of the TwiML", _REPORT),
     "12300": AlertCode("what answered was no XML", "Another server answers there, or a proxy's own page."),
     "12400": AlertCode("Twilio had a fault of its own", "Look at https://status.twilio.com."),
     "15003": AlertCode("a status callback was not answered with 2xx", _LOOK_IN_LOG),
-    "15004": AlertCode("an address in the TwiML was not a whole one", "Update callbridge, or report it."),
+    "15004": AlertCode("an address in the TwiML was not a whole one", _REPORT),
     # Calls that lead on.
-    "13201": AlertCode("a Dial stands where none may", "Update callbridge, or report it."),
+    "13201": AlertCode("a Dial stands where none may", _REPORT),
+    "13238": AlertCode("what is heard in a conference held a verb that may not stand there", _REPORT),
+    "13240": AlertCode("a conference was to coach a call that is not there", _REPORT),
+    "16020": AlertCode("a conference was full", "Two are in it already: the transfer was taken twice."),
+    "16023": AlertCode("the label of somebody in a conference was wrong", _REPORT),
+    "16025": AlertCode("the label of somebody in a conference was in use", _REPORT),
     "13212": AlertCode("how long to ring was out of bounds", "Set the ring time to 5 to 600 seconds."),
     "13214": AlertCode(
         "the number to show is not one of this account",
@@ -74,7 +81,7 @@ ALERT_CODES: Final[dict[str, AlertCode]] = {
     "13512": AlertCode(
         "the voice does not speak the language", "Correct CALLBRIDGE_SAY_VOICE and CALLBRIDGE_SAY_LANGUAGE."
     ),
-    "13520": AlertCode("there was nothing to say", "Update callbridge, or report it."),
+    "13520": AlertCode("there was nothing to say", _REPORT),
     "13805": AlertCode("a call of a trial account reached its limit", "Upgrade the account."),
     # The media stream.
     "31901": AlertCode("the media stream got no connection", "Check host, port 443 and the firewall."),
@@ -101,11 +108,11 @@ ALERT_CODES: Final[dict[str, AlertCode]] = {
         "The loop was late: look for `loop_lagged` in the log, and make blocking tools plain functions.",
     ),
     "31931": AlertCode("the agent's audio was thrown away: too much waited", "Report it."),
-    "31941": AlertCode("the track of the media stream is not allowed", "Update callbridge, or report it."),
-    "31950": AlertCode("a binary message was ignored", "Update callbridge, or report it."),
-    "31951": AlertCode("a message to the media stream was ignored", "Update callbridge, or report it."),
+    "31941": AlertCode("the track of the media stream is not allowed", _REPORT),
+    "31950": AlertCode("a binary message was ignored", _REPORT),
+    "31951": AlertCode("a message to the media stream was ignored", _REPORT),
     # What REST refuses.
-    "20001": AlertCode("Twilio did not know a parameter", "Update callbridge, or report it."),
+    "20001": AlertCode("Twilio did not know a parameter", _REPORT),
     "20003": AlertCode(
         "the credentials are wrong",
         "Copy TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN from https://console.twilio.com, of one account.",

@@ -15,7 +15,7 @@ def asked(rig: mc.Rig) -> tf.TransferAsked:
     """The one transfer of the call, with which its stream has ended."""
     (found,) = [fact for fact in rig.facts if isinstance(fact, tf.TransferAsked)]
     assert rig.ended.reason is EndReason.TRANSFERRED
-    assert rig.ended.follows == wishes.PutThrough(found.transfer_id)
+    assert rig.ended.follows == wishes.PutThrough(found.transfer_id, found.transfer.name)
     return found
 
 

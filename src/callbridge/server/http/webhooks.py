@@ -7,7 +7,6 @@ and causes nothing (`switchboard/questions.py`).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
@@ -49,9 +48,6 @@ RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
 
 _CALLERS_OWN: Final = frozenset(reason.value for reason in DeclineReason if reason.is_callers_own)
-
-_ELSEWHERE: Final = frozenset({Continuation.MOVED, Continuation.HANG_UP})
-"""The caller is with nobody of ours."""
 
 _log = structlog.get_logger()
 
@@ -173,7 +169,6 @@ class _Webhooks:
             asked, history = read_asked(read_facts(events)), read_history(events)
             before = asked.answer_to(question, status, desk.wall_now())
             transfers = read_transfers(read_facts(events))
-            history = replace(history, follows=self._transfers.follows(history, transfers))
             desk.recalling.looks_back(form.get("From"), events)
             answer = before or await self._decide(form, question, asked, history, transfers)
             if before is None:
@@ -182,7 +177,7 @@ class _Webhooks:
                 await desk.kept()
         agent = agent_in(fact for _, fact in read_facts(events))
         if answer.follows == Continuation.PUT_THROUGH:
-            return twiml_response(self._put_through(form, question, history, transfers, agent))
+            return twiml_response(self._put_through(form, question, history, transfers))
         told_at = None if before is None else asked.answered_at.get(question)
         return self._answer(
             form, question, answer, history, agent, is_repeated=before is not None, at=told_at
@@ -194,14 +189,12 @@ class _Webhooks:
         question: Question,
         history: CallHistory,
         transfers: Mapping[str, TransferSoFar],
-        agent: str,
     ) -> str:
-        """A person is rung for the caller, or waits for them. If nobody knows the transfer: the fallback."""
+        """A person is rung for the caller, or waits for them."""
         follows = history.follows
-        so_far = transfers.get(follows.transfer_id) if isinstance(follows, PutThrough) else None
-        if so_far is None:
-            return fall_back(self._desk, form, agent, leads_back=history.leads_back, is_repeated=True)
-        return self._transfers.document(form, question, so_far)
+        if not isinstance(follows, PutThrough):
+            return twiml.hang_up()  # A repetition, and the caller is with an agent again.
+        return self._transfers.document(form, question, transfers[follows.transfer_id])
 
     async def _is_over(self, form: TwilioForm) -> bool:
         """Whether the call has no stream here; one that hangs in the air is told."""
@@ -230,9 +223,12 @@ class _Webhooks:
         # A call that nobody knows may be one of long ago, about which somebody repeats a captured question:
         # it may have a place, and none beyond the last.
         may_stay = asked.is_known or desk.admission.has_room(desk.now())
+        behind = history.follows
+        if question.transfer and behind is None:  # Nobody knows the stream any more; it was followed by this.
+            behind = PutThrough(question.transfer)
         follows = decide(
             call_status=form.get("CallStatus"),
-            follows=history.follows,
+            follows=behind,
             continued_at=history.continued_at,
             now=desk.wall_now(),
             can_continue=desk.condition.has_healthy_store and may_stay,
@@ -240,12 +236,10 @@ class _Webhooks:
             is_stopped=history.ended is EndReason.CALLER_HANGUP,
             held=question.held,
             is_leaving=desk.condition.is_leaving,
-            transfer=self._transfers.before(form, history.follows, transfers),
+            transfer=self._transfers.before(form, behind, transfers),
         )
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
-        if not isinstance(history.follows, PutThrough) and follows not in _ELSEWHERE:
-            self._transfers.give_up(form.call_sid, transfers)
         answer = StreamAsked(follows.value, history.ended, question.stream, question.held, question.transfer)
         match follows:
             case Continuation.RESUME | Continuation.RETURN:

@@ -49,6 +49,13 @@ class Patience:
     """Before it is asked again, up to half as long again by chance: many processes may wait."""
 
 
+def load() -> None:
+    """Loads the library, which takes half a second: in a thread of its own, before calls are served."""
+    from callbridge.telephony.rest.library import load_parts  # noqa: PLC0415 - as below
+
+    load_parts()
+
+
 def open_rest(credentials: Credentials, patience: Patience = Patience()) -> TwilioRest:
     """The client of a process. Made inside the event loop; use it as a context manager, or close it."""
     from callbridge.telephony.rest.library import Library  # noqa: PLC0415 - half a second, for who needs it
