@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.text import Text
 from callbridge.cli.check import show
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.config.addresses import DEBUGGER_PATH
-from callbridge.server.config.setting_values import base_url
+from callbridge.server.config.setting_values import base_url, is_loopback
 from callbridge.server.process.kept_pointings import KeptError, kept_pointings
 from callbridge.server.process.numbers import (
     NumberError,
@@ -145,7 +146,7 @@ def buy_number(
         # Twilio would point it at a demo that costs money with each call.
         bought = await buy(rest, chosen, Pointing(voice_url=""))
         _say(f"{bought.number} is yours.")
-        if _can_be_reached(settings):
+        if _can_be_reached(settings, settings.public_base_url):
             await _point(settings, rest, plan_pointing(bought, settings, kept_pointings(settings)))
         else:
             _say(f"It leads nowhere yet: {_NOT_REACHED}")
@@ -165,8 +166,8 @@ async def _warn_of_trial(rest: TwilioRest) -> None:
 # --- Pointing -----------------------------------------------------------------------------------------
 
 _NOT_REACHED: Final = (
-    "PUBLIC_BASE_URL is not an address that Twilio reaches. Set the https:// address of a tunnel or host, "
-    "or give --url."
+    "PUBLIC_BASE_URL, or --url, is no address that Twilio reaches. Set the https:// address of a tunnel or "
+    "host, or give it as --url."
 )
 
 
@@ -192,14 +193,15 @@ def point_number(
     """
 
     async def pointed(settings: Settings, rest: TwilioRest) -> None:
-        if not url and not _can_be_reached(settings):
+        base = _base(url) or settings.public_base_url
+        if not _can_be_reached(settings, base):
             raise NumberError(_NOT_REACHED)
         found, kept = await find_number(rest, wanted), kept_pointings(settings)
         plan = plan_pointing(
             found,
             settings,
             kept,
-            base_url=_base(url),
+            base_url=base,
             fallback_url=fallback_url,
             takes_texts=texts,
             by_force=force,
@@ -307,9 +309,9 @@ async def _with_rest(settings: Settings, work: _Work) -> None:
         await work(settings, rest)
 
 
-def _can_be_reached(settings: Settings) -> bool:
-    """Whether Twilio can ask this service: also that which is simulated on this machine."""
-    return settings.is_public or bool(settings.rest_credentials.api_url)
+def _can_be_reached(settings: Settings, base: str) -> bool:
+    """Whether Twilio can ask this address; a simulated account asks on this machine, too."""
+    return not is_loopback(urlsplit(base).hostname or "") or bool(settings.rest_credentials.api_url)
 
 
 def _of_region(settings: Settings) -> str:

@@ -5,12 +5,11 @@ Where it led is on disk before anything is changed. What a crash leaves is put b
 
 from __future__ import annotations
 
-import os
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from callbridge.cli.development.hold import Hold
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.server.process.kept_pointings import KeptPointings, kept_pointings
 from callbridge.server.process.numbers import (
@@ -66,7 +65,7 @@ async def choose(rest: TwilioRest, wanted: str) -> OwnedNumber:
     return numbers[0]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BorrowedNumber:
     """One number, from the moment at which it leads here.
 
@@ -79,13 +78,22 @@ class BorrowedNumber:
     rest: TwilioRest
     number: OwnedNumber
     kept: KeptPointings
+    _hold: Hold = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._hold = _hold(self.kept, self.number.sid)
 
     def plan(self, settings: Settings) -> Plan:
         """What changes when it is pointed at the PUBLIC_BASE_URL of `settings`; texts, too, where it may.
 
         Raises:
-            DevTrouble: something makes Twilio ignore what a number points at.
+            DevTrouble: another process has borrowed it, or something makes Twilio ignore what it points at.
         """
+        if self._hold.is_anothers:
+            raise DevTrouble(
+                f"{self.number.number} leads to another callbridge dev, which runs",
+                "End that one, or name another number.",
+            )
         takes_texts = self.number.has_sms and not self.number.sms_application_sid
         plan = plan_pointing(self.number, settings, self.kept, takes_texts=takes_texts)
         if plan.overridden_by:
@@ -97,13 +105,17 @@ class BorrowedNumber:
 
     @property
     def is_taken(self) -> bool:
-        """Whether it is kept where it led: it leads here now, or may."""
-        return self.kept.find(self.number.sid) is not None
+        """Whether it leads here now, or may: it is kept where it led before."""
+        return self._hold.is_ours and self.kept.find(self.number.sid) is not None
 
     async def point(self, plan: Plan) -> Self:
-        """Points it as planned, and notes that this process has it."""
-        _mark(self.kept, self.number.sid).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _mark(self.kept, self.number.sid).write_text(str(os.getpid()), encoding="ascii")
+        """Points it as planned, for as long as this process lives.
+
+        Raises:
+            DevTrouble: another process was faster.
+        """
+        if not self._hold.take():
+            raise DevTrouble(f"another callbridge dev has just taken {self.number.number}", "Start again.")
         await point(self.rest, plan, self.kept)
         return self
 
@@ -114,7 +126,10 @@ class BorrowedNumber:
             DevTrouble: somebody has set something of it meanwhile, which stays.
             RestFault: Twilio did not answer, or refused.
         """
-        await _give_back(self.rest, self.number.number, self.number.sid, self.kept)
+        try:
+            await _give_back(self.rest, self.number.number, self.kept)
+        finally:
+            self._hold.let_go()
 
 
 async def give_back_what_was_left(rest: TwilioRest, kept: KeptPointings, say: Callable[[str], None]) -> bool:
@@ -124,18 +139,17 @@ async def give_back_what_was_left(rest: TwilioRest, kept: KeptPointings, say: Ca
         if (left := kept.find(sid)) is None:
             continue
         try:
-            await _give_back(rest, left.number, sid, kept)
+            await _give_back(rest, left.number, kept)
             say(f"{left.number} was still pointed at an earlier run, and is put back where it led before.")
         except (DevTrouble, NumberError) as trouble:
             say(f"{str(trouble).removesuffix('.')}.")
     return bool(found)
 
 
-async def _give_back(rest: TwilioRest, number: str, sid: str, kept: KeptPointings) -> None:
+async def _give_back(rest: TwilioRest, number: str, kept: KeptPointings) -> None:
     plan = plan_restoring(await find_number(rest, number), kept)
     ours = [change for change in plan.changes if change not in plan.of_others]
     await restore(rest, replace(plan, pointing=needed(ours)), kept)
-    _mark(kept, sid).unlink(missing_ok=True)
     if plan.of_others:
         words = ", ".join(change.words for change in plan.of_others)
         raise DevTrouble(f"{number} is put back, but for what somebody has set meanwhile: {words}")
@@ -143,26 +157,9 @@ async def _give_back(rest: TwilioRest, number: str, sid: str, kept: KeptPointing
 
 def _left(kept: KeptPointings) -> Iterator[str]:
     for path in sorted(kept.folder.glob("*.json")):
-        if not _is_in_use(_mark(kept, path.stem)):
+        if not _hold(kept, path.stem).is_anothers:
             yield path.stem
 
 
-def _mark(kept: KeptPointings, sid: str) -> Path:
-    return kept.folder / f"{sid}.pid"
-
-
-def _is_in_use(mark: Path) -> bool:
-    """Whether the process that has borrowed it still lives."""
-    try:
-        pid = int(mark.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return False
-    if sys.platform == "win32" or pid == os.getpid():  # There, asking would end it.
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # It is another user's by now, or still.
-    return True
+def _hold(kept: KeptPointings, sid: str) -> Hold:
+    return Hold(kept.folder / f"{sid}.lock")
