@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -13,6 +14,9 @@ from bell import Bell
 from callbridge.cli.development.public_name import PublicName
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.server.http.process_proof import ProcessProof
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 RESOLVER = "https://resolver.test/dns"
 NAME = "https://soft-words.trycloudflare.com"
@@ -89,6 +93,27 @@ async def test_the_proof_of_another_process_is_none_and_the_wait_has_an_end(
     other.add_to(internet.app)
     with pytest.raises(DevTrouble, match="HTTP 200, and not this process"):
         await PublicName(NAME, proof, [RESOLVER]).wait(lambda _: None, wait_s=0, ask_every_s=0)
+
+
+class Endless(httpx.AsyncByteStream):
+    """An answer without end, of a server that never lets anybody wait."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"x" * 64
+
+
+async def test_of_a_stranger_s_answer_no_more_is_read_than_the_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever mistypes their own address may meet anybody."""
+    stranger = httpx.MockTransport(lambda _: httpx.Response(200, stream=Endless()))
+    monkeypatch.setattr(PublicName, "_client", lambda _: httpx.AsyncClient(transport=stranger))
+    name = PublicName("http://127.0.0.1:8080", ProcessProof(), [])
+    async with asyncio.timeout(5):
+        with pytest.raises(DevTrouble, match="HTTP 200, and not this process"):
+            await name.wait(lambda _: None, wait_s=0, ask_every_s=0)
 
 
 async def test_a_name_that_is_lost_is_told_once_and_so_is_its_return(monkeypatch: pytest.MonkeyPatch) -> None:

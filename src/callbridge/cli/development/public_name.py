@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 WAIT_S: Final = 60.0
 ASK_S: Final = 5.0
+ANSWER_BYTES_MAX: Final = 1_024
+"""What we say ourselves has 32."""
 ASK_EVERY_S: Final = 1.0
 WATCH_EVERY_S: Final = 15.0
 LOST_AFTER: Final = 2
@@ -97,12 +99,26 @@ class PublicName:
             if addresses == []:
                 return f"the name {self._host} is not known yet"
         try:
-            response = await client.get(self._at(addresses), headers={"Host": self._authority}, **self._named)
-        except httpx.HTTPError as fault:
+            async with asyncio.timeout(ASK_S):
+                status, said = await self._answer(client, addresses)
+        except (httpx.HTTPError, TimeoutError) as fault:
             return f"no connection ({type(fault).__name__})"
-        if self._proof.is_given_by(response.text):
+        if self._proof.is_given_by(said):
             return ""
-        return f"somebody answers with HTTP {response.status_code}, and not this process"
+        return f"somebody answers with HTTP {status}, and not this process"
+
+    async def _answer(self, client: httpx.AsyncClient, addresses: list[str] | None) -> tuple[int, str]:
+        """The status of who answers there, and what they say; of a stranger's words, which may have no end,
+        the beginning.
+        """
+        asked, headers = self._at(addresses), {"Host": self._authority}
+        async with client.stream("GET", asked, headers=headers, **self._named) as response:
+            said = b""
+            async for part in response.aiter_bytes():
+                said += part
+                if len(said) > ANSWER_BYTES_MAX:
+                    break
+            return response.status_code, said.decode("utf-8", "replace")
 
     async def _addresses(self, client: httpx.AsyncClient) -> list[str] | None:
         """The addresses of the name; None where no public resolver can be asked."""
