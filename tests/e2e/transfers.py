@@ -20,6 +20,7 @@ from callbridge.simulators.phone.people import Person
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Says
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CALL_TIMEOUT_S, FinishedCall, Stack, stack
+from e2e.taps import Tap, tap_on
 from random_calls import noise
 
 SALES = "+15550100042"
@@ -69,6 +70,7 @@ class People:
     stack: Stack
     exchange: Exchange
     account: SimulatedAccount
+    tap: Tap
 
     async def call(self, steps: Sequence[Step] | None = None, **line: Any) -> FinishedCall:
         """One call whose caller asks for sales, and waits."""
@@ -92,9 +94,18 @@ class People:
 
     async def ended(self, call: FinishedCall) -> TransferEnded:
         """What became of the one transfer of a call, as it is written down."""
-        known = [fact for _, fact in await self.stack.desk.known(call.sid)]
-        (ended,) = [fact for fact in known if isinstance(fact, TransferEnded)]
+        (ended,) = await self.all_ended(call)
         return ended
+
+    async def all_ended(self, call: FinishedCall) -> list[TransferEnded]:
+        """What became of the transfers of a call, as it is written down."""
+        known = [fact for _, fact in await self.stack.desk.known(call.sid)]
+        return [fact for fact in known if isinstance(fact, TransferEnded)]
+
+    @property
+    def live_legs(self) -> list[Leg]:
+        """Who is still on the line."""
+        return [leg for leg in self.exchange.legs.values() if leg.is_live]
 
     @property
     def posts(self) -> list[str]:
@@ -126,4 +137,5 @@ async def people_behind(
             async with stack(
                 script or puts_through(), agent=agent or agent_with(way, address), environment=env, **more
             ) as running:
-                yield People(running, exchange, account)
+                with tap_on(running.port) as tap:
+                    yield People(running, exchange, account, tap)

@@ -72,6 +72,10 @@ class RoomReported(BaseFact, frozen=True):
     transfer_id: str
     event: str
     """Twilio's `StatusCallbackEvent`: `conference-start` when both are in."""
+    room_sid: str = ""
+    """Twilio's name of it. Who leaves one ends it, and the next who comes is in another."""
+    who: str = ""
+    """Of somebody who has come or gone: `caller` or `person`."""
 
 
 class TransferEnded(BaseFact, frozen=True):

@@ -9,7 +9,7 @@ Pure: facts and times come in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call import facts, telephone_facts
@@ -65,6 +65,8 @@ class TransferSoFar:
     person_joins: bool = False
     have_met: bool = False
     """Both were in it."""
+    seen: set[tuple[str, str]] = field(default_factory=set)
+    """Who was in which room."""
     ended: TransferEnded | None = None
     is_caller_gone: bool = False
     """They have hung up, or are with an agent again: whoever is rung for them is rung for nothing."""
@@ -128,7 +130,18 @@ class TransferSoFar:
 
     def is_to_go_back(self, now: float) -> bool:
         """Whether a caller who waits in the room waits for nobody."""
-        return not self.have_met and (self.is_person_gone or now - self.decided_at > JOIN_WITHIN_S)
+        return not self.have_met and (self.is_person_gone or self.is_late(now))
+
+    def is_late(self, now: float) -> bool:
+        """Whether the two have had the time to meet."""
+        return now - self.decided_at > JOIN_WITHIN_S
+
+    def brings_both_together(self, now: float) -> bool:
+        """Whether the caller's stream, of whose end nobody knows, leads to the person: they have taken the
+        call, or the caller is with them already.
+        """
+        takes_it = self.asked.is_held and self.takes_it is True and not self.is_late(now)
+        return not self.is_caller_gone and (self.caller_joins or (takes_it and not self.is_person_gone))
 
 
 def _decided(*, takes_it: bool, keys: str) -> TransferOutcome:
@@ -206,6 +219,10 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
             so_far.person_joins = True
         case telephone_facts.RoomReported(event="conference-start"):
             so_far.have_met = True
+        case telephone_facts.RoomReported(event="participant-join", room_sid=room, who=who) if room and who:
+            # The news that both are there may be lost.
+            so_far.seen.add((room, who))
+            so_far.have_met = so_far.have_met or {(room, "caller"), (room, "person")} <= so_far.seen
         case telephone_facts.TransferEnded():
             so_far.ended = so_far.ended or fact
         case _:

@@ -9,6 +9,7 @@ import structlog
 from callbridge.call.facts import CallReported, StreamReported
 from callbridge.server.config.addresses import CALL_STATUS_PATH, STREAM_STATUS_PATH
 from callbridge.server.http.forms import Forms, twilio_routes, twiml_response
+from callbridge.server.http.transfers import Transfers
 from callbridge.switchboard.continuation import CALL_OVER
 from callbridge.telephony import twiml
 
@@ -33,6 +34,7 @@ class _News:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._forms = Forms(desk)
+        self._transfers = Transfers(desk)
 
     async def stream_status(self, request: Request) -> Response:
         """What Twilio saw of a stream; the only news of one that never reached us."""
@@ -62,6 +64,7 @@ class _News:
             sequence_number=form.get("SequenceNumber"),
         )
         if news.status in CALL_OVER:
+            await self._transfers.caller_is_gone(form.call_sid)
             await self._desk.recalling.is_over(form.call_sid, form.get("From"))
             self._desk.release(form.call_sid)
         return twiml_response(twiml.empty())

@@ -6,6 +6,7 @@ of the transfer; Twilio signs the address. Who is rung for a caller who is gone 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -21,7 +22,7 @@ from callbridge.server.config import addresses, say
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
 from callbridge.switchboard import putting_through
 from callbridge.switchboard.callers import ANONYMOUS
-from callbridge.switchboard.continuation import read_facts
+from callbridge.switchboard.continuation import CALL_OVER, read_facts
 from callbridge.switchboard.transfer import JOIN_WITHIN_S, forgotten, read_transfers
 from callbridge.telephony import transfer, twiml
 
@@ -33,11 +34,20 @@ if TYPE_CHECKING:
 
     from callbridge.call.wishes import Following
     from callbridge.server.process.desk import Desk
+    from callbridge.switchboard.continuation import CallHistory
     from callbridge.switchboard.questions import Question
     from callbridge.switchboard.transfer import TransferSoFar
     from callbridge.telephony.twiml import Words
 
 _ROUND: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
+_URL_ROUND: Final = re.compile(r"&round=[^&]*")
+
+ROUNDS_WORDLESS: Final = 3
+"""Who waits hears some words in every third round of a second: a silent line is hung up."""
+
+LOOK_EVERY_S: Final = 0.1
+LOOKS: Final = 20
+"""Twilio tells of a call and asks what follows its `<Dial>` in any order; by then both have come."""
 
 _log = structlog.get_logger()
 
@@ -68,6 +78,40 @@ class Transfers:
         if outcome is not TransferOutcome.CONNECTED:
             desk.people.let_go(form.call_sid)
 
+    async def caller_is_gone(self, call_sid: str) -> None:
+        """The call is over. What nobody has told of a transfer soon is told here, before it is forgotten."""
+        desk = self._desk
+        desk.people.let_go(call_sid)
+        for _ in range(LOOKS):
+            if not await self._open(call_sid):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
+        async with desk.one_by_one.of(call_sid):
+            for so_far in await self._open(call_sid):
+                self._note_outcome(call_sid, so_far, so_far.outcome_of_room("completed"), "nobody told")
+
+    async def _open(self, call_sid: str) -> list[TransferSoFar]:
+        transfers = read_transfers(read_facts(await self._desk.state.events(call_sid)))
+        return [so_far for so_far in transfers.values() if so_far.ended is None]
+
+    def follows(self, history: CallHistory, transfers: Mapping[str, TransferSoFar]) -> Following | None:
+        """What is to follow the latest stream. One that broke off may lead to a person all the same."""
+        if history.ended is not None:
+            return history.follows
+        now = self._desk.wall_now()
+        found = [name for name, so_far in transfers.items() if so_far.brings_both_together(now)]
+        return PutThrough(found[-1]) if found else None
+
+    def give_up(self, call_sid: str, transfers: Mapping[str, TransferSoFar]) -> None:
+        """The caller goes on without the person: whoever asked for them is gone. Their agent is to know."""
+        for so_far in transfers.values():
+            if so_far.is_wanted:
+                outcome = so_far.outcome(self._desk.wall_now())
+                if outcome in {None, TransferOutcome.CONNECTED}:
+                    outcome = TransferOutcome.CARRIER_FAULT
+                self._note_outcome(call_sid, so_far, outcome, "its process is gone")
+        self._desk.people.let_go(call_sid)
+
     def _note_outcome(
         self, call_sid: str, so_far: TransferSoFar, outcome: TransferOutcome, detail: str
     ) -> None:
@@ -96,7 +140,9 @@ class Transfers:
         if so_far.ended is not None:
             return so_far.ended.outcome
         found = None
-        if so_far.asked.is_held and so_far.takes_it:
+        if form.get("CallStatus") in CALL_OVER:
+            found = so_far.outcome_of_room(form.get("CallStatus"))
+        elif so_far.asked.is_held and so_far.takes_it:
             found = TransferOutcome.DECLINED if so_far.is_person_gone else None
         elif self._rings_too_often(form) or not isinstance(self._shown(form, so_far), str):
             found = TransferOutcome.UNREACHABLE
@@ -221,8 +267,8 @@ class _Person:
         _log.info("person_decided", call_sid=so_far.asked.call_sid, takes_it=takes_it)
         if not takes_it:
             return twiml_response(twiml.hang_up())
-        if not so_far.asked.is_held:
-            return twiml_response(twiml.empty())  # An empty document connects the two.
+        if form.get("ParentCallSid"):
+            return twiml_response(twiml.empty())  # Of who was rung by `<Dial>`: it connects the two.
         connecting = self._shipped(so_far, "connecting")
         return twiml_response(transfer.wait(connecting, next_url=self._waits_url(so_far, 1)))
 
@@ -235,13 +281,21 @@ class _Person:
         if so_far is None or not so_far.is_wanted or (is_late and not so_far.caller_joins):
             return self._gone(so_far)
         if not so_far.caller_joins:
-            return twiml_response(
-                transfer.wait(twiml.Words(""), next_url=self._waits_url(so_far, asked_before + 1))
-            )
+            is_wordless = asked_before % ROUNDS_WORDLESS
+            said = twiml.Words("") if is_wordless else self._shipped(so_far, "connecting")
+            return twiml_response(transfer.wait(said, next_url=self._waits_url(so_far, asked_before + 1)))
         asked = so_far.asked
         await self._note(so_far, t.PersonJoined(asked.transfer_id))
-        room = room_of(self._desk, asked.call_sid, asked.transfer_id)
-        return twiml_response(transfer.meet(room, label="person", is_first=False))
+        return twiml_response(
+            transfer.meet(
+                room_of(self._desk, asked.call_sid, asked.transfer_id),
+                label="person",
+                is_first=False,
+                wait_url=self._url(addresses.ROOM_WAIT_PATH, so_far),
+                # The first who comes decides what is told of a room, and that may be either.
+                status_url=self._url(addresses.ROOM_STATUS_PATH, so_far),
+            )
+        )
 
     async def status(self, request: Request) -> Response:
         """How Twilio saw the call to the person go on."""
@@ -257,27 +311,36 @@ class _Person:
         return twiml_response(twiml.empty())
 
     async def room_wait(self, request: Request) -> Response:
-        """The caller is alone in the room. If nobody comes any more, the agent has them back."""
-        await self._forms.read(request)
+        """Somebody is alone in the room. If nobody comes any more, the agent has the caller back.
+
+        No document of this kind can hang up, so a person is hung up on over REST.
+        """
+        form, number = await self._forms.read(request), _round(request)
+        call_sid, now = request.query_params.get("call", "")[:64], self._desk.wall_now()
         so_far = await self._so_far(request)
-        if so_far is None:
-            return twiml_response(twiml.empty())
-        asked, stream = so_far.asked, request.query_params.get("stream", "")[:8]
-        if so_far.is_to_go_back(self._desk.wall_now()):
-            settings = self._desk.settings
-            back = f"{settings.transfer_ended_url}?stream={stream}&transfer={asked.transfer_id}"
-            self._desk.people.bring_back(asked.call_sid, back)
-        number = _round(request)
-        said = twiml.Words("") if number else self._shipped(so_far, "connecting")
-        next_url = self._url(addresses.ROOM_WAIT_PATH, so_far) + f"&stream={stream}&round={number + 1}"
-        return twiml_response(transfer.wait(said, next_url=next_url))
+        is_caller = form.call_sid == call_sid
+        if so_far is None or not is_caller:
+            if so_far is None or not so_far.is_wanted or (so_far.is_late(now) and not so_far.have_met):
+                self._desk.people.hang_up_on(call_sid, form.call_sid)
+        elif so_far.is_wanted and so_far.is_to_go_back(now):
+            self._desk.people.bring_back(call_sid, self._back_url(request, so_far))
+        said = self._shipped(so_far, "connecting") if number % ROUNDS_WORDLESS == 0 else twiml.Words("")
+        here = _URL_ROUND.sub("", str(request.url.query))
+        next_url = f"{self._desk.settings.public_base_url}{addresses.ROOM_WAIT_PATH}?{here}"
+        return twiml_response(transfer.wait(said, next_url=f"{next_url}&round={number + 1}"))
+
+    def _back_url(self, request: Request, so_far: TransferSoFar) -> str:
+        stream = request.query_params.get("stream", "")[:8]
+        url = self._desk.settings.transfer_ended_url
+        return f"{url}?stream={stream}&transfer={so_far.asked.transfer_id}"
 
     async def room_status(self, request: Request) -> Response:
         """What Twilio saw of the room."""
         fields = await self._forms.read_any(request)
         if (so_far := await self._so_far(request)) is not None:
             event = fields.get("StatusCallbackEvent", "")[:40]
-            await self._note(so_far, t.RoomReported(so_far.asked.transfer_id, event))
+            room_sid, who = fields.get("ConferenceSid", "")[:64], fields.get("ParticipantLabel", "")[:16]
+            await self._note(so_far, t.RoomReported(so_far.asked.transfer_id, event, room_sid, who))
         return twiml_response(twiml.empty())
 
     # --- Facts ---
@@ -302,16 +365,18 @@ class _Person:
 
     def _gone(self, so_far: TransferSoFar | None) -> Response:
         """There is no caller any more."""
-        words = twiml.Words("") if so_far is None else self._shipped(so_far, "caller_has_gone")
-        return twiml_response(twiml.goodbye(words))
+        return twiml_response(twiml.goodbye(self._shipped(so_far, "caller_has_gone")))
 
-    def _said(self, so_far: TransferSoFar, text: str) -> Words:
-        language = so_far.asked.transfer.language or self._desk.settings.language
-        return say.said_to_a_person(self._desk.settings, language, text)
+    def _said(self, so_far: TransferSoFar | None, text: str) -> Words:
+        return say.said_to_a_person(self._desk.settings, self._language(so_far), text)
 
-    def _shipped(self, so_far: TransferSoFar, name: str) -> Words:
-        language = so_far.asked.transfer.language or self._desk.settings.language
-        return self._said(so_far, getattr(language_texts(language), name))
+    def _shipped(self, so_far: TransferSoFar | None, name: str) -> Words:
+        return self._said(so_far, getattr(language_texts(self._language(so_far)), name))
+
+    def _language(self, so_far: TransferSoFar | None) -> str | None:
+        """Theirs. Of a call that is over it is not known any more."""
+        theirs = so_far.asked.transfer.language if so_far is not None else ""
+        return theirs or self._desk.settings.language
 
     def _url(self, path: str, so_far: TransferSoFar) -> str:
         asked = so_far.asked

@@ -7,6 +7,7 @@ and causes nothing (`switchboard/questions.py`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, assert_never
 
 import structlog
@@ -48,6 +49,9 @@ RETRIES: Final = "#rc=5"
 """Twilio tries five times more where nobody listens. It neither sends nor signs this part of an address."""
 
 _CALLERS_OWN: Final = frozenset(reason.value for reason in DeclineReason if reason.is_callers_own)
+
+_ELSEWHERE: Final = frozenset({Continuation.MOVED, Continuation.HANG_UP})
+"""The caller is with nobody of ours."""
 
 _log = structlog.get_logger()
 
@@ -169,6 +173,7 @@ class _Webhooks:
             asked, history = read_asked(read_facts(events)), read_history(events)
             before = asked.answer_to(question, status, desk.wall_now())
             transfers = read_transfers(read_facts(events))
+            history = replace(history, follows=self._transfers.follows(history, transfers))
             desk.recalling.looks_back(form.get("From"), events)
             answer = before or await self._decide(form, question, asked, history, transfers)
             if before is None:
@@ -240,6 +245,8 @@ class _Webhooks:
         )
         reason = "nothing is known of its end" if history.ended is None else history.ended.value
         _log.info("stream_continued", call_sid=form.call_sid, continuation=follows.value, reason=reason)
+        if not isinstance(history.follows, PutThrough) and follows not in _ELSEWHERE:
+            self._transfers.give_up(form.call_sid, transfers)
         answer = StreamAsked(follows.value, history.ended, question.stream, question.held, question.transfer)
         match follows:
             case Continuation.RESUME | Continuation.RETURN:

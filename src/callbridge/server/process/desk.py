@@ -37,7 +37,13 @@ from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
-from callbridge.switchboard.callers import CallerLimits, CallsPerCaller, key_of, remembered_key
+from callbridge.switchboard.callers import (
+    ANONYMOUS,
+    CallerLimits,
+    CallsPerCaller,
+    key_of,
+    remembered_key,
+)
 from callbridge.switchboard.circuit import Circuits
 from callbridge.switchboard.continuation import read_facts
 from callbridge.switchboard.putting_through import Rings
@@ -102,7 +108,9 @@ class Desk:
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
-        self.people = People(self.settings, self.state, self.call_tokens, self.wall_now, self.kept)
+        self.people = People(
+            self.settings, self.state, self.call_tokens, self.wall_now, self.kept, _CallerRings(self)
+        )
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
 
     @property
@@ -209,6 +217,26 @@ class Desk:
         since = wall_now - REMEMBERED_S
         self.callers.restore(await self.state.recent_calls(since), wall_now=wall_now, now=now)
         self.spending.restore(await self.state.spend(since), wall_now=wall_now, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _CallerRings:
+    """The desk's, by the callers' numbers. Who has none cannot be told from another, and is not counted."""
+
+    desk: Desk
+
+    def has_number(self, caller: str) -> bool:
+        return self.desk.caller_key(caller) != ANONYMOUS
+
+    def begins(self, call_sid: str, caller: str) -> bool:
+        rings, key, now = self.desk.rings, self.desk.caller_key(caller), self.desk.now()
+        if key != ANONYMOUS and rings.is_busy(call_sid, key, now):
+            return False
+        rings.began(call_sid, key, now)
+        return True
+
+    def ended(self, call_sid: str) -> None:
+        self.desk.rings.ended(call_sid)
 
 
 def open_desk(

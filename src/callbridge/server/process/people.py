@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -21,7 +21,7 @@ from callbridge.call.telephone_facts import PersonRung
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import BRIEFING_PATH, PERSON_STATUS_PATH
 from callbridge.switchboard.continuation import read_facts
-from callbridge.switchboard.putting_through import Ends, PutThrough, put_through
+from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, put_through
 from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
 from callbridge.telephony.rest.fault import FaultKind, RestFault
 from callbridge.telephony.rest.outcomes import call_outcome_of
@@ -42,10 +42,26 @@ if TYPE_CHECKING:
 LOOK_EVERY_S: Final = 0.5
 """How soon it is seen what another process has learnt. What this one learns is seen at once."""
 
+MOVES_WITHIN_S: Final = 3.0
+"""Twilio leads a call elsewhere within about a second after it was told to."""
+
 _NOT_OURS: Final = frozenset({21210, 21212})
 """The number that was to be shown may not be."""
 
 _log = structlog.get_logger()
+
+
+class CallerRings(Protocol):
+    """Bounds how often one caller has somebody rung at once: more is a circle."""
+
+    def has_number(self, caller: str) -> bool:
+        """Whether they are not anonymous."""
+
+    def begins(self, call_sid: str, caller: str) -> bool:
+        """Whether somebody may be rung for this call; then it counts until it ends."""
+
+    def ended(self, call_sid: str) -> None:
+        """Nobody is rung for it any more."""
 
 
 class People:
@@ -58,6 +74,7 @@ class People:
         call_tokens: CallTokens,
         wall_now: Callable[[], float],
         kept: Callable[[], Awaitable[None]],
+        rings: CallerRings,
     ) -> None:
         """Nobody yet.
 
@@ -67,15 +84,18 @@ class People:
             call_tokens: let a caller's number be shown.
             wall_now: seconds since 1970.
             kept: returns when what was noted is on disk, or cannot be in time.
+            rings: bounds how often one caller has somebody rung at once.
         """
         self._settings, self._state, self._call_tokens = settings, state, call_tokens
-        self._wall_now, self._kept = wall_now, kept
+        self._wall_now, self._kept, self._rings = wall_now, kept, rings
         self.rest: TwilioRest | None = None
         """Twilio's REST API, for as long as the process serves; None where it may not be used."""
         self._tasks: asyncio.TaskGroup | None = None
         self._running: set[asyncio.Task[None]] = set()
         self._news: dict[str, set[asyncio.Event]] = {}
         """Who waits for some, by call. More than one where the answer to an earlier request is late."""
+        self._moved: dict[str, float] = {}
+        """Calls that Twilio was just told to lead elsewhere or to end, and when."""
 
     @contextlib.asynccontextmanager
     async def opened(self, rest: TwilioRest | None) -> AsyncIterator[None]:
@@ -106,19 +126,27 @@ class People:
 
     def bring_back(self, call_sid: str, url: str) -> None:
         """The caller waits alone in a room: they are led to `url`."""
-        if self.rest is not None:
+        if self.rest is not None and self._may_move(call_sid):
             self._begin(self._bring_back(call_sid, url), f"bringing back {call_sid}")
+
+    def hang_up_on(self, call_sid: str, person_sid: str) -> None:
+        """A person waits alone in a room for a caller who does not come."""
+        if self.rest is not None:
+            self._begin(self._end(call_sid, person_sid), f"letting go for {call_sid}")
 
     # --- Asking ---
 
     async def _ask(self, asked: TransferAsked, caller: str, called: str, tell: Tell) -> None:
-        with self._awaited(asked.call_sid) as news:
+        call_sid = asked.call_sid
+        with self._awaited(call_sid) as news:
             await self._kept()
-            if (failed := await self._ring(asked, caller, called)) is not None:
-                tell(failed)
-            else:
-                await self._watch(asked, news, tell)
-        await self._let_go(asked.call_sid)
+            # Twilio's answer may take longer than the person's: what they do is looked at meanwhile.
+            async with asyncio.TaskGroup() as tasks:
+                ringing = tasks.create_task(self._ring(asked, caller, called), name=f"ring for {call_sid}")
+                ringing.add_done_callback(lambda _: news.set())
+                await self._watch(asked, ringing, news, tell)
+        self._rings.ended(call_sid)
+        await self._let_go(call_sid)
 
     @contextlib.contextmanager
     def _awaited(self, call_sid: str) -> Iterator[asyncio.Event]:
@@ -136,11 +164,15 @@ class People:
         """Rings the person; what the call is to be told at once, if that is clear already."""
         transfer = asked.transfer
         told = TransferTold(asked.transfer_id, TransferOutcome.CARRIER_FAULT)
-        ends = Ends(caller, called, is_anonymous=not caller.startswith("+"))
+        has_number = self._rings.has_number(caller)
+        ends = Ends(caller, called, is_anonymous=not has_number)
         found = put_through(ends, transfer.address, self._settings.fallback_caller_id or "")
+        if isinstance(found, PutThrough) and not self._rings.begins(asked.call_sid, caller):
+            found = NotPutThrough.LEADS_BACK  # The person's telephone forwards to us, it seems.
         if not isinstance(found, PutThrough):
             return replace(told, outcome=TransferOutcome.UNREACHABLE, detail=found.value)
-        token = self._call_tokens.get(asked.call_sid) if transfer.shows == "caller" else ""
+        shows_caller = transfer.shows == "caller" and has_number
+        token = self._call_tokens.get(asked.call_sid) if shows_caller else ""
         line = called if called.startswith("+") else self._settings.fallback_caller_id or ""
         if not (self.rest and line):
             return replace(told, detail="no REST, or no number to show", is_to_ring=True)
@@ -191,11 +223,20 @@ class People:
         is_to_ring = outcome is TransferOutcome.CARRIER_FAULT
         return TransferTold(asked.transfer_id, outcome, str(fault.code or ""), is_to_ring=is_to_ring)
 
-    async def _watch(self, asked: TransferAsked, news: asyncio.Event, tell: Tell) -> None:
+    async def _watch(
+        self,
+        asked: TransferAsked,
+        ringing: asyncio.Task[TransferTold | None],
+        news: asyncio.Event,
+        tell: Tell,
+    ) -> None:
         """Until the two have met, nobody takes the call, or nobody waits any more."""
         is_told = False
         while (so_far := await self._so_far(asked)) is not None and so_far.is_wanted and not so_far.have_met:
-            outcome = so_far.outcome(self._wall_now())
+            if ringing.done() and (failed := ringing.result()) is not None:
+                tell(failed)
+                return
+            outcome = so_far.outcome(self._wall_now()) if ringing.done() or so_far.person_sid else None
             if outcome is not None and not is_told:
                 is_told = True
                 detail = " ".join(filter(None, (so_far.status, so_far.sip_code)))
@@ -220,7 +261,7 @@ class People:
                 await self._end(call_sid, so_far.person_sid)
 
     async def _end(self, call_sid: str, person_sid: str) -> None:
-        if self.rest is None:
+        if self.rest is None or not self._may_move(person_sid):
             return
         try:
             was_there = await self.rest.end_call(person_sid)
@@ -236,6 +277,14 @@ class People:
             await self.rest.redirect_call(call_sid, url)
         except RestFault as fault:  # The room asks again in a second.
             _log.warning("caller_not_brought_back", call_sid=call_sid, reason=str(fault))
+
+    def _may_move(self, sid: str) -> bool:
+        """Whether Twilio may be told so now. Led elsewhere twice, a call would leave what it found there."""
+        now = self._wall_now()
+        self._moved = {moved: at for moved, at in self._moved.items() if 0 <= now - at < MOVES_WITHIN_S}
+        is_new = sid not in self._moved
+        self._moved.setdefault(sid, now)
+        return is_new
 
     def _note(self, fact: PersonRung) -> None:
         self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
