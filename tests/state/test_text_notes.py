@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from callbridge.state import memory_state
 from callbridge.state.forgetting import forget_in_file
 from callbridge.state.memory_state import MemoryState
 from callbridge.state.sqlite_state import SqliteState
@@ -108,3 +109,16 @@ async def test_a_caller_is_forgotten_in_the_file(tmp_path: Path, clock: Clock) -
     assert b"secret" not in text_in(tmp_path)
     assert [one.kind for one in await state.texts(KEY, 0)] == [NoteKind.STOPPED]
     await state.close()
+
+
+async def test_strangers_who_write_wash_no_days_limit_away(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory only so many callers are known; what counts for all of them stays."""
+    monkeypatch.setattr(memory_state, "CALLERS_IN_MEMORY_MAX", 3)
+    state = MemoryState(clock, KEPT)
+    state.note_text(TextNote("", BEGAN, NoteKind.SENT))
+    for stranger in range(9):
+        state.note_text(TextNote(f"{stranger}", BEGAN, NoteKind.STOPPED))
+    assert len(await state.texts("", BEGAN)) == 1
+    assert len(await state.texts("8", BEGAN)) == 1

@@ -37,7 +37,7 @@ class Outside(Protocol):
     """What is beyond one call. No method raises because of a network."""
 
     async def send_text(self, text: OutgoingText) -> TextResult:
-        """Sends `text` once at the most, within 9 s: that it begins is on disk before (`TextAsked`)."""
+        """Sends `text` once at the most, within 10 s: that it begins is on disk before (`TextAsked`)."""
 
 
 class NoOutside:

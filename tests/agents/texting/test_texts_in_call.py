@@ -20,6 +20,7 @@ from callbridge.agents.fault import AgentFault
 from callbridge.agents.fields.phone_number import PhoneNumber
 from callbridge.agents.in_call import AgentInCall
 from callbridge.agents.outside import OutgoingText, TextResult
+from callbridge.agents.texting.in_call import CAME_MAX
 from callbridge.agents.texting.texts import TEXT_MAX, Texts
 from callbridge.agents.tools.schema import ToolError
 from callbridge.call import telephone_facts as tf
@@ -123,6 +124,13 @@ async def test_a_text_goes_to_the_caller() -> None:
 async def test_who_shows_no_number_gets_none(caller: Caller) -> None:
     call = Texting(about=replace(ABOUT, caller=caller))
     assert "cannot be sent a text" in await call.refused(words="Hello")
+
+
+@pytest.mark.parametrize("number", ["+19002345678", "+449012345678", "+1900234"])
+async def test_a_number_that_is_paid_for_being_texted_gets_none(number: str) -> None:
+    """Anybody may forge a caller's number, and some earn by each text to theirs."""
+    call = Texting(about=replace(ABOUT, caller=Caller(number)))
+    assert "short or premium-rate" in await call.refused(words="Hello")
 
 
 async def test_it_may_go_to_a_number_that_was_captured_and_confirmed() -> None:
@@ -323,6 +331,16 @@ async def test_news_of_a_text_are_told_while_the_call_lives() -> None:
     (told,) = call.tells()
     assert "not delivered" in told
     assert "30003" in told
+
+
+async def test_of_the_texts_that_come_in_a_call_the_model_is_told_the_first_few() -> None:
+    """Each is paid for as the model's input, and whoever knows the number can send any number of them."""
+    call = Texting()
+    for number in range(CAME_MAX + 5):
+        call.agent.texts.came(f"Text {number}")
+    told = call.tells()
+    assert len(told) == CAME_MAX
+    assert f"Text {CAME_MAX - 1}" in told[-1]
 
 
 async def test_the_users_own_code_sends_within_the_same_bounds() -> None:

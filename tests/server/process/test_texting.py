@@ -136,6 +136,20 @@ async def test_what_cannot_be_written_down_is_not_sent(monkeypatch: pytest.Monke
     assert (await service.send()).outcome is TextOutcome.REFUSED
     assert service.rest.sent == []
     service.state.is_stalled = False
+
+    async def slow_read(*_: object) -> tuple[()]:
+        await asyncio.sleep(0.007)  # Twice: of the caller, and of all.
+        return ()
+
+    async def slow() -> bool:
+        await asyncio.sleep(0.015)
+        return True
+
+    monkeypatch.setattr(texting_module, "DISK_S", 0.02)
+    monkeypatch.setattr(service.state, "flush", slow)
+    monkeypatch.setattr(service.state, "texts", slow_read)
+    assert (await service.send()).outcome is TextOutcome.REFUSED, "the time of the tool is for both"
+    assert service.rest.sent == []
     assert (await service.facts())[-1] == TextTold("text_1", TextOutcome.REFUSED)
 
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 TEXTS_MAX: Final = 2
 """In a call, over all its streams."""
 
+CAME_MAX: Final = 10
+"""Texts of the caller that the model is told in a call. Each costs money, and anybody can forge a sender."""
+
 _TIMEOUT_S: Final = 11.0
 """The disk, 8 s for Twilio's answer, and what is left."""
 
@@ -85,6 +88,8 @@ class TextsInCall:
         """What is confirmed, by form and field, in JSON forms."""
         self._told: set[str] = set()
         """What the model knows already."""
+        self._came = 0
+        """Texts of the caller on this stream."""
         self.tools: Sequence[GivenTool] = () if texts is None else (self._tool(texts),)
         """What the model has because of this."""
 
@@ -140,7 +145,9 @@ class TextsInCall:
 
     def came(self, words: str) -> None:
         """The caller has sent a text while they are on the line."""
-        self._wants.add(w.AgentTells(say.came(words), is_callers=True))
+        self._came += 1
+        if self._came <= CAME_MAX:
+            self._wants.add(w.AgentTells(say.came(words), is_callers=True))
 
     # --- The user's code ---
 
@@ -208,19 +215,14 @@ class TextsInCall:
         if to == "caller":
             if caller.kind is not CallerKind.PHONE or not E164.fullmatch(caller.number):
                 raise ToolRefused(say.NO_NUMBER)
-            return caller.number
+            return _sendable(caller.number)
         field = self._texts.to_captured if self._texts is not None else ""
         if to != "captured" or not field:
             raise ToolRefused("a text can only go to: caller" + (", captured" if field else ""))
         number = self._values().get(field)
         if not isinstance(number, str) or not E164.fullmatch(number):
             raise ToolRefused(f"the caller has not given and confirmed {field} yet; ask for it first")
-        try:
-            return checked_address(number)
-        except AddressFault as fault:
-            raise ToolRefused(
-                "no text goes to a short or premium-rate number; ask for another one"
-            ) from fault
+        return _sendable(number)
 
     def _filled(self, template: str) -> str:
         if self._texts is None or template not in self._texts.templates:
@@ -268,3 +270,11 @@ class TextsInCall:
         elif sent.outcome is None:  # Otherwise Twilio's news of it were faster than its answer.
             sent.outcome = result.outcome
         return result
+
+
+def _sendable(number: str) -> str:
+    """`number`, unless texts to it pay somebody: whoever is after that forges it as the caller's, too."""
+    try:
+        return checked_address(number)
+    except AddressFault as fault:
+        raise ToolRefused("no text goes to a short or premium-rate number; ask for another one") from fault

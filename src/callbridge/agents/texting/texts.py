@@ -81,6 +81,9 @@ class Texts:
         to_captured: str = "",
         confirm: bool = False,
     ) -> None:
+        # Which numbers are premium-rate ones: 50 ms, which no call is to wait for.
+        import phonenumbers  # noqa: F401, PLC0415 - few agents need the numbers of all countries
+
         self.templates = {name: _checked(name, text) for name, text in (templates or {}).items()}
         self.words_max, self.to_captured, self.confirm = words_max, to_captured, confirm
         if not 0 <= words_max <= TEXT_MAX:

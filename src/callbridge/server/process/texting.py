@@ -7,6 +7,7 @@ it does, so no crash lets another process send it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from callbridge.server.process.desk import Desk
 
 DISK_S: Final = 2.0
-"""How long the disk is waited for. The caller hears a sound meanwhile."""
+"""How long the disk is waited for, in all. The caller hears a sound meanwhile."""
 
 OPTED_OUT: Final = "21610"
 """Twilio's code for who wants no texts."""
@@ -115,17 +116,19 @@ class Texting:
         Raises:
             _Refused: it is not sent.
         """
-        desk, sender = self._desk, self._sender(call)
-        try:
-            async with self._counting, asyncio.timeout(DISK_S):
-                await self._refuse_beyond_limits(call, text)
-                self._note_begun(call, text)
-        except TimeoutError:
-            raise _refused("what was sent today could not be read; try again in a moment") from None
-        if not await self._is_kept():
-            desk.note(call.call_sid, TextTold(text.text_id, TextOutcome.REFUSED))
-            raise _refused("it could not be written down first; try again in a moment")
-        return sender
+        sender, is_begun = self._sender(call), False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISK_S):
+                async with self._counting:
+                    await self._refuse_beyond_limits(call, text)
+                    self._note_begun(call, text)
+                    is_begun = True
+                if await self._desk.state.flush():
+                    return sender
+        if not is_begun:
+            raise _refused("what was sent today could not be read; try again in a moment")
+        self._desk.note(call.call_sid, TextTold(text.text_id, TextOutcome.REFUSED))
+        raise _refused("it could not be written down first; try again in a moment")
 
     def _sender(self, call: CallOutside) -> str:
         if self._desk.rest is None:
@@ -159,13 +162,6 @@ class Texting:
             self._note(key, NoteKind.SENT, call.shelf)
         self._note("", NoteKind.SENT)
         self._desk.note(call.call_sid, TextAsked(text.text_id, text.template))
-
-    async def _is_kept(self) -> bool:
-        try:
-            async with asyncio.timeout(DISK_S):
-                return await self._desk.state.flush()
-        except TimeoutError:
-            return False
 
     async def _post(self, call: CallOutside, text: OutgoingText, sender: str) -> TextResult:
         rest = self._desk.rest
