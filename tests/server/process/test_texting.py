@@ -136,6 +136,12 @@ async def test_what_cannot_be_written_down_is_not_sent(monkeypatch: pytest.Monke
     assert (await service.send()).outcome is TextOutcome.REFUSED
     assert service.rest.sent == []
     service.state.is_stalled = False
+    assert (await service.facts())[-1] == TextTold("text_1", TextOutcome.REFUSED)
+
+
+async def test_reading_and_writing_down_have_one_time_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or the tool is given up while Twilio is asked, and nobody knows what was sent."""
+    service = Service()
 
     async def slow_read(*_: object) -> tuple[()]:
         await asyncio.sleep(0.007)  # Twice: of the caller, and of all.
@@ -148,9 +154,8 @@ async def test_what_cannot_be_written_down_is_not_sent(monkeypatch: pytest.Monke
     monkeypatch.setattr(texting_module, "DISK_S", 0.02)
     monkeypatch.setattr(service.state, "flush", slow)
     monkeypatch.setattr(service.state, "texts", slow_read)
-    assert (await service.send()).outcome is TextOutcome.REFUSED, "the time of the tool is for both"
+    assert (await service.send()).outcome is TextOutcome.REFUSED
     assert service.rest.sent == []
-    assert (await service.facts())[-1] == TextTold("text_1", TextOutcome.REFUSED)
 
 
 @pytest.mark.parametrize(
