@@ -28,6 +28,8 @@ class Wants:
         # Looked at from their ends only: another thread may write meanwhile.
         self._facts: deque[Fact] = deque()
         self._waiting: deque[w.Want] = deque()
+        self._withdrawn: set[str] = set()
+        """Works that are not to run after all."""
         self._written = asyncio.Event()
         self._ids = itertools.count(1)
 
@@ -51,14 +53,20 @@ class Wants:
             with contextlib.suppress(RuntimeError):  # The process ends: nobody takes anything any more.
                 self._loop.call_soon_threadsafe(self._written.set)
 
+    def withdraw(self, work_id: str) -> None:
+        """A work is not to run after all, if nobody has taken it yet."""
+        self._withdrawn.add(work_id)
+
     def take_fact(self) -> Fact | None:
         """The oldest fact; None when there is none."""
         return self._facts.popleft() if self._facts else None
 
     def take(self) -> w.Want | None:
         """The oldest of what is no fact; None when there is nothing at all."""
-        if self._waiting:
-            return self._waiting.popleft()
+        while self._waiting:
+            want = self._waiting.popleft()
+            if not (isinstance(want, w.WorkAsked) and want.call_id in self._withdrawn):
+                return want
         if not self._facts:  # Whoever writes between this and the next line sets it again.
             self._written.clear()
         return None

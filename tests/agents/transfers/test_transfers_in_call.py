@@ -28,7 +28,10 @@ from callbridge.agents.transfers import briefing as briefing_module
 from callbridge.call import agent_facts, facts, wishes
 from callbridge.call import telephone_facts as tf
 from callbridge.call import wants as w
+from callbridge.call.facts import EndReason
+from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.wishes import Resume
 from transfer_calls import Calling
 
 if TYPE_CHECKING:
@@ -432,6 +435,32 @@ async def test_the_users_code_is_told_on_the_next_stream_and_once(group: asyncio
     again.tells(STREAM)
     await again.works()
     assert len(seen) == 1
+
+
+async def test_a_stream_that_breaks_off_on_hold_leaves_the_users_code_to_the_next_one(
+    group: asyncio.TaskGroup,
+) -> None:
+    agent, seen = failing()
+    calling = Calling(agent, group)
+    for fact in (asked(), ended(1), facts.StreamEnded(EndReason.MEDIA_LOST, follows=Resume())):
+        calling.agent.told(fact)
+    await calling.works()
+    assert seen == []
+    later = Calling(agent, group, STREAM, asked(), ended())
+    later.tells(STREAM)
+    await later.works()
+    assert len(seen) == 1
+
+
+async def test_what_the_users_code_was_told_on_one_stream_it_is_not_told_on_the_next(
+    group: asyncio.TaskGroup,
+) -> None:
+    agent, seen = failing()
+    ran = facts.Remembered(ToolStarted(1, "transfer_failed_1", "transfer failed", "{}", is_ours=True))
+    later = Calling(agent, group, STREAM, asked(), ended(), ran)
+    later.tells(STREAM)
+    await later.works()
+    assert seen == []
 
 
 async def test_who_is_not_there_at_this_hour_leads_to_the_users_code(group: asyncio.TaskGroup) -> None:

@@ -13,6 +13,7 @@ from callbridge.agents.transfers.result import TransferResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import telephone_facts as tf
 from callbridge.call import wants as w
+from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import TransferOutcome
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class TransfersInCall:
         """What became of those that are over."""
         self._unhandled = False
         """The last one failed, and the stream of before it had ended."""
+        self._handler_id = ""
+        """The latest run of the user's code for that."""
 
     @property
     def tools(self) -> Sequence[AnyTool]:
@@ -95,6 +98,8 @@ class TransfersInCall:
         match fact:
             case facts.StreamStarted():
                 self._unhandled = False
+            case facts.Remembered(ToolStarted(name=name, is_ours=True)) if name == FAILED:
+                self._unhandled = False
             case tf.TransferEnded(outcome=outcome):
                 self._unhandled = outcome not in {*_NOT_FAILED, TransferOutcome.CLOSED}
             case _:
@@ -109,6 +114,8 @@ class TransfersInCall:
                 self._ask_handler()
             case tf.TransferEnded(outcome=outcome) if outcome not in {*_NOT_FAILED, TransferOutcome.CLOSED}:
                 self._ask_handler()
+            case facts.StreamEnded():  # In the same moment: it is for the next stream, which has the caller.
+                self._wants.withdraw(self._handler_id)
             case _:
                 pass
 
@@ -148,7 +155,8 @@ class TransfersInCall:
 
     def _ask_handler(self) -> None:
         if FAILED in self.works:
-            self._wants.add(w.WorkAsked(self._wants.new_id("transfer_failed"), FAILED))
+            self._handler_id = self._wants.new_id("transfer_failed")
+            self._wants.add(w.WorkAsked(self._handler_id, FAILED))
 
     # --- What is asked for ---
 
