@@ -124,7 +124,7 @@ _LINE_ADDS: Final = frozenset(
 
 _LATER: Final = (
     *(realtime_events.ServerEvent, realtime_events.UnknownEvent, e.ModelConnected, e.ModelDialFailed),
-    *(e.SpareSaid, e.AnswerRanAway, e.ToolFinished, *get_args(Want)),
+    *(e.SpareSaid, e.AnswerRanAway, e.ToolFinished, e.TransferTold, *get_args(Want)),
 )
 
 

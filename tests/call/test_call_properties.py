@@ -34,9 +34,11 @@ from callbridge.call.facts import (
 )
 from callbridge.call.limits import Limits
 from callbridge.call.memory import ToolAnswered, TurnSaid
+from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
-from callbridge.call.wishes import HangUp
+from callbridge.call.telephone_facts import TransferAsked, TransferEnded
+from callbridge.call.wishes import HangUp, Transfer, Wish
 from callbridge.wire import audio as mulaw
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
@@ -76,6 +78,11 @@ DIALS_THAT_END = [
     e.ModelDialFailed("HTTP 429", 429, "insufficient_quota"),
     e.ModelDialFailed("HTTP 429", 429, "rate_limit_exceeded", 30.0),
 ]
+WARM: Final = Transfer("sales", "+15550100042", is_asked=True, is_warm=True, briefing="Ann calls.")
+COLD: Final = Transfer("sales", "+15550100042")
+ENDS: Final = ("end_call", "put_through", "put_through_at_once")
+"""Tools that have a wish."""
+WISHES: Final[dict[str, Wish]] = dict(zip(ENDS, (HangUp(), WARM, COLD), strict=True))
 _RARELY = st.integers(0, 19).map(lambda dice: dice == 19)
 
 
@@ -91,6 +98,7 @@ class Calls(RuleBasedStateMachine):
         held=st.integers(0, 5),
         gives_way=st.booleans(),
         has_line=st.booleans(),
+        rings_apart=st.booleans(),
     )
     def begin(
         self,
@@ -103,6 +111,7 @@ class Calls(RuleBasedStateMachine):
         held: int,
         gives_way: bool,
         has_line: bool,
+        rings_apart: bool,
     ) -> None:
         """From the socket to the confirmed session, with some caller audio held meanwhile."""
         self.plan = make_plan(
@@ -111,6 +120,7 @@ class Calls(RuleBasedStateMachine):
             second_model="the second one",
             is_greeting_interruptible=gives_way or not interrupts,
         )
+        self.plan = replace(self.plan, rings_apart=rings_apart)
         self.limits, self.clip_ms, self.has_line = limits, CLIP_MS if has_clip else 0, has_line
         self.rig = self.new_rig()
         self.sessions = 1
@@ -150,6 +160,11 @@ class Calls(RuleBasedStateMachine):
         return self.rig.phase in {Phase.LIVE, Phase.LEAVING} and e.Leg.MODEL in self.seen.open
 
     @property
+    def is_heard(self) -> bool:
+        """Whether that gets what the caller says."""
+        return self.is_live and not self.seen.on_hold
+
+    @property
     def is_due(self) -> bool:
         due = self.rig.deadline
         return due is not None and due[0] <= self.rig.now
@@ -160,6 +175,7 @@ class Calls(RuleBasedStateMachine):
         self.seen.is_limited |= isinstance(event, e.DeadlinePassed) and has_lasted
         self.seen.event(event, self.rig.now)
         is_heard = self.rig.phase is Phase.LIVE and self.is_live and not self.seen.is_moving
+        is_heard = is_heard and not self.seen.on_hold
         outputs = self.rig.feed(event)
         if self.rig.phase is Phase.LIVE and isinstance(event, ms.Media):
             assert any(isinstance(output, AudioToModel) for output in outputs) is is_heard
@@ -224,7 +240,10 @@ class Calls(RuleBasedStateMachine):
         assert self.rig.now - self.phone.last_sound_at >= 1.5 - 0.3
 
     def check_that_who_waits_hears_something(self) -> None:
-        """A clip, at the latest, whatever else is going on."""
+        """A clip, at the latest, whatever else is going on. On hold it is a sound that has no hole."""
+        if self.seen.on_hold:
+            assert self.rig.now <= self.phone.dry_at + 0.01
+            return
         times = [at for at in (self.seen.waits_since, self.seen.dials_since) if at is not None]
         if times and self.clip_ms and not self.is_over:
             quiet_at = max(min(times), self.phone.dry_at)
@@ -234,7 +253,7 @@ class Calls(RuleBasedStateMachine):
 
     def check_that_who_leaves_goes(self) -> None:
         """A goodbye has a bound, whatever the model does; a limit that is reached in it, another."""
-        if self.rig.phase is not Phase.LEAVING:
+        if self.rig.phase is not Phase.LEAVING or self.seen.on_hold:
             self.leaves_by = math.inf
         elif self.leaves_by == math.inf:
             unheard_s = self.phone.unheard_bytes(self.rig.now) / mulaw.BYTES_PER_MS / 1000
@@ -291,12 +310,12 @@ class Calls(RuleBasedStateMachine):
         self.model_speaks(sizes_ms)
         self.everybody_reads(sum(sizes_ms) / 1000 + 0.3)
 
-    @precondition(lambda self: self.is_live and not self.model.hears_caller)
+    @precondition(lambda self: self.is_heard and not self.model.hears_caller)
     @rule(late_ms=st.sampled_from([0, 0, 40, 300]))
     def caller_begins(self, late_ms: int) -> None:
         self.model.caller_begins(late_ms)
 
-    @precondition(lambda self: self.is_live and not self.model.hears_caller)
+    @precondition(lambda self: self.is_heard and not self.model.hears_caller)
     @rule(frames=st.integers(70, 200))
     def caller_is_not_noticed(self, frames: int) -> None:
         """They speak, and the model takes it for a noise."""
@@ -323,7 +342,7 @@ class Calls(RuleBasedStateMachine):
         self.model.begin_item()
 
     @precondition(lambda self: self.model.active is not None)
-    @rule(name=st.sampled_from(["look_up", "look_up", "end_call"]))
+    @rule(name=st.sampled_from(["look_up", "look_up", "look_up", *ENDS]))
     def model_calls(self, name: str) -> None:
         self.model.call(name)
 
@@ -338,9 +357,19 @@ class Calls(RuleBasedStateMachine):
         self.finish(self.running.pop(data.draw(st.integers(0, len(self.running) - 1))))
 
     def finish(self, tool: a.RunTool) -> None:
-        ends_call = tool.name == "end_call"
-        output = GOODBYE if ends_call else "yes"
-        self.tell(v.tool_finished(tool.call_id, output, name=tool.name, ends_call=ends_call))
+        wish = WISHES.get(tool.name)
+        self.tell(e.ToolFinished(tool.call_id, tool.name, GOODBYE if wish else "yes", 5, wish))
+
+    @precondition(lambda self: self.seen.on_hold)
+    @rule(
+        outcome=st.sampled_from([TransferOutcome.BUSY, TransferOutcome.VOICEMAIL, TransferOutcome.CONNECTED]),
+        is_to_ring=_RARELY,
+        is_late=_RARELY,
+    )
+    def person_is_asked(self, outcome: TransferOutcome, is_to_ring: bool, is_late: bool) -> None:
+        """Whoever asks them knows what came of it; late news are of an earlier transfer."""
+        transfer_id = "an earlier one" if is_late else self.seen.on_hold
+        self.tell(e.TransferTold(transfer_id, outcome, "", is_to_ring))
 
     @precondition(lambda self: self.is_live and self.model.utterances)
     @rule(back=st.integers(0, 2), words=st.sampled_from(["Hello there.", "Hello there.", ""]))
@@ -487,6 +516,8 @@ class Calls(RuleBasedStateMachine):
             if self.is_over or self.is_at_rest:
                 return
             self.still += 1
+            if self.seen.on_hold:
+                self.tell(e.TransferTold(self.seen.on_hold, TransferOutcome.NO_ANSWER))
             if e.Leg.MODEL in self.seen.dialling:
                 self.tell(e.ModelConnected())
             self.set_up()
@@ -605,6 +636,8 @@ class Seen:
         self.refusals: list[str] = []
         """Of sessions that are gone."""
         self.is_handed_over = False
+        self.on_hold = ""
+        """The transfer for which the caller waits; empty while they do not."""
         self.responses = 0
         self.frames_up = 0
         self.marks: list[str] = []
@@ -719,8 +752,9 @@ class Seen:
                 assert leg in self.open
             case a.RunTool(call_id, name) if not output.is_ours:
                 assert call_id not in self.called, "a tool is run once"
+                assert not self.on_hold, "a tool is run on hold"
                 self.called.add(call_id)
-                if name == "end_call":
+                if name in ENDS:
                     self.ends.add(call_id)
             case a.Note(fact):
                 self._fact(fact, now)
@@ -731,7 +765,16 @@ class Seen:
         match fact:
             case StreamEnded():
                 self.ended.append(fact)
-                self.ended_at = now
+                self.ended_at, self.on_hold = now, ""
+            case TransferAsked(transfer_id, is_held=True):
+                assert not self.on_hold, "nobody is put through twice at once"
+                self.on_hold = transfer_id
+            case TransferEnded(transfer_id):
+                assert transfer_id == self.on_hold
+                self.on_hold = ""
+                # Who is back waits from here on.
+                self.waits_since = None if self.waits_since is None else now
+                self.dials_since = None if self.dials_since is None else now
             case TurnEnded(agent=heard):
                 self.remembered += f" {heard}"
             case ModelTrouble(doing="call"):
@@ -746,6 +789,7 @@ class Seen:
             self._is_clip = False
             return
         assert isinstance(event, rt.AudioDelta)
+        assert not self.on_hold, "the agent speaks on hold"
         assert event.response_id not in self._dead, "audio of an interrupted response"
         self.waits_since = None
         self.sent_ms[event.item_id] = self.sent_ms.get(event.item_id, 0) + duration_ms
@@ -794,6 +838,7 @@ class Seen:
                 assert leg is e.Leg.MODEL
                 assert self._asked_id is None, "two responses are asked for at once"
                 assert self._active is None, "a response is asked for while one is active"
+                assert not self.on_hold, "a response is asked for on hold"
                 assert not self.caller_speaks, "a response is asked for while the caller speaks"
                 self._asked_id, self.is_for_sign = event_id, self._has_committed
                 if self.waits_since is None and not self.is_for_sign:
@@ -869,12 +914,34 @@ class CallsThatWant(Calls):
             case _:
                 self.tell(w.WorkAsked(name, "deliver"))
 
-    @rule(is_said=st.booleans(), is_withdrawn=st.booleans(), happens=_RARELY)
-    def agent_wishes_the_end(self, is_said: bool, is_withdrawn: bool, happens: bool) -> None:
+    @rule(
+        wish=st.sampled_from([HangUp(), WARM, WARM, COLD]),
+        is_said=st.booleans(),
+        is_withdrawn=_RARELY,
+        happens=st.sampled_from([True, *[False] * 6]),
+    )
+    def agent_wishes(self, wish: Wish, is_said: bool, is_withdrawn: bool, happens: bool) -> None:
+        """The end, or that the caller is put through."""
         if happens and not self.is_over:
-            self.tell(w.WishSet(HangUp(), is_said))
+            self.tell(w.WishSet(wish, is_said))
             if is_withdrawn:
                 self.tell(w.WishWithdrawn())
+
+    @precondition(lambda self: self.is_heard and not self.model.hears_caller)
+    @rule(happens=st.booleans())
+    def caller_is_put_on_hold(self, happens: bool) -> None:
+        """Where nobody stands in the way: last words that were said are heard to their end."""
+        if happens:
+            self.everybody_has_finished()
+            self.tell(w.WishSet(WARM, is_said=True))
+            self.everybody_has_finished()
+
+    def everybody_has_finished(self) -> None:
+        for _ in range(3):
+            if self.model.active is not None:
+                self.model.speak(100)
+                self.model.end("completed")
+            self.everybody_reads(0.4)
 
     @precondition(lambda self: self.is_live and self.model.commands)
     @rule(happens=st.booleans())
@@ -932,6 +999,7 @@ TestCalls.settings = settings(max_examples=4 * settings().max_examples)
 TestCallsThatWant: Final = CallsThatWant.TestCase
 TestCallsThatWant.settings = settings()
 
+APART: Final = replace(make_plan(), rings_apart=True)
 ITEMS = st.sampled_from(["item_1", "item_2", "cb_item_1"])
 RESPONSES = st.sampled_from(["resp_1", "resp_2"])
 LEGS = st.sampled_from(e.Leg)
@@ -989,8 +1057,15 @@ ANYTHING: st.SearchStrategy[Input] = st.one_of(
                 w.WishSet(HangUp()),
                 w.WishSet(HangUp(), is_said=True),
             ),
+            *(w.WishSet(wish, is_said=is_said) for wish in (WARM, COLD) for is_said in (True, True, False)),
             *(w.WishWithdrawn(), w.WorkAsked("call_2", "deliver")),
         ]
+    ),
+    st.builds(
+        e.TransferTold,
+        st.sampled_from(["MZ1-1", "MZ1-1", "MZ1-2"]),
+        st.sampled_from(TransferOutcome),
+        is_to_ring=st.booleans(),
     ),
     st.builds(e.LegGone, LEGS, st.sampled_from([1000, 1006, 1007, 1012])),
     st.builds(e.LegStalled, LEGS, st.just("it does not read")),
@@ -1008,7 +1083,7 @@ def test_whatever_comes_in_whatever_order_the_machine_stands(
     begun: int, soup: list[tuple[float, Input]]
 ) -> None:
     """It never raises, can be woken until it is over, ends at most once, and then asks for nothing."""
-    rig = Rig(has_line=False)
+    rig = Rig(APART, has_line=False)
     ends = 0
     way_in = (v.start(), v.admitted("", ""), e.ModelConnected(), v.SESSION_CREATED, v.SESSION_UPDATED)[:begun]
     for after_s, event in [*((0.0, event) for event in way_in), *soup]:
@@ -1041,7 +1116,7 @@ def may_be_late(output: Output) -> bool:
 @given(soup=SOUP)
 def test_the_same_events_at_the_same_times_give_the_same_actions(soup: list[tuple[float, Input]]) -> None:
     """No clock, no chance, no memory outside the call."""
-    one, two = Rig(has_line=False), Rig(has_line=False)
+    one, two = Rig(APART, has_line=False), Rig(APART, has_line=False)
     for after_s, event in [(0.0, v.start()), *soup]:
         for rig in (one, two):
             rig.now += after_s
