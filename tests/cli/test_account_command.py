@@ -32,7 +32,7 @@ def test_a_port_that_is_taken_is_explained() -> None:
 def test_a_person_who_does_what_nobody_can_is_explained() -> None:
     result = CliRunner().invoke(APP, ["--port", "0", "--person", "+14155550199=dances"])
     assert result.exit_code == 2
-    assert "HOW is one of picks-up, mailbox, busy" in " ".join(result.output.split())
+    assert "MANNER is one of takes, busy, no-answer" in " ".join(result.output.split())
 
 
 async def test_the_account_of_the_settings_is_served_and_its_token_not_shown() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
@@ -30,13 +31,14 @@ from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
 from callbridge.cli.development.screen import Screen
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.cli.development.tunnels import CLOUDFLARED, OwnTunnel, open_tunnel
+from callbridge.cli.simulate_model import read_script
 from callbridge.observe.logs import configure_logging
 from callbridge.server.config.findings import as_findings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.preparing import StartError, prepare
 from callbridge.server.process.kept_pointings import KeptError, KeptPointings
 from callbridge.server.process.numbers import NumberError
-from callbridge.simulators.voice_model import demo_script, serve_model
+from callbridge.simulators.voice_model import ScriptError, serve_model
 from callbridge.telephony.rest.client import Patience, open_rest
 from callbridge.telephony.rest.fault import RestFault
 
@@ -92,6 +94,10 @@ Port = Annotated[
     int | None, typer.Option(min=1, max=65_535, help="In place of PORT, or of one that is free.")
 ]
 Simulated = Annotated[bool, typer.Option("--simulated", help="The simulated model, though there is a key.")]
+ScriptFile = Annotated[
+    Path | None,
+    typer.Option(help="What the simulated model says, as in callbridge simulate model. No other is asked."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a number is pointed here.")]
 Restore = Annotated[
     bool, typer.Option("--restore", help="Only put back the numbers that an earlier run has left here.")
@@ -105,6 +111,7 @@ def dev(
     tunnel: TunnelKind = "",
     port: Port = None,
     simulated: Simulated = False,
+    script: ScriptFile = None,
     yes: Yes = False,
     restore: Restore = False,
     ngrok_token: NgrokToken = "",
@@ -114,7 +121,7 @@ def dev(
     Transcripts are shown, nothing is kept, and little may be spent. With --phone a tunnel is opened and a
     number leads here; Ctrl-C puts it back where it led before.
     """
-    told = what_is_told(agent, port, is_simulated=simulated)
+    told = what_is_told(agent, port, is_simulated=simulated, script=script)
     screen = Screen()
     wishes = Wishes(
         number="" if phone == ANY_NUMBER else phone,
@@ -216,7 +223,11 @@ class Session:
             raise serving.trouble
 
     async def _model_url(self) -> str:
-        return (await self._opened.enter_async_context(serve_model(demo_script()))).url
+        try:
+            script = read_script(self._told.script)
+        except ScriptError as error:
+            raise DevTrouble(str(error)) from error
+        return (await self._opened.enter_async_context(serve_model(script))).url
 
     async def _tunnel(self, wishes: Wishes, port: int) -> Tunnel:
         if not wishes.tunnel and self._told.public_url:

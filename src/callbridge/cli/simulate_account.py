@@ -6,7 +6,6 @@ Options and output only. What the account does is in `simulators.account`.
 from __future__ import annotations
 
 import asyncio
-import re
 import signal
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,38 +13,37 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from callbridge.cli.account_report import request_report
+from callbridge.cli.around_call import ACCOUNT_PORT
 from callbridge.cli.simulate_call import found_settings
-from callbridge.observe.redaction import masked_number
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
-from callbridge.simulators.phone import Answers, Exchange, Person
+from callbridge.simulators.phone import Exchange
 from callbridge.simulators.phone.call import ACCOUNT_SID, AUTH_TOKEN
+from callbridge.simulators.phone.written_people import SYNTAX, written_people
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from callbridge.simulators.phone import Person
     from callbridge.simulators.phone.carrier_codes import Complaint
 
 NUMBER: Final = "+14155550100"
 """The number of an account that was given none: reserved for fiction."""
 
-PERSON: Final = "+14155550199=picks-up@3:1"
+PERSON: Final = "+14155550199=takes@3"
 """Who can be rung when nobody was named."""
 
-_PERSON: Final = re.compile(
-    r"(?P<address>[^=]+)=(?P<answers>[a-z-]+)(@(?P<after_s>[0-9]+(\.[0-9]+)?))?(:(?P<keys>[0-9*#]*))?"
-)
-_ANSWERS: Final = {answers.value.replace(" ", "-"): answers for answers in Answers}
 PERSON_SYNTAX: Final = (
-    "Somebody who can be rung, as ADDRESS=HOW@SECONDS:KEYS. HOW is one of "
-    f"{', '.join(_ANSWERS)}; KEYS are pressed when they are asked for some. Repeatable; "
-    f"{PERSON} when nobody is named. Nobody is anywhere else."
+    f"Somebody who can be rung, as ADDRESS=MANNER; MANNER is {SYNTAX}; @3 behind it is how long it rings, "
+    f"in seconds. Repeatable; {PERSON} when nobody is named. Nobody is anywhere else."
 )
-
-ADDRESSES: Final = ("From", "To", "PhoneNumber")
-"""Parameters that are shown, masked; nothing else of what is sent is."""
 
 
 def simulate_account(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for a free one.")] = 9010,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 for a free one.")
+    ] = ACCOUNT_PORT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     number: Annotated[
         list[str] | None, typer.Option(help="A telephone number that the account owns. Repeatable.")
@@ -79,7 +77,7 @@ def simulate_account(
         type="Trial" if trial else "Full",
     )
     try:
-        people = dict(_person(text) for text in person or (PERSON,))
+        people = written_people(person or (PERSON,))
         asyncio.run(serve_shown(console, settings, people, host, port))
     except ValueError as error:
         console.print(f"[bold red]{escape(str(error))}")
@@ -91,19 +89,8 @@ def simulate_account(
         console.print("stopped")
 
 
-def _person(text: str) -> tuple[str, Person]:
-    """Who is where, of an option."""
-    found = _PERSON.fullmatch(text)
-    if found is None or found["answers"] not in _ANSWERS:
-        raise ValueError(f"--person {text}: write it as {PERSON}; HOW is one of {', '.join(_ANSWERS)}")
-    answers = _ANSWERS[found["answers"]]
-    keys = found["keys"] or ""
-    after_s = float(found["after_s"] or Person().after_s)
-    return found["address"], Person(answers=answers, after_s=after_s, presses=(keys,) if keys else ())
-
-
 async def serve_shown(
-    console: Console, settings: AccountSettings, people: dict[str, Person], host: str, port: int
+    console: Console, settings: AccountSettings, people: Mapping[str, Sequence[Person]], host: str, port: int
 ) -> None:
     """Serve an account until SIGTERM, and show on `console` what is asked of it."""
     stopped = asyncio.Event()
@@ -118,12 +105,17 @@ async def serve_shown(
             await stopped.wait()
 
 
-def _introduce(console: Console, account: SimulatedAccount, people: dict[str, Person], base_url: str) -> None:
+def _introduce(
+    console: Console, account: SimulatedAccount, people: Mapping[str, Sequence[Person]], base_url: str
+) -> None:
     """Lines to copy are not broken at the width of a terminal."""
     settings = account.settings
     console.print(f"[bold]{base_url}[/]  {settings.type} account, nobody is billed", soft_wrap=True)
     console.print("numbers: " + ", ".join(one.address for one in account.numbers), soft_wrap=True)
-    there = ", ".join(f"{address} ({one.answers.value})" for address, one in people.items())
+    there = ", ".join(
+        f"{address} ({', then '.join(one.answers.value for one in those)})"
+        for address, those in people.items()
+    )
     console.print(f"people:  {there}", soft_wrap=True)
     console.print("for the service and its commands:", style="dim")
     lines = {
@@ -138,12 +130,10 @@ def _introduce(console: Console, account: SimulatedAccount, people: dict[str, Pe
 
 def _show_request(console: Console, seen: Seen) -> None:
     """One line each; numbers are masked, words are not shown."""
-    shown = [f"{name}={masked_number(value)}" for name, value in seen.parameters if name in ADDRESSES]
-    code = f" {seen.code}" if seen.code is not None else ""
     fault = f" ({seen.fault})" if seen.fault is not None else ""
     style = "green" if seen.status < 300 else "bold red"
-    line = " ".join([seen.method, seen.path, *shown])
-    console.print(f"[{style}]{seen.status}{code}{fault}[/] {escape(line)}", soft_wrap=True, highlight=False)
+    line = escape(f"{request_report(seen)}{fault}")
+    console.print(f"[{style}]{line}[/]", soft_wrap=True, highlight=False)
 
 
 def _show_complaint(console: Console, complaint: Complaint) -> None:

@@ -6,15 +6,14 @@ Reads the command line, shows, and sets the exit status. The call itself is `sim
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from callbridge.cli.around_call import ACCOUNT_PORT, PACE, Around, PortTaken, place_among
+from callbridge.cli.call_display import CallDisplay
 from callbridge.cli.output_files import to_be_written
 from callbridge.server.config.settings import find_variables
 from callbridge.simulators.audio import SpeechError
@@ -23,32 +22,30 @@ from callbridge.simulators.phone import (
     AUTH_TOKEN,
     FROM_NUMBER,
     TO_NUMBER,
-    Caller,
     CallerScript,
-    CallReport,
     CallSettings,
     Departure,
-    Exchange,
     Interrupt,
     Network,
     Pause,
-    Person,
-    PhoneEvent,
     Press,
     Say,
     Step,
     StreamSettings,
     Surrounded,
     WaitForAgent,
-    events,
-    place_call,
+    WaitForEnd,
 )
 from callbridge.simulators.phone.plan import Plan, PlanError, load_plan, speech_of
+from callbridge.simulators.phone.written_people import SYNTAX, written_people
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from callbridge.simulators.phone import Caller, Person
 
 CALL = "The call"
+AROUND = "People and the account"
 NETWORK = "The network"
 OUTPUT = "Output"
 
@@ -93,12 +90,34 @@ ToNumber = Annotated[
     typer.Option("--to", rich_help_panel=CALL, help=f"The number that is called; {TO_NUMBER} by default."),
 ]
 VerbTime = Annotated[
-    float,
+    float | None,
     typer.Option(
         min=0,
         max=1,
         rich_help_panel=CALL,
-        help="How much of the time of Say, Pause, Dial and the like is waited for; the report counts it all.",
+        help="How much of the time of Say, Pause, rings, talks and the like is waited for, 1 as in life; the "
+        f"report counts it all. {PACE} where there are people, else 0. Streams are never shortened.",
+    ),
+]
+People = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--person",
+        metavar="ADDRESS=MANNER",
+        rich_help_panel=AROUND,
+        help=f"Somebody who can be rung, as +14155550100=takes. MANNER is {SYNTAX}; @3 behind it is how long "
+        "it rings, in seconds. Repeatable; of several at one address each answers one ring. Nobody is "
+        "anywhere else, and the caller stays until the other side ends the call.",
+    ),
+]
+AccountPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65_535,
+        rich_help_panel=AROUND,
+        help="Where the REST API of the account is served during the call: what the service's "
+        f"CALLBRIDGE_TWILIO_API_URL names. {ACCOUNT_PORT} by default, 0 for nowhere.",
     ),
 ]
 AccountSid = Annotated[
@@ -153,7 +172,9 @@ def simulate_call(
     account_sid: AccountSid = None,
     auth_token: AuthToken = None,
     max_call: MaxCall = 300.0,
-    verb_time: VerbTime = 0.0,
+    verb_time: VerbTime = None,
+    person: People = None,
+    account_port: AccountPort = None,
     delay_ms: DelayMs = 0.0,
     jitter_ms: JitterMs = 0.0,
     seed: Seed = 0,
@@ -168,7 +189,9 @@ def simulate_call(
     """
     _check_url(url)
     planned = _planned(plan) if plan else Plan(_steps(say or [], pause, interrupt or [], press))
-    caller = Surrounded(_caller(planned.steps, hang_up_after, vanish_after), planned.surroundings)
+    people: dict[str, Person | Sequence[Person]] = {**planned.people, **_people(person or [])}
+    steps = [*planned.steps, WaitForEnd()] if people and not plan else planned.steps
+    caller = Surrounded(_caller(steps, hang_up_after, vanish_after), planned.surroundings)
     found = found_settings()
     settings = CallSettings(
         account_sid=account_sid or found.get("TWILIO_ACCOUNT_SID") or ACCOUNT_SID,
@@ -179,33 +202,29 @@ def simulate_call(
         line=planned.line,
         network=Network(delay_ms, jitter_ms, seed=seed),
         stream=StreamSettings(clips=tuple(_speech(file) for file in clip or [])),
-        verb_time=verb_time,
+        verb_time=verb_time if verb_time is not None else PACE if people else 0.0,
         max_call_s=max_call,
         save=save,
     )
-    display = _Display(Console(quiet=as_json, highlight=False))
-    report = asyncio.run(_placed(url, caller, settings, planned.people, display))
+    numbers = _numbers(settings.to_number, found)
+    around = Around(people=people, numbers=numbers, port=account_port)
+    raise typer.Exit(0 if _place(url, caller, settings, around, as_json=as_json) else 1)
+
+
+def _place(url: str, caller: Caller, settings: CallSettings, around: Around, *, as_json: bool) -> bool:
+    """Place the call and show it; whether nothing was wrong."""
+    display = CallDisplay(Console(quiet=as_json, highlight=False))
+    display.introduce(around, settings.verb_time)
+    try:
+        report = asyncio.run(place_among(url, caller, settings, around, display.watchers))
+    except PortTaken as taken:
+        remedy = "End what listens there, or name another --account-port"
+        raise typer.BadParameter(f"{taken}. {remedy}") from taken
     if as_json:
         typer.echo(report.to_json().decode())
     else:
         display.summarise(report)
-    raise typer.Exit(0 if report.is_clean and report.was_agent_heard else 1)
-
-
-async def _placed(
-    url: str, caller: Caller, settings: CallSettings, people: Mapping[str, Person], display: _Display
-) -> CallReport:
-    """The call, beside the telephones of whoever can be rung."""
-    if not people:
-        return await place_call(url, caller, settings, on_event=display.show)
-    async with Exchange(
-        account_sid=settings.account_sid,
-        auth_token=settings.auth_token,
-        people=people,
-        pace=settings.verb_time,
-    ) as exchange:
-        there = replace(settings, exchange=exchange)
-        return await place_call(url, caller, there, on_event=display.show)
+    return report.is_good
 
 
 # --- The command line -------------------------------------------------------------------------
@@ -221,6 +240,19 @@ def _planned(plan: Path) -> Plan:
         return load_plan(plan)
     except (PlanError, SpeechError) as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _people(written: list[str]) -> dict[str, list[Person]]:
+    try:
+        return written_people(written)
+    except ValueError as error:
+        raise typer.BadParameter(f"--person {error}") from error
+
+
+def _numbers(called: str, found: Mapping[str, str]) -> tuple[str, ...]:
+    """What the account owns: the number that is called, and those that the service's settings show."""
+    shown = (found.get(name, "") for name in ("CALLBRIDGE_FALLBACK_CALLER_ID", "CALLBRIDGE_TEXT_FROM"))
+    return tuple(dict.fromkeys(number for number in (called, *shown) if number.startswith("+")))
 
 
 def _steps(say: list[str], pause_s: float, interrupt: list[str], press: str | None) -> list[Step]:
@@ -266,124 +298,3 @@ def found_settings() -> Mapping[str, str]:
     if variables.problems:
         raise typer.BadParameter("\n".join(map(str, variables.problems)))
     return variables.values
-
-
-# --- What people see --------------------------------------------------------------------------
-
-
-class _Display:
-    """Shows the call while it happens, and sums it up."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._zero = 0.0
-
-    def show(self, event: PhoneEvent) -> None:
-        if isinstance(event, events.CallPlaced):
-            self._zero = event.at
-        # Not broken at the width of a terminal: addresses are copied, and files are searched by lines.
-        self._console.print(f"[dim]{event.at - self._zero:8.2f} s[/]  {_in_words(event)}", soft_wrap=True)
-
-    def summarise(self, report: CallReport) -> None:
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for name, value in _facts(report):
-            table.add_row(f"[bold]{name}[/]", escape(value))
-        self._console.print()
-        self._console.print(table)
-        for warning in report.warnings:
-            times = "" if warning.count == 1 else f", {warning.count} times"
-            self._console.print(
-                f"[red]{warning.code}[/] {escape(warning.meaning)}{times}: "
-                f"{escape(warning.detail)}\n      {escape(warning.remedy)}"
-            )
-        for finding in report.findings:
-            self._console.print(f"[yellow]caller[/] {escape(finding)}", soft_wrap=True)
-        if not report.was_agent_heard:
-            got = ", ".join(verb.verb for verb in report.verbs) or "nothing"
-            self._console.print(
-                f"[yellow]caller[/] the agent was never heard; what Twilio was told: {escape(got)}"
-            )
-        elif report.is_clean:
-            self._console.print("[green]Nothing to complain about.[/]")
-
-
-def _facts(report: CallReport) -> list[tuple[str, str]]:
-    answer = report.webhook_answer_ms
-    facts = [
-        ("call", f"{report.call_sid}, {report.status} after {report.duration_ms / 1000:.1f} s"),
-        ("webhook", "no answer" if answer is None else f"answered in {answer:.0f} ms"),
-    ]
-    for stream in report.streams:
-        code = "" if stream.close_code is None else f" with code {stream.close_code}"
-        facts.append(("stream", f"{stream.stream_sid}, ended by {stream.ended_by}{code}"))
-        facts.append(("sent", f"{stream.frames_sent} frames of 20 ms"))
-        came = f"{stream.media_received_ms} ms of audio in {stream.media_received} messages"
-        facts.append(("agent", f"{came}; {stream.heard_ms} ms heard, {stream.cleared_ms} cleared"))
-        if stream.first_audio_from_call_ms is not None:
-            facts.append(("first heard", f"{stream.first_audio_from_call_ms} ms after dialling"))
-        facts.append(("marks", f"{stream.marks_echoed} of {stream.marks_received} echoed"))
-        facts += [
-            ("interruption", _stopped_in_words(interruption.stop_ms)) for interruption in stream.interruptions
-        ]
-        facts.append(("longest silence", f"{stream.longest_silence_ms} ms"))
-        if stream.keys_heard:
-            facts.append(("keys heard", f"{stream.keys_heard}, as tones in the agent's audio"))
-    if report.greeting is not None:
-        greeting = report.greeting
-        facts.append(("greeting", f"{greeting.heard_ms} of {greeting.sent_ms} ms heard"))
-    facts += [
-        ("dead air", f"{(silence.to_ms - silence.from_ms) / 1000:.1f} s after {silence.after}")
-        for silence in report.dead_air()
-    ]
-    if report.recording:
-        facts.append(("recording", report.recording))
-    return facts
-
-
-def _stopped_in_words(stop_ms: int | None) -> str:
-    if stop_ms is None:
-        return "the agent talked on to the end"
-    return f"the agent fell silent {stop_ms} ms after the caller began to speak"
-
-
-def _in_words(event: PhoneEvent) -> str:
-    """One line about an event."""
-    match event:
-        case events.CallPlaced():
-            return f"calling {escape(event.to_number)} as {escape(event.from_number)}"
-        case events.WebhookAnswered():
-            status = event.status or "nothing"
-            return f"{escape(event.url)} answered {status} in {event.took_ms:.0f} ms"
-        case events.VerbExecuted():
-            return f"<{escape(event.verb)}> {escape(event.detail)}"
-        case events.Complained():
-            return f"[red]{event.code}[/] {escape(event.detail)}"
-        case events.CallEnded():
-            return f"call ended: {event.status}"
-        case _:
-            return _stream_in_words(event)
-
-
-def _stream_in_words(event: events.StreamEvent) -> str:
-    """One line about what happens on a stream."""
-    match event:
-        case events.StreamStarted():
-            return f"stream {event.stream_sid} is open"
-        case events.AgentAudioStarted():
-            return "[cyan]agent is heard[/]"
-        case events.AgentAudioStopped():
-            return "[cyan]agent is silent[/]"
-        case events.CallerSpeaking():
-            manner = " [bold]into the agent's words[/]" if event.is_interrupting else ""
-            return f"[green]caller speaks[/]{manner}"
-        case events.CallerSilent():
-            return "[green]caller is silent[/]"
-        case events.Cleared():
-            return f"bridge cleared {event.discarded_ms} ms of audio"
-        case events.KeyPressed():
-            return f"caller presses {event.key}"
-        case events.StreamEnded():
-            code = "" if event.code is None else f", code {event.code}"
-            return f"stream ended by {event.by_whom}{code}"

@@ -90,7 +90,7 @@ def simulate_model(
     console = Console()
     settings = SessionSettings(pace=pace, latency_ms=latency_ms, seed=seed)
     try:
-        chosen = _with_faults(_script(script), fault or [])
+        chosen = _with_faults(read_script(script), fault or [])
         refuse_by: Literal["http", "socket"] = "http" if http_refusals else "socket"
         accepted = key or found_settings().get("OPENAI_API_KEY")
         asyncio.run(_serve(console, chosen, host, port, accepted, settings, report, refuse_by=refuse_by))
@@ -104,7 +104,12 @@ def simulate_model(
         console.print("stopped")
 
 
-def _script(path: Path | None) -> Script:
+def read_script(path: Path | None) -> Script:
+    """The script of a file, with its speech; the built-in one without a file.
+
+    Raises:
+        ScriptError: it cannot be used.
+    """
     if path is None:
         return demo_script()
     return voiced(load_script(path), folder=path.parent, speaker=installed_speaker())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from callbridge.cli.around_call import API_URL
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.config.settings import Settings, find_variables, settings_of
@@ -19,6 +20,7 @@ from callbridge.simulators.phone import ACCOUNT_SID, AUTH_TOKEN
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping
+    from pathlib import Path
 
     from callbridge.server.config.variables import Variables
 
@@ -38,11 +40,13 @@ class Told:
     values: Mapping[str, str]
     is_simulated: bool = False
     """The simulated model is wanted in spite of a key."""
+    script: Path | None = None
+    """What the simulated model says; the built-in bakery's lines when None."""
 
     @property
     def simulates_model(self) -> bool:
         """Whether a simulated model is started here: without a key, unless some endpoint is named."""
-        if self.is_simulated:
+        if self.is_simulated or self.script is not None:
             return True
         return "OPENAI_API_KEY" not in self.values and "CALLBRIDGE_REALTIME_URL" not in self.values
 
@@ -58,10 +62,12 @@ class Told:
         return "" if is_loopback(urlsplit(url).hostname or LOOPBACK) else url.rstrip("/")
 
 
-def what_is_told(agent: str = "", port: int | None = None, *, is_simulated: bool = False) -> Told:
+def what_is_told(
+    agent: str = "", port: int | None = None, *, is_simulated: bool = False, script: Path | None = None
+) -> Told:
     """What is known of this process. The command line counts first."""
     named = {"CALLBRIDGE_AGENT": agent, "PORT": "" if port is None else str(port)}
-    return Told(values={**find_variables().values, **_given(named)}, is_simulated=is_simulated)
+    return Told(values={**find_variables().values, **_given(named)}, is_simulated=is_simulated, script=script)
 
 
 def listeners_for(told: Told) -> list[socket.socket]:
@@ -123,6 +129,8 @@ def _variables(told: Told, port: int, base_url: str, model_url: str) -> Variable
         needed |= {"OPENAI_API_KEY": MADE_UP_KEY}
     if not told.has_account:
         needed |= {"TWILIO_ACCOUNT_SID": ACCOUNT_SID, "TWILIO_AUTH_TOKEN": AUTH_TOKEN}
+        # Twilio knows nothing of it. A simulated call does, and serves it beside itself.
+        needed |= {"CALLBRIDGE_TWILIO_API_URL": told.values.get("CALLBRIDGE_TWILIO_API_URL", API_URL)}
     agent = {"CALLBRIDGE_AGENT": told.values.get("CALLBRIDGE_AGENT", "")}
     return find_variables(options={**_given(agent), **needed})
 

@@ -64,15 +64,16 @@ def _model(told: Told, settings: Settings) -> tuple[str, ...]:
         caps = f"{settings.spend_per_hour_max:g} $ an hour, {settings.spend_per_day_max:g} $ a day"
         return (f"real: {settings.realtime_model} at {settings.realtime_url}", f"Spends at most {caps}.")
     why = "as you wish" if "OPENAI_API_KEY" in told.values else "OPENAI_API_KEY is not set"
-    return (
-        f"simulated, in this process: {why}",
-        "It speaks the lines of the built-in bakery, whoever the agent is, and costs nothing.",
-    )
+    lines = f"of {told.script}" if told.script else "of the built-in bakery, whoever the agent is"
+    return (f"simulated, in this process: {why}", f"It speaks the lines {lines}, and costs nothing.")
 
 
 def _account(told: Told, settings: Settings) -> tuple[str, ...]:
     if not told.has_account:
-        return ("made up: TWILIO_ACCOUNT_SID is not set. Only a simulated phone can call.",)
+        return (
+            "made up: TWILIO_ACCOUNT_SID is not set. Only a simulated phone can call.",
+            f"Transfers and texts ask {settings.twilio_api_url}, where a simulated call serves it.",
+        )
     if settings.twilio_api_url:
         return (f"simulated, at {settings.twilio_api_url}",)
     sid = settings.twilio_account_sid

@@ -217,10 +217,10 @@ class People:
             # They may be rung all the same, and are not rung twice: if they are, Twilio reports it.
             log.warning("person_perhaps_rung")
             return None
-        log.warning("person_not_rung")
         outcome = call_outcome_of(fault)
         # Where the account may not do it, or does not answer, `<Dial>` needs no account.
         is_to_ring = outcome is TransferOutcome.CARRIER_FAULT
+        log.warning("person_not_rung", instead="the caller hears it ring" if is_to_ring else None)
         return TransferTold(asked.transfer_id, outcome, str(fault.code or ""), is_to_ring=is_to_ring)
 
     async def _watch(

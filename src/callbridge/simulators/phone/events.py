@@ -114,6 +114,15 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonReached:
+    """The call to somebody who is rung has come to another status."""
+
+    at: float
+    status: str
+    """`ringing`, `in-progress`, and at its end Twilio's call status."""
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """The call is over."""
 
@@ -134,4 +143,6 @@ StreamEvent: TypeAlias = (
 )
 """What happens on a media stream."""
 
-PhoneEvent: TypeAlias = CallPlaced | WebhookAnswered | VerbExecuted | Complained | CallEnded | StreamEvent
+PhoneEvent: TypeAlias = (
+    CallPlaced | WebhookAnswered | VerbExecuted | Complained | PersonReached | CallEnded | StreamEvent
+)

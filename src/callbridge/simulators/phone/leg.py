@@ -329,6 +329,8 @@ class Leg(LegRecord):
         self.over.set()
 
     def _tell(self, event: str, status: str, more: dict[str, str] | None = None) -> None:
+        if self.direction != "inbound" and event != "initiated":
+            self.notify(events.PersonReached(now(), status))
         callback = self.progress
         if callback is None or event not in callback.events or self.tasks is None:
             return

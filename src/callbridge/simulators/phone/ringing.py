@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.phone.carrier_codes import Complaint
     from callbridge.simulators.phone.dial_nouns import Callback, Noun
+    from callbridge.simulators.phone.events import PhoneEvent
     from callbridge.simulators.phone.line_settings import LineSettings
 
 FORWARDS_MAX = 5
@@ -61,6 +62,8 @@ class Telephones:
         """By CallSid, also those that are over, in the order in which they began."""
         self.on_complaint: Callable[[str, Complaint], None] = lambda _sid, _complaint: None
         """Told of what Twilio minds, with the CallSid; that of a room's callback has none."""
+        self.on_event: Callable[[str, PhoneEvent], None] = lambda _address, _event: None
+        """Told what happens on the calls to people, with their addresses."""
         self.forwarded: list[SimulatedCall] = []
         """Calls that came in because somebody who was rung forwards theirs."""
         self.tasks = asyncio.TaskGroup()
@@ -121,7 +124,13 @@ class Telephones:
             direction=direction,
             parent_sid=parent,
         )
-        leg = Leg(line, status=QUEUED, pace=settings.verb_time, misbehaviours=settings.misbehaviours)
+        leg = Leg(
+            line,
+            status=QUEUED,
+            pace=settings.verb_time,
+            misbehaviours=settings.misbehaviours,
+            on_event=lambda event: self.on_event(to_address, event),
+        )
         leg.progress = callback
         self.enroll(leg)
         return leg

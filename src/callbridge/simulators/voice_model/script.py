@@ -133,6 +133,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     late_deltas: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Deltas that come after the `response.done` of an interruption."""
     faults: tuple[Fault, ...] = ()
+    unless_told: str = ""
+    """Passed over when the model was told this, in its instructions or in the conversation: what is for the
+    beginning of a call is not for a caller who comes back on another stream."""
     caller: str = ""
     """What the caller is reported to have said before this answer."""
     transcript: Literal["before", "during", "after", "never"] = "during"
@@ -366,9 +369,10 @@ class Prompter:
         answers = self._script.answers
         return answers[self._next] if self._next < len(answers) else self._script.default
 
-    def next(self, offered: Collection[str]) -> Answer:
-        """The next answer, fitted to the tools that the session offers."""
-        answer = self.caller_said()
+    def next(self, offered: Collection[str], told: str = "") -> Answer:
+        """The next answer, fitted to the tools that the session offers; `told` is what the model knows."""
+        while (answer := self.caller_said()).unless_told and answer.unless_told in told:
+            self._go_on()
         self._given += 1
         if answer.times != "for_ever" and self._given >= answer.times:
             self._go_on()

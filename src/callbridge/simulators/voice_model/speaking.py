@@ -70,7 +70,7 @@ class Speaking:
         context = self._context(asked)
         offered = _offered(shared.config.values | asked)
         prompter = shared.prompter
-        answer = prompter.out_of_band(offered) if is_out_of_band else prompter.next(offered)
+        answer = prompter.out_of_band(offered) if is_out_of_band else prompter.next(offered, self._told())
         for name in prompter.left_out:
             shared.note("left_out", f"{name}: the session offers no such tool")
         if answer.absent:
@@ -81,6 +81,11 @@ class Speaking:
             answer = answer.reciting(memory(shared.conversation.items() if context is None else context))
         order = self._order(asked, answer, context, is_out_of_band=is_out_of_band)
         self._start(answer, order, asked.get("instructions") or "")
+
+    def _told(self) -> str:
+        """All that the model knows, in words."""
+        known = memory(self._shared.conversation.items())
+        return "\n".join([str(self._shared.config.values.get("instructions", "")), *known])
 
     def cancel(self, response_id: str | None) -> None:
         """`response.cancel`. Raises ClientError when there is nothing to cancel."""

@@ -72,6 +72,16 @@ def lost(words: str, *, may_be_done: bool) -> RestFault:
     return RestFault(kind, f"{words}. {_WHETHER_DONE[kind]}")
 
 
+def nobody_at(api_url: str) -> RestFault:
+    """The fault where a simulated account was to be, and is not."""
+    return RestFault(
+        FaultKind.UNREACHABLE,
+        f"Nothing listens at {api_url}, which CALLBRIDGE_TWILIO_API_URL names in the place of Twilio. "
+        "Nothing was done. A simulated account is there while `callbridge simulate account` runs, or a "
+        "`callbridge simulate call`.",
+    )
+
+
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TIMED_OUT, _TOO_MANY, _SERVER = 401, 403, 404, 408, 429, 500
 _AUTH_CODES: Final = {20003, 20005, 20006, 20008, 70051}
 

@@ -22,7 +22,7 @@ from twilio.http.async_http_client import (  # type: ignore[import-untyped]  # a
 )
 from twilio.rest import Client  # type: ignore[import-untyped]  # as above
 
-from callbridge.telephony.rest.fault import RestFault, lost, refusal
+from callbridge.telephony.rest.fault import RestFault, lost, nobody_at, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,6 +68,7 @@ class Library:
         products = (self._api.api, self._api.monitor)
         # They load their parts when they are first used: 40 ms and more, which no call is to wait for.
         _ = (self._api.api.v2010.account, self._api.monitor.v1)
+        self._api_url = credentials.api_url
         if credentials.api_url:
             for product in products:
                 product.base_url = credentials.api_url.rstrip("/")
@@ -91,6 +92,8 @@ class Library:
             return await request(self._api)
         except (TwilioException, aiohttp.ClientError, OSError) as error:
             fault = _fault(error, attempt, reads=reads)
+            if self._api_url and isinstance(error, aiohttp.ClientConnectorError):
+                fault = nobody_at(self._api_url)
         except (ValueError, TypeError, KeyError, AttributeError):  # How the library meets what is no answer.
             fault = lost("Twilio's answer cannot be read", may_be_done=not reads)
         # Without their context: the library's words have addresses with numbers in them.

@@ -1,0 +1,22 @@
+"""The telephone of a bakery: it puts callers through to the office, warm, and has them back if nobody is there.
+
+Try it without an account: docs/transfers.md says how.
+"""
+
+from __future__ import annotations
+
+from callbridge import Agent, Destination
+
+agent = Agent(
+    instructions="You answer for Harbour Bakery. Be friendly and brief.",
+    greeting="Harbour Bakery, hello! How can I help?",
+    transfers=[
+        Destination(
+            "office",
+            "+14155550100",
+            when="they have a question about a bill",
+            briefing="A caller of Harbour Bakery, about {reason}.",
+            warm=True,
+        ),
+    ],
+)
