@@ -1,4 +1,4 @@
-"""The telephone of a bakery: it puts callers through to the office, warm, and has them back if nobody is there.
+"""The telephone of a bakery: it puts callers through to the office, and has them back where nobody answers.
 
 Try it without an account: docs/transfers.md says how.
 """

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from callbridge.call.agent_facts import CaptureDelivered, StepEntered
-from callbridge.call.facts import EndReason
-from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.facts import EndReason, TurnEnded
+from callbridge.call.outcomes import ToolOutcome, TransferOutcome
 from callbridge.simulators.phone import WaitForAgent, WaitForEnd
-from callbridge.simulators.voice_model import Call
+from callbridge.simulators.phone.written_people import MANNERS
+from callbridge.simulators.voice_model import Call, load_script, voiced
 from documented import ROOT
 from e2e.played import HEARD, Voices, play
+from e2e.transfers import WARM, people_behind
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from callbridge.simulators.phone import Step
+    from callbridge.simulators.phone import Person, Step
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -113,3 +115,25 @@ async def test_the_clinic_books_what_was_misheard_and_corrected() -> None:
     assert any("booked for Samantha Hill" in told for told in played.told)
     assert played.heard == [speech.text for answer in answers for speech in answer.speeches]
     assert played.call.ended.reason is EndReason.AGENT_HANGUP
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(
+    ("person", "outcome"),
+    [(MANNERS["takes"], TransferOutcome.CONNECTED), (MANNERS["busy"], TransferOutcome.BUSY)],
+)
+async def test_the_bakery_puts_through_and_has_the_caller_back(
+    person: Person, outcome: TransferOutcome
+) -> None:
+    """With the script that stands beside it: what docs/transfers.md has its reader try."""
+    transfers, written = example("transfers"), ROOT / "examples" / "transfers.script.toml"
+    script = voiced(load_script(written), folder=written.parent)
+    async with people_behind(
+        WARM, person, address=transfers.agent.destinations["office"].to, agent=transfers.agent, script=script
+    ) as line:
+        call = await line.call()
+        assert (await line.ended(call)).outcome is outcome
+    said = [turn.agent for turn in call.of(TurnEnded)]
+    assert any("I am sorry" in words for words in said) == (outcome is TransferOutcome.BUSY)
+    assert not call.report.warnings
+    assert not call.report.findings

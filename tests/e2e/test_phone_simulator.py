@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.simulators.phone import (
     AUTH_TOKEN,
+    FROM_NUMBER,
     CallerScript,
     CallReport,
     CallSettings,
@@ -694,13 +695,19 @@ async def test_the_command_rings_the_people_of_a_plan(tmp_path: Path) -> None:
     async with serving(silent) as bridge:
         bridge.documents["/voice"] = "<Response><Dial action='/ended'>+15550100003</Dial></Response>"
         url, plan = f"{bridge.base}/voice", str(tmp_path / "call.toml")
-        result = await asyncio.to_thread(run_command, url, "--plan", plan, "--json")
+        result = await asyncio.to_thread(run_command, url, "--plan", plan, "--json", "--verb-time", "0.01")
         told = bridge.asked("/ended").form
     assert told["DialBridged"] == "true"
     assert int(told["DialCallDuration"]) == pytest.approx(61, abs=2)
     report = json.loads(result.output)
     assert [sound["what"] for sound in report["heard"]] == ["<Dial>", "+15550100003"]
     assert report["longest_wait_ms"] == pytest.approx(4000, abs=1500)
+    (person,) = report["people"]
+    assert (person["address"], person["status"]) == ("+15550100003", "completed")
+    assert person["lasted_s"] == pytest.approx(61, abs=2)
+    assert person["rang_ms"] == pytest.approx(4000, abs=1500)
+    assert [(heard["what"], heard["text"]) for heard in person["heard"]] == [("talk", FROM_NUMBER)]
+    assert report["account"] == {"asked": [], "texts": [], "warnings": []}
 
 
 async def test_a_call_in_which_the_agent_is_never_heard_is_no_success() -> None:

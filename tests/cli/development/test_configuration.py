@@ -9,6 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from callbridge.cli import app
+from callbridge.cli.around_call import API_URL
 from callbridge.cli.dev import ANY_NUMBER, DevCommand
 from callbridge.cli.development.configuration import (
     MADE_UP_KEY,
@@ -44,6 +45,7 @@ def test_with_nothing_told_all_is_made_up_and_of_this_machine(only_these: pytest
     settings = development_settings(told, port=8081, base_url=LOCAL, model_url=MODEL)
     assert settings.openai_api_key.get_secret_value() == MADE_UP_KEY
     assert (settings.realtime_url, settings.twilio_account_sid) == (MODEL, ACCOUNT_SID)
+    assert settings.rest_credentials.api_url == API_URL, "Twilio is not asked about what is made up"
     assert (settings.host, settings.port, settings.public_base_url) == ("127.0.0.1", 8081, LOCAL)
     assert (settings.agent, settings.control_port, settings.state_path) == ("bakery:agent", 0, None)
     assert (settings.log_format, settings.log_transcripts) == (LogFormat.CONSOLE, True)

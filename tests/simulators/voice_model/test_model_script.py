@@ -179,6 +179,15 @@ def test_answers_come_in_their_order_and_then_the_default() -> None:
     assert prompter.out_of_band([]) == script.default
 
 
+def test_what_is_for_the_beginning_is_passed_over_when_the_model_knows_better() -> None:
+    opening, back = vm.Answer(say=("Hello.",), unless_told="They are back"), vm.Answer(say=("Sorry.",))
+    script = vm.Script(answers=(opening, opening, back))
+    assert [Prompter(script).next([], told).say for told in ("", "[They are back with you.]")] == [
+        ("Hello.",),
+        ("Sorry.",),
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "answer", "fault"),
     [

@@ -145,6 +145,7 @@ async def test_nobody_listens() -> None:
                 await rest.create_call(NEW_CALL)
             assert (found[0].kind, found[0].status) == (FaultKind.UNREACHABLE, 0)
             assert "Nothing was done" in found[0].message
+            assert f"Nothing listens at {url}, which CALLBRIDGE_TWILIO_API_URL names" in found[0].message
 
 
 async def test_a_connection_that_never_came_about_has_sent_nothing() -> None:

@@ -1,0 +1,89 @@
+"""`callbridge simulate call --person`: a warm transfer and a text, and what the report tells of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import typer
+from typer.testing import CliRunner
+
+from callbridge import Agent, Destination, Texts
+from callbridge.cli.simulate_call import simulate_call
+from callbridge.server.process.listening import tcp_listener
+from callbridge.simulators.phone import FROM_NUMBER
+from callbridge.simulators.voice_model import Answer, Call, Script
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack
+from e2e.transfers import BRIEFING, SALES, says
+
+if TYPE_CHECKING:
+    from typer.testing import Result
+
+WORDS = "Harbour Bakery, 1 Quay Street."
+AGENT = Agent(
+    instructions="Be brief.",
+    greeting="Hello.",
+    texts=Texts(templates={"address": WORDS}),
+    transfers=[Destination("sales", SALES, warm=True, briefing=BRIEFING)],
+)
+SCRIPT = Script(
+    answers=(
+        Answer(say=(says("Hello."),), calls=(Call(name="send_text", arguments={"template": "address"}),)),
+        Answer(
+            after_call=True,
+            say=(says("It is sent. I put you through."),),
+            calls=(Call(name="transfer", arguments={"to": "sales", "reason": "a price"}),),
+        ),
+    ),
+    after_ms=20,
+)
+
+
+def run_command(url: str, *arguments: str) -> Result:
+    """The command, at the account of the tests."""
+    command = typer.Typer()
+    command.command()(simulate_call)
+    ours = ("--account-sid", ACCOUNT_SID, "--auth-token", AUTH_TOKEN)
+    return CliRunner().invoke(command, [url, *ours, *arguments], env={"COLUMNS": "200"})
+
+
+def free_port() -> str:
+    """A port on which nothing listens, a moment later at least."""
+    with tcp_listener() as listener:
+        return str(listener.getsockname()[1])
+
+
+async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
+    port = free_port()
+    given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
+    arguments = ("--person", f"{SALES}=takes", "--account-port", port, "--verb-time", "0.05")
+    async with stack(SCRIPT, agent=AGENT, environment=given) as running:
+        result = await asyncio.to_thread(run_command, running.settings.voice_url, *arguments)
+    assert result.exit_code == 0, result.output
+    lines = [" ".join(line.split()) for line in result.output.splitlines()]
+    for told in (
+        f"CALLBRIDGE_TWILIO_API_URL=http://127.0.0.1:{port}",
+        "Nothing to complain about.",
+        f"they heard <Say> {BRIEFING}",
+        "they pressed 1",
+        f"they heard {FROM_NUMBER}, for 20.0 s",
+        f"text to {FROM_NUMBER}, delivered: {WORDS}",
+    ):
+        assert told in lines, result.output
+    assert "20 s of ringing are 1 s here" in result.output
+    assert f"{SALES}, rang 2.0 s, then " in result.output
+    asked = [line for line in lines if line.startswith("account 201 POST")]
+    assert [line.split()[3].rpartition("/")[2] for line in asked] == ["Messages.json", "Calls.json"]
+    assert not [line for line in asked if SALES in line or FROM_NUMBER in line], "numbers are masked there"
+
+
+def test_what_cannot_be_is_explained_before_anybody_calls() -> None:
+    url = "http://127.0.0.1:9/voice"
+    wrong = run_command(url, "--person", f"{SALES}=dances")
+    with tcp_listener() as taken:
+        port = str(taken.getsockname()[1])
+        in_use = run_command(url, "--person", f"{SALES}=takes", "--account-port", port)
+    assert (wrong.exit_code, in_use.exit_code) == (2, 2)
+    assert "'dances' is not what a person does" in wrong.output
+    assert f"127.0.0.1:{port} cannot be used for the account" in in_use.output
+    assert "--account-port" in in_use.output
