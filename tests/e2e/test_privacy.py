@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from callbridge import Agent, Destination
 from callbridge.call.facts import CallClosed, CallerWordsCame, TurnEnded
+from callbridge.call.telephone_facts import TransferAsked
 from callbridge.observe.redaction import masked_number
 from callbridge.simulators.phone import HangUp, Say, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone.people import Answers, Person
 from callbridge.simulators.voice_model import Answer, Call, Script, serve_model
 from callbridge.simulators.voice_model import Say as Speech
 from callbridge.state.sqlite_state import SqliteState
@@ -22,6 +25,7 @@ from callbridge.state.state import DETAILS, OVER
 from e2e.commands import COMMAND
 from e2e.processes import services
 from e2e.stack import CONNECTED_AND_ENDED, stack, variables
+from e2e.transfers import ASKING, SALES, WARM, Way, people_behind, says
 from leftovers import until
 from random_calls import noise
 
@@ -64,6 +68,38 @@ async def test_of_a_call_that_is_over_no_word_and_no_number_is_left(tmp_path: Pa
     for secret in (CALLER_SAYS, AGENT_SAYS, CALLER[1:], "front.desk"):
         assert secret.encode() not in text_in(tmp_path)
         assert secret not in log.text
+
+
+REASON = "the price of seven blue bicycles"
+
+
+@pytest.mark.parametrize(
+    ("way", "person"), [(WARM, Person(presses=("1",), talks_s=5.0)), (ASKING, Person(answers=Answers.BUSY))]
+)
+async def test_of_who_was_put_through_no_word_and_no_number_is_left(
+    tmp_path: Path, log: Log, way: Way, person: Person
+) -> None:
+    """Neither of the person, nor of what they were told of the caller."""
+    state = SqliteState(tmp_path / "state.db")
+    told = Destination("sales", SALES, asks=True, warm=way == WARM, briefing="{caller} wants {reason}.")
+    wants = Call(name="transfer", arguments={"to": "sales", "reason": REASON})
+    puts_through = Script(
+        answers=(Answer(say=(says("One moment."),), calls=(wants,)), CONFIDES),
+        after_ms=20,
+        answers_go_on=True,
+    )
+    agent = Agent(transfers=[told])
+    async with people_behind(way, person, script=puts_through, agent=agent, state=state) as line:
+        call = await line.call(from_number=CALLER)
+        assert await until(lambda: bool(call.of(CallClosed)))
+        assert len(await line.all_ended(call)) == 1
+        assert REASON in repr(call.of(TransferAsked))
+        kinds = {event.kind for event in await state.events(call.sid)}
+    assert kinds >= {"transfer_ended", OVER}
+    assert not kinds & DETAILS
+    for secret in (REASON, AGENT_SAYS, CALLER[1:], SALES[1:], "7, 7, 0, 0"):
+        assert secret.encode() not in text_in(tmp_path), secret
+        assert secret not in log.text, secret
 
 
 @pytest.mark.parametrize("caller", ["+447700900123", "sip:anna.lee@pbx.example.com", "client:anna.lee"])

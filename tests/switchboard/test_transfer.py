@@ -12,16 +12,23 @@ from msgspec import structs
 from callbridge.call import facts
 from callbridge.call import telephone_facts as t
 from callbridge.call.facts import EndReason
+from callbridge.call.limits import Limits
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.wishes import HangUp, PutThrough, Resume, Transfer
-from callbridge.switchboard.transfer import TransferSoFar, read_transfers
+from callbridge.switchboard.transfer import (
+    BRIEFED_WITHIN_S,
+    RINGS_LONGER_S,
+    UNHEARD_OF_S,
+    TransferSoFar,
+    read_transfers,
+)
 
 ID = "MZ1-1"
 ASKED = t.TransferAsked(
     ID, Transfer("sales", "+15550100042", ring_s=20, is_asked=True, is_warm=True), is_held=True
 )
 PLAIN = structs.replace(ASKED, transfer=Transfer("sales", "+15550100042"), is_held=False)
-LEFT = facts.StreamEnded(EndReason.TRANSFERRED, follows=PutThrough(ID))
+LEFT = facts.StreamEnded(EndReason.TRANSFERRED, follows=PutThrough(ID, "sales"))
 RUNG, ANSWERED = t.PersonRung(ID, "CA2"), t.PersonAnswered(ID)
 TAKES = t.PersonDecided(ID, takes_it=True, keys="1")
 SILENT, ELSE = t.PersonDecided(ID, takes_it=False), t.PersonDecided(ID, takes_it=False, keys="5")
@@ -162,3 +169,16 @@ def test_every_wait_has_an_end_and_repetitions_change_nothing(told: list[facts.F
     assert found.have_met or found.is_to_go_back(10_000)
     again = so_far(*told, *told)
     assert (again.takes_it, again.keys, again.is_wanted) == (found.takes_it, found.keys, found.is_wanted)
+
+
+def test_a_person_has_decided_before_the_caller_is_told_that_nobody_knows() -> None:
+    """The machine of the call waits by itself, should all news be lost."""
+    assert RINGS_LONGER_S + max(UNHEARD_OF_S, BRIEFED_WITHIN_S) < Limits().transfer_decided_within_s
+
+
+def test_of_a_transfer_that_is_forgotten_its_end_is_known() -> None:
+    """Who was rung was dropped in a long talk."""
+    told = (facts.StreamStarted("", ""), RUNG, ANSWERED, TAKES, LEFT, t.CallerJoined(ID), MET)
+    found = read_transfers(list(enumerate(told)))[ID]
+    assert (found.is_forgotten, found.is_wanted, found.asked.transfer.name) == (True, False, "sales")
+    assert found.outcome_of_room("in-progress") is End.CONNECTED

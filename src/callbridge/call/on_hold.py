@@ -1,8 +1,9 @@
 """The caller on hold: a person is asked apart whether they take the call; the caller hears a sound of ours.
 
-Meanwhile nothing of theirs reaches the model, nothing is asked of it, and no limit of a talk counts. A caller
-who presses a key is back with the agent; so is one whose words were on their way when it began. Whoever asks
-the person is outside, and says here what came of it (`TransferTold`); the clock is the second witness.
+Meanwhile nothing of theirs reaches the model, nothing is asked of it, no tool of its own runs, and a limit
+that is reached counts once they are back. A caller who presses a key is back with the agent; so is one whose
+words were on their way when it began. Whoever asks the person is outside, and says here what came of it
+(`TransferTold`); the clock is the second witness.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""What happened to a call beside its streams: people who were rung, texts, and what Twilio thinks of us."""
+"""What happened to a call beside its streams: people who were rung, texts, and what Twilio thinks of us.
+
+Only `TransferAsked` says who is rung and what they are told: it is dropped with the words of the call. The
+rest is kept for a day, so nothing else here has words, or numbers of people.
+"""
 
 from __future__ import annotations
 

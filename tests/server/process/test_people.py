@@ -61,10 +61,10 @@ class Service(FrontDesk):
 
     told: list[TransferTold] = field(default_factory=list)
 
-    def ask(self, asked: t.TransferAsked = FIRST) -> None:
+    def ask(self, asked: t.TransferAsked = FIRST, caller: str = CALLER) -> None:
         """A caller goes on hold."""
         self.writes(asked)
-        self.desk.people.ask(asked, CALLER, CALLED, self.told.append)
+        self.desk.people.ask(asked, caller, CALLED, self.told.append)
 
     def writes(self, fact: facts.Fact) -> None:
         """Some process has noted this."""
@@ -136,6 +136,19 @@ async def test_what_twilio_refuses_is_told_at_once(
     (told,) = service.told
     assert (told.outcome, told.is_to_ring, len(rest.rung)) == (outcome, is_to_ring, rings)
     assert rest.rung[-1].from_ == (CALLER if rings == 1 else CALLED)
+
+
+@pytest.mark.parametrize(
+    ("caller", "shown"), [(CALLER, CALLER), ("+7378742833", CALLED), ("sip:ann@pbx.example.com", CALLED)]
+)
+async def test_a_number_that_is_withheld_is_shown_to_nobody(caller: str, shown: str) -> None:
+    """Twilio spells it as the keys of a word: this one is RESTRICTED."""
+    service, rest = Service(), Rest()
+    service.desk.call_tokens.keep(CALL, "token")
+    async with service.served(rest):
+        service.ask(caller=caller)
+        await comes(lambda: bool(rest.rung))
+    assert (rest.rung[0].from_, rest.rung[0].call_token) == (shown, "token" if shown == CALLER else "")
 
 
 async def test_who_was_perhaps_rung_is_not_rung_again() -> None:

@@ -74,7 +74,7 @@ class Transfers:
             else:
                 dialled = form.get("DialCallStatus")
                 outcome = so_far.outcome_of_dial(dialled, form.get("DialBridged"), status)
-            self._note_outcome(form.call_sid, so_far, outcome, form.get("DialCallStatus"))
+            self._note_outcome(form.call_sid, so_far, outcome, form.get("DialCallStatus")[:20])
         if outcome is not TransferOutcome.CONNECTED:
             desk.people.let_go(form.call_sid)
 
@@ -303,7 +303,7 @@ class _Person:
         if (so_far := await self._so_far(request)) is not None:
             await self._note_person(so_far, form)
             reported = t.PersonReported(
-                so_far.asked.transfer_id, form.get("CallStatus"), form.get("SipResponseCode")[:8]
+                so_far.asked.transfer_id, form.get("CallStatus")[:20], form.get("SipResponseCode")[:8]
             )
             await self._note(so_far, reported)
             if not so_far.is_wanted:

@@ -164,14 +164,13 @@ class People:
         """Rings the person; what the call is to be told at once, if that is clear already."""
         transfer = asked.transfer
         told = TransferTold(asked.transfer_id, TransferOutcome.CARRIER_FAULT)
-        has_number = self._rings.has_number(caller)
-        ends = Ends(caller, called, is_anonymous=not has_number)
+        ends = Ends(caller, called, is_anonymous=not self._rings.has_number(caller))
         found = put_through(ends, transfer.address, self._settings.fallback_caller_id or "")
         if isinstance(found, PutThrough) and not self._rings.begins(asked.call_sid, caller):
             found = NotPutThrough.LEADS_BACK  # The person's telephone forwards to us, it seems.
         if not isinstance(found, PutThrough):
             return replace(told, outcome=TransferOutcome.UNREACHABLE, detail=found.value)
-        shows_caller = transfer.shows == "caller" and has_number
+        shows_caller = transfer.shows == "caller" and not found.caller_id
         token = self._call_tokens.get(asked.call_sid) if shows_caller else ""
         line = called if called.startswith("+") else self._settings.fallback_caller_id or ""
         if not (self.rest and line):
