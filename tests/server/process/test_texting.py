@@ -19,6 +19,7 @@ from callbridge.call import wants as w
 from callbridge.call.outcomes import TextOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.server.process import texting as texting_module
+from callbridge.server.process.desk import Desk
 from callbridge.server.process.texting import CallOutside, Texting
 from callbridge.state.text_notes import NoteKind
 from callbridge.telephony.rest.fault import FaultKind, RestFault
@@ -227,6 +228,20 @@ async def test_one_caller_is_sent_so_many_in_a_day() -> None:
     assert (await service.send(MOBILE, "CA11", caller="+14155550178")).outcome is TextOutcome.REFUSED
     service.wall_now += 24 * 3600 + 1
     assert (await service.send(call="CA12")).outcome is TextOutcome.ACCEPTED
+
+
+async def test_a_slow_disk_is_no_leave_to_send_a_third_text_in_a_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is known of a call is nothing where the disk keeps a phone waiting: a text is not sent on that."""
+    service = Service()
+
+    async def nothing(*_: object) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(Desk, "known", nothing)
+    outcomes = [(await service.send()).outcome for _ in range(3)]
+    assert outcomes == [TextOutcome.ACCEPTED, TextOutcome.ACCEPTED, TextOutcome.REFUSED]
 
 
 async def test_all_callers_together_are_sent_so_many_in_a_day() -> None:

@@ -70,7 +70,7 @@ class PublicName:
                 if time.monotonic() - began > wait_s:
                     raise DevTrouble(
                         f"{self._base_url} does not lead here after {wait_s:g} s: {why}",
-                        "Start again; if it stays so, take another tunnel (--tunnel).",
+                        "Does it end at the port of this service? --tunnel cloudflared opens one that does.",
                     )
                 if why != said:
                     say(why)
