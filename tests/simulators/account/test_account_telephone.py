@@ -108,3 +108,48 @@ async def test_the_debugger_is_told_of_calls_signed_and_without_their_sid() -> N
         form = service.form("/debugger")
         assert "CallSid" not in form
         assert report.call_sid in form["Payload"]
+
+
+async def test_who_forwards_to_a_number_of_the_account_reaches_what_it_is_set_to() -> None:
+    """As it is set when it rings, and its fallback where that cannot be had."""
+    async with office(voice="<Hangup/>", spare="<Hangup/>", ended="") as (desk, service):
+        exchange = desk.account.exchange
+        assert isinstance(exchange, Exchange)
+        exchange.people[ANNA] = Person(forwards_to=OURS)
+        asked = {"To": ANNA, "From": OURS, "Twiml": "<Response><Hangup/></Response>"}
+        path = f"/IncomingPhoneNumbers/{desk.account.numbers[0].sid}.json"
+        for changed in (
+            {},
+            {
+                "VoiceUrl": f"{service.base}/gone",
+                "VoiceFallbackUrl": f"{service.base}/spare",
+                "VoiceFallbackMethod": "GET",
+            },
+        ):
+            desk.ask("POST", path, changed)
+            sid = desk.ask("POST", "/Calls.json", asked)["sid"]
+            await exchange.legs[sid].over.wait()
+            assert exchange.legs[sid].status == "completed", "who hangs up at once has answered all the same"
+        await asyncio.gather(*(call.leg.over.wait() for call in exchange.forwarded))
+        told = service.form("/voice")
+        assert (told["Direction"], told["ForwardedFrom"], told["To"]) == ("inbound", ANNA, OURS)
+        assert [verb.verb for call in exchange.forwarded for verb in call.leg.executed] == ["Hangup"] * 2
+        assert service.forms("/gone")[0]["CallSid"] != told["CallSid"]
+        assert service.form("/spare") == {}, "asked with GET"
+
+
+async def test_a_call_to_an_application_is_a_call_of_its_own_with_what_it_was_given() -> None:
+    async with office(agent="<Pause length='600'/>") as (desk, service):
+        application = "AP" + "1" * 32
+        settings = AccountSettings(numbers=(OURS,), applications={application: f"{service.base}/agent"})
+        exchange = desk.account.exchange
+        assert isinstance(exchange, Exchange)
+        desk = Desk(settings, exchange)
+        asked = {"To": f"app:{application}?session=s-7", "From": OURS, "Label": "agent"}
+        made = desk.ask("POST", "/Conferences/room/Participants.json", asked)
+        assert await until(lambda: bool(service.forms("/agent")))
+        told = service.form("/agent")
+        assert (told["To"], told["session"]) == (f"app:{application}", "s-7")
+        assert told["CallSid"] != made["call_sid"]
+        path = f"/Conferences/{made['conference_sid']}/Participants/agent.json"
+        assert await until(lambda: desk.send("GET", path).answer.status == 200)

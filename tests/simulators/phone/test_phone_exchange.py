@@ -158,11 +158,12 @@ def _is_in(leg: Leg, phase: str) -> bool:
 async def test_the_first_to_pick_up_wins_and_be_it_a_machine() -> None:
     nouns = f"<Number>{DESK}</Number><Client>bob</Client><Sip>{OTHER}@example.com</Sip>"
     people = {
-        DESK: Person(after_s=8),
-        "client:bob": Person(answers=Answers.MAILBOX, after_s=1),
-        f"sip:{OTHER}@example.com": Person(answers=Answers.BUSY, after_s=0.5),
+        DESK: Person(after_s=3600),
+        "client:bob": Person(answers=Answers.MAILBOX, after_s=20),
+        f"sip:{OTHER}@example.com": Person(answers=Answers.BUSY, after_s=0),
     }
-    async with at_exchange(people, 0.01, voice=dial(nouns), after="") as service:
+    document = dial(nouns).replace("timeout='20'", "timeout='600'")
+    async with at_exchange(people, 0.005, voice=document, after="") as service:
         _, form = await called(service)
     statuses = {leg.to_address: leg.status for leg in service.exchange.legs.values() if leg.parent_sid}
     assert statuses == {

@@ -20,6 +20,7 @@ from callbridge.simulators.account.credentials import asker_of
 from callbridge.simulators.account.faults import Fault, FaultKind, Faults
 from callbridge.simulators.account.form import Form
 from callbridge.simulators.account.formats import API, new_sid
+from callbridge.simulators.account.leads import Leads
 from callbridge.simulators.account.ledger import AccountSettings, Ledger
 from callbridge.simulators.account.participants import Participants
 from callbridge.simulators.account.phone_number import PhoneNumber
@@ -30,7 +31,6 @@ from callbridge.simulators.account.telephone import QuietExchange
 from callbridge.simulators.phone import exchange as phone_exchange
 from callbridge.simulators.phone.call import SimulatedCall
 from callbridge.simulators.phone.call_settings import CallSettings
-from callbridge.simulators.phone.ringing import AccountNumber
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ class SimulatedAccount:
         rooms = Rooms(self.ledger, self.exchange)
         participants = Participants(self.ledger, self.exchange, rooms)
         self.exchange.on_complaint = self._mind
-        self._connected: set[str] = set()
+        self.exchange.numbers = Leads(self.ledger, self.exchange.numbers)
         self._routes = routes(self.ledger, self.calls, rooms, participants)
         for address in self.settings.numbers:
             self.add_number(address)
@@ -158,10 +158,9 @@ class SimulatedAccount:
         Raises:
             ValueError: it is not one of the account.
         """
-        self._connect()
-        number = self.exchange.numbers.get(to_address)
-        if number is None or self.ledger.number(to_address) is None:
+        if self.ledger.number(to_address) is None:
             raise ValueError(f"{to_address} is not a number of the account")
+        number = self.exchange.numbers[to_address]
         placed = settings or CallSettings()
         placed = replace(
             placed,
@@ -171,28 +170,14 @@ class SimulatedAccount:
             to_number=to_address,
             method=number.method,
             status_callback_url=number.status_callback_url,
-            line=replace(placed.line, fallback_url=number.fallback_url),
+            line=replace(
+                placed.line, fallback_url=number.fallback_url, fallback_method=number.fallback_method
+            ),
             exchange=self.exchange if isinstance(self.exchange, phone_exchange.Exchange) else None,
         )
         return SimulatedCall(number.voice_url, caller, placed)
 
     # --- The network ------------------------------------------------------------------------
-
-    def _connect(self) -> None:
-        """Calls to its numbers lead where those are set to: an application first, then the address."""
-        leads = {number.address: self._lead(number) for number in self.ledger.numbers.values()}
-        for address in self._connected - leads.keys():
-            del self.exchange.numbers[address]
-        self.exchange.numbers.update(leads)
-        self._connected = set(leads)
-
-    def _lead(self, number: PhoneNumber) -> AccountNumber:
-        if number.trunk_sid:
-            return AccountNumber("")
-        url = self.settings.applications.get(number.voice_application_sid, number.voice_url)
-        return AccountNumber(
-            url, number.voice_method, number.status_callback or None, number.voice_fallback_url or None
-        )
 
     def _mind(self, call_sid: str, complaint: Complaint) -> None:
         """Something on the telephone is wrong."""
@@ -263,9 +248,7 @@ class SimulatedAccount:
             raise Refusal(20005)
         self._mind_unknown(asked, route)
         self._collect_recordings()
-        answer = route.answer(asked)
-        self._connect()
-        return answer
+        return route.answer(asked)
 
     def _form(self, request: RestRequest) -> Form:
         """The 2010 API takes forms only: of JSON it sees no parameter."""

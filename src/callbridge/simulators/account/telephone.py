@@ -14,7 +14,7 @@ from callbridge.simulators.phone.conferences import Conferences
 from callbridge.simulators.phone.new_leg import NewLeg
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from callbridge.simulators.phone.carrier_codes import Complaint
     from callbridge.simulators.phone.leg_record import Recording
@@ -100,10 +100,8 @@ class Exchange(Protocol):
     def conferences(self) -> Conferences:
         """Its rooms."""
 
-    @property
-    def numbers(self) -> MutableMapping[str, AccountNumber]:
-        """Where calls to numbers of the account lead: the account keeps it."""
-
+    numbers: Mapping[str, AccountNumber]
+    """Where calls to numbers of the account lead: the account says it."""
     on_complaint: Callable[[str, Complaint], None]
     """Told of what Twilio minds, with the CallSid where it is about a call."""
 
@@ -221,7 +219,7 @@ class QuietExchange:
 
     def __init__(self, clock: Callable[[], float], calls_per_s: float = 1.0) -> None:
         self.legs: dict[str, QuietLeg] = {}
-        self.numbers: dict[str, AccountNumber] = {}
+        self.numbers: Mapping[str, AccountNumber] = {}
         self.conferences = Conferences(ACCOUNT_SID, lambda _callback, _event, _told: None)
         """Nobody is ever in one."""
         self.on_complaint: Callable[[str, Complaint], None] = lambda _sid, _complaint: None

@@ -6,6 +6,7 @@ import asyncio
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qsl
 
 from callbridge.simulators.phone.call import SimulatedCall
 from callbridge.simulators.phone.caller import CallerScript, WaitForEnd
@@ -38,6 +39,7 @@ class AccountNumber:
     method: str = "POST"
     status_callback_url: str | None = None
     fallback_url: str | None = None
+    fallback_method: str = "POST"
 
 
 class Telephones:
@@ -56,7 +58,7 @@ class Telephones:
         settings: CallSettings,
     ) -> None:
         self.people = dict(people)
-        self.numbers = dict(numbers)
+        self.numbers: Mapping[str, AccountNumber] = dict(numbers)
         self.settings = settings
         self.legs: dict[str, Leg] = {}
         """By CallSid, also those that are over, in the order in which they began."""
@@ -187,7 +189,8 @@ class Telephones:
         """Who is there in the end, and the account's number if that is where it rings."""
         person = NOBODY
         for _ in range(FORWARDS_MAX):
-            if address in self.numbers:
+            # What stands behind the `?` is told to an application.
+            if address.partition("?")[0] in self.numbers:
                 return Person(talks_s=None), address
             person = self._next_person(address)
             if person.forwards_to is None:
@@ -205,22 +208,28 @@ class Telephones:
 
     async def _ring_ours(self, leg: Leg, number: str) -> bool:
         """The call is forwarded to a number of the account: that is a new call at its voice URL."""
-        ours = self.numbers[number]
+        address, _, told = number.partition("?")
+        ours = self.numbers[address]
         settings = replace(
             self.settings,
             from_number=leg.from_address,
-            to_number=number,
+            to_number=address,
             method=ours.method,
             status_callback_url=ours.status_callback_url,
-            line=replace(self.settings.line, fallback_url=ours.fallback_url),
-            incoming=Incoming(forwarded_from=leg.to_address if leg.to_address != number else None),
+            line=replace(
+                self.settings.line, fallback_url=ours.fallback_url, fallback_method=ours.fallback_method
+            ),
+            incoming=Incoming(
+                forwarded_from=leg.to_address if leg.to_address != number else None,
+                more=dict(parse_qsl(told)),
+            ),
         )
         call = SimulatedCall(ours.voice_url, CallerScript([WaitForEnd()]), settings)
         self.forwarded.append(call)
         self.tasks.create_task(_forward(leg, call), name="phone-forwarded")
         if await leg.unless_cut(call.leg.answered_or_over.wait()) is None:
             return not_answered(leg, "canceled")
-        if not call.leg.is_live:
+        if call.leg.answered_at is None:
             return not_answered(leg, call.leg.status)
         leg.person = Person(talks_s=None)
         leg.answer()
