@@ -144,12 +144,37 @@ async def test_a_call_to_an_application_is_a_call_of_its_own_with_what_it_was_gi
         settings = AccountSettings(numbers=(OURS,), applications={application: f"{service.base}/agent"})
         exchange = desk.account.exchange
         assert isinstance(exchange, Exchange)
-        desk = Desk(settings, exchange)
+        with_application = Desk(settings, exchange)
         asked = {"To": f"app:{application}?session=s-7", "From": OURS, "Label": "agent"}
-        made = desk.ask("POST", "/Conferences/room/Participants.json", asked)
+        made = with_application.ask("POST", "/Conferences/room/Participants.json", asked)
         assert await until(lambda: bool(service.forms("/agent")))
         told = service.form("/agent")
         assert (told["To"], told["session"]) == (f"app:{application}", "s-7")
         assert told["CallSid"] != made["call_sid"]
         path = f"/Conferences/{made['conference_sid']}/Participants/agent.json"
-        assert await until(lambda: desk.send("GET", path).answer.status == 200)
+        assert await until(lambda: with_application.send("GET", path).answer.status == 200)
+
+
+async def test_a_trial_account_gets_no_stream_rings_nobody_and_has_one_room() -> None:
+    documents = {
+        "voice": "<Connect action='/no'><Stream url='wss://a.example/m'/></Connect><Dial action='/no'>"
+        "<Number>BASE</Number></Dial><Dial><Conference>secret</Conference></Dial>",
+    }
+    async with office(**documents, ended="") as (_, service):
+        settings = AccountSettings(type="Trial", numbers=(OURS,), verified_numbers=frozenset({ANNA}))
+        async with Exchange(people={ANNA: Person(after_s=0)}, pace=0.001) as exchange:
+            desk = Desk(settings, exchange)
+            desk.account.numbers[0].voice_url = f"{service.base}/voice"
+            call = desk.account.call_in(ANNA, OURS, CallerScript([WaitForEnd()]))
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(call.run())
+                assert await until(lambda: bool(exchange.conferences.all))
+                call.hang_up()
+            made = desk.ask("POST", "/Calls.json", {"To": ANNA, "From": OURS, "Url": f"{service.base}/voice"})
+            leg = exchange.legs[made["sid"]]
+            assert await until(lambda: any(verb.verb == "Dial" for verb in leg.executed))
+    notices = [f"The {noun} verb is not available on trial accounts." for noun in ("Stream", "Number")]
+    assert [verb.detail for verb in running.result().verbs][:2] == notices
+    assert [verb.detail for verb in leg.executed][:2] == notices, "also in calls that it makes"
+    assert service.forms("/no") == []
+    assert {room.name for room in exchange.conferences.all.values()} == {settings.account_sid}

@@ -114,14 +114,17 @@ async def test_ways_out(how: str, reason: str, left: str) -> None:
         (Room("r", label="a/b"), 16023),
         (Room("r", label="x" * 129), 16023),
         (Room("r", label="CA" + "0" * 32), 16023),
-        (Room("r", participants_max=1), 16020),
+        (Room("r", participants_max=2), 16020),
         (Room("r", coach="nobody"), 13240),
         (Room("r", label="two", coach="a"), None),
+        (Room("r", coach="held"), 16027),
     ],
 )
 async def test_who_is_let_in(room: Room, code: int | None) -> None:
     rooms = Rooms()
     conference, _ = rooms.enter("a", Room("r", label="one"))
+    _, held = rooms.enter("held")
+    conference.hold(held, is_on_hold=True)
     fault = conference.fault(room)
     assert (fault and fault[0]) == code
 
@@ -224,6 +227,15 @@ async def test_who_waits_in_vain_leaves() -> None:
         await asyncio.wait_for(leg.over.wait(), 5)
     assert (leg.status, leg.hung_up_by) == ("completed", "person")
     assert [(item.what, item.text) for item in leg.heard] == [("<Conference>", "music")]
+
+
+async def test_what_is_heard_in_a_room_needs_an_address_of_its_own_in_a_document_without_one() -> None:
+    async with at_exchange({DESK: Person()}) as service:
+        enters = room("waitUrl='/wait'", of_dial="")
+        leg = service.exchange.call_out(NewLeg(DESK, TO, twiml=f"<Response>{enters}</Response>"))
+        await asyncio.wait_for(leg.over.wait(), 5)
+    assert [complaint.code for complaint in leg.complaints] == [15004]
+    assert service.exchange.conferences.all == {}, "who hears nothing does not get in"
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,13 @@ async def test_the_first_to_pick_up_wins_and_be_it_a_machine() -> None:
     assert form["DialCallSid"] == service.exchange.to("client:bob")[0].sid
 
 
+async def test_whom_the_exchange_cannot_ring_it_does_not_wait_for() -> None:
+    async with at_exchange({}, voice=dial("<Queue>support</Queue>"), after="<Hangup/>") as service:
+        report, form = await called(service)
+    assert (form["DialCallStatus"], form["DialBridged"]) == ("failed", "false")
+    assert "not simulated" in report.findings[0]
+
+
 async def test_one_after_another() -> None:
     nouns = f"<Number>{DESK}</Number><Number>{OTHER}</Number>"
     people = {DESK: Person(answers=Answers.BUSY), OTHER: Person()}

@@ -9,6 +9,7 @@ import pytest
 
 from callbridge.simulators.phone import program as pg
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.stream_addresses import stream_fault, stream_url
 from callbridge.simulators.phone.twiml import WebAnswer, WebFailure
 
 FROM, TO = "+15550100001", "+15550100002"
@@ -128,6 +129,29 @@ def test_redirect_is_relative_to_the_document_and_ends_it() -> None:
     assert done.verbs[-1] == ("Say", "here")
 
 
+@pytest.mark.parametrize(
+    ("body", "notice"),
+    [
+        ("<Connect action='/a'><Stream url='wss://a.example/m'/></Connect>", "Stream"),
+        ("<Connect><ConversationRelay url='wss://a.example/m'/></Connect>", "ConversationRelay"),
+        ("<Record action='/a'/>", "Record"),
+        ("<Dial action='/a'><Number>+15550100003</Number></Dial>", "Number"),
+        ("<Dial action='/a'><Sip>a@example.com</Sip></Dial>", "Sip"),
+        ("<Gather><Say>Press</Say></Gather>", None),
+    ],
+)
+def test_what_a_trial_account_may_not_use_is_cut_out_and_spoken_of(body: str, notice: str | None) -> None:
+    done = voice(f"{body}<Pause/>", LineSettings(is_trial=True))
+    told = ("Say", f"The {notice} verb is not available on trial accounts.")
+    assert (done.asked, done.streams, done.verbs[-1][0]) == (["/voice"], [], "Pause")
+    assert (told in done.verbs) == (notice is not None) == bool(done.program.findings)
+
+
+def test_a_call_of_a_trial_account_goes_on_ten_times() -> None:
+    done = voice("<Redirect>/voice</Redirect>", LineSettings(is_trial=True))
+    assert len(done.asked) == 1 + 10
+
+
 def test_a_call_that_goes_in_circles_is_stopped() -> None:
     done = voice("<Redirect>/voice</Redirect>")
     assert len(done.fetched) == pg.DOCUMENTS_MAX
@@ -179,7 +203,7 @@ def test_the_action_of_connect_takes_over() -> None:
     ],
 )
 def test_stream_urls_may_be_relative(document: str, url: str, resolved: str) -> None:
-    assert pg.stream_url(document, url) == resolved
+    assert stream_url(document, url) == resolved
 
 
 @pytest.mark.parametrize(
@@ -201,7 +225,7 @@ def test_stream_urls_may_be_relative(document: str, url: str, resolved: str) -> 
     ],
 )
 def test_a_stream_that_twilio_would_not_open(url: str, track: str | None, code: int | None) -> None:
-    fault = pg.stream_fault(url, track)
+    fault = stream_fault(url, track)
     assert (fault and fault[0]) == code
 
 
@@ -302,6 +326,10 @@ def test_who_has_no_number_cannot_be_shown_to_a_telephone(caller: str) -> None:
         ("", "+15551234567", [13214]),
         (f"callerId='{TO}'", "+15551234567", []),
         ("", "<Client>bob</Client>", []),
+        ("callerId='client:front-desk'", "<Client>bob</Client>", []),
+        ("callerId='sales.floor_2'", "<Sip>bob@example.com</Sip>", []),
+        ("callerId='sales floor'", "<Sip>bob@example.com</Sip>", [13214]),
+        ("callerId='client:front-desk'", "<Client>bob</Client><Sip>bob@example.com</Sip>", [13214]),
     ):
         program = pg.Program(f"{BASE}/voice", "POST", (caller, TO))
         program.begin()
@@ -320,10 +348,15 @@ def test_a_caller_id_of_the_call_or_verified_is_allowed(caller_id: str) -> None:
 @pytest.mark.parametrize(
     ("attributes", "entered", "told"),
     [
-        ("", "12#", {"Digits": "12"}),
-        ("numDigits='1'", "12", {"Digits": "1"}),
+        ("", "12#", {"Digits": "12", "FinishedOnKey": "#"}),
+        ("", "12", {"Digits": "12", "FinishedOnKey": ""}),
+        ("numDigits='1'", "12", {"Digits": "1", "FinishedOnKey": ""}),
+        ("numDigits='2'", "1#", {"Digits": "1", "FinishedOnKey": "#"}),
+        ("finishOnKey='*'", "1#2*3", {"Digits": "1#2", "FinishedOnKey": "*"}),
+        ("finishOnKey=''", "1#", {"Digits": "1#", "FinishedOnKey": ""}),
+        ("input='speech' actionOnEmptyResult='true'", "1", {"Digits": "", "FinishedOnKey": ""}),
         ("input='speech'", "yes please", {"SpeechResult": "yes please", "Confidence": "0.9"}),
-        ("actionOnEmptyResult='true'", "", {"Digits": ""}),
+        ("actionOnEmptyResult='true'", "", {"Digits": "", "FinishedOnKey": ""}),
     ],
 )
 def test_gather_tells_its_action_what_was_entered(
@@ -334,6 +367,15 @@ def test_gather_tells_its_action_what_was_entered(
     assert dict(done.fetched[1].parameters) == told
     assert done.verbs[0] == ("Say", "Enter")
     assert ("Say", "nothing") not in done.verbs
+
+
+@pytest.mark.parametrize(
+    ("attributes", "entered", "seconds"),
+    [("", "1", 5), ("", "1#", 0), ("numDigits='1'", "1", 0), ("input='speech'", "1", 5), ("", "words", 5)],
+)
+def test_gather_waits_for_more_until_it_has_all(attributes: str, entered: str, seconds: float) -> None:
+    line = LineSettings(gather_inputs=(entered,))
+    assert voice(f"<Gather action='/g' {attributes}/>", line, g="<Hangup/>").spent_s == seconds
 
 
 def test_gather_without_action_asks_its_own_document_again() -> None:
@@ -348,6 +390,7 @@ def test_gather_without_action_asks_its_own_document_again() -> None:
         (7, "silence", "", {"RecordingDuration": "7"}, 7 + 5),
         (7, "silence", "timeout='2'", {"RecordingDuration": "7"}, 7 + 2),
         (7, "key", "", {"RecordingDuration": "7", "Digits": "#"}, 7),
+        (7, "key", "finishOnKey='1*'", {"RecordingDuration": "7"}, 7 + 5),
         (7, "silence", "maxLength='3'", {"RecordingDuration": "3"}, 3),
         (7, "hung-up", "maxLength='3'", {"RecordingDuration": "3"}, 3),
         (0, "silence", "", {"RecordingDuration": "0"}, 5),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from twilio.twiml.voice_response import Connect, Dial, Gather, Stream, VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
 from callbridge.simulators.phone import twiml
+from callbridge.simulators.phone.carrier_codes import CARRIER_CODES
 from callbridge.simulators.phone.dial_nouns import Callback, Room
 from callbridge.simulators.phone.twiml import Document, Unusable, WebAnswer, WebFailure
 
@@ -130,7 +131,8 @@ def test_reads_a_stream_with_everything() -> None:
         ("<Redirect method='post'>/a</Redirect>", "<Redirect method='post'> is not one of POST, GET"),
         ("<Play/>", "<Play> without a URL"),
         ("<Hangup><Say>no</Say></Hangup>", "<Hangup> cannot hold other verbs"),
-        ("<Gather><Hangup/></Gather>", "<Hangup> is not allowed inside <Gather>"),
+        ("<Gather input='keys'/>", "<Gather input='keys'> is not dtmf"),
+        (f"<Dial callReason='{'x' * 51}'>+15551234567</Dial>", "<Dial callReason> has more"),
         ("<Dial><Number callerId='+1'>1</Number></Dial>", "<Number> has no attribute 'callerId'"),
         ("<Dial><Sip sendDigits='1'>a@b</Sip></Dial>", "<Sip> has no attribute 'sendDigits'"),
         ("<Dial><Client username='u'>bob</Client></Dial>", "<Client> has no attribute 'username'"),
@@ -159,6 +161,53 @@ def test_an_empty_say_is_13520() -> None:
     document = parsed("<Say> </Say><Hangup/>")
     assert document.complaints == ((13520, "<Say> without text"),)
     assert document.verbs == (twiml.Hangup(),)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ("<Dial method='PUT'>+15551234567</Dial>", 13210),
+        ("<Dial hangupOnStar='1'>+15551234567</Dial>", 13213),
+        ("<Dial><Stream/></Dial>", 13215),
+        ("<Dial timeLimit='1h'>+15551234567</Dial>", 13216),
+        ("<Dial record='yes'>+15551234567</Dial>", 13217),
+        ("<Dial sequential='yes'>+15551234567</Dial>", 13218),
+        ("<Dial answerOnBridge='1'>+15551234567</Dial>", 13219),
+        ("<Dial ringTone='en'>+15551234567</Dial>", 13220),
+        ("<Dial><Number method='PUT'>+15551234567</Number></Dial>", 13221),
+        ("<Dial><Number sendDigits='1,2'>+15551234567</Number></Dial>", 13222),
+        (f"<Dial><Number sendDigits='{'1' * 33}'>+15551234567</Number></Dial>", 13222),
+        ("<Gather finishOnKey='x'/>", 13310),
+        ("<Gather method='PUT'/>", 13312),
+        ("<Gather timeout='soon'/>", 13313),
+        ("<Gather numDigits='0'/>", 13314),
+        ("<Gather numDigits='one'/>", 13314),
+        ("<Gather><Hangup/></Gather>", 13320),
+    ],
+)
+def test_values_that_dial_and_gather_do_not_take_have_codes_of_their_own(body: str, code: int) -> None:
+    document = parsed(body)
+    assert {complaint[0] for complaint in document.complaints} == {code}
+    assert len(document.verbs) == 1, "the default is taken"
+    assert code in CARRIER_CODES
+
+
+@pytest.mark.parametrize(
+    ("voice", "text", "is_said"),
+    [
+        ("", "x" * 4096, True),
+        ("", "x" * 4097, False),
+        ("voice='Polly.Joanna'", "x" * 3001, False),
+        ("voice='Google.en-US-Standard-C'", "x" * 4500, True),
+        ("voice='Google.en-US-Standard-C'", "x" * 4501, False),
+        ("", "ü" * 750, True),
+        ("", "ü" * 751, False),
+    ],
+)
+def test_a_text_may_be_so_long(voice: str, text: str, *, is_said: bool) -> None:
+    document = parsed(f"<Say {voice}>{text}</Say>")
+    assert bool(document.verbs) == is_said
+    assert [code for code, _ in document.complaints] == ([] if is_said else [13521])
 
 
 def test_reads_nouns_and_rooms() -> None:

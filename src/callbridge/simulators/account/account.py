@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.account.telephone import Exchange
     from callbridge.simulators.phone.caller import Caller
     from callbridge.simulators.phone.carrier_codes import Complaint
+    from callbridge.simulators.phone.line_settings import LineSettings
 
 FORM: Final = "application/x-www-form-urlencoded"
 REGIONS: Final = frozenset({"us1", "ie1", "au1", "de1", "sg1", "br1", "jp1"})
@@ -100,6 +101,9 @@ class SimulatedAccount:
                     f"the exchange is that of {theirs}, the account is {self.settings.account_sid}"
                 )
         self.ledger: Final = Ledger(self.settings, clock)
+        if isinstance(exchange, phone_exchange.Exchange):
+            line = self._line(exchange.settings.line)
+            exchange.settings = replace(exchange.settings, line=line)
         self.exchange: Final = exchange or QuietExchange(clock, self.settings.calls_per_s)
         self.calls: Final = Calls(self.ledger, self.exchange)
         self.faults: Final = Faults()
@@ -171,13 +175,24 @@ class SimulatedAccount:
             method=number.method,
             status_callback_url=number.status_callback_url,
             line=replace(
-                placed.line, fallback_url=number.fallback_url, fallback_method=number.fallback_method
+                self._line(placed.line),
+                fallback_url=number.fallback_url,
+                fallback_method=number.fallback_method,
             ),
             exchange=self.exchange if isinstance(self.exchange, phone_exchange.Exchange) else None,
         )
         return SimulatedCall(number.voice_url, caller, placed)
 
     # --- The network ------------------------------------------------------------------------
+
+    def _line(self, line: LineSettings) -> LineSettings:
+        """The line of a call of this account: which numbers it may show, and whether it is on trial."""
+        return replace(
+            line,
+            verified_numbers=line.verified_numbers | self.settings.verified_numbers,
+            do_not_originate=line.do_not_originate | self.settings.do_not_originate,
+            is_trial=self.ledger.is_trial,
+        )
 
     def _mind(self, call_sid: str, complaint: Complaint) -> None:
         """Something on the telephone is wrong."""

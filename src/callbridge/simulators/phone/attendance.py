@@ -84,7 +84,12 @@ class WaitingSound:
         """Ask for the document; False when there is none to be had, and the leg does not get in."""
         if not self._room.wait_url:
             return True
-        answer = await self._leg.unless_cut(self._ask(self._program.begin()))
+        step = self._program.begin()
+        if not isinstance(step, Fetch):
+            for code, detail in self._program.complaints:
+                self._leg.complain(code, detail)
+            return False
+        answer = await self._leg.unless_cut(self._ask(step))
         if answer is None:
             return True
         usable = twiml.read_answer(answer)
@@ -94,8 +99,7 @@ class WaitingSound:
         self._first = self._program.answered(answer)
         return True
 
-    async def _ask(self, step: Step) -> twiml.WebAnswer | twiml.WebFailure:
-        assert isinstance(step, Fetch), "a program begins with its document"
+    async def _ask(self, step: Fetch) -> twiml.WebAnswer | twiml.WebFailure:
         told = webhooks.voice_parameters(self._leg.line, "in-progress") | dict(step.parameters)
         return await self._leg.web.ask(step.url, step.method, told)
 

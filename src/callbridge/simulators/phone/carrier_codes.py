@@ -91,6 +91,27 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "Dial: somebody who is being dialled cannot dial",
         "a whisper may hold Say, Play, Gather and Hangup",
     ),
+    **{
+        code: CarrierCode(
+            _WARNING,
+            f"Dial: {what} is not one that Twilio takes",
+            "see the attributes of <Dial> and <Number>; Twilio takes the default now",
+        )
+        for code, what in {
+            13210: "the method",
+            13213: "hangupOnStar",
+            13216: "timeLimit",
+            13217: "record",
+            13218: "sequential",
+            13219: "answerOnBridge",
+            13220: "ringTone",
+            13221: "the method of <Number>",
+            13222: "sendDigits of <Number>",
+        }.items()
+    },
+    13215: CarrierCode(
+        _WARNING, "Dial: it holds what cannot be dialled", "nest <Number>, <Sip>, <Client> or <Conference>"
+    ),
     13212: CarrierCode(_WARNING, "Dial: timeout is not 5 to 600", "write whole seconds; Twilio takes 30 now"),
     13214: CarrierCode(
         _ERROR,
@@ -126,6 +147,25 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         "Say: the voice does not speak the language, so nothing is said",
         "take a pair of Twilio's list",
     ),
+    **{
+        code: CarrierCode(
+            _WARNING,
+            f"Gather: {what} is not one that Twilio takes",
+            "see the attributes of <Gather>; Twilio takes the default now",
+        )
+        for code, what in {
+            13310: "finishOnKey",
+            13312: "the method",
+            13313: "the timeout",
+            13314: "numDigits",
+        }.items()
+    },
+    13320: CarrierCode(
+        _WARNING, "Gather: it holds a verb that is not heard", "nest <Say>, <Play> and <Pause> only"
+    ),
+    13521: CarrierCode(
+        _ERROR, "Say: the text is too long, so nothing is said", "say less, or in several verbs"
+    ),
     13520: CarrierCode(_ERROR, "Say: no text", "leave the verb out when there is nothing to say"),
     15003: CarrierCode(
         _WARNING,
@@ -147,6 +187,7 @@ CARRIER_CODES: dict[int, CarrierCode] = {
         _ERROR, "the participantLabel is in use in this conference", "give each leg a label of its own"
     ),
     13240: CarrierCode(_ERROR, "Dial: no such call to coach", "give the CallSid of a leg in the conference"),
+    16027: CarrierCode(_ERROR, "the call to coach is on hold", "take it off hold before, or coach another"),
     31901: CarrierCode(
         _ERROR, "no answer to the stream's connection request", "check host, tunnel and firewall"
     ),

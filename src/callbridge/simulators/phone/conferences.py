@@ -110,8 +110,11 @@ class Conference:
             yield 16025, f"participantLabel {label!r}"
         if len(self.participants) >= room.participants_max:
             yield 16020, f"{room.participants_max} participants"
-        if room.coach is not None and self.participant(room.coach) is None:
+        coached = None if room.coach is None else self.participant(room.coach)
+        if room.coach is not None and coached is None:
             yield 13240, f"coach {room.coach!r}"
+        if coached is not None and coached.is_on_hold:
+            yield 16027, f"coach {room.coach!r}"
 
     def join(self, leg: Leg, room: Room) -> Participant:
         """A leg comes in; `fault` has let it."""

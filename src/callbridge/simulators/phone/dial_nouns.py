@@ -5,6 +5,7 @@ Pure. Sources: twilio.com/docs/voice/twiml/number, …/sip, …/client and …/c
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -27,6 +28,9 @@ ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speak
 """What a status callback of a conference can be told."""
 
 ROOM_PARTICIPANTS_MAX = 250
+
+DIGITS = r"[0-9A-D#*wW]{0,32}"
+"""Of `sendDigits`: keys, and pauses of half a second and of a whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +119,17 @@ def _noun(element: ET.Element, reader: AttributeReader) -> Noun:
         address=(text or "").strip(),
         url=element.get("url") or None,
         method=reader.method(element),
-        send_digits=element.get("sendDigits", ""),
+        send_digits=_digits(element, reader),
         callback=_callback(element, reader, CALL_EVENTS, default=("completed",)),
     )
+
+
+def _digits(element: ET.Element, reader: AttributeReader) -> str:
+    digits = element.get("sendDigits", "")
+    if not re.fullmatch(DIGITS, digits):
+        reader.mind(element, "sendDigits", "not keys and pauses, at most 32")
+        return ""
+    return digits
 
 
 def read_room(dial: ET.Element, reader: AttributeReader) -> Room | None:

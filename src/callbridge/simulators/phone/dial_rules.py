@@ -12,6 +12,7 @@ from callbridge.simulators.phone.incoming import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from callbridge.simulators.phone.line_settings import LineSettings
     from callbridge.simulators.phone.twiml import Dial
@@ -26,16 +27,22 @@ def dial_faults(verb: Dial, numbers: tuple[str, str], line: LineSettings) -> Ite
         line: which others may be shown, and which cannot be rung.
     """
     shown = numbers[0] if verb.caller_id is None else verb.caller_id
-    # A telephone must be shown a number: one of the call's, and the caller may have none.
-    rings_telephone = any(noun == "Number" for noun, _ in verb.targets)
-    allowed = {*numbers, *line.verified_numbers}
-    if shown not in allowed or (rings_telephone and not is_number(shown)):
+    if not _may_show(shown, {noun for noun, _ in verb.targets}, {*numbers, *line.verified_numbers}):
         yield 13214, f"callerId {shown!r}"
     if shown in line.do_not_originate:
         yield 13247, f"callerId {shown!r}"
     for noun, address in verb.targets:
         if noun == "Number" and (code := _number_fault(address, line)):
             yield code, f"{address!r}"
+
+
+def _may_show(shown: str, kinds: AbstractSet[str], allowed: AbstractSet[str]) -> bool:
+    """A telephone must be shown a number: one of the call's or of the account's. Others may see names."""
+    if "Number" in kinds:
+        return shown in allowed and is_number(shown)
+    if kinds == {"Sip"} and re.fullmatch(r"[A-Za-z0-9+\-_.]+", shown):
+        return True
+    return shown in allowed or (kinds == {"Client"} and shown.startswith("client:"))
 
 
 def _number_fault(number: str, line: LineSettings) -> int | None:

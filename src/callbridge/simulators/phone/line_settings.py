@@ -54,6 +54,10 @@ _PICKED_UP = frozenset(
 )
 
 
+RECORDING_KEY = "#"
+"""What a caller presses who ends a message with a key."""
+
+
 class RecordingEnd(StrEnum):
     """What the caller does at the end of a `<Record>`."""
 
@@ -88,6 +92,8 @@ class LineSettings:
     """Numbers that may never be shown as `callerId`: lines that only take calls."""
     verified_numbers: frozenset[str] = frozenset()
     """Numbers that may be shown as `callerId` besides the two of the call."""
+    is_trial: bool = False
+    """Whether the account is one on trial, whose documents lose what those may not use."""
     fallback_url: str | None = None
     """Asked once when a document cannot be fetched or executed."""
     fallback_method: str = "POST"

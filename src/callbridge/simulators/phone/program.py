@@ -6,17 +6,20 @@ gets the next one. Verbs other than the stream need nothing but time.
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 from callbridge.simulators.phone import twiml
 from callbridge.simulators.phone.dial_rules import dial_faults
-from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.line_settings import (
+    RECORDING_KEY,
+    DialOutcome,
+    LineSettings,
+    RecordingEnd,
+)
 from callbridge.simulators.phone.steps import (
     Callback,
     End,
@@ -29,6 +32,9 @@ from callbridge.simulators.phone.steps import (
     Step,
     Talk,
 )
+from callbridge.simulators.phone.stream_addresses import stream_fault, stream_url
+from callbridge.simulators.phone.trial import HOPS_MAX, trial_notice
+from callbridge.simulators.phone.verb_results import NOTHING_ENTERED, gathered, new_recording_sid, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -149,11 +155,19 @@ class Program:
             return self._fall_back(document)
         self.url = answer.url
         self.complaints.extend(document.complaints)
-        self._verbs = deque(document.verbs)
+        self._verbs = deque(map(self._of_account, document.verbs))
         if not self._is_answered and self._verbs and isinstance(self._verbs[0], twiml.Reject):
             return self._reject(self._verbs[0])
         self._is_answered = self._is_answered or not self._rings_on()
         return self._next()
+
+    def _of_account(self, verb: twiml.Verb) -> twiml.Verb:
+        """The verb, or the notice that a trial account hears in its place."""
+        notice = trial_notice(verb) if self.line.is_trial else None
+        if notice is None:
+            return verb
+        self.findings.append(f"cut out of the document, as of every trial account's: {notice.text}")
+        return notice
 
     def _rings_on(self) -> bool:
         """Twilio's page on `answerOnBridge`: only the first verb of a call leaves it unanswered."""
@@ -289,10 +303,13 @@ class Program:
         fault = None if self.rings and verb.room is not None else self._dial_fault(verb)
         if fault is not None:
             self.complaints.append(fault)
-        elif self.rings:
+        elif self.rings and (verb.nouns or verb.room is not None):
             self._note("Dial", targets)
             return self._dial_out(verb)
-        outcome = self.line.dial_outcome if fault is None else DialOutcome.FAILED
+        elif self.rings:
+            self.findings.append(f"<Dial> of {targets} is not simulated: nobody is rung")
+        is_scripted = fault is None and not self.rings
+        outcome = self.line.dial_outcome if is_scripted else DialOutcome.FAILED
         self._note("Dial", f"{targets}: {outcome}")
         return self._dial_as_scripted(verb, outcome)
 
@@ -334,12 +351,12 @@ class Program:
             assert isinstance(prompt, twiml.Say | twiml.Play | twiml.Pause), "the parser saw to it"
             self._after.append(self._perform(prompt))
         entered = self._inputs.popleft() if self._inputs else ""
-        result = _gathered(verb, entered)
+        result, waits_s = gathered(verb, entered)
         self._note("Gather", entered or "nothing entered")
-        # Who enters something does so when the prompts are over; else the timeout has to pass.
-        self._after.append(Spend(0.0 if result else float(verb.timeout_s), is_callers_turn=True))
+        # Who enters something does so when the prompts are over.
+        self._after.append(Spend(float(waits_s), is_callers_turn=True))
         if result or verb.acts_on_nothing:
-            self._after.append(self._act(verb.action or self.url, verb.method, result or [("Digits", "")]))
+            self._after.append(self._act(verb.action or self.url, verb.method, result or NOTHING_ENTERED))
         return self._after.popleft()
 
     def _record(self, verb: twiml.Record) -> Step:
@@ -347,7 +364,8 @@ class Program:
         seconds = min(line.recording_s, verb.length_max_s)
         self._note("Record", f"{seconds} s")
         is_full = line.recording_s >= verb.length_max_s
-        end = RecordingEnd.SILENCE if is_full else line.recording_end
+        is_key_heard = line.recording_end is not RecordingEnd.KEY or RECORDING_KEY in verb.finish_keys
+        end = line.recording_end if is_key_heard and not is_full else RecordingEnd.SILENCE
         # Twilio waits for silence before it takes the message for ended, and trims it off again.
         waits_s = verb.timeout_s if end is RecordingEnd.SILENCE and not is_full else 0
         if verb.action is None:
@@ -355,8 +373,8 @@ class Program:
                 "<Record> without `action` asks its own document again: the caller is recorded in circles"
             )
         is_saved = bool(seconds) or not line.silence_falls_through
-        sid = f"RE{secrets.token_hex(16)}"
-        result = _recorded(sid, seconds, end)
+        sid = new_recording_sid()
+        result = recorded(sid, seconds, end)
         url = verb.action or self.url
         if is_saved:
             self.recordings.append((sid, seconds))
@@ -400,8 +418,9 @@ class Program:
         if fault := _address_fault(url):
             self.complaints.append(fault)
             return End("completed")
-        if self._documents > DOCUMENTS_MAX:
-            circles = f"more than {DOCUMENTS_MAX} documents: the call goes in circles"
+        documents_max = HOPS_MAX + 1 if self.line.is_trial else DOCUMENTS_MAX
+        if self._documents > documents_max:
+            circles = f"more than {documents_max} documents: the call goes in circles"
             self._note("Stopped", circles)
             self.findings.append(circles)
             return End("failed")
@@ -436,61 +455,3 @@ def _address_fault(url: str) -> tuple[int, str] | None:
     if not url:
         return 11100, "no `action`, and no document to go back to"
     return None if "://" in url else (15004, f"action {url!r}")
-
-
-def _recorded(sid: str, seconds: int, end: RecordingEnd) -> list[tuple[str, str]]:
-    digits = {RecordingEnd.KEY: "#", RecordingEnd.HUNG_UP: "hangup"}.get(end)
-    return [
-        ("RecordingUrl", f"https://api.twilio.com/2010-04-01/Accounts/AC{'5' * 32}/Recordings/{sid}"),
-        ("RecordingSid", sid),
-        ("RecordingDuration", str(seconds)),
-        *([] if digits is None else [("Digits", digits)]),
-    ]
-
-
-def _gathered(verb: twiml.Gather, entered: str) -> list[tuple[str, str]]:
-    if not entered:
-        return []
-    if not entered.strip("0123456789*#"):
-        # The finish key ends the entry and is not part of it.
-        digits = entered.partition("#")[0][: verb.digits_max]
-        return [("Digits", digits)]
-    return [("SpeechResult", entered), ("Confidence", "0.9")] if verb.takes_speech else []
-
-
-# --- Stream URLs ------------------------------------------------------------------------------
-
-
-def stream_url(document_url: str, url: str) -> str:
-    """The URL of a stream; a relative one belongs to the host of the document."""
-    if "://" in url or not url:
-        return url
-    parts = urlsplit(urljoin(document_url, url))
-    scheme = "ws" if parts.scheme == "http" else "wss"
-    return urlunsplit((scheme, parts.netloc, parts.path, parts.query, ""))
-
-
-def stream_fault(url: str, track: str | None) -> tuple[int, str] | None:
-    """The carrier code that a stream's attributes earn before anything is connected."""
-    if track not in {None, "inbound_track"}:
-        return 31941, f"track {track!r}"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        return 31923, f"{url!r}: {error}"
-    if not host:
-        return 31923, f"{url!r}"
-    if parts.scheme != "wss" and not (parts.scheme == "ws" and is_loopback(host)):
-        return 31922, f"{url!r}"
-    if parts.query:
-        return 31920, f"{url!r}: query strings are not supported, use <Parameter>"
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, where plain `ws://` is let pass for development."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

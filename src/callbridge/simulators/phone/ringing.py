@@ -155,8 +155,14 @@ class Telephones:
         return program
 
     def line(self, line: LineSettings) -> LineSettings:
-        """A call's line, where the account's own numbers may be shown."""
-        return replace(line, verified_numbers=line.verified_numbers | self.numbers.keys())
+        """A call's line: the account's own numbers may be shown, and it is one on trial or not."""
+        ours = self.settings.line
+        return replace(
+            line,
+            verified_numbers=line.verified_numbers | ours.verified_numbers | self.numbers.keys(),
+            do_not_originate=line.do_not_originate | ours.do_not_originate,
+            is_trial=line.is_trial or ours.is_trial,
+        )
 
     def voice_of(self, leg: Leg) -> Caller:
         """Who talks when a leg becomes a media stream."""

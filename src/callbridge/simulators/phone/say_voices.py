@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import quote
 
 DEFAULT: Final = "man"
 """Who speaks where the account has not chosen another voice."""
+
+CHARACTERS_MAX: Final = {"Polly.": 3000, "Google.": 5000}
+BASIC_MAX: Final = 4096
+"""The other voices'."""
+ESCAPED_MAX: Final = 4500
+"""Of a text that is percent-encoded, in which an umlaut counts six times."""
 
 _BASIC: Final = frozenset({"man", "woman"})
 _BASIC_LANGUAGES: Final = frozenset(
@@ -57,6 +64,15 @@ def voice_fault(voice: str | None, language: str | None) -> tuple[int, str] | No
     if language is not None and language.lower() not in spoken:
         return 13512, f"language {language!r} with the voice {voice or DEFAULT!r}"
     return None
+
+
+def text_fault(text: str, voice: str | None) -> tuple[int, str] | None:
+    """The code that a text earns that is longer than its voice can speak."""
+    most = next((most for kind, most in CHARACTERS_MAX.items() if (voice or "").startswith(kind)), BASIC_MAX)
+    if len(text) > most:
+        return 13521, f"{len(text)} characters, of which {voice or DEFAULT!r} speaks {most}"
+    escaped = len(quote(text))
+    return (13521, f"{escaped} characters when they are escaped") if escaped > ESCAPED_MAX else None
 
 
 def _languages_of(voice: str) -> frozenset[str] | None:

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, TypeAlias
 from xml.etree import ElementTree as ET
 
 from callbridge.simulators.phone.dial_nouns import Noun, Room, read_nouns, read_room
-from callbridge.simulators.phone.say_voices import voice_fault
-from callbridge.simulators.phone.twiml_attributes import KNOWN_VERBS, AttributeReader
+from callbridge.simulators.phone.say_voices import text_fault, voice_fault
+from callbridge.simulators.phone.twiml_attributes import (
+    DIAL_RECORDS,
+    DIALLED,
+    KNOWN_VERBS,
+    RING_TONES,
+    AttributeReader,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +35,7 @@ LOOP_ENDLESS = 1000
 GATHER_TIMEOUT_S = 5
 """Twilio's default; also taken for `auto`."""
 
+RECORD_FINISH_KEYS = "1234567890*#"
 RECORD_TIMEOUT_S = 5
 DIAL_TIMEOUT_S = 30
 """Twilio's defaults."""
@@ -36,6 +43,8 @@ DIAL_TIMEOUT_S = 30
 DIAL_TIME_LIMIT_S = 14_400
 
 DIAL_TIMEOUTS_S = range(5, 601)
+
+CALL_REASON_CHARACTERS_MAX = 50
 
 # --- What a document holds --------------------------------------------------------------------
 
@@ -105,6 +114,9 @@ class Gather:
     """`actionOnEmptyResult`."""
     timeout_s: int = GATHER_TIMEOUT_S
     """How long the caller is waited for."""
+    takes_keys: bool = True
+    finish_keys: str = "#"
+    """One of these ends the entry; empty: every key is part of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +128,8 @@ class Record:
     length_max_s: int
     timeout_s: int = RECORD_TIMEOUT_S
     """So much silence ends the recording."""
+    finish_keys: str = RECORD_FINISH_KEYS
+    """One of these ends it."""
     status_callback: str | None = None
     status_callback_method: str = "POST"
 
@@ -271,7 +285,7 @@ class _Reader(AttributeReader):
             self.complaints.append((13520, "<Say> without text"))
             return None
         voice, language = element.get("voice"), element.get("language")
-        if fault := voice_fault(voice, language):
+        if fault := voice_fault(voice, language) or text_fault(text, voice):
             self.complaints.append(fault)
             return None
         return Say(text, self.number(element, "loop", 1) or LOOP_ENDLESS, voice, language)
@@ -298,6 +312,7 @@ class _Reader(AttributeReader):
         return Redirect((element.text or "").strip(), self.method(element))
 
     def dial(self, element: ET.Element) -> Verb:
+        self._check_dial(element)
         nouns, room = read_nouns(element, self), read_room(element, self)
         others = ((noun.tag, (noun.text or "").strip()) for noun in element)
         return Dial(
@@ -315,6 +330,16 @@ class _Reader(AttributeReader):
             time_limit_s=self.number(element, "timeLimit", DIAL_TIME_LIMIT_S),
         )
 
+    def _check_dial(self, element: ET.Element) -> None:
+        """What is not kept of a `<Dial>` may be wrong all the same."""
+        self.one_of(element, "record", DIAL_RECORDS)
+        self.one_of(element, "ringTone", ("automatic", *sorted(RING_TONES)))
+        if len(element.get("callReason", "")) > CALL_REASON_CHARACTERS_MAX:
+            self.complain(f"<Dial callReason> has more than {CALL_REASON_CHARACTERS_MAX} characters")
+        for noun in element:
+            if noun.tag not in DIALLED:
+                self.complaints.append((13215, f"<{noun.tag}> is not allowed inside <Dial>"))
+
     def _dial_timeout_s(self, element: ET.Element) -> int:
         text = element.get("timeout", str(DIAL_TIMEOUT_S))
         if not text.isascii() or not text.isdigit() or int(text[:9]) not in DIAL_TIMEOUTS_S:
@@ -325,22 +350,38 @@ class _Reader(AttributeReader):
     def gather(self, element: ET.Element) -> Verb:
         for noun in element:
             if noun.tag not in NESTED_IN_GATHER:
-                self.complain(f"<{noun.tag}> is not allowed inside <Gather>")
+                self.complaints.append((13320, f"<{noun.tag}> is not allowed inside <Gather>"))
+        kinds = self._kinds(element)
         prompts = (self._verb(noun) for noun in element if noun.tag in NESTED_IN_GATHER)
         return Gather(
             prompts=tuple(verb for verb in prompts if verb is not None),
             action=element.get("action"),
             method=self.method(element),
-            takes_speech="speech" in element.get("input", "dtmf").split(),
-            digits_max=self.number(element, "numDigits", 0) or None,
-            acts_on_nothing=element.get("actionOnEmptyResult", "false").lower() == "true",
+            takes_speech="speech" in kinds,
+            takes_keys="dtmf" in kinds,
+            finish_keys=self.keys(element, "finishOnKey", "#"),
+            digits_max=self._digits_max(element),
+            acts_on_nothing=self.flag(element, "actionOnEmptyResult"),
             timeout_s=GATHER_TIMEOUT_S
             if element.get("timeout") == "auto"
             else self.number(element, "timeout", GATHER_TIMEOUT_S),
         )
 
+    def _kinds(self, element: ET.Element) -> frozenset[str]:
+        kinds = frozenset(element.get("input", "dtmf").split())
+        if not kinds or kinds - {"dtmf", "speech"}:
+            self.complain(f"<Gather input={element.get('input')!r}> is not dtmf, speech, or both")
+        return kinds & {"dtmf", "speech"} or frozenset({"dtmf"})
+
+    def _digits_max(self, element: ET.Element) -> int | None:
+        number = self.number(element, "numDigits", 0)
+        if number == 0 and element.get("numDigits", "") == "0":
+            self.complaints.append((13314, f"numDigits {element.get('numDigits')!r}"))
+        return number or None
+
     def record(self, element: ET.Element) -> Verb:
         return Record(
+            finish_keys=self.keys(element, "finishOnKey", RECORD_FINISH_KEYS),
             action=element.get("action"),
             method=self.method(element),
             length_max_s=self.number(element, "maxLength", 3600),

@@ -1,6 +1,6 @@
 """The attributes of TwiML: which there are, and how their values are read.
 
-Pure. What Twilio does not know, or cannot read, is a complaint (12200) and the default is taken.
+Pure. What Twilio does not know, or cannot read, is a complaint and the default is taken.
 """
 
 from __future__ import annotations
@@ -69,6 +69,36 @@ ATTRIBUTES = {
 }
 """Attributes as documented. `audioFormat` and `sampleRate` of `<Stream>` are not."""
 
+DIALLED = _names("Number Client Sip Application WhatsApp Conference Queue Sim")
+"""What `<Dial>` may hold."""
+
+DIAL_RECORDS = (
+    *("do-not-record", "record-from-answer", "record-from-ringing"),
+    *("record-from-answer-dual", "record-from-ringing-dual", "true", "false"),
+)
+
+RING_TONES = _names(
+    "at au bg br be ch cl cn cz de dk ee es fi fr gr hu il in it lt jp mx my nl no nz ph pl pt ru se sg th",
+    "uk us us-old tw ve za",
+)
+
+CODES = {
+    ("Dial", "method"): 13210,
+    ("Dial", "hangupOnStar"): 13213,
+    ("Dial", "timeLimit"): 13216,
+    ("Dial", "record"): 13217,
+    ("Dial", "sequential"): 13218,
+    ("Dial", "answerOnBridge"): 13219,
+    ("Dial", "ringTone"): 13220,
+    ("Number", "method"): 13221,
+    ("Number", "sendDigits"): 13222,
+    ("Gather", "finishOnKey"): 13310,
+    ("Gather", "method"): 13312,
+    ("Gather", "timeout"): 13313,
+    ("Gather", "numDigits"): 13314,
+}
+"""Of values that are wrong; of all others it is 12200."""
+
 
 class AttributeReader:
     """Reads attributes and collects complaints on the way."""
@@ -84,7 +114,7 @@ class AttributeReader:
         """The value of an attribute, or the first allowed one, which is Twilio's default."""
         value = element.get(name, allowed[0])
         if value not in allowed:
-            self.complain(f"<{element.tag} {name}={value!r}> is not one of {', '.join(allowed)}")
+            self.mind(element, name, f"not one of {', '.join(allowed)}")
             return allowed[0]
         return value
 
@@ -94,9 +124,22 @@ class AttributeReader:
         if value is None:
             return default
         if not value.isascii() or not value.isdigit():
-            self.complain(f"<{element.tag} {name}={value!r}> is not a number")
+            self.mind(element, name, "not a number")
             return default
         return int(value)
+
+    def keys(self, element: ET.Element, name: str, default: str) -> str:
+        """Keys of a telephone."""
+        value = element.get(name, default)
+        if value.strip("0123456789*#"):
+            self.mind(element, name, "not keys of a telephone")
+            return default
+        return value
+
+    def mind(self, element: ET.Element, name: str, what: str) -> None:
+        """A value is wrong: its default is taken."""
+        code = CODES.get((element.tag, name), 12200)
+        self.complaints.append((code, f"<{element.tag} {name}={element.get(name)!r}> is {what}"))
 
     def check_attributes(self, element: ET.Element) -> None:
         """Complain of names that the element does not have."""
