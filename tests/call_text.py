@@ -20,6 +20,9 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted, TurnSaid
+from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.telephone_facts import TransferAsked, TransferEnded
+from callbridge.call.wishes import Transfer
 from callbridge.wire import media_streams as ms
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire import realtime_events as rt
@@ -82,6 +85,10 @@ _EVENTS: Final[dict[str, Callable[[Match], Input]]] = {
     r'us: tool (\S+) ends the call "(.*)"': lambda found: v.tool_finished(
         found[1], found[2], name="end_call", ends_call=True
     ),
+    r'us: tool (\S+) puts through to (\w+) "(.*)"': lambda found: e.ToolFinished(
+        found[1], "transfer", found[3], 5, Transfer(found[2], "+15550100042", is_asked=True, is_warm=True)
+    ),
+    r"us: transfer (\S+) is (\w+)": lambda found: e.TransferTold(found[1], TransferOutcome(found[2])),
     r"us: shut down": lambda _: e.ShutdownRequested(),
     r"us: spend ran over": lambda _: e.SpendRanOver(),
     r"us: hand over": lambda _: e.HandOverRequested(),
@@ -177,6 +184,8 @@ def describe(output: Output) -> str:
             return f"> {_change_of_legs(output)}"
         case a.PlayClip():
             return "> play the clip"
+        case a.PlaySound(sound):
+            return f"> play the sound {sound.value}"
         case a.PlayKeys(keys):
             return f"> press {keys}"
         case a.OpenUplink():
@@ -279,7 +288,9 @@ def _fact(fact: facts.Fact) -> str:
             return f"remembered: {_entry(entry)}"
         case facts.ToolUsed(name):
             return f"tool {name} was used"
-        case facts.ItemHeard() | facts.CallerSpoke() | facts.KeysPressed():
+        case (
+            facts.ItemHeard() | facts.CallerSpoke() | facts.KeysPressed() | TransferAsked() | TransferEnded()
+        ):
             return _for_the_agent(fact)
         case facts.TurnEnded() | facts.CallerWordsCame():
             return _turn(fact)
@@ -317,7 +328,9 @@ def _entry(entry: ToolStarted | ToolAnswered | Told) -> str:
     return f"{entry.name} {'begins' if isinstance(entry, ToolStarted) else 'has answered'}"
 
 
-def _for_the_agent(fact: facts.ItemHeard | facts.CallerSpoke | facts.KeysPressed) -> str:
+def _for_the_agent(
+    fact: facts.ItemHeard | facts.CallerSpoke | facts.KeysPressed | TransferAsked | TransferEnded,
+) -> str:
     match fact:
         case facts.ItemHeard(item_id):
             return f"{item_id} was heard"
@@ -325,6 +338,10 @@ def _for_the_agent(fact: facts.ItemHeard | facts.CallerSpoke | facts.KeysPressed
             return f"the caller has spoken in turn {turn}, {loud_ms} ms of it loud"
         case facts.KeysPressed(keys, turn):
             return f"the keys {keys} in turn {turn}"
+        case TransferAsked(transfer_id, transfer, is_held):
+            return f"transfer {transfer_id} to {transfer.name}{', on hold' if is_held else ''}"
+        case TransferEnded(transfer_id, name, outcome, waited_ms):
+            return f"transfer {transfer_id} to {name}: {outcome.value} after {waited_ms} ms"
         case _:
             assert_never(fact)
 

@@ -65,7 +65,7 @@ def comes_back(book: Playbook, outputs: list[Output], outcome: TransferOutcome) 
     assert (ended.transfer_id, ended.name, ended.outcome) == (TRANSFER_ID, "sales", outcome)
     commanded = [one.command for one in outputs if isinstance(one, a.SendToModel)]
     told = next(command for command in commanded if isinstance(command, commands.CreateItem))
-    assert words_of("sales", outcome) in repr(told)
+    assert words_of("sales", outcome, ended.waited_ms / 1000) in repr(told)
     assert any(isinstance(command, commands.CreateResponse) for command in commanded)
     assert v.hears(book)
 

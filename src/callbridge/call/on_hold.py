@@ -114,7 +114,7 @@ class OnHold:
         outcome = _LEFT.get(reason, TransferOutcome.CARRIER_FAULT)
         ended = self._ended(outcome, reason.value, now)
         if reason not in _LEFT:  # Whoever goes on with the caller is to know.
-            self._out.note(Remembered(Told(self._turn, words_of(ended.name, outcome))))
+            self._out.note(Remembered(Told(self._turn, _words_of(ended))))
         self._out.note(ended)
 
     def _ends(self, outcome: TransferOutcome, detail: str, now: float) -> None:
@@ -127,7 +127,7 @@ class OnHold:
             return
         self._sessions.caller_is_back()
         self._endings.caller_is_back(now)
-        self._news.came(AgentTells(words_of(ended.name, outcome)), now)
+        self._news.came(AgentTells(_words_of(ended)), now)
         self._asking.if_free(now)
 
     def _ended(self, outcome: TransferOutcome, detail: str, now: float) -> TransferEnded:
@@ -155,3 +155,7 @@ class OnHold:
             self._out.do(PlaySound(OwnSound.ON_HOLD))
         else:
             self._ends(TransferOutcome.CARRIER_FAULT, "nobody said what became of it", now)
+
+
+def _words_of(ended: TransferEnded) -> str:
+    return words_of(ended.name, ended.outcome, ended.waited_ms / 1000)

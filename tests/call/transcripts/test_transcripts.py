@@ -29,7 +29,8 @@ FILES = sorted(FOLDER.glob("*.txt"))
 def test_the_call_goes_as_it_is_written(file: Path, request: pytest.FixtureRequest) -> None:
     """Line by line; a difference is shown as a diff."""
     written = file.read_text(encoding="utf-8")
-    rig = Rig(make_plan(second_model="gpt-realtime-2.1-mini"), limits_of(written))
+    plan = replace(make_plan(second_model="gpt-realtime-2.1-mini"), rings_apart=True)
+    rig = Rig(plan, limits_of(written))
     happened = play(written, rig)
     if request.config.getoption("rewrite"):
         file.write_text(happened, encoding="utf-8")

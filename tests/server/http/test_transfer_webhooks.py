@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from test_webhooks import IN_PROGRESS, World, token_in, verbs
+from test_webhooks import FORM, IN_PROGRESS, World, token_in, verbs
 
 from callbridge.call import facts
 from callbridge.call import telephone_facts as t
@@ -141,3 +141,17 @@ async def test_the_place_of_who_is_put_through_is_free_and_is_theirs_again(line:
     assert line.places == 0
     await line.asks(ENDED, **BUSY)
     assert line.places == 1
+
+
+async def test_what_lets_a_callers_number_be_shown_is_kept_for_a_call_that_rings_and_no_longer(
+    line: Line,
+) -> None:
+    """A captured request, repeated later, brings it back to nobody."""
+    ringing = FORM | {"CallToken": "secret"}
+    for _ in range(2):
+        await line.post("/twilio/voice", ringing)
+        assert line.desk.call_tokens.get(CALL) == "secret"
+    line.desk.release(CALL)
+    line.wall_now += 60
+    await line.post("/twilio/voice", ringing)
+    assert line.desk.call_tokens.get(CALL) == ""

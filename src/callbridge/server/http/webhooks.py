@@ -85,10 +85,13 @@ class _Webhooks:
         desk, call_sid = self._desk, form.call_sid
         if (probed := answer_to_probe(desk, form)) is not None:
             return probed
-        desk.call_tokens.keep(call_sid, form.get("CallToken"))
         async with desk.one_by_one.of(call_sid):
             asked = read_asked(await desk.known(call_sid))
-            match asked.offer(form.get("CallStatus"), desk.wall_now()):
+            offer = asked.offer(form.get("CallStatus"), desk.wall_now())
+            if offer in {Offer.FIRST, Offer.AGAIN}:
+                # Those of captured requests, repeated later, would push out those of live calls.
+                desk.call_tokens.keep(call_sid, form.get("CallToken"))
+            match offer:
                 case Offer.FIRST:
                     offered = await self._offer(form, described(request, form))
                     await desk.kept()
