@@ -125,6 +125,27 @@ def test_only_a_call_in_progress_can_be_redirected(values: dict[str, str]) -> No
     assert desk.code("POST", path, values) == (400, 21220)
 
 
+def test_a_callback_is_read_together_with_an_address_only() -> None:
+    desk = Desk()
+    leg = desk.network.call_in(THEIRS, OURS)
+    leg.answer()
+    path, told = f"/Calls/{leg.sid}.json", {"StatusCallback": f"{URL}/s", "StatusCallbackMethod": "GET"}
+    desk.ask("POST", path, {**told, "Twiml": "<Response/>"})
+    assert leg.reports_to == ("", "POST")
+    desk.ask("POST", path, {**told, "Url": URL})
+    assert leg.reports_to == (f"{URL}/s", "GET")
+    assert desk.code("POST", path, {**told, "Url": URL, "StatusCallback": "/s"}) == (400, 21609)
+
+
+@pytest.mark.parametrize("more", [{"Record": "true"}, {"CallerId": OURS}, {"Byoc": "BY1"}])
+def test_what_is_not_simulated_is_refused_rather_than_forgotten(more: dict[str, str]) -> None:
+    desk = Desk()
+    answer = desk.send("POST", "/Calls.json", {**GOOD, **more}).answer
+    assert "not simulated" in str((answer.body or {})["message"])
+    assert not desk.network.legs
+    assert desk.send("POST", "/Calls.json", {**GOOD, "Record": "false"}).answer.status == 201
+
+
 @pytest.mark.parametrize(
     ("state", "status", "becomes"),
     [

@@ -64,6 +64,9 @@ async def test_a_participant_is_muted_held_and_coached() -> None:
         assert (coaching["coaching"], coaching["call_sid_to_coach"], coaching["muted"]) == (True, call, True)
         nobody = {"Coaching": "true", "CallSidToCoach": "CA" + "0" * 32}
         assert desk.code("POST", anna, nobody) == (400, 16028)
+        for unheard in ("HoldUrl", "AnnounceUrl", "WaitUrl"):
+            assert desk.code("POST", ben, {"Hold": "false", unheard: "https://a.example/x"}) == (400, 20422)
+        assert desk.ask("GET", ben)["hold"] is True, "refused means not done"
 
 
 async def test_who_is_taken_out_goes_on_with_their_document() -> None:

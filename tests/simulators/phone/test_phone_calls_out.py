@@ -175,6 +175,18 @@ async def test_who_has_picked_up_is_known_after_a_while(
     assert leg.duration_s == pytest.approx(0 if is_async else after_s, abs=2)
 
 
+async def test_of_a_person_who_is_dialled_the_verdict_comes_beside_the_call() -> None:
+    noun = f"<Number machineDetection='Enable' amdStatusCallback='/amd'>{DESK}</Number>"
+    people = {DESK: Person(answers=Answers.MAILBOX, talks_s=1)}
+    async with at_exchange(people, voice=f"<Dial action='/after'>{noun}</Dial>", after="", amd="") as service:
+        await service.call().run()
+        await over(service.exchange.to(DESK)[0])
+        assert await until(lambda: bool(service.forms("/amd")))
+    told = service.form("/amd")
+    assert (told["AnsweredBy"], told["CallSid"]) == ("machine_start", service.exchange.to(DESK)[0].sid)
+    assert service.form("/after")["DialBridged"] == "true", "nobody waits for it"
+
+
 # --- Redirects -----------------------------------------------------------------------------------
 
 
@@ -250,7 +262,9 @@ async def test_the_child_of_a_talk_is_moved_and_the_parent_goes_on_with_its_acti
     assert ("<Say>", "Over here.") in [(item.what, item.text) for item in child.heard]
 
 
-async def test_a_stream_is_stopped_and_its_action_ignored() -> None:
+@pytest.mark.parametrize("is_asked", [True, False])
+async def test_a_stream_is_stopped_and_its_action_ignored(*, is_asked: bool) -> None:
+    """Whether it is asked at all, Twilio does not say."""
     heard: list[str] = []
 
     async def bridge(socket: ServerConnection) -> None:
@@ -260,11 +274,12 @@ async def test_a_stream_is_stopped_and_its_action_ignored() -> None:
         port = next(iter(server.sockets)).getsockname()[1]
         voice = f"<Connect action='/after'><Stream url='ws://127.0.0.1:{port}'/></Connect>"
         async with at_exchange({}, voice=voice, after="<Say>no</Say>", moved="<Say>Moved.</Say>") as service:
-            report = await moved(service, service.call(), "Connect/Stream", "caller")
+            call = service.call(asks_connect_when_moved=is_asked)
+            report = await moved(service, call, "Connect/Stream", "caller")
     assert '"event":"stop"' in heard[-1]
     assert report.streams[0].ended_by == "carrier"
     assert [verb.detail for verb in report.verbs[1:]] == ["Moved."]
-    assert [path for path, _ in service.asked] == ["/voice", "/after", "/moved"]
+    assert [path for path, _ in service.asked] == ["/voice", *["/after"] * is_asked, "/moved"]
 
 
 @pytest.mark.parametrize("verb", ["Pause", "Gather", "talk"])

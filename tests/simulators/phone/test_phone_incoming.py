@@ -56,7 +56,8 @@ def test_a_caller_without_a_number_has_no_place_and_is_not_verified() -> None:
         assert form["ToCountry"] == "US"
         assert "StirVerstat" not in form
     for caller in ("anonymous", "Anonymous", "+266696687", "+7378742833"):
-        assert "StirVerstat" not in asked(caller)
+        assert "StirVerstat" not in asked(caller, incoming=Incoming(stir_verstat="TN-Validation-Passed-A"))
+    assert "StirVerstat" not in asked("+17735550100"), "mostly no carrier has signed a number"
 
 
 def test_sip_headers_are_told() -> None:

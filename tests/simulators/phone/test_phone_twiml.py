@@ -131,6 +131,14 @@ def test_reads_a_stream_with_everything() -> None:
         ("<Redirect method='post'>/a</Redirect>", "<Redirect method='post'> is not one of POST, GET"),
         ("<Play/>", "<Play> without a URL"),
         ("<Hangup><Say>no</Say></Hangup>", "<Hangup> cannot hold other verbs"),
+        (
+            "<Dial><Number machineDetection='true'>+15551234567</Number></Dial>",
+            "<Number machineDetection='tr",
+        ),
+        (
+            "<Dial><Sip machineDetection='Enable' machineDetectionTimeout='2'>a@b</Sip></Dial>",
+            "<Sip machineDetectionTimeout='2'> is not 3 to 60",
+        ),
         ("<Gather input='keys'/>", "<Gather input='keys'> is not dtmf"),
         (f"<Dial callReason='{'x' * 51}'>+15551234567</Dial>", "<Dial callReason> has more"),
         ("<Dial><Number callerId='+1'>1</Number></Dial>", "<Number> has no attribute 'callerId'"),

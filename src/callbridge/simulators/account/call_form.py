@@ -33,6 +33,9 @@ CREATE_PARAMETERS: Final = frozenset(
         *("RecordingConfigurationId"),
     }
 )
+UNSIMULATED: Final = frozenset({"Record", "CallerId", "Byoc", "ClientNotificationUrl"})
+"""What this account could not keep: a call with it is refused."""
+
 TWIML_CHARACTERS_MAX: Final = 4000
 TRIAL_PARAMETERS: Final = frozenset({"To", "From", "Url"})
 EVENTS: Final = frozenset({"initiated", "ringing", "answered", "completed"})
@@ -66,6 +69,7 @@ def new_leg(ledger: Ledger, form: Form, live_callers: dict[str, str]) -> NewLeg:
         raise Refusal(None, ", ".join(more))
     check_called(ledger, to)
     check_sender(ledger, sender, to, shown=_shown_by(form, live_callers))
+    form.refuse(UNSIMULATED)
     url, twiml = _document(ledger, form)
     detection = form.get("MachineDetection")
     if detection not in {"", "Enable", "DetectMessageEnd"}:
@@ -92,8 +96,7 @@ def new_leg(ledger: Ledger, form: Form, live_callers: dict[str, str]) -> NewLeg:
         machine_detection="" if form.get("SendDigits") else detection,
         is_amd_async=is_async,
         amd_callback=amd_callback,
-        is_recorded=form.is_true("Record"),
-        caller_id=form.get("CallerId"),
+        amd_method=form.method("AsyncAmdStatusCallbackMethod"),
     )
 
 

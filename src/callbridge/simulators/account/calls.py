@@ -116,6 +116,7 @@ class Calls:
         leg, form = self.find(asked.sid, asked), asked.form
         self._check_is_known(leg, asked)
         form.number("TimeLimit", (1, 14_400), 14_400, 20422)
+        form.refuse({"TimeLimit", "FallbackUrl"})
         if "Status" in form:
             self._end(leg, form.get("Status"))
         elif form.get("Url") or form.get("Twiml"):
@@ -152,11 +153,12 @@ class Calls:
         """A `StatusCallback` is read together with `Url` only."""
         url, twiml = document(self._ledger, form, leg.sid)
         method = form.method("Method")
-        form.url("FallbackUrl", 21205)
-        if url:
-            form.url("StatusCallback", 21609)
+        callback = form.url("StatusCallback", 21609) if url else ""
+        callback_method = form.method("StatusCallbackMethod")
         if leg.status != "in-progress":
             raise Refusal(21220)
+        if callback:
+            leg.report_to(callback, callback_method)
         if url:
             self._ledger.do(OnTheLine(lambda: leg.redirect(url, method)))
         else:

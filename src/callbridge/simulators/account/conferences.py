@@ -71,8 +71,7 @@ class Rooms:
         room = self.find(asked.sid, asked)
         if room.is_over:
             raise not_found(asked.path)
-        if asked.form.get("AnnounceUrl"):
-            raise Refusal(20422, "AnnounceUrl is not simulated")
+        asked.form.refuse({"AnnounceUrl"})
         if "Status" in asked.form and asked.form.get("Status") != "completed":
             raise Refusal(20422, f"Status {asked.form.get('Status')}")
         if "Status" in asked.form:

@@ -39,6 +39,16 @@ class Form:
         """Names that Twilio does not know, and passes over."""
         return sorted({name for name, _ in self.pairs} - set(known))
 
+    def refuse(self, unsimulated: Collection[str]) -> None:
+        """Refuse what Twilio would do and this account does not, rather than pretend.
+
+        Raises:
+            Refusal: 20422.
+        """
+        wanted = {name for name, value in self.pairs if value.lower() not in {"", "false"}}
+        if found := sorted(wanted.intersection(unsimulated)):
+            raise Refusal(20422, f"not simulated: {', '.join(found)}")
+
     def is_true(self, name: str, *, default: bool = False) -> bool:
         """A truth value, `true` or `false` in whatever letters; anything else is its default."""
         return {"true": True, "false": False}.get(self.get(name).lower(), default)

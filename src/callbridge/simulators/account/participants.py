@@ -46,6 +46,12 @@ UPDATE_PARAMETERS: Final = frozenset(
         *("BeepOnExit", "EndConferenceOnExit", "Coaching", "CallSidToCoach"),
     }
 )
+UNSIMULATED: Final = frozenset(
+    {"MachineDetection", "Record", "ConferenceRecord", "CallToken", "CallerId", "CallerDisplayName", "Byoc"}
+)
+UNSIMULATED_CHANGES: Final = frozenset({"HoldUrl", "WaitUrl", "AnnounceUrl", "BeepOnExit"})
+"""What nobody here would hear: on hold it is silent."""
+
 LIST_PARAMETERS: Final = PAGING | {"Muted", "Hold", "Coaching"}
 
 _AS_ATTRIBUTES: Final = {
@@ -109,6 +115,7 @@ class Participants:
             raise Refusal(21201 if not to else 21213)
         check_called(self._ledger, to)
         check_sender(self._ledger, sender, to)
+        form.refuse(UNSIMULATED)
         if "AsyncAmd" in form:
             self._ledger.complain(21263, "AsyncAmd of a participant")
         room = known or rooms.open(Room(name, callback=_told_of_room(form)))
@@ -131,10 +138,7 @@ class Participants:
         """POST to one: mute, hold, whom they coach, whether all fall out with them."""
         room, one = self._find(asked)
         form = asked.form
-        if form.get("AnnounceUrl"):
-            raise Refusal(20422, "AnnounceUrl is not simulated")
-        form.url("HoldUrl", 21205)
-        form.method("HoldMethod", default="GET")
+        form.refuse(UNSIMULATED_CHANGES)
         coached = form.get("CallSidToCoach") if form.is_true("Coaching", default=True) else ""
         if coached and room.participant(coached) is None:
             raise Refusal(16028, coached)

@@ -82,6 +82,9 @@ class Leg(Protocol):
     def redirect_to(self, document: str) -> object:
         """Go on with this document."""
 
+    def report_to(self, url: str, method: str) -> None:
+        """Tell another address from now on how it fares."""
+
     def hang_up(self) -> object:
         """End it."""
 
@@ -129,6 +132,7 @@ class QuietLeg:
         self.recordings: list[Recording] = []
         self.documents: list[str] = []
         """Where it was redirected to: addresses, or TwiML."""
+        self.reports_to = asked.status_callback, asked.status_callback_method
         self._clock = clock
         self._created_at = clock()
         self._rings_at = rings_at
@@ -199,6 +203,10 @@ class QuietLeg:
     def redirect_to(self, document: str) -> None:
         """Take down what it is to do."""
         self.documents.append(document)
+
+    def report_to(self, url: str, method: str) -> None:
+        """Take down who is told."""
+        self.reports_to = url, method
 
     def hang_up(self) -> None:
         """End it, whatever its state."""

@@ -86,6 +86,9 @@ class CallSettings:
     """The caller hangs up at the latest then."""
     action_lags: bool = False
     """When a call is redirected, the action of the verb that it leaves is asked after the new document."""
+    asks_connect_when_moved: bool = True
+    """Ask `<Connect action>` of a call that is redirected, as Twilio does with that of `<Dial>`. It documents
+    it for `<Dial>` only, so a bridge must be able to live with both."""
     exchange: Switching | None = None
     """Whom `<Dial>` rings. Without one, what becomes of it is scripted (`LineSettings.dial_outcome`)."""
     save: Path | None = None

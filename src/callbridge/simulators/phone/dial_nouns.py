@@ -29,6 +29,13 @@ ROOM_EVENTS = ("start", "end", "join", "leave", "mute", "hold", "modify", "speak
 
 ROOM_PARTICIPANTS_MAX = 250
 
+DETECTION_BOUNDS = {
+    "machineDetectionTimeout": range(3, 61),
+    "machineDetectionSpeechThreshold": range(1000, 6001),
+    "machineDetectionSpeechEndThreshold": range(500, 5001),
+    "machineDetectionSilenceTimeout": range(2000, 10_001),
+}
+
 DIGITS = r"[0-9A-D#*wW]{0,32}"
 """Of `sendDigits`: keys, and pauses of half a second and of a whole one."""
 
@@ -60,6 +67,10 @@ class Noun:
     method: str = "POST"
     send_digits: str = ""
     callback: Callback | None = None
+    machine_detection: str = ""
+    """`Enable`, `DetectMessageEnd` or nothing; the verdict always comes beside the call."""
+    amd_callback: str = ""
+    amd_method: str = "POST"
 
     @property
     def party(self) -> str:
@@ -70,7 +81,8 @@ class Noun:
     def at(self, base: str) -> Noun:
         """With its full addresses, in a document that has that one."""
         url = self.url and urljoin(base, self.url)
-        return replace(self, url=url, callback=self.callback and self.callback.at(base))
+        amd = self.amd_callback and urljoin(base, self.amd_callback)
+        return replace(self, url=url, callback=self.callback and self.callback.at(base), amd_callback=amd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +133,21 @@ def _noun(element: ET.Element, reader: AttributeReader) -> Noun:
         method=reader.method(element),
         send_digits=_digits(element, reader),
         callback=_callback(element, reader, CALL_EVENTS, default=("completed",)),
+        machine_detection=_detection(element, reader),
+        amd_callback=element.get("amdStatusCallback", ""),
+        amd_method=reader.method(element, "amdStatusCallbackMethod"),
     )
+
+
+def _detection(element: ET.Element, reader: AttributeReader) -> str:
+    mode = element.get("machineDetection", "")
+    if mode not in {"", "Enable", "DetectMessageEnd"}:
+        reader.mind(element, "machineDetection", "neither Enable nor DetectMessageEnd")
+        return ""
+    for name, bounds in DETECTION_BOUNDS.items():
+        if reader.number(element, name, bounds.start) not in bounds:
+            reader.mind(element, name, f"not {bounds.start} to {bounds.stop - 1}")
+    return mode
 
 
 def _digits(element: ET.Element, reader: AttributeReader) -> str:

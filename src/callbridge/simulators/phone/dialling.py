@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.simulators.phone.execution import Execution
 from callbridge.simulators.phone.leg import EXCHANGE, HungUp
+from callbridge.simulators.phone.machine_detection import tell_beside
 from callbridge.simulators.phone.people import Moment
 from callbridge.simulators.phone.program import RINGS_LONGER_S, Role
 from callbridge.simulators.phone.silence import RINGING
@@ -93,6 +94,7 @@ class Dialling:
             if other is not child:
                 other.hang_up(EXCHANGE)
         child.keys_heard = noun.send_digits
+        tell_beside(child, noun.machine_detection, (noun.amd_callback, noun.amd_method))
         program = self._telephones.program(child, noun.url or "", noun.method, Role.WHISPER)
         execution = Execution(
             child,

@@ -194,7 +194,9 @@ class Execution:
         stream = await run_stream(self.leg, step, self.settings, self.caller)
         assert stream.end is not None, "a stream that was driven has ended"
         noun = step.noun
-        self._unheard = self.program.cut_short(noun.action, noun.method, ())
+        is_moved = isinstance(self.leg.cut, Redirected | RedirectedTo)
+        if self.settings.asks_connect_when_moved or not is_moved:
+            self._unheard = self.program.cut_short(noun.action, noun.method, ())
         if stream.end.by_whom == "caller":
             self.cut_at = stream.end.at
             self.leg.hang_up(legs.CALLER)

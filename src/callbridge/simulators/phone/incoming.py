@@ -66,8 +66,8 @@ class Incoming:
     """`CallToken`: in the first request of a call, and never by GET."""
     passports: int = 0
     """Signed words of carriers on who calls; each makes `CallToken` longer by some 450 characters."""
-    stir_verstat: str | None = "TN-Validation-Passed-A"
-    """How the caller's number was verified; none where no carrier has signed it."""
+    stir_verstat: str | None = None
+    """How the caller's number was verified, as `TN-Validation-Passed-A`; mostly no carrier has signed it."""
     forwarded_from: str | None = None
     """The number that was dialled, when its owner diverts calls to ours. Not all carriers tell."""
     called_via: str | None = None

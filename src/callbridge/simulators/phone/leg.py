@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from callbridge.simulators.phone import events, webhooks
 from callbridge.simulators.phone.callbacks import Callbacks
+from callbridge.simulators.phone.dial_nouns import Callback
 from callbridge.simulators.phone.leg_record import LegRecord, now
 from callbridge.simulators.phone.people import SIP_CODES
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from callbridge.simulators.phone.dial_nouns import Callback
     from callbridge.simulators.phone.misbehaviour import Misbehaviour
     from callbridge.simulators.phone.people import Moment, Person
 
@@ -188,6 +188,11 @@ class Leg(LegRecord):
     def cancel(self) -> bool:
         """End the call if nobody has answered it yet; False otherwise (21220)."""
         return self.status in {QUEUED, RINGING} and self.hang_up()
+
+    def report_to(self, url: str, method: str) -> None:
+        """Tell another address from now on how the call fares: of the same events."""
+        events = self.progress.events if self.progress is not None else frozenset({"completed"})
+        self.progress = Callback(url, method, events)
 
     def press(self, key: str) -> None:
         """A key outside of a stream: it does something where a `<Dial>` waits for it."""

@@ -34,23 +34,30 @@ async def answered_by(leg: Leg, asked: NewLeg) -> str:
 
 def tell_later(leg: Leg, asked: NewLeg) -> None:
     """Where the verdict is wanted beside the call: it comes when it comes, also after the end."""
-    if asked.machine_detection and asked.is_amd_async and leg.person is not None:
+    if asked.is_amd_async:
+        tell_beside(leg, asked.machine_detection, (asked.amd_callback, asked.amd_method))
+
+
+def tell_beside(leg: Leg, mode: str, where: tuple[str, str]) -> None:
+    """The same of a leg that a `<Dial>` has made, where it never comes otherwise."""
+    if mode and leg.person is not None:
         assert leg.tasks is not None, "a leg that is carried out has its tasks"
-        leg.tasks.create_task(_tell(leg, leg.person, asked), name="phone-answered-by")
+        leg.tasks.create_task(_tell(leg, leg.person, mode, where), name="phone-answered-by")
 
 
-async def _tell(leg: Leg, person: Person, asked: NewLeg) -> None:
-    verdict, after_s = _verdict(person, asked.machine_detection)
+async def _tell(leg: Leg, person: Person, mode: str, where: tuple[str, str]) -> None:
+    verdict, after_s = _verdict(person, mode)
     await leg.pause(after_s)
     leg.answered_by = verdict
-    if asked.amd_callback:
+    url, method = where
+    if url:
         told = {
             "AccountSid": leg.line.account_sid,
             "CallSid": leg.sid,
             "AnsweredBy": verdict,
             "MachineDetectionDuration": str(round(after_s * 1000)),
         }
-        await leg.callbacks.post_now(asked.amd_callback, "POST", told)
+        await leg.callbacks.post_now(url, method, told)
 
 
 def _verdict(person: Person, mode: str) -> tuple[str, float]:

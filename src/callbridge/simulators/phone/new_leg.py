@@ -28,5 +28,4 @@ class NewLeg:
     """`Enable`, `DetectMessageEnd` or nothing."""
     is_amd_async: bool = False
     amd_callback: str = ""
-    is_recorded: bool = False
-    caller_id: str = ""
+    amd_method: str = "POST"

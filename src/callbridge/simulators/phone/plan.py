@@ -127,7 +127,7 @@ class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     to_place: Place | None = None
     call_token: bool = True
     passports: int = 0
-    stir_verstat: str = "TN-Validation-Passed-A"
+    stir_verstat: str = ""
     forwarded_from: str | None = None
     called_via: str | None = None
     caller_name: str | None = None
