@@ -5,11 +5,12 @@ Try it without an account: docs/transfers.md says how.
 
 from __future__ import annotations
 
-from callbridge import Agent, Destination
+from callbridge import Agent, Destination, Texts
 
 agent = Agent(
     instructions="You answer for Harbour Bakery. Be friendly and brief.",
     greeting="Harbour Bakery, hello! How can I help?",
+    texts=Texts(templates={"address": "Harbour Bakery: write to bills@bakery.example."}),
     transfers=[
         Destination(
             "office",

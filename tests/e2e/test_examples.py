@@ -134,6 +134,8 @@ async def test_the_bakery_puts_through_and_has_the_caller_back(
         call = await line.call()
         assert (await line.ended(call)).outcome is outcome
     said = [turn.agent for turn in call.of(TurnEnded)]
-    assert any("I am sorry" in words for words in said) == (outcome is TransferOutcome.BUSY)
+    is_back = outcome is TransferOutcome.BUSY
+    assert any("I am sorry" in words for words in said) == is_back
+    assert len(line.account.messages) == is_back
     assert not call.report.warnings
     assert not call.report.findings

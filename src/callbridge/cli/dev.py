@@ -28,7 +28,7 @@ from callbridge.cli.development.configuration import (
     what_is_told,
 )
 from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
-from callbridge.cli.development.screen import Screen
+from callbridge.cli.development.screen import Screen, how_to_call
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.cli.development.tunnels import CLOUDFLARED, OwnTunnel, open_tunnel
 from callbridge.cli.simulate_model import read_script
@@ -216,7 +216,7 @@ class Session:
             settings = development_settings(self._told, port=port, base_url=tunnel.url, model_url=model_url)
         prepared = prepare(settings)
         self._screen.what_runs(self._told, settings, prepared.roster.agents)
-        step = f"Call it from another terminal: callbridge simulate call {settings.voice_url}"
+        step = how_to_call(settings.voice_url, prepared.roster.agents.values())
         serving = Run(prepared, settings, self._screen, public, step)
         run(serving.serve(listeners))
         if serving.trouble is not None:

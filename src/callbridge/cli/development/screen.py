@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from callbridge.agents.agent import Agent
     from callbridge.cli.development.configuration import Told
     from callbridge.server.config.settings import Settings
 
@@ -51,6 +53,14 @@ class Screen:
         self.row("account", *_account(told, settings))
         self.row("kept", "nothing: state is in memory. Transcripts are shown here.")
         self.row("listens", f"http://{settings.host}:{settings.port}")
+
+
+def how_to_call(voice_url: str, agents: Iterable[Agent]) -> str:
+    """The command for another terminal: with the first person to whom an agent may put callers through."""
+    to = (destination.to for agent in agents for destination in agent.destinations.values())
+    person = next((address for address in to if isinstance(address, str)), "")
+    there = f" --person {shlex.quote(person)}=takes" if person else ""
+    return f"Call it from another terminal: callbridge simulate call {voice_url}{there}"
 
 
 def _agents(settings: Settings, agents: Iterable[str]) -> str:
