@@ -163,7 +163,7 @@ def _person_facts(person: PersonReport) -> list[tuple[str, str]]:
     facts = [("person", f"{person.address}, {rang}, then {person.lasted_s} s{ended}; saw {person.shown}")]
     facts += [("they heard", _heard_in_words(heard)) for heard in person.heard]
     pressed = [verb.detail for verb in person.verbs if verb.verb == "Gather"]
-    return facts + [("they pressed", keys) for keys in pressed]
+    return facts + [("they pressed", keys.removesuffix(" entered")) for keys in pressed]
 
 
 _BY_WHOM = {"person": "them", "api": "the service", "exchange": "the other side"}
