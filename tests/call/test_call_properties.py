@@ -174,10 +174,11 @@ class Calls(RuleBasedStateMachine):
         has_lasted = self.rig.seconds >= self.limits.call_length_max_s
         self.seen.is_limited |= isinstance(event, e.DeadlinePassed) and has_lasted
         self.seen.event(event, self.rig.now)
-        is_heard = self.rig.phase is Phase.LIVE and self.is_live and not self.seen.is_moving
-        is_heard = is_heard and not self.seen.on_hold
+        was_live, is_heard = self.rig.phase is Phase.LIVE, self.is_heard and not self.seen.is_moving
+        self.seen.is_leaving = self.rig.phase is Phase.LEAVING
         outputs = self.rig.feed(event)
-        if self.rig.phase is Phase.LIVE and isinstance(event, ms.Media):
+        # Not where they were leaving, and words that the model has not noticed keep them.
+        if was_live and self.rig.phase is Phase.LIVE and isinstance(event, ms.Media):
             assert any(isinstance(output, AudioToModel) for output in outputs) is is_heard
         self.log.append((self.rig.now, event, outputs))
         for output in outputs:
@@ -553,10 +554,13 @@ class Calls(RuleBasedStateMachine):
 
     @property
     def may_stay_unanswered(self) -> set[str | None]:
-        """Nothing; a noise about which the model was silent; what was no word, or what it took for none."""
+        """Nothing; a noise about which the model was silent; what was no word, or what it took for none.
+
+        And what a tool answers behind the last words of the agent's own code: it is not spoken about.
+        """
         passed_over = self.model.passed_over
         noises = self.seen.noises if self.has_line else {one for one in passed_over if "user_" in one}
-        return {None, *(passed_over & noises), *self.seen.wordless, *self.model.missed}
+        return {None, *(passed_over & noises), *self.seen.wordless, *self.model.missed, *self.seen.unspoken}
 
     def check_that_the_greeting_was_heard(self) -> None:
         """It is owed until then, whatever fails and whoever speaks, unless a tool was asked for instead."""
@@ -636,6 +640,9 @@ class Seen:
         self.refusals: list[str] = []
         """Of sessions that are gone."""
         self.is_handed_over = False
+        self.is_leaving = self._has_last_words = False
+        self.unspoken: set[str] = set()
+        """Results that came behind the last words of the agent's own code."""
         self.on_hold = ""
         """The transfer for which the caller waits; empty while they do not."""
         self.responses = 0
@@ -696,6 +703,8 @@ class Seen:
                 self._asked_id = None
             case e.ModelConnected() | e.ModelDialFailed() | e.LegGone():
                 self._leg(event)
+            case w.WishSet(is_said=True):
+                self._has_last_words = True
 
     def _speech(self, event: rt.SpeechStarted | rt.SpeechStopped | rt.CallerTranscript, now: float) -> None:
         match event:
@@ -852,7 +861,8 @@ class Seen:
                 assert call_id in self.made, "a call that was never made"
                 assert call_id not in self._known[leg], "a session is told of a call once"
                 self._known[leg].add(call_id)
-            case commands.CreateItem(item=commands.FunctionCallOutput(call_id=call_id)):
+            case commands.CreateItem(item=commands.FunctionCallOutput(id=item_id, call_id=call_id)):
+                self.unspoken |= {item_id} if self.is_leaving and self._has_last_words else set()
                 assert call_id in self._known[leg], "a tool call is answered once, to who knows of it"
                 self._known[leg].discard(call_id)
                 self.answered.add(call_id)
