@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
 import typer
 from typer.testing import CliRunner
 
@@ -35,6 +36,7 @@ SCRIPT = Script(
             calls=(Call(name="transfer", arguments={"to": "sales", "reason": "a price"}),),
         ),
     ),
+    default=Answer(say=(says("Sorry."),), calls=(Call(name="end_call"),)),
     after_ms=20,
 )
 
@@ -75,6 +77,17 @@ async def test_a_warm_transfer_and_a_text_and_what_everybody_heard() -> None:
     asked = [line for line in lines if line.startswith("account 201 POST")]
     assert [line.split()[3].rpartition("/")[2] for line in asked] == ["Messages.json", "Calls.json"]
     assert not [line for line in asked if SALES in line or FROM_NUMBER in line], "numbers are masked there"
+
+
+@pytest.mark.heavy
+async def test_without_people_the_account_knows_the_call_and_it_is_said_who_could_be_rung() -> None:
+    port = free_port()
+    given = {"CALLBRIDGE_TWILIO_API_URL": f"http://127.0.0.1:{port}"}
+    async with stack(SCRIPT, agent=AGENT, environment=given) as running:
+        result = await asyncio.to_thread(run_command, running.settings.voice_url, "--account-port", port)
+    assert f"{SALES}, rang 0.0 s: failed" in result.output
+    assert "400 21210" not in result.output, "the account lets the number of a call be shown that it knows"
+    assert "Nobody can be rung in this call. Name them: --person" in result.output
 
 
 def test_what_cannot_be_is_explained_before_anybody_calls() -> None:

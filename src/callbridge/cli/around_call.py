@@ -16,7 +16,7 @@ import msgspec
 
 from callbridge.cli.account_report import AccountReport, account_report
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
-from callbridge.simulators.phone import AccountNumber, Exchange, place_call
+from callbridge.simulators.phone import AccountNumber, Exchange, SimulatedCall
 from callbridge.simulators.phone.people_report import PersonReport, people_report
 
 if TYPE_CHECKING:
@@ -107,7 +107,10 @@ async def place_among(
     ):
         exchange.on_event = watchers.on_person
         there = replace(settings, exchange=exchange) if around.people else settings
-        call = await place_call(url, caller, there, on_event=watchers.on_event)
+        placed = SimulatedCall(url, caller, there, on_event=watchers.on_event)
+        if not around.people:
+            exchange.enroll(placed.leg)  # The account knows it, though its line rings nobody there.
+        call = await placed.run()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LET_GO_S):
                 for leg in tuple(exchange.legs.values()):

@@ -28,8 +28,8 @@ class CallDisplay:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._zero = 0.0
-        self._is_alone = True
-        """Nobody can be rung, and so nobody needs to know where the account is."""
+        self._has_people = False
+        self._shows_account = False
 
     @property
     def watchers(self) -> Watchers:
@@ -43,8 +43,10 @@ class CallDisplay:
 
     def introduce(self, around: Around, pace: float) -> None:
         """Who is there besides the caller, and how fast time goes by for them."""
-        self._is_alone = not around.people and around.port is None
-        if not around.people:
+        self._has_people = bool(around.people)
+        # Who only calls needs no account, and is not told of it.
+        self._shows_account = self._has_people or around.port is not None
+        if not self._has_people:
             return
         self._print(f"[bold]people[/]   {escape(', '.join(around.people))}")
         if pace < 1:
@@ -55,7 +57,7 @@ class CallDisplay:
 
     def show_account(self, base_url: str) -> None:
         """Where the account is; the setting stands on a line of its own, to be copied."""
-        if not self._is_alone:
+        if self._shows_account:
             self._print("[bold]account[/]  served during this call. The service finds it by")
             self._print(f"CALLBRIDGE_TWILIO_API_URL={base_url}")
 
@@ -90,6 +92,8 @@ class CallDisplay:
         for person in whole.people:
             self._table(_person_facts(person))
         self._table(_account_facts(whole.account))
+        if whole.people and not self._has_people:
+            self._print("[dim]Nobody can be rung in this call. Name them: --person ADDRESS=takes[/]")
         for warning in [*report.warnings, *(warning for one in whole.people for warning in one.warnings)]:
             self._warn(warning)
         for minded in whole.account.warnings:
