@@ -232,7 +232,9 @@ class _Webhooks:
         # it may have a place, and none beyond the last.
         may_stay = asked.is_known or desk.admission.has_room(desk.now())
         behind = history.follows
-        if question.transfer and behind is None:  # Nobody knows the stream any more; it was followed by this.
+        if (
+            behind is None and question.transfer in transfers
+        ):  # Nobody knows the stream; this had followed it.
             behind = PutThrough(question.transfer)
         follows = decide(
             call_status=form.get("CallStatus"),
