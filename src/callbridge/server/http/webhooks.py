@@ -234,7 +234,7 @@ class _Webhooks:
         behind = history.follows
         if (
             behind is None and question.transfer in transfers
-        ):  # Nobody knows the stream; this had followed it.
+        ):  # Nobody knows the stream any more.
             behind = PutThrough(question.transfer)
         follows = decide(
             call_status=form.get("CallStatus"),
