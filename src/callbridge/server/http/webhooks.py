@@ -232,9 +232,7 @@ class _Webhooks:
         # it may have a place, and none beyond the last.
         may_stay = asked.is_known or desk.admission.has_room(desk.now())
         behind = history.follows
-        if (
-            behind is None and question.transfer in transfers
-        ):  # Nobody knows the stream any more.
+        if behind is None and question.transfer in transfers:  # Nobody knows the stream any more.
             behind = PutThrough(question.transfer)
         follows = decide(
             call_status=form.get("CallStatus"),

@@ -22,8 +22,10 @@ from callbridge.agents.agent import Agent
 from callbridge.agents.choosing.gathering import roster_of
 from callbridge.bridge.legs.dialer import ModelDialer
 from callbridge.bridge.legs.leg import MODEL_PATIENCE
+from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
+from callbridge.call.actions import OwnSound
 from callbridge.call.price import microdollars
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
@@ -205,6 +207,7 @@ class Desk:
             yield
             return
         await asyncio.to_thread(load)
+        await asyncio.to_thread(audio_of, OwnSound.ON_HOLD)  # Made in a call, it would be late by a frame.
         async with open_rest(self.settings.rest_credentials) as rest:
             self.rest = rest
             try:
