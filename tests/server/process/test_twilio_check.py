@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from beside import beside
 from callbridge.server.config.findings import Level
 from callbridge.server.config.settings import read_settings
 from callbridge.server.process.twilio_check import ask_twilio
@@ -16,22 +17,30 @@ from callbridge.telephony.rest.client import Patience
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack, variables
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from callbridge.server.config.findings import Finding
     from callbridge.server.config.settings import Settings
+    from e2e.stack import Stack
 
 NUMBER = "+14155550199"
 KEY = ApiKey("SK" + "2" * 32, "secret-of-a-key-0001", "restricted", frozenset({"IncomingPhoneNumbers"}))
 WITH_KEY = {"TWILIO_API_KEY_SID": KEY.sid, "TWILIO_API_KEY_SECRET": KEY.secret}
 
 
+@pytest.fixture(scope="module")
+def service() -> Iterator[Stack]:
+    """One that runs beside all tests of this module: it is only probed."""
+    with beside(stack(Script())) as running:
+        yield running
+
+
 @asynccontextmanager
-async def pointed(**changes: str) -> AsyncIterator[tuple[SimulatedAccount, Settings]]:
+async def pointed(service: Stack, **changes: str) -> AsyncIterator[tuple[SimulatedAccount, Settings]]:
     """An account whose number leads to a service that runs, and the settings of that service."""
     made = AccountSettings(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, numbers=(NUMBER,), keys=(KEY,))
     account = SimulatedAccount(settings=made)
-    async with serve_account(account) as server, stack(Script()) as service:
+    async with serve_account(account) as server:
         number, own = account.numbers[0], service.settings
         number.voice_url, number.status_callback = own.voice_url, own.call_status_url
         number.voice_fallback_url = "https://handler.twilio.com/twiml/EH1"
@@ -50,9 +59,9 @@ def faults(found: list[Finding]) -> list[str]:
     return [finding.what for finding in found if finding.level is not Level.OK]
 
 
-async def test_all_is_well() -> None:
+async def test_all_is_well(service: Stack) -> None:
     """One line for each thing that was looked at; nothing is changed."""
-    async with pointed() as (account, settings):
+    async with pointed(service) as (account, settings):
         found = await asked(settings)
         methods = {seen.method for seen in account.seen}
     assert [finding.what.partition(" after ")[0] for finding in found] == [
@@ -65,9 +74,9 @@ async def test_all_is_well() -> None:
     assert methods <= {"GET", "HEAD"}
 
 
-async def test_what_twilio_has_is_told_together() -> None:
+async def test_what_twilio_has_is_told_together(service: Stack) -> None:
     """A trial account, another service's address, errors: in one run."""
-    async with pointed() as (account, settings):
+    async with pointed(service) as (account, settings):
         account.ledger.type = "Trial"
         account.numbers[0].voice_url = "https://shop.example/voice"
         account.ledger.complain(31920, "no upgrade", "CA" + "1" * 32, url=settings.voice_url)
@@ -82,9 +91,9 @@ async def test_what_twilio_has_is_told_together() -> None:
 
 
 @pytest.mark.parametrize("given", [WITH_KEY, {"TWILIO_AUTH_TOKEN": "another-token-of-a-test"}])
-async def test_what_may_not_be_asked_is_told(given: dict[str, str]) -> None:
+async def test_what_may_not_be_asked_is_told(given: dict[str, str], service: Stack) -> None:
     """A key with few rights tells what it may. A wrong token is told once; the webhook refuses it, too."""
-    async with pointed(**given) as (_, settings):
+    async with pointed(service, **given) as (_, settings):
         found = await asked(settings)
     levels = {finding.level for finding in found}
     if given is WITH_KEY:
@@ -100,8 +109,8 @@ async def test_what_may_not_be_asked_is_told(given: dict[str, str]) -> None:
         assert "403" in unsigned
 
 
-async def test_a_number_of_another_region_is_not_seen() -> None:
-    async with pointed() as (account, settings):
+async def test_a_number_of_another_region_is_not_seen(service: Stack) -> None:
+    async with pointed(service) as (account, settings):
         account.ledger.numbers.clear()
         found = await asked(settings, sends_texts=True)
     assert "no number in region us1" in faults(found)[0]
