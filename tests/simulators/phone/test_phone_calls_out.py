@@ -118,6 +118,18 @@ async def test_who_can_be_changed_and_when() -> None:
     assert [form["CallStatus"] for form in service.forms("/s")] == ["initiated", "ringing", "canceled"]
 
 
+async def test_a_call_that_was_made_has_a_limit_a_fallback_and_a_new_address_for_its_news() -> None:
+    async with at_exchange({DESK: STAYS}, spare="<Pause length='3600'/>", s="") as service:
+        asked = NewLeg(DESK, OURS, f"{service.base}/gone", fallback_url=f"{service.base}/spare")
+        leg = service.exchange.call_out(replace(asked, time_limit_s=60))
+        leg.report_to(f"{service.base}/s", "POST")
+        await over(leg)
+        assert await until(lambda: bool(service.forms("/s")))
+    assert service.form("/spare")["ErrorCode"] == "11200"
+    assert (leg.status, leg.hung_up_by) == ("completed", "exchange")
+    assert service.form("/s")["CallStatus"] == "completed"
+
+
 @pytest.mark.parametrize(
     ("twiml", "code"),
     [
@@ -290,7 +302,9 @@ async def test_whoever_ends_a_call_over_rest_ends_it_at_any_moment(verb: str) ->
         async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(call.run())
             assert await until(lambda: any(_has(leg, verb) for leg in legs.values()))
+            assert not call.leg.cancel(), "somebody has answered it"
             assert call.leg.hang_up()
+            assert not call.leg.redirect_to("<Response/>"), "nothing comes after a hang-up"
     assert running.result().status == "completed"
     assert call.leg.hung_up_by == "api"
     assert not any(leg.is_live for leg in legs.values())

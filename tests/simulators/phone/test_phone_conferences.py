@@ -220,6 +220,17 @@ async def test_a_caller_who_leaves_takes_whoever_cannot_stay_alone() -> None:
     assert reasons == ["participant_hung_up", "moderator_ended_conference"]
 
 
+async def test_a_room_answers_the_call() -> None:
+    document = room("waitUrl=''", of_dial="answerOnBridge='true' action='/after'")
+    async with at_exchange({}, voice=document, after="") as service:
+        call = service.call()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.run())
+            assert await until(lambda: bool(service.exchange.conferences.all))
+            assert call.leg.status == "in-progress"
+            call.hang_up()
+
+
 async def test_who_waits_in_vain_leaves() -> None:
     async with at_exchange({DESK: Person(leaves=Moment.WAITING, leaves_after_s=20)}) as service:
         document = f"<Response>{room(of_dial='')}</Response>"

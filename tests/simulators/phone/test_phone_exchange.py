@@ -169,7 +169,11 @@ async def test_the_first_to_pick_up_wins_and_be_it_a_machine() -> None:
     assert statuses == {
         DESK: "canceled", "client:bob": "completed", f"sip:{OTHER}@example.com": "busy",
     }  # fmt: skip
-    assert form["DialCallSid"] == service.exchange.to("client:bob")[0].sid
+    (machine,), (desk,) = (service.exchange.to(who) for who in ("client:bob", DESK))
+    assert form["DialCallSid"] == machine.sid
+    assert machine.ended_at is not None
+    assert desk.ended_at is not None
+    assert desk.ended_at < machine.ended_at, "nobody rings on while others talk"
 
 
 async def test_whom_the_exchange_cannot_ring_it_does_not_wait_for() -> None:
@@ -190,6 +194,18 @@ async def test_one_after_another() -> None:
     assert (form["DialCallSid"], form["DialCallStatus"]) == (second.sid, "completed")
 
 
+async def test_nobody_else_is_rung_when_the_caller_has_hung_up() -> None:
+    nouns = f"<Number>{DESK}</Number><Number>{OTHER}</Number>"
+    people = {DESK: Person(after_s=3600), OTHER: Person()}
+    async with at_exchange(people, 1, voice=dial(nouns, "sequential='true'"), after="") as service:
+        call = service.call()
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.run())
+            assert await until(lambda: bool(service.exchange.to(DESK)))
+            call.hang_up()
+    assert service.exchange.to(OTHER) == []
+
+
 async def test_the_star_ends_the_talk_and_not_the_call() -> None:
     people, documents = {DESK: Person(after_s=0, talks_s=None)}, {"voice": dial(more="hangupOnStar='true'")}
     async with at_exchange(people, after="<Say>Back.</Say>", **documents) as service:
@@ -198,7 +214,7 @@ async def test_the_star_ends_the_talk_and_not_the_call() -> None:
             running = tasks.create_task(call.run())
             assert await until(lambda: call.leg.on_key is not None)
             call.press("#")
-            assert service.exchange.to(DESK)[0].is_live
+            assert service.exchange.to(DESK)[0].cut is None
             call.press("*")
     report = running.result()
     assert TALKED.items() <= service.form("/after").items()
@@ -260,6 +276,33 @@ async def test_a_person_who_forwards_to_our_number_is_a_new_call() -> None:
     assert (inbound["Direction"], inbound["ForwardedFrom"], inbound["From"]) == ("inbound", DESK, FROM_NUMBER)
     assert inbound["CallSid"] not in {report.call_sid, form["DialCallSid"]}
     assert TALKED.items() <= form.items()
+
+
+async def test_a_call_that_is_forwarded_to_our_number_ends_with_the_one_that_led_there() -> None:
+    people = {DESK: Person(forwards_to=TO_NUMBER)}
+    async with scripted_service(
+        voice=dial(), after="", ended="", **{"in": "<Pause length='3600'/>"}
+    ) as service:
+        number = AccountNumber(f"{service.base}/in", status_callback_url=f"{service.base}/ended")
+        async with Exchange(people=people, numbers={TO_NUMBER: number}, pace=1) as service.exchange:
+            call = service.call()
+            async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+                tasks.create_task(call.run())
+                assert await until(lambda: any(one.answered_at for one in service.exchange.forwarded))
+                call.hang_up()
+            assert await until(lambda: bool(service.forms("/ended")))
+            (forwarded,) = service.exchange.forwarded
+            assert (forwarded.leg.status, forwarded.leg.hung_up_by) == ("completed", "caller")
+
+
+async def test_who_dials_our_own_number_is_forwarded_by_nobody() -> None:
+    async with scripted_service(
+        voice=dial(f"<Number>{OTHER}</Number>"), after="", **{"in": "<Hangup/>"}
+    ) as service:
+        numbers = {OTHER: AccountNumber(f"{service.base}/in")}
+        async with Exchange(numbers=numbers, pace=0.001) as service.exchange:
+            await called(service)
+    assert "ForwardedFrom" not in service.form("/in")
 
 
 async def test_nouns_have_callbacks_of_their_own_in_their_order() -> None:
