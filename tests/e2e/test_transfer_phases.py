@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,12 +16,10 @@ from callbridge.simulators.account.faults import FaultKind
 from callbridge.simulators.phone.events import AgentAudioStarted
 from callbridge.simulators.phone.leg import PERSON
 from callbridge.simulators.phone.people import Moment, Person
-from e2e.transfers import ASKING, COLD, SALES, WARM, People, Way, people_behind
+from e2e.transfers import ASKING, COLD, SALES, WARM, People, Way, all_of, people_behind
 from leftovers import until
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
-
     from callbridge.simulators.phone import PhoneEvent
     from e2e.stack import FinishedCall
 
@@ -92,21 +90,6 @@ async def caller_hangs_up(way: Way, moment: str, *, tells_action: bool, person: 
         assert [told.outcome for told in await line.all_ended(call)] == [expected] * len(asked), (way, moment)
         assert len(line.exchange.to(SALES)) <= 1
         assert not line.exchange.complaints
-
-
-async def all_of(runs: Mapping[str, Coroutine[Any, Any, None]]) -> None:
-    """All at once, for they wait for the clock most of the time. Says of each what was wrong with it."""
-    tasks = {name: asyncio.create_task(run, name=name) for name, run in runs.items()}
-    await asyncio.wait(tasks.values())
-    wrong = [f"{name}: {first_of(error)}" for name, task in tasks.items() if (error := task.exception())]
-    assert not wrong, "\n".join(wrong)
-
-
-def first_of(error: BaseException) -> str:
-    """What was wrong first, whatever has wrapped it since."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__} {error}"
 
 
 async def test_who_is_alone_in_the_room_is_not_forgotten() -> None:

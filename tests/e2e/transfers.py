@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -16,6 +16,7 @@ from callbridge.simulators.phone import SimulatedCall, Step, WaitForAgent, WaitF
 from callbridge.simulators.phone.call_settings import TO_NUMBER
 from callbridge.simulators.phone.exchange import Exchange
 from callbridge.simulators.phone.leg import Leg
+from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.people import Person
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Says
@@ -122,13 +123,20 @@ async def people_behind(
     address: str = SALES,
     agent: Agent | None = None,
     environment: Mapping[str, str] | None = None,
+    account_settings: Mapping[str, Any] | None = None,
+    misbehaviours: Collection[Misbehaviour] = (),
     **more: Any,
 ) -> AsyncIterator[People]:
     """The line. `people` are who answers at sales, ring after ring."""
     async with Exchange(
-        account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, people={address: people} if people else {}, pace=PACE
+        account_sid=ACCOUNT_SID,
+        auth_token=AUTH_TOKEN,
+        people={address: people} if people else {},
+        pace=PACE,
+        misbehaviours=frozenset(misbehaviours),
     ) as exchange:
-        settings = AccountSettings(account_sid=ACCOUNT_SID, auth_token=AUTH_TOKEN, numbers=(TO_NUMBER,))
+        ours = {"account_sid": ACCOUNT_SID, "auth_token": AUTH_TOKEN, "numbers": (TO_NUMBER,)}
+        settings = AccountSettings(**{**ours, **(account_settings or {})})
         account = SimulatedAccount(exchange, settings)
         for fault in faults:
             account.faults.add(fault)
@@ -139,3 +147,18 @@ async def people_behind(
             ) as running:
                 with tap_on(running.port) as tap:
                     yield People(running, exchange, account, tap)
+
+
+async def all_of(runs: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """All at once, for they wait for the clock most of the time. Says of each what was wrong with it."""
+    tasks = {name: asyncio.create_task(run, name=name) for name, run in runs.items()}
+    await asyncio.wait(tasks.values())
+    wrong = [f"{name}: {first_of(error)}" for name, task in tasks.items() if (error := task.exception())]
+    assert not wrong, "\n".join(wrong)
+
+
+def first_of(error: BaseException) -> str:
+    """What was wrong first, whatever has wrapped it since."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__} {error}"

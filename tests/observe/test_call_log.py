@@ -142,7 +142,12 @@ UNLOGGED: list[facts.Fact] = [
     agent_facts.CallerTexted(1, "my card is 4111"),
     *(t.TextAsked("text_1"), t.TextTold("text_1", TextOutcome.ACCEPTED)),
     *(t.PersonRung("MZ1-1", "CA2"), t.PersonAnswered("MZ1-1"), t.PersonDecided("MZ1-1", takes_it=True)),
-    *(t.PersonReported("MZ1-1", "busy"), t.CallerJoined("MZ1-1"), t.PersonJoined("MZ1-1")),
+    *(
+        t.PersonReported("MZ1-1", "busy"),
+        t.CallerJoined("MZ1-1"),
+        t.PersonJoined("MZ1-1"),
+        t.CallerLedBack("MZ1-1"),
+    ),
     *(t.RoomReported("MZ1-1", "conference-start"), t.CarrierAlert("NO1", "31921", "error")),
 ]
 """A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for

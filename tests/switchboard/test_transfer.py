@@ -151,6 +151,10 @@ def test_a_caller_in_the_room_goes_back_when_nobody_comes() -> None:
     assert not so_far(*taken, MET).is_to_go_back(300)
     assert so_far(*taken, MET).outcome_of_room("in-progress") is End.CONNECTED
     assert so_far(*taken).outcome_of_room("in-progress") is End.DECLINED
+    assert so_far(*taken).outcome_of_room("in-progress", "answered") is End.CONNECTED, "news are late"
+    assert so_far(*taken).outcome_of_room("in-progress", "failed") is End.DECLINED
+    led_back = so_far(*taken, t.CallerLedBack(ID))
+    assert led_back.outcome_of_room("in-progress", "answered") is End.DECLINED
     assert so_far(*taken).outcome_of_room("completed") is End.CALLER_HUNG_UP
 
 

@@ -70,6 +70,12 @@ class PersonJoined(BaseFact, frozen=True):
     transfer_id: str
 
 
+class CallerLedBack(BaseFact, frozen=True):
+    """Twilio is about to be told to lead the caller out of it again: they were alone there."""
+
+    transfer_id: str
+
+
 class RoomReported(BaseFact, frozen=True):
     """What Twilio saw of that room."""
 
@@ -140,6 +146,7 @@ TelephoneFact: TypeAlias = (
     | PersonReported
     | CallerJoined
     | PersonJoined
+    | CallerLedBack
     | RoomReported
     | TransferEnded
     | TextAsked
@@ -155,6 +162,7 @@ OF_TRANSFERS: Final = (
     PersonReported,
     CallerJoined,
     PersonJoined,
+    CallerLedBack,
     RoomReported,
     TransferEnded,
 )

@@ -63,6 +63,8 @@ class TransferSoFar:
     caller_joins: bool = False
     """The caller was led to the room."""
     person_joins: bool = False
+    is_led_back: bool = False
+    """They were alone there, and are led out again."""
     have_met: bool = False
     """Both were in it."""
     seen: set[tuple[str, str]] = field(default_factory=set)
@@ -122,11 +124,15 @@ class TransferSoFar:
             return _decided(takes_it=False, keys=self.keys)
         return call_outcome(status=dial_status, sip_code=self.sip_code) or TransferOutcome.CARRIER_FAULT
 
-    def outcome_of_room(self, call_status: str) -> TransferOutcome:
+    def outcome_of_room(self, call_status: str, dial_status: str = "") -> TransferOutcome:
         """What it has come to that the caller was led to the room: they have met the person there, or not."""
         if self.have_met:
             return TransferOutcome.CONNECTED
-        return TransferOutcome.CALLER_HUNG_UP if call_status in CALL_OVER else TransferOutcome.DECLINED
+        if call_status in CALL_OVER:
+            return TransferOutcome.CALLER_HUNG_UP
+        # The news of a room may be late. Out of it lead the other one, who was there then, and we.
+        has_left = dial_status in {"answered", "completed"} and not self.is_led_back
+        return TransferOutcome.CONNECTED if has_left else TransferOutcome.DECLINED
 
     def is_to_go_back(self, now: float) -> bool:
         """Whether a caller who waits in the room waits for nobody."""
@@ -200,6 +206,14 @@ def _takes_caller_away(fact: facts.Fact) -> bool:
             return False
 
 
+def _tell_of_room(so_far: TransferSoFar, fact: telephone_facts.RoomReported) -> None:
+    if fact.event == "participant-join" and fact.room_sid:
+        so_far.seen.add((fact.room_sid, fact.who))
+    # The news that both are there may be lost.
+    both = {(fact.room_sid, "caller"), (fact.room_sid, "person")}
+    so_far.have_met = so_far.have_met or fact.event == "conference-start" or both <= so_far.seen
+
+
 def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
     match fact:
         case telephone_facts.PersonRung(person_sid=sid):
@@ -217,12 +231,10 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
             so_far.caller_joins = True
         case telephone_facts.PersonJoined():
             so_far.person_joins = True
-        case telephone_facts.RoomReported(event="conference-start"):
-            so_far.have_met = True
-        case telephone_facts.RoomReported(event="participant-join", room_sid=room, who=who) if room and who:
-            # The news that both are there may be lost.
-            so_far.seen.add((room, who))
-            so_far.have_met = so_far.have_met or {(room, "caller"), (room, "person")} <= so_far.seen
+        case telephone_facts.CallerLedBack():
+            so_far.is_led_back = True
+        case telephone_facts.RoomReported():
+            _tell_of_room(so_far, fact)
         case telephone_facts.TransferEnded():
             so_far.ended = so_far.ended or fact
         case _:

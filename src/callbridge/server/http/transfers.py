@@ -70,7 +70,7 @@ class Transfers:
             desk.rings.ended(form.call_sid)
             status = form.get("CallStatus")
             if so_far.caller_joins:
-                outcome = so_far.outcome_of_room(status)
+                outcome = so_far.outcome_of_room(status, form.get("DialCallStatus"))
             else:
                 dialled = form.get("DialCallStatus")
                 outcome = so_far.outcome_of_dial(dialled, form.get("DialBridged"), status)
@@ -323,6 +323,7 @@ class _Person:
             if so_far is None or not so_far.is_wanted or (so_far.is_late(now) and not so_far.have_met):
                 self._desk.people.hang_up_on(call_sid, form.call_sid)
         elif so_far.is_wanted and so_far.is_to_go_back(now):
+            await self._note(so_far, t.CallerLedBack(so_far.asked.transfer_id))
             self._desk.people.bring_back(call_sid, self._back_url(request, so_far))
         said = self._shipped(so_far, "connecting") if number % ROUNDS_WORDLESS == 0 else twiml.Words("")
         here = _URL_ROUND.sub("", str(request.url.query))
