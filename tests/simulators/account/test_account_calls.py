@@ -108,6 +108,8 @@ def test_events_in_one_value_are_honoured_in_part() -> None:
     assert desk.network.legs[first].asked.status_callback_events == ("ringing",)
     assert desk.network.legs[second].asked.status_callback_events == ("ringing", "completed")
     assert desk.complained == [20001]
+    desk.ask("POST", "/Calls.json", {**several, "StatusCallbackEvent": ["ended", "ringing"]})
+    assert desk.complained == [20001] * 2, "there is no such event"
 
 
 @pytest.mark.parametrize("values", [{"Url": URL}, {"Twiml": "<Response/>"}])

@@ -16,7 +16,7 @@ from leftovers import until
 ANNA, BEN, CARA = "+14155550191", "+14155550192", "+14155550193"
 PEOPLE = {address: Person(after_s=0, talks_s=None) for address in (ANNA, BEN, CARA)}
 ENTERS = (
-    "<Response><Dial><Conference participantLabel='{}'>room-7</Conference></Dial><Pause length='60'/>"
+    "<Response><Dial><Conference participantLabel='{}'>room-7</Conference></Dial><Pause length='3600'/>"
     "</Response>"
 )
 

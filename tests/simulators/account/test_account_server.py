@@ -26,6 +26,7 @@ from callbridge.simulators.account import (
     serve_account,
 )
 from callbridge.simulators.phone.leg_record import Recording
+from leftovers import until
 from small_server import Asked, answered, small_server
 
 T = TypeVar("T")
@@ -128,8 +129,8 @@ async def test_an_answer_that_hangs_outlasts_the_client_but_not_the_server() -> 
     async with served() as (server, _), httpx.AsyncClient() as http:
         server.account.faults.add(Fault(FaultKind.HANG, seconds=60))
         with pytest.raises(httpx.ReadTimeout):
-            await http.post(**sending(server), timeout=0.1)
-        assert len(server.account.messages) == 1
+            await http.post(**sending(server), timeout=httpx.Timeout(10, read=0.1))
+        assert await until(lambda: len(server.account.messages) == 1)
 
 
 def sending(server: AccountServer) -> dict[str, Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 DESK, OTHER = "+15550100031", "+15550100032"
 TALKED = {"DialCallStatus": "completed", "DialBridged": "true"}
+LAG_S = 2.4
+"""What a busy machine takes for itself is time on the line as well; half of the 5 s that it rings longer."""
 IN_VAIN = {"DialCallStatus": "completed", "DialBridged": "false"}
 WHISPER = "<Gather numDigits='1' action='/pressed' timeout='5'><Say>Press one.</Say></Gather><Hangup/>"
 
@@ -62,13 +64,13 @@ async def test_what_becomes_of_a_ring(
     assert told.items() <= form.items()
     assert form["DialBridged"] == ("true" if told is TALKED else "false")
     talked_s = person.talks_s if told is TALKED else None
-    assert int(form.get("DialCallDuration", 0)) == pytest.approx(talked_s or 0, abs=2)
+    assert int(form.get("DialCallDuration", 0)) == pytest.approx(talked_s or 0, abs=LAG_S)
     assert ("DialCallDuration" in form) == (leg.answered_at is not None)
     assert (form["DialCallSid"], form["CallStatus"]) == (leg.sid, "in-progress")
     assert (leg.status, leg.direction, leg.from_address) == (status, "outbound-dial", FROM_NUMBER)
     ringing = next(item for item in report.heard if item.what == "<Dial>")
-    assert ringing.to_ms - ringing.from_ms == pytest.approx(rung_s * 1000, abs=900)
-    assert report.longest_wait_ms == pytest.approx(rung_s * 1000, abs=900)
+    assert ringing.to_ms - ringing.from_ms == pytest.approx(rung_s * 1000, abs=LAG_S * 1000)
+    assert report.longest_wait_ms == pytest.approx(rung_s * 1000, abs=LAG_S * 1000)
     assert [warning.code for warning in report.warnings] == code
     assert [verb.verb for verb in report.verbs] == ["Dial", "Hangup"]
 
@@ -106,6 +108,17 @@ async def test_a_whisper_that_ends_without_a_hangup_connects() -> None:
         {DESK: Person()}, voice=BRIEFED, whisper="<Say>A call.</Say>", after=""
     ) as service:
         _, form = await called(service)
+    assert form["DialBridged"] == "true"
+
+
+@pytest.mark.parametrize("verb", ["<Pause/>", "<Record action='/r'/>", "<Redirect>/r</Redirect>"])
+async def test_what_a_whisper_cannot_hold_is_passed_over(verb: str) -> None:
+    whisper = f"{verb}<Say>A call.</Say>"
+    async with at_exchange({DESK: Person()}, voice=BRIEFED, whisper=whisper, after="", r="") as service:
+        _, form = await called(service)
+    (leg,) = service.exchange.to(DESK)
+    assert [complaint.code for complaint in leg.complaints] == [12200]
+    assert (heard(leg)[0], service.forms("/r")) == (("<Say>", "A call."), [])
     assert form["DialBridged"] == "true"
 
 
@@ -229,7 +242,7 @@ async def test_when_somebody_has_enough_is_their_own_time(moment: Moment, heard_
     async with at_exchange({DESK: person}, 0.05, voice=BRIEFED, whisper=whisper, after="") as service:
         _, form = await called(service)
     assert form["DialBridged"] == "false"
-    assert int(form["DialCallDuration"]) == pytest.approx(heard_s, abs=2)
+    assert int(form["DialCallDuration"]) == pytest.approx(heard_s, abs=LAG_S)
 
 
 async def test_a_talk_has_a_limit() -> None:
@@ -315,5 +328,5 @@ async def test_nouns_have_callbacks_of_their_own_in_their_order() -> None:
     assert [form["SequenceNumber"] for form in told] == ["0", "1", "2", "3"]
     assert {form["ParentCallSid"] for form in told} == {report.call_sid}
     assert [("CallDuration" in form) for form in told] == [False, False, False, True]
-    assert int(told[3]["CallDuration"]) == pytest.approx(64, abs=2)
+    assert int(told[3]["CallDuration"]) == pytest.approx(64, abs=LAG_S)
     assert (told[3]["Duration"], told[3]["SipResponseCode"]) == ("2", "200"), "in minutes, rounded up"

@@ -185,6 +185,16 @@ def test_what_has_no_action_is_followed_by_the_next_verb(
     assert [verb for verb, _ in voice(body, line).verbs] == verbs
 
 
+def test_what_is_asked_of_a_call_that_is_moved_needs_an_address() -> None:
+    fetched = pg.Program(f"{BASE}/voice", "POST", (FROM, TO))
+    asked = fetched.cut_short("/after", "POST", ())
+    assert asked is not None
+    assert asked.url == f"{BASE}/after"
+    inline = pg.Program("", "POST", (FROM, TO))
+    assert inline.cut_short("/after", "POST", ()) is None
+    assert inline.cut_short(f"{BASE}/after", "POST", ()) is not None
+
+
 def test_the_action_of_connect_takes_over() -> None:
     done = voice(f"<Connect action='/ended'>{STREAM}</Connect><Say>never</Say>", ended="<Say>after</Say>")
     assert done.asked == ["/voice", "/ended"]

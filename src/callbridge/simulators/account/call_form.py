@@ -165,13 +165,18 @@ def document(ledger: Ledger, form: Form, about: str = "") -> tuple[str, str]:
 
 
 def events(ledger: Ledger, form: Form) -> tuple[str, ...]:
-    """What is told of a call. Several in one value are taken, and then only the first is honoured."""
+    """What is told of a call. Several in one value are taken, and then only the first is honoured.
+
+    Twilio passes over names that it does not know, and so does this, with a complaint.
+    """
     sent = form.all("StatusCallbackEvent")
     found = []
     for value in sent:
         names = value.split()
         if len(names) > 1:
             ledger.complain(20001, f"StatusCallbackEvent={value!r}: one value each, repeated")
+        if unknown := [name for name in names if name not in EVENTS]:
+            ledger.complain(20001, f"StatusCallbackEvent: no event {', '.join(unknown)}")
         found += [name for name in names[:1] if name in EVENTS]
     return tuple(found) if sent else ("completed",)
 
