@@ -74,7 +74,11 @@ REASON = "the price of seven blue bicycles"
 
 
 @pytest.mark.parametrize(
-    ("way", "person"), [(WARM, Person(presses=("1",), talks_s=5.0)), (ASKING, Person(answers=Answers.BUSY))]
+    ("way", "person"),
+    [
+        (WARM, Person(presses=("1",), talks_s=5.0)),
+        pytest.param(ASKING, Person(answers=Answers.BUSY), marks=pytest.mark.heavy),
+    ],
 )
 async def test_of_who_was_put_through_no_word_and_no_number_is_left(
     tmp_path: Path, log: Log, way: Way, person: Person
