@@ -28,18 +28,12 @@ WRONG_KEYS: Final = 500
 ANSWERED_S: Final = 1.0
 """So long an answer is waited for that need not come."""
 
-WEBHOOKS: Final = (
-    addresses.VOICE_PATH,
-    addresses.STREAM_ENDED_PATH,
-    addresses.STREAM_STATUS_PATH,
-    addresses.CALL_STATUS_PATH,
-    addresses.DEBUGGER_PATH,
-    addresses.FALLBACK_DIALED_PATH,
-    addresses.VOICEMAIL_LEFT_PATH,
-    addresses.VOICEMAIL_STATUS_PATH,
-    addresses.TEXT_PATH,
-    addresses.TEXT_STATUS_PATH,
+WEBHOOKS: Final = tuple(
+    path
+    for name, path in vars(addresses).items()
+    if name.endswith("_PATH") and str(path).startswith("/twilio/")
 )
+"""All of them, whichever come to be."""
 GET: Final = b"GET / HTTP/1.1\r\nHost: a\r\n"
 BODY: Final = b"POST /twilio/voice HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n"
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 import callbridge
 from callbridge.agents.agent import Agent, AgentError
 from callbridge.agents.choosing.choice import Roster
+from callbridge.server.config import addresses
 from callbridge.server.config.clip import ClipError
 from callbridge.server.http import app as app_module
 from callbridge.server.http.app import create_app
@@ -50,11 +51,8 @@ async def answer(app: ASGIApp, path: str) -> httpx.Response:
 async def test_all_that_is_asked_for_is_there_and_nothing_else() -> None:
     """Unsigned, so that what is Twilio's or an operator's is refused; no page tells what runs here."""
     app = create_app(made_settings(), Agent())
-    twilios = (
-        *("voice", "stream-ended", "stream-status", "call-status"),
-        *("fallback-menu", "fallback-dialed", "voicemail-left", "voicemail-status"),
-    )
-    expected = dict.fromkeys((f"/twilio/{path}" for path in twilios), 403)
+    twilios = {path for name, path in vars(addresses).items() if name.endswith("_PATH")}
+    expected = dict.fromkeys(sorted(twilios - {addresses.MEDIA_STREAM_PATH}), 403)
     expected |= {"/healthz": 200, "/readyz": 200}
     expected |= dict.fromkeys(("/docs", "/redoc", "/openapi.json", "/", "/drain", "/metrics"), 404)
     assert await asked(app, *expected) == [*expected.values()]

@@ -38,8 +38,9 @@ _ROUTES: Final = ("/twilio/voice", "/media-stream")
 """Ours, which are easily entered with the address."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{6,14}")
-_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 """A country code and at most 15 digits in all. Nothing in it can end the attribute of a TwiML verb."""
+
+_MESSAGING_SERVICE: Final = re.compile(r"MG[0-9a-f]{32}")
 
 _SAY_VOICE: Final = re.compile(
     r"man|woman|Polly\.[A-Za-z]+(-[A-Za-z]+)?|Google\.[A-Za-z]{2,3}(-[A-Za-z0-9]+)+"
@@ -243,7 +244,7 @@ def _phone_number(text: str) -> str:
 
 
 def _text_sender(text: str) -> str:
-    if not (_E164.fullmatch(text) or _SERVICE.fullmatch(text)):
+    if not (_E164.fullmatch(text) or _MESSAGING_SERVICE.fullmatch(text)):
         raise ValueError(
             "must be a phone number with its country code, such as +14155550123, or the SID of a Messaging "
             "Service: MG followed by 32 digits 0-9 and letters a-f"

@@ -17,6 +17,7 @@ from fastapi.responses import Response
 from starlette.requests import ClientDisconnect
 
 from callbridge.server.http.trust import Trust
+from callbridge.server.process.refusals import tell_first
 from callbridge.telephony import twiml
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Forms:
     """Reads the forms of genuine requests."""
 
     def __init__(self, desk: Desk) -> None:
+        self._desk = desk
         self._account_sid = desk.settings.twilio_account_sid
         self._trust = Trust(desk)
 
@@ -88,7 +90,9 @@ class Forms:
             if not fields.get(name):
                 raise HTTPException(400, f"The parameter {name} is missing.")
         if fields["AccountSid"] != self._account_sid:
-            _log.warning("webhook_refused", path=request.url.path, reason="another account")
+            told = {"path": request.url.path, "reason": "another account"}
+            kind = f"webhook_refused: {told['reason']}"
+            tell_first(self._desk.refused, self._desk.now(), kind, _log.warning, "webhook_refused", **told)
             raise HTTPException(403)
         return fields
 
