@@ -89,6 +89,29 @@ def test_times_of_a_call_are_told_as_text() -> None:
     assert call["uri"] == f"/2010-04-01/Accounts/{desk.user}/Calls/{sid}.json"
 
 
+def test_what_is_asked_of_a_call_reaches_the_network() -> None:
+    desk = Desk()
+    asked = {**GOOD, "Timeout": "25", "TimeLimit": "600", "SendDigits": "1w2", "FallbackUrl": f"{URL}/f"}
+    sid = desk.ask("POST", "/Calls.json", {**asked, "FallbackMethod": "GET", "Method": "GET"})["sid"]
+    leg = desk.network.legs[sid].asked
+    assert (leg.timeout_s, leg.time_limit_s, leg.send_digits) == (25, 600, "1w2")
+    assert (leg.method, leg.fallback_url, leg.fallback_method) == ("GET", f"{URL}/f", "GET")
+    assert desk.code("POST", "/Calls.json", {**GOOD, "TimeLimit": "soon"}) == (400, 20422)
+
+
+def test_keys_turn_machine_detection_off_and_nobody_is_told_without_an_address() -> None:
+    desk = Desk()
+    asked = {**GOOD, "MachineDetection": "Enable", "AsyncAmd": "true"}
+    first = desk.ask("POST", "/Calls.json", asked)["sid"]
+    assert desk.complained == [21262]
+    where = {"AsyncAmdStatusCallback": URL, "AsyncAmdStatusCallbackMethod": "GET"}
+    second = desk.ask("POST", "/Calls.json", {**asked, **where, "SendDigits": "1"})["sid"]
+    legs = [desk.network.legs[sid].asked for sid in (first, second)]
+    assert [leg.machine_detection for leg in legs] == ["Enable", ""]
+    assert (legs[1].amd_callback, legs[1].amd_method) == (URL, "GET")
+    assert desk.complained == [21262]
+
+
 def test_url_and_twiml_is_url_and_a_warning() -> None:
     desk = Desk()
     sid = desk.ask("POST", "/Calls.json", {**GOOD, "Twiml": "<Response/>"})["sid"]
@@ -194,6 +217,8 @@ def test_the_number_of_a_caller_may_be_shown_by_their_token_while_they_call() ->
     assert desk.send("POST", "/Calls.json", {**asked, "CallToken": token}).answer.status == 201
     forged = call_token("CA" + "0" * 32, ("+14155550133", OURS))
     assert desk.code("POST", "/Calls.json", {**asked, "CallToken": forged}) == (400, 21210)
+    caller.hang_up()
+    assert desk.code("POST", "/Calls.json", {**asked, "CallToken": token}) == (400, 21210)
 
 
 @pytest.mark.parametrize(
@@ -221,6 +246,7 @@ def test_a_call_is_at_the_host_of_its_region_only() -> None:
     assert desk.send_to("GET", path).answer.status == 404, "by the name of the host"
     made = desk.ask("POST", "/Calls.json", GOOD)["sid"]
     assert desk.ask("GET", f"/Calls/{made}.json")["sid"] == made
+    assert [call["sid"] for call in desk.ask("GET", "/Calls.json")["calls"]] == [made]
     desk.host = "api.twilio.com"
     assert desk.code("GET", f"/Calls/{made}.json") == (404, 20404)
 

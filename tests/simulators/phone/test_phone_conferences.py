@@ -58,6 +58,22 @@ async def test_a_talk_begins_with_two_of_whom_one_may_begin_it() -> None:
     assert [form["SequenceNumber"] for _, _, form in rooms.told] == ["1", "2", "3", "4"]
 
 
+async def test_who_may_begin_a_talk_may_also_have_come_first() -> None:
+    rooms = Rooms()
+    rooms.enter("a")
+    conference, _ = rooms.enter("b", Room("r", starts=False))
+    assert conference.has_begun
+
+
+async def test_who_is_taken_out_takes_those_along_who_cannot_stay_alone() -> None:
+    rooms = Rooms()
+    conference, first = rooms.enter("a", Room("r", ends=True, callback=TOLD))
+    _, second = rooms.enter("b")
+    conference.kick(first)
+    assert conference.reason_ended == "participant-with-end-conference-on-exit-kicked"
+    assert (first.left, second.left) == ("participant_updated_via_api", "moderator_ended_conference")
+
+
 async def test_the_first_leg_alone_says_who_is_told_and_of_what() -> None:
     rooms = Rooms()
     rooms.enter("a", Room("r", callback=Callback("https://example.com/first", "POST", frozenset({"leave"}))))
@@ -216,6 +232,7 @@ async def test_a_caller_who_leaves_takes_whoever_cannot_stay_alone() -> None:
     assert [verb.detail for verb in leg.executed if verb.verb == "Say"] == ["next"], (
         "without action it goes on"
     )
+    assert "music" not in {item.text for item in leg.heard}, "nobody waits who comes second"
     reasons = [form["ReasonParticipantLeft"] for form in service.forms("/room")]
     assert reasons == ["participant_hung_up", "moderator_ended_conference"]
 

@@ -117,6 +117,11 @@ def test_the_first_request_rings_and_later_ones_are_in_progress() -> None:
     assert [(step.is_answered, step.method) for step in done.fetched] == [(False, "POST"), (True, "POST")]
 
 
+def test_a_dial_that_nobody_rings_answers_the_call() -> None:
+    done = voice("<Dial answerOnBridge='true' action='/d'>+15551234567</Dial>", d="<Hangup/>")
+    assert [step.is_answered for step in done.fetched] == [False, True]
+
+
 def test_redirect_is_relative_to_the_document_and_ends_it() -> None:
     documents = {
         "/voice": "<Redirect>/deep/er/one</Redirect><Say>never</Say>",

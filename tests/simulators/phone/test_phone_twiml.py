@@ -218,12 +218,18 @@ def test_a_text_may_be_so_long(voice: str, text: str, *, is_said: bool) -> None:
     assert [code for code, _ in document.complaints] == ([] if is_said else [13521])
 
 
+def test_of_more_than_ten_the_first_ten_are_rung() -> None:
+    (dial,) = parsed(f"<Dial>{'<Number>+15551234567</Number>' * 11}</Dial>").verbs
+    assert isinstance(dial, twiml.Dial)
+    assert len(dial.nouns) == 10
+
+
 def test_reads_nouns_and_rooms() -> None:
     body = (
         "<Dial><Client statusCallback='/s'><Identity>bob</Identity><Parameter name='a' value='b'/></Client>"
         "<Sip url='w'>alice@example.com</Sip></Dial>"
         "<Dial><Conference participantLabel='human' startConferenceOnEnter='false' "
-        "endConferenceOnExit='true' waitUrl='' "
+        "endConferenceOnExit='true' waitUrl='' maxParticipants='2' coach='CA1' "
         "statusCallback='s' statusCallbackEvent='start leave'>r</Conference></Dial>"
     )
     document = parsed(body)
@@ -238,7 +244,7 @@ def test_reads_nouns_and_rooms() -> None:
     assert enters.room is not None
     told = Callback("https://example.com/s", "POST", frozenset({"start", "leave"}))
     assert enters.room.at("https://example.com/x") == Room(
-        "r", label="human", starts=False, ends=True, wait_url="", callback=told
+        *("r", "human"), starts=False, ends=True, wait_url="", participants_max=2, coach="CA1", callback=told
     )
 
 
