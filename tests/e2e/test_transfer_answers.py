@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from msgspec import structs
 from callbridge.call.outcomes import TransferOutcome as Outcome
 from callbridge.simulators.account import Fault
 from callbridge.simulators.account.faults import FaultKind
-from callbridge.simulators.phone import LineSettings
+from callbridge.simulators.phone import Interrupt, LineSettings, Pause, Press, Step, WaitForEnd
 from callbridge.simulators.phone.call_settings import FROM_NUMBER, TO_NUMBER
 from callbridge.simulators.phone.leg import PERSON
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
@@ -19,6 +20,7 @@ from callbridge.simulators.phone.people import Answers, Person
 from callbridge.switchboard.putting_through import RINGS_AT_ONCE_MAX
 from e2e.stack import together
 from e2e.transfers import ASKING, COLD, SALES, WARM, People, Way, all_of, people_behind, puts_through
+from random_calls import noise
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -217,3 +219,45 @@ async def test_two_want_one_person_at_once() -> None:
         ended = [told.outcome for call in calls for told in await line.all_ended(call)]
         assert Counter(ended) == Counter([Outcome.CONNECTED, Outcome.BUSY])
         assert not line.live_legs
+
+
+# --- On hold -------------------------------------------------------------------------------------------
+
+NOT_SOON = Person(presses=("1",), talks_s=None, after_s=18.0)
+
+
+@pytest.mark.heavy
+async def test_a_caller_who_does_not_want_to_wait_has_the_agent_again() -> None:
+    """By a key on hold. One who speaks into the last words is not put through at all."""
+
+    async def by(step: Sequence[Step], outcomes: list[Outcome]) -> None:
+        async with people_behind(WARM, NOT_SOON) as line:
+            call = await line.call([*step, WaitForEnd()])
+            assert [told.outcome for told in await line.all_ended(call)] == outcomes
+            assert len(line.people_legs) == len(outcomes)
+            assert call.verbs == ["Connect/Stream", "Hangup"]
+            await line.until(lambda: not line.live_legs)
+            assert not any(heard.what == "conference" for leg in line.people_legs for heard in leg.heard)
+
+    await all_of(
+        {
+            "a key": by([Pause(900), Press("5")], [Outcome.CALLER_RETURNED]),
+            "a word": by([Interrupt(100, noise(random.Random(1), 400))], []),
+        }
+    )
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("is_down", [False, True])
+async def test_a_person_who_cannot_be_let_go_is_told_when_they_answer(is_down: bool) -> None:
+    """Also long after the call is over, when nobody knows any more whom it was for."""
+    faults = [change(FaultKind.DOWN, times=20)] if is_down else []
+    async with people_behind(WARM, NOT_SOON, faults=faults) as line:
+        phone = line.phone()
+        line.tap.at("before person-status ringing", phone.hang_up)
+        call = await line.stack.finish(phone)
+        await line.until(lambda: not line.live_legs)
+        assert [told.outcome for told in await line.all_ended(call)] == [Outcome.CALLER_HUNG_UP]
+        (leg,) = line.people_legs
+        told = ["The caller has hung up."] if is_down else []
+        assert [heard.text for heard in leg.heard] == told

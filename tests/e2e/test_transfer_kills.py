@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,12 @@ class Town:
         self.tap.at(where, wait)
         return has_come
 
+    async def leave(self) -> None:
+        """A deploy: the first process is told to go, and hands its calls over after a moment."""
+        self.front.send_to(self.second)
+        self.first.signal(signal.SIGTERM)
+        assert await self.first.ended(20) == 0
+
     async def kill(self) -> None:
         """From now on the second process is the service."""
         self.front.send_to(self.second)
@@ -128,6 +135,7 @@ async def town(folder: Path, script: Script, people: dict[str, list[Person]]) ->
             "CALLBRIDGE_STATE_PATH": str(folder / "state.db"),
             "CALLBRIDGE_TWILIO_API_URL": account.base_url,
             "CALLBRIDGE_AGENT": "shop:agent",
+            "CALLBRIDGE_DRAIN_SECONDS": "1",
         }
         given = [variables(front.url, model.url, **more) for model in models]
         chain = await context.enter_async_context(services(folder, *given))
@@ -215,3 +223,21 @@ async def put_in(
     assert await until(lambda: all(event.is_set() for event in reached), 10), (moment, running.tap.asked)
     assert await until(lambda: len(running.exchange.to(NUMBERS[name])) > others, 10), moment
     return call
+
+
+async def test_a_deploy_while_a_caller_is_on_hold(tmp_path: Path) -> None:
+    """It waits a while for the people: who is taken is put through, who is not has the next agent."""
+    people = {NUMBERS["warm"]: [replace(SLOW, after_s=10.0), replace(SLOW, after_s=100.0)]}
+    async with town(tmp_path, wanting("warm", "warm"), people) as running, asyncio.TaskGroup() as calling:
+        calls = []
+        for number in range(2):
+            calls.append(calling.create_task(running.line.finish(running.phone(number))))
+            assert await until(lambda: len(running.exchange.to(NUMBERS["warm"])) == len(calls), 10)
+        await running.leave()
+    assert running.first.faults == running.second.faults == []
+    became = [await became_of(tmp_path, call.result().sid) for call in calls]
+    assert became == [[Outcome.CONNECTED], [Outcome.NO_ANSWER]]
+    assert any("nobody answered" in told for session in running.model.sessions for told in session.memory)
+    for call in calls:
+        assert call.result().report.longest_silence_ms < SILENCE_MS_MAX, call.result().report.silences
+    assert len(running.exchange.to(NUMBERS["warm"])) == 2
