@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperCommand
 
 from callbridge.cli.check import show
+from callbridge.cli.consent import agrees
 from callbridge.cli.development.borrowed_number import (
     BorrowedNumber,
     borrowed,
@@ -251,7 +252,7 @@ class Session:
         if (others := number.plan(settings).of_others) and not wishes.is_agreed:
             leads_to = ", ".join(f"{change.words} {change.before}" for change in others)
             question = f"{number.number.number} is in use ({leads_to}). Point it here, until Ctrl-C?"
-            if not typer.confirm(question):
+            if not agrees(question):
                 raise DevTrouble(
                     "the number stays where it is", "Name another one: callbridge dev --phone NUMBER"
                 )

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from callbridge.cli.check import show
+from callbridge.cli.consent import agrees
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.server.config.addresses import DEBUGGER_PATH
 from callbridge.server.config.setting_values import base_url, is_loopback
@@ -331,7 +332,7 @@ def _show(plan: Plan) -> None:
 
 def _ask(question: str, *, is_agreed: bool) -> None:
     """Goes on only when the user agrees; one who cannot be asked does not."""
-    if not is_agreed and not typer.confirm(question):
+    if not is_agreed and not agrees(question):
         _say("Nothing was changed.")
         raise typer.Exit(1)
 
