@@ -62,6 +62,12 @@ ALERT_CODES: Final[dict[str, AlertCode]] = {
     "16020": AlertCode("a conference was full", "Two are in it already: the transfer was taken twice."),
     "16023": AlertCode("the label of somebody in a conference was wrong", _REPORT),
     "16025": AlertCode("the label of somebody in a conference was in use", _REPORT),
+    **dict.fromkeys(
+        (*map(str, range(13210, 13223)), *map(str, range(13310, 13321))),
+        AlertCode("a value in the TwiML was not one that Twilio takes", _REPORT),
+    ),
+    "13521": AlertCode("a text was too long to be read out", "Shorten the texts that Twilio's voice says."),
+    "16027": AlertCode("a conference was to coach a call on hold", _REPORT),
     "13212": AlertCode("how long to ring was out of bounds", "Set the ring time to 5 to 600 seconds."),
     "13214": AlertCode(
         "the number to show is not one of this account",
