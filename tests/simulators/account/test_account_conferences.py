@@ -94,6 +94,27 @@ async def test_a_name_opens_a_room_and_is_found_again() -> None:
         assert joins["conference_sid"] == sid
 
 
+async def test_who_can_be_added_and_how() -> None:
+    async with meeting() as (desk, sid):
+        path, asked = f"/Conferences/{sid}/Participants.json", {"To": CARA, "From": OURS}
+        for changed, code in (
+            ({"To": ""}, 21201),
+            ({"From": ""}, 21213),
+            ({"From": ANNA}, 21210),
+            ({"Timeout": "4"}, 21208),
+            ({"CallToken": "x"}, 20422),
+            ({"MachineDetection": "Enable"}, 20422),
+            ({"Record": "true"}, 20422),
+        ):
+            assert desk.code("POST", path, {**asked, **changed}) == (400, code)
+        assert desk.complained == []
+        made = desk.ask("POST", path, {**asked, "AsyncAmd": "true", "Muted": "true", "Label": "cara"})
+        assert desk.complained == [21263], "it is implied"
+        cara = f"/Conferences/{sid}/Participants/cara.json"
+        assert await until(lambda: desk.send("GET", cara).answer.status == 200)
+        assert (desk.ask("GET", cara)["muted"], made["muted"]) == (True, True)
+
+
 async def test_who_is_added_is_rung_into_the_room_and_their_call_ends_with_it() -> None:
     async with meeting() as (desk, sid):
         asked = {

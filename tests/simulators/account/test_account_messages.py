@@ -88,8 +88,10 @@ def test_callbacks_come_twice_and_in_any_order() -> None:
 def test_one_segment_leaves_a_number_in_a_second() -> None:
     desk = Desk()
     sids = [desk.ask("POST", "/Messages.json", {**GOOD, "Body": "x" * 161})["sid"] for _ in range(2)]
-    desk.pass_time(1)
+    desk.pass_time(1.5)
     assert [desk.account.ledger.messages[sid].status for sid in sids] == ["delivered", "queued"]
+    canceling = desk.code("POST", f"/Messages/{sids[1]}.json", {"Status": "canceled"})
+    assert canceling == (409, 20009), "that is for those which are scheduled"
     desk.pass_time(2)
     assert desk.account.ledger.messages[sids[1]].status == "delivered"
 

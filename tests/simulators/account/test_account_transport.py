@@ -9,7 +9,25 @@ from typing import Literal
 import pytest
 from accounts import OURS, Desk
 
-from callbridge.simulators.account import AccountSettings, ApiKey, Fault, FaultKind, RestRequest
+from callbridge.simulators.account import (
+    AccountSettings,
+    ApiKey,
+    Fault,
+    FaultKind,
+    RestRequest,
+    call_form,
+    messages,
+    numbers,
+    participants,
+)
+
+PARAMETERS = {
+    call_form.CREATE_PARAMETERS: "RecordingConfigurationId",
+    messages.CREATE_PARAMETERS: "MessageIntent",
+    numbers.BUY_PARAMETERS: "AreaCode",
+    participants.CREATE_PARAMETERS: "AsyncAmd",
+}
+"""What may be asked of a resource, with one of the rarer."""
 
 
 def test_the_account_says_what_it_is() -> None:
@@ -95,6 +113,13 @@ def test_only_forms_are_read() -> None:
 
 def _basic(desk: Desk) -> str:
     return "Basic " + base64.b64encode(f"{desk.user}:{desk.password}".encode()).decode()
+
+
+@pytest.mark.parametrize("parameters", [*PARAMETERS])
+def test_parameters_are_names(parameters: frozenset[str]) -> None:
+    """A string that is taken apart leaves its letters behind."""
+    assert all(len(name) > 1 and name[0].isupper() for name in parameters)
+    assert PARAMETERS[parameters] in parameters
 
 
 def test_what_twilio_does_not_know_it_passes_over_and_warns() -> None:

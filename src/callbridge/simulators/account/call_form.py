@@ -30,7 +30,7 @@ CREATE_PARAMETERS: Final = frozenset(
         *("MachineDetectionSilenceTimeout", "AsyncAmd", "AsyncAmdStatusCallback"),
         *("AsyncAmdStatusCallbackMethod", "Byoc", "CallReason", "CallToken", "RecordingTrack", "TimeLimit"),
         *("ClientNotificationUrl", "Url", "Twiml", "ApplicationSid", "Passports"),
-        *("RecordingConfigurationId"),
+        "RecordingConfigurationId",
     }
 )
 UNSIMULATED: Final = frozenset({"Record", "CallerId", "Byoc", "ClientNotificationUrl"})

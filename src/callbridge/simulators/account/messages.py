@@ -31,7 +31,7 @@ CREATE_PARAMETERS: Final = frozenset(
         *("StatusCallback", "ValidityPeriod", "ScheduleType", "SendAt", "SmartEncoded", "ShortenUrls"),
         *("SendAsMms", "ProvideFeedback", "Attempt", "RiskCheck", "ContentRetention", "AddressRetention"),
         *("PersistentAction", "TrafficType", "FallbackFrom", "ApplicationSid", "MaxPrice", "ForceDelivery"),
-        *("MessageIntent"),
+        "MessageIntent",
     }
 )
 UPDATE_PARAMETERS: Final = frozenset({"Body", "Status"})

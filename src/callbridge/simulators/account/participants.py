@@ -38,6 +38,7 @@ CREATE_PARAMETERS: Final = frozenset(
         *("MachineDetectionSilenceTimeout", "AmdStatusCallback", "AmdStatusCallbackMethod"),
         *("ClientNotificationUrl", "CallerDisplayName", "Passports", "RecordingConfigurationId"),
         *("EmergencyCallerName", "EmergencyAddressSid", "EmergencyCallerSid"),
+        *("AsyncAmd", "AsyncAmdStatusCallback", "AsyncAmdStatusCallbackMethod"),
     }
 )
 UPDATE_PARAMETERS: Final = frozenset(
@@ -116,7 +117,7 @@ class Participants:
         check_called(self._ledger, to)
         check_sender(self._ledger, sender, to)
         form.refuse(UNSIMULATED)
-        if "AsyncAmd" in form:
+        if {"AsyncAmd", "AsyncAmdStatusCallback"} & {name for name, _ in form.pairs}:
             self._ledger.complain(21263, "AsyncAmd of a participant")
         room = known or rooms.open(Room(name, callback=_told_of_room(form)))
         leg = self._exchange.call_out(self._new_leg(form, room.name))
