@@ -178,3 +178,19 @@ async def test_a_trial_account_gets_no_stream_rings_nobody_and_has_one_room() ->
     assert [verb.detail for verb in leg.executed][:2] == notices, "also in calls that it makes"
     assert service.forms("/no") == []
     assert {room.name for room in exchange.conferences.all.values()} == {settings.account_sid}
+
+
+async def test_an_application_comes_before_an_address_and_other_numbers_may_be_shown() -> None:
+    application, second = "AP" + "1" * 32, "+14155550101"
+    async with office(agent=f"<Dial callerId='{second}'>{ANNA}</Dial>", ended="") as (_, service):
+        settings = AccountSettings(
+            numbers=(OURS, second), applications={application: f"{service.base}/agent"}
+        )
+        async with Exchange(people={ANNA: Person(after_s=0)}, pace=0.001) as exchange:
+            desk = Desk(settings, exchange)
+            path = f"/IncomingPhoneNumbers/{desk.account.numbers[0].sid}.json"
+            desk.ask("POST", path, {"VoiceApplicationSid": application})
+            await desk.account.call_in(THEIRS, OURS, CallerScript([WaitForEnd()])).run()
+            assert [leg.from_address for leg in exchange.to(ANNA)] == [second]
+        assert desk.complained == []
+        assert "ParameterOfTomorrow" in service.form("/agent"), "as in every request"
