@@ -14,7 +14,7 @@ import callbridge
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("agent", ["plain", "ordinary"])
+@pytest.mark.parametrize("agent", ["plain", pytest.param("ordinary", marks=pytest.mark.heavy)])
 def test_every_kind_of_message_has_its_price(agent: str) -> None:
     """It ends by an assertion when a frame did not pass."""
     done = subprocess.run(  # noqa: S603 - our own command line

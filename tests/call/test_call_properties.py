@@ -1005,7 +1005,7 @@ class CallsThatWant(Calls):
 
 
 TestCalls: Final = Calls.TestCase
-TestCalls.settings = settings(max_examples=4 * settings().max_examples)
+TestCalls.settings = settings(max_examples=3 * settings().max_examples)
 TestCallsThatWant: Final = CallsThatWant.TestCase
 TestCallsThatWant.settings = settings()
 

@@ -37,6 +37,7 @@ def interrupted(rng: random.Random) -> Script:
     )
 
 
+@pytest.mark.heavy
 async def test_a_call_behind_a_stock_nginx(tmp_path: Path) -> None:
     """A greeting, an interruption, a goodbye: nobody complains, and every question is answered."""
     rng = random.Random(5)

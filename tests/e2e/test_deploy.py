@@ -155,6 +155,7 @@ async def look_up() -> str:
 '''
 
 
+@pytest.mark.heavy
 async def test_a_tool_that_runs_while_the_process_drains_answers(tmp_path: Path) -> None:
     """The drain takes nothing from a live call: the tool ends, its answer is said, the agent says goodbye."""
     (tmp_path / "slow.py").write_text(SLOW_TOOL, encoding="utf-8")

@@ -133,6 +133,7 @@ def free_port() -> str:
         return str(listener.getsockname()[1])
 
 
+@pytest.mark.heavy
 async def test_a_number_leads_here_until_ctrl_c_and_back_where_it_led_before(tmp_path: Path) -> None:
     """Tunnel, proof, number, a call through it, two presses of Ctrl-C, and nothing is left."""
     async with account() as (simulated, variables):

@@ -316,6 +316,7 @@ async def test_while_it_runs(example: ModuleType) -> None:
     assert leaves.outcomes == [ToolOutcome.CANCELLED]
 
 
+@pytest.mark.heavy
 @of(AGENTS, "While it runs")
 async def test_a_sound_while_it_runs(example: ModuleType) -> None:
     """In place of words there is a sound, and then the answer."""

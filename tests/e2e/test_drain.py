@@ -55,6 +55,7 @@ async def test_two_signals_in_a_row_end_with_0(tmp_path: Path) -> None:
         assert await service.ended(EXIT_S) == 0
 
 
+@pytest.mark.heavy
 async def test_a_drain_by_command(tmp_path: Path) -> None:
     """It takes no new calls, answers everything else, and stays until a signal; the log holds no key."""
     async with serving(tmp_path) as service:
@@ -78,6 +79,7 @@ async def test_a_drain_by_command(tmp_path: Path) -> None:
     assert [line["live_calls"] for line in service.events("serving")] == [0]
 
 
+@pytest.mark.heavy
 async def test_cold_start(tmp_path: Path, figures: Callable[[str], None], machine: Machine) -> None:
     """From the start of the process until it answers `/readyz`, and what Python itself takes of that."""
     began_at = time.perf_counter()

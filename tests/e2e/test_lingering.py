@@ -20,6 +20,7 @@ from random_calls import noise
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 
+@pytest.mark.heavy
 async def test_words_that_come_after_the_hang_up_are_told(log: Log) -> None:
     """Two seconds after the question, when the answer was heard and the phone is gone. They are told, and not
     kept: the call is over.

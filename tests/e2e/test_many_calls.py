@@ -43,6 +43,7 @@ def steps_of(number: int) -> list[Step]:
     return [WaitForAgent(quiet_ms=200), Say(noise(random.Random(f"caller {number}"), 600)), WaitForEnd()]
 
 
+@pytest.mark.heavy
 @pytest.mark.usefixtures("without_debugging")
 async def test_twenty_calls_at_once_have_no_cross_talk(log: Log, lane: PhoneLane) -> None:
     """Each model hears its caller and each caller its agent, byte for byte; one line in the log for each."""

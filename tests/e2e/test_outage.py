@@ -83,6 +83,7 @@ async def rehearsal(fault: ConnectFault) -> AsyncIterator[Rehearsal]:
         yield Rehearsal(line, refused_at)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("fault", "failed_max"),
     [

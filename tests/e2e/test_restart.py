@@ -32,6 +32,7 @@ WORDLESS_MS_MAX = 5000
 """Of silence: the pause of a round, then what another stream takes until its agent speaks."""
 
 
+@pytest.mark.heavy
 async def test_callers_wait_for_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old process says so to Twilio, and the new one knows what was said. Time is short here."""
     monkeypatch.setattr("callbridge.switchboard.draining.ACTION_S", 0.3)

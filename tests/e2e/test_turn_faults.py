@@ -271,6 +271,7 @@ USUAL = {
 """One cell of each kind, for every run."""
 
 
+@pytest.mark.heavy
 async def test_one_of_each_kind(log: Log) -> None:
     """A few calls at once."""
     found = [cell for cell in cells(faults.TABLE) if USUAL.get(cell.row.name) is cell.moment]

@@ -34,6 +34,7 @@ ROOM_FOR_ALL = {"CALLBRIDGE_CALLS_MAX": str(REQUESTS + 1), "CALLBRIDGE_CALL_STAR
 P99_MS_MAX = 150
 
 
+@pytest.mark.heavy
 async def test_the_webhook_answers_within_150_ms(figures: Callable[[str], None], machine: Machine) -> None:
     """300 requests during a call: the 99th percentile stays below 150 ms, and the call does not notice."""
     rng = random.Random(5)

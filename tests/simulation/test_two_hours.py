@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import pytest
+
 from callbridge.call.events import Leg
 from callbridge.call.facts import ClipPlayed, EndReason, ModelTrouble, SessionReplaced, TurnEnded
 from callbridge.call.limits import Limits
@@ -136,6 +138,7 @@ def _two_hours() -> LeapingWorld:
     return world
 
 
+@pytest.mark.heavy
 def test_two_hours_go_by_without_an_audible_cut() -> None:
     """One test, because the call takes seconds even so: what is heard, and what is remembered."""
     world = _two_hours()
