@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from callbridge.simulators.phone.say_voices import text_fault
 from callbridge.telephony import twiml
 from callbridge.telephony.twiml import Words
 
@@ -42,3 +43,12 @@ def test_a_caller_who_waits_hears_a_word_in_each_round() -> None:
 def test_nothing_to_say_is_not_said(text: str) -> None:
     """An empty `<Say>` is an error of its own (13520)."""
     assert [tag for tag, _, _ in verbs(twiml.goodbye(Words(text, "woman", "de")))] == ["Hangup"]
+
+
+@pytest.mark.parametrize("text", ["a" * 9000, "お電話を" * 1000, "é " * 3000, "😀" * 2000])
+def test_of_a_long_text_as_much_is_said_as_twilio_reads(text: str) -> None:
+    """One sign more, and the caller would hear none of it."""
+    said = twiml.Words(text).spoken
+    assert text_fault(said, "Polly.Joanna") is None
+    assert text.startswith(said)
+    assert len(said) >= 370

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
 MEDIA_TYPE = "text/xml"
+
+SAID_MAX: Final = 3_000
+"""Characters of one `<Say>`: Amazon's voices read no more (Twilio's page on `<Say>`; beyond it 13521)."""
+
+ESCAPED_MAX: Final = 4_500
+"""The same once they are escaped as in an address, where a Chinese character is nine."""
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot carry at all; Twilio would refuse the whole document (error 12100)."""
@@ -30,14 +38,22 @@ class Words:
 
     @property
     def spoken(self) -> str:
-        """What is left to say: nothing where the text holds nothing that can be said."""
-        return legal(self.text).strip()
+        """What is left to say: of a long text as much as is read, of what cannot be said nothing."""
+        return _sayable(legal(self.text).strip())
 
 
 def say(response: VoiceResponse, words: Words) -> None:
     """Says `words`; nothing when there is nothing to say, because an empty `<Say>` is error 13520."""
     if words.spoken:
         response.say(words.spoken, voice=words.voice or None, language=words.language or None)
+
+
+def _sayable(text: str) -> str:
+    """As much of it as one `<Say>` reads: of a longer one it says nothing at all."""
+    text = text[:SAID_MAX]
+    while len(quote(text)) > ESCAPED_MAX:
+        text = text[: -max(1, (len(quote(text)) - ESCAPED_MAX) // 12)]
+    return text
 
 
 def legal(text: str) -> str:
