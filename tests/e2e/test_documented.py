@@ -21,14 +21,15 @@ from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.server.config.settings import read_settings
+from callbridge.simulators import phone
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
-from callbridge.simulators.phone import Pause, Press, WaitForAgent, WaitForEnd
+from callbridge.simulators.phone import CallerScript, Pause, Press, WaitForAgent, WaitForEnd
 from callbridge.simulators.phone.call import TO_NUMBER
 from callbridge.simulators.voice_model import Call, Script
 from callbridge.state.memory_state import MemoryState
 from documented import ROOT, blocks, module_of, name_of, sources, written
 from e2e.played import HEARD, Voices, play
-from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, stack
+from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, hello_and_goodbye, stack
 from leftovers import until
 from small_server import answered, small_server
 
@@ -90,6 +91,16 @@ def test_the_examples_are_typed(tmp_path: Path) -> None:
 
 
 # --- The examples, in their order -----------------------------------------------------------------------
+
+
+@of(README, "The simulators")
+async def test_people_and_an_account(example: ModuleType) -> None:
+    """They are there; what they do is tested with the simulators."""
+    simulated = {"TWILIO_ACCOUNT_SID": phone.ACCOUNT_SID, "TWILIO_AUTH_TOKEN": phone.AUTH_TOKEN}
+    async with stack(hello_and_goodbye(200), environment=simulated) as running:
+        report = await example.call_with_people(running.settings.voice_url, CallerScript([WaitForEnd()]))
+    assert report.is_clean, report
+    await example.with_an_account_whose_answers_are_lost()
 
 
 @of(README, "Write an agent")
