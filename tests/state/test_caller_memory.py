@@ -11,41 +11,20 @@ from callbridge.state.forgetting import forget_in_file
 from callbridge.state.memory_state import MemoryState
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import PRUNE_EVERY_S, Retention
+from state.wall_clock import BEGAN, Clock, text_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from callbridge.state.state import State
 
 KEPT = Retention(callers_s=1000.0)
-BEGAN = 1_800_000_000.0
 KEY, AGENT = "f00d" * 16, "shop"
 
 
-class Clock:
-    """A wall clock that tests set."""
-
-    now = BEGAN
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[State]:
-    made: State = (
-        MemoryState(clock, KEPT)
-        if request.param == "memory"
-        else SqliteState(tmp_path / "state.db", clock, KEPT)
-    )
-    yield made
-    await made.close()
+def kept() -> Retention:
+    return KEPT
 
 
 def record(body: bytes = b"body", at: float = BEGAN, going_on: bytes = b"") -> CallerRecord:
@@ -108,10 +87,6 @@ async def test_without_a_file_the_oldest_callers_make_room() -> None:
 
 
 # --- The file -----------------------------------------------------------------------------------------
-
-
-def text_in(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.iterdir())
 
 
 async def test_of_what_was_deleted_no_byte_is_left(tmp_path: Path, clock: Clock) -> None:

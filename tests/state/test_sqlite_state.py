@@ -18,6 +18,7 @@ import leftovers
 from callbridge.state import sqlite_state, sqlite_writer
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import EVENTS_WAITING_MAX, OVER, PRUNE_EVERY_S, QUIET_S
+from state.wall_clock import text_in
 
 CALL = "CA" + "1" * 32
 FAR = 4e9
@@ -101,11 +102,6 @@ async def test_closing_writes_what_waits_and_ends_the_thread(path: Path) -> None
     assert "closed" in str(state.trouble)
     await until(lambda: all(thread.name != "state-writer" for thread in threading.enumerate()))
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # Its log is folded in.
-
-
-def text_in(folder: Path) -> bytes:
-    """The bytes of all files."""
-    return b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
 
 
 def words(call_sid: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,32 +11,11 @@ from callbridge.state.memory_state import MemoryState
 from callbridge.state.opening import open_state
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import BODY_BYTES_MAX, OVER, QUIET_S, CallEvent, State, StateError
+from state.wall_clock import Clock
 
 CALL = "CA" + "1" * 32
 OTHER = "CA" + "2" * 32
 DAY_S = 24 * 3600.0
-
-
-class Clock:
-    """A wall clock that tests set."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[State]:
-    made: State = MemoryState(clock) if request.param == "memory" else SqliteState(tmp_path / "s.db", clock)
-    yield made
-    await made.close()
 
 
 async def test_events_come_back_in_order_numbered_from_one(state: State, clock: Clock) -> None:

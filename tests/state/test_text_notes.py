@@ -12,46 +12,21 @@ from callbridge.state.memory_state import MemoryState
 from callbridge.state.sqlite_state import SqliteState
 from callbridge.state.state import PRUNE_EVERY_S, Retention
 from callbridge.state.text_notes import REPLIES_MAX, SENT_KEPT_S, NoteKind, TextNote
+from state.wall_clock import BEGAN, Clock, text_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from callbridge.state.state import State
 
 DAY_S = 24 * 3600.0
 KEPT = Retention(callers_s=3 * DAY_S)
-BEGAN = 1_800_000_000.0
 KEY = "f00d" * 16
 
 
-class Clock:
-    """A wall clock that tests set."""
-
-    now = BEGAN
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def state(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[State]:
-    made: State = (
-        MemoryState(clock, KEPT)
-        if request.param == "memory"
-        else SqliteState(tmp_path / "state.db", clock, KEPT)
-    )
-    yield made
-    await made.close()
-
-
-def text_in(folder: Path) -> bytes:
-    return b"".join(file.read_bytes() for file in folder.iterdir())
+def kept() -> Retention:
+    return KEPT
 
 
 def note(kind: NoteKind, at_s: float = 0, words: str = "", key: str = KEY) -> TextNote:

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from callbridge.cli.account_report import request_report
 from callbridge.cli.around_call import ACCOUNT_PORT
+from callbridge.cli.running_until_stopped import running_until_stopped
 from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.account import AccountSettings, Seen, SimulatedAccount, serve_account
 from callbridge.simulators.account.account_codes import meaning_of
@@ -76,17 +77,9 @@ def simulate_account(
         debugger_url=debugger,
         type="Trial" if trial else "Full",
     )
-    try:
+    with running_until_stopped(console, host, port):
         people = written_people(person or (PERSON,))
         asyncio.run(serve_shown(console, settings, people, host, port))
-    except ValueError as error:
-        console.print(f"[bold red]{escape(str(error))}")
-        raise typer.Exit(2) from error
-    except OSError as error:
-        console.print(f"[bold red]{host}:{port} cannot be used: {escape(str(error))}; try --port 0")
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print("stopped")
 
 
 async def serve_shown(

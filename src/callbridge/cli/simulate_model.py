@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from callbridge.cli.output_files import to_be_written
+from callbridge.cli.running_until_stopped import running_until_stopped
 from callbridge.cli.simulate_call import found_settings
 from callbridge.simulators.voice_model import (
     FAULT_SYNTAX,
@@ -23,7 +24,6 @@ from callbridge.simulators.voice_model import (
     Journal,
     Note,
     Script,
-    ScriptError,
     SessionSettings,
     demo_script,
     installed_speaker,
@@ -89,19 +89,11 @@ def simulate_model(
     """Serve the OpenAI Realtime API with a scripted voice model, strict as the real one."""
     console = Console()
     settings = SessionSettings(pace=pace, latency_ms=latency_ms, seed=seed)
-    try:
+    with running_until_stopped(console, host, port):
         chosen = _with_faults(read_script(script), fault or [])
         refuse_by: Literal["http", "socket"] = "http" if http_refusals else "socket"
         accepted = key or found_settings().get("OPENAI_API_KEY")
         asyncio.run(_serve(console, chosen, host, port, accepted, settings, report, refuse_by=refuse_by))
-    except (ScriptError, ValueError) as error:
-        console.print(f"[bold red]{escape(str(error))}")
-        raise typer.Exit(2) from error
-    except OSError as error:
-        console.print(f"[bold red]{host}:{port} cannot be used: {escape(str(error))}; try --port 0")
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        console.print("stopped")
 
 
 def read_script(path: Path | None) -> Script:

@@ -76,8 +76,13 @@ def put_through(
         return NotPutThrough.LEADS_BACK
     if _NUMBER.fullmatch(ends.caller) and not ends.is_anonymous:
         return PutThrough("")
-    shown = ends.called if _NUMBER.fullmatch(ends.called) else own_number
+    shown = line_number(ends, own_number)
     return PutThrough(shown) if shown else NotPutThrough.NO_CALLER_ID
+
+
+def line_number(ends: Ends, own_number: str) -> str:
+    """The number that stands for this line: the one that was called, else one of the account, or nothing."""
+    return ends.called if _NUMBER.fullmatch(ends.called) else own_number
 
 
 def _leads_back(ends: Ends, human: str, own_number: str) -> bool:

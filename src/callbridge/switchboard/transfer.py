@@ -62,7 +62,6 @@ class TransferSoFar:
     sip_code: str = ""
     caller_joins: bool = False
     """The caller was led to the room."""
-    person_joins: bool = False
     is_led_back: bool = False
     """They were alone there, and are led out again."""
     have_met: bool = False
@@ -229,8 +228,6 @@ def _tell(so_far: TransferSoFar, fact: facts.Fact, at: float) -> None:
                 so_far.picked_up_at = at
         case telephone_facts.CallerJoined():
             so_far.caller_joins = True
-        case telephone_facts.PersonJoined():
-            so_far.person_joins = True
         case telephone_facts.CallerLedBack():
             so_far.is_led_back = True
         case telephone_facts.RoomReported():

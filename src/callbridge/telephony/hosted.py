@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from twilio.twiml.voice_response import VoiceResponse  # type: ignore[import-untyped]  # it ships no types
 
-from callbridge.telephony.ladder import RINGS_LONGER_S, VOICEMAIL_SECONDS_MAX
+from callbridge.telephony.ladder import VOICEMAIL_SECONDS_MAX, timeout_for
 from callbridge.telephony.twiml import say
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def hosted(plan: FallbackPlan, humans: Sequence[str], hang_up_url: str = "") -> 
     response = VoiceResponse()
     if humans:
         dial = response.dial(
-            timeout=max(RINGS_LONGER_S, plan.dial_seconds - RINGS_LONGER_S),
+            timeout=timeout_for(plan.dial_seconds),
             answer_on_bridge=True,
             sequential=True if len(humans) > 1 else None,
             caller_id=plan.caller_id or None,

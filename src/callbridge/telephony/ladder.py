@@ -102,7 +102,7 @@ def add_first_step(response: VoiceResponse, plan: FallbackPlan) -> None:
         return
     # `answerOnBridge`: where the call is not answered yet, it goes on ringing until the human takes it.
     dial = response.dial(
-        timeout=max(RINGS_LONGER_S, plan.dial_seconds - RINGS_LONGER_S),
+        timeout=timeout_for(plan.dial_seconds),
         answer_on_bridge=True,
         action=plan.dialed_url,
         caller_id=plan.caller_id or None,
@@ -110,6 +110,11 @@ def add_first_step(response: VoiceResponse, plan: FallbackPlan) -> None:
     dial.number(number)
     # Never reached, since `action` takes over; a word here could follow a talk that went well.
     response.hangup()
+
+
+def timeout_for(ring_s: int) -> int:
+    """The `timeout` of a `<Dial>` that is to ring so long."""
+    return max(RINGS_LONGER_S, ring_s - RINGS_LONGER_S)
 
 
 def after_dial(plan: FallbackPlan, dial_status: str, dial_bridged: str) -> str:

@@ -17,7 +17,7 @@ from twilio.twiml.voice_response import (  # type: ignore[import-untyped]  # it 
     VoiceResponse,
 )
 
-from callbridge.telephony.ladder import RINGS_LONGER_S
+from callbridge.telephony.ladder import timeout_for
 from callbridge.telephony.twiml import legal, say
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def ring(
         ended_url: asked when the ringing or the talk is over, with `DialCallStatus`.
     """
     dial = Dial(
-        timeout=max(RINGS_LONGER_S, ring_s - RINGS_LONGER_S),
+        timeout=timeout_for(ring_s),
         answer_on_bridge=True,
         action=ended_url,
         caller_id=caller_id or None,

@@ -127,6 +127,17 @@ def comes_from_human(desk: Desk, form: TwilioForm) -> bool:
     return any(humans.find(number) is NotPutThrough.LEADS_BACK for number in numbers)
 
 
+def ends_of(desk: Desk, form: TwilioForm) -> Ends:
+    """The numbers of the call that a request is about."""
+    caller = form.get("From")
+    return Ends(
+        caller,
+        form.get("To"),
+        forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
+        is_anonymous=desk.caller_key(caller) == ANONYMOUS,
+    )
+
+
 class Humans:
     """Whom a call may be put through to.
 
@@ -142,14 +153,7 @@ class Humans:
     ) -> None:
         self._desk, self._form, self._leads_back = desk, form, leads_back
         self._looks_for_circles = looks_for_circles
-        caller = form.get("From")
-        self._key = desk.caller_key(caller)
-        self._ends = Ends(
-            caller,
-            form.get("To"),
-            forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
-            is_anonymous=self._key == ANONYMOUS,
-        )
+        self._ends = ends_of(desk, form)
 
     def of_the_fallback(self, at: float) -> PutThrough | NotPutThrough:
         """Whether the human of the fallback may be rung at this time."""
@@ -165,27 +169,25 @@ class Humans:
         """What the human of this number is shown, or why they are not rung."""
         own = self._desk.settings.fallback_caller_id or ""
         found = put_through(self._ends, number, own, is_open=is_open)
-        if isinstance(found, PutThrough) and (self._leads_back or self._rings_in_a_circle()):
+        if isinstance(found, PutThrough) and (self._leads_back or self._rings_in_a_circle):
             return NotPutThrough.LEADS_BACK
         return found
 
     def note(self, found: PutThrough | NotPutThrough) -> None:
         """That somebody is rung now, or why nobody is."""
         if isinstance(found, PutThrough):
-            self._desk.rings.began(self._form.call_sid, self._key, self._desk.now())
+            key = self._desk.caller_key(self._ends.caller)
+            self._desk.rings.began(self._form.call_sid, key, self._desk.now())
         elif found is NotPutThrough.CLOSED:
             _log.info("human_not_rung", call_sid=self._form.call_sid, reason=found.value)
         elif found is not NotPutThrough.NOBODY:
             _log.warning("human_not_rung", call_sid=self._form.call_sid, reason=found.value)
 
+    @property
     def _rings_in_a_circle(self) -> bool:
-        """Whether too many calls of this caller ring humans already.
-
-        Callers without a number cannot be told apart; but the number shown for them leads back by itself.
-        """
-        if not self._looks_for_circles or self._key == ANONYMOUS:
-            return False
-        return self._desk.rings.is_busy(self._form.call_sid, self._key, self._desk.now())
+        return self._looks_for_circles and self._desk.rings_in_a_circle(
+            self._form.call_sid, self._ends.caller
+        )
 
 
 class _Steps:

@@ -19,11 +19,12 @@ from callbridge.call import telephone_facts as t
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.wishes import PutThrough
 from callbridge.server.config import addresses, say
+from callbridge.server.http.fallback import ends_of
 from callbridge.server.http.forms import Forms, TwilioForm, twilio_routes, twiml_response
+from callbridge.server.process.people import transfers_of
 from callbridge.switchboard import putting_through
-from callbridge.switchboard.callers import ANONYMOUS
-from callbridge.switchboard.continuation import CALL_OVER, read_facts
-from callbridge.switchboard.transfer import JOIN_WITHIN_S, forgotten, read_transfers
+from callbridge.switchboard.continuation import CALL_OVER
+from callbridge.switchboard.transfer import JOIN_WITHIN_S, forgotten
 from callbridge.telephony import transfer, twiml
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Transfers:
         """The ringing, the talk or the room is over: what it has come to is written down, once."""
         desk = self._desk
         async with desk.one_by_one.of(form.call_sid):
-            transfers = read_transfers(read_facts(await desk.state.events(form.call_sid)))
+            transfers = await transfers_of(desk.state, form.call_sid)
             # Twilio has signed the address: there was one, whatever is left of it here.
             so_far = transfers.get(question.transfer) or forgotten(question.transfer, desk.wall_now())
             if so_far.ended is not None or not question.transfer:
@@ -91,7 +92,7 @@ class Transfers:
                 self._note_outcome(call_sid, so_far, so_far.outcome_of_room("completed"), "nobody told")
 
     async def _open(self, call_sid: str) -> list[TransferSoFar]:
-        transfers = read_transfers(read_facts(await self._desk.state.events(call_sid)))
+        transfers = await transfers_of(self._desk.state, call_sid)
         return [so_far for so_far in transfers.values() if so_far.ended is None]
 
     def follows(self, history: CallHistory, transfers: Mapping[str, TransferSoFar]) -> Following | None:
@@ -144,33 +145,22 @@ class Transfers:
             found = so_far.outcome_of_room(form.get("CallStatus"))
         elif so_far.asked.is_held and so_far.takes_it:
             found = TransferOutcome.DECLINED if so_far.is_person_gone else None
-        elif self._rings_too_often(form) or not isinstance(self._shown(form, so_far), str):
+        elif self._desk.rings_in_a_circle(form.call_sid, form.get("From")) or not isinstance(
+            self._shown(form, so_far), str
+        ):
             found = TransferOutcome.UNREACHABLE
         if found is not None:
             self._note_outcome(form.call_sid, so_far, found, "before it rang")
         return found
 
-    def _rings_too_often(self, form: TwilioForm) -> bool:
-        """Whether it may be the person who calls: their telephone may lead back here unseen."""
-        desk, key = self._desk, self._desk.caller_key(form.get("From"))
-        return key != ANONYMOUS and desk.rings.is_busy(form.call_sid, key, desk.now())
-
     def _shown(self, form: TwilioForm, so_far: TransferSoFar) -> str | putting_through.NotPutThrough:
         """Whose number is shown, nothing for the caller's own; or why nobody is rung. Always the same."""
-        desk, caller = self._desk, form.get("From")
-        ends = putting_through.Ends(
-            caller,
-            form.get("To"),
-            forwarded_from=(form.get("ForwardedFrom"), form.get("CalledVia")),
-            is_anonymous=desk.caller_key(caller) == ANONYMOUS,
-        )
-        own = desk.settings.fallback_caller_id or ""
+        ends, own = ends_of(self._desk, form), self._desk.settings.fallback_caller_id or ""
         found = putting_through.put_through(ends, so_far.asked.transfer.address, own)
         if not isinstance(found, putting_through.PutThrough):
             return found
-        if so_far.asked.transfer.shows == "line":
-            return form.get("To") if form.get("To").startswith("+") else own
-        return found.caller_id
+        shows_line = so_far.asked.transfer.shows == "line"
+        return putting_through.line_number(ends, own) if shows_line else found.caller_id
 
     def document(self, form: TwilioForm, question: Question, so_far: TransferSoFar) -> str:
         """What the caller hears of it: the room in which the person will be, or that it rings.
@@ -349,7 +339,7 @@ class _Person:
     async def _so_far(self, request: Request) -> TransferSoFar | None:
         """The transfer of an address, as far as it is known."""
         call_sid = request.query_params.get("call", "")[:64]
-        transfers = read_transfers(read_facts(await self._desk.state.events(call_sid)))
+        transfers = await transfers_of(self._desk.state, call_sid)
         return transfers.get(request.query_params.get("transfer", "")[:64])
 
     async def _note_person(self, so_far: TransferSoFar, form: TwilioForm) -> None:

@@ -173,9 +173,9 @@ class _Webhooks:
             return self._hold(question, rounds=0)
         async with desk.one_by_one.of(call_sid):
             events = await desk.state.events(call_sid)
-            asked, history = read_asked(read_facts(events)), read_history(events)
+            found, history = read_facts(events), read_history(events)
+            asked, transfers = read_asked(found), read_transfers(found)
             before = asked.answer_to(question, status, desk.wall_now())
-            transfers = read_transfers(read_facts(events))
             history = replace(history, follows=self._transfers.follows(history, transfers))
             desk.recalling.looks_back(form.get("From"), events)
             answer = before or await self._decide(form, question, asked, history, transfers)
@@ -183,9 +183,9 @@ class _Webhooks:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
                 await desk.kept()
-        agent = agent_in(fact for _, fact in read_facts(events))
         if answer.follows == Continuation.PUT_THROUGH:
             return twiml_response(self._put_through(form, question, history, transfers))
+        agent = agent_in(fact for _, fact in found)
         told_at = None if before is None else asked.answered_at.get(question)
         return self._answer(
             form, question, answer, history, agent, is_repeated=before is not None, at=told_at

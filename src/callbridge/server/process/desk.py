@@ -131,6 +131,14 @@ class Desk:
         """The key under which is kept what is remembered of a caller; empty for who cannot be told apart."""
         return key_to_remember(self.settings, caller)
 
+    def rings_in_a_circle(self, call_sid: str, caller: str) -> bool:
+        """Whether too many calls of this caller ring people already: a telephone may lead back here unseen.
+
+        Callers without a number cannot be told apart; but the number shown for them leads back by itself.
+        """
+        key = self.caller_key(caller)
+        return key != ANONYMOUS and self.rings.is_busy(call_sid, key, self.now())
+
     def look_around(self) -> None:
         """Notes what may have changed in the process itself since the last offer."""
         self.condition.is_draining = self.drain.reason_not_ready() is not None
@@ -233,10 +241,9 @@ class _CallerRings:
         return self.desk.caller_key(caller) != ANONYMOUS
 
     def begins(self, call_sid: str, caller: str) -> bool:
-        rings, key, now = self.desk.rings, self.desk.caller_key(caller), self.desk.now()
-        if key != ANONYMOUS and rings.is_busy(call_sid, key, now):
+        if self.desk.rings_in_a_circle(call_sid, caller):
             return False
-        rings.began(call_sid, key, now)
+        self.desk.rings.began(call_sid, self.desk.caller_key(caller), self.desk.now())
         return True
 
     def ended(self, call_sid: str) -> None:

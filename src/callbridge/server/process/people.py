@@ -21,7 +21,7 @@ from callbridge.call.telephone_facts import PersonRung
 from callbridge.observe.redaction import masked_number
 from callbridge.server.config.addresses import BRIEFING_PATH, PERSON_STATUS_PATH
 from callbridge.switchboard.continuation import read_facts
-from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, put_through
+from callbridge.switchboard.putting_through import Ends, NotPutThrough, PutThrough, line_number, put_through
 from callbridge.switchboard.transfer import JOIN_WITHIN_S, read_transfers
 from callbridge.telephony.rest.fault import FaultKind, RestFault
 from callbridge.telephony.rest.outcomes import call_outcome_of
@@ -165,14 +165,15 @@ class People:
         transfer = asked.transfer
         told = TransferTold(asked.transfer_id, TransferOutcome.CARRIER_FAULT)
         ends = Ends(caller, called, is_anonymous=not self._rings.has_number(caller))
-        found = put_through(ends, transfer.address, self._settings.fallback_caller_id or "")
+        own = self._settings.fallback_caller_id or ""
+        found = put_through(ends, transfer.address, own)
         if isinstance(found, PutThrough) and not self._rings.begins(asked.call_sid, caller):
             found = NotPutThrough.LEADS_BACK  # The person's telephone forwards to us, it seems.
         if not isinstance(found, PutThrough):
             return replace(told, outcome=TransferOutcome.UNREACHABLE, detail=found.value)
         shows_caller = transfer.shows == "caller" and not found.caller_id
         token = self._call_tokens.get(asked.call_sid) if shows_caller else ""
-        line = called if called.startswith("+") else self._settings.fallback_caller_id or ""
+        line = line_number(ends, own)
         if not (self.rest and line):
             return replace(told, detail="no REST, or no number to show", is_to_ring=True)
         try:
@@ -248,13 +249,12 @@ class People:
                 await _look_again(news)
 
     async def _so_far(self, asked: TransferAsked) -> TransferSoFar | None:
-        events = await self._state.events(asked.call_sid)
-        return read_transfers(read_facts(events)).get(asked.transfer_id)
+        return (await transfers_of(self._state, asked.call_sid)).get(asked.transfer_id)
 
     # --- Letting go ---
 
     async def _let_go(self, call_sid: str) -> None:
-        transfers = read_transfers(read_facts(await self._state.events(call_sid)))
+        transfers = await transfers_of(self._state, call_sid)
         for so_far in transfers.values():
             if so_far.has_person and not so_far.is_wanted:
                 await self._end(call_sid, so_far.person_sid)
@@ -297,6 +297,11 @@ class People:
         task = self._tasks.create_task(_alone(work, name), name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+
+async def transfers_of(state: State, call_sid: str) -> dict[str, TransferSoFar]:
+    """The transfers of a call by their names, as far as anything of them is written down."""
+    return read_transfers(read_facts(await state.events(call_sid)))
 
 
 async def _look_again(news: asyncio.Event) -> None:

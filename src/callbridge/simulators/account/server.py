@@ -163,7 +163,10 @@ class AccountServer:
 
 
 class _Guest(uvicorn.Server):
-    """uvicorn that leaves the signals to its host program, and says when it listens."""
+    """uvicorn that leaves the signals to its host program, and says when it listens.
+
+    The service has one of its own: neither of the two may know the other.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

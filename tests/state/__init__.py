@@ -1,0 +1,1 @@
+"""What is kept, and what every way of keeping it promises."""
