@@ -171,6 +171,7 @@ STOREYS = {
     "agents": 3,
     "telephony": 3,
     "state": 3,
+    "records": 3,
     "observe": 3,
     "switchboard": 4,
     "server": 5,
@@ -324,12 +325,18 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("callbridge.server.config",),
     "twilio": ("callbridge.telephony",),
     "aiohttp": ("callbridge.telephony.rest",),
-    "sqlalchemy": ("callbridge.state",),
+    "sqlalchemy": ("callbridge.state", "callbridge.records"),
+    "alembic": ("callbridge.records",),
+    "psycopg": ("callbridge.records",),
+    "cryptography": ("callbridge.records",),
+    "pyarrow": ("callbridge.records",),
+    "boto3": ("callbridge.records.recording",),
+    "soundfile": ("callbridge.records.recording",),
     "picows": ("callbridge.bridge.legs",),
     "aiofastnet": ("callbridge.bridge.legs",),
     "typer": ("callbridge.cli",),
     "rich": ("callbridge.cli",),
-    "openai": (),  # Its types are the contract of the tests; the service speaks for itself.
+    "openai": ("callbridge.records.analysis",),  # Calls themselves speak without it: its types judge ours.
 }
 """Libraries that have a room of their own."""
 
