@@ -92,7 +92,7 @@ class Turn(msgspec.Struct, frozen=True):
 
 
 class Happening(msgspec.Struct, frozen=True):
-    """What happened beside the turns: a step, a transfer, a text, a captured object, a lost session, …"""
+    """What happened beside the turns: a step, a transfer, a text, a captured object, a lost session."""
 
     at_ms: int
     kind: str
