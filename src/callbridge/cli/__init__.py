@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from callbridge.cli.agent import show
+from callbridge.cli.calls import calls
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.dev import DevCommand, dev
@@ -76,6 +77,7 @@ agent = typer.Typer(
 agent.command("show")(show)
 app.add_typer(agent, name="agent")
 app.add_typer(number, name="number")
+app.add_typer(calls, name="calls")
 
 
 def main() -> None:

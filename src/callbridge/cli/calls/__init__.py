@@ -1,0 +1,43 @@
+"""`callbridge calls`: what is on record of calls. Each sub-command is a module of this folder.
+
+What brings a library of the database along is imported inside the commands: no other command waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import typer
+from typer.core import TyperGroup
+
+FIRST: Final = "list"
+"""What `callbridge calls` is short for."""
+
+
+class ListedByDefault(TyperGroup):
+    """`callbridge calls --since 2d` is `callbridge calls list --since 2d`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's.
+        """Reads the command line."""
+        asks_for_help = args[:1] in (["-h"], ["--help"])
+        names_command = args[:1] and args[0] in self.commands
+        if FIRST in self.commands and not asks_for_help and not names_command and _are_options(args):
+            args = [FIRST, *args]
+        return super().parse_args(ctx, args)
+
+
+def _are_options(args: list[str]) -> bool:
+    """A word that is no command is a mistyped one, and to be told of."""
+    return not args or args[0].startswith("-")
+
+
+calls = typer.Typer(
+    cls=ListedByDefault,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@calls.callback()
+def about_calls() -> None:
+    """What is on record of calls: listed, followed, shown, exported."""
