@@ -7,11 +7,13 @@ import json
 import logging
 from typing import Any
 
+import pydantic
 import pytest
+import sqlalchemy
 import structlog
 
 from callbridge.observe.logs import LogFormat, configure_logging
-from callbridge.observe.redaction import MASK
+from callbridge.observe.redaction_patterns import MASK
 
 
 class Terminal(io.StringIO):
@@ -48,7 +50,19 @@ def test_library_lines_have_the_same_form() -> None:
     assert (theirs["event"], theirs["level"]) == (f"no route to +{MASK}23", "warning")
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "websockets.client", "httpx"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("uvicorn.error", "websockets.client", "httpx", "sqlalchemy.engine.Engine", "alembic.runtime"),
+        *(
+            "psycopg.pool",
+            "botocore.endpoint",
+            "urllib3.connectionpool",
+            "openai._base_client",
+            "twilio.http",
+        ),
+    ],
+)
 def test_libraries_that_print_frames_are_kept_quiet(name: str) -> None:
     """At DEBUG, sockets' own loggers would print audio and words; they stay at WARNING."""
     stream = io.StringIO()
@@ -86,6 +100,40 @@ def test_numbers_and_secrets_never_come_out(log_format: LogFormat, stream_type: 
     assert "very-secret-key" not in text
     assert text.count("Traceback") == 2
     assert f"+{MASK}23" in text
+
+
+WORDS = "my cat is called Ophelia"
+
+
+@pytest.mark.parametrize("with_words", [False, True])
+def test_words_under_their_names_come_out_where_they_may(*, with_words: bool) -> None:
+    """A line of anybody's code: a tool that logs its arguments, a library with fields of its own."""
+    stream = io.StringIO()
+    configure_logging("INFO", LogFormat.JSON, with_words=with_words, stream=stream)
+    structlog.get_logger().info("asked", nested={"arguments": WORDS}, transcript=WORDS)
+    logging.getLogger("library").warning("sent", extra={"transcript": WORDS, "caller": "+447700900123"})
+    assert stream.getvalue().count(WORDS) == (2 if with_words else 0)
+    assert "7700900" not in stream.getvalue()
+
+
+def test_what_libraries_show_of_what_they_were_given_does_not_come_out() -> None:
+    """The values of a statement, what a model of pydantic was made of, a login in an address."""
+    stream = io.StringIO()
+    configure_logging("INFO", LogFormat.JSON, stream=stream)
+    engine = sqlalchemy.create_engine("sqlite://")
+    try:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT * FROM nothing WHERE said = :said"), {"said": WORDS})
+    except sqlalchemy.exc.SQLAlchemyError:
+        structlog.get_logger().exception("not_stored")
+    try:
+        pydantic.TypeAdapter(int).validate_python(WORDS)
+    except pydantic.ValidationError as error:
+        structlog.get_logger().exception("not_valid", why=str(error))
+    structlog.get_logger().warning("cannot reach postgresql://calls:Ophelia@db.example.com/calls")
+    engine.dispose()
+    assert "not_stored" in stream.getvalue()
+    assert "Ophelia" not in stream.getvalue()
 
 
 def test_format_follows_the_terminal() -> None:

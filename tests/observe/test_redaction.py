@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callbridge.observe.redaction import MASK, redaction
+from callbridge.observe.redaction import redaction
+from callbridge.observe.redaction_patterns import MASK
 
 subject = redaction()
 
@@ -86,6 +87,20 @@ def test_nested_values_are_redacted(numbers: list[str], depth: int) -> None:
         ("'client:anna.lee'", f"'client:{MASK}'"),
         ("key sk-proj-abcDEF123456", f"key sk-{MASK}"),
         ("Authorization: Bearer abc.def-123456", f"Authorization: Bearer {MASK}"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==", f"Authorization: Basic {MASK}"),
+        ("to anna.lee@example.com, now", f"to {MASK}, now"),
+        ("postgresql://calls:s3cret-pw@db.example.com/x", f"postgresql://{MASK}@db.example.com/x"),
+        ("https://db.example.com:5432/x", "https://db.example.com:5432/x"),
+        ("card 4111 1111 1111 1111, thanks", f"card {MASK}, thanks"),
+        ("card:4242424242424242", f"card:{MASK}"),
+        ("order 4111111111111112", f"order {MASK}12"),  # No card: a telephone, perhaps.
+        ("whsec_C2FVsBQIhrscChlQIMV", MASK),
+        ("a.opus?X-Amz-Signature=abc&X-Amz-Date=1", f"a.opus?X-Amz-Signature={MASK}&X-Amz-Date=1"),
+        ("eyJhbGciOi.eyJzdWIiOiIx.abc-_def", MASK),
+        ("token " + "aB3-" * 20, f"token {MASK}"),
+        ("[SQL: INSERT] [parameters: {'body': 'my pin'}]", f"[SQL: INSERT] [parameters: {MASK}"),
+        ("bad [type=int, input_value='my pin', input_type=str]", f"bad [type=int, input_value={MASK}"),
+        ("DETAIL:  Key (words)=(my pin) already exists.", f"DETAIL:  {MASK}"),
     ],
 )
 def test_known_forms(text: str, expected: str) -> None:
@@ -101,7 +116,14 @@ HARMLESS = (
     *("2026-11-20T12:34:56.123456Z", "2026-11-20T12:34:56.123456789Z", "2026-11-20 12:34:56+01:00"),
     *("2026-11-20T12:34:56+0130", "2026-11-20", "192.168.100.200:54321", "item_C1234567890123"),
     *("resp_9876543210123", "took 0.123456789012 s", "p50 420 ms, max 1380 ms", "task-oriented-approach"),
-    *("gpt-4o-mini-transcribe-2025-12-15", ""),
+    *(
+        "gpt-4o-mini-transcribe-2025-12-15",
+        "",
+        "0123456789abcdef" * 4,
+        "max_tokens=5",
+        "max_output_tokens=inf",
+    ),
+    *("python@3", "tokens=7", "https://calls.example.com/a@b"),
 )
 
 
@@ -194,8 +216,32 @@ def test_numbers_that_are_measurements_stay(value: object) -> None:
 def test_values_under_secret_names_are_masked() -> None:
     """What is called a token is masked whatever it looks like; a count of tokens is not."""
     harmless = {"tokens": 7, "token_count": "9"}
-    told = subject.value({"token": "abc", "Authorization": "x y"} | harmless)
-    assert told == {"token": MASK, "Authorization": MASK} | harmless
+    secret = ("token", "Authorization", "X-Twilio-Signature", "webhook-signature", "api_key", "Set-Cookie")
+    told = subject.value(dict.fromkeys(secret, "x y") | harmless)
+    assert told == dict.fromkeys(secret, MASK) | harmless
+
+
+def test_of_words_the_length_is_shown_unless_they_may_be() -> None:
+    said = {"transcript": "My pin is 1.", "arguments": "{}", "caller_said": "", "turn": 3}
+    assert subject.value(said) == said
+    assert redaction(with_words=False).value(said) == {
+        "transcript": "(12 characters)",
+        "arguments": "(2 characters)",
+        "caller_said": "",
+        "turn": 3,
+    }
+
+
+@given(digits=st.from_regex(r"(4|51|34|62)[0-9]{11,16}", fullmatch=True), gap=st.sampled_from(["", " "]))
+def test_a_card_is_known_by_its_check_digit(digits: str, gap: str) -> None:
+    """Luhn, from the right: every second digit doubled, and the sum of all digits divided by ten."""
+    total = sum(
+        sum(map(int, str(int(digit) * (1 + place % 2)))) for place, digit in enumerate(reversed(digits))
+    )
+    written = gap.join(digits[i : i + 4] for i in range(0, len(digits), 4))
+    text = f"it is {written}, please"
+    is_card = total % 10 == 0 and 13 <= len(digits) <= 19
+    assert subject.without_cards(text) == (f"it is {MASK}, please" if is_card else text)
 
 
 def test_known_secrets_are_blanked_out_anywhere() -> None:

@@ -207,7 +207,12 @@ class Session:
         local = f"http://{LOOPBACK}:{port}"
         model_url = run(self._model_url()) if self._told.simulates_model else ""
         settings = development_settings(self._told, port=port, base_url=local, model_url=model_url)
-        configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+        configure_logging(
+            settings.log_level,
+            settings.log_format,
+            secrets=settings.secrets,
+            with_words=settings.log_transcripts,
+        )
         public = None
         if wishes.is_public:
             self._needs_account()

@@ -61,7 +61,12 @@ def serve(
         options={name: str(value) for name, value in named.items() if value is not None}
     )
     settings = settings_or_refusal(variables)
-    configure_logging(settings.log_level, settings.log_format, secrets=settings.secrets)
+    configure_logging(
+        settings.log_level,
+        settings.log_format,
+        secrets=settings.secrets,
+        with_words=settings.log_transcripts,
+    )
     log_crashes()
     _tell(variables.doubts)
     room = _room(settings)

@@ -50,6 +50,17 @@ _QUIET = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
+    # These print what they are asked to send or to store: statements with their values, bodies, headers.
+    "sqlalchemy": logging.WARNING,
+    "alembic": logging.WARNING,
+    "psycopg": logging.WARNING,
+    "boto3": logging.WARNING,
+    "botocore": logging.WARNING,
+    "s3transfer": logging.WARNING,
+    "urllib3": logging.WARNING,
+    "aiohttp": logging.WARNING,
+    "twilio": logging.WARNING,
+    "openai": logging.WARNING,
 }
 
 
@@ -58,16 +69,20 @@ def configure_logging(
     log_format: LogFormat = LogFormat.AUTO,
     *,
     secrets: Iterable[str] = (),
+    with_words: bool = False,
     stream: TextIO | None = None,
 ) -> None:
     """Sends all logging of this process to `stream` (stderr), redacted; may be called again.
 
-    `secrets` are blanked out wherever they turn up. `level` is a name such as `INFO`.
+    `secrets` are blanked out wherever they turn up. `level` is a name such as `INFO`. Unless `with_words`,
+    what stands under a name for words of a call is shown by its length.
     """
     stream = _standard_error() if stream is None else stream
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_facts(),
-        processors=_last_steps(log_format, redaction(secrets), is_terminal=stream.isatty()),
+        processors=_last_steps(
+            log_format, redaction(secrets, with_words=with_words), is_terminal=stream.isatty()
+        ),
     )
     root = logging.getLogger()
     for before in root.handlers:

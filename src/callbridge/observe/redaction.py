@@ -1,5 +1,7 @@
 """Takes phone numbers, addresses and secrets out of whatever is about to be logged, and keeps it in bounds.
 
+What is looked for in a text stands in `redaction_patterns`.
+
 Pure functions. They err on the side of masking: a number that was none costs a little legibility, a
 number that was missed is in the logs for good. What operators search by is left whole: SIDs,
 timestamps, IP addresses, UUIDs.
@@ -17,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-MASK = "********"
+from callbridge.observe.redaction_patterns import CARD, MASK, PATTERN, SECRETS_BEGIN, masked, masked_card
 
 VALUE_CHARACTERS_MAX: Final = 500
 """Of one value: an error of the model with its advice has about 300."""
@@ -29,9 +31,16 @@ ENTRIES_MAX: Final = 20
 DEPTH_MAX: Final = 3
 
 _SECRET_KEYS = frozenset(
-    {"api_key", "auth_token", "authorization", "password", "secret", "signature", "token"}
+    {"apikey", "authtoken", "accesstoken", "refreshtoken", "streamtoken", "token", "authorization", "cookie"}
+    | {"password", "secret", "secretkey", "clientsecret", "privatekey", "recordskey", "setcookie"}
+    | {"signature", "xtwiliosignature", "webhooksignature", "xamzsecuritytoken"}
 )
-"""Names whose value is masked whatever it looks like."""
+"""Names whose value is masked whatever it looks like, in small letters without signs between words."""
+
+_WORD_KEYS = frozenset(
+    {"agentsaid", "arguments", "callersaid", "delta", "keys", "instructions", "transcript", "transcripts"}
+)
+"""Names under which words of a call may stand: of them only the length is shown, unless words may be."""
 
 _NUMBER_KEYS = frozenset(
     {"caller", "called", "from", "to", "forwardedfrom", "calledvia", "callerid", "callername"}
@@ -43,6 +52,9 @@ masked whatever it looks like: a short number, an extension, a user of SIP."""
 _SECRET_CHARACTERS_MIN = 8
 """A shorter configured secret would blank out ordinary words."""
 
+_WORD_CHARACTERS_MAX = 48
+"""Of names of ours and SIDs; what is longer may be a token."""
+
 _RECOGNISED_WITHIN = 100
 """Characters in which the pattern below knows what it sees; the longest is a number with signs between its
 fifteen digits."""
@@ -52,35 +64,6 @@ _CONTROL = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # What turns the direction of the text around.
     "\u2028\u2029\ud800-\udfff]"  # Ends of lines for some readers; halves of characters.
 )
-
-# One pass from left to right. What stands first wins, so the things to keep shield the digits
-# inside them. Digits that are glued to letters or underscores belong to an identifier, unless a
-# plus sign announces a number.
-_PATTERN = re.compile(
-    r"""
-    (?P<keep>
-        (?<![0-9A-Za-z])(?:
-            [A-Z]{2}[0-9a-f]{32}                                        # a Twilio SID
-          | [0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}                 # a UUID
-          | (?:\d{1,3}\.){3}\d{1,3}(?![0-9.])                           # an IPv4 address
-          | \d{4}-\d\d-\d\d                                             # an ISO date
-            (?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?                    #   with a time
-               (?:Z|[+-](?:0\d|1[0-4]):?(?:00|15|30|45)(?!\d))?)?       #   and an offset
-        )
-    )
-  | (?P<secret> (?<![0-9A-Za-z])sk-[A-Za-z0-9_-]{8,} )
-  | (?P<bearer> (?P<scheme> \bBearer\s+ ) [A-Za-z0-9._~+/=-]{8,} )
-  | (?P<address> (?P<kind> \b(?:sips?|client): ) [^\s"'<>@,;]+ )
-  | (?P<number>
-        (?P<plus> \+ | %2B | (?<![\w*]) (?=[(\d]) )
-        \(?\d(?: \d{9,} | (?:[\ \u00a0.()/\u2010\u2011\-]{0,3}\d){6,14} \d* )
-    )
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-
-_NATIONAL_DIGITS_MIN = 9
-_DECIMAL = re.compile(r"\d+\.\d+")
 
 _TELEPHONE = re.compile(r"\+?[\d\s()./-]+")
 _TELEPHONE_DIGITS_MIN = 7
@@ -117,6 +100,8 @@ class Redaction:
 
     secrets: tuple[str, ...] = ()
     """The longest first, as one may contain another."""
+    with_words: bool = True
+    """Whether what stands under a name for words is shown."""
 
     def __repr__(self) -> str:
         return f"<Redaction secrets={len(self.secrets)}>"
@@ -132,8 +117,8 @@ class Redaction:
         is_cut = len(seen) < len(text)
         for secret in self.secrets:
             seen = seen.replace(secret, MASK)
-        if not is_cut and len(seen) <= characters_max and seen.isidentifier():
-            return seen  # A word, as most values are: digits in it announce no number.
+        if not is_cut and len(seen) <= characters_max and _is_word(seen):
+            return seen
         # What begins near a cut may be half of something. Secrets that were blanked out brought it nearer.
         end = min(characters_max, max(0, len(seen) - margin)) if is_cut else characters_max
         shown = escaped(self._masked_until(seen, end))
@@ -171,9 +156,20 @@ class Redaction:
         """The value that stands under the name `key`."""
         if isinstance(key, str) and _names_a_telephone(key[:KEY_CHARACTERS_MAX]):
             return self._telephones(entry, depth)
-        if isinstance(entry, str) and isinstance(key, str) and key.lower() in _SECRET_KEYS:
+        name = _bare(key[:KEY_CHARACTERS_MAX]) if isinstance(key, str) else ""
+        if isinstance(entry, str | bytes) and name in _SECRET_KEYS:
             return MASK
+        if isinstance(entry, str | bytes) and name in _WORD_KEYS and not self.with_words:
+            return f"({len(entry)} characters)" if entry else ""
         return self.value(entry, depth)
+
+    def number(self, number: str) -> str:
+        """As `masked_number`."""
+        return masked_number(number)
+
+    def without_cards(self, text: str) -> str:
+        """`text` as it is, but for the numbers of payment cards in it. Those may not even be kept."""
+        return CARD.sub(masked_card, text)
 
     def key(self, key: object) -> str:
         """A name, which may be a stranger's as well."""
@@ -205,46 +201,35 @@ class Redaction:
     def _masked_until(self, text: str, end: int) -> str:
         """`text` up to `end`, masked; what begins before it is masked whole, so that no half is left."""
         parts, done = [], 0
-        for match in _PATTERN.finditer(text):
+        for match in PATTERN.finditer(text):
             if match.start() >= end:
                 break
-            parts += [text[done : match.start()], _masked(match)]
+            parts += [text[done : match.start()], masked(match)]
             done = match.end()
         return "".join([*parts, text[done:end]])
 
 
-def redaction(secrets: Iterable[str] = ()) -> Redaction:
+def redaction(secrets: Iterable[str] = (), *, with_words: bool = True) -> Redaction:
     """A redaction that knows these secrets, but for those that are too short to be any."""
     known = [secret for secret in secrets if len(secret) >= _SECRET_CHARACTERS_MIN]
-    return Redaction(tuple(sorted(known, key=len, reverse=True)))
+    return Redaction(tuple(sorted(known, key=len, reverse=True)), with_words)
+
+
+def _is_word(text: str) -> bool:
+    """Most values are: digits in one announce no number, and it is no secret by its looks."""
+    return len(text) <= _WORD_CHARACTERS_MAX and text.isidentifier() and not text.startswith(SECRETS_BEGIN)
 
 
 @functools.lru_cache(maxsize=512)
+def _bare(key: str) -> str:
+    return re.sub(r"[^a-z]", "", key.lower())
+
+
 def _names_a_telephone(key: str) -> bool:
-    return re.sub(r"[^a-z]", "", key.lower()) in _NUMBER_KEYS
+    return _bare(key) in _NUMBER_KEYS
 
 
 def _written_out(match: re.Match[str]) -> str:
     code = ord(match.group())
     names = {9: "\\t", 10: "\\n", 13: "\\r"}
     return names.get(code) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}")
-
-
-def _masked(match: re.Match[str]) -> str:
-    found = match.group()
-    if match["keep"]:
-        return found
-    if match["secret"]:
-        return f"sk-{MASK}"
-    if match["bearer"]:
-        return match["scheme"] + MASK
-    if match["address"]:
-        return match["kind"] + MASK
-    return _masked_number(found, match["plus"])
-
-
-def _masked_number(found: str, plus: str) -> str:
-    digits = re.sub(r"\D", "", found.removeprefix(plus))
-    if not plus and (len(digits) < _NATIONAL_DIGITS_MIN or _DECIMAL.fullmatch(found)):
-        return found
-    return f"{plus}{MASK}{digits[-2:]}"

@@ -157,6 +157,7 @@ def open_file(path: Path) -> Connection:
         # Absolute, because SQLite gives some names a meaning of their own (":memory:").
         URL.create("sqlite", database=str(path.absolute())),
         poolclass=NullPool,
+        hide_parameters=True,  # An error of a statement would show words of callers, which it was to write.
         # Without an isolation level the driver begins no transaction by itself: `writing` does.
         connect_args={"timeout": LOCK_WAIT_S, "isolation_level": None},
     )
