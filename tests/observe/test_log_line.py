@@ -19,10 +19,10 @@ from callbridge.observe.logs import LogFormat, configure_logging
 from callbridge.observe.redaction import (
     DEPTH_MAX,
     ENTRIES_MAX,
-    MASK,
     VALUE_CHARACTERS_MAX,
     redaction,
 )
+from callbridge.observe.redaction_patterns import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -70,6 +70,7 @@ _TELEPHONE_DIGITS_MIN = 7
 """Of fewer digits the last two would be half of what there is to know."""
 
 _ADDRESS = re.compile(r"(sips?|client):[^@]*(?:@([A-Za-z0-9.:\[\]-]{1,100}))?", re.IGNORECASE)
+_LENGTH = re.compile(r"\(\d+ characters\)")
 _MASKED = re.compile(r"\+?\*{8}\d{0,2}")
 
 
@@ -160,7 +161,7 @@ class Redaction:
         if isinstance(entry, str | bytes) and name in _SECRET_KEYS:
             return MASK
         if isinstance(entry, str | bytes) and name in _WORD_KEYS and not self.with_words:
-            return f"({len(entry)} characters)" if entry else ""
+            return _length(entry)
         return self.value(entry, depth)
 
     def number(self, number: str) -> str:
@@ -213,6 +214,13 @@ def redaction(secrets: Iterable[str] = (), *, with_words: bool = True) -> Redact
     """A redaction that knows these secrets, but for those that are too short to be any."""
     known = [secret for secret in secrets if len(secret) >= _SECRET_CHARACTERS_MIN]
     return Redaction(tuple(sorted(known, key=len, reverse=True)), with_words)
+
+
+def _length(words: str | bytes) -> str:
+    """In place of words. What stands for some already stays."""
+    if not words or (isinstance(words, str) and _LENGTH.fullmatch(words)):
+        return str(words or "")
+    return f"({len(words)} characters)"
 
 
 def _is_word(text: str) -> bool:
