@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from callbridge.bridge.legs.leg import SocketLeg
+from callbridge.bridge.relay import HearWords
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.server.config.retention import retention
 from callbridge.server.config.settings import VARIABLES, Settings, read_settings
@@ -103,6 +104,7 @@ class LiveCall:
     """Its phone sends a frame each time that somebody looks, so often."""
     frames: int = 0
     has_ended: bool = False
+    words_go_to: HearWords | None = None
 
     def hand_over(self) -> None:
         self.told.append("hand over")
@@ -125,6 +127,9 @@ class LiveCall:
 
     def stop(self) -> None:
         self.told.append("stop")
+
+    def hear_words(self, hear: HearWords | None) -> None:
+        self.words_go_to = hear
 
 
 @dataclass

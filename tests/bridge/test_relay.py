@@ -87,6 +87,23 @@ def delta(audio: bytes, response_id: str = "resp_1", item_id: str = "item_1") ->
     )
 
 
+def piece(by: str, words: str, response_id: str = "resp_1") -> str:
+    """A piece of somebody's words as the model sends it."""
+    agent, caller = "response.output_audio_transcript", "conversation.item.input_audio_transcription"
+    place = {"response_id": response_id, "item_id": "item_1"} if by == "agent" else {"item_id": "item_2"}
+    return json.dumps({"type": f"{agent if by == 'agent' else caller}.delta", **place, "delta": words})
+
+
+def test_words_are_told_as_they_come_to_who_wants_them() -> None:
+    """Of the agent those that may be heard. The record of the turn has all of them, whoever listens."""
+    rig, heard = Rig(), list[tuple[str, str, str]]()
+    pieces = [piece("agent", "Good "), piece("caller", "I "), piece("agent", "Nobody", "resp_0")]
+    for hears in (None, lambda *said: heard.append(said), None):
+        rig.relay.hear_words(hears)
+        assert [rig.relay.from_model(text, 1.0) for text in pieces] == [None] * 3
+    assert heard == [("agent", "item_1", "Good "), ("caller", "item_2", "I ")]
+
+
 def test_caller_audio_passes_through_an_open_gate() -> None:
     rig = Rig()
     assert rig.relay.from_phone(media(b"\x01\x02\x03")) is None

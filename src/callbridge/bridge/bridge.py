@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.in_call import AgentInCall
     from callbridge.bridge.admitting import Admit, Observe
+    from callbridge.bridge.relay import HearWords
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
     from callbridge.call.machine import CallMachine
@@ -210,6 +211,10 @@ class Bridge:
     def transfer_told(self, event: e.TransferTold) -> None:
         """Whoever asks a person for the caller knows what came of it."""
         self._tell_from_outside(event)
+
+    def hear_words(self, hear: HearWords | None) -> None:
+        """Who is told the words of both sides as they come; None: nobody."""
+        self._relay.hear_words(hear)
 
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""

@@ -8,7 +8,7 @@ No logging here, no metric call, nothing that could be done once per call.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from callbridge.call.ear.gate import Uplink
 from callbridge.call.ear.playout import CLIP, Playout
@@ -29,7 +29,7 @@ from callbridge.wire.errors import UNREADABLE, ProtocolError
 from callbridge.wire.media_streams import Media, SendMark, encode_audio
 from callbridge.wire.media_streams import decode as decode_from_phone
 from callbridge.wire.realtime_commands import encode_append
-from callbridge.wire.realtime_events import AnswerDelta, AudioDelta
+from callbridge.wire.realtime_events import AnswerDelta, AudioDelta, CallerDelta
 from callbridge.wire.realtime_events import decode as decode_from_model
 
 if TYPE_CHECKING:
@@ -57,8 +57,16 @@ FRAME_BYTES_MAX = 2000 * BYTES_PER_MS
 """Two seconds in one uplink frame: Twilio sends 20 ms, so anything near this is not a telephone."""
 
 
+HearWords: TypeAlias = "Callable[[Literal['agent', 'caller'], str, str], None]"
+"""Gets pieces of both sides' words as they come: who speaks, in which item, and the piece."""
+
+
 def nobody_counts(_frames: float) -> None:
     """Then nothing is a flood."""
+
+
+def nobody_hears(_by: str, _item_id: str, _words: str) -> None:
+    """Then the caller's words are what the whole transcript says."""
 
 
 class Relay:
@@ -72,9 +80,11 @@ class Relay:
     """
 
     __slots__ = (
+        "_adds",
         "_audio_head",
         "_flood_of_frames",
         "_gate",
+        "_hear",
         "_held",
         "_held_bytes",
         "_is_unheard",
@@ -122,6 +132,8 @@ class Relay:
         self._unheard_ms_max = 0
         self._note: Callable[[Fact], None] | None = None
         self._was_loud = False
+        self._hear: HearWords = nobody_hears
+        self._adds = self._add_silently
         self.send_to_phone = send_to_phone
         self.send_to_model: Callable[[bytes], None] | None = None
         """Known once the model leg is open; audio is held until then."""
@@ -137,6 +149,14 @@ class Relay:
         self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
         self._audio_head = media_streams.audio_head(call.stream_sid)
         self._note = note
+
+    def hear_words(self, hear: HearWords | None) -> None:
+        """Somebody follows the words of both sides from now on, or nobody does any more.
+
+        The function itself is changed: no piece is looked at for nobody.
+        """
+        self._hear = hear or nobody_hears
+        self._adds = self._add_silently if hear is None else self._add_aloud
 
     def from_phone(self, text: str | bytes) -> Event | None:
         """One message of Twilio. Answers what the machine must know, for audio nothing."""
@@ -175,7 +195,10 @@ class Relay:
         if type(event) is AudioDelta:
             return self._play(event, now)
         if type(event) is AnswerDelta:
-            self._transcript.agent_adds(event.item_id, event.delta)
+            self._adds(event)
+            return None
+        if type(event) is CallerDelta:
+            self._hear("caller", event.item_id, event.delta)
             return None
         return event
 
@@ -212,6 +235,15 @@ class Relay:
         self.send_to_phone(encode_audio(self._audio_head, clip))
         self._playout.clip_sent(len(clip), now, name)
         self._send_mark(self._playout.mark(now))
+
+    def _add_silently(self, piece: AnswerDelta) -> None:
+        self._transcript.agent_adds(piece.item_id, piece.delta)
+
+    def _add_aloud(self, piece: AnswerDelta) -> None:
+        self._transcript.agent_adds(piece.item_id, piece.delta)
+        # As with audio: what may not be heard is not said.
+        if piece.response_id == self._gate.audible_response_id:
+            self._hear("agent", piece.item_id, piece.delta)
 
     def _look_at_size(self, size: int) -> BadMessage | None:
         """A frame that is not as long as Twilio's: what it has beyond that counts as further frames."""

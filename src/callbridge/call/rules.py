@@ -370,6 +370,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
     rt.OutputItemDone: _standing(_ladder(Ladder.output_item_done)),
     rt.AudioDelta: _always(_PASSES_BY),
     rt.AnswerDelta: _always(_PASSES_BY),
+    rt.CallerDelta: _always(_PASSES_BY),
     rt.AudioDone: _standing(_here(audio_done)),
     rt.AgentTranscript: _standing(_ladder(Ladder.agent_transcribed)),
     rt.ResponseDone: _standing(_here(response_done)),

@@ -317,6 +317,14 @@ class AnswerDelta(ServerEvent, tag="response.output_audio_transcript.delta", fro
 
     item_id: str = ""
     delta: str = ""
+    response_id: str = ""
+
+
+class CallerDelta(ServerEvent, tag="conversation.item.input_audio_transcription.delta", frozen=True):
+    """A piece of the caller's words, for who follows a call live. The whole transcript follows it."""
+
+    item_id: str = ""
+    delta: str = ""
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
@@ -335,7 +343,6 @@ IGNORED: Final[dict[str, str]] = {
     "conversation.item.truncated": "confirms a command of ours",
     "conversation.item.deleted": "confirms a command of ours",
     "conversation.item.retrieved": "answers a command that we never send",
-    "conversation.item.input_audio_transcription.delta": "the whole transcript follows",
     "conversation.item.input_audio_transcription.segment": "speaker labels; a call has one caller",
     "input_audio_buffer.cleared": "answers a command that we never send",
     "input_audio_buffer.dtmf_event_received": "SIP only; keys come from Twilio's dtmf message",
@@ -380,6 +387,7 @@ Event: TypeAlias = (
     | AudioDone
     | AgentTranscript
     | AnswerDelta
+    | CallerDelta
     | RateLimitsUpdated
     | ErrorEvent
 )

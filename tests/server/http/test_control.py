@@ -18,6 +18,7 @@ KEY = control_key(made_settings())
 RIGHT = {"Authorization": f"Bearer {KEY}"}
 OWN_KEY = "a-key-of-the-operators-own"
 ROUTES = [("POST", "/drain"), ("DELETE", "/drain"), ("GET", "/drain"), ("GET", "/readyz")]
+ROUTES += [("GET", "/calls/live"), ("GET", "/calls/CA1/live")]
 
 
 class World:

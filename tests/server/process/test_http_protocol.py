@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 import uvicorn
 
-from callbridge.server.process import http_bounds
+from callbridge.server.process import http_bounds, http_protocol
 from callbridge.server.process.fast_lane import FastLaneProtocol
 from callbridge.server.process.http_bounds import Phase
 from callbridge.server.process.http_protocol import BoundedHttpProtocol, Crowd, bounded_http
@@ -56,6 +56,12 @@ class House:
             scope["state"]["is_genuine"] = True
         if scope["path"] == "/early":
             await answer(send, b"")
+            return
+        if scope["path"] == "/long":
+            await send({"type": "http.response.start", "status": 200})
+            await self.may_answer.wait()
+            while self.connections:
+                await send({"type": "http.response.body", "body": bytes(65536), "more_body": True})
             return
         await self.may_answer.wait()
         body, more = b"", True
@@ -239,6 +245,21 @@ async def test_who_takes_no_answer_is_dropped(house: House, monkeypatch: pytest.
         sending = send_without_end(peer, POST % len(body) + body)
         assert await until(lambda: not house.connections)
         await sending
+
+
+async def test_a_long_answer_has_its_time_while_it_is_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads none of it is dropped."""
+    monkeypatch.setitem(http_bounds.WITHIN_S, Phase.ANSWER, 0.1)
+    monkeypatch.setattr(http_protocol, "READ_WITHIN_S", 0.1)
+    async with house.visitor(receive_buffer_bytes=2048) as peer:
+        await peer.send(b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+        await peer.read_head()
+        await asyncio.sleep(0.15)
+        assert len(house.connections) == 1
+        house.may_answer.set()
+        assert await until(lambda: not house.connections)
 
 
 @pytest.mark.parametrize("asks", [False, True])

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-OWN: Final = 32
-"""At rest it has 20 (measured): the log, the state and its journal, the event loop, what it listens on. Eight
+OWN: Final = 40
+"""At rest it has 20 (measured): the log, the state and its journal, the event loop, what it listens on. 16
 are for operators, the rest for name servers and for tools that open files."""
 
 PER_CALL: Final = 3

@@ -160,6 +160,7 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
         ModelHealth(desk),
         SpendMeter(desk),
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),
+        desk.feed,
         *observers,
     )
     clip = load_clip(settings.clip) if settings.clip else b""

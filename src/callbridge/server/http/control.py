@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from callbridge.server.process.refusals import tell_first
+from callbridge.server.http.control_guard import Guard
+from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Following
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
@@ -28,8 +28,6 @@ REASONS_PATH: Final = "/readyz"
 
 _PURPOSE: Final = b"callbridge control"
 """What the key is good for: a signature that Twilio makes under the same token is never one."""
-
-_log = structlog.get_logger()
 
 
 def control_key(settings: Settings) -> str:
@@ -49,12 +47,18 @@ def control_app(desk: Desk) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,  # As at the public port: nobody is sent where the request says.
     )
-    control = _Control(desk, f"Bearer {control_key(desk.settings)}".encode())
+    guard = Guard(desk, f"Bearer {control_key(desk.settings)}".encode())
+    control, following = _Control(desk), Following(desk)
     router = APIRouter()
-    router.add_route(DRAIN_PATH, control.begin, methods=["POST"])
-    router.add_route(DRAIN_PATH, control.undo, methods=["DELETE"])
-    router.add_route(DRAIN_PATH, control.report, methods=["GET"])
-    router.add_route(REASONS_PATH, control.reasons, methods=["GET"])
+    for method, path, endpoint in (
+        ("POST", DRAIN_PATH, control.begin),
+        ("DELETE", DRAIN_PATH, control.undo),
+        ("GET", DRAIN_PATH, control.report),
+        ("GET", REASONS_PATH, control.reasons),
+        ("GET", LIVE_PATH, following.all),
+        ("GET", LIVE_CALL_PATH, following.one),
+    ):
+        router.add_route(path, guard.before(endpoint), methods=[method])
     app.include_router(router)
     return app
 
@@ -64,31 +68,23 @@ class _Control:
     """The endpoints."""
 
     desk: Desk
-    authorization: bytes
-    """The one header that is accepted."""
 
-    async def begin(self, request: Request) -> Response:
+    async def begin(self, _request: Request) -> Response:
         """Takes no new calls from now on."""
-        if not self._is_authorized(request):
-            return self._refusal()
         self.desk.drain.begin()
         return self._report()
 
-    async def undo(self, request: Request) -> Response:
+    async def undo(self, _request: Request) -> Response:
         """Takes calls again. What a signal has begun cannot be taken back."""
-        if not self._is_authorized(request):
-            return self._refusal()
         self.desk.drain.undo()
         return self._report()
 
-    async def report(self, request: Request) -> Response:
+    async def report(self, _request: Request) -> Response:
         """How many calls are left."""
-        return self._report() if self._is_authorized(request) else self._refusal()
+        return self._report()
 
-    async def reasons(self, request: Request) -> Response:
+    async def reasons(self, _request: Request) -> Response:
         """Why a call would be declined at this moment, each reason for itself, and how full it is."""
-        if not self._is_authorized(request):
-            return self._refusal()
         desk, now = self.desk, self.desk.now()
         reasons = desk.reasons_to_decline()
         return JSONResponse(
@@ -105,16 +101,6 @@ class _Control:
             },
             HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK,
         )
-
-    def _is_authorized(self, request: Request) -> bool:
-        # ASGI carries headers as latin-1; a string that is not ASCII could not be compared.
-        given = request.headers.get("authorization", "").encode("latin-1")
-        return hmac.compare_digest(given, self.authorization)
-
-    def _refusal(self) -> Response:
-        desk, event, reason = self.desk, "control_refused", "wrong key"
-        tell_first(desk.refused, desk.now(), f"{event}: {reason}", _log.warning, event, reason=reason)
-        return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
 
     def _report(self) -> Response:
         return JSONResponse({"state": self.desk.drain.step.value, "live_calls": len(self.desk.live_calls)})

@@ -28,6 +28,7 @@ from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.actions import OwnSound
 from callbridge.call.price import microdollars
+from callbridge.observe.feed import Feed
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
@@ -106,11 +107,15 @@ class Desk:
     """Webhooks of one call."""
     rest: TwilioRest | None = None
     """Twilio's REST API; nothing where it may not be used, or is not open."""
+    feed: Feed = field(init=False)
+    """Who follows calls live."""
     recalling: Recalling = field(init=False)
     call_tokens: CallTokens = field(default_factory=CallTokens)
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
+        self.feed = Feed(self.wall_now)
+        self.live_calls.tell_words_to(self.feed)
         self.people = People(
             self.settings, self.state, self.call_tokens, self.wall_now, self.kept, _CallerRings(self)
         )
@@ -167,6 +172,7 @@ class Desk:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
         self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
+        self.feed(fact)
 
     async def note_once(self, call_sid: str, fact: Fact) -> bool:
         """The same for news that may come twice. Whether it was the first time."""
@@ -208,6 +214,7 @@ class Desk:
             async with self.waiting, self._rest_opened(), self.people.opened(self.rest):
                 yield
         finally:
+            self.feed.close()
             await self.state.close()
 
     @contextlib.asynccontextmanager

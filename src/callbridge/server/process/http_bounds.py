@@ -33,6 +33,9 @@ BODY_WITHIN_S: Final = 10.0
 ANSWER_WITHIN_S: Final = 30.0
 """From the end of the request until its answer is on its way. Twilio waits for 15 s."""
 
+READ_WITHIN_S: Final = 10.0
+"""How long the peer may take to read what is on its way, when more is waiting than a connection buffers."""
+
 CLOSE_WITHIN_S: Final = 10.0
 """How long the peer of a connection that we close may take to read what is left."""
 

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.process.http_bounds import (
+    READ_WITHIN_S,
     WITHIN_S,
     BoundedConnection,
     Phase,
@@ -97,6 +98,8 @@ class BoundedHttpProtocol(H11Protocol):
         self._crowd = crowd
         self._phase: Phase | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        """Runs while the peer does not read."""
 
     # What asyncio and uvicorn call.
 
@@ -111,6 +114,19 @@ class BoundedHttpProtocol(H11Protocol):
         """It is gone."""
         super().connection_lost(error)
         self._stop_clock()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        """Too much is on its way to a peer that does not read it: it may take its time, but not for ever."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again, or is gone."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def handle_events(self) -> None:
         """Does all that what came allows to do: one request at most, until that is answered."""
@@ -180,6 +196,8 @@ class BoundedHttpProtocol(H11Protocol):
                 self._refuse(Refusal.SLOW_HEAD)
             case Phase.FRESH | Phase.IDLE:
                 self.transport.close()
+            case Phase.ANSWER if self.cycle is not None and self.cycle.response_started:
+                pass  # A long one, like what is followed live. See `pause_writing`.
             case _:
                 self.transport.abort()
         self._settle()

@@ -80,8 +80,9 @@ def uvicorn_config(app: FastAPI, settings: Settings, room: Room | None = None) -
     )
 
 
-CONTROL_CONNECTIONS_MAX: Final = 8
-"""Operators and deploy scripts are few, and their descriptors are not to be had by calls."""
+CONTROL_CONNECTIONS_MAX: Final = 16
+"""Operators and deploy scripts are few, and their descriptors are not to be had by calls. Half of them may
+follow calls."""
 
 
 def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -13,6 +13,9 @@ from callbridge.switchboard.liveness import Liveness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from callbridge.bridge.relay import HearWords
+    from callbridge.observe.feed import Feed
+
 LOOK_EVERY_S: Final = 0.05
 """How often it is looked whether a stream has ended that somebody asks about."""
 
@@ -34,6 +37,9 @@ class LiveCall(Protocol):
 
     def stop(self) -> None:
         """The process stops: end at once."""
+
+    def hear_words(self, hear: HearWords | None) -> None:
+        """Tell these words of both sides as they come; None: nobody wants them."""
 
     @property
     def frames_heard(self) -> int:
@@ -71,6 +77,7 @@ class LiveCalls:
         """Those of them whose tools still run. A drain waits for these as for live calls."""
         self._watchers: list[Callable[[int], None]] = []
         self._is_handing_over = False
+        self._feed: Feed | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -88,6 +95,8 @@ class LiveCalls:
         if older is call:
             return
         self._calls[call_sid] = call
+        if self._feed is not None:
+            call.hear_words(self._feed.hearer(call_sid))
         if older is not None:
             older.phone_replaced()
         else:
@@ -115,6 +124,21 @@ class LiveCalls:
         if any(other is call for other in self._finishing):
             self._finishing = [other for other in self._finishing if other is not call]
             self._count_changed()
+
+    def tell_words_to(self, feed: Feed) -> None:
+        """The words of all calls, those that come included, go to `feed` while somebody wants them there."""
+        self._feed = feed
+        feed.words_wanted = self._ask_who_hears
+
+    def _ask_who_hears(self) -> None:
+        assert self._feed is not None
+        for call_sid, call in self._calls.items():
+            call.hear_words(self._feed.hearer(call_sid))
+
+    @property
+    def call_sids(self) -> list[str]:
+        """The calls that are on."""
+        return list(self._calls)
 
     def stop_lingering(self) -> None:
         """The process stops: what is late by now will not come."""
