@@ -64,8 +64,16 @@ CASES = [
         line("interrupted", truncated_ms={"item_1": 300}, deleted=["item_2"], unheard_ms=1200),
     ),
     (
-        facts.ToolUsed("look_up", 12, 345),
-        line("tool_used", name="look_up", duration_ms=12, output_size=345, outcome="answered"),
+        facts.ToolUsed("look_up", 12, 345, call_id="call_1", turn=2),
+        line(
+            "tool_used",
+            name="look_up",
+            duration_ms=12,
+            output_size=345,
+            outcome="answered",
+            call_id="call_1",
+            turn=2,
+        ),
     ),
     (
         facts.ToolUsed("look_up", 8000, 345, ToolOutcome.TIMED_OUT),
@@ -75,6 +83,8 @@ CASES = [
             name="look_up",
             duration_ms=8000,
             output_size=345,
+            call_id="",
+            turn=0,
             outcome="timed_out",
         ),
     ),

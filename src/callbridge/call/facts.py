@@ -7,7 +7,6 @@ its source and its number within that source, so that two processes never clash.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Final, TypeAlias
 
 import msgspec
@@ -23,63 +22,42 @@ from callbridge.call.agent_facts import (
     StepEntered,
     ValuesSet,
 )
+from callbridge.call.end_reasons import EndReason
 from callbridge.call.fact_base import BaseFact
+from callbridge.call.lived import Answer, SaidItem, Speech
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
 from callbridge.call.telephone_facts import TelephoneFact
 from callbridge.call.usage import Usage
+from callbridge.call.webhook_facts import (
+    CallDescribed,
+    CallOffered,
+    CallOver,
+    CallReported,
+    FallbackDialed,
+    MenuAnswered,
+    Promise,
+    StreamAsked,
+    StreamReported,
+    VoicemailLeft,
+)
 from callbridge.call.wishes import FallBack, Following
 
-
-class EndReason(Enum):
-    """Why a stream ended. Exactly one per stream, from this closed list."""
-
-    CALLER_HANGUP = "caller_hangup"
-    """Twilio has stopped the stream. A `StreamAsked` that says `moved` behind it: it was not the caller."""
-    AGENT_HANGUP = "agent_hangup"
-    MODEL_UNAVAILABLE = "model_unavailable"
-    """The model could not be reached or refused us before it ever spoke."""
-    MODEL_LOST = "model_lost"
-    """The model went away, stalled or kept failing in mid-call."""
-    MEDIA_LOST = "media_lost"
-    """The phone's socket went away without a stop, or its audio ceased."""
-    HANDED_OVER = "handed_over"
-    """The process is going away: the call goes on with the next one."""
-    PERSON_WANTED = "person_wanted"
-    """The caller pressed the key that leads to a human."""
-    TRANSFERRED = "transferred"
-    """The agent puts the caller through to a person, and has said so."""
-    LIMIT_DURATION = "limit_duration"
-    """It was long enough, or the caller had gone silent. The agent has said so."""
-    LIMIT_COST = "limit_cost"
-    """It cost as much as one call may. The agent has said goodbye."""
-    LIMIT_SPEND_TOTAL = "limit_spend_total"
-    """All calls together cost more than they may. The agent has said goodbye."""
-    LIMIT_RESPONSES = "limit_responses"
-    """The model was made to answer more often than anybody talks. The agent has said goodbye."""
-    REJECTED_AUTH = "rejected_auth"
-    REJECTED_PROTOCOL = "rejected_protocol"
-    SERVICE_STOPPED = "service_stopped"
-    INTERNAL_ERROR = "internal_error"
-
-    @property
-    def is_normal(self) -> bool:
-        """Whether somebody meant the call to end. Everything else owes the caller a word."""
-        return self in _MEANT
-
-
-_MEANT = frozenset(
-    {
-        EndReason.CALLER_HANGUP,
-        EndReason.AGENT_HANGUP,
-        EndReason.LIMIT_DURATION,
-        EndReason.LIMIT_COST,
-        EndReason.LIMIT_SPEND_TOTAL,
-        EndReason.LIMIT_RESPONSES,
-        EndReason.TRANSFERRED,
-    }
-)
+__all__ = [
+    "CallDescribed",
+    "CallOffered",
+    "CallOver",
+    "CallReported",
+    "EndReason",
+    "FallbackDialed",
+    "MenuAnswered",
+    "Promise",
+    "StreamAsked",
+    "StreamReported",
+    "VoicemailLeft",
+]
+"""What others defined, and everybody finds here."""
 
 HTTP: Final = "http"
 """The source of what webhooks learn."""
@@ -97,6 +75,8 @@ class StreamStarted(BaseFact, frozen=True):
     """An earlier stream of the same call broke off, or was handed over."""
     agent: str = ""
     """Who answers, by the name under which the webhook chose them."""
+    caller_key: str = ""
+    """The same for all calls of one caller, and no number. Filled in where facts are kept."""
 
 
 class AgentReady(BaseFact, frozen=True):
@@ -165,6 +145,8 @@ class Interrupted(BaseFact, frozen=True):
     """Items of which nothing was heard."""
     unheard_ms: int
     """Agent audio thrown away."""
+    after_ms: int | None = None
+    """From the caller's first sound, as the model told of it, to the clear; None for a key."""
 
 
 class CallerSpoke(BaseFact, frozen=True):
@@ -174,6 +156,10 @@ class CallerSpoke(BaseFact, frozen=True):
     loud_ms: int
     is_clear: bool = True
     """It was more than a cough. A short one, like a "yes", is told of again once its words came."""
+    speech: Speech | None = None
+    """When, on the line."""
+    record: int = 0
+    """The turn of the record that it belongs to (`TurnEnded.turn`); 0 in older facts."""
 
 
 class KeysPressed(BaseFact, frozen=True):
@@ -183,6 +169,8 @@ class KeysPressed(BaseFact, frozen=True):
     turn: int
     is_menu: bool = False
     """One key that the agent has a use for: the model is not told of it."""
+    record: int = 0
+    """The turn of the record that they belong to (`TurnEnded.turn`); 0 in older facts."""
 
 
 class ItemHeard(BaseFact, frozen=True):
@@ -213,6 +201,10 @@ class ToolUsed(BaseFact, frozen=True):
     duration_ms: int
     output_size: int
     outcome: ToolOutcome = ToolOutcome.ANSWERED
+    call_id: str = ""
+    """As the model asked for it; empty in older facts."""
+    turn: int = 0
+    """In which turn of the record."""
 
 
 class TurnEnded(BaseFact, frozen=True):
@@ -228,6 +220,12 @@ class TurnEnded(BaseFact, frozen=True):
     interrupted: bool
     awaits: tuple[str, ...] = ()
     """Items of the caller whose words are still to come."""
+    speech: tuple[Speech, ...] = ()
+    """When the caller spoke, on the line."""
+    items: tuple[SaidItem, ...] = ()
+    """What the agent said, in order; nothing in older facts."""
+    answer: Answer | None = None
+    """How the first audio of the answer came to be; None where there was none."""
 
 
 class CallerWordsCame(BaseFact, frozen=True):
@@ -307,114 +305,6 @@ class CallerLoud(BaseFact, frozen=True):
     """The caller became loud, or quiet again."""
 
     is_loud: bool
-
-
-# --- From the webhooks --------------------------------------------------------------------------------
-
-
-class Promise(msgspec.Struct, frozen=True):
-    """A stream that Twilio was told to open. By it any process makes the same document again."""
-
-    stream: int
-    """1, 2, 3, … within the call."""
-    agent: str
-    """Who is to answer."""
-    nonce: str
-    """Of its token, in hexadecimal digits. It says nothing of the rest of the token."""
-    expires_at: int
-    """Until when the token is good, in Unix seconds."""
-
-
-class CallOffered(BaseFact, frozen=True):
-    """Twilio asked what to do with a call."""
-
-    caller: str
-    called: str
-    declined: str = ""
-    """Why it was not taken; empty when it was."""
-    agent: str = ""
-    leads_back: bool = False
-    """The human of the fallback has forwarded it here, or called: they are not rung for it."""
-    promise: Promise | None = None
-    """What Twilio was told to open; nothing for a call that was not taken."""
-
-
-class StreamAsked(BaseFact, frozen=True):
-    """Twilio asked what follows a stream."""
-
-    follows: str
-    """What it was told, as `switchboard.continuation` names it. `moved`: the stream was stopped, and not by
-    the caller, who is still there: somebody sent the call elsewhere."""
-    ended: EndReason | None = None
-    """How the stream ended, as far as that was written down."""
-    stream: int = 0
-    """Which one: 1, 2, 3, … within the call."""
-    held: int = 0
-    """How often the caller was told to wait before."""
-    transfer: str = ""
-    """The transfer that has ended behind it, if there was one."""
-    rounds: int = 0
-    """How long a caller waits who is told to, in rounds of words and a pause; 0 is a moment of silence."""
-    promise: Promise | None = None
-    """What Twilio was told to open."""
-
-
-class CallDescribed(BaseFact, frozen=True):
-    """What the webhook learnt of a call beside its numbers, for its agent. Kept for as long as its words."""
-
-    caller_name: str = ""
-    """`CallerName`, where Twilio was asked to look it up."""
-    attestation: str = ""
-    """How far the carrier vouches for the number (STIR/SHAKEN): `A`, `B`, `C`, or nothing."""
-    parameters: tuple[tuple[str, str], ...] = ()
-    """The query of the number's voice URL, and headers of a SIP call."""
-
-
-class StreamReported(BaseFact, frozen=True):
-    """What Twilio saw of a stream; the only news of one that never reached us."""
-
-    status: str
-    error: str = ""
-    stream_sid: str = ""
-
-
-class CallReported(BaseFact, frozen=True):
-    """How Twilio saw the call go on."""
-
-    status: str
-    duration_s: str = ""
-    """As Twilio writes it; empty before the call is over."""
-
-
-class MenuAnswered(BaseFact, frozen=True):
-    """The caller has heard the menu of the fallback."""
-
-    round: str
-    """Which time, as `switchboard.fallback_menu` names it."""
-    keys: str = ""
-    """What they pressed; nothing when they pressed nothing."""
-
-
-class FallbackDialed(BaseFact, frozen=True):
-    """A human was rung because the agent could not answer."""
-
-    status: str
-    bridged: str = ""
-    """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
-
-
-class VoicemailLeft(BaseFact, frozen=True):
-    """The caller's message was recorded, or their silence. Older records hold its address, too, as `url`."""
-
-    recording_sid: str = ""
-    """Twilio's name of the recording. It is fetched with the account's own key."""
-    duration_s: str = ""
-    status: str = ""
-    """`left`, `silent`, or what Twilio says of the recording: `completed`, `absent`, …"""
-
-
-class CallOver(BaseFact, frozen=True):
-    """Twilio has said, or was told, that no stream of this call will come any more."""
 
 
 Fact: TypeAlias = (

@@ -38,6 +38,8 @@ _PLAIN: Final = (
 _GIVEN: Final = frozenset({"value", "data", "keys"})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
 """What every fact has, and every line says in its own way."""
+_OF_RECORDS: Final = frozenset({"caller_key", "record"})
+"""What only records are for."""
 
 
 class CallLog:
@@ -140,7 +142,8 @@ class CallLog:
 
 
 def _fields(fact: facts.Fact) -> dict[str, object]:
-    return {name: getattr(fact, name) for name in fact.__struct_fields__ if name not in _PLACE}
+    names = (name for name in fact.__struct_fields__ if name not in _PLACE and name not in _OF_RECORDS)
+    return {name: getattr(fact, name) for name in names}
 
 
 def _plain(fact: facts.Fact) -> dict[str, object]:

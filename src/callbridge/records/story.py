@@ -25,7 +25,7 @@ class Part(msgspec.Struct, frozen=True):
     name: str
     ms: int
     owner: str
-    """Who can make it shorter: `setting`, `model`, `ours` or `phone`."""
+    """Who can make it shorter: `setting`, `model`, `tools` (code of the agent's), `ours` or `phone`."""
 
 
 class Latency(msgspec.Struct, frozen=True):

@@ -1,0 +1,143 @@
+"""What happened beside the turns, each in a few words for people.
+
+A fact that is told elsewhere in a story (turns, tools, streams, the bill) has no title here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from callbridge.call import agent_facts as of_agent
+from callbridge.call import facts
+from callbridge.call import telephone_facts as of_telephone
+from callbridge.call.rating import CallerWordsRated
+from callbridge.records.story import Happening
+
+if TYPE_CHECKING:
+    from callbridge.call.facts import Fact
+
+_Told: TypeAlias = tuple[str, dict[str, Any]] | None
+"""A title, and the fields that are worth reading."""
+
+
+def happening_of(at_ms: int, fact: Fact) -> Happening | None:
+    """What is to be told of a fact, if anything."""
+    told = _of_stream(fact) or _of_agent(fact) or _of_telephone(fact) or _of_webhook(fact)
+    if told is None:
+        return None
+    title, detail = told
+    known = {name: value for name, value in detail.items() if value not in ("", None)}
+    return Happening(at_ms, fact.kind, title, known)
+
+
+def _of_stream(fact: Fact) -> _Told:
+    match fact:
+        case facts.StreamStarted(is_continued=True):
+            return "The call goes on in another stream", {"agent": fact.agent}
+        case facts.ModelTrouble(doing="call"):
+            return "The session of the model was lost", _trouble(fact)
+        case facts.ModelTrouble():
+            return "The model could not be had", {"doing": fact.doing, **_trouble(fact)}
+        case facts.SessionReplaced(cause="renewed"):
+            return "The session was renewed before it would have expired", _replaced(fact)
+        case facts.SessionReplaced():
+            return "The call went on with another session", _replaced(fact)
+        case facts.ClipPlayed():
+            return "The caller was asked for a moment", {"waits_for": fact.why}
+        case facts.KeysPressed(is_menu=True):
+            return "The caller pressed a key of the menu", {"keys": fact.keys}
+        case facts.Noted(is_warning=True):
+            return f"Warning: {fact.event.replace('_', ' ')}", dict(fact.fields)
+        case _:
+            return None
+
+
+def _trouble(fact: facts.ModelTrouble) -> dict[str, Any]:
+    return {"why": fact.why, "status": fact.status, "code": fact.code, "model": fact.model}
+
+
+def _replaced(fact: facts.SessionReplaced) -> dict[str, Any]:
+    return {"after_ms": fact.after_ms, "items": fact.items, "model": fact.model}
+
+
+def _of_agent(fact: Fact) -> _Told:
+    match fact:
+        case of_agent.StepEntered():
+            return f"Step {fact.step}", {"because": fact.because, "ends": fact.ends or None}
+        case of_agent.AttemptFailed():
+            return f"The tool {fact.tool} failed in step {fact.step}", {}
+        case of_agent.FieldKept():
+            is_confirmed = fact.is_confirmed
+            title = f"{fact.form}: {fact.field} was {'confirmed' if is_confirmed else 'given'}"
+            return title, {"value": fact.value}
+        case of_agent.FieldRefused():
+            return f"{fact.form}: {fact.field} was refused", {}
+        case of_agent.Captured():
+            return f"{fact.form} was captured", {"data": fact.data}
+        case of_agent.CaptureDelivered():
+            return f"{fact.form} was delivered: {fact.outcome}", {}
+        case of_agent.CalledBefore(goes_on=True):
+            return "The caller was cut off before, and goes on", {"summary": fact.summary}
+        case of_agent.CalledBefore():
+            return "The caller has called before", {"summary": fact.summary}
+        case of_agent.CallerTexted():
+            return "The caller had sent a text", {"words": fact.words}
+        case CallerWordsRated():
+            return None
+        case _:
+            return None
+
+
+def _of_telephone(fact: Fact) -> _Told:
+    match fact:
+        case of_telephone.TransferAsked(transfer=transfer):
+            how = "while they are on hold" if fact.is_held else "as they wait"
+            detail = {"transfer_id": fact.transfer_id, "reason": transfer.reason}
+            return f"The caller is put through to {transfer.name}, {how}", detail
+        case of_telephone.PersonRung():
+            return "The person was rung", {"transfer_id": fact.transfer_id, "person_sid": fact.person_sid}
+        case of_telephone.PersonAnswered():
+            return "Somebody answered", {"transfer_id": fact.transfer_id}
+        case of_telephone.PersonDecided():
+            takes = "took" if fact.takes_it else "did not take"
+            return f"They {takes} the call", {"transfer_id": fact.transfer_id}
+        case of_telephone.CallerLedBack():
+            return "The caller was led out of the empty room", {"transfer_id": fact.transfer_id}
+        case of_telephone.TransferEnded():
+            waited = {"transfer_id": fact.transfer_id, "waited_ms": fact.waited_ms, "detail": fact.detail}
+            return f"Transfer to {fact.name}: {fact.outcome.value.replace('_', ' ')}", waited
+        case of_telephone.TextAsked():
+            return "A text is sent", {"text_id": fact.text_id, "template": fact.template}
+        case of_telephone.TextTold():
+            detail = {"text_id": fact.text_id, "message_sid": fact.message_sid, "code": fact.code}
+            return f"Text: {fact.outcome.value.replace('_', ' ')}", detail
+        case of_telephone.CarrierAlert():
+            return f"Twilio's debugger: {fact.level} {fact.code}", {"text": fact.text}
+        case _:
+            return None
+
+
+def _of_webhook(fact: Fact) -> _Told:
+    match fact:
+        case facts.CallOffered(declined=declined) if declined:
+            return f"The call was not taken: {declined.replace('_', ' ')}", {"agent": fact.agent}
+        case facts.StreamAsked(follows="moved"):
+            return "Somebody sent the call elsewhere", {}
+        case facts.StreamAsked():
+            ended = None if fact.ended is None else fact.ended.value
+            title = f"What followed the stream: {fact.follows.replace('_', ' ')}"
+            return title, {"ended": ended, "held": fact.held or None}
+        case facts.StreamReported(error=error) if error:
+            return "Twilio reported an error of the stream", {"status": fact.status, "error": error}
+        case facts.CallReported():
+            return f"Twilio: the call is {fact.status}", {"duration_s": fact.duration_s}
+        case facts.MenuAnswered():
+            return "The caller heard the menu of the fallback", {"keys": fact.keys}
+        case facts.FallbackDialed():
+            detail = {"status": fact.status, "bridged": fact.bridged}
+            return f"A human was rung: {fact.status}", detail
+        case facts.VoicemailLeft():
+            detail = {"recording_sid": fact.recording_sid, "duration_s": fact.duration_s}
+            return f"Voicemail: {fact.status or 'left'}", detail
+        case _:
+            return None
