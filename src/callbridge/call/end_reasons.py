@@ -35,6 +35,8 @@ class EndReason(Enum):
     REJECTED_PROTOCOL = "rejected_protocol"
     SERVICE_STOPPED = "service_stopped"
     INTERNAL_ERROR = "internal_error"
+    PROCESS_LOST = "process_lost"
+    """The process that carried it is gone, and nobody has gone on with it. Written down afterwards."""
 
     @property
     def is_normal(self) -> bool:

@@ -28,6 +28,7 @@ from callbridge.call.lived import Answer, SaidItem, Speech
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.record_facts import NotKept, ProcessLost
 from callbridge.call.telephone_facts import TelephoneFact
 from callbridge.call.usage import Usage
 from callbridge.call.webhook_facts import (
@@ -52,6 +53,8 @@ __all__ = [
     "EndReason",
     "FallbackDialed",
     "MenuAnswered",
+    "NotKept",
+    "ProcessLost",
     "Promise",
     "StreamAsked",
     "StreamReported",
@@ -60,7 +63,7 @@ __all__ = [
 """What others defined, and everybody finds here."""
 
 HTTP: Final = "http"
-"""The source of what webhooks learn."""
+"""The source of what webhooks learn. In the records the name of the process stands behind it."""
 
 
 # --- From the machine ---------------------------------------------------------------------------------
@@ -327,6 +330,7 @@ Fact: TypeAlias = (
     | Billed
     | StreamEnded
     | CallClosed
+    | NotKept
     | Noted
     | AudioSent
     | CallerLoud
@@ -339,6 +343,7 @@ Fact: TypeAlias = (
     | FallbackDialed
     | VoicemailLeft
     | CallOver
+    | ProcessLost
     | ValuesSet
     | StepEntered
     | AttemptFailed

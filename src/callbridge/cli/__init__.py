@@ -15,6 +15,7 @@ from callbridge.cli.dev import DevCommand, dev
 from callbridge.cli.drain import drain
 from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
+from callbridge.cli.migrate import migrate
 from callbridge.cli.number import number
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_account import simulate_account
@@ -56,6 +57,7 @@ app.command()(check)
 app.command()(drain)
 app.command()(forget)
 app.command()(fallback)
+app.command()(migrate)
 
 simulate = typer.Typer(
     help="Strict simulators of both vendors, for any bridge.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from callbridge.call import facts
 from callbridge.call.agent_facts import CalledBefore, Captured, ValuesSet
+from callbridge.call.record_facts import REAPER, ProcessLost
 from callbridge.records.happenings import happening_of
 from callbridge.records.latency import percentiles
 from callbridge.records.story import CallStory, Happening, StreamPart
@@ -72,7 +73,7 @@ def tell(call_sid: str, rows: Iterable[StoredFact]) -> CallStory:
         end_reason=end.reason,
         end_detail=end.detail,
         duration_ms=ended_ms,
-        streams=tuple(_stream_part(stream) for stream in streams),
+        streams=tuple(_stream_part(stream, _lost_ms(stream, learnt)) for stream in streams),
         turns=turns,
         happenings=_happenings(told),
         captured=_captured(streams),
@@ -96,17 +97,17 @@ def _sorted(rows: Iterable[StoredFact]) -> list[StoredFact]:
     return sorted(once.values(), key=lambda row: (row.at, row.source, row.number))
 
 
-def _is_of_webhooks(row: StoredFact) -> bool:
-    return row.source.startswith(facts.HTTP)
+def _is_of_no_stream(row: StoredFact) -> bool:
+    return row.source.startswith(facts.HTTP) or row.source == REAPER
 
 
 def _apart(rows: Sequence[StoredFact], began_at: float) -> tuple[list[StreamFacts], list[Timed]]:
-    """The facts of each stream, in the order in which they began, and what webhooks learnt."""
+    """The facts of each stream, in the order in which they began, and what was learnt beside them."""
     by_source: dict[str, list[StoredFact]] = {}
     learnt: list[Timed] = []
     for row in rows:
         assert row.fact is not None, "those of unknown kinds are left out"
-        if _is_of_webhooks(row):
+        if _is_of_no_stream(row):
             learnt.append(Timed(_since(row.at, began_at), row.fact))
         else:
             by_source.setdefault(row.source, []).append(row)
@@ -153,15 +154,27 @@ def _who(told: Iterable[Timed]) -> _Who:
 # --- Streams --------------------------------------------------------------------------------------------
 
 
-def _stream_part(stream: StreamFacts) -> StreamPart:
+def _lost_ms(stream: StreamFacts, learnt: Iterable[Timed]) -> int | None:
+    """When it was seen that the process of a stream is gone."""
+    for timed in learnt:
+        if isinstance(timed.fact, ProcessLost) and timed.fact.stream_sid == stream.source:
+            return timed.at_ms
+    return None
+
+
+def _stream_part(stream: StreamFacts, lost_ms: int | None) -> StreamPart:
     _, ready = stream.first(facts.AgentReady)
     ended_ms, end = stream.first(facts.StreamEnded)
+    if end is None and lost_ms is not None:
+        ended_ms, reason = lost_ms, facts.EndReason.PROCESS_LOST.value
+    else:
+        reason = "" if end is None else end.reason.value
     return StreamPart(
         stream.source,
         stream.facts[0].at_ms,
         model="" if ready is None else ready.model,
         ended_ms=ended_ms,
-        reason="" if end is None else end.reason.value,
+        reason=reason,
         detail="" if end is None else end.detail,
         first_audio_ms=None if end is None else end.first_audio_ms,
         first_delta_ms=_greeting_delta_ms(stream),
@@ -195,11 +208,15 @@ def _end(streams: Sequence[StreamFacts], learnt: Sequence[Timed]) -> _End:
     if not streams:
         return _end_without_stream(learnt, over_ms)
     ended_ms, end = streams[-1].first(facts.StreamEnded)
+    lost_ms = _lost_ms(streams[-1], learnt)
     if ended_ms is None or end is None:
+        if lost_ms is not None:
+            return _End("ended", lost_ms if over_ms is None else over_ms, facts.EndReason.PROCESS_LOST.value)
         return _End("live") if over_ms is None else _End("ended", over_ms)
     is_last_word = end.reason.is_normal and end.reason is not facts.EndReason.TRANSFERRED
     if is_last_word and not _is_moved(learnt, ended_ms):
         return _End("ended", ended_ms, end.reason.value, end.detail)
+    over_ms = lost_ms if over_ms is None else over_ms
     if over_ms is None:
         return _End("live")
     return _End("ended", max(ended_ms, over_ms), end.reason.value, end.detail)

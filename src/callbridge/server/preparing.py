@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import AgentError
 from callbridge.observe.loop_watch import LoopWatch
+from callbridge.records.errors import RecordsError
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
 from callbridge.server.config.findings import Finding, Level
@@ -79,11 +80,17 @@ def prepare(settings: Settings) -> Prepared:
     live_calls = LiveCalls()
     drain = Drain(live_calls, settings.drain_seconds)
     loop_watch = LoopWatch()
-    app = create_app(settings, roster, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch)
+    try:
+        app = create_app(
+            settings, roster, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch
+        )
+    except RecordsError as error:
+        asyncio.run(state.close())
+        raise StartError((_fault(error),), roster) from error
     return Prepared(app=app, roster=roster, state=state, drain=drain, loop_watch=loop_watch)
 
 
-def _fault(error: ClipError | StateError) -> Finding:
+def _fault(error: ClipError | StateError | RecordsError) -> Finding:
     return Finding(Level.ERROR, str(error).removesuffix("."))
 
 

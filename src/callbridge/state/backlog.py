@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.state.state import EVENTS_WAITING_MAX
-from callbridge.state.writes import EventWrite
+from callbridge.state.writes import EventWrite, JournalDropped, Journaled
 
 if TYPE_CHECKING:
     from callbridge.state.writes import Write
@@ -22,11 +22,18 @@ class Backlog:
     def __init__(self, waiting_max: int = EVENTS_WAITING_MAX) -> None:
         self._waiting_max = waiting_max
         self._waiting: dict[int, Write] = {}
+        self._records: deque[int] = deque()
+        """Numbers of the waiting rows of the journal that may be shed, oldest first."""
         self._details: deque[int] = deque()
-        """Numbers of the waiting memory details, oldest first: what may be shed."""
+        """The same of the memory details, which are shed when none of those is left."""
+        self._urgent = 0
+        """How many of those that wait cannot wait for others."""
         self._in_flight: dict[int, Write] = {}
         self._told = 0
         self.shed = 0
+        """Memory details that were lost."""
+        self.records_shed = 0
+        """Rows of the journal that were lost."""
 
     def __len__(self) -> int:
         return len(self._in_flight) + len(self._waiting)
@@ -44,12 +51,16 @@ class Backlog:
         """All of it, in order."""
         return (*self._in_flight.values(), *self._waiting.values())
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether something waits that is not merely on its way to the records."""
+        return self._urgent > 0
+
     def put(self, write: Write) -> None:
-        """Adds `write`; at the bound the oldest memory detail makes room, which may be this one."""
+        """Adds `write`; at the bound the oldest that may be shed makes room, which may be this one."""
         self._told += 1
         self._waiting[self._told] = write
-        if _is_detail(write):
-            self._details.append(self._told)
+        self._look_at(self._told, write)
         self._shed_beyond_the_bound()
 
     def take(self) -> tuple[Write, ...]:
@@ -57,6 +68,8 @@ class Backlog:
         assert not self._in_flight
         self._in_flight, self._waiting = self._waiting, {}
         self._details.clear()
+        self._records.clear()
+        self._urgent = 0
         return tuple(self._in_flight.values())
 
     def done(self) -> None:
@@ -67,7 +80,11 @@ class Backlog:
         """The batch is not written: it waits again, before what came since."""
         self._waiting = self._in_flight | self._waiting
         self._in_flight = {}
-        self._details = deque(number for number, write in self._waiting.items() if _is_detail(write))
+        self._details.clear()
+        self._records.clear()
+        self._urgent = 0
+        for number, write in self._waiting.items():
+            self._look_at(number, write)
         self._shed_beyond_the_bound()
 
     def is_written_through(self, number: int) -> bool:
@@ -75,11 +92,19 @@ class Backlog:
         oldest = next(iter(self._in_flight or self._waiting), None)
         return oldest is None or oldest > number
 
+    def _look_at(self, number: int, write: Write) -> None:
+        self._urgent += not isinstance(write, Journaled | JournalDropped)
+        if isinstance(write, EventWrite) and write.is_detail:
+            self._details.append(number)
+        elif isinstance(write, Journaled) and not write.entry.is_essential:
+            self._records.append(number)
+
     def _shed_beyond_the_bound(self) -> None:
-        while len(self._waiting) > self._waiting_max and self._details:
-            del self._waiting[self._details.popleft()]
-            self.shed += 1
-
-
-def _is_detail(write: Write) -> bool:
-    return isinstance(write, EventWrite) and write.is_detail
+        while len(self._waiting) > self._waiting_max and (self._records or self._details):
+            if self._records:
+                del self._waiting[self._records.popleft()]
+                self.records_shed += 1
+            else:
+                del self._waiting[self._details.popleft()]
+                self._urgent -= 1
+                self.shed += 1

@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from callbridge.state.callers import CALLERS_IN_MEMORY_MAX
+from callbridge.state.journal import MemoryJournal
 from callbridge.state.state import (
     CALLER_NOTE_KEPT_S,
     ENDED,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from callbridge.state.callers import CallerRecord
+    from callbridge.state.journal import JournalEntry
     from callbridge.state.state import CallEvent, Retention
     from callbridge.state.text_notes import TextNote
 
@@ -71,6 +73,7 @@ class MemoryState:
         """By caller, in the order of their latest ones."""
         self._pruned_at = clock()
         self._events_shed = 0
+        self.journal = MemoryJournal()
 
     def __repr__(self) -> str:
         return f"<MemoryState calls={len(self._events)} events={self._events_held}>"
@@ -171,6 +174,10 @@ class MemoryState:
         if caller_key in self._texts:
             self._texts[caller_key] = without_words_of(self._texts[caller_key])
         self._records = {key: record for key, record in self._records.items() if key[0] != caller_key}
+
+    def keep(self, entry: JournalEntry) -> None:
+        """Adds a row of the journal."""
+        self.journal.add(entry)
 
     async def flush(self) -> bool:
         """Nothing waits here."""

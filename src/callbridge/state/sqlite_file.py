@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import (
     URL,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -120,6 +121,22 @@ text_notes = Table(
     Column("shelf", Text, nullable=False),
     Column("words", Text, nullable=False),
     Index("text_notes_caller", "caller_key", "at"),
+)
+
+journal = Table(
+    "journal",
+    tables,
+    Column("place", Integer, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("process", Text, nullable=False),
+    Column("call_sid", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("is_essential", Boolean, nullable=False),
+    sqlite_autoincrement=True,  # A place that was dropped would be given again, and be behind the reader.
 )
 
 # --- Opening ----------------------------------------------------------------------------------------
@@ -261,7 +278,7 @@ def _take_possession(connection: Connection, path: Path) -> None:
         if version != SCHEMA_VERSION:
             raise StateError(_wrong_version(version, path))
         connection.execute(update(schema_version).values(version=SCHEMA_VERSION))
-        for younger in (caller_records, text_notes):  # Than the file may be.
+        for younger in (caller_records, text_notes, journal):  # Than the file may be.
             if younger.name not in found:
                 younger.create(connection)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_unless_there
 
 from callbridge.state.callers import GOES_ON_WITHIN_S, CallerRecord
+from callbridge.state.journal import JournalEntry, JournalRow
 from callbridge.state.sqlite_file import (
     IS_DETAIL,
     call_events,
     caller_notes,
     caller_records,
+    journal,
     spend_notes,
     text_notes,
     used_tokens,
@@ -37,6 +40,8 @@ from callbridge.state.writes import (
     CallerNote,
     CallerRemembered,
     EventWrite,
+    JournalDropped,
+    Journaled,
     SpendNote,
     TextNoted,
     TokenClaim,
@@ -53,6 +58,9 @@ if TYPE_CHECKING:
 
 CALLS_PRUNED_MAX = 200
 """Calls deleted in one transaction: some ten thousand rows, a few tens of milliseconds for those who wait."""
+
+_ENTRY = tuple(field.name for field in dataclasses.fields(JournalEntry))
+"""Its columns."""
 
 # --- Writing ----------------------------------------------------------------------------------------
 
@@ -72,8 +80,11 @@ def write_batch(connection: Connection, batch: Sequence[Write]) -> list[tuple[To
     ]
     if spent:
         connection.execute(insert(spend_notes), spent)
+    _write_journal(connection, [write.entry for write in batch if isinstance(write, Journaled)])
     for write in batch:
         match write:
+            case JournalDropped(through):
+                connection.execute(delete(journal).where(journal.c.place <= through))
             case CallerRemembered():
                 _remember(connection, write)
             case CallerForgotten(caller_key):
@@ -101,6 +112,21 @@ def _write_events(connection: Connection, events: Iterable[EventWrite]) -> None:
         ]
     if rows:
         connection.execute(insert(call_events), rows)
+
+
+def _write_journal(connection: Connection, entries: Sequence[JournalEntry]) -> None:
+    rows = [{column: getattr(entry, column) for column in _ENTRY} for entry in entries]
+    if rows:
+        connection.execute(insert(journal), rows)
+
+
+def shed_journal(connection: Connection, rows_max: int) -> int:
+    """Deletes the oldest rows beyond this bound that may be shed; answers how many these were."""
+    excess = (connection.execute(select(func.count()).select_from(journal)).scalar() or 0) - rows_max
+    if excess <= 0:
+        return 0
+    places = select(journal.c.place).where(~journal.c.is_essential).order_by(journal.c.place).limit(excess)
+    return connection.execute(delete(journal).where(journal.c.place.in_(places))).rowcount
 
 
 def _is_over(connection: Connection, call_sid: str) -> bool:
@@ -249,3 +275,11 @@ def stored_texts(connection: Connection, caller_key: str, moment: float) -> tupl
         TextNote(caller_key, at, NoteKind(kind), shelf, words)
         for at, kind, shelf, words in connection.execute(wanted)
     )
+
+
+def stored_journal(connection: Connection, after: int, limit: int) -> tuple[JournalRow, ...]:
+    """The oldest rows behind this place."""
+    columns = [journal.c[name] for name in _ENTRY]
+    wanted = select(journal.c.place, *columns).where(journal.c.place > after)
+    rows = connection.execute(wanted.order_by(journal.c.place).limit(limit))
+    return tuple(JournalRow(place, JournalEntry(*entry)) for place, *entry in rows)

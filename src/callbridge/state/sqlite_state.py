@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from callbridge.state.reply import Reply
 from callbridge.state.sqlite_file import check_file
+from callbridge.state.sqlite_journal import SqliteJournal
 from callbridge.state.sqlite_rows import (
     stored_calls,
     stored_events,
@@ -26,6 +27,7 @@ from callbridge.state.writes import (
     CallerNote,
     CallerRemembered,
     EventWrite,
+    Journaled,
     SpendNote,
     TextNoted,
     TokenClaim,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from callbridge.state.callers import CallerRecord
+    from callbridge.state.journal import JournalEntry
     from callbridge.state.state import CallEvent, Retention
     from callbridge.state.text_notes import TextNote
     from callbridge.state.writes import Write
@@ -71,6 +74,7 @@ class SqliteState:
         check_file(path)
         self._clock, self._retention = clock, retention
         self._writer = SqliteWriter(path, clock, retention)
+        self.journal = SqliteJournal(path, self._writer)
         self._writer.start()
 
     def __repr__(self) -> str:
@@ -156,6 +160,12 @@ class SqliteState:
     def forget(self, caller_key: str) -> None:
         """Queues that all that is known of a caller is deleted."""
         self._writer.put(CallerForgotten(storable(caller_key)))
+
+    def keep(self, entry: JournalEntry) -> None:
+        """Queues a row of the journal."""
+        self._writer.put(
+            Journaled(replace(entry, call_sid=storable(entry.call_sid), source=storable(entry.source)))
+        )
 
     async def flush(self) -> bool:
         """Whether all that was queued is written. Returns when it is, or there is trouble."""

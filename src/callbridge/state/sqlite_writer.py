@@ -16,9 +16,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from callbridge.state.backlog import Backlog
+from callbridge.state.journal import GATHERED_S, JOURNAL_ROWS_MAX
 from callbridge.state.sqlite_file import in_words, is_busy, open_file, overwrite_deleted, writing
-from callbridge.state.sqlite_rows import prune, write_batch
+from callbridge.state.sqlite_rows import prune, shed_journal, write_batch
 from callbridge.state.state import PRUNE_EVERY_S, StateError
+from callbridge.state.writes import Journaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +69,9 @@ class SqliteWriter:
         self._is_over = False
         self._trouble: str | None = None
         self._waiting_since: float | None = None
+        self.journal_news = threading.Event()
+        """Set when rows of the journal were written; whoever ships them clears it."""
+        self._journal_shed = 0
         # The thread's own:
         self._connection: Connection | None = None
         self._is_suspect = False
@@ -86,10 +91,12 @@ class SqliteWriter:
     def put(self, write: Write) -> None:
         """Queues a write."""
         with self._wake:
+            was_quiet = not self._backlog
             self._backlog.put(write)
             if self._waiting_since is None:
                 self._waiting_since = time.monotonic()
-            self._wake.notify()
+            if was_quiet or self._backlog.is_urgent:
+                self._wake.notify()
 
     def ask(self, question: Question) -> None:
         """Has `question` called on the thread, after all that was put before is written or has failed."""
@@ -138,6 +145,11 @@ class SqliteWriter:
         return self._backlog.shed
 
     @property
+    def journal_shed(self) -> int:
+        """How many rows of the journal were lost so."""
+        return self._backlog.records_shed + self._journal_shed
+
+    @property
     def trouble(self) -> str | None:
         """Why nothing can be written, also when the thread itself hangs in a write."""
         since = self._waiting_since
@@ -178,11 +190,17 @@ class SqliteWriter:
         """Returns when there is something to do; false when that is to end."""
         with self._wake:
             while not self._is_closing:
-                pause_s = self._retry_at - time.monotonic()
+                pause_s = max(self._retry_at - time.monotonic(), self._gathers_for_s())
                 if pause_s <= 0 and self._has_work():
                     break
                 self._wake.wait(pause_s if pause_s > 0 else IDLE_S)
             return not self._is_closing
+
+    def _gathers_for_s(self) -> float:
+        """How long what is merely on its way to the records waits for more of it."""
+        if self._waiting_since is None or self._backlog.is_urgent or self._questions or self._flushes:
+            return 0.0
+        return self._waiting_since + GATHERED_S - time.monotonic()
 
     def _has_work(self) -> bool:
         waits = self._backlog or self._questions or self._flushes
@@ -218,10 +236,13 @@ class SqliteWriter:
             with self._wake:
                 self._backlog.done()
                 self._waiting_since = time.monotonic() if self._backlog else None
+            if any(isinstance(write, Journaled) for write in batch):
+                self.journal_news.set()
         if self._is_time_to_prune():
             now = self._clock()
             with writing(connection):
                 is_more_left = prune(connection, now, self._retention)
+                self._journal_shed += shed_journal(connection, JOURNAL_ROWS_MAX)
             overwrite_deleted(connection)
             self._pruned_at = None if is_more_left else now
 

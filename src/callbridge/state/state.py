@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from callbridge.state.callers import CallerMemory
+from callbridge.state.journal import Journal, JournalEntry
 from callbridge.state.text_notes import TextNotes
 
 OUTLINE_KEPT_S = 24 * 3600.0
@@ -125,6 +126,13 @@ class State(CallerMemory, TextNotes, Protocol):
 
     async def spend(self, since: float) -> tuple[tuple[float, int], ...]:
         """(at, microdollars) of everything spent at `since` or later, oldest first."""
+
+    def keep(self, entry: JournalEntry) -> None:
+        """Queues a row of the journal, by which the records get to know of it."""
+
+    @property
+    def journal(self) -> Journal:
+        """What is on its way to the records."""
 
     async def flush(self) -> bool:
         """Whether all that was queued before is written. Returns when it is, or when there is trouble."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from callbridge.state.callers import CallerRecord
+    from callbridge.state.journal import JournalEntry
     from callbridge.state.reply import Reply
     from callbridge.state.text_notes import TextNote
 
@@ -100,8 +101,33 @@ class TextNoted:
     note: TextNote
 
 
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """A fact is on its way to the records."""
+
+    entry: JournalEntry
+
+    def __post_init__(self) -> None:
+        assert len(self.entry.body) <= BODY_BYTES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class JournalDropped:
+    """All rows of the journal up to this place have arrived there."""
+
+    through: int
+
+
 Write: TypeAlias = (
-    EventWrite | TokenClaim | CallerNote | SpendNote | CallerRemembered | CallerForgotten | TextNoted
+    EventWrite
+    | TokenClaim
+    | CallerNote
+    | SpendNote
+    | CallerRemembered
+    | CallerForgotten
+    | TextNoted
+    | Journaled
+    | JournalDropped
 )
 
 

@@ -113,6 +113,7 @@ def development_settings(told: Told, *, port: int, base_url: str, model_url: str
             **changed,
             **unlimited,
             "state_path": None,
+            "database_url": None,
             "control_port": 0,
             "drain_seconds": min(settings.drain_seconds, DRAIN_S),
             "log_transcripts": True,

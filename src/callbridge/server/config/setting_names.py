@@ -18,9 +18,9 @@ PREFIX: Final = "CALLBRIDGE_"
 
 _OF_OTHERS: Final = frozenset(
     {"OPENAI_API_KEY", "PUBLIC_BASE_URL", "PORT", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}
-    | {"TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"}
+    | {"DATABASE_URL", "TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"}
 )
-"""OpenAI's, Twilio's and the container hosts' own."""
+"""OpenAI's, Twilio's, the container hosts' own, and that under which all of these tell a database."""
 
 _SERVICE_LINK: Final = re.compile(
     r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

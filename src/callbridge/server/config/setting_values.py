@@ -118,6 +118,13 @@ def _vendors_name(name: str) -> str:
     return name
 
 
+def _database_url(secret: SecretStr) -> SecretStr:
+    url = secret.get_secret_value()
+    if url != "off" and not re.match(r"(postgres(ql)?(\+psycopg)?|sqlite)://.", url):
+        raise ValueError("must begin with postgresql:// or sqlite:///, or be off")
+    return secret
+
+
 def _realtime_url(url: str) -> str:
     parts = _address(url, {"wss", "ws"}, "wss://api.openai.com/v1/realtime")
     if parts.scheme == "ws" and not is_loopback(parts.hostname or ""):
@@ -323,6 +330,7 @@ ControlKey = Annotated[SecretStr, AfterValidator(_control_key)]
 VendorsName = Annotated[str, AfterValidator(_vendors_name)]
 Host = Annotated[str, AfterValidator(_host)]
 BaseUrl = Annotated[str, AfterValidator(base_url)]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 RealtimeUrl = Annotated[str, AfterValidator(_realtime_url)]
 LogLevel = Annotated[str, AfterValidator(_level)]
 OutputLimit = Annotated[int | Literal["inf"], BeforeValidator(_output_limit)]

@@ -27,6 +27,7 @@ from callbridge.server.config.setting_values import (
     AuthTokens,
     CallersLanguage,
     CallsOfCallers,
+    DatabaseUrl,
     DaysOrOff,
     LogLevel,
     ModelKey,
@@ -250,6 +251,17 @@ class Settings(RestSettings):
 
     one_moment: str | None = None
     """What Twilio's own voice says while they wait."""
+
+    # Records: what is kept of calls for weeks.
+
+    database_url: DatabaseUrl | None = None
+    """Where: postgresql://..., sqlite:///..., or off. Not set: records.db beside the state file."""
+
+    keep_words: bool = False
+    """Whether words of callers and agents, arguments and results of tools, and captured values are kept."""
+
+    keep_numbers: bool = False
+    """Whether telephone numbers are kept as they are, instead of their last two digits."""
 
     # Hearing the caller.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -31,9 +32,10 @@ from callbridge.server.http.text_messages import texts_router
 from callbridge.server.http.transfers import transfer_router
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
-from callbridge.server.process.desk import Desk, open_desk
+from callbridge.server.process.desk import Desk, caller_key, open_desk
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
+from callbridge.server.process.records import open_records
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
@@ -97,6 +99,7 @@ def create_app(
         AgentError: who answers cannot be loaded, or is nobody.
         ClipError: the clip that the settings name cannot be used.
         StateError: the file that the settings name cannot be used.
+        RecordsError: so with the database of the records.
     """
     settings = settings or read_settings()
     roster = who_answers(settings) if agent is None else roster_of(agent)
@@ -111,6 +114,7 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
+    desk.records = open_records(settings, desk.state, partial(caller_key, settings), wall_clock)
     return _app(desk, _media_door(desk, observers))
 
 
@@ -157,6 +161,7 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
     observe = _fan_out(
         # The state first: what is logged of a call's end can be read by whoever goes on with it.
         Journal(desk),
+        *([] if desk.records is None else [desk.records.note]),
         ModelHealth(desk),
         SpendMeter(desk),
         CallLog(desk.refused, desk.now, with_transcripts=settings.log_transcripts),

@@ -92,6 +92,7 @@ class _Control:
                 "state": desk.drain.step.value,
                 "declines_for": [reason.value for reason in reasons],
                 "state_file": desk.state.trouble or "well",
+                "records": "off" if desk.records is None else desk.records.trouble or "well",
                 "models_down": desk.circuits.open_models(now),
                 "live_calls": len(desk.live_calls),
                 "places_taken": desk.admission.live(now),

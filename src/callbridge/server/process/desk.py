@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
+    from callbridge.server.process.records import RecordKeeping
     from callbridge.state.state import State
     from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.twiml import Words
@@ -111,6 +112,8 @@ class Desk:
     """Who follows calls live."""
     recalling: Recalling = field(init=False)
     call_tokens: CallTokens = field(default_factory=CallTokens)
+    records: RecordKeeping | None = None
+    """What is kept of calls for weeks; nothing where that is off."""
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,6 +176,8 @@ class Desk:
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
         self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
         self.feed(fact)
+        if self.records is not None:
+            self.records.noted(fact)
 
     async def note_once(self, call_sid: str, fact: Fact) -> bool:
         """The same for news that may come twice. Whether it was the first time."""
@@ -210,11 +215,16 @@ class Desk:
     async def opened(self) -> AsyncIterator[None]:
         """For as long as calls are served: with what earlier processes knew, and sessions that may wait."""
         await self._restore()
+        if self.records is not None:
+            self.records.begin()
         try:
             async with self.waiting, self._rest_opened(), self.people.opened(self.rest):
                 yield
         finally:
             self.feed.close()
+            if self.records is not None:
+                await self.state.flush()
+                await self.records.end()
             await self.state.close()
 
     @contextlib.asynccontextmanager

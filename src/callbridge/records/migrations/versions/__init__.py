@@ -1,0 +1,1 @@
+"""Each version says how the tables come to it from the one before."""

@@ -1,0 +1,172 @@
+"""What is asked of the records: lists of calls, one call as its story, its facts. Blocking; reads only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+from sqlalchemy import and_, or_, select
+
+from callbridge.records.projecting import stored_facts
+from callbridge.records.schema import calls, captures, turns
+from callbridge.records.telling import StoredFact, tell
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection, Select
+
+    from callbridge.records.database import Database
+    from callbridge.records.story import CallStory
+
+PAGE: Final = 50
+PAGE_MAX: Final = 1000
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which calls are wanted; all by default. What is given holds together."""
+
+    since: float | None = None
+    """They began at this time or later, in seconds since 1970."""
+    until: float | None = None
+    """They began before this time."""
+    agent: str = ""
+    caller_key: str = ""
+    end_reason: str = ""
+    state: Literal["", "declined", "live", "ended"] = ""
+    duration_ms_min: int = 0
+    words: str = ""
+    """All of these were said or heard in one turn, or stand in a captured object. Parts of words count."""
+    limit: int = PAGE
+    """At most `PAGE_MAX`."""
+    after: str = ""
+    """The page behind this one: `CallSummary.cursor` of the last call that is known."""
+
+
+class CallSummary(msgspec.Struct, frozen=True):
+    """One call in a list."""
+
+    call_sid: str
+    state: str
+    began_at: float
+    ended_at: float | None
+    duration_ms: int
+    direction: str
+    caller: str
+    caller_key: str
+    called: str
+    agent: str
+    model: str
+    end_reason: str
+    end_detail: str
+    streams: int
+    turns: int
+    tools: int
+    interruptions: int
+    response_p50_ms: int | None
+    response_p95_ms: int | None
+    response_max_ms: int | None
+    cost_microdollars: int
+
+    @property
+    def cursor(self) -> str:
+        """Its place in the order of all calls: the next page is `after` it."""
+        return f"{self.began_at!r} {self.call_sid}"
+
+
+_SUMMARY: Final = tuple(calls.c[name] for name in CallSummary.__struct_fields__)
+
+
+class Records:
+    """The records of one database. Its methods may be called from any thread, and block.
+
+    Every method raises `RecordsError` when the database cannot be read.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def calls(self, wanted: Filter | None = None) -> list[CallSummary]:
+        """The calls that are wanted, the latest first."""
+        query = _query(wanted or Filter())
+        with self._database.reading() as connection:
+            return [CallSummary(*row) for row in connection.execute(query)]
+
+    def story(self, call_sid: str) -> CallStory | None:
+        """One call, told from its facts as they are now; nothing for one that is not on record."""
+        with self._database.reading() as connection:
+            return story_of(connection, call_sid)
+
+    def facts(self, call_sid: str) -> list[StoredFact]:
+        """All facts of a call, in the order of their times."""
+        with self._database.reading() as connection:
+            return stored_facts(connection, call_sid)
+
+    def sids(self, beginning: str, limit: int = 10) -> list[str]:
+        """Calls whose CallSid begins so: nobody types all of it."""
+        pattern = f"{_escaped(beginning)}%"
+        query = select(calls.c.call_sid).where(calls.c.call_sid.like(pattern, escape="\\")).limit(limit)
+        with self._database.reading() as connection:
+            return list(connection.execute(query).scalars())
+
+
+def story_of(connection: Connection, call_sid: str) -> CallStory | None:
+    """One call in somebody's transaction."""
+    rows = stored_facts(connection, call_sid)
+    return tell(call_sid, rows) if rows else None
+
+
+def _query(wanted: Filter) -> Select[Any]:
+    query = select(*_SUMMARY).where(*_conditions(wanted))
+    query = query.order_by(calls.c.began_at.desc(), calls.c.call_sid.desc())
+    return query.limit(min(max(wanted.limit, 1), PAGE_MAX))
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    columns = calls.c
+    equal = (
+        (columns.agent, wanted.agent),
+        (columns.caller_key, wanted.caller_key),
+        (columns.end_reason, wanted.end_reason),
+        (columns.state, wanted.state),
+    )
+    found: list[ColumnElement[bool]] = [column == value for column, value in equal if value]
+    if wanted.since is not None:
+        found.append(columns.began_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(columns.began_at < wanted.until)
+    if wanted.duration_ms_min:
+        found.append(columns.duration_ms >= wanted.duration_ms_min)
+    if wanted.words.split():
+        found.append(_has_words(wanted.words.split()))
+    if wanted.after:
+        found.append(_is_behind(wanted.after))
+    return found
+
+
+def _has_words(words: list[str]) -> ColumnElement[bool]:
+    """Without regard to case, as far as the database can tell: SQLite knows that of A to Z alone."""
+    patterns = [f"%{_escaped(word)}%" for word in words]
+    in_turn = and_(
+        *(
+            or_(turns.c.caller.ilike(pattern, escape="\\"), turns.c.heard.ilike(pattern, escape="\\"))
+            for pattern in patterns
+        )
+    )
+    in_capture = and_(*(captures.c.data.ilike(pattern, escape="\\") for pattern in patterns))
+    return or_(
+        calls.c.call_sid.in_(select(turns.c.call_sid).where(in_turn)),
+        calls.c.call_sid.in_(select(captures.c.call_sid).where(in_capture)),
+    )
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def _is_behind(cursor: str) -> ColumnElement[bool]:
+    began_at, _, call_sid = cursor.partition(" ")
+    try:
+        at = float(began_at)
+    except ValueError:
+        return calls.c.call_sid < cursor  # Nobody's cursor: a page, and no error.
+    columns = calls.c
+    return or_(columns.began_at < at, and_(columns.began_at == at, columns.call_sid < call_sid))

@@ -1,0 +1,21 @@
+"""Where the records are, from the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from callbridge.server.config.settings import Settings
+
+FILE_NAME: Final = "records.db"
+"""Beside the state file, unless DATABASE_URL says otherwise."""
+
+
+def records_url(settings: Settings) -> str | None:
+    """The address of the database, which may have a password in it; nothing where no records are kept."""
+    if settings.database_url is not None:
+        url = settings.database_url.get_secret_value()
+        return None if url == "off" else url
+    if settings.state_path is None:
+        return None
+    return f"sqlite:///{settings.state_path.absolute().with_name(FILE_NAME)}"
