@@ -600,6 +600,8 @@ BROAD = {
     ("callbridge.bridge.waiting", "WaitingRoom._tend"): "one session that cannot be closed costs no other",
     ("callbridge.server.process.organs", "guarded"): "an organ that is gone is worse than any fault in it",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
+    ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
+    ("callbridge.records.shipping", "Shipping._project"): "our fault with one call holds up no other",
     ("callbridge.bridge.legs.dialer", "ModelDialer._open"): "whatever ends a dial, its socket goes with it",
     (
         "callbridge.bridge.legs.callback_leg",
@@ -718,6 +720,9 @@ ENTRY_POINTS = {
     "callbridge": "what users import",
     "callbridge.fields": "the types of a form's fields, for users too",
     "callbridge.cli": "the `callbridge` command",
+    "callbridge.records.migrations": "Alembic reads its folder",
+    "callbridge.records.migrations.env": "Alembic runs it",
+    "callbridge.records.migrations.versions": "Alembic reads its folder",
 }
 
 

@@ -87,7 +87,7 @@ def test_what_was_shipped_by_a_killed_process_gets_its_rows(
     earlier.start()
     until_true(lambda: earlier.shipped == 1)
     assert earlier.stop(5)
-    store(database, entry("CA1", 2, facts.CallOver()))
+    store(database, entry("CA1", 2, HANGUP))
     later = Shipping(database, journal)
     later.start()
     until_true(lambda: [call.state for call in Records(database).calls()] == ["ended"])

@@ -135,6 +135,7 @@ CUT_OFF = {
     EndReason.REJECTED_PROTOCOL,
     EndReason.SERVICE_STOPPED,
     EndReason.INTERNAL_ERROR,
+    EndReason.PROCESS_LOST,
 }
 
 

@@ -66,6 +66,7 @@ CLOSE_CODES: Final[Mapping[EndReason, int]] = {
     EndReason.INTERNAL_ERROR: 1011,
     EndReason.SERVICE_STOPPED: 1001,
     EndReason.HANDED_OVER: 1001,
+    EndReason.PROCESS_LOST: 1001,
 }
 """What the phone leg is closed with; 1000 for the rest."""
 

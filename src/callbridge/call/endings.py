@@ -63,6 +63,7 @@ FOLLOWS: Final[Mapping[EndReason, Following]] = {
     EndReason.MEDIA_LOST: Resume(),
     EndReason.HANDED_OVER: Resume(),
     EndReason.SERVICE_STOPPED: Resume(),
+    EndReason.PROCESS_LOST: Resume(),
     # What could be tried was tried before the model was given up; another stream would meet the same one.
     EndReason.MODEL_UNAVAILABLE: FallBack(),
     EndReason.MODEL_LOST: FallBack(),

@@ -9,6 +9,7 @@ import typer
 
 from callbridge.cli.agent import show
 from callbridge.cli.calls import calls
+from callbridge.cli.calls.rebuild import rebuild
 from callbridge.cli.check import check
 from callbridge.cli.demo import demo
 from callbridge.cli.dev import DevCommand, dev
@@ -79,6 +80,7 @@ agent = typer.Typer(
 agent.command("show")(show)
 app.add_typer(agent, name="agent")
 app.add_typer(number, name="number")
+calls.command()(rebuild)
 app.add_typer(calls, name="calls")
 
 

@@ -25,26 +25,33 @@ NOWHERE = (
 
 @contextlib.contextmanager
 def records_database(settings: Settings | None = None, *, is_to_be_made: bool = False) -> Iterator[Database]:
-    """The database, with the tables of this callbridge; ends the command with status 1 where it cannot be used.
+    """The database with the tables of this callbridge; else the command says why, and ends with status 1.
 
     Args:
         settings: those of the service; by default of this process.
         is_to_be_made: its tables may be missing or of another version.
     """
-    url = records_url(settings or settings_or_refusal())
     try:
-        if url is None:
-            raise RecordsError(NOWHERE)
-        # SQLAlchemy takes a fifth of a second to import; the other commands do not wait for it.
-        from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
-
-        database = Database(url)
-        with contextlib.closing(database):
+        with contextlib.closing(_opened(settings or settings_or_refusal())) as database:
             if not is_to_be_made:
-                if not database.is_there:
-                    raise RecordsError(f"There are no records yet: {database.name} is made by the service.")
-                database.check()
+                _check(database)
             yield database
     except RecordsError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+def _opened(settings: Settings) -> Database:
+    url = records_url(settings)
+    if url is None:
+        raise RecordsError(NOWHERE)
+    # SQLAlchemy takes a fifth of a second to import; the other commands do not wait for it.
+    from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
+
+    return Database(url)
+
+
+def _check(database: Database) -> None:
+    if not database.is_there:  # To ask would make it.
+        raise RecordsError(f"There are no records yet: {database.name} is made by the service.")
+    database.check()

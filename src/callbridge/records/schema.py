@@ -124,7 +124,7 @@ captures: Final = Table(
     Column("data", Text, nullable=False),
 )
 
-deliveries: Final = Table(
+Table(
     "deliveries",
     tables,
     Column("id", _ID, primary_key=True, autoincrement=True),
@@ -149,7 +149,7 @@ deliveries: Final = Table(
 )
 """The outbox: what is to be told to whom, and whether it was."""
 
-stopped_webhooks: Final = Table(
+Table(
     "stopped_webhooks",
     tables,
     Column("webhook", Text, primary_key=True),
@@ -158,7 +158,7 @@ stopped_webhooks: Final = Table(
 )
 """Who wants to be told nothing more."""
 
-recordings: Final = Table(
+Table(
     "recordings",
     tables,
     Column("call_sid", Text, primary_key=True),
@@ -174,7 +174,7 @@ recordings: Final = Table(
     Index("recordings_state", "state", "began_at"),
 )
 
-analyses: Final = Table(
+Table(
     "analyses",
     tables,
     Column("call_sid", Text, primary_key=True),
@@ -191,7 +191,7 @@ analyses: Final = Table(
     Index("analyses_due", "state", "due_at"),
 )
 
-raw_events: Final = Table(
+Table(
     "raw_events",
     tables,
     Column("call_sid", Text, primary_key=True),
@@ -202,7 +202,7 @@ raw_events: Final = Table(
     Index("raw_events_at", "at"),
 )
 
-processes: Final = Table(
+Table(
     "processes",
     tables,
     Column("process", Text, primary_key=True),

@@ -336,11 +336,14 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
     """Each secret field, and each token of a list, since a log would show it alone."""
     fields = [field for field, info in Settings.model_fields.items() if "Secret" in str(info.annotation)]
     values = {variable(field): f"secret-{field}-{'x' * 32}" for field in fields}
-    whole = {"CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one", "TWILIO_API_KEY_SID": f"SK{'0' * 32}"}
-    subject = settings(**values | whole)
-    assert {*values.values(), "first one", "second one"} - set(subject.secrets) == {
-        values["CALLBRIDGE_OTHER_AUTH_TOKENS"]
+    whole = {
+        "CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one",
+        "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
+        "DATABASE_URL": EXAMPLES["database_url"],
     }
+    subject = settings(**values | whole)
+    shown_alone = {"first one", "second one", "password-1"}
+    assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {whole["TWILIO_API_KEY_SID"]}
 
 
 def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
@@ -383,6 +386,7 @@ EXAMPLES = {
     "say_language": "de-DE",
     "say_voice": "Polly.Vicki",
     "caller_memory_days": "30",
+    "database_url": "postgresql://records:password-1@db.example.com/calls",
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",
     "text_from": f"MG{'0' * 32}",
@@ -396,8 +400,11 @@ EXAMPLES = {
 """A value for what has no default."""
 
 
-BY_OTHERS_NAMES = ("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE")
-"""What Twilio calls its own: no bare names of ours."""
+BY_OTHERS_NAMES = (
+    *("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"),
+    "DATABASE_URL",
+)
+"""What Twilio and others call their own: no bare names of ours."""
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import re
 from collections.abc import Container
 from pathlib import Path
 from typing import Annotated, Final, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -123,6 +123,14 @@ def _database_url(secret: SecretStr) -> SecretStr:
     if url != "off" and not re.match(r"(postgres(ql)?(\+psycopg)?|sqlite)://.", url):
         raise ValueError("must begin with postgresql:// or sqlite:///, or be off")
     return secret
+
+
+def password_in(url: str) -> str:
+    """The password in an address of a database, which may be shown without it; empty for none."""
+    try:
+        return unquote(urlsplit(url).password or "")
+    except ValueError:
+        return ""
 
 
 def _realtime_url(url: str) -> str:

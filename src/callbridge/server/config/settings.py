@@ -45,6 +45,7 @@ from callbridge.server.config.setting_values import (
     Truncation,
     VendorsName,
     listed,
+    password_in,
 )
 from callbridge.server.config.variables import Variables, given_variables, own_variables
 from callbridge.telephony.rest.credentials import Credentials
@@ -332,7 +333,8 @@ class Settings(RestSettings):
         """All that must be shown nowhere, single ones of a list too."""
         values = (getattr(self, field) for field in type(self).model_fields)
         hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
-        return (*hidden, *self.auth_tokens)
+        url = "" if self.database_url is None else self.database_url.get_secret_value()
+        return (*hidden, *self.auth_tokens, *([password] if (password := password_in(url)) else []))
 
     @property
     def transcribes(self) -> bool:
