@@ -19,6 +19,7 @@ import vocabulary as v
 from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call import facts
+from callbridge.call.bill_facts import Billed
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted, TurnSaid
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import TransferAsked, TransferEnded
@@ -299,7 +300,7 @@ def _fact(fact: facts.Fact) -> str:
         case facts.Noted(event, fields, is_warning):
             shown = "".join(f" {name}={value}" for name, value in fields)
             return f"{'warning' if is_warning else 'note'}: {event}{shown}"
-        case facts.Billed(usage, cost_microdollars):
+        case Billed(usage, cost_microdollars):
             return f"billed: {cost_microdollars} microdollars, {usage.output_tokens} tokens out so far"
         case _:
             raise AssertionError(f"not a fact of the machine: {fact}")

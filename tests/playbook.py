@@ -32,7 +32,8 @@ import msgspec
 
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.facts import Billed, CallerSpoke, ItemHeard, KeysPressed, Noted, Remembered
+from callbridge.call.bill_facts import Billed
+from callbridge.call.facts import CallerSpoke, ItemHeard, KeysPressed, Noted, Remembered
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.phases import Timer
 from callbridge.wire.media_streams import SendMark

@@ -10,6 +10,7 @@ import structlog
 
 from callbridge.call import agent_facts, facts
 from callbridge.call import telephone_facts as t
+from callbridge.call.bill_facts import Billed
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import TextOutcome, ToolOutcome, TransferOutcome
@@ -141,7 +142,7 @@ CASES = [
 
 UNLOGGED: list[facts.Fact] = [
     facts.Remembered(ToolAnswered(1, "call_1", "look_up", "{}", "a secret")),
-    facts.Billed(Usage(), 12),
+    Billed(Usage(), 12),
     *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
     *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),

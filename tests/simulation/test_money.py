@@ -8,9 +8,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+from callbridge.call.bill_facts import Billed
 from callbridge.call.events import SpendRanOver
-from callbridge.call.facts import Billed, EndReason
-from callbridge.server.config.prices import price_of
+from callbridge.call.facts import EndReason
+from callbridge.server.config.prices import read_prices
 from callbridge.server.process.reporting import SpendMeter
 from callbridge.simulators.phone import Act
 from callbridge.simulators.phone.caller import SILENT
@@ -55,7 +56,7 @@ class PaidWorld(World):
     def __init__(self, number: int, money: Money) -> None:
         rng = random.Random(f"answers {number}")
         answers = [Answer(say=(Speech(text=f"answer {n}", audio=noise(rng, ANSWER_MS)),)) for n in range(60)]
-        price = price_of(PLAN.model)
+        price = read_prices().list.model(PLAN.model)
         script = Script(answers=tuple(answers), answers_go_on=True)
         super().__init__(script, TalkativeCaller(number), number, plan=replace(PLAN, price=price))
         self._money = money

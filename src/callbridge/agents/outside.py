@@ -31,6 +31,8 @@ class TextResult:
     """Twilio's error code, where it refused."""
     why: str = ""
     """Why it was not sent, in words, where it was not Twilio who refused."""
+    segments: int = 0
+    """How many it is billed as; 0 where Twilio does not say."""
 
 
 class Outside(Protocol):

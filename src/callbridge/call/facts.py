@@ -22,6 +22,7 @@ from callbridge.call.agent_facts import (
     StepEntered,
     ValuesSet,
 )
+from callbridge.call.bill_facts import Billed
 from callbridge.call.end_reasons import EndReason
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.lived import Answer, SaidItem, Speech
@@ -239,15 +240,6 @@ class CallerWordsCame(BaseFact, frozen=True):
     """All that the caller said in that turn, as far as it is known now."""
     item_id: str
     """What the turn's record awaited. The turn may be one of an earlier stream that has left its session."""
-
-
-class Billed(BaseFact, frozen=True):
-    """A response was paid for."""
-
-    usage: Usage
-    """Of the whole stream so far."""
-    cost_microdollars: int
-    """What was added to the bill; 0 where no price is known."""
 
 
 class StreamEnded(BaseFact, frozen=True):

@@ -452,6 +452,7 @@ class CallMachine:
         elif has_leg and not keeps_leg:
             out.do(a.CloseLeg(e.Leg.MODEL, 1000, ""))
         out.do(a.CloseLeg(e.Leg.PHONE, CLOSE_CODES.get(reason, 1000), reason.value))
+        parts.bill.line_goes_on(self._sessions.plan)
         out.note(summary(reason, detail, follows, parts, since=self._admitted_at, now=now))
         if lingers:
             parts.linger.begin(now, has_model=keeps_leg)

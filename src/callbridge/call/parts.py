@@ -90,7 +90,7 @@ class Parts:
             plan.limits, self.floor, self.asking, self.ladder, playout, out, admitted.age_s
         )
         self.on_hold = OnHold(self.floor, self.asking, self.sessions, self.news, self.endings, playout, out)
-        self.bill = Bill(out)
+        self.bill = Bill(out, admitted.age_s, is_continued=admitted.is_continued)
         self.linger = Linger(plan.limits.linger_s, transcript, self.tools, out)
         self.bad_messages = {leg: BadMessages() for leg in Leg} | {Leg.PHONE: tally.bad_from_phone}
         self.hand_over_by: float | None = None

@@ -6,16 +6,13 @@ Whose number was dialled decides the agent, so a plan belongs to one call and ne
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from callbridge.call.limits import Limits
-from callbridge.call.price import Price
+from callbridge.call.price import LinePrice, Price, TranscriptionPrice
 from callbridge.wire.realtime_commands import FunctionTool, ResponseOptions, ServerVad, Session
-
-if TYPE_CHECKING:
-    from callbridge.call.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,13 @@ class CallPlan:
     """What the model's tokens cost; None when it is not known."""
     second_price: Price | None = None
     """The same of the second model."""
+    transcription_price: TranscriptionPrice | None = None
+    """What the caller's words cost to be written down."""
+    line_price: LinePrice | None = None
+    """What the caller's line costs; None where nothing of it is counted."""
     spend_max_microdollars: int | None = None
-    """The most that one call may cost: above it the agent says goodbye. None: as much as it likes."""
+    """The most that one call may cost, as far as prices are known: above it the agent says goodbye. None: as
+    much as it likes."""
     limits: Limits = field(default_factory=Limits)
     agent: str = ""
     """The name under which the agent was chosen."""
@@ -66,6 +68,12 @@ class CallPlan:
     def has_transcription(self) -> bool:
         """Whether the caller's words are asked for."""
         return self.session.audio.input.transcription is not None
+
+    @property
+    def transcription_model(self) -> str:
+        """What writes them down; nothing where they are not asked for."""
+        transcription = self.session.audio.input.transcription
+        return "" if transcription is None else transcription.model
 
     @property
     def server_interrupts(self) -> bool:
@@ -116,15 +124,9 @@ class CallPlan:
             return self
         return replace(self, model=model, price=self.second_price)
 
-    def cost_microdollars(self, usage: Usage) -> int:
-        """What so much usage costs; 0 where no price is known."""
-        return 0 if self.price is None else self.price.cost_microdollars(usage)
-
     def is_too_dear(self, cost_microdollars: int) -> bool:
         """Whether a call that has cost so much has reached the most that it may cost."""
-        if self.price is None or self.spend_max_microdollars is None:
-            return False
-        return cost_microdollars >= self.spend_max_microdollars
+        return self.spend_max_microdollars is not None and cost_microdollars >= self.spend_max_microdollars
 
     def _with_input(self, **changes: Any) -> Session:
         audio_input = msgspec.structs.replace(self.session.audio.input, **changes)

@@ -99,7 +99,7 @@ def stopped(parts: Parts, event: ms.Stopped, now: float) -> None:
 
 def response_done(parts: Parts, event: rt.ResponseDone, now: float) -> None:
     """A response is over, and its price is known."""
-    parts.bill.add(event.response.usage, parts.sessions.plan)
+    parts.bill.response_done(event.response, parts.sessions.plan)
     parts.ladder.response_done(event, now)
     if parts.sessions.plan.is_too_dear(parts.bill.cost_microdollars):
         parts.out.then(e.LimitReached(EndReason.LIMIT_COST))
@@ -148,9 +148,16 @@ def spare_dial_failed(parts: Parts, event: e.ModelDialFailed, now: float) -> Non
 
 def caller_transcribed(parts: Parts, event: rt.CallerTranscript, now: float) -> None:
     """The caller's words came, and perhaps how sure their writer is of them."""
+    parts.bill.transcribed(event, parts.sessions.plan)
     parts.hearing.caller_transcribed(event, now)
     if (confidence := event.confidence) is not None:
         parts.out.note(CallerWordsRated(event.item_id, int(100 * confidence)))
+
+
+def caller_transcribed_late(parts: Parts, event: rt.CallerTranscript, now: float) -> None:
+    """The caller's words came after the end of the stream."""
+    parts.bill.transcribed(event, parts.sessions.plan)
+    parts.floor.caller_transcribed(event, now)
 
 
 def tool_finished(parts: Parts, event: e.ToolFinished, now: float) -> None:
@@ -407,7 +414,7 @@ _ROWS: Final[Mapping[type, _Row]] = {
 }
 
 _ONCE_OVER: Final[Mapping[type, Cell]] = {
-    rt.CallerTranscript: _floor(Floor.caller_transcribed),
+    rt.CallerTranscript: _here(caller_transcribed_late),
     rt.CallerTranscriptFailed: _floor(Floor.caller_not_transcribed),
     rt.ResponseCreated: _linger(Linger.response_created),
     e.ToolFinished: _here(tool_finished_late),

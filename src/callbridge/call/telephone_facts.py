@@ -56,6 +56,10 @@ class PersonReported(BaseFact, frozen=True):
     status: str
     """Twilio's `CallStatus`."""
     sip_code: str = ""
+    duration_s: str = ""
+    """How long it lasted, as Twilio writes it; empty before it is over."""
+    priced_as: str = ""
+    """By which price of the list it is billed: `outbound +1`. Numbers of people stand in no fact but one."""
 
 
 class CallerJoined(BaseFact, frozen=True):
@@ -122,6 +126,10 @@ class TextTold(BaseFact, frozen=True):
     """Twilio's name of it."""
     code: str = ""
     """Twilio's error code."""
+    segments: int = 0
+    """How many it is billed as; 0 where Twilio does not say."""
+    priced_as: str = ""
+    """By which price of the list."""
 
 
 # --- What Twilio thinks of us ---------------------------------------------------------------------------

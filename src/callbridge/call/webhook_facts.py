@@ -38,6 +38,8 @@ class CallOffered(BaseFact, frozen=True):
     """What Twilio was told to open; nothing for a call that was not taken."""
     caller_key: str = ""
     """As in `StreamStarted`."""
+    priced_as: str = ""
+    """By which price of the list the caller's line is billed: `inbound +1`. Numbers are masked in records."""
 
 
 class StreamAsked(BaseFact, frozen=True):
@@ -102,6 +104,10 @@ class FallbackDialed(BaseFact, frozen=True):
     status: str
     bridged: str = ""
     """Whether the two were connected, as Twilio says it: `true`, `false`, or nothing."""
+    duration_s: str = ""
+    """How long that call lasted, as Twilio writes it."""
+    priced_as: str = ""
+    """By which price of the list it is billed."""
 
 
 class VoicemailLeft(BaseFact, frozen=True):

@@ -145,10 +145,22 @@ ItemKnown: TypeAlias = ItemAdded | ItemCreated | ItemDone
 """Whichever comes first says that the item is in the conversation."""
 
 
+Tokens: TypeAlias = int | float | None
+"""As the server says it. `Usage` makes a count of it."""
+
+
 class TokenLogprob(msgspec.Struct, frozen=True, gc=False):
     """How probable a piece of a transcript was to the model that wrote it."""
 
     logprob: float
+
+
+class TranscriptionUsage(msgspec.Struct, frozen=True, gc=False):
+    """What a transcript is billed by: tokens or seconds, apart from the response. Any field may be absent."""
+
+    input_tokens: Tokens = None
+    output_tokens: Tokens = None
+    seconds: Tokens = None
 
 
 class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcription.completed", frozen=True):
@@ -158,6 +170,7 @@ class CallerTranscript(ServerEvent, tag="conversation.item.input_audio_transcrip
     transcript: str | None = None
     logprobs: tuple[TokenLogprob, ...] = ()
     """Of its pieces, where the session includes them and the model of the transcripts knows them."""
+    usage: TranscriptionUsage | None = None
 
     @property
     def confidence(self) -> float | None:
@@ -191,8 +204,11 @@ class StatusDetails(msgspec.Struct, frozen=True, gc=False):
     error: FailureDetail | None = None
 
 
-Tokens: TypeAlias = int | float | None
-"""As the server says it. `Usage` makes a count of it."""
+class CachedTokens(msgspec.Struct, frozen=True, gc=False):
+    """What of that was cached, by kind."""
+
+    text_tokens: Tokens = None
+    audio_tokens: Tokens = None
 
 
 class InputTokens(msgspec.Struct, frozen=True, gc=False):
@@ -201,6 +217,8 @@ class InputTokens(msgspec.Struct, frozen=True, gc=False):
     text_tokens: Tokens = None
     audio_tokens: Tokens = None
     cached_tokens: Tokens = None
+    """A part of the others."""
+    cached_tokens_details: CachedTokens | None = None
 
 
 class OutputTokens(msgspec.Struct, frozen=True, gc=False):

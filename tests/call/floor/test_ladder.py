@@ -102,7 +102,7 @@ def test_usage_is_summed_over_all_responses_whatever_their_status() -> None:
         << (
             Like(a.Note, {}),
             *(Like(a.Note, {}) for _ in range(3)),
-            *v.ends(EndReason.CALLER_HANGUP, usage=Usage(40, 20, 32, 14, 16)),
+            *v.ends(EndReason.CALLER_HANGUP, usage=Usage(40, 20, 32, 14, 16, 8)),
         )
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from callbridge.call.usage import Usage
 from callbridge.server.config import models as table
-from callbridge.server.config.prices import PRICES, price_of
+from callbridge.server.config.prices import read_prices
 from callbridge.server.config.settings import Settings
 
 MILLION = 1_000_000
@@ -65,21 +65,21 @@ def test_default_models_are_current() -> None:
 @pytest.mark.parametrize("name", [model.name for model in table.VOICE_MODELS if model.unfit is None])
 def test_every_model_that_answers_calls_has_a_price(name: str) -> None:
     """A spend cap holds for each of them."""
-    assert price_of(name) is not None
+    assert read_prices().list.model(name) is not None
 
 
 def test_every_price_is_of_a_model_that_is_known() -> None:
-    assert set(PRICES) <= {model.name for model in table.VOICE_MODELS}
+    assert set(read_prices().list.models) <= {model.name for model in table.VOICE_MODELS}
 
 
 def test_snapshot_costs_what_its_model_does() -> None:
-    assert price_of("gpt-realtime-2025-08-28") == price_of("gpt-realtime")
+    assert read_prices().list.model("gpt-realtime-2025-08-28") == read_prices().list.model("gpt-realtime")
 
 
 @pytest.mark.parametrize("name", ["gpt-realtime-9", "gpt-live-1", ""])
 def test_other_models_have_none(name: str) -> None:
     """Nothing is guessed; a model that is paid by the minute has no price per token."""
-    assert price_of(name) is None
+    assert read_prices().list.model(name) is None
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,6 @@ def test_other_models_have_none(name: str) -> None:
     ],
 )
 def test_costs_are_the_vendors(model: str, usage: Usage, dollars: float) -> None:
-    price = price_of(model)
+    price = read_prices().list.model(model)
     assert price is not None
     assert price.cost_microdollars(usage) == round(dollars * MILLION)

@@ -15,7 +15,7 @@ from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.server.config.plan import Plans, call_limits
-from callbridge.server.config.prices import price_of
+from callbridge.server.config.prices import read_prices
 from callbridge.wire import realtime_commands as commands
 from desks import CALL, CALLED, CALLER, made_settings
 
@@ -159,7 +159,7 @@ def test_money_and_models() -> None:
     plan = plan_of(models | {"CALLBRIDGE_SPEND_PER_CALL_MAX": "1.25"})
     assert (plan.model, plan.second_model) == ("gpt-realtime-2.1", None)
     assert plan.spend_max_microdollars == 1_250_000
-    assert plan.price == price_of("gpt-realtime-2.1")
+    assert plan.price == read_prices().list.model("gpt-realtime-2.1")
     assert plan.price is not None
 
 
@@ -178,7 +178,11 @@ def test_what_an_agent_says_of_its_own_is_its_plan() -> None:
     """Model and prices, the hint to the transcription, effort and patience, tools, money, a key."""
     plan = plan_of(OTHERS, OWN)
     assert (plan.model, plan.second_model) == ("gpt-realtime-2.1-mini", None)
-    assert plan.price == price_of("gpt-realtime-2.1-mini") != price_of("gpt-realtime-2.1")
+    assert (
+        plan.price
+        == read_prices().list.model("gpt-realtime-2.1-mini")
+        != read_prices().list.model("gpt-realtime-2.1")
+    )
     assert plan.session.audio.input.transcription == commands.Transcription("gpt-transcribe", "ja")
     assert plan.session.reasoning == commands.Reasoning("high")
     assert (plan.spend_max_microdollars, plan.person_key, plan.agent) == (500_000, "0", "default")

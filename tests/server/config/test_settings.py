@@ -374,6 +374,7 @@ EXAMPLES = {
     "answer_patience_seconds": "8",
     "calls_per_caller_of": "+14155550100=30,sip:[::1]=50",
     "clip": "moment.wav",
+    "prices": str(EXAMPLE.parent / "src/callbridge/server/config/prices.toml"),
     "control_key": "0123456789abcdef",
     "fallback_caller_id": "+14155550188",
     "other_auth_tokens": "0123,4567",

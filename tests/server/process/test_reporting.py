@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from callbridge.call import facts, memory
+from callbridge.call.bill_facts import Billed
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason
 from callbridge.call.usage import Usage
@@ -163,7 +164,7 @@ async def test_a_rate_limit_lowers_the_calls_and_leaves_the_circuit() -> None:
     assert not front.desk.circuits.is_open(MODEL, front.now)
 
 
-BILLS = [facts.Billed(Usage(output_tokens=9), dollars * 1_000_000) for dollars in (3, 0, 6, 1)]
+BILLS = [Billed(Usage(output_tokens=9), dollars * 1_000_000) for dollars in (3, 0, 6, 1)]
 
 
 async def test_a_call_is_paid_for_while_it_goes_on() -> None:
@@ -189,7 +190,7 @@ async def test_live_calls_are_told_to_end_when_a_fifth_more_than_the_cap_was_spe
     meter = SpendMeter(front.desk)
     with structlog.testing.capture_logs() as logs:
         for dollars in (9, 1, 1, 1, 5):
-            meter(facts.Billed(Usage(), dollars * 1_000_000))
+            meter(Billed(Usage(), dollars * 1_000_000))
             assert [call.told for call in calls] == [[], []]
     assert await until(lambda: [call.told for call in calls] == [["spend ran over"]] * 2)
     told = [(line["event"], line["follows"], line["hour_dollars"]) for line in logs]

@@ -82,6 +82,6 @@ def check(
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),
-        *check_money.check_money(settings, rehearsal.roster),
+        *check_money.check_money(settings, rehearsal.roster, today),
         *(asked or ()),
     ]

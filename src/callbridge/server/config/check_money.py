@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.agents.agent import Agent
 from callbridge.server.config.findings import Finding, ok, warning
-from callbridge.server.config.models import voice_model
+from callbridge.server.config.models import transcription_model, voice_model
 from callbridge.server.config.plan import model_of, second_model_of
-from callbridge.server.config.prices import PRICES_AS_OF, price_of
+from callbridge.server.config.prices import OLD_AFTER_DAYS, Prices, read_prices
 from callbridge.server.config.setting_names import variable
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Iterator
 
     from callbridge.agents.choosing.choice import Roster
@@ -42,9 +43,10 @@ def models_without_price(settings: Settings, roster: Roster | None) -> dict[str,
     Those that cannot answer cost nothing. Without a roster it is the models of the settings.
     """
     found: dict[str, tuple[str, ...]] = {}
+    prices = read_prices(settings.prices).list
     for name, agent in (roster.agents if roster else {"": Agent()}).items():
         for model in (model_of(settings, agent), second_model_of(settings, agent)):
-            if model is not None and _can_answer(model) and price_of(model) is None:
+            if model is not None and _can_answer(model) and prices.model(model) is None:
                 found[model] = (*found.get(model, ()), name)
     return found
 
@@ -54,9 +56,10 @@ def _can_answer(model: str) -> bool:
     return known is None or known.unfit is None
 
 
-def check_money(settings: Settings, roster: Roster | None) -> Iterator[Finding]:
-    """The caps by name, and what is wrong with them."""
+def check_money(settings: Settings, roster: Roster | None, today: dt.date) -> Iterator[Finding]:
+    """The caps by name, and what is wrong with them and with the prices."""
     caps, unpriced = spend_caps(settings), models_without_price(settings, roster)
+    prices = read_prices(settings.prices)
     given = {name for name, time in _CAPS.items() if time in caps}
     if settings.spend_per_hour_max is None and settings.spend_per_day_max is None:
         yield warning(
@@ -68,13 +71,14 @@ def check_money(settings: Settings, roster: Roster | None) -> Iterator[Finding]:
         whose = "" if is_of_all else f", which speaks for {', '.join(agents)},"
         yield warning(
             f"the caps on spending cannot hold: the price of {model}{whose} is not known",
-            "Set a model with a known price, or a budget in the vendor's console.",
+            "Write it into a file that CALLBRIDGE_PRICES names, or set a model with a known price.",
         )
     if caps and not unpriced:
         yield ok(
-            f"spending is capped at {in_words(caps)}, at the prices of {PRICES_AS_OF}; "
+            f"spending is capped at {in_words(caps)}, at the prices of {prices.list.as_of}; "
             f"live calls end at {ENDS_CALLS_AT_PERCENT} % of a cap for all"
         )
+    yield from _check_prices(settings, prices, today)
     # Of those that somebody has chosen: a cap of $10 a day needs no other for the hour.
     chosen = {name: caps[time] for name, time in _CAPS.items() if name in settings.model_fields_set & given}
     if list(chosen.values()) != sorted(chosen.values()):
@@ -82,4 +86,20 @@ def check_money(settings: Settings, roster: Roster | None) -> Iterator[Finding]:
             f"of {', '.join(map(variable, chosen))} a longer time has the lower cap, "
             "so the other is never reached",
             "Let the caps grow from call to hour to day, or switch one off.",
+        )
+
+
+def _check_prices(settings: Settings, prices: Prices, today: dt.date) -> Iterator[Finding]:
+    if old := prices.older_than(OLD_AFTER_DAYS, today):
+        yield warning(
+            f"prices of {min(old.values())} ({', '.join(old)}) are older than {OLD_AFTER_DAYS} days: "
+            "what calls cost, and when a cap is reached, may be wrong",
+            "Name a file with those of today in CALLBRIDGE_PRICES, or upgrade callbridge.",
+        )
+    model = settings.transcription_model
+    # Of one that nobody knows something is said already.
+    if transcription_model(model) is not None and prices.list.transcription_model(model) is None:
+        yield warning(
+            f"the price of {model} is not known: transcripts are on no bill",
+            "Write it into a file that CALLBRIDGE_PRICES names.",
         )

@@ -15,7 +15,7 @@ from callbridge.call.limits import Limits
 from callbridge.call.plan import CallPlan
 from callbridge.call.price import microdollars
 from callbridge.server.config.models import voice_model
-from callbridge.server.config.prices import price_of
+from callbridge.server.config.prices import read_prices
 from callbridge.server.config.say import are_for
 from callbridge.wire import realtime_commands as commands
 from callbridge.wire.realtime_events import MULAW
@@ -106,19 +106,22 @@ async def planned(
         greeting if greeting is not None and are_for(settings, language) else texts.greeting,
         texts.speak,
     )
-    return _plan(settings, agent, in_call), in_call
+    return _plan(settings, agent, in_call, about), in_call
 
 
-def _plan(settings: Settings, agent: Agent, in_call: AgentInCall) -> CallPlan:
+def _plan(settings: Settings, agent: Agent, in_call: AgentInCall, about: About) -> CallPlan:
     model, second = model_of(settings, agent), second_model_of(settings, agent)
+    prices = read_prices(settings.prices).list
     spend_max = agent.spend_max or settings.spend_per_call_max
     return CallPlan(
         model,
         _session(settings, agent, in_call),
         in_call.greeting,
         second_model=second,
-        price=price_of(model),
-        second_price=None if second is None else price_of(second),
+        price=prices.model(model),
+        second_price=None if second is None else prices.model(second),
+        transcription_price=prices.transcription_model(settings.transcription_model),
+        line_price=prices.line(about.caller.number, about.called),
         spend_max_microdollars=None if spend_max is None else microdollars(spend_max),
         is_greeting_interruptible=agent.greeting_interruptible,
         menu_keys=frozenset(agent.keys),

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
+from callbridge.server.config.prices import PricesError, read_prices
 from callbridge.switchboard.callers import known_as
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -291,6 +292,14 @@ def _sound_file(path: Path) -> Path:
     return path
 
 
+def _price_file(path: Path) -> Path:
+    try:
+        read_prices(path)
+    except PricesError as error:
+        raise ValueError(f"names a price list with a fault: {error}") from error
+    return path
+
+
 def _spend_cap(value: object) -> object:
     if value is None or value == "off":
         return None
@@ -354,5 +363,6 @@ CallersLanguage = Annotated[str, AfterValidator(checked_language)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 SoundFile = Annotated[Path, AfterValidator(_sound_file)]
 DaysOrOff = Annotated[int | None, BeforeValidator(_days_or_off)]
+PriceFile = Annotated[Path, AfterValidator(_price_file)]
 SpendCap = Annotated[float | None, BeforeValidator(_spend_cap)]
 CallsOfCallers = Annotated[dict[str, int] | None, BeforeValidator(_calls_of_callers)]

@@ -33,6 +33,7 @@ from callbridge.server.config.setting_values import (
     ModelKey,
     OutputLimit,
     PhoneNumber,
+    PriceFile,
     RealtimeUrl,
     SayLanguage,
     SayVoice,
@@ -178,7 +179,7 @@ class Settings(RestSettings):
     """What a tool may take, unless it says so itself. Of 15 s until the fallback 3 s are left for words."""
 
     spend_per_call_max: SpendCap = None
-    """US dollars of the model's tokens; then the agent says goodbye. Off: its length bounds a call."""
+    """US dollars of model, transcripts and line; then the agent says goodbye. Off: its length bounds it."""
 
     # How many calls. 0 stands for no limit where it may be set.
 
@@ -210,12 +211,15 @@ class Settings(RestSettings):
     """What Twilio's own voice says to a caller who has reached a limit of their own."""
 
     spend_per_hour_max: SpendCap = 25
-    """US dollars of the model's tokens in an hour; then new calls get the human, voicemail or apology.
+    """US dollars in an hour, as above; then new calls get the human, voicemail or apology.
 
     Live calls are ended, in words, when a fifth more was spent. Off: no cap."""
 
     spend_per_day_max: SpendCap = 100
     """The same in 24 hours."""
+
+    prices: PriceFile | None = None
+    """A TOML file with prices of your own, in place of those in the package or beside them."""
 
     # Text messages of agents.
 

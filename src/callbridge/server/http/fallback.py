@@ -243,9 +243,11 @@ class _Steps:
         form = await self._forms.read(request)
         status, bridged = form.get("DialCallStatus"), form.get("DialBridged")
         self._desk.rings.ended(form.call_sid)
-        if await self._desk.note_once(form.call_sid, FallbackDialed(status, bridged)):
-            _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
         plan = self._desk.fallback_of(await self._desk.agent_of(form.call_sid))
+        priced_as = self._desk.prices.outbound(plan.dial or "")
+        dialed = FallbackDialed(status, bridged, form.get("DialCallDuration")[:8], priced_as)
+        if await self._desk.note_once(form.call_sid, dialed):
+            _log.info("fallback_dialed", call_sid=form.call_sid, status=status, bridged=bridged)
         return twiml_response(ladder.after_dial(plan, status, bridged))
 
     async def voicemail_left(self, request: Request) -> Response:

@@ -293,7 +293,11 @@ class _Person:
         if (so_far := await self._so_far(request)) is not None:
             await self._note_person(so_far, form)
             reported = t.PersonReported(
-                so_far.asked.transfer_id, form.get("CallStatus")[:20], form.get("SipResponseCode")[:8]
+                so_far.asked.transfer_id,
+                form.get("CallStatus")[:20],
+                form.get("SipResponseCode")[:8],
+                form.get("CallDuration")[:8],
+                self._desk.prices.outbound(so_far.asked.transfer.address),
             )
             await self._note(so_far, reported)
             if not so_far.is_wanted:

@@ -115,16 +115,16 @@ class _Webhooks:
         desk.look_around()
         key, agent = desk.caller_key(caller), chosen.name
         model = desk.plans.model(agent)
-        leads_back = comes_from_human(desk, form)
+        leads_back, priced_as = comes_from_human(desk, form), desk.prices.inbound(caller, called)
         if reason := desk.admission.offer(form.call_sid, key, model, desk.now()):
             log.warning("call_declined", reason=reason.value)
-            offered = CallOffered(caller, called, reason.value, agent, leads_back)
+            offered = CallOffered(caller, called, reason.value, agent, leads_back, priced_as=priced_as)
         else:
             desk.state.note_call(key, desk.wall_now())
             log.info("call_offered", direction=form.get("Direction"), agent=agent)
             self._note_for_the_agent(form.call_sid, said, chosen)
             promise = self._promise(form, 1, agent)
-            offered = CallOffered(caller, called, "", agent, leads_back, promise)
+            offered = CallOffered(caller, called, "", agent, leads_back, promise, priced_as)
         desk.note(form.call_sid, offered)
         return offered
 

@@ -31,6 +31,7 @@ from callbridge.call.price import microdollars
 from callbridge.observe.feed import Feed
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
+from callbridge.server.config.prices import read_prices
 from callbridge.server.config.retention import retention
 from callbridge.server.config.say import words
 from callbridge.server.process.call_tokens import CallTokens
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from callbridge.call.facts import Fact
+    from callbridge.call.price_list import PriceList
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
@@ -130,6 +132,11 @@ class Desk:
         if not self.settings.validate_signatures:
             return None
         return SignatureCheck(self.settings.auth_tokens, self.settings.public_base_url)
+
+    @property
+    def prices(self) -> PriceList:
+        """What everything costs."""
+        return read_prices(self.settings.prices).list
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""

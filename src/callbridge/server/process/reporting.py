@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from callbridge.call import agent_facts, facts
+from callbridge.call.bill_facts import Billed
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.telephone_facts import OF_TRANSFERS
@@ -95,7 +96,7 @@ class SpendMeter:
 
     def __call__(self, fact: Fact) -> None:
         """One fact; a bill follows every response."""
-        if not isinstance(fact, facts.Billed) or fact.cost_microdollars <= 0:
+        if not isinstance(fact, Billed) or fact.cost_microdollars <= 0:
             return
         desk = self._desk
         desk.state.note_spend(desk.wall_now(), fact.cost_microdollars)

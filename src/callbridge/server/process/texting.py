@@ -102,7 +102,10 @@ class Texting:
         result = await self._post(call, text, sender)
         if result.code == OPTED_OUT:
             self._note(self._key(text.to), NoteKind.STOPPED)
-        told = TextTold(text.text_id, result.outcome, result.message_sid, result.code)
+        priced_as = self._desk.prices.text(text.to)
+        told = TextTold(
+            text.text_id, result.outcome, result.message_sid, result.code, result.segments, priced_as
+        )
         await self._note_told(call.call_sid, told)
         fields = {"outcome": result.outcome.value, "characters": len(text.words), "template": text.template}
         if result.outcome is TextOutcome.ACCEPTED:
@@ -175,7 +178,7 @@ class Texting:
         except RestFault as fault:
             code = str(fault.code) if fault.code else ""
             return TextResult(text_outcome_of(fault), code=code, why=fault.message)
-        return TextResult(TextOutcome.ACCEPTED, sent.sid)
+        return TextResult(TextOutcome.ACCEPTED, sent.sid, segments=sent.segments)
 
     # --- What Twilio tells of one ---
 
