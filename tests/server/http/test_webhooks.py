@@ -185,7 +185,7 @@ async def test_call_is_connected_to_the_media_socket(world: World, method: str) 
     assert APOLOGY in response.text
     claim = redeemed(world, response)
     assert (claim.continues, claim.agent) == (False, "default")
-    assert await world.noted() == [facts.CallOffered("", "", agent="default")]
+    assert await world.noted() == [facts.CallOffered("", "", agent="default", priced_as="inbound +1")]
 
 
 @pytest.mark.parametrize("is_signed", [True, False])
@@ -215,7 +215,7 @@ async def test_repeated_webhook_is_answered_again(world: World) -> None:
         assert other.places == 0
     assert first.text == second.text == third.text
     assert world.places == 1
-    assert await world.noted() == [facts.CallOffered("", "", agent="default")]
+    assert await world.noted() == [facts.CallOffered("", "", agent="default", priced_as="inbound +1")]
     assert len(await world.state.recent_calls(0.0)) == 1
 
 
@@ -421,7 +421,9 @@ async def test_a_call_that_is_not_taken_gets_the_fallback(
         assert token_in(response) is None
         assert [line["reason"] for line in logs if line["event"] == "call_declined"] == [refusal.value]
         assert world.places == before, "a call that was declined holds a place"
-        assert (await world.noted())[-1:] == [facts.CallOffered("", "", refusal.value, "default")]
+        assert (await world.noted())[-1:] == [
+            facts.CallOffered("", "", refusal.value, "default", priced_as="inbound +1")
+        ]
 
 
 DIAL = {"CALLBRIDGE_FALLBACK_DIAL": HUMAN}
@@ -800,12 +802,14 @@ async def test_who_was_not_connected_to_a_human_may_leave_a_message(
 ) -> None:
     async with World(DIAL) as world:
         form = IN_PROGRESS | {"DialCallStatus": status} | ({"DialBridged": bridged} if bridged else {})
+        form |= {"DialCallDuration": "61"} if bridged else {}
         with structlog.testing.capture_logs() as logs:
             response = await getattr(world, method)("/twilio/fallback-dialed", form)
         assert verbs(response) == (["Hangup"] if is_over else ["Say", "Record", "Say", "Hangup"])
         told = {"call_sid": CALL, "status": status, "bridged": bridged}
         assert logs == [{"event": "fallback_dialed", "log_level": "info", **told}]
-        assert await world.noted() == [facts.FallbackDialed(status, bridged)]
+        lasted_s = "61" if bridged else ""
+        assert await world.noted() == [facts.FallbackDialed(status, bridged, lasted_s, "outbound +1")]
 
 
 RECORDING_SID = "RE" + "4f" * 16

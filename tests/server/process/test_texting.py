@@ -117,7 +117,7 @@ async def test_it_is_on_disk_that_it_begins_and_what_came_of_it() -> None:
     assert sent == {"to": CALLER, "from": CALLED, "words": "Come at 5."}
     assert await service.facts() == [
         TextAsked("text_1"),
-        TextTold("text_1", TextOutcome.ACCEPTED, "SM1"),
+        TextTold("text_1", TextOutcome.ACCEPTED, "SM1", segments=1, priced_as="text +1"),
     ]
     (line,) = log
     assert (line["event"], line["to"]) == ("text_sent", "+********00")
@@ -311,7 +311,7 @@ async def test_each_status_is_told_once_and_nothing_leads_back_from_a_final_one(
         await service.reports(status, code)
     assert await service.facts() == [
         TextAsked("text_1"),
-        TextTold("text_1", TextOutcome.ACCEPTED, "SM1"),
+        TextTold("text_1", TextOutcome.ACCEPTED, "SM1", segments=1, priced_as="text +1"),
         TextTold("text_1", TextOutcome.UNREACHABLE, "SM1", "30003"),
     ]
     (text,) = told(agent)
