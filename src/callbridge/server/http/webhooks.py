@@ -124,7 +124,7 @@ class _Webhooks:
             log.info("call_offered", direction=form.get("Direction"), agent=agent)
             self._note_for_the_agent(form.call_sid, said, chosen)
             promise = self._promise(form, 1, agent)
-            offered = CallOffered(caller, called, "", agent, leads_back, promise, priced_as)
+            offered = CallOffered(caller, called, "", agent, leads_back, promise, priced_as=priced_as)
         desk.note(form.call_sid, offered)
         return offered
 
