@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
-from callbridge.cli.drain import MISSES_MAX, DrainError, own_address, take_calls_again, wait_for_the_last_call
+from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
+from callbridge.cli.running_service import ServiceError, own_address
 from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED, made_settings
 
@@ -93,7 +94,7 @@ def test_time_is_up_in_words(wait_s: float) -> None:
 def test_a_service_that_cannot_be_reached_is_no_success(numbers: list[int | None], words: str) -> None:
     """At the first question that is told at once."""
     service = Service(*numbers)
-    with pytest.raises(DrainError, match=words):
+    with pytest.raises(ServiceError, match=words):
         service.drain()
     assert service.asked == ["POST /drain", *["GET /drain"] * (len(numbers) - 1)]
 
@@ -116,7 +117,7 @@ def test_a_lost_answer_is_no_failure() -> None:
     ],
 )
 def test_other_answers_are_told_in_words(status: int, body: bytes | None, words: str) -> None:
-    with pytest.raises(DrainError, match=words):
+    with pytest.raises(ServiceError, match=words):
         Service(0, status=status, body=body).drain()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,24 +9,26 @@ import httpx
 import msgspec
 import typer
 
+from callbridge.cli.running_service import (
+    NoAnswerError,
+    ServiceError,
+    in_words,
+    own_address,
+    refuse_strangers,
+    service_client,
+)
 from callbridge.cli.serve import settings_or_refusal
-from callbridge.server.config.setting_values import is_loopback
-from callbridge.server.http.control import DRAIN_PATH, control_key
+from callbridge.server.http.control import DRAIN_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from callbridge.server.config.settings import Settings
-
 POLL_S = 1.0
-ANSWER_S = 5.0
-"""A loop that is blocked for longer is about to end its process."""
-
 MISSES_MAX = 5
 """Polls in a row without an answer: one lost packet is no reason to stop a deploy that waits for an hour."""
 
 
-class DrainError(Exception):
+class DrainError(ServiceError):
     """It cannot be said that no call is left; the message says why, and what to do."""
 
 
@@ -53,40 +54,22 @@ def drain(
     """
     settings = settings_or_refusal()
     try:
-        with _client(settings, url or own_address(settings)) as client:
+        with service_client(settings, url or own_address(settings)) as client:
             if undo:
                 take_calls_again(client, say=typer.echo)
             else:
                 wait_for_the_last_call(client, wait_seconds, say=typer.echo)
-    except DrainError as error:
+    except ServiceError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-
-
-def own_address(settings: Settings) -> str:
-    """Where the service with these settings is asked from its own machine.
-
-    Raises:
-        DrainError: it listens for nobody.
-    """
-    if settings.control_port == 0:
-        raise DrainError(
-            "CALLBRIDGE_CONTROL_PORT is 0, so the service cannot be asked. Set a port, and restart it."
-        )
-    is_any = settings.control_host in {"", "0.0.0.0", "::"}  # noqa: S104 - compared, not listened on
-    host = "127.0.0.1" if is_any else settings.control_host
-    return (
-        f"http://[{host}]:{settings.control_port}"
-        if ":" in host
-        else f"http://{host}:{settings.control_port}"
-    )
 
 
 def take_calls_again(client: httpx.Client, *, say: Callable[[str], object]) -> None:
     """Takes a drain back.
 
     Raises:
-        DrainError: it was refused, it is too late for it, or the service cannot be reached.
+        DrainError: it is too late for it.
+        ServiceError: it was refused, or the service cannot be reached.
     """
     report = _asked(client, "DELETE")
     if report.state != "serving":
@@ -105,7 +88,8 @@ def wait_for_the_last_call(
     """Begins the drain, then waits until no call is live; says the number when it changes.
 
     Raises:
-        DrainError: it was refused, the service cannot be reached, or time is up.
+        DrainError: time is up.
+        ServiceError: it was refused, or the service cannot be reached.
     """
     ends_at = clock() + wait_s
     live = _asked(client, "POST").live_calls
@@ -120,7 +104,7 @@ def wait_for_the_last_call(
         sleep(POLL_S)
         try:
             latest = _asked(client, "GET").live_calls
-        except _NoAnswerError as error:
+        except NoAnswerError as error:
             misses += 1
             if misses >= MISSES_MAX:
                 raise DrainError(f"{error} When it last answered: {_in_words(live)}.") from error
@@ -131,47 +115,15 @@ def wait_for_the_last_call(
         live = latest
 
 
-def _client(settings: Settings, url: str) -> httpx.Client:
-    try:
-        address = httpx.URL(url)
-        if address.scheme == "http" and not is_loopback(address.host):
-            raise DrainError(
-                f"The key would travel to {address.host} for everybody to read. Run this on that machine, "
-                "or give an https:// address."
-            )
-        return httpx.Client(
-            base_url=address,
-            headers={"Authorization": f"Bearer {control_key(settings)}"},
-            timeout=ANSWER_S,
-            # The service is on this machine or beside it: a proxy to the outside leads away from it.
-            trust_env=False,
-        )
-    except httpx.InvalidURL as error:
-        raise DrainError(f"--url is no address: {error}.") from error
-
-
-class _NoAnswerError(DrainError):
-    """This time it did not answer."""
-
-
 def _asked(client: httpx.Client, method: str) -> Report:
-    try:
+    with in_words(client):
         response = client.request(method, DRAIN_PATH)
-    except httpx.TransportError as error:
-        raise _NoAnswerError(
-            f"The service at {client.base_url} cannot be reached: {str(error) or type(error).__name__}. "
-            "Is it running, and is --url right?"
-        ) from error
-    if response.status_code == http.HTTPStatus.UNAUTHORIZED:
-        raise DrainError(
-            f"The service at {client.base_url} refuses: its CALLBRIDGE_CONTROL_KEY, or the TWILIO_AUTH_TOKEN "
-            "that the key is made from, is not the one set here."
-        )
+    refuse_strangers(client, response)
     try:
         response.raise_for_status()
         return msgspec.json.decode(response.content, type=Report)
     except (httpx.HTTPStatusError, msgspec.DecodeError) as error:
-        raise DrainError(
+        raise ServiceError(
             f"What answers at {client.base_url} is no callbridge that can be drained "
             f"(HTTP {response.status_code} for {DRAIN_PATH}). Is --url right?"
         ) from error

@@ -36,14 +36,16 @@ RICH = CallStory(
     agent="clinic",
     end_reason="agent_hangup",
     duration_ms=41_500,
-    streams=(
-        StreamPart("MZ1", 200, "gpt-realtime-2.1", 41_400, "agent_hangup", first_audio_ms=420),
-    ),
+    streams=(StreamPart("MZ1", 200, "gpt-realtime-2.1", 41_400, "agent_hangup", first_audio_ms=420),),
     turns=(
         Turn(
             1,
             620,
-            agent=(Spoken("item_1", "Good day, the clinic.", "Good day, the clinic.", 2100, 2100, Span(620, 2720)),),
+            agent=(
+                Spoken(
+                    "item_1", "Good day, the clinic.", "Good day, the clinic.", 2100, 2100, Span(620, 2720)
+                ),
+            ),
             heard="Good day, the clinic.",
         ),
         Turn(
@@ -57,8 +59,13 @@ RICH = CallStory(
             ),
             agent=(
                 Spoken(
-                    *("item_2", "Monday at half past nine is free. Shall I book it for you, or is another day better?"),
-                    *("Monday at half past nine is free.", 5200, 2400, Span(8900, 11_300), True),
+                    "item_2",
+                    "Monday at half past nine is free. Shall I book it for you, or is another day better?",
+                    "Monday at half past nine is free.",
+                    5200,
+                    2400,
+                    Span(8900, 11_300),
+                    True,
                 ),
                 Spoken("item_3", "There is one more thing.", "", 1500, 0, None, True),
             ),

@@ -10,6 +10,8 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
+from callbridge.cli.calls.following import follow
+
 FIRST: Final = "list"
 """What `callbridge calls` is short for."""
 
@@ -41,3 +43,6 @@ calls = typer.Typer(
 @calls.callback()
 def about_calls() -> None:
     """What is on record of calls: listed, followed, shown, exported."""
+
+
+calls.command()(follow)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
-from callbridge.cli.calls.in_words import counted, dollars, length, moment, place, quoted
+from callbridge.cli.calls.in_words import counted, dollars, length, moment, place, quoted, short
 from callbridge.cli.calls.speech_bars import bar, marks
 from callbridge.observe.redaction import escaped
 from callbridge.records.timeline import timeline
@@ -133,21 +133,18 @@ def _course(story: CallStory) -> Table:
 
 
 def _add_happening(grid: Table, happening: Happening) -> None:
-    detail = ", ".join(f"{name} {_short(value)}" for name, value in happening.detail.items())
+    detail = ", ".join(f"{name} {short(value)}" for name, value in happening.detail.items())
     line = Text.assemble((escaped(happening.title), "yellow"), (f"  {detail}" if detail else "", "dim"))
     grid.add_row("", place(happening.at_ms), Text("*", "yellow"), line)
-
-
-def _short(value: object) -> str:
-    text = escaped(str(value))
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _add_turn(grid: Table, turn: Turn) -> None:
     rows = list(_rows(turn))
     for place_in_turn, (who, line) in enumerate(rows):
         is_first = place_in_turn == 0
-        grid.add_row(str(turn.number) if is_first else "", place(turn.began_ms) if is_first else "", who, line)
+        grid.add_row(
+            str(turn.number) if is_first else "", place(turn.began_ms) if is_first else "", who, line
+        )
 
 
 def _rows(turn: Turn) -> Iterator[tuple[Text, Text]]:
@@ -195,8 +192,8 @@ def _tool(tool: ToolUse) -> Text:
     took = "" if tool.duration_ms is None else f" in {tool.duration_ms:,} ms"
     outcome = (tool.outcome or "no answer known").replace("_", " ")
     style = "" if tool.outcome == "answered" else "yellow"
-    arguments = f"({_short(tool.arguments)})" if tool.arguments else ""
-    result = f": {_short(tool.result)}" if tool.result else ""
+    arguments = f"({short(tool.arguments)})" if tool.arguments else ""
+    result = f": {short(tool.result)}" if tool.result else ""
     ours = " by the agent's own code" if tool.is_ours else ""
     return Text.assemble(
         (escaped(tool.name), "bold"), arguments, f"{ours} ", (f"{outcome}{took}", style), (result, "dim")
@@ -206,7 +203,9 @@ def _tool(tool: ToolUse) -> Text:
 def _wait(latency: Latency) -> Text:
     parts = " + ".join(f"{escaped(part.name)} {part.ms} ({escaped(part.owner)})" for part in latency.parts)
     return Text.assemble(
-        f"{latency.whole_ms:,} ms", (f" = {parts}" if parts else "", "dim"), (f"; ours {latency.ours_ms}", "dim")
+        f"{latency.whole_ms:,} ms",
+        (f" = {parts}" if parts else "", "dim"),
+        (f"; ours {latency.ours_ms}", "dim"),
     )
 
 
@@ -242,9 +241,8 @@ def _all_sums(story: CallStory) -> Iterator[tuple[str, RenderableType]]:
 
 
 def _percentiles(of: Percentiles) -> str:
-    return (
-        f"p50 {of.p50:,} · p90 {of.p90:,} · p95 {of.p95:,} · p99 {of.p99:,} · most {of.max:,} ms, of {of.count}"
-    )
+    shares = f"p50 {of.p50:,} · p90 {of.p90:,} · p95 {of.p95:,} · p99 {of.p99:,}"
+    return f"{shares} · most {of.max:,} ms, of {of.count}"
 
 
 def _cost(story: CallStory) -> Table:

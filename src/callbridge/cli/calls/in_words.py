@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Final
 
 from callbridge.observe.redaction import escaped
 
-MICRODOLLARS = 1_000_000
+MICRODOLLARS: Final = 1_000_000
+VALUE_MAX: Final = 60
 
 
 def length(ms: int) -> str:
@@ -38,6 +40,12 @@ def moment(at: float) -> dt.datetime:
 def quoted(words: str) -> str:
     """What somebody said. What a terminal would obey is written out."""
     return f"“{escaped(words)}”"
+
+
+def short(value: object) -> str:
+    """A value in one line, and not all of a long one."""
+    text = escaped(str(value))
+    return text if len(text) <= VALUE_MAX else f"{text[: VALUE_MAX - 1]}…"
 
 
 def counted(number: int, thing: str) -> str:

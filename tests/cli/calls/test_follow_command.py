@@ -1,0 +1,145 @@
+"""Following from a terminal: what becomes a line, which call is meant, what is said when nothing comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import httpx
+import pytest
+
+from callbridge.call import facts
+from callbridge.call.facts import EndReason, Fact
+from callbridge.call.memory import ToolStarted
+from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.usage import Usage
+from callbridge.cli.calls.following import live_call, live_events
+from callbridge.cli.calls.live_lines import LiveLines
+from callbridge.cli.running_service import NoAnswerError, ServiceError
+from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, encode_event
+
+SIDS = ["CA" + "1" * 32, "CA" + "2" * 32, "CA3" + "1" * 31]
+
+
+def told(*news: Fact | tuple[str, str]) -> list[str]:
+    """The lines of facts and of words, each as who and what."""
+    lines, found = LiveLines(), []
+    for one in news:
+        event: FeedItem
+        if isinstance(one, tuple):
+            by, words = one
+            event = LiveWords(at=1.0, call_sid="CA1", by=by, item_id=by, words=words)  # type: ignore[arg-type]
+        else:
+            event = LiveFact(at=1.0, fact=one)
+        found += [f"{line.who} {line.text}".strip() for line in lines.of(event)]
+    return found
+
+
+def turn(caller: str | None, agent: str, *, interrupted: bool = False) -> Fact:
+    return facts.TurnEnded(2, caller, agent, 640, interrupted, call_sid="CA1")
+
+
+def test_words_are_lines_by_the_sentence_and_told_once() -> None:
+    """What was shown as it came is not told again with its turn, unless less of it was heard."""
+    news: list[Fact | tuple[str, str]] = [
+        *(("caller", "Do you "), ("caller", "have bread?"), ("agent", "We do."), ("agent", " Two")),
+        facts.Interrupted((), (), 1200, call_sid="CA1"),
+        turn("Do you have bread?", "We do.", interrupted=True),
+        *(turn("Oh.", "Yes."), ("agent", "Wait,"), facts.CallOver(call_sid="CA1")),
+    ]
+    assert told(*news) == [
+        *("caller “Do you have bread?”", "agent “We do.”", "agent “Two”"),
+        "the caller speaks: 1.2 s of the answer are not heard",
+        "turn 2 answered after 640 ms, interrupted; heard “We do.”",
+        "turn 2 answered after 640 ms, caller “Oh.”, agent “Yes.”",
+        *("agent “Wait,”", "the call is over"),
+    ]
+
+
+def test_what_is_news_is_a_line_and_what_is_not_is_none() -> None:
+    """No peer's text reaches the terminal as it is."""
+    ended = facts.StreamEnded(EndReason.AGENT_HANGUP, duration_ms=84_000, turns=3)
+    assert told(
+        facts.CallOffered("+********00", "+********99", agent="clinic"),
+        facts.StreamStarted("+********00", "+********99", agent="clinic"),
+        facts.Remembered(ToolStarted(1, "call_1", "look_up", '{"word":"\x1b[2Jbread"}')),
+        facts.ToolUsed("look_up", 320, 10, ToolOutcome.TIMED_OUT),
+        facts.Billed(Usage(), 10),
+        facts.ClipPlayed("no session yet"),
+        ended,
+    ) == [
+        *("a call from +********00 to +********99", "the stream begins: from +********00, answered by clinic"),
+        r'tool look_up({"word":"\x1b[2Jbread"}) …',
+        "tool look_up timed out in 320 ms",
+        "The caller was asked for a moment (waits_for no session yet)",
+        "the stream has ended: agent hangup, after 1:24 min, 3 turns",
+    ]  # fmt: skip
+
+
+class Service:
+    """What a service would answer to who follows."""
+
+    def __init__(self, *events: FeedItem) -> None:
+        self.asked: list[str] = []
+        self._events = events
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(str(request.url.raw_path, "ascii"))
+        hello = "event: hello\ndata: " + json.dumps({"live_calls": SIDS}) + "\n\n: still here\n\n"
+        texts = (f"event: x\ndata: {encode_event(event).decode()}\n\n" for event in self._events)
+        return httpx.Response(200, text="".join([hello, *texts]))
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(transport=httpx.MockTransport(self.answer), base_url="http://127.0.0.1:8081")
+
+
+def events(service: Service, call_sid: str | None) -> list[FeedItem | None]:
+    with service.client() as client:
+        return [event for event, _ in live_events(client, call_sid, with_words=False)]
+
+
+@pytest.mark.parametrize(
+    ("last", "is_end"),
+    [
+        ([facts.CallOver()], True),
+        ([facts.StreamEnded(EndReason.CALLER_HANGUP), facts.CallClosed(1)], True),
+        ([facts.StreamEnded(EndReason.MODEL_LOST), facts.CallClosed(1)], False),
+    ],
+    ids=["over", "left", "goes on"],
+)
+def test_one_call_is_followed_to_its_end(last: Iterable[Fact], is_end: bool) -> None:
+    news: list[FeedItem] = [*(LiveFact(at=1.0, fact=fact) for fact in last), FeedEnded(at=2.0, why="stopped")]
+    service = Service(*news)
+    assert events(service, SIDS[0]) == (news[:-1] if is_end else news)
+    assert service.asked == [f"/calls/{SIDS[0]}/live?words=false"]
+    assert events(service, None) == news
+
+
+def test_a_call_is_named_by_its_end() -> None:
+    with Service().client() as client:
+        assert live_call(client, "222222") == SIDS[1]
+        with pytest.raises(ServiceError, match=r"2 live calls end in '111'\. Live: 111111, 111111"):
+            live_call(client, "111")
+        with pytest.raises(ServiceError, match=r"No live call .* ends in 'abc'\. Live: 111111, 222222"):
+            live_call(client, "abc")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (httpx.Response(401), "refuses: its CALLBRIDGE_CONTROL_KEY"),
+        (httpx.Response(404, json={"error": "No such call."}), "No such call."),
+        (httpx.Response(404, text="?"), "no callbridge that can be followed"),
+    ],
+)
+def test_a_refusal_is_told_in_words(answer: httpx.Response, words: str) -> None:
+    transport = httpx.MockTransport(lambda _: answer)
+    client = httpx.Client(transport=transport, base_url="http://127.0.0.1:1")
+    with client, pytest.raises(ServiceError, match=words):
+        list(live_events(client, None, with_words=True))
+
+
+def test_a_service_that_does_not_run_is_told_in_words() -> None:
+    client = httpx.Client(base_url="http://127.0.0.1:1", trust_env=False)
+    with client, pytest.raises(NoAnswerError, match=r"cannot be reached: .* Is it running"):
+        list(live_events(client, None, with_words=True))
