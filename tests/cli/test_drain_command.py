@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from callbridge.cli import app as cli
+from callbridge.cli.control_client import ServiceError, own_address
 from callbridge.cli.drain import MISSES_MAX, DrainError, take_calls_again, wait_for_the_last_call
-from callbridge.cli.running_service import ServiceError, own_address
 from callbridge.server.process.listening import tcp_listener
 from desks import NEEDED, made_settings
 

@@ -92,7 +92,7 @@ def test_rehearsal_leaves_no_file(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-async def test_rehearsal_beside_a_running_service_changes_nothing(tmp_path: Path) -> None:
+async def test_rehearsal_beside_a_control_client_changes_nothing(tmp_path: Path) -> None:
     """What its calls have left is there afterwards, and it goes on writing."""
     subject = settings(tmp_path)
     state = open_state(subject.state_path)

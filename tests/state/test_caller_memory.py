@@ -112,7 +112,7 @@ async def test_of_what_was_deleted_no_byte_is_left(tmp_path: Path, clock: Clock)
     await state.close()
 
 
-async def test_a_caller_is_forgotten_beside_a_running_service(tmp_path: Path, clock: Clock) -> None:
+async def test_a_caller_is_forgotten_beside_a_control_client(tmp_path: Path, clock: Clock) -> None:
     """At once, in all bytes of its files; the service goes on writing, and knows them no more."""
     path = tmp_path / "state.db"
     state = SqliteState(path, clock, KEPT)

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import typer
 
-from callbridge.cli.running_service import (
+from callbridge.cli.control_client import (
     NoAnswerError,
     ServiceError,
     in_words,

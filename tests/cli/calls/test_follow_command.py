@@ -15,7 +15,7 @@ from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.usage import Usage
 from callbridge.cli.calls.following import live_call, live_events
 from callbridge.cli.calls.live_lines import LiveLines
-from callbridge.cli.running_service import NoAnswerError, ServiceError
+from callbridge.cli.control_client import NoAnswerError, ServiceError
 from callbridge.observe.feed import FeedEnded, FeedItem, LiveFact, LiveWords, encode_event
 
 SIDS = ["CA" + "1" * 32, "CA" + "2" * 32, "CA3" + "1" * 31]
@@ -68,7 +68,8 @@ def test_what_is_news_is_a_line_and_what_is_not_is_none() -> None:
         facts.ClipPlayed("no session yet"),
         ended,
     ) == [
-        *("a call from +********00 to +********99", "the stream begins: from +********00, answered by clinic"),
+        "a call from +********00 to +********99",
+        "the stream begins: from +********00, answered by clinic",
         r'tool look_up({"word":"\x1b[2Jbread"}) …',
         "tool look_up timed out in 320 ms",
         "The caller was asked for a moment (waits_for no session yet)",

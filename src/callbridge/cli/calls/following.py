@@ -14,7 +14,7 @@ from rich.text import Text
 from callbridge.call.facts import CallClosed, CallOver, EndReason, StreamEnded
 from callbridge.cli.calls.in_words import moment
 from callbridge.cli.calls.live_lines import STYLES, Line, LiveLines
-from callbridge.cli.running_service import (
+from callbridge.cli.control_client import (
     ANSWER_S,
     ServiceError,
     in_words,
