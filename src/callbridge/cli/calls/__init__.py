@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from callbridge.cli.calls.following import follow
+from callbridge.cli.calls.rebuild import rebuild
 
 FIRST: Final = "list"
 """What `callbridge calls` is short for."""
@@ -46,3 +47,4 @@ def about_calls() -> None:
 
 
 calls.command()(follow)
+calls.command()(rebuild)
