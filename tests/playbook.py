@@ -245,8 +245,18 @@ def _agree(expected: object, actual: object) -> bool:
     )
 
 
-_OPEN: Final = {"event_id": None, "metadata": None, "call_sid": "", "source": "", "number": 0, "at_ms": 0}
-"""What every command and every fact has; a script names it only where it matters."""
+_OPEN: Final = {
+    "event_id": None,
+    "metadata": None,
+    "call_sid": "",
+    "source": "",
+    "number": 0,
+    "at_ms": 0,
+    "speech": (),
+    "items": (),
+    "answer": None,
+}
+"""What every command and every fact has, and every turn; a script names it only where it matters."""
 
 
 def _is_left_open(name: str, value: object) -> bool:

@@ -239,7 +239,7 @@ def test_a_mark_follows_every_200_ms_of_audio(sizes: list[int]) -> None:
 def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:
     """A session may be lost before the whole is told."""
     rig = Rig()
-    rig.call.transcript.agent_began("i")
+    rig.call.transcript.agent_began("i", None, 0.0)
     for piece in ("Hel", "lo"):
         text = {"type": "response.output_audio_transcript.delta", "delta": piece, "item_id": "i"}
         assert rig.relay.from_model(json.dumps({**text, "response_id": "r"}), 1.0) is None
@@ -249,7 +249,7 @@ def test_pieces_of_the_transcript_are_noted_and_decide_nothing() -> None:
 def test_audio_and_words_with_an_odd_field_pass_all_the_same() -> None:
     """They do not become events of the machine, which has no ear for them."""
     rig = Rig()
-    rig.call.transcript.agent_began("item_1")
+    rig.call.transcript.agent_began("item_1", None, 0.0)
     odd = json.loads(delta(b"\x01")) | {"content_index": None}
     words = {"type": "response.output_audio_transcript.delta", "delta": None, "item_id": "item_1"}
     assert rig.relay.from_model(json.dumps(odd), 1.0) is rig.relay.from_model(json.dumps(words), 1.0) is None

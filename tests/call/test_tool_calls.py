@@ -31,7 +31,7 @@ def test_a_tool_runs_while_the_response_that_called_it_goes_on() -> None:
         book
         >> after(0.2, v.tool_finished("call_1", "closed"))
         << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", '{"day":"Sunday"}', "closed")))
-        << a.Note(ToolUsed("look_up", 5, 6))
+        << a.Note(ToolUsed("look_up", 5, 6, call_id="call_1", turn=2))
         << v.tool_output(Id(), "call_1", "closed")
     )
     assert book >> v.done("answer") << v.ask()
@@ -168,7 +168,7 @@ def test_every_way_out_of_a_tool_is_told_and_noted(outcome: ToolOutcome) -> None
         book
         >> e.ToolFinished("call_1", "look_up", "so", 5, outcome=outcome)
         << a.Note(Remembered(ToolAnswered(2, "call_1", "look_up", "{}", "so", outcome)))
-        << a.Note(ToolUsed("look_up", 5, 2, outcome))
+        << a.Note(ToolUsed("look_up", 5, 2, outcome, "call_1", 2))
         << v.tool_output(Id(), "call_1", "so")
     )
     assert v.ended(book).tools_failed == (outcome not in {ToolOutcome.ANSWERED, ToolOutcome.STORED})

@@ -182,6 +182,10 @@ class ItemHeard(BaseFact, frozen=True):
 
     item_id: str
     behind_tools: int = 0
+    sent_ms: int = 0
+    began_ms: int | None = None
+    """When the caller began to hear it."""
+    ended_ms: int | None = None
 
 
 class Said(BaseFact, frozen=True):
@@ -355,12 +359,14 @@ decode: Final[Callable[[bytes], Fact]] = msgspec.json.Decoder(Fact).decode
 
 
 def for_the_state(fact: Fact) -> Fact:
-    """The fact without what nobody who goes on with the call asks for: telephones, and texts of peers."""
+    """The fact without what nobody who goes on with the call asks for: telephones, texts of peers, times."""
     match fact:
         case StreamStarted() | CallOffered():
             return msgspec.structs.replace(fact, caller="", called="")
         case StreamEnded():
             return msgspec.structs.replace(fact, detail="")
+        case TurnEnded():  # Its times are for records.
+            return msgspec.structs.replace(fact, speech=(), items=(), answer=None)
         case _:
             return fact
 

@@ -43,7 +43,8 @@ class Outbox:
         """When the event that is being handled happened. Time does not run backwards."""
         self.actions: list[Action] = []
         self.consequences: deque[Consequence] = deque()
-        self._call_began_at = now
+        self.call_began_at = now
+        """On the clock of the events."""
         self.told_model = 0
         """Commands to the present session, each of which it has to answer."""
         self._facts = self._commands = self._items = 0
@@ -55,7 +56,7 @@ class Outbox:
 
     def goes_on(self, age_s: float) -> None:
         """The call had lasted so long before this stream."""
-        self._call_began_at -= age_s
+        self.call_began_at -= age_s
 
     def do(self, action: Action) -> None:
         """Asks the shell for something."""
@@ -68,9 +69,13 @@ class Outbox:
     def note(self, fact: Fact) -> None:
         """A fact, with its place and time."""
         self._facts += 1
-        at_ms = round((self.now - self._call_began_at) * 1000)
+        at_ms = round((self.now - self.call_began_at) * 1000)
         place = {"call_sid": self.call_sid, "source": self.stream_sid, "number": self._facts, "at_ms": at_ms}
         self.actions.append(Note(msgspec.structs.replace(fact, **place)))
+
+    def ms(self, at: float) -> int:
+        """A moment as facts have it: milliseconds since the call began."""
+        return round((at - self.call_began_at) * 1000)
 
     def tell_phone(self, message: media_streams.SendMark | media_streams.Clear) -> None:
         """A mark, or a clear."""

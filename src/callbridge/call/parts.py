@@ -48,7 +48,7 @@ class Parts:
         self.out, now = out, out.now
         out.goes_on(admitted.age_s)
         self.playout = playout = Playout(plan.limits)
-        self.transcript = transcript = Transcript(plan.limits)
+        self.transcript = transcript = Transcript(plan.limits, out.call_began_at)
         self.memory = Memory(plan.limits, list(admitted.memory))
         transcript.goes_on(admitted.memory, now)
         self.sessions = Sessions(

@@ -87,6 +87,12 @@ class CallPlan:
         return detection.silence_duration_ms if isinstance(detection, ServerVad) else 0
 
     @property
+    def padding_ms(self) -> int:
+        """Audio before the speech that is part of `audio_start_ms`. Unknown for semantic VAD: 0."""
+        detection = self.session.audio.input.turn_detection
+        return detection.prefix_padding_ms if isinstance(detection, ServerVad) else 0
+
+    @property
     def silent_session(self) -> Session:
         """The session as long as it must not answer: it is still being told what was said before."""
         detection = self.session.audio.input.turn_detection

@@ -60,13 +60,15 @@ def started_again(parts: Parts, event: ms.Start, now: float) -> None:
 def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
     """The phone has played up to a mark, or a clear has thrown it away (Twilio docs, "Mark message")."""
     parts.playout.echoed(event.mark.name, now)
-    _note_heard(parts)
+    _note_heard(parts, now)
 
 
-def _note_heard(parts: Parts) -> None:
+def _note_heard(parts: Parts, now: float) -> None:
     progress = parts.floor.in_progress
-    for item_id in parts.heard.take(progress.unfinished if progress is not None else ()):
-        parts.floor.interruption.heard(item_id)
+    heard = parts.heard.take(progress.unfinished if progress is not None else (), now)
+    parts.transcript.agent_was_heard(heard)
+    for item in heard:
+        parts.floor.interruption.heard(item)
 
 
 def key_pressed(parts: Parts, event: ms.Dtmf, now: float) -> None:
@@ -263,7 +265,7 @@ def _leg_failed(parts: Parts, leg: e.Leg, reason: EndReason, trouble: Trouble, n
 def audio_done(parts: Parts, event: rt.AudioDone, now: float) -> None:
     """An item's audio is whole. Where the caller has heard all of it before, no echo is to come any more."""
     parts.ladder.audio_done(event, now)
-    _note_heard(parts)
+    _note_heard(parts, now)
 
 
 # --- What the process wants -----------------------------------------------------------------------------

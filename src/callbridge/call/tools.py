@@ -233,7 +233,16 @@ class ToolCalls:
         self.failed += not event.outcome.is_answer
         if ended.is_begun:
             self._remember(ended, event)
-        self._out.note(ToolUsed(event.name, event.duration_ms, len(event.output), event.outcome))
+        self._out.note(
+            ToolUsed(
+                event.name,
+                event.duration_ms,
+                len(event.output),
+                event.outcome,
+                call_id=ended.tool.call_id,
+                turn=ended.turn,
+            )
+        )
         return running
 
     def _remember(self, ended: Running, event: ToolFinished) -> None:

@@ -8,10 +8,11 @@ come later still correct its record, up to another one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from callbridge.call.facts import CallerWordsCame, TurnEnded
+from callbridge.call.lived import Answer, SaidItem, Speech
 from callbridge.call.memory import TurnSaid
 from callbridge.call.spoken import heard_part, part_with_time
 
@@ -33,6 +34,10 @@ _UNCOMMITTED: Final = ""
 class _Turn:
     number: int
     speech_ended_at: float | None = None
+    stopped_at: float | None = None
+    """When that was known."""
+    spoke: list[float] = field(default_factory=list)
+    """When the caller began to speak, and when they stopped; nothing for who pressed a key."""
     utterances: dict[str, str | None] = field(default_factory=dict)
     """The caller's words by item, in the order in which they were spoken; None: not known."""
     awaited: set[str] = field(default_factory=set)
@@ -45,8 +50,10 @@ class _Turn:
     """The agent's words by item, in the order of the items."""
     whole: set[str] = field(default_factory=set)
     """Items whose text is known to its end."""
+    began: dict[str, tuple[float | None, float]] = field(default_factory=dict)
+    """When the response of each item was asked for, and when it began."""
     heard: dict[str, CutItem] = field(default_factory=dict)
-    """Items that were cut."""
+    """What was sent and heard of items, at their end or their cut."""
     answered_at: float | None = None
     interrupted: bool = False
     record_by: float = 0.0
@@ -57,6 +64,8 @@ class Transcript:
     """The turns of one call. Ended ones are taken from `ended`."""
 
     limits: Limits
+    call_began_at: float = 0.0
+    """The zero of what facts say of times."""
     turns: int = 0
     response_ms: list[int] = field(default_factory=list)
     """Every latency measured so far."""
@@ -73,15 +82,25 @@ class Transcript:
 
     # The caller.
 
-    def caller_began(self, now: float, answered_at: float | None, *, awaits_agent: bool) -> None:
-        """A new utterance, hence a new turn. The one before is closed as `close` says."""
-        self.close(now, answered_at, awaits_agent=awaits_agent)
-        self._begin()
+    def caller_began(
+        self, now: float, answered_at: float | None, *, awaits_agent: bool, spoke_from: float | None
+    ) -> None:
+        """A new utterance, hence a new turn. The one before is closed as `close` says.
 
-    def caller_stopped(self, speech_ended_at: float, *, awaits_words: bool) -> None:
+        `spoke_from`: when they began to speak; None for who pressed a key.
+        """
+        self.close(now, answered_at, awaits_agent=awaits_agent)
+        turn = self._begin()
+        if spoke_from is not None:
+            turn.spoke.append(spoke_from)
+
+    def caller_stopped(self, speech_ended_at: float, now: float, *, awaits_words: bool) -> None:
         """The utterance is over."""
         turn = self._current()
-        turn.speech_ended_at = speech_ended_at
+        turn.speech_ended_at, turn.stopped_at = speech_ended_at, now
+        if turn.spoke:
+            del turn.spoke[1:]
+            turn.spoke.append(max(speech_ended_at, turn.spoke[0]))
         self._is_transcribed = awaits_words
         if awaits_words:
             turn.awaited.add(_UNCOMMITTED)
@@ -130,7 +149,7 @@ class Transcript:
     def caller_pressed(self, keys: str, now: float) -> None:
         """Keys instead of words."""
         turn = self._current()
-        turn.speech_ended_at = now
+        turn.speech_ended_at = turn.stopped_at = now
         turn.utterances[f"keys at {now}"] = f"[keys {keys}]"
 
     def goes_on(self, remembered: Iterable[Entry], now: float) -> None:
@@ -165,9 +184,17 @@ class Transcript:
 
     # The agent.
 
-    def agent_began(self, item_id: str) -> None:
-        """An item of the answer. One that nobody asked for, like the greeting, is a turn of its own."""
-        self._current().words.setdefault(item_id, "")
+    def agent_began(self, item_id: str, asked_at: float | None, began_at: float) -> None:
+        """An item of the answer. One that nobody asked for, like the greeting, is a turn of its own.
+
+        Args:
+            item_id: its name.
+            asked_at: when we asked for its response; None for one that the server made by itself.
+            began_at: when that began.
+        """
+        turn = self._current()
+        turn.words.setdefault(item_id, "")
+        turn.began[item_id] = asked_at, began_at
 
     def agent_adds(self, item_id: str, words: str) -> None:
         """A piece of the text of an item, told by the relay: what there is if the rest never comes."""
@@ -194,13 +221,20 @@ class Transcript:
             if turn is not self._open:
                 turn.awaits_agent = False
 
-    def agent_was_cut(self, cuts: Iterable[CutItem]) -> None:
-        """How much of which items was heard."""
-        for cut in cuts:
+    def agent_was_heard(self, items: Iterable[CutItem]) -> None:
+        """How much was heard of which items, when they were over or cut. The latest word on each counts."""
+        for item in items:
             for turn in self._unrecorded:
-                if cut.item_id in turn.words:
-                    turn.heard[cut.item_id] = cut
-                    turn.interrupted = True
+                if item.item_id not in turn.words:
+                    continue
+                turn.interrupted |= not item.is_heard
+                known = turn.heard.get(item.item_id)
+                if known is None or item.heard_from is not None or not item.heard_ms:
+                    turn.heard[item.item_id] = item
+                else:  # More of it was made than was sent: that says nothing of when it was heard.
+                    turn.heard[item.item_id] = replace(
+                        known, sent_ms=item.sent_ms, heard_ms=item.heard_ms, is_heard=False
+                    )
 
     # The record.
 
@@ -210,6 +244,8 @@ class Transcript:
         if turn is None:
             return
         turn.answered_at, turn.awaits_agent = answered_at, awaits_agent
+        if len(turn.spoke) == 1:  # They have not stopped, or it was not noticed.
+            turn.spoke.append(max(now, turn.spoke[0]))
         turn.record_by = now + self.limits.transcript_timeout_s
         spoken_at = now if turn.speech_ended_at is None else turn.speech_ended_at
         turn.words_by = spoken_at + self.limits.words_timeout_s
@@ -234,7 +270,18 @@ class Transcript:
         if latency_ms is not None:
             self.response_ms.append(latency_ms)
         awaits = tuple(item_id for item_id in turn.utterances if item_id in turn.awaited)
-        return TurnEnded(turn.number, _said(turn), _heard(turn), latency_ms, turn.interrupted, awaits)
+        lived = _Lived(turn, self.call_began_at)
+        return TurnEnded(
+            turn.number,
+            _said(turn),
+            _heard(turn),
+            latency_ms,
+            turn.interrupted,
+            awaits,
+            speech=lived.speech(),
+            items=lived.items(),
+            answer=lived.answer(),
+        )
 
     def unrecorded(self) -> list[TurnSaid]:
         """The turns that have no record yet, with what was said in them so far."""
@@ -289,4 +336,58 @@ def _heard(turn: _Turn) -> str:
 
 def _heard_words(words: str, cut: CutItem | None) -> str:
     """The part of `words` that was heard, in proportion to the audio."""
-    return words if cut is None else heard_part(words, cut.heard_ms, cut.sent_ms)
+    return words if cut is None or cut.is_heard else heard_part(words, cut.heard_ms, cut.sent_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    """A turn as facts have it: in milliseconds since the call began."""
+
+    turn: _Turn
+    call_began_at: float
+
+    def speech(self) -> tuple[Speech, ...]:
+        """When the caller spoke."""
+        return (Speech(*map(self._at, self.turn.spoke)),) if self.turn.spoke else ()
+
+    def items(self) -> tuple[SaidItem, ...]:
+        """What the agent said, in the order in which it was begun."""
+        return tuple(self._item(item_id, words.strip()) for item_id, words in self.turn.words.items())
+
+    def _item(self, item_id: str, words: str) -> SaidItem:
+        heard = self.turn.heard.get(item_id)
+        if heard is None:  # Nothing is known of its audio.
+            return SaidItem(item_id, words, words)
+        return SaidItem(
+            item_id,
+            words,
+            _heard_words(words, heard),
+            heard.sent_ms,
+            heard.heard_ms,
+            self._ms(heard.heard_from),
+            self._ms(heard.heard_until),
+            was_cut=not heard.is_heard,
+        )
+
+    def answer(self) -> Answer | None:
+        """How the first of its audio came to be."""
+        turn = self.turn
+        sent = {item.sent_from: item for item in turn.heard.values() if item.sent_from is not None}
+        if not sent:
+            return None
+        first = sent[min(sent)]
+        asked_at, began_at = turn.began.get(first.item_id, (None, None))
+        return Answer(
+            stopped_ms=self._ms(turn.stopped_at),
+            ended_ms=self._ms(turn.speech_ended_at),
+            asked_ms=self._ms(asked_at),
+            created_ms=self._ms(began_at),
+            sent_ms=self._ms(first.sent_from),
+            heard_ms=self._ms(first.heard_from),
+        )
+
+    def _ms(self, at: float | None) -> int | None:
+        return None if at is None else self._at(at)
+
+    def _at(self, at: float) -> int:
+        return round((at - self.call_began_at) * 1000)

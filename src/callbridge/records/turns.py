@@ -120,7 +120,7 @@ class _Reading:
         )
         same = (draft for draft in reversed(self._earlier) if draft.number == came.turn)
         draft = next(awaiting, None) or self.drafts.get(came.turn) or next(same, None)
-        (draft or self._draft(came.turn, at_ms)).caller = came.caller
+        (draft or self._draft(came.turn, at_ms)).caller = came.caller or None
 
     def _cut(self, cut: facts.Interrupted) -> None:
         """The turn whose answer was cut is that which has its items."""

@@ -9,7 +9,7 @@ from callbridge.call.ear.playout import OURS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from callbridge.call.ear.playout import Playout
+    from callbridge.call.ear.playout import CutItem, Playout
 
 
 class HeardItems:
@@ -19,19 +19,19 @@ class HeardItems:
         self._playout = playout
         self._told: set[str] = set()
 
-    def take(self, unfinished: Collection[str]) -> list[str]:
-        """Those that are heard, and were not taken before.
+    def take(self, unfinished: Collection[str], now: float) -> list[CutItem]:
+        """Those that are heard, and were not taken before, each with what was sent and heard of it.
 
         Args:
             unfinished: items of which more is to come: what was sent of them is not all.
+            now: monotonic seconds.
         """
         if not self._playout.is_drained:
             return []
-        in_play = self._playout.items_in_play
+        in_play = [item for item in self._playout.heard_items(now) if not item.item_id.startswith(OURS)]
         heard = [
-            item
-            for item in in_play
-            if item not in self._told and item not in unfinished and not item.startswith(OURS)
+            item for item in in_play if item.item_id not in self._told and item.item_id not in unfinished
         ]
-        self._told = {item for item in in_play if item in self._told} | set(heard)
+        self._told = {item.item_id for item in in_play if item.item_id in self._told}
+        self._told |= {item.item_id for item in heard}
         return heard

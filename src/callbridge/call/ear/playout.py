@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from callbridge.call.limits import Limits
 from callbridge.wire.audio import BYTES_PER_MS, milliseconds
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _BYTES_PER_S = BYTES_PER_MS * 1000
 _WITHHELD_ITEMS_MAX = 32
 """Far above what one response has. Beyond it the oldest is forgotten: a peer can make names up."""
+
+_Times: TypeAlias = tuple[float, float | None, float | None]
+"""When the first of an item was sent; when the caller began to hear it, and what they last heard."""
 
 _LATENESS_SAMPLES = 3
 """Echoes that are looked at together: the least late of three is not fooled by one delayed echo."""
@@ -47,6 +50,11 @@ class CutItem:
     """It was begun, and what is left of it is a tail that counts as heard (`Limits.heard_tail_ms`)."""
     content_index: int = 0
     """Which part of the item its audio is."""
+    sent_from: float | None = None
+    """When the first of it was sent."""
+    heard_from: float | None = None
+    """When the caller began to hear it, as an echo tells it; None for one of which they heard nothing."""
+    heard_until: float | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +67,10 @@ class _Part:
     size: int
     item_begin: int
     """First byte, counted from the start of the item."""
+    sent_from: float
+    """When the first of it was sent."""
+    heard_from: float | None = None
+    """When the caller began to hear it: the first echo behind it tells that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,10 @@ class Playout:
     """The last of them: it is what every frame adds to."""
     _sent_before: dict[str, int] = field(default_factory=dict)
     """Bytes sent in earlier runs of each item of the response in progress."""
+    _times_before: dict[str, _Times] = field(default_factory=dict)
+    """When such an item was sent and heard in earlier runs."""
+    _begun_parts: int = 0
+    """So many parts of the run have begun to be heard, as echoes tell."""
     _agent_until_before: float = float("-inf")
     """`agent_until` as it was before this run."""
     content_indexes: dict[str, int] = field(default_factory=dict)
@@ -126,7 +142,7 @@ class Playout:
             self.first_sent_at = now
             if self.began_at is None:
                 self.began_at = now
-        self._queue(item_id, byte_count)
+        self._queue(item_id, byte_count, now)
         if self._unmarked_bytes < self.limits.mark_every_ms * BYTES_PER_MS:
             return None
         return self.mark(now)
@@ -135,18 +151,18 @@ class Playout:
         """Notes a clip or keys sent to the phone: audio that the model knows nothing of."""
         if now > self._ends_at(now):
             self._begin_run(now, quiet_since=self.quiet_at)
-        self._queue(name, byte_count)
+        self._queue(name, byte_count, now)
 
-    def _queue(self, item_id: str, byte_count: int) -> None:
+    def _queue(self, item_id: str, byte_count: int, now: float) -> None:
         part = self._last
         if part is None or part.item_id != item_id:
-            part = self._begin_part(item_id)
+            part = self._begin_part(item_id, now)
         part.size += byte_count
         self._run_bytes += byte_count
         self._unmarked_bytes += byte_count
 
-    def _begin_part(self, item_id: str) -> _Part:
-        part = self._last = _Part(item_id, self._run_bytes, 0, self._bytes_sent(item_id))
+    def _begin_part(self, item_id: str, now: float) -> _Part:
+        part = self._last = _Part(item_id, self._run_bytes, 0, self._bytes_sent(item_id), now)
         self._parts.append(part)
         return part
 
@@ -186,10 +202,19 @@ class Playout:
             self._proven_bytes = max(self._proven_bytes, mark.position)
             if not mark.is_late:
                 self._surpluses_s.append(surplus_s)
+            if self._begun_parts < len(self._parts):  # Rare: once for each item.
+                self._begin_hearing(mark.position, surplus_s)
         else:
             played_at = now - self._round_trip_s
             self._lateness_min_s = max(self._lateness_min_s, played_at - self._run_began_at)
         return True
+
+    def _begin_hearing(self, position: int, surplus_s: float) -> None:
+        for part in self._parts[self._begun_parts :]:
+            if part.begin >= position:
+                break
+            part.heard_from = self._run_began_at + part.begin / _BYTES_PER_S + surplus_s
+            self._begun_parts += 1
 
     def echoed_on_the_way(self, name: str, now: float) -> bool:
         """`echoed`, unless this proves that all was heard. Answers whether it was taken."""
@@ -200,7 +225,7 @@ class Playout:
         """Freezes the heard position, forgets what was queued and opens a new epoch.
 
         Answers how many milliseconds were unheard, and the items that the run touches, in order, each with
-        what was sent and heard of it. Does nothing and answers 0 when no more than `tail_ms` is unheard (that
+        what was sent and heard of it. Cuts nothing and answers 0 when no more than `tail_ms` is unheard (that
         counts as heard), or nothing but keys. To be called before `clear` is sent, because a clear makes the
         phone echo marks that were never played.
         """
@@ -211,19 +236,31 @@ class Playout:
             is_done |= all(
                 part.item_id.startswith(KEYS) for part in self._parts if part.begin + part.size > position
             )
-        if is_done:
-            return 0, ()
+        # What is played now could be known from an echo after one round trip.
+        late_s = self._lateness_s(now) + (self._round_trip_s or 0.0)
         heard: dict[str, int] = {}
         sent: dict[str, int] = {}
+        times: dict[str, _Times] = {}
         for part in self._parts:
-            before = heard.get(part.item_id, part.item_begin)
-            heard[part.item_id] = before + min(max(position - part.begin, 0), part.size)
-            sent[part.item_id] = part.item_begin + part.size
+            item_id, played = part.item_id, min(max(position - part.begin, 0), part.size)
+            heard[item_id] = heard.get(item_id, part.item_begin) + played
+            sent[item_id] = part.item_begin + part.size
+            before: _Times = self._times_before.get(item_id, (part.sent_from, None, None))
+            sent_from, heard_from, heard_until = times.get(item_id, before)
+            if played:
+                begun_at = self._run_began_at + part.begin / _BYTES_PER_S + late_s
+                heard_until = begun_at + played / _BYTES_PER_S
+                if heard_from is None:
+                    heard_from = begun_at if part.heard_from is None else part.heard_from
+            times[item_id] = sent_from, heard_from, heard_until
         cuts = []
         for item_id, heard_bytes in heard.items():
             sent_ms, heard_ms = milliseconds(sent[item_id]), milliseconds(heard_bytes)
-            is_heard = heard_ms > 0 and sent_ms - heard_ms <= tail_ms
-            cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, self.content_indexes.get(item_id, 0)))
+            is_heard = is_done or (heard_ms > 0 and sent_ms - heard_ms <= tail_ms)
+            index = self.content_indexes.get(item_id, 0)
+            cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, index, *times[item_id]))
+        if is_done:
+            return 0, tuple(cuts)
         self.cut_keys += [cut for cut in cuts if cut.item_id.startswith(KEYS)]
         self.epoch += 1
         self._marks.clear()
@@ -231,6 +268,11 @@ class Playout:
         # A run of which nothing was heard has not broken the silence before it.
         self._begin_run(now, quiet_since=now if position else self._quiet_before)
         return unheard_ms, tuple(cuts)
+
+    def heard_items(self, now: float) -> tuple[CutItem, ...]:
+        """The items that the run touches, all of which echoes prove to be heard."""
+        assert self.is_drained, "asked when the last echo has come"
+        return self.cut(now, 0)[1]
 
     def take_cut_keys(self) -> list[CutItem]:
         """Hands over, and forgets, the keys that were cut, in order."""
@@ -241,6 +283,7 @@ class Playout:
         """Forgets the items of earlier responses, but for those still in play."""
         in_play = {part.item_id for part in self._parts}
         self._sent_before = {item: size for item, size in self._sent_before.items() if item in in_play}
+        self._times_before = {item: at for item, at in self._times_before.items() if item in in_play}
         self.content_indexes = {item: at for item, at in self.content_indexes.items() if item in in_play}
 
     def forget_withheld(self) -> dict[str, int]:
@@ -278,11 +321,6 @@ class Playout:
             if part.item_id == item_id:
                 return part.item_begin + part.size
         return self._sent_before.get(item_id, 0)
-
-    @property
-    def items_in_play(self) -> tuple[str, ...]:
-        """What was sent in this run, in order, clips and keys among it: their names begin with `OURS`."""
-        return tuple(dict.fromkeys(part.item_id for part in self._parts))
 
     @property
     def agent_until(self) -> float:
@@ -343,9 +381,14 @@ class Playout:
         self._quiet_before = quiet_since
         for part in self._parts:
             self._sent_before[part.item_id] = part.item_begin + part.size
+            heard_from = part.heard_from
+            if heard_from is None:
+                heard_from = self._run_began_at + part.begin / _BYTES_PER_S + (self._round_trip_s or 0.0)
+            first: _Times = self._times_before.get(part.item_id, (part.sent_from, heard_from, None))
+            self._times_before[part.item_id] = *first[:2], heard_from + part.size / _BYTES_PER_S
             if not part.item_id.startswith(OURS):
                 self._agent_until_before = self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
-        self._parts, self._last = [], None
+        self._parts, self._last, self._begun_parts = [], None, 0
         self._run += 1
         self._run_began_at = now
         self._run_bytes = self._proven_bytes = 0

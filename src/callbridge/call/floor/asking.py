@@ -207,6 +207,7 @@ class Asking:
             is_for_sign,
             is_verbatim=is_verbatim,
             saying=saying,
+            asked_at=now,
         )
         floor.move(On.ASKED)
         floor.due_since = now

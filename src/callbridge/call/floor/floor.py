@@ -19,10 +19,11 @@ from callbridge.call.floor.keys import Keys
 from callbridge.call.floor.responses import Ask, LiveResponse, Promise
 from callbridge.call.floor.sayings import Sayings
 from callbridge.call.floor.table import TABLE, Caller, Next, Now, On, Stays
+from callbridge.call.lived import Speech
 from callbridge.call.transcript import UNINTELLIGIBLE
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire import realtime_commands as commands
-from callbridge.wire.audio import FRAME_MS
+from callbridge.wire.audio import FRAME_MS, milliseconds
 
 if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
@@ -90,7 +91,9 @@ class Floor:
         """When they last began to speak something else was to be answered, or was being said: it still is,
         even if this is only a cough."""
 
-        self._cough_ms = sessions.plan.limits.cough_ms
+        self._cough_ms, self._padding_ms = sessions.plan.limits.cough_ms, sessions.plan.padding_ms
+        self._spoke_from, self._speech = out.now, Speech(0, 0)
+        """When they last began to speak, on the line; and their latest utterance."""
         self._loud_before = 0
         """Loud frames of the line before their latest utterance."""
         self.utterance_loud_ms = 0
@@ -178,32 +181,39 @@ class Floor:
         loudness = self._tally.loudness
         self._gate.model_hears, loudness.quiet_for = True, 0
         self._loud_before, self.speaking_since = loudness.loud_in_all - loudness.loud_for, now
+        behind_ms = milliseconds(self._tally.uplink_bytes) - (event.audio_start_ms or 0) - self._padding_ms
+        behind_ms_max = (now - self.caller_at) * 1000 + self._gate.held_ms_max
+        if event.audio_start_ms is None or not 0 <= behind_ms <= behind_ms_max:  # As in `_stopped_at`.
+            behind_ms = 0
+        self._spoke_from = spoke_from = now - behind_ms / 1000
         debts, cuts = self.debts, self.interruption.count
         is_due = self.next is not Next.NOTHING or self.now is Now.AUDIBLE
         self.owes_older |= is_due or bool(debts.items) or debts.answer is not None
         if self._sessions.is_protecting:
             self.move(On.SPOKEN_INTO)
         else:
-            self._interrupt(On.SPEECH_BEGAN, now, cancels=not self._sessions.server_interrupts)
+            cancels = not self._sessions.server_interrupts
+            self._interrupt(On.SPEECH_BEGAN, now, cancels=cancels, spoke_from=spoke_from)
         self.owes_older |= self.interruption.count > cuts
-        self._begin_turn(now)
+        self._begin_turn(now, spoke_from)
 
     def speech_stopped(self, event: realtime_events.SpeechStopped, now: float) -> None:
         """The caller's turn is over; the server answers by itself."""
         stopped_at = self._stopped_at(event.audio_end_ms, now)
         self.caller_at = now
-        self._transcript.caller_stopped(stopped_at, awaits_words=self._sessions.plan.has_transcription)
+        awaits_words = self._sessions.plan.has_transcription
+        self._transcript.caller_stopped(stopped_at, now, awaits_words=awaits_words)
         self._speech_ended(stopped_at, now, due_since=now)
 
     def speech_unseen(self, now: float) -> None:
         """The caller has been speaking, and the model has not noticed: a turn of theirs, so far."""
         self._begin_turn(now)
         self._is_unclear = True
-        self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
+        self._transcript.caller_stopped(now, now, awaits_words=self._sessions.plan.has_transcription)
 
     def utterance_ends(self, now: float) -> None:
         """The model says that they speak, and has said so for too long: their turn is over."""
-        self._transcript.caller_stopped(now, awaits_words=self._sessions.plan.has_transcription)
+        self._transcript.caller_stopped(now, now, awaits_words=self._sessions.plan.has_transcription)
         self._speech_ended(now, now, due_since=now)
 
     def _stopped_at(self, audio_end_ms: int | None, now: float) -> float:
@@ -241,11 +251,16 @@ class Floor:
         # Where nobody says what it was, whatever was loud at all has to do.
         enough_ms = self._cough_ms if self._sessions.plan.has_transcription else 1
         self._is_unclear = self.utterance_loud_ms < enough_ms
-        self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms, not self._is_unclear))
+        self._speech = Speech(self._out.ms(self._spoke_from), self._out.ms(max(stopped_at, self._spoke_from)))
+        self._note_spoken(is_clear=not self._is_unclear)
         if self.utterance_loud_ms >= self._cough_ms:
             self._words_are_due(stopped_at, now)
         self.promise = Promise(self.turn, stopped_at, is_unseen, is_behind=self.now is Now.AUDIBLE)
         self.silent_since, self.due_since = stopped_at, due_since
+
+    def _note_spoken(self, *, is_clear: bool) -> None:
+        record = self._transcript.turns
+        self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms, is_clear, self._speech, record))
 
     def _words_are_due(self, since: float, now: float) -> None:
         """They have said something. Where nobody ever says what it was, it counts as understood."""
@@ -287,7 +302,7 @@ class Floor:
             if event.item_id == self._transcript.latest_caller_item:  # A "yes" is as short as a cough.
                 if self._is_unclear:
                     self._is_unclear = False
-                    self._out.note(CallerSpoke(self.turn, self.utterance_loud_ms))
+                    self._note_spoken(is_clear=True)
                 self.utterance_loud_ms = max(self.utterance_loud_ms, self._cough_ms)
                 self.response.is_owed |= self.response.turn == self.turn
         elif event.item_id == self._transcript.latest_caller_item and not self.owes_older:
@@ -323,7 +338,7 @@ class Floor:
             self.caller_at = now
         self._stopped_by_key(now, is_first=True)
         self._transcript.caller_pressed(digit, now)
-        self._out.note(KeysPressed(digit, self.turn, is_menu=True))
+        self._out.note(KeysPressed(digit, self.turn, is_menu=True, record=self._transcript.turns))
 
     def _stopped_by_key(self, now: float, *, is_first: bool) -> None:
         self._is_understood(now)
@@ -338,13 +353,14 @@ class Floor:
     def _is_understood(self, now: float) -> None:
         self.understood_at, self.noise_since = now, None
 
-    def _begin_turn(self, now: float) -> None:
+    def _begin_turn(self, now: float, spoke_from: float | None = None) -> None:
         self.turn += 1
         self.caller_at = now
         if self.noise_since is None:
             self.noise_since = now
         first_sent_at, self._playout.first_sent_at = self._playout.first_sent_at, None
-        self._transcript.caller_began(now, first_sent_at, awaits_agent=self.now is not Now.NOTHING)
+        awaits_agent = self.now is not Now.NOTHING
+        self._transcript.caller_began(now, first_sent_at, awaits_agent=awaits_agent, spoke_from=spoke_from)
 
     def close_turn(self, now: float) -> None:
         """Ends the open turn for the record."""
@@ -353,7 +369,7 @@ class Floor:
 
     # --- Interruption ---
 
-    def _interrupt(self, on: On, now: float, *, cancels: bool) -> None:
+    def _interrupt(self, on: On, now: float, *, cancels: bool, spoke_from: float | None = None) -> None:
         """Stops the agent's words and makes the model forget what was not heard of them."""
         if self.greeting.response is not None:
             self.greeting.is_cut(now)
@@ -367,7 +383,8 @@ class Floor:
         self._gate.audible_response_id = None
         if self.let_go is not None:  # It may go on yet: that is not heard any more either.
             self.let_go.is_muted = True
-        self.interruption.cut(now, self.response if self.now is Now.MUTED else self.let_go)
+        muted = self.response if self.now is Now.MUTED else self.let_go
+        self.interruption.cut(now, muted, spoke_from=spoke_from)
 
     def _mute(self, now: float, *, cancels: bool) -> None:
         """The response in progress is to be heard no more.

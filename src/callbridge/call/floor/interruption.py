@@ -41,16 +41,25 @@ class Interruption:
         """The present session begins a spoken item."""
         self._items[item_id] = behind_tools
 
-    def heard(self, item_id: str) -> None:
+    def heard(self, item: CutItem) -> None:
         """An item was heard to its end: that is a fact."""
-        self._out.note(ItemHeard(item_id, self._items.get(item_id, 0)))
+        behind_tools = self._items.get(item.item_id, 0)
+        times = [None if at is None else self._out.ms(at) for at in (item.heard_from, item.heard_until)]
+        self._out.note(ItemHeard(item.item_id, behind_tools, item.sent_ms, *times))
 
     def session_lost(self) -> None:
         """There is nobody any more who could forget the items so far."""
         self._items.clear()
         self._playout.forget_withheld()
 
-    def cut(self, now: float, muted: LiveResponse | None, *, clears: bool = True) -> None:
+    def cut(
+        self,
+        now: float,
+        muted: LiveResponse | None,
+        *,
+        spoke_from: float | None = None,
+        clears: bool = True,
+    ) -> None:
         """Stops what the phone plays, and makes the model forget what was not heard of it.
 
         If everything was heard nothing is sent at all: truncation would take the item's transcript from the
@@ -59,6 +68,7 @@ class Interruption:
         Args:
             now: monotonic seconds.
             muted: the response that is to be heard no more and that the server has not finished, if any.
+            spoke_from: when the caller began to speak, where that is why.
             clears: whether the phone is still there to be told.
         """
         if muted is not None:
@@ -66,27 +76,28 @@ class Interruption:
         # The heard position is frozen before the clear: Twilio answers a clear with the echoes of all marks
         # that are out, also of those that were never played (docs, "Clear message").
         unheard_ms, cuts = self._playout.cut(now, self._heard_tail_ms)
+        self._transcript.agent_was_heard(cuts)
         if not unheard_ms:
             return
         if clears:
             self._out.tell_phone(media_streams.Clear(self._out.stream_sid))
         lost = [cut for cut in cuts if not (cut.is_heard or cut.item_id.startswith(OURS))]
-        self._transcript.agent_was_cut(lost)
         for cut in cuts:
             if cut.is_heard and not cut.item_id.startswith(OURS):
-                self.heard(cut.item_id)
+                self.heard(cut)
         truncated, deleted = self._forget(lost)
         if muted is not None:
             muted.settled.update(cut.item_id for cut in lost)
         self.count += 1
-        self._out.note(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms))
+        after_ms = None if spoke_from is None else round((now - spoke_from) * 1000)
+        self._out.note(Interrupted(tuple(truncated.items()), tuple(deleted), unheard_ms, after_ms))
 
     def freeze(self, now: float, in_progress: LiveResponse | None) -> None:
         """Nothing more will be heard: for the record, what was said is what was heard until now."""
         if in_progress is not None:
             self._never_begun(in_progress)
         _, cuts = self._playout.cut(now, self._heard_tail_ms)
-        self._transcript.agent_was_cut(cut for cut in cuts if not cut.is_heard)
+        self._transcript.agent_was_heard(cuts)
 
     def _never_begun(self, response: LiveResponse) -> None:
         """Items of a response that is heard no more, and that were not begun, will never be heard.
@@ -95,7 +106,7 @@ class Interruption:
         """
         unsent = [item_id for item_id in response.items if not self._playout.has_sent(item_id)]
         if unsent:
-            self._transcript.agent_was_cut(CutItem(item_id, 1, 0) for item_id in unsent)
+            self._transcript.agent_was_heard(CutItem(item_id, 1, 0) for item_id in unsent)
 
     def settle(self, response: LiveResponse, *, is_session_lost: bool = False) -> None:
         """A response that was cut is over: its items may have gone on after the cut, or never been sent.
@@ -115,7 +126,7 @@ class Interruption:
             if not sent_ms:
                 if not is_session_lost:
                     self._out.tell_model(commands.DeleteItem(item_id=item_id))
-                self._transcript.agent_was_cut([CutItem(item_id, late_ms or 1, 0)])
+                self._transcript.agent_was_heard([CutItem(item_id, late_ms or 1, 0)])
             else:
                 # All that was sent was heard, and nothing was cut then. The server made more before it knew
                 # of the interruption, and counts it as said (Realtime guide, "Interruption and truncation").
@@ -126,7 +137,7 @@ class Interruption:
                             item_id=item_id, audio_end_ms=sent_ms, content_index=content_index
                         )
                     )
-                self._transcript.agent_was_cut([CutItem(item_id, sent_ms + late_ms, sent_ms)])
+                self._transcript.agent_was_heard([CutItem(item_id, sent_ms + late_ms, sent_ms)])
 
     def _forget(self, cuts: list[CutItem]) -> tuple[dict[str, int], list[str]]:
         """Truncates the item in play and deletes those never begun; answers both."""

@@ -193,7 +193,13 @@ class Ladder:
         ask = floor.ask_of(event.response)
         turn, since = floor.turn_of(ask), now if waits_since is None else waits_since
         response = LiveResponse(
-            event.response.id, turn, since, self._tally.downlink_bytes, now, self.tools.called
+            event.response.id,
+            turn,
+            since,
+            self._tally.downlink_bytes,
+            began_at=now,
+            asked_at=None if ask is None else ask.asked_at,
+            behind_tools=self.tools.called,
         )
         floor.response = response
         if ask is None:
@@ -231,7 +237,7 @@ class Ladder:
         response.unfinished.add(event.item.id)
         floor.interruption.item_begun(event.item.id, response.behind_tools)
         if not response.is_muted:
-            self._transcript.agent_began(event.item.id)
+            self._transcript.agent_began(event.item.id, response.asked_at, response.began_at)
 
     def audio_done(self, event: realtime_events.AudioDone, now: float) -> None:
         """An item's audio is whole: a mark proves when it was heard to its end."""
@@ -398,7 +404,7 @@ class Ladder:
             return
         pressed = keys.tell(now)
         self._transcript.caller_pressed(pressed, now)
-        self._out.note(KeysPressed(pressed, self._floor.turn))
+        self._out.note(KeysPressed(pressed, self._floor.turn, record=self._transcript.turns))
         if self._sessions.plan.reads_keys:
             return  # The agent's own code says what the model is told of them.
         text = f"[The caller pressed {' '.join(pressed)} on the telephone keypad.]"

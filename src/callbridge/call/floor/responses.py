@@ -44,6 +44,8 @@ class Ask:
     """What it asks for is to say what it is told, and nothing else."""
     saying: Saying | None = None
     """Words of the agent's code, if those are what it is told."""
+    asked_at: float = 0.0
+    """When it left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class LiveResponse:
     sent_before_bytes: int = 0
     """Agent audio that had left for the phone when it began."""
     began_at: float = 0.0
+    asked_at: float | None = None
+    """When we asked for it; None for one that the server made by itself."""
     behind_tools: int = 0
     """How many tools the model had called in this stream when it began."""
     words: str = ""
