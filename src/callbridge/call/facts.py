@@ -47,6 +47,7 @@ from callbridge.call.webhook_facts import (
 from callbridge.call.wishes import FallBack, Following
 
 __all__ = [
+    "Billed",
     "CallDescribed",
     "CallOffered",
     "CallOver",

@@ -85,7 +85,6 @@ def masked(number: str) -> str:
 
 
 _WORDS: Final[dict[type, dict[str, object]]] = {
-    facts.TurnEnded: {"caller": None, "agent": ""},
     facts.CallerWordsCame: {"caller": ""},
     facts.KeysPressed: {"keys": ""},
     facts.CallDescribed: {"caller_name": "", "parameters": ()},
@@ -107,6 +106,9 @@ def _without_words(fact: Fact) -> Fact:
         case telephone_facts.TransferAsked(transfer=transfer):
             told = msgspec.structs.replace(transfer, extension="", briefing="", reason="")
             return msgspec.structs.replace(fact, transfer=told)
+        case facts.TurnEnded(items=items):
+            wordless = tuple(msgspec.structs.replace(item, words="", heard="") for item in items)
+            return msgspec.structs.replace(fact, caller=None, agent="", items=wordless)
         case _:
             nothing = _WORDS.get(type(fact))
             return fact if nothing is None else msgspec.structs.replace(fact, **nothing)
