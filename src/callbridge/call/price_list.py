@@ -14,6 +14,11 @@ from callbridge.call.price import LinePrice, Price, TranscriptionPrice
 
 STREAM: Final = "stream"
 """Media Streams, beside the line of the caller."""
+CONFERENCE: Final = "conference"
+"""Each of two who talk in a room."""
+RECORDING: Final = "recording"
+"""What the caller leaves behind the tone."""
+
 _SNAPSHOT: Final = re.compile(r"-\d{4}-\d\d-\d\d$")
 _SHOWN: Final = 4
 """Of a number without a price, so much is named: enough for its country, and nobody's number."""

@@ -85,8 +85,10 @@ def of_response(reported: realtime_events.Usage) -> Usage:
         _count(wrote.audio_tokens),
         _count(cached),
     )
-    audio = usage.input_cached[1] if by_kind is None else _count(by_kind.audio_tokens)
-    return msgspec.structs.replace(usage, cached_audio_tokens=audio)
+    if by_kind is not None:
+        usage = msgspec.structs.replace(usage, cached_audio_tokens=_count(by_kind.audio_tokens))
+    text, audio = usage.input_cached
+    return msgspec.structs.replace(usage, cached_tokens=text + audio, cached_audio_tokens=audio)
 
 
 def of_transcript(reported: realtime_events.TranscriptionUsage) -> Usage:

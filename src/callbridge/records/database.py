@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
+from callbridge.records.costs import NO_PRICES
 from callbridge.records.errors import RecordsAway, RecordsError
 from callbridge.records.schema import HEAD, facts
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import URL, Connection, Engine
+
+    from callbridge.call.price_list import PriceList
 
 CONNECT_S: Final = 5
 """How long a server of PostgreSQL has to answer."""
@@ -31,10 +34,18 @@ STATEMENT_S: Final = 30
 LOCK_WAIT_S: Final = 5.0
 """How long one writer waits for another one of the same SQLite file."""
 
+_PRICES: Final = "callbridge_prices"
+
 _PRIVATE: Final = 0o600
 """Nobody but the user of this process."""
 
 _MIGRATE: Final = "Run `callbridge migrate`"
+
+
+def prices_at(connection: Connection) -> PriceList:
+    """The prices with which calls of this connection's database are told."""
+    prices: PriceList = connection.get_execution_options().get(_PRICES, NO_PRICES)
+    return prices
 
 
 class Database:
@@ -42,15 +53,18 @@ class Database:
 
     Args:
         url: `sqlite:///…` or `postgresql://…`, which may have a password.
+        prices: what calls cost is told by them; without them it is not told.
 
     Raises:
         RecordsError: the address cannot be used, or a driver is missing.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prices: PriceList = NO_PRICES) -> None:
         self.url = _url(url)
         self.is_postgres = self.url.get_backend_name() == "postgresql"
-        self._engine = _postgres(self.url) if self.is_postgres else _sqlite(self.url)
+        engine = _postgres(self.url) if self.is_postgres else _sqlite(self.url)
+        # With every connection, so that whoever tells a story in somebody's transaction has them.
+        self._engine = engine.execution_options(**{_PRICES: prices})
 
     def __repr__(self) -> str:
         return f"<Database {self.name}>"

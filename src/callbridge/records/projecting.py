@@ -12,6 +12,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 
 from callbridge.call import facts as call_facts
+from callbridge.records.database import prices_at
 from callbridge.records.schema import calls, captures, facts, tools, turns
 from callbridge.records.telling import StoredFact, tell
 
@@ -55,7 +56,7 @@ def project(
     connection: Connection, call_sid: str, now: float, outgrowths: Sequence[Outgrowth] = ()
 ) -> CallStory:
     """Makes all rows of a call anew. At its first end `outgrowths` run, if any are given."""
-    story = tell(call_sid, stored_facts(connection, call_sid))
+    story = tell(call_sid, stored_facts(connection, call_sid), prices_at(connection))
     known = connection.execute(select(calls.c.outgrown_at).where(calls.c.call_sid == call_sid)).all()
     row = _storable(_call_row(story))
     if known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 from sqlalchemy import and_, or_, select
 
+from callbridge.records.database import prices_at
 from callbridge.records.projecting import stored_facts
 from callbridge.records.schema import calls, captures, turns
 from callbridge.records.telling import StoredFact, tell
@@ -111,7 +112,7 @@ class Records:
 def story_of(connection: Connection, call_sid: str) -> CallStory | None:
     """One call in somebody's transaction."""
     rows = stored_facts(connection, call_sid)
-    return tell(call_sid, rows) if rows else None
+    return tell(call_sid, rows, prices_at(connection)) if rows else None
 
 
 def _query(wanted: Filter) -> Select[Any]:

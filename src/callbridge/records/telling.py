@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from callbridge.call import facts
 from callbridge.call.agent_facts import CalledBefore, Captured, ValuesSet
 from callbridge.call.record_facts import REAPER, ProcessLost
+from callbridge.records.costs import NO_PRICES, costs_of
 from callbridge.records.happenings import happening_of
 from callbridge.records.latency import percentiles
 from callbridge.records.story import CallStory, Happening, StreamPart
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from callbridge.call.facts import Fact
+    from callbridge.call.price_list import PriceList
 
 _OVER: Final = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 """Values of Twilio's `CallStatus` after which nobody listens any more."""
@@ -43,12 +45,13 @@ class StoredFact:
     """Which process wrote it."""
 
 
-def tell(call_sid: str, rows: Iterable[StoredFact]) -> CallStory:
+def tell(call_sid: str, rows: Iterable[StoredFact], prices: PriceList = NO_PRICES) -> CallStory:
     """The story of a call, as far as it is known.
 
     Args:
         call_sid: Twilio's name of it.
         rows: its facts, in any order.
+        prices: what it costs is told by them.
     """
     known = _sorted(rows)
     if not known:
@@ -61,6 +64,7 @@ def tell(call_sid: str, rows: Iterable[StoredFact]) -> CallStory:
     last_ms = max((timed.at_ms for timed in told), default=0)
     ended_ms = last_ms if end.at_ms is None else end.at_ms
     who = _who(told)
+    usage, cost = costs_of(streams, learnt, prices)
     return CallStory(
         call_sid,
         end.state,
@@ -81,6 +85,8 @@ def tell(call_sid: str, rows: Iterable[StoredFact]) -> CallStory:
         interruptions=sum(isinstance(timed.fact, facts.Interrupted) for timed in told),
         response=percentiles(turn.latency.whole_ms for turn in turns if turn.latency is not None),
         barge_in=percentiles(turn.barge_in_ms for turn in turns if turn.barge_in_ms is not None),
+        usage=usage,
+        cost=cost,
     )
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from callbridge.call import facts
+from callbridge.call.bill_facts import Billed
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import ToolOutcome
@@ -64,7 +65,7 @@ def test_what_is_news_is_a_line_and_what_is_not_is_none() -> None:
         facts.StreamStarted("+********00", "+********99", agent="clinic"),
         facts.Remembered(ToolStarted(1, "call_1", "look_up", '{"word":"\x1b[2Jbread"}')),
         facts.ToolUsed("look_up", 320, 10, ToolOutcome.TIMED_OUT),
-        facts.Billed(Usage(), 10),
+        Billed(Usage(), 10),
         facts.ClipPlayed("no session yet"),
         ended,
     ) == [

@@ -16,7 +16,7 @@ import msgspec
 
 from callbridge.agents.written.key_lines import key_lines, line_of
 from callbridge.call.price import Price, TranscriptionPrice, microdollars
-from callbridge.call.price_list import PriceList
+from callbridge.call.price_list import CONFERENCE, RECORDING, STREAM, PriceList
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +91,7 @@ _SECTIONS: Final = {
 }
 """What may stand in each, for whoever has written something else."""
 
-_TELEPHONE: Final = frozenset({"stream", "conference", "recording"})
+_TELEPHONE: Final = frozenset({STREAM, CONFERENCE, RECORDING})
 
 
 @dataclass(frozen=True, slots=True)

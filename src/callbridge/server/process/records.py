@@ -15,6 +15,7 @@ import structlog
 from callbridge.call import facts
 from callbridge.records.errors import RecordsAway
 from callbridge.records.keeping import SHEDDABLE, UNKEPT, Keeping, kept
+from callbridge.server.config.prices import read_prices
 from callbridge.server.config.records import records_url
 from callbridge.state.journal import JournalEntry
 from callbridge.state.state import BODY_BYTES_MAX
@@ -131,7 +132,7 @@ def open_records(
     from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
     from callbridge.records.migrating import migrate  # noqa: PLC0415 - see the line above
 
-    database = Database(url)
+    database = Database(url, read_prices(settings.prices).list)
     try:
         if database.is_postgres:
             database.check()
