@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from sqlalchemy import and_, or_, select
 
+from callbridge.records.call_list import PAGE_MAX, CallSummary, Filter
 from callbridge.records.database import prices_at
 from callbridge.records.projecting import stored_facts
 from callbridge.records.schema import calls, captures, turns
@@ -17,61 +17,6 @@ if TYPE_CHECKING:
 
     from callbridge.records.database import Database
     from callbridge.records.story import CallStory
-
-PAGE: Final = 50
-PAGE_MAX: Final = 1000
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which calls are wanted; all by default. What is given holds together."""
-
-    since: float | None = None
-    """They began at this time or later, in seconds since 1970."""
-    until: float | None = None
-    """They began before this time."""
-    agent: str = ""
-    caller_key: str = ""
-    end_reason: str = ""
-    state: Literal["", "declined", "live", "ended"] = ""
-    duration_ms_min: int = 0
-    words: str = ""
-    """All of these were said or heard in one turn, or stand in a captured object. Parts of words count."""
-    limit: int = PAGE
-    """At most `PAGE_MAX`."""
-    after: str = ""
-    """The page behind this one: `CallSummary.cursor` of the last call that is known."""
-
-
-class CallSummary(msgspec.Struct, frozen=True):
-    """One call in a list."""
-
-    call_sid: str
-    state: str
-    began_at: float
-    ended_at: float | None
-    duration_ms: int
-    direction: str
-    caller: str
-    caller_key: str
-    called: str
-    agent: str
-    model: str
-    end_reason: str
-    end_detail: str
-    streams: int
-    turns: int
-    tools: int
-    interruptions: int
-    response_p50_ms: int | None
-    response_p95_ms: int | None
-    response_max_ms: int | None
-    cost_microdollars: int
-
-    @property
-    def cursor(self) -> str:
-        """Its place in the order of all calls: the next page is `after` it."""
-        return f"{self.began_at!r} {self.call_sid}"
-
 
 _SUMMARY: Final = tuple(calls.c[name] for name in CallSummary.__struct_fields__)
 
@@ -101,10 +46,10 @@ class Records:
         with self._database.reading() as connection:
             return stored_facts(connection, call_sid)
 
-    def sids(self, beginning: str, limit: int = 10) -> list[str]:
-        """Calls whose CallSid begins so: nobody types all of it."""
-        pattern = f"{_escaped(beginning)}%"
-        query = select(calls.c.call_sid).where(calls.c.call_sid.like(pattern, escape="\\")).limit(limit)
+    def sids(self, name: str, limit: int = 10) -> list[str]:
+        """Calls whose CallSid this is, or ends so: nobody types all of it. The latest first."""
+        is_meant = calls.c.call_sid.like(f"%{_escaped(name)}", escape="\\")
+        query = select(calls.c.call_sid).where(is_meant).order_by(calls.c.began_at.desc()).limit(limit)
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
 

@@ -36,18 +36,18 @@ class Guard:
         """`endpoint`, for who has the key; others learn nothing."""
 
         async def guarded(request: Request) -> Response:
-            if not self._has_key(request):
-                return self._refusal()
+            if (refusal := self.refusal_of(request)) is not None:
+                return refusal
             return await endpoint(request)  # type: ignore[return-value]  # Any ASGI application will do.
 
         return guarded
 
-    def _has_key(self, request: Request) -> bool:
+    def refusal_of(self, request: Request) -> Response | None:
+        """What who has not the key is told; nothing for who has it."""
         # ASGI carries headers as latin-1; a string that is not ASCII could not be compared.
         given = request.headers.get("authorization", "").encode("latin-1")
-        return hmac.compare_digest(given, self.authorization)
-
-    def _refusal(self) -> Response:
+        if hmac.compare_digest(given, self.authorization):
+            return None
         desk, event, reason = self.desk, "control_refused", "wrong key"
         tell_first(desk.refused, desk.now(), f"{event}: {reason}", _log.warning, event, reason=reason)
         return Response(status_code=401, headers={"WWW-Authenticate": "Bearer"})
