@@ -10,8 +10,11 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
+from callbridge.cli.calls.exporting import export
 from callbridge.cli.calls.following import follow
+from callbridge.cli.calls.listing import list_calls
 from callbridge.cli.calls.rebuild import rebuild
+from callbridge.cli.calls.showing import show
 
 FIRST: Final = "list"
 """What `callbridge calls` is short for."""
@@ -46,5 +49,8 @@ def about_calls() -> None:
     """What is on record of calls: listed, followed, shown, exported."""
 
 
+calls.command(FIRST)(list_calls)
+calls.command()(show)
 calls.command()(follow)
+calls.command()(export)
 calls.command()(rebuild)

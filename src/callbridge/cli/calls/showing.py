@@ -1,0 +1,56 @@
+"""`callbridge calls show`: one call, as it was."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+from callbridge.cli.calls.call_page import show_call
+from callbridge.cli.records_database import records_database
+from callbridge.cli.serve import settings_or_refusal
+from callbridge.records.errors import RecordsError
+
+if TYPE_CHECKING:
+    from callbridge.records.reading import Records
+    from callbridge.records.story import CallStory
+
+_AMBIGUOUS_SHOWN = 5
+
+
+def show(
+    call: Annotated[str, typer.Argument(metavar="SID", help="Its CallSid, or the last characters of it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known of it, as JSON.")] = False,
+) -> None:
+    """Show a call: who spoke when, each turn, what was done, how long the caller waited, what it cost.
+
+    What was said is there only where it is kept (CALLBRIDGE_KEEP_WORDS).
+    """
+    settings = settings_or_refusal()
+    with records_database(settings) as database:
+        from callbridge.records.reading import Records  # noqa: PLC0415 - SQLAlchemy is slow
+
+        story = named_story(Records(database), call)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.encode(story), indent=2).decode())
+    else:
+        show_call(Console(highlight=False), story)
+
+
+def named_story(records: Records, name: str) -> CallStory:
+    """The one call that is called so.
+
+    Raises:
+        RecordsError: there is none, or more than one.
+    """
+    found = records.sids(name, _AMBIGUOUS_SHOWN + 1)
+    if len(found) > 1:
+        more = ", …" if len(found) > _AMBIGUOUS_SHOWN else ""
+        some = ", ".join(found[:_AMBIGUOUS_SHOWN])
+        raise RecordsError(f"More than one call ends in {name!r}: {some}{more}. Give more of it.")
+    story = records.story(found[0]) if found else None
+    if story is None:
+        raise RecordsError(f"No call on record ends in {name!r}. `callbridge calls` lists them.")
+    return story
