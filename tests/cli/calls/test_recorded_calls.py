@@ -1,0 +1,157 @@
+"""The commands about recorded calls, on a database as a service leaves it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from callbridge.call import facts
+from callbridge.call.facts import Fact
+from callbridge.cli import app
+from callbridge.records.database import Database
+from callbridge.records.migrating import migrate
+from callbridge.records.projecting import rebuild
+from callbridge.server.process.desk import caller_key
+from desks import NEEDED, made_settings
+from records.shipments import entry, store
+
+NUMBER = "+14155550100"
+DAY_S = 86_400
+NOON = 1_795_003_200.0
+"""18 November 2026, 12:00 UTC."""
+FIRST, SECOND, LIVE = "CA" + "a" * 32, "CA" + "b" * 32, "CA" + "b" * 31 + "c"
+
+
+@pytest.fixture
+def world(only_these: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The state file of a service that has had two calls and has one."""
+    only_these.setenv("TZ", "UTC")
+    time.tzset()
+    path = tmp_path / "state.db"
+    database = Database(f"sqlite:///{tmp_path}/records.db")
+    migrate(database)
+    key = caller_key(made_settings(), NUMBER)
+    for call_sid, at, agent, key_of_caller, words in (
+        (FIRST, NOON, "clinic", key, "I want a refund."),
+        (SECOND, NOON + DAY_S, "bakery", "other", "Do you have bread?"),
+        (LIVE, NOON + 2 * DAY_S, "bakery", "other", "Wait."),
+    ):
+        started = facts.StreamStarted("********00", "********99", agent=agent, caller_key=key_of_caller)
+        ended = facts.StreamEnded(facts.EndReason.CALLER_HANGUP, is_admitted=True, duration_ms=42_000)
+        told: list[Fact] = [started, facts.TurnEnded(1, words, "Yes.", 640, interrupted=False)]
+        told += [] if call_sid == LIVE else [ended]
+        store(
+            database,
+            *(
+                entry(call_sid, number, fact, source=f"MZ{call_sid}", at=at + number)
+                for number, fact in enumerate(told, 1)
+            ),
+        )
+    rebuild(database, NOON, lambda _done, _of: None)
+    database.close()
+    return path
+
+
+def run(world: Path | str, *arguments: str, **more: str) -> Result:
+    given = NEEDED | {"CALLBRIDGE_STATE_PATH": str(world), "COLUMNS": "100"} | more
+    return CliRunner().invoke(app, ["calls", *arguments], env=given)
+
+
+def listed(world: Path, *options: str) -> list[str]:
+    """The CallSids that are listed."""
+    ended = run(world, "list", "--json", *options)
+    assert ended.exit_code == 0, ended.output
+    return [json.loads(line)["call_sid"] for line in ended.output.splitlines()]
+
+
+def test_calls_are_listed_the_latest_first(world: Path) -> None:
+    """Also without the name of the command."""
+    for arguments in ([], ["list"], ["--limit", "3"]):
+        lines = run(world, *arguments).output.splitlines()
+        assert [line.rstrip() for line in lines] == [
+            "time         call   caller     agent  length turns ended         p50 ms    cost",
+            "20 Nov 12:00 bbbbbc ********00 bakery  1.0 s     1 live                 $0.0000",
+            "19 Nov 12:00 bbbbbb ********00 bakery  2.0 s     1 caller hangup        $0.0000",
+            "18 Nov 12:00 aaaaaa ********00 clinic  2.0 s     1 caller hangup        $0.0000",
+        ]
+    few = run(world, "--limit", "1").output
+    assert "bbbbbb" not in few
+    assert "The latest 1. There are more: --limit" in few
+
+
+def test_what_is_wanted_is_found(world: Path) -> None:
+    for options, found in (
+        (["--since", "2026-11-19"], [LIVE, SECOND]),
+        (["--until", "2026-11-19T11:00"], [FIRST]),
+        (["--agent", "clinic"], [FIRST]),
+        (["--caller", "+1 415 555-0100"], [FIRST]),
+        (["--ended", "caller_hangup", "--words", "BREAD have"], [SECOND]),
+        (["--live"], [LIVE]),
+        (["--longer-than", "1.5s"], [SECOND, FIRST]),
+        (["--longer-than", "1h"], []),
+    ):
+        assert listed(world, *options) == found, options
+
+
+def test_what_cannot_be_understood_is_told(only_these: pytest.MonkeyPatch) -> None:
+    for options, words in (
+        (["--since", "yesterday"], "no time: write 2d"),
+        (["--longer-than", "long"], "no length of time"),
+        (["--caller", "Sam"], "no caller"),
+    ):
+        ended = run("", *options)
+        assert (ended.exit_code, words in " ".join(ended.output.replace("│", " ").split())) == (2, True)
+
+
+def test_a_call_is_shown_by_the_end_of_its_name(world: Path) -> None:
+    shown = run(world, "show", "aaaaaa").output
+    assert shown.startswith(f"{FIRST}  ended  caller hangup")
+    assert "“I want a refund.”" in shown
+    story = json.loads(run(world, "show", FIRST, "--json").output)
+    assert (story["agent"], story["turns"][0]["caller"]) == ("clinic", "I want a refund.")
+
+
+def test_a_name_that_means_no_call_is_told(world: Path) -> None:
+    for name, words in (
+        ("abc", "No call on record ends in 'abc'."),
+        ("_", "No call on record ends in '_'."),
+        ("", f"More than one call ends in '': {LIVE}, {SECOND}, {FIRST}. Give more of it."),
+    ):
+        ended = run(world, "show", name)
+        assert (ended.exit_code, words in ended.output) == (1, True)
+
+
+def test_nothing_found_is_told(world: Path) -> None:
+    """Also why words are found nowhere."""
+    assert "There is no such call on record." in run(world, "--agent", "nobody").output
+    assert "Words are not kept" in run(world, "--words", "nothing").output
+    assert "no such call" in run(world, "--words", "nothing", CALLBRIDGE_KEEP_WORDS="true").output
+
+
+def test_without_records_it_is_said_where_they_would_be(
+    only_these: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for command in (["list"], ["show", "abc"], ["export", "-"]):
+        ended = run("", *command)
+        assert (ended.exit_code, "neither DATABASE_URL nor CALLBRIDGE_STATE_PATH" in ended.output) == (
+            1,
+            True,
+        )
+        ended = run(tmp_path / "state.db", *command)
+        assert (ended.exit_code, "There are no records yet" in ended.output) == (1, True)
+
+
+def test_calls_are_exported(world: Path, tmp_path: Path) -> None:
+    """Whole or not at all; what is on the screen is nothing else."""
+    file = tmp_path / "calls.csv"
+    ended = run(world, "export", str(file), "--format", "csv", "--of", "turns", "--since", "2026-11-19")
+    assert ended.output == f"2 turns written to {file}\n"
+    assert [line.split(",")[0] for line in file.read_text().splitlines()] == ["call_sid", LIVE, SECOND]
+    lines = run(world, "export", "-", "--agent", "clinic").stdout.splitlines()
+    assert [json.loads(line)["call_sid"] for line in lines] == [FIRST]
+    assert sorted(path.name for path in tmp_path.iterdir() if "part" in path.name) == []
+    assert run(world, "export", str(tmp_path / "none" / "x")).exit_code == 2
