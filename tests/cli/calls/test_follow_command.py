@@ -13,6 +13,7 @@ from callbridge.call.bill_facts import Billed
 from callbridge.call.facts import EndReason, Fact
 from callbridge.call.memory import ToolStarted
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.usage import Usage
 from callbridge.cli.calls.following import live_call, live_events
 from callbridge.cli.calls.live_lines import LiveLines
 from callbridge.cli.control_client import NoAnswerError, ServiceError
