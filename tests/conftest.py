@@ -50,6 +50,8 @@ hypothesis.settings.register_profile(
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "fast")
 hypothesis.settings.load_profile(PROFILE)
 
+pytest_plugins = ("canaries",)
+
 _SHOWN = ("websockets", "msgspec", "fastapi", "uvicorn", "twilio", "openai")
 
 SOURCE = Path(callbridge.__file__).parents[1]

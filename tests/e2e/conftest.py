@@ -9,23 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import canaries
 from callbridge.observe.logs import LogFormat, configure_logging
 from e2e.stack import Log
 from leftovers import leaves_nothing
 from machine import Machine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from lanes import PhoneLane
 
 
 @pytest.fixture
-def log() -> Log:
-    """The log of the service, as JSON lines."""
+def log() -> Iterator[Log]:
+    """The log of the service, as JSON lines. No canary is in it."""
     stream = io.StringIO()
     configure_logging("INFO", LogFormat.JSON, stream=stream)
-    return Log(stream)
+    yield Log(stream)
+    assert canaries.found_in(stream.getvalue()) == []
 
 
 @pytest.fixture

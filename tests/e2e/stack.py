@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 import callbridge
+import canaries
 from callbridge.agents.agent import Agent
 from callbridge.agents.languages.texts import clip_of
 from callbridge.bridge.own_sounds import audio_of
@@ -29,7 +30,7 @@ from callbridge.server.config.settings import VARIABLES, read_settings
 from callbridge.server.http.app import create_app
 from callbridge.server.process.listening import tcp_listener, uvicorn_config
 from callbridge.server.process.serving import serving
-from callbridge.simulators.phone import CallerScript, CallSettings, SimulatedCall
+from callbridge.simulators.phone import CallerScript, CallSettings, Incoming, SimulatedCall
 from callbridge.simulators.truth import heard_items
 from callbridge.simulators.voice_model import Answer, Call, Say, Script, SessionSettings, serve_model
 from callbridge.switchboard.continuation import CONTINUATIONS_MAX
@@ -59,9 +60,8 @@ if TYPE_CHECKING:
 UNDIALLED = {"CALLBRIDGE_PREDIAL": "false"}
 """A webhook dials the model ahead of its stream. Without that, a dial means that a stream was admitted."""
 
-API_KEY = "sk-made-up-for-tests-0123456789"
+API_KEY, AUTH_TOKEN = canaries.API_KEY, canaries.AUTH_TOKEN
 ACCOUNT_SID = "AC" + "7" * 32
-AUTH_TOKEN = "made-up-auth-token-of-a-test"
 APOLOGY = "We are sorry. Please call again."
 
 CALL_TIMEOUT_S = 30.0
@@ -217,6 +217,8 @@ class Stack:
         ordinary = CallSettings(
             account_sid=ACCOUNT_SID,
             auth_token=AUTH_TOKEN,
+            from_number=canaries.NUMBER,
+            incoming=Incoming(more={"Nobody-Knows": canaries.HEADER}),
             status_callback_url=self.settings.call_status_url,
             max_call_s=CALL_TIMEOUT_S - 5,
         )

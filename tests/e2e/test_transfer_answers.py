@@ -13,11 +13,12 @@ from callbridge.call.outcomes import TransferOutcome as Outcome
 from callbridge.simulators.account import Fault
 from callbridge.simulators.account.faults import FaultKind
 from callbridge.simulators.phone import Interrupt, LineSettings, Pause, Press, Step, WaitForEnd
-from callbridge.simulators.phone.call_settings import FROM_NUMBER, TO_NUMBER
+from callbridge.simulators.phone.call_settings import TO_NUMBER
 from callbridge.simulators.phone.leg import PERSON
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.people import Answers, Person
 from callbridge.switchboard.putting_through import RINGS_AT_ONCE_MAX
+from canaries import NUMBER as CALLER
 from e2e.stack import together
 from e2e.transfers import ASKING, COLD, SALES, WARM, People, Way, all_of, people_behind, puts_through
 from random_calls import noise
@@ -104,7 +105,7 @@ async def test_what_is_lost_rings_nobody_twice() -> None:
         "busy for long": comes_to(connected, faults=[create(FaultKind.BUSY, times=9)], tried=4),
         "another token": comes_to(connected, tried=1, account_settings={"auth_token": "another"}),
         "the number may not be shown": comes_to(
-            connected, tried=2, account_settings={"do_not_originate": frozenset({FROM_NUMBER})}
+            connected, tried=2, account_settings={"do_not_originate": frozenset({CALLER})}
         ),
         "lost, and not done": comes_to(Outcome.CARRIER_FAULT, faults=[create(FaultKind.LOST, is_done=False)]),
     }
@@ -164,7 +165,7 @@ async def test_an_answer_that_is_lost_rings_nobody_twice() -> None:
         {
             "made": comes_to(Outcome.CONNECTED, faults=[create(FaultKind.LOST)]),
             "refused, so the line's number": comes_to(
-                Outcome.CONNECTED, tried=2, account_settings={"do_not_originate": frozenset({FROM_NUMBER})}
+                Outcome.CONNECTED, tried=2, account_settings={"do_not_originate": frozenset({CALLER})}
             ),
             "led back": comes_to(Outcome.DECLINED, faults=[change(FaultKind.LOST)], leaves="after room-wait"),
         }
@@ -188,7 +189,7 @@ async def shows(number: str, caller: str, line: str = TO_NUMBER) -> None:
 async def test_a_person_sees_who_calls_or_a_number_of_ours() -> None:
     await all_of(
         {
-            "a number": shows(FROM_NUMBER, FROM_NUMBER),
+            "a number": shows(CALLER, CALLER),
             "withheld": shows(TO_NUMBER, "anonymous"),
             "withheld, as a number": shows(TO_NUMBER, "+266696687"),
             "by SIP": shows(TO_NUMBER, "sip:anna@pbx.example.com"),
