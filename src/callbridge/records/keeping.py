@@ -1,21 +1,48 @@
-"""What of a fact is kept: words and numbers only where somebody has switched that on.
+"""What of a fact may be kept: words and numbers only where they are switched on. Pure.
 
-Applied once, before a fact is written to the journal: what is dropped here is on no disk.
+`HOLDS` says of every field that may hold a text what stands in it. A test finds fields without one, which
+are taken for words. Figures, times and outcomes are always kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from callbridge.call import agent_facts, facts, telephone_facts
-from callbridge.call.memory import Told, ToolAnswered, ToolStarted
+from callbridge.call import agent_facts, facts, memory, rating, telephone_facts, usage, wishes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from callbridge.call.facts import Fact
+    from callbridge.observe.redaction import Redaction
+
+PEER_CHARACTERS_MAX: Final = 300
+"""Of free text of a peer: an error of the model with its advice."""
+
+_SAYS_SO: Final = 40
+"""Room for how much there was before it was cut."""
+
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+class Holds(Enum):
+    """What stands in a field."""
+
+    NAME = "name"
+    """Something of a closed list, of the operator's own making, or a vendor's id: kept."""
+    WORDS = "words"
+    """What somebody said, wrote, pressed or found: kept with words alone, without the numbers of cards."""
+    NUMBER = "number"
+    """A telephone, an address or the name of a person who is called: masked, unless numbers are kept."""
+    PEER = "peer"
+    """Free text of a peer, an error as a rule: bounded and redacted, whatever is switched on."""
+    PARTS = "parts"
+    """Structures, whose fields are looked at one by one."""
+
 
 UNKEPT: Final = (facts.AudioSent, facts.CallerLoud)
 """What is noted for who plays a call again, some times a second: kept on its own tape or not at all."""
@@ -31,94 +58,172 @@ SHEDDABLE: Final = frozenset(
 ended, what was consented to and what was done."""
 
 
-SHORT_NUMBER_MAX: Final = 6
-"""Characters. Of a shorter one two digits would say too much."""
-
-_MASK: Final = "********"
-
-
 def _nobodys(caller: str) -> str:
     del caller
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keeping:
-    """What is kept."""
+    """What may be kept."""
 
     words: bool = False
     """What callers and agents said, arguments and results of tools, captured values, keys."""
     numbers: bool = False
     """Telephone numbers as they are, instead of their last two digits."""
+    redaction: Redaction
+    """Masks numbers, and what stands in texts of peers."""
     key_of: Callable[[str], str] = _nobodys
     """The key of a caller by their number."""
 
 
-def kept(fact: Fact, keeping: Keeping) -> Fact:
-    """The fact as it may be written down."""
-    fact = _with_numbers_of(fact, keeping)
-    return fact if keeping.words else _without_words(fact)
+_N, _W, _T, _P = Holds.NAME, Holds.WORDS, Holds.NUMBER, Holds.PEER
+_PLACE: Final = {"call_sid": _N, "source": _N}
 
-
-def _with_numbers_of(fact: Fact, keeping: Keeping) -> Fact:
-    shown = _as_it_is if keeping.numbers else masked
-    match fact:
-        case facts.StreamStarted() | facts.CallOffered():
-            key, caller, called = keeping.key_of(fact.caller), shown(fact.caller), shown(fact.called)
-            return msgspec.structs.replace(fact, caller=caller, called=called, caller_key=key)
-        case telephone_facts.TransferAsked(transfer=transfer):
-            told = msgspec.structs.replace(transfer, address=shown(transfer.address))
-            return msgspec.structs.replace(fact, transfer=told)
-        case _:
-            return fact
-
-
-def _as_it_is(number: str) -> str:
-    return number
-
-
-def masked(number: str) -> str:
-    """Its last two digits behind stars: enough to tell two ends of a call apart."""
-    if not number:
-        return ""
-    return _MASK + (number[-2:] if len(number) > SHORT_NUMBER_MAX and number[-2:].isdigit() else "")
-
-
-_WORDS: Final[dict[type, dict[str, object]]] = {
-    facts.CallerWordsCame: {"caller": ""},
-    facts.KeysPressed: {"keys": ""},
-    facts.CallDescribed: {"caller_name": "", "parameters": ()},
-    facts.MenuAnswered: {"keys": ""},
-    agent_facts.ValuesSet: {"values": ""},
-    agent_facts.FieldKept: {"value": ""},
-    agent_facts.Captured: {"data": ""},
-    agent_facts.CalledBefore: {"summary": "", "values": ""},
-    agent_facts.CallerTexted: {"words": ""},
-    telephone_facts.PersonDecided: {"keys": ""},
+HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
+    # The core.
+    facts.StreamStarted: {"caller": _T, "called": _T, "agent": _N},
+    facts.AgentReady: {"model": _N},
+    facts.ModelTrouble: {"doing": _N, "why": _P, "code": _P, "model": _N},
+    facts.SessionReplaced: {"cause": _N, "model": _N},
+    facts.ClipPlayed: {"why": _N},
+    facts.Remembered: {"entry": Holds.PARTS},
+    memory.ToolStarted: {"call_id": _N, "name": _P, "arguments": _W},
+    memory.ToolAnswered: {"call_id": _N, "name": _P, "arguments": _W, "output": _W},
+    memory.Told: {"text": _W},
+    facts.Interrupted: {"truncated": _N, "deleted": _N},
+    facts.CallerSpoke: {},
+    facts.KeysPressed: {"keys": _W},
+    facts.ItemHeard: {"item_id": _N},
+    facts.Said: {"say_id": _N},
+    facts.SessionAmended: {"amendment_id": _N},
+    facts.ToolUsed: {"name": _P},
+    facts.TurnEnded: {"caller": _W, "agent": _W, "awaits": _N},
+    facts.CallerWordsCame: {"caller": _W, "item_id": _N},
+    rating.CallerWordsRated: {"item_id": _N},
+    facts.Billed: {"usage": Holds.PARTS},
+    usage.Usage: {},
+    facts.StreamEnded: {"detail": _P, "follows": Holds.PARTS, "usage": Holds.PARTS},
+    wishes.HangUp: {},
+    wishes.SayGoodbye: {},
+    wishes.Resume: {},
+    wishes.FallBack: {},
+    wishes.PutThrough: {"transfer_id": _N, "name": _N},
+    facts.CallClosed: {},
+    facts.Noted: {"event": _N, "fields": _P},
+    facts.AudioSent: {"item_id": _N},
+    facts.CallerLoud: {},
+    # Webhooks.
+    facts.CallOffered: {"caller": _T, "called": _T, "declined": _N, "agent": _N, "promise": Holds.PARTS},
+    facts.Promise: {"agent": _N, "nonce": _N},
+    facts.StreamAsked: {"follows": _N, "transfer": _N, "promise": Holds.PARTS},
+    facts.CallDescribed: {"caller_name": _T, "attestation": _N, "parameters": _W},
+    facts.StreamReported: {"status": _N, "error": _P, "stream_sid": _N},
+    facts.CallReported: {"status": _N, "duration_s": _N},
+    facts.MenuAnswered: {"round": _N, "keys": _W},
+    facts.FallbackDialed: {"status": _N, "bridged": _N},
+    facts.VoicemailLeft: {"recording_sid": _N, "duration_s": _N, "status": _N},
+    facts.CallOver: {},
+    # Agents.
+    agent_facts.ValuesSet: {"values": _W},
+    agent_facts.StepEntered: {"step": _N, "because": _N},
+    agent_facts.AttemptFailed: {"step": _N, "tool": _N},
+    agent_facts.FieldKept: {"form": _N, "field": _N, "value": _W},
+    agent_facts.FieldRefused: {"form": _N, "field": _N},
+    agent_facts.Captured: {"form": _N, "data": _W},
+    agent_facts.CaptureDelivered: {"form": _N, "outcome": _N},
+    agent_facts.CalledBefore: {"summary": _W, "values": _W},
+    agent_facts.CallerTexted: {"words": _W},
+    # Transfers, texts, the carrier.
+    telephone_facts.TransferAsked: {"transfer_id": _N, "transfer": Holds.PARTS},
+    wishes.Transfer: {
+        "name": _N,
+        "address": _T,
+        "extension": _T,
+        "shows": _N,
+        "briefing": _W,
+        "language": _N,
+        "reason": _W,
+    },
+    telephone_facts.PersonRung: {"transfer_id": _N, "person_sid": _N},
+    telephone_facts.PersonAnswered: {"transfer_id": _N},
+    telephone_facts.PersonDecided: {"transfer_id": _N, "keys": _W},
+    telephone_facts.PersonReported: {"transfer_id": _N, "status": _N, "sip_code": _N},
+    telephone_facts.CallerJoined: {"transfer_id": _N},
+    telephone_facts.PersonJoined: {"transfer_id": _N},
+    telephone_facts.CallerLedBack: {"transfer_id": _N},
+    telephone_facts.RoomReported: {"transfer_id": _N, "event": _N, "room_sid": _N, "who": _N},
+    telephone_facts.TransferEnded: {"transfer_id": _N, "name": _N, "detail": _P},
+    telephone_facts.TextAsked: {"text_id": _N, "template": _N},
+    telephone_facts.TextTold: {"text_id": _N, "message_sid": _N, "code": _N},
+    telephone_facts.CarrierAlert: {"alert_sid": _N, "code": _N, "level": _N, "text": _P},
 }
-"""What is left of the words of a fact where none are kept."""
+"""What every text of a fact, and of what stands in one, is."""
 
 
-def _without_words(fact: Fact) -> Fact:
-    match fact:
-        case facts.Remembered(entry):
-            return msgspec.structs.replace(fact, entry=_entry_without_words(entry))
-        case telephone_facts.TransferAsked(transfer=transfer):
-            told = msgspec.structs.replace(transfer, extension="", briefing="", reason="")
-            return msgspec.structs.replace(fact, transfer=told)
-        case facts.TurnEnded(items=items):
-            wordless = tuple(msgspec.structs.replace(item, words="", heard="") for item in items)
-            return msgspec.structs.replace(fact, caller=None, agent="", items=wordless)
+def kept(fact: Fact, keeping: Keeping) -> Fact:
+    """The fact as it may be kept. What is kept already stays as it is, so a second time changes nothing."""
+    if isinstance(fact, facts.StreamStarted | facts.CallOffered) and not fact.caller_key:
+        fact = msgspec.structs.replace(fact, caller_key=keeping.key_of(fact.caller))
+    return _kept_struct(fact, keeping)
+
+
+def _kept_struct(struct: _Struct, keeping: Keeping) -> _Struct:
+    holds = HOLDS.get(type(struct), {})
+    changed: dict[str, Any] = {}
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if name not in _PLACE and _may_hold_text(value):
+            told = _kept(value, holds.get(name, Holds.WORDS), keeping)
+            if told != value:
+                changed[name] = told
+    return msgspec.structs.replace(struct, **changed) if changed else struct
+
+
+def _may_hold_text(value: object) -> bool:
+    return isinstance(value, str | tuple | dict | msgspec.Struct)
+
+
+def _kept(value: Any, holds: Holds, keeping: Keeping) -> Any:
+    match value:
+        case msgspec.Struct() if type(value) in HOLDS or holds is Holds.PARTS:
+            return _kept_struct(value, keeping)
+        case tuple() if holds is Holds.PEER:
+            return tuple((name, _kept_note(name, one, keeping)) for name, one in value)
+        case tuple():
+            return tuple(_kept_one(one, holds, keeping) for one in value)
+        case dict():
+            return {name: _kept(one, holds, keeping) for name, one in value.items()}
+        case str():
+            return _kept_text(value, holds, keeping)
         case _:
-            nothing = _WORDS.get(type(fact))
-            return fact if nothing is None else msgspec.structs.replace(fact, **nothing)
+            return value
 
 
-def _entry_without_words(entry: ToolStarted | ToolAnswered | Told) -> ToolStarted | ToolAnswered | Told:
-    match entry:
-        case ToolStarted():
-            return msgspec.structs.replace(entry, arguments="")
-        case ToolAnswered():
-            return msgspec.structs.replace(entry, arguments="", output="")
-        case Told():
-            return msgspec.structs.replace(entry, text="")
+def _kept_one(one: Any, holds: Holds, keeping: Keeping) -> Any:
+    """Of a name and a value the name stays."""
+    match one:
+        case (str() as name, value):
+            return name, _kept(value, holds, keeping)
+        case _:
+            return _kept(one, holds, keeping)
+
+
+def _kept_note(name: str, value: Any, keeping: Keeping) -> Any:
+    """What stands in a note under a name of ours, as it would in a line of the log."""
+    bounded = _kept_text(value, Holds.PEER, keeping) if isinstance(value, str) else value
+    return keeping.redaction.entry(name, bounded)
+
+
+def _kept_text(text: str, holds: Holds, keeping: Keeping) -> str:
+    match holds:
+        case Holds.WORDS:
+            return keeping.redaction.without_cards(text) if keeping.words else ""
+        case Holds.NUMBER:
+            return text if keeping.numbers else keeping.redaction.number(text)
+        case Holds.PEER:
+            # What was cut before, and says so, is no longer: it is not cut a second time.
+            is_cut = len(text) <= PEER_CHARACTERS_MAX + _SAYS_SO
+            return keeping.redaction.text(text, PEER_CHARACTERS_MAX + (_SAYS_SO if is_cut else 0))
+        case _:
+            return text

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from callbridge.call import facts
+from callbridge.observe.redaction import redaction
 from callbridge.records.errors import RecordsAway
 from callbridge.records.keeping import SHEDDABLE, UNKEPT, Keeping, kept
 from callbridge.server.config.prices import read_prices
@@ -140,5 +141,10 @@ def open_records(
             migrate(database)
     except RecordsAway as error:
         _log.error("records_away", reason=str(error), follows="facts wait in the journal; calls are taken")
-    keeping = Keeping(settings.keep_words, settings.keep_numbers, key_of)
+    keeping = Keeping(
+        words=settings.keep_words,
+        numbers=settings.keep_numbers,
+        redaction=redaction(settings.secrets),
+        key_of=key_of,
+    )
     return RecordKeeping(database, state, keeping, outgrowths, wall_now)
