@@ -20,7 +20,7 @@ from callbridge.records.keeping import HOLDS, PEER_CHARACTERS_MAX, Holds, Keepin
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOTHING = Keeping(words=False, numbers=False, redaction=redaction())
+NOTHING = Keeping(redaction=redaction())
 WORDS = Keeping(words=True, numbers=False, redaction=redaction())
 NUMBERS = Keeping(words=False, numbers=True, redaction=redaction())
 ALL = Keeping(words=True, numbers=True, redaction=redaction())

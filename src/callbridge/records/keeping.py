@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from callbridge.call import agent_facts, facts, memory, rating, telephone_facts, usage, wishes
+from callbridge.call import (
+    agent_facts,
+    facts,
+    lived,
+    memory,
+    rating,
+    record_facts,
+    telephone_facts,
+    usage,
+    wishes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,7 +92,7 @@ _PLACE: Final = {"call_sid": _N, "source": _N}
 
 HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     # The core.
-    facts.StreamStarted: {"caller": _T, "called": _T, "agent": _N},
+    facts.StreamStarted: {"caller": _T, "called": _T, "agent": _N, "caller_key": _N},
     facts.AgentReady: {"model": _N},
     facts.ModelTrouble: {"doing": _N, "why": _P, "code": _P, "model": _N},
     facts.SessionReplaced: {"cause": _N, "model": _N},
@@ -92,13 +102,23 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     memory.ToolAnswered: {"call_id": _N, "name": _P, "arguments": _W, "output": _W},
     memory.Told: {"text": _W},
     facts.Interrupted: {"truncated": _N, "deleted": _N},
-    facts.CallerSpoke: {},
+    facts.CallerSpoke: {"speech": Holds.PARTS},
+    lived.Speech: {},
     facts.KeysPressed: {"keys": _W},
     facts.ItemHeard: {"item_id": _N},
     facts.Said: {"say_id": _N},
     facts.SessionAmended: {"amendment_id": _N},
-    facts.ToolUsed: {"name": _P},
-    facts.TurnEnded: {"caller": _W, "agent": _W, "awaits": _N},
+    facts.ToolUsed: {"name": _P, "call_id": _N},
+    facts.TurnEnded: {
+        "caller": _W,
+        "agent": _W,
+        "awaits": _N,
+        "speech": Holds.PARTS,
+        "items": Holds.PARTS,
+        "answer": Holds.PARTS,
+    },
+    lived.SaidItem: {"item_id": _N, "words": _W, "heard": _W},
+    lived.Answer: {},
     facts.CallerWordsCame: {"caller": _W, "item_id": _N},
     rating.CallerWordsRated: {"item_id": _N},
     facts.Billed: {"usage": Holds.PARTS},
@@ -110,11 +130,20 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     wishes.FallBack: {},
     wishes.PutThrough: {"transfer_id": _N, "name": _N},
     facts.CallClosed: {},
+    record_facts.NotKept: {"what": _P},
+    record_facts.ProcessLost: {"stream_sid": _N, "process": _N},
     facts.Noted: {"event": _N, "fields": _P},
     facts.AudioSent: {"item_id": _N},
     facts.CallerLoud: {},
     # Webhooks.
-    facts.CallOffered: {"caller": _T, "called": _T, "declined": _N, "agent": _N, "promise": Holds.PARTS},
+    facts.CallOffered: {
+        "caller": _T,
+        "called": _T,
+        "declined": _N,
+        "agent": _N,
+        "promise": Holds.PARTS,
+        "caller_key": _N,
+    },
     facts.Promise: {"agent": _N, "nonce": _N},
     facts.StreamAsked: {"follows": _N, "transfer": _N, "promise": Holds.PARTS},
     facts.CallDescribed: {"caller_name": _T, "attestation": _N, "parameters": _W},
