@@ -10,7 +10,7 @@ import typer
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.errors import RecordsError
 from callbridge.server.config.prices import read_prices
-from callbridge.server.config.records import records_url
+from callbridge.server.config.records import records_seal, records_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _opened(settings: Settings) -> Database:
     # SQLAlchemy takes a fifth of a second to import; the other commands do not wait for it.
     from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
 
-    return Database(url, read_prices(settings.prices).list)
+    return Database(url, read_prices(settings.prices).list, records_seal(settings))
 
 
 def _check(database: Database) -> None:

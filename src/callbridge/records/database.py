@@ -11,12 +11,14 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event, inspect, make_url, text
+from sqlalchemy import create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from callbridge.records.costs import NO_PRICES
 from callbridge.records.errors import RecordsAway, RecordsError
 from callbridge.records.schema import HEAD, facts
+from callbridge.records.sealed_columns import use
+from callbridge.records.sealing import Seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,15 +56,17 @@ class Database:
     Args:
         url: `sqlite:///…` or `postgresql://…`, which may have a password.
         prices: what calls cost is told by them; without them it is not told.
+        seal: what encrypts in it; by default nothing does.
 
     Raises:
         RecordsError: the address cannot be used, or a driver is missing.
     """
 
-    def __init__(self, url: str, prices: PriceList = NO_PRICES) -> None:
-        self.url = _url(url)
+    def __init__(self, url: str, prices: PriceList = NO_PRICES, seal: Seal | None = None) -> None:
+        self.url, self.seal = _url(url), seal or Seal()
         self.is_postgres = self.url.get_backend_name() == "postgresql"
         engine = _postgres(self.url) if self.is_postgres else _sqlite(self.url)
+        use(engine, self.seal)
         # With every connection, so that whoever tells a story in somebody's transaction has them.
         self._engine = engine.execution_options(**{_PRICES: prices})
 
@@ -117,7 +121,7 @@ class Database:
             return version_in(connection, self.name)
 
     def check(self) -> None:
-        """Whether its tables are those of this callbridge.
+        """Whether its tables are those of this callbridge, and can be read with its key.
 
         Raises:
             RecordsError: they are not, or it cannot be reached.
@@ -125,6 +129,9 @@ class Database:
         found = self.version()
         if found != HEAD:
             raise RecordsError(_wrong_version(found, self.name))
+        latest = select(facts.c.body).order_by(facts.c.at.desc()).limit(1)
+        with self.reading() as connection:  # A key that is missing or wrong is told at the start.
+            connection.execute(latest).scalar()
 
     def close(self) -> None:
         """Lets its connections go."""
@@ -181,6 +188,7 @@ def _postgres(url: URL) -> Engine:
     try:
         engine = create_engine(
             url,
+            hide_parameters=True,  # An error would show what was to be written.
             pool_size=2,
             max_overflow=6,
             pool_pre_ping=True,  # A server that was restarted costs no more than the question.
@@ -215,7 +223,11 @@ def _postgres(url: URL) -> Engine:
 
 def _sqlite(url: URL) -> Engine:
     path = Path(url.database or "")
-    engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S, "isolation_level": None})
+    engine = create_engine(
+        url,
+        hide_parameters=True,  # An error would show what was to be written.
+        connect_args={"timeout": LOCK_WAIT_S, "isolation_level": None},
+    )
 
     @event.listens_for(engine, "do_connect")
     def _private(*_: object) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from callbridge.call import (
     agent_facts,
+    bill_facts,
     facts,
     lived,
     memory,
@@ -121,7 +122,13 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     lived.Answer: {},
     facts.CallerWordsCame: {"caller": _W, "item_id": _N},
     rating.CallerWordsRated: {"item_id": _N},
-    facts.Billed: {"usage": Holds.PARTS, "what": _N, "priced_as": _N, "billed_id": _N, "used": Holds.PARTS},
+    bill_facts.Billed: {
+        "usage": Holds.PARTS,
+        "what": _N,
+        "priced_as": _N,
+        "billed_id": _N,
+        "used": Holds.PARTS,
+    },
     usage.Usage: {},
     facts.StreamEnded: {"detail": _P, "follows": Holds.PARTS, "usage": Holds.PARTS},
     wishes.HangUp: {},

@@ -8,6 +8,7 @@ from sqlalchemy import and_, or_, select
 
 from callbridge.records.call_list import PAGE_MAX, CallSummary, Filter
 from callbridge.records.database import prices_at
+from callbridge.records.errors import RecordsError
 from callbridge.records.projecting import stored_facts
 from callbridge.records.schema import calls, captures, turns
 from callbridge.records.telling import StoredFact, tell
@@ -32,7 +33,13 @@ class Records:
 
     def calls(self, wanted: Filter | None = None) -> list[CallSummary]:
         """The calls that are wanted, the latest first."""
-        query = _query(wanted or Filter())
+        wanted = wanted or Filter()
+        if wanted.words.split() and self._database.seal.is_on:
+            raise RecordsError(
+                "Words cannot be searched for: they are encrypted (CALLBRIDGE_RECORDS_KEY). "
+                "Search by caller, agent, time or end instead."
+            )
+        query = _query(wanted)
         with self._database.reading() as connection:
             return [CallSummary(*row) for row in connection.execute(query)]
 

@@ -340,6 +340,7 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
         "CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one",
         "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
         "DATABASE_URL": EXAMPLES["database_url"],
+        "CALLBRIDGE_RECORDS_KEY": EXAMPLES["records_key"],
     }
     subject = settings(**values | whole)
     shown_alone = {"first one", "second one", "password-1"}
@@ -387,6 +388,8 @@ EXAMPLES = {
     "say_language": "de-DE",
     "say_voice": "Polly.Vicki",
     "caller_memory_days": "30",
+    "records_key": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "words_kept_days": "7",
     "database_url": "postgresql://records:password-1@db.example.com/calls",
     "spend_per_call_max": "1",
     "state_path": "state.sqlite",

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from callbridge.records.sealing import Seal
+
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
 
 FILE_NAME: Final = "records.db"
 """Beside the state file, unless DATABASE_URL says otherwise."""
+
+
+def records_seal(settings: Settings) -> Seal:
+    """What encrypts the records.
+
+    Raises:
+        SealError: a key is set, and what encrypts is not installed.
+    """
+    return Seal(settings.records_keys)
 
 
 def records_url(settings: Settings) -> str | None:

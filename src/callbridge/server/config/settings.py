@@ -17,9 +17,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
+from callbridge.server.config.kept_settings import KeptSettings
 from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
-from callbridge.server.config.rest import RestSettings
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
@@ -52,7 +52,7 @@ from callbridge.server.config.variables import Variables, given_variables, own_v
 from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(RestSettings):
+class Settings(KeptSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.
@@ -338,7 +338,8 @@ class Settings(RestSettings):
         values = (getattr(self, field) for field in type(self).model_fields)
         hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
         url = "" if self.database_url is None else self.database_url.get_secret_value()
-        return (*hidden, *self.auth_tokens, *([password] if (password := password_in(url)) else []))
+        password = password_in(url)
+        return (*hidden, *self.auth_tokens, *self.records_keys, *([password] if password else []))
 
     @property
     def transcribes(self) -> bool:

@@ -17,7 +17,7 @@ from callbridge.observe.redaction import redaction
 from callbridge.records.errors import RecordsAway
 from callbridge.records.keeping import SHEDDABLE, UNKEPT, Keeping, kept
 from callbridge.server.config.prices import read_prices
-from callbridge.server.config.records import records_url
+from callbridge.server.config.records import records_seal, records_url
 from callbridge.state.journal import JournalEntry
 from callbridge.state.state import BODY_BYTES_MAX
 
@@ -84,7 +84,7 @@ class RecordKeeping:
     def _keep(self, fact: Fact) -> None:
         if isinstance(fact, UNKEPT):
             return
-        body = facts.encode(kept(fact, self._keeping))
+        body = self.database.seal.seal(facts.encode(kept(fact, self._keeping)))
         if len(body) > BODY_BYTES_MAX:
             _log.error("fact_too_large", kind=fact.kind, call_sid=fact.call_sid, size=len(body))
             return
@@ -133,12 +133,11 @@ def open_records(
     from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
     from callbridge.records.migrating import migrate  # noqa: PLC0415 - see the line above
 
-    database = Database(url, read_prices(settings.prices).list)
+    database = Database(url, read_prices(settings.prices).list, records_seal(settings))
     try:
-        if database.is_postgres:
-            database.check()
-        else:
+        if not database.is_postgres:
             migrate(database)
+        database.check()
     except RecordsAway as error:
         _log.error("records_away", reason=str(error), follows="facts wait in the journal; calls are taken")
     keeping = Keeping(
