@@ -336,14 +336,17 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
     """Each secret field, and each token of a list, since a log would show it alone."""
     fields = [field for field, info in Settings.model_fields.items() if "Secret" in str(info.annotation)]
     values = {variable(field): f"secret-{field}-{'x' * 32}" for field in fields}
+    signing = [EXAMPLES["webhook_secret"], f"whsec_{'B' * 32}"]
     whole = {
         "CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one",
         "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
         "DATABASE_URL": EXAMPLES["database_url"],
         "CALLBRIDGE_RECORDS_KEY": EXAMPLES["records_key"],
+        "CALLBRIDGE_WEBHOOK_URL": EXAMPLES["webhook_url"],
+        "CALLBRIDGE_WEBHOOK_SECRET": ", ".join(signing),
     }
     subject = settings(**values | whole)
-    shown_alone = {"first one", "second one", "password-1"}
+    shown_alone = {"first one", "second one", "password-1", *signing}
     assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {whole["TWILIO_API_KEY_SID"]}
 
 
@@ -400,6 +403,10 @@ EXAMPLES = {
     "twilio_api_url": "http://127.0.0.1:9100",
     "twilio_edge": "dublin",
     "twilio_region": "ie1",
+    "webhooks": "webhooks.toml",
+    "webhook_facts": "captured, tool_used",
+    "webhook_secret": f"whsec_{'A' * 32}",
+    "webhook_url": "https://crm.example.com/calls",
 }
 """A value for what has no default."""
 

@@ -95,6 +95,8 @@ class HttpAnswer:
     """Whether that is all of the body."""
     is_encoded: bool = False
     """Whether it is compressed, which was not asked for."""
+    retry_after: str = ""
+    """When the service wants to be asked again, as it says so."""
 
 
 def told_of(answer: HttpAnswer, wanted: Wanted, secrets: Secrets, *, is_safe: bool) -> ToolResult:

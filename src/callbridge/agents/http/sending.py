@@ -8,6 +8,7 @@ which a booking is sent: then nobody could say whether it was made.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,8 @@ from callbridge.agents.http.answers import READ_BYTES_MAX, HttpAnswer
 from callbridge.agents.http.pinned import AddressRefused, PinnedBackend, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from callbridge.agents.http.pinned import Resolve
     from callbridge.agents.http.recipe import Request
 
@@ -56,17 +59,8 @@ class Sender:
             NotSent: nobody was reached, or nobody may be reached there.
             NotAnswered: the answer did not come, or not in time.
         """
-        try:
-            async with asyncio.timeout(limit_s), self._connections(request) as connections:
-                return await _answer_to(request, connections)
-        except TimeoutError as error:
-            raise NotAnswered(f"the service did not answer within {limit_s:.3g} s") from error
-        except AddressRefused as error:
-            raise NotSent("the name of the service leads to an address that is not allowed") from error
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            raise NotSent("the service cannot be reached") from error
-        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            raise NotAnswered("the connection with the service broke off") from error
+        async with in_words(limit_s), self._connections(request) as connections:
+            return await answer_to(request, connections)
 
     def _connections(self, request: Request) -> httpcore.AsyncConnectionPool:
         return httpcore.AsyncConnectionPool(
@@ -76,7 +70,29 @@ class Sender:
         )
 
 
-async def _answer_to(request: Request, connections: httpcore.AsyncConnectionPool) -> HttpAnswer:
+@contextlib.asynccontextmanager
+async def in_words(limit_s: float) -> AsyncIterator[None]:
+    """Bounds a request to `limit_s` seconds, and says what became of it.
+
+    Raises:
+        NotSent: as `Sender.send`.
+        NotAnswered: as `Sender.send`.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    except TimeoutError as error:
+        raise NotAnswered(f"the service did not answer within {limit_s:.3g} s") from error
+    except AddressRefused as error:
+        raise NotSent("the name of the service leads to an address that is not allowed") from error
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+        raise NotSent("the service cannot be reached") from error
+    except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+        raise NotAnswered("the connection with the service broke off") from error
+
+
+async def answer_to(request: Request, connections: httpcore.AsyncConnectionPool) -> HttpAnswer:
+    """What comes back over one of these connections, as much of it as is read."""
     headers = list({**_HEADERS, **request.headers}.items())
     async with connections.stream(
         request.method, request.url, headers=headers, content=request.content
@@ -93,4 +109,5 @@ async def _answer_to(request: Request, connections: httpcore.AsyncConnectionPool
             body=body[:READ_BYTES_MAX],
             is_whole=len(body) <= READ_BYTES_MAX,
             is_encoded=got.get("content-encoding", "identity").lower() != "identity",
+            retry_after=got.get("retry-after", ""),
         )

@@ -116,11 +116,13 @@ def _is_chosen(table: type[BaseModel], data: Any) -> bool:
     return not is_tagged or data.get("type") in typing.get_args(field.annotation if field else None)
 
 
-def told(faults: Iterable[Fault], lines: Mapping[KeyPath, int | None], file: str) -> str:
-    """All of them, for whoever wrote the file."""
+def told(
+    faults: Iterable[Fault], lines: Mapping[KeyPath, int | None], file: str, meant: str = "an agent"
+) -> str:
+    """All of them, for whoever wrote the file and meant it to be this."""
     ordered = sorted(faults, key=lambda fault: lines.get(fault.path) or 0)
     each = [f"  {_place(fault.path, lines.get(fault.path))}{fault.text}" for fault in ordered]
-    return "\n".join([f"{file} cannot be an agent:", *each])
+    return "\n".join([f"{file} cannot be {meant}:", *each])
 
 
 def _place(path: KeyPath, line: int | None) -> str:

@@ -49,10 +49,11 @@ from callbridge.server.config.setting_values import (
     password_in,
 )
 from callbridge.server.config.variables import Variables, given_variables, own_variables
+from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(KeptSettings):
+class Settings(KeptSettings, WebhookSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.
@@ -339,7 +340,9 @@ class Settings(KeptSettings):
         hidden = (value.get_secret_value() for value in values if isinstance(value, SecretStr))
         url = "" if self.database_url is None else self.database_url.get_secret_value()
         password = password_in(url)
-        return (*hidden, *self.auth_tokens, *self.records_keys, *([password] if password else []))
+        signing = () if self.webhook_secret is None else listed(self.webhook_secret)
+        own = (*self.auth_tokens, *self.records_keys, *signing)
+        return (*hidden, *own, *([password] if password else []))
 
     @property
     def transcribes(self) -> bool:

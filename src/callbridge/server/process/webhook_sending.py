@@ -1,0 +1,179 @@
+"""Sends what lies in the outbox: to each receiver by itself, so that a slow one costs no other anything.
+
+The event loop waits for sockets alone: the database is asked in threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+
+import structlog
+
+from callbridge.agents.http.kept_connections import KeptConnections
+from callbridge.agents.tools.threads import Threads
+from callbridge.records.outbox.body import no_link
+from callbridge.records.outbox.delivery import Attempt, DeliveryState, OutboxAway
+from callbridge.records.outbox.schedule import Verdict, verdict
+from callbridge.server.process.webhook_posting import Posting, in_thread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.records.outbox.deliveries import Outbox
+    from callbridge.records.outbox.delivery import Delivery
+    from callbridge.records.outbox.webhook import Webhook
+    from callbridge.server.process.webhook_posting import Posted
+
+T = TypeVar("T")
+
+AT_ONCE: Final = 4
+"""Deliveries on their way to one receiver."""
+
+POLL_S: Final = 1.0
+"""How often the database is asked when nothing happens."""
+
+AWAY_S: Final = 5.0
+"""The same when it is away."""
+
+_log = structlog.get_logger()
+
+
+class WebhookSending:
+    """The sender of one process.
+
+    Args:
+        outbox: where deliveries lie.
+        connections: makes what they are sent over.
+        link_to: the address of a recording by its name; empty for none.
+        wall_now: seconds since 1970.
+        now: a monotonic clock, in seconds.
+        roll: from 0 to 1, by chance.
+        poll_s: how often the database is asked when nothing happens.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        connections: Callable[[], KeptConnections] = KeptConnections,
+        link_to: Callable[[str], str] = no_link,
+        wall_now: Callable[[], float] = time.time,
+        now: Callable[[], float] = time.monotonic,
+        roll: Callable[[], float] = random.random,
+        poll_s: float = POLL_S,
+    ) -> None:
+        self._outbox, self._connections, self._link_to = outbox, connections, link_to
+        self._wall_now, self._now, self._roll, self._poll_s = wall_now, now, roll, poll_s
+        self._asking, self._threads = asyncio.Semaphore(4), Threads(16)
+        self._lanes: dict[str, _Lane] = {}
+        self._is_away = False
+
+    async def send_forever(self) -> NoReturn:
+        """Claims what is due and sends it, until it is cancelled."""
+        self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.webhooks.items()}
+        has_ended = asyncio.Event()
+        async with self._connections() as connections, asyncio.TaskGroup() as tasks:
+            posting = Posting(connections, link_to=self._link_to, wall_now=self._wall_now)
+            while True:
+                has_ended.clear()
+                for delivery in await self._claimed():
+                    lane = self._lanes[delivery.webhook]
+                    lane.on_their_way += 1
+                    work = self._deliver(lane, delivery, posting, has_ended)
+                    tasks.create_task(work, name=f"delivery {delivery.id}")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(AWAY_S if self._is_away else self._poll_s):
+                        await has_ended.wait()
+
+    async def _claimed(self) -> list[Delivery]:
+        free = {name: lane.free(self._now()) for name, lane in self._lanes.items()}
+        try:
+            claimed = await self._asked(lambda: self._outbox.claim(free, self._wall_now()))
+        except OutboxAway as away:
+            if not self._is_away:
+                _log.warning("webhooks_wait", reason=str(away))
+            self._is_away = True
+            return []
+        self._is_away = False
+        return claimed
+
+    async def _deliver(
+        self, lane: _Lane, delivery: Delivery, posting: Posting, has_ended: asyncio.Event
+    ) -> None:
+        try:
+            began, at = self._now(), self._wall_now()
+            posted = await posting.post(lane.webhook, delivery.event)
+            attempt = Attempt(at, posted.code, posted.error, round((self._now() - began) * 1000))
+            follows = _verdict(posted, delivery, self._roll())
+            lane.rests_until = max(lane.rests_until, self._now() + follows.rest_s)
+            await self._settle(lane, delivery, attempt, _state(posted, follows), follows)
+        finally:
+            lane.on_their_way -= 1
+            has_ended.set()
+
+    async def _settle(
+        self, lane: _Lane, delivery: Delivery, attempt: Attempt, state: DeliveryState, follows: Verdict
+    ) -> None:
+        due_at = self._wall_now() + (follows.again_s or 0.0)
+        lane.tell(delivery, attempt, state, follows)
+        try:
+            if follows.is_gone:
+                await self._asked(lambda: self._outbox.stop(lane.webhook, self._wall_now()))
+            await self._asked(lambda: self._outbox.settle(delivery, attempt, state, due_at=due_at))
+        except OutboxAway as away:
+            # Its lease ends, and it is sent once more, under the same id.
+            _log.warning("webhook_not_noted", event_id=delivery.event.id, reason=str(away))
+
+    async def _asked(self, question: Callable[[], T]) -> T:
+        async with self._asking:
+            return await in_thread(self._threads, question, "outbox")
+
+
+class _Lane:
+    """What is on its way to one receiver."""
+
+    def __init__(self, webhook: Webhook) -> None:
+        self.webhook = webhook
+        self.on_their_way = 0
+        self.rests_until = 0.0
+        self._is_down = False
+
+    def free(self, now: float) -> int:
+        return 0 if now < self.rests_until else AT_ONCE - self.on_their_way
+
+    def tell(self, delivery: Delivery, attempt: Attempt, state: DeliveryState, follows: Verdict) -> None:
+        """A line when the receiver goes down, when it is back, and for what is given up. No words of it."""
+        log = _log.bind(
+            webhook=self.webhook.name, event_id=delivery.event.id, call_sid=delivery.event.call_sid
+        )
+        fields = {"code": attempt.code, "took_ms": attempt.took_ms, "failed": delivery.failed}
+        if follows.is_gone:
+            log.error("webhook_gone", **fields, remedy="callbridge deliveries retry sends again")
+        elif state is DeliveryState.DEAD:
+            log.error("webhook_dead", **fields, remedy="callbridge deliveries shows why, and sends again")
+        elif state is DeliveryState.PENDING and not self._is_down:
+            log.warning("webhook_down", **fields, again_in_s=round(follows.again_s or 0.0))
+        elif state is DeliveryState.DONE and self._is_down:
+            log.info("webhook_back", **fields)
+        else:
+            log.debug("webhook_sent", **fields, state=state.value)
+        if state in {DeliveryState.DONE, DeliveryState.PENDING}:
+            self._is_down = state is DeliveryState.PENDING
+
+
+def _verdict(posted: Posted, delivery: Delivery, roll: float) -> Verdict:
+    if posted.is_skipped or posted.is_hopeless:
+        return Verdict()
+    return verdict(posted.code, delivery.failed, roll, posted.asked_s)
+
+
+def _state(posted: Posted, follows: Verdict) -> DeliveryState:
+    if posted.is_skipped:
+        return DeliveryState.SKIPPED
+    if follows.is_done:
+        return DeliveryState.DONE
+    return DeliveryState.DEAD if follows.again_s is None else DeliveryState.PENDING
