@@ -35,6 +35,8 @@ from callbridge.agents.tools.tool import EndCall, ToolRefused, Transfer
 from callbridge.agents.transfers.destination import Destination, by
 from callbridge.agents.transfers.result import TransferResult
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
+from callbridge.records.outbox.requests import WebhookRequest
+from callbridge.records.story import CallStory
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
@@ -44,6 +46,7 @@ __all__ = [
     "Agent",
     "AgentFault",
     "Call",
+    "CallStory",
     "Caller",
     "CallerKind",
     "Destination",
@@ -65,6 +68,7 @@ __all__ = [
     "Transfer",
     "TransferOutcome",
     "TransferResult",
+    "WebhookRequest",
     "answered",
     "asked",
     "by",

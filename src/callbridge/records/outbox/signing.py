@@ -6,7 +6,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 from typing import TYPE_CHECKING, Final
@@ -35,7 +34,7 @@ def signing_key(secret: str) -> bytes:
         raise WebhookSecretFault(f"must begin with {PREFIX}. {HOW_TO_MAKE_ONE}")
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise WebhookSecretFault(f"must be {PREFIX} and base64. {HOW_TO_MAKE_ONE}") from None
     if not KEY_BYTES_MIN <= len(key) <= KEY_BYTES_MAX:
         raise WebhookSecretFault(
