@@ -599,6 +599,15 @@ BROAD = {
     ("callbridge.bridge.waiting", "WaitingRoom._dial"): "handed to the call that takes the session",
     ("callbridge.bridge.waiting", "WaitingRoom._tend"): "one session that cannot be closed costs no other",
     ("callbridge.server.process.organs", "guarded"): "an organ that is gone is worse than any fault in it",
+    (
+        "callbridge.server.config.webhooks",
+        "_function",
+    ): "a user's module may raise anything while it is imported",
+    (
+        "callbridge.server.process.webhook_posting",
+        "Posting._made",
+    ): "a user's template may raise anything; its attempt has failed",
+    ("callbridge.server.process.webhook_posting", "in_thread.run"): "handed on to who waits",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
     ("callbridge.records.shipping", "Shipping._project"): "our fault with one call holds up no other",

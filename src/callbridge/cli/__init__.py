@@ -11,6 +11,7 @@ from callbridge.cli.agent import show
 from callbridge.cli.calls import calls
 from callbridge.cli.calls.rebuild import rebuild
 from callbridge.cli.check import check
+from callbridge.cli.deliveries import deliveries
 from callbridge.cli.demo import demo
 from callbridge.cli.dev import DevCommand, dev
 from callbridge.cli.drain import drain
@@ -81,6 +82,7 @@ agent.command("show")(show)
 app.add_typer(agent, name="agent")
 app.add_typer(number, name="number")
 calls.command()(rebuild)
+app.add_typer(deliveries, name="deliveries")
 app.add_typer(calls, name="calls")
 
 

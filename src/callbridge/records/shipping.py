@@ -21,12 +21,16 @@ from callbridge.records.schema import calls, facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from sqlalchemy import Connection
 
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
     from callbridge.state.journal import Journal, JournalEntry, JournalRow
+
+    Witness: TypeAlias = Callable[[Connection, Sequence[JournalEntry]], None]
+    """What facts lead to as they come, in the transaction that writes them down. They may come twice."""
 
 GATHERED_S: Final = 0.05
 """What comes within this time goes into one transaction of a file."""
@@ -66,6 +70,7 @@ class Shipping:
         database: where facts go.
         journal: where they come from.
         outgrowths: what follows the first end of a call, in its transaction.
+        witnesses: what facts lead to as they come, in theirs.
         beside: what else is done in this thread, about once a second, while the database is there.
         clock: seconds since 1970.
     """
@@ -76,11 +81,12 @@ class Shipping:
         journal: Journal,
         *,
         outgrowths: Sequence[Outgrowth] = (),
+        witnesses: Sequence[Witness] = (),
         beside: Sequence[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._database, self._journal, self._clock = database, journal, clock
-        self._outgrowths, self._beside = outgrowths, beside
+        self._outgrowths, self._witnesses, self._beside = outgrowths, witnesses, beside
         self._gathered_s = GATHERED_FOR_SERVER_S if database.is_postgres else GATHERED_S
         self._through = 0
         """The place in the journal up to which everything has arrived."""
@@ -173,6 +179,8 @@ class Shipping:
         entries = [row.entry for row in rows]
         with self._database.writing() as connection:
             add_facts(connection, entries)
+            for see in self._witnesses:
+                see(connection, entries)
             urgent = self._urgent(connection, entries)
             over = self._project(connection, urgent)
         touched = dict.fromkeys(entry.call_sid for entry in entries)

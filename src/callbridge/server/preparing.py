@@ -16,6 +16,7 @@ from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
 from callbridge.server.config.findings import Finding, Level
 from callbridge.server.config.retention import retention
+from callbridge.server.config.webhooks import WebhooksError
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
@@ -84,13 +85,13 @@ def prepare(settings: Settings) -> Prepared:
         app = create_app(
             settings, roster, state=state, drain=drain, live_calls=live_calls, loop_watch=loop_watch
         )
-    except RecordsError as error:
+    except (RecordsError, WebhooksError) as error:
         asyncio.run(state.close())
         raise StartError((_fault(error),), roster) from error
     return Prepared(app=app, roster=roster, state=state, drain=drain, loop_watch=loop_watch)
 
 
-def _fault(error: ClipError | StateError | RecordsError) -> Finding:
+def _fault(error: ClipError | StateError | RecordsError | WebhooksError) -> Finding:
     return Finding(Level.ERROR, str(error).removesuffix("."))
 
 

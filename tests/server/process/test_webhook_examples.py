@@ -31,6 +31,7 @@ NEEDED = {
     "TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
     "TWILIO_AUTH_TOKEN": "token",
     "PUBLIC_BASE_URL": "https://calls.example.com",
+    "CALLBRIDGE_STATE_PATH": "state.db",
 }
 SIGNING = f"whsec_{'A' * 32}"
 STORY = sample_story(1_764_345_600.0)
@@ -57,8 +58,8 @@ async def told(
 
 
 # --- HubSpot --------------------------------------------------------------------------------------------
-# https://developers.hubspot.com/docs/api-reference/legacy/crm/activities/calls/guide, and "Create or update a batch of
-# objects by unique property values".
+# https://developers.hubspot.com/docs/api-reference/legacy/crm/activities/calls/guide, and "Create or update a
+# batch of objects by unique property values".
 
 HUBSPOT_STATUS = frozenset(
     {"BUSY", "CALLING_CRM_USER", "CANCELED", "COMPLETED", "CONNECTING", "FAILED", "IN_PROGRESS", "NO_ANSWER"}

@@ -6,7 +6,6 @@ that everything is delivered once at the least, under the same id.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any, Final
@@ -15,14 +14,13 @@ import msgspec
 from sqlalchemy import and_, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from callbridge.records.database import RecordsError
 from callbridge.records.outbox.body import iso
-from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState, OutboxAway
-from callbridge.records.outbox.events import CALL_COMPLETED, Event, call_event
+from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState
+from callbridge.records.outbox.events import CALL_COMPLETED, FACT, Event, call_event, fact_event
 from callbridge.records.schema import deliveries, stopped_webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Row
 
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from callbridge.records.outbox.delivery import Filter
     from callbridge.records.outbox.webhook import Webhook
     from callbridge.records.story import CallStory
+    from callbridge.state.journal import JournalEntry
 
 
 LEASE_S: Final = 60.0
@@ -52,7 +51,7 @@ def enqueue(connection: Connection, events: Iterable[Event], webhooks: Sequence[
         _new(event, webhook, now) for event in events for webhook in webhooks if webhook.wants(event.kind)
     ]
     if rows:
-        insert = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}[connection.dialect.name]
+        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         connection.execute(insert(deliveries).on_conflict_do_nothing(), rows)
 
 
@@ -62,10 +61,22 @@ def enqueue_completed(
     """What has an ended call told to these receivers, in the transaction that writes down its end."""
 
     def grow(connection: Connection, story: CallStory) -> None:
-        at = story.began_at if story.ended_at is None else story.ended_at
-        enqueue(connection, [call_event(CALL_COMPLETED, story, at)], webhooks, clock())
+        if story.state == "ended":  # Who was declined never had a call.
+            enqueue(connection, [call_event(CALL_COMPLETED, story, _at(story))], webhooks, clock())
 
     return grow
+
+
+def enqueue_facts(
+    webhooks: Sequence[Webhook], clock: Callable[[], float]
+) -> Callable[[Connection, Sequence[JournalEntry]], None]:
+    """What has facts told to the receivers that want them, in the transaction that writes them down."""
+
+    def see(connection: Connection, entries: Sequence[JournalEntry]) -> None:
+        wanted = [entry for entry in entries if any(webhook.wants(FACT + entry.kind) for webhook in webhooks)]
+        enqueue(connection, [fact_event(entry.body, entry.at) for entry in wanted], webhooks, clock())
+
+    return see
 
 
 def _new(event: Event, webhook: Webhook, now: float) -> dict[str, Any]:
@@ -103,22 +114,12 @@ class Outbox:
         database: where they are.
         webhooks: the receivers that there are.
 
-    Every method raises `OutboxAway` when the database cannot be asked.
+    Every method raises `RecordsError` when the database cannot be asked.
     """
 
     def __init__(self, database: Database, webhooks: Sequence[Webhook]) -> None:
-        self._database = database
+        self.database = database
         self.webhooks = {webhook.name: webhook for webhook in webhooks}
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with _told_as_away(), self._database.reading() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with _told_as_away(), self._database.writing() as connection:
-            yield connection
 
     def claim(self, free: Mapping[str, int], now: float) -> list[Delivery]:
         """Deliveries that are due, for this process alone until `LEASE_S` from now.
@@ -128,7 +129,7 @@ class Outbox:
             now: seconds since 1970.
         """
         names = [name for name, count in free.items() if count > 0]
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             due = _due(now) & deliveries.c.webhook.in_(names)
             found = set(connection.scalars(select(deliveries.c.webhook).where(due).distinct()))
         for webhook, since in (self.stopped() if found else {}).items():
@@ -137,7 +138,7 @@ class Outbox:
         claimed: list[Delivery] = []
         for webhook in found:
             # One transaction for each, and short: SQLite lets one write at a time.
-            with self._writing() as connection:
+            with self.database.writing() as connection:
                 claimed += _claimed(connection, webhook, free[webhook], now)
         return claimed
 
@@ -158,6 +159,7 @@ class Outbox:
             due_at: when it is tried again, where it is pending.
         """
         is_failed = state in {DeliveryState.PENDING, DeliveryState.DEAD}
+        attempt = msgspec.structs.replace(attempt, error=attempt.error[:ERROR_CHARACTERS_MAX])
         kept = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT:]
         values: dict[str, Any] = {
             "state": state,
@@ -166,12 +168,12 @@ class Outbox:
             "lease": "",
             "leased_until": 0.0,
             "last_code": attempt.code,
-            "last_error": attempt.error[:ERROR_CHARACTERS_MAX],
+            "last_error": attempt.error,
             "settled_at": None if state is DeliveryState.PENDING else attempt.at,
             "attempts": msgspec.json.encode(kept).decode(),
         }
         ours = (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease)
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             return connection.execute(update(deliveries).where(ours).values(values)).rowcount == 1
 
     # --- Receivers that want nothing more ---
@@ -179,13 +181,13 @@ class Outbox:
     def stop(self, webhook: Webhook, now: float) -> None:
         """Notes that this receiver is gone: nothing is sent to this address until an operator wants it."""
         values = {"webhook": webhook.name, "address": _address(webhook), "stopped_at": now}
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook == webhook.name))
             connection.execute(stopped_webhooks.insert().values(values))
 
     def stopped(self) -> dict[str, float]:
         """Which receivers are stopped, and since when. Another address is another receiver."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(select(stopped_webhooks)).all()
         return {
             row.webhook: row.stopped_at
@@ -196,7 +198,7 @@ class Outbox:
     def _bury(self, webhook: str, error: str, now: float) -> None:
         pending = (deliveries.c.webhook == webhook) & (deliveries.c.state == DeliveryState.PENDING)
         values = {"state": DeliveryState.DEAD, "last_error": error, "settled_at": now, "lease": ""}
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(update(deliveries).where(pending).values(values))
 
     # --- For operators ---
@@ -206,12 +208,12 @@ class Outbox:
         chosen = (
             select(deliveries).where(*_meant(wanted)).order_by(deliveries.c.id.desc()).limit(wanted.limit)
         )
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return [_read(row) for row in connection.execute(chosen)]
 
     def found(self, delivery_id: int) -> Delivery | None:
         """One by its number."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one_or_none()
         return None if row is None else _read(row)
 
@@ -220,7 +222,7 @@ class Outbox:
         grouped = select(deliveries.c.webhook, deliveries.c.state, func.count()).group_by(
             deliveries.c.webhook, deliveries.c.state
         )
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return {(name, DeliveryState(state)): count for name, state, count in connection.execute(grouped)}
 
     def send_again(self, now: float, *, delivery_id: int | None = None, webhook: str = "") -> int:
@@ -234,7 +236,7 @@ class Outbox:
             if delivery_id is None
             else deliveries.c.id == delivery_id
         )
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             names = connection.scalars(select(deliveries.c.webhook).where(*chosen).distinct()).all()
             connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook.in_(names)))
             return connection.execute(update(deliveries).where(*chosen).values(_again(now))).rowcount
@@ -244,23 +246,20 @@ class Outbox:
 
         Says to how many receivers.
         """
-        at = story.began_at if story.ended_at is None else story.ended_at
-        event = call_event(kind, story, at)
+        event = call_event(kind, story, _at(story))
         names = [name for name, webhook in self.webhooks.items() if webhook.wants(kind)]
         chosen = (deliveries.c.event_id == event.id) & deliveries.c.webhook.in_(names)
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(stopped_webhooks.delete().where(stopped_webhooks.c.webhook.in_(names)))
             enqueue(connection, [event], tuple(self.webhooks.values()), now)
-            connection.execute(update(deliveries).where(chosen).values(_again(now), content=event.content))
+            connection.execute(
+                update(deliveries).where(chosen).values(_again(now) | {"content": event.content})
+            )
         return len(names)
 
 
-@contextlib.contextmanager
-def _told_as_away() -> Iterator[None]:
-    try:
-        yield
-    except RecordsError as error:
-        raise OutboxAway(str(error)) from error
+def _at(story: CallStory) -> float:
+    return story.began_at if story.ended_at is None else story.ended_at
 
 
 def _again(now: float) -> dict[str, Any]:

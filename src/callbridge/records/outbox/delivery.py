@@ -9,10 +9,6 @@ import msgspec
 from callbridge.records.outbox.events import Event
 
 
-class OutboxAway(Exception):  # noqa: N818  # It is told, and no error of the program.
-    """The database cannot be asked at the moment. The text says why."""
-
-
 class DeliveryState(StrEnum):
     """What became of a delivery."""
 

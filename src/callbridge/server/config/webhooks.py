@@ -19,6 +19,7 @@ from callbridge.records.outbox.events import ALL_FACTS, FACT, OF_CALLS
 from callbridge.records.outbox.requests import Method
 from callbridge.records.outbox.signing import WebhookSecretFault, signing_key
 from callbridge.records.outbox.webhook import Made, Picked, Webhook, fault_in_headers
+from callbridge.server.config.records import records_url
 from callbridge.server.config.setting_values import listed
 from callbridge.server.config.webhook_settings import FACT_KINDS, SECRETS_MAX, unknown_fact, webhook_address
 
@@ -76,6 +77,11 @@ def read_webhooks(settings: Settings, environment: Mapping[str, str]) -> tuple[W
     Raises:
         WebhooksError: the file cannot be read, or names what cannot be told.
     """
+    if (settings.webhooks or settings.webhook_url) and records_url(settings) is None:
+        raise WebhooksError(
+            "Others are to be told of calls, and no records are kept to tell of: set CALLBRIDGE_STATE_PATH "
+            "or DATABASE_URL, or remove CALLBRIDGE_WEBHOOKS and CALLBRIDGE_WEBHOOK_URL"
+        )
     webhooks = () if settings.webhooks is None else _of_file(settings.webhooks, environment)
     if settings.webhook_url is None or settings.webhook_secret is None:
         return webhooks

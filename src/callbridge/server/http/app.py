@@ -19,7 +19,8 @@ from callbridge.server.config.check_money import in_words, models_without_price,
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
-from callbridge.server.config.settings import read_settings
+from callbridge.server.config.settings import find_variables, read_settings
+from callbridge.server.config.webhooks import read_webhooks
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.debugger import debugger_router
 from callbridge.server.http.entry import Entry, Run
@@ -39,6 +40,7 @@ from callbridge.server.process.records import open_records
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
 from callbridge.server.process.texting import Texting
+from callbridge.server.process.webhook_sending import open_sending, telling_of_ends, telling_of_facts
 from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
@@ -100,6 +102,7 @@ def create_app(
         ClipError: the clip that the settings name cannot be used.
         StateError: the file that the settings name cannot be used.
         RecordsError: so with the database of the records.
+        WebhooksError: who is told of calls cannot be read, or there are no records to tell of.
     """
     settings = settings or read_settings()
     roster = who_answers(settings) if agent is None else roster_of(agent)
@@ -114,7 +117,17 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
-    desk.records = open_records(settings, desk.state, partial(caller_key, settings), wall_clock)
+    webhooks = read_webhooks(settings, find_variables().values)
+    desk.records = open_records(
+        settings,
+        desk.state,
+        partial(caller_key, settings),
+        wall_clock,
+        telling_of_ends(webhooks, wall_clock),
+        telling_of_facts(webhooks, wall_clock),
+    )
+    if webhooks and desk.records is not None:
+        desk.webhooks = open_sending(desk.records.database, webhooks, wall_clock)
     return _app(desk, _media_door(desk, observers))
 
 
@@ -201,6 +214,8 @@ def _lifespan_of(
                 "model probe": lambda: probe_forever(desk),
                 "news of texts": texting.watch_forever,
             }
+            if desk.webhooks is not None:
+                lives["webhooks"] = desk.webhooks.send_forever
             organs = [
                 tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)
                 for organ, live in lives.items()

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.records import RecordKeeping
+    from callbridge.server.process.webhook_sending import WebhookSending
     from callbridge.state.state import State
     from callbridge.telephony.rest.client import TwilioRest
     from callbridge.telephony.twiml import Words
@@ -116,6 +117,8 @@ class Desk:
     call_tokens: CallTokens = field(default_factory=CallTokens)
     records: RecordKeeping | None = None
     """What is kept of calls for weeks; nothing where that is off."""
+    webhooks: WebhookSending | None = None
+    """Who tells others of calls; nothing where nobody is told."""
     people: People = field(init=False)
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
+    from callbridge.records.shipping import Witness
     from callbridge.server.config.settings import Settings
     from callbridge.state.state import State
 
@@ -44,6 +45,7 @@ class RecordKeeping:
         state: whose journal they pass through.
         keeping: what of a fact is kept.
         outgrowths: what follows the first end of a call.
+        witnesses: what facts lead to as they come.
         wall_now: seconds since 1970.
     """
 
@@ -53,6 +55,7 @@ class RecordKeeping:
         state: State,
         keeping: Keeping,
         outgrowths: Sequence[Outgrowth],
+        witnesses: Sequence[Witness],
         wall_now: Callable[[], float],
     ) -> None:
         # With the database's library, which takes a fifth of a second to import.
@@ -62,7 +65,9 @@ class RecordKeeping:
         self.process = secrets.token_hex(8)
         """The name of this start of the process."""
         self._noted = 0
-        self._shipping = Shipping(database, state.journal, outgrowths=outgrowths, clock=wall_now)
+        self._shipping = Shipping(
+            database, state.journal, outgrowths=outgrowths, witnesses=witnesses, clock=wall_now
+        )
 
     @property
     def trouble(self) -> str | None:
@@ -117,6 +122,7 @@ def open_records(
     key_of: Callable[[str], str],
     wall_now: Callable[[], float],
     outgrowths: Sequence[Outgrowth] = (),
+    witnesses: Sequence[Witness] = (),
 ) -> RecordKeeping | None:
     """The records that the settings name; nothing where they name none. Blocks until the database answers.
 
@@ -146,4 +152,4 @@ def open_records(
         redaction=redaction(settings.secrets),
         key_of=key_of,
     )
-    return RecordKeeping(database, state, keeping, outgrowths, wall_now)
+    return RecordKeeping(database, state, keeping, outgrowths, witnesses, wall_now)

@@ -15,17 +15,22 @@ import structlog
 
 from callbridge.agents.http.kept_connections import KeptConnections
 from callbridge.agents.tools.threads import Threads
+from callbridge.records.errors import RecordsError
 from callbridge.records.outbox.body import no_link
-from callbridge.records.outbox.delivery import Attempt, DeliveryState, OutboxAway
+from callbridge.records.outbox.delivery import Attempt, DeliveryState
+from callbridge.records.outbox.events import FACT
 from callbridge.records.outbox.schedule import Verdict, verdict
 from callbridge.server.process.webhook_posting import Posting, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from callbridge.records.database import Database
     from callbridge.records.outbox.deliveries import Outbox
     from callbridge.records.outbox.delivery import Delivery
     from callbridge.records.outbox.webhook import Webhook
+    from callbridge.records.projecting import Outgrowth
+    from callbridge.records.shipping import Witness
     from callbridge.server.process.webhook_posting import Posted
 
 T = TypeVar("T")
@@ -93,7 +98,7 @@ class WebhookSending:
         free = {name: lane.free(self._now()) for name, lane in self._lanes.items()}
         try:
             claimed = await self._asked(lambda: self._outbox.claim(free, self._wall_now()))
-        except OutboxAway as away:
+        except RecordsError as away:
             if not self._is_away:
                 _log.warning("webhooks_wait", reason=str(away))
             self._is_away = True
@@ -124,7 +129,7 @@ class WebhookSending:
             if follows.is_gone:
                 await self._asked(lambda: self._outbox.stop(lane.webhook, self._wall_now()))
             await self._asked(lambda: self._outbox.settle(delivery, attempt, state, due_at=due_at))
-        except OutboxAway as away:
+        except RecordsError as away:
             # Its lease ends, and it is sent once more, under the same id.
             _log.warning("webhook_not_noted", event_id=delivery.event.id, reason=str(away))
 
@@ -177,3 +182,34 @@ def _state(posted: Posted, follows: Verdict) -> DeliveryState:
     if follows.is_done:
         return DeliveryState.DONE
     return DeliveryState.DEAD if follows.again_s is None else DeliveryState.PENDING
+
+
+# --- Put together -------------------------------------------------------------------------------------
+
+
+def open_sending(
+    database: Database, webhooks: Sequence[Webhook], wall_now: Callable[[], float]
+) -> WebhookSending:
+    """The sender of what lies in this database."""
+    # SQLAlchemy takes a fifth of a second to import; who tells nobody does not wait for it.
+    from callbridge.records.outbox.deliveries import Outbox  # noqa: PLC0415 - see the line above
+
+    return WebhookSending(Outbox(database, webhooks), wall_now=wall_now)
+
+
+def telling_of_ends(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
+    """What has these receivers told of each call that has ended."""
+    if not webhooks:
+        return []
+    from callbridge.records.outbox.deliveries import enqueue_completed  # noqa: PLC0415 - as above
+
+    return [enqueue_completed(webhooks, wall_now)]
+
+
+def telling_of_facts(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Witness]:
+    """What has them told of facts as they come; nothing where nobody wants any."""
+    if not any(event.startswith(FACT) for webhook in webhooks for event in webhook.events):
+        return []
+    from callbridge.records.outbox.deliveries import enqueue_facts  # noqa: PLC0415 - as above
+
+    return [enqueue_facts(webhooks, wall_now)]

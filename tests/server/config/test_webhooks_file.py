@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from callbridge.records.outbox.webhook import Made, Picked
+from callbridge.records.outbox.webhook import Made, Picked, Webhook
 from callbridge.server.config.settings import read_settings
-from callbridge.server.config.webhooks import Webhook, WebhooksError, read_webhooks
+from callbridge.server.config.webhooks import WebhooksError, read_webhooks
 
 NEEDED = {
     "OPENAI_API_KEY": "sk-test",
     "TWILIO_ACCOUNT_SID": f"AC{'0' * 32}",
     "TWILIO_AUTH_TOKEN": "token",
     "PUBLIC_BASE_URL": "https://calls.example.com",
+    "CALLBRIDGE_STATE_PATH": "state.db",
 }
 SECRET, OTHER = f"whsec_{'A' * 32}", f"whsec_{'B' * 32}"
 ENVIRONMENT = {"CRM_SECRET": SECRET, "OLD": OTHER, "TOKEN": "token-4711", "SHORT": "x", "WRONG": "no secret"}
@@ -50,7 +51,8 @@ def test_a_file_has_several(tmp_path: Path) -> None:
     (tmp_path / "own_crm.py").write_text("def to_crm(story):\n    return None\n")
     text = FIRST + (
         'events = ["call.completed", "fact.captured"]\n'
-        '[[webhook]]\nname = "rotated"\nurl = "http://localhost:9000/x"\nsecret = ["${CRM_SECRET}", "${OLD}"]\n'
+        '[[webhook]]\nname = "rotated"\nurl = "http://localhost:9000/x"\n'
+        'secret = ["${CRM_SECRET}", "${OLD}"]\n'
         '[[webhook]]\nname = "picked"\nurl = "https://x.example"\nbody = "{a: data.caller}"\nmethod = "PUT"\n'
         'headers = { Authorization = "Bearer ${TOKEN}" }\ninternal = true\n'
         '[[webhook]]\nname = "made"\nurl = "https://${TOKEN}.example"\nfunction = "own_crm:to_crm"\n'
@@ -58,11 +60,8 @@ def test_a_file_has_several(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(tmp_path)
         first, rotated, picked, made = read(tmp_path, text)
-    assert (first.name, first.keys, first.events) == (
-        "crm",
-        (bytes(24),),
-        {"call.completed", "fact.captured"},
-    )
+    assert (first.name, first.keys) == ("crm", (bytes(24),))
+    assert first.events == {"call.completed", "fact.captured"}
     assert len(rotated.keys) == 2
     assert isinstance(picked.template, Picked)
     assert (picked.headers, picked.is_internal) == ({"Authorization": "Bearer token-4711"}, True)
@@ -127,6 +126,11 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         "line 7, webhook[2].secret",
         "line 9, webhook[2].url",
     ]
+
+
+def test_without_records_there_is_nothing_to_tell(tmp_path: Path) -> None:
+    with pytest.raises(WebhooksError, match="no records are kept"):
+        read(tmp_path, FIRST, DATABASE_URL="off")
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
