@@ -125,7 +125,7 @@ captures: Final = Table(
     Column("data", SealedText, nullable=False),
 )
 
-Table(
+deliveries: Final = Table(
     "deliveries",
     tables,
     Column("id", _ID, primary_key=True, autoincrement=True),
@@ -150,7 +150,7 @@ Table(
 )
 """The outbox: what is to be told to whom, and whether it was."""
 
-Table(
+stopped_webhooks: Final = Table(
     "stopped_webhooks",
     tables,
     Column("webhook", Text, primary_key=True),

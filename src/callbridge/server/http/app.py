@@ -117,18 +117,24 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
+    _open_records(desk)
+    return _app(desk, _media_door(desk, observers))
+
+
+def _open_records(desk: Desk) -> None:
+    """What is kept of calls, and who is told of it."""
+    settings, wall_now = desk.settings, desk.wall_now
     webhooks = read_webhooks(settings, find_variables().values)
     desk.records = open_records(
         settings,
         desk.state,
         partial(caller_key, settings),
-        wall_clock,
-        telling_of_ends(webhooks, wall_clock),
-        telling_of_facts(webhooks, wall_clock),
+        wall_now,
+        telling_of_ends(webhooks, wall_now),
+        telling_of_facts(webhooks, wall_now),
     )
     if webhooks and desk.records is not None:
-        desk.webhooks = open_sending(desk.records.database, webhooks, wall_clock)
-    return _app(desk, _media_door(desk, observers))
+        desk.webhooks = open_sending(desk.records.database, webhooks, wall_now)
 
 
 def _app(desk: Desk, door: MediaDoor) -> FastAPI:

@@ -194,7 +194,7 @@ def open_sending(
     # SQLAlchemy takes a fifth of a second to import; who tells nobody does not wait for it.
     from callbridge.records.outbox.deliveries import Outbox  # noqa: PLC0415 - see the line above
 
-    return WebhookSending(Outbox(database, webhooks), wall_now=wall_now)
+    return WebhookSending(Outbox(database, webhooks), wall_now=wall_now, poll_s=POLL_S)
 
 
 def telling_of_ends(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
