@@ -136,7 +136,7 @@ class Outbox:
             found.discard(webhook)
             self._bury(webhook, f"it answered 410 Gone at {iso(since)}, and is told nothing more", now)
         claimed: list[Delivery] = []
-        for webhook in found:
+        for webhook in sorted(found):
             # One transaction for each, and short: SQLite lets one write at a time.
             with self.database.writing() as connection:
                 claimed += _claimed(connection, webhook, free[webhook], now)
