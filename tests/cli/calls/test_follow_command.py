@@ -87,7 +87,11 @@ class Service:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(str(request.url.raw_path, "ascii"))
-        hello = "event: hello\ndata: " + json.dumps({"live_calls": SIDS}) + "\n\n: still here\n\n"
+        hello = (
+            "event: hello\ndata: "
+            + json.dumps({"type": "hello", "at": 1.0, "live_calls": SIDS})
+            + "\n\n: still here\n\n"
+        )
         texts = (f"event: x\ndata: {encode_event(event).decode()}\n\n" for event in self._events)
         return httpx.Response(200, text="".join([hello, *texts]))
 

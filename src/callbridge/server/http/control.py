@@ -1,8 +1,8 @@
 """What operators and deploy scripts ask, on a listener of its own: at the public port nobody learns it.
 
 `POST /drain` begins a drain, `DELETE /drain` takes it back, `GET /drain` reports; `GET /readyz` says why
-calls are declined. Who has the control key may ask. It is set, or derived from the Twilio auth token, which
-itself never travels.
+calls are declined; `GET /calls…` is about calls, `GET /openapi.json` about all of it. Who has the control key
+may ask. It is set, or derived from the Twilio auth token, which itself never travels.
 """
 
 from __future__ import annotations
@@ -13,14 +13,18 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 
 from callbridge.server.http.control_guard import Guard
-from callbridge.server.http.following import LIVE_CALL_PATH, LIVE_PATH, Following
+from callbridge.server.http.following import Following, live_operations
+from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
+from callbridge.server.http.recorded_calls import RecordedCalls, record_operations
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
+    from callbridge.server.http.control_guard import Endpoint
     from callbridge.server.process.desk import Desk
 
 DRAIN_PATH: Final = "/drain"
@@ -48,19 +52,56 @@ def control_app(desk: Desk) -> FastAPI:
         redirect_slashes=False,  # As at the public port: nobody is sent where the request says.
     )
     guard = Guard(desk, f"Bearer {control_key(desk.settings)}".encode())
-    control, following = _Control(desk), Following(desk)
     router = APIRouter()
-    for method, path, endpoint in (
-        ("POST", DRAIN_PATH, control.begin),
-        ("DELETE", DRAIN_PATH, control.undo),
-        ("GET", DRAIN_PATH, control.report),
-        ("GET", REASONS_PATH, control.reasons),
-        ("GET", LIVE_PATH, following.all),
-        ("GET", LIVE_CALL_PATH, following.one),
-    ):
-        router.add_route(path, guard.before(endpoint), methods=[method])
+    endpoints = _endpoints(desk)
+    document = ApiDocument(tuple(operation for operation, _ in endpoints))
+    for operation, endpoint in endpoints:
+        router.add_route(operation.path, guard.before(endpoint), methods=[operation.method])
+    router.add_route(OPENAPI_PATH, guard.before(document.answer), methods=["GET"])
     app.include_router(router)
     return app
+
+
+def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
+    control, following, recorded = _Control(desk), Following(desk), RecordedCalls(desk)
+    return [
+        (_asked("POST", DRAIN_PATH, "Take no new calls from now on.", DrainReport), control.begin),
+        (_asked("DELETE", DRAIN_PATH, "Take calls again.", DrainReport), control.undo),
+        (_asked("GET", DRAIN_PATH, "How many calls are left.", DrainReport), control.report),
+        (
+            _asked("GET", REASONS_PATH, "Why calls are declined, with status 503.", Readiness, 503),
+            control.reasons,
+        ),
+        *zip(live_operations(), (following.all, following.one), strict=True),
+        *zip(record_operations(), (recorded.list, recorded.story, recorded.facts), strict=True),
+    ]
+
+
+def _asked(method: str, path: str, summary: str, answer: type, *others: int) -> Operation:
+    refusals = dict.fromkeys(others, answer)
+    return Operation(method=method, path=path, summary=summary, answer=answer, refusals=refusals)
+
+
+class DrainReport(msgspec.Struct, frozen=True):
+    """How far a drain is."""
+
+    state: str
+    live_calls: int
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """How full it is, and why calls are declined."""
+
+    state: str
+    declines_for: list[str]
+    state_file: str
+    records: str
+    models_down: list[str]
+    live_calls: int
+    places_taken: int
+    places: int
+    spent_dollars_hour: float
+    spent_dollars_day: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +128,23 @@ class _Control:
         """Why a call would be declined at this moment, each reason for itself, and how full it is."""
         desk, now = self.desk, self.desk.now()
         reasons = desk.reasons_to_decline()
-        return JSONResponse(
-            {
-                "state": desk.drain.step.value,
-                "declines_for": [reason.value for reason in reasons],
-                "state_file": desk.state.trouble or "well",
-                "records": "off" if desk.records is None else desk.records.trouble or "well",
-                "models_down": desk.circuits.open_models(now),
-                "live_calls": len(desk.live_calls),
-                "places_taken": desk.admission.live(now),
-                "places": desk.admission.limit(now),
-                "spent_dollars_hour": desk.spending.hour_microdollars(now) / 1_000_000,
-                "spent_dollars_day": desk.spending.day_microdollars(now) / 1_000_000,
-            },
-            HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK,
+        readiness = Readiness(
+            state=desk.drain.step.value,
+            declines_for=[reason.value for reason in reasons],
+            state_file=desk.state.trouble or "well",
+            records="off" if desk.records is None else desk.records.trouble or "well",
+            models_down=desk.circuits.open_models(now),
+            live_calls=len(desk.live_calls),
+            places_taken=desk.admission.live(now),
+            places=desk.admission.limit(now),
+            spent_dollars_hour=desk.spending.hour_microdollars(now) / 1_000_000,
+            spent_dollars_day=desk.spending.day_microdollars(now) / 1_000_000,
         )
+        return _json(readiness, HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK)
 
     def _report(self) -> Response:
-        return JSONResponse({"state": self.desk.drain.step.value, "live_calls": len(self.desk.live_calls)})
+        return _json(DrainReport(self.desk.drain.step.value, len(self.desk.live_calls)))
+
+
+def _json(answer: msgspec.Struct, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(msgspec.json.encode(answer), status, media_type=JSON)
