@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import MetaData, select
 
 from callbridge.call import agent_facts, facts, memory
+from callbridge.records.call_list import Filter
 from callbridge.records.database import Database
 from callbridge.records.errors import RecordsError
 from callbridge.records.migrating import migrate
 from callbridge.records.projecting import project
-from callbridge.records.reading import Filter, Records
+from callbridge.records.reading import Records
 from callbridge.records.sealing import Seal, SealError
 from callbridge.records.shipping import add_facts
 from records.shipments import HANGUP, T0, entry

@@ -14,6 +14,7 @@ import pytest
 from callbridge.call.facts import CallDescribed, CallOffered, StreamStarted
 from callbridge.call.telephone_facts import TransferAsked
 from callbridge.call.wishes import Transfer
+from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping
 from callbridge.server.http import event_stream
 from callbridge.server.http.control import control_app, control_key
@@ -132,4 +133,4 @@ def test_no_number_of_a_person_is_shown() -> None:
         *(StreamStarted(number, number), CallOffered(number, number), TransferAsked("1", transfer)),
         CallDescribed(number, parameters=(("from", number),)),
     ):
-        assert number not in str(shown(fact, Keeping(words=True)))
+        assert number not in str(shown(fact, Keeping(words=True, redaction=redaction())))

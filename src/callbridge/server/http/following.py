@@ -6,7 +6,7 @@ masked where none are kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +14,7 @@ import msgspec
 
 from callbridge.call.facts import CallDescribed
 from callbridge.observe.feed import FeedItem, LiveEvent, LiveFact, encode_event
+from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping, kept
 from callbridge.server.http.event_stream import EventStream
 from callbridge.server.http.openapi import EVENTS, Operation
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from callbridge.call.facts import Fact
+    from callbridge.observe.redaction import Redaction
     from callbridge.server.process.desk import Desk
 
 LIVE_PATH: Final = "/calls/live"
@@ -52,7 +54,11 @@ class Following:
     """The endpoints."""
 
     desk: Desk
-    _followers: int = 0
+    _followers: int = field(default=0, init=False)
+    _redaction: Redaction = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._redaction = redaction(self.desk.settings.secrets)
 
     async def all(self, request: Request) -> ASGIApp:
         """The events of all calls."""
@@ -77,7 +83,12 @@ class Following:
         desk = self.desk
         events = desk.feed.subscribe(call_sid, with_words=with_words)
         live_calls = desk.live_calls.call_sids if call_sid is None else [call_sid]
-        keeping = Keeping(with_words, desk.settings.keep_numbers, desk.caller_key)
+        keeping = Keeping(
+            words=with_words,
+            numbers=desk.settings.keep_numbers,
+            redaction=self._redaction,
+            key_of=desk.caller_key,
+        )
         hello = ("hello", _encode_hello(Hello(at=desk.wall_now(), live_calls=live_calls)))
         return self._counted(EventStream(events, hello, _teller(keeping)))
 
