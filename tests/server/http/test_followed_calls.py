@@ -87,7 +87,7 @@ async def test_a_call_is_followed_by_facts_and_words_until_the_service_stops(wor
         for reader in (all_calls, one):
             name, told = await reader.reads()
             assert (name, told["fact"]["kind"], told["fact"]["caller"]) == (
-                "fact", "call_offered", "********00",
+                "fact", "call_offered", "+********00",
             )  # fmt: skip
             name, told = await reader.reads()
             assert (name, told["by"], told["words"], told["call_sid"]) == ("words", "agent", "Good ", CALL)
