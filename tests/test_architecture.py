@@ -610,6 +610,7 @@ BROAD = {
     ("callbridge.server.process.webhook_posting", "in_thread.run"): "handed on to who waits",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
+    ("callbridge.records.reaping", "Reaper._run"): "without renewals all calls of the process look lost",
     ("callbridge.records.shipping", "Shipping._project"): "our fault with one call holds up no other",
     ("callbridge.bridge.legs.dialer", "ModelDialer._open"): "whatever ends a dial, its socket goes with it",
     (

@@ -40,7 +40,7 @@ def shipped(database: Database, journal: MemoryJournal, grown: list[CallStory]) 
     def grow(_: Connection, story: CallStory) -> None:
         grown.append(story)
 
-    running = Shipping(database, journal, outgrowths=[grow])
+    running = Shipping(database, journal, "process-1", outgrowths=[grow])
     running.start()
     yield running
     assert running.stop(5)
@@ -82,13 +82,13 @@ def test_what_was_shipped_by_a_killed_process_gets_its_rows(
     database: Database, journal: MemoryJournal
 ) -> None:
     """It had shipped the end of a live call's turn, and was gone before it told the call anew."""
-    earlier = Shipping(database, journal)
+    earlier = Shipping(database, journal, "process-1")
     journal.add(entry("CA1", 1, STARTED))
     earlier.start()
     until_true(lambda: earlier.shipped == 1)
     assert earlier.stop(5)
     store(database, entry("CA1", 2, HANGUP))
-    later = Shipping(database, journal)
+    later = Shipping(database, journal, "process-1")
     later.start()
     until_true(lambda: [call.state for call in Records(database).calls()] == ["ended"])
     assert later.stop(5)
@@ -104,7 +104,7 @@ def test_a_fault_with_one_call_holds_up_no_other(
         if is_broken and story.call_sid == "CA1":
             raise ValueError(story.call_sid)
 
-    running = Shipping(database, journal, outgrowths=[grow])
+    running = Shipping(database, journal, "process-1", outgrowths=[grow])
     running.start()
     for call_sid in ("CA1", "CA2"):
         journal.add(entry(call_sid, 1, STARTED))

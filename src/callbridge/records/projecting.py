@@ -6,10 +6,10 @@ what follows an end, once, like the deliveries that tell of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from callbridge.call import facts as call_facts
 from callbridge.records.database import prices_at
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     Outgrowth: TypeAlias = Callable[[Connection, CallStory], None]
     """What an ended call leads to, written in the transaction that writes down its end."""
+
+_LOCKS: Final = 0x6362  # "cb"
+"""Of PostgreSQL's advisory locks with two keys."""
 
 OVER = frozenset({"ended", "declined"})
 """States of a call after which none comes."""
@@ -56,9 +59,11 @@ def project(
     connection: Connection, call_sid: str, now: float, outgrowths: Sequence[Outgrowth] = ()
 ) -> CallStory:
     """Makes all rows of a call anew. At its first end `outgrowths` run, if any are given."""
-    story = tell(call_sid, stored_facts(connection, call_sid), prices_at(connection))
+    lock_call(connection, call_sid)
+    known_facts = stored_facts(connection, call_sid)
+    story = tell(call_sid, known_facts, prices_at(connection))
     known = connection.execute(select(calls.c.outgrown_at).where(calls.c.call_sid == call_sid)).all()
-    row = _storable(_call_row(story))
+    row = _storable(_call_row(story)) | {"last_at": max((fact.at for fact in known_facts), default=now)}
     if known:
         connection.execute(update(calls).where(calls.c.call_sid == call_sid).values(row))
     else:
@@ -74,6 +79,13 @@ def project(
             outgrow(connection, story)
         connection.execute(update(calls).where(calls.c.call_sid == call_sid).values(outgrown_at=now))
     return story
+
+
+def lock_call(connection: Connection, call_sid: str) -> None:
+    """Nobody else makes the rows of this call until the transaction is over. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        lock = select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(call_sid)))
+        connection.execute(lock)
 
 
 def rebuild(database: Database, now: float, progress: Callable[[int, int], object]) -> int:

@@ -57,6 +57,7 @@ calls: Final = Table(
     Column("state", Text, nullable=False),
     Column("began_at", Double, nullable=False),
     Column("ended_at", Double),
+    Column("last_at", Double, nullable=False),
     Column("duration_ms", BigInteger, nullable=False),
     Column("direction", Text, nullable=False),
     Column("caller", SealedText, nullable=False),
@@ -81,7 +82,8 @@ calls: Final = Table(
     Index("calls_agent", "agent", "began_at"),
     Index("calls_state", "state", "began_at"),
 )
-"""One row per call. `outgrown_at`: when what follows an end, once, was begun; it is no projection."""
+"""One row per call. `last_at`: when its latest fact was noted. `outgrown_at`: when what follows an end, once,
+was begun; it is no projection."""
 
 turns: Final = Table(
     "turns",
@@ -203,7 +205,7 @@ Table(
     Index("raw_events_at", "at"),
 )
 
-Table(
+processes: Final = Table(
     "processes",
     tables,
     Column("process", Text, primary_key=True),

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from callbridge.records.errors import RecordsError
+from callbridge.records.leases import unsettle
 from callbridge.records.projecting import OVER, project, storable
 from callbridge.records.schema import calls, facts
+from callbridge.records.upserts import insert_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -69,9 +70,9 @@ class Shipping:
     Args:
         database: where facts go.
         journal: where they come from.
+        process: the name of this process, as it stands in its facts.
         outgrowths: what follows the first end of a call, in its transaction.
         witnesses: what facts lead to as they come, in theirs.
-        beside: what else is done in this thread, about once a second, while the database is there.
         clock: seconds since 1970.
     """
 
@@ -79,14 +80,14 @@ class Shipping:
         self,
         database: Database,
         journal: Journal,
+        process: str,
         *,
         outgrowths: Sequence[Outgrowth] = (),
         witnesses: Sequence[Witness] = (),
-        beside: Sequence[Callable[[], None]] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._database, self._journal, self._clock = database, journal, clock
-        self._outgrowths, self._witnesses, self._beside = outgrowths, witnesses, beside
+        self._database, self._journal, self._process = database, journal, process
+        self._outgrowths, self._witnesses, self._clock = outgrowths, witnesses, clock
         self._gathered_s = GATHERED_FOR_SERVER_S if database.is_postgres else GATHERED_S
         self._through = 0
         """The place in the journal up to which everything has arrived."""
@@ -135,12 +136,11 @@ class Shipping:
             self._round()
         while self._trouble is None and self._round():
             pass
-        self._database.close()
 
     def _rest_s(self) -> float:
         due = min(self._stale.values(), default=None)
         wait_s = LOOK_EVERY_S if due is None else min(due - time.monotonic(), LOOK_EVERY_S)
-        return max(min(wait_s, 1.0 if self._beside else LOOK_EVERY_S), 0.0)
+        return max(wait_s, 0.0)
 
     def _round(self) -> bool:
         """Ships until nothing is left; whether anything was shipped."""
@@ -155,8 +155,6 @@ class Shipping:
                 if len(rows) < ROWS_MAX:
                     break
             self._tell_stale()
-            for do in self._beside:
-                do()
         except RecordsError as error:
             self._failed(str(error))
             return False
@@ -181,6 +179,8 @@ class Shipping:
             add_facts(connection, entries)
             for see in self._witnesses:
                 see(connection, entries)
+            others = {entry.process for entry in entries} - {self._process}
+            unsettle(connection, sorted(others), self._clock())
             urgent = self._urgent(connection, entries)
             over = self._project(connection, urgent)
         touched = dict.fromkeys(entry.call_sid for entry in entries)
@@ -202,7 +202,8 @@ class Shipping:
         urgent = {entry.call_sid for entry in entries if entry.kind in AT_ONCE}
         known = select(calls.c.call_sid, calls.c.state).where(calls.c.call_sid.in_(touched))
         live = {call_sid for call_sid, state in connection.execute(known) if state not in OVER}
-        return [call_sid for call_sid in touched if call_sid in urgent or call_sid not in live]
+        # Sorted: two processes that wait for each other's calls would wait for ever.
+        return sorted(call_sid for call_sid in touched if call_sid in urgent or call_sid not in live)
 
     def _project(self, connection: Connection, call_sids: Iterable[str]) -> set[str]:
         """Answers those of them that are over."""
@@ -265,5 +266,4 @@ def add_facts(connection: Connection, entries: Iterable[JournalEntry]) -> None:
         }
         for entry in entries
     ]
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(facts).on_conflict_do_nothing(), rows)
+    connection.execute(insert_or(connection, facts).on_conflict_do_nothing(), rows)

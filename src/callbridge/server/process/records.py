@@ -18,6 +18,7 @@ from callbridge.records.errors import RecordsAway
 from callbridge.records.keeping import SHEDDABLE, UNKEPT, Keeping, kept
 from callbridge.server.config.prices import read_prices
 from callbridge.server.config.records import records_seal, records_url
+from callbridge.server.config.retention import retention
 from callbridge.state.journal import JournalEntry
 from callbridge.state.state import BODY_BYTES_MAX
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 LAST_SHIPMENT_S: Final = 3.0
 """A process that stops ships for so long. What is left waits in the state file for the next one."""
 
+LEAVING_S: Final = 1.0
+"""Then it says that it is gone. If it cannot, others find out."""
+
 _log = structlog.get_logger()
 
 
@@ -46,6 +50,7 @@ class RecordKeeping:
         keeping: what of a fact is kept.
         outgrowths: what follows the first end of a call.
         witnesses: what facts lead to as they come.
+        quiet_s: see `Reaper`.
         wall_now: seconds since 1970.
     """
 
@@ -56,9 +61,11 @@ class RecordKeeping:
         keeping: Keeping,
         outgrowths: Sequence[Outgrowth],
         witnesses: Sequence[Witness],
+        quiet_s: float,
         wall_now: Callable[[], float],
     ) -> None:
         # With the database's library, which takes a fifth of a second to import.
+        from callbridge.records.reaping import Reaper  # noqa: PLC0415 - see the line above
         from callbridge.records.shipping import Shipping  # noqa: PLC0415 - see the line above
 
         self.database, self._state, self._keeping, self._wall_now = database, state, keeping, wall_now
@@ -66,8 +73,14 @@ class RecordKeeping:
         """The name of this start of the process."""
         self._noted = 0
         self._shipping = Shipping(
-            database, state.journal, outgrowths=outgrowths, witnesses=witnesses, clock=wall_now
+            database,
+            state.journal,
+            self.process,
+            outgrowths=outgrowths,
+            witnesses=witnesses,
+            clock=wall_now,
         )
+        self._reaper = Reaper(database, self.process, quiet_s=quiet_s, outgrowths=outgrowths, clock=wall_now)
 
     @property
     def trouble(self) -> str | None:
@@ -108,12 +121,18 @@ class RecordKeeping:
         )
 
     def begin(self) -> None:
-        """Starts shipping."""
+        """Starts shipping, and says that this process is alive."""
         self._shipping.start()
+        self._reaper.start()
 
     async def end(self) -> None:
         """Ships what is written down by now, for `LAST_SHIPMENT_S` at most, and stops."""
-        await asyncio.to_thread(self._shipping.stop, LAST_SHIPMENT_S)
+        await asyncio.to_thread(self._stop)
+
+    def _stop(self) -> None:
+        self._shipping.stop(LAST_SHIPMENT_S)
+        self._reaper.stop(LEAVING_S)
+        self.database.close()
 
 
 def open_records(
@@ -152,4 +171,6 @@ def open_records(
         redaction=redaction(settings.secrets),
         key_of=key_of,
     )
-    return RecordKeeping(database, state, keeping, outgrowths, witnesses, wall_now)
+    return RecordKeeping(
+        database, state, keeping, outgrowths, witnesses, retention(settings).quiet_s, wall_now
+    )
