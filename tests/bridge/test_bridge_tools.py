@@ -82,6 +82,7 @@ async def test_a_tool_does_not_wait_for_a_disk_that_takes_nothing(
             output = (await rig.model.hears("conversation.item.create"))["item"]["output"]
         await rig.hangs_up()
     assert [line["tool"] for line in logs if line["event"] == "tool_start_not_kept"] == ["book"]
+    assert [fact.what for fact in rig.facts if isinstance(fact, facts.NotKept)] == ["book", "end"]
     assert used(rig) == [ToolOutcome.REFUSED if is_irreversible else ToolOutcome.ANSWERED]
     assert ("was not run" in output) == is_irreversible
 

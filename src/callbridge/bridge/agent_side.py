@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from callbridge.call.events import ToolFinished
+from callbridge.call.record_facts import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from callbridge.agents.in_call import AgentInCall
     from callbridge.agents.tools.tool import ToolResult
     from callbridge.call.actions import RunTool
+    from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
 
 
@@ -28,10 +30,17 @@ class AgentSide:
         call: which it serves.
         agent: who has the tools, and runs them.
         kept: whether what was observed is written down. Returns when it is, or cannot be.
+        note: takes a fact of the call.
     """
 
-    def __init__(self, call: CallMachine, agent: AgentInCall, kept: Callable[[], Awaitable[bool]]) -> None:
-        self._call, self._agent, self._kept = call, agent, kept
+    def __init__(
+        self,
+        call: CallMachine,
+        agent: AgentInCall,
+        kept: Callable[[], Awaitable[bool]],
+        note: Callable[[Fact], None],
+    ) -> None:
+        self._call, self._agent, self._kept, self._note = call, agent, kept, note
         self._loop = asyncio.get_running_loop()
         self._asked: dict[tuple[bool, str], tuple[RunTool, float]] = {}
         """By whose it is and its `call_id`, with the time at which each was asked for."""
@@ -51,6 +60,8 @@ class AgentSide:
             is_kept = await self._is_kept_within(call.limits.tool_kept_within_s)
             if not is_kept:
                 structlog.get_logger().warning("tool_start_not_kept", tool=tool.name)
+                _, asked_at = self._asked[tool.is_ours, tool.call_id]
+                self._note(NotKept(tool.name, self._ms_since(asked_at)))
             return self._finished(tool, await self._agent.run(tool, is_kept=is_kept))
 
     def cut_short(self) -> Iterator[ToolFinished]:
@@ -64,13 +75,16 @@ class AgentSide:
             tool.call_id,
             tool.name,
             result.output,
-            round((self._loop.time() - asked_at) * 1000),
+            self._ms_since(asked_at),
             result.wish,
             result.outcome,
             is_ours=tool.is_ours,
             is_momentary=result.is_momentary,
             is_quiet=result.is_quiet,
         )
+
+    def _ms_since(self, moment: float) -> int:
+        return round((self._loop.time() - moment) * 1000)
 
     async def _is_kept_within(self, wait_s: float) -> bool:
         """Whether all that was observed is on disk by then."""

@@ -92,7 +92,7 @@ class Bridge:
         self._models: dict[e.Leg, str] = {}
         """The names under which the legs were dialled."""
         self._doors: dict[e.Leg, Door] = {}
-        self._closing = Closing(self._legs, LastEntries(kept), free)
+        self._closing = Closing(self._legs, LastEntries(kept, self._note_at_end), free)
         self.clip = clip
         """May be another one once it is known who answers."""
         self._waiting, self._kept = waiting, kept
@@ -274,6 +274,11 @@ class Bridge:
         """What passed by the machine."""
         self._perform(self._call.passed(fact, self._loop.time()))
 
+    def _note_at_end(self, fact: Fact) -> None:
+        """What is seen when the stream has ended. A stranger's has no facts."""
+        if self._entrance.call is not None:
+            self._note_passing(fact)
+
     @property
     def _call(self) -> CallMachine:
         assert self._entrance.call is not None, "asked before the stream was admitted"
@@ -341,7 +346,7 @@ class Bridge:
                 self._relay.serve(call, self._note_passing if call.notes_audio else None)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
-                self._side = AgentSide(call, self._agent, self._kept)
+                self._side = AgentSide(call, self._agent, self._kept, self._note_passing)
                 self._own(self._hear_agent(self._side), "agent")
             case a.DialModel(model, leg):
                 self._dials[leg] = self._own(self._dial(model, leg), f"{leg.value} dial")

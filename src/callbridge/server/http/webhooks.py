@@ -94,7 +94,7 @@ class _Webhooks:
             match offer:
                 case Offer.FIRST:
                     offered = await self._offer(form, described(request, form))
-                    await desk.kept()
+                    await (desk.kept() if offered.promise is None else desk.start_kept(call_sid))
                     return self._answer_offer(form, offered, desk.wall_now())
                 case Offer.AGAIN:
                     assert asked.offered is not None, "what was offered is offered again"
@@ -182,7 +182,7 @@ class _Webhooks:
             if before is None:
                 # Before the answer: the number of continuations is the bound of them.
                 desk.note(call_sid, answer)
-                await desk.kept()
+                await desk.start_kept(call_sid)
         if answer.follows == Continuation.PUT_THROUGH:
             return twiml_response(self._put_through(form, question, history, transfers))
         agent = agent_in(fact for _, fact in found)

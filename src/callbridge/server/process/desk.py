@@ -28,6 +28,7 @@ from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.actions import OwnSound
 from callbridge.call.price import microdollars
+from callbridge.call.record_facts import NotKept
 from callbridge.observe.feed import Feed
 from callbridge.observe.first_of_kind import FirstOfKind
 from callbridge.server.config.plan import Plans, call_limits
@@ -206,12 +207,19 @@ class Desk:
         except TimeoutError:
             return []
 
-    async def kept(self) -> None:
-        """Returns when what was noted is on disk, or cannot be in time: the next answer depends on it."""
+    async def kept(self) -> bool:
+        """Whether what was noted is on disk, which the next answer depends on; returns after `DISK_S`."""
         if self.state.trouble is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DISK_S):
-                    await self.state.flush()
+                    return await self.state.flush()
+        return False
+
+    async def start_kept(self, call_sid: str) -> None:
+        """The same before Twilio is told to open a stream: that it was not kept is a fact of the call."""
+        began_at = self.now()
+        if not await self.kept():
+            self.note(call_sid, NotKept("start", round((self.now() - began_at) * 1000)))
 
     def release(self, call_sid: str) -> None:
         """No stream of this call will come any more: its place is free, what was said in it is dropped."""

@@ -73,7 +73,7 @@ class People:
         state: State,
         call_tokens: CallTokens,
         wall_now: Callable[[], float],
-        kept: Callable[[], Awaitable[None]],
+        kept: Callable[[], Awaitable[object]],
         rings: CallerRings,
     ) -> None:
         """Nobody yet.
