@@ -22,6 +22,7 @@ import pytest
 import structlog
 
 import callbridge
+import postgres
 from callbridge.server.config.settings import VARIABLES
 
 if TYPE_CHECKING:
@@ -189,3 +190,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("measured")
         for line in lines:
             terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    """A real server for this test process, in a folder of its own. Who stops it starts it again."""
+    with postgres.server() as server:
+        yield server

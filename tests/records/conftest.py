@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import postgres
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 
@@ -14,12 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[postgres.Server]:
-    """A server for this test process. Who stops it starts it again."""
-    with postgres.server() as server:
-        yield server
+    import postgres
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.heavy)])
