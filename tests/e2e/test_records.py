@@ -18,8 +18,9 @@ import pytest
 from callbridge import Agent
 from callbridge.call.facts import CallClosed, NotKept
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.records.call_list import Filter
 from callbridge.records.database import Database
-from callbridge.records.reading import Filter, Records
+from callbridge.records.reading import Records
 from callbridge.server.http.control import REASONS_PATH, control_app, control_key
 from callbridge.simulators.phone import Say, WaitForAgent, WaitForEnd
 from callbridge.simulators.voice_model import Answer, Call, Script
@@ -83,7 +84,7 @@ async def test_a_call_is_on_record_with_words_and_numbers_where_they_are_kept(
         numbers = {row.source: row.number for row in records.facts(call.sid)}
     assert stat.S_IMODE((await asyncio.to_thread(path.stat)).st_mode) == 0o600
     assert (summary.call_sid, summary.end_reason, summary.tools) == (call.sid, "agent_hangup", 2)
-    assert summary.caller == (CALLER if keeps else "********23")
+    assert summary.caller == (CALLER if keeps else "+********23")
     assert len(summary.caller_key) == 64
     assert story is not None
     assert [turn.heard for turn in story.turns][-1] == ("Goodbye." if keeps else "")

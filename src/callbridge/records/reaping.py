@@ -147,7 +147,7 @@ class Reaper:
         told = ProcessLost(
             fact.stream_sid, fact.process, call_sid=fact.call_sid, source=REAPER, number=number
         )
-        body = call_facts.encode(told)
+        body = self._database.seal.seal(call_facts.encode(told))
         return JournalEntry(self._clock(), self._process, told.call_sid, REAPER, number, 0, told.kind, body)
 
 
