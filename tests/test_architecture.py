@@ -730,10 +730,10 @@ ENTRY_POINTS = {
     "callbridge": "what users import",
     "callbridge.fields": "the types of a form's fields, for users too",
     "callbridge.cli": "the `callbridge` command",
-    "callbridge.records.migrations": "Alembic reads its folder",
-    "callbridge.records.migrations.env": "Alembic runs it",
-    "callbridge.records.migrations.versions": "Alembic reads its folder",
 }
+
+READ_BY_ALEMBIC = "callbridge.records.migrations"
+"""Its folders are read, and the versions in them run."""
 
 
 def dead_files(modules: Iterable[Module]) -> list[str]:
@@ -749,6 +749,7 @@ def dead_files(modules: Iterable[Module]) -> list[str]:
         name
         for name, module in known.items()
         if name not in ENTRY_POINTS
+        and not is_within(name, READ_BY_ALEMBIC)
         and name.rpartition(".")[2] != "__main__"
         and not any(is_within(used, name) if module.is_package else used == name for used in needed)
     ]
@@ -856,6 +857,7 @@ def dead_names(modules: Iterable[Module]) -> list[str]:
         if public.path.split(".")[-2] not in offered
         and not used_in.get(public.name, set()) - {module.name}
         and public.name not in CALLED_BY_LIBRARIES
+        and not is_within(public.path, READ_BY_ALEMBIC)
         and public.path not in STARTED_FROM_OUTSIDE
         and not any(
             name == public.name and not public.first <= line <= public.last

@@ -11,8 +11,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
-from sqlalchemy import and_, exists, func, select
+from sqlalchemy import and_, exists, func, insert, select
 
 from callbridge.call import facts as call_facts
 from callbridge.call.record_facts import REAPER, ProcessLost
@@ -20,8 +21,6 @@ from callbridge.records.errors import RecordsError
 from callbridge.records.leases import RENEW_EVERY_S, Leases, settle
 from callbridge.records.projecting import decoded, lock_call, project
 from callbridge.records.schema import calls, facts, processes
-from callbridge.records.shipping import add_facts
-from callbridge.state.journal import JournalEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,19 +135,24 @@ class Reaper:
             if not stream_sid:
                 stream_sid = _last_stream(connection, call_sid)
             if not _is_lost(connection, call_sid, stream_sid):
-                entry = self._lost(connection, ProcessLost(stream_sid, process, call_sid=call_sid))
-                add_facts(connection, [entry])
+                self._write_down(connection, call_sid, ProcessLost(stream_sid, process))
                 _log.warning("process_lost", call_sid=call_sid, stream_sid=stream_sid, process=process)
             project(connection, call_sid, self._clock(), self._outgrowths)
 
-    def _lost(self, connection: Connection, fact: ProcessLost) -> JournalEntry:
-        by_reapers = facts.c.call_sid == fact.call_sid, facts.c.source == REAPER
+    def _write_down(self, connection: Connection, call_sid: str, fact: ProcessLost) -> None:
+        by_reapers = facts.c.call_sid == call_sid, facts.c.source == REAPER
         number = (connection.execute(select(func.max(facts.c.number)).where(*by_reapers)).scalar() or 0) + 1
-        told = ProcessLost(
-            fact.stream_sid, fact.process, call_sid=fact.call_sid, source=REAPER, number=number
-        )
-        body = self._database.seal.seal(call_facts.encode(told))
-        return JournalEntry(self._clock(), self._process, told.call_sid, REAPER, number, 0, told.kind, body)
+        place = {"call_sid": call_sid, "source": REAPER, "number": number}
+        body = call_facts.encode(msgspec.structs.replace(fact, **place))
+        row = {
+            **place,
+            "at": self._clock(),
+            "at_ms": 0,
+            "kind": fact.kind,
+            "process": self._process,
+            "body": self._database.seal.seal(body).decode(),
+        }
+        connection.execute(insert(facts).values(row))
 
 
 # --- Asking -------------------------------------------------------------------------------------------
