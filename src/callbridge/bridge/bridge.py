@@ -26,10 +26,11 @@ from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.relay import Relay
 from callbridge.call import actions as a
 from callbridge.call import events as e
-from callbridge.call.entrance import Entrance
+from callbridge.call.entrance import Entrance, MakeMachine
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import Fact, StreamEnded
 from callbridge.call.flood import PhoneRate
+from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.wire import media_streams, realtime_commands
 
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from callbridge.bridge.relay import HearWords
     from callbridge.bridge.waiting import WaitingRoom
     from callbridge.call.limits import Limits
-    from callbridge.call.machine import CallMachine
     from callbridge.wire.media_streams import StartFacts
 
 
@@ -65,6 +65,7 @@ class Bridge:
         kept: Callable[[], Awaitable[bool]] = nothing_to_keep,
         free: Callable[[], None] = nothing_to_free,
         spread: float = 0.5,
+        machine: MakeMachine = CallMachine,
         wall_now: Callable[[], float] = time.time,
     ) -> None:
         """The parts of a call.
@@ -80,10 +81,11 @@ class Bridge:
             kept: whether what was observed is written down. Returns when it is, or cannot be.
             free: called once, when its place is free: its stream has ended, and what is late is waited for.
             spread: see `CallMachine`.
+            machine: makes the call; called as `CallMachine` is.
             wall_now: seconds since 1970.
         """
         self._loop = asyncio.get_running_loop()
-        self._entrance = Entrance(self._loop.time(), limits, spread)
+        self._entrance = Entrance(self._loop.time(), limits, spread, machine)
         self._phone_rate = PhoneRate(self._entrance.limits)
         self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
         self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}

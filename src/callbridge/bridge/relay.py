@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.tally import Tally
     from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
-    from callbridge.call.transcript import Transcript
+    from callbridge.call.passing import Ledger, Words
 
 _UNSTARTED, _HELD, _OPEN = Uplink.UNSTARTED, Uplink.HELD, Uplink.OPEN
 """Read for every frame: by their class's name they would cost as much as all else that is looked at."""
@@ -104,7 +104,7 @@ class Relay:
         "send_to_phone",
     )
 
-    _transcript: Transcript
+    _transcript: Words
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Relay:
         self._kept_bytes = 0
         """What was taken over from there, on top of what may be held."""
         self._told_at = LOUD_FRAMES
-        self._playout = Playout()  # Of nobody: nothing is sent before there is a call.
+        self._playout: Ledger = Playout()  # Of nobody: nothing is sent before there is a call.
         self._stream_sid = ""
         self._audio_head = b""
         self._unheard_ms_max = 0
@@ -145,7 +145,7 @@ class Relay:
             call: whose audio this is.
             note: is told what passes by the machine, so that a stored call can be played again; None: nobody.
         """
-        self._playout, self._transcript = call.playout, call.transcript
+        self._playout, self._transcript = call.written_past
         self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
         self._audio_head = media_streams.audio_head(call.stream_sid)
         self._note = note
@@ -339,7 +339,7 @@ class Relay:
         if self._note is not None:
             self._note(AudioSent(delta.item_id, len(audio)))
         if delta.content_index:  # A rare item begins with something else than its audio.
-            self._playout.content_indexes[delta.item_id] = delta.content_index
+            self._playout.is_part(delta.item_id, delta.content_index)
         mark = self._playout.sent(delta.item_id, len(audio), now)
         if mark is None:
             return None

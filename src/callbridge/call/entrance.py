@@ -25,6 +25,9 @@ from callbridge.call.outbox import Outbox
 from callbridge.call.phases import Timer
 from callbridge.wire import media_streams as ms
 
+MakeMachine: TypeAlias = Callable[..., CallMachine]
+"""Makes the machine of a call, from the arguments of `CallMachine`."""
+
 ONE_WAY: Final = (
     "the stream carries the outbound track, so it was begun with <Start>, which carries no answer back: "
     "use <Connect><Stream>"
@@ -51,9 +54,16 @@ class Entrance:
         now: monotonic seconds, when the phone's socket was accepted.
         limits: the bounds of what stands before the call; the plan has those of the call itself.
         spread: from 0 to 1, drawn at random by whoever makes it: calls that fail together try again apart.
+        machine: makes the call; called as `CallMachine` is.
     """
 
-    def __init__(self, now: float, limits: Limits | None = None, spread: float = 0.5) -> None:
+    def __init__(
+        self,
+        now: float,
+        limits: Limits | None = None,
+        spread: float = 0.5,
+        machine: MakeMachine = CallMachine,
+    ) -> None:
         self.limits = limits or Limits()
         self.step = Step.WAITING
         self.gate = Gate(held_ms_max=self.limits.held_audio_ms_max)
@@ -64,7 +74,7 @@ class Entrance:
         """What Twilio told of the stream."""
         self._out = Outbox("", "", now)
         self._opened_at = now
-        self._spread = spread
+        self._spread, self._machine = spread, machine
         self._odd: list[Fact] = []
         """What was odd so far, told once there is a call. A stranger's socket gets one line, its end."""
 
@@ -128,7 +138,7 @@ class Entrance:
     def admitted(self, event: e.StreamAdmitted) -> None:
         """The token was good: the call begins, or goes on."""
         self.step = Step.PASSED
-        self.call = CallMachine(event, gate=self.gate, tally=self.tally, out=self._out, spread=self._spread)
+        self.call = self._machine(event, gate=self.gate, tally=self.tally, out=self._out, spread=self._spread)
         for fact in self._odd:
             self._out.note(fact)
         self._out.do(a.BeginCall())

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from callbridge.call.ear.tally import Tally
     from callbridge.call.facts import Fact
     from callbridge.call.outbox import Outbox
+    from callbridge.call.passing import Ledger, Words
     from callbridge.call.sessions.trouble import Trouble
 
 
@@ -61,6 +62,8 @@ class CallMachine:
         self.call_sid, self.stream_sid = out.call_sid, out.stream_sid
         self._parts = parts = Parts(admitted, gate, tally, out, spread)
         self.limits, self.playout, self.transcript = parts.limits, parts.playout, parts.transcript
+        self.written_past: tuple[Ledger, Words] = self.playout, self.transcript
+        """Where the relay writes what it moves past the machine."""
         self._out, self._sessions, self._endings = parts.out, parts.sessions, parts.endings
         self.notes_audio = admitted.plan.notes_audio
         """Whether what the relay moves past the machine is to be written down."""

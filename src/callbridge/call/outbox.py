@@ -47,12 +47,13 @@ class Outbox:
         """On the clock of the events."""
         self.told_model = 0
         """Commands to the present session, each of which it has to answer."""
-        self._facts = self._commands = self._items = 0
+        self.facts_noted = 0
+        self._commands = self._items = 0
         self._item_prefix = "cb_item"
 
     def belongs_to(self, call_sid: str, stream_sid: str) -> None:
         """The stream has a name now: its facts are counted from here."""
-        self.call_sid, self.stream_sid, self._facts = call_sid, stream_sid, 0
+        self.call_sid, self.stream_sid, self.facts_noted = call_sid, stream_sid, 0
 
     def goes_on(self, age_s: float) -> None:
         """The call had lasted so long before this stream."""
@@ -68,9 +69,10 @@ class Outbox:
 
     def note(self, fact: Fact) -> None:
         """A fact, with its place and time."""
-        self._facts += 1
+        self.facts_noted += 1
         at_ms = round((self.now - self.call_began_at) * 1000)
-        place = {"call_sid": self.call_sid, "source": self.stream_sid, "number": self._facts, "at_ms": at_ms}
+        number = self.facts_noted
+        place = {"call_sid": self.call_sid, "source": self.stream_sid, "number": number, "at_ms": at_ms}
         self.actions.append(Note(msgspec.structs.replace(fact, **place)))
 
     def ms(self, at: float) -> int:
@@ -115,7 +117,7 @@ class Outbox:
 
     def drop(self) -> None:
         """The event broke off: nothing that it led to has happened, and its facts leave no gap."""
-        self._facts -= sum(isinstance(action, Note) for action in self.actions)
+        self.facts_noted -= sum(isinstance(action, Note) for action in self.actions)
         self.actions.clear()
         self.consequences.clear()
 

@@ -115,7 +115,7 @@ class Playout:
     _agent_until_before: float = float("-inf")
     """`agent_until` as it was before this run."""
     content_indexes: dict[str, int] = field(default_factory=dict)
-    """Which part of an item is its audio, where that is not the first (0). Written by the relay."""
+    """Which part of an item is its audio, where that is not the first (0)."""
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
@@ -172,6 +172,10 @@ class Playout:
         if item_id not in noted and len(noted) >= _WITHHELD_ITEMS_MAX:
             del noted[next(iter(noted))]
         noted[item_id] = noted.get(item_id, 0) + byte_count
+
+    def is_part(self, item_id: str, content_index: int) -> None:
+        """Notes which part of an item its audio is, where that is not the first."""
+        self.content_indexes[item_id] = content_index
 
     # Told by the machine.
 
