@@ -23,6 +23,7 @@ from callbridge.call import actions as a
 from callbridge.call import events as e
 from callbridge.call.facts import HTTP, Fact, StreamAsked, StreamEnded, encode
 from callbridge.call.limits import Limits
+from callbridge.call.machine import CallMachine
 from callbridge.call.plan import CallPlan
 from callbridge.call.wishes import HangUp
 from callbridge.server.process.reporting import Journal
@@ -35,6 +36,7 @@ from callbridge.wire.realtime_events import MULAW
 from streams import SAME_S, Line, Mishap, Stream, Wire
 
 if TYPE_CHECKING:
+    from callbridge.call.entrance import MakeMachine
     from callbridge.server.process.desk import Desk
 
 TOOL = commands.FunctionTool("look_up", "Looks something up.", {"type": "object", "properties": {}})
@@ -141,6 +143,8 @@ class World:
         self.conditions = conditions or Conditions()
         self.limits, self.clip, self.keeps_audio = limits or Limits(), clip, keeps_audio
         self.now = BEGINS_AT_S
+        self.machine: MakeMachine = CallMachine
+        """Makes the call of each stream; may be another one before the call is played."""
         self.trace: list[str] | None = [] if traces else None
         self.streams: list[Stream] = []
         self.wires: list[Wire] = []

@@ -2,7 +2,7 @@
 
 The machine is a function of what is here and of nothing else. What the relay moves past it comes in two ways:
 what has a time of its own (audio sent, echoes) is an entry; what is only counted (frames, loudness) is looked
-at whenever the machine is asked, because nobody reads it in between. So a frame of the caller's costs nothing.
+at whenever the machine is asked, because nobody reads it in between: a frame of the caller's costs nothing.
 """
 
 from __future__ import annotations

@@ -55,13 +55,13 @@ class Tape:
     """What is written of one stream.
 
     Args:
-        hand_over: takes a piece, and whether it is the last one. May neither wait nor raise.
+        hand_over: takes a piece. May neither wait nor raise.
         callbridge: the version of this program.
         code: a digest of the code that a call is made of.
     """
 
     def __init__(
-        self, hand_over: Callable[[list[Entry], bool], None], callbridge: str = "", code: str = ""
+        self, hand_over: Callable[[list[Entry]], None], callbridge: str = "", code: str = ""
     ) -> None:
         self._hand_over, self.callbridge, self.code = hand_over, callbridge, code
         self._entries: list[Entry] = []
@@ -73,17 +73,14 @@ class Tape:
         if self._piece_at is None:
             self._piece_at = now
         elif len(self._entries) >= PIECE_ENTRIES or now - self._piece_at >= PIECE_S:
-            self._give(is_last=False)
+            self.end()
             self._piece_at = now
 
     def end(self) -> None:
-        """Nothing comes any more."""
-        self._give(is_last=True)
-
-    def _give(self, *, is_last: bool) -> None:
+        """Hands over what is left."""
         entries, self._entries = self._entries, []
         self.write = self._entries.append
-        self._hand_over(entries, is_last)
+        self._hand_over(entries)
 
 
 class TapedMachine(CallMachine):

@@ -148,8 +148,9 @@ _SIMPLE: Final = frozenset({type(None), bool, int, str, float, tuple})
 @cache
 def _fields_of(cls: Any) -> tuple[tuple[str, object], ...]:
     if issubclass(cls, msgspec.Struct):
-        return tuple((field.name, field.default) for field in msgspec.structs.fields(cls))
-    return tuple((field.name, field.default) for field in dataclasses.fields(cls))  # type: ignore[arg-type]  # `_is_data`.
+        names, defaults = cls.__struct_fields__, cls.__struct_defaults__  # Those of the last names.
+        return tuple(zip(names, (*[msgspec.NODEFAULT] * (len(names) - len(defaults)), *defaults), strict=True))
+    return tuple((field.name, field.default) for field in dataclasses.fields(cls))
 
 
 def lines_of(tape: Iterable[Entry], private: Iterable[str] = ()) -> Iterator[bytes]:
