@@ -178,12 +178,7 @@ class Stream:
         self.phone = world.phone_class(self.identity, world.caller, StreamSettings(clips=world.clips))
         self.from_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
         self.to_phone = line(given.phone_delay_ms, given.phone_jitter_ms, rng)
-        self.entrance = Entrance(
-            world.now,
-            world.limits,
-            spread=rng.random(),
-            machine=lambda *of, **parts: world.machine(*of, **parts),
-        )
+        self.entrance = Entrance(world.now, world.limits, spread=rng.random(), machine=world.make_machine)
         self.relay = Relay(self.entrance.gate, self.entrance.tally, self._send_to_phone)
         self.legs: dict[e.Leg, Wire] = {}
         self.models: dict[e.Leg, str] = {}

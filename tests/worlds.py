@@ -211,6 +211,10 @@ class World:
             self.go_on(at)
         return self
 
+    def make_machine(self, *of: object, **parts: object) -> CallMachine:
+        """The call of a stream, as late as that is known: see `machine`."""
+        return self.machine(*of, **parts)
+
     def begin(self) -> None:
         """The call's first stream is opened. For whoever plays several calls together, as `run` does one."""
         self.streams[0].open()

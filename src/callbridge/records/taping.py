@@ -1,7 +1,7 @@
 """Keeps the tapes of a share of the calls: made text, compressed and stored by a thread of its own.
 
-A call hands a piece over and never waits. What cannot be stored is lost and said: of a tape with a gap no more
-is kept, since nobody could play it on.
+A call hands a piece over and never waits. What cannot be stored is lost and said: of a tape with a gap no
+more is kept, since nobody could play it on.
 """
 
 from __future__ import annotations

@@ -40,13 +40,14 @@ from callbridge.call import (
     wishes,
 )
 from callbridge.call.ear import gate
+from callbridge.call.sessions import trouble
 from callbridge.call.tapes import entries
 from callbridge.call.tapes.entries import SHAPE, Added, Entry, PastMachine, Withheld
 from callbridge.wire import media_streams, realtime_commands, realtime_events
 
 _MODULES: Final[tuple[ModuleType, ...]] = (
     *(entries, events, actions, facts, agent_facts, telephone_facts, rating, memory, outcomes, phases),
-    *(plan, price, usage, limits, wants, wishes, gate, bad_messages),
+    *(plan, price, usage, limits, wants, wishes, gate, bad_messages, trouble),
     *(media_streams, realtime_events, realtime_commands),
 )
 """Where the classes are that may stand on a tape."""
@@ -149,7 +150,9 @@ _SIMPLE: Final = frozenset({type(None), bool, int, str, float, tuple})
 def _fields_of(cls: Any) -> tuple[tuple[str, object], ...]:
     if issubclass(cls, msgspec.Struct):
         names, defaults = cls.__struct_fields__, cls.__struct_defaults__  # Those of the last names.
-        return tuple(zip(names, (*[msgspec.NODEFAULT] * (len(names) - len(defaults)), *defaults), strict=True))
+        return tuple(
+            zip(names, (*[msgspec.NODEFAULT] * (len(names) - len(defaults)), *defaults), strict=True)
+        )
     return tuple((field.name, field.default) for field in dataclasses.fields(cls))
 
 
