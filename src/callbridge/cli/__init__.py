@@ -19,6 +19,7 @@ from callbridge.cli.fallback import fallback
 from callbridge.cli.forget import forget
 from callbridge.cli.migrate import migrate
 from callbridge.cli.number import number
+from callbridge.cli.replay import replay
 from callbridge.cli.serve import serve
 from callbridge.cli.simulate_account import simulate_account
 from callbridge.cli.simulate_call import simulate_call
@@ -59,6 +60,7 @@ app.command()(check)
 app.command()(drain)
 app.command()(forget)
 app.command()(fallback)
+app.command()(replay)
 app.command()(migrate)
 
 simulate = typer.Typer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import msgspec
 import typer
@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callbridge.call.tapes.text import TapeError
-from callbridge.cli.serve import settings_or_refusal
+from callbridge.cli.records_database import records_database
 from callbridge.records.code_version import callbridge_version, code_digest
 from callbridge.records.replaying import Replayed, play, read
 
@@ -69,9 +69,22 @@ def replay(
         raise typer.Exit(DIFFERENT)
 
 
-def _no_tape(why: str) -> None:
+def _no_tape(why: str) -> NoReturn:
     typer.echo(why, err=True)
     raise typer.Exit(NO_TAPE)
+
+
+def _lines_of(call_sid: str) -> list[bytes]:
+    with records_database() as database:
+        from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow
+
+        lines = [*TapeStore(database).lines(call_sid)]
+        if not lines:
+            _no_tape(
+                f"There is no tape of {call_sid}. Calls are taped where CALLBRIDGE_REPLAY_SHARE is set above 0 "
+                "and CALLBRIDGE_KEEP_WORDS is true; a tape is deleted with the words of its call."
+            )
+        return lines
 
 
 def _lines_in(file: Path) -> list[bytes]:

@@ -85,6 +85,13 @@ def test_every_event_action_fact_and_entry_can_be_written() -> None:
     assert held & ours <= {cls.__name__ for cls in known}
 
 
+def test_no_two_classes_are_written_alike() -> None:
+    for module in text._MODULES:
+        for member in vars(module).values():
+            if text._is_data(member) and not member.__name__.startswith("_"):
+                assert CLASSES[text._name(member)] is member, "another class has this name: see `_TWICE`"
+
+
 @pytest.mark.parametrize("beginning", range(len(SCALARS)))
 def test_every_class_comes_back_whatever_its_fields_hold(beginning: int) -> None:
     """No class checks what it is made of, but for the limits of a call."""

@@ -16,14 +16,14 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cache
+from importlib import import_module
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
 from callbridge.call import (
     actions,
-    agent_facts,
     bad_messages,
     events,
     facts,
@@ -33,8 +33,6 @@ from callbridge.call import (
     phases,
     plan,
     price,
-    rating,
-    telephone_facts,
     usage,
     wants,
     wishes,
@@ -46,11 +44,12 @@ from callbridge.call.tapes.entries import SHAPE, Added, Entry, PastMachine, With
 from callbridge.wire import media_streams, realtime_commands, realtime_events
 
 _MODULES: Final[tuple[ModuleType, ...]] = (
-    *(entries, events, actions, facts, agent_facts, telephone_facts, rating, memory, outcomes, phases),
+    *dict.fromkeys(import_module(kind.__module__) for kind in get_args(facts.Fact)),
+    *(entries, events, actions, memory, outcomes, phases),
     *(plan, price, usage, limits, wants, wishes, gate, bad_messages, trouble),
     *(media_streams, realtime_events, realtime_commands),
 )
-"""Where the classes are that may stand on a tape."""
+"""Where the classes that may stand on a tape are, or are known."""
 
 _TWICE: Final = frozenset({"Audio", "Usage"})
 """Names that two of them use: written with the name of the module."""
@@ -69,9 +68,12 @@ class TapeError(Exception):
 
 
 def _is_data(member: object) -> bool:
-    return isinstance(member, type) and (
-        issubclass(member, (msgspec.Struct, Enum)) or dataclasses.is_dataclass(member)
-    )
+    if not isinstance(member, type) or not member.__module__.startswith(_OURS):
+        return False
+    return issubclass(member, (msgspec.Struct, Enum)) or dataclasses.is_dataclass(member)
+
+
+_OURS: Final = ("callbridge.call.", "callbridge.wire.")
 
 
 def _name(cls: type) -> str:
@@ -83,7 +85,7 @@ _CLASSES: Final[dict[str, type]] = {
     _name(member): member
     for module in _MODULES
     for member in vars(module).values()
-    if _is_data(member) and member.__module__ == module.__name__ and not member.__name__.startswith("_")
+    if _is_data(member) and not member.__name__.startswith("_")
 }
 
 

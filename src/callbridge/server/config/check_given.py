@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from callbridge.server.config import say
 from callbridge.server.config.findings import Finding, as_warnings, warning
+from callbridge.server.config.records import records_url
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.variables import ENV_FILE
 
@@ -48,6 +49,10 @@ def without_effect(settings: Settings) -> Iterator[Finding]:
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
         idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
+    if records_url(settings) is None:
+        idle["replay_share"] = f"CALLBRIDGE_STATE_PATH or {variable('database_url')}"
+    elif not settings.keep_words:
+        idle["replay_share"] = f"{variable('keep_words')}=true"
     for name, partner in idle.items():
         if name in settings.model_fields_set:
             yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")

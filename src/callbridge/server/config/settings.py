@@ -269,6 +269,9 @@ class Settings(KeptSettings, WebhookSettings):
     keep_numbers: bool = False
     """Whether telephone numbers are kept as they are, instead of their last two digits."""
 
+    replay_share: float = Field(0, ge=0, le=1)
+    """Of which share of the calls all is kept that `callbridge replay` plays again; with `keep_words`."""
+
     # Hearing the caller.
 
     language: CallersLanguage | None = None

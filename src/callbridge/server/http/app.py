@@ -39,6 +39,7 @@ from callbridge.server.process.probe import probe_forever
 from callbridge.server.process.records import open_records
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
+from callbridge.server.process.tapes import open_taping
 from callbridge.server.process.texting import Texting
 from callbridge.server.process.webhook_sending import open_sending, telling_of_ends, telling_of_facts
 from callbridge.state.opening import open_state
@@ -117,7 +118,12 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
+<<<<<<< HEAD
     _open_records(desk)
+=======
+    desk.records = open_records(settings, desk.state, partial(caller_key, settings), wall_clock)
+    desk.taping = open_taping(settings, desk.records, wall_clock)
+>>>>>>> ee17528 (Calls in virtual time are taped and played again)
     return _app(desk, _media_door(desk, observers))
 
 

@@ -159,6 +159,7 @@ class _Visit:
             kept=desk.state.flush,
             free=self._free,
             spread=secrets.randbelow(SPREAD_STEPS) / SPREAD_STEPS,
+            machine=desk.make_machine,
             wall_now=desk.wall_now,
         )
         return self._bridge

@@ -27,6 +27,7 @@ from callbridge.bridge.own_sounds import audio_of
 from callbridge.bridge.waiting import WaitingRoom
 from callbridge.call import facts
 from callbridge.call.actions import OwnSound
+from callbridge.call.machine import CallMachine
 from callbridge.call.price import microdollars
 from callbridge.call.record_facts import NotKept
 from callbridge.observe.feed import Feed
@@ -41,6 +42,7 @@ from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
+from callbridge.server.process.tapes import LAST_PIECES_S
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
 from callbridge.switchboard.callers import (
@@ -62,9 +64,11 @@ from callbridge.telephony.signed_tokens import StreamTokens
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
+    from callbridge.call.entrance import MakeMachine
     from callbridge.call.facts import Fact
     from callbridge.call.price_list import PriceList
     from callbridge.observe.loop_watch import LoopWatch
+    from callbridge.records.taping import Taping
     from callbridge.server.config.say import Said
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.records import RecordKeeping
@@ -118,8 +122,13 @@ class Desk:
     call_tokens: CallTokens = field(default_factory=CallTokens)
     records: RecordKeeping | None = None
     """What is kept of calls for weeks; nothing where that is off."""
+<<<<<<< HEAD
     webhooks: WebhookSending | None = None
     """Who tells others of calls; nothing where nobody is told."""
+=======
+    taping: Taping | None = None
+    """Keeps what plays a call again; nothing where no call is taped."""
+>>>>>>> ee17528 (Calls in virtual time are taped and played again)
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +150,11 @@ class Desk:
     def prices(self) -> PriceList:
         """What everything costs."""
         return read_prices(self.settings.prices).list
+
+    @property
+    def make_machine(self) -> MakeMachine:
+        """Makes the machine of a call; of one that is taped another one than of the rest."""
+        return CallMachine if self.taping is None else self.taping.machine
 
     def caller_key(self, caller: str) -> str:
         """The key under which a caller is counted: no number is kept."""
@@ -235,11 +249,15 @@ class Desk:
         await self._restore()
         if self.records is not None:
             self.records.begin()
+        if self.taping is not None:
+            self.taping.begin()
         try:
             async with self.waiting, self._rest_opened(), self.people.opened(self.rest):
                 yield
         finally:
             self.feed.close()
+            if self.taping is not None:
+                await asyncio.to_thread(self.taping.end, LAST_PIECES_S)
             if self.records is not None:
                 await self.state.flush()
                 await self.records.end()
