@@ -33,7 +33,7 @@ def replayed(lines: list[bytes]) -> list[Replayed]:
 @cache
 def ordinary() -> list[bytes]:
     """A call with keys and interruptions, in which only the network is not perfect."""
-    return taped(random_world(3, keys=True))
+    return taped(random_world(4, keys=True))
 
 
 def assert_same(lines: list[bytes]) -> None:
@@ -71,7 +71,7 @@ def test_an_ordinary_call_says_what_it_was() -> None:
 
 def ignore_speech(patch: pytest.MonkeyPatch) -> None:
     """A rule of the table."""
-    patch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, rules.Ignored("nobody cares"))  # type: ignore[arg-type]
+    patch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, rules.Ignored("nobody cares"))
 
 
 def never_be_silent(patch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def hear_nobody(patch: pytest.MonkeyPatch) -> None:
         floor._gate.model_hears = False
 
     changed = rules.Rule(rules._floor.args[0], speech_unheard)
-    patch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, changed)  # type: ignore[arg-type]
+    patch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, changed)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_code_that_breaks_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> No
         raise ZeroDivisionError(f"at {event.item_id}")
 
     changed = rules.Rule(rules._floor.args[0], breaks)
-    monkeypatch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, changed)  # type: ignore[arg-type]
+    monkeypatch.setitem(rules.RULES[Phase.LIVE], SpeechStarted, changed)
     (stream,) = replayed(lines)
     assert stream.differences[-1].got[0].startswith("it broke: ZeroDivisionError: at ")
 

@@ -75,16 +75,19 @@ def _no_tape(why: str) -> NoReturn:
 
 
 def _lines_of(call_sid: str) -> list[bytes]:
-    with records_database() as database:
-        from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow
+    try:
+        with records_database() as database:
+            from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow
 
-        lines = [*TapeStore(database).lines(call_sid)]
-        if not lines:
-            _no_tape(
-                f"There is no tape of {call_sid}. Calls are taped where CALLBRIDGE_REPLAY_SHARE is set above 0 "
-                "and CALLBRIDGE_KEEP_WORDS is true; a tape is deleted with the words of its call."
-            )
-        return lines
+            lines = [*TapeStore(database).lines(call_sid)]
+    except typer.Exit:  # It was said why.
+        raise typer.Exit(NO_TAPE) from None
+    if not lines:
+        _no_tape(
+            f"There is no tape of {call_sid}. Calls are taped where CALLBRIDGE_REPLAY_SHARE is above 0 and "
+            "CALLBRIDGE_KEEP_WORDS is true; a tape is deleted with the words of its call."
+        )
+    return lines
 
 
 def _lines_in(file: Path) -> list[bytes]:
@@ -100,10 +103,11 @@ def _show(streams: Sequence[Replayed], *, shows_all: bool) -> None:
         sizes = f"{stream.events:,} events, {stream.actions:,} actions, {stream.lasted_s:.1f} s"
         count = len(stream.differences)
         found = "the same" if not count else "1 difference" if count == 1 else f"{count:,} differences"
-        console.print(escape(f"{stream.call_sid}, stream {stream.stream_sid}: {found}, {sizes}"))
+        name = f"{stream.call_sid}, stream {stream.stream_sid}"
+        console.print(f"{name}: {found}, {sizes}", markup=False, highlight=False, soft_wrap=True)
         for line in (_said_of_code(stream), _said_of_end(stream)):
             if line:
-                console.print(escape(line))
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         shown = stream.differences if shows_all else stream.differences[:SHOWN_FIRST]
         for difference in shown:
             _show_difference(console, difference)

@@ -194,7 +194,7 @@ Table(
     Index("analyses_due", "state", "due_at"),
 )
 
-Table(
+raw_events: Final = Table(
     "raw_events",
     tables,
     Column("call_sid", Text, primary_key=True),

@@ -145,17 +145,19 @@ class Taping:
             return False
         if handed is None:
             return True
-        if not handed.stream.is_cut:
+        if not (handed.stream.is_cut or handed.stream.is_broken):
             self._make_text(handed)
         return False
 
     def _make_text(self, handed: _Handed) -> None:
         stream = handed.stream
+        stream.is_broken = True  # Unless all goes well.
         try:
             body = zlib.compress(b"\n".join(lines_of(handed.entries, stream.private)))
         except TapeError as error:
             stream.cut(str(error))
             return
+        stream.is_broken = False
         if self._waiting_bytes + len(body) > WAITING_BYTES_MAX:
             stream.cut(f"too much waits for the database: {self._trouble}")
             return
@@ -201,6 +203,8 @@ class _Stream:
         self._pieces = 0
         self.is_cut = False
         """Something of its tape is lost: no more is kept."""
+        self.is_broken = False
+        """So here. Of the thread alone."""
 
     def takes(self, entries: list[Entry]) -> None:
         """A piece of the tape."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CLASSES = text._CLASSES
 """By the name under which each is written."""
 
-SCALARS = (
+SCALARS: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -(2**70), 0.0, -0.0, 1.0, 0.1, math.inf, -math.inf, "", "\x00 ü\u2028", ()),
     *(e.Leg.SPARE, a.OwnSound.AT_WORK, rt.EchoedAudio(), wants.KeysWanted(3), frozenset(), frozenset("#")),
     *([], {}, [1, ["two"]], {"list": {"Leg": "phone"}, "": [None]}),
@@ -96,8 +96,9 @@ def test_no_two_classes_are_written_alike() -> None:
 def test_every_class_comes_back_whatever_its_fields_hold(beginning: int) -> None:
     """No class checks what it is made of, but for the limits of a call."""
     values = itertools.cycle([*SCALARS[beginning:], *SCALARS[:beginning]])
-    for cls in CLASSES.values():
-        if not issubclass(cls, Enum) and cls is not Limits:
+    of_fields: list[Any] = [cls for cls in CLASSES.values() if not issubclass(cls, Enum)]
+    for cls in of_fields:
+        if cls is not Limits:
             left_out = text._LEFT_OUT.get(cls, {})
             names = [name for name, _ in text._fields_of(cls) if name not in left_out]
             comes_back(cls(**dict(zip(names, values, strict=False)), **left_out))
@@ -144,8 +145,9 @@ def test_numbers_of_caller_and_called_stand_nowhere() -> None:
 
 def test_pieces_that_nobody_looks_at_between_are_one() -> None:
     due = Due((0,), None, None)
-    tape = [Added("a", "Good "), Sent("a", 160, 1.0, None), Added("a", "day."), Withheld("b", 1)]
-    lines = [*lines_of([*tape, Withheld("b", 2), due, Added("a", " More.")])]
+    spoken: list[entries.Entry] = [Added("a", "Good "), Sent("a", 160, 1.0, None), Added("a", "day.")]
+    withheld = [Withheld("b", 1), Withheld("b", 2)]
+    lines = [*lines_of([*spoken, *withheld, due, Added("a", " More.")])]
     assert [decode(line) for line in lines] == [
         *(Sent("a", 160, 1.0, None), Withheld("b", 3), Added("a", "Good day."), due, Added("a", " More."))
     ]

@@ -49,9 +49,9 @@ def without_effect(settings: Settings) -> Iterator[Finding]:
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
         idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
-    if records_url(settings) is None:
+    if settings.replay_share and records_url(settings) is None:
         idle["replay_share"] = f"CALLBRIDGE_STATE_PATH or {variable('database_url')}"
-    elif not settings.keep_words:
+    elif settings.replay_share and not settings.keep_words:
         idle["replay_share"] = f"{variable('keep_words')}=true"
     for name, partner in idle.items():
         if name in settings.model_fields_set:
