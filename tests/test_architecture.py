@@ -609,6 +609,8 @@ BROAD = {
     ): "a user's template may raise anything; its attempt has failed",
     ("callbridge.server.process.webhook_posting", "in_thread.run"): "handed on to who waits",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
+    ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
+    ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
     ("callbridge.records.reaping", "Reaper._run"): "without renewals all calls of the process look lost",
     ("callbridge.records.shipping", "Shipping._project"): "our fault with one call holds up no other",

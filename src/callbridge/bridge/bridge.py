@@ -84,7 +84,7 @@ class Bridge:
             machine: makes the call; called as `CallMachine` is.
             wall_now: seconds since 1970.
         """
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._log = asyncio.get_running_loop(), structlog.get_logger()
         self._entrance = Entrance(self._loop.time(), limits, spread, machine)
         self._phone_rate = PhoneRate(self._entrance.limits)
         self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
@@ -98,7 +98,6 @@ class Bridge:
         self.clip = clip
         """May be another one once it is known who answers."""
         self._waiting, self._kept = waiting, kept
-        self._log = structlog.get_logger()
         self._dialer, self._admit, self._observe, self._wall_now = dialer, admit, observe, wall_now
         self._agent: AgentInCall | None = None
         """Who answers, once the stream is admitted."""

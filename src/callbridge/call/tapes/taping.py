@@ -121,7 +121,8 @@ class TapedMachine(CallMachine):
         super().__init__(admitted, gate=gate, tally=tally, out=out, spread=spread)
         self.written_past = _TapedLedger(self.playout, tape), _TapedWords(self.transcript, tape)
 
-    def begin(self) -> tuple[a.Action, ...]:  # noqa: D102  # See `CallMachine`, here and below.
+    def begin(self) -> tuple[a.Action, ...]:
+        """As in a call that is not taped; so below."""
         before, self._began.facts_noted = len(self._out.actions), self._out.facts_noted
         self._tape.turn(self._began.now)
         self._tape.write(self._began)
@@ -129,26 +130,31 @@ class TapedMachine(CallMachine):
         self._answered(self._began, actions[before:])
         return actions
 
-    def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:  # noqa: D102
+    def handle(self, event: e.Event, now: float) -> tuple[a.Action, ...]:
+        """Takes one event."""
         told = self._write(Handled, now, event=event)
         return self._answered(told, super().handle(event, now))
 
-    def passed(self, fact: Fact, now: float) -> tuple[a.Action, ...]:  # noqa: D102
+    def passed(self, fact: Fact, now: float) -> tuple[a.Action, ...]:
+        """Takes a fact."""
         passed = self._write(Passed, now, fact=fact)
         return self._answered(passed, super().passed(fact, now))
 
-    def fail(self, detail: str, now: float) -> tuple[a.Action, ...]:  # noqa: D102
+    def fail(self, detail: str, now: float) -> tuple[a.Action, ...]:
+        """Our own code broke."""
         failed = self._write(Failed, now, detail=detail)
         return self._answered(failed, super().fail(detail, now))
 
-    def close(self, now: float) -> tuple[a.Action, ...]:  # noqa: D102
+    def close(self, now: float) -> tuple[a.Action, ...]:
+        """The end: also of the tape."""
         closed = self._write(Closed, now)
         actions = self._answered(closed, super().close(now))
         self._tape.end()
         return actions
 
     @property
-    def deadline(self) -> tuple[float, Timer] | None:  # noqa: D102
+    def deadline(self) -> tuple[float, Timer] | None:
+        """When to wake it, and why."""
         due = super().deadline
         if due != self._due_was:
             self._due_was = due
