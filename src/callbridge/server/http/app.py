@@ -118,12 +118,7 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
-<<<<<<< HEAD
     _open_records(desk)
-=======
-    desk.records = open_records(settings, desk.state, partial(caller_key, settings), wall_clock)
-    desk.taping = open_taping(settings, desk.records, wall_clock)
->>>>>>> ee17528 (Calls in virtual time are taped and played again)
     return _app(desk, _media_door(desk, observers))
 
 

@@ -122,13 +122,10 @@ class Desk:
     call_tokens: CallTokens = field(default_factory=CallTokens)
     records: RecordKeeping | None = None
     """What is kept of calls for weeks; nothing where that is off."""
-<<<<<<< HEAD
     webhooks: WebhookSending | None = None
     """Who tells others of calls; nothing where nobody is told."""
-=======
     taping: Taping | None = None
     """Keeps what plays a call again; nothing where no call is taped."""
->>>>>>> ee17528 (Calls in virtual time are taped and played again)
     people: People = field(init=False)
 
     def __post_init__(self) -> None:
