@@ -134,6 +134,7 @@ def _open_records(desk: Desk) -> None:
         telling_of_ends(webhooks, wall_now),
         telling_of_facts(webhooks, wall_now),
     )
+    desk.taping = open_taping(settings, desk.records, wall_now)
     if webhooks and desk.records is not None:
         desk.webhooks = open_sending(desk.records.database, webhooks, wall_now)
 
