@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
+    from callbridge.records.sealing import Seal
     from callbridge.state.journal import Journal, JournalEntry, JournalRow
 
-    Witness: TypeAlias = Callable[[Connection, Sequence[JournalEntry]], None]
-    """What facts lead to as they come, in the transaction that writes them down. They may come twice."""
+    Witness: TypeAlias = Callable[[Connection, Sequence[JournalEntry], Seal], None]
+    """What facts lead to as they come, in the transaction that writes them down. They may come twice, and
+    are as they were sealed."""
 
 GATHERED_S: Final = 0.05
 """What comes within this time goes into one transaction of a file."""
@@ -178,7 +180,7 @@ class Shipping:
         with self._database.writing() as connection:
             add_facts(connection, entries)
             for see in self._witnesses:
-                see(connection, entries)
+                see(connection, entries, self._database.seal)
             others = {entry.process for entry in entries} - {self._process}
             unsettle(connection, sorted(others), self._clock())
             urgent = self._urgent(connection, entries)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import threading
 
 import msgspec
 import pytest
 
+from callbridge.call import facts
 from callbridge.records.database import Database
 from callbridge.records.outbox import deliveries
-from callbridge.records.outbox.deliveries import LEASE_S, Outbox, enqueue, enqueue_completed
+from callbridge.records.outbox.deliveries import LEASE_S, Outbox, enqueue, enqueue_completed, enqueue_facts
 from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState, Filter
 from callbridge.records.outbox.events import CALL_COMPLETED, Event, event_id
 from callbridge.records.outbox.sample import sample_story
 from callbridge.records.outbox.webhook import Webhook
+from callbridge.records.sealing import Seal
+from records.shipments import entry
 
 NOW = 1_764_345_600.0
 DONE, DEAD, PENDING = DeliveryState.DONE, DeliveryState.DEAD, DeliveryState.PENDING
@@ -193,3 +198,23 @@ def test_two_processes_share_one_outbox(database_url: str, database: Database) -
     for thread in threads:
         thread.join(20)
     assert len(seen) == len(set(seen)) == 24
+
+
+def test_facts_are_told_as_they_are_written_down(database_url: str, database: Database) -> None:
+    """Also where they are encrypted on their way, and nothing of it is readable in the outbox."""
+    seal = Seal([base64.b64encode(bytes(32)).decode()])
+    sealed = Database(database_url, seal=seal)
+    said = entry("CA1", 1, facts.KeysPressed("4711", 1))
+    lost = dataclasses.replace(said, number=2, body=b"sealed:nothing")
+    see = enqueue_facts((CRM, SLACK), lambda: NOW)
+    for _ in "12":
+        with sealed.writing() as connection:
+            rows = [dataclasses.replace(said, body=seal.seal(said.body)), lost]
+            see(connection, rows, sealed.seal)
+    (told,) = claimed(Outbox(sealed, (CRM, SLACK)))
+    assert (told.webhook, told.event.kind, told.event.fact["keys"]) == ("crm", "fact.keys_pressed", "4711")
+    assert told.event.at == said.at
+    with database.reading() as connection:
+        written = connection.exec_driver_sql("SELECT content FROM deliveries").scalar_one()
+    assert written.startswith("sealed:")
+    sealed.close()

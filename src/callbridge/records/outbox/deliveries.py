@@ -6,6 +6,7 @@ that everything is delivered once at the least, under the same id.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,7 @@ from callbridge.records.outbox.body import iso
 from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState
 from callbridge.records.outbox.events import CALL_COMPLETED, FACT, Event, call_event, fact_event
 from callbridge.records.schema import deliveries, stopped_webhooks
+from callbridge.records.sealing import SealError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from callbridge.records.database import Database
     from callbridge.records.outbox.delivery import Filter
     from callbridge.records.outbox.webhook import Webhook
+    from callbridge.records.sealing import Seal
     from callbridge.records.story import CallStory
     from callbridge.state.journal import JournalEntry
 
@@ -69,12 +72,16 @@ def enqueue_completed(
 
 def enqueue_facts(
     webhooks: Sequence[Webhook], clock: Callable[[], float]
-) -> Callable[[Connection, Sequence[JournalEntry]], None]:
+) -> Callable[[Connection, Sequence[JournalEntry], Seal], None]:
     """What has facts told to the receivers that want them, in the transaction that writes them down."""
 
-    def see(connection: Connection, entries: Sequence[JournalEntry]) -> None:
-        wanted = [entry for entry in entries if any(webhook.wants(FACT + entry.kind) for webhook in webhooks)]
-        enqueue(connection, [fact_event(entry.body, entry.at) for entry in wanted], webhooks, clock())
+    def see(connection: Connection, entries: Sequence[JournalEntry], seal: Seal) -> None:
+        events = []
+        for entry in entries:
+            if any(webhook.wants(FACT + entry.kind) for webhook in webhooks):
+                with contextlib.suppress(SealError):  # An earlier process's, with a key that is gone.
+                    events.append(fact_event(seal.open(entry.body), entry.at))
+        enqueue(connection, events, webhooks, clock())
 
     return see
 

@@ -22,6 +22,7 @@ from callbridge.server.config import (
     check_start,
     check_texts,
     check_trust,
+    check_webhooks,
 )
 from callbridge.server.config.findings import Finding, as_findings
 from callbridge.server.config.setting_problems import SettingsError
@@ -79,6 +80,7 @@ def check(
         *check_start.start(settings, rehearsal, today),
         *check_callers.callers(settings),
         *check_texts.texts(settings, rehearsal.roster),
+        *check_webhooks.webhooks(settings, variables.values),
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),
