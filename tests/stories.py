@@ -61,7 +61,7 @@ RICH = CallStory(
                 Spoken(
                     "item_2",
                     "Monday at half past nine is free. Shall I book it for you, or is another day better?",
-                    "Monday at half past nine is free.",
+                    "Monday at half past nine is free. Shall …",
                     5200,
                     2400,
                     Span(8900, 11_300),
@@ -69,7 +69,7 @@ RICH = CallStory(
                 ),
                 Spoken("item_3", "There is one more thing.", "", 1500, 0, None, True),
             ),
-            heard="Monday at half past nine is free.",
+            heard="Monday at half past nine is free. Shall …",
             was_interrupted=True,
             barge_in_ms=180,
             latency=Latency(792, _PARTS, 2, 243),
@@ -94,8 +94,8 @@ RICH = CallStory(
         microdollars=45_200,
         lines=(
             CostLine("audio in", 900, "tokens", 28_800),
-            CostLine("line", 1, "min", 8_500),
-            CostLine("stream", 1, "min", 4_000),
+            CostLine("line", 1, "minutes", 8_500),
+            CostLine("stream", 1, "minutes", 4_000),
         ),
         prices_as_of="2026-11-01",
         unpriced=("gpt-new",),

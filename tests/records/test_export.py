@@ -58,7 +58,7 @@ def test_csv_has_rows_of_turns() -> None:
     rows = rows_of(file.getvalue())
     assert list(rows[0]) == list(TURN_COLUMNS)
     assert [row["turn"] for row in rows] == ["1", "2", "3", "1"]
-    assert rows[1]["heard"] == "Monday at half past nine is free."
+    assert rows[1]["heard"] == "Monday at half past nine is free. Shall …"
     assert [tool["name"] for tool in json.loads(rows[1]["tools"])] == ["find_slot", "open_bill"]
     assert rows[3]["caller"] == '\'+1 and, "so"\non'
 

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
-    from callbridge.records.story import CallStory, Happening, Latency, Percentiles, Spoken, ToolUse, Turn
+    from callbridge.records.story import (
+        CallStory,
+        CostLine,
+        Happening,
+        Latency,
+        Percentiles,
+        Spoken,
+        ToolUse,
+        Turn,
+    )
 
 WIDTH_MAX: Final = 120
 _NAME_WIDTH: Final = 8
@@ -179,13 +188,12 @@ def _agent_words(spoken: Spoken) -> Text:
         return Text(quoted(spoken.words))
     if not spoken.heard:
         return Text.assemble("nothing heard ", (f"of {quoted(spoken.words)}", "dim"))
-    is_beginning = spoken.words.startswith(spoken.heard)
-    unheard = (
-        f"not heard: {quoted(spoken.words[len(spoken.heard) :].strip())}"
-        if is_beginning
-        else f"of {quoted(spoken.words)}"
-    )
-    return Text.assemble(quoted(spoken.heard), " ", (unheard, "dim"))
+    # One that was cut between two sentences ends as it stands, within one with dots.
+    beginning = spoken.heard.removesuffix("…").rstrip()
+    if not spoken.words.startswith(beginning):
+        return Text.assemble(quoted(spoken.heard), (f" of {quoted(spoken.words)}", "dim"))
+    rest = spoken.words[len(beginning) :].strip()
+    return Text.assemble(quoted(spoken.heard), (f" not heard: {quoted(rest)}", "dim"))
 
 
 def _tool(tool: ToolUse) -> Text:
@@ -245,6 +253,11 @@ def _percentiles(of: Percentiles) -> str:
     return f"{shares} · most {of.max:,} ms, of {of.count}"
 
 
+def _amount(line: CostLine) -> str:
+    unit = line.unit.removesuffix("s") if line.quantity == 1 else line.unit
+    return f"{line.quantity:,.10g} {unit}"
+
+
 def _cost(story: CallStory) -> Table:
     cost = story.cost
     grid = Table.grid(padding=(0, 2, 0, 0))
@@ -252,7 +265,7 @@ def _cost(story: CallStory) -> Table:
     grid.add_column(justify="right", no_wrap=True)
     grid.add_column(justify="right", no_wrap=True)
     for line in cost.lines:
-        grid.add_row(escaped(line.name), f"{line.quantity:,.10g} {line.unit}", dollars(line.microdollars))
+        grid.add_row(escaped(line.name), _amount(line), dollars(line.microdollars))
     as_of = f", prices of {cost.prices_as_of}" if cost.prices_as_of else ""
     grid.add_row(f"together{as_of}", "", Text(dollars(cost.microdollars), "bold"))
     if cost.unheard_microdollars:
