@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from callbridge.agents.agent import Agent
+from callbridge.agents.analysis import Analysis
 from callbridge.agents.capture import Form
 from callbridge.agents.choosing.choice import Roster
 from callbridge.agents.context import Call, Caller, CallerKind, Line, Spoken
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Agent",
     "AgentFault",
+    "Analysis",
     "Call",
     "CallStory",
     "Caller",

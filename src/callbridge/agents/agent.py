@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from callbridge.agents.abilities import Ability
+    from callbridge.agents.analysis import Analysis
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
@@ -95,6 +96,7 @@ class Agent:
         texts: which text messages it may send; without them the model sends none.
         flow: the steps of its conversations, each with instructions and tools of its own.
         transfers: people to whom it can put its callers through.
+        analysis: what is asked about its calls when they are over, where calls are analysed.
 
     Raises:
         AgentFault: something of this cannot be so.
@@ -136,6 +138,7 @@ class Agent:
         texts: Texts | None = None,
         flow: Flow | None = None,
         transfers: Iterable[Destination] = (),
+        analysis: Analysis | None = None,
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
@@ -145,6 +148,7 @@ class Agent:
         self.tool_timeout_s, self.spend_max = tool_timeout_s, spend_max
         self.values, self.summarise = _checked_values(values), summarise
         self.greeting_interruptible, self.person_key = greeting_interruptible, person_key
+        self.analysis = analysis
         self.toolbox = Toolbox()
         self.abilities: list[MakeAbility] = []
         """What it can do beside talking, each made anew for a call."""
@@ -165,10 +169,15 @@ class Agent:
             self.toolbox.add(tool_of(given))
         self.flow = flow
         self._transfers = _transfer_plan(transfers, flow, self.language)
-        if flow is not None:
-            flow.check((*self.toolbox.names, *([TOOL] if self.destinations else [])), person_key)
-            self.toolbox.reserve(flow.tool_names)
-            self.abilities.append(flow.in_call)
+        self._take_abilities(person_key)
+
+    def _take_abilities(self, person_key: str) -> None:
+        """What it can do in a call because of its flow and of whom it can put callers through to."""
+        if self.flow is not None:
+            names = (*self.toolbox.names, *([TOOL] if self.destinations else []))
+            self.flow.check(names, person_key)
+            self.toolbox.reserve(self.flow.tool_names)
+            self.abilities.append(self.flow.in_call)
         if self.destinations:
             self.toolbox.reserve([TOOL])
             self.abilities.append(lambda wants, _about: TransfersInCall(self._transfers, wants))

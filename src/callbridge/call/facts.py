@@ -29,7 +29,7 @@ from callbridge.call.lived import Answer, SaidItem, Speech
 from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
-from callbridge.call.record_facts import NotKept, ProcessLost
+from callbridge.call.record_facts import CallAnalysed, NotKept, ProcessLost
 from callbridge.call.telephone_facts import TelephoneFact
 from callbridge.call.usage import Usage
 from callbridge.call.webhook_facts import (
@@ -341,6 +341,7 @@ Fact: TypeAlias = (
     | VoicemailLeft
     | CallOver
     | ProcessLost
+    | CallAnalysed
     | ValuesSet
     | StepEntered
     | AttemptFailed

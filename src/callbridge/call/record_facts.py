@@ -1,4 +1,4 @@
-"""What happened to the record of a call: what was not written down in time, and whose process was lost."""
+"""What happened to the record of a call: what was late, whose process was lost, what was found later."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from callbridge.call.fact_base import BaseFact
 
 REAPER: Final = "reaper"
 """The source of what is written down of processes that are gone."""
+
+ANALYSIS: Final = "analysis"
+"""The source of what a text model has found."""
 
 
 class NotKept(BaseFact, frozen=True):
@@ -23,3 +26,14 @@ class ProcessLost(BaseFact, frozen=True):
 
     stream_sid: str
     process: str
+
+
+class CallAnalysed(BaseFact, frozen=True):
+    """A text model has looked at the call, after its end."""
+
+    result: str
+    """What it found, as JSON text."""
+    model: str
+    """As the endpoint names it."""
+    tokens_in: int
+    tokens_out: int

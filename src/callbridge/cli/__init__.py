@@ -24,6 +24,7 @@ from callbridge.cli.serve import serve
 from callbridge.cli.simulate_account import simulate_account
 from callbridge.cli.simulate_call import simulate_call
 from callbridge.cli.simulate_model import simulate_model
+from callbridge.cli.simulate_text import simulate_text
 
 app = typer.Typer(
     name="callbridge",
@@ -72,6 +73,7 @@ simulate = typer.Typer(
 simulate.command("call")(simulate_call)
 simulate.command("model")(simulate_model)
 simulate.command("account")(simulate_account)
+simulate.command("text")(simulate_text)
 app.add_typer(simulate, name="simulate")
 
 agent = typer.Typer(

@@ -139,6 +139,7 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     facts.CallClosed: {},
     record_facts.NotKept: {"what": _P},
     record_facts.ProcessLost: {"stream_sid": _N, "process": _N},
+    record_facts.CallAnalysed: {"result": _W, "model": _N},
     facts.Noted: {"event": _N, "fields": _P},
     facts.AudioSent: {"item_id": _N},
     facts.CallerLoud: {},

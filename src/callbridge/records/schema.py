@@ -177,7 +177,7 @@ Table(
     Index("recordings_state", "state", "began_at"),
 )
 
-Table(
+analyses: Final = Table(
     "analyses",
     tables,
     Column("call_sid", Text, primary_key=True),
@@ -188,11 +188,10 @@ Table(
     Column("leased_until", Double),
     Column("done_at", Double),
     Column("model", Text, nullable=False),
-    Column("result", SealedText, nullable=False),
     Column("detail", Text, nullable=False),
-    Column("cost_microdollars", BigInteger, nullable=False),
     Index("analyses_due", "state", "due_at"),
 )
+"""Which calls a text model is to look at. What it found is a fact of the call."""
 
 raw_events: Final = Table(
     "raw_events",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from callbridge.call import facts
 from callbridge.call.agent_facts import CalledBefore, Captured, ValuesSet
-from callbridge.call.record_facts import REAPER, ProcessLost
+from callbridge.call.record_facts import ANALYSIS, REAPER, CallAnalysed, ProcessLost
 from callbridge.records.costs import NO_PRICES, costs_of
 from callbridge.records.happenings import happening_of
 from callbridge.records.latency import percentiles
@@ -87,6 +87,7 @@ def tell(call_sid: str, rows: Iterable[StoredFact], prices: PriceList = NO_PRICE
         barge_in=percentiles(turn.barge_in_ms for turn in turns if turn.barge_in_ms is not None),
         usage=usage,
         cost=cost,
+        analysis=_analysis(learnt),
     )
 
 
@@ -104,7 +105,7 @@ def _sorted(rows: Iterable[StoredFact]) -> list[StoredFact]:
 
 
 def _is_of_no_stream(row: StoredFact) -> bool:
-    return row.source.startswith(facts.HTTP) or row.source == REAPER
+    return row.source.startswith(facts.HTTP) or row.source in {REAPER, ANALYSIS}
 
 
 def _apart(rows: Sequence[StoredFact], began_at: float) -> tuple[list[StreamFacts], list[Timed]]:
@@ -260,6 +261,11 @@ def _is_moved(learnt: Iterable[Timed], ended_ms: int) -> bool:
 def _happenings(told: Iterable[Timed]) -> tuple[Happening, ...]:
     found = (happening_of(timed.at_ms, timed.fact) for timed in told)
     return tuple(happening for happening in found if happening is not None)
+
+
+def _analysis(learnt: Iterable[Timed]) -> str:
+    found = (timed.fact.result for timed in learnt if isinstance(timed.fact, CallAnalysed))
+    return next(found, "")
 
 
 def _captured(streams: Iterable[StreamFacts]) -> dict[str, str]:

@@ -17,7 +17,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from callbridge.records.outbox.body import iso
 from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState
-from callbridge.records.outbox.events import CALL_COMPLETED, FACT, Event, call_event, fact_event
+from callbridge.records.outbox.events import (
+    CALL_ANALYZED,
+    CALL_COMPLETED,
+    FACT,
+    Event,
+    call_event,
+    fact_event,
+)
 from callbridge.records.schema import deliveries, stopped_webhooks
 from callbridge.records.sealing import SealError
 
@@ -66,6 +73,18 @@ def enqueue_completed(
     def grow(connection: Connection, story: CallStory) -> None:
         if story.state == "ended":  # Who was declined never had a call.
             enqueue(connection, [call_event(CALL_COMPLETED, story, _at(story))], webhooks, clock())
+
+    return grow
+
+
+def enqueue_analyzed(
+    webhooks: Sequence[Webhook], clock: Callable[[], float]
+) -> Callable[[Connection, CallStory], None]:
+    """What has a call that was analysed told to them, in the transaction that writes down what was found."""
+
+    def grow(connection: Connection, story: CallStory) -> None:
+        now = clock()
+        enqueue(connection, [call_event(CALL_ANALYZED, story, now)], webhooks, now)
 
     return grow
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from callbridge.server.config import (
     check_addresses,
+    check_analysis,
     check_callers,
     check_control,
     check_descriptors,
@@ -81,6 +82,7 @@ def check(
         *check_callers.callers(settings),
         *check_texts.texts(settings, rehearsal.roster),
         *check_webhooks.webhooks(settings, variables.values),
+        *check_analysis.analysis(settings),
         *check_fallback.fallback(settings),
         *check_fallback.office(settings, today),
         *check_fallback.spoken(settings),

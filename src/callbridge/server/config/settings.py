@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import PydanticBaseSettingsSource
 
 from callbridge.observe.logs import LogFormat
+from callbridge.server.config.analysis_settings import AnalysisSettings
 from callbridge.server.config.kept_settings import KeptSettings
 from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
@@ -53,7 +54,7 @@ from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(KeptSettings, WebhookSettings):
+class Settings(AnalysisSettings, KeptSettings, WebhookSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.

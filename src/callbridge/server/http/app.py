@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -19,8 +18,7 @@ from callbridge.server.config.check_money import in_words, models_without_price,
 from callbridge.server.config.clip import load_clip
 from callbridge.server.config.plan import Plans, call_limits
 from callbridge.server.config.retention import retention
-from callbridge.server.config.settings import find_variables, read_settings
-from callbridge.server.config.webhooks import read_webhooks
+from callbridge.server.config.settings import read_settings
 from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.debugger import debugger_router
 from callbridge.server.http.entry import Entry, Run
@@ -33,15 +31,13 @@ from callbridge.server.http.text_messages import texts_router
 from callbridge.server.http.transfers import transfer_router
 from callbridge.server.http.trust import Trust
 from callbridge.server.http.webhooks import webhook_router
-from callbridge.server.process.desk import Desk, caller_key, open_desk
+from callbridge.server.process.after_calls import lives_of_records, open_all_records
+from callbridge.server.process.desk import Desk, open_desk
 from callbridge.server.process.organs import guarded, watch_state
 from callbridge.server.process.probe import probe_forever
-from callbridge.server.process.records import open_records
 from callbridge.server.process.refusals import count_refusals
 from callbridge.server.process.reporting import Journal, ModelHealth, SpendMeter
-from callbridge.server.process.tapes import open_taping
 from callbridge.server.process.texting import Texting
-from callbridge.server.process.webhook_sending import open_sending, telling_of_ends, telling_of_facts
 from callbridge.state.opening import open_state
 from callbridge.switchboard.spending import ENDS_CALLS_AT_PERCENT
 
@@ -118,25 +114,8 @@ def create_app(
         now=clock,
         wall_now=wall_clock,
     )
-    _open_records(desk)
+    open_all_records(desk)
     return _app(desk, _media_door(desk, observers))
-
-
-def _open_records(desk: Desk) -> None:
-    """What is kept of calls, and who is told of it."""
-    settings, wall_now = desk.settings, desk.wall_now
-    webhooks = read_webhooks(settings, find_variables().values)
-    desk.records = open_records(
-        settings,
-        desk.state,
-        partial(caller_key, settings),
-        wall_now,
-        telling_of_ends(webhooks, wall_now),
-        telling_of_facts(webhooks, wall_now),
-    )
-    desk.taping = open_taping(settings, desk.records, wall_now)
-    if webhooks and desk.records is not None:
-        desk.webhooks = open_sending(desk.records.database, webhooks, wall_now)
 
 
 def _app(desk: Desk, door: MediaDoor) -> FastAPI:
@@ -222,11 +201,13 @@ def _lifespan_of(
                 "model probe": lambda: probe_forever(desk),
                 "news of texts": texting.watch_forever,
             }
-            if desk.webhooks is not None:
-                lives["webhooks"] = desk.webhooks.send_forever
             organs = [
                 tasks.create_task(guarded(organ, live, give_up=give_up, now=desk.now), name=organ)
                 for organ, live in lives.items()
+            ]
+            organs += [
+                tasks.create_task(guarded(organ, live, give_up=None, now=desk.now), name=organ)
+                for organ, live in lives_of_records(desk).items()
             ]
             organs.append(tasks.create_task(watch_state(desk.state, give_up=give_up), name="state watch"))
             with run.on():

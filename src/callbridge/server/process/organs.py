@@ -33,7 +33,7 @@ async def guarded(
     organ: str,
     run: Callable[[], Awaitable[NoReturn]],
     *,
-    give_up: Callable[[], object],
+    give_up: Callable[[], object] | None,
     now: Callable[[], float],
     rest_s: float = REST_S,
 ) -> None:
@@ -42,7 +42,8 @@ async def guarded(
     Args:
         organ: its name, for the log.
         run: one life of it, which ends by a fault only.
-        give_up: has the process hand its calls over and exit.
+        give_up: has the process hand its calls over and exit; None where calls do not need this organ: it
+            begins anew as often as it fails, with longer rests.
         now: a monotonic clock, in seconds.
         rest_s: the pause after a fault.
     """
@@ -54,8 +55,10 @@ async def guarded(
             _log.exception("organ_failed", organ=organ)
         faults.append(now())
         if len(faults) == FAULTS_MAX and faults[-1] - faults[0] < FAULTS_WITHIN_S:
-            _give_up(organ, f"it failed {FAULTS_MAX} times in {FAULTS_WITHIN_S:g} s", give_up)
-            return
+            if give_up is not None:
+                _give_up(organ, f"it failed {FAULTS_MAX} times in {FAULTS_WITHIN_S:g} s", give_up)
+                return
+            await asyncio.sleep(FAULTS_WITHIN_S)
         await asyncio.sleep(rest_s)
 
 

@@ -77,6 +77,11 @@ class WebhookSending:
         self._lanes: dict[str, _Lane] = {}
         self._is_away = False
 
+    @property
+    def receivers(self) -> tuple[Webhook, ...]:
+        """Who is told."""
+        return tuple(self._outbox.webhooks.values())
+
     async def send_forever(self) -> NoReturn:
         """Claims what is due and sends it, until it is cancelled."""
         self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.webhooks.items()}
@@ -204,6 +209,15 @@ def telling_of_ends(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) 
     from callbridge.records.outbox.deliveries import enqueue_completed  # noqa: PLC0415 - as above
 
     return [enqueue_completed(webhooks, wall_now)]
+
+
+def telling_of_analyses(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
+    """What has them told of each call that a text model has looked at."""
+    if not webhooks:
+        return []
+    from callbridge.records.outbox.deliveries import enqueue_analyzed  # noqa: PLC0415 - as above
+
+    return [enqueue_analyzed(webhooks, wall_now)]
 
 
 def telling_of_facts(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Witness]:

@@ -18,11 +18,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callbridge.simulators.account.effects import NO_ANSWER, Ask, OnTheLine, WebReply
 from callbridge.simulators.account.rest import JSON, RestAnswer, RestRequest
+from callbridge.simulators.guest_server import GuestServer
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.simulators.phone.webhooks import Line, Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 
     from callbridge.simulators.account.account import SimulatedAccount
     from callbridge.simulators.account.effects import Effect
@@ -51,7 +52,7 @@ async def serve_account(
     """
     with socket.create_server((host, port)) as listener:
         server = AccountServer(account, f"http://{host}:{listener.getsockname()[1]}")
-        web = _Guest(
+        web = GuestServer(
             uvicorn.Config(
                 server.serve,
                 interface="asgi3",
@@ -160,36 +161,6 @@ class AccountServer:
         if isinstance(answer, WebAnswer):
             return WebReply(answer.url, answer.status, answer.content_type, answer.body)
         return WebReply(answer.url, NO_ANSWER, code=answer.code, detail=answer.detail)
-
-
-class _Guest(uvicorn.Server):
-    """uvicorn that leaves the signals to its host program, and says when it listens.
-
-    The service has one of its own: neither of the two may know the other.
-    """
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_listening = asyncio.Event()
-        self._ticking: asyncio.Task[None] | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_listening.set()
-
-    async def main_loop(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._ticking = tasks.create_task(super().main_loop(), name="uvicorn ticks")
-
-    def stop(self) -> None:
-        """Ends it now: by itself uvicorn looks every tenth of a second whether it was told to."""
-        self.should_exit = True
-        if self._ticking is not None:
-            self._ticking.cancel()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class _Connection(H11Protocol):

@@ -1,0 +1,63 @@
+"""What follows calls, put together once: their records, who is told of them, who looks at them later.
+
+No live call needs any of it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+from callbridge.server.config.settings import find_variables
+from callbridge.server.config.webhooks import read_webhooks
+from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
+from callbridge.server.process.desk import caller_key
+from callbridge.server.process.records import open_records
+from callbridge.server.process.tapes import open_taping
+from callbridge.server.process.webhook_sending import (
+    open_sending,
+    telling_of_analyses,
+    telling_of_ends,
+    telling_of_facts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from callbridge.server.process.desk import Desk
+
+
+def open_all_records(desk: Desk) -> None:
+    """Gives the desk what is kept of calls for weeks, and what follows their ends, as far as it is wanted.
+
+    Raises:
+        RecordsError: the database can never be used like this.
+        WebhooksError: who is told of calls cannot be read, or there are no records to tell of.
+    """
+    settings, wall_now = desk.settings, desk.wall_now
+    receivers = read_webhooks(settings, find_variables().values)
+    desk.records = records = open_records(
+        settings,
+        desk.state,
+        partial(caller_key, settings),
+        wall_now,
+        [*telling_of_ends(receivers, wall_now), *analysis_outgrowths(settings, wall_now)],
+        telling_of_facts(receivers, wall_now),
+    )
+    if receivers and records is not None:
+        desk.webhooks = open_sending(records.database, receivers, wall_now)
+    desk.taping = open_taping(settings, records, wall_now)
+
+
+def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]:
+    """The organs that go on with calls that are over, by name."""
+    lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {}
+    if desk.webhooks is not None:
+        lives["webhooks"] = desk.webhooks.send_forever
+    if desk.records is not None and is_analysing(desk.settings):
+        roster, wall_now = desk.plans.roster, desk.wall_now
+        receivers = () if desk.webhooks is None else desk.webhooks.receivers
+        told = telling_of_analyses(receivers, wall_now)
+        analysing = open_analysing(desk.settings, desk.records.database, roster, wall_now, told)
+        lives["analysis"] = analysing.run_forever
+    return lives

@@ -1,0 +1,46 @@
+"""uvicorn as a guest of the program that runs a simulator: without signals, and it says when it listens.
+
+The service has one of its own: neither of the two may know the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+
+class GuestServer(uvicorn.Server):
+    """A server that leaves the signals to its host program."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = asyncio.Event()
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen."""
+        await super().startup(sockets)
+        self.is_listening.set()
+
+    async def main_loop(self) -> None:
+        """Serves until it is stopped."""
+        async with asyncio.TaskGroup() as tasks:
+            self._ticking = tasks.create_task(super().main_loop(), name="uvicorn ticks")
+
+    def stop(self) -> None:
+        """Ends it now: by itself uvicorn looks every tenth of a second whether it was told to."""
+        self.should_exit = True
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the host program."""
+        yield

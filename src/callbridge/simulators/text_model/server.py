@@ -1,0 +1,95 @@
+"""The text model on a socket: a plain ASGI application. Decisions are `TextModel`'s."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import uvicorn
+
+from callbridge.simulators.guest_server import GuestServer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+
+    from callbridge.simulators.text_model.completions import TextModel
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+BODY_BYTES_MAX = 4_000_000
+"""More of a request is not read."""
+
+
+class TextModelServer:
+    """A running text model. Made by `serve_text_model`."""
+
+    def __init__(self, model: TextModel, base_url: str) -> None:
+        self.model = model
+        self.base_url = base_url
+        """What a client is given, `/v1` included."""
+        self._released = asyncio.Event()
+
+    def release(self) -> None:
+        """Lets go of those whose answers hang."""
+        self._released.set()
+
+    async def serve(self, scope: Message, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        body, is_more = b"", True
+        while is_more and len(body) < BODY_BYTES_MAX:
+            message = await receive()
+            body += message.get("body", b"")
+            is_more = message.get("more_body", False)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        answer = self.model.answer(scope["method"], scope["path"], headers, body)
+        if answer is None:
+            await self._released.wait()
+            return
+        lines = [("content-type", "application/json"), *answer.headers]
+        encoded = [(name.encode(), value.encode()) for name, value in lines]
+        await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
+        await send({"type": "http.response.body", "body": msgspec.json.encode(answer.body)})
+
+
+@asynccontextmanager
+async def serve_text_model(
+    model: TextModel, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[TextModelServer]:
+    """Serves a text model.
+
+    Args:
+        model: what is served.
+        host: address to listen on.
+        port: 0 for a free one; `TextModelServer.base_url` has it.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    with socket.create_server((host, port)) as listener:
+        server = TextModelServer(model, f"http://{host}:{listener.getsockname()[1]}/v1")
+        web = GuestServer(
+            uvicorn.Config(
+                server.serve,
+                interface="asgi3",
+                proxy_headers=False,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(web.serve(sockets=[listener]), name="text-model-http")
+            await web.is_listening.wait()
+            try:
+                yield server
+            finally:
+                server.release()
+                web.stop()
+                await asyncio.wait([running])

@@ -1,0 +1,70 @@
+"""The text model answers as OpenAI's types say, and refuses what OpenAI refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletion
+
+from callbridge.simulators.text_model import CutOff, Filtered, Refuses, Says, TextModel
+from callbridge.simulators.text_model.completions import PATH
+
+HEADERS = {"authorization": "Bearer test", "content-type": "application/json"}
+CLOSED: dict[str, Any] = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def wants(schema: object = CLOSED, **more: Any) -> dict[str, Any]:
+    asked = {"type": "json_schema", "json_schema": {"name": "it", "schema": schema, "strict": True}}
+    return {
+        "model": "gpt-5-mini",
+        "messages": [{"role": "user", "content": "Look."}],
+        "response_format": asked,
+        **more,
+    }
+
+
+def answer(request: object, model: TextModel | None = None, **headers: str) -> tuple[int, Any]:
+    model = model or TextModel()
+    said = model.answer("POST", PATH, HEADERS | headers, json.dumps(request).encode())
+    assert said is not None
+    return said.status, said.body
+
+
+@pytest.mark.parametrize("reaction", [Says({"a": "b"}), Says("text"), Refuses(), CutOff(), Filtered()])
+def test_every_completion_is_as_the_vendor_types_it(reaction: Any) -> None:
+    model = TextModel()
+    model.will(reaction)
+    status, body = answer(wants(), model)
+    assert status == 200
+    assert ChatCompletion.model_validate(body, strict=True).model_extra == {}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (wants() | {"max_tokens": 5}, 400, "unknown_parameter"),
+        (wants(model="gpt-0"), 404, "model_not_found"),
+        (wants(messages=[]), 400, "empty_array"),
+        (wants(messages=[{"role": "boss", "content": "x"}]), 400, "invalid_value"),
+        (wants(max_completion_tokens=0), 400, "integer_below_min_value"),
+        (wants(CLOSED | {"additionalProperties": True}), 400, "invalid_json_schema"),
+        (wants(CLOSED | {"required": []}), 400, "invalid_json_schema"),
+        (wants(CLOSED | {"default": {}}), 400, "invalid_json_schema"),
+        (wants({"type": "array", "items": CLOSED}), 400, "invalid_json_schema"),
+        ("no object", 400, None),
+    ],
+)
+def test_what_openai_refuses_is_refused(request_: object, status: int, code: str | None) -> None:
+    found, body = answer(request_)
+    assert (found, body["error"]["code"]) == (status, code)
+
+
+def test_a_wrong_key_is_refused() -> None:
+    assert answer(wants(), authorization="Bearer other")[0] == 401
