@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
 
-LOOK_EVERY_S: Final = 5.0
+LOOK_EVERY_S: Final = 1.0
 """How often it is looked whether a call is due, where none was."""
 
 _log = structlog.get_logger()
