@@ -36,12 +36,13 @@ from callbridge.agents.tools.tool import EndCall, ToolRefused, Transfer
 from callbridge.agents.transfers.destination import Destination, by
 from callbridge.agents.transfers.result import TransferResult
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
+from callbridge.observe.feed import FeedEnded, LiveFact, LiveWords, Subscription
 from callbridge.records.outbox.requests import WebhookRequest
 from callbridge.records.story import CallStory
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import read_settings
-    from callbridge.server.http.app import create_app, serving
+    from callbridge.server.http.app import create_app, follow, serving
 
 __all__ = [
     "Agent",
@@ -54,16 +55,20 @@ __all__ = [
     "Destination",
     "Earlier",
     "EndCall",
+    "FeedEnded",
     "Flow",
     "FlowFault",
     "Form",
     "Line",
+    "LiveFact",
+    "LiveWords",
     "Reply",
     "Roster",
     "SemanticVad",
     "ServerVad",
     "Spoken",
     "Step",
+    "Subscription",
     "TextOutcome",
     "Texts",
     "ToolRefused",
@@ -78,6 +83,7 @@ __all__ = [
     "confidence",
     "create_app",
     "failed",
+    "follow",
     "key",
     "read_settings",
     "refused",
@@ -95,7 +101,7 @@ def __getattr__(name: str) -> object:
         from callbridge.server.config.settings import read_settings  # noqa: PLC0415 - see above
 
         return read_settings
-    if name in {"create_app", "serving"}:
+    if name in {"create_app", "follow", "serving"}:
         from callbridge.server.http import app  # noqa: PLC0415 - see above
 
         found: object = getattr(app, name)

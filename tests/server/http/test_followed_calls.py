@@ -14,9 +14,11 @@ import pytest
 from callbridge.call.facts import CallDescribed, CallOffered, StreamStarted
 from callbridge.call.telephone_facts import TransferAsked
 from callbridge.call.wishes import Transfer
+from callbridge.observe.feed import LiveFact
 from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping
 from callbridge.server.http import event_stream
+from callbridge.server.http.app import create_app, follow
 from callbridge.server.http.control import control_app, control_key
 from callbridge.server.http.following import FOLLOWERS_MAX, shown
 from callbridge.server.process.listening import control_config, tcp_listener
@@ -124,6 +126,19 @@ async def test_whom_nothing_can_be_told_learns_why(world: World) -> None:
         answer = await world.client.get("/calls/live", headers=RIGHT)
         assert (answer.status_code, answer.json()["error"][:22]) == (503, "8 readers follow alrea")
         assert (await world.client.get("/drain", headers=RIGHT)).status_code == 200
+
+
+async def test_a_program_that_serves_calls_follows_them_itself() -> None:
+    """With numbers as they are: it has them anyway."""
+    app = create_app(made_settings())
+    desk = app.state.desk
+    with follow(app, CALL) as events:
+        desk.note(CALL, CallOffered(CALLER, CALLED))
+        event = await anext(events)
+        assert isinstance(event, LiveFact)
+        assert isinstance(event.fact, CallOffered)
+        assert event.fact.caller == CALLER
+    await desk.state.close()
 
 
 def test_no_number_of_a_person_is_shown() -> None:

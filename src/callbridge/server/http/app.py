@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from callbridge.bridge.admitting import Observe
     from callbridge.call.facts import Fact
     from callbridge.call.limits import Limits
+    from callbridge.observe.feed import Subscription
     from callbridge.observe.loop_watch import LoopWatch
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.drain import Drain
@@ -170,6 +171,28 @@ def _media_door(desk: Desk, observers: Sequence[Observe]) -> MediaDoor:
     )
     clip = load_clip(settings.clip) if settings.clip else b""
     return MediaDoor(desk, clip, observe, Trust(desk), Texting(desk))
+
+
+def follow(app: FastAPI, call_sid: str | None = None, *, with_words: bool = True) -> Subscription:
+    """What happens from now on in the calls of an app that `create_app` made: for a page, or another system.
+
+    ```python
+    with callbridge.follow(app) as events:
+        async for event in events:
+            if isinstance(event, callbridge.LiveWords):
+                print(event.call_sid, event.by, event.words)
+    ```
+
+    To be read in the event loop in which the calls are served. No call waits for a reader: one who lets too
+    much lie is dropped, and the last event says so (`FeedEnded`).
+
+    Args:
+        app: whose calls.
+        call_sid: one of them; by default all.
+        with_words: the pieces of what both sides say, too, as they come. Nobody keeps them.
+    """
+    found: Subscription = app.state.desk.feed.subscribe(call_sid, with_words=with_words)
+    return found
 
 
 @contextlib.asynccontextmanager
