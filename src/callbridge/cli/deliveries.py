@@ -163,11 +163,11 @@ def retry(
 @deliveries.command()
 def send(
     call_sid: Sid,
-    event: Annotated[str, typer.Option(help=f"{' or '.join(OF_CALLS)}.")] = CALL_COMPLETED,
+    event: Annotated[str, typer.Option(help=f"{', '.join(OF_CALLS)}.")] = CALL_COMPLETED,
 ) -> None:
     """Have a call told as it is known now, whether it was told before or not; the service does it at once."""
     if event not in OF_CALLS:
-        raise typer.BadParameter(f"there are {' and '.join(OF_CALLS)}", param_hint="--event")
+        raise typer.BadParameter(f"there are {', '.join(OF_CALLS)}", param_hint="--event")
     with _outbox() as outbox:
         from callbridge.records.reading import Records  # noqa: PLC0415 - with SQLAlchemy, which is slow
 

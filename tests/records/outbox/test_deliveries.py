@@ -12,13 +12,13 @@ import pytest
 from callbridge.call import facts
 from callbridge.records.database import Database
 from callbridge.records.outbox import deliveries
-from callbridge.records.outbox.deliveries import LEASE_S, Outbox, enqueue, enqueue_completed, enqueue_facts
+from callbridge.records.outbox.deliveries import LEASE_S, Outbox, enqueue, enqueue_completed, enqueue_seen
 from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState, Filter
 from callbridge.records.outbox.events import CALL_COMPLETED, Event, event_id
 from callbridge.records.outbox.sample import sample_story
 from callbridge.records.outbox.webhook import Webhook
 from callbridge.records.sealing import Seal
-from records.shipments import entry
+from records.shipments import HANGUP, STARTED, entry, store
 
 NOW = 1_764_345_600.0
 DONE, DEAD, PENDING = DeliveryState.DONE, DeliveryState.DEAD, DeliveryState.PENDING
@@ -206,7 +206,7 @@ def test_facts_are_told_as_they_are_written_down(database_url: str, database: Da
     sealed = Database(database_url, seal=seal)
     said = entry("CA1", 1, facts.KeysPressed("4711", 1))
     lost = dataclasses.replace(said, number=2, body=b"sealed:nothing")
-    see = enqueue_facts((CRM, SLACK), lambda: NOW)
+    see = enqueue_seen((CRM, SLACK), lambda: NOW)
     for _ in "12":
         with sealed.writing() as connection:
             rows = [dataclasses.replace(said, body=seal.seal(said.body)), lost]
@@ -218,3 +218,21 @@ def test_facts_are_told_as_they_are_written_down(database_url: str, database: Da
         written = connection.exec_driver_sql("SELECT content FROM deliveries").scalar_one()
     assert written.startswith("sealed:")
     sealed.close()
+
+
+def test_a_recording_is_told_with_all_of_its_call(database: Database) -> None:
+    """It is stored after the end of the call, perhaps by another process. Each is told once."""
+    own = webhook("own", "call.recorded")
+    store(database, entry("CA1", 1, STARTED), entry("CA1", 2, HANGUP))
+    stored = [dataclasses.replace(entry("CA1", number, HANGUP), kind="recording_stored") for number in (3, 4)]
+    see = enqueue_seen((own,), lambda: NOW)
+    for _ in "12":
+        with database.writing() as connection:
+            see(connection, stored, database.seal)
+    outbox = Outbox(database, (own,))
+    (first,) = outbox.claim({"own": 4}, NOW)
+    assert outbox.settle(first, Attempt(NOW, 200), DONE)
+    (second,) = outbox.claim({"own": 4}, NOW)
+    assert {first.event.kind, second.event.kind} == {"call.recorded"}
+    assert first.event.id != second.event.id
+    assert (first.event.story.agent, first.event.story.state) == ("reception", "ended")

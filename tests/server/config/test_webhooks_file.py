@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from callbridge.records.outbox.events import OF_CALLS
 from callbridge.records.outbox.webhook import Made, Picked, Webhook
 from callbridge.server.config.settings import read_settings
 from callbridge.server.config.webhooks import WebhooksError, read_webhooks
@@ -40,7 +41,7 @@ def test_one_receiver_needs_no_file() -> None:
     }
     (one,) = read_webhooks(read_settings(NEEDED | given), {})
     assert (one.url, len(one.keys)) == ("https://crm.example.com/hook/4711", 2)
-    assert one.events == {"call.completed", "call.analyzed", "fact.tool_used", "fact.captured"}
+    assert one.events == {*OF_CALLS, "fact.tool_used", "fact.captured"}
     assert one.hide("at https://crm.example.com/hook/4711") == "at [secret]"
     every = read_settings(NEEDED | given | {"CALLBRIDGE_WEBHOOK_FACTS": "all"})
     assert read_webhooks(every, {})[0].wants("fact.turn_ended")
@@ -100,7 +101,7 @@ WRONG = {
     "write nothing as module:name": FIRST + 'function = "nothing"',
     "importing no_such_module failed": FIRST + 'function = "no_such_module:f"',
     "json has no function dump_it": FIRST + 'function = "json:dump_it"',
-    "a function is told of call.completed and call.analyzed alone": FIRST
+    "a function is told of call.completed, call.analyzed, call.recorded alone": FIRST
     + 'function = "json:dumps"\nevents = ["fact.*"]',
     "it is missing": '[[webhook]]\nurl = "https://x.example"\n',
 }

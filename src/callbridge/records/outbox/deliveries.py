@@ -13,20 +13,24 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from sqlalchemy import and_, exists, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from callbridge.records.database import prices_at
 from callbridge.records.outbox.body import iso
 from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState
 from callbridge.records.outbox.events import (
     CALL_ANALYZED,
     CALL_COMPLETED,
+    CALL_RECORDED,
     FACT,
     Event,
     call_event,
     fact_event,
 )
+from callbridge.records.projecting import stored_facts
 from callbridge.records.schema import deliveries, stopped_webhooks
 from callbridge.records.sealing import SealError
+from callbridge.records.telling import tell
+from callbridge.records.upserts import insert_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -61,8 +65,7 @@ def enqueue(connection: Connection, events: Iterable[Event], webhooks: Sequence[
         _new(event, webhook, now) for event in events for webhook in webhooks if webhook.wants(event.kind)
     ]
     if rows:
-        insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+        connection.execute(insert_or(connection, deliveries).on_conflict_do_nothing(), rows)
 
 
 def enqueue_completed(
@@ -89,20 +92,33 @@ def enqueue_analyzed(
     return grow
 
 
-def enqueue_facts(
+def enqueue_seen(
     webhooks: Sequence[Webhook], clock: Callable[[], float]
 ) -> Callable[[Connection, Sequence[JournalEntry], Seal], None]:
-    """What has facts told to the receivers that want them, in the transaction that writes them down."""
+    """What has facts told to the receivers that want them, in the transaction that writes them down.
+
+    And that a recording is stored, which may be long after the end of its call.
+    """
 
     def see(connection: Connection, entries: Sequence[JournalEntry], seal: Seal) -> None:
         events = []
         for entry in entries:
-            if any(webhook.wants(FACT + entry.kind) for webhook in webhooks):
+            if entry.kind == _RECORDED and _is_wanted(CALL_RECORDED, webhooks):
+                story = tell(entry.call_sid, stored_facts(connection, entry.call_sid), prices_at(connection))
+                events.append(call_event(CALL_RECORDED, story, entry.at, f"{entry.source} {entry.number}"))
+            if _is_wanted(FACT + entry.kind, webhooks):
                 with contextlib.suppress(SealError):  # An earlier process's, with a key that is gone.
                     events.append(fact_event(seal.open(entry.body), entry.at))
         enqueue(connection, events, webhooks, clock())
 
     return see
+
+
+_RECORDED: Final = "recording_stored"
+
+
+def _is_wanted(kind: str, webhooks: Iterable[Webhook]) -> bool:
+    return any(webhook.wants(kind) for webhook in webhooks)
 
 
 def _new(event: Event, webhook: Webhook, now: float) -> dict[str, Any]:

@@ -23,7 +23,10 @@ CALL_COMPLETED: Final = "call.completed"
 CALL_ANALYZED: Final = "call.analyzed"
 """A text model has read it: the story has an `analysis` now."""
 
-OF_CALLS: Final = (CALL_COMPLETED, CALL_ANALYZED)
+CALL_RECORDED: Final = "call.recorded"
+"""A recording of it is stored: the story names it. Once for each stream that was recorded."""
+
+OF_CALLS: Final = (CALL_COMPLETED, CALL_ANALYZED, CALL_RECORDED)
 """Events whose content is a `CallStory`."""
 
 FACT: Final = "fact."
@@ -67,7 +70,7 @@ _decode_story: Final = msgspec.json.Decoder(CallStory).decode
 
 
 def event_id(kind: str, call_sid: str, place: str = "") -> str:
-    """The id of an event. `place` tells the facts of a call apart.
+    """The id of an event. `place` tells those of one kind and call apart.
 
     It has no full stop: what is signed is made of parts between full stops.
     """
@@ -75,10 +78,10 @@ def event_id(kind: str, call_sid: str, place: str = "") -> str:
     return "evt_" + base64.b32encode(digest).decode().rstrip("=").lower()
 
 
-def call_event(kind: str, story: CallStory, at: float) -> Event:
-    """An event about a whole call."""
+def call_event(kind: str, story: CallStory, at: float, place: str = "") -> Event:
+    """An event about a whole call. `place` tells events of one kind apart."""
     content = msgspec.json.encode(story).decode()
-    return Event(event_id(kind, story.call_sid), kind, story.call_sid, at, content)
+    return Event(event_id(kind, story.call_sid, place), kind, story.call_sid, at, content)
 
 
 def fact_event(fact: bytes, at: float) -> Event:

@@ -213,7 +213,7 @@ class _Reading:
                     "events", f"there is no event {event!r}; there are {', '.join(OF_CALLS)}, fact.KIND"
                 )
         if self._written.function is not None and not set(self._written.events) <= set(OF_CALLS):
-            self.fault("events", f"a function is told of {' and '.join(OF_CALLS)} alone")
+            self.fault("events", f"a function is told of {', '.join(OF_CALLS)} alone")
         return frozenset(self._written.events)
 
     def _headers(self) -> dict[str, str]:

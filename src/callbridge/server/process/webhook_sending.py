@@ -18,7 +18,7 @@ from callbridge.agents.tools.threads import Threads
 from callbridge.records.errors import RecordsError
 from callbridge.records.outbox.body import no_link
 from callbridge.records.outbox.delivery import Attempt, DeliveryState
-from callbridge.records.outbox.events import FACT
+from callbridge.records.outbox.events import CALL_RECORDED, FACT
 from callbridge.records.outbox.schedule import Verdict, verdict
 from callbridge.server.process.webhook_posting import Posting, in_thread
 
@@ -222,8 +222,9 @@ def telling_of_analyses(webhooks: Sequence[Webhook], wall_now: Callable[[], floa
 
 def telling_of_facts(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Witness]:
     """What has them told of facts as they come; nothing where nobody wants any."""
-    if not any(event.startswith(FACT) for webhook in webhooks for event in webhook.events):
+    wanted = {event for webhook in webhooks for event in webhook.events}
+    if not any(event == CALL_RECORDED or event.startswith(FACT) for event in wanted):
         return []
-    from callbridge.records.outbox.deliveries import enqueue_facts  # noqa: PLC0415 - as above
+    from callbridge.records.outbox.deliveries import enqueue_seen  # noqa: PLC0415 - as above
 
-    return [enqueue_facts(webhooks, wall_now)]
+    return [enqueue_seen(webhooks, wall_now)]
