@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from callbridge.records.analysis.promises import Checked, Verdict
+from callbridge.records.analysis.result import AnalysisResult
 from callbridge.records.story import (
     CallStory,
     Cost,
@@ -103,5 +107,16 @@ RICH = CallStory(
         silent_microdollars=300,
     ),
     recordings=("2026/11/28/CA01.wav",),
-    analysis='{"summary":"Wants a doctor."}',
+    analysis=msgspec.json.encode(
+        AnalysisResult(
+            model="gpt-5-mini",
+            summary="The caller wants to see a doctor on Monday, and says that a bill is wrong.",
+            intent="see a doctor",
+            sentiment=-0.25,
+            lead_score=40,
+            outcome="partly_resolved",
+            follow_ups=("Look at the bill.",),
+            promises=(Checked("I book it", "book Monday", 2, Verdict.NOT_DONE, "book"),),
+        )
+    ).decode(),
 )

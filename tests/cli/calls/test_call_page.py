@@ -45,6 +45,11 @@ def test_a_call_of_which_nothing_is_known_yet_is_shown() -> None:
     assert "no agent · 0 turns · $0.0000" in shown(live, 80)
 
 
+def test_an_analysis_of_another_version_is_shown_as_it_is() -> None:
+    other = msgspec.structs.replace(RICH, analysis='{"mood":"fine"}')
+    assert 'analysis  {"mood":"fine"}' in shown(other, 80)
+
+
 def test_a_wide_terminal_shows_no_wider_lines_and_one_without_blocks_letters() -> None:
     assert max(map(len, shown(RICH, 300).splitlines())) <= 120
     plain = msgspec.structs.replace(RICH, turns=RICH.turns[:1], happenings=(), captured={}, analysis="")

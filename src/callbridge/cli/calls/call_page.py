@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
+from callbridge.cli.calls.analysis_lines import analysis_lines
 from callbridge.cli.calls.in_words import counted, dollars, length, moment, place, quoted, short
 from callbridge.cli.calls.speech_bars import bar, marks
 from callbridge.observe.redaction import escaped
@@ -242,7 +243,7 @@ def _all_sums(story: CallStory) -> Iterator[tuple[str, RenderableType]]:
     if story.values:
         yield "values", escaped(story.values)
     if story.analysis:
-        yield "analysis", escaped(story.analysis)
+        yield from analysis_lines(story.analysis)
     for name in story.recordings:
         yield "recorded", escaped(name)
     yield "cost", _cost(story)
