@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import stat
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,6 +38,11 @@ LOCK_WAIT_S: Final = 5.0
 """How long one writer waits for another one of the same SQLite file."""
 
 _PRICES: Final = "callbridge_prices"
+
+OVERWRITTEN_WITHIN_S: Final = 3.0
+"""How long the emptying of a file's log waits for those who read there."""
+
+_LOOK_AGAIN_S: Final = 0.1
 
 _PRIVATE: Final = 0o600
 """Nobody but the user of this process."""
@@ -132,6 +138,28 @@ class Database:
         latest = select(facts.c.body).order_by(facts.c.at.desc()).limit(1)
         with self.reading() as connection:  # A key that is missing or wrong is told at the start.
             connection.execute(latest).scalar()
+
+    def overwrite_deleted(self, within_s: float = OVERWRITTEN_WITHIN_S) -> bool:
+        """Empties the log of a file, which has pages as they were before something was deleted.
+
+        The file itself has zeros there. False: somebody reads there all the time, and the log stays for now.
+        PostgreSQL has no such order: VACUUM, which it runs by itself, makes room of what was deleted.
+
+        Raises:
+            RecordsError: the file cannot be used.
+        """
+        give_up_at = time.monotonic() + within_s
+        with self._told_in_words():
+            while not self.is_postgres:
+                with self._engine.connect() as connection:
+                    is_read = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+                    connection.rollback()
+                if not is_read:
+                    break
+                if time.monotonic() > give_up_at:
+                    return False
+                time.sleep(_LOOK_AGAIN_S)
+        return True
 
     def close(self) -> None:
         """Lets its connections go."""

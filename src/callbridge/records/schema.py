@@ -77,13 +77,14 @@ calls: Final = Table(
     Column("cost_microdollars", BigInteger, nullable=False),
     Column("call_values", SealedText, nullable=False),
     Column("outgrown_at", Double),
+    Column("wordless_at", Double),
     Index("calls_began_at", "began_at"),
     Index("calls_caller_key", "caller_key", "began_at"),
     Index("calls_agent", "agent", "began_at"),
     Index("calls_state", "state", "began_at"),
 )
-"""One row per call. `last_at`: when its latest fact was noted. `outgrown_at`: when what follows an end, once,
-was begun; it is no projection."""
+"""One row per call. `last_at`: when its latest fact was noted. No projections are `outgrown_at`: when what follows
+an end, once, was begun; and `wordless_at`: when its words were deleted."""
 
 turns: Final = Table(
     "turns",

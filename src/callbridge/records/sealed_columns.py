@@ -23,7 +23,8 @@ def use(engine: Engine, seal: Seal) -> None:
     engine.dialect.callbridge_seal = seal  # type: ignore[attr-defined]  # What a column is given of its engine.
 
 
-def _seal_of(dialect: Dialect) -> Seal:
+def seal_of(dialect: Dialect) -> Seal:
+    """What encrypts for connections of this dialect."""
     seal = getattr(dialect, "callbridge_seal", _PLAIN)
     assert isinstance(seal, Seal)
     return seal
@@ -37,11 +38,11 @@ class SealedText(TypeDecorator[str]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         """What is written."""
-        return None if value is None else _seal_of(dialect).seal(str(value).encode()).decode()
+        return None if value is None else seal_of(dialect).seal(str(value).encode()).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         """What is read. Raises SealError."""
-        return None if value is None else _seal_of(dialect).open(str(value).encode()).decode()
+        return None if value is None else seal_of(dialect).open(str(value).encode()).decode()
 
 
 class SealedBefore(SealedText):
@@ -63,8 +64,8 @@ class SealedBytes(TypeDecorator[bytes]):
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
         """What is written."""
-        return None if value is None else _seal_of(dialect).seal(bytes(value))
+        return None if value is None else seal_of(dialect).seal(bytes(value))
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
         """What is read. Raises SealError."""
-        return None if value is None else _seal_of(dialect).open(bytes(value))
+        return None if value is None else seal_of(dialect).open(bytes(value))

@@ -1,0 +1,100 @@
+"""Has what is overdue deleted from the records: at the start, and once an hour.
+
+In a thread of its own: nobody waits for it, and a process that stops leaves the rest to the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import structlog
+
+from callbridge.observe.redaction import redaction
+from callbridge.records.errors import RecordsError
+from callbridge.records.keeping import Keeping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from callbridge.records.database import Database
+    from callbridge.records.retention import Swept
+    from callbridge.server.config.settings import Settings
+
+EVERY_S: Final = 3600.0
+AGAIN_S: Final = 300.0
+"""After so long it is tried again when the database could not be used."""
+
+_DAY_S: Final = 24 * 3600.0
+
+_log = structlog.get_logger()
+
+
+def without_words(settings: Settings) -> Keeping:
+    """What is left of a fact when its words are deleted."""
+    return Keeping(words=False, numbers=settings.keep_numbers, redaction=redaction(settings.secrets))
+
+
+def sweep(
+    settings: Settings,
+    database: Database,
+    delete_recording: Callable[[str], str],
+    wall_now: Callable[[], float],
+    is_to_stop: Callable[[], bool] = lambda: False,
+) -> Swept:
+    """Deletes what is overdue by the settings. Blocks.
+
+    Raises:
+        RecordsError: the database cannot be used.
+    """
+    # SQLAlchemy takes a fifth of a second to import; who keeps no records does not wait for it.
+    from callbridge.records.retention import KeptFor, Sweep  # noqa: PLC0415 - see the line above
+
+    words_days = settings.words_kept_days
+    kept_for = KeptFor(
+        settings.records_kept_days * _DAY_S,
+        None if words_days is None or words_days >= settings.records_kept_days else words_days * _DAY_S,
+    )
+    keeping = without_words(settings)
+    return Sweep(database, kept_for, keeping, delete_recording, wall_now).run(is_to_stop)
+
+
+async def sweep_forever(
+    settings: Settings,
+    database: Database,
+    delete_recording: Callable[[str], str],
+    wall_now: Callable[[], float],
+) -> NoReturn:
+    """Does so over and over. When it is cancelled, the step that runs is finished by its thread."""
+    stop = threading.Event()
+    try:
+        while True:
+            try:
+                swept = await asyncio.to_thread(
+                    sweep, settings, database, delete_recording, wall_now, stop.is_set
+                )
+            except RecordsError as error:
+                _log.warning("records_not_swept", reason=str(error), again_s=AGAIN_S)
+                await asyncio.sleep(AGAIN_S)
+                continue
+            tell(swept)
+            await asyncio.sleep(EVERY_S)
+    finally:
+        stop.set()
+
+
+def tell(swept: Swept) -> None:
+    """One line for what was deleted, and one for what could not be."""
+    if swept.calls or swept.wordless:
+        _log.info(
+            "records_swept",
+            calls=swept.calls,
+            words_of=swept.wordless,
+            recordings=swept.recordings,
+            rows=sum(swept.rows.values()),
+            is_overwritten=swept.is_overwritten,
+        )
+    if swept.kept_back:
+        call_sid, why = next(iter(swept.kept_back.items()))
+        _log.warning("records_kept_back", count=len(swept.kept_back), call_sid=call_sid, reason=why)
