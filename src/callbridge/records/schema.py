@@ -83,8 +83,8 @@ calls: Final = Table(
     Index("calls_agent", "agent", "began_at"),
     Index("calls_state", "state", "began_at"),
 )
-"""One row per call. `last_at`: when its latest fact was noted. No projections are `outgrown_at`: when what follows
-an end, once, was begun; and `wordless_at`: when its words were deleted."""
+"""One row per call. `last_at`: when its latest fact was noted. No projections are `outgrown_at`: when what
+follows an end, once, was begun; and `wordless_at`: when its words were deleted."""
 
 turns: Final = Table(
     "turns",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,18 +16,29 @@ from callbridge.state.sqlite_file import (
     overwrite_deleted,
     writing,
 )
-from callbridge.state.sqlite_rows import forget_caller
+from callbridge.state.sqlite_rows import (
+    count_remembered,
+    drop_journal_of,
+    forget_caller,
+    stored_journal,
+)
 from callbridge.state.state import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
 
+    from callbridge.state.journal import JournalEntry
+
 _PAUSE_S = 0.05
+_ROWS = 500
+
+T = TypeVar("T")
 
 
-def forget_in_file(path: Path, caller_key: str) -> tuple[int, bool]:
+def forget_in_file(path: Path, *caller_keys: str) -> tuple[int, bool]:
     """Deletes what is remembered of a caller in the file at `path`, which is there. Blocks.
 
     Returns:
@@ -37,13 +48,55 @@ def forget_in_file(path: Path, caller_key: str) -> tuple[int, bool]:
     Raises:
         StateError: the file cannot be used. The message says why and what to do.
     """
+
+    def forget(connection: Connection) -> int:
+        return sum(forget_caller(connection, key) for key in caller_keys)
+
+    return _written(path, forget)
+
+
+def remembered_in_file(path: Path, caller_keys: Sequence[str]) -> int:
+    """How many records there are. Raises StateError as `forget_in_file`."""
+    return _done(path, lambda connection: sum(count_remembered(connection, key) for key in caller_keys))
+
+
+def journal_in_file(path: Path) -> list[JournalEntry]:
+    """All facts that wait there for the database of records. Raises StateError as `forget_in_file`."""
+
+    def read(connection: Connection) -> list[JournalEntry]:
+        entries: list[JournalEntry] = []
+        after = 0
+        with connection.begin():
+            while rows := stored_journal(connection, after, _ROWS):
+                entries += [row.entry for row in rows]
+                after = rows[-1].place
+        return entries
+
+    return _done(path, read)
+
+
+def drop_from_journal(path: Path, call_sids: Collection[str]) -> tuple[int, bool]:
+    """Deletes the facts of these calls that wait; returns and raises as `forget_in_file`."""
+    return _written(path, lambda connection: drop_journal_of(connection, call_sids))
+
+
+def _written(path: Path, write: Callable[[Connection], int]) -> tuple[int, bool]:
+    give_up_at = time.monotonic() + START_WAIT_S
+
+    def written(connection: Connection) -> tuple[int, bool]:
+        with writing(connection):
+            count = write(connection)
+        return count, _is_overwritten(connection, give_up_at)
+
+    return _done(path, written)
+
+
+def _done(path: Path, do: Callable[[Connection], T]) -> T:
     give_up_at = time.monotonic() + START_WAIT_S
     while True:
         try:
             with contextlib.closing(open_file(path)) as connection:
-                with writing(connection):
-                    forgotten = forget_caller(connection, caller_key)
-                return forgotten, _is_overwritten(connection, give_up_at)
+                return do(connection)
         except SQLAlchemyError as error:
             if not is_busy(error) or time.monotonic() > give_up_at:
                 raise StateError(in_words(error, path)) from error

@@ -49,9 +49,9 @@ from callbridge.state.writes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, Table
 
     from callbridge.state.state import Retention
     from callbridge.state.writes import Write
@@ -173,11 +173,27 @@ def _note_text(connection: Connection, note: TextNote) -> None:
 
 def forget_caller(connection: Connection, caller_key: str) -> int:
     """Deletes what is remembered of a caller; answers how many records and texts of theirs there were."""
-    records = delete(caller_records).where(caller_records.c.caller_key == caller_key)
-    texts = delete(text_notes).where(
-        text_notes.c.caller_key == caller_key, text_notes.c.kind == NoteKind.REPLY.value
+    return sum(
+        connection.execute(delete(table).where(*which)).rowcount for table, which in _remembered(caller_key)
     )
-    return connection.execute(records).rowcount + connection.execute(texts).rowcount
+
+
+def count_remembered(connection: Connection, caller_key: str) -> int:
+    """How many of these there are."""
+    return sum(
+        connection.execute(select(func.count()).select_from(table).where(*which)).scalar_one()
+        for table, which in _remembered(caller_key)
+    )
+
+
+def _remembered(caller_key: str) -> list[tuple[Table, tuple[ColumnElement[bool], ...]]]:
+    texts = (text_notes.c.caller_key == caller_key, text_notes.c.kind == NoteKind.REPLY.value)
+    return [(caller_records, (caller_records.c.caller_key == caller_key,)), (text_notes, texts)]
+
+
+def drop_journal_of(connection: Connection, call_sids: Collection[str]) -> int:
+    """Deletes the facts of these calls that wait in the journal; how many there were."""
+    return connection.execute(delete(journal).where(journal.c.call_sid.in_(call_sids))).rowcount
 
 
 def prune(connection: Connection, now: float, retention: Retention) -> bool:

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from callbridge.records.call_list import PAGE_MAX, Filter
-from callbridge.server.process.desk import caller_key
+from callbridge.server.process.desk import key_on_record
 from callbridge.switchboard.callers import known_as
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _key(settings: Settings, caller: str) -> str:
     name = caller.translate(_BETWEEN_DIGITS) if caller.lstrip().startswith("+") else caller.strip()
     if known_as(name) is None:
         raise typer.BadParameter(f"{caller!r} is no caller. Give a number with its country code.")
-    return caller_key(settings, name)
+    return key_on_record(settings, name)
 
 
 def summaries(records: Records, wanted: Filter, limit: int | None = None) -> Iterator[CallSummary]:

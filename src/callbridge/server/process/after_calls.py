@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NoReturn
 from callbridge.server.config.settings import find_variables
 from callbridge.server.config.webhooks import read_webhooks
 from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
-from callbridge.server.process.desk import caller_key
+from callbridge.server.process.desk import key_on_record
 from callbridge.server.process.records import open_records
+from callbridge.server.process.sweeping import sweep_forever
 from callbridge.server.process.tapes import open_taping
 from callbridge.server.process.webhook_sending import (
     open_sending,
@@ -39,7 +40,7 @@ def open_all_records(desk: Desk) -> None:
     desk.records = records = open_records(
         settings,
         desk.state,
-        partial(caller_key, settings),
+        partial(key_on_record, settings),
         wall_now,
         [*telling_of_ends(receivers, wall_now), *analysis_outgrowths(settings, wall_now)],
         telling_of_facts(receivers, wall_now),
@@ -54,6 +55,8 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
     lives: dict[str, Callable[[], Awaitable[NoReturn]]] = {}
     if desk.webhooks is not None:
         lives["webhooks"] = desk.webhooks.send_forever
+    if desk.records is not None:
+        lives["retention"] = partial(sweep_forever, desk.settings, desk.records.database, desk.wall_now)
     if desk.records is not None and is_analysing(desk.settings):
         roster, wall_now = desk.plans.roster, desk.wall_now
         receivers = () if desk.webhooks is None else desk.webhooks.receivers

