@@ -20,7 +20,7 @@ from callbridge.records.schema import calls, deliveries
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from callbridge.records.database import Database
 
@@ -90,7 +90,7 @@ _LIVE = "it is going on: run this again when it is over"
 
 
 def _calls_of(connection: Connection, caller: Caller, *, is_readable: bool) -> list[tuple[str, str]]:
-    is_theirs = calls.c.caller_key.in_(caller.keys)
+    is_theirs: ColumnElement[bool] = calls.c.caller_key.in_(caller.keys)
     if is_readable:
         is_theirs = or_(is_theirs, calls.c.caller == caller.number)
     wanted = select(calls.c.call_sid, calls.c.state).where(is_theirs).order_by(calls.c.began_at)
@@ -103,7 +103,10 @@ def _told(connection: Connection, call_sids: Sequence[str]) -> Counter[str]:
         .where(deliveries.c.call_sid.in_(call_sids), deliveries.c.state == "done")
         .group_by(deliveries.c.webhook)
     )
-    return Counter(dict(connection.execute(wanted).tuples().all()))
+    told: Counter[str] = Counter()
+    for webhook, count in connection.execute(wanted):
+        told[webhook] = count
+    return told
 
 
 def _has_no_recordings(

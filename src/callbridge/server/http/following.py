@@ -7,6 +7,7 @@ masked where none are kept.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,6 +20,7 @@ from callbridge.records.keeping import Keeping, kept
 from callbridge.server.http.event_stream import EventStream
 from callbridge.server.http.openapi import EVENTS, Operation
 from callbridge.server.http.recorded_calls import Refusal, refusal
+from callbridge.server.process.desk import key_on_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +89,7 @@ class Following:
             words=with_words,
             numbers=desk.settings.keep_numbers,
             redaction=self._redaction,
-            key_of=desk.caller_key,
+            key_of=partial(key_on_record, desk.settings),
         )
         hello = ("hello", _encode_hello(Hello(at=desk.wall_now(), live_calls=live_calls)))
         return self._counted(EventStream(events, hello, _teller(keeping)))

@@ -39,9 +39,8 @@ def without_words(settings: Settings) -> Keeping:
 def sweep(
     settings: Settings,
     database: Database,
-    delete_recording: Callable[[str], str],
     wall_now: Callable[[], float],
-    is_to_stop: Callable[[], bool] = lambda: False,
+    is_to_stop: Callable[[], bool],
 ) -> Swept:
     """Deletes what is overdue by the settings. Blocks.
 
@@ -56,24 +55,17 @@ def sweep(
         settings.records_kept_days * _DAY_S,
         None if words_days is None or words_days >= settings.records_kept_days else words_days * _DAY_S,
     )
-    keeping = without_words(settings)
-    return Sweep(database, kept_for, keeping, delete_recording, wall_now).run(is_to_stop)
+    delete = recording_deleter(settings)
+    return Sweep(database, kept_for, without_words(settings), delete, wall_now).run(is_to_stop)
 
 
-async def sweep_forever(
-    settings: Settings,
-    database: Database,
-    delete_recording: Callable[[str], str],
-    wall_now: Callable[[], float],
-) -> NoReturn:
+async def sweep_forever(settings: Settings, database: Database, wall_now: Callable[[], float]) -> NoReturn:
     """Does so over and over. When it is cancelled, the step that runs is finished by its thread."""
     stop = threading.Event()
     try:
         while True:
             try:
-                swept = await asyncio.to_thread(
-                    sweep, settings, database, delete_recording, wall_now, stop.is_set
-                )
+                swept = await asyncio.to_thread(sweep, settings, database, wall_now, stop.is_set)
             except RecordsError as error:
                 _log.warning("records_not_swept", reason=str(error), again_s=AGAIN_S)
                 await asyncio.sleep(AGAIN_S)
@@ -102,8 +94,9 @@ def tell(swept: Swept) -> None:
 
 def recording_deleter(settings: Settings) -> Callable[[str], str]:
     """What deletes a recording by its name, and answers why it could not, or nothing. It blocks."""
+    del settings
 
     def delete(name: str) -> str:
-        return f"{name} is nowhere" if settings else ""
+        return f"nobody knows where {name} is"
 
     return delete
