@@ -20,7 +20,7 @@ _KEPT = frozenset({"done", "no_tool"})
 
 
 def analysis_lines(analysis: str) -> Iterator[tuple[str, Text]]:
-    """Name and words of each, from the JSON text in a story; that text itself where it is another version's."""
+    """Name and words of each, from the JSON text in a story; that text itself where another version made it."""
     try:
         found = msgspec.json.decode(analysis, type=AnalysisResult)
     except msgspec.DecodeError:
@@ -37,7 +37,7 @@ def analysis_lines(analysis: str) -> Iterator[tuple[str, Text]]:
 
 
 def _promise(promise: Checked) -> Text:
-    by = f" by {escaped(promise.tool)}" if promise.tool else ""
+    by = f", tool {escaped(promise.tool)}" if promise.tool else ""
     style = "" if promise.verdict in _KEPT else "yellow"
     became = f"{promise.verdict.value.replace('_', ' ')}{by}, turn {promise.turn}"
     return Text.assemble(quoted(promise.words), " ", (became, style))
