@@ -20,7 +20,7 @@ _KEPT = frozenset({"done", "no_tool"})
 
 
 def analysis_lines(analysis: str) -> Iterator[tuple[str, Text]]:
-    """Name and words of each, from the JSON text in a story; that text itself where another version made it."""
+    """Name and words of each, from the JSON text in a story; that text where another version wrote it."""
     try:
         found = msgspec.json.decode(analysis, type=AnalysisResult)
     except msgspec.DecodeError:
