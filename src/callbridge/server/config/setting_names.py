@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 PREFIX: Final = "CALLBRIDGE_"
 
 _OF_OTHERS: Final = frozenset(
-    {"OPENAI_API_KEY", "PUBLIC_BASE_URL", "PORT", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"}
+    {
+        "OPENAI_API_KEY",
+        "OPENAI_ADMIN_KEY",
+        "PUBLIC_BASE_URL",
+        "PORT",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+    }
     | {"DATABASE_URL", "TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"}
 )
 """OpenAI's, Twilio's, the container hosts' own, and that under which all of these tell a database."""

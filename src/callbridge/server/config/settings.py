@@ -62,6 +62,9 @@ class Settings(AnalysisSettings, KeptSettings, WebhookSettings):
     openai_api_key: ModelKey
     """Key for the voice model; starts with `sk-`."""
 
+    openai_admin_key: SecretStr | None = None
+    """An administrator's key: with it `callbridge calls cost --compare` asks what was billed."""
+
     twilio_account_sid: Sid
     """The account whose calls are answered; `AC` and 32 hexadecimal digits."""
 

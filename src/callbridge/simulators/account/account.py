@@ -114,7 +114,7 @@ class SimulatedAccount:
         participants = Participants(self.ledger, self.exchange, rooms)
         self.exchange.on_complaint = self._mind
         self.exchange.numbers = Leads(self.ledger, self.exchange.numbers)
-        self._routes = routes(self.ledger, self.calls, rooms, participants)
+        self._routes = routes(self.ledger, self.exchange, self.calls, rooms, participants)
         for address in self.settings.numbers:
             self.add_number(address)
 

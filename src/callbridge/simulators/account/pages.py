@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from callbridge.simulators.account.asked import Asked
 
 PAGING: Final = frozenset({"Page", "PageSize", "PageToken"})
+_NAMES: Final = ("sid", "call_sid", "uri")
+"""By one of these a thing in a list is known: records of use have their address alone."""
 PAGE_SIZE: Final = 50
 PAGE_SIZE_MAX: Final = 1000
 
@@ -82,7 +84,7 @@ def _cut(asked: Asked, address: str, items: Sequence[Mapping[str, object]]) -> _
         raise Refusal(20007, size)
     number = _number(asked.form.get("Page"), 0, least=0)
     token = asked.form.get("PageToken")
-    sids = [str(item["sid"] if "sid" in item else item["call_sid"]) for item in items]
+    sids = [str(next(item[name] for name in _NAMES if name in item)) for item in items]
     start = sids.index(token[2:]) + 1 if token[2:] in sids else number * size
     shown = items[start : start + size]
     filters = [(name, value) for name, value in asked.form.pairs if name not in PAGING]

@@ -18,6 +18,7 @@ from callbridge.simulators.account import (
     numbers,
     participants,
     recordings,
+    usage,
 )
 from callbridge.simulators.account.asked import Asked
 from callbridge.simulators.account.rest import Refusal, RestAnswer, not_found
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.account.conferences import Rooms
     from callbridge.simulators.account.ledger import Ledger
     from callbridge.simulators.account.participants import Participants
+    from callbridge.simulators.account.telephone import Exchange
 
 Answering: TypeAlias = Callable[[Asked], RestAnswer]
 
@@ -56,7 +58,11 @@ def _route(
 
 
 def routes(
-    ledger: Ledger, of_calls: Calls, of_rooms: Rooms, of_participants: Participants
+    ledger: Ledger,
+    exchange: Exchange,
+    of_calls: Calls,
+    of_rooms: Rooms,
+    of_participants: Participants,
 ) -> tuple[Route, ...]:
     """Every one that there is."""
 
@@ -89,6 +95,7 @@ def routes(
         _route("POST", number, numbers.UPDATE_PARAMETERS, of(numbers.updated)),
         _route("DELETE", number, NOTHING, of(numbers.released)),
         _route("GET", "/AvailablePhoneNumbers/{}/{}", for_sale.PARAMETERS, of(for_sale.listed)),
+        _route("GET", "/Usage/Records/Daily", usage.PARAMETERS, partial(usage.listed, ledger, exchange)),
         *_rooms(of_rooms),
         *_participants(of_participants),
         _route("GET", "/Recordings", recordings.LIST_PARAMETERS, of(recordings.listed)),

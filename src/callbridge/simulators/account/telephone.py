@@ -73,6 +73,10 @@ class Leg(Protocol):
         """What `<Record>` has kept of it."""
 
     @property
+    def streams_s(self) -> Sequence[float]:
+        """How long each of its media streams was open, of those that are over."""
+
+    @property
     def answered_by(self) -> str | None:
         """What machine detection has found."""
 
@@ -130,6 +134,7 @@ class QuietLeg:
         self.parent_sid: str | None = None
         self.answered_by: str | None = None
         self.recordings: list[Recording] = []
+        self.streams_s: list[float] = []
         self.documents: list[str] = []
         """Where it was redirected to: addresses, or TwiML."""
         self.reports_to = asked.status_callback, asked.status_callback_method

@@ -40,6 +40,7 @@ class Participant:
     """With this leg all others fall out."""
     left: str | None = None
     """Why it is not there any more, as `participant_hung_up`."""
+    joined_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def label(self) -> str | None:
@@ -61,6 +62,8 @@ class Conference:
     """`init`, `in-progress` or `completed`."""
     participants: list[Participant] = field(default_factory=list)
     """Those who are there."""
+    stays_s: list[float] = field(default_factory=list)
+    """How long each who has left was there: they are billed by the minute."""
     reason_ended: str | None = None
     ended_by: str | None = None
     """CallSid of the leg with which it ended."""
@@ -183,6 +186,7 @@ class Conference:
     def _part(self, participant: Participant, reason: str) -> None:
         self.participants.remove(participant)
         participant.left = reason
+        self.stays_s.append((datetime.now(UTC) - participant.joined_at).total_seconds())
         told = {"ParticipantCallStatus": participant.leg.status, "ReasonParticipantLeft": reason}
         self._tell("leave", "participant-leave", self._of(participant) | told)
 

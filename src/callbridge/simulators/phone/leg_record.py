@@ -69,6 +69,15 @@ class LegRecord:
         """When somebody was asked to enter something."""
         self._on_event = on_event
 
+    @property
+    def streams_s(self) -> list[float]:
+        """How long each of its streams was open, of those that are over."""
+        return [
+            stream.end.at - stream.opened_at
+            for stream in self.streams
+            if stream.end is not None and stream.opened_at is not None
+        ]
+
     def hear(self, what: str, text: str, start: float, *, source: str = "") -> None:
         """Something was heard, from `start` on the line's clock until now; `source` is the report's word."""
         until = self.on_line()

@@ -110,6 +110,8 @@ class Journal:
     conversation: Conversation = field(default_factory=Conversation)
     """As it stands, and after the session as it was left."""
     responses: list[ResponseRecord] = field(default_factory=list)
+    transcripts: list[tuple[float, str, Json]] = field(default_factory=list)
+    """When each transcript was sent, the model that wrote it, and its usage."""
     refusals: list[Refusal] = field(default_factory=list)
     received: list[Received] = field(default_factory=list)
     """Client events in order, appends left out."""

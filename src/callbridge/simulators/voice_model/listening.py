@@ -270,13 +270,15 @@ class Listening:
         for piece in [item.transcript] if is_whole and pieces else pieces:
             shared.send({"type": f"{_TRANSCRIPTION}.delta", **where, "delta": piece})
         item.content = [{"type": "input_audio", "transcript": item.transcript}]
+        usage = _usage(item, in_seconds=is_whole or model == "gpt-realtime-whisper")
+        shared.journal.transcripts.append((shared.now, model, usage))
         shared.send(
             {
                 "type": f"{_TRANSCRIPTION}.completed",
                 **where,
                 "transcript": item.transcript,
                 **self._logprobs(item, answer),
-                "usage": _usage(item, in_seconds=is_whole or model == "gpt-realtime-whisper"),
+                "usage": usage,
             }
         )
 

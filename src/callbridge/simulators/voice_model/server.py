@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
+from urllib.parse import urlsplit
 
 import msgspec
 from websockets.asyncio.server import ServerConnection, serve
@@ -30,6 +31,7 @@ from callbridge.simulators.voice_model.handshake import (
     refusal,
 )
 from callbridge.simulators.voice_model.journal import Journal, Note
+from callbridge.simulators.voice_model.organization import COSTS_PATH, costs, spent_in
 from callbridge.simulators.voice_model.outputs import (
     Abort,
     Close,
@@ -76,6 +78,7 @@ async def serve_model(
     refuse_by: Literal["http", "socket"] = "socket",
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
+    admin_keys: Collection[str] = (),
 ) -> AsyncIterator[ModelServer]:
     """Serve the script to every client that connects, from its beginning or as `answers_go_on` says.
 
@@ -90,6 +93,7 @@ async def serve_model(
             with an HTTP error, as by a gateway before it.
         on_event: told of everything worth showing in a session.
         on_refusal: told of every handshake that was refused.
+        admin_keys: who may ask what it has cost (`organization.costs`).
 
     Raises:
         OSError: the port is taken.
@@ -102,6 +106,7 @@ async def serve_model(
         refuse_by=refuse_by,
         on_event=on_event,
         on_refusal=on_refusal,
+        admin_keys=admin_keys,
     )
     async with serve(
         model.converse,
@@ -135,6 +140,7 @@ class ModelServer:
         refuse_by: Literal["http", "socket"],
         on_event: OnEvent | None,
         on_refusal: OnRefusal | None,
+        admin_keys: Collection[str],
     ) -> None:
         self.url = ""
         """Where it listens, without `?model=`."""
@@ -143,6 +149,7 @@ class ModelServer:
         self.refused: list[HandshakeRefusal] = []
         self._script = script
         self._keys = keys
+        self._admin_keys = admin_keys
         self._models = models
         self._settings = settings
         self._refuse_by = refuse_by
@@ -156,6 +163,8 @@ class ModelServer:
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse an upgrade that the real server would refuse, or that the script wants refused."""
+        if urlsplit(request.path).path == COSTS_PATH:
+            return self._costs(request)
         self._connections += 1
         number = self._connections
         await asyncio.sleep(self._settings.handshake_ms / 1000)
@@ -205,6 +214,20 @@ class ModelServer:
             request.headers.get_all("OpenAI-Beta"),
             keys=self._keys,
             models=self._models,
+        )
+
+    def _costs(self, request: Request) -> Response:
+        """What was spent, for an administrator."""
+        wall_of_now = time.time() - asyncio.get_running_loop().time()
+        spent = [one for journal in self.sessions for one in spent_in(journal, wall_of_now)]
+        authorization = request.headers.get_all("Authorization")
+        answer = costs(request.path, authorization, self._admin_keys, spent)
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(answer.body))}
+        return Response(
+            answer.status,
+            reason_phrase(answer.status),
+            Headers(headers | {"Connection": "close"}),
+            answer.body,
         )
 
     def _session(self, connection: ServerConnection, admission: _Admission) -> RealtimeSession:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -20,6 +21,7 @@ from callbridge.telephony.rest.records import (
     AvailableNumber,
     OwnedNumber,
     SentMessage,
+    UsageOfDay,
 )
 
 if TYPE_CHECKING:
@@ -190,6 +192,22 @@ class TwilioRest:
             )
         )
 
+    async def usage(self, day: dt.date, category: str = "") -> list[UsageOfDay]:
+        """What was used on a day in UTC, by category, or of one alone. It is some hours behind."""
+        fields = _given(category=category or None)
+        found = await self._ask(
+            lambda api: api.usage.records.daily.list_async(
+                start_date=day,
+                end_date=day,
+                include_subaccounts=False,
+                limit=NUMBERS_MAX,
+                page_size=NUMBERS_MAX,
+                **fields,
+            ),
+            reads=True,
+        )
+        return [_used(record) for record in found]
+
     # --- What Twilio thinks of us ---
 
     async def alerts(self, since: dt.datetime, limit: int = 100) -> list[Alert]:
@@ -314,6 +332,16 @@ def _alert(alert: Any) -> Alert:
     )
 
 
+def _used(record: Any) -> UsageOfDay:
+    return UsageOfDay(
+        category=_text(record.category),
+        price=_amount(record.price),
+        price_unit=_text(record.price_unit).lower(),
+        usage=_amount(record.usage),
+        usage_unit=_text(record.usage_unit),
+    )
+
+
 def _can(number: Any, ability: str) -> bool:
     """Old pages spell abilities in capitals: `SMS`."""
     abilities = number.capabilities if isinstance(number.capabilities, dict) else {}
@@ -322,6 +350,15 @@ def _can(number: Any, ability: str) -> bool:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def _amount(value: object) -> float:
+    """A number that may come as text; 0 for what is none."""
+    try:
+        amount = float(_text(value))
+    except ValueError:
+        return 0.0
+    return amount if math.isfinite(amount) else 0.0
 
 
 def _count(value: object) -> int:

@@ -120,6 +120,19 @@ class AvailableNumber:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageOfDay:
+    """What the account has used and pays of one category on one day, in UTC."""
+
+    category: str
+    """`calls-inbound`, `calls-media-stream-minutes`, `totalprice`, …: one may lie within another."""
+    price: float
+    price_unit: str
+    """`usd`, or the account's own currency."""
+    usage: float
+    usage_unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
     """One entry of Twilio's debugger."""
 
