@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from callbridge.call.outcomes import TextOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.state.text_notes import NoteKind
@@ -35,6 +37,17 @@ def is_news(known: Sequence[Fact], told: TextTold) -> bool:
     before = [fact for fact in known if isinstance(fact, TextTold) and fact.text_id == told.text_id]
     reached = max((_STEPS.get(fact.outcome, _FINAL) for fact in before), default=0)
     return told.text_id in asked(known) and _STEPS.get(told.outcome, _FINAL) > reached
+
+
+def with_length(known: Sequence[Fact], told: TextTold) -> TextTold | None:
+    """What is known of a text, with how long it is, where Twilio's report was here before its answer.
+
+    Only the answer to the request says the length, and a text is billed by it.
+    """
+    before = [fact for fact in known if isinstance(fact, TextTold) and fact.text_id == told.text_id]
+    if not before or not told.segments or any(fact.segments for fact in before):
+        return None
+    return replace(told, outcome=before[-1].outcome, code=before[-1].code)
 
 
 def wish_in(form: Mapping[str, str]) -> NoteKind | None:

@@ -14,7 +14,7 @@ from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.server.http.text_messages import texts_router
 from callbridge.server.process.texting import Texting
 from callbridge.state.text_notes import NoteKind
-from callbridge.switchboard.text_news import is_news
+from callbridge.switchboard.text_news import is_news, with_length
 from callbridge.telephony.signatures import sign
 from desks import ACCOUNT, AUTH_TOKEN, BASE, CALL, CALLED, CALLER, FrontDesk
 
@@ -66,7 +66,13 @@ async def test_a_status_is_of_the_text_in_the_address() -> None:
             await webhooks.post(f"/twilio/text-status?call={CALL}&text={text}", STATUS)
         known = [fact for _, fact in await webhooks.desk.known(CALL)]
         assert [fact.outcome for fact in known if isinstance(fact, TextTold)] == [TextOutcome.DELIVERED]
-        assert not is_news(known, TextTold("text_1", TextOutcome.ACCEPTED))
+        accepted = TextTold("text_1", TextOutcome.ACCEPTED, segments=2, priced_as="text +1")
+        assert not is_news(known, accepted)
+        # Twilio's answer comes behind its own report: the length is told by it alone.
+        late = with_length(known, accepted)
+        assert late == TextTold("text_1", TextOutcome.DELIVERED, segments=2, priced_as="text +1")
+        assert late is not None
+        assert with_length([*known, late], accepted) is None
 
 
 @pytest.mark.parametrize("path", ["/twilio/text", f"/twilio/text-status?call={CALL}&text=text_1"])

@@ -23,7 +23,7 @@ from callbridge.call.telephone_facts import TextAsked, TextTold
 from callbridge.observe.redaction import masked_number
 from callbridge.state.text_notes import SENT_KEPT_S, WORDS_MAX, NoteKind, TextNote
 from callbridge.switchboard.continuation import read_facts
-from callbridge.switchboard.text_news import asked, is_for_an_agent, is_news, wish_in
+from callbridge.switchboard.text_news import asked, is_for_an_agent, is_news, wish_in, with_length
 from callbridge.telephony.rest.fault import RestFault
 from callbridge.telephony.rest.outcomes import text_outcome, text_outcome_of
 
@@ -200,9 +200,11 @@ class Texting:
         """Notes what became of a text. Whether it was news."""
         desk = self._desk
         async with desk.one_by_one.of(call_sid):
-            is_new = is_news([fact for _, fact in await desk.known(call_sid)], told)
-            if is_new:
-                desk.note(call_sid, told)
+            known = [fact for _, fact in await desk.known(call_sid)]
+            is_new = is_news(known, told)
+            noted = told if is_new else with_length(known, told)
+            if noted is not None:
+                desk.note(call_sid, noted)
             return is_new
 
     def _await_news(self, call_sid: str) -> None:
