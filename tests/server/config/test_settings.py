@@ -413,7 +413,7 @@ EXAMPLES = {
 
 BY_OTHERS_NAMES = (
     *("TWILIO_API_KEY_SID", "TWILIO_API_KEY_SECRET", "TWILIO_REGION", "TWILIO_EDGE"),
-    "DATABASE_URL",
+    *("DATABASE_URL", "OPENAI_ADMIN_KEY"),
 )
 """What Twilio and others call their own: no bare names of ours."""
 
