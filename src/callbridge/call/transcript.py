@@ -236,6 +236,13 @@ class Transcript:
                         known, sent_ms=item.sent_ms, heard_ms=item.heard_ms, is_heard=False
                     )
 
+    def agent_made_more(self, item_id: str, more_ms: int) -> None:
+        """An item that was cut had gone on, and nobody heard that."""
+        for turn in self._unrecorded:
+            if more_ms and item_id in turn.heard:
+                cut = turn.heard[item_id]
+                turn.heard[item_id] = replace(cut, sent_ms=cut.sent_ms + more_ms)
+
     # The record.
 
     def close(self, now: float, answered_at: float | None, *, awaits_agent: bool = False) -> None:

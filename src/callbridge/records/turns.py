@@ -40,6 +40,8 @@ class _Draft:
     keys: list[str] = field(default_factory=list)
     interrupted: facts.Interrupted | None = None
     tools: list[ToolUse] = field(default_factory=list)
+    heard: list[facts.ItemHeard] = field(default_factory=list)
+    """Items that no record has."""
 
 
 def turns_of(streams: Sequence[StreamFacts]) -> tuple[Turn, ...]:
@@ -89,6 +91,7 @@ class _Reading:
                     pass
         for cut in cuts:
             self._cut(cut)
+        self._heard_without_record()
         for tool in tools_of(self._stream):
             self._used(tool)
 
@@ -130,6 +133,24 @@ class _Reading:
             if draft.interrupted is None and any(item.item_id in item_ids for item in items):
                 draft.interrupted = cut
 
+    def _heard_without_record(self) -> None:
+        """What was heard in turns that have no record: each in the latest that was open by then."""
+        recorded = {
+            item.item_id
+            for draft in self.drafts.values()
+            if draft.record is not None
+            for item in draft.record.items
+        }
+        for timed in self._stream.facts:
+            heard = timed.fact
+            if not isinstance(heard, facts.ItemHeard) or heard.began_ms is None or heard.item_id in recorded:
+                continue
+            latest = max(self.drafts.values(), key=lambda draft: draft.number, default=None)
+            if latest is None or latest.record is not None:
+                number = 1 if latest is None else latest.number + 1
+                latest = self._draft(number, timed.at_ms)
+            latest.heard.append(heard)
+
     def _used(self, tool: ToolDraft) -> None:
         """In the turn that it names; where none is named, in that which went on."""
         number = tool.turn
@@ -145,7 +166,7 @@ class _Reading:
 def _turn(draft: _Draft, number: int) -> Turn:
     record = draft.record
     spans = tuple(draft.speech[began_ms] for began_ms in sorted(draft.speech))
-    agent = () if record is None else tuple(_spoken(record, draft))
+    agent = tuple(_unrecorded(draft) if record is None else _spoken(record, draft))
     known = [*spans, *(spoken.span for spoken in agent if spoken.span is not None)]
     tools = tuple(draft.tools)
     return Turn(
@@ -170,18 +191,28 @@ def _spoken(record: facts.TurnEnded, draft: _Draft) -> Iterable[Spoken]:
     return [Spoken("", record.agent, record.agent, was_cut=record.interrupted)] if record.agent else []
 
 
+def _unrecorded(draft: _Draft) -> Iterable[Spoken]:
+    """What is known of items before the record of their turn: that they were heard to their end."""
+    return [
+        Spoken(item.item_id, "", "", item.sent_ms, item.sent_ms, _span(item, draft)) for item in draft.heard
+    ]
+
+
+def _span(item: SaidItem | facts.ItemHeard, draft: _Draft) -> Span | None:
+    if item.began_ms is None or item.ended_ms is None:
+        return None
+    began_ms = max(item.began_ms + draft.offset_ms, 0)
+    return Span(began_ms, max(item.ended_ms + draft.offset_ms, began_ms))
+
+
 def _item(item: SaidItem, draft: _Draft) -> Spoken:
-    span = None
-    if item.began_ms is not None and item.ended_ms is not None:
-        began_ms = max(item.began_ms + draft.offset_ms, 0)
-        span = Span(began_ms, max(item.ended_ms + draft.offset_ms, began_ms))
     return Spoken(
         item.item_id,
         item.words,
         item.heard,
         sent_ms=item.sent_ms,
         heard_ms=item.heard_ms,
-        span=span,
+        span=_span(item, draft),
         was_cut=item.was_cut,
     )
 

@@ -116,10 +116,11 @@ class Interruption:
         """
         withheld = self._playout.forget_withheld()
         for item_id in response.items:
+            late_ms = milliseconds(withheld.get(item_id, 0))
             if item_id in response.settled:
+                self._transcript.agent_made_more(item_id, late_ms)
                 continue
             sent_ms = self._playout.sent_ms(item_id)
-            late_ms = milliseconds(withheld.get(item_id, 0))
             if sent_ms and not late_ms:
                 continue
             response.settled.add(item_id)
