@@ -20,6 +20,7 @@ from callbridge.call.facts import (
     Noted,
     SessionReplaced,
 )
+from callbridge.records.telling import StoredFact, tell
 from callbridge.simulators.phone.carrier_codes import Level
 from callbridge.simulators.truth import AudioChangedError, HeardItem, heard_call
 from callbridge.switchboard.continuation import Continuation
@@ -345,6 +346,38 @@ def _may_drop(stream: Stream) -> bool:
     return any(fact.after_ms > bound_ms for fact in replaced) or has_lost
 
 
+# --- What is told of it -----------------------------------------------------------------------------------
+
+
+def story_is_true(world: World) -> Iterator[str]:
+    """Its story has what the caller heard of each item, and its waits sum up."""
+    rows = [
+        StoredFact(fact.source, fact.number, at, fact)
+        for stream in world.streams
+        for at, fact in stream.facts
+    ]
+    story = tell("CA1", rows)
+    for turn in story.turns:
+        wait = turn.latency
+        if wait is not None and sum(part.ms for part in wait.parts) != wait.whole_ms:
+            yield f"turn {turn.number}: {wait}"
+    told = {said.item_id: said for turn in story.turns for said in turn.agent}
+    given = world.conditions
+    is_steady = not given.phone_jitter_ms and not given.mishaps
+    # An answer that was given twice cannot be told apart by its audio.
+    begins = Counter(item.audio[:24] for item in _items(world) if item.is_spoken)
+    alike = {item.id for item in _items(world) if begins[item.audio[:24]] > 1}
+    for item in heard(world):
+        said = told.get(item.item_id)
+        if item.item_id in alike:
+            continue
+        if said is None:
+            if item.heard_ms and not any(stream.is_killed for stream in world.streams):
+                yield f"{item.item_id} was heard for {item.heard_ms} ms, and is not told"
+        elif is_steady and abs(said.heard_ms - item.heard_ms) > TAIL_MS + 2 * given.phone_delay_ms:
+            yield f"{item.item_id} was heard for {item.heard_ms} ms; told are {said.heard_ms}"
+
+
 PROMISES: tuple[Callable[[World], Iterator[str]], ...] = (
     ends_as_planned,
     ends_once,
@@ -358,4 +391,5 @@ PROMISES: tuple[Callable[[World], Iterator[str]], ...] = (
     memory_was_heard,
     tools_run_once,
     caller_is_heard,
+    story_is_true,
 )

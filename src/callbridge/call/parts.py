@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from callbridge.call.bad_messages import BadMessages
 from callbridge.call.bill import Bill
-from callbridge.call.ear.heard import HeardItems
 from callbridge.call.ear.keys_out import PressedKeys
 from callbridge.call.ear.line import Line
 from callbridge.call.ear.playout import Playout
@@ -80,7 +79,7 @@ class Parts:
             transcript=transcript,
             out=out,
         )
-        self.heard, self.waiting_sound = HeardItems(playout), WaitingSound(plan.limits)
+        self.waiting_sound = WaitingSound(plan.limits)
         self.pressed_keys = PressedKeys(playout, out)
         self.hearing = Hearing(self.floor, self.asking, self.sessions, tally=tally, playout=playout, out=out)
         # Turn detection by meaning has no silence of its own that it waits for.

@@ -65,7 +65,7 @@ def mark_echoed(parts: Parts, event: ms.MarkEchoed, now: float) -> None:
 
 def _note_heard(parts: Parts, now: float) -> None:
     progress = parts.floor.in_progress
-    heard = parts.heard.take(progress.unfinished if progress is not None else (), now)
+    heard = parts.playout.heard_items(now, progress.unfinished if progress is not None else ())
     parts.transcript.agent_was_heard(heard)
     for item in heard:
         parts.floor.interruption.heard(item)

@@ -380,17 +380,20 @@ class _Lived:
         """How the first of its audio came to be."""
         turn = self.turn
         sent = {item.sent_from: item for item in turn.heard.values() if item.sent_from is not None}
-        if not sent:
+        # Where its audio is still under way, only that it was sent is known.
+        first = sent[min(sent)] if sent else None
+        sent_at = turn.answered_at if first is None else first.sent_from
+        if sent_at is None or not turn.began:
             return None
-        first = sent[min(sent)]
-        asked_at, began_at = turn.began.get(first.item_id, (None, None))
+        item_id = next(iter(turn.began)) if first is None else first.item_id
+        asked_at, began_at = turn.began[item_id]
         return Answer(
             stopped_ms=self._ms(turn.stopped_at),
             ended_ms=self._ms(turn.speech_ended_at),
             asked_ms=self._ms(asked_at),
             created_ms=self._ms(began_at),
-            sent_ms=self._ms(first.sent_from),
-            heard_ms=self._ms(first.heard_from),
+            sent_ms=self._ms(sent_at),
+            heard_ms=None if first is None else self._ms(first.heard_from),
         )
 
     def _ms(self, at: float | None) -> int | None:

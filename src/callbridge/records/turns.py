@@ -34,14 +34,21 @@ class _Draft:
     offset_ms: int
     """Of its stream."""
     record: facts.TurnEnded | None = None
+    ended_ms: int | None = None
+    """When that was noted."""
     caller: str | None = None
     speech: dict[int, Span] = field(default_factory=dict)
     """By when each stretch began."""
     keys: list[str] = field(default_factory=list)
     interrupted: facts.Interrupted | None = None
     tools: list[ToolUse] = field(default_factory=list)
-    heard: list[facts.ItemHeard] = field(default_factory=list)
-    """Items that no record has."""
+    heard: dict[str, facts.ItemHeard] = field(default_factory=dict)
+    """Items that were heard to their end."""
+
+    @property
+    def item_ids(self) -> set[str]:
+        """The items of its record."""
+        return set() if self.record is None else {item.item_id for item in self.record.items}
 
 
 def turns_of(streams: Sequence[StreamFacts]) -> tuple[Turn, ...]:
@@ -73,6 +80,7 @@ class _Reading:
     def read(self) -> None:
         """All of them."""
         cuts: list[facts.Interrupted] = []
+        heard: list[tuple[facts.ItemHeard, int]] = []
         for timed in self._stream.facts:
             match timed.fact:
                 case facts.CallerSpoke() as spoke if spoke.record:
@@ -87,11 +95,14 @@ class _Reading:
                     self._came(came, timed.at_ms)
                 case facts.Interrupted() as cut:
                     cuts.append(cut)
+                case facts.ItemHeard() as item if item.began_ms is not None:
+                    heard.append((item, timed.at_ms))
                 case _:
                     pass
         for cut in cuts:
             self._cut(cut)
-        self._heard_without_record()
+        for item, at_ms in heard:
+            self._heard(item, at_ms)
         for tool in tools_of(self._stream):
             self._used(tool)
 
@@ -106,7 +117,7 @@ class _Reading:
 
     def _ended(self, record: facts.TurnEnded, at_ms: int) -> None:
         draft = self._draft(record.turn, at_ms)
-        draft.record = record
+        draft.record, draft.ended_ms = record, at_ms
         if record.caller is not None:
             draft.caller = record.caller
         if record.speech:
@@ -129,27 +140,20 @@ class _Reading:
         """The turn whose answer was cut is that which has its items."""
         item_ids = {item_id for item_id, _ in cut.truncated} | set(cut.deleted)
         for draft in self.drafts.values():
-            items = () if draft.record is None else draft.record.items
-            if draft.interrupted is None and any(item.item_id in item_ids for item in items):
+            if draft.interrupted is None and item_ids & draft.item_ids:
                 draft.interrupted = cut
 
-    def _heard_without_record(self) -> None:
-        """What was heard in turns that have no record: each in the latest that was open by then."""
-        recorded = {
-            item.item_id
-            for draft in self.drafts.values()
-            if draft.record is not None
-            for item in draft.record.items
-        }
-        for timed in self._stream.facts:
-            heard = timed.fact
-            if not isinstance(heard, facts.ItemHeard) or heard.began_ms is None or heard.item_id in recorded:
-                continue
-            latest = max(self.drafts.values(), key=lambda draft: draft.number, default=None)
-            if latest is None or latest.record is not None:
-                number = 1 if latest is None else latest.number + 1
-                latest = self._draft(number, timed.at_ms)
-            latest.heard.append(heard)
+    def _heard(self, heard: facts.ItemHeard, at_ms: int) -> None:
+        """Of an item that no record has, or whose turn was recorded while it was still heard."""
+        of_record = (draft for draft in self.drafts.values() if heard.item_id in draft.item_ids)
+        open_then = (draft for draft in self._in_order() if draft.ended_ms is None or draft.ended_ms >= at_ms)
+        draft = next(of_record, None) or next(open_then, None)
+        if draft is None:
+            draft = self._draft(max(self.drafts, default=0) + 1, at_ms)
+        draft.heard[heard.item_id] = heard
+
+    def _in_order(self) -> list[_Draft]:
+        return sorted(self.drafts.values(), key=lambda draft: draft.number)
 
     def _used(self, tool: ToolDraft) -> None:
         """In the turn that it names; where none is named, in that which went on."""
@@ -166,7 +170,7 @@ class _Reading:
 def _turn(draft: _Draft, number: int) -> Turn:
     record = draft.record
     spans = tuple(draft.speech[began_ms] for began_ms in sorted(draft.speech))
-    agent = tuple(_unrecorded(draft) if record is None else _spoken(record, draft))
+    agent = tuple(_spoken(draft))
     known = [*spans, *(spoken.span for spoken in agent if spoken.span is not None)]
     tools = tuple(draft.tools)
     return Turn(
@@ -184,18 +188,39 @@ def _turn(draft: _Draft, number: int) -> Turn:
     )
 
 
-def _spoken(record: facts.TurnEnded, draft: _Draft) -> Iterable[Spoken]:
-    """The items; older facts have only what was heard of all of them together."""
-    if record.items:
-        return [_item(item, draft) for item in record.items]
-    return [Spoken("", record.agent, record.agent, was_cut=record.interrupted)] if record.agent else []
-
-
-def _unrecorded(draft: _Draft) -> Iterable[Spoken]:
-    """What is known of items before the record of their turn: that they were heard to their end."""
-    return [
-        Spoken(item.item_id, "", "", item.sent_ms, item.sent_ms, _span(item, draft)) for item in draft.heard
+def _spoken(draft: _Draft) -> Iterable[Spoken]:
+    """The items. Older records have only what was heard of all of them together."""
+    record = draft.record
+    unrecorded = [item for item in draft.heard.values() if item.item_id not in draft.item_ids]
+    spoken = [
+        Spoken(item.item_id, "", "", item.sent_ms, item.sent_ms, _span(item, draft)) for item in unrecorded
     ]
+    if record is None:
+        return spoken
+    if record.items:
+        return [*(_item(item, draft) for item in record.items), *spoken]
+    of_old = Spoken("", record.agent, record.agent, was_cut=record.interrupted)
+    return [*spoken, of_old] if record.agent else spoken
+
+
+def _item(item: SaidItem, draft: _Draft) -> Spoken:
+    """One item. Its turn may have been recorded while it was still heard: then later facts know more."""
+    heard = draft.heard.get(item.item_id)
+    known = item if item.sent_ms or heard is None else heard
+    heard_ms, was_cut = item.heard_ms, item.was_cut
+    if not item.sent_ms and heard is not None:
+        heard_ms = heard.sent_ms
+    elif not item.sent_ms and draft.interrupted is not None:
+        heard_ms, was_cut = dict(draft.interrupted.truncated).get(item.item_id, 0), True
+    return Spoken(
+        item.item_id,
+        item.words,
+        item.heard,
+        sent_ms=known.sent_ms,
+        heard_ms=heard_ms,
+        span=_span(known, draft),
+        was_cut=was_cut,
+    )
 
 
 def _span(item: SaidItem | facts.ItemHeard, draft: _Draft) -> Span | None:
@@ -205,27 +230,18 @@ def _span(item: SaidItem | facts.ItemHeard, draft: _Draft) -> Span | None:
     return Span(began_ms, max(item.ended_ms + draft.offset_ms, began_ms))
 
 
-def _item(item: SaidItem, draft: _Draft) -> Spoken:
-    return Spoken(
-        item.item_id,
-        item.words,
-        item.heard,
-        sent_ms=item.sent_ms,
-        heard_ms=item.heard_ms,
-        span=_span(item, draft),
-        was_cut=item.was_cut,
-    )
-
-
 def _latency(record: facts.TurnEnded | None, draft: _Draft, tools: Sequence[ToolUse]) -> Latency | None:
     if record is None or record.answer is None:
         return None
+    answer = record.answer
+    if answer.heard_ms is None and record.items and (first := draft.heard.get(record.items[0].item_id)):
+        answer = msgspec.structs.replace(answer, heard_ms=first.began_ms)
     ran = [
         Span(tool.began_ms, tool.began_ms + tool.duration_ms)
         for tool in tools
         if tool.duration_ms is not None and not tool.is_ours
     ]
-    return latency_of(_moved(record.answer, draft.offset_ms), ran)
+    return latency_of(_moved(answer, draft.offset_ms), ran)
 
 
 def _moved(answer: Answer, offset_ms: int) -> Answer:

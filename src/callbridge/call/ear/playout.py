@@ -20,7 +20,7 @@ from callbridge.call.limits import Limits
 from callbridge.wire.audio import BYTES_PER_MS, milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 _BYTES_PER_S = BYTES_PER_MS * 1000
 _WITHHELD_ITEMS_MAX = 32
@@ -55,6 +55,8 @@ class CutItem:
     heard_from: float | None = None
     """When the caller began to hear it, as an echo tells it; None for one of which they heard nothing."""
     heard_until: float | None = None
+    is_news: bool = False
+    """It is heard, and that was not told yet."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,10 @@ class Playout:
     """Bytes sent in earlier runs of each item of the response in progress."""
     _times_before: dict[str, _Times] = field(default_factory=dict)
     """When such an item was sent and heard in earlier runs."""
+    _played: dict[str, CutItem] = field(default_factory=dict)
+    """Items that were heard in earlier runs, until that is told."""
+    _told: set[str] = field(default_factory=set)
+    """Items of this run of which it is told."""
     _begun_parts: int = 0
     """So many parts of the run have begun to be heard, as echoes tell."""
     _agent_until_before: float = float("-inf")
@@ -137,7 +143,7 @@ class Playout:
         """Notes audio of `item_id` sent to the phone; answers the name of a mark when one is due."""
         # Most deltas come while earlier audio still plays: then the run goes on, and no lateness can end it.
         if now > self._run_began_at + self._run_bytes / _BYTES_PER_S and now > self._ends_at(now):
-            self._begin_run(now, quiet_since=self.quiet_at)
+            self._run_is_played(now)
         if self.first_sent_at is None:
             self.first_sent_at = now
             if self.began_at is None:
@@ -150,7 +156,7 @@ class Playout:
     def clip_sent(self, byte_count: int, now: float, name: str = CLIP) -> None:
         """Notes a clip or keys sent to the phone: audio that the model knows nothing of."""
         if now > self._ends_at(now):
-            self._begin_run(now, quiet_since=self.quiet_at)
+            self._run_is_played(now)
         self._queue(name, byte_count, now)
 
     def _queue(self, item_id: str, byte_count: int, now: float) -> None:
@@ -262,9 +268,12 @@ class Playout:
             sent_ms, heard_ms = milliseconds(sent[item_id]), milliseconds(heard_bytes)
             is_heard = is_done or (heard_ms > 0 and sent_ms - heard_ms <= tail_ms)
             index = self.content_indexes.get(item_id, 0)
-            cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, index, *times[item_id]))
+            is_news = is_heard and item_id not in self._told and not item_id.startswith(OURS)
+            cuts.append(CutItem(item_id, sent_ms, heard_ms, is_heard, index, *times[item_id], is_news))
+        cuts[:0] = [item for item in self._played.values() if item.item_id not in heard]
         if is_done:
             return 0, tuple(cuts)
+        self._played.clear()
         self.cut_keys += [cut for cut in cuts if cut.item_id.startswith(KEYS)]
         self.epoch += 1
         self._marks.clear()
@@ -273,10 +282,18 @@ class Playout:
         self._begin_run(now, quiet_since=now if position else self._quiet_before)
         return unheard_ms, tuple(cuts)
 
-    def heard_items(self, now: float) -> tuple[CutItem, ...]:
-        """The items that the run touches, all of which echoes prove to be heard."""
-        assert self.is_drained, "asked when the last echo has come"
-        return self.cut(now, 0)[1]
+    def heard_items(self, now: float, unfinished: Collection[str]) -> list[CutItem]:
+        """Items that are heard to their end, as echoes prove, each once: what was sent and heard of them.
+
+        `unfinished`: items of which more is to come; what was sent of them is not all.
+        """
+        if not self.is_drained:
+            return []
+        news = (item for item in self.cut(now, 0)[1] if item.is_news)
+        heard = [item for item in news if item.item_id not in unfinished]
+        self._told |= {item.item_id for item in heard}
+        self._played = {item_id: item for item_id, item in self._played.items() if item_id in unfinished}
+        return heard
 
     def take_cut_keys(self) -> list[CutItem]:
         """Hands over, and forgets, the keys that were cut, in order."""
@@ -381,6 +398,16 @@ class Playout:
     def _ends_at(self, now: float) -> float:
         return self._run_began_at + self._run_bytes / _BYTES_PER_S + self._lateness_s(now)
 
+    def _run_is_played(self, now: float) -> None:
+        """The run was heard to its end, and another one begins."""
+        item_ids = dict.fromkeys(part.item_id for part in self._parts)
+        untold = [item for item in item_ids if item not in self._told and not item.startswith(OURS)]
+        self._begin_run(now, quiet_since=self.quiet_at)
+        for item_id in untold:
+            sent_ms = milliseconds(self._sent_before[item_id])
+            index, times = self.content_indexes.get(item_id, 0), self._times_before[item_id]
+            self._played[item_id] = CutItem(item_id, sent_ms, sent_ms, True, index, *times, is_news=True)
+
     def _begin_run(self, now: float, quiet_since: float) -> None:
         self._quiet_before = quiet_since
         for part in self._parts:
@@ -393,6 +420,7 @@ class Playout:
             if not part.item_id.startswith(OURS):
                 self._agent_until_before = self._run_began_at + (part.begin + part.size) / _BYTES_PER_S
         self._parts, self._last, self._begun_parts = [], None, 0
+        self._told.clear()
         self._run += 1
         self._run_began_at = now
         self._run_bytes = self._proven_bytes = 0

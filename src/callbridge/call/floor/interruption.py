@@ -83,7 +83,7 @@ class Interruption:
             self._out.tell_phone(media_streams.Clear(self._out.stream_sid))
         lost = [cut for cut in cuts if not (cut.is_heard or cut.item_id.startswith(OURS))]
         for cut in cuts:
-            if cut.is_heard and not cut.item_id.startswith(OURS):
+            if cut.is_news:
                 self.heard(cut)
         truncated, deleted = self._forget(lost)
         if muted is not None:
@@ -98,6 +98,9 @@ class Interruption:
             self._never_begun(in_progress)
         _, cuts = self._playout.cut(now, self._heard_tail_ms)
         self._transcript.agent_was_heard(cuts)
+        for cut in cuts:
+            if cut.is_news:
+                self.heard(cut)
 
     def _never_begun(self, response: LiveResponse) -> None:
         """Items of a response that is heard no more, and that were not begun, will never be heard.
