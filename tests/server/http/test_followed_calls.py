@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from callbridge.call.facts import CallDescribed, CallOffered, StreamStarted
+from callbridge.call.facts import CallDescribed, CallOffered, CallOver, StreamStarted
 from callbridge.call.telephone_facts import TransferAsked
 from callbridge.call.wishes import Transfer
-from callbridge.observe.feed import LiveFact
+from callbridge.observe.feed import EVENTS_MAX, LiveFact
 from callbridge.observe.redaction import redaction
 from callbridge.records.keeping import Keeping
 from callbridge.server.http import event_stream
@@ -106,6 +106,19 @@ async def test_words_may_be_left_out_and_who_leaves_is_forgotten(world: World) -
         async with world.follows("/calls/live"):
             assert await until(lambda: world.call.words_go_to is not None)
         assert await until(lambda: world.call.words_go_to is None)
+
+
+async def test_a_reader_for_whom_too_much_waits_is_told_so_and_may_come_again(world: World) -> None:
+    async with world.follows("/calls/live?words=false") as reader:
+        await reader.reads()
+        for _ in range(EVENTS_MAX + 1):
+            world.desk.feed(CallOver(call_sid=CALL))
+        names = [(await reader.reads())[0] for _ in range(EVENTS_MAX)]
+        assert names == ["fact"] * EVENTS_MAX
+        assert (await reader.reads())[1]["why"] == "not_read"
+        assert await reader.reads() == ("end", None)
+    async with world.follows("/calls/live") as again:
+        assert (await again.reads())[0] == "hello"
 
 
 async def test_silence_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
