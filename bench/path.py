@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gc
 import json
 import math
 import re
 import socket
+import tempfile
 import time
 from collections import deque
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -40,18 +43,21 @@ from callbridge.bridge.legs.leg import (
     PHONE_PATIENCE,
 )
 from callbridge.bridge.legs.picows_protocol import LegProtocol
+from callbridge.bridge.taps import Tap
 from callbridge.call.events import Leg, StreamAdmitted
 from callbridge.call.facts import StreamEnded
 from callbridge.call.limits import Limits
 from callbridge.call.machine import CallMachine
 from callbridge.call.phases import Phase
 from callbridge.call.plan import CallPlan
+from callbridge.records.recording.writer import RecordingWriter
 from callbridge.wire.realtime_commands import Audio, AudioInput, AudioOutput, ServerVad, Session
 from callbridge.wire.realtime_events import MULAW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from callbridge.bridge.relay import Relay
     from callbridge.call.facts import Fact
     from callbridge.wire.media_streams import StartFacts
 
@@ -193,6 +199,11 @@ class Line:
         call = self._bridge.decider
         return isinstance(call, CallMachine) and call.phase is Phase.LIVE
 
+    @property
+    def relay(self) -> Relay:
+        """The audio path, for a tap."""
+        return self._bridge.relay
+
     def _note(self, fact: Fact) -> None:
         if isinstance(fact, StreamEnded):
             self.moved = fact.frames_to_model, fact.frames_to_phone
@@ -300,12 +311,31 @@ def _measure(lines: list[Line], rounds: int) -> tuple[Stopwatch, Stopwatch, Stop
     return up, down, echo
 
 
-async def _carry_out(calls: int, rounds: int, agent: Agent) -> None:
-    with socket.socket() as tcp:
+@contextlib.contextmanager
+def _recording(lines: list[Line], rounds: int, folder: str) -> Iterator[None]:
+    """Has all calls recorded, and says what that costs the thread that writes."""
+    writer = RecordingWriter(Path(folder), lambda _path: None)
+    writer.start()
+    taps = [Tap(line.relay) for line in lines]
+    for number, tap in enumerate(taps):
+        tap.open(writer.begin(f"CA{number:032x}-MZ{number:032x}", print).add)
+    began_s, began_here_s = time.process_time(), time.thread_time()
+    yield
+    for tap in taps:
+        tap.close()
+    writer.close(SET_UP_WITHIN_S)
+    took_s = time.process_time() - began_s - (time.thread_time() - began_here_s)
+    frames = len(lines) * rounds * (UP_FRAMES + DELTAS)
+    print(f"{'writing, a frame':<16}{took_s * 1e6 / frames:6.2f} µs")  # noqa: T201
+
+
+async def _carry_out(calls: int, rounds: int, agent: Agent, *, records: bool) -> None:
+    with socket.socket() as tcp, tempfile.TemporaryDirectory() as folder:
         lines = await _set_up(calls, tcp, agent)
         gc.collect()
         gc.freeze()  # What a call holds is old by the time in which it speaks.
-        watches = up, down, echo = _measure(lines, rounds)
+        with _recording(lines, rounds, folder) if records else contextlib.nullcontext():
+            watches = up, down, echo = _measure(lines, rounds)
         for line in lines:
             line.running.cancel()
         await asyncio.wait([line.running for line in lines])
@@ -320,9 +350,10 @@ def measure(
     calls: Annotated[int, typer.Option(min=1, max=5000, help="Calls that take turns.")] = 250,
     rounds: Annotated[int, typer.Option(min=1, help="How often each of them speaks for 200 ms.")] = 40,
     agent: Annotated[AgentKind, typer.Option(help="One without code, or one as people write.")] = "plain",
+    recording: Annotated[bool, typer.Option(help="Whether all of them are recorded.")] = False,
 ) -> None:
     """Measure the user time of the audio path alone."""
-    uvloop.run(_carry_out(calls, rounds, ordinary if agent == "ordinary" else Agent()))
+    uvloop.run(_carry_out(calls, rounds, ordinary if agent == "ordinary" else Agent(), records=recording))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from callbridge.agents.flow.transitions import (
     unreached,
     visited,
 )
+from callbridge.agents.recording.recording import Recording
 from callbridge.agents.texting.texts import Texts
 from callbridge.agents.tools.of_steps import tool
 from callbridge.agents.tools.tool import EndCall, ToolRefused, Transfer
@@ -62,6 +63,7 @@ __all__ = [
     "Line",
     "LiveFact",
     "LiveWords",
+    "Recording",
     "Reply",
     "Roster",
     "SemanticVad",

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from callbridge.call import agent_facts, facts
+from callbridge.call import recording_facts as rf
 from callbridge.call import telephone_facts as t
 from callbridge.call.bill_facts import Billed
 from callbridge.call.facts import EndReason
@@ -119,6 +120,19 @@ CASES = [
     (
         agent_facts.CaptureDelivered("booking", "answered"),
         line("capture_delivered", form="booking", outcome="answered"),
+    ),
+    (rf.ConsentGiven("asked", "May we record this?"), line("consent_given", how="asked")),
+    (rf.ConsentRefused(), line("consent_refused")),
+    (rf.RecordingBegan("CA1-MZ1"), line("recording_began", name="CA1-MZ1")),
+    (rf.RecordingPaused("card"), line("recording_paused", step="card")),
+    (rf.RecordingResumed(), line("recording_resumed", step="")),
+    (
+        rf.RecordingEnded("CA1-MZ1", "the disk is too slow"),
+        line("recording_ended", name="CA1-MZ1", reason="the disk is too slow"),
+    ),
+    (
+        rf.RecordingStored("CA1-MZ1.opus", 1000, 4000, "opus"),
+        line("recording_stored", name="CA1-MZ1.opus", duration_ms=1000, bytes=4000, format="opus"),
     ),
     (
         t.TransferAsked("MZ1-1", Transfer("sales", "+15550100042", briefing="a secret"), is_held=True),

@@ -13,6 +13,7 @@ from callbridge.agents.forms.users_code import handler_of
 from callbridge.agents.languages.codes import LanguageFault, checked_language
 from callbridge.agents.menu import MenuInCall, work_of
 from callbridge.agents.pressing import press_keys_tool
+from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.texts import SEND_TEXT
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.tools.given import AnyTool
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from callbridge.agents.context import About
     from callbridge.agents.detection import SemanticVad, ServerVad
     from callbridge.agents.flow.flow import Flow
+    from callbridge.agents.recording.recording import Recording
     from callbridge.agents.texting.texts import Texts
     from callbridge.agents.texts import Text
     from callbridge.agents.transfers.destination import Destination
@@ -97,6 +99,7 @@ class Agent:
         flow: the steps of its conversations, each with instructions and tools of its own.
         transfers: people to whom it can put its callers through.
         analysis: what is asked about its calls when they are over, where calls are analysed.
+        recording: has its calls recorded, and says how the caller is asked; without it none is.
 
     Raises:
         AgentFault: something of this cannot be so.
@@ -139,6 +142,7 @@ class Agent:
         flow: Flow | None = None,
         transfers: Iterable[Destination] = (),
         analysis: Analysis | None = None,
+        recording: Recording | None = None,
     ) -> None:
         _check(name, time_zone, tool_timeout_s, spend_max, person_key)
         self.instructions, self.greeting, self.name = instructions, greeting, name
@@ -169,18 +173,26 @@ class Agent:
             self.toolbox.add(tool_of(given))
         self.flow = flow
         self._transfers = _transfer_plan(transfers, flow, self.language)
+        self.recording = recording
         self._take_abilities(person_key)
 
     def _take_abilities(self, person_key: str) -> None:
-        """What it can do in a call because of its flow and of whom it can put callers through to."""
+        """What it can do in a call because of its flow, its recording and its destinations."""
         if self.flow is not None:
             names = (*self.toolbox.names, *([TOOL] if self.destinations else []))
             self.flow.check(names, person_key)
             self.toolbox.reserve(self.flow.tool_names)
             self.abilities.append(self.flow.in_call)
+        if self.recording is not None:
+            self._is_recorded(self.recording)
         if self.destinations:
             self.toolbox.reserve([TOOL])
             self.abilities.append(lambda wants, _about: TransfersInCall(self._transfers, wants))
+
+    def _is_recorded(self, recording: Recording) -> None:
+        self.toolbox.reserve(recording.tool_names)
+        left_out = frozenset[str]() if self.flow is None else self.flow.unrecorded
+        self.abilities.append(lambda wants, _about: RecordingInCall(recording, wants, left_out))
 
     @property
     def destinations(self) -> Mapping[str, Destination]:

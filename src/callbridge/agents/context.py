@@ -122,6 +122,12 @@ class LiveCall(Protocol):
     async def send_text(self, words: str, template: str, to: str) -> TextOutcome:
         """Sends a text message."""
 
+    def pause_recording(self) -> None:
+        """Records nothing until it is resumed."""
+
+    def resume_recording(self) -> None:
+        """Records again."""
+
 
 class Call(Generic[ValuesT]):
     """The call that a piece of the agent's code serves.
@@ -273,6 +279,25 @@ class Call(Generic[ValuesT]):
                 f"these cannot be pressed: write 1 to {KEYS_MAX} of 0-9, *, #, A-D, and w for half a second"
             )
         self._of_stream.press(keys)
+
+    def pause_recording(self) -> None:
+        """From when this returns nothing of either side is recorded: for card data, say.
+
+        It stays so until `resume_recording`, also on another stream of the call. What is said meanwhile is
+        silence in the recording, and never on any disk. Does nothing where the call is not recorded.
+
+        Raises:
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        self._of_stream.pause_recording()
+
+    def resume_recording(self) -> None:
+        """Both sides are recorded again. Does nothing where it was not paused.
+
+        Raises:
+            RuntimeError: the call has no stream yet (in `choose`).
+        """
+        self._of_stream.resume_recording()
 
     @property
     def _of_stream(self) -> LiveCall:

@@ -17,6 +17,7 @@ from callbridge.agents.asking import answer_of
 from callbridge.agents.context import Call, Line, Spoken
 from callbridge.agents.earlier import told_of
 from callbridge.agents.outside import NoOutside
+from callbridge.agents.recording.in_call import RecordingInCall
 from callbridge.agents.texting.in_call import TextsInCall
 from callbridge.agents.texts import summary_of, text_of
 from callbridge.agents.tools.confirming import ASK_FIRST, Confirmations
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from callbridge.agents.agent import Agent
     from callbridge.agents.context import About
     from callbridge.agents.outside import Outside
+    from callbridge.agents.recording.recorder import Recorder
     from callbridge.agents.tools.given import AnyTool
     from callbridge.agents.transfers.result import TransferResult
     from callbridge.agents.wants import Wanted
@@ -89,6 +91,9 @@ class AgentInCall:
         self.texts = TextsInCall(agent.texts, about, outside or NoOutside(), self.wants)
         self._abilities: Sequence[Ability] = [make(self.wants, about) for make in agent.abilities]
         self._transfers = next((one for one in self._abilities if isinstance(one, TransfersInCall)), None)
+        self.recording = next((one for one in self._abilities if isinstance(one, RecordingInCall)), None)
+        self.recorder: Recorder | None = None
+        """Records the stream, where the agent wishes it; given before it begins."""
         self._turns: dict[int, tuple[str | None, str]] = {}
         """What was said, by turn: the caller's words, and what was heard of the agent's."""
         self._turns_before: list[dict[int, tuple[str | None, str]]] = []
@@ -126,6 +131,8 @@ class AgentInCall:
         own = await text_of(agent.instructions, call, instructions, "instructions")
         self._own_instructions = "\n\n".join(filter(None, (own, speak)))
         self.greeting = await text_of(agent.greeting, call, greeting, "greeting")
+        if self.recording is not None:
+            self.greeting = self.recording.greeting(self.greeting)
         self._session = self._session_now()
         self._keep_values()
 
@@ -166,6 +173,8 @@ class AgentInCall:
         for text in self._unended.texts():
             self.wants.add(w.AgentTells(text, is_answered=False))
         self.texts.begin()
+        if self.recording is not None:
+            self.recording.begin(tasks, self.recorder)
 
     def _restore(self, fact: Fact) -> None:
         self._unended.restore(fact)
@@ -263,6 +272,16 @@ class AgentInCall:
     def press(self, keys: str) -> None:
         """See `Call.press`."""
         self.wants.add(w.KeysOut(keys))
+
+    def pause_recording(self) -> None:
+        """See `Call.pause_recording`."""
+        if self.recording is not None:
+            self.recording.pause()
+
+    def resume_recording(self) -> None:
+        """See `Call.resume_recording`."""
+        if self.recording is not None:
+            self.recording.resume()
 
     def transfer(self, name: str, words: str, reason: str, summary: str) -> None:
         """See `Call.transfer`."""

@@ -87,7 +87,7 @@ class Bridge:
         self._loop, self._log = asyncio.get_running_loop(), structlog.get_logger()
         self._entrance = Entrance(self._loop.time(), limits, spread, machine)
         self._phone_rate = PhoneRate(self._entrance.limits)
-        self._relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
+        self.relay = Relay(self._entrance.gate, self._entrance.tally, phone.send, self._flood_of_frames)
         self._legs: dict[e.Leg, SocketLeg] = {e.Leg.PHONE: phone}
         self._readers: dict[e.Leg, asyncio.Task[None]] = {}
         self._dials: dict[e.Leg, asyncio.Task[None]] = {}
@@ -156,11 +156,11 @@ class Bridge:
 
     def phone_said(self, text: str | bytes) -> None:
         """One message of Twilio."""
-        event = self._relay.from_phone(text)
+        event = self.relay.from_phone(text)
         if event is None:
             return
         now = self._loop.time()
-        if type(event) is media_streams.MarkEchoed and self._relay.echoed(event.mark.name, now):
+        if type(event) is media_streams.MarkEchoed and self.relay.echoed(event.mark.name, now):
             return
         self._tell(self._phone_rate.flood_of(event, now) or event)
 
@@ -169,12 +169,12 @@ class Bridge:
 
     def model_said(self, text: str | bytes) -> None:
         """One event of the model."""
-        event = self._relay.from_model(text, self._loop.time())
+        event = self.relay.from_model(text, self._loop.time())
         if event is not None:
             self._tell(event)
 
     def _spare_said(self, text: str | bytes) -> None:
-        self._tell(self._relay.from_spare(text))
+        self._tell(self.relay.from_spare(text))
 
     @property
     def _call_sid(self) -> str:
@@ -215,7 +215,7 @@ class Bridge:
 
     def hear_words(self, hear: HearWords | None) -> None:
         """Who is told the words of both sides as they come; None: nobody."""
-        self._relay.hear_words(hear)
+        self.relay.hear_words(hear)
 
     def stop(self) -> None:
         """The process stops: what the call still waits for is of no use any more."""
@@ -300,14 +300,14 @@ class Bridge:
                     self._log.debug(f"> {leg.value}", command=type(command).__name__)
                 self._legs[leg].send(realtime_commands.encode(command))
             case a.OpenUplink():
-                self._relay.open_uplink()
+                self.relay.open_uplink()
             case a.PlayClip():
                 if self.clip:
-                    self._relay.play_clip(self.clip, self._loop.time())
+                    self.relay.play_clip(self.clip, self._loop.time())
             case a.PlaySound(sound):
-                self._relay.play_clip(audio_of(sound), self._loop.time())
+                self.relay.play_clip(audio_of(sound), self._loop.time())
             case a.PlayKeys(keys, name):
-                self._relay.play_clip(key_tones(keys), self._loop.time(), name)
+                self.relay.play_clip(key_tones(keys), self._loop.time(), name)
             case a.Note(fact):
                 self._note(fact)
             case _:
@@ -344,7 +344,7 @@ class Bridge:
                 self._own(self._admit_stream(start), "admission")
             case a.BeginCall():
                 call = self._call
-                self._relay.serve(call, self._note_passing if call.notes_audio else None)
+                self.relay.serve(call, self._note_passing if call.notes_audio else None)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
                 self._side = AgentSide(call, self._agent, self._kept, self._note_passing)
@@ -405,7 +405,7 @@ class Bridge:
                 told = replace(told, is_warm=waiting.is_warm, renew_at=waiting.renew_at)
             self._legs[leg], self._models[leg] = socket, model
             if leg is e.Leg.MODEL:
-                self._relay.send_to_model = socket.send
+                self.relay.send_to_model = socket.send
         # From here on the leg can be dropped without cancelling this task, which may be what drops it.
         self._dials.pop(leg, None)
         self._tell(told)
@@ -437,7 +437,7 @@ class Bridge:
         if (door := self._doors.pop(leg, None)) is not None:
             door.leads_to = nowhere
         if leg is e.Leg.MODEL:
-            self._relay.send_to_model = None
+            self.relay.send_to_model = None
         return self._legs.pop(leg, None), self._readers.pop(leg, None)
 
     def _switch_model(self) -> None:
@@ -448,7 +448,7 @@ class Bridge:
         # The same reader goes on: cancelling it could lose what comes in between.
         door = self._doors[e.Leg.MODEL] = self._doors.pop(e.Leg.SPARE)
         door.leads_to = self.model_said
-        self._relay.send_to_model = socket.send
+        self.relay.send_to_model = socket.send
 
     def _park_model(self, renew_at: float | None) -> None:
         socket, reader = self._release(e.Leg.MODEL)

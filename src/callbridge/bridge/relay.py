@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from callbridge.call.ear.gate import Gate
     from callbridge.call.ear.tally import Tally
+    from callbridge.call.ear.tape import Entry
     from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
     from callbridge.call.passing import Ledger, Words
@@ -85,6 +86,7 @@ class Relay:
         "_flood_of_frames",
         "_gate",
         "_hear",
+        "_heard",
         "_held",
         "_held_bytes",
         "_is_unheard",
@@ -96,6 +98,7 @@ class Relay:
         "_playout",
         "_stream_sid",
         "_tally",
+        "_tap",
         "_told_at",
         "_transcript",
         "_unheard_ms_max",
@@ -105,6 +108,10 @@ class Relay:
     )
 
     _transcript: Words
+    _heard: Playout
+    """The ledger itself, for who records: also where what is written into it is taped."""
+    _tap: Callable[[Entry], None]
+    """Who is told what passes; there is one while somebody records (`taps`)."""
 
     def __init__(
         self,
@@ -146,6 +153,7 @@ class Relay:
             note: is told what passes by the machine, so that a stored call can be played again; None: nobody.
         """
         self._playout, self._transcript = call.written_past
+        self._heard = call.playout
         self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
         self._audio_head = media_streams.audio_head(call.stream_sid)
         self._note = note
@@ -157,6 +165,10 @@ class Relay:
         """
         self._hear = hear or nobody_hears
         self._adds = self._add_silently if hear is None else self._add_aloud
+
+    def tapped(self, tap: Callable[[Entry], None], cut: Callable[[float, int, int], None] | None) -> None:
+        """Who is told from here on what passes, and of what the phone is cleared."""
+        self._tap, self._heard.on_cut = tap, cut
 
     def from_phone(self, text: str | bytes) -> Event | None:
         """One message of Twilio. Answers what the machine must know, for audio nothing."""

@@ -30,6 +30,7 @@ from callbridge.call.memory import Told, ToolAnswered, ToolStarted
 from callbridge.call.outcomes import ToolOutcome
 from callbridge.call.rating import CallerWordsRated
 from callbridge.call.record_facts import CallAnalysed, NotKept, ProcessLost
+from callbridge.call.recording_facts import ConsentGiven, RecordingFact
 from callbridge.call.telephone_facts import TelephoneFact
 from callbridge.call.usage import Usage
 from callbridge.call.webhook_facts import (
@@ -352,6 +353,7 @@ Fact: TypeAlias = (
     | CalledBefore
     | CallerTexted
     | TelephoneFact
+    | RecordingFact
 )
 
 encode: Final = msgspec.json.Encoder().encode
@@ -369,6 +371,8 @@ def for_the_state(fact: Fact) -> Fact:
             return msgspec.structs.replace(fact, detail="")
         case TurnEnded():  # Its times are for records.
             return msgspec.structs.replace(fact, speech=(), items=(), answer=None)
+        case ConsentGiven():
+            return msgspec.structs.replace(fact, announcement="")
         case _:
             return fact
 

@@ -43,6 +43,9 @@ class CallPlan:
     """The name under which the agent was chosen."""
     is_greeting_interruptible: bool = False
     """Whether the caller's first word stops the greeting."""
+    tells_greeting: bool = False
+    """Whether it is told, as `Said` of `GREETING`, how much of the greeting was heard: something in it must
+    have been."""
     menu_keys: frozenset[str] = frozenset()
     """Keys that the agent has a use for, each by itself. The model is not told of them."""
     person_key: str = ""

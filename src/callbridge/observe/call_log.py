@@ -15,6 +15,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolStarted
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.recording_facts import OF_RECORDINGS, ConsentGiven
 from callbridge.call.telephone_facts import TransferAsked, TransferEnded
 from callbridge.observe.redaction import masked_number
 
@@ -34,6 +35,7 @@ _OF_AGENTS: Final = (
 _PLAIN: Final = (
     *(facts.AgentReady, facts.SessionReplaced, facts.ClipPlayed, facts.CallClosed),
     *(TransferAsked, TransferEnded),
+    *OF_RECORDINGS,
 )
 _GIVEN: Final = frozenset({"value", "data", "keys"})
 _PLACE: Final = frozenset({"call_sid", "source", "number", "at_ms"})
@@ -151,6 +153,8 @@ def _plain(fact: facts.Fact) -> dict[str, object]:
     match fact:
         case TransferAsked(transfer_id, transfer, is_held):
             return {"transfer_id": transfer_id, "name": transfer.name, "is_held": is_held}
+        case ConsentGiven(how):
+            return {"how": how}
         case TransferEnded(outcome=outcome):
             return _fields(fact) | {"outcome": outcome.value}
         case _:

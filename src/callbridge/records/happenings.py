@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from callbridge.call import agent_facts as of_agent
 from callbridge.call import facts
+from callbridge.call import recording_facts as of_recording
 from callbridge.call import telephone_facts as of_telephone
 from callbridge.call.rating import CallerWordsRated
 from callbridge.records.story import Happening
@@ -23,6 +24,7 @@ _Told: TypeAlias = tuple[str, dict[str, Any]] | None
 def happening_of(at_ms: int, fact: Fact) -> Happening | None:
     """What is to be told of a fact, if anything."""
     told = _of_stream(fact) or _of_agent(fact) or _of_telephone(fact) or _of_webhook(fact)
+    told = told or _of_recording(fact)
     if told is None:
         return None
     title, detail = told
@@ -113,6 +115,28 @@ def _of_telephone(fact: Fact) -> _Told:
             return f"Text: {fact.outcome.value.replace('_', ' ')}", detail
         case of_telephone.CarrierAlert():
             return f"Twilio's debugger: {fact.level} {fact.code}", {"text": fact.text}
+        case _:
+            return None
+
+
+def _of_recording(fact: Fact) -> _Told:
+    match fact:
+        case of_recording.ConsentGiven(how):
+            title = "The caller agreed to be recorded" if how == "asked" else "The caller was told: recorded"
+            return title, {"announcement": fact.announcement}
+        case of_recording.ConsentRefused():
+            return "The caller refused to be recorded", {}
+        case of_recording.RecordingBegan():
+            return "The recording began", {"name": fact.name}
+        case of_recording.RecordingPaused():
+            return "The recording was paused", {"step": fact.step}
+        case of_recording.RecordingResumed():
+            return "The recording went on", {"step": fact.step}
+        case of_recording.RecordingEnded():
+            return f"The recording ended: {fact.reason}", {"name": fact.name}
+        case of_recording.RecordingStored():
+            sizes = {"duration_ms": fact.duration_ms, "bytes": fact.bytes, "format": fact.format}
+            return "The recording was stored", {"name": fact.name, **sizes}
         case _:
             return None
 

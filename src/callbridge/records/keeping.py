@@ -20,6 +20,7 @@ from callbridge.call import (
     memory,
     rating,
     record_facts,
+    recording_facts,
     telephone_facts,
     usage,
     wishes,
@@ -172,6 +173,14 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     agent_facts.CaptureDelivered: {"form": _N, "outcome": _N},
     agent_facts.CalledBefore: {"summary": _W, "values": _W},
     agent_facts.CallerTexted: {"words": _W},
+    # Recordings. What the caller was told is the agent's own text, and the proof of their consent.
+    recording_facts.ConsentGiven: {"how": _N, "announcement": _N},
+    recording_facts.ConsentRefused: {},
+    recording_facts.RecordingBegan: {"name": _N},
+    recording_facts.RecordingPaused: {"step": _N},
+    recording_facts.RecordingResumed: {"step": _N},
+    recording_facts.RecordingEnded: {"name": _N, "reason": _N},
+    recording_facts.RecordingStored: {"name": _N, "format": _N},
     # Transfers, texts, the carrier.
     telephone_facts.TransferAsked: {"transfer_id": _N, "transfer": Holds.PARTS},
     wishes.Transfer: {

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from callbridge.call import facts
 from callbridge.call.agent_facts import CalledBefore, Captured, ValuesSet
 from callbridge.call.record_facts import ANALYSIS, REAPER, CallAnalysed, ProcessLost
+from callbridge.call.recording_facts import RecordingStored
 from callbridge.records.costs import NO_PRICES, costs_of
 from callbridge.records.happenings import happening_of
 from callbridge.records.latency import percentiles
@@ -88,6 +89,7 @@ def tell(call_sid: str, rows: Iterable[StoredFact], prices: PriceList = NO_PRICE
         usage=usage,
         cost=cost,
         analysis=_analysis(learnt),
+        recordings=_recordings(told),
     )
 
 
@@ -253,6 +255,12 @@ def _is_moved(learnt: Iterable[Timed], ended_ms: int) -> bool:
         and timed.at_ms >= ended_ms
         for timed in learnt
     )
+
+
+def _recordings(told: Iterable[Timed]) -> tuple[str, ...]:
+    """Each once, though it may have been stored twice."""
+    stored = (timed.fact.name for timed in told if isinstance(timed.fact, RecordingStored))
+    return tuple(dict.fromkeys(stored))
 
 
 # --- What happened beside the turns ---------------------------------------------------------------------

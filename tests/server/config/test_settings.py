@@ -341,13 +341,17 @@ def test_all_secrets_are_known_to_whoever_blanks_them() -> None:
         "CALLBRIDGE_OTHER_AUTH_TOKENS": "first one, second one",
         "TWILIO_API_KEY_SID": f"SK{'0' * 32}",
         "DATABASE_URL": EXAMPLES["database_url"],
+        "CALLBRIDGE_RECORDINGS_KEY_ID": "made-up-id",
         "CALLBRIDGE_RECORDS_KEY": EXAMPLES["records_key"],
         "CALLBRIDGE_WEBHOOK_URL": EXAMPLES["webhook_url"],
         "CALLBRIDGE_WEBHOOK_SECRET": ", ".join(signing),
     }
     subject = settings(**values | whole)
     shown_alone = {"first one", "second one", "password-1", *signing}
-    assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {whole["TWILIO_API_KEY_SID"]}
+    assert {*(values | whole).values(), *shown_alone} - set(subject.secrets) == {
+        whole["TWILIO_API_KEY_SID"],
+        "made-up-id",
+    }
 
 
 def test_auth_tokens_are_each_known_once_and_the_own_one_first() -> None:
@@ -401,6 +405,9 @@ EXAMPLES = {
     "twilio_api_key_secret": "key-secret",
     "twilio_api_key_sid": f"SK{'0' * 32}",
     "twilio_api_url": "http://127.0.0.1:9100",
+    "recordings": "s3://bucket/calls",
+    "recordings_endpoint": "http://127.0.0.1:9000",
+    "recordings_region": "eu-central-1",
     "twilio_edge": "dublin",
     "twilio_region": "ie1",
     "webhooks": "webhooks.toml",

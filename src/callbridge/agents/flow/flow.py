@@ -67,6 +67,11 @@ class Flow:
         return frozenset(self.plan.own_tools) | names_of_ways(self.plan) | names_of_forms(self.plan)
 
     @property
+    def unrecorded(self) -> frozenset[str]:
+        """The names of the steps that no recording holds."""
+        return frozenset(step.name for step in self.plan.steps if not step.recorded)
+
+    @property
     def form_names(self) -> frozenset[str]:
         """The names of the forms of all steps."""
         return frozenset(form.name for form in self.forms)

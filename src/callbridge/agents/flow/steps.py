@@ -44,6 +44,7 @@ class Step:
         transfers: the names of those to whom the model may put the caller through in this step; by default
             all that the agent has.
         transfer: the name of one to whom the caller is put through as soon as the step is entered.
+        recorded: whether a recording of the call holds what is said in this step. `False` for card data, say.
 
     Raises:
         AgentFault: nobody can be asked for what it captures.
@@ -63,11 +64,12 @@ class Step:
         ends: bool = False,
         transfers: Iterable[str] | None = None,
         transfer: str = "",
+        recorded: bool = True,
     ) -> None:
         given = list(tools)
         self.name, self.go, self.ends = name, tuple(go), ends
         self.transfers = None if transfers is None else tuple(transfers)
-        self.transfer = transfer
+        self.transfer, self.recorded = transfer, recorded
         self.captures = Form(captures) if isinstance(captures, type) else captures
         self.text = instructions if isinstance(instructions, str) else meanwhile
         """What the model is told as long as nothing else is known."""

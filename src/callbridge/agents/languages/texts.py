@@ -56,6 +56,10 @@ class LanguageTexts:
     menu_entry: str
     """Of the fallback's menu: with `{label}` and `{key}`."""
     menu_goodbye: str
+    recording_announced: str
+    """What a caller is told who is recorded."""
+    recording_asked: str
+    """What they are asked, where they have to agree."""
 
 
 @cache

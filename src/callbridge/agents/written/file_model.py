@@ -16,6 +16,7 @@ from callbridge.agents.languages.codes import checked_language
 from callbridge.agents.time_zones import is_time_zone
 from callbridge.agents.written.flow_tables import WrittenStep, WrittenWay
 from callbridge.agents.written.form_tables import FieldName, WrittenForm
+from callbridge.agents.written.recording_tables import WrittenRecording
 from callbridge.agents.written.request_tables import WrittenTool
 from callbridge.agents.written.tables import Words, Written
 from callbridge.agents.written.text_tables import WrittenTexts
@@ -89,6 +90,8 @@ class AgentFile(Written):
     """People to whom the agent can put its callers through, by name."""
     texts: WrittenTexts | None = None
     """Which text messages it may send. Without it, none."""
+    recording: WrittenRecording | None = None
+    """Whether its calls are recorded, and how the caller is asked. Without it, none is."""
     steps: list[WrittenStep] = Field(default_factory=list)
     """The steps of its conversations. Each begins with the first."""
     anywhere: list[WrittenWay] = Field(default_factory=list)

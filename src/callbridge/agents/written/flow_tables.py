@@ -63,3 +63,5 @@ class WrittenStep(Written):
     """The ways out. Where more than one could be taken, it is the first."""
     ends: bool = False
     """Whether the agent says its last words in this step, and hangs up."""
+    recorded: bool = True
+    """Whether a recording of the call holds what is said in this step; `false` for card data, say."""

@@ -99,6 +99,7 @@ def _step_of(
         ends=step.ends,
         transfers=step.transfers,
         transfer=step.transfer or "",
+        recorded=step.recorded,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from callbridge.agents.agent import Agent
 from callbridge.agents.detection import SemanticVad, ServerVad
 from callbridge.agents.fault import AgentFault
+from callbridge.agents.recording.recording import Recording
 from callbridge.agents.texting.texts import SEND_TEXT, Texts
 from callbridge.agents.tools.schema import ToolError
 from callbridge.agents.transfers.plan import TOOL
@@ -54,6 +55,7 @@ def agent_of(
     everywhere = {name: tool for name, tool in tools.items() if name not in in_steps}
     people = [destination_of(workshop, name, one) for name, one in file.transfers.items()]
     texts, flow = _texts_of(workshop, file), None
+    recording = _recording_of(workshop, file)
     if not workshop.faults:
         names = {*everywhere, *_given_tools(file), *([TOOL] if people else [])}
         flow = flow_of(workshop, file, tools, usable, names)
@@ -69,6 +71,7 @@ def agent_of(
                 flow=flow,
                 transfers=[one for one in people if one is not None],
                 texts=texts,
+                recording=recording,
                 **given,
             )
             _add_forms(agent, file, usable)
@@ -84,7 +87,8 @@ def _given_tools(file: AgentFile) -> set[str]:
         _PRESS: file.can_press_keys,
         SEND_TEXT: file.texts is not None,
     }
-    return {name for name, has_it in given.items() if has_it}
+    of_recording = {} if file.recording is None else Recording(consent=file.recording.consent).tool_names
+    return {name for name, has_it in given.items() if has_it}.union(of_recording)
 
 
 def _texts_of(workshop: Workshop, file: AgentFile) -> Texts | None:
@@ -95,6 +99,17 @@ def _texts_of(workshop: Workshop, file: AgentFile) -> Texts | None:
         return Texts(**file.texts.model_dump(exclude_none=True))
     except AgentFault as fault:
         workshop.fault(("texts",), str(fault).removeprefix("texts, ").removeprefix("texts: "))
+        return None
+
+
+def _recording_of(workshop: Workshop, file: AgentFile) -> Recording | None:
+    """Whether its calls are recorded; None where that has faults, or nothing is written."""
+    if file.recording is None:
+        return None
+    try:
+        return Recording(**file.recording.model_dump(exclude_none=True))
+    except AgentFault as fault:
+        workshop.fault(("recording",), str(fault).removeprefix("recording, "))
         return None
 
 

@@ -20,7 +20,7 @@ from callbridge.call.limits import Limits
 from callbridge.wire.audio import BYTES_PER_MS, milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 _BYTES_PER_S = BYTES_PER_MS * 1000
 _WITHHELD_ITEMS_MAX = 32
@@ -125,6 +125,8 @@ class Playout:
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
+    on_cut: Callable[[float, int, int], None] | None = None
+    """Is told of each cut: when, of which run, and how many bytes of it were heard. For a recording."""
     cut_keys: list[CutItem] = field(default_factory=list)
     """Keys that a clear took from the phone, until it is taken up."""
 
@@ -275,6 +277,8 @@ class Playout:
             return 0, tuple(cuts)
         self._played.clear()
         self.cut_keys += [cut for cut in cuts if cut.item_id.startswith(KEYS)]
+        if self.on_cut is not None:
+            self.on_cut(now, self._run, position)
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
@@ -299,6 +303,19 @@ class Playout:
         """Hands over, and forgets, the keys that were cut, in order."""
         cut, self.cut_keys = self.cut_keys, []
         return cut
+
+    # Asked by who records.
+
+    def latest(self, byte_count: int) -> tuple[int, float, int]:
+        """Where the audio stands that was sent last: its run, when that began, and the bytes before it."""
+        return self._run, self._run_began_at, self._run_bytes - byte_count
+
+    def awaited(self, name: str) -> tuple[int, int, float] | None:
+        """What the echo of this mark will prove: the run, how many bytes of it, and when that was due."""
+        for mark in self._marks:
+            if mark.name == name:
+                return mark.run, mark.position, mark.due_at
+        return None
 
     def begin_response(self) -> None:
         """Forgets the items of earlier responses, but for those still in play."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from callbridge.call.facts import noted
+from callbridge.call.facts import Said, noted
+from callbridge.call.recording_facts import GREETING
 
 if TYPE_CHECKING:
     from callbridge.call.ear.playout import Playout
@@ -81,8 +82,13 @@ class Greeting:
         share = self._share_heard(self.response, now)
         if share >= HEARD_ENOUGH or (self._may_be_interrupted and share):
             self.response = None
+            self._tell(share)
         else:
             self._owe_again(now)
+
+    def _tell(self, share: float) -> None:
+        if self._sessions.plan.tells_greeting:
+            self._out.note(Said(GREETING, int(100 * share)))
 
     def _owe_again(self, now: float) -> None:
         assert self.response is not None
@@ -98,6 +104,7 @@ class Greeting:
             return
         if self._share_of_sent(response, now) >= 1:
             self.response = None
+            self._tell(1.0)
             self._sessions.amend()
 
     @property

@@ -101,6 +101,8 @@ async def planned(
     at_home = replace(about, language=language or "", time_zone=agent.time_zone or settings.time_zone)
     in_call = AgentInCall(agent, at_home, earlier, outside)
     texts, greeting = language_texts(language), settings.agent_greeting
+    if in_call.recording is not None and settings.recordings is not None:
+        in_call.recording.allow({"announced": texts.recording_announced, "asked": texts.recording_asked})
     await in_call.prepare(
         texts.agent_instructions if settings.agent_instructions is None else settings.agent_instructions,
         greeting if greeting is not None and are_for(settings, language) else texts.greeting,
@@ -124,6 +126,7 @@ def _plan(settings: Settings, agent: Agent, in_call: AgentInCall, about: About) 
         line_price=prices.line(about.caller.number, about.called),
         spend_max_microdollars=None if spend_max is None else microdollars(spend_max),
         is_greeting_interruptible=agent.greeting_interruptible,
+        tells_greeting=in_call.recording is not None and in_call.recording.is_in_greeting,
         menu_keys=frozenset(agent.keys),
         person_key=agent.person_key,
         reads_keys=bool(agent.abilities),

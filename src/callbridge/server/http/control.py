@@ -21,6 +21,7 @@ from callbridge.server.http.control_guard import Guard
 from callbridge.server.http.following import Following, live_operations
 from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
 from callbridge.server.http.recorded_calls import RecordedCalls, record_operations
+from callbridge.server.http.recordings import RECORDING_PATH, RecordingDoor, recording_operations
 
 if TYPE_CHECKING:
     from callbridge.server.config.settings import Settings
@@ -57,6 +58,8 @@ def control_app(desk: Desk) -> FastAPI:
     document = ApiDocument(tuple(operation for operation, _ in endpoints))
     for operation, endpoint in endpoints:
         router.add_route(operation.path, guard.before(endpoint), methods=[operation.method])
+    hear = RecordingDoor(desk.settings, desk.wall_now).hear
+    router.add_route(RECORDING_PATH, hear, methods=["GET"])  # The link itself is the key.
     router.add_route(OPENAPI_PATH, guard.before(document.answer), methods=["GET"])
     app.include_router(router)
     return app
@@ -64,6 +67,7 @@ def control_app(desk: Desk) -> FastAPI:
 
 def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
     control, following, recorded = _Control(desk), Following(desk), RecordedCalls(desk)
+    recordings = RecordingDoor(desk.settings, desk.wall_now)
     return [
         (_asked("POST", DRAIN_PATH, "Take no new calls from now on.", DrainReport), control.begin),
         (_asked("DELETE", DRAIN_PATH, "Take calls again.", DrainReport), control.undo),
@@ -74,6 +78,7 @@ def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
         ),
         *zip(live_operations(), (following.all, following.one), strict=True),
         *zip(record_operations(), (recorded.list, recorded.story, recorded.facts), strict=True),
+        *zip(recording_operations(), (recordings.link, recordings.delete), strict=True),
     ]
 
 

@@ -195,6 +195,9 @@ class _Visit:
         outside = CallOutside(texting, start.call_sid, caller, called, shelf_of(found.agent, events))
         plan, agent = await desk.plans.open(found.agent, known, earlier, outside)
         texting.begins(outside, agent)
+        if agent.recording is not None and desk.recordings is not None:
+            relay = self._bridge.relay
+            agent.recorder = desk.recordings.recorder(start.call_sid, start.stream_sid, relay)
         self._bridge.clip = self._door.clip_for(desk.plans.language(found.agent))
         self._agent = agent
         if not (found.continues or back.goes_on):

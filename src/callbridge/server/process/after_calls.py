@@ -57,6 +57,9 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
         lives["webhooks"] = desk.webhooks.send_forever
     if desk.records is not None:
         lives["retention"] = partial(sweep_forever, desk.settings, desk.records.database, desk.wall_now)
+    if desk.recordings is not None:
+        lives["recordings watch"] = desk.recordings.look_forever
+        lives["recordings store"] = desk.recordings.finish_forever
     if desk.records is not None and is_analysing(desk.settings):
         roster, wall_now = desk.plans.roster, desk.wall_now
         receivers = () if desk.webhooks is None else desk.webhooks.receivers

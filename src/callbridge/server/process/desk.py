@@ -42,6 +42,7 @@ from callbridge.server.process.live_calls import LiveCalls
 from callbridge.server.process.one_by_one import OneByOne
 from callbridge.server.process.people import People
 from callbridge.server.process.recalling import Recalling
+from callbridge.server.process.recordings import Recordings
 from callbridge.server.process.tapes import LAST_PIECES_S
 from callbridge.state.memory_state import MemoryState
 from callbridge.switchboard.admission import Admission, Condition, DeclineReason
@@ -118,6 +119,8 @@ class Desk:
     """Twilio's REST API; nothing where it may not be used, or is not open."""
     feed: Feed = field(init=False)
     """Who follows calls live."""
+    recordings: Recordings | None = field(init=False)
+    """Who records calls; nothing where none is to be."""
     recalling: Recalling = field(init=False)
     call_tokens: CallTokens = field(default_factory=CallTokens)
     records: RecordKeeping | None = None
@@ -134,6 +137,10 @@ class Desk:
         self.people = People(
             self.settings, self.state, self.call_tokens, self.wall_now, self.kept, _CallerRings(self)
         )
+        place, self.recordings = self.settings.recordings_place, None
+        if place is not None:
+            folder = self.settings.unfinished_recordings(self.settings.state_path)
+            self.recordings = Recordings(place, folder, self.state.flush, self.note_once)
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
 
     @property
@@ -249,7 +256,12 @@ class Desk:
         if self.taping is not None:
             self.taping.begin()
         try:
-            async with self.waiting, self._rest_opened(), self.people.opened(self.rest):
+            async with (
+                self.recordings.opened() if self.recordings is not None else contextlib.nullcontext(),
+                self.waiting,
+                self._rest_opened(),
+                self.people.opened(self.rest),
+            ):
                 yield
         finally:
             self.feed.close()

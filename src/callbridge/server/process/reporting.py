@@ -13,6 +13,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call.bill_facts import Billed
 from callbridge.call.codes import UNKNOWN_MODEL_CODES
 from callbridge.call.facts import EndReason, Fact
+from callbridge.call.recording_facts import OF_RECORDINGS
 from callbridge.call.telephone_facts import OF_TRANSFERS
 from callbridge.switchboard.spending import SpendLevel
 
@@ -37,7 +38,7 @@ class Journal:
         match fact:
             case facts.StreamStarted() | facts.Remembered() | facts.CallerWordsCame():
                 self._keep(fact)
-            case _ if isinstance(fact, (*agent_facts.OF_AGENTS, *OF_TRANSFERS)):
+            case _ if isinstance(fact, (*agent_facts.OF_AGENTS, *OF_TRANSFERS, *OF_RECORDINGS)):
                 self._keep(fact)
             case facts.TurnEnded(_, caller, agent, awaits=awaits) if caller or agent or awaits:
                 self._keep(fact)
