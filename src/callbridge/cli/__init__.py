@@ -9,8 +9,6 @@ import typer
 
 from callbridge.cli.agent import show
 from callbridge.cli.calls import calls
-from callbridge.cli.calls.cost import cost
-from callbridge.cli.calls.rebuild import rebuild
 from callbridge.cli.check import check
 from callbridge.cli.deliveries import deliveries
 from callbridge.cli.demo import demo
@@ -86,8 +84,6 @@ agent = typer.Typer(
 agent.command("show")(show)
 app.add_typer(agent, name="agent")
 app.add_typer(number, name="number")
-calls.command()(rebuild)
-calls.command()(cost)
 app.add_typer(deliveries, name="deliveries")
 app.add_typer(calls, name="calls")
 

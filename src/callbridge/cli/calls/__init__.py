@@ -10,6 +10,7 @@ from typing import Final
 import typer
 from typer.core import TyperGroup
 
+from callbridge.cli.calls.cost import cost
 from callbridge.cli.calls.exporting import export
 from callbridge.cli.calls.following import follow
 from callbridge.cli.calls.listing import list_calls
@@ -53,4 +54,5 @@ calls.command(FIRST)(list_calls)
 calls.command()(show)
 calls.command()(follow)
 calls.command()(export)
+calls.command()(cost)
 calls.command()(rebuild)
