@@ -152,7 +152,8 @@ def test_how_much_was_heard_is_told_of_each_item() -> None:
 
 def test_what_was_not_measured_is_nothing() -> None:
     """Facts of an older version have no times of speech. They are told all the same."""
-    old = facts.TurnEnded(1, "Hello?", "Hello!", 700, True)
+    text = b'{"kind":"turn_ended","turn":1,"caller":"Hello?","agent":"Hello!","response_ms":700,"interrupted":true}'
+    old = facts.decode(text)
     story = tell("CA1", stream("MZ1", 0.0, (0, facts.StreamStarted("", "")), (3000, old)))
     (turn,) = story.turns
     assert (turn.caller, turn.heard, turn.agent[0].words, turn.began_ms) == (

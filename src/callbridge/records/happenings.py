@@ -5,7 +5,7 @@ A fact that is told elsewhere in a story (turns, tools, streams, the bill) has n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from callbridge.call import agent_facts as of_agent
 from callbridge.call import facts
@@ -21,8 +21,19 @@ _Told: TypeAlias = tuple[str, dict[str, Any]] | None
 """A title, and the fields that are worth reading."""
 
 
+_TOLD_ELSEWHERE: Final = frozenset(
+    {
+        *(facts.TurnEnded, facts.CallerSpoke, facts.CallerWordsCame, facts.ItemHeard, facts.Interrupted),
+        *(facts.Remembered, facts.ToolUsed, facts.Billed, facts.Said, CallerWordsRated),
+    }
+)
+"""The most frequent kinds, which are never told here."""
+
+
 def happening_of(at_ms: int, fact: Fact) -> Happening | None:
     """What is to be told of a fact, if anything."""
+    if type(fact) in _TOLD_ELSEWHERE:
+        return None
     told = _of_stream(fact) or _of_agent(fact) or _of_telephone(fact) or _of_webhook(fact)
     told = told or _of_recording(fact)
     if told is None:
@@ -84,8 +95,6 @@ def _of_agent(fact: Fact) -> _Told:
             return "The caller has called before", {"summary": fact.summary}
         case of_agent.CallerTexted():
             return "The caller had sent a text", {"words": fact.words}
-        case CallerWordsRated():
-            return None
         case _:
             return None
 

@@ -76,6 +76,8 @@ class _Reading:
     def __init__(self, stream: StreamFacts, earlier: Sequence[_Draft]) -> None:
         self._stream, self._earlier = stream, earlier
         self.drafts: dict[int, _Draft] = {}
+        self._of_item: dict[str, _Draft] = {}
+        """The turns by the items of their records."""
 
     def read(self) -> None:
         """All of them."""
@@ -118,6 +120,7 @@ class _Reading:
     def _ended(self, record: facts.TurnEnded, at_ms: int) -> None:
         draft = self._draft(record.turn, at_ms)
         draft.record, draft.ended_ms = record, at_ms
+        self._of_item.update(dict.fromkeys((item.item_id for item in record.items), draft))
         if record.caller is not None:
             draft.caller = record.caller
         if record.speech:
@@ -138,16 +141,15 @@ class _Reading:
 
     def _cut(self, cut: facts.Interrupted) -> None:
         """The turn whose answer was cut is that which has its items."""
-        item_ids = {item_id for item_id, _ in cut.truncated} | set(cut.deleted)
-        for draft in self.drafts.values():
-            if draft.interrupted is None and item_ids & draft.item_ids:
+        for item_id in (*dict(cut.truncated), *cut.deleted):
+            draft = self._of_item.get(item_id)
+            if draft is not None and draft.interrupted is None:
                 draft.interrupted = cut
 
     def _heard(self, heard: facts.ItemHeard, at_ms: int) -> None:
         """Of an item that no record has, or whose turn was recorded while it was still heard."""
-        of_record = (draft for draft in self.drafts.values() if heard.item_id in draft.item_ids)
         open_then = (draft for draft in self._in_order() if draft.ended_ms is None or draft.ended_ms >= at_ms)
-        draft = next(of_record, None) or next(open_then, None)
+        draft = self._of_item.get(heard.item_id) or next(open_then, None)
         if draft is None:
             draft = self._draft(max(self.drafts, default=0) + 1, at_ms)
         draft.heard[heard.item_id] = heard

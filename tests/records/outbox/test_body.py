@@ -36,7 +36,7 @@ def test_a_call_is_told_whole() -> None:
     assert data["transcript"][1]["at"] == "2025-11-28T15:59:42.950Z"
     assert data["captured"] == {"Appointment": {"day": "2026-12-01", "time": "09:30"}}
     assert data["values"] == {"is_new_customer": True}
-    assert (data["tools"][0]["turn"], data["tools"][0]["result"]) == (1, {"status": "booked"})
+    assert (data["tools"][0]["turn"], data["tools"][0]["result"]) == (2, {"status": "booked"})
     assert data["recordings"] == [{"name": "a.wav", "url": "https://x/a.wav"}]
     assert (data["cost"]["usd"], data["analysis"]) == (0.01924, None)
     assert set(CallStory.__struct_fields__) <= set(data)

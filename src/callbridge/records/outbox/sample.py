@@ -69,14 +69,14 @@ def sample_event(at: float) -> Event:
 def _greeting() -> Turn:
     words = "Good morning, this is the practice of Dr. Ames."
     spoken = Spoken("item_1", words, words, 2_600, 2_600, Span(430, 3_030))
-    return Turn(0, 430, agent=(spoken,), heard=words)
+    return Turn(1, 430, agent=(spoken,), heard=words)
 
 
 def _booking() -> Turn:
     words = "You are booked for Tuesday at half past nine."
     spoken = Spoken("item_3", words, words, 2_400, 2_400, Span(8_110, 10_510))
     return Turn(
-        1,
+        2,
         4_200,
         caller="Could I come in on Tuesday morning?",
         spans=(Span(4_200, 7_300),),
@@ -94,6 +94,15 @@ def _booking() -> Turn:
             ),
         ),
         latency=Latency(
-            810, (Part("silence", 500, "setting"), Part("model", 290, "model"), Part("relay", 20, "ours")), 20
+            810,
+            (
+                Part("turn detection", 500, "setting"),
+                Part("response created", 10, "model"),
+                Part("first delta", 240, "model"),
+                Part("first audio sent", 0, "ours"),
+                Part("first audio heard", 60, "phone"),
+            ),
+            ours_ms=0,
+            first_delta_ms=250,
         ),
     )
