@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from callbridge.call import facts
 from callbridge.call.facts import Fact
+from callbridge.call.recording_facts import RecordingStored
 from callbridge.cli import app
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
@@ -24,6 +25,8 @@ DAY_S = 86_400
 NOON = 1_795_003_200.0
 """18 November 2026, 12:00 UTC."""
 FIRST, SECOND, LIVE = "CA" + "a" * 32, "CA" + "b" * 32, "CA" + "b" * 31 + "c"
+
+RECORDING = f"{FIRST}-MZ1.wav"
 
 
 @pytest.fixture
@@ -44,6 +47,7 @@ def world(only_these: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         ended = facts.StreamEnded(facts.EndReason.CALLER_HANGUP, is_admitted=True, duration_ms=42_000)
         told: list[Fact] = [started, facts.TurnEnded(1, words, "Yes.", 640, interrupted=False)]
         told += [] if call_sid == LIVE else [ended]
+        told += [RecordingStored(RECORDING, 2000, 9, "wav")] if call_sid == FIRST else []
         store(
             database,
             *(
@@ -113,6 +117,22 @@ def test_a_call_is_shown_by_the_end_of_its_name(world: Path) -> None:
     assert "“I want a refund.”" in shown
     story = json.loads(run(world, "show", FIRST, "--json").output)
     assert (story["agent"], story["turns"][0]["caller"]) == ("clinic", "I want a refund.")
+
+
+def test_a_recording_is_saved(world: Path, tmp_path: Path) -> None:
+    (tmp_path / "stored").mkdir()
+    there = tmp_path / "stored" / RECORDING
+    there.write_bytes(b"RIFF audio")
+    given = {"CALLBRIDGE_RECORDINGS": str(there.parent)}
+    ended = run(world, "show", FIRST, "--audio", str(tmp_path / "call.mp3"), **given)
+    assert ended.output == f"{RECORDING} saved as {tmp_path / 'call.wav'}\n"
+    assert (tmp_path / "call.wav").read_bytes() == b"RIFF audio"
+    there.unlink()
+    for sid, words in ((FIRST, "not in its store any more"), (SECOND, f"no recording of {SECOND}")):
+        ended = run(world, "show", sid, "--audio", str(tmp_path / "call.wav"), **given)
+        assert (ended.exit_code, words in ended.output) == (1, True)
+    ended = run(world, "show", FIRST, "--audio", str(tmp_path / "call.wav"))
+    assert (ended.exit_code, "set CALLBRIDGE_RECORDINGS" in ended.output) == (1, True)
 
 
 def test_a_name_that_means_no_call_is_told(world: Path) -> None:

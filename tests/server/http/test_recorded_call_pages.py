@@ -13,6 +13,7 @@ import pytest
 
 from callbridge.call import facts
 from callbridge.call.facts import Fact
+from callbridge.call.recording_facts import RecordingStored
 from callbridge.records.database import Database
 from callbridge.records.errors import RecordsAway
 from callbridge.records.migrating import migrate
@@ -27,6 +28,8 @@ from records.shipments import HANGUP, STARTED, entry, store
 
 RIGHT = {"Authorization": f"Bearer {control_key(made_settings())}"}
 SIDS = [f"CA{number:032}" for number in range(5)]
+
+RECORDING = f"{SIDS[4]}-MZ1.wav"
 
 
 class World:
@@ -50,10 +53,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     for day, sid in enumerate(SIDS):
         turn = facts.TurnEnded(1, f"Number {day}", "Yes.", 640, interrupted=False)
         told: list[Fact] = [STARTED, turn, HANGUP]
+        told += [RecordingStored(RECORDING, 2000, 9, "wav")] if sid == SIDS[4] else []
         entries = [entry(sid, n, fact, source=f"MZ{day}", at=day * 1e5 + n) for n, fact in enumerate(told, 1)]
         store(database, *entries)
     rebuild(database, 0.0, lambda _done, _of: None)
-    front = FrontDesk({"DATABASE_URL": url})
+    front = FrontDesk({"DATABASE_URL": url, "CALLBRIDGE_RECORDINGS": str(tmp_path / "stored")})
     front.desk.records = open_records(front.desk.settings, front.state, str, lambda: 0.0)
     found = World(front.desk)
     transport = httpx.ASGITransport(control_app(front.desk))
@@ -84,6 +88,21 @@ async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
     for name, answer in (("CallPage", page), ("CallStory", story), ("FactPage", told)):
         schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
         jsonschema.validate(answer, schema)
+
+
+async def test_a_recording_is_led_to(world: World, tmp_path: Path) -> None:
+    """At the address by which this was asked. The link is the key."""
+    stored = tmp_path / "stored"
+    stored.mkdir()
+    (stored / RECORDING).write_bytes(b"RIFF audio")
+    answer = await world.client.get(f"/calls/{SIDS[4]}/audio", headers=RIGHT)
+    assert answer.status_code == 307
+    assert answer.headers["location"].startswith(f"/recordings/{RECORDING}?expires=")
+    heard = await world.client.get(answer.headers["location"])
+    assert (heard.status_code, heard.content) == (200, b"RIFF audio")
+    for path in (f"/calls/{SIDS[4]}/audio?part=2", f"/calls/{SIDS[3]}/audio", "/calls/CA9/audio"):
+        assert (await world.get(path))[0] == 404
+    assert (await world.get(f"/calls/{SIDS[4]}/audio?part=0"))[0] == 422
 
 
 async def test_odd_questions_are_answered_in_words(world: World) -> None:

@@ -17,6 +17,7 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 
+from callbridge.server.http.call_audio import CallAudio, audio_operation
 from callbridge.server.http.control_guard import Guard
 from callbridge.server.http.following import Following, live_operations
 from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
@@ -78,6 +79,7 @@ def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
         ),
         *zip(live_operations(), (following.all, following.one), strict=True),
         *zip(record_operations(), (recorded.list, recorded.story, recorded.facts), strict=True),
+        (audio_operation(), CallAudio(recorded, desk.settings, desk.wall_now).lead),
         *zip(recording_operations(), (recordings.link, recordings.delete), strict=True),
     ]
 

@@ -33,8 +33,9 @@ class Operation:
     path: str
     summary: str
     answer: Any
-    """The type of what is answered with 200; a union for a stream of events."""
+    """The type of what is answered with `status`; a union for a stream of events, None for no body."""
     media_type: str = JSON
+    status: int = 200
     query: type[msgspec.Struct] | None = None
     refusals: Mapping[int, Any] = field(default_factory=dict)
     """Other statuses, and the types of their bodies; None for those without."""
@@ -82,12 +83,12 @@ def _told(one: Operation, schema_of: Mapping[int, Any], components: Mapping[str,
     if one.query is not None:
         for name, schema in components[one.query.__name__]["properties"].items():
             parameters.append({"name": name, "in": "query", "schema": schema})
-    answers = {200: one.answer, 401: None, **one.refusals}
+    answers = {one.status: one.answer, 401: None, **one.refusals}
     return {
         "summary": one.summary,
         "parameters": parameters,
         "responses": {
-            str(status): _answer(status, kind, schema_of, one.media_type if status == 200 else JSON)
+            str(status): _answer(status, kind, schema_of, one.media_type if status == one.status else JSON)
             for status, kind in answers.items()
         },
     }

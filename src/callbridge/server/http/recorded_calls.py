@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request
 
+    from callbridge.records.database import Database
     from callbridge.records.reading import Records
     from callbridge.server.process.desk import Desk
 
@@ -108,8 +109,8 @@ class Refusal(msgspec.Struct, frozen=True):
     error: str
 
 
-class _AwayError(Exception):
-    """The records cannot be read at the moment; the text says why."""
+def _as_json(found: object) -> Response:
+    return Response(msgspec.json.encode(found), media_type=JSON)
 
 
 @dataclass(slots=True)
@@ -127,50 +128,44 @@ class RecordedCalls:
             query = _query(request, CallsQuery)
         except msgspec.ValidationError as error:
             return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        return await self._answer(lambda records: _page(records, query))
+        return await self.answer(lambda records: _page(records, query))
 
     async def story(self, request: Request) -> Response:
         """One call, whole."""
-        call_sid = _sid(request)
-        return await self._answer(lambda records: records.story(call_sid))
+        call_sid = called(request)
+        return await self.answer(lambda records: records.story(call_sid))
 
     async def facts(self, request: Request) -> Response:
         """The facts of a call."""
-        call_sid = _sid(request)
+        call_sid = called(request)
         try:
             query = _query(request, FactsQuery)
         except msgspec.ValidationError as error:
             return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
-        return await self._answer(lambda records: _facts(records, call_sid, query))
+        return await self.answer(lambda records: _facts(records, call_sid, query))
 
-    async def _answer(self, read: Callable[[Records], msgspec.Struct | None]) -> Response:
+    async def answer(
+        self, read: Callable[[Records], _T | None], told: Callable[[_T], Response] = _as_json
+    ) -> Response:
+        """What `read` finds in the records, in a thread, as `told` makes an answer of it; or why not."""
         if self.desk.records is None:
             return refusal(HTTPStatus.NOT_FOUND, _NOWHERE)
         try:
-            found = await self.read(read)
-        except _AwayError as error:
+            found = await self._read(read, self.desk.records.database)
+        except RecordsError as error:
             return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        except TimeoutError:
+            words = f"The database has not answered for {ANSWER_WITHIN_S:g} s."
+            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, words)
         if found is None:
             return refusal(HTTPStatus.NOT_FOUND, "There is no such call on record.")
-        return Response(msgspec.json.encode(found), media_type=JSON)
+        return told(found)
 
-    async def read(self, read: Callable[[Records], _T]) -> _T:
-        """What is read of the records, in a thread.
-
-        Raises:
-            _AwayError: not at the moment.
-        """
+    async def _read(self, read: Callable[[Records], _T], database: Database) -> _T:
         from callbridge.records.reading import Records  # noqa: PLC0415 - who keeps no records needs none
 
-        assert self.desk.records is not None, "asked before"
-        records = Records(self.desk.records.database)
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, read, records)
-        except RecordsError as error:
-            raise _AwayError(str(error)) from error
-        except TimeoutError:
-            raise _AwayError(f"The database has not answered for {ANSWER_WITHIN_S:g} s.") from None
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, read, Records(database))
 
 
 def record_operations() -> tuple[Operation, Operation, Operation]:
@@ -208,7 +203,8 @@ def refusal(status: HTTPStatus, words: str) -> JSONResponse:
     return JSONResponse(msgspec.structs.asdict(Refusal(words)), status)
 
 
-def _sid(request: Request) -> str:
+def called(request: Request) -> str:
+    """Which call is asked about."""
     return str(request.path_params["sid"]).replace("\0", "?")
 
 
