@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MEDIA_PATH = "/media-stream"
 WITH_AGENT: Final = "with-agent"
+WITH_RECORDS: Final = "with-records"
 BASELINES: Final = Path(__file__).parent / "baselines"
 SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
 """Where the service and this benchmark are imported from."""
@@ -32,6 +33,8 @@ class Setting:
     model_port: int
     certificate: Path | None
     """What the model side's TLS is to be trusted by; nothing for a plain model leg."""
+    folder: Path
+    """Where it may keep what it keeps. It is gone after the run."""
 
     @property
     def base_url(self) -> str:
@@ -111,6 +114,16 @@ def _callbridge_with_agent(toolchain: Toolchain, setting: Setting) -> Launch:
     return Launch(plain.command, plain.environment | agent)
 
 
+def _callbridge_with_records(toolchain: Toolchain, setting: Setting) -> Launch:
+    plain = _callbridge(toolchain, setting)
+    kept = {
+        "CALLBRIDGE_STATE_PATH": str(setting.folder / "state.db"),
+        "CALLBRIDGE_KEEP_WORDS": "true",
+        "CALLBRIDGE_KEEP_NUMBERS": "true",
+    }
+    return Launch(plain.command, plain.environment | kept)
+
+
 def _baseline_environment(setting: Setting) -> dict[str, str]:
     environment = {"PORT": str(setting.port), "REALTIME_URL": setting.model_url, "OPENAI_API_KEY": "sk-bench"}
     if setting.certificate:
@@ -149,6 +162,13 @@ BRIDGES: Final = {
             WITH_AGENT,
             "the same with an ordinary agent: texts made for the call, five tools, a form, a key",
             _callbridge_with_agent,
+            (),
+            "/twilio/voice",
+        ),
+        BridgeKind(
+            WITH_RECORDS,
+            "the same as the first, with the state and the records of all calls on disk, words included",
+            _callbridge_with_records,
             (),
             "/twilio/voice",
         ),

@@ -83,7 +83,7 @@ class Bench:
         async with _bounded(self._pace.run_bound_s(case.calls) + _SLACK_S, str(case)) as folder:
             certificate = self._toolchain.certificate if case.leg.has_tls else None
             port, model_port = _free_ports(2)
-            setting = Setting(port, model_port, certificate)
+            setting = Setting(port, model_port, certificate, folder)
             bridge_launch = case.bridge.launch(self._toolchain, setting)
             load_launch = self._generator_for(case, setting)
             log = folder / "bridge.log"
