@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MEDIA_PATH = "/media-stream"
 WITH_AGENT: Final = "with-agent"
 WITH_RECORDS: Final = "with-records"
+WITH_RECORDING: Final = "with-recording"
 BASELINES: Final = Path(__file__).parent / "baselines"
 SOURCE, ROOT = Path(callbridge.__file__).parents[1], Path(__file__).parents[1]
 """Where the service and this benchmark are imported from."""
@@ -124,6 +125,16 @@ def _callbridge_with_records(toolchain: Toolchain, setting: Setting) -> Launch:
     return Launch(plain.command, plain.environment | kept)
 
 
+def _callbridge_with_recording(toolchain: Toolchain, setting: Setting) -> Launch:
+    kept = _callbridge_with_records(toolchain, setting)
+    recorded = {
+        "CALLBRIDGE_AGENT": "bench.recorded:agent",
+        "CALLBRIDGE_RECORDINGS": str(setting.folder / "recordings"),
+        "PYTHONPATH": os.pathsep.join((str(SOURCE), str(ROOT))),
+    }
+    return Launch(kept.command, kept.environment | recorded)
+
+
 def _baseline_environment(setting: Setting) -> dict[str, str]:
     environment = {"PORT": str(setting.port), "REALTIME_URL": setting.model_url, "OPENAI_API_KEY": "sk-bench"}
     if setting.certificate:
@@ -169,6 +180,13 @@ BRIDGES: Final = {
             WITH_RECORDS,
             "the same as the first, with the state and the records of all calls on disk, words included",
             _callbridge_with_records,
+            (),
+            "/twilio/voice",
+        ),
+        BridgeKind(
+            WITH_RECORDING,
+            "the same with the audio of all calls recorded",
+            _callbridge_with_recording,
             (),
             "/twilio/voice",
         ),

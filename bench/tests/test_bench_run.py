@@ -47,7 +47,7 @@ def bench(toolchain: Toolchain) -> Bench:
     return Bench(toolchain, choose_cores(), PACE, lambda _: None)
 
 
-@pytest.mark.parametrize("name", ["callbridge", "with-agent", "with-records"])
+@pytest.mark.parametrize("name", ["callbridge", "with-agent", "with-records", "with-recording"])
 async def test_callbridge_carries_calls_and_loses_nothing(bench: Bench, name: str) -> None:
     """Signed webhooks, tokens, sessions, audio both ways and marks: the whole path."""
     run = await bench.run(Case(BRIDGES[name], Leg.PLAIN, CALLS))

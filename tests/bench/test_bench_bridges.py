@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.bridges import BRIDGES, WITH_AGENT, Setting
+from bench.bridges import BRIDGES, WITH_AGENT, WITH_RECORDING, Setting
 from bench.toolchain import Toolchain
 from bench.wishes import WHOLE
 
@@ -14,7 +14,7 @@ from callbridge.server.config.settings import VARIABLES, read_settings
 
 def environment(name: str = "callbridge") -> dict[str, str]:
     nothing_built = Toolchain(Path(), with_tls=False)
-    return BRIDGES[name].launch(nothing_built, Setting(8080, 9000, None)).environment
+    return BRIDGES[name].launch(nothing_built, Setting(8080, 9000, None, Path())).environment
 
 
 def test_service_takes_every_call_of_the_generator() -> None:
@@ -41,3 +41,14 @@ def test_the_ordinary_agent_is_one_with_everything() -> None:
 def test_every_variable_of_the_service_is_one_that_it_reads() -> None:
     """A limit whose name is wrong would stay in the way, in silence."""
     assert set(environment()) - set(VARIABLES) == {"PYTHONPATH"}
+
+
+def test_the_recorded_calls_are_recorded_and_kept() -> None:
+    """Else its row would say of recording what does not hold."""
+    subject = read_settings(environment(WITH_RECORDING))
+    assert subject.keep_words
+    assert subject.recordings is not None
+    assert subject.state_path is not None
+    _, agent = load_roster(environment(WITH_RECORDING)["CALLBRIDGE_AGENT"], {}).find("agent")
+    assert agent.recording is not None
+    assert agent.recording.consent == "none"
