@@ -58,7 +58,7 @@ class Swept:
     """By table."""
     recordings: int = 0
     kept_back: dict[str, str] = field(default_factory=dict)
-    """Calls that are overdue and still there, and why: a recording of theirs could not be deleted."""
+    """Calls and recordings that are overdue and still there, and why: the store did not delete them."""
     is_overwritten: bool = True
     """Whether nothing of it is left in the file's log: otherwise somebody reads there, and the next time
     is soon enough."""

@@ -78,7 +78,20 @@ def forget_everywhere(
         _in_records(report, settings, keys, caller, delete_recording, is_rehearsal=is_rehearsal)
     except RecordsError as error:
         report.trouble = str(error)
+    if report.records and not is_rehearsal:
+        _unfinished_recordings(settings, report.records)
     return report
+
+
+def _unfinished_recordings(settings: Settings, forgotten: Forgotten) -> None:
+    """A process that was killed has left them; the next start would store them."""
+    if settings.recordings is None:
+        return
+    folder = settings.unfinished_recordings(settings.state_path)
+    for call_sid in forgotten.calls:
+        for file in folder.glob(f"{call_sid}-*"):
+            file.unlink(missing_ok=True)
+            forgotten.recordings += 1
 
 
 def _in_file(

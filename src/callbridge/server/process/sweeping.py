@@ -14,6 +14,8 @@ import structlog
 from callbridge.observe.redaction import redaction
 from callbridge.records.errors import RecordsError
 from callbridge.records.keeping import Keeping
+from callbridge.records.recording.stores import StoreAwayError
+from callbridge.server.process.recording_links import delete_recording, overdue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +58,9 @@ def sweep(
         None if words_days is None or words_days >= settings.records_kept_days else words_days * _DAY_S,
     )
     delete = recording_deleter(settings)
-    return Sweep(database, kept_for, without_words(settings), delete, wall_now).run(is_to_stop)
+    swept = Sweep(database, kept_for, without_words(settings), delete, wall_now).run(is_to_stop)
+    _delete_old_recordings(settings, swept, wall_now)
+    return swept
 
 
 async def sweep_forever(settings: Settings, database: Database, wall_now: Callable[[], float]) -> NoReturn:
@@ -78,7 +82,7 @@ async def sweep_forever(settings: Settings, database: Database, wall_now: Callab
 
 def tell(swept: Swept) -> None:
     """One line for what was deleted, and one for what could not be."""
-    if swept.calls or swept.wordless:
+    if swept.calls or swept.wordless or swept.recordings:
         _log.info(
             "records_swept",
             calls=swept.calls,
@@ -88,15 +92,33 @@ def tell(swept: Swept) -> None:
             is_overwritten=swept.is_overwritten,
         )
     if swept.kept_back:
-        call_sid, why = next(iter(swept.kept_back.items()))
-        _log.warning("records_kept_back", count=len(swept.kept_back), call_sid=call_sid, reason=why)
+        which, why = next(iter(swept.kept_back.items()))
+        _log.warning("records_kept_back", count=len(swept.kept_back), first=which, reason=why)
 
 
 def recording_deleter(settings: Settings) -> Callable[[str], str]:
     """What deletes a recording by its name, and answers why it could not, or nothing. It blocks."""
-    del settings
 
     def delete(name: str) -> str:
-        return f"nobody knows where {name} is"
+        try:
+            delete_recording(settings, name)
+        except (ValueError, ImportError, StoreAwayError) as error:
+            return str(error)
+        return ""
 
     return delete
+
+
+def _delete_old_recordings(settings: Settings, swept: Swept, wall_now: Callable[[], float]) -> None:
+    """Those that are kept for less long than the record of their call."""
+    delete = recording_deleter(settings)
+    try:
+        names = [] if settings.recordings_place is None else overdue(settings, wall_now())
+    except (ImportError, StoreAwayError) as error:
+        _log.warning("recordings_not_swept", reason=str(error), again_s=EVERY_S)
+        return
+    for name in names:
+        if why := delete(name):
+            swept.kept_back[name] = why
+        else:
+            swept.recordings += 1
