@@ -12,7 +12,9 @@ from callbridge.call import telephone_facts as t
 from callbridge.call.bill_facts import Billed
 from callbridge.call.lived import SaidItem, Speech
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
+from callbridge.call.price import TextPrice
 from callbridge.call.price_list import PriceList
+from callbridge.call.record_facts import CallAnalysed
 from callbridge.call.usage import Usage
 from callbridge.records.story import CallStory, UsageTotals
 from callbridge.records.telling import StoredFact, tell
@@ -240,6 +242,14 @@ def test_time_in_which_nobody_spoke_costs_money() -> None:
         *stream("MZ1", (0.0, STARTED), (30.0, turn), (60.0, HANGUP)),
     )
     assert story.cost.silent_microdollars == round(2 * 8_500 * 45 / 120 + 4_400 * 45 / 60)
+
+
+def test_an_analysis_is_on_the_bill() -> None:
+    """Where the list has the model, 1,000 tokens in at $2.50 and 100 out at $10; else it is named."""
+    row = learnt((0.0, CallAnalysed("{}", "gpt-text", 1_000, 100)))
+    priced = PriceList(analysis={"gpt-text": TextPrice(input=2_500_000, output=10_000_000)})
+    assert lines(told(*row, prices=priced)) == {"gpt-text analysis": (1_100, 3_500)}
+    assert told(*row).cost.unpriced == ("gpt-text analysis",)
 
 
 def test_without_a_price_everything_used_is_named() -> None:

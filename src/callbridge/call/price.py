@@ -98,6 +98,18 @@ class TranscriptionPrice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextPrice:
+    """What a text model costs that looks at calls which are over, in microdollars per million tokens."""
+
+    input: int
+    output: int
+
+    def cost_picodollars(self, tokens_in: int, tokens_out: int) -> Picodollars:
+        """What so many tokens cost. What was cached of them is not told, and counts in full."""
+        return tokens_in * self.input + tokens_out * self.output
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LinePrice:
     """What a caller's line costs, in microdollars per started minute. None: not known."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from callbridge.call.price import LinePrice, Price, TranscriptionPrice
+from callbridge.call.price import LinePrice, Price, TextPrice, TranscriptionPrice
 
 STREAM: Final = "stream"
 """Media Streams, beside the line of the caller."""
@@ -33,6 +33,7 @@ class PriceList:
     models: Mapping[str, Price] = field(default_factory=dict)
     """By the name of the model, without the date of a snapshot."""
     transcription: Mapping[str, TranscriptionPrice] = field(default_factory=dict)
+    analysis: Mapping[str, TextPrice] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     """Per started minute: `inbound +1`, `outbound +1`, `inbound client`, `stream`, `conference`, …"""
     texts: Mapping[str, int] = field(default_factory=dict)
@@ -45,6 +46,10 @@ class PriceList:
     def transcription_model(self, name: str) -> TranscriptionPrice | None:
         """The same of a model that writes down what the caller says."""
         return self.transcription.get(name, self.transcription.get(_SNAPSHOT.sub("", name)))
+
+    def text_model(self, name: str) -> TextPrice | None:
+        """The same of a model that looks at calls which are over."""
+        return self.analysis.get(name, self.analysis.get(_SNAPSHOT.sub("", name)))
 
     def line(self, caller: str, called: str) -> LinePrice:
         """What the line of a caller costs, and the stream beside it."""

@@ -138,6 +138,7 @@ async def _serve(
         keys=keys,
         settings=settings,
         refuse_by=refuse_by,
+        admin_keys=[admin] if (admin := found_settings().get("OPENAI_ADMIN_KEY")) else (),
         on_event=lambda journal, note: _show(console, journal, note),
         on_refusal=lambda found: console.print(
             f"[bold red]connection refused: {found.status} {escape(found.message)}", soft_wrap=True

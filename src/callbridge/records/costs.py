@@ -18,6 +18,7 @@ from callbridge.call import telephone_facts as t
 from callbridge.call.bill_facts import Billed
 from callbridge.call.price import rounded_up
 from callbridge.call.price_list import PriceList
+from callbridge.call.record_facts import CallAnalysed
 from callbridge.call.usage import Usage
 from callbridge.records.minutes import legs_of
 from callbridge.records.story import Cost, CostLine, UsageTotals
@@ -53,6 +54,9 @@ def costs_of(
     bill.add_minutes(legs)
     for text in texts:
         bill.add_text(text)
+    for timed in learnt:
+        if isinstance(timed.fact, CallAnalysed):
+            bill.add_analysis(timed.fact)
     return _totals(used, legs, texts, streams), Cost(
         microdollars=sum(line.microdollars for line in bill.lines),
         lines=tuple(bill.lines),
@@ -202,6 +206,15 @@ class _Bill:
         else:
             tokens = usage.transcription_input_tokens + usage.transcription_output_tokens
             self._add(f"{model} transcripts", tokens, "tokens", rounded_up(cost))
+
+    def add_analysis(self, analysed: CallAnalysed) -> None:
+        """The text model that has looked at the call."""
+        tokens = analysed.tokens_in + analysed.tokens_out
+        if (price := self.prices.text_model(analysed.model)) is not None:
+            cost = price.cost_picodollars(analysed.tokens_in, analysed.tokens_out)
+            self._add(f"{analysed.model} analysis", tokens, "tokens", rounded_up(cost))
+        elif tokens:
+            self.unpriced.append(f"{analysed.model} analysis")
 
     def add_minutes(self, legs: Legs) -> None:
         """Everything that is billed by the minute, together with its like."""

@@ -230,6 +230,22 @@ def test_good_choices_raise_no_doubt(changes: str) -> None:
     assert faults(findings(chosen(changes))) == []
 
 
+def test_prices_that_are_old_are_told() -> None:
+    """The oldest part of the list is of 21 September 2026: half a year later it is doubted."""
+    assert faults(findings(today=dt.date(2027, 3, 20))) == []
+    fault = only_fault(findings(today=dt.date(2027, 3, 21)))
+    assert (fault.level, "older than 180 days" in fault.what) == (Level.WARNING, True)
+    assert "2026-09-21 (telephone, texts)" in fault.what
+    assert "CALLBRIDGE_PRICES" in fault.remedy
+
+
+def test_an_analysis_without_a_price_is_told() -> None:
+    told = [fault.what for fault in faults(findings(chosen("analysis_model=of-my-own")))]
+    assert "the price of of-my-own is not known: analyses are on no bill" in told
+    told = [fault.what for fault in faults(findings(chosen("analysis_model=gpt-5-mini-2025-08-07")))]
+    assert not any("bill" in what for what in told)
+
+
 TODAYS = {"2026-11-20": "OK", "2026-11-21": "WARNING", "2027-01-19": "WARNING", "2027-01-20": "ERROR"}
 
 

@@ -171,11 +171,17 @@ def _show_comparison(found: Comparison) -> None:
     for column in table.columns[2:]:
         column.justify = "right"
     for row in found.rows:
-        theirs = ("", "") if row.theirs is None else (dollars(row.theirs), dollars(row.difference or 0))
+        theirs = ("", "") if row.theirs is None else (dollars(row.theirs), _signed(row.difference or 0))
         table.add_row(row.vendor, row.what, dollars(row.ours), *theirs)
     console.print(table)
     for note in found.notes:
         console.print(note, soft_wrap=True)
+
+
+def _signed(microdollars: int) -> str:
+    """`+$0.0044`, `-$0.0044`; nothing before what is shown as none."""
+    shown = dollars(abs(microdollars))
+    return shown if shown == dollars(0) else f"{'+' if microdollars > 0 else '-'}{shown}"
 
 
 def _print_json(found: Report | Comparison) -> None:

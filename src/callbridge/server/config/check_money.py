@@ -103,3 +103,9 @@ def _check_prices(settings: Settings, prices: Prices, today: dt.date) -> Iterato
             f"the price of {model} is not known: transcripts are on no bill",
             "Write it into a file that CALLBRIDGE_PRICES names.",
         )
+    model = settings.analysis_model or ""
+    if model and prices.list.text_model(model) is None:
+        yield warning(
+            f"the price of {model} is not known: analyses are on no bill",
+            "Write it under [analysis] into a file that CALLBRIDGE_PRICES names.",
+        )

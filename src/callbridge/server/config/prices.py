@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 
 from callbridge.agents.written.key_lines import key_lines, line_of
-from callbridge.call.price import Price, TranscriptionPrice, microdollars
+from callbridge.call.price import Price, TextPrice, TranscriptionPrice, microdollars
 from callbridge.call.price_list import CONFERENCE, RECORDING, STREAM, PriceList
 
 if TYPE_CHECKING:
@@ -73,6 +73,14 @@ class _Tokens(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return TranscriptionPrice(input=microdollars(self.input), output=microdollars(self.output))
 
 
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    input: Dollars
+    output: Dollars
+
+    def price(self) -> TextPrice:
+        return TextPrice(input=microdollars(self.input), output=microdollars(self.output))
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the prices of a section come from."""
@@ -84,6 +92,7 @@ class Source:
 _SECTIONS: Final = {
     "models": "text and audio, each { input = 4.00, cached = 0.40, output = 24.00 } per million tokens",
     "transcription": "{ minute = 0.0045 }, or { input = 2.50, output = 10.00 } per million tokens",
+    "analysis": "{ input = 2.50, output = 10.00 } per million tokens",
     "inbound": "US dollars per started minute, by the beginning of a number, client or sip: 0.0085",
     "outbound": "US dollars per started minute, by the beginning of a number, client or sip: 0.0140",
     "telephone": "US dollars per started minute of stream, conference or recording: 0.0044",
@@ -133,6 +142,7 @@ def _made_of(sections: Mapping[str, Mapping[str, Any]], sources: Mapping[str, So
         as_of=min(source.as_of for source in sources.values()).isoformat(),
         models={name: model.price() for name, model in sections["models"].items()},
         transcription={name: model.price() for name, model in sections["transcription"].items()},
+        analysis={name: model.price() for name, model in sections["analysis"].items()},
         lines=lines,
         texts={f"text {name}": microdollars(dollars) for name, dollars in sections["texts"].items()},
     )
@@ -231,6 +241,8 @@ def _kind_of(section: str, value: object) -> Any:
         return _Model
     if section == "transcription":
         return _Minutes if isinstance(value, dict) and "minute" in value else _Tokens
+    if section == "analysis":
+        return _Text
     return Dollars
 
 
