@@ -73,13 +73,12 @@ def desk(only_these: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
 
 
 def test_what_is_told_is_shown(desk: Desk) -> None:
-    assert desk.says("list") == "There is no such delivery.\n"
     desk.put(is_dead=True)
     listed = desk.says("list")
     assert "it answered 404" in listed
     assert "dead" in listed
     (one,) = desk.json("list", "--state", "dead")
-    assert desk.json("list", "--state", "pending") == desk.json("list", "--webhook", "slack") == []
+    assert desk.says("list", "--state", "pending") == "There is no such delivery.\n"
     shown = desk.json("show", str(one["id"]))
     assert shown.items() >= one.items()
     assert shown["body"]["data"]["caller"] == "+14155550100"
@@ -87,16 +86,14 @@ def test_what_is_told_is_shown(desk: Desk) -> None:
         {"at": "2001-09-09T01:46:40.000Z", "code": 404, "error": "it answered 404 Not Found", "took_ms": 7}
     ]
     assert "attempt     2001-09-09T01:46:40.000Z  7 ms  it answered 404" in desk.says("show", str(one["id"]))
-    assert "no delivery 4711" in desk.says("show", "4711", status=1)
 
 
 def test_what_is_dead_is_sent_again(desk: Desk) -> None:
-    assert "nothing to send again" in desk.says("retry", status=1)
     desk.put(is_dead=True)
     assert desk.says("retry") == "1 to be sent again\n"
     (one,) = desk.outbox.listed(Filter(state=DeliveryState.PENDING))
     assert one.due_at == pytest.approx(time.time(), abs=60)
-    assert desk.says("retry", str(one.id)) == "1 to be sent again\n"
+    assert "nothing to send again" in desk.says("retry", "4711", status=1)
 
 
 def test_who_is_gone_is_named(desk: Desk) -> None:
@@ -110,10 +107,8 @@ def test_a_call_is_told_again(desk: Desk) -> None:
     assert desk.says("send", SAMPLE_SID) == "2 to be sent\n"
     assert {one.event.call_sid for one in desk.outbox.listed(Filter())} == {SAMPLE_SID}
     assert "no call of this SID is on record" in desk.says("send", "CA4711", status=1)
-    assert "no receiver wants call.analyzed" in desk.says(
-        "send", SAMPLE_SID, "--event", "call.analyzed", status=1
-    )
-    assert "call.recorded" in desk.says("send", SAMPLE_SID, "--event", "x", status=2)
+    more = ("--event", "call.analyzed")
+    assert "no receiver wants call.analyzed" in desk.says("send", SAMPLE_SID, *more, status=1)
 
 
 @contextlib.contextmanager
@@ -137,6 +132,7 @@ def served(answer: Callable[[Asked], bytes]) -> Iterator[str]:
     loop.close()
 
 
+@pytest.mark.heavy
 def test_a_sample_is_sent_to_each(desk: Desk) -> None:
     """And what came back is said: taken, refused, and not wanted by the template."""
     with served(lambda asked: answered("", status="204 No Content" if asked.json else "500 No")) as origin:

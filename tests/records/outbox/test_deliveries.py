@@ -163,6 +163,7 @@ def test_an_operator_has_it_sent_again(database: Database, outbox: Outbox) -> No
     assert outbox.counts() == {("crm", PENDING): 3, ("slack", PENDING): 1}
 
 
+@pytest.mark.heavy
 def test_attempts_are_kept_within_bounds(
     database: Database, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +177,7 @@ def test_attempts_are_kept_within_bounds(
     assert len(kept.last_error) == len(kept.attempts[0].error) == 300
 
 
+@pytest.mark.heavy
 def test_two_processes_share_one_outbox(database_url: str, database: Database) -> None:
     """Each delivery is claimed by one of them, however they come in each other's way."""
     put(database, *(fact(1, f"CA{number}") for number in range(24)))

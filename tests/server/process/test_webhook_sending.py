@@ -141,6 +141,7 @@ async def test_who_is_gone_is_told_nothing_more(database: Database) -> None:
     assert {line["event"] for line in lines if line["log_level"] == "error"} == {"webhook_gone"}
 
 
+@pytest.mark.heavy
 async def test_what_failed_too_often_is_dead(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("callbridge.records.outbox.schedule.DELAYS_S", (0, 0))
     async with leaves_nothing(), small_server(answers({"crm": [answered("", status="500 No")]})) as server:
@@ -152,6 +153,7 @@ async def test_what_failed_too_often_is_dead(database: Database, monkeypatch: py
     assert (dead.failed, dead.last_code, len(dead.attempts)) == (3, 500, 3)
 
 
+@pytest.mark.heavy
 async def test_a_database_that_is_away_is_waited_for(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
