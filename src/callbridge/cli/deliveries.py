@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from callbridge.agents.http.kept_connections import KeptConnections
@@ -19,7 +19,7 @@ from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.outbox.body import body_of, iso
 from callbridge.records.outbox.delivery import DeliveryState, Filter
 from callbridge.records.outbox.events import CALL_COMPLETED, OF_CALLS
-from callbridge.records.outbox.sample import sample_event
+from callbridge.records.outbox.sample import SAMPLE_SID, sample_event
 from callbridge.server.config.settings import find_variables
 from callbridge.server.config.webhooks import WebhooksError, read_webhooks
 from callbridge.server.process.webhook_posting import Posting
@@ -68,7 +68,8 @@ def list_deliveries(
     if not found:
         typer.echo("There is no such delivery.")
         return
-    table = Table(*("ID", "to", "event", "call", "state", "failed", "next", "last"), box=None)
+    call_column = Column("call", no_wrap=True, min_width=len(SAMPLE_SID))  # It is copied from here.
+    table = Table("ID", "to", "event", call_column, "state", "failed", "next", "last", box=None)
     for one in found:
         table.add_row(*map(Text, _row(one)))
     Console(soft_wrap=False).print(table)
