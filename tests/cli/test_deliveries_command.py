@@ -16,7 +16,7 @@ from callbridge.cli import app
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
 from callbridge.records.outbox.deliveries import Outbox, enqueue
-from callbridge.records.outbox.delivery import Attempt, DeliveryState, Filter
+from callbridge.records.outbox.delivery import Attempt, DeliveryState, Filter, Settled
 from callbridge.records.outbox.events import CALL_COMPLETED, call_event
 from callbridge.records.outbox.sample import SAMPLE_SID, sample_story
 from callbridge.records.outbox.webhook import Webhook
@@ -50,7 +50,8 @@ class Desk:
             enqueue(connection, [call_event(CALL_COMPLETED, sample_story(1e9), 1e9)], [CRM], 1e9)
         if is_dead:
             (claimed,) = self.outbox.claim({"crm": 1}, 1e9)
-            self.outbox.settle(claimed, Attempt(1e9, 404, "it answered 404 Not Found", 7), DeliveryState.DEAD)
+            attempt = Attempt(1e9, 404, "it answered 404 Not Found", 7)
+            self.outbox.settle([Settled(claimed, attempt, DeliveryState.DEAD)])
 
     def says(self, *arguments: str, status: int = 0) -> str:
         given = {

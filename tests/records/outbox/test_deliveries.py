@@ -13,7 +13,7 @@ from callbridge.call import facts
 from callbridge.records.database import Database
 from callbridge.records.outbox import deliveries
 from callbridge.records.outbox.deliveries import LEASE_S, Outbox, enqueue, enqueue_completed, enqueue_seen
-from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState, Filter
+from callbridge.records.outbox.delivery import Attempt, Delivery, DeliveryState, Filter, Settled
 from callbridge.records.outbox.events import CALL_COMPLETED, Event, event_id
 from callbridge.records.outbox.sample import sample_story
 from callbridge.records.outbox.webhook import Webhook
@@ -49,8 +49,14 @@ def claimed(outbox: Outbox, now: float = NOW, free: int = 4) -> list[Delivery]:
     return outbox.claim({"crm": free, "slack": free}, now)
 
 
+def settled(
+    outbox: Outbox, delivery: Delivery, attempt: Attempt, state: DeliveryState, due_at: float = 0.0
+) -> bool:
+    return outbox.settle([Settled(delivery, attempt, state, due_at)]) == 1
+
+
 def failed(outbox: Outbox, delivery: Delivery, due_at: float, at: float = NOW) -> None:
-    assert outbox.settle(delivery, Attempt(at, 500, "it answered 500", 12), PENDING, due_at=due_at)
+    assert settled(outbox, delivery, Attempt(at, 500, "it answered 500", 12), PENDING, due_at=due_at)
 
 
 def test_an_end_is_told_to_whom_it_concerns_once(database: Database, outbox: Outbox) -> None:
@@ -87,9 +93,17 @@ def test_a_claim_is_for_one_alone_until_it_is_over(database: Database, outbox: O
     assert claimed(outbox, NOW + LEASE_S - 1) == []
     (second,) = claimed(outbox, NOW + LEASE_S)
     assert second.event == first.event
-    assert not outbox.settle(first, Attempt(NOW, 200), DONE)
-    assert outbox.settle(second, Attempt(NOW, 200), DONE)
+    assert not settled(outbox, first, Attempt(NOW, 200), DONE)
+    assert settled(outbox, second, Attempt(NOW, 200), DONE)
     assert claimed(outbox, NOW + 9 * LEASE_S) == []
+
+
+def test_what_is_not_attempted_is_given_back(database: Database, outbox: Outbox) -> None:
+    put(database, fact(1))
+    first = claimed(outbox)
+    assert outbox.settle(map(Settled, first)) == 1
+    (again,) = claimed(outbox)
+    assert (again.failed, again.attempts, again.due_at) == (0, (), NOW)
 
 
 def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outbox) -> None:
@@ -98,7 +112,7 @@ def test_what_failed_comes_again_when_it_is_due(database: Database, outbox: Outb
     assert claimed(outbox, NOW + 4.9) == []
     (again,) = claimed(outbox, NOW + 5)
     assert (again.failed, again.last_code, again.last_error) == (1, 500, "it answered 500")
-    assert outbox.settle(again, Attempt(NOW + 6, None, "the service cannot be reached"), DEAD)
+    assert settled(outbox, again, Attempt(NOW + 6, None, "the service cannot be reached"), DEAD)
     (dead,) = outbox.listed(Filter(state=DEAD))
     assert (dead.failed, dead.settled_at, dead.last_code) == (2, NOW + 6, None)
     assert [attempt.error for attempt in dead.attempts] == [
@@ -126,7 +140,7 @@ def test_a_receiver_that_is_gone_gets_nothing_more(database: Database, outbox: O
     put(database, fact(1), fact(2, "CA2"))
     first = claimed(outbox, free=1)[0]
     outbox.stop(CRM, NOW)
-    assert outbox.settle(first, Attempt(NOW, 410), DEAD)
+    assert settled(outbox, first, Attempt(NOW, 410), DEAD)
     assert claimed(outbox) == []
     assert {one.last_error for one in outbox.listed(Filter(state=DEAD))} == {
         "",
@@ -146,7 +160,7 @@ def test_an_operator_has_it_sent_again(database: Database, outbox: Outbox) -> No
     """One, all dead ones, or a call as it is known now: under the same id, with its attempts."""
     put(database, fact(1), fact(1, "CA2"))
     for delivery in claimed(outbox):
-        outbox.settle(delivery, Attempt(NOW, 404, "no"), DEAD)
+        settled(outbox, delivery, Attempt(NOW, 404, "no"), DEAD)
     number = outbox.listed(Filter(call_sid="CA2"))[0].id
     assert outbox.send_again(NOW, delivery_id=number) == 1
     (again,) = claimed(outbox)
@@ -171,7 +185,7 @@ def test_attempts_are_kept_within_bounds(
     put(database, fact(1))
     for number in range(5):
         (delivery,) = claimed(outbox, NOW + number)
-        assert outbox.settle(delivery, Attempt(NOW + number, 500, "x" * 900), PENDING, due_at=NOW)
+        assert settled(outbox, delivery, Attempt(NOW + number, 500, "x" * 900), PENDING, due_at=NOW)
     (kept,) = outbox.listed(Filter())
     assert [attempt.at for attempt in kept.attempts] == [NOW + 2, NOW + 3, NOW + 4]
     assert len(kept.last_error) == len(kept.attempts[0].error) == 300
@@ -191,7 +205,7 @@ def test_two_processes_share_one_outbox(database_url: str, database: Database) -
         while found := claimed(outbox, free=3):
             seen.extend(one.id for one in found)
             for one in found:
-                assert outbox.settle(one, Attempt(NOW, 200), DONE)
+                assert settled(outbox, one, Attempt(NOW, 200), DONE)
         own.close()
 
     threads = [threading.Thread(target=process) for _ in range(2)]
@@ -233,7 +247,7 @@ def test_a_recording_is_told_with_all_of_its_call(database: Database) -> None:
             see(connection, stored, database.seal)
     outbox = Outbox(database, (own,))
     (first,) = outbox.claim({"own": 4}, NOW)
-    assert outbox.settle(first, Attempt(NOW, 200), DONE)
+    assert settled(outbox, first, Attempt(NOW, 200), DONE)
     (second,) = outbox.claim({"own": 4}, NOW)
     assert {first.event.kind, second.event.kind} == {"call.recorded"}
     assert first.event.id != second.event.id

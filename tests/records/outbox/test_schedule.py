@@ -28,7 +28,7 @@ def test_everything_else_is_tried_again(code: int | None) -> None:
 
 
 def test_who_is_gone_is_asked_no_more() -> None:
-    assert verdict(410, 0, 0.5, asked_s=5.0) == Verdict(is_gone=True)
+    assert verdict(410, 0, 0.5, asked_s=5.0) == Verdict(is_gone=True, rest_s=5.0)
 
 
 @pytest.mark.parametrize("code", [429, 502, 503, 504])

@@ -126,6 +126,19 @@ async def test_a_receiver_that_hangs_costs_no_other_anything(database: Database)
     assert len(rig.asked("slow")) == AT_ONCE
 
 
+async def test_who_has_too_much_to_do_is_left_alone(database: Database) -> None:
+    """What was claimed for it ahead is given back, not sent."""
+    busy = answered("", status="429 Slow", more="Retry-After: 60\r\n")
+    async with leaves_nothing(), small_server(answers({"crm": [busy]})) as server:
+        rig = Rig(database, server, "crm")
+        for number in range(2 * AT_ONCE):
+            rig.put(number, "crm")
+        async with rig.sending():
+            assert await until(lambda: sum(one.failed for one in rig.outbox.listed(Filter())) == AT_ONCE)
+            assert await until(lambda: not any(one.lease for one in rig.outbox.listed(Filter())))
+    assert len(rig.asked("crm")) == AT_ONCE
+
+
 async def test_who_is_gone_is_told_nothing_more(database: Database) -> None:
     gone = answered("", status="410 Gone")
     async with leaves_nothing(), small_server(answers({"crm": [gone], "other": [DONE]})) as server:

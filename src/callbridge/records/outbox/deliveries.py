@@ -38,15 +38,15 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row
 
     from callbridge.records.database import Database
-    from callbridge.records.outbox.delivery import Filter
+    from callbridge.records.outbox.delivery import Filter, Settled
     from callbridge.records.outbox.webhook import Webhook
     from callbridge.records.sealing import Seal
     from callbridge.records.story import CallStory
     from callbridge.state.journal import JournalEntry
 
 
-LEASE_S: Final = 60.0
-"""Longer than an attempt may take with all that belongs to it."""
+LEASE_S: Final = 120.0
+"""Longer than all that is claimed at once may take, one after the other."""
 
 IN_ORDER_UNTIL_FAILED: Final = 3
 """What failed so often (after 35 s) holds up what comes later of the same call no more."""
@@ -184,39 +184,10 @@ class Outbox:
                 claimed += _claimed(connection, webhook, free[webhook], now)
         return claimed
 
-    def settle(
-        self,
-        delivery: Delivery,
-        attempt: Attempt,
-        state: DeliveryState,
-        *,
-        due_at: float = 0.0,
-    ) -> bool:
-        """Writes down what became of an attempt. Whether it was still this process's to say.
-
-        Args:
-            delivery: as it was claimed.
-            attempt: what was done.
-            state: what follows.
-            due_at: when it is tried again, where it is pending.
-        """
-        is_failed = state in {DeliveryState.PENDING, DeliveryState.DEAD}
-        attempt = msgspec.structs.replace(attempt, error=attempt.error[:ERROR_CHARACTERS_MAX])
-        kept = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT:]
-        values: dict[str, Any] = {
-            "state": state,
-            "failed": delivery.failed + is_failed,
-            "due_at": due_at,
-            "lease": "",
-            "leased_until": 0.0,
-            "last_code": attempt.code,
-            "last_error": attempt.error,
-            "settled_at": None if state is DeliveryState.PENDING else attempt.at,
-            "attempts": msgspec.json.encode(kept).decode(),
-        }
-        ours = (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease)
+    def settle(self, settled: Iterable[Settled]) -> int:
+        """Writes down what became of attempts. How many of them were still this process's to say."""
         with self.database.writing() as connection:
-            return connection.execute(update(deliveries).where(ours).values(values)).rowcount == 1
+            return sum(_settle(connection, one) for one in settled)
 
     # --- Receivers that want nothing more ---
 
@@ -302,6 +273,29 @@ class Outbox:
 
 def _at(story: CallStory) -> float:
     return story.began_at if story.ended_at is None else story.ended_at
+
+
+def _settle(connection: Connection, settled: Settled) -> int:
+    delivery = settled.delivery
+    ours = (deliveries.c.id == delivery.id) & (deliveries.c.lease == delivery.lease)
+    values = {"lease": "", "leased_until": 0.0} | _of_attempt(settled)
+    return connection.execute(update(deliveries).where(ours).values(values)).rowcount
+
+
+def _of_attempt(settled: Settled) -> dict[str, Any]:
+    delivery, attempt, state = settled.delivery, settled.attempt, settled.state
+    if attempt is None:
+        return {}
+    attempt = msgspec.structs.replace(attempt, error=attempt.error[:ERROR_CHARACTERS_MAX])
+    return {
+        "state": state,
+        "failed": delivery.failed + (state in {DeliveryState.PENDING, DeliveryState.DEAD}),
+        "due_at": settled.due_at,
+        "last_code": attempt.code,
+        "last_error": attempt.error,
+        "settled_at": None if state is DeliveryState.PENDING else attempt.at,
+        "attempts": msgspec.json.encode((*delivery.attempts, attempt)[-ATTEMPTS_KEPT:]).decode(),
+    }
 
 
 def _again(now: float) -> dict[str, Any]:

@@ -49,6 +49,17 @@ class Delivery(msgspec.Struct, frozen=True):
     lease: str = ""
 
 
+class Settled(msgspec.Struct, frozen=True):
+    """What became of a delivery that was claimed."""
+
+    delivery: Delivery
+    attempt: Attempt | None = None
+    """Nothing where none was made: it is for others to claim."""
+    state: DeliveryState = DeliveryState.PENDING
+    due_at: float = 0.0
+    """When it is tried again, where it is pending."""
+
+
 class Filter(msgspec.Struct, frozen=True):
     """Which deliveries are meant."""
 

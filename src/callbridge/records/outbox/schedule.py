@@ -25,6 +25,9 @@ ASKED_MAX_S: Final = 24 * 3600.0
 GONE: Final = 410
 """The receiver wants nothing more."""
 
+GONE_REST_S: Final = 5.0
+"""Until then it is written down that it is gone."""
+
 _CALLS_FOR_REST: Final = frozenset({429, 502, 503, 504})
 """The receiver has too much to do: other deliveries to it wait, too."""
 
@@ -91,7 +94,7 @@ def verdict(code: int | None, failed: int, roll: float, asked_s: float | None = 
     if code is not None and 200 <= code < 300:
         return Verdict(is_done=True)
     if code == GONE:
-        return Verdict(is_gone=True)
+        return Verdict(is_gone=True, rest_s=GONE_REST_S)
     again_s = next_delay_s(failed + 1, roll, asked_s)
     rests = code in _CALLS_FOR_REST and again_s is not None
     return Verdict(again_s=again_s, rest_s=min(again_s or 0.0, REST_S_MAX) if rests else 0.0)

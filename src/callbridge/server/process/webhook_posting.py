@@ -33,6 +33,9 @@ ANSWER_S: Final = 10.0
 TEMPLATE_S: Final = 10.0
 """What a template may take: a function of a user's may look things up."""
 
+SHORT: Final = 4096
+"""Characters of what is told: a body of it is made in 0.3 ms, and a thread is no sooner there."""
+
 WORDS_MAX: Final = 200
 """Characters of what a receiver says of a request that it does not want."""
 
@@ -88,11 +91,15 @@ class Posting:
         )
 
     async def _made(self, webhook: Webhook, event: Event) -> Outgoing | Posted:
-        """The request, made in a thread: a body may be long, and a template slow."""
+        """The request. It is made in a thread where its body is long or a template slow, perhaps."""
 
         def make() -> Outgoing | None:
             return webhook.request_for(event, body_of(event, self._link_to), int(self._wall_now()))
 
+        if webhook.template is None and len(event.content) < SHORT:
+            made = make()
+            assert made is not None, "without a template all is sent"
+            return made
         try:
             async with asyncio.timeout(TEMPLATE_S):
                 made = await in_thread(_TEMPLATES, make, f"webhook {webhook.name}")

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 
@@ -17,7 +17,7 @@ from callbridge.agents.http.kept_connections import KeptConnections
 from callbridge.agents.tools.threads import Threads
 from callbridge.records.errors import RecordsError
 from callbridge.records.outbox.body import no_link
-from callbridge.records.outbox.delivery import Attempt, DeliveryState
+from callbridge.records.outbox.delivery import Attempt, DeliveryState, Settled
 from callbridge.records.outbox.events import CALL_RECORDED, FACT
 from callbridge.records.outbox.schedule import Verdict, verdict
 from callbridge.server.process.webhook_posting import Posting, in_thread
@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from callbridge.records.shipping import Witness
     from callbridge.server.process.webhook_posting import Posted
 
-T = TypeVar("T")
-
 AT_ONCE: Final = 4
 """Deliveries on their way to one receiver."""
+
+CLAIMED_AHEAD: Final = 16
+"""Deliveries that are claimed for one receiver: a transaction for each would cost more than its request. One
+after the other they take 80 s at the most, which is less than `LEASE_S`."""
 
 POLL_S: Final = 1.0
 """How often the database is asked when nothing happens."""
@@ -73,8 +75,13 @@ class WebhookSending:
     ) -> None:
         self._outbox, self._connections, self._link_to = outbox, connections, link_to
         self._wall_now, self._now, self._roll, self._poll_s = wall_now, now, roll, poll_s
-        self._asking, self._threads = asyncio.Semaphore(4), Threads(16)
+        self._threads = Threads(4)
         self._lanes: dict[str, _Lane] = {}
+        self._settled: list[Settled] = []
+        """What is to be written down."""
+        self._gone: list[Webhook] = []
+        """Who wants nothing more, which is to be written down, too."""
+        self._has_settled = asyncio.Event()
         self._is_away = False
 
     @property
@@ -85,25 +92,35 @@ class WebhookSending:
     async def send_forever(self) -> NoReturn:
         """Claims what is due and sends it, until it is cancelled."""
         self._lanes = {name: _Lane(webhook) for name, webhook in self._outbox.webhooks.items()}
-        has_ended = asyncio.Event()
         async with self._connections() as connections, asyncio.TaskGroup() as tasks:
             posting = Posting(connections, link_to=self._link_to, wall_now=self._wall_now)
             while True:
-                has_ended.clear()
+                self._has_settled.clear()
                 for delivery in await self._claimed():
                     lane = self._lanes[delivery.webhook]
-                    lane.on_their_way += 1
-                    work = self._deliver(lane, delivery, posting, has_ended)
-                    tasks.create_task(work, name=f"delivery {delivery.id}")
+                    lane.claimed += 1
+                    tasks.create_task(self._deliver(lane, delivery, posting), name=f"delivery {delivery.id}")
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(AWAY_S if self._is_away else self._poll_s):
-                        await has_ended.wait()
+                        await self._has_settled.wait()
 
     async def _claimed(self) -> list[Delivery]:
+        """What is to be sent next. What was sent is written down before."""
         free = {name: lane.free(self._now()) for name, lane in self._lanes.items()}
+        settled, gone, self._settled, self._gone = self._settled, self._gone, [], []
+
+        def ask() -> list[Delivery]:
+            for webhook in gone:
+                self._outbox.stop(webhook, self._wall_now())
+            if settled:
+                self._outbox.settle(settled)
+            return self._outbox.claim(free, self._wall_now())
+
         try:
-            claimed = await self._asked(lambda: self._outbox.claim(free, self._wall_now()))
+            claimed = await in_thread(self._threads, ask, "outbox")
         except RecordsError as away:
+            # Written down later. If its lease ends before, it is sent once more, under the same id.
+            self._settled[:0], self._gone[:0] = settled, gone
             if not self._is_away:
                 _log.warning("webhooks_wait", reason=str(away))
             self._is_away = True
@@ -111,36 +128,29 @@ class WebhookSending:
         self._is_away = False
         return claimed
 
-    async def _deliver(
-        self, lane: _Lane, delivery: Delivery, posting: Posting, has_ended: asyncio.Event
-    ) -> None:
+    async def _deliver(self, lane: _Lane, delivery: Delivery, posting: Posting) -> None:
         try:
-            began, at = self._now(), self._wall_now()
-            posted = await posting.post(lane.webhook, delivery.event)
-            attempt = Attempt(at, posted.code, posted.error, round((self._now() - began) * 1000))
-            follows = _verdict(posted, delivery, self._roll())
-            lane.rests_until = max(lane.rests_until, self._now() + follows.rest_s)
-            await self._settle(lane, delivery, attempt, _state(posted, follows), follows)
+            async with lane.turns:
+                # It was claimed before the receiver asked for rest: it is given back.
+                settled = Settled(delivery)
+                if not lane.is_resting(self._now()):
+                    settled = await self._attempted(lane, delivery, posting)
+            self._settled.append(settled)
         finally:
-            lane.on_their_way -= 1
-            has_ended.set()
+            lane.claimed -= 1
+            self._has_settled.set()
 
-    async def _settle(
-        self, lane: _Lane, delivery: Delivery, attempt: Attempt, state: DeliveryState, follows: Verdict
-    ) -> None:
-        due_at = self._wall_now() + (follows.again_s or 0.0)
+    async def _attempted(self, lane: _Lane, delivery: Delivery, posting: Posting) -> Settled:
+        began, at = self._now(), self._wall_now()
+        posted = await posting.post(lane.webhook, delivery.event)
+        attempt = Attempt(at, posted.code, posted.error, round((self._now() - began) * 1000))
+        follows = _verdict(posted, delivery, self._roll())
+        state = _state(posted, follows)
+        if follows.is_gone:
+            self._gone.append(lane.webhook)
+        lane.rests_until = max(lane.rests_until, self._now() + follows.rest_s)
         lane.tell(delivery, attempt, state, follows)
-        try:
-            if follows.is_gone:
-                await self._asked(lambda: self._outbox.stop(lane.webhook, self._wall_now()))
-            await self._asked(lambda: self._outbox.settle(delivery, attempt, state, due_at=due_at))
-        except RecordsError as away:
-            # Its lease ends, and it is sent once more, under the same id.
-            _log.warning("webhook_not_noted", event_id=delivery.event.id, reason=str(away))
-
-    async def _asked(self, question: Callable[[], T]) -> T:
-        async with self._asking:
-            return await in_thread(self._threads, question, "outbox")
+        return Settled(delivery, attempt, state, self._wall_now() + (follows.again_s or 0.0))
 
 
 class _Lane:
@@ -148,12 +158,16 @@ class _Lane:
 
     def __init__(self, webhook: Webhook) -> None:
         self.webhook = webhook
-        self.on_their_way = 0
+        self.turns = asyncio.Semaphore(AT_ONCE)
+        self.claimed = 0
         self.rests_until = 0.0
         self._is_down = False
 
+    def is_resting(self, now: float) -> bool:
+        return now < self.rests_until
+
     def free(self, now: float) -> int:
-        return 0 if now < self.rests_until else AT_ONCE - self.on_their_way
+        return 0 if self.is_resting(now) else CLAIMED_AHEAD - self.claimed
 
     def tell(self, delivery: Delivery, attempt: Attempt, state: DeliveryState, follows: Verdict) -> None:
         """A line when the receiver goes down, when it is back, and for what is given up. No words of it."""
