@@ -14,7 +14,7 @@ from desks import made_settings
 
 @pytest.mark.parametrize("calls_max", [1, 250, 3000])
 def test_no_descriptor_is_spent_twice(calls_max: int) -> None:
-    for descriptors in [*range(51, 1200, 7), 4096, 65_536, 1_048_576]:
+    for descriptors in [*range(75, 1200, 7), 4096, 65_536, 1_048_576]:
         room = Room.of(descriptors, calls_max)
         phones_and_requests = room.connections_max
         assert 1 <= room.calls_max <= calls_max, descriptors
@@ -26,7 +26,7 @@ def test_no_descriptor_is_spent_twice(calls_max: int) -> None:
 def test_as_many_calls_as_are_wanted_where_the_limit_allows_them() -> None:
     assert Room.of(needed(250), 250).calls_max == 250
     assert Room.of(needed(250) - 1, 250).calls_max == 249
-    assert Room.of(64, 250).calls_max == 5
+    assert Room.of(96, 250).calls_max == 8
     assert Room.of(sys.maxsize, 250).connections_max == 250 + REQUESTS_MAX
 
 
@@ -34,7 +34,7 @@ def test_as_many_calls_as_are_wanted_where_the_limit_allows_them() -> None:
     ("descriptors", "level", "words"),
     [
         (1024, Level.OK, "allows 250 calls"),
-        (64, Level.WARNING, r"(64) allows 5 calls at once, not the 250"),
+        (96, Level.WARNING, r"(96) allows 8 calls at once, not the 250"),
         (50, Level.ERROR, "allows no call at all"),
     ],
 )
@@ -42,4 +42,4 @@ def test_a_limit_that_does_not_fit_is_told_with_a_remedy(descriptors: int, level
     (finding,) = check_descriptors(made_settings(), descriptors)
     assert finding.level is level
     assert words in finding.what
-    assert ("Raise it to 798" in finding.remedy) == (level is not Level.OK)
+    assert ("Raise it to 822" in finding.remedy) == (level is not Level.OK)
