@@ -45,10 +45,11 @@ class World:
         return answer.status_code, answer.json()
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    url = f"sqlite:///{tmp_path}/records.db"
-    database = Database(url)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the records of five calls."""
+    made = tmp_path_factory.mktemp("pages")
+    database = Database(f"sqlite:///{made}/records.db")
     migrate(database)
     for day, sid in enumerate(SIDS):
         turn = facts.TurnEnded(1, f"Number {day}", "Yes.", 640, interrupted=False)
@@ -57,13 +58,19 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         entries = [entry(sid, n, fact, source=f"MZ{day}", at=day * 1e5 + n) for n, fact in enumerate(told, 1)]
         store(database, *entries)
     rebuild(database, 0.0, lambda _done, _of: None)
-    front = FrontDesk({"DATABASE_URL": url, "CALLBRIDGE_RECORDINGS": str(tmp_path / "stored")})
+    database.close()
+    return made
+
+
+@pytest.fixture
+async def world(folder: Path) -> AsyncIterator[World]:
+    given = {"DATABASE_URL": f"sqlite:///{folder}/records.db", "CALLBRIDGE_RECORDINGS": f"{folder}/stored"}
+    front = FrontDesk(given)
     front.desk.records = open_records(front.desk.settings, front.state, str, lambda: 0.0)
     found = World(front.desk)
     transport = httpx.ASGITransport(control_app(front.desk))
     async with httpx.AsyncClient(transport=transport, base_url="http://callbridge") as found.client:
         yield found
-    database.close()
 
 
 async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
@@ -90,9 +97,9 @@ async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
         jsonschema.validate(answer, schema)
 
 
-async def test_a_recording_is_led_to(world: World, tmp_path: Path) -> None:
+async def test_a_recording_is_led_to(world: World, folder: Path) -> None:
     """At the address by which this was asked. The link is the key."""
-    stored = tmp_path / "stored"
+    stored = folder / "stored"
     stored.mkdir()
     (stored / RECORDING).write_bytes(b"RIFF audio")
     answer = await world.client.get(f"/calls/{SIDS[4]}/audio", headers=RIGHT)
