@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from accounts import OURS, THEIRS, Desk
+
+from callbridge.simulators.phone.conferences import Conference
 
 DAY = "2027-01-15"
 """On which the clock of these accounts begins, in UTC."""
@@ -56,6 +59,22 @@ def test_a_call_is_in_the_category_of_its_line(from_address: str, to_address: st
     leg.answer()
     leg.hang_up()
     assert records(desk)[category]["usage"] == "1"
+
+
+def test_each_who_was_in_a_room_is_billed() -> None:
+    """61 s and 5 s are two minutes and one. Who leaves is counted as they go."""
+    desk = Desk()
+    began_at = datetime.fromtimestamp(desk.clock.now, UTC)
+    rooms = desk.network.conferences.all
+    rooms["CF1"] = Conference(
+        "CF1", "room", None, desk.user, _unheard, stays_s=[61.0, 5.0], created_at=began_at
+    )
+    found = records(desk)["calls-globalconference"]
+    assert (found["count"], found["usage"], found["price"]) == ("2", "3", "0.00540")
+
+
+def _unheard(_callback: object, _event: str, _told: object) -> None:
+    """Nobody is told of this room."""
 
 
 def test_a_day_is_asked_for_by_its_date_or_by_how_long_ago_it_was() -> None:

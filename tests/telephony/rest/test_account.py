@@ -54,6 +54,10 @@ async def test_what_the_client_says_is_taken_without_a_complaint() -> None:
     account = an_account()
     async with at(account) as rest:
         assert (await rest.account()).status == "active"
+        today = dt.datetime.now(dt.UTC).date()
+        (total,) = await rest.usage(today, "totalprice")
+        assert (total.category, total.price, total.price_unit) == ("totalprice", 0.0, "usd")
+        assert {"calls-inbound", "totalprice"} <= {used.category for used in await rest.usage(today)}
         (own,) = await rest.numbers(OWN)
         pointed = await rest.update_number(
             own.sid, Pointing(voice_url=URL, voice_method="POST", trunk_sid="")
