@@ -12,6 +12,7 @@ from callbridge.server.config.settings import find_variables
 from callbridge.server.config.webhooks import read_webhooks
 from callbridge.server.process.analysing import analysis_outgrowths, is_analysing, open_analysing
 from callbridge.server.process.desk import key_on_record
+from callbridge.server.process.recording_links import link_for_others
 from callbridge.server.process.records import open_records
 from callbridge.server.process.sweeping import sweep_forever
 from callbridge.server.process.tapes import open_taping
@@ -46,7 +47,9 @@ def open_all_records(desk: Desk) -> None:
         telling_of_facts(receivers, wall_now),
     )
     if receivers and records is not None:
-        desk.webhooks = open_sending(records.database, receivers, wall_now)
+        desk.webhooks = open_sending(
+            records.database, receivers, wall_now, partial(link_for_others, settings)
+        )
     desk.taping = open_taping(settings, records, wall_now)
 
 

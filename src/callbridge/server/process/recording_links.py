@@ -5,8 +5,9 @@ For the control listener and the command line; nothing here needs a service that
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from callbridge.records.recording import links
 from callbridge.records.recording.stores import S3Store, checked, days_ago, opened
@@ -14,6 +15,10 @@ from callbridge.records.recording.stores import S3Store, checked, days_ago, open
 if TYPE_CHECKING:
     from callbridge.records.recording.stores import Store
     from callbridge.server.config.settings import Settings
+
+
+FOR_OTHERS_S: Final = 7 * 24 * 3600.0
+"""A week, the longest for which S3 signs."""
 
 
 def store_of(settings: Settings) -> Store:
@@ -26,7 +31,11 @@ def store_of(settings: Settings) -> Store:
     place = settings.recordings_place
     if place is None:
         raise ValueError("no recordings are made: set CALLBRIDGE_RECORDINGS to a directory or s3://bucket")
-    return opened(place)
+    return _kept(place)
+
+
+_kept: Final = functools.lru_cache(maxsize=4)(opened)
+"""A client of a bucket takes a tenth of a second to make, and any thread may use it."""
 
 
 def link_to(settings: Settings, name: str, valid_s: float, now: float | None = None) -> str:
@@ -53,6 +62,14 @@ def link_to(settings: Settings, name: str, valid_s: float, now: float | None = N
     expires_at = int((time.time() if now is None else now) + valid_s)
     base_url = f"http://{host}:{settings.control_port}"
     return links.signed(base_url, links.key_of(settings.own_secret), checked(name), expires_at)
+
+
+def link_for_others(settings: Settings, name: str) -> str:
+    """A link that a receiver of webhooks is told; empty where nobody can be given one."""
+    try:
+        return link_to(settings, name, FOR_OTHERS_S)
+    except (ValueError, ImportError):
+        return ""
 
 
 def delete_recording(settings: Settings, name: str) -> bool:

@@ -34,7 +34,7 @@ TEMPLATE_S: Final = 10.0
 """What a template may take: a function of a user's may look things up."""
 
 SHORT: Final = 4096
-"""Characters of what is told: a body of it is made in 0.3 ms, and a thread is no sooner there."""
+"""Characters of a fact: a body of it is made in 0.3 ms, and a thread is no sooner there."""
 
 WORDS_MAX: Final = 200
 """Characters of what a receiver says of a request that it does not want."""
@@ -91,12 +91,12 @@ class Posting:
         )
 
     async def _made(self, webhook: Webhook, event: Event) -> Outgoing | Posted:
-        """The request. It is made in a thread where its body is long or a template slow, perhaps."""
+        """The request, made in a thread where its body may be long, or a template or a link slow."""
 
         def make() -> Outgoing | None:
             return webhook.request_for(event, body_of(event, self._link_to), int(self._wall_now()))
 
-        if webhook.template is None and len(event.content) < SHORT:
+        if webhook.template is None and not event.is_of_call and len(event.content) < SHORT:
             made = make()
             assert made is not None, "without a template all is sent"
             return made

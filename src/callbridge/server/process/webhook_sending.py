@@ -207,13 +207,17 @@ def _state(posted: Posted, follows: Verdict) -> DeliveryState:
 
 
 def open_sending(
-    database: Database, webhooks: Sequence[Webhook], wall_now: Callable[[], float]
+    database: Database,
+    webhooks: Sequence[Webhook],
+    wall_now: Callable[[], float],
+    link_to: Callable[[str], str],
 ) -> WebhookSending:
-    """The sender of what lies in this database."""
+    """The sender of what lies in this database. `link_to` gives the address of a recording."""
     # SQLAlchemy takes a fifth of a second to import; who tells nobody does not wait for it.
     from callbridge.records.outbox.deliveries import Outbox  # noqa: PLC0415 - see the line above
 
-    return WebhookSending(Outbox(database, webhooks), wall_now=wall_now, poll_s=POLL_S)
+    outbox = Outbox(database, webhooks)
+    return WebhookSending(outbox, wall_now=wall_now, link_to=link_to, poll_s=POLL_S)
 
 
 def telling_of_ends(webhooks: Sequence[Webhook], wall_now: Callable[[], float]) -> list[Outgrowth]:
