@@ -13,6 +13,7 @@ from callbridge.call import agent_facts, facts
 from callbridge.call.lived import Answer, SaidItem, Speech
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import TransferOutcome
+from callbridge.call.record_facts import ProcessLost
 from callbridge.call.telephone_facts import TextAsked, TransferEnded
 from callbridge.records.story import CallStory, Span
 from callbridge.records.telling import StoredFact, tell
@@ -183,6 +184,27 @@ def test_a_call_ends_once_and_as_its_last_stream_did() -> None:
     talked = stream("MZ1", 0.0, (0, STARTED), (500, facts.StreamEnded(facts.EndReason.TRANSFERRED)))
     over = tell("CA1", [*talked, *webhooks((60.0, facts.CallReported("completed", "60")))])
     assert (over.state, over.end_reason, over.duration_ms) == ("ended", "transferred", 60_000)
+
+
+def test_a_call_that_still_waits_for_words_or_a_tool_has_not_ended() -> None:
+    """Whoever is told of its end is told all of it. Its process may be killed meanwhile."""
+    hangup = facts.StreamEnded(facts.EndReason.CALLER_HANGUP)
+    asked = facts.TurnEnded(1, None, "", None, False, awaits=("user_1",))
+    came = facts.CallerWordsCame(1, "Bye!", "user_1")
+    closed, over = facts.CallClosed(900), webhooks((1.0, facts.CallOver()))
+    tool, answered = facts.Remembered(TOOL), facts.Remembered(ToolAnswered(2, "call_1", "hours", "{}", "7"))
+
+    def state(*more: facts.Fact) -> str:
+        told = ((at, fact) for at, fact in enumerate((STARTED, *more)))
+        return tell("CA1", [*stream("MZ1", 0.0, *told), *over]).state
+
+    assert (state(asked, hangup), state(asked, hangup, came)) == ("live", "ended")
+    assert (state(tool, hangup), state(tool, hangup, answered)) == ("live", "ended")
+    assert state(asked, tool, hangup, closed) == "ended"
+    lost = StoredFact("reaper", 1, BEGAN_AT + 60, ProcessLost("MZ1", "host-1"))
+    rows = stream("MZ1", 0.0, (0, STARTED), (100, asked), (200, hangup))
+    story = tell("CA1", [*rows, lost])
+    assert (story.state, story.end_reason, story.duration_ms) == ("ended", "caller_hangup", 200)
 
 
 def test_a_call_that_was_not_taken_says_why() -> None:

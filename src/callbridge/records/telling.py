@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from callbridge.call import facts
 from callbridge.call.agent_facts import CalledBefore, Captured, ValuesSet
+from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.record_facts import ANALYSIS, REAPER, CallAnalysed, ProcessLost
 from callbridge.call.recording_facts import RecordingStored
 from callbridge.records.costs import NO_PRICES, costs_of
@@ -222,6 +223,8 @@ def _end(streams: Sequence[StreamFacts], learnt: Sequence[Timed]) -> _End:
         if lost_ms is not None:
             return _End("ended", lost_ms if over_ms is None else over_ms, facts.EndReason.PROCESS_LOST.value)
         return _End("live") if over_ms is None else _End("ended", over_ms)
+    if lost_ms is None and _lingers(streams[-1]):
+        return _End("live")
     is_last_word = end.reason.is_normal and end.reason is not facts.EndReason.TRANSFERRED
     if is_last_word and not _is_moved(learnt, ended_ms):
         return _End("ended", ended_ms, end.reason.value, end.detail)
@@ -229,6 +232,27 @@ def _end(streams: Sequence[StreamFacts], learnt: Sequence[Timed]) -> _End:
     if over_ms is None:
         return _End("live")
     return _End("ended", max(ended_ms, over_ms), end.reason.value, end.detail)
+
+
+def _lingers(stream: StreamFacts) -> bool:
+    """Whether the words of the caller, or a tool, are still waited for: some seconds, up to `CallClosed`."""
+    awaited: set[str] = set()
+    running: set[tuple[str, bool]] = set()
+    for timed in stream.facts:
+        match timed.fact:
+            case facts.TurnEnded(awaits=awaits):
+                awaited.update(awaits)
+            case facts.CallerWordsCame(item_id=item_id):
+                awaited.discard(item_id)
+            case facts.Remembered(ToolStarted() as tool):
+                running.add((tool.call_id, tool.is_ours))
+            case facts.Remembered(ToolAnswered() as tool):
+                running.discard((tool.call_id, tool.is_ours))
+            case facts.CallClosed():
+                return False
+            case _:
+                pass
+    return bool(awaited or running)
 
 
 def _end_without_stream(learnt: Sequence[Timed], over_ms: int | None) -> _End:
