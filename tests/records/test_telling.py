@@ -153,8 +153,8 @@ def test_how_much_was_heard_is_told_of_each_item() -> None:
 
 def test_what_was_not_measured_is_nothing() -> None:
     """Facts of an older version have no times of speech. They are told all the same."""
-    text = b'{"kind":"turn_ended","turn":1,"caller":"Hello?","agent":"Hello!","response_ms":700,"interrupted":true}'
-    old = facts.decode(text)
+    text = '{"kind":"turn_ended","turn":1,"caller":"Hi?","agent":"Hello!","response_ms":7,"interrupted":true}'
+    old = facts.decode(text.encode())
     story = tell("CA1", stream("MZ1", 0.0, (0, facts.StreamStarted("", "")), (3000, old)))
     (turn,) = story.turns
     assert (turn.caller, turn.heard, turn.agent[0].words, turn.began_ms) == (
