@@ -22,9 +22,13 @@ def test_any_2xx_is_done(code: int) -> None:
     assert verdict(code, 0, 0.5) == Verdict(is_done=True)
 
 
-@pytest.mark.parametrize("code", [None, 301, 400, 404, 500])
-def test_everything_else_is_tried_again(code: int | None) -> None:
+@pytest.mark.parametrize("code", [301, 400, 404, 500])
+def test_everything_else_is_tried_again(code: int) -> None:
     assert verdict(code, 0, 0.5) == Verdict(again_s=5.0)
+
+
+def test_who_is_not_reached_is_left_alone_for_a_moment() -> None:
+    assert verdict(None, 0, 0.5) == Verdict(again_s=5.0, rest_s=5.0)
 
 
 def test_who_is_gone_is_asked_no_more() -> None:

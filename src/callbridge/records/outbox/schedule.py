@@ -28,6 +28,9 @@ GONE: Final = 410
 GONE_REST_S: Final = 5.0
 """Until then it is written down that it is gone."""
 
+UNREACHED_REST_S: Final = 5.0
+"""Whoever could not be reached is not asked for each of a thousand deliveries whether that is so."""
+
 _CALLS_FOR_REST: Final = frozenset({429, 502, 503, 504})
 """The receiver has too much to do: other deliveries to it wait, too."""
 
@@ -96,5 +99,7 @@ def verdict(code: int | None, failed: int, roll: float, asked_s: float | None = 
     if code == GONE:
         return Verdict(is_gone=True, rest_s=GONE_REST_S)
     again_s = next_delay_s(failed + 1, roll, asked_s)
+    if code is None:
+        return Verdict(again_s=again_s, rest_s=UNREACHED_REST_S)
     rests = code in _CALLS_FOR_REST and again_s is not None
     return Verdict(again_s=again_s, rest_s=min(again_s or 0.0, REST_S_MAX) if rests else 0.0)
