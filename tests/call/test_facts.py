@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -16,9 +15,6 @@ from callbridge.call import facts
 from callbridge.call.actions import Note
 from callbridge.call.fact_base import BaseFact
 from callbridge.call.facts import (
-    AudioSent,
-    CallClosed,
-    CallerLoud,
     CallOffered,
     Fact,
     FallbackDialed,
@@ -28,7 +24,6 @@ from callbridge.call.facts import (
 )
 from callbridge.call.machine import CallMachine
 from callbridge.wire.media_streams import UnknownMessage
-from memory_call import PLAN, SPEECH_STARTED, SPEECH_STOPPED, calling, media
 from rigs import Rig
 
 KINDS: tuple[type[Any], ...] = get_args(Fact)
@@ -126,24 +121,6 @@ def test_an_event_that_breaks_off_leaves_no_gap(monkeypatch: pytest.MonkeyPatch)
             rig.feed(v.error("odd"))
     told = [output.fact for output in rig.fail("broken") if isinstance(output, Note)]
     assert [(fact.kind, fact.number) for fact in told] == [("stream_ended", 3)]
-
-
-@pytest.mark.parametrize("notes_audio", [True, False])
-async def test_what_passes_by_the_machine_is_noted_where_that_is_asked_for(notes_audio: bool) -> None:
-    """Among the other facts, so that a stored call can be played again; the last one is that it is closed."""
-    async with calling(plan=replace(PLAN, notes_audio=notes_audio)) as rig:
-        await rig.goes_live()
-        await rig.speaks(b"\xff" * 160)
-        await rig.model.says(SPEECH_STARTED)
-        for audio in [b"\x00"] * 4 + [b"\xff"] * 30:
-            await rig.phone.says(media(audio * 160))
-        await rig.model.says(SPEECH_STOPPED)
-        await rig.hangs_up()
-    judge(rig.facts)
-    assert isinstance(rig.facts[-1], CallClosed)
-    sent = [(fact.item_id, fact.byte_count) for fact in rig.facts if isinstance(fact, AudioSent)]
-    loud = [fact.is_loud for fact in rig.facts if isinstance(fact, CallerLoud)]
-    assert (sent, loud) == (([("item_1", 160)], [True, False]) if notes_audio else ([], []))
 
 
 def test_a_voicemail_that_an_earlier_version_wrote_down_is_read() -> None:

@@ -157,7 +157,6 @@ CASES = [
 UNLOGGED: list[facts.Fact] = [
     facts.Remembered(ToolAnswered(1, "call_1", "look_up", "{}", "a secret")),
     Billed(Usage(), 12),
-    *(facts.AudioSent("item_1", 160), facts.CallerLoud(is_loud=True)),
     *(facts.CallOffered("", ""), facts.StreamAsked("resume"), facts.StreamReported("stream-started")),
     *(facts.CallReported("ringing"), facts.FallbackDialed("busy"), facts.VoicemailLeft("RE1")),
     facts.MenuAnswered("first", "1"),

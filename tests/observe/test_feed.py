@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from callbridge.call import facts
-from callbridge.call.facts import AudioSent, CallOver, Fact
+from callbridge.call.facts import CallOver, Fact
 from callbridge.observe.feed import (
     Feed,
     FeedEnded,
@@ -50,7 +50,7 @@ async def drained(events: Subscription) -> list[FeedItem]:
 
 
 async def test_facts_and_words_of_one_call_or_of_all(feed: Feed) -> None:
-    """As they come; what the data plane notes for a tape is left out."""
+    """As they come."""
     feed(over("CA0"))
     all_calls, one = feed.subscribe(), feed.subscribe("CA1")
     wordless = feed.subscribe(with_words=False)
@@ -58,7 +58,6 @@ async def test_facts_and_words_of_one_call_or_of_all(feed: Feed) -> None:
     assert hear is not None
     feed(over("CA1"))
     hear("agent", "item_1", "Good day.")
-    feed(AudioSent("item_1", 160, call_sid="CA1"))
     feed(over("CA2"))
     feed.close()
     ended = FeedEnded(at=NOW, why="stopped")

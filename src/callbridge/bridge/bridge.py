@@ -344,7 +344,7 @@ class Bridge:
                 self._own(self._admit_stream(start), "admission")
             case a.BeginCall():
                 call = self._call
-                self.relay.serve(call, self._note_passing if call.notes_audio else None)
+                self.relay.serve(call)
                 assert self._agent is not None, "the agent comes with the call"
                 self._agent.begin(self._tasks)
                 self._side = AgentSide(call, self._agent, self._kept, self._note_passing)

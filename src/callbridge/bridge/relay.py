@@ -21,7 +21,6 @@ from callbridge.call.events import (
     Leg,
     SpareSaid,
 )
-from callbridge.call.facts import AudioSent, CallerLoud
 from callbridge.call.flood import FRAMES_EACH
 from callbridge.wire import media_streams, realtime_events
 from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from callbridge.call.ear.gate import Gate
     from callbridge.call.ear.tally import Tally
     from callbridge.call.ear.tape import Entry
-    from callbridge.call.facts import Fact
     from callbridge.call.machine import CallMachine
     from callbridge.call.passing import Ledger, Words
 
@@ -94,7 +92,6 @@ class Relay:
         "_kept_at",
         "_kept_bytes",
         "_loudness",
-        "_note",
         "_playout",
         "_stream_sid",
         "_tally",
@@ -137,7 +134,6 @@ class Relay:
         self._stream_sid = ""
         self._audio_head = b""
         self._unheard_ms_max = 0
-        self._note: Callable[[Fact], None] | None = None
         self._was_loud = False
         self._hear: HearWords = nobody_hears
         self._adds = self._add_silently
@@ -145,18 +141,12 @@ class Relay:
         self.send_to_model: Callable[[bytes], None] | None = None
         """Known once the model leg is open; audio is held until then."""
 
-    def serve(self, call: CallMachine, note: Callable[[Fact], None] | None = None) -> None:
-        """There is a call now: its ledger and its transcript are filled from here on.
-
-        Args:
-            call: whose audio this is.
-            note: is told what passes by the machine, so that a stored call can be played again; None: nobody.
-        """
+    def serve(self, call: CallMachine) -> None:
+        """There is a call now: its ledger and its transcript are filled from here on."""
         self._playout, self._transcript = call.written_past
         self._heard = call.playout
         self._stream_sid, self._unheard_ms_max = call.stream_sid, call.limits.unheard_ms_max
         self._audio_head = media_streams.audio_head(call.stream_sid)
-        self._note = note
 
     def hear_words(self, hear: HearWords | None) -> None:
         """Somebody follows the words of both sides from now on, or nobody does any more.
@@ -313,8 +303,6 @@ class Relay:
 
     def _loudness_changed(self, *, is_loud: bool) -> None:
         self._was_loud, self._told_at = is_loud, LOUD_FRAMES
-        if self._note is not None:
-            self._note(CallerLoud(is_loud))
 
     def _hold(self, payload: bytes) -> None:
         if self._kept:
@@ -348,8 +336,6 @@ class Relay:
         tally = self._tally
         tally.frames_to_phone += 1
         tally.downlink_bytes += len(audio)
-        if self._note is not None:
-            self._note(AudioSent(delta.item_id, len(audio)))
         if delta.content_index:  # A rare item begins with something else than its audio.
             self._playout.is_part(delta.item_id, delta.content_index)
         mark = self._playout.sent(delta.item_id, len(audio), now)

@@ -292,22 +292,6 @@ class Noted(BaseFact, frozen=True):
     is_warning: bool = False
 
 
-# --- From the relay, when it is asked to write down what passes by the machine --------------------------
-
-
-class AudioSent(BaseFact, frozen=True):
-    """Agent audio left for the phone: without it a stored call cannot be played again."""
-
-    item_id: str
-    byte_count: int
-
-
-class CallerLoud(BaseFact, frozen=True):
-    """The caller became loud, or quiet again."""
-
-    is_loud: bool
-
-
 Fact: TypeAlias = (
     StreamStarted
     | AgentReady
@@ -330,8 +314,6 @@ Fact: TypeAlias = (
     | CallClosed
     | NotKept
     | Noted
-    | AudioSent
-    | CallerLoud
     | CallOffered
     | CallDescribed
     | StreamAsked

@@ -65,8 +65,6 @@ class CallMachine:
         self.written_past: tuple[Ledger, Words] = self.playout, self.transcript
         """Where the relay writes what it moves past the machine."""
         self._out, self._sessions, self._endings = parts.out, parts.sessions, parts.endings
-        self.notes_audio = admitted.plan.notes_audio
-        """Whether what the relay moves past the machine is to be written down."""
         self._admitted = admitted
         self._admitted_at = self._clip_at = out.now
         self._ended_at: float | None = None

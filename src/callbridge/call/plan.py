@@ -54,9 +54,6 @@ class CallPlan:
     """The agent's own code reads all keys (`KeysPressed`), and says what the model is told of them."""
     rings_apart: bool = False
     """Whether a person can be asked, in a call of their own, while the caller waits."""
-    notes_audio: bool = False
-    """Whether it is written down when agent audio was sent and when the caller was loud: without that a
-    stored call cannot be played again."""
 
     @property
     def greeting_options(self) -> ResponseOptions | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias
 
 import msgspec
 
-from callbridge.call.facts import AudioSent, CallerLoud, Fact
+from callbridge.call.facts import Fact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +57,6 @@ FeedItem: TypeAlias = LiveFact | LiveWords | FeedEnded
 
 encode_event: Final = msgspec.json.Encoder().encode
 """An event as JSON text."""
-
-_UNTOLD: Final = (AudioSent, CallerLoud)
-"""Facts of the data plane, for a tape and nobody's eyes: several a second."""
 
 
 class Subscription:
@@ -141,7 +138,7 @@ class Feed:
 
     def __call__(self, fact: Fact) -> None:
         """Something has happened."""
-        if (self._with_words or self._without_words) and not isinstance(fact, _UNTOLD):
+        if self._with_words or self._without_words:
             self._tell(
                 [*self._with_words, *self._without_words],
                 fact.call_sid,

@@ -56,9 +56,6 @@ class Holds(Enum):
     """Structures, whose fields are looked at one by one."""
 
 
-UNKEPT: Final = (facts.AudioSent, facts.CallerLoud)
-"""What is noted for who plays a call again, some times a second: kept on its own tape or not at all."""
-
 SHEDDABLE: Final = frozenset(
     {
         *("noted", "caller_words_rated", "item_heard", "said", "session_amended", "clip_played"),
@@ -142,8 +139,6 @@ HOLDS: Final[Mapping[type[msgspec.Struct], Mapping[str, Holds]]] = {
     record_facts.ProcessLost: {"stream_sid": _N, "process": _N},
     record_facts.CallAnalysed: {"result": _W, "model": _N},
     facts.Noted: {"event": _N, "fields": _P},
-    facts.AudioSent: {"item_id": _N},
-    facts.CallerLoud: {},
     # Webhooks.
     facts.CallOffered: {
         "caller": _T,

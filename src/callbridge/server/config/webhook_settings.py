@@ -8,7 +8,7 @@ from typing import Annotated, Final, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, SecretStr, model_validator
 
 from callbridge.agents.http.origins import OriginFault, origin_of
-from callbridge.call.facts import AudioSent, CallerLoud, Fact, ProcessLost
+from callbridge.call.facts import Fact, ProcessLost
 from callbridge.records.outbox.events import ALL_FACTS, FACT
 from callbridge.records.outbox.signing import WebhookSecretFault, signing_key
 from callbridge.server.config.rest import RestSettings
@@ -19,9 +19,7 @@ SECRETS_MAX: Final = 2
 """The new one and the old one."""
 
 FACT_KINDS: Final = frozenset(
-    str(fact.__struct_config__.tag)
-    for fact in get_args(Fact)
-    if fact not in {AudioSent, CallerLoud, ProcessLost}
+    str(fact.__struct_config__.tag) for fact in get_args(Fact) if fact is not ProcessLost
 )
 """Those that are written down as they come."""
 

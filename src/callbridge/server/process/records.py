@@ -15,7 +15,7 @@ import structlog
 from callbridge.call import facts
 from callbridge.observe.redaction import redaction
 from callbridge.records.errors import RecordsAway
-from callbridge.records.keeping import SHEDDABLE, UNKEPT, Keeping, kept
+from callbridge.records.keeping import SHEDDABLE, Keeping, kept
 from callbridge.server.config.prices import read_prices
 from callbridge.server.config.records import records_seal, records_url
 from callbridge.server.config.retention import retention
@@ -100,8 +100,6 @@ class RecordKeeping:
         self._keep(msgspec.structs.replace(fact, source=source, number=self._noted))
 
     def _keep(self, fact: Fact) -> None:
-        if isinstance(fact, UNKEPT):
-            return
         body = self.database.seal.seal(facts.encode(kept(fact, self._keeping)))
         if len(body) > BODY_BYTES_MAX:
             _log.error("fact_too_large", kind=fact.kind, call_sid=fact.call_sid, size=len(body))
