@@ -213,10 +213,12 @@ def test_a_call_that_was_not_taken_says_why() -> None:
 def test_what_happened_beside_the_turns_has_a_title() -> None:
     """With what is worth reading of it."""
     ended = TransferEnded("t1", "sales", TransferOutcome.NO_ANSWER, waited_ms=20_000)
-    story = tell("CA1", webhooks((1.0, ended), (2.0, TextAsked("x1", "directions"))))
+    lost = ProcessLost("MZ1", "host-1")
+    story = tell("CA1", webhooks((1.0, ended), (2.0, TextAsked("x1", "directions")), (3.0, lost)))
     assert [(told.title, told.at_ms) for told in story.happenings] == [
         ("Transfer to sales: no answer", 0),
         ("A text is sent", 1000),
+        ("The process that carried the stream was gone", 2000),
     ]
     assert story.happenings[0].detail == {"transfer_id": "t1", "waited_ms": 20_000}
 

@@ -12,6 +12,7 @@ from callbridge.call import facts
 from callbridge.call import recording_facts as of_recording
 from callbridge.call import telephone_facts as of_telephone
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.record_facts import CallAnalysed, NotKept, ProcessLost
 from callbridge.records.story import Happening
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ def _of_stream(fact: Fact) -> _Told:
             return "The caller was asked for a moment", {"waits_for": fact.why}
         case facts.KeysPressed(is_menu=True):
             return "The caller pressed a key of the menu", {"keys": fact.keys}
+        case NotKept():
+            return f"Not on disk in time: {fact.what}", {"waited_ms": fact.waited_ms}
+        case ProcessLost():
+            detail = {"stream_sid": fact.stream_sid, "process": fact.process}
+            return "The process that carried the stream was gone", detail
+        case CallAnalysed():
+            return "A text model has looked at the call", {"model": fact.model}
         case facts.Noted(is_warning=True):
             return f"Warning: {fact.event.replace('_', ' ')}", dict(fact.fields)
         case _:
