@@ -81,9 +81,12 @@ async def comes(condition: Callable[[], bool]) -> None:
 
 async def test_a_person_is_told_of_once_and_let_go_of_when_nobody_wants_them() -> None:
     service, rest = Service(), Rest()
+    followed = service.desk.feed.subscribe(CALL)
     async with service.served(rest):
         service.ask()
-        await comes(lambda: bool(rest.rung))
+        rung = await anext(followed)
+        assert isinstance(rung, LiveFact)
+        assert isinstance(rung.fact, t.PersonRung)
         service.writes(t.PersonReported("MZ1-1", "busy", "486"))
         await comes(lambda: bool(service.told))
         service.writes(t.PersonReported("MZ1-1", "completed"))

@@ -16,6 +16,7 @@ from callbridge.call import agent_facts, facts, memory
 from callbridge.call.endings import FOLLOWS
 from callbridge.call.facts import EndReason
 from callbridge.call.memory import TurnSaid
+from callbridge.observe.feed import LiveFact
 from callbridge.server.process import recalling
 from callbridge.server.process.reporting import Journal
 from callbridge.switchboard.continuation import read_facts, read_history
@@ -131,6 +132,19 @@ async def test_what_is_known_how_long(
     line.wall_now += later_s
     again = await line.rings("CA2")
     assert (again.earlier is not None, again.goes_on) == (is_known, goes_on)
+
+
+async def test_that_the_caller_has_called_before_is_a_fact_of_the_new_call() -> None:
+    """For its record, and for who follows it. What happened in the earlier one is in that one's."""
+    line = Line()
+    back = await line.rings("CA1")
+    line.tell(back, "CA1", WISH, VALUES)
+    line.ends(back, "CA1", EndReason.MEDIA_LOST)
+    with line.desk.feed.subscribe("CA2") as followed:
+        assert (await line.rings("CA2")).goes_on
+        line.desk.feed.close()
+        told = [event.fact for event in [event async for event in followed] if isinstance(event, LiveFact)]
+    assert [(fact.kind, fact.call_sid, fact.source) for fact in told] == [("called_before", "CA2", "http")]
 
 
 async def test_of_two_calls_at_once_one_goes_on() -> None:

@@ -135,13 +135,14 @@ class Desk:
         self.feed = Feed(self.wall_now)
         self.live_calls.tell_words_to(self.feed)
         self.people = People(
-            self.settings, self.state, self.call_tokens, self.wall_now, self.kept, _CallerRings(self)
+            *(self.settings, self.state, self.call_tokens, self.wall_now),
+            *(self.note, self.kept, _CallerRings(self)),
         )
         place, self.recordings = self.settings.recordings_place, None
         if place is not None:
             folder = self.settings.unfinished_recordings(self.settings.state_path)
             self.recordings = Recordings(place, folder, self.state.flush, self.note_once)
-        self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key)
+        self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key, self._tell)
 
     @property
     def signature_check(self) -> SignatureCheck | None:
@@ -204,6 +205,10 @@ class Desk:
         """What a webhook has learnt. Its number and time are the store's: several processes write these."""
         fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)
         self.state.append(call_sid, fact.kind, facts.encode(facts.for_the_state(fact)))
+        self._tell(fact)
+
+    def _tell(self, fact: Fact) -> None:
+        """What the state has, for whoever follows the call, and for its record."""
         self.feed(fact)
         if self.records is not None:
             self.records.noted(fact)

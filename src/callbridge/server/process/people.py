@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
-from callbridge.call import facts
 from callbridge.call.events import TransferTold
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.telephone_facts import PersonRung
@@ -30,6 +29,7 @@ from callbridge.telephony.rest.records import NewCall
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 
+    from callbridge.call.facts import Fact
     from callbridge.call.telephone_facts import TransferAsked
     from callbridge.server.config.settings import Settings
     from callbridge.server.process.call_tokens import CallTokens
@@ -73,6 +73,7 @@ class People:
         state: State,
         call_tokens: CallTokens,
         wall_now: Callable[[], float],
+        note: Callable[[str, Fact], None],
         kept: Callable[[], Awaitable[object]],
         rings: CallerRings,
     ) -> None:
@@ -83,11 +84,12 @@ class People:
             state: what every process has noted.
             call_tokens: let a caller's number be shown.
             wall_now: seconds since 1970.
+            note: notes a fact of a call.
             kept: returns when what was noted is on disk, or cannot be in time.
             rings: bounds how often one caller has somebody rung at once.
         """
         self._settings, self._state, self._call_tokens = settings, state, call_tokens
-        self._wall_now, self._kept, self._rings = wall_now, kept, rings
+        self._wall_now, self._note, self._kept, self._rings = wall_now, note, kept, rings
         self.rest: TwilioRest | None = None
         """Twilio's REST API, for as long as the process serves; None where it may not be used."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -180,7 +182,7 @@ class People:
             sid = await self._create(asked, caller if token else line, token, line)
         except RestFault as fault:
             return self._not_rung(asked, fault)
-        self._note(PersonRung(asked.transfer_id, sid, call_sid=asked.call_sid, source=facts.HTTP))
+        self._note(asked.call_sid, PersonRung(asked.transfer_id, sid))
         _log.info(
             "person_rung",
             call_sid=asked.call_sid,
@@ -284,9 +286,6 @@ class People:
         is_new = sid not in self._moved
         self._moved.setdefault(sid, now)
         return is_new
-
-    def _note(self, fact: PersonRung) -> None:
-        self._state.append(fact.call_sid, fact.kind, facts.encode(fact))
 
     # --- Tasks ---
 

@@ -40,6 +40,9 @@ VOUCHED: Final = "A"
 _VOUCHED_END: Final = f"+{VOUCHED}"
 """No agent's name ends so: it has no `+`."""
 
+_OF_THIS_CALL: Final = (agent_facts.CalledBefore, agent_facts.CallerTexted)
+"""The rest are facts of an earlier call, which has a record of its own."""
+
 RECALL_S: Final = 0.25
 """How long a caller waits for what is remembered of them: the disk takes a millisecond."""
 
@@ -67,6 +70,7 @@ class Recalling:
         state: where it is kept.
         wall_now: seconds since 1970.
         caller_key: the key of a caller, which is no number.
+        tell: is told what a call learns of an earlier one, when that is written down.
     """
 
     def __init__(
@@ -75,8 +79,9 @@ class Recalling:
         state: State,
         wall_now: Callable[[], float],
         caller_key: Callable[[str], str],
+        tell: Callable[[Fact], None],
     ) -> None:
-        self._state, self._wall_now, self._caller_key = state, wall_now, caller_key
+        self._state, self._wall_now, self._caller_key, self._tell = state, wall_now, caller_key, tell
         self._is_on = settings.caller_memory_days is not None
         self._kept_s = retention(settings).callers_s
         self._shared = frozenset(map(known_as, settings.calls_per_caller_of or {}))
@@ -153,8 +158,11 @@ class Recalling:
         last = events[-1].sequence if events else 0
         new = []
         for number, fact in enumerate(told, last + 1):
-            body = facts.encode(msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP))
+            fact = msgspec.structs.replace(fact, call_sid=call_sid, source=facts.HTTP)  # noqa: PLW2901 - the same
+            body = facts.encode(fact)
             self._state.append(call_sid, fact.kind, body)
+            if isinstance(fact, _OF_THIS_CALL):
+                self._tell(fact)
             new.append(CallEvent(number, self._wall_now(), fact.kind, body))
         return tuple(new)
 
