@@ -14,6 +14,7 @@ from callbridge.call import facts
 from callbridge.call import telephone_facts as t
 from callbridge.call.outcomes import TransferOutcome
 from callbridge.call.wishes import Transfer
+from callbridge.observe.feed import LiveFact
 from callbridge.telephony.rest.fault import FaultKind, RestFault
 from desks import CALL, CALLED, CALLER, FrontDesk
 from leftovers import until
