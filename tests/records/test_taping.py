@@ -13,16 +13,20 @@ from callbridge.call.machine import CallMachine
 from callbridge.call.tapes import taping as of_calls
 from callbridge.call.tapes.taping import TapedMachine
 from callbridge.call.tapes.text import TapeError, lines_of
+from callbridge.call.wants import AgentTells
+from callbridge.observe.redaction import redaction
 from callbridge.records import taping
 from callbridge.records.replaying import play, read
 from callbridge.records.tapes import TapeStore
 from callbridge.records.taping import NotStoredError, Piece, Taping, is_taped
+from callbridge.wire import media_streams
 from random_calls import random_world
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from callbridge.records.database import Database
+    from worlds import World
 
 CALL_SID = "CA" + "c" * 32
 """Of every call in virtual time."""
@@ -30,7 +34,10 @@ CALL_SID = "CA" + "c" * 32
 
 def play_call(taped: Taping, seed: int = 1) -> type[CallMachine]:
     """A call whose machine is made by whoever tapes; answers what it was."""
-    world = random_world(seed)
+    return play_world(random_world(seed), taped)
+
+
+def play_world(world: World, taped: Taping) -> type[CallMachine]:
     world.machine = taped.machine
     world.run()
     (stream,) = world.streams
@@ -168,6 +175,40 @@ def test_what_nobody_can_write_costs_one_tape(monkeypatch: pytest.MonkeyPatch) -
     assert [log["event"] for log in logs] == ["tape_broken", "tape_cut"]
     (stream,) = map(play, read([line for piece in store.pieces for line in _lines(piece)]))
     assert stream.differences == ()
+
+
+CARD = "4111111111111111"
+
+
+def words_of_a_card(world: World) -> None:
+    told = AgentTells("Their card is 4111 1111 1111 1111.", is_answered=False)
+    world.later(5.0, lambda: world.streams[0].tell(told))
+
+
+def keys_of_a_card(world: World) -> None:
+    """In five seconds: pieces are shorter than that."""
+    for place, digit in enumerate(CARD):
+        pressed = media_streams.Dtmf(media_streams.Key(digit))
+        world.later(4.0 + place * 0.3, lambda pressed=pressed: world.streams[0].tell(pressed))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("give", [words_of_a_card, keys_of_a_card])
+def test_a_tape_ends_before_the_number_of_a_card(give: Callable[[World], None]) -> None:
+    """As words, or as keys, of which not even the first are kept."""
+    store = Store()
+    taped = Taping(1, store.add, without_cards=redaction(()).without_cards)
+    world = random_world(1)
+    give(world)
+    with capture_logs() as logs:
+        taped.begin()
+        play_world(world, taped)
+        taped.end(within_s=5)
+    assert [log["why"] for log in logs] == ["the number of a payment card was given"]
+    lines = [line for piece in store.pieces for line in _lines(piece)]
+    (stream,) = map(play, read(lines))
+    assert (stream.differences, stream.is_whole) == ((), False)
+    assert stream.lasted_s > 1
+    assert not any(b"4111" in line or b"Dtmf" in line for line in lines)
 
 
 def _lines(piece: Piece) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import queue
+import re
 import threading
 import time
 import zlib
@@ -41,6 +42,11 @@ PAUSE_S: Final = 5.0
 
 PIECES_AT_ONCE: Final = 100
 """Pieces of one transaction."""
+
+_LONG: Final = re.compile(rb"\d(?:[ \xc2\xa0]?\d){12}")
+"""As many digits as the shortest number of a card has."""
+
+_TEXTS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 _log = structlog.get_logger()
 
@@ -76,6 +82,7 @@ class Taping:
         share: of the calls, from 0 to 1.
         store: writes pieces; called from the thread. Raises `NotStoredError`.
         clock: seconds since 1970.
+        without_cards: a text without the numbers of payment cards: a tape ends before the first of them.
     """
 
     def __init__(
@@ -83,8 +90,9 @@ class Taping:
         share: float,
         store: Callable[[Sequence[Piece]], None],
         clock: Callable[[], float] = time.time,
+        without_cards: Callable[[str], str] = str,
     ) -> None:
-        self._share, self._store, self._clock = share, store, clock
+        self._share, self._store, self._clock, self._without_cards = share, store, clock, without_cards
         self._version, self._code = callbridge_version(), code_digest()
         self._handed = queue.Queue[_Handed | None](PIECES_MAX)
         self._waiting: deque[Piece] = deque()
@@ -153,16 +161,27 @@ class Taping:
         stream = handed.stream
         stream.is_broken = True  # Unless all goes well.
         try:
-            body = zlib.compress(b"\n".join(lines_of(handed.entries, stream.private)))
+            lines = [*lines_of(handed.entries, stream.private)]
         except TapeError as error:
             stream.cut(str(error))
             return
+        if any(map(self._has_card, lines)):
+            stream.cut("the number of a payment card was given")
+            return
+        body = zlib.compress(b"\n".join(lines))
         stream.is_broken = False
         if self._waiting_bytes + len(body) > WAITING_BYTES_MAX:
             stream.cut(f"too much waits for the database: {self._trouble}")
             return
         self._waiting.append(Piece(stream.call_sid, stream.stream_sid, handed.number, handed.at, body))
         self._waiting_bytes += len(body)
+
+    def _has_card(self, line: bytes) -> bool:
+        """In a text: the digits of a time are no number of anything."""
+        if _LONG.search(line) is None:
+            return False
+        texts = (text.decode() for text in _TEXTS.findall(line))
+        return any(self._without_cards(text) != text for text in texts)
 
     def _store_waiting(self) -> None:
         while self._waiting:

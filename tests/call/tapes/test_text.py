@@ -178,3 +178,8 @@ def test_what_nobody_can_write_is_said() -> None:
     with pytest.raises(TapeError):
         encode(e.StreamRefused(object()))  # type: ignore[arg-type]
     assert not issubclass(Strange, msgspec.Struct)
+
+
+def test_a_call_is_played_with_the_limits_that_it_had() -> None:
+    """Whatever a later version thinks of them."""
+    assert b'"clip_after_s":' in encode(PLAN)

@@ -162,7 +162,9 @@ class TapedMachine(CallMachine):
         return due
 
     def _write(self, kind: type[_Asked], now: float, **what: Any) -> _Asked:
-        self._tape.turn(now)
+        # Keys that belong together stay in one piece: they may be what is not to be kept.
+        if not self._parts.floor.keys.pressed:
+            self._tape.turn(now)
         asked = kind(now=now, counts=counts_of(self._tally), **what)
         self._tape.write(asked)
         return asked

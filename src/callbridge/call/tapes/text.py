@@ -140,7 +140,8 @@ def fields_set(value: object) -> Iterator[tuple[str, object]]:
     left_out = _LEFT_OUT.get(cls)
     for name, default in _fields_of(cls):
         field = getattr(value, name) if left_out is None or name not in left_out else left_out[name]
-        if not (type(field) is type(default) and type(field) in _SIMPLE and repr(field) == repr(default)):
+        is_default = type(field) is type(default) and type(field) in _SIMPLE and repr(field) == repr(default)
+        if not is_default or cls is limits.Limits:  # A call is played with the limits that it had.
             yield name, field
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from callbridge.observe.redaction import redaction
 from callbridge.records.taping import Taping
 
 if TYPE_CHECKING:
@@ -32,4 +33,5 @@ def open_taping(
         return None
     from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow, and there by now
 
-    return Taping(settings.replay_share, TapeStore(records.database).add, wall_now)
+    without_cards = redaction(settings.secrets).without_cards
+    return Taping(settings.replay_share, TapeStore(records.database).add, wall_now, without_cards)
