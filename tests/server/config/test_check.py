@@ -176,6 +176,13 @@ FAULTS = {
         ("fallback_voicemail=false", "apology and nothing else", "CALLBRIDGE_FALLBACK_DIAL"),
         ("fallback_dial_seconds=10", "no effect", "CALLBRIDGE_FALLBACK_DIAL"),
         ("closed_message=Shut.", "CALLBRIDGE_CLOSED_MESSAGE has no effect", "CALLBRIDGE_OFFICE_HOURS"),
+        ("words_kept_days=7", "CALLBRIDGE_WORDS_KEPT_DAYS has no effect", "CALLBRIDGE_KEEP_WORDS"),
+        ("words_kept_days=60, keep_words=true", "CALLBRIDGE_WORDS_KEPT_DAYS has no effect", "fewer days"),
+        (
+            "records_kept_days=60, database_url=off",
+            "CALLBRIDGE_RECORDS_KEPT_DAYS has no effect",
+            "DATABASE_URL",
+        ),
         (
             "fallback_voicemail=false, voicemail_prompt=Hi., fallback_dial=+14155550123",
             "CALLBRIDGE_VOICEMAIL_PROMPT has no effect",

@@ -49,10 +49,15 @@ def without_effect(settings: Settings) -> Iterator[Finding]:
         idle["voicemail_prompt"] = "CALLBRIDGE_FALLBACK_VOICEMAIL=true"
     if settings.truncation in {"auto", "disabled"}:
         idle["truncation_post_instructions_tokens"] = "CALLBRIDGE_TRUNCATION as a ratio, such as 0.8"
-    if settings.replay_share and records_url(settings) is None:
-        idle["replay_share"] = f"CALLBRIDGE_STATE_PATH or {variable('database_url')}"
-    elif settings.replay_share and not settings.keep_words:
-        idle["replay_share"] = f"{variable('keep_words')}=true"
+    if records_url(settings) is None:
+        records = ("replay_share", "records_kept_days", "words_kept_days", "records_key")
+        idle |= dict.fromkeys(records, f"CALLBRIDGE_STATE_PATH or {variable('database_url')}")
+    elif not settings.keep_words:
+        idle |= dict.fromkeys(("words_kept_days", "replay_share"), f"{variable('keep_words')}=true")
+    elif (settings.words_kept_days or 0) >= settings.records_kept_days:
+        idle["words_kept_days"] = f"fewer days than {variable('records_kept_days')}"
+    if not settings.replay_share:
+        idle.pop("replay_share", None)
     for name, partner in idle.items():
         if name in settings.model_fields_set:
             yield warning(f"{variable(name)} has no effect", f"It needs {partner}; set that, or remove it.")
