@@ -18,7 +18,10 @@ KEY = control_key(made_settings())
 RIGHT = {"Authorization": f"Bearer {KEY}"}
 OWN_KEY = "a-key-of-the-operators-own"
 ROUTES = [("POST", "/drain"), ("DELETE", "/drain"), ("GET", "/drain"), ("GET", "/readyz")]
-ROUTES += [("GET", "/calls/live"), ("GET", "/calls/CA1/live")]
+ROUTES += [
+    ("GET", f"/calls{path}") for path in ("", "/live", "/CA1", "/CA1/live", "/CA1/facts", "/CA1/audio")
+]
+ROUTES += [("GET", "/openapi.json"), ("GET", "/recordings/CA1-MZ1.wav/link"), ("DELETE", "/recordings/x")]
 
 
 class World:

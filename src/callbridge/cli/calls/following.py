@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from callbridge.call.facts import CallClosed, CallOver, EndReason, StreamEnded
@@ -58,7 +59,7 @@ def follow(
     cannot be asked.
     """
     settings = settings_or_refusal()
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     try:
         with service_client(settings, url or own_address(settings)) as client:
             call_sid = live_call(client, call) if call else None
@@ -163,14 +164,20 @@ def _show(console: Console, events: Iterator[tuple[FeedItem | None, str]], call_
     for event, _ in events:
         if event is not None:
             for line in lines.of(event):
-                console.print(_styled(line, shows_call=call_sid is None))
+                _print(console, line, shows_call=call_sid is None)
 
 
-def _styled(line: Line, *, shows_call: bool) -> Text:
+def _print(console: Console, line: Line, *, shows_call: bool) -> None:
+    """One line in a file, for `grep`; on a terminal as many as it needs, the words below each other."""
     call = f"{line.call_sid[-SHORT:]:<{SHORT}}  " if shows_call else ""
     style = STYLES[line.who]
-    return Text.assemble(
-        (f"{moment(line.at):%H:%M:%S}  {call}", "dim"),
-        (f"{line.who or '·':<6}  ", style),
-        (line.text, "" if line.who in {"caller", "agent"} else style),
-    )
+    head = Text.assemble((f"{moment(line.at):%H:%M:%S}  {call}", "dim"), (f"{line.who or '·':<6}  ", style))
+    words = Text(line.text, "" if line.who in {"caller", "agent"} else style)
+    if not console.is_terminal:
+        console.print(head + words, soft_wrap=True)
+        return
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(head, words)
+    console.print(grid)
