@@ -9,7 +9,7 @@ import contextlib
 import os
 import re
 import shutil
-import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -79,8 +79,9 @@ class Store(Protocol):
         """
 
 
+@cache
 def opened(place: Place) -> Store:
-    """The store. Does not ask whether it is there.
+    """The store, made once. Does not ask whether it is there.
 
     Raises:
         ImportError: its library is not installed; says how to do that.
@@ -268,8 +269,3 @@ def _asked(bucket: str) -> Iterator[None]:
         raise StoreAwayError(f"s3://{bucket}: {error.response['Error']['Code']}") from error
     except BotoCoreError as error:
         raise StoreAwayError(f"s3://{bucket}: {error}") from error
-
-
-def days_ago(days: float, now: float | None = None) -> float:
-    """The moment before which is older than so many days, in seconds since 1970."""
-    return (time.time() if now is None else now) - days * 86_400

@@ -63,6 +63,8 @@ def lives_of_records(desk: Desk) -> dict[str, Callable[[], Awaitable[NoReturn]]]
     if desk.recordings is not None:
         lives["recordings watch"] = desk.recordings.look_forever
         lives["recordings store"] = desk.recordings.finish_forever
+        if desk.records is None:  # Otherwise that of the records does it.
+            lives["recordings retention"] = desk.recordings.sweep_forever
     if desk.records is not None and is_analysing(desk.settings):
         roster, wall_now = desk.plans.roster, desk.wall_now
         receivers = () if desk.webhooks is None else desk.webhooks.receivers

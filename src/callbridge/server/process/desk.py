@@ -141,7 +141,8 @@ class Desk:
         place, self.recordings = self.settings.recordings_place, None
         if place is not None:
             folder = self.settings.unfinished_recordings(self.settings.state_path)
-            self.recordings = Recordings(place, folder, self.state.flush, self.note_once)
+            days = self.settings.recordings_kept_days
+            self.recordings = Recordings(place, folder, days, self.state.flush, self.note_once)
         self.recalling = Recalling(self.settings, self.state, self.wall_now, self.remembered_key, self._tell)
 
     @property

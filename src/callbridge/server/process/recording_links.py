@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from callbridge.records.recording import links
-from callbridge.records.recording.stores import S3Store, checked, days_ago, opened
+from callbridge.records.recording.stores import S3Store, checked, opened
 
 if TYPE_CHECKING:
     from callbridge.records.recording.stores import Store
@@ -89,4 +89,5 @@ def overdue(settings: Settings, now: float | None = None) -> list[str]:
         ValueError: none are made.
         StoreAwayError: nobody knows.
     """
-    return list(store_of(settings).stored_before(days_ago(settings.recordings_kept_days, now)))
+    now = time.time() if now is None else now
+    return list(store_of(settings).stored_before(now - settings.recordings_kept_days * 86_400.0))

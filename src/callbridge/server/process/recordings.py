@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -18,7 +19,7 @@ from callbridge.bridge.taps import Tap
 from callbridge.call.ear.tape import End, Pause
 from callbridge.call.recording_facts import RecordingStored
 from callbridge.records.recording import finishing
-from callbridge.records.recording.stores import is_name
+from callbridge.records.recording.stores import StoreAwayError, is_name, opened
 from callbridge.records.recording.writer import RecordingWriter
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S: Final = 1.0
 """Whether the disk still answers."""
+
+PASSED_OVER_S: Final = 0.2
+
+SWEEP_EVERY_S: Final = 3600.0
 
 RETRY_FIRST_S: Final = 5.0
 RETRY_MAX_S: Final = 300.0
@@ -49,6 +54,7 @@ class Recordings:
     Args:
         place: where recordings go.
         folder: where they are written.
+        kept_days: how long they are kept where they go.
         flush: whether what was noted is on disk. Returns when it is, or cannot be.
         note: notes a fact of a call, once.
     """
@@ -57,10 +63,12 @@ class Recordings:
         self,
         place: Place,
         folder: Path,
+        kept_days: int,
         flush: Callable[[], Awaitable[bool]],
         note: Callable[[str, Fact], Awaitable[bool]],
     ) -> None:
         self._place, self.folder, self._flush, self._note = place, folder, flush, note
+        self._kept_s = kept_days * 86_400.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._done = asyncio.Event()
         """There is something to be stored."""
@@ -91,8 +99,9 @@ class Recordings:
             await asyncio.to_thread(self._writer.close)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FINISH_AT_END_S):
-                    if self._has_left():
-                        await self._finish()
+                    # What is passed over has the one in its hands who was cut short.
+                    while self._has_left() and await self._finish() and self._has_left():  # noqa: ASYNC110 - a file tells nobody
+                        await asyncio.sleep(PASSED_OVER_S)
 
     async def look_forever(self) -> NoReturn:
         """Looks whether the disk answers."""
@@ -107,6 +116,28 @@ class Recordings:
             self._loop.call_soon_threadsafe(self._done.set)
 
     # --- Afterwards ---
+
+    async def sweep_forever(self) -> NoReturn:
+        """Deletes what was stored too long ago, at the start and once an hour."""
+        while True:
+            try:
+                count = await asyncio.to_thread(self.sweep, time.time())
+            except (StoreAwayError, ImportError) as error:
+                _log.warning("recordings_not_swept", reason=str(error))
+            else:
+                if count:
+                    _log.info("recordings_swept", count=count)
+            await asyncio.sleep(SWEEP_EVERY_S)
+
+    def sweep(self, now: float) -> int:
+        """Deletes them; how many. Blocks.
+
+        Raises:
+            StoreAwayError: not all of them are.
+            ImportError: the library of the store is not installed.
+        """
+        store = opened(self._place)
+        return sum(store.delete(name) for name in store.stored_before(now - self._kept_s))
 
     def _has_left(self) -> bool:
         return self.folder.is_dir() and any(self.folder.glob("*.wav"))
