@@ -20,6 +20,7 @@ from callbridge.call.actions import OwnSound
 from callbridge.call.agent_facts import Captured, StepEntered, ValuesSet
 from callbridge.call.facts import CallClosed, EndReason
 from callbridge.call.outcomes import ToolOutcome
+from callbridge.call.recording_facts import OF_RECORDINGS
 from callbridge.server.config.settings import read_settings
 from callbridge.simulators import phone
 from callbridge.simulators.account import AccountSettings, SimulatedAccount, serve_account
@@ -490,6 +491,25 @@ async def test_send_a_text(example: ModuleType) -> None:
     assert [text.partition(":")[0] for text in sent] == ["Harbour Bakery, 1 Quay Street", "Rye bread"]
     assert "confirmed loaves, day yet" in str(played.outputs[1])
     assert played.outputs[2] == ("send_recipe", "on its way")
+
+
+@pytest.mark.heavy
+@of(AGENTS, "Recording")
+async def test_recording(example: ModuleType, tmp_path: Path) -> None:
+    """Who is asked agrees, and their card is left out."""
+    voices = Voices()
+    calls = [Call(name="agree_to_recording"), Call(name="take_card")]
+    answers = [
+        voices.agent("Hello!"),
+        voices.agent(caller="Yes.", calls=calls),
+        voices.agent("The number, please.", after_call=True, calls=[BYE]),
+    ]
+    environment = {"CALLBRIDGE_RECORDINGS": str(tmp_path)}
+    played = await play(example.agent, answers, [HEARD, voices.caller(), WaitForEnd()], environment)
+    assert "May we record this call to get better?" in played.to_say
+    kinds = [fact.kind for fact in played.call.facts if isinstance(fact, OF_RECORDINGS)]
+    assert sorted(kinds) == ["consent_given", "recording_began", "recording_paused"]
+    assert next(tmp_path.glob(f"{played.call.sid}-*")).stat().st_size > 0  # noqa: ASYNC240 - all is over
 
 
 @pytest.mark.heavy
