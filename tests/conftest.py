@@ -197,3 +197,10 @@ def postgres_server() -> Iterator[postgres.Server]:
     """A real server for this test process, in a folder of its own. Who stops it starts it again."""
     with postgres.server() as server:
         yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: postgres.Server) -> Iterator[str]:
+    """An empty database there, by its URL."""
+    with postgres_server.database() as url:
+        yield url

@@ -613,11 +613,11 @@ BROAD = {
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
     ("callbridge.records.reaping", "Reaper._run"): "without renewals all calls of the process look lost",
-    ("callbridge.records.shipping", "Shipping._project"): "our fault with one call holds up no other",
     (
         "callbridge.records.recording.writer",
         "RecordingWriter._is_done_with",
     ): "our fault costs one recording, not all",
+    ("callbridge.records.shipping", "Shipping._is_done"): "our fault with one call holds up no other",
     ("callbridge.bridge.legs.dialer", "ModelDialer._open"): "whatever ends a dial, its socket goes with it",
     (
         "callbridge.bridge.legs.callback_leg",

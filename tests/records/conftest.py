@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import postgres
-
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.heavy)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
@@ -22,9 +20,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/records.db"
         return
-    server: postgres.Server = request.getfixturevalue("postgres_server")
-    with server.database() as url:
-        yield url
+    made: str = request.getfixturevalue("postgres_database")
+    yield made
 
 
 @pytest.fixture

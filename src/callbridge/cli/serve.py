@@ -28,7 +28,7 @@ from callbridge.server.process.listening import (
     tcp_listeners,
     uvicorn_config,
 )
-from callbridge.server.process.memory import keep_large_blocks_apart
+from callbridge.server.process.memory import keep_large_blocks_apart, spare_what_is_loaded
 
 if TYPE_CHECKING:
     import socket
@@ -84,6 +84,7 @@ def _run(settings: Settings, room: Room, listeners: list[socket.socket]) -> None
     except StartError as error:
         _refuse(error.findings)
     keep_large_blocks_apart()
+    spare_what_is_loaded()
     server = CallServer(
         uvicorn_config(prepared.app, settings, room),
         settings,

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, text, update
 
 from callbridge.call import facts as call_facts
 from callbridge.records.database import prices_at
 from callbridge.records.schema import calls, captures, facts, tools, turns
 from callbridge.records.telling import StoredFact, tell
+from callbridge.records.upserts import insert_or
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,21 +31,30 @@ if TYPE_CHECKING:
 _LOCKS: Final = 0x6362  # "cb"
 """Of PostgreSQL's advisory locks with two keys."""
 
+_LOCK_CALLS: Final = text(
+    "SELECT pg_advisory_xact_lock(:space, hashtext(named)) FROM unnest(CAST(:named AS text[])) AS named"
+)
+
 OVER = frozenset({"ended", "declined"})
 """States of a call after which none comes."""
 
 
 def stored_facts(connection: Connection, call_sid: str) -> list[StoredFact]:
     """All facts of a call, in the order of their times."""
+    return facts_of(connection, [call_sid]).get(call_sid, [])
+
+
+def facts_of(connection: Connection, call_sids: Sequence[str]) -> dict[str, list[StoredFact]]:
+    """The same of several calls."""
     wanted = (
-        select(facts.c.source, facts.c.number, facts.c.at, facts.c.body, facts.c.process)
-        .where(facts.c.call_sid == call_sid)
+        select(facts.c.call_sid, facts.c.source, facts.c.number, facts.c.at, facts.c.body, facts.c.process)
+        .where(facts.c.call_sid.in_(call_sids))
         .order_by(facts.c.at, facts.c.source, facts.c.number)
     )
-    return [
-        StoredFact(source, number, at, decoded(body), process)
-        for source, number, at, body, process in connection.execute(wanted)
-    ]
+    found: dict[str, list[StoredFact]] = {}
+    for call_sid, source, number, at, body, process in connection.execute(wanted):
+        found.setdefault(call_sid, []).append(StoredFact(source, number, at, decoded(body), process))
+    return found
 
 
 def decoded(body: str) -> call_facts.Fact | None:
@@ -59,33 +69,59 @@ def project(
     connection: Connection, call_sid: str, now: float, outgrowths: Sequence[Outgrowth] = ()
 ) -> CallStory:
     """Makes all rows of a call anew. At its first end `outgrowths` run, if any are given."""
-    lock_call(connection, call_sid)
-    known_facts = stored_facts(connection, call_sid)
-    story = tell(call_sid, known_facts, prices_at(connection))
-    known = connection.execute(select(calls.c.outgrown_at).where(calls.c.call_sid == call_sid)).all()
-    row = _storable(_call_row(story)) | {"last_at": max((fact.at for fact in known_facts), default=now)}
-    if known:
-        connection.execute(update(calls).where(calls.c.call_sid == call_sid).values(row))
-    else:
-        connection.execute(insert(calls).values(row))
-    for table, rows in ((turns, _turn_rows), (tools, _tool_rows), (captures, _capture_rows)):
-        if known:
-            connection.execute(delete(table).where(table.c.call_sid == call_sid))
-        if made := [_storable(row) for row in rows(story)]:
+    return project_all(connection, [call_sid], now, outgrowths)[0]
+
+
+def project_all(
+    connection: Connection, call_sids: Sequence[str], now: float, outgrowths: Sequence[Outgrowth] = ()
+) -> list[CallStory]:
+    """The same of several calls, in as many statements as one takes."""
+    lock_calls(connection, call_sids)
+    told = facts_of(connection, call_sids)
+    prices = prices_at(connection)
+    stories = [tell(call_sid, told.get(call_sid, []), prices) for call_sid in call_sids]
+    known = select(calls.c.call_sid, calls.c.outgrown_at).where(calls.c.call_sid.in_(call_sids))
+    outgrown = {row.call_sid: row.outgrown_at for row in connection.execute(known)}
+    rows = [
+        _storable(_call_row(story))
+        | {"last_at": max((fact.at for fact in told.get(story.call_sid, [])), default=now)}
+        for story in stories
+    ]
+    _upsert_calls(connection, rows)
+    for table, made_of in ((turns, _turn_rows), (tools, _tool_rows), (captures, _capture_rows)):
+        if outgrown:
+            connection.execute(delete(table).where(table.c.call_sid.in_(outgrown)))
+        if made := [_storable(row) for story in stories for row in made_of(story)]:
             connection.execute(insert(table), made)
-    is_outgrown = bool(known) and known[0].outgrown_at is not None
-    if story.state in OVER and outgrowths and not is_outgrown:
+    first_ends = [story for story in stories if story.state in OVER and outgrown.get(story.call_sid) is None]
+    if outgrowths and first_ends:
+        _outgrow(connection, first_ends, now, outgrowths)
+    return stories
+
+
+def _upsert_calls(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    upsert = insert_or(connection, calls)
+    anew = {name: upsert.excluded[name] for name in rows[0] if name != "call_sid"}
+    connection.execute(upsert.on_conflict_do_update(index_elements=["call_sid"], set_=anew), rows)
+
+
+def _outgrow(
+    connection: Connection, stories: Sequence[CallStory], now: float, outgrowths: Sequence[Outgrowth]
+) -> None:
+    for story in stories:
         for outgrow in outgrowths:
             outgrow(connection, story)
-        connection.execute(update(calls).where(calls.c.call_sid == call_sid).values(outgrown_at=now))
-    return story
+    ended = calls.c.call_sid.in_([story.call_sid for story in stories])
+    connection.execute(update(calls).where(ended).values(outgrown_at=now))
 
 
-def lock_call(connection: Connection, call_sid: str) -> None:
-    """Nobody else makes the rows of this call until the transaction is over. SQLite has one writer anyway."""
+def lock_calls(connection: Connection, call_sids: Sequence[str]) -> None:
+    """Nobody else makes the rows of these calls until the transaction is over. SQLite has one writer anyway.
+
+    In the order of their names: two processes that wait for each other's calls would wait for ever.
+    """
     if connection.dialect.name == "postgresql":
-        lock = select(func.pg_advisory_xact_lock(_LOCKS, func.hashtext(call_sid)))
-        connection.execute(lock)
+        connection.execute(_LOCK_CALLS, {"space": _LOCKS, "named": sorted(call_sids)})
 
 
 def rebuild(database: Database, now: float, progress: Callable[[int, int], object]) -> int:

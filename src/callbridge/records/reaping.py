@@ -19,7 +19,7 @@ from callbridge.call import facts as call_facts
 from callbridge.call.record_facts import REAPER, ProcessLost
 from callbridge.records.errors import RecordsError
 from callbridge.records.leases import RENEW_EVERY_S, Leases, settle
-from callbridge.records.projecting import decoded, lock_call, project
+from callbridge.records.projecting import decoded, lock_calls, project
 from callbridge.records.schema import calls, facts, processes
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Reaper:
 
     def _end(self, call_sid: str, stream_sid: str, process: str) -> None:
         with self._database.writing() as connection:
-            lock_call(connection, call_sid)
+            lock_calls(connection, [call_sid])
             if not stream_sid:
                 stream_sid = _last_stream(connection, call_sid)
             if not _is_lost(connection, call_sid, stream_sid):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,7 +17,7 @@ from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from callbridge.records.errors import RecordsError
 from callbridge.records.leases import unsettle
-from callbridge.records.projecting import OVER, project, storable
+from callbridge.records.projecting import OVER, project_all, storable
 from callbridge.records.schema import calls, facts
 from callbridge.records.upserts import insert_or
 
@@ -44,8 +45,14 @@ GATHERED_FOR_SERVER_S: Final = 0.25
 ROWS_MAX: Final = 500
 """Of one transaction."""
 
+REST_SHARE: Final = 4
+"""Between two transactions it rests for so many times as long as the last one took: calls share the core.
+When it has much to catch up with, only as long as that."""
+
+REST_MAX_S: Final = 1.0
+
 PAUSE_FIRST_S: Final = 0.5
-PAUSE_MAX_S: Final = 10.0
+PAUSE_MAX_S: Final = 3.0
 """Between two attempts while the database is away: twice as long each time."""
 
 LOOK_EVERY_S: Final = 5.0
@@ -97,6 +104,8 @@ class Shipping:
         """Live calls whose rows are to be made anew, and not before this time (monotonic)."""
         self._faulty: dict[str, float] = {}
         """The same of calls whose rows could not be made."""
+        self._took_s = 0.0
+        """How long the last transaction took."""
         self._is_caught_up = False
         self._pause_s = 0.0
         self._shed_told = 0
@@ -134,7 +143,7 @@ class Shipping:
                 self._is_stopping.wait(self._pause_s)
             else:
                 self._journal.wait(self._rest_s())
-                self._is_stopping.wait(self._gathered_s)
+                self._is_stopping.wait(max(self._gathered_s, min(REST_SHARE * self._took_s, REST_MAX_S)))
             self._round()
         while self._trouble is None and self._round():
             pass
@@ -152,10 +161,12 @@ class Shipping:
                 self._look_at_live_calls()
             has_shipped = False
             while rows := self._journal.read(self._through, ROWS_MAX):
+                began_at = time.monotonic()
                 self._ship(rows)
-                has_shipped = True
+                self._took_s, has_shipped = time.monotonic() - began_at, True
                 if len(rows) < ROWS_MAX:
                     break
+                self._is_stopping.wait(self._took_s)
             self._tell_stale()
         except RecordsError as error:
             self._failed(str(error))
@@ -180,7 +191,8 @@ class Shipping:
         with self._database.writing() as connection:
             add_facts(connection, entries)
             for see in self._witnesses:
-                see(connection, entries, self._database.seal)
+                see_them = partial(see, connection, entries, self._database.seal)
+                self._is_done(connection, see_them, "facts_not_witnessed")
             others = {entry.process for entry in entries} - {self._process}
             unsettle(connection, sorted(others), self._clock())
             urgent = self._urgent(connection, entries)
@@ -204,25 +216,36 @@ class Shipping:
         urgent = {entry.call_sid for entry in entries if entry.kind in AT_ONCE}
         known = select(calls.c.call_sid, calls.c.state).where(calls.c.call_sid.in_(touched))
         live = {call_sid for call_sid, state in connection.execute(known) if state not in OVER}
-        # Sorted: two processes that wait for each other's calls would wait for ever.
-        return sorted(call_sid for call_sid in touched if call_sid in urgent or call_sid not in live)
+        return [call_sid for call_sid in touched if call_sid in urgent or call_sid not in live]
 
-    def _project(self, connection: Connection, call_sids: Iterable[str]) -> set[str]:
+    def _project(self, connection: Connection, call_sids: Sequence[str]) -> set[str]:
         """Answers those of them that are over."""
-        over = set()
-        for call_sid in call_sids:
-            try:
-                with connection.begin_nested():
-                    story = project(connection, call_sid, self._clock(), self._outgrowths)
-            except (OperationalError, InterfaceError, InternalError):
-                raise  # The database's: all of it is tried again.
-            except Exception:  # noqa: BLE001  # A fault of ours with one call holds up no other.
-                _log.exception("call_not_told", call_sid=call_sid)
+        over = set[str]()
+
+        def make_anew(sids: Sequence[str]) -> None:
+            stories = project_all(connection, sids, self._clock(), self._outgrowths)
+            over.update(story.call_sid for story in stories if story.state in OVER)
+
+        if not call_sids or self._is_done(connection, partial(make_anew, call_sids), "calls_not_told"):
+            return over
+        for call_sid in call_sids:  # Each for itself, to find the one that is at fault.
+            if not self._is_done(connection, partial(make_anew, [call_sid]), "call_not_told", call_sid):
                 self._faulty[call_sid] = time.monotonic() + FAULTY_AGAIN_S
-            else:
-                if story.state in OVER:
-                    over.add(call_sid)
         return over
+
+    def _is_done(
+        self, connection: Connection, do: Callable[[], None], otherwise: str, call_sid: str = ""
+    ) -> bool:
+        """Does a part of a transaction. A fault of ours costs that part alone, and a line in the log."""
+        try:
+            with connection.begin_nested():
+                do()
+        except (OperationalError, InterfaceError, InternalError):
+            raise  # The database's: all of it is tried again.
+        except Exception:  # noqa: BLE001  # Whatever it is, it holds up no other call.
+            _log.exception(otherwise, call_sid=call_sid)
+            return False
+        return True
 
     def _tell_stale(self) -> None:
         """Live calls, one in a transaction, and with rests in between: they are long, and it is no hurry."""
