@@ -13,7 +13,7 @@ from callbridge.observe.logs import configure_logging, log_crashes
 from callbridge.server.config.check_addresses import cannot_listen
 from callbridge.server.config.check_control import control_port_taken
 from callbridge.server.config.check_descriptors import check_descriptors
-from callbridge.server.config.descriptors import Room
+from callbridge.server.config.descriptors import Room, per_call
 from callbridge.server.config.findings import Finding, Level, as_findings, as_warnings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.config.settings import Settings, find_variables, settings_of
@@ -117,7 +117,8 @@ def _room(settings: Settings) -> Room:
             _refuse([finding])
         if finding.level is Level.WARNING:
             _log.warning("few_descriptors", reason=finding.what, remedy=finding.remedy)
-    return Room.of(descriptors, settings.calls_max)
+    each = per_call(is_recorded=settings.recordings is not None)
+    return Room.of(descriptors, settings.calls_max, each)
 
 
 def _listeners(settings: Settings) -> list[socket.socket]:

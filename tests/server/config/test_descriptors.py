@@ -7,7 +7,15 @@ import sys
 import pytest
 
 from callbridge.server.config.check_descriptors import check_descriptors
-from callbridge.server.config.descriptors import OWN, PER_CALL, REQUESTS_MAX, REQUESTS_MIN, Room, needed
+from callbridge.server.config.descriptors import (
+    OWN,
+    PER_CALL,
+    REQUESTS_MAX,
+    REQUESTS_MIN,
+    Room,
+    needed,
+    per_call,
+)
 from callbridge.server.config.findings import Level
 from desks import made_settings
 
@@ -43,3 +51,10 @@ def test_a_limit_that_does_not_fit_is_told_with_a_remedy(descriptors: int, level
     assert finding.level is level
     assert words in finding.what
     assert ("Raise it to 822" in finding.remedy) == (level is not Level.OK)
+
+
+def test_a_call_that_is_recorded_has_one_more() -> None:
+    each = per_call(is_recorded=True)
+    assert each == per_call(is_recorded=False) + 1
+    assert Room.of(needed(250, each), 250, each).calls_max == 250
+    assert Room.of(needed(250, each) - 1, 250, each).calls_max == 249

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from callbridge.server.config.descriptors import Room, needed
+from callbridge.server.config.descriptors import Room, needed, per_call
 from callbridge.server.config.findings import Finding, error, ok, warning
 
 if TYPE_CHECKING:
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 def check_descriptors(settings: Settings, descriptors: int) -> Iterator[Finding]:
     """Whether `descriptors`, the most that the process may have, are enough for CALLBRIDGE_CALLS_MAX."""
-    calls = Room.of(descriptors, settings.calls_max).calls_max
-    wanted = needed(settings.calls_max)
+    each = per_call(is_recorded=settings.recordings is not None)
+    calls = Room.of(descriptors, settings.calls_max, each).calls_max
+    wanted = needed(settings.calls_max, each)
     remedy = f"Raise it to {wanted} (ulimit -n; LimitNOFILE of systemd; --ulimit nofile of docker)"
     if calls == settings.calls_max:
         yield ok(f"the limit of open files allows {calls} calls at once")

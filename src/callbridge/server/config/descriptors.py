@@ -16,6 +16,9 @@ loop, what it listens on. 16 are for operators, the rest for name servers and fo
 PER_CALL: Final = 3
 """The phone's socket, the model's, and a second one while one session takes the place of another."""
 
+PER_RECORDED_CALL: Final = PER_CALL + 1
+"""With the file of its recording."""
+
 REQUESTS_MIN: Final = 16
 """Connections for requests, in the smallest room in which calls are taken."""
 
@@ -38,14 +41,19 @@ class Room:
     """Connections that may wait to be accepted: each has a descriptor before it is counted."""
 
     @classmethod
-    def of(cls, descriptors: int, calls_max: int) -> Self:
+    def of(cls, descriptors: int, calls_max: int, per_call: int = PER_CALL) -> Self:
         """The room for at most `calls_max` calls."""
-        calls = max(0, min(calls_max, (descriptors - OWN - REQUESTS_MIN) // PER_CALL))
-        left = max(REQUESTS_MIN, descriptors - OWN - calls * PER_CALL)
+        calls = max(0, min(calls_max, (descriptors - OWN - REQUESTS_MIN) // per_call))
+        left = max(REQUESTS_MIN, descriptors - OWN - calls * per_call)
         backlog = min(BACKLOG_MAX, left // 4)
         return cls(calls, calls + min(REQUESTS_MAX, left - backlog), backlog)
 
 
-def needed(calls_max: int) -> int:
+def needed(calls_max: int, per_call: int = PER_CALL) -> int:
     """The least number of descriptors for so many calls."""
-    return OWN + REQUESTS_MIN + PER_CALL * calls_max
+    return OWN + REQUESTS_MIN + per_call * calls_max
+
+
+def per_call(*, is_recorded: bool) -> int:
+    """What one call may have."""
+    return PER_RECORDED_CALL if is_recorded else PER_CALL
