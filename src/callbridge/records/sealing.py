@@ -67,8 +67,8 @@ class Seal:
             return written.removeprefix(_PLAIN)
         if self._fernet is None:
             raise SealError(
-                "This was encrypted, and CALLBRIDGE_RECORDS_KEY is not set. Set it to the key that it was "
-                "encrypted with. Nothing is lost meanwhile."
+                "The records are encrypted, and CALLBRIDGE_RECORDS_KEY is not set. Set it to the key that they "
+                "were encrypted with. Nothing is lost meanwhile."
             )
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 - only who has a key has the library
 
@@ -76,7 +76,7 @@ class Seal:
             return self._fernet.decrypt(written[len(_SEALED) :])
         except InvalidToken:
             raise SealError(
-                "This was encrypted with a key that CALLBRIDGE_RECORDS_KEY does not have. Add that key "
+                "The records were encrypted with a key that CALLBRIDGE_RECORDS_KEY does not have. Add it "
                 "behind a comma: new,old. Nothing is lost meanwhile."
             ) from None
 
