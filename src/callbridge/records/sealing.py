@@ -67,8 +67,8 @@ class Seal:
             return written.removeprefix(_PLAIN)
         if self._fernet is None:
             raise SealError(
-                "The records are encrypted, and CALLBRIDGE_RECORDS_KEY is not set. Set it to the key that they "
-                "were encrypted with. Nothing is lost meanwhile."
+                "The records are encrypted, and CALLBRIDGE_RECORDS_KEY is not set. Set it to the key that "
+                "they were encrypted with. Nothing is lost meanwhile."
             )
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 - only who has a key has the library
 
