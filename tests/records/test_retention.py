@@ -137,6 +137,14 @@ def test_calls_are_deleted_when_they_are_old_enough(database: Database) -> None:
     assert sweep(database, KeptFor(30 * DAY_S), now + 33 * DAY_S)[0].calls == 2
 
 
+def test_what_belongs_to_a_call_without_a_row_is_deleted_too(database: Database) -> None:
+    """Its row could not be made, by a fault of ours: nobody would ever find it."""
+    store(database, entry("CA1", 1, STARTED, at=T0), entry("CA2", 1, STARTED, at=T0 + 39 * DAY_S))
+    swept, _ = sweep(database, KeptFor(30 * DAY_S), T0 + 40 * DAY_S)
+    assert swept.calls == 1
+    assert (counts(database, "CA1")["facts"], counts(database, "CA2")["facts"]) == (0, 1)
+
+
 def test_words_go_earlier_and_figures_stay(database: Database) -> None:
     now = T0 + 10 * DAY_S
     put(database, "CA1", T0)

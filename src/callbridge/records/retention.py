@@ -10,11 +10,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import exists, func, or_, select, text
 
 from callbridge.records.erasing import erase_calls, erase_words, recordings_of
 from callbridge.records.projecting import OVER
-from callbridge.records.schema import calls, facts
+from callbridge.records.schema import calls, facts, raw_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -106,13 +106,17 @@ class Sweep:
         moment = self._clock() - self._kept_for.records_s
         with self._database.reading() as connection:
             overdue = self._overdue(connection, moment, limit=CALLS_AT_ONCE)
+            overdue += [] if overdue else self._without_row(connection, moment - LIVE_S)
             names = recordings_of(connection, overdue)
+        if not overdue:
+            return False
         gone = [call_sid for call_sid in overdue if self._has_no_recordings(call_sid, names[call_sid])]
         with self._database.writing() as connection:
-            if gone and is_alone(connection):
-                self._swept.rows += erase_calls(connection, gone)
-                self._swept.calls += len(gone)
-        return len(overdue) == CALLS_AT_ONCE
+            if not is_alone(connection):
+                return False
+            self._swept.rows += erase_calls(connection, gone)
+        self._swept.calls += len(gone)
+        return True  # What could not be deleted is not asked for again.
 
     def _has_no_recordings(self, call_sid: str, names: Sequence[str]) -> bool:
         """Whether they are deleted now."""
@@ -155,6 +159,15 @@ class Sweep:
             .limit(limit)
         )
         return list(connection.execute(wanted).scalars())
+
+    def _without_row(self, connection: Connection, moment: float) -> list[str]:
+        """Calls of which something is stored, but no row could ever be made, by a fault of ours."""
+        found: set[str] = set()
+        for table in (facts, raw_events):
+            has_row = exists().where(calls.c.call_sid == table.c.call_sid)
+            wanted = select(table.c.call_sid).where(table.c.at < moment, ~has_row).distinct()
+            found |= set(connection.execute(wanted.limit(CALLS_AT_ONCE)).scalars())
+        return sorted(found - self._swept.kept_back.keys())
 
 
 def is_alone(connection: Connection) -> bool:
