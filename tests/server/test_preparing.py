@@ -92,6 +92,45 @@ def test_rehearsal_leaves_no_file(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+def test_rehearsal_beside_an_older_state_makes_no_records(tmp_path: Path) -> None:
+    asyncio.run(open_state(tmp_path / "calls.sqlite3").close())
+    before = names(tmp_path)
+    (note,) = rehearse(settings(tmp_path)).notes
+    assert note.what == f"calls are on record in the file {tmp_path}/records.db"
+    assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("make", "words"), [(not_a_database, "no SQLite file"), (of_another_program, "another")]
+)
+def test_records_that_cannot_be_used_are_found(
+    make: Callable[[Path], None], words: str, tmp_path: Path
+) -> None:
+    make(tmp_path / "records.db")
+    (fault,) = rehearse(settings(tmp_path)).faults
+    assert words in fault.what
+    assert str(tmp_path / "records.db") in fault.what
+
+
+def test_a_database_that_does_not_answer_keeps_no_service_from_starting(tmp_path: Path) -> None:
+    """The phone is answered; facts wait for it. No password is told."""
+    pytest.importorskip("psycopg")
+    url = "postgresql://records:password-1@127.0.0.1:9/calls"
+    rehearsal = rehearse(settings(tmp_path, DATABASE_URL=url))
+    assert rehearsal.faults == ()
+    (note,) = rehearsal.notes
+    assert (
+        "PostgreSQL at 127.0.0.1, database calls, cannot be used: the server cannot be reached" in note.what
+    )
+    assert "password-1" not in note.what
+
+
+@pytest.mark.heavy
+def test_a_server_whose_tables_are_not_made_is_found(tmp_path: Path, postgres_database: str) -> None:
+    (fault,) = rehearse(settings(tmp_path, DATABASE_URL=postgres_database)).faults
+    assert "have no tables yet. Run `callbridge migrate`" in fault.what
+
+
 async def test_rehearsal_beside_a_control_client_changes_nothing(tmp_path: Path) -> None:
     """What its calls have left is there afterwards, and it goes on writing."""
     subject = settings(tmp_path)

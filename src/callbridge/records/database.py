@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from callbridge.records.costs import NO_PRICES
 from callbridge.records.errors import RecordsAway, RecordsError
-from callbridge.records.schema import HEAD, facts
+from callbridge.records.schema import HEAD, VERSION_TABLE, facts, tables
 from callbridge.records.sealed_columns import use
 from callbridge.records.sealing import Seal
 
@@ -180,10 +180,11 @@ def version_in(connection: Connection, name: str) -> str | None:
     Raises:
         RecordsError: the tables are another program's.
     """
-    found = inspect(connection).get_table_names()
-    if "alembic_version" in found and facts.name in found:
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    if facts.name in found or "schema_version" in found:
+    found = set(inspect(connection).get_table_names())
+    if VERSION_TABLE in found:
+        return connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608 - ours
+    # A server's database may be shared, as long as nothing has our names; a file is one program's.
+    if found & set(tables.tables) or (found and connection.dialect.name == "sqlite"):
         raise RecordsError(
             f"In {name} there are tables of another program. Choose another DATABASE_URL for the records."
         )
@@ -354,7 +355,7 @@ def _remedy(origin: BaseException | None, database: Database) -> str:
     known = [words for code, words in sorted(_POSTGRES.items(), reverse=True) if state.startswith(code)]
     if state and known:
         return known[0]
-    if not state and "authentication" in str(origin):
+    if not state and ("authentication" in str(origin) or "role " in str(origin)):
         return _POSTGRES["28"]
     if not state and "does not exist" in str(origin):
         return _POSTGRES["3D"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import text
+from sqlalchemy import Column, MetaData, String, Table, insert, text
 
 from callbridge.records.database import version_in
 from callbridge.records.errors import RecordsError
-from callbridge.records.schema import HEAD, tables
+from callbridge.records.schema import HEAD, VERSION_TABLE, tables
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -38,10 +38,7 @@ def migrate(database: Database) -> str | None:
         found = version_in(connection, database.name)
         if found is None:
             tables.create_all(connection)
-            connection.exec_driver_sql(
-                "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
-            )
-            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+            _note_version(connection)
         elif found > HEAD:
             raise RecordsError(
                 f"The records, {database.name}, were made by a newer callbridge, with version {found}. "
@@ -50,6 +47,13 @@ def migrate(database: Database) -> str | None:
         elif found != HEAD:
             upgrade(connection)
     return found
+
+
+def _note_version(connection: Connection) -> None:
+    """As Alembic does it."""
+    version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+    version.create(connection)
+    connection.execute(insert(version).values(version_num=HEAD))
 
 
 def upgrade(connection: Connection) -> None:

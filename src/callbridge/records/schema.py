@@ -27,6 +27,9 @@ from callbridge.records.sealed_columns import SealedBefore, SealedBytes, SealedT
 HEAD: Final = "0001"
 """The latest version in `migrations/versions`."""
 
+VERSION_TABLE: Final = "records_version"
+"""Where it stands in a database: Alembic's own name may be another program's in a database that is shared."""
+
 tables: Final = MetaData(
     naming_convention={"pk": "%(table_name)s_pkey", "uq": "%(table_name)s_%(column_0_name)s_key"}
 )

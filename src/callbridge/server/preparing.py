@@ -9,12 +9,15 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from callbridge.agents.agent import AgentError
 from callbridge.observe.loop_watch import LoopWatch
 from callbridge.records.errors import RecordsError
 from callbridge.server.config.check_start import Rehearsal
 from callbridge.server.config.clip import ClipError, load_clip
-from callbridge.server.config.findings import Finding, Level
+from callbridge.server.config.findings import Finding, Level, ok, warning
+from callbridge.server.config.records import records_file
 from callbridge.server.config.retention import retention
 from callbridge.server.config.webhooks import WebhooksError
 from callbridge.server.config.who_answers import who_answers
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
     from callbridge.agents.choosing.choice import Roster
     from callbridge.server.config.settings import Settings
+    from callbridge.server.process.records import RecordKeeping
     from callbridge.state.state import State
 
 
@@ -97,13 +101,33 @@ def _fault(error: ClipError | StateError | RecordsError | WebhooksError) -> Find
 
 def rehearse(settings: Settings) -> Rehearsal:
     """Prepares a service and drops it again. No file is there afterwards that was not there before."""
-    with trial_path(settings.state_path) as path:
+    url, file = settings.database_url, records_file(settings)
+    with trial_path(settings.state_path) as path, trial_path(file) as records_path:
+        if file is not None:
+            url = SecretStr(f"sqlite:///{records_path}")
+        on_trial = ((str(path), str(settings.state_path)), (str(records_path), str(file)))
         try:
-            prepared = prepare(settings.model_copy(update={"state_path": path}))
+            prepared = prepare(settings.model_copy(update={"state_path": path, "database_url": url}))
         except StartError as error:
-            # What is said of the file on trial holds for the one that is meant.
-            on_trial, meant = str(path), str(settings.state_path)
-            said = (replace(each, what=each.what.replace(on_trial, meant)) for each in error.findings)
-            return Rehearsal(error.roster, tuple(said))
+            return Rehearsal(error.roster, _as_meant(error.findings, on_trial))
+        records: RecordKeeping | None = prepared.app.state.desk.records
         asyncio.run(prepared.state.close())
-    return Rehearsal(prepared.roster, ())
+        notes = () if records is None else (_about(records),)
+        if records is not None:
+            records.database.close()
+    return Rehearsal(prepared.roster, (), _as_meant(notes, on_trial))
+
+
+def _as_meant(findings: tuple[Finding, ...], on_trial: tuple[tuple[str, str], ...]) -> tuple[Finding, ...]:
+    """What is said of files on trial holds for those that are meant."""
+    for tried, meant in on_trial:
+        if tried != meant:
+            findings = tuple(replace(each, what=each.what.replace(tried, meant)) for each in findings)
+    return findings
+
+
+def _about(records: RecordKeeping) -> Finding:
+    if records.away is None:
+        return ok(f"calls are on record in {records.database.name}")
+    remedy = "Calls are taken all the same, and are on record once it answers."
+    return warning(records.away.removesuffix("."), remedy)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from alembic import context
 
-from callbridge.records.schema import tables
+from callbridge.records.schema import VERSION_TABLE, tables
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=tables,
+    version_table=VERSION_TABLE,
     # SQLite cannot change a column: Alembic makes the table anew and copies it.
     render_as_batch=True,
 )

@@ -29,6 +29,9 @@ class Rehearsal:
     faults: tuple[Finding, ...]
     """Why the service would not start."""
 
+    notes: tuple[Finding, ...] = ()
+    """What else there is to know of what it would begin with."""
+
 
 def start(settings: Settings, rehearsal: Rehearsal, today: dt.date) -> Iterator[Finding]:
     """Who answers, with which voice, and what keeps the service from starting."""
@@ -37,6 +40,7 @@ def start(settings: Settings, rehearsal: Rehearsal, today: dt.date) -> Iterator[
         yield from _roster(settings, rehearsal.roster, today)
     if not rehearsal.faults:
         yield _state(settings)
+    yield from rehearsal.notes
 
 
 def _roster(settings: Settings, roster: Roster, today: dt.date) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from callbridge.records.sealing import Seal
@@ -13,6 +14,9 @@ FILE_NAME: Final = "records.db"
 """Beside the state file, unless DATABASE_URL says otherwise."""
 
 
+_SQLITE: Final = "sqlite:///"
+
+
 def records_seal(settings: Settings) -> Seal:
     """What encrypts the records.
 
@@ -20,6 +24,12 @@ def records_seal(settings: Settings) -> Seal:
         SealError: a key is set, and what encrypts is not installed.
     """
     return Seal(settings.records_keys)
+
+
+def records_file(settings: Settings) -> Path | None:
+    """The file of the records; nothing where a server has them, or nobody."""
+    url = records_url(settings) or ""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
 def records_url(settings: Settings) -> str | None:

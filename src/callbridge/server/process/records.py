@@ -14,7 +14,7 @@ import structlog
 
 from callbridge.call import facts
 from callbridge.observe.redaction import redaction
-from callbridge.records.errors import RecordsAway
+from callbridge.records.errors import RecordsAway, RecordsError
 from callbridge.records.keeping import SHEDDABLE, Keeping, kept
 from callbridge.server.config.prices import read_prices
 from callbridge.server.config.records import records_seal, records_url
@@ -71,6 +71,8 @@ class RecordKeeping:
         self.database, self._state, self._keeping, self._wall_now = database, state, keeping, wall_now
         self.process = secrets.token_hex(8)
         """The name of this start of the process."""
+        self.away: str | None = None
+        """Why the database could not be asked at the start; nothing where it could."""
         self._noted = 0
         self._shipping = Shipping(
             database,
@@ -156,19 +158,25 @@ def open_records(
     from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
     from callbridge.records.migrating import migrate  # noqa: PLC0415 - see the line above
 
-    database = Database(url, read_prices(settings.prices).list, records_seal(settings))
+    database, away = Database(url, read_prices(settings.prices).list, records_seal(settings)), None
     try:
         if not database.is_postgres:
             migrate(database)
         database.check()
-    except RecordsAway as error:
-        _log.error("records_away", reason=str(error), follows="facts wait in the journal; calls are taken")
+    except RecordsError as error:
+        if not isinstance(error, RecordsAway):
+            database.close()
+            raise
+        away = str(error)
+        _log.error("records_away", reason=away, follows="facts wait in the journal; calls are taken")
     keeping = Keeping(
         words=settings.keep_words,
         numbers=settings.keep_numbers,
         redaction=redaction(settings.secrets),
         key_of=key_of,
     )
-    return RecordKeeping(
+    records = RecordKeeping(
         database, state, keeping, outgrowths, witnesses, retention(settings).quiet_s, wall_now
     )
+    records.away = away
+    return records
