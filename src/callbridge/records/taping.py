@@ -25,7 +25,7 @@ from callbridge.call.tapes.text import TapeError, lines_of
 from callbridge.records.code_version import callbridge_version, code_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from callbridge.call.events import StreamAdmitted
     from callbridge.call.outbox import Outbox
@@ -39,6 +39,9 @@ WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
 
 PAUSE_S: Final = 5.0
 """Between two attempts at a database that is away."""
+
+LINES_AT_ONCE: Final = 16
+"""Made in a fifth of a millisecond."""
 
 PIECES_AT_ONCE: Final = 100
 """Pieces of one transaction."""
@@ -161,7 +164,7 @@ class Taping:
         stream = handed.stream
         stream.is_broken = True  # Unless all goes well.
         try:
-            lines = [*lines_of(handed.entries, stream.private)]
+            lines = list(self._lines_of(handed))
         except TapeError as error:
             stream.cut(str(error))
             return
@@ -175,6 +178,13 @@ class Taping:
             return
         self._waiting.append(Piece(stream.call_sid, stream.stream_sid, handed.number, handed.at, body))
         self._waiting_bytes += len(body)
+
+    def _lines_of(self, handed: _Handed) -> Iterator[bytes]:
+        """Its text, made so that the event loop never waits long for its turn."""
+        for number, line in enumerate(lines_of(handed.entries, handed.stream.private), 1):
+            yield line
+            if number % LINES_AT_ONCE == 0:
+                time.sleep(0)  # Gives up the interpreter's lock, which it would otherwise have for 5 ms.
 
     def _has_card(self, line: bytes) -> bool:
         """In a text: the digits of a time are no number of anything."""
