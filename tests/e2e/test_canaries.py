@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 import canaries
 from callbridge import Agent
 from callbridge.call.facts import CallClosed
+from callbridge.cli.forget import forget_caller
 from callbridge.records.database import Database
 from callbridge.records.reading import Records
 from callbridge.records.sealing import Seal
@@ -179,3 +181,25 @@ async def test_what_goes_in_comes_out_where_it_may(
     assert {line.partition(":")[0] for line in files} == written
     assert not [line for line in files if "records.db" not in line]
     assert canaries.found_in(log.text) == []
+
+
+@pytest.mark.heavy
+async def test_a_caller_is_forgotten_while_the_service_runs(folder: Path, log: Log) -> None:
+    """By the address that Twilio told; of it all, what is written down in clear is gone from every file."""
+    given = {
+        "CALLBRIDGE_STATE_PATH": str(folder / "state.db"),
+        "CALLBRIDGE_KEEP_WORDS": "true",
+        "CALLBRIDGE_KEEP_NUMBERS": "true",
+        "CALLBRIDGE_CALLER_MEMORY_DAYS": "7",
+    }
+    async with stack(script(with_keys=False), agent=agent(), environment=given) as running:
+        call = await called(running, TALKS)
+        await answers_of(running, call.sid)
+        assert set(canaries.leaks(folder)) != set()
+        said, is_complete = await asyncio.to_thread(forget_caller, running.settings, SIP)
+        assert is_complete, said
+        assert "1 call on record" in said
+        assert await until(lambda: not set(canaries.leaks(folder)))
+        another = await called(running, TALKS)
+        await answers_of(running, another.sid)
+    assert another.ended.reason.is_normal
