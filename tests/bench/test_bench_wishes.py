@@ -20,7 +20,10 @@ def test_words_replace_what_they_name_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ({"bridges": "asterisk"}, "'asterisk'; there are callbridge, with-agent, node, sample, bare, relay"),
+        (
+            {"bridges": "asterisk"},
+            "'asterisk'; there are callbridge, with-agent, with-records, with-recording, node, sample, bare, relay",
+        ),
         ({"legs": "quic"}, "plain or tls, not 'quic'"),
         ({"calls": "10,many"}, "not 'many'"),
         ({"calls": "0"}, "not '0'"),

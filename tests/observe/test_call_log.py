@@ -16,6 +16,7 @@ from callbridge.call.facts import EndReason
 from callbridge.call.memory import ToolAnswered, ToolStarted
 from callbridge.call.outcomes import TextOutcome, ToolOutcome, TransferOutcome
 from callbridge.call.rating import CallerWordsRated
+from callbridge.call.record_facts import CallAnalysed, NotKept, ProcessLost
 from callbridge.call.usage import Usage
 from callbridge.call.wishes import Resume, Transfer
 from callbridge.observe.call_log import CallLog
@@ -173,9 +174,11 @@ UNLOGGED: list[facts.Fact] = [
         t.CallerLedBack("MZ1-1"),
     ),
     *(t.RoomReported("MZ1-1", "conference-start"), t.CarrierAlert("NO1", "31921", "error")),
+    *(NotKept("end", 250), ProcessLost("MZ1", "process-1"), CallAnalysed("{}", "gpt-5-mini", 1, 1)),
 ]
 """A tool's words and an agent's own state are not for a log, bills are in the last line, webhooks log for
-themselves, and what is said of each item and utterance is for the agent's code."""
+themselves, what is said of each item and utterance is for the agent's code, and who waits for a disk, or
+writes into a record, says so itself."""
 
 
 @pytest.mark.parametrize(("fact", "expected"), CASES, ids=[type(fact).__name__ for fact, _ in CASES])

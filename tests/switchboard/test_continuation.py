@@ -39,7 +39,7 @@ WHAT_FOLLOWS: dict[str, list[str | None]] = {
         *("caller_hangup", "agent_hangup", "limit_duration", "limit_cost", "limit_responses"),
         "limit_spend_total",
     ],
-    "resume": ["media_lost", "handed_over", "service_stopped", None],
+    "resume": ["media_lost", "handed_over", "service_stopped", "process_lost", None],
     "fall_back": [
         *("model_unavailable", "model_lost", "internal_error", "rejected_auth", "rejected_protocol"),
         "person_wanted",
