@@ -47,7 +47,7 @@ async def run(state_path: Path, url: str, name: str, seed: int) -> None:
         noted += 1
         records.note(fact)
 
-    busy = BusyCalls(40, note, name, rng, facts_max=12)
+    busy = BusyCalls(40, note, name, rng, facts_max=5)
     while True:
         busy.go_on(rng.randrange(4))
         if rng.random() < 0.1:
