@@ -39,7 +39,7 @@ async def nothing_left(log: Log) -> AsyncIterator[None]:
     assert log.tracebacks == []
 
 
-@pytest.fixture(params=["fast", "slow"])
+@pytest.fixture(params=["fast", pytest.param("slow", marks=pytest.mark.heavy)])
 def lane(request: pytest.FixtureRequest) -> PhoneLane:
     """For tests whose promise must hold however a media socket reaches its leg."""
     found: PhoneLane = request.param

@@ -50,7 +50,11 @@ class Door:
         return ended
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["fast", "slow"])
+@pytest_asyncio.fixture(
+    scope="module",
+    loop_scope="module",
+    params=["fast", pytest.param("slow", marks=pytest.mark.heavy)],
+)
 async def door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
     """A service whose sockets take one of the two lanes."""
     async with stack(Script(), lane=request.param) as running:

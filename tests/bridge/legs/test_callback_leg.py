@@ -248,6 +248,7 @@ async def test_a_leg_that_is_cut_tells_both_sides(connect: Connect) -> None:
 
 async def test_a_leg_that_is_gone_is_garbage(connect: Connect) -> None:
     """No timer, no future and no socket holds it, not even after a peer that did not read."""
+    gc.freeze()  # What other tests have left is not looked at each time, nor by those that follow.
     async with connect(Patience(outbox_bytes_max=2**30, close_timeout_s=0.01), 4096) as line:
         line.leg.send(MORE_THAN_THE_KERNEL_KEEPS)  # Now it is watched.
         await line.end(1000, "")
