@@ -5,7 +5,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY src ./src
 # Without pip inside: the environment that serves calls cannot install anything.
 RUN python -m venv --without-pip /opt/callbridge \
- && pip --python /opt/callbridge/bin/python install --no-cache-dir --constraint constraints.txt .
+ && pip --python /opt/callbridge/bin/python install --no-cache-dir --constraint constraints.txt '.[postgres,encryption]'
 
 # Stage 2 has python and the environment: no compiler, no installer, no source tree.
 FROM python:3.13.14-slim-trixie
@@ -14,9 +14,10 @@ RUN pip uninstall --yes pip \
  && install --directory --owner=10001 --group=10001 --mode=0700 /var/lib/callbridge
 COPY --from=build /opt/callbridge /opt/callbridge
 # Unbuffered, so that a log line is out before a crash; no bytecode, so that a file system that is
-# read-only but for the file of the state will do. It has what was said in live calls, in plain text, until they
-# are over: it outlives a crash of the process, and a new container only on a volume. Set CALLBRIDGE_STATE_PATH
-# to nothing to keep all in memory.
+# read-only but for the folder of the state will do. Its file has what was said in live calls, in plain text, until they
+# are over, and records.db beside it what is kept of calls: both outlive a crash of the process, and a new container
+# only on a volume. Set CALLBRIDGE_STATE_PATH to nothing to keep all in memory. Recordings as Opus and a bucket for them
+# need the extras opus and s3 besides.
 ENV PATH=/opt/callbridge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
