@@ -50,7 +50,7 @@ async def run(state_path: Path, url: str, name: str, seed: int) -> None:
     busy = BusyCalls(40, note, name, rng, facts_max=5)
     while True:
         busy.go_on(rng.randrange(4))
-        if rng.random() < 0.1:
+        if noted and rng.random() < 0.1:
             so_far = noted
             assert await state.flush(), state.trouble
             say(f"k {so_far}")

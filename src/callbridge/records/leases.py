@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from callbridge.records.schema import processes
 from callbridge.records.upserts import insert_or
@@ -85,6 +85,12 @@ class Leases:
 def settle(connection: Connection, process: str) -> None:
     """It has left nothing behind."""
     connection.execute(update(processes).where(processes.c.process == process).values(is_settled=True))
+
+
+def forget_settled(connection: Connection, before: float) -> None:
+    """Drops the rows of processes that left nothing behind, and were last heard of before this time."""
+    is_old = processes.c.is_settled & (processes.c.renewed_at < before)
+    connection.execute(delete(processes).where(is_old))
 
 
 def unsettle(connection: Connection, of: Iterable[str], wall_now: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, false, or_, select
 
 from callbridge.records.call_list import PAGE_MAX, CallSummary, Filter
 from callbridge.records.database import prices_at
@@ -120,6 +120,6 @@ def _is_behind(cursor: str) -> ColumnElement[bool]:
     try:
         at = float(began_at)
     except ValueError:
-        return calls.c.call_sid < cursor  # Nobody's cursor: a page, and no error.
+        return false()  # Nobody's cursor: nothing is behind it.
     columns = calls.c
     return or_(columns.began_at < at, and_(columns.began_at == at, columns.call_sid < call_sid))

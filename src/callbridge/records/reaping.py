@@ -18,7 +18,7 @@ from sqlalchemy import and_, exists, func, insert, select
 from callbridge.call import facts as call_facts
 from callbridge.call.record_facts import REAPER, ProcessLost
 from callbridge.records.errors import RecordsError
-from callbridge.records.leases import RENEW_EVERY_S, Leases, settle
+from callbridge.records.leases import RENEW_EVERY_S, Leases, forget_settled, settle
 from callbridge.records.projecting import decoded, lock_calls, project
 from callbridge.records.schema import calls, facts, processes
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 QUIET_LOOKS: Final = 12
 """Every so many rounds calls are looked for that nobody carries, and of which nothing is heard."""
+
+SETTLED_KEPT_S: Final = 24 * 3600.0
+"""How long a process is listed that is gone and has left nothing behind."""
 
 AT_ONCE_MAX: Final = 100
 """Calls that are ended in one round. The rest waits for the next."""
@@ -127,6 +130,8 @@ class Reaper:
             quiet = _quiet_calls(connection, self._clock() - self._quiet_s)
         for call_sid in quiet:
             self._end(call_sid, "", "")
+        with self._database.writing() as connection:
+            forget_settled(connection, self._clock() - SETTLED_KEPT_S)
         return len(quiet)
 
     def _end(self, call_sid: str, stream_sid: str, process: str) -> None:

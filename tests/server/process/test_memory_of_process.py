@@ -1,4 +1,4 @@
-"""How the C library's memory is set up."""
+"""How the C library's memory is set up, and Python's."""
 
 from __future__ import annotations
 
@@ -49,3 +49,11 @@ def blocks_on_the_heap(*, is_fixed: bool) -> int:
 def test_without_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _name: object())
     assert memory.keep_large_blocks_apart() is False
+
+
+def test_what_is_loaded_is_never_looked_at_again() -> None:
+    program = "import gc; from callbridge.server.process import memory as m; m.spare_what_is_loaded(); "
+    command = [sys.executable, "-c", f"{program}print(gc.get_freeze_count(), gc.get_count()[2])"]
+    source = {"PYTHONPATH": str(Path(memory.__file__).parents[3])}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=source)  # noqa: S603 - our own
+    assert int(done.stdout.split()[0]) > 1000
