@@ -20,6 +20,7 @@ from callbridge.records.outbox.delivery import Attempt, DeliveryState, Filter, S
 from callbridge.records.outbox.events import CALL_COMPLETED, call_event
 from callbridge.records.outbox.sample import SAMPLE_SID, sample_story
 from callbridge.records.outbox.webhook import Webhook
+from callbridge.records.projecting import project
 from desks import NEEDED
 from records.shipments import HANGUP, STARTED, entry, store
 from small_server import Asked, answered, small_server
@@ -106,6 +107,10 @@ def test_a_call_is_told_again(desk: Desk) -> None:
     store(desk.database, entry(SAMPLE_SID, 1, STARTED), entry(SAMPLE_SID, 2, HANGUP))
     assert desk.says("send", SAMPLE_SID) == "2 to be sent\n"
     assert {one.event.call_sid for one in desk.outbox.listed(Filter())} == {SAMPLE_SID}
+    with desk.database.writing() as connection:
+        project(connection, SAMPLE_SID, 1e9)
+    assert desk.says("send", SAMPLE_SID[-6:]) == "2 to be sent\n", "as lists of calls show it"
+    assert {one["call_sid"] for one in desk.json("list", "--call", SAMPLE_SID[-6:])} == {SAMPLE_SID}
     assert "no call of this SID is on record" in desk.says("send", "CA4711", status=1)
     more = ("--event", "call.analyzed")
     assert "no receiver wants call.analyzed" in desk.says("send", SAMPLE_SID, *more, status=1)

@@ -14,11 +14,13 @@ from callbridge.cli import app
 from callbridge.records.code_version import code_digest
 from callbridge.records.database import Database
 from callbridge.records.migrating import migrate
+from callbridge.records.projecting import project
 from callbridge.records.tapes import TapeStore
 from callbridge.records.taping import Taping
 from callbridge.wire.realtime_events import SpeechStarted
 from desks import NEEDED
 from random_calls import random_world
+from records.shipments import STARTED, entry, store
 from tapes import taped
 
 if TYPE_CHECKING:
@@ -93,11 +95,15 @@ def test_a_call_on_record_is_played_and_passed_on(tmp_path: Path) -> None:
     world.machine = keeps.machine
     world.run()
     keeps.end(within_s=5)
+    store(database, entry(CALL_SID, 1, STARTED))
+    with database.writing() as connection:
+        project(connection, CALL_SID, 1e9)
     database.close()
     known = {"CALLBRIDGE_STATE_PATH": f"{tmp_path}/state.db"}
     status, said = replay(CALL_SID, "--to-file", f"{tmp_path}/passed.tape", **known)
     assert (status, ": the same, " in said) == (0, True)
     assert replay("--from-file", f"{tmp_path}/passed.tape") == (0, said)
+    assert replay(CALL_SID[-6:], **known) == (0, said), "as lists of calls show it"
     status, said = replay("CA1", **known)
     assert status == 2
     assert said.startswith("There is no tape of CA1.")

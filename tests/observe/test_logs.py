@@ -53,7 +53,14 @@ def test_library_lines_have_the_same_form() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("uvicorn.error", "websockets.client", "httpx", "sqlalchemy.engine.Engine", "alembic.runtime"),
+        *(
+            "uvicorn.error",
+            "websockets.client",
+            "httpx",
+            "httpx2",
+            "sqlalchemy.engine.Engine",
+            "alembic.runtime",
+        ),
         *(
             "psycopg.pool",
             "botocore.endpoint",

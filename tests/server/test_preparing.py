@@ -96,7 +96,8 @@ def test_rehearsal_beside_an_older_state_makes_no_records(tmp_path: Path) -> Non
     asyncio.run(open_state(tmp_path / "calls.sqlite3").close())
     before = names(tmp_path)
     (note,) = rehearse(settings(tmp_path)).notes
-    assert note.what == f"calls are on record in the file {tmp_path}/records.db"
+    kept = "for 30 days, without words, numbers masked"
+    assert note.what == f"calls are on record in the file {tmp_path}/records.db, {kept}"
     assert names(tmp_path) == before
 
 

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from callbridge.agents.http.kept_connections import KeptConnections
+from callbridge.cli.call_names import named_sid
 from callbridge.cli.records_database import records_database
 from callbridge.cli.serve import settings_or_refusal
 from callbridge.records.outbox.body import body_of, iso
@@ -43,7 +44,9 @@ deliveries = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 Name = Annotated[str, typer.Option("--webhook", metavar="NAME", help="Of this receiver alone.")]
 Id = Annotated[int, typer.Argument(metavar="ID", help="Its number in the list.", show_default=False)]
-Sid = Annotated[str, typer.Argument(metavar="SID", help="The CallSid: CA and 32 digits.", show_default=False)]
+Sid = Annotated[
+    str, typer.Argument(metavar="SID", help="Its CallSid, or the last characters of it.", show_default=False)
+]
 
 
 # --- Seeing -------------------------------------------------------------------------------------------
@@ -59,7 +62,8 @@ def list_deliveries(
 ) -> None:
     """Show what was and is to be told, the newest first, and which receivers are stopped."""
     with _outbox() as outbox:
-        found, stopped = outbox.listed(Filter(state, webhook, call, limit)), outbox.stopped()
+        call_sid = call and _sid(outbox, call)
+        found, stopped = outbox.listed(Filter(state, webhook, call_sid, limit)), outbox.stopped()
     if as_json:
         _print_json([_as_dict(one) for one in found])
         return
@@ -163,7 +167,7 @@ def retry(
 
 @deliveries.command()
 def send(
-    call_sid: Sid,
+    call: Sid,
     event: Annotated[str, typer.Option(help=f"{', '.join(OF_CALLS)}.")] = CALL_COMPLETED,
 ) -> None:
     """Have a call told as it is known now, whether it was told before or not; the service does it at once."""
@@ -172,7 +176,7 @@ def send(
     with _outbox() as outbox:
         from callbridge.records.reading import Records  # noqa: PLC0415 - with SQLAlchemy, which is slow
 
-        story = Records(outbox.database).story(call_sid)
+        story = Records(outbox.database).story(_sid(outbox, call))
         count = 0 if story is None else outbox.send_call(story, event, time.time())
     if not count:
         known = "no call of this SID is on record" if story is None else f"no receiver wants {event}"
@@ -230,6 +234,12 @@ def _outbox() -> Iterator[Outbox]:
         from callbridge.records.outbox.deliveries import Outbox  # noqa: PLC0415 - with SQLAlchemy, which is slow
 
         yield Outbox(database, webhooks)
+
+
+def _sid(outbox: Outbox, call: str) -> str:
+    from callbridge.records.reading import Records  # noqa: PLC0415 - with SQLAlchemy, which is slow
+
+    return named_sid(Records(outbox.database), call)
 
 
 def _webhooks(settings: Settings) -> tuple[Webhook, ...]:

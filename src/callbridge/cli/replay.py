@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from callbridge.call.tapes.text import TapeError
+from callbridge.cli.call_names import named_sid
 from callbridge.cli.records_database import records_database
 from callbridge.records.code_version import callbridge_version, code_digest
 from callbridge.records.replaying import Replayed, play, read
@@ -35,7 +36,9 @@ BEFORE_CHARACTERS: Final = 60
 
 
 def replay(
-    call: Annotated[str, typer.Argument(help="Its CallSid.", show_default=False)] = "",
+    call: Annotated[
+        str, typer.Argument(help="Its CallSid, or the last characters of it.", show_default=False)
+    ] = "",
     *,
     from_file: Annotated[Path | None, typer.Option(help="Play a tape that --to-file wrote.")] = None,
     to_file: Annotated[Path | None, typer.Option(help="Write the tape there, to be passed on.")] = None,
@@ -74,11 +77,13 @@ def _no_tape(why: str) -> NoReturn:
     raise typer.Exit(NO_TAPE)
 
 
-def _lines_of(call_sid: str) -> list[bytes]:
+def _lines_of(call: str) -> list[bytes]:
     try:
         with records_database() as database:
-            from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - SQLAlchemy is slow
+            from callbridge.records.reading import Records  # noqa: PLC0415 - SQLAlchemy is slow
+            from callbridge.records.tapes import TapeStore  # noqa: PLC0415 - as above
 
+            call_sid = named_sid(Records(database), call)
             lines = [*TapeStore(database).lines(call_sid)]
     except typer.Exit:  # It was said why.
         raise typer.Exit(NO_TAPE) from None

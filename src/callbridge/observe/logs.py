@@ -49,6 +49,8 @@ _QUIET = {
     "websockets": logging.WARNING,
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.WARNING,
     "asyncio": logging.WARNING,
     # These print what they are asked to send or to store: statements with their values, bodies, headers.
     "sqlalchemy": logging.WARNING,

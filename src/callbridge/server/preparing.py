@@ -112,7 +112,7 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(error.roster, _as_meant(error.findings, on_trial))
         records: RecordKeeping | None = prepared.app.state.desk.records
         asyncio.run(prepared.state.close())
-        notes = () if records is None else (_about(records),)
+        notes = () if records is None else (_about(settings, records),)
         if records is not None:
             records.database.close()
     return Rehearsal(prepared.roster, (), _as_meant(notes, on_trial))
@@ -126,8 +126,20 @@ def _as_meant(findings: tuple[Finding, ...], on_trial: tuple[tuple[str, str], ..
     return findings
 
 
-def _about(records: RecordKeeping) -> Finding:
+def _about(settings: Settings, records: RecordKeeping) -> Finding:
     if records.away is None:
-        return ok(f"calls are on record in {records.database.name}")
+        return ok(f"calls are on record in {records.database.name}, {_what_is_kept(settings)}")
     remedy = "Calls are taken all the same, and are on record once it answers."
     return warning(records.away.removesuffix("."), remedy)
+
+
+def _what_is_kept(settings: Settings) -> str:
+    """For how long, and what of it."""
+    if not settings.keep_words:
+        words = "without words"
+    elif settings.words_kept_days is None:
+        words = "with words"
+    else:
+        words = f"with words for {settings.words_kept_days}"
+    numbers = "in full" if settings.keep_numbers else "masked"
+    return f"for {settings.records_kept_days} days, {words}, numbers {numbers}"

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from callbridge.cli.call_names import named_sid
 from callbridge.cli.calls.call_page import show_call
 from callbridge.cli.output_files import to_be_written
 from callbridge.cli.records_database import records_database
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from callbridge.records.reading import Records
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
-
-_AMBIGUOUS_SHOWN = 5
 
 
 def show(
@@ -80,12 +79,7 @@ def named_story(records: Records, name: str) -> CallStory:
     Raises:
         RecordsError: there is none, or more than one.
     """
-    found = records.sids(name, _AMBIGUOUS_SHOWN + 1)
-    if len(found) > 1:
-        more = ", …" if len(found) > _AMBIGUOUS_SHOWN else ""
-        some = ", ".join(found[:_AMBIGUOUS_SHOWN])
-        raise RecordsError(f"More than one call ends in {name!r}: {some}{more}. Give more of it.")
-    story = records.story(found[0]) if found else None
+    story = records.story(named_sid(records, name))
     if story is None:
         raise RecordsError(f"No call on record ends in {name!r}. `callbridge calls` lists them.")
     return story

@@ -55,7 +55,8 @@ class Analysing:
 
     async def run_forever(self) -> NoReturn:
         """One life of the organ."""
-        async with open_client(self._url, self._key) as client:
+        # In a thread: it imports the library and reads the certificates, for a second and more.
+        async with await asyncio.to_thread(open_client, self._url, self._key) as client:
             while True:
                 if not await self._is_one_done(client):
                     await asyncio.sleep(self._look_every_s)
