@@ -74,7 +74,7 @@ def test_what_is_played_has_its_place_and_what_is_muted_has_none() -> None:
     rig.relay.from_model(delta(b"x" * 800, "resp_of_somebody"), 1.0)
     rig.relay.from_model(delta(b"b" * 1600), 1.05)
     rig.relay.play_clip(CLIP, 1.1)
-    run = rig.call.playout.latest(0)[0]
+    run = rig.call.playout.played(b"", 0.0).run
     assert rig.told == [
         Played(1.0, run, 1.0, 0, b"a" * 800),
         Played(1.05, run, 1.0, 800, b"b" * 1600),
@@ -88,7 +88,7 @@ def test_echoes_and_clears_are_told_with_what_they_prove() -> None:
     rig.relay.from_model(delta(b"a" * 4000), 1.0)
     rig.relay.from_model(delta(b"b" * 4000), 1.0)
     names = [message["mark"]["name"] for message in rig.sent if message["event"] == "mark"]
-    run = rig.call.playout.latest(0)[0]
+    run = rig.call.playout.played(b"", 0.0).run
     del rig.told[:]
     rig.relay.echoed(names[0], 1.6)
     rig.call.playout.cut(1.75, 60)

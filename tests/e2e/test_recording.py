@@ -97,7 +97,8 @@ async def test_a_recording_is_what_was_said_and_heard(
     worst_ms, said, heard = misaligned_ms(call.stream, wav)
     figures(f"a recording at {delay_ms} ms each way: the sides are {worst_ms:.1f} ms apart at the most")
     assert worst_ms <= ALIGNED_MS + machine.late_ms
-    assert (said.missing_ms, heard.missing_ms) <= (0, ALIGNED_MS)
+    assert said.missing_ms == 0
+    assert heard.missing_ms <= 3 * ALIGNED_MS  # Where a piece ends no window is whole.
     _, true_agent = laid(call.stream)
     assert audible_ms(sides(wav)[1]) <= audible_ms(true_agent) + 2 * ALIGNED_MS
 

@@ -156,7 +156,7 @@ class Relay:
         self._hear = hear or nobody_hears
         self._adds = self._add_silently if hear is None else self._add_aloud
 
-    def tapped(self, tap: Callable[[Entry], None], cut: Callable[[float, int, int], None] | None) -> None:
+    def tapped(self, tap: Callable[[Entry], None], cut: Callable[[Entry], None] | None) -> None:
         """Who is told from here on what passes, and of what the phone is cleared."""
         self._tap, self._heard.on_cut = tap, cut
 

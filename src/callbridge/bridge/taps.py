@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from callbridge.bridge.relay import Relay
 from callbridge.call.ear.playout import CLIP
-from callbridge.call.ear.tape import Cut, Echoed, Played
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,19 +31,19 @@ class TappedRelay(Relay):
 
     def echoed(self, name: str, now: float) -> bool:
         """See `Relay`."""
-        if (proven := self._heard.awaited(name)) is not None:
-            self._tap(Echoed(now, *proven))
+        if (echoed := self._heard.proven(name, now)) is not None:
+            self._tap(echoed)
         return Relay.echoed(self, name, now)
 
     def play_clip(self, clip: bytes, now: float, name: str = CLIP) -> None:
         """See `Relay`."""
         Relay.play_clip(self, clip, now, name)
-        self._tap(Played(now, *self._heard.latest(len(clip)), clip))
+        self._tap(self._heard.played(clip, now))
 
     def _play(self, delta: AudioDelta, now: float) -> Event | None:
         event = Relay._play(self, delta, now)
-        if delta.delta and delta.response_id == self._gate.audible_response_id:
-            self._tap(Played(now, *self._heard.latest(len(delta.delta)), delta.delta))
+        if delta.response_id == self._gate.audible_response_id and delta.delta:
+            self._tap(self._heard.played(delta.delta, now))
         return event
 
 
@@ -60,11 +59,7 @@ class Tap:
 
     def open(self, take: Callable[[Entry], None]) -> None:
         """`take` is told of everything from here on. It is called for each frame, and must be quick."""
-
-        def cut(now: float, run: int, heard_bytes: int) -> None:
-            take(Cut(now, run, heard_bytes))
-
-        self._relay.tapped(take, cut)
+        self._relay.tapped(take, take)
         # The same object as another kind: so nobody has to ask for each frame whether somebody records.
         self._relay.__class__ = TappedRelay
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from callbridge.call.ear.playout import Playout
-from callbridge.call.ear.tape import Cut, Echoed, End, Entry, Pause, Played
+from callbridge.call.ear.tape import End, Entry, Pause
 from callbridge.records.recording.placing import Placing
 from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES, SILENCE
 
@@ -51,7 +51,7 @@ class Call:
     """That behind the latest audio."""
 
     def __post_init__(self) -> None:
-        self.playout.on_cut = lambda now, run, heard: self.entries.append(Cut(now, run, heard))
+        self.playout.on_cut = self.entries.append
 
     def hears(self, ms: int, lost: bool = False) -> None:
         """Time goes on, and with it the caller."""
@@ -68,14 +68,14 @@ class Call:
         self.sent += 1
         audio = bytes(random.Random(f"agent {self.sent}").choices(range(1, 200), k=ms * BYTES_PER_MS))
         self.mark = self.playout.sent("item", len(audio), self.now) or self.playout.mark(self.now) or ""
-        self.entries.append(Played(self.now, *self.playout.latest(len(audio)), audio))
+        self.entries.append(self.playout.played(audio, self.now))
         return audio
 
     def echo(self) -> None:
         """The phone says that it has played all that it was sent."""
-        proven = self.playout.awaited(self.mark)
-        assert proven is not None
-        self.entries.append(Echoed(self.now, *proven))
+        echoed = self.playout.proven(self.mark, self.now)
+        assert echoed is not None
+        self.entries.append(echoed)
         self.playout.echoed(self.mark, self.now)
 
     def passes(self) -> None:

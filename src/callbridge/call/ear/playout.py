@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from callbridge.call.ear.tape import Cut, Echoed, Played
 from callbridge.call.limits import Limits
 from callbridge.wire.audio import BYTES_PER_MS, milliseconds
 
@@ -125,8 +126,8 @@ class Playout:
     _withheld_bytes: dict[str, int] = field(default_factory=dict)
     """Bytes of muted items that never went to the phone."""
 
-    on_cut: Callable[[float, int, int], None] | None = None
-    """Is told of each cut: when, of which run, and how many bytes of it were heard. For a recording."""
+    on_cut: Callable[[Cut], None] | None = None
+    """Is told of each cut. For a recording."""
     cut_keys: list[CutItem] = field(default_factory=list)
     """Keys that a clear took from the phone, until it is taken up."""
 
@@ -278,7 +279,7 @@ class Playout:
         self._played.clear()
         self.cut_keys += [cut for cut in cuts if cut.item_id.startswith(KEYS)]
         if self.on_cut is not None:
-            self.on_cut(now, self._run, position)
+            self.on_cut(Cut(now, self._run, position))
         self.epoch += 1
         self._marks.clear()
         self._unmarked_bytes = 0
@@ -306,15 +307,15 @@ class Playout:
 
     # Asked by who records.
 
-    def latest(self, byte_count: int) -> tuple[int, float, int]:
-        """Where the audio stands that was sent last: its run, when that began, and the bytes before it."""
-        return self._run, self._run_began_at, self._run_bytes - byte_count
+    def played(self, audio: bytes, now: float) -> Played:
+        """Where the audio stands that was just sent."""
+        return Played(now, self._run, self._run_began_at, self._run_bytes - len(audio), audio)
 
-    def awaited(self, name: str) -> tuple[int, int, float] | None:
-        """What the echo of this mark will prove: the run, how many bytes of it, and when that was due."""
+    def proven(self, name: str, now: float) -> Echoed | None:
+        """What the echo of a mark proves that has come now; nothing when it was cleared."""
         for mark in self._marks:
             if mark.name == name:
-                return mark.run, mark.position, mark.due_at
+                return Echoed(now, mark.run, mark.position, mark.due_at)
         return None
 
     def begin_response(self) -> None:

@@ -6,12 +6,12 @@ stand between these; everything is in the order in which it happened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Played:
+
+class Played(msgspec.Struct, frozen=True, gc=False):
     """Audio was sent to the phone."""
 
     at: float
@@ -23,8 +23,7 @@ class Played:
     audio: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Echoed:
+class Echoed(msgspec.Struct, frozen=True, gc=False):
     """The phone has played a run so far, or had so when this came."""
 
     at: float
@@ -35,8 +34,7 @@ class Echoed:
     """When it was to be played at the earliest, by the clock of the ledger."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(msgspec.Struct, frozen=True, gc=False):
     """The phone was cleared."""
 
     at: float
@@ -45,16 +43,14 @@ class Cut:
     """Of the run: the rest will not be heard."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True, gc=False):
     """Nothing is recorded from here on, or again."""
 
     at: float
     is_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(msgspec.Struct, frozen=True, gc=False):
     """The stream is over."""
 
     at: float

@@ -10,7 +10,6 @@ Positions are samples of one side, 8 for a millisecond, from where the recording
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import deque
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from callbridge.wire.audio import BYTES_PER_MS, FRAME_BYTES, FRAME_MS, SILENCE
 from callbridge.wire.errors import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from callbridge.call.ear.tape import Entry
 
@@ -64,17 +63,20 @@ _one: Final = msgspec.json.Decoder(_Message).decode
 _many: Final = msgspec.json.Decoder(list[_Message]).decode
 
 
-def _read(messages: list[str | bytes]) -> list[_Chunk]:
+def _read(messages: list[str | bytes]) -> list[_Message]:
     """All at once, which costs half as much as one by one; singly when one of them cannot be read."""
     try:
         texts = [text.encode() if type(text) is str else text for text in messages]
-        read = _many(b"[%b]" % b",".join(texts))  # type: ignore[arg-type]  # They are bytes by now.
+        return _many(b"[%b]" % b",".join(texts))  # type: ignore[arg-type]  # They are bytes by now.
     except UNREADABLE:
-        read = []
-        for text in messages:
-            with contextlib.suppress(*UNREADABLE):
-                read.append(_one(text))
-    return [media for message in read if (media := message.media) is not None]
+        return [_read_one(text) for text in messages]
+
+
+def _read_one(text: str | bytes) -> _Message:
+    try:
+        return _one(text)
+    except UNREADABLE:
+        return _Message()
 
 
 @dataclass(slots=True)
@@ -148,26 +150,26 @@ class Placing:
 
     # --- What happens ---
 
-    def take(self, entries: Iterable[Entry], now: float) -> None:
+    def take(self, entries: Sequence[Entry], now: float) -> None:
         """Takes what has happened until `now`, in its order."""
-        frames: list[str | bytes] = []
+        messages = _read([entry for entry in entries if isinstance(entry, (bytes, str))])
+        begin = end = 0
         for entry in entries:
             if isinstance(entry, (bytes, str)):  # Of 60 entries 50 are.
-                frames.append(entry)
+                end += 1
             else:
-                if frames:
-                    self._frames(frames, entry.at)
-                    frames = []
+                if begin < end:
+                    self._frames(messages[begin:end], entry.at)
+                    begin = end
                 self._event(entry)
-        if frames:
-            self._frames(frames, now)
+        if begin < end:
+            self._frames(messages[begin:], now)
 
     def _event(self, entry: Played | Echoed | Cut | Pause | End) -> None:
+        if isinstance(entry, Played):
+            (self._runs.get(entry.run) or self._begin_run(entry)).audio += entry.audio
+            return
         match entry:
-            case Played(_, number, began_at, begin, audio):
-                if number not in self._runs:
-                    self._begin_run(number, began_at, begin)
-                self._runs[number].audio += audio
             case Echoed(at, number, position, due_at):
                 # By the line's clock: the frame before it tells when it left, however late both have come.
                 at = min(at, self._clock.offset_s + (self._line_ms + FRAME_MS) / 1000)
@@ -187,15 +189,16 @@ class Placing:
             case End():
                 self._ended = entry
 
-    def _begin_run(self, number: int, began_at: float, begin: int) -> None:
+    def _begin_run(self, played: Played) -> _Run:
         for run in self._runs.values():
             run.is_over = True
-        self._runs[number] = _Run(began_at, begin, placed=begin)
+        begun = self._runs[played.run] = _Run(played.run_began_at, played.begin, placed=played.begin)
+        return begun
 
     # --- The caller ---
 
-    def _frames(self, messages: list[str | bytes], at: float) -> None:
-        chunks = _read(messages)
+    def _frames(self, messages: list[_Message], at: float) -> None:
+        chunks = [chunk for message in messages if (chunk := message.media) is not None]
         if not self._are_in_a_row(chunks, at):
             self._one_by_one(chunks, len(messages), at)
         if self._base is not None:
@@ -262,7 +265,7 @@ class Placing:
             if not is_final and not self._knows_round_trip(now):
                 return
             at, position = run.echoes[0]
-            late_s = max(min(self._lateness_s(run, *echo) for echo in run.echoes), run.late_s)
+            late_s = self._late_by(run)
             if late_s - run.late_s > LATE_S and now - at < HINDSIGHT_S and not is_final:
                 return
             run.echoes.popleft()
@@ -281,6 +284,13 @@ class Placing:
     @property
     def _trip_s(self) -> float:
         return 0.0 if math.isinf(self._round_trip_s) else self._round_trip_s
+
+    def _late_by(self, run: _Run) -> float:
+        """How late the phone was with the next that has its echo. Once late, it stays so in a run."""
+        first_s = self._lateness_s(run, *run.echoes[0])
+        if run.at is not None and first_s - run.late_s <= LATE_S:
+            return run.late_s
+        return max(run.late_s, min(self._lateness_s(run, *echo) for echo in run.echoes))
 
     def _lateness_s(self, run: _Run, at: float, position: int) -> float:
         """How late the phone was with so much of a run, at the most."""
