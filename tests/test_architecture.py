@@ -613,6 +613,7 @@ BROAD = {
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",
     ("callbridge.records.shipping", "Shipping._round"): "all records depend on this thread",
     ("callbridge.records.reaping", "Reaper._run"): "without renewals all calls of the process look lost",
+    ("callbridge.records.reaping", "Reaper._end"): "our fault with one call leaves no other without an end",
     (
         "callbridge.records.recording.writer",
         "RecordingWriter._is_done_with",

@@ -17,10 +17,13 @@ from callbridge.state.journal import MemoryJournal
 from records.shipments import HANGUP, STARTED, T0, entry, store, until_true
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from callbridge.call.facts import Fact
     from callbridge.records.database import Database
+    from callbridge.records.projecting import Outgrowth
     from callbridge.records.story import CallStory
     from callbridge.state.journal import JournalEntry
 
@@ -38,13 +41,13 @@ class World:
         self.reapers: dict[str, Reaper] = {}
         self.records = Records(database)
 
-    def process(self, name: str) -> Reaper:
+    def process(self, name: str, outgrowths: Sequence[Outgrowth] = ()) -> Reaper:
         """One that begins now."""
         self.reapers[name] = Reaper(
             self.database,
             name,
             quiet_s=QUIET_S,
-            outgrowths=[self._grow],
+            outgrowths=outgrowths or [self._grow],
             clock=lambda: T0 + self.now,
             now=lambda: self.now,
         )
@@ -95,6 +98,41 @@ def test_a_call_of_a_process_that_is_gone_ends_within_thirty_seconds(world: Worl
     assert world.reason("CA2") == "live: "
     assert world.grown == ["CA1"]
     assert [call.call_sid for call in world.records.calls()] == ["CA1"], "the other is not told by a reaper"
+
+
+def test_a_fault_with_one_call_leaves_no_other_without_an_end(world: World) -> None:
+    def grow(_: Connection, story: CallStory) -> None:
+        if story.call_sid == "CA1":
+            raise ValueError(story.call_sid)
+
+    world.process("lost").look()
+    world.process("other", [grow]).look()
+    for call_sid in ("CA1", "CA2"):
+        store(world.database, entry(call_sid, 1, STARTED, process="lost"))
+    assert world.goes_on(30, alive=("other",)) is not None
+    assert {world.reason(call_sid) for call_sid in ("CA1", "CA2")} == {"ended: process_lost"}
+
+
+def test_who_has_much_to_end_renews_its_own_lease_in_time(world: World) -> None:
+    """With a slow database: otherwise it would seem to be gone, and its own calls lost."""
+
+    def grow(_: Connection, story: CallStory) -> None:
+        world.now += 0.4 * LEASE_S
+        world.grown.append(story.call_sid)
+
+    world.process("lost").look()
+    reaper = world.process("slow", [grow])
+    reaper.look()
+    for number in range(5):
+        store(world.database, entry(f"CA{number}", 1, STARTED, process="lost"))
+    ended = []
+    world.now += LEASE_S
+    while len(world.grown) < 5:
+        world.now += RENEW_EVERY_S
+        began_at = world.now
+        ended.append(reaper.look())
+        assert world.now - began_at + RENEW_EVERY_S < LEASE_S
+    assert sum(ended) == 5
 
 
 def test_a_database_that_was_away_makes_nobody_lost(world: World) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 from sqlalchemy import and_, exists, func, insert, select
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
 
 from callbridge.call import facts as call_facts
 from callbridge.call.record_facts import REAPER, ProcessLost
@@ -68,6 +69,8 @@ class Reaper:
         self._outgrowths, self._clock, self._now = outgrowths, clock, now
         self._leases = Leases(process)
         self._rounds = 0
+        self._look_until = 0.0
+        """When a round has to be over, so that the own lease is renewed in time."""
         self._is_stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="records-reaper", daemon=True)
 
@@ -89,6 +92,7 @@ class Reaper:
         with self._database.writing() as connection:
             self._leases.renew(connection, self._clock())
             gone = self._leases.gone(connection, self._now())
+        self._look_until = self._now() + RENEW_EVERY_S
         ended = sum(self._bury(process) for process in gone)
         self._rounds += 1
         if self._rounds % QUIET_LOOKS == 0:
@@ -116,23 +120,31 @@ class Reaper:
         """Ends the streams that a process has left open."""
         with self._database.reading() as connection:
             streams = _open_streams(connection, process)
+        ended = 0
         for call_sid, stream_sid in streams[:AT_ONCE_MAX]:
+            if self._now() > self._look_until:
+                return ended  # A slow database: the own lease comes first, the rest in the next round.
             self._end(call_sid, stream_sid, process)
+            ended += 1
         if len(streams) <= AT_ONCE_MAX:
             with self._database.writing() as connection:
                 if not _open_streams(connection, process):
                     settle(connection, process)
-        return len(streams[:AT_ONCE_MAX])
+        return ended
 
     def _end_quiet_calls(self) -> int:
         """Calls that were to go on, and of which no process has heard any more: nobody asked what follows."""
         with self._database.reading() as connection:
             quiet = _quiet_calls(connection, self._clock() - self._quiet_s)
+        ended = 0
         for call_sid in quiet:
+            if self._now() > self._look_until:
+                break
             self._end(call_sid, "", "")
+            ended += 1
         with self._database.writing() as connection:
             forget_settled(connection, self._clock() - SETTLED_KEPT_S)
-        return len(quiet)
+        return ended
 
     def _end(self, call_sid: str, stream_sid: str, process: str) -> None:
         with self._database.writing() as connection:
@@ -142,7 +154,13 @@ class Reaper:
             if not _is_lost(connection, call_sid, stream_sid):
                 self._write_down(connection, call_sid, ProcessLost(stream_sid, process))
                 _log.warning("process_lost", call_sid=call_sid, stream_sid=stream_sid, process=process)
-            project(connection, call_sid, self._clock(), self._outgrowths)
+            try:
+                with connection.begin_nested():
+                    project(connection, call_sid, self._clock(), self._outgrowths)
+            except (OperationalError, InterfaceError, InternalError):
+                raise  # The database's: it is tried again.
+            except Exception:  # noqa: BLE001  # A fault of ours with one call leaves no other without an end.
+                _log.exception("call_not_told", call_sid=call_sid)
 
     def _write_down(self, connection: Connection, call_sid: str, fact: ProcessLost) -> None:
         by_reapers = facts.c.call_sid == call_sid, facts.c.source == REAPER
