@@ -59,7 +59,7 @@ def opened(url: str) -> Iterator[Records]:
         yield Records(database)
 
 
-@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("keeps", [True, pytest.param(False, marks=pytest.mark.heavy)])
 async def test_a_call_is_on_record_with_words_and_numbers_where_they_are_kept(
     tmp_path: Path, *, keeps: bool
 ) -> None:

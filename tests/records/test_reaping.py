@@ -173,6 +173,19 @@ def test_a_stream_that_has_ended_by_itself_keeps_its_own_end(world: World) -> No
     assert world.grown == ["CA1"]
 
 
+def test_a_process_that_was_killed_before_it_could_renew_is_listed_all_the_same(world: World) -> None:
+    """It has shipped that its call began, and nothing more."""
+    journal = MemoryJournal()
+    journal.add(entry("CA1", 1, STARTED, process="lost"))
+    shipping = Shipping(world.database, journal, "lost")
+    shipping.start()
+    until_true(lambda: shipping.shipped == 1)
+    assert shipping.stop(5)
+    world.process("next").look()
+    world.goes_on(30, alive=("next",))
+    assert world.reason("CA1") == "ended: process_lost"
+
+
 def test_streams_are_found_that_a_journal_tells_of_later(world: World) -> None:
     """The process was killed before it had shipped anything, and its journal is found by the next one."""
     journal = MemoryJournal()

@@ -94,7 +94,7 @@ def forget_settled(connection: Connection, before: float) -> None:
 
 
 def unsettle(connection: Connection, of: Iterable[str], wall_now: float) -> None:
-    """Facts of these processes were found in a journal: what have they left behind?"""
+    """Facts of these processes are about to be on record: somebody is to look what they have left behind."""
     for process in of:
         row = insert_or(connection, processes).values(
             process=process, began_at=wall_now, renewed_at=wall_now, renewals=0, is_settled=False

@@ -182,13 +182,16 @@ class Reaper:
 
 
 def _open_streams(connection: Connection, process: str) -> list[tuple[str, str]]:
-    """(call_sid, stream_sid) of streams that it has begun, and whose ends are not known and not given."""
-    end = facts.alias()
-    is_ended = exists().where(
-        end.c.call_sid == facts.c.call_sid, end.c.source == facts.c.source, end.c.kind == "stream_ended"
+    """(call_sid, stream_sid) of streams that it has begun, and of which something was left in it.
+
+    One that has ended may still have waited for words or a tool: nobody waits for these any more.
+    """
+    last = facts.alias()
+    is_closed = exists().where(
+        last.c.call_sid == facts.c.call_sid, last.c.source == facts.c.source, last.c.kind == "call_closed"
     )
     begun = select(facts.c.call_sid, facts.c.source).where(
-        facts.c.process == process, facts.c.kind == "stream_started", ~is_ended
+        facts.c.process == process, facts.c.kind == "stream_started", ~is_closed
     )
     found = [(call_sid, source) for call_sid, source in connection.execute(begun)]
     return [stream for stream in found if not _is_lost(connection, *stream)]

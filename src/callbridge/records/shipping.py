@@ -158,7 +158,7 @@ class Shipping:
         try:
             if not self._is_caught_up:
                 self._database.check()
-                self._look_at_live_calls()
+                self._come_in()
             has_shipped = False
             while rows := self._journal.read(self._through, ROWS_MAX):
                 began_at = time.monotonic()
@@ -178,9 +178,13 @@ class Shipping:
         self._went_well()
         return has_shipped
 
-    def _look_at_live_calls(self) -> None:
-        """An earlier process may have shipped facts, and ended before it made the rows of them."""
-        with self._database.reading() as connection:
+    def _come_in(self) -> None:
+        """Before anything is shipped this process is listed: somebody is to look what it leaves behind.
+
+        And an earlier one may have shipped facts, and ended before it made the rows of them.
+        """
+        with self._database.writing() as connection:
+            unsettle(connection, [self._process], self._clock())
             live = connection.execute(select(calls.c.call_sid).where(calls.c.state.not_in(OVER)))
             now = time.monotonic()
             self._stale |= dict.fromkeys(live.scalars(), now)
