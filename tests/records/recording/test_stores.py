@@ -60,6 +60,7 @@ def test_what_is_left_is_stored_as_wav_where_there_is_no_opus(
     assert opened(place).get(f"{NAME}.wav")[:4] == b"RIFF"
 
 
+@pytest.mark.heavy  # soundfile brings numpy along.
 def test_opus_has_the_same_length_and_both_sides(tmp_path: Path) -> None:
     soundfile = pytest.importorskip("soundfile")
     folder, place = tmp_path / "unfinished", Place(directory=str(tmp_path / "stored"))
