@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from callbridge.records.database import Database
+from callbridge.records.migrating import migrate
 from callbridge.server import preparing
 from callbridge.server.config.settings import Settings
 from callbridge.server.preparing import StartError, prepare, rehearse
@@ -99,6 +102,18 @@ def test_rehearsal_beside_an_older_state_makes_no_records(tmp_path: Path) -> Non
     kept = "for 30 days, without words, numbers masked"
     assert note.what == f"calls are on record in the file {tmp_path}/records.db, {kept}"
     assert names(tmp_path) == before
+
+
+def test_rehearsal_leaves_records_of_an_earlier_version_as_they_are(tmp_path: Path) -> None:
+    """The service that runs beside it would not know them any more."""
+    path = tmp_path / "records.db"
+    with contextlib.closing(Database(f"sqlite:///{path}")) as database:
+        migrate(database)
+        with database.writing() as connection:
+            connection.exec_driver_sql("UPDATE records_version SET version_num = '0000'")
+        (note,) = rehearse(settings(tmp_path)).notes
+        assert note.what == f"the next start brings {path} to the version of this callbridge"
+        assert database.version() == "0000"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from callbridge.server.config.who_answers import who_answers
 from callbridge.server.http.app import create_app
 from callbridge.server.process.drain import Drain
 from callbridge.server.process.live_calls import LiveCalls
+from callbridge.server.process.records import is_older
 from callbridge.state.opening import open_state, trial_path
 from callbridge.state.state import StateError
 
@@ -104,7 +105,7 @@ def rehearse(settings: Settings) -> Rehearsal:
     url, file = settings.database_url, records_file(settings)
     with trial_path(settings.state_path) as path, trial_path(file) as records_path:
         if file is not None:
-            url = SecretStr(f"sqlite:///{records_path}")
+            url = SecretStr("off" if is_older(file) else f"sqlite:///{records_path}")
         on_trial = ((str(path), str(settings.state_path)), (str(records_path), str(file)))
         try:
             prepared = prepare(settings.model_copy(update={"state_path": path, "database_url": url}))
@@ -112,9 +113,12 @@ def rehearse(settings: Settings) -> Rehearsal:
             return Rehearsal(error.roster, _as_meant(error.findings, on_trial))
         records: RecordKeeping | None = prepared.app.state.desk.records
         asyncio.run(prepared.state.close())
-        notes = () if records is None else (_about(settings, records),)
+        notes: tuple[Finding, ...] = ()
         if records is not None:
+            notes = (_about(settings, records),)
             records.database.close()
+        elif file is not None:  # A service that runs beside this may need it as it is.
+            notes = (ok(f"the next start brings {file} to the version of this callbridge"),)
     return Rehearsal(prepared.roster, (), _as_meant(notes, on_trial))
 
 

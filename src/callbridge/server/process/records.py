@@ -6,6 +6,7 @@ Nothing here waits for either. What of a fact is kept is decided before it is wr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from callbridge.state.state import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from callbridge.call.facts import Fact
     from callbridge.records.database import Database
@@ -133,6 +135,22 @@ class RecordKeeping:
         self._shipping.stop(LAST_SHIPMENT_S)
         self._reaper.stop(LEAVING_S)
         self.database.close()
+
+
+def is_older(file: Path) -> bool:
+    """Whether the tables in this file are those of an earlier callbridge. What cannot be read is none."""
+    if not file.exists():
+        return False
+    # As in `open_records`.
+    from callbridge.records.database import Database  # noqa: PLC0415 - see the line above
+    from callbridge.records.schema import HEAD  # noqa: PLC0415 - see the line above
+
+    with contextlib.closing(Database(f"sqlite:///{file}")) as database:
+        try:
+            found = database.version()
+        except RecordsError:
+            return False
+    return found is not None and found < HEAD
 
 
 def open_records(
