@@ -165,22 +165,6 @@ stopped_webhooks: Final = Table(
 )
 """Who wants to be told nothing more."""
 
-Table(
-    "recordings",
-    tables,
-    Column("call_sid", Text, primary_key=True),
-    Column("stream_sid", Text, primary_key=True),
-    Column("state", Text, nullable=False),
-    Column("store", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("began_at", Double, nullable=False),
-    Column("duration_ms", BigInteger),
-    Column("size_bytes", BigInteger),
-    Column("sha256", Text),
-    Column("detail", Text, nullable=False),
-    Index("recordings_state", "state", "began_at"),
-)
-
 analyses: Final = Table(
     "analyses",
     tables,

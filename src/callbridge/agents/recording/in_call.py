@@ -7,6 +7,7 @@ has agreed is not asked again, who has refused never.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.recording.recording import AGREE, REFUSE
@@ -16,6 +17,7 @@ from callbridge.agents.tools.tool import Manner, ToolRefused, ToolResult
 from callbridge.call import agent_facts, facts
 from callbridge.call import recording_facts as rf
 from callbridge.call import wants as w
+from callbridge.call.record_facts import NotKept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -235,13 +237,13 @@ class RecordingInCall:
 
     async def _begin(self, recorder: Recorder) -> None:
         if self._recording.consent != "none":
-            try:
+            loop = asyncio.get_running_loop()
+            began_at, is_kept = loop.time(), False
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(KEPT_WITHIN_S):
                     is_kept = await recorder.kept()
-            except TimeoutError:
-                is_kept = False
             if not is_kept:
-                self._wants.add(facts.warned("consent_not_kept"))
+                self._wants.add(NotKept("consent", round((loop.time() - began_at) * 1000)))
         if self._is_refused or self._is_over:
             return
         self._wants.add(rf.RecordingBegan(recorder.name))

@@ -22,7 +22,6 @@ def upgrade() -> None:
     _facts()
     _processes()
     _raw_events()
-    _recordings()
     _stopped_webhooks()
     _tools()
     _turns()
@@ -159,24 +158,6 @@ def _raw_events() -> None:
         sa.PrimaryKeyConstraint("call_sid", "stream_sid", "number", name=op.f("raw_events_pkey")),
     )
     op.create_index("raw_events_at", "raw_events", ["at"])
-
-
-def _recordings() -> None:
-    op.create_table(
-        "recordings",
-        sa.Column("call_sid", sa.Text(), nullable=False),
-        sa.Column("stream_sid", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("store", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("began_at", sa.Double(), nullable=False),
-        sa.Column("duration_ms", sa.BigInteger(), nullable=True),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
-        sa.Column("sha256", sa.Text(), nullable=True),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("call_sid", "stream_sid", name=op.f("recordings_pkey")),
-    )
-    op.create_index("recordings_state", "recordings", ["state", "began_at"])
 
 
 def _stopped_webhooks() -> None:
