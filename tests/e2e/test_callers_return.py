@@ -165,7 +165,7 @@ async def test_a_caller_who_calls_a_day_later_is_known_until_they_are_forgotten(
     assert CHOSEN in session.session["instructions"]
     assert line_with(session, WISH) == []
     assert [fact.is_continued for fact in later.of(StreamStarted)] == [False]
-    assert said.splitlines()[1:] == ["  1 record of what agents remember, and texts"]
+    assert "  1 record of what agents remember, and texts" in said.splitlines()
     assert unknown.earlier is None
     assert CHOSEN not in unknowing.session["instructions"]
     assert [line["goes_on"] for line in log.events("caller_recalled")] == [False]
