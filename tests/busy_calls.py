@@ -66,6 +66,10 @@ class BusyCall:
             self._waiting = list(turn(self.turns))
         return self._placed(self._waiting.pop(0))
 
+    def end(self) -> tuple[Fact, Fact]:
+        """The last two: how it ended, and that nothing is waited for any more."""
+        return self.next(is_last=True), self._placed(facts.CallClosed(20))
+
     def _placed(self, fact: Fact) -> Fact:
         self.number += 1
         place = {"call_sid": self.call_sid, "source": self.source, "number": self.number}
@@ -95,16 +99,21 @@ class BusyCalls:
         for _ in range(times):
             place = self._rng.randrange(len(self.live))
             call = self.live[place]
-            is_last = 0 < self._facts_max <= call.number
-            self._note(call.next(is_last=is_last))
-            if is_last:
+            if 0 < self._facts_max <= call.number:
+                self._end(call)
                 self.live[place] = self._make()
+            else:
+                self._note(call.next())
 
     def end(self) -> None:
         """All of them end."""
         for call in self.live:
             if call.number:
-                self._note(call.next(is_last=True))
+                self._end(call)
+
+    def _end(self, call: BusyCall) -> None:
+        for fact in call.end():
+            self._note(fact)
 
     def _make(self) -> BusyCall:
         self._made += 1
