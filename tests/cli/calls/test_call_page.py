@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from callbridge.cli.calls.call_page import show_call
-from callbridge.records.story import CallStory
+from callbridge.records.story import CallStory, Span, Turn
 from stories import RICH
 
 SCREENS = Path(__file__).with_name("screens")
@@ -43,6 +43,11 @@ def test_a_call_of_which_nothing_is_known_yet_is_shown() -> None:
     live = CallStory("CA1", "live", 1_795_000_000.0)
     assert shown(live, 80).splitlines()[0] == "CA1  live"
     assert "no agent · 0 turns · $0.0000" in shown(live, 80)
+
+
+def test_a_caller_whose_words_are_not_kept_has_spoken_for_a_while() -> None:
+    wordless = msgspec.structs.replace(RICH, turns=(Turn(1, 0, "", (Span(0, 1700),)),))
+    assert "caller  spoke for 1.7 s" in shown(wordless, 80)
 
 
 def test_an_analysis_of_another_version_is_shown_as_it_is() -> None:

@@ -174,7 +174,7 @@ def _rows(turn: Turn) -> Iterator[tuple[Text, Text]]:
 
 
 def _caller_words(turn: Turn) -> Text:
-    if turn.caller is not None:
+    if turn.caller:  # Empty where words are not kept.
         return Text(quoted(turn.caller))
     spoke_ms = sum(span.ended_ms - span.began_ms for span in turn.spans)
     return Text(f"spoke for {length(spoke_ms)}", "dim")
