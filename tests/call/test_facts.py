@@ -53,7 +53,8 @@ def test_the_kinds_of_facts_are_what_others_store_and_ask_for() -> None:
     """Each has its own, and all that this module defines can be read."""
     kinds = [kind.__struct_config__.tag for kind in KINDS]
     assert len(set(kinds)) == len(kinds)
-    assert {*KINDS} == {*BaseFact.__subclasses__()}  # The base is nobody's business.
+    ours = {kind for kind in BaseFact.__subclasses__() if kind.__module__.startswith("callbridge.")}
+    assert {*KINDS} == ours  # The base is nobody's business.
     assert CallOffered("", "").kind == "call_offered"
 
 

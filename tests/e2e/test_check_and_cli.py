@@ -45,6 +45,7 @@ async def test_commands_in_a_process_of_their_own(tmp_path: Path) -> None:
     assert not any("Traceback" in ended.stderr for ended in (good, nothing, unknown))
 
 
+@pytest.mark.heavy  # Processes, which take their time to start.
 @pytest.mark.parametrize(
     ("command", "tool", "words"),
     [

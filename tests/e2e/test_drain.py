@@ -38,7 +38,7 @@ def steps(service: Service) -> list[tuple[str, int]]:
     return [(line["event"], line["live_calls"]) for line in service.steps]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.heavy)])
 async def test_an_idle_process_ends_with_0_at_once(tmp_path: Path, number: signal.Signals) -> None:
     async with serving(tmp_path) as service:
         service.signal(number)

@@ -72,7 +72,7 @@ def fates_of(answer: Given) -> Iterator[str]:
             yield "cut"
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", [pytest.param("near", marks=pytest.mark.heavy), "far"])
 @pytest.mark.parametrize("lengths_ms", [(5000,), (2000, 3000)], ids=["one_item", "two_items"])
 def test_an_interruption_at_every_tenth_of_a_second(lengths_ms: tuple[int, ...], network: str) -> None:
     """Nothing that was not heard is remembered, and nothing that was is lost or said again.

@@ -89,6 +89,7 @@ async def survive(path: Path, *, rounds: int, processes: int, seed: int) -> None
     assert all(acknowledged.values())
 
 
+@pytest.mark.heavy
 async def test_what_was_acknowledged_survives(tmp_path: Path) -> None:
     """Eight kills: four processes at a time write to one file."""
     await survive(tmp_path / "state.db", rounds=2, processes=4, seed=1)
