@@ -45,6 +45,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     key_secret: str = ""
     """Both empty: as boto3 finds them."""
 
+    def __repr__(self) -> str:
+        """Without the secret: settings and tasks that have it may be shown."""
+        return f"<Place {self.directory or f's3://{self.bucket}/{self.prefix}'}>"
+
 
 class Store(Protocol):
     """A store."""
