@@ -54,10 +54,15 @@ def test_image_and_ci_install_what_was_tested() -> None:
     assert all(re.fullmatch(r"[\w.]+", version) for version in versions.values())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    needed = [need for extra in extras.values() for need in extra if not need.startswith("callbridge[")]
-    needed = [*project["dependencies"], *needed]
+    needed = [*project["dependencies"], *(need for extra in extras.values() for need in extra)]
     constrained = {canonical(name) for name in versions}
     assert {canonical(re.split(r"[\[<>=; ]", need)[0]) for need in needed} <= constrained
+
+
+def test_records_are_all_that_is_optional_for_them() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    parts = ("postgres", "s3", "opus", "parquet", "analysis", "encryption")
+    assert extras["records"] == [need for part in parts for need in extras[part]]
 
 
 def test_what_we_use_without_a_promise_has_an_upper_bound() -> None:
