@@ -500,7 +500,7 @@ async def test_recording(example: ModuleType, tmp_path: Path) -> None:
     voices = Voices()
     calls = [Call(name="agree_to_recording"), Call(name="take_card")]
     answers = [
-        voices.agent("Hello!"),
+        voices.agent("Hello! May we record this call to get better?"),
         voices.agent(caller="Yes.", calls=calls),
         voices.agent("The number, please.", after_call=True, calls=[BYE]),
     ]

@@ -50,8 +50,8 @@ def stored_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finishing, "encode", lambda _wav, _opus: False)
 
 
-def speech(rng: random.Random, ms: int) -> Speech:
-    return Speech(text="Words of the agent.", audio=noise(rng, ms))
+def speech(rng: random.Random, ms: int, text: str = "Words of the agent.") -> Speech:
+    return Speech(text=text, audio=noise(rng, ms))
 
 
 def talk(rng: random.Random) -> tuple[Script, list[Step]]:
@@ -152,7 +152,8 @@ async def test_nothing_is_recorded_before_the_announcement_was_heard_nor_in_a_pa
         call.resume_recording()
         return "thank them"
 
-    greeting, card, thanks, bye = (speech(rng, ms) for ms in (800, 600, 500, 300))
+    greeting = speech(rng, 800, "This call is recorded. Hello!")
+    card, thanks, bye = (speech(rng, ms) for ms in (600, 500, 300))
     before, number, after = (noise(rng, ms) for ms in (300, 400, 350))
     script = Script(
         answers=(

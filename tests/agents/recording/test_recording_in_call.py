@@ -29,7 +29,16 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
 
 USUAL = {"announced": "This call is recorded.", "asked": "May we record this call?"}
-GREETED = facts.Said(rf.GREETING, 100)
+SOUNDED = facts.Said(rf.GREETING, 100)
+
+
+def heard(words: str) -> facts.TurnEnded:
+    """A turn without a word of the caller."""
+    return facts.TurnEnded(1, None, words, None, False)
+
+
+GREETED = (SOUNDED, heard("This call is recorded. Hello!"))
+ASKED = (SOUNDED, heard("Hello! May we record this call?"))
 SPOKE = facts.CallerSpoke(turn=1, loud_ms=500, is_clear=True)
 STARTED = facts.StreamStarted("+14155550100", "+14155550199", False)
 
@@ -140,7 +149,7 @@ async def test_an_announcement_must_be_heard_and_its_consent_be_on_disk() -> Non
     async with stream(recorded(), is_kept=False) as call:
         assert call.agent.greeting == "This call is recorded. Hello!"
         assert (call.recorder.did, call.facts) == ([], [])
-        call.tell(GREETED)
+        call.tell(*GREETED)
         await call.settle()
         assert call.facts == [rf.ConsentGiven("announced", "This call is recorded.")]
         assert call.recorder.did == []
@@ -161,11 +170,21 @@ async def test_one_that_is_spoken_into_is_said_again_and_given_up_in_the_end() -
         assert call.recorder.did == []
 
 
+async def test_what_the_model_says_in_place_of_it_is_no_announcement() -> None:
+    """Its audio was heard to its end, and it was something else."""
+    async with stream(recorded()) as call:
+        call.tell(SOUNDED, heard("Hello! How can I help you today?"))
+        assert call.said[-1].words == "This call is recorded."
+        call.tell(facts.Said(call.said[-1].say_id, 100), heard("Well: this call is being recorded!"))
+        await call.settle()
+        assert call.recorder.did == ["begin"]
+
+
 async def test_who_is_asked_is_recorded_when_they_have_answered() -> None:
     async with stream(recorded("asked")) as call:
         assert call.agent.greeting == "Hello! May we record this call?"
         assert await call.run(AGREE) is ToolOutcome.REFUSED  # Nobody was asked yet.
-        call.tell(GREETED)
+        call.tell(*ASKED)
         assert await call.run(AGREE) is ToolOutcome.REFUSED  # Nobody has answered.
         call.tell(SPOKE)
         assert call.recorder.did == []
@@ -178,7 +197,7 @@ async def test_who_is_asked_is_recorded_when_they_have_answered() -> None:
 
 async def test_who_refuses_is_not_recorded_and_what_was_is_deleted() -> None:
     async with stream(recorded()) as call:
-        call.tell(GREETED)
+        call.tell(*GREETED)
         await call.settle()
         assert await call.run(REFUSE) is ToolOutcome.ANSWERED
         assert call.recorder.did == ["begin", "discard"]
@@ -207,7 +226,7 @@ async def test_what_was_settled_on_an_earlier_stream_holds(
 async def test_nothing_is_said_or_asked_where_there_is_no_place_for_recordings() -> None:
     async with stream(recorded(), is_allowed=False) as call:
         assert call.agent.greeting == "Hello!"
-        call.tell(GREETED)
+        call.tell(*GREETED)
         call.agent.pause_recording()
         await call.settle()
         assert (call.recorder.did, call.facts, call.tools & {AGREE, REFUSE}) == ([], [], set())

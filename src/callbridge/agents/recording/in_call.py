@@ -11,6 +11,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from callbridge.agents.recording.recording import AGREE, REFUSE
+from callbridge.agents.recording.words_heard import is_said_in
 from callbridge.agents.tools.confirming import Question
 from callbridge.agents.tools.given import GivenTool
 from callbridge.agents.tools.tool import Manner, ToolRefused, ToolResult
@@ -34,7 +35,7 @@ KEPT_WITHIN_S: Final = 0.25
 """So long the beginning of a recording waits for its consent to be on disk."""
 
 TRIES_MAX: Final = 3
-"""So often an announcement is begun that is spoken into. Then the call goes on unrecorded."""
+"""So often an announcement is begun that is spoken into, or not said. Then the call goes on unrecorded."""
 
 _NO_ARGUMENTS: Final = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
@@ -78,6 +79,8 @@ class RecordingInCall:
         self._is_first_stream = True
         self._is_in_greeting = False
         self._said, self._tries = "", 0
+        self._has_sounded = False
+        """Audio was heard that was to say it; which words it had stands in the record of its turn."""
         self._question = Question()
         """Whether they have had a turn since they were asked."""
         self._is_consented = recording.consent == "none"
@@ -190,8 +193,12 @@ class RecordingInCall:
         """Something has happened."""
         match fact:
             case facts.Said(say_id, heard_percent) if self._said and say_id == self._said:
-                self._said = ""
-                self._announced(heard_percent)
+                self._said, self._has_sounded = "", heard_percent == 100
+                if not self._has_sounded:
+                    self._announced(is_said=False)
+            case facts.TurnEnded(agent=heard) if self._has_sounded:
+                self._has_sounded = False
+                self._announced(is_said=is_said_in(self._announcement, heard))
             case facts.ItemHeard():
                 pass  # Only the question itself counts.
             case rf.ConsentGiven():
@@ -205,11 +212,11 @@ class RecordingInCall:
             case _:
                 self._question.told(fact)
 
-    def _announced(self, heard_percent: int) -> None:
-        """The announcement is over."""
+    def _announced(self, *, is_said: bool) -> None:
+        """The announcement is over. What a model was told to say, and said otherwise, is none."""
         if self._is_refused or self._is_consented:
             return
-        if heard_percent < 100:
+        if not is_said:
             self._announce()
         elif self._recording.consent == "announced":
             self._consented()
