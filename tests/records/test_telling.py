@@ -203,6 +203,14 @@ def test_a_call_that_still_waits_for_words_or_a_tool_has_not_ended() -> None:
     assert (story.state, story.end_reason, story.duration_ms) == ("ended", "caller_hangup", 200)
 
 
+def test_a_call_whose_process_is_gone_is_as_long_as_it_was_heard_of() -> None:
+    """It is seen some 20 s later that nobody carries it."""
+    lost = StoredFact("reaper", 1, BEGAN_AT + 60, ProcessLost("MZ1", "host-1"))
+    story = tell("CA1", [*stream("MZ1", 0.0, (0, STARTED), (4000, facts.CallerSpoke(1, 300))), lost])
+    assert (story.state, story.end_reason, story.duration_ms) == ("ended", "process_lost", 4000)
+    assert story.streams[0].ended_ms == 4000
+
+
 def test_a_call_that_was_not_taken_says_why() -> None:
     """It had no stream."""
     story = tell("CA1", webhooks((0.0, facts.CallOffered("+1", "+2", declined="calls_at_once"))))

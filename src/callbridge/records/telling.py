@@ -165,11 +165,11 @@ def _who(told: Iterable[Timed]) -> _Who:
 
 
 def _lost_ms(stream: StreamFacts, learnt: Iterable[Timed]) -> int | None:
-    """When it was seen that the process of a stream is gone."""
-    for timed in learnt:
-        if isinstance(timed.fact, ProcessLost) and timed.fact.stream_sid == stream.source:
-            return timed.at_ms
-    return None
+    """What was heard last of a stream whose process is gone: that it is gone was seen some 20 s later."""
+    is_lost = any(
+        isinstance(timed.fact, ProcessLost) and timed.fact.stream_sid == stream.source for timed in learnt
+    )
+    return max(timed.at_ms for timed in stream.facts) if is_lost else None
 
 
 def _stream_part(stream: StreamFacts, lost_ms: int | None) -> StreamPart:
