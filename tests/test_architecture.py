@@ -607,7 +607,7 @@ BROAD = {
         "callbridge.server.process.webhook_posting",
         "Posting._made",
     ): "a user's template may raise anything; its attempt has failed",
-    ("callbridge.server.process.webhook_posting", "in_thread.run"): "handed on to who waits",
+    ("callbridge.server.process.own_threads", "in_thread.run"): "handed on to who waits",
     ("callbridge.state.sqlite_writer", "SqliteWriter._is_round_done"): "all calls depend on this thread",
     ("callbridge.records.taping", "Taping._run"): "a fault of ours costs one tape, and not all to come",
     ("callbridge.records.replaying", "_Player.play"): "whatever the played code raises is a difference",

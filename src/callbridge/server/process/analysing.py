@@ -6,7 +6,8 @@ Nobody waits for it: not a call, and not the event loop, which the database is k
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -17,6 +18,7 @@ from callbridge.records.analysis.findings import Custom
 from callbridge.records.analysis.result import result_of
 from callbridge.records.errors import RecordsError
 from callbridge.server.config.check_analysis import why_not_analysed
+from callbridge.server.process.own_threads import AFTER_CALLS, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from callbridge.records.projecting import Outgrowth
     from callbridge.records.story import CallStory
     from callbridge.server.config.settings import Settings
+
+T = TypeVar("T")
 
 LOOK_EVERY_S: Final = 1.0
 """How often it is looked whether a call is due, where none was."""
@@ -56,7 +60,7 @@ class Analysing:
     async def run_forever(self) -> NoReturn:
         """One life of the organ."""
         # In a thread: it imports the library and reads the certificates, for a second and more.
-        async with await asyncio.to_thread(open_client, self._url, self._key) as client:
+        async with await _aside(partial(open_client, self._url, self._key)) as client:
             while True:
                 if not await self._is_one_done(client):
                     await asyncio.sleep(self._look_every_s)
@@ -64,7 +68,7 @@ class Analysing:
     async def _is_one_done(self, client: TextClient) -> bool:
         """Looks at one call; false where none is due, or the database is away: its shipping says so."""
         try:
-            story = await asyncio.to_thread(self._pending.claim)
+            story = await _aside(self._pending.claim)
             if story is None:
                 return False
             await self._analyse(client, story)
@@ -88,12 +92,16 @@ class Analysing:
             )
         except AnalysisFault as fault:
             log.warning("call_not_analysed", reason=fault.why, is_given_up=fault.is_lasting)
-            await asyncio.to_thread(self._pending.failed, story.call_sid, fault)
+            await _aside(partial(self._pending.failed, story.call_sid, fault))
             return
         result = msgspec.json.encode(result_of(answer, story)).decode()
         fact = CallAnalysed(result, answer.model, answer.tokens_in, answer.tokens_out)
-        await asyncio.to_thread(self._pending.found, story.call_sid, fact)
+        await _aside(partial(self._pending.found, story.call_sid, fact))
         log.info("call_analysed", model=answer.model)
+
+
+async def _aside(function: Callable[[], T]) -> T:
+    return await in_thread(AFTER_CALLS, function, "analysis")
 
 
 def is_analysing(settings: Settings) -> bool:

@@ -10,7 +10,8 @@ import contextlib
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -21,6 +22,7 @@ from callbridge.call.recording_facts import RecordingStored
 from callbridge.records.recording import finishing
 from callbridge.records.recording.stores import StoreAwayError, is_name, opened
 from callbridge.records.recording.writer import RecordingWriter
+from callbridge.server.process.own_threads import AFTER_CALLS, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from callbridge.call.facts import Fact
     from callbridge.records.recording.stores import Place
     from callbridge.records.recording.writer import Tape
+
+T = TypeVar("T")
 
 LOOK_EVERY_S: Final = 1.0
 """Whether the disk still answers."""
@@ -121,7 +125,7 @@ class Recordings:
         """Deletes what was stored too long ago, at the start and once an hour."""
         while True:
             try:
-                count = await asyncio.to_thread(self.sweep, time.time())
+                count = await _aside(partial(self.sweep, time.time()))
             except (StoreAwayError, ImportError) as error:
                 _log.warning("recordings_not_swept", reason=str(error))
             else:
@@ -147,7 +151,7 @@ class Recordings:
         while True:
             await self._done.wait()
             self._done.clear()
-            if not await asyncio.to_thread(self._has_left):
+            if not await _aside(self._has_left):
                 continue
             if await self._finish():
                 self._retry_s = RETRY_FIRST_S
@@ -160,7 +164,7 @@ class Recordings:
         """Has all that lies there stored. Whether all of it is."""
         task = finishing.Task(str(self.folder), self._place)
         try:
-            lines, trouble = await asyncio.to_thread(self._run, msgspec.json.encode(task))
+            lines, trouble = await _aside(partial(self._run, msgspec.json.encode(task)))
         except asyncio.CancelledError:
             if self._child is not None:
                 self._child.kill()
@@ -202,6 +206,10 @@ class Recordings:
             _log.info("recording_stored", call_sid=call_sid, recording=finished.name, bytes=finished.bytes)
         await asyncio.to_thread(path.unlink, missing_ok=True)
         return True
+
+
+async def _aside(function: Callable[[], T]) -> T:
+    return await in_thread(AFTER_CALLS, function, "recordings")
 
 
 class CallRecorder:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
@@ -15,6 +16,7 @@ from callbridge.observe.redaction import redaction
 from callbridge.records.errors import RecordsError
 from callbridge.records.keeping import Keeping
 from callbridge.records.recording.stores import StoreAwayError
+from callbridge.server.process.own_threads import AFTER_CALLS, in_thread
 from callbridge.server.process.recording_links import delete_recording, overdue
 
 if TYPE_CHECKING:
@@ -66,10 +68,11 @@ def sweep(
 async def sweep_forever(settings: Settings, database: Database, wall_now: Callable[[], float]) -> NoReturn:
     """Does so over and over. When it is cancelled, the step that runs is finished by its thread."""
     stop = threading.Event()
+    step = partial(sweep, settings, database, wall_now, stop.is_set)
     try:
         while True:
             try:
-                swept = await asyncio.to_thread(sweep, settings, database, wall_now, stop.is_set)
+                swept = await in_thread(AFTER_CALLS, step, "sweeping")
             except RecordsError as error:
                 _log.warning("records_not_swept", reason=str(error), again_s=AGAIN_S)
                 await asyncio.sleep(AGAIN_S)

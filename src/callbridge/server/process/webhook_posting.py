@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from callbridge.agents.http.origins import OriginFault, origin_of
@@ -16,6 +16,7 @@ from callbridge.agents.tools.threads import Threads, ThreadsBusy
 from callbridge.records.outbox.body import body_of, no_link
 from callbridge.records.outbox.schedule import asked_delay_s
 from callbridge.records.outbox.webhook import TemplateFault
+from callbridge.server.process.own_threads import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from callbridge.agents.http.kept_connections import KeptConnections
     from callbridge.records.outbox.events import Event
     from callbridge.records.outbox.webhook import Outgoing, Webhook
-
-T = TypeVar("T")
 
 ANSWER_S: Final = 10.0
 """What a receiver may take to answer."""
@@ -114,30 +113,6 @@ class Posting:
 
 _TEMPLATES: Final = Threads(16)
 """One that hangs keeps its thread."""
-
-
-async def in_thread(threads: Threads, function: Callable[[], T], name: str) -> T:
-    """Runs `function` in a thread of its own; what it raises is raised here.
-
-    Raises:
-        ThreadsBusy: as many run as may.
-    """
-
-    def run() -> T | _Raised:
-        try:
-            return function()
-        except Exception as error:  # noqa: BLE001 - handed on to who waits
-            return _Raised(error)
-
-    found = await threads.start(run, name)
-    if isinstance(found, _Raised):
-        raise found.error
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Raised:
-    error: Exception
 
 
 def _request(webhook: Webhook, outgoing: Outgoing) -> Request:

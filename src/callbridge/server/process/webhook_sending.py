@@ -20,7 +20,8 @@ from callbridge.records.outbox.body import no_link
 from callbridge.records.outbox.delivery import Attempt, DeliveryState, Settled
 from callbridge.records.outbox.events import CALL_RECORDED, FACT
 from callbridge.records.outbox.schedule import Verdict, verdict
-from callbridge.server.process.webhook_posting import Posting, in_thread
+from callbridge.server.process.own_threads import in_thread
+from callbridge.server.process.webhook_posting import Posting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
