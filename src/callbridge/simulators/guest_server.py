@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import uvicorn
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 
 class GuestServer(uvicorn.Server):
@@ -44,3 +45,40 @@ class GuestServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals belong to the host program."""
         yield
+
+
+@asynccontextmanager
+async def serving_as_guest(
+    app: Callable[..., Awaitable[None]],
+    listener: socket.socket,
+    http: type[asyncio.Protocol] | Literal["auto"] = "auto",
+) -> AsyncIterator[None]:
+    """Serves an ASGI application over HTTP.
+
+    Args:
+        app: what is served.
+        listener: where it listens already.
+        http: the protocol of its connections.
+    """
+    kind: Any = http
+    web = GuestServer(
+        uvicorn.Config(
+            app,
+            interface="asgi3",
+            proxy_headers=False,
+            http=kind,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(web.serve(sockets=[listener]), name="guest-http")
+        await web.is_listening.wait()
+        try:
+            yield
+        finally:
+            web.stop()
+            await asyncio.wait([running])

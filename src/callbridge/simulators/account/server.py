@@ -13,12 +13,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
 import msgspec
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callbridge.simulators.account.effects import NO_ANSWER, Ask, OnTheLine, WebReply
 from callbridge.simulators.account.rest import JSON, RestAnswer, RestRequest
-from callbridge.simulators.guest_server import GuestServer
+from callbridge.simulators.guest_server import serving_as_guest
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.simulators.phone.webhooks import Line, Webhooks
 
@@ -52,30 +51,14 @@ async def serve_account(
     """
     with socket.create_server((host, port)) as listener:
         server = AccountServer(account, f"http://{host}:{listener.getsockname()[1]}")
-        web = GuestServer(
-            uvicorn.Config(
-                server.serve,
-                interface="asgi3",
-                proxy_headers=False,
-                http=server.connections,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
         async with server.hooks, asyncio.TaskGroup() as tasks:
             working = tasks.create_task(server.work(), name="account-work")
-            running = tasks.create_task(web.serve(sockets=[listener]), name="account-http")
-            await web.is_listening.wait()
-            try:
-                yield server
-            finally:
-                server.release()
-                web.stop()
-                await asyncio.wait([running])
-                working.cancel()
+            async with serving_as_guest(server.serve, listener, server.connections):
+                try:
+                    yield server
+                finally:
+                    server.release()
+            working.cancel()
 
 
 class AccountServer:

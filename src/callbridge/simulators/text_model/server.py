@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import uvicorn
 
-from callbridge.simulators.guest_server import GuestServer
+from callbridge.simulators.guest_server import serving_as_guest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -72,24 +71,8 @@ async def serve_text_model(
     """
     with socket.create_server((host, port)) as listener:
         server = TextModelServer(model, f"http://{host}:{listener.getsockname()[1]}/v1")
-        web = GuestServer(
-            uvicorn.Config(
-                server.serve,
-                interface="asgi3",
-                proxy_headers=False,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(web.serve(sockets=[listener]), name="text-model-http")
-            await web.is_listening.wait()
+        async with serving_as_guest(server.serve, listener):
             try:
                 yield server
             finally:
                 server.release()
-                web.stop()
-                await asyncio.wait([running])
