@@ -115,4 +115,5 @@ async def test_a_stranger_gets_401_without_a_word(world: World, authorization: s
 
 @pytest.mark.parametrize("path", ["/healthz", "/twilio/voice", "/media-stream", "/"])
 async def test_nothing_else_is_there(world: World, path: str) -> None:
-    assert (await world.client.get(path, headers=RIGHT)).status_code == 404
+    answer = await world.client.get(path, headers=RIGHT)
+    assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from callbridge.server.http.call_audio import CallAudio, audio_operation
 from callbridge.server.http.control_guard import Guard
 from callbridge.server.http.following import Following, live_operations
 from callbridge.server.http.openapi import JSON, OPENAPI_PATH, ApiDocument, Operation
-from callbridge.server.http.recorded_calls import RecordedCalls, record_operations
+from callbridge.server.http.recorded_calls import RecordedCalls, record_operations, refusal
 from callbridge.server.http.recordings import RECORDING_PATH, RecordingDoor, recording_operations
 
 if TYPE_CHECKING:
@@ -63,7 +64,14 @@ def control_app(desk: Desk) -> FastAPI:
     router.add_route(RECORDING_PATH, hear, methods=["GET"])  # The link itself is the key.
     router.add_route(OPENAPI_PATH, guard.before(document.answer), methods=["GET"])
     app.include_router(router)
+    app.add_exception_handler(HTTPException, _say_why_not)
     return app
+
+
+async def _say_why_not(_request: Request, error: Exception) -> Response:
+    """What Starlette refuses by itself, an unknown path or method, in the shape of every other refusal."""
+    assert isinstance(error, HTTPException)
+    return refusal(HTTPStatus(error.status_code), error.detail)
 
 
 def _endpoints(desk: Desk) -> list[tuple[Operation, Endpoint]]:
