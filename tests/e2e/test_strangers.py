@@ -170,11 +170,11 @@ async def test_few_descriptors_take_few_calls_and_lose_none(tmp_path: Path) -> N
     async with (
         serve_model(hello_and_goodbye(3000), settings=SessionSettings(keep_audio=True)) as model,
         services(
-            tmp_path, variables("", model.url), command=("prlimit", "--nofile=64", *COMMAND, "serve")
+            tmp_path, variables("", model.url), command=("prlimit", "--nofile=87", *COMMAND, "serve")
         ) as (service,),
     ):
         (line,) = service.events("few_descriptors")
-        assert "(64) allows 5 calls at once" in line["reason"]
+        assert "(87) allows 5 calls at once" in line["reason"]
         running = service.line(model)
         async with silent(service.port, 100):
             calls = await together(*(running.call([WaitForEnd()]) for _ in range(8)))
