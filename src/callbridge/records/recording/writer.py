@@ -1,6 +1,6 @@
 """The one thread that writes the recordings of all calls of a process, while they run.
 
-A call puts what happens on its tape, which costs it an append; this thread looks at the tapes four times a
+A call puts what happens on its tape, which costs it an append; this thread looks at the tapes twice a
 second, places what is on them and writes what is certain. A disk that is slow or full ends recordings and
 nothing else: a tape is bounded.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
 
     from callbridge.call.ear.tape import Entry
 
-PASS_S: Final = 0.25
-"""What is certain is written so often."""
+PASS_S: Final = 0.5
+"""What is certain is written so often: with `HINDSIGHT_S`, of what is not, a second is lost at most."""
+
+NICE: Final = 10
+"""Of the thread, where the system has that for threads: who is on the line goes first."""
 
 SYNC_EVERY_S: Final = 1.0
 SYNC_FOR_S: Final = 0.25
@@ -132,6 +136,9 @@ class RecordingWriter:
     # --- In the thread ---
 
     def _run(self) -> None:
+        if sys.platform == "linux":  # Elsewhere this would be the whole process.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
         while not self._closing.is_set():
             self._wake.wait()
             self._pass()
