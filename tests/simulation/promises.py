@@ -366,15 +366,22 @@ def story_is_true(world: World) -> Iterator[str]:
     is_steady = not given.phone_jitter_ms and not given.mishaps
     # An answer that was given twice cannot be told apart by its audio.
     begins = Counter(item.audio[:24] for item in _items(world) if item.is_spoken)
+    # Nobody knows of an item whose beginning the model did not tell.
+    are_announced = all(oddity.event != "response.output_item.added" for oddity in world.script.oddities)
     alike = {item.id for item in _items(world) if begins[item.audio[:24]] > 1}
     for item in heard(world):
         said = told.get(item.item_id)
         if item.item_id in alike:
             continue
         if said is None:
-            if item.heard_ms and not any(stream.is_killed for stream in world.streams):
+            if item.heard_ms and are_announced and not any(stream.is_killed for stream in world.streams):
                 yield f"{item.item_id} was heard for {item.heard_ms} ms, and is not told"
-        elif is_steady and abs(said.heard_ms - item.heard_ms) > TAIL_MS + 2 * given.phone_delay_ms:
+        # Of a turn that had to be recorded while it was still heard nothing was measured: `sent_ms` is 0.
+        elif (
+            is_steady
+            and said.sent_ms
+            and abs(said.heard_ms - item.heard_ms) > TAIL_MS + 2 * given.phone_delay_ms
+        ):
             yield f"{item.item_id} was heard for {item.heard_ms} ms; told are {said.heard_ms}"
 
 
