@@ -72,7 +72,7 @@ LINES_OF_A_CALL_MAX: Final = 12
 LINES_A_SECOND_MAX: Final = 20
 """Of the calls that are live and of the callers who come meanwhile."""
 
-LINES_BESIDE_MAX: Final = 35
+LINES_BESIDE_MAX: Final = 45
 """Of one attack: the first of each kind."""
 
 LINE_CHARACTERS_MAX: Final = 1500
