@@ -71,6 +71,8 @@ async def world(folder: Path) -> AsyncIterator[World]:
     transport = httpx.ASGITransport(control_app(front.desk))
     async with httpx.AsyncClient(transport=transport, base_url="http://callbridge") as found.client:
         yield found
+    assert front.desk.records is not None
+    front.desk.records.database.close()
 
 
 async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
