@@ -66,13 +66,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def world(folder: Path) -> AsyncIterator[World]:
     given = {"DATABASE_URL": f"sqlite:///{folder}/records.db", "CALLBRIDGE_RECORDINGS": f"{folder}/stored"}
     front = FrontDesk(given)
-    front.desk.records = open_records(front.desk.settings, front.state, str, lambda: 0.0)
+    front.desk.records = records = open_records(front.desk.settings, front.state, str, lambda: 0.0)
+    assert records is not None
     found = World(front.desk)
     transport = httpx.ASGITransport(control_app(front.desk))
     async with httpx.AsyncClient(transport=transport, base_url="http://callbridge") as found.client:
         yield found
-    assert front.desk.records is not None
-    front.desk.records.database.close()
+    records.database.close()
 
 
 async def test_calls_come_in_pages_and_each_as_a_whole(world: World) -> None:
