@@ -17,6 +17,7 @@ import msgspec
 from callbridge.agents.written.key_lines import key_lines, line_of
 from callbridge.call.price import Price, TextPrice, TranscriptionPrice, microdollars
 from callbridge.call.price_list import CONFERENCE, RECORDING, STREAM, PriceList
+from callbridge.server.config.text_file import text_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,16 +159,12 @@ class _File:
 
 
 def _text_in(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(_BYTES_MAX + 1)
-        if len(content) > _BYTES_MAX:
-            raise PricesError(f"{path} has more than 1 MB, and is no price list")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise PricesError(f"{path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise PricesError(f"{path} is not UTF-8; save it as UTF-8") from error
+    return text_in(
+        path,
+        _BYTES_MAX,
+        "has more than 1 MB, and is no price list",
+        lambda what: PricesError(f"{path} {what}"),
+    )
 
 
 def _read(text: str, name: str) -> _File:

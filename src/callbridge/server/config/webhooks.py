@@ -21,6 +21,7 @@ from callbridge.records.outbox.signing import WebhookSecretFault, signing_key
 from callbridge.records.outbox.webhook import Made, Picked, Webhook, fault_in_headers
 from callbridge.server.config.records import records_url
 from callbridge.server.config.setting_values import listed
+from callbridge.server.config.text_file import text_in
 from callbridge.server.config.webhook_settings import FACT_KINDS, SECRETS_MAX, unknown_fact, webhook_address
 
 if TYPE_CHECKING:
@@ -128,16 +129,12 @@ def _of_file(path: Path, environment: Mapping[str, str]) -> tuple[Webhook, ...]:
 
 
 def _text_in(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
-        if len(content) > FILE_BYTES_MAX:
-            raise WebhooksError(f"CALLBRIDGE_WEBHOOKS: {path} has more than {FILE_BYTES_MAX // 1024} KiB")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise WebhooksError(f"CALLBRIDGE_WEBHOOKS: {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise WebhooksError(f"CALLBRIDGE_WEBHOOKS: {path} is not UTF-8; save it as UTF-8") from error
+    return text_in(
+        path,
+        FILE_BYTES_MAX,
+        f"has more than {FILE_BYTES_MAX // 1024} KiB",
+        lambda what: WebhooksError(f"CALLBRIDGE_WEBHOOKS: {path} {what}"),
+    )
 
 
 class _Reading:
