@@ -14,7 +14,10 @@ import uvicorn
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
 
 
 class GuestServer(uvicorn.Server):
@@ -82,3 +85,13 @@ async def serving_as_guest(
         finally:
             web.stop()
             await asyncio.wait([running])
+
+
+async def read_request(scope: Message, receive: Receive, bytes_max: int) -> tuple[dict[str, str], bytes]:
+    """The headers of a request, by names in small letters, and its body; little more than `bytes_max`."""
+    body, is_more = b"", True
+    while is_more and len(body) < bytes_max:
+        message = await receive()
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}, body

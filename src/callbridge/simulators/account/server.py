@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from callbridge.simulators.account.effects import NO_ANSWER, Ask, OnTheLine, WebReply
 from callbridge.simulators.account.rest import JSON, RestAnswer, RestRequest
-from callbridge.simulators.guest_server import serving_as_guest
+from callbridge.simulators.guest_server import read_request, serving_as_guest
 from callbridge.simulators.phone.twiml import WebAnswer
 from callbridge.simulators.phone.webhooks import Line, Webhooks
 
@@ -164,12 +164,7 @@ class _Connection(H11Protocol):
 
 
 async def _read(scope: Message, receive: Receive) -> RestRequest:
-    body, is_more = b"", True
-    while is_more and len(body) < BODY_BYTES_MAX:
-        message = await receive()
-        body += message.get("body", b"")
-        is_more = message.get("more_body", False)
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers, body = await read_request(scope, receive, BODY_BYTES_MAX)
     return RestRequest(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), headers, body)
 
 

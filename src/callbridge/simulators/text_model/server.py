@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from callbridge.simulators.guest_server import serving_as_guest
+from callbridge.simulators.guest_server import read_request, serving_as_guest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -39,12 +39,7 @@ class TextModelServer:
 
     async def serve(self, scope: Message, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        body, is_more = b"", True
-        while is_more and len(body) < BODY_BYTES_MAX:
-            message = await receive()
-            body += message.get("body", b"")
-            is_more = message.get("more_body", False)
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers, body = await read_request(scope, receive, BODY_BYTES_MAX)
         answer = self.model.answer(scope["method"], scope["path"], headers, body)
         if answer is None:
             await self._released.wait()
