@@ -175,9 +175,11 @@ STOREYS = {
     "observe": 3,
     "switchboard": 4,
     "server": 5,
+    "console": 5,
     "": 6,  # What users import.
     "fields": 6,  # So too: the types of a form's fields.
-    "cli": 7,
+    "testing": 7,
+    "cli": 8,
 }
 
 INNER_ROOMS = {
@@ -193,7 +195,7 @@ def imports_against_the_storeys(modules: Iterable[Module]) -> list[str]:
     """Imports go down. Beside each other, rooms of one storey know types at most.
 
     The simulators stand outside of the house: they take nothing from it but numbers of µ-law, because a fake
-    that shares our parsing would agree with our mistakes; and only the command line starts them.
+    that shares our parsing would agree with our mistakes; and only the command line and tests start them.
     """
     return [
         f"{module.at(entry.line)} imports {entry.target}"
@@ -209,7 +211,7 @@ def _may_import(module: Module, entry: Import) -> bool:
     if module.room == "simulators":
         return any(is_within(target, place) for place in SIMULATORS_MAY_IMPORT)
     if room == "simulators":
-        return module.room == "cli"
+        return module.room in {"cli", "testing"}
     if room not in STOREYS or module.room not in STOREYS:
         return False  # A room without a storey: give it one above.
     if room == module.room:
@@ -317,8 +319,16 @@ def test_a_cycle_is_found() -> None:
 # --- Libraries --------------------------------------------------------------------------------------
 
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "fastapi": ("callbridge.server.http", "callbridge.server.process", "callbridge.server.preparing"),
-    "starlette": ("callbridge.server.http", "callbridge.server.process"),
+    "fastapi": (
+        "callbridge.server.http",
+        "callbridge.server.process",
+        "callbridge.server.preparing",
+        "callbridge.console",
+    ),
+    "starlette": ("callbridge.server.http", "callbridge.server.process", "callbridge.console"),
+    "jinja2": ("callbridge.console", "callbridge.testing"),
+    "pytest": ("callbridge.testing.plugin", "callbridge.testing.collecting"),
+    "watchfiles": ("callbridge.cli.development",),
     "uvicorn": ("callbridge.server.process",),
     "httpcore": ("callbridge.agents.http",),
     "jmespath": ("callbridge.agents.http",),
@@ -336,7 +346,10 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "aiofastnet": ("callbridge.bridge.legs",),
     "typer": ("callbridge.cli",),
     "rich": ("callbridge.cli",),
-    "openai": ("callbridge.records.analysis",),  # Calls themselves speak without it: its types judge ours.
+    "openai": (
+        "callbridge.records.analysis",
+        "callbridge.testing.persona",
+    ),  # Calls themselves speak without it: its types judge ours.
 }
 """Libraries that have a room of their own."""
 
@@ -737,6 +750,9 @@ ENTRY_POINTS = {
     "callbridge": "what users import",
     "callbridge.fields": "the types of a form's fields, for users too",
     "callbridge.cli": "the `callbridge` command",
+    "callbridge.console": "the pages of `callbridge dev`",
+    "callbridge.testing": "what users import in their tests",
+    "callbridge.testing.plugin": "what pytest loads",
 }
 
 READ_BY_ALEMBIC = "callbridge.records.migrations"
@@ -775,11 +791,12 @@ def test_a_dead_file_is_found() -> None:
     assert dead_files([package, used, user, dead, empty]) == [dead.name, empty.name]
 
 
-OF_USERS = ("callbridge", "callbridge.fields", "callbridge.flow")
+OF_USERS = ("callbridge", "callbridge.fields", "callbridge.flow", "callbridge.testing")
 """What users write agents with: what the classes that these offer can do is theirs to use."""
 
 FACES = (
     "callbridge",
+    "callbridge.testing",
     "callbridge.simulators.account",
     "callbridge.simulators.phone",
     "callbridge.simulators.voice_model",

@@ -1,0 +1,1 @@
+"""What users import in the tests of their own agents. It stands above the service and both simulators."""
