@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from callbridge.call import facts
 from callbridge.call.record_facts import CallAnalysed
-from callbridge.records.analysis.asking import AnalysisFault
+from callbridge.records.analysis.completion import AnalysisFault
 from callbridge.records.analysis.pending import AGAIN_S, LEASE_S, Pending, Which, asks_for_analysis
 from callbridge.records.projecting import project
 from callbridge.records.reading import Records

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from callbridge.records.analysis import asking
-from callbridge.records.analysis.asking import AnalysisFault, ask, open_client
+from callbridge.records.analysis import asking, completion
+from callbridge.records.analysis.asking import ask
+from callbridge.records.analysis.completion import AnalysisFault, open_client
 from callbridge.records.analysis.findings import Custom
 from callbridge.records.story import CallStory, Turn
 from callbridge.simulators.text_model import (
@@ -112,7 +113,7 @@ async def test_a_wrong_key_or_model_is_of_no_use_again(server: TextModelServer) 
 async def test_an_endpoint_that_hangs_or_is_gone_may_come_back(
     server: TextModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(completion, "TIMEOUT_S", 0.05)
     with pytest.raises(AnalysisFault, match="within") as hung:
         await asked(server, Hangs())
     async with open_client("http://127.0.0.1:9/v1", "test") as client:

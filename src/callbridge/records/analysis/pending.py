@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from callbridge.records.analysis.asking import AnalysisFault
+    from callbridge.records.analysis.completion import AnalysisFault
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
     from callbridge.records.story import CallStory

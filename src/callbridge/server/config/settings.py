@@ -22,6 +22,7 @@ from callbridge.server.config.kept_settings import KeptSettings
 from callbridge.server.config.menu_setting import FallbackMenu, Hours
 from callbridge.server.config.models import voice_model
 from callbridge.server.config.recording_settings import RecordingSettings
+from callbridge.server.config.rehearsal_settings import RehearsalSettings
 from callbridge.server.config.setting_names import variable
 from callbridge.server.config.setting_problems import SettingsError, problem_of
 from callbridge.server.config.setting_values import (
@@ -55,7 +56,7 @@ from callbridge.server.config.webhook_settings import WebhookSettings
 from callbridge.telephony.rest.credentials import Credentials
 
 
-class Settings(AnalysisSettings, KeptSettings, RecordingSettings, WebhookSettings):
+class Settings(AnalysisSettings, RehearsalSettings, KeptSettings, RecordingSettings, WebhookSettings):
     """The configuration of one process. `variable` tells the environment variable of a field."""
 
     # Accounts.

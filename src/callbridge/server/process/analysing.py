@@ -13,7 +13,8 @@ import msgspec
 import structlog
 
 from callbridge.call.record_facts import CallAnalysed
-from callbridge.records.analysis.asking import AnalysisFault, ask, open_client
+from callbridge.records.analysis.asking import ask
+from callbridge.records.analysis.completion import AnalysisFault, open_client
 from callbridge.records.analysis.findings import Custom
 from callbridge.records.analysis.result import result_of
 from callbridge.records.errors import RecordsError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from callbridge.agents.choosing.choice import Roster
-    from callbridge.records.analysis.asking import TextClient
+    from callbridge.records.analysis.completion import TextClient
     from callbridge.records.analysis.pending import Pending
     from callbridge.records.database import Database
     from callbridge.records.projecting import Outgrowth
