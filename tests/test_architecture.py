@@ -831,6 +831,7 @@ CALLED_BY_LIBRARIES = {
     "process_redirect": "websockets",
     "process_result_value": "sqlalchemy",
     "get_auth_string": "twilio",
+    "get_response": "starlette",
     "get_field_value": "pydantic-settings",
     "settings_customise_sources": "pydantic-settings",
     "to_auth_strategy": "twilio",

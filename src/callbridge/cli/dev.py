@@ -28,6 +28,7 @@ from callbridge.cli.development.configuration import (
     listeners_for,
     what_is_told,
 )
+from callbridge.cli.development.pages import Pages, may_open_browser
 from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
 from callbridge.cli.development.screen import Screen, how_to_call
 from callbridge.cli.development.trouble import DevTrouble
@@ -38,6 +39,7 @@ from callbridge.server.config.findings import as_findings
 from callbridge.server.config.setting_problems import SettingsError
 from callbridge.server.preparing import StartError, prepare
 from callbridge.server.process.kept_pointings import KeptError, KeptPointings
+from callbridge.server.process.listening import tcp_listener
 from callbridge.server.process.numbers import NumberError
 from callbridge.simulators.voice_model import ScriptError, serve_model
 from callbridge.telephony.rest.client import Patience, open_rest
@@ -94,6 +96,10 @@ TunnelKind = Annotated[
 Port = Annotated[
     int | None, typer.Option(min=1, max=65_535, help="In place of PORT, or of one that is free.")
 ]
+PagePort = Annotated[
+    int | None, typer.Option(min=1, max=65_535, help="Of the pages; any that is free without it.")
+]
+NoBrowser = Annotated[bool, typer.Option("--no-browser", help="Print where the pages are, and open nothing.")]
 Simulated = Annotated[bool, typer.Option("--simulated", help="The simulated model, though there is a key.")]
 ScriptFile = Annotated[
     Path | None,
@@ -113,6 +119,8 @@ def dev(
     port: Port = None,
     simulated: Simulated = False,
     script: ScriptFile = None,
+    page_port: PagePort = None,
+    no_browser: NoBrowser = False,
     yes: Yes = False,
     restore: Restore = False,
     ngrok_token: NgrokToken = "",
@@ -130,6 +138,8 @@ def dev(
         tunnel=tunnel,
         ngrok_token=ngrok_token,
         is_agreed=yes,
+        page_port=page_port or 0,
+        opens_browser=not no_browser and may_open_browser(told.values),
     )
     try:
         with ended_like_ctrl_c(), Session(told, screen) as session:
@@ -156,6 +166,9 @@ class Wishes:
     tunnel: str = ""
     ngrok_token: str = ""
     is_agreed: bool = False
+    page_port: int = 0
+    """0: any that is free."""
+    opens_browser: bool = False
 
 
 class Session:
@@ -223,7 +236,8 @@ class Session:
         prepared = prepare(settings)
         self._screen.what_runs(self._told, settings, prepared.roster.agents)
         step = how_to_call(settings.voice_url, prepared.roster.agents.values())
-        serving = Run(prepared, settings, self._screen, public, step)
+        pages = Pages(opened.enter_context(tcp_listener(LOOPBACK, wishes.page_port)), wishes.opens_browser)
+        serving = Run(prepared, settings, self._told, self._screen, pages, public, step)
         run(serving.serve(listeners))
         if serving.trouble is not None:
             raise serving.trouble

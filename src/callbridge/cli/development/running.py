@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from callbridge.cli.development.borrowed_number import BorrowedNumber
+    from callbridge.cli.development.configuration import Told
+    from callbridge.cli.development.pages import Pages
     from callbridge.cli.development.screen import Screen
     from callbridge.cli.development.tunnels import Tunnel
     from callbridge.server.config.settings import Settings
@@ -80,14 +82,18 @@ class Run:
     Args:
         prepared: the service.
         settings: those it was made with.
+        told: what they were made of.
         screen: where it says what happens.
+        pages: what a browser is shown meanwhile.
         public: how it is reached from outside; None where only this machine reaches it.
         next_step: what to do once it serves.
     """
 
     prepared: Prepared
     settings: Settings
+    told: Told
     screen: Screen
+    pages: Pages
     public: Public | None = None
     next_step: str = ""
     trouble: DevTrouble | None = field(default=None, init=False)
@@ -98,7 +104,10 @@ class Run:
         proof = ProcessProof()
         proof.add_to(self.prepared.app)
         server = DevServer(self.prepared, self.settings)
-        async with asyncio.TaskGroup() as tasks:
+        async with (
+            self.pages.served(self.prepared, self.told, self.settings),
+            asyncio.TaskGroup() as tasks,
+        ):
             beside = tasks.create_task(self._beside(server, proof), name="dev")
             try:
                 await server.serve(listeners)
@@ -108,6 +117,8 @@ class Run:
     async def _beside(self, server: DevServer, proof: ProcessProof) -> None:
         """Public until the tunnel ends, or until this is cancelled. The number is given back either way."""
         await server.is_listening.wait()
+        self.screen.row("talk", self.pages.address)
+        await self.pages.open()
         if self.public is None:
             self.screen.next_step(f"{self.next_step} (Ctrl-C ends this.)")
             return

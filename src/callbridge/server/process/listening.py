@@ -97,6 +97,13 @@ def control_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return config
 
 
+def pages_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """The same for the pages of a developer: a browser keeps several connections, and one socket talks."""
+    config = control_config(app, settings)
+    config.host, config.port = "127.0.0.1", 0
+    return config
+
+
 def tcp_listener(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     """A listening socket to pass to a server; port 0 takes a free one, `::` takes IPv4 as well.
 

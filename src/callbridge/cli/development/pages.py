@@ -1,0 +1,77 @@
+"""The pages of `callbridge dev`, on a loopback listener beside the service, and a browser there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import sys
+import webbrowser
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from callbridge.cli.development.configuration import LOOPBACK
+from callbridge.console.app import Section, create_console
+from callbridge.console.guard import new_address
+from callbridge.console.talk import TALK_PATH, Line, talk_router
+from callbridge.server.process.listening import pages_config
+from callbridge.server.process.serving import serving
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator, Mapping
+
+    from callbridge.cli.development.configuration import Told
+    from callbridge.server.config.settings import Settings
+    from callbridge.server.preparing import Prepared
+
+KEY_BYTES: Final = 16
+
+
+@dataclass(slots=True)
+class Pages:
+    """Those of one run.
+
+    Args:
+        listener: where they are served.
+        opens_browser: whether somebody may be shown them unasked.
+    """
+
+    listener: socket.socket
+    opens_browser: bool = False
+    _key: str = field(default_factory=lambda: secrets.token_urlsafe(KEY_BYTES), init=False)
+
+    @property
+    def address(self) -> str:
+        """The one to be opened first: it has the key in it."""
+        return new_address(LOOPBACK, self.listener.getsockname()[1], self._key)
+
+    @contextlib.asynccontextmanager
+    async def served(self, prepared: Prepared, told: Told, settings: Settings) -> AsyncIterator[None]:
+        """Serves them for the length of the context."""
+        app = create_console(self._sections(prepared, told, settings), key=self._key)
+        async with serving(pages_config(app, settings), self.listener):
+            yield
+
+    def _sections(self, prepared: Prepared, told: Told, settings: Settings) -> list[Section]:
+        line = Line(
+            tuple(prepared.roster.agents),
+            "simulated" if told.simulates_model else settings.realtime_model,
+            "real" if told.has_account else "made up",
+            settings.voice_url,
+        )
+        return [Section("Talk", TALK_PATH, talk_router(line))]
+
+    async def open(self) -> None:
+        """Shows them, where there is somebody to see them."""
+        if self.opens_browser:
+            with contextlib.suppress(webbrowser.Error):
+                await asyncio.to_thread(webbrowser.open, self.address)
+
+
+def may_open_browser(variables: Mapping[str, str]) -> bool:
+    """Whether somebody sits before this process, with a screen that shows windows. In CI nobody does."""
+    if "CI" in variables or not sys.stdout.isatty():
+        return False
+    has_windows = sys.platform in {"darwin", "win32"}
+    return has_windows or bool({"DISPLAY", "WAYLAND_DISPLAY"} & variables.keys())
