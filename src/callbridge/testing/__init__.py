@@ -1,8 +1,81 @@
-"""What users import in the tests of their own agents. It stands above the service and both simulators."""
+"""What users import in the tests of their own agents. It stands above the service and both simulators.
+
+Each name is imported when it is asked for: pytest loads this package in every run, for its plugin.
+"""
 
 from __future__ import annotations
 
-from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
-from callbridge.testing.persona.persona import Improvised, Limits, Persona
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-__all__ = ["Improvised", "Judge", "Judgement", "Limits", "Persona", "Quote", "Verdict"]
+if TYPE_CHECKING:
+    from callbridge.testing.call_data import Complaint
+    from callbridge.testing.line import Line
+    from callbridge.testing.logged import LogLine
+    from callbridge.testing.moves import Calls, Drops, Fails, ModelMove, Says, Silent
+    from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
+    from callbridge.testing.persona.persona import Improvised, Limits, Persona
+    from callbridge.testing.played import PlayedCall
+    from callbridge.testing.steps import (
+        Backchannel,
+        CallerStep,
+        HangUp,
+        Interrupt,
+        Pause,
+        Press,
+        Say,
+        Vanish,
+        WaitForAgent,
+    )
+
+__all__ = [
+    "Backchannel",
+    "CallerStep",
+    "Calls",
+    "Complaint",
+    "Drops",
+    "Fails",
+    "HangUp",
+    "Improvised",
+    "Interrupt",
+    "Judge",
+    "Judgement",
+    "Limits",
+    "Line",
+    "LogLine",
+    "ModelMove",
+    "Pause",
+    "Persona",
+    "PlayedCall",
+    "Press",
+    "Quote",
+    "Say",
+    "Says",
+    "Silent",
+    "Vanish",
+    "Verdict",
+    "WaitForAgent",
+]
+
+_WHERE = {
+    "call_data": ("Complaint",),
+    "line": ("Line",),
+    "logged": ("LogLine",),
+    "moves": ("Calls", "Drops", "Fails", "ModelMove", "Says", "Silent"),
+    "persona.judge": ("Judge", "Judgement", "Quote", "Verdict"),
+    "persona.persona": ("Improvised", "Limits", "Persona"),
+    "played": ("PlayedCall",),
+    "steps": (
+        *("Backchannel", "CallerStep", "HangUp", "Interrupt", "Pause", "Press", "Say", "Vanish"),
+        "WaitForAgent",
+    ),
+}
+"""In which module of the package each name stands."""
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _WHERE.items():
+        if name in names:
+            found: object = getattr(import_module(f"{__name__}.{module}"), name)
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -17,7 +17,7 @@ from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.wire.audio import FRAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 KEYS = "0123456789*#ABCD"
 """Keys that a telephone can have; A to D exist on few."""
@@ -151,6 +151,8 @@ class Press:
     keys: str
     every_ms: int = KEY_MS
     """From one to the next, in full frames. A machine that holds the line is faster than a finger."""
+    awaits_answer: bool = False
+    """Whether the next wait is for what the agent says to it, as it is after words."""
 
     def __post_init__(self) -> None:
         assert self.every_ms >= FRAME_MS, "one key in a frame"
@@ -183,6 +185,8 @@ class CallerScript:
         steps: what to do, in order.
         leave_at_s: leave at this second of the stream, wherever the script stands.
         leave_by: how to leave then.
+        is_more_to_come: whether the agent, who is quiet, will go on. A caller who can tell waits for it.
+        on_step: told of each step as it is carried out, its wait included.
     """
 
     def __init__(
@@ -191,8 +195,12 @@ class CallerScript:
         *,
         leave_at_s: float | None = None,
         leave_by: Departure = Departure.HANG_UP,
+        is_more_to_come: Callable[[], bool] = lambda: False,
+        on_step: Callable[[Step], None] = lambda _step: None,
     ) -> None:
         self.complaints: list[str] = []
+        self._is_more_to_come = is_more_to_come
+        self._on_step = on_step
         self._leave_at_ms = float("inf") if leave_at_s is None else leave_at_s * 1000
         self._leave_by = leave_by
         self._steps = deque(steps)
@@ -264,7 +272,7 @@ class CallerScript:
         is_new = ear.agent_began_ms >= self._spoke_until_ms
         is_lasting = ear.agent_audible_until_ms >= self._spoke_until_ms + STILL_TALKING_MS
         quiet_ms = ear.at_ms - ear.agent_audible_until_ms
-        return (is_new or is_lasting) and quiet_ms >= step.quiet_ms
+        return (is_new or is_lasting) and quiet_ms >= step.quiet_ms and not self._is_more_to_come()
 
     def _gave_up(self, step: WaitForAgent | Interrupt, ear: Ear, waited_ms: float) -> bool:
         if waited_ms < step.patience_ms or ear.is_agent_speaking:
@@ -278,6 +286,7 @@ class CallerScript:
         return True
 
     def _perform(self, step: Step) -> None:
+        self._on_step(step)
         match step:
             case Say(audio) | InterruptAt(_, audio) | Interrupt(_, audio):
                 self._frames.extend(
@@ -287,6 +296,8 @@ class CallerScript:
                 for key in keys:
                     self._frames.append(Act(key=key))
                     self._frames.extend([SILENT] * (every_ms // FRAME_MS - 1))
+                if step.awaits_answer:
+                    self._spoke_until_ms = self._latest_ms
             case _:
                 pass  # The wait was all there is to the step.
 

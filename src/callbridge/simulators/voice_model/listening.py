@@ -220,9 +220,10 @@ class Listening:
     # --- Transcripts --------------------------------------------------------------------------
 
     def _begin_dictation(self) -> None:
-        answer, turn = self._shared.prompter.caller_said(), self._turn
+        turn = self._turn
         if turn is None or not self._shared.config.transcribes_at_once:
             return
+        answer = self._shared.prompter.caller_says()
         if answer.caller and answer.transcript != "never" and answer.transcript_error is None:
             self._dictated[turn.item_id] = (answer, _pieces(answer.caller))
             self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
@@ -238,7 +239,7 @@ class Listening:
             self._shared.plan(DICTATION_EVERY_S, lambda: self._write_next(turn))
 
     def _transcribe(self, item: Item, *, has_speech: bool) -> None:
-        answer, _ = self._dictated.get(item.id, (self._shared.prompter.caller_said(), None))
+        answer, _ = self._dictated.get(item.id) or (self._shared.prompter.caller_said(), None)
         if has_speech and not self._is_noise(item):
             item.transcript = answer.caller or f"(speech of {item.audio_ms / 1000:.1f} s)"
         if self._shared.config.transcription is None or answer.transcript == "never":

@@ -369,8 +369,19 @@ class Prompter:
         answers = self._script.answers
         return answers[self._next] if self._next < len(answers) else self._script.default
 
-    def next(self, offered: Collection[str], told: str = "") -> Answer:
-        """The next answer, fitted to the tools that the session offers; `told` is what the model knows."""
+    def caller_says(self) -> Answer:
+        """The same while they still speak, for a transcriber that writes along."""
+        return self.caller_said()
+
+    def next(self, offered: Collection[str], told: str = "", asked: str = "") -> Answer:
+        """The next answer, fitted to the tools that the session offers.
+
+        Args:
+            offered: the names of the tools.
+            told: what the model knows.
+            asked: instructions of this very response; empty where it follows those of the session.
+        """
+        del asked  # A script says the same whatever it is asked for.
         while (answer := self.caller_said()).unless_told and answer.unless_told in told:
             self._go_on()
         self._given += 1

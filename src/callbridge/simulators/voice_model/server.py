@@ -79,6 +79,8 @@ async def serve_model(
     on_event: OnEvent | None = None,
     on_refusal: OnRefusal | None = None,
     admin_keys: Collection[str] = (),
+    prompter: Prompter | None = None,
+    wall_clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[ModelServer]:
     """Serve the script to every client that connects, from its beginning or as `answers_go_on` says.
 
@@ -86,27 +88,27 @@ async def serve_model(
         script: what the model says, with its audio filled in (`voices.voiced`).
         host: address to listen on.
         port: 0 for a free one; `ModelServer.url` has it.
-        keys: API keys that are accepted; any when None.
+        keys: API keys that are accepted; all when None.
         models: models that are served.
         settings: of every session; model, connection number and wall clock are filled in.
-        refuse_by: how wrong keys, models and headers are refused: on a socket that opens, as by the API, or
-            with an HTTP error, as by a gateway before it.
+        refuse_by: how wrong keys, models and headers are refused: on a socket, as by the API, or over HTTP.
         on_event: told of everything worth showing in a session.
         on_refusal: told of every handshake that was refused.
         admin_keys: who may ask what it has cost (`organization.costs`).
+        prompter: chooses the answers of all sessions, in place of the script's own order.
+        wall_clock: seconds since 1970, of what it says of times.
 
     Raises:
         OSError: the port is taken.
     """
     model = ModelServer(
         script,
-        keys=keys,
-        models=models,
-        settings=settings or SessionSettings(),
+        settings or SessionSettings(),
+        accepted=(keys, admin_keys, models),
         refuse_by=refuse_by,
-        on_event=on_event,
-        on_refusal=on_refusal,
-        admin_keys=admin_keys,
+        told=(on_event, on_refusal),
+        prompter=prompter,
+        wall_clock=wall_clock,
     )
     async with serve(
         model.converse,
@@ -133,14 +135,13 @@ class ModelServer:
     def __init__(
         self,
         script: Script,
-        *,
-        keys: Collection[str] | None,
-        models: Collection[str],
         settings: SessionSettings,
+        *,
+        accepted: tuple[Collection[str] | None, Collection[str], Collection[str]],
         refuse_by: Literal["http", "socket"],
-        on_event: OnEvent | None,
-        on_refusal: OnRefusal | None,
-        admin_keys: Collection[str],
+        told: tuple[OnEvent | None, OnRefusal | None],
+        prompter: Prompter | None,
+        wall_clock: Callable[[], float],
     ) -> None:
         self.url = ""
         """Where it listens, without `?model=`."""
@@ -148,16 +149,14 @@ class ModelServer:
         """One per accepted connection, in the order in which they came."""
         self.refused: list[HandshakeRefusal] = []
         self._script = script
-        self._keys = keys
-        self._admin_keys = admin_keys
-        self._models = models
+        self._keys, self._admin_keys, self._models = accepted
         self._settings = settings
         self._refuse_by = refuse_by
-        self._on_event = on_event
-        self._on_refusal = on_refusal
+        self._on_event, self._on_refusal = told
         self._connections = 0
         self._outages = Outages(script.connect)
-        self._prompter = Prompter(script) if script.answers_go_on else None
+        self._prompter = prompter or (Prompter(script) if script.answers_go_on else None)
+        self._wall_clock = wall_clock
         self._released = asyncio.Event()
         self._admitted: dict[UUID, _Admission] = {}
 
@@ -218,7 +217,7 @@ class ModelServer:
 
     def _costs(self, request: Request) -> Response:
         """What was spent, for an administrator."""
-        wall_of_now = time.time() - asyncio.get_running_loop().time()
+        wall_of_now = self._wall_clock() - asyncio.get_running_loop().time()
         spent = [one for journal in self.sessions for one in spent_in(journal, wall_of_now)]
         authorization = request.headers.get_all("Authorization")
         answer = costs(request.path, authorization, self._admin_keys, spent)
@@ -237,7 +236,7 @@ class ModelServer:
             model=model_of(connection.request.path),
             kind=kind_of(connection.request.path),
             connection=admission.number,
-            opened_unix_s=int(time.time()),
+            opened_unix_s=int(self._wall_clock()),
         )
         met = () if admission.fault is None else (_unconditional(admission.fault),)
         script = msgspec.structs.replace(self._script, connect=met)

@@ -70,7 +70,11 @@ class Speaking:
         context = self._context(asked)
         offered = _offered(shared.config.values | asked)
         prompter = shared.prompter
-        answer = prompter.out_of_band(offered) if is_out_of_band else prompter.next(offered, self._told())
+        instructions = asked.get("instructions") or ""
+        if is_out_of_band:
+            answer = prompter.out_of_band(offered)
+        else:
+            answer = prompter.next(offered, self._told(), instructions)
         for name in prompter.left_out:
             shared.note("left_out", f"{name}: the session offers no such tool")
         if answer.absent:
@@ -80,7 +84,7 @@ class Speaking:
         if answer.recites:
             answer = answer.reciting(memory(shared.conversation.items() if context is None else context))
         order = self._order(asked, answer, context, is_out_of_band=is_out_of_band)
-        self._start(answer, order, asked.get("instructions") or "")
+        self._start(answer, order, instructions)
 
     def _told(self) -> str:
         """All that the model knows, in words."""

@@ -1,0 +1,32 @@
+"""A call that was played: its data, and what a test does with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from callbridge.testing.call_data import CallData, Complaint, ComplaintKind
+from callbridge.testing.saving import save_call
+from callbridge.testing.telling import timeline_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Complaint", "ComplaintKind", "PlayedCall"]
+
+
+@dataclass(frozen=True, repr=False)
+class PlayedCall(CallData):
+    """A finished call, as a test gets it."""
+
+    def timeline(self) -> str:
+        """The call as text, line by line with its times: who was heard, what was cut, tools, complaints."""
+        return timeline_of(self)
+
+    def save(self, folder: Path) -> Path:
+        """Leaves the call in a folder: a stereo WAV (caller left, heard right), a JSON and its timeline.
+
+        Returns:
+            The folder, which is made if it is not there.
+        """
+        return save_call(self, folder)

@@ -1,0 +1,197 @@
+"""One call with all that it needs: the service, its model and its caller, in the loop that runs this."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from callbridge.agents.languages.texts import clip_of
+from callbridge.bridge.own_sounds import audio_of
+from callbridge.call.actions import OwnSound
+from callbridge.call.facts import HTTP
+from callbridge.observe.feed import LiveFact
+from callbridge.records.telling import StoredFact, tell
+from callbridge.server.config.clip import load_clip
+from callbridge.server.config.prices import read_prices
+from callbridge.server.config.settings import read_settings
+from callbridge.server.http.app import create_app, follow
+from callbridge.server.process.listening import tcp_listener, uvicorn_config
+from callbridge.server.process.serving import serving
+from callbridge.simulators.phone import CallSettings, SimulatedCall, StreamSettings
+from callbridge.simulators.phone.recording import tracks
+from callbridge.simulators.voice_model import Script, SessionSettings, serve_model
+from callbridge.testing.calling import CallerWords, caller_of
+from callbridge.testing.complaints import complaints_of
+from callbridge.testing.listening import is_more_to_come_from
+from callbridge.testing.logged import line_of, logged
+from callbridge.testing.played import PlayedCall
+from callbridge.testing.prompting import MovesPrompter
+from callbridge.wire.audio import silence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from callbridge.agents.choosing.gathering import Answering
+    from callbridge.observe.feed import Subscription
+    from callbridge.server.config.settings import Settings
+    from callbridge.simulators.phone import CallReport
+    from callbridge.simulators.voice_model.server import ModelServer
+    from callbridge.testing.calling import AudioOf
+    from callbridge.testing.logged import LogLine
+    from callbridge.testing.moves import ModelMove
+    from callbridge.testing.steps import CallerStep
+
+API_KEY: Final = "sk-" + "t" * 48
+ACCOUNT_SID: Final = "AC" + "7" * 32
+AUTH_TOKEN: Final = "7" * 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be played."""
+
+    answering: Answering
+    caller: Sequence[CallerStep]
+    model: Sequence[ModelMove]
+    audio_of: AudioOf
+    """Makes the caller's words audible."""
+    voice: Callable[[str], bytes]
+    """The same of the model's."""
+    seed: int = 0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the service, by the names of their variables."""
+    from_number: str = "+15550100001"
+    to_number: str = "+15550100002"
+    max_call_s: float = 300.0
+    title: str = "call"
+
+
+def variables(port: int, model_url: str, more: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the service: accounts of nobody, loopback addresses, and what a test sets."""
+    usual = {
+        "OPENAI_API_KEY": API_KEY,
+        "TWILIO_ACCOUNT_SID": ACCOUNT_SID,
+        "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
+        "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
+        "CALLBRIDGE_HOST": "127.0.0.1",
+        "PORT": str(port),
+        "CALLBRIDGE_REALTIME_URL": model_url,
+        "CALLBRIDGE_TWILIO_REST": "false",
+        "CALLBRIDGE_FALLBACK_VOICEMAIL": "false",
+        # One caller makes all calls of a test.
+        "CALLBRIDGE_CALLS_PER_CALLER": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_10_MINUTES": "0",
+        "CALLBRIDGE_CALLS_PER_CALLER_DAY": "0",
+    }
+    return {**usual, **more}
+
+
+@dataclass
+class Finished:
+    """A call that is over, as its sides have left it."""
+
+    order: Order
+    settings: Settings
+    phone: SimulatedCall
+    report: CallReport
+    model: ModelServer
+    prompter: MovesPrompter
+    stored: tuple[StoredFact, ...]
+    log: tuple[LogLine, ...] = ()
+
+
+async def play(order: Order, wall_clock: Callable[[], float]) -> PlayedCall:
+    """Plays one call in this loop.
+
+    Args:
+        order: what is to be played.
+        wall_clock: seconds since 1970.
+
+    Raises:
+        SettingsError: the settings of the test cannot be used.
+    """
+    loop = asyncio.get_running_loop()
+    with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines:
+        finished = await _served(order, wall_clock)
+    placed_at = finished.phone.placed_at
+    log = tuple(line_of(at - placed_at, text) for at, text in lines)
+    return _put_together(replace(finished, log=log), placed_at + wall_clock() - loop.time())
+
+
+async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
+    """Starts the model and the service, places the call, and stops them all again."""
+    loop = asyncio.get_running_loop()
+    words = CallerWords(loop.time)
+    prompter = MovesPrompter(order.model, words, order.voice)
+    heard = SessionSettings(seed=order.seed, keep_audio=True)
+    async with serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock) as model:
+        with contextlib.closing(tcp_listener()) as listener:
+            environment = variables(listener.getsockname()[1], model.url, order.settings)
+            settings = read_settings(environment)
+            app = create_app(settings, order.answering, clock=loop.time, wall_clock=wall_clock)
+            with follow(app, with_words=False) as events:
+                phone = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
+                async with serving(uvicorn_config(app, settings), listener):
+                    report = await phone.run()
+                stored = await _stored(events, report.call_sid)
+    return Finished(order, settings, phone, report, model, prompter, stored)
+
+
+def _phone(
+    order: Order, settings: Settings, words: CallerWords, is_more_to_come: Callable[[], bool]
+) -> SimulatedCall:
+    caller = caller_of(order.caller, order.audio_of, words, is_more_to_come=is_more_to_come)
+    line = CallSettings(
+        account_sid=ACCOUNT_SID,
+        auth_token=AUTH_TOKEN,
+        from_number=order.from_number,
+        to_number=order.to_number,
+        status_callback_url=settings.call_status_url,
+        stream=StreamSettings(clips=clips_of(settings)),
+        max_call_s=order.max_call_s,
+    )
+    return SimulatedCall(settings.voice_url, caller, line)
+
+
+def clips_of(settings: Settings) -> tuple[bytes, ...]:
+    """What the service plays of its own."""
+    clip = load_clip(settings.clip) if settings.clip else clip_of(settings.language)
+    return clip, audio_of(OwnSound.AT_WORK), audio_of(OwnSound.ON_HOLD)
+
+
+async def _stored(events: Subscription, call_sid: str) -> tuple[StoredFact, ...]:
+    """The facts of the call, numbered as a store would: those of webhooks have no numbers of their own."""
+    stored: list[StoredFact] = []
+    async for event in events:
+        if not isinstance(event, LiveFact) or event.fact.call_sid != call_sid:
+            continue
+        number = len(stored) + 1 if event.fact.source == HTTP else event.fact.number
+        stored.append(StoredFact(event.fact.source, number, event.at, event.fact))
+    return tuple(stored)
+
+
+def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
+    """The call as a test gets it; `placed_at` in seconds since 1970."""
+    phone, report = finished.phone, finished.report
+    story = tell(report.call_sid, finished.stored, read_prices(finished.settings.prices).list)
+    caller, heard = tracks(phone.streams)
+    opened = [stream.opened_at for stream in phone.streams if stream.opened_at is not None]
+    before = silence(round((min(opened) - phone.placed_at) * 1000)) if opened else b""
+    call = PlayedCall(
+        story=story,
+        stored=finished.stored,
+        phone=report,
+        streams=tuple(phone.streams),
+        sessions=tuple(finished.model.sessions),
+        caller_audio=before + caller,
+        heard_audio=before + heard,
+        log=finished.log,
+        complaints=(),
+        story_from_ms=round((story.began_at - placed_at) * 1000) if finished.stored else 0,
+        seed=finished.order.seed,
+        title=finished.order.title,
+    )
+    return replace(call, complaints=complaints_of(call, finished.prompter, clips_of(finished.settings)))
