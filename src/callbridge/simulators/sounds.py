@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, assert_never
 
 from callbridge.simulators.audio import SAMPLE_RATE, decode_mulaw
-from callbridge.wire.audio import encode
+from callbridge.wire.audio import FRAME_BYTES, encode, silence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,28 @@ def make_sound(kind: SoundKind, level_dbfs: float, duration_s: int, seed: int = 
             assert_never(kind)
     seconds = (samples[at : at + SAMPLE_RATE] for at in range(0, len(samples), SAMPLE_RATE))
     return b"".join(encode(_scaled(second, level_dbfs)) for second in seconds)
+
+
+def make_cough(level_dbfs: float = -18.0, seed: int = 0) -> bytes:
+    """Two short bursts of breath: long and loud enough to be taken for a word by a detector of energy."""
+    rng = random.Random(f"cough {seed}")  # noqa: S311 - a sound, no secret
+    bursts = (round(rng.uniform(*between) * SAMPLE_RATE) for between in ((0.14, 0.2), (0.1, 0.15)))
+    return silence(50).join(_burst(rng, length, level_dbfs) for length in bursts)
+
+
+def _burst(rng: random.Random, length: int, level_dbfs: float) -> bytes:
+    """Begins at once and dies away."""
+    return encode(_scaled([rng.gauss(0, 1) * math.exp(-3 * at / length) for at in range(length)], level_dbfs))
+
+
+def speech_dbfs(audio: bytes) -> float:
+    """How loud who speaks is, pauses left out: over the windows of 20 ms that are no softer than 20 dB under
+    the loudest. Minus infinity for silence.
+    """
+    windows = [audio[at : at + FRAME_BYTES] for at in range(0, len(audio), FRAME_BYTES)]
+    levels = [dbfs(window) for window in windows]
+    loudest = max(levels, default=-math.inf)
+    return dbfs(b"".join(window for window, one in zip(windows, levels, strict=True) if one >= loudest - 20))
 
 
 # --- Voices and notes --------------------------------------------------------------------------------------

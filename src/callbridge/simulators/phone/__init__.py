@@ -41,6 +41,7 @@ from callbridge.simulators.phone.exchange import AccountNumber, Exchange, NewLeg
 from callbridge.simulators.phone.incoming import Incoming, Place
 from callbridge.simulators.phone.leg import Leg
 from callbridge.simulators.phone.line_settings import DialOutcome, LineSettings, RecordingEnd
+from callbridge.simulators.phone.losses import Losses, Lossy
 from callbridge.simulators.phone.media_socket import Network
 from callbridge.simulators.phone.messages import StreamIdentity
 from callbridge.simulators.phone.misbehaviour import Misbehaviour
@@ -67,6 +68,7 @@ from callbridge.simulators.phone.surroundings import (
     Background,
     ComfortNoise,
     Echo,
+    Interjection,
     Surrounded,
     Surroundings,
 )
@@ -98,10 +100,13 @@ __all__ = [
     "HangUp",
     "HeardReport",
     "Incoming",
+    "Interjection",
     "Interrupt",
     "InterruptAt",
     "Leg",
     "LineSettings",
+    "Losses",
+    "Lossy",
     "Mark",
     "Misbehaviour",
     "Moment",

@@ -70,6 +70,9 @@ class Act(msgspec.Struct, frozen=True, gc=False):
     """What the place adds: noise, an echo. Sent along, and no word of the caller's."""
     is_thinking: bool = False
     """The caller is silent on purpose. After the agent's words such a silence is nobody's fault."""
+    arrives: bytes | None = None
+    """What Twilio got of all that, where the network has changed it: a frame, or nothing of one that is lost.
+    None for an unharmed one."""
 
 
 SILENT = Act()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import msgspec
 
 from callbridge.simulators.phone import messages
-from callbridge.simulators.phone.caller import KEYS, Caller, Departure, Ear
+from callbridge.simulators.phone.caller import KEYS, Act, Caller, Departure, Ear
 from callbridge.simulators.phone.carrier_codes import Complaint, Level
 from callbridge.simulators.phone.events import (
     AgentAudioStarted,
@@ -134,7 +134,7 @@ class PhoneStream:
         self.frames_sent_at: list[float] = []
         """When each caller frame was sent."""
         self.caller_audio = bytearray()
-        """The frames themselves, one after the other."""
+        """The frames themselves, one after the other; silence for one that the network has lost."""
         self.keys: list[tuple[float, str]] = []
         self.complaints: list[Complaint] = []
         """Every occurrence; Twilio itself warns once per code and stream."""
@@ -151,6 +151,8 @@ class PhoneStream:
         """When `wake` must be called next: a frame is due, or a mark. None when the stream is not open."""
 
         self._caller = caller
+        self._frames = 0
+        """Spoken so far, those included that the network has lost."""
         self._next_frame_at = 0.0
         self._timestamp_ms = settings.first_timestamp_ms
         """Of the next frame."""
@@ -289,7 +291,7 @@ class PhoneStream:
 
     def _set_next_frame(self) -> None:
         assert self.opened_at is not None, "frames are sent once the stream is open"
-        self._timestamp_ms = self.settings.first_timestamp_ms + FRAME_MS * len(self.frames_sent_at)
+        self._timestamp_ms = self.settings.first_timestamp_ms + FRAME_MS * self._frames
         self._next_frame_at = self.opened_at + self._timestamp_ms / 1000
 
     def _set_deadline(self) -> None:
@@ -308,18 +310,24 @@ class PhoneStream:
         if act.departure is not None:
             return self.hang_up(now) if act.departure is Departure.HANG_UP else self.vanish(now)
         speech = _whole_frame(act.audio)
-        frame = mixed(speech, act.around)[:FRAME_BYTES] if act.around else speech
         timestamp_ms = self._timestamp_ms
-        self.frames_sent_at.append(now)
+        self._frames += 1
         self._set_next_frame()
-        self.caller_audio += frame
         self._speak(speech, at)
         if act.is_thinking and self._agent_spoke_last():
             self.thinking.add(at - FRAME_MS / 1000, at, CALLER)
+        sent = self._send_media(_arriving(act, speech), timestamp_ms, now)
+        return sent if act.key is None else sent + self.press(act.key, now)
+
+    def _send_media(self, frame: bytes, timestamp_ms: int, now: float) -> list[Output]:
+        """A frame that was lost is silence in the recording, and a jump of the timestamps on the wire."""
+        self.caller_audio += frame or SILENT_FRAME
+        if not frame:
+            return []
+        self.frames_sent_at.append(now)
         chunk = len(self.frames_sent_at)
         text = messages.media(self.identity, self._next_sequence(), chunk, timestamp_ms, frame)
-        sent: list[Output] = [Send(text, "media")]
-        return sent if act.key is None else sent + self.press(act.key, now)
+        return [Send(text, "media")]
 
     def _agent_spoke_last(self) -> bool:
         heard, said = self._ear.audible_until, self._mouth.audible_until
@@ -439,6 +447,13 @@ class PhoneStream:
 
     def _tell(self, event: PhoneEvent) -> None:
         self._events.append(event)
+
+
+def _arriving(act: Act, speech: bytes) -> bytes:
+    """What Twilio gets of 20 ms of the caller: nothing of a lost frame."""
+    if act.arrives is not None:
+        return act.arrives
+    return mixed(speech, act.around)[:FRAME_BYTES] if act.around else speech
 
 
 def _whole_frame(audio: bytes) -> bytes:

@@ -65,12 +65,25 @@ class Echo:
 
 
 @dataclass(frozen=True, slots=True)
+class Interjection:
+    """A short sound that is no word: a cough, a door, a "mhm" that asks for nothing."""
+
+    audio: bytes
+    """8 kHz µ-law."""
+    at_ms: tuple[int, ...] = ()
+    """When, since the stream opened."""
+    every_ms: int | None = None
+    """And so often while the agent is heard: whenever that much of an utterance was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """All that is around a caller."""
 
     background: Background | None = None
     comfort_noise: ComfortNoise | None = None
     echo: Echo | None = None
+    interjections: tuple[Interjection, ...] = ()
 
 
 class Surrounded:
@@ -86,6 +99,7 @@ class Surrounded:
         self._background = _loop(surroundings.background)
         self._suppressor = _Suppressor(surroundings.comfort_noise) if surroundings.comfort_noise else None
         self._room = _Room(surroundings.echo) if surroundings.echo else None
+        self._interjections = [_Interjecting(one) for one in surroundings.interjections]
 
     @property
     def complaints(self) -> Sequence[str]:
@@ -105,7 +119,10 @@ class Surrounded:
             around = self._suppressor.next(around, is_speaking=is_audible(act.audio))
         if self._room is not None:
             around = _together(around, self._room.next(ear.heard))
-        return msgspec.structs.replace(act, around=around)
+        for interjecting in self._interjections:
+            around = _together(around, interjecting.next(ear))
+        # A place may lie within another one.
+        return msgspec.structs.replace(act, around=_together(act.around, around))
 
 
 class _Loop:
@@ -167,6 +184,41 @@ class _Room:
         self._under_way.extend(place(FRAME_BYTES, SILENT_FRAME[:1]))
         back = bytes(self._under_way.popleft() for _ in range(FRAME_BYTES))
         return b"" if back == SILENT_FRAME else attenuated(back, self._loss_db)
+
+
+class _Interjecting:
+    """Decides frame by frame whether a short sound begins, and goes on with it."""
+
+    def __init__(self, settings: Interjection) -> None:
+        self._settings = settings
+        self._moments = deque(sorted(settings.at_ms))
+        self._left = b""
+        self._utterance_ms: float | None = None
+        """When the agent's present utterance began."""
+        self._count = 0
+        """How often the sound was made into it."""
+
+    def next(self, ear: Ear) -> bytes:
+        if not self._left and (self._is_time(ear.at_ms) or self._is_turn(ear)):
+            self._left = self._settings.audio
+        frame, self._left = self._left[:FRAME_BYTES], self._left[FRAME_BYTES:]
+        return frame
+
+    def _is_time(self, at_ms: float) -> bool:
+        is_time = bool(self._moments) and self._moments[0] <= at_ms
+        if is_time:
+            self._moments.popleft()
+        return is_time
+
+    def _is_turn(self, ear: Ear) -> bool:
+        every_ms, began_ms = self._settings.every_ms, ear.agent_began_ms
+        if every_ms is None or began_ms is None or not ear.is_agent_speaking:
+            return False
+        if began_ms != self._utterance_ms:
+            self._utterance_ms, self._count = began_ms, 0
+        is_turn = ear.at_ms - began_ms >= (self._count + 1) * every_ms
+        self._count += is_turn
+        return is_turn
 
 
 def _together(one: bytes, other: bytes) -> bytes:
