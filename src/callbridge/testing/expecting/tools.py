@@ -1,0 +1,161 @@
+"""What a test expects of the tools that the model called: which, with which arguments, how often, what came.
+
+A call counts as the model asked for it, whether it was run or not. What the agent's own code ran by itself
+is no call of the model's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from callbridge.testing.expecting.matching import is_like, parsed, shown
+from callbridge.testing.expecting.unmet import Unmet, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from callbridge.records.story import CallStory, ToolUse
+
+__tracebackhide__ = True
+
+ANSWERED = frozenset({"answered", "stored"})
+"""Outcomes of a tool that did what it was asked for."""
+
+
+def uses_of(story: CallStory) -> list[ToolUse]:
+    """The calls of the model, in their order."""
+    used = [tool for turn in story.turns for tool in turn.tools if not tool.is_ours]
+    return sorted(used, key=lambda tool: tool.began_ms)
+
+
+class ToolCalls:
+    """The calls of one tool with certain arguments."""
+
+    def __init__(self, story: CallStory, name: str, arguments: Mapping[str, Any]) -> None:
+        self._all = uses_of(story)
+        self._name, self._arguments = name, arguments
+        self._of_name = [use for use in self._all if use.name == name]
+        self._matching = [use for use in self._of_name if _fits(use, arguments)]
+
+    @property
+    def label(self) -> str:
+        """The call that is meant: `opening_hours(day="Sunday")`."""
+        return f"{self._name}({', '.join(f'{name}={shown(it)}' for name, it in self._arguments.items())})"
+
+    def counted(self, least: int, most: int | None = None) -> Unmet | None:
+        """So many calls, no fewer and no more."""
+        count = len(self._matching)
+        if least <= count and (most is None or count <= most):
+            return None
+        wanted = f"at least {_times(least)}" if most is None else _times(least)
+        line = f"expected {self.label} to be called {wanted}; it was called {_times(count)}"
+        if least == most == 0:
+            line = f"expected {self.label} never to be called; it was called {_times(count)}"
+        return Unmet(line, tuple(_listed(self._all)), tuple(self._near()))
+
+    def returned(self, result: Any) -> Unmet | None:
+        """Each of these calls had that result."""
+        wrong = [use for use in self._matching if not _has_result(use, result)]
+        if self._matching and not wrong:
+            return None
+        wanted = f"expected {self.label} to return {shown(result)}"
+        if not wrong:
+            return Unmet(f"{wanted}; it was not called", tuple(_listed(self._all)), tuple(self._near()))
+        if all(use.outcome in ANSWERED and not use.result for use in wrong):
+            return missing(f"the result of {self.label}", "the call keeps no words", _listed(wrong))
+        return Unmet(f"{wanted}; it returned something else", tuple(_listed(wrong)))
+
+    def failed(self) -> Unmet | None:
+        """Each of these calls ended otherwise than with an answer."""
+        wrong = [use for use in self._matching if use.outcome in ANSWERED or not use.outcome]
+        if self._matching and not wrong:
+            return None
+        wanted = f"expected {self.label} to fail"
+        if not wrong:
+            return Unmet(f"{wanted}; it was not called", tuple(_listed(self._all)), tuple(self._near()))
+        return Unmet(f"{wanted}; it did not", tuple(_listed(wrong)))
+
+    def _near(self) -> Iterable[str]:
+        """Calls of this tool with other arguments, and of tools whose names differ in case alone."""
+        for use in self._of_name:
+            if use not in self._matching:
+                yield f"{_moment(use)}: {'; '.join(_differences(use, self._arguments))}"
+        for use in self._all:
+            if use.name != self._name and use.name.casefold() == self._name.casefold():
+                yield f"{_moment(use)}: the tool is called {use.name}"
+
+
+def exactly(story: CallStory, names: Sequence[str]) -> Unmet | None:
+    """These tools in this order, and no others."""
+    called = [use.name for use in uses_of(story)]
+    if called == list(names):
+        return None
+    line = f"expected the tools {_enumerated(names)}, in this order; called were {_enumerated(called)}"
+    return Unmet(line, tuple(_listed(uses_of(story))))
+
+
+def only(story: CallStory, names: Sequence[str]) -> Unmet | None:
+    """No tools but these, however often."""
+    others = [use for use in uses_of(story) if use.name not in names]
+    if not others:
+        return None
+    line = f"expected no tools but {_enumerated(names)}" if names else "expected no tool to be called"
+    called = _enumerated(list(dict.fromkeys(use.name for use in others)))
+    return Unmet(f"{line}; called was {called}", tuple(_listed(others)))
+
+
+# --- One call -------------------------------------------------------------------------------------------
+
+
+def _fits(use: ToolUse, arguments: Mapping[str, Any]) -> bool:
+    """The call has at least these arguments."""
+    given = _given(use)
+    if not arguments:
+        return True
+    return given is not None and all(name in given and is_like(it, given[name]) for name, it in arguments.items())
+
+
+def _given(use: ToolUse) -> dict[str, Any] | None:
+    """Its arguments; None where they are not known, or are no object."""
+    value = parsed(use.arguments)
+    return value if isinstance(value, dict) else None
+
+
+def _differences(use: ToolUse, arguments: Mapping[str, Any]) -> Iterable[str]:
+    given = _given(use)
+    if given is None:
+        yield f"its arguments are {use.arguments!r}" if use.arguments else "its arguments were not kept"
+        return
+    for name, expected in arguments.items():
+        if name not in given:
+            yield f"{name} was not given"
+        elif not is_like(expected, given[name]):
+            yield f"{name} was {shown(given[name])}, expected {shown(expected)}"
+
+
+def _has_result(use: ToolUse, result: Any) -> bool:
+    return use.outcome in ANSWERED and (is_like(result, use.result) or is_like(result, parsed(use.result)))
+
+
+def _listed(uses: Iterable[ToolUse]) -> list[str]:
+    return [f"{_moment(use)}: {_told(use)}" for use in uses] or ["no tool was called"]
+
+
+def _moment(use: ToolUse) -> str:
+    return f"{use.began_ms / 1000:.2f} s"
+
+
+def _told(use: ToolUse) -> str:
+    given = _given(use)
+    inner = use.arguments if given is None else ", ".join(f"{name}={shown(it)}" for name, it in given.items())
+    if use.outcome in ANSWERED:
+        return f"{use.name}({inner}) -> {use.result or '(not kept)'}"
+    return f"{use.name}({inner}) {use.outcome.replace('_', ' ') or 'did not end'}: {use.result}".rstrip(": ")
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
