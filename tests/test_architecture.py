@@ -843,7 +843,6 @@ READ_BY_TESTS = {
     "callbridge.simulators.account.telephone.QuietExchange.call_in": "who tests calls has some come in",
     "callbridge.simulators.phone.call.SimulatedCall.requests": "who tests webhooks sends them again",
     "callbridge.simulators.text_model.completions.TextModel.will": "who tests an analysis says what is found",
-    "callbridge.simulators.truth.HeardItem.was_heard_to_its_end": "who tests an agent asks for it",
 }
 """Public names that nothing in the house reads, and why they stay."""
 

@@ -99,10 +99,9 @@ def _drawn_out(beats: list[Beat]) -> list[Beat]:
     """The last syllable before a pause, or before the end, is longer."""
     drawn_out, is_last = [], True
     for beat in reversed(beats):
-        if beat.vowel is not None and is_last:
-            beat = Beat(round(beat.ms * LAST_FACTOR / STEP_MS) * STEP_MS, beat.vowel)  # noqa: PLW2901
+        factor = LAST_FACTOR if is_last and beat.vowel is not None else 1
+        drawn_out.append(Beat(round(beat.ms * factor / STEP_MS) * STEP_MS, beat.vowel))
         is_last = is_last if beat.ms == WORD_GAP_MS else beat.vowel is None
-        drawn_out.append(beat)
     return drawn_out[::-1]
 
 

@@ -10,12 +10,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from callbridge.testing.call_data import Complaint
+    from callbridge.testing.effects import (
+        Babble,
+        Backchannels,
+        Coughs,
+        Echo,
+        FastSpeech,
+        Jitter,
+        Loss,
+        Noise,
+        PhoneBand,
+        SlowSpeech,
+        SoftSpeech,
+    )
+    from callbridge.testing.expecting.expectations import Expectations, ToolExpectation
+    from callbridge.testing.expecting.unmet import ExpectationError
     from callbridge.testing.line import Line
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import Calls, Drops, Fails, ModelMove, Says, Silent
     from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
     from callbridge.testing.persona.persona import Improvised, Limits, Persona
     from callbridge.testing.played import PlayedCall
+    from callbridge.testing.speech import Speech
     from callbridge.testing.steps import (
         Backchannel,
         CallerStep,
@@ -29,29 +45,44 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Babble",
     "Backchannel",
+    "Backchannels",
     "CallerStep",
     "Calls",
     "Complaint",
+    "Coughs",
     "Drops",
+    "Echo",
+    "ExpectationError",
+    "Expectations",
     "Fails",
+    "FastSpeech",
     "HangUp",
     "Improvised",
     "Interrupt",
+    "Jitter",
     "Judge",
     "Judgement",
     "Limits",
     "Line",
     "LogLine",
+    "Loss",
     "ModelMove",
+    "Noise",
     "Pause",
     "Persona",
+    "PhoneBand",
     "PlayedCall",
     "Press",
     "Quote",
     "Say",
     "Says",
     "Silent",
+    "SlowSpeech",
+    "SoftSpeech",
+    "Speech",
+    "ToolExpectation",
     "Vanish",
     "Verdict",
     "WaitForAgent",
@@ -59,12 +90,19 @@ __all__ = [
 
 _WHERE = {
     "call_data": ("Complaint",),
+    "effects": (
+        *("Babble", "Backchannels", "Coughs", "Echo", "FastSpeech", "Jitter", "Loss", "Noise", "PhoneBand"),
+        *("SlowSpeech", "SoftSpeech"),
+    ),
+    "expecting.expectations": ("Expectations", "ToolExpectation"),
+    "expecting.unmet": ("ExpectationError",),
     "line": ("Line",),
     "logged": ("LogLine",),
     "moves": ("Calls", "Drops", "Fails", "ModelMove", "Says", "Silent"),
     "persona.judge": ("Judge", "Judgement", "Quote", "Verdict"),
     "persona.persona": ("Improvised", "Limits", "Persona"),
     "played": ("PlayedCall",),
+    "speech": ("Speech",),
     "steps": (
         *("Backchannel", "CallerStep", "HangUp", "Interrupt", "Pause", "Press", "Say", "Vanish"),
         "WaitForAgent",

@@ -94,7 +94,7 @@ def _of_audio(call: CallData, clips: Sequence[bytes]) -> Iterator[Complaint]:
     except AudioChangedError as error:
         yield Complaint("audio_changed", f"what the agent said was changed on its way to the phone: {error}")
     if len(call.sessions) == 1 and len(call.streams) == 1:
-        said, got = bytes(call.streams[0].caller_audio), bytes(call.sessions[0].appended or b"")
+        said, got = call.streams[0].audio_sent, bytes(call.sessions[0].appended or b"")
         if not got or said[: len(got)] != got:
             yield Complaint("audio_lost", "what the caller said was lost or changed on its way to the model")
 

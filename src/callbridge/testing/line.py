@@ -7,13 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from callbridge.simulators.audio import load_speech
-from callbridge.simulators.voice_model import tone
-from callbridge.simulators.voice_model.voices import clips
 from callbridge.testing.serving import Order, play
+from callbridge.testing.speech import Speech, agent_speaker, caller_speech
 
 if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
+    from callbridge.testing.effects import AnyEffect
     from callbridge.testing.moves import ModelMove
     from callbridge.testing.played import PlayedCall
     from callbridge.testing.steps import CallerStep
@@ -51,11 +50,13 @@ class Line:
         *,
         caller: Sequence[CallerStep] = (),
         model: Sequence[ModelMove] = (),
+        effects: Sequence[AnyEffect] = (),
+        speech: Speech = Speech.SYNTHETIC,
         seed: int | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> PlayedCall:
         """Plays one call from the dialling to the hang-up."""
-        order = self._order(agent, caller, model, seed, settings)
+        order = self._order(agent, caller, model, effects, speech, seed, settings)
         return self._done(await asyncio.to_thread(_run, order))
 
     def play(
@@ -64,17 +65,21 @@ class Line:
         *,
         caller: Sequence[CallerStep] = (),
         model: Sequence[ModelMove] = (),
+        effects: Sequence[AnyEffect] = (),
+        speech: Speech = Speech.SYNTHETIC,
         seed: int | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> PlayedCall:
         """The same from code without an event loop."""
-        return self._done(_run(self._order(agent, caller, model, seed, settings)))
+        return self._done(_run(self._order(agent, caller, model, effects, speech, seed, settings)))
 
     def _order(
         self,
         agent: Answering,
         caller: Sequence[CallerStep],
         model: Sequence[ModelMove],
+        effects: Sequence[AnyEffect],
+        speech: Speech,
         seed: int | None,
         settings: Mapping[str, str] | None,
     ) -> Order:
@@ -82,8 +87,9 @@ class Line:
             answering=agent,
             caller=caller,
             model=model,
-            audio_of=audio_of,
-            voice=voice,
+            audio_of=lambda text, file: caller_speech(text, file, how=speech),
+            voice=agent_speaker(speech),
+            effects=effects,
             seed=self._seed if seed is None else seed,
             settings=self._settings | dict(settings or {}),
             title=f"call {len(self.calls) + 1}",
@@ -96,13 +102,3 @@ class Line:
 
 def _run(order: Order) -> PlayedCall:
     return asyncio.run(play(order, time.time))
-
-
-def audio_of(text: str, file: str) -> bytes:
-    """What the caller's words sound like."""
-    return load_speech(file) if file else voice(text)
-
-
-def voice(text: str) -> bytes:
-    """Speech of a text: a shipped clip that says it, else a hum as long as the text takes."""
-    return next((clip.audio for clip in clips().values() if clip.text == text), b"") or tone(text)

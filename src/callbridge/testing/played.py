@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from callbridge.testing.call_data import CallData, Complaint, ComplaintKind
+from callbridge.testing.expecting.expectations import Expectations
 from callbridge.testing.saving import save_call
 from callbridge.testing.telling import timeline_of
 
@@ -18,6 +20,11 @@ __all__ = ["Complaint", "ComplaintKind", "PlayedCall"]
 @dataclass(frozen=True, repr=False)
 class PlayedCall(CallData):
     """A finished call, as a test gets it."""
+
+    @cached_property
+    def expect(self) -> Expectations:
+        """What a test expects of it: `call.expect.tool("opening_hours", day="Sunday").once()`."""
+        return Expectations(self)
 
     def timeline(self) -> str:
         """The call as text, line by line with its times: who was heard, what was cut, tools, complaints."""

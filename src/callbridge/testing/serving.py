@@ -25,6 +25,7 @@ from callbridge.simulators.phone.recording import tracks
 from callbridge.simulators.voice_model import Script, SessionSettings, serve_model
 from callbridge.testing.calling import CallerWords, caller_of
 from callbridge.testing.complaints import complaints_of
+from callbridge.testing.effects import Affected
 from callbridge.testing.listening import is_more_to_come_from
 from callbridge.testing.logged import line_of, logged
 from callbridge.testing.played import PlayedCall
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import CallReport
     from callbridge.simulators.voice_model.server import ModelServer
     from callbridge.testing.calling import AudioOf
+    from callbridge.testing.effects import AnyEffect
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import ModelMove
     from callbridge.testing.steps import CallerStep
@@ -60,6 +62,8 @@ class Order:
     """Makes the caller's words audible."""
     voice: Callable[[str], bytes]
     """The same of the model's."""
+    effects: Sequence[AnyEffect] = ()
+    """What is not perfect about the caller and their line."""
     seed: int = 0
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the service, by the names of their variables."""
@@ -143,7 +147,14 @@ async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
 def _phone(
     order: Order, settings: Settings, words: CallerWords, is_more_to_come: Callable[[], bool]
 ) -> SimulatedCall:
-    caller = caller_of(order.caller, order.audio_of, words, is_more_to_come=is_more_to_come)
+    affected = Affected(order.effects, order.seed)
+    voices: list[bytes] = []
+
+    def audio_of(text: str, file: str) -> bytes:
+        voices.append(affected.voice(order.audio_of(text, file)))
+        return voices[-1]
+
+    caller = caller_of(order.caller, audio_of, words, is_more_to_come=is_more_to_come)
     line = CallSettings(
         account_sid=ACCOUNT_SID,
         auth_token=AUTH_TOKEN,
@@ -151,9 +162,10 @@ def _phone(
         to_number=order.to_number,
         status_callback_url=settings.call_status_url,
         stream=StreamSettings(clips=clips_of(settings)),
+        network=affected.network,
         max_call_s=order.max_call_s,
     )
-    return SimulatedCall(settings.voice_url, caller, line)
+    return SimulatedCall(settings.voice_url, affected.caller(caller, voices), line)
 
 
 def clips_of(settings: Settings) -> tuple[bytes, ...]:

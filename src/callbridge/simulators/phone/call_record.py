@@ -26,6 +26,7 @@ from callbridge.simulators.phone.silence import (
     HUNG_UP,
     Sound,
     heard,
+    is_callers_turn,
     longest_wait_s,
     resumed_after,
     silences,
@@ -78,7 +79,7 @@ class CallRecord:
         ]
         on_line = [replace(complaint, at=self._clock.on_line(complaint.at)) for complaint in complaints]
         warnings = carrier_warnings(sorted(on_line, key=lambda complaint: complaint.at), self._placed_at)
-        sounds, quiet = self._all_sounds(), self._silences()
+        sounds, quiet, turns = self._all_sounds(), self._silences(), self._all_turns()
         return CallReport(
             call_sid=self._leg.sid,
             status=self._leg.status,
@@ -90,8 +91,11 @@ class CallRecord:
             notices=[warning for warning in warnings if warning.level == Level.NOTICE],
             findings=self._findings(),
             longest_silence_ms=longest_silence_ms(quiet),
+            longest_dead_air_ms=longest_silence_ms(
+                silence for silence in quiet if not is_callers_turn(silence, turns)
+            ),
             longest_wait_ms=self._longest_wait_ms(),
-            silences=silence_reports(quiet, self._all_turns(), self._placed_at),
+            silences=silence_reports(quiet, turns, self._placed_at),
             heard=heard_reports(heard(sounds), self._placed_at),
             greeting=self._greeting(),
             resumed_after_ms=resumed_ms(resumed_after(self._stream_ends(), sounds)),

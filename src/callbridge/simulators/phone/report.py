@@ -150,6 +150,8 @@ class CallReport(msgspec.Struct, frozen=True, kw_only=True):
     longest_silence_ms: int
     """Longest time, from the answer to the end of the call, in which the caller heard and said nothing.
     Streams, the gaps between them and verbs are one line of time; Say, Play, Dial and Record are heard."""
+    longest_dead_air_ms: int
+    """The same, without the caller's own turns."""
     longest_wait_ms: int
     """Longest time in which the caller heard nobody: silence, ringing, music and clips together. Neither the
     agent's words nor a person's are a wait, nor is the caller's own turn."""

@@ -134,7 +134,9 @@ class PhoneStream:
         self.frames_sent_at: list[float] = []
         """When each caller frame was sent."""
         self.caller_audio = bytearray()
-        """The frames themselves, one after the other; silence for one that the network has lost."""
+        """What was spoken, frame after frame; silence for one that the network has lost."""
+        self.lost_frames: list[int] = []
+        """Which of them that are, counted from 0."""
         self.keys: list[tuple[float, str]] = []
         self.complaints: list[Complaint] = []
         """Every occurrence; Twilio itself warns once per code and stream."""
@@ -282,6 +284,15 @@ class PhoneStream:
         """Whether the stream was opened and has not ended."""
         return self.opened_at is not None and self.end is None
 
+    @property
+    def audio_sent(self) -> bytes:
+        """What went out of `caller_audio`: all of it but the lost frames."""
+        sent, after = bytearray(), 0
+        for lost in self.lost_frames:
+            sent += self.caller_audio[after * FRAME_BYTES : lost * FRAME_BYTES]
+            after = lost + 1
+        return bytes(sent + self.caller_audio[after * FRAME_BYTES :])
+
     def take_events(self) -> list[PhoneEvent]:
         """The events since the last time this was asked."""
         events, self._events = self._events, []
@@ -323,6 +334,7 @@ class PhoneStream:
         """A frame that was lost is silence in the recording, and a jump of the timestamps on the wire."""
         self.caller_audio += frame or SILENT_FRAME
         if not frame:
+            self.lost_frames.append(self._frames - 1)
             return []
         self.frames_sent_at.append(now)
         chunk = len(self.frames_sent_at)

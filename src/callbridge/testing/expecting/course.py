@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from callbridge.call.agent_facts import StepEntered
 from callbridge.call.end_reasons import EndReason
+from callbridge.call.facts import KeysPressed
 from callbridge.call.outcomes import TextOutcome, TransferOutcome
 from callbridge.call.telephone_facts import TextAsked, TextTold, TransferAsked, TransferEnded
 from callbridge.testing.call_data import ComplaintKind
-from callbridge.testing.expecting.matching import is_like, parsed, shown
+from callbridge.testing.expecting.matching import differences, parsed
 from callbridge.testing.expecting.unmet import Unmet, missing
 
 if TYPE_CHECKING:
@@ -95,11 +96,7 @@ def captured(call: CallData, form: str, fields: Mapping[str, Any]) -> Unmet | No
     value = parsed(objects[form])
     if fields and not isinstance(value, dict):
         return missing(f"what {form} holds", "no words of the call are kept", found)
-    wrong = [
-        f"{name} was not captured" if name not in value else f"{name} was {shown(value[name])}, expected {shown(it)}"
-        for name, it in fields.items()
-        if name not in value or not is_like(it, value[name])
-    ]
+    wrong = differences(value, fields) if fields else []
     return Unmet(f"expected another {form}; {'; '.join(wrong)}", found) if wrong else None
 
 
@@ -143,7 +140,7 @@ def text_sent(call: CallData, template: str | None, outcome: str | None) -> Unme
     return Unmet(line, tuple(found) or ("no text was asked for",))
 
 
-def _refuse_unknown(outcome: str, kind: type[TransferOutcome] | type[TextOutcome]) -> None:
+def _refuse_unknown(outcome: str, kind: type[TransferOutcome | TextOutcome]) -> None:
     known = [one.value for one in kind]
     if outcome not in known:
         raise ValueError(f"there is no outcome {outcome!r}; it may be: {', '.join(known)}")
@@ -151,11 +148,12 @@ def _refuse_unknown(outcome: str, kind: type[TransferOutcome] | type[TextOutcome
 
 def keys(call: CallData, pressed: str) -> Unmet | None:
     """The agent got these keys of the caller's, in this order."""
-    got = "".join(fact.keys for fact in call.facts if fact.kind == "keys_pressed")
+    got = "".join(fact.keys for fact in call.facts if isinstance(fact, KeysPressed))
     if got == pressed:
         return None
     sent = "".join(stream.keys for stream in call.phone.streams)
-    return Unmet(f"expected the agent to get the keys {pressed}; it got {got or 'none'}", (f"pressed: {sent}",))
+    line = f"expected the agent to get the keys {pressed}; it got {got or 'none'}"
+    return Unmet(line, (f"pressed: {sent or 'none'}",))
 
 
 def keys_sent(call: CallData, keys: str) -> Unmet | None:

@@ -1,4 +1,4 @@
-"""What a test expects of the caller's ear: silence, talk-over, interruptions, and what the model makes of them.
+"""What a test expects of the caller's ear: silence, talk-over, interruptions, and what is remembered of them.
 
 The simulated phone is the witness: it knows to the millisecond who was heard and who spoke. What the service
 believes is measured against it.
@@ -27,7 +27,7 @@ CAUSE_S: Final = 1.0
 """The sound that cuts the agent is not over for longer: detection, network and play-out take less."""
 
 LATE_MS: Final = 500
-"""The model tells of speech with its padding, and the network delays it: so far apart it is still the same."""
+"""The model tells of speech with its padding, and the network delays it: so far apart they are still one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,11 @@ def silence(call: CallData, max_ms: int) -> Unmet | None:
         for silence in call.phone.dead_air(max_ms)
     ]
     line = f"expected no silence of more than {max_ms} ms"
-    return Unmet(f"{line}; the longest was {call.phone.longest_dead_air_ms} ms", tuple(found))
+    return Unmet(f"{line}; the longest was {call.phone.longest_dead_air_ms} ms", tuple(found) or _heard(call))
+
+
+def _heard(call: CallData) -> tuple[str, ...]:
+    return tuple(f"{sound.from_ms} to {sound.to_ms} ms: {sound.what}" for sound in call.phone.heard)
 
 
 def talk_over(call: CallData, max_ms: int) -> Unmet | None:
@@ -154,7 +158,8 @@ def truncation(call: CallData, within_ms: int) -> Unmet | None:
     worst_ms = max(abs(_remembered_ms(item) - item.heard_ms) for item in wrong)
     line = f"expected the model to remember what was heard, give or take {within_ms} ms"
     found = (
-        f"{item.item_id}: heard {item.heard_ms:.0f} ms, remembered {_remembered_ms(item):.0f} ms" for item in cut
+        f"{item.item_id}: heard {item.heard_ms:.0f} ms, remembered {_remembered_ms(item):.0f} ms"
+        for item in cut
     )
     return Unmet(f"{line}; it is {worst_ms:.0f} ms off", tuple(found))
 
@@ -172,7 +177,7 @@ def heard_items(call: CallData) -> list[HeardItem]:
 
 
 def _is_cut(call: CallData, item: HeardItem) -> bool:
-    """It was cut in the model's memory; or at the phone while the call went on, and the model was not told."""
+    """It was cut in the model's memory; or at the phone, while the call went on and no model was told."""
     if item.truncated_at_ms is not None or item.is_deleted:
         return True
     if not item.received_ms or item.was_heard_to_its_end:
@@ -197,7 +202,9 @@ def false_barge_ins(call: CallData) -> Unmet | None:
     false = [one for stream in call.streams for one in _false_cuts(call, stream)]
     if not false:
         return None
-    line = f"expected nothing but the caller's words to cut the agent; it was cut by other sounds {len(false)}x"
+    line = (
+        f"expected nothing but the caller's words to cut the agent; it was cut by other sounds {len(false)}x"
+    )
     return Unmet(line, tuple(false))
 
 
@@ -217,11 +224,17 @@ def spurious_answers(call: CallData) -> Unmet | None:
     if not answered:
         return missing("spurious answers", "the agent never spoke")
     words = heard_of(call, CALLER)
-    spurious = [turn for turn in answered if turn.spans and not turn.keys and not _has_words(call, turn, words)]
+    spurious = [
+        turn for turn in answered if turn.spans and not turn.keys and not _has_words(call, turn, words)
+    ]
     if not spurious:
         return None
     line = f"expected answers to the caller's words alone; {len(spurious)} answered other sounds"
-    found = (f"turn {turn.number}, {turn.began_ms / 1000:.2f} s: {turn.agent[0].words!r}" for turn in spurious)
+    from_ms = call.story_from_ms
+    found = (
+        f"turn {turn.number}, {(turn.began_ms + from_ms) / 1000:.2f} s: {turn.agent[0].words!r}"
+        for turn in spurious
+    )
     return Unmet(line, tuple(found))
 
 

@@ -19,8 +19,8 @@ Words: TypeAlias = "str | re.Pattern[str]"
 def is_like(expected: Any, value: Any) -> bool:
     """Whether `value` is what was expected.
 
-    A pattern must be found in it (of what is no text: in its JSON), a function must say yes to it, a type must
-    be its own; whatever else is expected must equal it, and may have patterns and functions within.
+    A pattern must be found in it (of what is no text: in its JSON), a function must say yes to it, a type
+    must be its own; whatever else is expected must equal it, and may have patterns and functions within.
     """
     if isinstance(expected, re.Pattern):
         return expected.search(value if isinstance(value, str) else as_json(value)) is not None
@@ -29,11 +29,22 @@ def is_like(expected: Any, value: Any) -> bool:
     if callable(expected):
         return _says_yes(expected, value)
     if isinstance(expected, Mapping) and isinstance(value, Mapping):
-        return expected.keys() == value.keys() and all(is_like(one, value[at]) for at, one in expected.items())
+        return expected.keys() == value.keys() and not differences(value, expected)
     if isinstance(expected, list | tuple) and isinstance(value, list):
         return len(expected) == len(value) and all(map(is_like, expected, value))
     # True is no 1 in JSON.
     return isinstance(expected, bool) == isinstance(value, bool) and bool(expected == value)
+
+
+def differences(values: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """What of the expected is missing from named values, or is another one."""
+    return [
+        f"{name} is {shown(values[name])}, expected {shown(one)}"
+        if name in values
+        else f"{name} is not there"
+        for name, one in expected.items()
+        if name not in values or not is_like(one, values[name])
+    ]
 
 
 def _says_yes(expected: Callable[[Any], object], value: Any) -> bool:

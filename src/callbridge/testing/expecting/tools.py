@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from callbridge.testing.expecting.matching import is_like, parsed, shown
+import msgspec
+
+from callbridge.testing.expecting.matching import differences, is_like, parsed, shown
 from callbridge.testing.expecting.unmet import Unmet, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from callbridge.records.story import CallStory, ToolUse
+    from callbridge.records.story import ToolUse
+    from callbridge.testing.call_data import CallData
 
 __tracebackhide__ = True
 
@@ -22,17 +25,22 @@ ANSWERED = frozenset({"answered", "stored"})
 """Outcomes of a tool that did what it was asked for."""
 
 
-def uses_of(story: CallStory) -> list[ToolUse]:
-    """The calls of the model, in their order."""
-    used = [tool for turn in story.turns for tool in turn.tools if not tool.is_ours]
+def uses_of(call: CallData) -> list[ToolUse]:
+    """The calls of the model, in their order, with their times as the phone counts."""
+    used = [
+        msgspec.structs.replace(tool, began_ms=tool.began_ms + call.story_from_ms)
+        for turn in call.story.turns
+        for tool in turn.tools
+        if not tool.is_ours
+    ]
     return sorted(used, key=lambda tool: tool.began_ms)
 
 
 class ToolCalls:
     """The calls of one tool with certain arguments."""
 
-    def __init__(self, story: CallStory, name: str, arguments: Mapping[str, Any]) -> None:
-        self._all = uses_of(story)
+    def __init__(self, call: CallData, name: str, arguments: Mapping[str, Any]) -> None:
+        self._all = uses_of(call)
         self._name, self._arguments = name, arguments
         self._of_name = [use for use in self._all if use.name == name]
         self._matching = [use for use in self._of_name if _fits(use, arguments)]
@@ -85,18 +93,18 @@ class ToolCalls:
                 yield f"{_moment(use)}: the tool is called {use.name}"
 
 
-def exactly(story: CallStory, names: Sequence[str]) -> Unmet | None:
+def exactly(call: CallData, names: Sequence[str]) -> Unmet | None:
     """These tools in this order, and no others."""
-    called = [use.name for use in uses_of(story)]
+    called = [use.name for use in uses_of(call)]
     if called == list(names):
         return None
     line = f"expected the tools {_enumerated(names)}, in this order; called were {_enumerated(called)}"
-    return Unmet(line, tuple(_listed(uses_of(story))))
+    return Unmet(line, tuple(_listed(uses_of(call))))
 
 
-def only(story: CallStory, names: Sequence[str]) -> Unmet | None:
+def only(call: CallData, names: Sequence[str]) -> Unmet | None:
     """No tools but these, however often."""
-    others = [use for use in uses_of(story) if use.name not in names]
+    others = [use for use in uses_of(call) if use.name not in names]
     if not others:
         return None
     line = f"expected no tools but {_enumerated(names)}" if names else "expected no tool to be called"
@@ -110,9 +118,7 @@ def only(story: CallStory, names: Sequence[str]) -> Unmet | None:
 def _fits(use: ToolUse, arguments: Mapping[str, Any]) -> bool:
     """The call has at least these arguments."""
     given = _given(use)
-    if not arguments:
-        return True
-    return given is not None and all(name in given and is_like(it, given[name]) for name, it in arguments.items())
+    return not arguments or (given is not None and not differences(given, arguments))
 
 
 def _given(use: ToolUse) -> dict[str, Any] | None:
@@ -121,16 +127,11 @@ def _given(use: ToolUse) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _differences(use: ToolUse, arguments: Mapping[str, Any]) -> Iterable[str]:
+def _differences(use: ToolUse, arguments: Mapping[str, Any]) -> list[str]:
     given = _given(use)
     if given is None:
-        yield f"its arguments are {use.arguments!r}" if use.arguments else "its arguments were not kept"
-        return
-    for name, expected in arguments.items():
-        if name not in given:
-            yield f"{name} was not given"
-        elif not is_like(expected, given[name]):
-            yield f"{name} was {shown(given[name])}, expected {shown(expected)}"
+        return [f"its arguments are {use.arguments!r}" if use.arguments else "its arguments were not kept"]
+    return differences(given, arguments)
 
 
 def _has_result(use: ToolUse, result: Any) -> bool:

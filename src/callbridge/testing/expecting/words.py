@@ -1,4 +1,4 @@
-"""What a test expects of words: those that reached the caller's ear, those that were to be said, the caller's.
+"""What a test expects of words: those that reached the ear, those that were to be said, the caller's.
 
 What was heard of an answer that was cut is told by how much of its audio was heard.
 """
@@ -49,15 +49,23 @@ def not_said(
     found = [(number, text) for number, text in texts if has_words(text, words)]
     if not found:
         return None if any(text for _, text in texts) else _nothing(story, whose, f"not {_quoted(words)}")
-    return Unmet(f"expected {_quoted(words)} not {_VERBS[whose]}{_where(turn)}; it was", tuple(_listed(found)))
+    return Unmet(
+        f"expected {_quoted(words)} not {_VERBS[whose]}{_where(turn)}; it was", tuple(_listed(found))
+    )
 
 
 def _nothing(story: CallStory, whose: str, wanted: str) -> Unmet:
     """Either nobody spoke, or nothing was kept of it: an expectation of words tells nothing then."""
     spoken = [turn for turn in story.turns if (turn.spans if whose == "caller" else turn.agent)]
     if spoken:
-        why = "no words of it are kept" if whose == "caller" else "nothing of it was heard, or no words are kept"
-        return missing(f"{wanted}; what was said", why, (f"turn {turn.number}: (no words)" for turn in spoken))
+        why = (
+            "no words of it are kept"
+            if whose == "caller"
+            else "nothing of it was heard, or no words are kept"
+        )
+        return missing(
+            f"{wanted}; what was said", why, (f"turn {turn.number}: (no words)" for turn in spoken)
+        )
     who = "the caller has" if whose == "caller" else "the agent has"
     return missing(f"{wanted}; what was said", f"{who} said nothing")
 
@@ -93,7 +101,7 @@ def _alike(story: CallStory, whose: str, words: Words, turn: int | None) -> Iter
     for number, text in _texts(story, whose, None):
         if turn is not None and number != turn and has_words(text, words):
             yield f"it is in turn {number}: {text!r}"
-        elif NEAR <= likeness(text, words) and (turn is None or number == turn):
+        elif likeness(text, words) >= NEAR and (turn is None or number == turn):
             yield f"turn {number} has {likeness(text, words):.0%} of its words: {text!r}"
 
 
