@@ -180,8 +180,8 @@ async def _end(process: Process) -> None:
     with suppress(ProcessLookupError):
         process.terminate()
     try:
-        async with asyncio.timeout(END_S):
-            await process.wait()
+        # Not `timeout`: see `Run._give_back`.
+        await asyncio.wait_for(process.wait(), END_S)
     except TimeoutError:
         with suppress(ProcessLookupError):
             process.kill()
@@ -228,5 +228,4 @@ async def _ngrok(port: int, token: str) -> AsyncIterator[NgrokTunnel]:
         yield NgrokTunnel(str(listener.url()).rstrip("/"))
     finally:
         with suppress(ValueError, RuntimeError, OSError):
-            async with asyncio.timeout(END_S):
-                await listener.close()
+            await asyncio.wait_for(listener.close(), END_S)
