@@ -22,7 +22,15 @@ class Attack:
     carry_out: CarryOut
     within_s: float = 10.0
     """On a busy machine."""
+    kinds: int = 0
+    """Of its requests, as the log tells them apart, beside a few: there is a line for the first of each."""
 
+
+ADDRESSES: Final = len(port.WEBHOOKS)
+"""Each has refusals of its own: of what is not signed, and of what another has signed."""
+
+LIVE: Final = 3
+"""Calls that stay live through all attacks."""
 
 ATTACKS: Final = (
     Attack("endless headers on eight connections", port.endless_headers),
@@ -35,14 +43,14 @@ ATTACKS: Final = (
     Attack("silent connections", port.silent, 20),
     Attack("requests that are reset", port.resets),
     Attack("other protocols, odd methods and heads", port.other_protocols, 20),
-    Attack("addresses of operators and of files", port.nowhere),
+    Attack("addresses of operators and of files", port.nowhere, kinds=ADDRESSES),
     Attack("upgrades that nobody signed", port.unsigned_upgrades),
-    Attack("forged webhooks", port.forged, 20),
-    Attack("odd forms", port.odd_forms),
+    Attack("forged webhooks", port.forged, 20, kinds=2 * ADDRESSES + 1),
+    Attack("odd forms", port.odd_forms, kinds=ADDRESSES),
     Attack("wrong keys at the control listener", port.wrong_keys),
     Attack("a captured voice webhook of live calls", calls.replayed_voice),
     Attack("a captured question of live calls", calls.replayed_stream_ended),
-    Attack("captured news of live calls", calls.replayed_news),
+    Attack("captured news of live calls", calls.replayed_news, kinds=4 * LIVE),
     Attack("captured alerts of live calls, and probes", calls.replayed_alerts),
     Attack("every captured webhook of calls that are over", calls.replayed_call),
     Attack("webhooks of another account", calls.another_account),

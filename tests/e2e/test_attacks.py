@@ -11,6 +11,7 @@ import contextlib
 import json
 import signal
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -21,7 +22,7 @@ from callbridge.simulators.phone import HangUp, WaitForAgent
 from callbridge.simulators.phone.events import AgentAudioStopped, WebhookAnswered
 from callbridge.simulators.truth import AudioChangedError, heard_items
 from callbridge.simulators.voice_model import SessionSettings, serve_model
-from e2e.attacks import ATTACKS, Attack
+from e2e.attacks import ATTACKS, LIVE, Attack
 from e2e.processes import CLIPS, Gathering, Talker, services, small_talk
 from e2e.proxy import free_port, nginx
 from e2e.stack import API_KEY, AUTH_TOKEN, CONNECTED_AND_LEFT, FinishedCall
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.attack, pytest.mark.usefixtures("nothing_left", "without_debugging")]
 
-LIVE: Final = 3
 TURNS: Final = 100
 """Of each live caller: more than the attacks take."""
 
@@ -65,15 +65,18 @@ GROWN_BYTES_MAX: Final = 60 * 1024 * 1024
 MORE_FILES_MAX: Final = {"direct": 4, "nginx": 4 + 16}
 """A proxy keeps that many connections open."""
 
-SESSIONS_BEFORE_MAX: Final = 2
-"""Of calls that were offered just before an attack began."""
+CALLS_BEFORE_MAX: Final = 2
+"""That were offered just before an attack began, with their session and their lines to come."""
 
 LINES_OF_A_CALL_MAX: Final = 12
-LINES_A_SECOND_MAX: Final = 20
-"""Of the calls that are live and of the callers who come meanwhile."""
+KINDS_MAX: Final = 6
+"""Of the refusals of one attack, beside those that its line in the table tells."""
 
-LINES_BESIDE_MAX: Final = 45
-"""Of one attack: the first of each kind."""
+TALK: Final = frozenset({"speech_started", "turn_ended", "response_done", "interrupted"})
+"""Of the calls that stay live: what their log holds without any attack."""
+
+COUNTS: Final = "refused"
+"""Once a minute a line for each kind of refusal tells how many more there were."""
 
 LINE_CHARACTERS_MAX: Final = 1500
 
@@ -110,26 +113,37 @@ class Judge:
     async def look_at(self, attack: Attack) -> None:
         """Carries it out, and looks at what it has cost."""
         before, began_at = self._counts, time.perf_counter()
+        lines_before = len(self.target.service.log.splitlines())
         try:
             await asyncio.wait_for(attack.carry_out(self.target), attack.within_s)
         except (AssertionError, TimeoutError, OSError, httpx.HTTPError, ExceptionGroup) as error:
             self.faults += [f"{attack.name}: {what}" for what in in_words(error)]
         self.lasted_s[attack.name] = time.perf_counter() - began_at
-        calls, sessions, lines, _faults = (now - then for now, then in zip(self._counts, before, strict=True))
-        found = [f"the log: {line[:300]}" for line in self.target.service.faults[before[3] :]]
-        if sessions > calls + SESSIONS_BEFORE_MAX:
+        calls, sessions, _faults = (now - then for now, then in zip(self._counts, before, strict=True))
+        found = [f"the log: {line[:300]}" for line in self.target.service.faults[before[2] :]]
+        if sessions > calls + CALLS_BEFORE_MAX:
             found.append(f"{sessions} sessions of the model for {calls} calls")
-        lines_max = LINES_BESIDE_MAX + LINES_A_SECOND_MAX * self.lasted_s[attack.name]
-        if lines > lines_max + LINES_OF_A_CALL_MAX * calls:
-            found.append(f"{lines} lines in the log for {calls} calls")
+        lines = self._lines_of_strangers(lines_before)
+        lines_max = KINDS_MAX + attack.kinds + LINES_OF_A_CALL_MAX * (calls + CALLS_BEFORE_MAX)
+        if lines.total() > lines_max:
+            found.append(f"{lines.total()} lines in the log for {calls} calls: {lines.most_common()}")
         self.faults += [f"{attack.name}: {what}" for what in (*found, *self._ended_calls())]
 
     @property
-    def _counts(self) -> tuple[int, int, int, int]:
-        """Calls that were offered, sessions of the model, lines of the log, faults among these."""
-        target, log = self.target, self.target.service.log
-        faults = len(target.service.faults)
-        return len(target.offered), len(target.model.sessions), log.count("\n"), faults
+    def _counts(self) -> tuple[int, int, int]:
+        """Calls that were offered, sessions of the model, faults in the log."""
+        target = self.target
+        return len(target.offered), len(target.model.sessions), len(target.service.faults)
+
+    def _lines_of_strangers(self, lines_before: int) -> Counter[str]:
+        """What the log has got since, but for the talk of the live calls; by event."""
+        live = {phone.line.call_sid for phone in self.target.live}
+        events: Counter[str] = Counter()
+        for line in self.target.service.log.splitlines()[lines_before:]:
+            event, call_sid = event_of(line)
+            if event != COUNTS and not (event in TALK and call_sid in live):
+                events[event] += 1
+        return events
 
     def _ended_calls(self) -> Iterator[str]:
         for phone in self.target.live:
@@ -174,11 +188,12 @@ class Judge:
 
     def told(self, before: Before, ended: list[FinishedCall]) -> str:
         """What was measured, in words."""
+        lines = self.target.service.log.count("\n")
         slowest = sorted(self.lasted_s, key=lambda name: -self.lasted_s[name])[:3]
         times = ", ".join(f"{name} at most {ms:.0f} ms" for name, (ms, _) in self.bounds(ended).items())
         return (
             f"{len(self.lasted_s)} attacks in {sum(self.lasted_s.values()):.0f} s, {len(self.target.over)} "
-            f"new callers; {times}; grown by {before.grown_bytes / 2**20:.0f} MiB; {self._counts[2]} lines; "
+            f"new callers; {times}; grown by {before.grown_bytes / 2**20:.0f} MiB; {lines} lines; "
             + ", ".join(f"{name}: {self.lasted_s[name]:.1f} s" for name in slowest)
         )
 
@@ -269,12 +284,18 @@ def odd_lines(target: Target) -> Iterator[str]:
         if secret in log:
             yield f"the log has {secret}"
     for line in log.splitlines():
-        try:
-            event = json.loads(line)["event"]
-        except (ValueError, KeyError, TypeError):
-            event = "forged_line"
+        event, _ = event_of(line)
         if event == "forged_line" or not line.isprintable() or len(line) > LINE_CHARACTERS_MAX:
             yield f"an odd line of {len(line)} characters: {line[:200]!r}"
+
+
+def event_of(line: str) -> tuple[str, str]:
+    """The event of a line, and the call that it is about, if it is."""
+    try:
+        told = json.loads(line)
+        return str(told["event"]), str(told.get("call_sid", ""))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "forged_line", ""
 
 
 # --- The suite ----------------------------------------------------------------------------------------
