@@ -8,10 +8,17 @@ from typing import Any
 import pytest
 from openai.types.chat import ChatCompletion
 
-from callbridge.simulators.text_model import CutOff, Filtered, Refuses, Says, TextModel
+from callbridge.simulators.text_model import CallsTool, CutOff, Filtered, Refuses, Says, TextModel
 from callbridge.simulators.text_model.completions import PATH
 
 HEADERS = {"authorization": "Bearer test", "content-type": "application/json"}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "book", "parameters": {"type": "object"}}}
+CALLED: dict[str, Any] = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "book", "arguments": "{}"}}],
+}
+RESULT: dict[str, Any] = {"role": "tool", "tool_call_id": "call_1", "content": "done"}
 CLOSED: dict[str, Any] = {
     "type": "object",
     "properties": {"a": {"type": "string"}},
@@ -37,7 +44,10 @@ def answer(request: object, model: TextModel | None = None, **headers: str) -> t
     return said.status, said.body
 
 
-@pytest.mark.parametrize("reaction", [Says({"a": "b"}), Says("text"), Refuses(), CutOff(), Filtered()])
+@pytest.mark.parametrize(
+    "reaction",
+    [Says({"a": "b"}), Says("text"), CallsTool("book"), Refuses(), CutOff(), Filtered()],
+)
 def test_every_completion_is_as_the_vendor_types_it(reaction: Any) -> None:
     model = TextModel()
     model.will(reaction)
@@ -59,6 +69,20 @@ def test_every_completion_is_as_the_vendor_types_it(reaction: Any) -> None:
         (wants(CLOSED | {"default": {}}), 400, "invalid_json_schema"),
         (wants({"type": "array", "items": CLOSED}), 400, "invalid_json_schema"),
         ("no object", 400, None),
+        (wants(tools=[]), 400, "empty_array"),
+        (wants(tools=[TOOL] * 129), 400, "array_above_max_length"),
+        (wants(tools=[{"type": "function", "name": "book"}]), 400, "invalid_value"),
+        (wants(tools=[{"type": "function", "function": {"name": "my book"}}]), 400, "invalid_value"),
+        (
+            wants(tools=[{"type": "function", "function": {"name": "book", "parameters": {}}}]),
+            400,
+            "invalid_function_parameters",
+        ),
+        (wants(tool_choice="auto"), 400, None),
+        (wants(tools=[TOOL], messages=[CALLED]), 400, None),
+        (wants(tools=[TOOL], messages=[RESULT]), 400, None),
+        (wants(tools=[TOOL], messages=[CALLED, {"role": "user", "content": "x"}, RESULT]), 400, None),
+        (wants(tools=[TOOL], messages=[{"role": "user", "content": None}]), 400, "invalid_type"),
     ],
 )
 def test_what_openai_refuses_is_refused(request_: object, status: int, code: str | None) -> None:
@@ -68,3 +92,15 @@ def test_what_openai_refuses_is_refused(request_: object, status: int, code: str
 
 def test_a_wrong_key_is_refused() -> None:
     assert answer(wants(), authorization="Bearer other")[0] == 401
+
+
+def test_a_call_and_its_result_are_taken_together() -> None:
+    assert answer(wants(tools=[TOOL], messages=[CALLED, RESULT]))[0] == 200
+
+
+def test_reactions_to_one_schema_go_before_those_to_any() -> None:
+    model = TextModel()
+    model.will(Says("for any"))
+    model.will_answer("it", Says({"a": "first"}))
+    said = [answer(wants(), model)[1]["choices"][0]["message"]["content"] for _ in range(2)]
+    assert said == ['{"a": "first"}', "for any"]

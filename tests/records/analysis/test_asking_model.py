@@ -12,6 +12,7 @@ from callbridge.records.analysis.completion import AnalysisFault, open_client
 from callbridge.records.analysis.findings import Custom
 from callbridge.records.story import CallStory, Turn
 from callbridge.simulators.text_model import (
+    Babbles,
     CutOff,
     Fails,
     Filtered,
@@ -87,6 +88,7 @@ async def test_an_answer_that_does_not_fit_is_asked_for_once_more(server: TextMo
         ([Says(FOUND | {"more": 1})] * 2, "not as asked: more", True),
         ([CutOff()] * 2, "too long", True),
         ([Refuses()], "refuses", True),
+        ([Babbles()], "cannot be read", False),
         ([Filtered()], "filter", True),
         ([Fails(429, "rate_limit_exceeded", "7")], "429 .rate_limit_exceeded", False),
         ([Fails(429, "insufficient_quota")], "insufficient_quota", True),

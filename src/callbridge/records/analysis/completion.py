@@ -75,7 +75,7 @@ def faults_in_words(timeout_s: float = TIMEOUT_S) -> Iterator[None]:
         raise AnalysisFault(f"no answer within {timeout_s:g} s") from error
     except openai.APIConnectionError as error:
         raise AnalysisFault("the endpoint cannot be reached") from error
-    except openai.APIError as error:  # Not JSON, or not of the shape that the client knows.
+    except (openai.APIError, ValueError) as error:  # Not JSON, or not of the shape that the client knows.
         raise AnalysisFault("its answer cannot be read") from error
 
 
@@ -86,7 +86,7 @@ def text_of(said: ChatCompletion) -> str:
         AnalysisFault: the model will not answer, or may not.
         UnfitAnswer: there is none, or not all of it.
     """
-    if not said.choices:
+    if not getattr(said, "choices", None):  # The client takes any JSON for a completion.
         raise UnfitAnswer("There is no answer in it.")
     choice = said.choices[0]
     if choice.message.refusal:

@@ -1,11 +1,13 @@
 """A text model on a laptop: Chat Completions with structured outputs, strict as the real endpoint.
 
-Pure: `strict_schema`, `completions`. Shell: `server`.
+Pure: `strict_schema`, `function_tools`, `completions`. Shell: `server`.
 """
 
 from __future__ import annotations
 
 from callbridge.simulators.text_model.completions import (
+    Babbles,
+    CallsTool,
     CutOff,
     Fails,
     Filtered,
@@ -17,6 +19,8 @@ from callbridge.simulators.text_model.completions import (
 from callbridge.simulators.text_model.server import TextModelServer, serve_text_model
 
 __all__ = [
+    "Babbles",
+    "CallsTool",
     "CutOff",
     "Fails",
     "Filtered",

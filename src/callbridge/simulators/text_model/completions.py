@@ -11,18 +11,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from callbridge.simulators.text_model.function_tools import ToolFault, order_faults, tool_faults
 from callbridge.simulators.text_model.strict_schema import faults_of, least_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PATH: Final = "/v1/chat/completions"
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_ROLES: Final = frozenset({"system", "developer", "user", "assistant"})
+_ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 _PARAMETERS: Final = frozenset(
     {"model", "messages", "response_format", "max_completion_tokens", "temperature", "top_p", "seed"}
     | {"reasoning_effort", "store", "metadata", "user", "n", "service_tier", "verbosity"}
+    | {"tools", "tool_choice", "parallel_tool_calls"}
 )
 
 
@@ -31,6 +33,17 @@ class Says:
     """The model answers with this: JSON, or a text as it is."""
 
     content: object
+
+
+@dataclass(frozen=True, slots=True)
+class CallsTool:
+    """The model calls a tool. One that was not offered is called all the same, as models do."""
+
+    name: str
+    arguments: object = field(default_factory=dict)
+    """JSON, or a text as it is."""
+    content: str | None = None
+    """What it says besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +75,18 @@ class Fails:
 
 
 @dataclass(frozen=True, slots=True)
+class Babbles:
+    """What comes back is no JSON, as of a proxy on the way."""
+
+    body: bytes = b"<html>502 Bad Gateway</html>"
+
+
+@dataclass(frozen=True, slots=True)
 class Hangs:
     """No answer ever comes."""
 
 
-Reaction: TypeAlias = Says | Refuses | CutOff | Filtered | Fails | Hangs
+Reaction: TypeAlias = Says | CallsTool | Refuses | CutOff | Filtered | Fails | Babbles | Hangs
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +94,7 @@ class Answer:
     """What goes back over HTTP."""
 
     status: int
-    body: Mapping[str, object]
+    body: Mapping[str, object] | bytes
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -99,17 +119,24 @@ class TextModel:
         models: which there are.
         key: who may ask.
         reactions: what it does, in order; after the last one it finds nothing in anything.
+        by_schema: the same for requests that want a certain schema, by its name; these go first. The name is
+            empty for requests that want none.
     """
 
     models: frozenset[str] = frozenset({"gpt-5-mini"})
     key: str = "test"
     reactions: deque[Reaction] = field(default_factory=deque)
+    by_schema: dict[str, deque[Reaction]] = field(default_factory=dict)
     taken: list[dict[str, Any]] = field(default_factory=list)
     """The requests that it took, as they came."""
 
     def will(self, *reactions: Reaction) -> None:
         """What it is to do next."""
         self.reactions.extend(reactions)
+
+    def will_answer(self, schema_name: str, *reactions: Reaction) -> None:
+        """What it is to do next when it is asked for this schema; for none when the name is empty."""
+        self.by_schema.setdefault(schema_name, deque()).extend(reactions)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
         """What goes back; nothing when it hangs."""
@@ -118,15 +145,24 @@ class TextModel:
         except _Refused as refused:
             return refused.answer
         self.taken.append(request)
-        reaction = self.reactions.popleft() if self.reactions else Says(_nothing_found(request))
+        reaction = self._next(request)
         match reaction:
             case Hangs():
                 return None
+            case Babbles(body):
+                return Answer(200, body)
             case Fails(status, code, retry_after):
                 answer = error_answer(status, code or None, "It was told to fail.")
                 return Answer(status, answer.body, (("retry-after", retry_after),) if retry_after else ())
             case _:
                 return Answer(200, _completion(request, reaction, len(self.taken)))
+
+    def _next(self, request: dict[str, Any]) -> Reaction:
+        wanted = request.get("response_format", {}).get("json_schema", {}).get("name", "")
+        for waiting in (self.by_schema.get(wanted), self.reactions):
+            if waiting:
+                return waiting.popleft()
+        return Says(_nothing_found(request))
 
     def _read(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
         if path != PATH:
@@ -156,6 +192,13 @@ class TextModel:
             raise _Refused(400, "integer_below_min_value", "Invalid value.", "max_completion_tokens")
         if "response_format" in request:
             _check_format(request["response_format"])
+        _refuse_first(tool_faults(request))
+        _refuse_first(order_faults(request["messages"]))
+
+
+def _refuse_first(faults: Iterator[ToolFault]) -> None:
+    if fault := next(faults, None):
+        raise _Refused(400, *fault)
 
 
 def _check_messages(messages: object) -> None:
@@ -165,8 +208,15 @@ def _check_messages(messages: object) -> None:
         where = f"messages[{number}]"
         if not isinstance(message, dict) or message.get("role") not in _ROLES:
             raise _Refused(400, "invalid_value", f"Invalid value: '{where}.role'.", f"{where}.role")
-        if not isinstance(message.get("content"), str):
+        if not isinstance(message.get("content"), str) and not _calls_alone(message):
             raise _Refused(400, "invalid_type", f"Invalid type for '{where}.content'.", f"{where}.content")
+
+
+def _calls_alone(message: dict[str, Any]) -> bool:
+    """Whether it is a message of the model that calls tools without a word."""
+    return (
+        message["role"] == "assistant" and bool(message.get("tool_calls")) and message.get("content") is None
+    )
 
 
 def _check_format(wanted: object) -> None:
@@ -191,8 +241,9 @@ def _nothing_found(request: dict[str, Any]) -> object:
 
 def _completion(request: dict[str, Any], reaction: Reaction, number: int) -> dict[str, object]:
     content, refusal, reason = _told(reaction)
-    read = _tokens(message["content"] for message in request["messages"])
-    wrote = _tokens([content or refusal or ""])
+    calls = _calls(reaction, number)
+    read = _tokens(message.get("content") or "" for message in request["messages"])
+    wrote = _tokens([content or refusal or "", *(call["function"]["arguments"] for call in calls)])
     return {
         "id": f"chatcmpl-{number:024}",
         "object": "chat.completion",
@@ -206,6 +257,7 @@ def _completion(request: dict[str, Any], reaction: Reaction, number: int) -> dic
                     "content": content,
                     "refusal": refusal,
                     "annotations": [],
+                    **({"tool_calls": calls} if calls else {}),
                 },
                 "logprobs": None,
                 "finish_reason": reason,
@@ -233,8 +285,19 @@ def _told(reaction: Reaction) -> tuple[str | None, str | None, str]:
             return None, why, "stop"
         case CutOff(content):
             return content, None, "length"
+        case CallsTool(content=content):
+            return content, None, "tool_calls"
         case _:
             return None, None, "content_filter"
+
+
+def _calls(reaction: Reaction, number: int) -> list[dict[str, Any]]:
+    if not isinstance(reaction, CallsTool):
+        return []
+    given = reaction.arguments
+    arguments = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    function = {"name": reaction.name, "arguments": arguments}
+    return [{"id": f"call_{number:024}", "type": "function", "function": function}]
 
 
 def _tokens(texts: Iterable[str]) -> int:

@@ -47,7 +47,8 @@ class TextModelServer:
         lines = [("content-type", "application/json"), *answer.headers]
         encoded = [(name.encode(), value.encode()) for name, value in lines]
         await send({"type": "http.response.start", "status": answer.status, "headers": encoded})
-        await send({"type": "http.response.body", "body": msgspec.json.encode(answer.body)})
+        body = answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
+        await send({"type": "http.response.body", "body": body})
 
 
 @asynccontextmanager
