@@ -15,7 +15,7 @@ from callbridge.records.analysis.findings import UnfitAnswer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, OpenAI
     from openai.types.chat import ChatCompletion
 
     TextClient: TypeAlias = AsyncOpenAI
@@ -55,6 +55,19 @@ def open_client(url: str, key: str) -> TextClient:
     except ImportError as error:
         raise AnalysisFault(_NOT_INSTALLED, is_lasting=True) from error
     return AsyncOpenAI(base_url=url, api_key=key, timeout=TIMEOUT_S, max_retries=0)
+
+
+def open_blocking_client(url: str, key: str, timeout_s: float = TIMEOUT_S) -> OpenAI:
+    """The same for a thread.
+
+    Raises:
+        AnalysisFault: it is not installed.
+    """
+    try:
+        from openai import OpenAI  # noqa: PLC0415  # See `open_client`.
+    except ImportError as error:
+        raise AnalysisFault(_NOT_INSTALLED, is_lasting=True) from error
+    return OpenAI(base_url=url, api_key=key, timeout=timeout_s, max_retries=0)
 
 
 def in_schema(name: str, schema: dict[str, Any]) -> dict[str, Any]:

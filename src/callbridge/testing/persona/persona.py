@@ -18,7 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     turns: Annotated[int, msgspec.Meta(ge=1, le=100)] = 12
     """How often the persona speaks or presses keys."""
     call_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 180.0
-    """Of the call, from its answer. Then the persona hangs up, and the call has a complaint."""
+    """Of its streams, in seconds. Then the persona hangs up, and the call has a complaint."""
     silence_s: Positive = 15.0
     """How long the persona waits for the agent to say anything."""
     dollars: Annotated[float, msgspec.Meta(gt=0, le=100)] = 0.10
@@ -34,7 +34,7 @@ class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         style: how they speak; empty for as people do.
         limits: where the call ends at the latest.
         model: the text model; that of the settings when empty.
-        thinks_ms: the pause between the agent's last word and the answer, whatever the text model took.
+        answers_after_ms: how long the agent must have been quiet, whatever the text model takes.
 
     Raises:
         ValueError: there is nobody, or nothing that they want.
@@ -45,7 +45,7 @@ class Persona(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     style: str = ""
     limits: Limits = Limits()
     model: str = ""
-    thinks_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 600
+    answers_after_ms: Annotated[int, msgspec.Meta(ge=300, le=10_000)] = 800
 
     def __post_init__(self) -> None:
         for name in ("who", "goal"):
