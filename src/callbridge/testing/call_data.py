@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import CallReport, PhoneStream
     from callbridge.simulators.voice_model import Journal
     from callbridge.testing.logged import LogLine
+    from callbridge.testing.persona.persona import Persona
+    from callbridge.testing.persona.text_models import Exchange
 
 ComplaintKind: TypeAlias = Literal[
     "tool_not_offered",
@@ -34,6 +36,7 @@ ComplaintKind: TypeAlias = Literal[
     "tool_failed",
     "silence",
     "not_ended",
+    "text_model",
 ]
 
 
@@ -49,7 +52,8 @@ class Complaint(msgspec.Struct, frozen=True):
     `audio_changed`, `audio_lost`: of the agent on its way to the ear, of the caller on its way to the model;
     `log`: a warning or an error in the log; `tool_failed`: a tool raised, or took too long;
     `silence`: nobody was heard for longer than the service promises;
-    `not_ended`: the call had to be ended from outside."""
+    `not_ended`: the call had to be ended from outside;
+    `text_model`: it was to play the voice model, and gave no answer that can be used."""
     text: str
     """What it is, and what to do."""
     at_ms: int | None = None
@@ -87,6 +91,12 @@ class CallData:
     seed: int = 0
     title: str = field(default="call", kw_only=True)
     """What it is called in reports and files."""
+    persona: Persona | None = field(default=None, kw_only=True)
+    """Who called, where a text model played the caller."""
+    goal: str = field(default="", kw_only=True)
+    """What the persona says of its goal: `open`, `reached` or `given_up`. Advisory: it proves nothing."""
+    exchanges: tuple[Exchange, ...] = field(default=(), kw_only=True)
+    """Every question to a text model during the call, with its answer."""
 
     def __repr__(self) -> str:
         found = f"{self.phone.duration_ms} ms, {len(self.complaints)} complaints"

@@ -49,6 +49,8 @@ def _of_moves(call: CallData, prompter: MovesPrompter) -> Iterator[Complaint]:
             "tool_not_offered",
             f"the model was to call {tool}, which the session does not offer then; it offers: {names}",
         )
+    if prompter.fault:
+        yield Complaint("text_model", prompter.fault)
     if prompter.waiting:
         left = ", ".join(repr(move) for move in prompter.waiting)
         yield Complaint("moves_left", f"nobody came to {len(prompter.waiting)} of the model's moves: {left}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
+from callbridge.testing.persona.casting import text_models_of
 from callbridge.testing.serving import Order, play
 from callbridge.testing.speech import Speech, agent_speaker, caller_speech
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.moves import ModelMove
+    from callbridge.testing.persona.persona import Improvised, Persona
     from callbridge.testing.played import PlayedCall
     from callbridge.testing.steps import CallerStep
 
@@ -48,8 +50,8 @@ class Line:
         self,
         agent: Answering,
         *,
-        caller: Sequence[CallerStep] = (),
-        model: Sequence[ModelMove] = (),
+        caller: Sequence[CallerStep] | Persona = (),
+        model: Sequence[ModelMove] | Improvised = (),
         effects: Sequence[AnyEffect] = (),
         speech: Speech = Speech.SYNTHETIC,
         seed: int | None = None,
@@ -63,8 +65,8 @@ class Line:
         self,
         agent: Answering,
         *,
-        caller: Sequence[CallerStep] = (),
-        model: Sequence[ModelMove] = (),
+        caller: Sequence[CallerStep] | Persona = (),
+        model: Sequence[ModelMove] | Improvised = (),
         effects: Sequence[AnyEffect] = (),
         speech: Speech = Speech.SYNTHETIC,
         seed: int | None = None,
@@ -76,8 +78,8 @@ class Line:
     def _order(
         self,
         agent: Answering,
-        caller: Sequence[CallerStep],
-        model: Sequence[ModelMove],
+        caller: Sequence[CallerStep] | Persona,
+        model: Sequence[ModelMove] | Improvised,
         effects: Sequence[AnyEffect],
         speech: Speech,
         seed: int | None,
@@ -93,6 +95,7 @@ class Line:
             seed=self._seed if seed is None else seed,
             settings=self._settings | dict(settings or {}),
             title=f"call {len(self.calls) + 1}",
+            text_models=text_models_of(caller, model),
         )
 
     def _done(self, call: PlayedCall) -> PlayedCall:

@@ -51,6 +51,8 @@ class MovesPrompter(voice_model.Prompter):
         """How often there was none."""
         self.not_offered: list[tuple[str, tuple[str, ...]]] = []
         """Tools that it was to call, and that the session did not offer, each with those that it did."""
+        self.fault = ""
+        """Why it could not go on, where something else than moves makes its answers."""
         self._words = words
         self._voice = voice
 
@@ -72,6 +74,16 @@ class MovesPrompter(voice_model.Prompter):
         dictated = _dictated(asked)
         if dictated:
             return self._saying(dictated)
+        return self.made(offered, asked)
+
+    def made(self, offered: Collection[str], asked: str) -> Answer:
+        """Its next move.
+
+        Args:
+            offered: the names of the tools that it may call.
+            asked: instructions of this very response; empty where it follows those of the session.
+        """
+        del asked
         if not self.waiting:
             self.unscripted += 1
             return self._saying(NOTHING_LEFT)

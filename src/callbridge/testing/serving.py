@@ -23,13 +23,14 @@ from callbridge.server.process.serving import serving
 from callbridge.simulators.phone import CallSettings, SimulatedCall, StreamSettings
 from callbridge.simulators.phone.recording import tracks
 from callbridge.simulators.voice_model import Script, SessionSettings, serve_model
-from callbridge.testing.calling import CallerWords, caller_of
+from callbridge.testing.calling import CallerWords
 from callbridge.testing.complaints import complaints_of
 from callbridge.testing.effects import Affected
 from callbridge.testing.listening import is_more_to_come_from
 from callbridge.testing.logged import line_of, logged
+from callbridge.testing.persona.casting import goal_of, introduce, prompter_of, who_calls
+from callbridge.testing.persona.persona import Improvised, Persona
 from callbridge.testing.played import PlayedCall
-from callbridge.testing.prompting import MovesPrompter
 from callbridge.wire.audio import silence
 
 if TYPE_CHECKING:
@@ -38,12 +39,14 @@ if TYPE_CHECKING:
     from callbridge.agents.choosing.gathering import Answering
     from callbridge.observe.feed import Subscription
     from callbridge.server.config.settings import Settings
-    from callbridge.simulators.phone import CallReport
+    from callbridge.simulators.phone import Caller, CallReport
     from callbridge.simulators.voice_model.server import ModelServer
     from callbridge.testing.calling import AudioOf
     from callbridge.testing.effects import AnyEffect
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import ModelMove
+    from callbridge.testing.persona.text_models import TextModels
+    from callbridge.testing.prompting import MovesPrompter
     from callbridge.testing.steps import CallerStep
 
 API_KEY: Final = "sk-" + "t" * 48
@@ -56,8 +59,8 @@ class Order:
     """What is to be played."""
 
     answering: Answering
-    caller: Sequence[CallerStep]
-    model: Sequence[ModelMove]
+    caller: Sequence[CallerStep] | Persona
+    model: Sequence[ModelMove] | Improvised
     audio_of: AudioOf
     """Makes the caller's words audible."""
     voice: Callable[[str], bytes]
@@ -71,6 +74,8 @@ class Order:
     to_number: str = "+15550100002"
     max_call_s: float = 300.0
     title: str = "call"
+    text_models: TextModels | None = None
+    """Who plays a persona, or improvises the model's answers."""
 
 
 def variables(port: int, model_url: str, more: Mapping[str, str]) -> dict[str, str]:
@@ -104,6 +109,7 @@ class Finished:
     model: ModelServer
     prompter: MovesPrompter
     stored: tuple[StoredFact, ...]
+    goal: str
     log: tuple[LogLine, ...] = ()
 
 
@@ -118,7 +124,9 @@ async def play(order: Order, wall_clock: Callable[[], float]) -> PlayedCall:
         SettingsError: the settings of the test cannot be used.
     """
     loop = asyncio.get_running_loop()
-    with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines:
+    with logged(loop.time, (API_KEY, AUTH_TOKEN)) as lines, contextlib.ExitStack() as parts:
+        if order.text_models is not None:
+            parts.callback(order.text_models.close)
         finished = await _served(order, wall_clock)
     placed_at = finished.phone.placed_at
     log = tuple(line_of(at - placed_at, text) for at, text in lines)
@@ -129,7 +137,7 @@ async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
     """Starts the model and the service, places the call, and stops them all again."""
     loop = asyncio.get_running_loop()
     words = CallerWords(loop.time)
-    prompter = MovesPrompter(order.model, words, order.voice)
+    prompter = prompter_of(order.model, order.text_models, words, order.voice)
     heard = SessionSettings(seed=order.seed, keep_audio=True)
     async with serve_model(Script(), settings=heard, prompter=prompter, wall_clock=wall_clock) as model:
         with contextlib.closing(tcp_listener()) as listener:
@@ -137,16 +145,18 @@ async def _served(order: Order, wall_clock: Callable[[], float]) -> Finished:
             settings = read_settings(environment)
             app = create_app(settings, order.answering, clock=loop.time, wall_clock=wall_clock)
             with follow(app, with_words=False) as events:
-                phone = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
+                phone, caller = _phone(order, settings, words, is_more_to_come_from(model, loop.time))
+                introduce(caller, prompter, phone, model.sessions, loop.time)
                 async with serving(uvicorn_config(app, settings), listener):
                     report = await phone.run()
                 stored = await _stored(events, report.call_sid)
-    return Finished(order, settings, phone, report, model, prompter, stored)
+    return Finished(order, settings, phone, report, model, prompter, stored, goal_of(caller))
 
 
 def _phone(
     order: Order, settings: Settings, words: CallerWords, is_more_to_come: Callable[[], bool]
-) -> SimulatedCall:
+) -> tuple[SimulatedCall, Caller]:
+    """The phone, and who calls by it, without what the line does to their voice."""
     affected = Affected(order.effects, order.seed)
     voices: list[bytes] = []
 
@@ -154,7 +164,7 @@ def _phone(
         voices.append(affected.voice(order.audio_of(text, file)))
         return voices[-1]
 
-    caller = caller_of(order.caller, audio_of, words, is_more_to_come=is_more_to_come)
+    caller = who_calls(order.caller, order.text_models, words, audio_of, is_more_to_come)
     line = CallSettings(
         account_sid=ACCOUNT_SID,
         auth_token=AUTH_TOKEN,
@@ -165,7 +175,7 @@ def _phone(
         network=affected.network,
         max_call_s=order.max_call_s,
     )
-    return SimulatedCall(settings.voice_url, affected.caller(caller, voices), line)
+    return SimulatedCall(settings.voice_url, affected.caller(caller, voices), line), caller
 
 
 def clips_of(settings: Settings) -> tuple[bytes, ...]:
@@ -205,5 +215,8 @@ def _put_together(finished: Finished, placed_at: float) -> PlayedCall:
         story_from_ms=round((story.began_at - placed_at) * 1000) if finished.stored else 0,
         seed=finished.order.seed,
         title=finished.order.title,
+        persona=finished.order.caller if isinstance(finished.order.caller, Persona) else None,
+        goal=finished.goal,
+        exchanges=tuple(finished.order.text_models.exchanges) if finished.order.text_models else (),
     )
     return replace(call, complaints=complaints_of(call, finished.prompter, clips_of(finished.settings)))

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from callbridge.records.story import CallStory, Turn
+    from callbridge.records.story import Turn
+    from callbridge.testing.call_data import CallData
 
 SUFFIX: Final = ".conversation.json"
 
@@ -132,17 +133,21 @@ def load_conversation(path: Path) -> Conversation:
     return found
 
 
-def conversation_of(story: CallStory, title: str, complaints: Iterable[str] = ()) -> Conversation:
+def conversation_of(call: CallData) -> Conversation:
     """What was said in a call, as its story tells it."""
+    story = call.story
     return Conversation(
-        title=title,
+        title=call.title,
         callbridge=version("callbridge"),
         played_at=time.time(),
         agent=story.agent,
         turns=tuple(_turn(turn) for turn in story.turns),
         happened=tuple(each.title for each in story.happenings),
         ended=story.end_reason,
-        complaints=tuple(complaints),
+        persona=call.persona,
+        goal=call.goal,
+        complaints=tuple(f"{complaint.kind}: {complaint.text}" for complaint in call.complaints),
+        exchanges=call.exchanges,
     )
 
 

@@ -71,8 +71,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     """The version that asked."""
     tokens_in: int
     tokens_out: int
-    microdollars: int | None
-    """None where the model has no price in the list."""
+    microdollars: int
 
     @property
     def failures(self) -> tuple[Verdict, ...]:

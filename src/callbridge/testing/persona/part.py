@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from callbridge.simulators.voice_model import Item, Journal
 
 _TASK: Final = (
-    "You are a voice model on the telephone: what you write is spoken to the caller at once, so write what is "
-    "said and nothing else, in short sentences. What the caller says comes as text. These are your "
+    "You are a voice model on the telephone: what you write is spoken to the caller at once, so write what "
+    "is said and nothing else, in short sentences. What the caller says comes as text. These are your "
     "instructions:"
 )
 

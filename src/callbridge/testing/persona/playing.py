@@ -51,7 +51,6 @@ class PersonaCaller:
     Args:
         persona: who they are.
         models: who is asked.
-        heard: what was heard of the agent up to now, item by item.
         audio_of: makes 8 kHz µ-law of words.
         words: is told what is said.
         is_more_to_come: whether the agent, who is quiet, will go on.
@@ -63,7 +62,6 @@ class PersonaCaller:
         persona: Persona,
         models: TextModels,
         *,
-        heard: Callable[[], Sequence[HeardWords]],
         audio_of: Callable[[str], bytes],
         words: Words,
         is_more_to_come: Callable[[], bool] = lambda: False,
@@ -74,8 +72,10 @@ class PersonaCaller:
         """The conversation, as the persona lived it."""
         self.goal: Goal = "open"
         """What it says of its goal, last. Advisory."""
+        self.heard: Callable[[], Sequence[HeardWords]] = tuple
+        """What was heard of the agent up to now, item by item."""
         self._persona, self._models = persona, models
-        self._heard, self._audio_of, self._words = heard, audio_of, words
+        self._audio_of, self._words = audio_of, words
         self._is_more_to_come = is_more_to_come
         self._thread = ThreadPoolExecutor(1, "persona") if is_live else None
         self._noted: dict[str, int] = {}
@@ -191,7 +191,7 @@ class PersonaCaller:
         """Notes what was heard since the last time, as one turn of the agent's."""
         heard: list[str] = []
         is_cut = False
-        for item in self._heard():
+        for item in self.heard():
             words = item.words.split()
             new = words[self._noted.get(item.item_id, 0) :]
             self._noted[item.item_id] = len(words)

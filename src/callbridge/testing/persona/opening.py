@@ -1,0 +1,38 @@
+"""Whether a text model may be asked at all: with a key, within what a run may spend."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+from callbridge.server.config.text_endpoint import NoTextModel, text_endpoint
+from callbridge.testing.persona.text_models import Purse, TextModels
+
+REQUIRE: Final = "--require-model"
+"""The option of both runners with which a test that cannot ask a text model fails."""
+
+
+class TextModelMissing(Exception):  # noqa: N818  # As its words have it.
+    """There is no text model to be asked. A runner skips the test then, and says so."""
+
+
+def open_text_models(dollars: float, what_for: str) -> TextModels:
+    """The text model of the settings.
+
+    Args:
+        dollars: what this call, or this judgement, may spend on it.
+        what_for: where that is set, in words.
+
+    Raises:
+        TextModelMissing: there is none; says why, and what to do.
+    """
+    found = text_endpoint()
+    if isinstance(found, NoTextModel):
+        raise TextModelMissing(found.why)
+    return TextModels(found, (Purse(dollars, what_for), _purse_of_the_run(found.dollars)))
+
+
+@cache
+def _purse_of_the_run(dollars: float) -> Purse:
+    """All calls of this process draw on it."""
+    return Purse(dollars, "the run (CALLBRIDGE_TEST_DOLLARS)")
