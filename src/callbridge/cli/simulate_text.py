@@ -8,19 +8,15 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from callbridge.cli.running_until_stopped import running_until_stopped
 from callbridge.cli.simulate_call import found_settings
-from callbridge.simulators.text_model import Says, TextModel, serve_text_model
-
-if TYPE_CHECKING:
-    from callbridge.simulators.text_model.completions import Reaction
+from callbridge.simulators.text_model import ANY, Says, TextModel, serve_text_model
 
 TEXT_PORT: Final = 9020
 KEY: Final = "any"
@@ -40,8 +36,9 @@ def simulate_text(
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="A JSON file: a list of what it answers, one entry after the other. Then, and without a "
-            "file, it answers the least that fits what it is asked for.",
+            help="A JSON file: a list of what it answers, one entry after the other; or an object of such "
+            "lists, by the name of the schema that is asked for (caller_turn, verdicts, call_findings). Then, "
+            "and without a file, it answers the least that fits what it is asked for.",
         ),
     ] = None,
 ) -> None:
@@ -51,20 +48,23 @@ def simulate_text(
     """
     console = Console()
     key = found_settings().get("OPENAI_API_KEY") or KEY
-    told: deque[Reaction] = deque([] if answers is None else map(Says, _entries(answers)))
-    made = TextModel(frozenset(model or ("gpt-5-mini",)), key, told)
+    made = TextModel(frozenset(model or ("gpt-5-mini",)), key)
+    for schema, entries in ({} if answers is None else _entries(answers)).items():
+        made.will_answer(schema, *map(Says, entries))
     with running_until_stopped(console, host, port):
         asyncio.run(_serve(console, made, host, port))
 
 
-def _entries(path: Path) -> list[object]:
+def _entries(path: Path) -> dict[str, list[object]]:
+    """The answers by the schema that they are for; those under `ANY` are for whatever is asked."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise typer.BadParameter(f"{path} is not JSON: {error}", param_hint="--answers") from error
-    if not isinstance(found, list):
+    by_schema = {ANY: found} if isinstance(found, list) else found
+    if not isinstance(by_schema, dict) or not all(isinstance(each, list) for each in by_schema.values()):
         raise typer.BadParameter(f"{path} is not a list of answers", param_hint="--answers")
-    return found
+    return by_schema
 
 
 async def _serve(console: Console, model: TextModel, host: str, port: int) -> None:
@@ -76,4 +76,6 @@ async def _serve(console: Console, model: TextModel, host: str, port: int) -> No
         console.print("for the service:", style="dim")
         console.print(f"CALLBRIDGE_ANALYSIS_URL={server.base_url}", soft_wrap=True, highlight=False)
         console.print(f"CALLBRIDGE_ANALYSIS_MODEL={min(model.models)}", soft_wrap=True, highlight=False)
+        console.print("for tests of agents:", style="dim")
+        console.print(f"CALLBRIDGE_TEST_MODEL={min(model.models)}", soft_wrap=True, highlight=False)
         await stopped.wait()

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from callbridge.testing.line import Line
     from callbridge.testing.logged import LogLine
     from callbridge.testing.moves import Calls, Drops, Fails, ModelMove, Says, Silent
+    from callbridge.testing.persona.conversation import Conversation, load_conversation
     from callbridge.testing.persona.judge import Judge, Judgement, Quote, Verdict
+    from callbridge.testing.persona.judging import judged, rejudged
+    from callbridge.testing.persona.opening import TextModelMissing
     from callbridge.testing.persona.persona import Improvised, Limits, Persona
+    from callbridge.testing.persona.text_models import TextModelFault
     from callbridge.testing.played import PlayedCall
     from callbridge.testing.speech import Speech
     from callbridge.testing.steps import (
@@ -51,6 +55,7 @@ __all__ = [
     "CallerStep",
     "Calls",
     "Complaint",
+    "Conversation",
     "Coughs",
     "Drops",
     "Echo",
@@ -82,10 +87,15 @@ __all__ = [
     "SlowSpeech",
     "SoftSpeech",
     "Speech",
+    "TextModelFault",
+    "TextModelMissing",
     "ToolExpectation",
     "Vanish",
     "Verdict",
     "WaitForAgent",
+    "judged",
+    "load_conversation",
+    "rejudged",
 ]
 
 _WHERE = {
@@ -99,8 +109,12 @@ _WHERE = {
     "line": ("Line",),
     "logged": ("LogLine",),
     "moves": ("Calls", "Drops", "Fails", "ModelMove", "Says", "Silent"),
+    "persona.conversation": ("Conversation", "load_conversation"),
     "persona.judge": ("Judge", "Judgement", "Quote", "Verdict"),
+    "persona.judging": ("judged", "rejudged"),
+    "persona.opening": ("TextModelMissing",),
     "persona.persona": ("Improvised", "Limits", "Persona"),
+    "persona.text_models": ("TextModelFault",),
     "played": ("PlayedCall",),
     "speech": ("Speech",),
     "steps": (

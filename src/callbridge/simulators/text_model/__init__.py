@@ -6,6 +6,7 @@ Pure: `strict_schema`, `function_tools`, `completions`. Shell: `server`.
 from __future__ import annotations
 
 from callbridge.simulators.text_model.completions import (
+    ANY,
     Babbles,
     CallsTool,
     CutOff,
@@ -19,6 +20,7 @@ from callbridge.simulators.text_model.completions import (
 from callbridge.simulators.text_model.server import TextModelServer, serve_text_model
 
 __all__ = [
+    "ANY",
     "Babbles",
     "CallsTool",
     "CutOff",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PATH: Final = "/v1/chat/completions"
 
+ANY: Final = "*"
+"""In place of the name of a schema: whatever is asked for."""
+
 _NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _ROLES: Final = frozenset({"system", "developer", "user", "assistant", "tool"})
 _PARAMETERS: Final = frozenset(
@@ -118,25 +121,24 @@ class TextModel:
     Args:
         models: which there are.
         key: who may ask.
-        reactions: what it does, in order; after the last one it finds nothing in anything.
-        by_schema: the same for requests that want a certain schema, by its name; these go first. The name is
-            empty for requests that want none.
+        reactions: what it does, in order, by the name of the schema that is asked for: those under `ANY` are
+            for whatever is asked, and the empty name is for requests without a schema. After the last one it
+            finds nothing in anything.
     """
 
     models: frozenset[str] = frozenset({"gpt-5-mini"})
     key: str = "test"
-    reactions: deque[Reaction] = field(default_factory=deque)
-    by_schema: dict[str, deque[Reaction]] = field(default_factory=dict)
+    reactions: dict[str, deque[Reaction]] = field(default_factory=dict)
     taken: list[dict[str, Any]] = field(default_factory=list)
     """The requests that it took, as they came."""
 
     def will(self, *reactions: Reaction) -> None:
         """What it is to do next."""
-        self.reactions.extend(reactions)
+        self.will_answer(ANY, *reactions)
 
     def will_answer(self, schema_name: str, *reactions: Reaction) -> None:
-        """What it is to do next when it is asked for this schema; for none when the name is empty."""
-        self.by_schema.setdefault(schema_name, deque()).extend(reactions)
+        """What it is to do next when it is asked for this schema, before what it does for any."""
+        self.reactions.setdefault(schema_name, deque()).extend(reactions)
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer | None:
         """What goes back; nothing when it hangs."""
@@ -159,7 +161,7 @@ class TextModel:
 
     def _next(self, request: dict[str, Any]) -> Reaction:
         wanted = request.get("response_format", {}).get("json_schema", {}).get("name", "")
-        for waiting in (self.by_schema.get(wanted), self.reactions):
+        for waiting in (self.reactions.get(wanted), self.reactions.get(ANY)):
             if waiting:
                 return waiting.popleft()
         return Says(_nothing_found(request))

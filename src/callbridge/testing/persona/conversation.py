@@ -110,7 +110,9 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def save(self, path: Path) -> Path:
-        """Writes it down; the folder is made if it is not there."""
+        """Writes it down, as `NAME.conversation.json`; the folder is made if it is not there."""
+        if not path.name.endswith(SUFFIX):
+            path = path.with_name(path.name + SUFFIX)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
         return path

@@ -15,11 +15,14 @@ import msgspec
 
 from callbridge.records.analysis.completion import in_schema, text_of
 from callbridge.records.analysis.findings import UnfitAnswer
+from callbridge.testing.persona.conversation import ConversationError, load_conversation
 from callbridge.testing.persona.judge import Answer, Judgement, Quote, Verdict
 from callbridge.testing.persona.opening import open_text_models
 from callbridge.testing.persona.text_models import Question
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openai.types.chat import ChatCompletion
 
     from callbridge.testing.persona.conversation import Conversation, Spoken
@@ -78,6 +81,22 @@ def judged(judge: Judge, conversation: Conversation) -> Conversation:
         microdollars=models.microdollars,
     )
     return conversation.with_judgement(judge, judgement, models.exchanges)
+
+
+def rejudged(path: Path) -> Conversation:
+    """The conversation in a file, judged again by its own criteria; the file gets the new judgement, too.
+
+    Raises:
+        ConversationError: the file cannot be used, or no judge has ever been asked about it.
+        TextModelMissing: as `judged`.
+        TextModelFault: as `judged`.
+    """
+    conversation = load_conversation(path)
+    if conversation.judge is None:
+        raise ConversationError(f"{path} has no criteria: nobody has judged it yet")
+    conversation = judged(conversation.judge, conversation)
+    conversation.save(path)
+    return conversation
 
 
 def _question(judge: Judge, conversation: Conversation) -> Question[list[_Said]]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Final
 
 from callbridge.server.config.text_endpoint import NoTextModel, text_endpoint
 from callbridge.testing.persona.text_models import Purse, TextModels
-
-REQUIRE: Final = "--require-model"
-"""The option of both runners with which a test that cannot ask a text model fails."""
 
 
 class TextModelMissing(Exception):  # noqa: N818  # As its words have it.
