@@ -37,7 +37,7 @@ def simulate_text(
             exists=True,
             dir_okay=False,
             help="A JSON file: a list of what it answers, one entry after the other; or an object of such "
-            "lists, by the name of the schema that is asked for (caller_turn, verdicts, call_findings). Then, "
+            "lists, by the name of the schema that is asked for (caller_turn, verdicts, …). Then, "
             "and without a file, it answers the least that fits what it is asked for.",
         ),
     ] = None,
