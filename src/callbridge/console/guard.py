@@ -46,7 +46,7 @@ _OF_PROXIES: Final = ("x-forwarded-", "cf-", "forwarded", "via", "ngrok-", "fly-
 
 _OPENING: Final = (
     "<!doctype html><meta charset='utf-8'><title>callbridge</title>"
-    "<meta http-equiv='refresh' content='0;url=/'><p><a href='/'>Go on</a></p>"
+    "<link rel='icon' href='data:,'><meta http-equiv='refresh' content='0;url=/'><a href='/'>Go on</a>"
 )
 """A page that goes on by itself, not a redirect: after a click elsewhere a browser would keep the new cookie
 back from what it is redirected to (SameSite)."""

@@ -500,3 +500,14 @@ async def test_a_clip_of_another_language_is_not_played_to_an_agents_callers() -
     door = replace(world.door, clip=b"Moment!")
     assert [door.clip_for(callers) for callers in (None, "de-AT")] == [b"Moment!"] * 2
     assert door.clip_for("ja") == clip_of("ja")
+
+
+async def test_who_is_welcomed_needs_no_signature_and_its_start_the_token_all_the_same() -> None:
+    """As the pages of a developer let in a browser: from the door on it is a stream like all others."""
+    door = Door()
+    socket = Socket(signature=None)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        socket.task = tasks.create_task(door.door.welcome(socket.as_starlette(), "a.protocol"))
+        socket.say(start(None))
+    assert socket.closed_with == [(1008, "rejected_auth")]
+    assert socket.sent[0] == {"type": "websocket.accept", "subprotocol": "a.protocol", "headers": []}

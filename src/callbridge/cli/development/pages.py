@@ -10,12 +10,15 @@ import webbrowser
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from callbridge.cli.development.asking import Asking
 from callbridge.cli.development.configuration import LOOPBACK
+from callbridge.cli.development.talking import Talks
 from callbridge.console.app import Section, create_console
 from callbridge.console.guard import new_address
 from callbridge.console.talk import TALK_PATH, Line, talk_router
 from callbridge.server.process.listening import pages_config
 from callbridge.server.process.serving import serving
+from callbridge.simulators.phone import FROM_NUMBER, TO_NUMBER
 
 if TYPE_CHECKING:
     import socket
@@ -49,18 +52,23 @@ class Pages:
     @contextlib.asynccontextmanager
     async def served(self, prepared: Prepared, told: Told, settings: Settings) -> AsyncIterator[None]:
         """Serves them for the length of the context."""
-        app = create_console(self._sections(prepared, told, settings), key=self._key)
-        async with serving(pages_config(app, settings), self.listener):
-            yield
+        async with Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking:
+            talks = Talks(settings, prepared.app.state.media_door, asking)
+            app = create_console(self._sections(prepared, told, settings, talks), key=self._key)
+            async with talks.opened(), serving(pages_config(app, settings), self.listener):
+                yield
 
-    def _sections(self, prepared: Prepared, told: Told, settings: Settings) -> list[Section]:
+    def _sections(self, prepared: Prepared, told: Told, settings: Settings, talks: Talks) -> list[Section]:
         line = Line(
             tuple(prepared.roster.agents),
             "simulated" if told.simulates_model else settings.realtime_model,
             "real" if told.has_account else "made up",
             settings.voice_url,
+            FROM_NUMBER,
+            TO_NUMBER,
+            talks.voice,
         )
-        return [Section("Talk", TALK_PATH, talk_router(line))]
+        return [Section("Talk", TALK_PATH, talk_router(line, talks))]
 
     async def open(self) -> None:
         """Shows them, where there is somebody to see them."""

@@ -103,6 +103,8 @@ class Run:
         """Serves until it is told to stop."""
         proof = ProcessProof()
         proof.add_to(self.prepared.app)
+        # A machine that is busy with an editor, a browser and tests declines nobody: it is said that it is.
+        self.prepared.app.state.desk.loop_watch = None
         server = DevServer(self.prepared, self.settings)
         async with (
             self.pages.served(self.prepared, self.told, self.settings),

@@ -141,7 +141,7 @@ def _app(desk: Desk, door: MediaDoor) -> FastAPI:
     ):
         app.include_router(_with_slashes(router(desk)))
     app.include_router(_with_slashes(texts_router(desk, door.texting)))
-    app.state.desk = desk
+    app.state.desk, app.state.media_door = desk, door
     # Starlette's route, not FastAPI's: there is nothing to inject, and FastAPI's frames stay for the whole
     # call, 5 KB of them.
     app.router.routes.append(WebSocketRoute(MEDIA_STREAM_PATH, door.answer))

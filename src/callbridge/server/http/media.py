@@ -2,6 +2,9 @@
 
 Nothing is dialled and nothing is stored for a socket whose upgrade was not signed. The token comes with
 `start` and is checked there, because Twilio allows no query on the address.
+
+Whom somebody else has let in, as the pages of a developer let in a browser, is welcomed at the same door:
+from there on nothing tells the two apart.
 """
 
 from __future__ import annotations
@@ -74,11 +77,21 @@ class MediaDoor:
         """One media socket from its upgrade to the end of its call."""
         if not self.trust.accepts_upgrade(websocket, MEDIA_STREAM_PATH):
             await _refuse(websocket, 403)
-        elif not self.sockets.may_open(self._awaited):
+        else:
+            await self.welcome(websocket)
+
+    async def welcome(self, websocket: WebSocket, subprotocol: str | None = None) -> None:
+        """The same for a socket that may come in. Its start is still asked for the token of its call.
+
+        Args:
+            websocket: not yet accepted.
+            subprotocol: the one that is agreed to; Twilio offers none.
+        """
+        if not self.sockets.may_open(self._awaited):
             self._note_crowd()
             await _refuse(websocket, 503)
         else:
-            await self._let_in(_Visit(self)).carry(websocket)
+            await self._let_in(_Visit(self)).carry(websocket, subprotocol)
 
     def _note_crowd(self) -> None:
         desk, event, reason = self.desk, "upgrade_refused", "too many sockets wait for the state"
@@ -113,10 +126,10 @@ class _Visit:
         self._is_free = False
         """What it held was given back."""
 
-    async def carry(self, websocket: WebSocket) -> None:
+    async def carry(self, websocket: WebSocket, subprotocol: str | None) -> None:
         """Carries the call until nothing of it is left."""
         try:
-            self._phone = await _phone_leg(websocket)
+            self._phone = await _phone_leg(websocket, subprotocol)
             if self._gives_way:  # While it was accepted.
                 self.give_way()
             await self._make_bridge(self._phone).run()
@@ -249,12 +262,12 @@ async def _refuse(websocket: WebSocket, status: int) -> None:
     await deny(websocket.scope, websocket.receive, websocket.send)
 
 
-async def _phone_leg(websocket: WebSocket) -> SocketLeg:
-    """Accepts the upgrade, in the fast lane where there is one."""
+async def _phone_leg(websocket: WebSocket, subprotocol: str | None) -> SocketLeg:
+    """Accepts the upgrade, in the fast lane where there is one; that agrees to no subprotocol."""
     leg = CallbackLeg(Leg.PHONE, PHONE_MESSAGE_BYTES_MAX, PHONE_PATIENCE)
-    if take_over(websocket.scope, leg):
+    if subprotocol is None and take_over(websocket.scope, leg):
         return leg
-    await websocket.accept()
+    await websocket.accept(subprotocol)
     return AsgiLeg(_Socket(websocket), PHONE_PATIENCE)
 
 

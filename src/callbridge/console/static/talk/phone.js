@@ -1,0 +1,292 @@
+// The browser phone: what Twilio does in a call, as far as a browser can, with the page's buttons.
+
+import { MediaStream as Stream } from "./media-stream.js";
+import { Microphone } from "./microphone.js";
+import { fromBase64 } from "./mulaw.js";
+import { View } from "./view.js";
+
+const KEYS = "0123456789*#";
+const WORKLET = new URL("./phone-worklet.js", import.meta.url);
+
+class Phone {
+  constructor(view, places) {
+    this.view = view;
+    this.places = places; // Where the socket is, and how its protocols are named.
+    this.context = null;
+    this.telephone = null; // The node on the audio thread.
+    this.microphone = null;
+    this.callSid = null;
+    this.stream = null;
+    this.socket = null;
+    this.isLeaving = false;
+    this.waiting = null; // The timer of a turn.
+  }
+
+  // --- The caller ---
+
+  async call() {
+    this.isLeaving = false;
+    this.view.calling();
+    try {
+      await this.pickUp();
+      if (this.isLeaving) return;
+      const turn = await this.ask("/talk/calls", this.view.numbers());
+      this.callSid = turn.call_sid;
+      await this.do(this.isLeaving ? await this.ask(`/talk/calls/${this.callSid}/hang-up`) : turn);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  async hangUp() {
+    if (this.isLeaving) return;
+    this.isLeaving = true;
+    clearTimeout(this.waiting);
+    this.leaveStream();
+    if (this.callSid === null) return this.over("canceled");
+    try {
+      await this.do(await this.ask(`/talk/calls/${this.callSid}/hang-up`));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The page is left: nobody is there to wait for an answer. */
+  leave() {
+    if (this.callSid === null) return;
+    this.leaveStream();
+    fetch(`/talk/calls/${this.callSid}/hang-up`, { method: "POST", keepalive: true });
+  }
+
+  press(digit) {
+    if (!this.stream || !KEYS.includes(digit)) return;
+    this.stream.press(digit);
+    this.view.pressed(digit);
+    this.tell({ event: "key", digit });
+  }
+
+  mute(isMuted) {
+    this.telephone?.port.postMessage({ muted: isMuted });
+  }
+
+  async say(text) {
+    if (!this.stream) return;
+    const answer = await this.post("/talk/speech", { text });
+    const audio = new Uint8Array(await answer.arrayBuffer());
+    if (!audio.length) return this.view.note("Nothing on this machine can speak: install espeak-ng.", "bad");
+    this.telephone.port.postMessage({ say: audio });
+    this.view.note(`You type: ${text}`, "caller");
+    this.tell({ event: "typed", bytes: audio.length });
+  }
+
+  /** Another microphone, or other switches. */
+  async useMicrophone() {
+    if (!this.context) return;
+    this.microphone?.close();
+    this.microphone = await Microphone.open(this.view.microphone());
+    if (this.microphone.fault) this.view.note(this.microphone.fault, "bad");
+    else this.microphone.connect(this.context, this.telephone);
+    this.view.devices(await Microphone.list());
+  }
+
+  // --- The line ---
+
+  async pickUp() {
+    if (!this.context) {
+      this.context = new AudioContext({ latencyHint: "interactive" });
+      await this.context.audioWorklet.addModule(WORKLET);
+      this.telephone = new AudioWorkletNode(this.context, "telephone", {
+        numberOfInputs: 1,
+        numberOfOutputs: 1,
+        outputChannelCount: [1],
+        channelCount: 1,
+        channelCountMode: "explicit",
+      });
+      this.telephone.port.onmessage = ({ data }) => this.told(data);
+      this.telephone.connect(this.context.destination);
+    }
+    await this.context.resume();
+    await this.useMicrophone();
+  }
+
+  /** The audio thread tells. */
+  told(data) {
+    switch (data.event) {
+      case "frame":
+        if (this.isOpen()) this.stream.media(data.frame);
+        return;
+      case "level":
+        this.view.levels(data.said, data.heard);
+        return;
+      case "mark":
+        if (this.isOpen()) this.stream.mark(data.name);
+        break;
+      case "cleared":
+        if (data.discarded) this.view.note(`Interrupted: ${(data.discarded / 8000).toFixed(2)} s were not heard`);
+        break;
+      case "full":
+        this.view.note("Twilio warns 31931: more than ten minutes wait to be played", "bad");
+        break;
+    }
+    this.tell(data);
+  }
+
+  isOpen() {
+    return this.stream !== null && this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  // --- Turn by turn ---
+
+  async do(turn) {
+    for (const note of turn.notes ?? []) this.view.note(note, note.startsWith("Twilio warns") ? "bad" : "");
+    this.tell({ event: "turn", do: turn.do });
+    if (turn.do === "over") return this.over(turn.status);
+    this.callSid = turn.call_sid;
+    if (this.isLeaving) return;
+    switch (turn.do) {
+      case "stream":
+        return this.openStream(turn);
+      case "hear":
+        return this.hear(turn);
+      case "wait":
+        this.view.state("Nothing is to be heard");
+        return this.after(turn.seconds);
+      case "choose":
+        this.view.choose(turn.text, turn.choices, (chosen) => this.next(chosen));
+    }
+  }
+
+  hear(turn) {
+    this.view.state("Twilio's voice speaks");
+    this.view.note(`Twilio says: ${turn.text}`, "agent");
+    const audio = turn.audio ? fromBase64(turn.audio) : new Uint8Array(0);
+    this.telephone.port.postMessage({ audio });
+    return this.after(audio.length ? audio.length / 8000 : turn.seconds);
+  }
+
+  after(seconds) {
+    this.waiting = setTimeout(() => this.next(""), seconds * 1000);
+  }
+
+  async next(chosen) {
+    try {
+      await this.do(await this.ask(`/talk/calls/${this.callSid}/done`, { chosen }));
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  // --- The stream ---
+
+  openStream(turn) {
+    const { mediaPath, mediaProtocol, tokenProtocol } = this.places;
+    const url = new URL(mediaPath, location.href.replace(/^http/, "ws"));
+    const socket = new WebSocket(url, [mediaProtocol, tokenProtocol + turn.token]);
+    this.socket = socket;
+    this.stream = new Stream(turn, (text) => socket.send(text));
+    socket.onopen = () => {
+      this.telephone.port.postMessage({ reset: true });
+      this.stream.open();
+      this.telephone.port.postMessage({ line: true });
+      this.view.live(turn.call_sid);
+      this.tell({ event: "stream", streamSid: turn.stream_sid });
+    };
+    socket.onmessage = ({ data }) => {
+      const read = this.stream?.read(data);
+      if (!read) return;
+      if (read.warning) this.view.note(`Twilio warns ${read.warning}`, "bad");
+      else this.telephone.port.postMessage(read);
+      this.tell(read.audio ? { event: "audio", bytes: read.audio.length } : { event: "message", ...read });
+    };
+    socket.onclose = ({ code }) => {
+      if (this.socket !== socket) return;
+      this.closeStream();
+      this.view.note(`The stream ends (close code ${code})`);
+      if (!this.isLeaving) this.next("");
+    };
+  }
+
+  leaveStream() {
+    if (this.isOpen()) this.stream.stop();
+    const socket = this.socket;
+    this.closeStream();
+    socket?.close(1000);
+  }
+
+  closeStream() {
+    this.telephone?.port.postMessage({ line: false });
+    this.telephone?.port.postMessage({ reset: true });
+    this.stream = null;
+    this.socket = null;
+  }
+
+  over(status) {
+    this.closeStream();
+    this.microphone?.close();
+    this.microphone = null;
+    this.context?.suspend();
+    this.callSid = null;
+    this.view.over(status);
+    this.tell({ event: "over", status });
+  }
+
+  fail(error) {
+    this.view.note(String(error.message ?? error), "bad");
+    this.isLeaving = true;
+    this.over("failed");
+  }
+
+  // --- The server ---
+
+  async ask(path, body = {}) {
+    return (await this.post(path, body)).json();
+  }
+
+  async post(path, body) {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`callbridge dev answers ${answer.status} ${answer.statusText}`);
+    return answer;
+  }
+
+  /** For whoever watches the page. */
+  tell(detail) {
+    document.dispatchEvent(new CustomEvent("phone", { detail }));
+  }
+}
+
+const root = document.getElementById("phone");
+const phone = new Phone(new View(root), root.dataset);
+const on = (name, event, act) => document.getElementById(name).addEventListener(event, act);
+
+on("call", "click", () => phone.call());
+on("hang-up", "click", () => phone.hangUp());
+on("mute", "click", ({ currentTarget }) => {
+  const isMuted = currentTarget.getAttribute("aria-pressed") !== "true";
+  currentTarget.setAttribute("aria-pressed", String(isMuted));
+  phone.mute(isMuted);
+});
+on("keypad", "click", ({ target }) => phone.press(target.closest("button")?.value ?? ""));
+on("typing", "submit", (event) => {
+  event.preventDefault();
+  const box = document.getElementById("sentence");
+  if (box.value.trim()) phone.say(box.value.trim()).catch((error) => phone.view.note(error.message, "bad"));
+  box.value = "";
+});
+on("line-settings", "change", ({ target }) => {
+  phone.view.keep();
+  if (target.dataset.microphone !== undefined) phone.useMicrophone();
+});
+root.addEventListener("keydown", (event) => {
+  const isWriting = event.target.closest("input[type=text], select");
+  if (isWriting || event.ctrlKey || event.metaKey || event.altKey || !KEYS.includes(event.key)) return;
+  event.preventDefault();
+  phone.press(event.key);
+});
+addEventListener("pagehide", () => phone.leave());
+navigator.mediaDevices?.addEventListener("devicechange", async () => {
+  phone.view.devices(await Microphone.list());
+});
