@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import CallReport, PhoneStream
     from callbridge.simulators.voice_model import Journal
     from callbridge.testing.logged import LogLine
+    from callbridge.testing.persona.conversation import Conversation
     from callbridge.testing.persona.persona import Persona
     from callbridge.testing.persona.text_models import Exchange
 
@@ -97,6 +98,8 @@ class CallData:
     """What the persona says of its goal: `open`, `reached` or `given_up`. Advisory: it proves nothing."""
     exchanges: tuple[Exchange, ...] = field(default=(), kw_only=True)
     """Every question to a text model during the call, with its answer."""
+    judged: list[Conversation] = field(default_factory=list, kw_only=True)
+    """The conversation with what judges have said of it, since the first was asked; the latest last."""
 
     def __repr__(self) -> str:
         found = f"{self.phone.duration_ms} ms, {len(self.complaints)} complaints"

@@ -42,25 +42,18 @@ class PlayedCall(CallData):
         return save_call(self, folder)
 
     def conversation(self) -> Conversation:
-        """What was said, as it is stored for a judge: `.save(path)` writes it down."""
-        from callbridge.testing.persona.conversation import conversation_of  # noqa: PLC0415 - of few tests
+        """What was said, with what judges say of it: `.save(path)` keeps it as `NAME.conversation.json`."""
+        from callbridge.testing.persona.told import conversation_of  # noqa: PLC0415 - of few tests
 
         return conversation_of(self)
 
-    def judge(self, judge: Judge, *, save: Path | None = None) -> Judgement:
+    def judge(self, judge: Judge) -> Judgement:
         """What a text model says of the call, criterion by criterion. It blocks for some seconds.
-
-        Args:
-            judge: the criteria.
-            save: where to keep the conversation with the judgement, as `NAME.conversation.json`.
 
         Raises:
             TextModelMissing: there is none to be asked. A runner skips the test then.
             TextModelFault: it says nothing that can be used, or would cost too much.
         """
-        from callbridge.testing.persona.judging import judged  # noqa: PLC0415 - of few tests
+        from callbridge.testing.persona.judging import judge_call  # noqa: PLC0415 - of few tests
 
-        conversation = judged(judge, self.conversation())
-        if save is not None:
-            conversation.save(save)
-        return conversation.judgements[-1]
+        return judge_call(judge, self)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from callbridge.simulators.audio import write_stereo
+from callbridge.testing.persona.told import conversation_of
 from callbridge.testing.telling import timeline_of
 
 if TYPE_CHECKING:
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
 
 
 def save_call(call: CallData, folder: Path) -> Path:
-    """Leaves `call.wav`, `call.json` and `call.txt` in `folder`, which is made if it is not there."""
+    """Leaves `call.wav`, `call.json` and `call.txt` in `folder`, which is made if it is not there.
+
+    A persona's call leaves `call.conversation.json`, too, and so does one that was judged.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     write_stereo(folder / "call.wav", call.caller_audio, call.heard_audio)
     data = msgspec.json.format(msgspec.json.encode(_data_of(call)), indent=2)
     (folder / "call.json").write_bytes(data + b"\n")
     (folder / "call.txt").write_text(call_text(call), encoding="utf-8")
+    if call.judged or call.persona is not None:
+        conversation_of(call).save(folder / "call.conversation.json")
     return folder
 
 

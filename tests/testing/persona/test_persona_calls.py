@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from beside import beside
 from callbridge import Agent
 from callbridge.simulators.text_model import (
     CallsTool,
     Says,
     TextModel,
-    serve_text_model,
 )
 from callbridge.testing import Improvised, Line, Persona
+from text_models import text_model, turn
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from callbridge.simulators.text_model import TextModelServer
+__all__ = ["text_model"]
 
 pytest.importorskip("openai", reason="needs pip install 'callbridge[analysis]'")
 pytestmark = pytest.mark.heavy
@@ -40,20 +36,6 @@ def bakery() -> Agent:
         return f"{day}: eight to two"
 
     return agent
-
-
-@pytest.fixture
-def text_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[TextModel]:
-    with beside(serve_text_model(TextModel())) as server:
-        running: TextModelServer = server
-        monkeypatch.setenv("CALLBRIDGE_ANALYSIS_URL", running.base_url)
-        monkeypatch.setenv("CALLBRIDGE_TEST_MODEL", "gpt-5-mini")
-        monkeypatch.setenv("OPENAI_API_KEY", "test")
-        yield running.model
-
-
-def turn(says: str = "", keys: str = "", goal: str = "open", *, hangs_up: bool = False) -> Says:
-    return Says({"says": says, "keys": keys, "hangs_up": hangs_up, "goal": goal})
 
 
 def user_of(request: dict[str, Any]) -> str:

@@ -6,16 +6,18 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from callbridge.testing.expecting import course, ear, times, tools, words
+from callbridge.testing.expecting import course, ear, times, tools, verdicts, words
 from callbridge.testing.expecting.unmet import ExpectationError
+from callbridge.testing.persona.judging import judge_call
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from callbridge.testing.call_data import CallData
     from callbridge.testing.expecting.matching import Words
     from callbridge.testing.expecting.unmet import Unmet
+    from callbridge.testing.persona.judge import Judge, Judgement
 
 __tracebackhide__ = True
 
@@ -110,6 +112,26 @@ class Expectations:
             self._collected += wrong
         elif wrong:
             raise ExpectationError(wrong)
+
+    # --- A judge ------------------------------------------------------------------------------------------
+
+    def judged(self, judge: Judge, *, veto: Callable[[CallData], str] | None = None) -> Judgement:
+        """A text model says yes to every criterion, and `veto` has nothing to say against it.
+
+        Nothing that fails is saved by a judge: each other expectation stands for itself.
+
+        Args:
+            judge: the criteria.
+            veto: says why the call is none that may pass, and nothing where it may.
+
+        Raises:
+            TextModelMissing: there is none to be asked. A runner skips the test then.
+            TextModelFault: it says nothing that can be used, or would cost too much.
+        """
+        reason = veto(self._call) if veto is not None else ""
+        judgement = judge_call(judge, self._call)
+        self.judge(*verdicts.unmet(judgement), verdicts.vetoed(reason))
+        return judgement
 
     # --- Tools --------------------------------------------------------------------------------------------
 

@@ -5,8 +5,6 @@ It holds every word of the call: it is for made-up callers.
 
 from __future__ import annotations
 
-import time
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from callbridge.records.story import Turn
-    from callbridge.testing.call_data import CallData
 
 SUFFIX: Final = ".conversation.json"
 
@@ -133,31 +129,6 @@ def load_conversation(path: Path) -> Conversation:
     if found.shape != SHAPE:
         raise ConversationError(f"{path} is of another version ({found.shape}); play the call again")
     return found
-
-
-def conversation_of(call: CallData) -> Conversation:
-    """What was said in a call, as its story tells it."""
-    story = call.story
-    return Conversation(
-        title=call.title,
-        callbridge=version("callbridge"),
-        played_at=time.time(),
-        agent=story.agent,
-        turns=tuple(_turn(turn) for turn in story.turns),
-        happened=tuple(each.title for each in story.happenings),
-        ended=story.end_reason,
-        persona=call.persona,
-        goal=call.goal,
-        complaints=tuple(f"{complaint.kind}: {complaint.text}" for complaint in call.complaints),
-        exchanges=call.exchanges,
-    )
-
-
-def _turn(turn: Turn) -> Spoken:
-    said = " ".join(spoken.words for spoken in turn.agent)
-    unheard = said.removeprefix(turn.heard).strip() if turn.was_interrupted else ""
-    tools = tuple(ToolRun(use.name, use.arguments, use.result, use.outcome) for use in turn.tools)
-    return Spoken(turn.number, turn.caller or "", turn.keys, turn.heard, unheard, tools)
 
 
 def _shown(turn: Spoken) -> dict[str, Any]:

@@ -19,12 +19,14 @@ from callbridge.testing.persona.conversation import ConversationError, load_conv
 from callbridge.testing.persona.judge import Answer, Judgement, Quote, Verdict
 from callbridge.testing.persona.opening import open_text_models
 from callbridge.testing.persona.text_models import Question
+from callbridge.testing.persona.told import conversation_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from openai.types.chat import ChatCompletion
 
+    from callbridge.testing.call_data import CallData
     from callbridge.testing.persona.conversation import Conversation, Spoken
     from callbridge.testing.persona.judge import Judge
 
@@ -81,6 +83,12 @@ def judged(judge: Judge, conversation: Conversation) -> Conversation:
         microdollars=models.microdollars,
     )
     return conversation.with_judgement(judge, judgement, models.exchanges)
+
+
+def judge_call(judge: Judge, call: CallData) -> Judgement:
+    """What the judge says of a call. It is kept with the call. Blocks and raises as `judged` does."""
+    call.judged.append(judged(judge, conversation_of(call)))
+    return call.judged[-1].judgements[-1]
 
 
 def rejudged(path: Path) -> Conversation:
