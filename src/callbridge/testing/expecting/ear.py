@@ -145,6 +145,8 @@ def _cut_words(call: CallData) -> Iterator[str]:
 
 def truncation(call: CallData, within_ms: int) -> Unmet | None:
     """What the model remembers of each cut item against what the caller heard of it."""
+    if not call.sessions:
+        return missing("the truncation error", "only the simulated model tells what it remembers")
     try:
         items = heard_items(call)
     except AudioChangedError as error:
