@@ -111,8 +111,10 @@ def _parts(step: CallerStep, audio_of: AudioOf) -> Sequence[tuple[phone.Step, st
             return _parts(written.Say(step), audio_of)
         case written.Say(text, audio):
             return [(phone.WaitForAgent(), ""), (phone.Say(audio_of(text, audio)), text)]
-        case written.Interrupt(after_ms, text, audio) | written.Backchannel(after_ms, text, audio):
+        case written.Interrupt(after_ms, text, audio):
             return [(phone.Interrupt(after_ms, audio_of(text, audio)), text)]
+        case written.Backchannel(after_ms, text, audio):
+            return [(phone.Interrupt(after_ms, audio_of(text, audio), is_word=False), text)]
         case written.Press(keys):
             return [(phone.WaitForAgent(), ""), (phone.Press(keys, awaits_answer=True), "")]
         case written.Pause(ms):

@@ -6,7 +6,7 @@ All from the seed of the call, so that a call that went wrong goes wrong again. 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -129,11 +129,15 @@ class Loss(Effect, frozen=True, tag="loss"):
     """What Twilio sends in their place: the frame before, softer and softer; silence; or nothing, so that the
     next timestamp jumps."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.percent < 50:
+            raise ValueError(f"percent={self.percent}: write 0 or more, and less than 50")
+
 
 class Jitter(Effect, frozen=True, tag="jitter"):
     """Messages between Twilio and the service are late by up to so much, both ways, and come in bursts."""
 
-    ms: float = 100.0
+    ms: Annotated[float, msgspec.Meta(ge=0)] = 100.0
 
 
 AnyEffect: TypeAlias = (

@@ -17,7 +17,7 @@ from callbridge.simulators.phone.voice_activity import is_audible
 from callbridge.wire.audio import FRAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 KEYS = "0123456789*#ABCD"
 """Keys that a telephone can have; A to D exist on few."""
@@ -137,6 +137,8 @@ class Interrupt:
     after_ms: float
     audio: bytes
     patience_ms: float = PATIENCE_MS
+    is_word: bool = True
+    """Else a sound that asks for nothing, as the "mhm" of who listens: the report takes it for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +293,10 @@ class CallerScript:
     def _perform(self, step: Step) -> None:
         self._on_step(step)
         match step:
+            case Interrupt(_, audio, is_word=False):
+                self._frames.extend(Act(around=frame) for frame in _frames_of(audio))
             case Say(audio) | InterruptAt(_, audio) | Interrupt(_, audio):
-                self._frames.extend(
-                    Act(audio[offset : offset + FRAME_BYTES]) for offset in range(0, len(audio), FRAME_BYTES)
-                )
+                self._frames.extend(map(Act, _frames_of(audio)))
             case Press(keys, every_ms):
                 for key in keys:
                     self._frames.append(Act(key=key))
@@ -303,6 +305,10 @@ class CallerScript:
                     self._spoke_until_ms = self._latest_ms
             case _:
                 pass  # The wait was all there is to the step.
+
+
+def _frames_of(audio: bytes) -> Iterator[bytes]:
+    return (audio[offset : offset + FRAME_BYTES] for offset in range(0, len(audio), FRAME_BYTES))
 
 
 def _is_ripe(step: Interrupt, ear: Ear) -> bool:

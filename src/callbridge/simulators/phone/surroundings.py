@@ -212,7 +212,7 @@ class _Interjecting:
 
     def _is_turn(self, ear: Ear) -> bool:
         every_ms, began_ms = self._settings.every_ms, ear.agent_began_ms
-        if every_ms is None or began_ms is None or not ear.is_agent_speaking:
+        if every_ms is None or began_ms is None or not (ear.is_agent_speaking and ear.heard):
             return False
         if began_ms != self._utterance_ms:
             self._utterance_ms, self._count = began_ms, 0
