@@ -28,6 +28,7 @@ from callbridge.cli.development.configuration import (
     listeners_for,
     what_is_told,
 )
+from callbridge.cli.development.folder import calls_folder
 from callbridge.cli.development.pages import Pages, may_open_browser
 from callbridge.cli.development.running import Public, Run, ended_like_ctrl_c
 from callbridge.cli.development.screen import Screen, how_to_call
@@ -127,8 +128,9 @@ def dev(
 ) -> None:
     """Serve on this machine for development: without keys against simulators, with them for real.
 
-    Transcripts are shown, nothing is kept, and little may be spent. With --phone a tunnel is opened and a
-    number leads here; Ctrl-C puts it back where it led before.
+    A page opens on which you talk to the agent. Transcripts are shown, calls are kept in .callbridge/ for a
+    week, and little may be spent. With --phone a tunnel is opened and a number leads here; Ctrl-C puts it
+    back where it led before.
     """
     told = what_is_told(agent, port, is_simulated=simulated, script=script)
     screen = Screen()
@@ -219,7 +221,10 @@ class Session:
         port = listeners[0].getsockname()[1]
         local = f"http://{LOOPBACK}:{port}"
         model_url = run(self._model_url()) if self._told.simulates_model else ""
-        settings = development_settings(self._told, port=port, base_url=local, model_url=model_url)
+        folder = calls_folder(Path.cwd())
+        settings = development_settings(
+            self._told, port=port, base_url=local, model_url=model_url, folder=folder
+        )
         configure_logging(
             settings.log_level,
             settings.log_format,
@@ -232,7 +237,9 @@ class Session:
             number = run(self._number(settings, wishes))
             tunnel = run(self._tunnel(wishes, port))
             public = Public(tunnel, number)
-            settings = development_settings(self._told, port=port, base_url=tunnel.url, model_url=model_url)
+            settings = development_settings(
+                self._told, port=port, base_url=tunnel.url, model_url=model_url, folder=folder
+            )
         prepared = prepare(settings)
         self._screen.what_runs(self._told, settings, prepared.roster.agents)
         step = how_to_call(settings.voice_url, prepared.roster.agents.values())

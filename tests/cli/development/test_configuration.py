@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +20,11 @@ from callbridge.cli.development.configuration import (
     listeners_for,
     what_is_told,
 )
+from callbridge.cli.development.folder import NAME, calls_folder
 from callbridge.observe.logs import LogFormat
+from callbridge.server.config.records import records_file
 from callbridge.server.config.setting_problems import SettingsError
+from callbridge.server.config.webhooks import read_webhooks
 from callbridge.server.process.listening import tcp_listener
 from callbridge.simulators.phone import ACCOUNT_SID
 from desks import NEEDED
@@ -77,6 +81,41 @@ def test_what_is_told_counts_but_for_what_a_laptop_must_not_do(
     only_these.setenv("CALLBRIDGE_SPEND_PER_HOUR_MAX", "0.5")
     assert made().spend_per_hour_max == 0.5, "a lower cap stays"
     assert what_is_told(is_simulated=True).simulates_model
+
+
+@pytest.mark.usefixtures("only_these")
+def test_calls_are_kept_in_the_project_and_go_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a `.env` of production says: its database, receivers and analysis have no part in it."""
+    for name, value in {
+        "DATABASE_URL": "postgresql://calls.example.com/calls",
+        "CALLBRIDGE_WEBHOOK_URL": "https://crm.example.com/",
+        "CALLBRIDGE_WEBHOOK_SECRET": "whsec_" + "c2VjcmV0" * 4,
+        "CALLBRIDGE_ANALYSIS_MODEL": "gpt-text",
+        "CALLBRIDGE_RECORDINGS": "s3://calls-of-customers",
+        "CALLBRIDGE_STATE_PATH": "calls.sqlite",
+    }.items():
+        monkeypatch.setenv(name, value)
+    folder = calls_folder(tmp_path)
+    assert folder is not None
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert (folder / ".gitignore").read_text(encoding="utf-8").endswith("\n*\n")
+    told = what_is_told()
+    for place in (folder, None):
+        settings = development_settings(told, port=8081, base_url=LOCAL, model_url=MODEL, folder=place)
+        assert (read_webhooks(settings, {}), settings.analysis_model, settings.state_path) == ((), None, None)
+        assert records_file(settings) == (None if place is None else folder / "records.db")
+        recordings = settings.recordings_place
+        assert (None if recordings is None else recordings.directory) == (
+            None if place is None else str(folder / "recordings")
+        )
+    assert (settings.keep_words, settings.replay_share) == (False, 0), "nothing is kept without a place"
+
+
+def test_where_no_folder_can_be_made_nothing_is_kept(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text("in its way")
+    assert calls_folder(tmp_path) is None
 
 
 def test_a_simulator_of_ones_own_needs_no_key_and_half_an_account_is_a_fault(

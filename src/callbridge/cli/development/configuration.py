@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from callbridge.cli.around_call import API_URL
+from callbridge.cli.development.folder import KEPT_DAYS
 from callbridge.observe.logs import LogFormat
 from callbridge.server.config.setting_values import is_loopback
 from callbridge.server.config.settings import Settings, find_variables, settings_of
@@ -29,6 +32,9 @@ MADE_UP_KEY: Final = "sk-nobodys-for-the-simulated-model"
 
 SPEND_HOUR_DOLLARS: Final = 2.0
 SPEND_DAY_DOLLARS: Final = 5.0
+RECORDS: Final = "records.db"
+RECORDINGS: Final = "recordings"
+
 DRAIN_S: Final = 10
 """How long a call goes on after the first Ctrl-C. Who develops does not wait for longer."""
 
@@ -88,7 +94,9 @@ def usual_port() -> int:
     return int(Settings.model_fields["port"].default)
 
 
-def development_settings(told: Told, *, port: int, base_url: str, model_url: str = "") -> Settings:
+def development_settings(
+    told: Told, *, port: int, base_url: str, model_url: str = "", folder: Path | None = None
+) -> Settings:
     """The settings of a laptop.
 
     Args:
@@ -96,6 +104,7 @@ def development_settings(told: Told, *, port: int, base_url: str, model_url: str
         port: where it listens.
         base_url: where Twilio, or the simulated phone, reaches it.
         model_url: of the simulated model; empty where another one answers.
+        folder: where calls are kept; None where nothing is.
 
     Raises:
         SettingsError: something that was told is wrong.
@@ -113,13 +122,32 @@ def development_settings(told: Told, *, port: int, base_url: str, model_url: str
             **changed,
             **unlimited,
             "state_path": None,
-            "database_url": None,
+            **_kept(folder),
             "control_port": 0,
             "drain_seconds": min(settings.drain_seconds, DRAIN_S),
             "log_transcripts": True,
             "log_format": LogFormat.CONSOLE,
         }
     )
+
+
+def _kept(folder: Path | None) -> dict[str, Any]:
+    """What is kept of calls, whatever was told: those of a laptop go into no deployment's database, are told
+    to nobody, and are looked at by no model that costs.
+    """
+    nobody = dict.fromkeys(("webhooks", "webhook_url", "webhook_secret", "analysis_model", "database_url"))
+    if folder is None:
+        return nobody | {"recordings": None, "replay_share": 0.0}
+    return nobody | {
+        "database_url": SecretStr(f"sqlite:///{folder.absolute() / RECORDS}"),
+        "recordings": str(folder.absolute() / RECORDINGS),
+        "records_kept_days": KEPT_DAYS,
+        "recordings_kept_days": KEPT_DAYS,
+        "words_kept_days": None,
+        "keep_words": True,
+        "replay_share": 1.0,
+        "records_key": None,
+    }
 
 
 def _variables(told: Told, port: int, base_url: str, model_url: str) -> Variables:

@@ -172,8 +172,8 @@ class Run:
         if not number.is_taken:
             return
         try:
-            # Not `timeout`: in a task that was cancelled, as this one was by Ctrl-C, Python before 3.11.3
-            # tells its end as another cancellation. There `wait_for` makes a task, which helps a request, too.
+            # Not `timeout`: in a task that was cancelled, as this one by Ctrl-C, Python before 3.11.3 tells
+            # its end as another cancellation. There `wait_for` makes a task, which helps a request, too.
             await asyncio.wait_for(number.give_back(), GIVE_BACK_S)
             self.screen.say(f"{told} is put back where it led before.")
         except DevTrouble as trouble:

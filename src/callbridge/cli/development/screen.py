@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.text import Text
 
+from callbridge.cli.development.folder import KEPT_DAYS, NAME
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -51,8 +53,14 @@ class Screen:
         self.row("agent", _agents(settings, agents))
         self.row("model", *_model(told, settings))
         self.row("account", *_account(told, settings))
-        self.row("kept", "nothing: state is in memory. Transcripts are shown here.")
+        self.row("kept", _kept(settings))
         self.row("listens", f"http://{settings.host}:{settings.port}")
+
+
+def _kept(settings: Settings) -> str:
+    if settings.recordings is None:
+        return f"nothing: {NAME}/ cannot be made here. Transcripts are shown here."
+    return f"calls of the last {KEPT_DAYS} days, with words and sound, in {NAME}/"
 
 
 def how_to_call(voice_url: str, agents: Iterable[Agent]) -> str:
