@@ -11,6 +11,7 @@ import pytest
 
 import canaries
 from callbridge.observe.logs import LogFormat, configure_logging
+from e2e.crowd import PLAYED_AGAIN
 from e2e.stack import Log
 from leftovers import leaves_nothing
 from machine import Machine
@@ -72,3 +73,12 @@ async def machine(without_debugging: None) -> AsyncIterator[Machine]:
 def figures(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Notes a line that is shown at the end of the run; it travels with the report of its test."""
     return lambda line: request.node.user_properties.append(("figure", line))
+
+
+@pytest.fixture(autouse=True)
+def played_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Notes the cases of a crowd that a busy machine has spoilt: how often that happens is seen so."""
+    PLAYED_AGAIN.clear()
+    yield
+    for case in PLAYED_AGAIN:
+        request.node.user_properties.append(("figure", f"played again, for the machine was late: {case}"))

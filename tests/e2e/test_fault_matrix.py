@@ -11,7 +11,8 @@ import contextlib
 import itertools
 import random
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +36,7 @@ from callbridge.simulators.voice_model import Answer, Call, Fault, Script
 from callbridge.simulators.voice_model import Say as Speech
 from callbridge.simulators.voice_model.ladder import TRANSCRIPT_LEAD
 from e2e import faults
+from e2e.crowd import Crowd
 from e2e.faults import (
     AtDial,
     AtSetup,
@@ -52,11 +54,12 @@ from e2e.stack import APOLOGY, CALL_TIMEOUT_S, FinishedCall, Log, stack
 from random_calls import noise
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from callbridge.simulators.phone import Step
     from callbridge.simulators.truth import HeardCall
     from callbridge.simulators.voice_model import Journal
+    from e2e.crowd import Lateness
 
 pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
@@ -312,46 +315,6 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
     ]
 
 
-# --- This machine ------------------------------------------------------------------------------------
-
-AT_ONCE = 24
-"""Calls of one test at the same time: more would wait for each other, and not for the service."""
-
-TICK_S = 0.05
-
-LATE_S = 0.01
-"""Any timer is a little late."""
-
-
-@dataclass
-class Lateness:
-    """How late the loop of the test was, and when: what a busy machine adds to a silence is not ours."""
-
-    spells: list[tuple[float, float]] = field(default_factory=list)
-    """From when it should have run to when it did."""
-
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[Lateness]:
-        """Watches for as long as something runs."""
-        watching = asyncio.create_task(self._watch(), name="lateness")
-        try:
-            yield self
-        finally:
-            watching.cancel()
-
-    async def _watch(self) -> None:
-        clock = asyncio.get_running_loop().time
-        while True:
-            due_at = clock() + TICK_S
-            await asyncio.sleep(TICK_S)
-            if (now := clock()) > due_at + LATE_S:
-                self.spells.append((due_at, now))
-
-    def between(self, since: float, until: float) -> float:
-        """Seconds of it in a stretch of time."""
-        return sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in self.spells)
-
-
 # --- What is asked of every cell ---------------------------------------------------------------------
 
 
@@ -541,29 +504,17 @@ def _unheard_words(memory: list[str], heard_ms: dict[str, float]) -> Iterator[st
             yield f"remembers {line!r}, of which {heard_ms.get(text, 0)} ms were heard"
 
 
-async def carried_out(found: Sequence[Cell], max_call_s: float = CALL_TIMEOUT_S - 5) -> list[Played]:
-    """Plays all cells, many at once."""
-    may_run = asyncio.Semaphore(AT_ONCE)
-
-    async def one(cell: Cell) -> Played:
-        async with may_run:
-            try:
-                return Played(cell, await cell.play(max_call_s), lateness)
-            except TimeoutError as error:
-                raise AssertionError(f"{cell}: not over after {CALL_TIMEOUT_S} s") from error
-
-    async with Lateness().watched() as lateness, asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(one(cell), name=str(cell)) for cell in found]
-    return [task.result() for task in running]
-
-
 async def play(found: Sequence[Cell], log: Log) -> list[Played]:
     """Plays all cells, and asks of each what is promised to all."""
-    played = await carried_out(found)
-    wrong = [f"{one.cell}: {complaint}" for one in played for complaint in one.complaints()]
-    assert not wrong, "\n" + "\n".join(wrong)
+    crowd = Crowd(Played.complaints)
+
+    async def one(cell: Cell) -> Played:
+        cell.tool_runs = 0
+        return Played(cell, await cell.play(CALL_TIMEOUT_S - 5), crowd.lateness)
+
+    played = await crowd.play({str(cell): partial(one, cell) for cell in found})
     assert log.events("call_broken") == []
-    return played
+    return list(played.values())
 
 
 # --- The matrix --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from callbridge.call.facts import EndReason, StreamEnded, StreamStarted
+from callbridge.call.limits import Limits
 from callbridge.simulators.phone import Misbehaviour, WaitForEnd
 from callbridge.simulators.phone.events import AgentAudioStarted, WebhookAnswered
 from callbridge.state.memory_state import MemoryState
@@ -225,13 +226,18 @@ async def intrude(running: Stack, identity: Any) -> tuple[int | None, str]:
     ("places", "strangers", "callers"),
     [(16, 4, 5), pytest.param(SOCKETS_MAX, 8, 70, marks=pytest.mark.heavy)],
 )
+@pytest.mark.usefixtures("without_debugging")
 async def test_whoever_has_seen_a_signature_keeps_no_caller_out(
     places: int, strangers: int, callers: int, monkeypatch: pytest.MonkeyPatch, log: Log
 ) -> None:
     """They hold all places, and open more before and behind each caller's socket: each caller is served."""
     monkeypatch.setattr(sockets, "SOCKETS_MAX", places)
     environment = UNDIALLED | {"CALLBRIDGE_CALLS_MAX": "100", "CALLBRIDGE_CALL_STARTS_PER_SECOND": "100"}
-    async with stack(HELLO_AND_GOODBYE, environment=environment) as running, AsyncExitStack() as open_:
+    patient = Limits(start_timeout_s=300.0)  # None of them goes by itself, however long it takes all to come.
+    async with (
+        stack(HELLO_AND_GOODBYE, environment=environment, limits=patient) as running,
+        AsyncExitStack() as open_,
+    ):
 
         async def come(count: int) -> None:
             for _ in range(count):

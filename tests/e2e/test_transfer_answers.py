@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,9 +25,11 @@ from e2e.transfers import ASKING, COLD, SALES, WARM, People, Way, all_of, people
 from random_calls import noise
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Sequence
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+    from e2e.crowd import Case
+
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
 TAKES = Person(presses=("1",), talks_s=10.0)
 AWAY = Person(answers=Answers.NO_ANSWER)
@@ -97,17 +100,19 @@ async def settles(line: People) -> bool:
 @pytest.mark.heavy
 async def test_what_is_lost_rings_nobody_twice() -> None:
     connected = Outcome.CONNECTED
-    runs: dict[str, Coroutine[Any, Any, None]] = {
-        "the answer is lost": comes_to(connected, faults=[create(FaultKind.LOST)]),
-        "500, and done": comes_to(connected, faults=[create(FaultKind.FAILED)]),
-        "hangs, and done": comes_to(connected, faults=[create(FaultKind.HANG, seconds=30.0)]),
-        "busy twice": comes_to(connected, faults=[create(FaultKind.BUSY, times=2)], tried=3),
-        "busy for long": comes_to(connected, faults=[create(FaultKind.BUSY, times=9)], tried=4),
-        "another token": comes_to(connected, tried=1, account_settings={"auth_token": "another"}),
-        "the number may not be shown": comes_to(
-            connected, tried=2, account_settings={"do_not_originate": frozenset({CALLER})}
+    runs: dict[str, Case[None]] = {
+        "the answer is lost": partial(comes_to, connected, faults=[create(FaultKind.LOST)]),
+        "500, and done": partial(comes_to, connected, faults=[create(FaultKind.FAILED)]),
+        "hangs, and done": partial(comes_to, connected, faults=[create(FaultKind.HANG, seconds=30.0)]),
+        "busy twice": partial(comes_to, connected, faults=[create(FaultKind.BUSY, times=2)], tried=3),
+        "busy for long": partial(comes_to, connected, faults=[create(FaultKind.BUSY, times=9)], tried=4),
+        "another token": partial(comes_to, connected, tried=1, account_settings={"auth_token": "another"}),
+        "the number may not be shown": partial(
+            comes_to, connected, tried=2, account_settings={"do_not_originate": frozenset({CALLER})}
         ),
-        "lost, and not done": comes_to(Outcome.CARRIER_FAULT, faults=[create(FaultKind.LOST, is_done=False)]),
+        "lost, and not done": partial(
+            comes_to, Outcome.CARRIER_FAULT, faults=[create(FaultKind.LOST, is_done=False)]
+        ),
     }
     await all_of(runs)
 
@@ -115,30 +120,31 @@ async def test_what_is_lost_rings_nobody_twice() -> None:
 @pytest.mark.heavy
 async def test_news_are_not_relied_upon() -> None:
     connected = Outcome.CONNECTED
-    runs: dict[str, Coroutine[Any, Any, None]] = {
-        "no news of the person": comes_to(connected, lost=["person-status"]),
-        "none of the talk": comes_to(connected, lost=["room-status conference-start"]),
-        "news twice": comes_to(connected, misbehaviours={Misbehaviour.CALLBACKS_TWICE}),
-        "everything twice": comes_to(
+    runs: dict[str, Case[None]] = {
+        "no news of the person": partial(comes_to, connected, lost=["person-status"]),
+        "none of the talk": partial(comes_to, connected, lost=["room-status conference-start"]),
+        "news twice": partial(comes_to, connected, misbehaviours={Misbehaviour.CALLBACKS_TWICE}),
+        "everything twice": partial(
+            comes_to,
             connected,
             misbehaviours={Misbehaviour.WEBHOOK_TWICE},
             phone={"misbehaviours": frozenset({Misbehaviour.WEBHOOK_TWICE})},
         ),
-        "late news": comes_to(connected, misbehaviours={Misbehaviour.LATE_CALLBACKS}),
-        "late news of who is busy": comes_to(
-            Outcome.BUSY, Person(answers=Answers.BUSY), misbehaviours={Misbehaviour.LATE_CALLBACKS}
+        "late news": partial(comes_to, connected, misbehaviours={Misbehaviour.LATE_CALLBACKS}),
+        "late news of who is busy": partial(
+            comes_to, Outcome.BUSY, Person(answers=Answers.BUSY), misbehaviours={Misbehaviour.LATE_CALLBACKS}
         ),
     }
     for way in (COLD, ASKING):
         told: dict[str, Any] = {"phone": {"line": LineSettings(tells_dial_bridged=False)}}
-        runs[f"{way}, not told whether connected"] = comes_to(connected, way=way, **told)
-    runs["asking, not told, refused"] = comes_to(
-        Outcome.DECLINED, REFUSES, ASKING, phone={"line": LineSettings(tells_dial_bridged=False)}
+        runs[f"{way}, not told whether connected"] = partial(comes_to, connected, way=way, **told)
+    runs["asking, not told, refused"] = partial(
+        comes_to, Outcome.DECLINED, REFUSES, ASKING, phone={"line": LineSettings(tells_dial_bridged=False)}
     )
     for way in (COLD, ASKING, WARM):
         twice = frozenset({Misbehaviour.WEBHOOK_TWICE})
-        runs[f"{way}, all twice, away"] = comes_to(
-            Outcome.NO_ANSWER, AWAY, way, misbehaviours=twice, phone={"misbehaviours": twice}
+        runs[f"{way}, all twice, away"] = partial(
+            comes_to, Outcome.NO_ANSWER, AWAY, way, misbehaviours=twice, phone={"misbehaviours": twice}
         )
     await all_of(runs)
 
@@ -148,14 +154,14 @@ async def test_a_caller_is_led_out_of_the_room_once() -> None:
     """Twilio asks what follows the `<Dial>` of a call that is led elsewhere, too, and ignores the answer."""
     alone: dict[str, Any] = {"leaves": "after room-wait"}
     declined = Outcome.DECLINED
-    runs: dict[str, Coroutine[Any, Any, None]] = {
-        "asked before": comes_to(declined, **alone),
-        "asked behind": comes_to(declined, phone={"action_lags": True}, **alone),
-        "the answer is lost": comes_to(declined, faults=[change(FaultKind.LOST)], **alone),
-        "500, and done": comes_to(declined, faults=[change(FaultKind.FAILED)], **alone),
-        "hangs": comes_to(declined, faults=[change(FaultKind.HANG, seconds=2.0)], **alone),
-        "busy": comes_to(declined, faults=[change(FaultKind.BUSY, times=2)], **alone),
-        "down for a while": comes_to(declined, faults=[change(FaultKind.DOWN, times=2)], **alone),
+    runs: dict[str, Case[None]] = {
+        "asked before": partial(comes_to, declined, **alone),
+        "asked behind": partial(comes_to, declined, phone={"action_lags": True}, **alone),
+        "the answer is lost": partial(comes_to, declined, faults=[change(FaultKind.LOST)], **alone),
+        "500, and done": partial(comes_to, declined, faults=[change(FaultKind.FAILED)], **alone),
+        "hangs": partial(comes_to, declined, faults=[change(FaultKind.HANG, seconds=2.0)], **alone),
+        "busy": partial(comes_to, declined, faults=[change(FaultKind.BUSY, times=2)], **alone),
+        "down for a while": partial(comes_to, declined, faults=[change(FaultKind.DOWN, times=2)], **alone),
     }
     await all_of(runs)
 
@@ -163,11 +169,16 @@ async def test_a_caller_is_led_out_of_the_room_once() -> None:
 async def test_an_answer_that_is_lost_rings_nobody_twice() -> None:
     await all_of(
         {
-            "made": comes_to(Outcome.CONNECTED, faults=[create(FaultKind.LOST)]),
-            "refused, so the line's number": comes_to(
-                Outcome.CONNECTED, tried=2, account_settings={"do_not_originate": frozenset({CALLER})}
+            "made": partial(comes_to, Outcome.CONNECTED, faults=[create(FaultKind.LOST)]),
+            "refused, so the line's number": partial(
+                comes_to,
+                Outcome.CONNECTED,
+                tried=2,
+                account_settings={"do_not_originate": frozenset({CALLER})},
             ),
-            "led back": comes_to(Outcome.DECLINED, faults=[change(FaultKind.LOST)], leaves="after room-wait"),
+            "led back": partial(
+                comes_to, Outcome.DECLINED, faults=[change(FaultKind.LOST)], leaves="after room-wait"
+            ),
         }
     )
 
@@ -189,11 +200,13 @@ async def shows(number: str, caller: str, line: str = TO_NUMBER) -> None:
 async def test_a_person_sees_who_calls_or_a_number_of_ours() -> None:
     await all_of(
         {
-            "a number": shows(CALLER, CALLER),
-            "withheld": shows(TO_NUMBER, "anonymous"),
-            "withheld, as a number": shows(TO_NUMBER, "+266696687"),
-            "by SIP": shows(TO_NUMBER, "sip:anna@pbx.example.com"),
-            "by SIP to SIP": shows(TO_NUMBER, "sip:anna@pbx.example.com", "sip:shop@x.sip.twilio.com"),
+            "a number": partial(shows, CALLER, CALLER),
+            "withheld": partial(shows, TO_NUMBER, "anonymous"),
+            "withheld, as a number": partial(shows, TO_NUMBER, "+266696687"),
+            "by SIP": partial(shows, TO_NUMBER, "sip:anna@pbx.example.com"),
+            "by SIP to SIP": partial(
+                shows, TO_NUMBER, "sip:anna@pbx.example.com", "sip:shop@x.sip.twilio.com"
+            ),
         }
     )
 
@@ -242,8 +255,8 @@ async def test_a_caller_who_does_not_want_to_wait_has_the_agent_again() -> None:
 
     await all_of(
         {
-            "a key": by([Pause(900), Press("5")], [Outcome.CALLER_RETURNED]),
-            "a word": by([Interrupt(100, noise(random.Random(1), 400))], []),
+            "a key": partial(by, [Pause(900), Press("5")], [Outcome.CALLER_RETURNED]),
+            "a word": partial(by, [Interrupt(100, noise(random.Random(1), 400))], []),
         }
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from callbridge.simulators.phone import PhoneEvent
     from e2e.stack import FinishedCall
 
-pytestmark = pytest.mark.usefixtures("nothing_left")
+pytestmark = pytest.mark.usefixtures("nothing_left", "without_debugging")
 
 STAYS = Person(presses=("1",), talks_s=None)
 """They take the call, and never hang up."""
@@ -96,9 +97,9 @@ async def test_who_is_alone_in_the_room_is_not_forgotten() -> None:
     """The worst places to be left in: nothing but a document of silence is there."""
     await all_of(
         {
-            "the caller goes": caller_hangs_up(WARM, "after room-wait", tells_action=False),
-            "the person goes": person_hangs_up(WARM, "after room-wait", Outcome.DECLINED),
-            "the person came first, and goes": person_leaves_room(Outcome.DECLINED),
+            "the caller goes": partial(caller_hangs_up, WARM, "after room-wait", tells_action=False),
+            "the person goes": partial(person_hangs_up, WARM, "after room-wait", Outcome.DECLINED),
+            "the person came first, and goes": partial(person_leaves_room, Outcome.DECLINED),
         }
     )
 
@@ -108,7 +109,10 @@ async def test_who_is_alone_in_the_room_is_not_forgotten() -> None:
 async def test_a_caller_hangs_up_in_each_phase(tells_action: bool) -> None:
     ways = [(WARM, moment) for moment in WARM_MOMENTS] + [(ASKING, moment) for moment in ASKING_MOMENTS]
     await all_of(
-        {f"{way}, {moment}": caller_hangs_up(way, moment, tells_action=tells_action) for way, moment in ways}
+        {
+            f"{way}, {moment}": partial(caller_hangs_up, way, moment, tells_action=tells_action)
+            for way, moment in ways
+        }
     )
 
 
@@ -127,7 +131,7 @@ async def test_a_caller_hangs_up_while_it_rings() -> None:
             assert await until(lambda: not line.live_legs, RELEASED_S)
             assert [told.outcome for told in await line.all_ended(call)] == [Outcome.CALLER_HUNG_UP]
 
-    await all_of({way: rings(way) for way in (COLD, ASKING, WARM)})
+    await all_of({way: partial(rings, way) for way in (COLD, ASKING, WARM)})
 
 
 # --- The person hangs up -------------------------------------------------------------------------------
@@ -168,5 +172,7 @@ async def test_a_person_hangs_up_in_each_phase() -> None:
     away = [(WARM, moment, Outcome.DECLINED) for moment in WARM_MOMENTS[3:-1]]
     away += [(ASKING, moment, Outcome.DECLINED) for moment in ASKING_MOMENTS[3:]]
     away += [(WARM, WARM_MOMENTS[-1], Outcome.CONNECTED)]
-    runs = {f"{way}, {moment}": person_hangs_up(way, moment, outcome) for way, moment, outcome in away}
-    await all_of(runs | {"alone in the room": person_leaves_room(Outcome.DECLINED)})
+    runs = {
+        f"{way}, {moment}": partial(person_hangs_up, way, moment, outcome) for way, moment, outcome in away
+    }
+    await all_of(runs | {"alone in the room": partial(person_leaves_room, Outcome.DECLINED)})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,9 +30,10 @@ from callbridge.simulators.phone import (
 from callbridge.simulators.sounds import at_level
 from callbridge.simulators.voice_model import Answer, Call, Script
 from e2e import turn_faults as faults
+from e2e.crowd import Crowd
 from e2e.faults import Outcome
 from e2e.stack import CALL_TIMEOUT_S, FinishedCall, Log, stack
-from e2e.test_fault_matrix import AT_ONCE, LIMITS, PLANS, QUESTION, Lateness, Plan, Played, spoken
+from e2e.test_fault_matrix import LIMITS, PLANS, QUESTION, Plan, Played, spoken
 from e2e.turn_faults import Moment, Row
 from random_calls import noise
 
@@ -241,19 +243,14 @@ def cells(rows: Sequence[Row]) -> list[Cell]:
 
 
 async def play(found: Sequence[Cell], log: Log) -> None:
-    """Plays all cells, many at once, and asks of each what is promised to all."""
-    may_run = asyncio.Semaphore(AT_ONCE)
+    """Plays all cells, and asks of each what is promised to all."""
+    crowd = Crowd(Overheard.complaints)
 
     async def one(cell: Cell) -> Overheard:
-        async with may_run:
-            return Overheard(cell, await cell.play(CALL_TIMEOUT_S - 5), lateness)  # type: ignore[arg-type]
+        cell.tool_runs = 0
+        return Overheard(cell, await cell.play(CALL_TIMEOUT_S - 5), crowd.lateness)  # type: ignore[arg-type]
 
-    async with Lateness().watched() as lateness, asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(one(cell), name=str(cell)) for cell in found]
-    wrong = [
-        f"{task.get_name()}: {complaint}" for task in running for complaint in task.result().complaints()
-    ]
-    assert not wrong, "\n" + "\n".join(wrong)
+    await crowd.play({str(cell): partial(one, cell) for cell in found})
     assert log.events("call_broken") == []
 
 

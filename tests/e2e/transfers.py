@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -20,6 +20,7 @@ from callbridge.simulators.phone.misbehaviour import Misbehaviour
 from callbridge.simulators.phone.people import Person
 from callbridge.simulators.voice_model import Answer, Call, Script
 from callbridge.simulators.voice_model import Say as Says
+from e2e.crowd import Case, Crowd
 from e2e.stack import ACCOUNT_SID, AUTH_TOKEN, CALL_TIMEOUT_S, FinishedCall, Stack, stack
 from e2e.taps import Tap, tap_on
 from random_calls import noise
@@ -149,16 +150,6 @@ async def people_behind(
                     yield People(running, exchange, account, tap)
 
 
-async def all_of(runs: Mapping[str, Coroutine[Any, Any, None]]) -> None:
-    """All at once, for they wait for the clock most of the time. Says of each what was wrong with it."""
-    tasks = {name: asyncio.create_task(run, name=name) for name, run in runs.items()}
-    await asyncio.wait(tasks.values())
-    wrong = [f"{name}: {first_of(error)}" for name, task in tasks.items() if (error := task.exception())]
-    assert not wrong, "\n".join(wrong)
-
-
-def first_of(error: BaseException) -> str:
-    """What was wrong first, whatever has wrapped it since."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__} {error}"
+async def all_of(runs: Mapping[str, Case[None]]) -> None:
+    """Many at once. Says of each what was wrong with it."""
+    await Crowd[None]().play(runs)
