@@ -58,7 +58,7 @@ class ToolExpectation:
         return self._asked(self._calls.failed())
 
     def _asked(self, unmet: Unmet | None) -> Self:
-        self._expect.judge(unmet, about=self)
+        self._expect._take(unmet, about=self)
         return self
 
     def was_called(self) -> Unmet | None:
@@ -92,13 +92,13 @@ class Expectations:
             self._collected = outer
             if collected and (error := sys.exception()) is not None:
                 error.add_note(f"before it: {ExpectationError(collected)}")
-        self.judge(*collected)
+        self._take(*collected)
 
     def settle(self) -> None:
         """Judges a `tool(…)` behind which nothing was written. At the end of a test `line` asks for it."""
-        self.judge(None)
+        self._take(None)
 
-    def judge(self, *unmet: Unmet | None, about: ToolExpectation | None = None) -> None:
+    def _take(self, *unmet: Unmet | None, about: ToolExpectation | None = None) -> None:
         """Takes what was found of an expectation: nothing, or what is not met.
 
         Args:
@@ -130,7 +130,7 @@ class Expectations:
         """
         reason = veto(self._call) if veto is not None else ""
         judgement = judge_call(judge, self._call)
-        self.judge(*verdicts.unmet(judgement), verdicts.vetoed(reason))
+        self._take(*verdicts.unmet(judgement), verdicts.vetoed(reason))
         return judgement
 
     # --- Tools --------------------------------------------------------------------------------------------
@@ -148,15 +148,15 @@ class Expectations:
 
     def tools(self, *names: str) -> None:
         """The model called these tools, in this order, and no others."""
-        self.judge(tools.exactly(self._call, names))
+        self._take(tools.exactly(self._call, names))
 
     def only_tools(self, *names: str) -> None:
         """The model called no tools but these, however often."""
-        self.judge(tools.only(self._call, names))
+        self._take(tools.only(self._call, names))
 
     def no_tools(self) -> None:
         """The model called no tool."""
-        self.judge(tools.only(self._call, ()))
+        self._take(tools.only(self._call, ()))
 
     # --- Words --------------------------------------------------------------------------------------------
 
@@ -167,23 +167,23 @@ class Expectations:
             text: the words, or a pattern.
             turn: in which turn; the greeting is the first. In any when None.
         """
-        self.judge(words.said(self._call.story, "heard", text, turn))
+        self._take(words.said(self._call.story, "heard", text, turn))
 
     def not_heard(self, text: Words, *, turn: int | None = None) -> None:
         """These words never reached the caller's ear."""
-        self.judge(words.not_said(self._call.story, "heard", text, turn))
+        self._take(words.not_said(self._call.story, "heard", text, turn))
 
     def said(self, text: Words, *, turn: int | None = None) -> None:
         """The agent was to say these words, whether they were heard or cut."""
-        self.judge(words.said(self._call.story, "said", text, turn))
+        self._take(words.said(self._call.story, "said", text, turn))
 
     def not_said(self, text: Words, *, turn: int | None = None) -> None:
         """The agent was never to say these words."""
-        self.judge(words.not_said(self._call.story, "said", text, turn))
+        self._take(words.not_said(self._call.story, "said", text, turn))
 
     def caller_said(self, text: Words, *, turn: int | None = None) -> None:
         """These words of the caller's stand in the transcript."""
-        self.judge(words.said(self._call.story, "caller", text, turn))
+        self._take(words.said(self._call.story, "caller", text, turn))
 
     # --- Times and money ----------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ class Expectations:
 
         `p95_ms` takes 20 turns.
         """
-        self.judge(*times.latency(self._call.story, p50_ms, p95_ms, max_ms))
+        self._take(*times.latency(self._call.story, p50_ms, p95_ms, max_ms))
 
     def greeting(self, *, within_ms: int | None = None, whole: bool = False) -> None:
         """The caller was greeted: so soon after dialling, and to the end of it.
@@ -203,91 +203,91 @@ class Expectations:
             within_ms: from dialling, the webhook included, to the first audio.
             whole: all of it was heard.
         """
-        self.judge(*times.greeting(self._call.phone, within_ms, is_whole=whole))
+        self._take(*times.greeting(self._call.phone, within_ms, is_whole=whole))
 
     def first_audio(self, *, within_ms: int) -> None:
         """The agent was heard so soon after the media stream began."""
-        self.judge(times.first_audio(self._call.phone, within_ms))
+        self._take(times.first_audio(self._call.phone, within_ms))
 
     def barge_in(self, *, within_ms: int) -> None:
         """Whenever the caller spoke into the agent's words, the agent was silent within so much."""
-        self.judge(times.barge_in(self._call.phone, within_ms))
+        self._take(times.barge_in(self._call.phone, within_ms))
 
     def duration(self, *, max_s: float | None = None, min_s: float | None = None) -> None:
         """The call took so long, from dialling to its end."""
-        self.judge(times.duration(self._call.phone, max_s, min_s))
+        self._take(times.duration(self._call.phone, max_s, min_s))
 
     def cost(self, *, max_dollars: float) -> None:
         """The call cost at most so much, by the service's price list."""
-        self.judge(times.cost(self._call.story, max_dollars))
+        self._take(times.cost(self._call.story, max_dollars))
 
     # --- The caller's ear ---------------------------------------------------------------------------------
 
     def silence(self, *, max_ms: int) -> None:
         """Nobody was heard for at most so long, the caller's own turns left out."""
-        self.judge(ear.silence(self._call, max_ms))
+        self._take(ear.silence(self._call, max_ms))
 
     def talk_over(self, *, max_ms: int) -> None:
         """Both spoke at once for at most so long without a break."""
-        self.judge(ear.talk_over(self._call, max_ms))
+        self._take(ear.talk_over(self._call, max_ms))
 
     def interruptions(self, count: int) -> None:
         """The caller's voice or keys cut the agent so many times."""
-        self.judge(ear.interruptions(self._call, count))
+        self._take(ear.interruptions(self._call, count))
 
     def interrupted_at(self, at_ms: int, tolerance_ms: int = 150) -> None:
         """So much of an utterance had been heard when it was cut."""
-        self.judge(ear.interrupted_at(self._call, at_ms, tolerance_ms))
+        self._take(ear.interrupted_at(self._call, at_ms, tolerance_ms))
 
     def truncation(self, *, within_ms: int) -> None:
         """Of all that was cut, the model remembers what the caller heard, give or take so much."""
-        self.judge(ear.truncation(self._call, within_ms))
+        self._take(ear.truncation(self._call, within_ms))
 
     def no_false_barge_ins(self) -> None:
         """Nothing but the caller's words and keys has cut the agent."""
-        self.judge(ear.false_barge_ins(self._call))
+        self._take(ear.false_barge_ins(self._call))
 
     def no_spurious_answers(self) -> None:
         """The agent answered nothing but the caller's words and keys."""
-        self.judge(ear.spurious_answers(self._call))
+        self._take(ear.spurious_answers(self._call))
 
     # --- The course of the call ---------------------------------------------------------------------------
 
     def ended(self, reason: str) -> None:
         """The call ended for this reason: `agent_hangup`, `caller_hangup`, `transferred` or another one."""
-        self.judge(course.ended(self._call, reason))
+        self._take(course.ended(self._call, reason))
 
     def ended_by(self, whom: Literal["agent", "caller"]) -> None:
         """The agent or the caller ended the call, as people do."""
-        self.judge(course.ended_by(self._call, whom))
+        self._take(course.ended_by(self._call, whom))
 
     def step(self, name: str) -> None:
         """The agent's flow came to this step."""
-        self.judge(course.step(self._call, name))
+        self._take(course.step(self._call, name))
 
     def steps(self, *names: str) -> None:
         """The agent's flow went through these steps, in this order, and through no others."""
-        self.judge(course.steps(self._call, names))
+        self._take(course.steps(self._call, names))
 
     def captured(self, form: str, /, **fields: Any) -> None:
         """An object of this form was captured, with at least these fields, given as in `tool`."""
-        self.judge(course.captured(self._call, form, fields))
+        self._take(course.captured(self._call, form, fields))
 
     def transferred(self, to: str | None = None, *, outcome: str = "connected") -> None:
         """The caller was put through to this destination, and this became of it, a `TransferOutcome`."""
-        self.judge(course.transferred(self._call, to, outcome))
+        self._take(course.transferred(self._call, to, outcome))
 
     def keys(self, keys: str) -> None:
         """The agent got these keys of the caller's."""
-        self.judge(course.keys(self._call, keys))
+        self._take(course.keys(self._call, keys))
 
     def keys_sent(self, keys: str) -> None:
         """The agent sent the tones of these keys, and a telephone understands them."""
-        self.judge(course.keys_sent(self._call, keys))
+        self._take(course.keys_sent(self._call, keys))
 
     def text_sent(self, template: str | None = None, *, outcome: str | None = None) -> None:
         """A text message was sent, and taken by Twilio unless another `TextOutcome` is named."""
-        self.judge(course.text_sent(self._call, template, outcome))
+        self._take(course.text_sent(self._call, template, outcome))
 
     def no_complaints(self, *, except_: Iterable[str | re.Pattern[str]] = ()) -> None:
         """Neither caller, Twilio, model nor operator has anything to complain about; see `Complaint`.
@@ -295,4 +295,4 @@ class Expectations:
         Args:
             except_: kinds of complaints that are meant to be there, or patterns of their text.
         """
-        self.judge(course.no_complaints(self._call, except_))
+        self._take(course.no_complaints(self._call, except_))
