@@ -82,7 +82,7 @@ def process() -> Process:
 
 @pytest.fixture
 def client(process: Process) -> TestClient:
-    app = create_console([Section("Talk", TALK_PATH, talk_router(LINE, process))], key="k")
+    app = create_console([Section("Talk", TALK_PATH, talk_router(lambda: LINE, process))], key="k")
     browser = TestClient(app, HERE)
     browser.get("/", params={KEY: "k"})
     return browser

@@ -158,8 +158,8 @@ class Line:
     """Of the page of a call, with `SID` in the place of its name; nothing where there is none."""
 
 
-def talk_router(line: Line, talking: Talking) -> APIRouter:
-    """Its routes."""
+def talk_router(line: Callable[[], Line], talking: Talking) -> APIRouter:
+    """Its routes. `line` is asked whenever the page is shown: agents may change."""
     phone = _Phone(line, talking)
     router = APIRouter()
     router.add_route(TALK_PATH, phone.show)
@@ -179,19 +179,20 @@ def talk_router(line: Line, talking: Talking) -> APIRouter:
 class _Phone:
     """The endpoints."""
 
-    line: Line
+    line: Callable[[], Line]
     talking: Talking
 
     async def show(self, request: Request) -> Response:
+        line = self.line()
         return page(
             request,
             "talk.html",
-            line=self.line,
+            line=line,
             media_path=MEDIA_PATH,
             media_protocol=MEDIA_PROTOCOL,
             token_protocol=TOKEN_PROTOCOL,
             typed_characters_max=TYPED_CHARACTERS_MAX,
-            watch_path=self.line.watch_path,
+            watch_path=line.watch_path,
         )
 
     async def call(self, request: Request) -> Response:

@@ -22,9 +22,10 @@ from callbridge.simulators.phone import FROM_NUMBER, TO_NUMBER
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from callbridge.cli.development.configuration import Told
+    from callbridge.console.app import Notice
     from callbridge.server.config.settings import Settings
     from callbridge.server.preparing import Prepared
 
@@ -50,24 +51,35 @@ class Pages:
         return new_address(LOOPBACK, self.listener.getsockname()[1], self._key)
 
     @contextlib.asynccontextmanager
-    async def served(self, prepared: Prepared, told: Told, settings: Settings) -> AsyncIterator[None]:
-        """Serves them for the length of the context."""
+    async def served(
+        self,
+        prepared: Prepared,
+        told: Told,
+        settings: Settings,
+        notice: Callable[[], Notice | None] = lambda: None,
+    ) -> AsyncIterator[None]:
+        """Serves them for the length of the context. `notice`: what every page shows at the moment."""
         async with Asking(settings.public_base_url, settings.port, settings.auth_tokens[0]) as asking:
             talks = Talks(settings, prepared.app.state.media_door, asking)
-            app = create_console(self._sections(prepared, told, settings, talks), key=self._key)
+            sections = self._sections(prepared, told, settings, talks)
+            app = create_console(sections, key=self._key, notice=notice)
             async with talks.opened(), serving(pages_config(app, settings), self.listener):
                 yield
 
     def _sections(self, prepared: Prepared, told: Told, settings: Settings, talks: Talks) -> list[Section]:
-        line = Line(
-            tuple(prepared.roster.agents),
-            "simulated" if told.simulates_model else settings.realtime_model,
-            "real" if told.has_account else "made up",
-            settings.voice_url,
-            FROM_NUMBER,
-            TO_NUMBER,
-            talks.voice,
-        )
+        plans = prepared.app.state.desk.plans
+
+        def line() -> Line:
+            return Line(
+                tuple(plans.roster.agents),
+                "simulated" if told.simulates_model else settings.realtime_model,
+                "real" if told.has_account else "made up",
+                settings.voice_url,
+                FROM_NUMBER,
+                TO_NUMBER,
+                talks.voice,
+            )
+
         return [Section("Talk", TALK_PATH, talk_router(line, talks))]
 
     async def open(self) -> None:

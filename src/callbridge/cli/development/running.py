@@ -10,10 +10,13 @@ import asyncio
 import contextlib
 import signal
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from callbridge.cli.development.borrowed_number import RESTORE
+from callbridge.cli.development.own_modules import OwnModules
 from callbridge.cli.development.public_name import PublicName
+from callbridge.cli.development.reloading import Reloading
 from callbridge.cli.development.trouble import DevTrouble
 from callbridge.server.http.process_proof import ProcessProof
 from callbridge.server.process.kept_pointings import KeptError
@@ -106,15 +109,19 @@ class Run:
         # A machine that is busy with an editor, a browser and tests declines nobody: it is said that it is.
         self.prepared.app.state.desk.loop_watch = None
         server = DevServer(self.prepared, self.settings)
+        plans = self.prepared.app.state.desk.plans
+        reloading = Reloading(self.settings, plans, OwnModules(Path.cwd()), self.screen)
         async with (
-            self.pages.served(self.prepared, self.told, self.settings),
+            self.pages.served(self.prepared, self.told, self.settings, reloading.notice),
             asyncio.TaskGroup() as tasks,
         ):
             beside = tasks.create_task(self._beside(server, proof), name="dev")
+            watching = tasks.create_task(reloading.watch_forever(), name="reload")
             try:
                 await server.serve(listeners)
             finally:
                 beside.cancel()
+                watching.cancel()
 
     async def _beside(self, server: DevServer, proof: ProcessProof) -> None:
         """Public until the tunnel ends, or until this is cancelled. The number is given back either way."""
