@@ -106,9 +106,15 @@ def house() -> tuple[Module, ...]:
     return tuple(modules)
 
 
+@cache
+def house_names() -> frozenset[str]:
+    """The names of all modules."""
+    return frozenset(module.name for module in house())
+
+
 def resolved(target: str, names: Iterable[str]) -> str:
     """The module that `target` means: itself, or the one that it is an attribute of."""
-    known = set(names)
+    known = names if isinstance(names, dict | frozenset) else frozenset(names)
     while target not in known and "." in target:
         target = target.rpartition(".")[0]
     return target
@@ -206,7 +212,7 @@ def imports_against_the_storeys(modules: Iterable[Module]) -> list[str]:
 
 
 def _may_import(module: Module, entry: Import) -> bool:
-    target = resolved(entry.target, [known.name for known in house()])
+    target = resolved(entry.target, house_names())
     room = Module(target, "").room
     if module.room == "simulators":
         return any(is_within(target, place) for place in SIMULATORS_MAY_IMPORT)
